@@ -1,0 +1,115 @@
+"""Everything the SDK raises on purpose, in one tree.
+
+::
+
+    OsquerySdkError
+    ├── DefinitionError          a table, column or plugin that osqueryd would refuse
+    ├── TableError               a table cannot answer; the text becomes the SQL statement's error
+    │   ├── ColumnValueError     a value does not fit its column's type
+    │   ├── LimitExceeded        a configured limit was reached
+    │   ├── QueryCancelled       nobody waits for this answer any more
+    │   └── DeadlineExceeded     out of time
+    ├── WriteError               the reply of a writable table
+    │   ├── ReadOnly             the table or row may not be modified
+    │   └── ConstraintFailed     the write breaks a constraint
+    ├── WireError                something is wrong on the socket
+    │   ├── ConnectionFailed     nobody answers there, or the connection broke
+    │   ├── ProtocolError        bytes that are no valid message, or are over a limit
+    │   └── RemoteError          the other side answered with an error
+    └── RegistrationError        osqueryd refused the extension
+        └── ManagerUnavailable   no extension manager within the timeout
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ColumnValueError",
+    "ConnectionFailed",
+    "ConstraintFailed",
+    "DeadlineExceeded",
+    "DefinitionError",
+    "LimitExceeded",
+    "ManagerUnavailable",
+    "OsquerySdkError",
+    "ProtocolError",
+    "QueryCancelled",
+    "ReadOnly",
+    "RegistrationError",
+    "RemoteError",
+    "TableError",
+    "WireError",
+    "WriteError",
+]
+
+
+class OsquerySdkError(Exception):
+    """Base of every error the SDK raises on purpose."""
+
+
+class DefinitionError(OsquerySdkError):
+    """A table, column or plugin is defined in a way osqueryd would refuse; the text says what to change."""
+
+
+class TableError(OsquerySdkError):
+    """A table cannot answer. Its text, one line, becomes the error of the SQL statement."""
+
+
+class ColumnValueError(TableError):
+    """A row holds a value that does not fit its column's type; the text names table, column and value."""
+
+
+class LimitExceeded(TableError):
+    """A configured limit was reached; the text names it and says how to raise it."""
+
+
+class QueryCancelled(TableError):
+    """The answer is no longer wanted: the extension stops, or osqueryd has gone."""
+
+
+class DeadlineExceeded(TableError):
+    """The time for this answer, or for this remote call, is over."""
+
+
+class WriteError(OsquerySdkError):
+    """Base of the refusals that a writable table may answer with."""
+
+
+class ReadOnly(WriteError):
+    """The table, or this row of it, may not be modified."""
+
+
+class ConstraintFailed(WriteError):
+    """The write breaks a constraint of the table."""
+
+
+class WireError(OsquerySdkError):
+    """Base of what can go wrong on an extension socket."""
+
+
+class ConnectionFailed(WireError):
+    """Nobody answers at the socket, or the connection broke in the middle of a message."""
+
+
+class ProtocolError(WireError):
+    """Bytes that are no valid Thrift message of this protocol, or that are over a limit."""
+
+
+class RemoteError(WireError):
+    """The other side answered with an error.
+
+    Attributes:
+        code: the status code of the reply; -1 for a Thrift exception.
+    """
+
+    def __init__(self, message: str, *, code: int = 1) -> None:
+        """Keep the reply's message as the text and its status code beside it."""
+        super().__init__(message)
+        self.code = code
+
+
+class RegistrationError(OsquerySdkError):
+    """osqueryd refused the extension; the text is osqueryd's, with what to do about it."""
+
+
+class ManagerUnavailable(RegistrationError):
+    """No extension manager answered at the socket within the timeout."""

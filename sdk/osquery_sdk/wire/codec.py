@@ -1,0 +1,319 @@
+"""Thrift's strict binary encoding, as far as the extension protocol uses it.
+
+Decoding is incremental: a `Decoder` is fed whatever the socket had and continues where it stopped, so the work is
+linear in the bytes received however they were split, and nothing is allocated that a length field merely promises.
+
+A type on the wire is described by a `Spec`. Text is `str`; bytes that are not UTF-8 become surrogate escapes, and
+are turned back into the same bytes when encoded.
+"""
+
+from __future__ import annotations
+
+from struct import Struct as Packer
+from struct import unpack_from
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping
+
+BOOL, BYTE, DOUBLE_T, I16_T, I32_T, I64_T, STRING_T, STRUCT_T, MAP_T, SET_T, LIST_T = 2, 3, 4, 6, 8, 10, 11, 12, 13, 14, 15
+STOP = 0
+_FIXED_SIZES = {BOOL: 1, BYTE: 1, DOUBLE_T: 8, I16_T: 2, I32_T: 4, I64_T: 8}
+_MAX_DEPTH = 16
+
+pack_i16, pack_i32, pack_i64 = Packer(">h").pack, Packer(">i").pack, Packer(">q").pack
+pack_u32 = Packer(">I").pack
+_pack_field = Packer(">bh").pack
+_pack_list = Packer(">bi").pack
+_pack_map = Packer(">bbi").pack
+
+
+class Limits(NamedTuple):
+    """What one incoming message may hold at the most; beyond it the connection is closed."""
+
+    message: int = 64 << 20
+    """Bytes of a whole message."""
+    string: int = 64 << 20
+    """Bytes of one string."""
+    elements: int = 1_000_000
+    """Elements of all lists and maps together."""
+
+
+ANSWER_LIMITS = Limits(message=1 << 30, string=256 << 20, elements=100_000_000)
+"""For what a client reads: a table's answer of 200 MB is legitimate."""
+
+
+class Spec:
+    """The type of a value on the wire: one of the scalars below, or a `MapOf`, `ListOf` or `StructOf`."""
+
+    __slots__ = ("ttype",)
+
+    def __init__(self, ttype: int) -> None:
+        """Take the Thrift type number."""
+        self.ttype = ttype
+
+
+class MapOf(Spec):
+    """`map<key, value>`, a dict in Python."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, key: Spec, value: Spec) -> None:
+        """Take the types of key and value."""
+        super().__init__(MAP_T)
+        self.key = key
+        self.value = value
+
+
+class ListOf(Spec):
+    """`list<item>`, a list in Python."""
+
+    __slots__ = ("item",)
+
+    def __init__(self, item: Spec) -> None:
+        """Take the type of the items."""
+        super().__init__(LIST_T)
+        self.item = item
+
+
+class StructOf(Spec):
+    """A struct: its fields are decoded to keyword arguments of `make`, and encoded from attributes of the same names."""
+
+    __slots__ = ("fields", "make")
+
+    def __init__(self, make: Callable[..., Any], *fields: tuple[int, str, Spec]) -> None:
+        """Take the factory and (field number, name, type) for each field."""
+        super().__init__(STRUCT_T)
+        self.make = make
+        self.fields = {number: (name, spec) for number, name, spec in fields}
+
+
+I32 = Spec(I32_T)
+I64 = Spec(I64_T)
+STRING = Spec(STRING_T)
+STRING_MAP = MapOf(STRING, STRING)
+ROWS = ListOf(STRING_MAP)
+
+
+def encode_string(text: str) -> bytes:
+    """A string with its length before it."""
+    raw = text.encode("utf-8", "surrogateescape")
+    return pack_u32(len(raw)) + raw
+
+
+def encode_field(ttype: int, number: int) -> bytes:
+    """The header of a struct's field."""
+    return _pack_field(ttype, number)
+
+
+def encode_rows_header(count: int) -> bytes:
+    """The header of a `list<map<string, string>>` of `count` rows."""
+    return _pack_list(MAP_T, count)
+
+
+def encode_row_header(count: int) -> bytes:
+    """The header of one `map<string, string>` of `count` entries."""
+    return _pack_map(STRING_T, STRING_T, count)
+
+
+def encode_rows(rows: Iterable[Mapping[str, str]]) -> Iterable[bytes]:
+    """Pieces that make up the rows themselves, without the list's header."""
+    for row in rows:
+        yield encode_row_header(len(row))
+        for key, value in row.items():
+            yield encode_string(key)
+            yield encode_string(value)
+
+
+def encode_value(spec: Spec, value: Any, out: list[bytes]) -> None:
+    """Append the pieces that encode `value` to `out`."""
+    ttype = spec.ttype
+    if ttype == STRING_T:
+        out.append(encode_string(value))
+    elif ttype == I32_T:
+        out.append(pack_i32(value))
+    elif ttype == I64_T:
+        out.append(pack_i64(value))
+    elif isinstance(spec, MapOf):
+        out.append(_pack_map(spec.key.ttype, spec.value.ttype, len(value)))
+        for key, item in value.items():
+            encode_value(spec.key, key, out)
+            encode_value(spec.value, item, out)
+    elif isinstance(spec, ListOf):
+        out.append(_pack_list(spec.item.ttype, len(value)))
+        for item in value:
+            encode_value(spec.item, item, out)
+    elif isinstance(spec, StructOf):
+        for number, (name, field) in spec.fields.items():
+            out.append(_pack_field(field.ttype, number))
+            encode_value(field, getattr(value, name), out)
+        out.append(b"\0")
+    else:
+        raise TypeError(f"no encoding for Thrift type {ttype}")
+
+
+class Decoder:
+    """Decodes values from bytes that arrive in pieces.
+
+    The `read_*` methods are generators: they yield while bytes are missing, to be resumed after `feed`, and return
+    the value. They raise `ProtocolError` for anything invalid or over a limit.
+    """
+
+    __slots__ = ("_elements", "_limits", "buffer", "position")
+
+    def __init__(self, limits: Limits) -> None:
+        """Start with an empty buffer."""
+        self.buffer = bytearray()
+        self.position = 0
+        self._limits = limits
+        self._elements = 0
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes that were received."""
+        self.buffer += data
+
+    def start_message(self) -> None:
+        """Forget the message that was read; what came after it stays."""
+        del self.buffer[: self.position]
+        self.position = 0
+        self._elements = 0
+
+    def _need(self, size: int) -> Generator[None, None, int]:
+        """Wait for `size` more bytes and step over them; returns where they start."""
+        start = self.position
+        end = start + size
+        if end > self._limits.message:
+            raise ProtocolError(f"message over the limit of {self._limits.message} bytes")
+        while len(self.buffer) < end:
+            yield
+        self.position = end
+        return start
+
+    def _count(self, size: int) -> None:
+        self._elements += size
+        if size < 0 or self._elements > self._limits.elements:
+            raise ProtocolError(f"container of {size} elements: over the limit of {self._limits.elements}")
+
+    def read_i32(self) -> Generator[None, None, int]:
+        """A 32-bit signed integer."""
+        start = yield from self._need(4)
+        value: int = unpack_from(">i", self.buffer, start)[0]
+        return value
+
+    def read_string(self) -> Generator[None, None, str]:
+        """A length, then as many bytes, decoded."""
+        buffer = self.buffer
+        start = self.position + 4
+        while len(buffer) < start:
+            yield
+        size: int = unpack_from(">i", buffer, start - 4)[0]
+        if not 0 <= size <= self._limits.string:
+            raise ProtocolError(f"string of {size} bytes: over the limit of {self._limits.string}")
+        end = start + size
+        if end > self._limits.message:
+            raise ProtocolError(f"message over the limit of {self._limits.message} bytes")
+        while len(buffer) < end:
+            yield
+        self.position = end
+        return buffer[start:end].decode("utf-8", "surrogateescape")
+
+    def read_string_map(self) -> Generator[None, None, dict[str, str]]:
+        """A `map<string, string>`, the shape of every request."""
+        count = yield from self._map_header(STRING_MAP)
+        result: dict[str, str] = {}
+        for _ in range(count):
+            key = yield from self.read_string()
+            result[key] = yield from self.read_string()
+        return result
+
+    def _map_header(self, spec: MapOf) -> Generator[None, None, int]:
+        start = yield from self._need(6)
+        key_type, value_type, count = unpack_from(">bbi", self.buffer, start)
+        self._count(count)
+        if count and (key_type != spec.key.ttype or value_type != spec.value.ttype):
+            raise ProtocolError(f"map of types {key_type} and {value_type} where {spec.key.ttype} and {spec.value.ttype} belong")
+        return int(count)
+
+    def read(self, spec: Spec) -> Generator[None, None, Any]:
+        """A value of the type `spec`."""
+        if spec is STRING:
+            return (yield from self.read_string())
+        if spec is STRING_MAP:
+            return (yield from self.read_string_map())
+        if isinstance(spec, StructOf):
+            fields = yield from self.read_fields(spec.fields)
+            return spec.make(**fields)
+        if isinstance(spec, ListOf):
+            start = yield from self._need(5)
+            item_type, count = unpack_from(">bi", self.buffer, start)
+            self._count(count)
+            if count and item_type != spec.item.ttype:
+                raise ProtocolError(f"list of type {item_type} where {spec.item.ttype} belongs")
+            items = []
+            for _ in range(count):
+                items.append((yield from self.read(spec.item)))  # noqa: PERF401  a generator cannot yield from a comprehension
+            return items
+        if isinstance(spec, MapOf):
+            count = yield from self._map_header(spec)
+            result = {}
+            for _ in range(count):
+                key = yield from self.read(spec.key)
+                result[key] = yield from self.read(spec.value)
+            return result
+        if spec.ttype == I32_T:
+            return (yield from self.read_i32())
+        if spec.ttype == I64_T:
+            start = yield from self._need(8)
+            return unpack_from(">q", self.buffer, start)[0]
+        raise ProtocolError(f"no decoding for Thrift type {spec.ttype}")
+
+    def read_fields(self, fields: Mapping[int, tuple[str, Spec]]) -> Generator[None, None, dict[str, Any]]:
+        """A struct's fields by name; fields that this version does not know are skipped, as Thrift prescribes."""
+        values: dict[str, Any] = {}
+        while True:
+            start = yield from self._need(1)
+            ttype = self.buffer[start]
+            if ttype == STOP:
+                return values
+            start = yield from self._need(2)
+            number: int = unpack_from(">h", self.buffer, start)[0]
+            known = fields.get(number)
+            if known is not None and known[1].ttype == ttype:
+                values[known[0]] = yield from self.read(known[1])
+            else:
+                yield from self.skip(ttype, _MAX_DEPTH)
+
+    def skip(self, ttype: int, depth: int) -> Generator[None, None, None]:
+        """Step over a value of any type, at most `depth` containers deep."""
+        if depth == 0:
+            raise ProtocolError(f"nested more than {_MAX_DEPTH} deep")
+        size = _FIXED_SIZES.get(ttype)
+        if size is not None:
+            yield from self._need(size)
+        elif ttype == STRING_T:
+            yield from self.read_string()
+        elif ttype == STRUCT_T:
+            while True:
+                start = yield from self._need(1)
+                field = self.buffer[start]
+                if field == STOP:
+                    return
+                yield from self._need(2)
+                yield from self.skip(field, depth - 1)
+        elif ttype in (LIST_T, SET_T):
+            start = yield from self._need(5)
+            item, count = unpack_from(">bi", self.buffer, start)
+            self._count(count)
+            for _ in range(count):
+                yield from self.skip(item, depth - 1)
+        elif ttype == MAP_T:
+            start = yield from self._need(6)
+            key, value, count = unpack_from(">bbi", self.buffer, start)
+            self._count(count)
+            for _ in range(count):
+                yield from self.skip(key, depth - 1)
+                yield from self.skip(value, depth - 1)
+        else:
+            raise ProtocolError(f"unknown Thrift type {ttype}")

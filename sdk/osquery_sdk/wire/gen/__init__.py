@@ -1,0 +1,1 @@
+"""Generated from osquery.thrift by the Thrift compiler."""

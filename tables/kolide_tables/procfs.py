@@ -1,0 +1,310 @@
+"""What the Linux tables read from /proc: a process's small files, and what its control group says it belongs to.
+
+A process is read through a descriptor of its own folder. Whatever is read through it is about that one process, even
+when its pid is given to another one in the middle of the reading: the kernel then answers ENOENT or ESRCH.
+Source: proc(5), cgroups(7), and the kernel's Documentation/filesystems/proc.rst.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from types import TracebackType
+from typing import NamedTuple, Self
+
+PROC = "/proc"
+DELETED = " (deleted)"
+
+_BLOCK = 16384
+_OPEN_FILE = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
+_OPEN_FOLDER = (
+    getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+)
+
+# The process has gone, or its kernel (or a process without memory, as a kernel thread is) has no such fact.
+_ABSENT = frozenset((errno.ENOENT, errno.ESRCH))
+# The fact may not be read, or does not exist: attr/current is EINVAL where no security module has labels. Anything
+# else, as EMFILE, is trouble of our own and must not pass for an empty answer.
+_DENIED = frozenset((errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENODATA, errno.EOPNOTSUPP, errno.EIO))
+
+_UNIT_TYPES = frozenset(
+    ("service", "scope", "socket", "mount", "automount", "swap", "target", "device", "timer", "path")
+)
+
+
+class ProcessGone(Exception):  # noqa: N818 - an event, not a fault
+    """The process ended while, or before, it was read."""
+
+
+class Cgroup(NamedTuple):
+    """What a control group's path names; None where it names no such thing."""
+
+    unit: str | None
+    container_id: str | None
+
+
+class Process:
+    """One process's folder under /proc, opened; a context manager.
+
+    Methods that read give None for a fact that does not exist or may not be read, and raise ProcessGone once the
+    process has ended.
+    """
+
+    __slots__ = ("_fd", "pid")
+
+    def __init__(self, pid: int, root: str = PROC) -> None:
+        """Open ROOT/PID; raises ProcessGone where there is none."""
+        self.pid = pid
+        try:
+            self._fd = os.open(f"{root}/{pid}", _OPEN_FOLDER)
+        except OSError as error:
+            if error.errno in _ABSENT or error.errno in _DENIED or error.errno == errno.ENOTDIR:
+                raise ProcessGone(pid) from error
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._fd)
+
+    def read(self, name: str, *, pieces: bool = False) -> bytes | None:
+        """A file's content; `pieces` says that the kernel may give it in pieces of any length (cmdline, smaps).
+
+        Of the other ones (status, io, stat, cgroup, ...) a short answer is the whole one, and asking again would cost
+        each of them a system call.
+        """
+        try:
+            fd = os.open(name, _OPEN_FILE, dir_fd=self._fd)
+        except OSError as error:
+            self._absent(error)
+            return None
+        try:
+            data = os.read(fd, _BLOCK)
+            if len(data) == _BLOCK or (pieces and data):
+                blocks = [data]
+                while data := os.read(fd, 4 * _BLOCK):
+                    blocks.append(data)
+                data = b"".join(blocks)
+        except OSError as error:
+            self._absent(error)
+            return None
+        finally:
+            os.close(fd)
+        return data
+
+    def link(self, name: str) -> str | None:
+        """Where a symbolic link points, as the kernel writes it (surrogateescape)."""
+        try:
+            return os.readlink(name, dir_fd=self._fd)
+        except OSError as error:
+            self._absent(error)
+            return None
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """The stat of a file, or of what a magic link such as `exe` really leads to."""
+        try:
+            return os.stat(name, dir_fd=self._fd)
+        except OSError as error:
+            self._absent(error)
+            return None
+
+    def names(self, folder: str) -> list[str] | None:
+        """The names in a folder such as `fd`."""
+        try:
+            fd = os.open(folder, _OPEN_FILE, dir_fd=self._fd)
+        except OSError as error:
+            self._absent(error)
+            return None
+        try:
+            return os.listdir(fd)  # noqa: PTH208 - a path would be looked up anew
+        except OSError as error:
+            self._absent(error)
+            return None
+        finally:
+            os.close(fd)
+
+    def fd_links(self) -> Iterator[str]:
+        """What the open file descriptors lead to ("socket:[123]", a path, ...); as many as may be read."""
+        try:
+            fd = os.open("fd", _OPEN_FILE, dir_fd=self._fd)
+        except OSError as error:
+            self._absent(error)
+            return
+        try:
+            for name in os.listdir(fd):  # noqa: PTH208 - a path would be looked up anew
+                try:
+                    yield os.readlink(name, dir_fd=fd)
+                except OSError as error:
+                    if (
+                        error.errno in _DENIED
+                    ):  # a right over the whole process: the others would be refused as well
+                        return
+                    if error.errno not in _ABSENT:
+                        raise
+        except OSError as error:
+            self._absent(error)
+        finally:
+            os.close(fd)
+
+    def _absent(self, error: OSError) -> None:
+        if error.errno in _DENIED:
+            return
+        if error.errno not in _ABSENT:
+            raise error
+        try:
+            os.stat("status", dir_fd=self._fd)
+        except OSError as gone:
+            if gone.errno in _ABSENT:
+                raise ProcessGone(self.pid) from error
+
+
+def pids(root: str = PROC) -> list[int]:
+    """The pids of all processes that may be seen."""
+    names = os.listdir(root)  # noqa: PTH208 - Path objects for some thousand names are slow
+    return [int(name) for name in names if name.isascii() and name.isdigit()]
+
+
+def find(pid: int, root: str = PROC) -> Process:
+    """One process by its pid, opened; raises ProcessGone where there is none.
+
+    The kernel also finds a thread by its number there, although it lists only processes. A thread is no process.
+    """
+    if pid <= 0:
+        raise ProcessGone(pid)
+    process = Process(pid, root)
+    try:
+        status = process.read("status")
+        if status is not None and field(status, b"Tgid") not in (None, b"%d" % pid):
+            raise ProcessGone(pid)
+    except BaseException:
+        process.close()
+        raise
+    return process
+
+
+def text(data: bytes | str) -> str:
+    r"""Text as tables show it: UTF-8, with whatever is not UTF-8 as \xNN. Takes bytes, or a str with surrogateescape."""
+    if isinstance(data, str):
+        if data.isascii():
+            return data
+        data = data.encode("utf-8", "surrogateescape")
+    return data.decode("utf-8", "backslashreplace")
+
+
+def field(data: bytes, name: bytes) -> bytes | None:
+    r"""The value of a `Name:\tvalue` line of status, io or smaps_rollup; the kernel escapes newlines in names there."""
+    line = name + b":"
+    if data.startswith(line):
+        start = len(line)
+    else:
+        start = data.find(b"\n" + line)
+        if start < 0:
+            return None
+        start += len(line) + 1
+    end = data.find(b"\n", start)
+    return (data[start:] if end < 0 else data[start:end]).strip()
+
+
+def number(data: bytes, name: bytes) -> int | None:
+    """The same as a decimal number; a unit behind it is left out."""
+    value = field(data, name)
+    if not value:
+        return None
+    value = value.split(None, 1)[0]
+    return int(value) if value.isdigit() else None
+
+
+def comm(process: Process) -> str | None:
+    """The name a process goes by, at most 15 bytes, any bytes."""
+    data = process.read("comm")
+    return None if data is None else text(data.removesuffix(b"\n"))
+
+
+def arguments(process: Process) -> list[str] | None:
+    """The command line's arguments; empty for kernel threads and zombies."""
+    data = process.read("cmdline", pieces=True)
+    if data is None:
+        return None
+    data = data.rstrip(b"\0")  # programs that retitle themselves leave a tail of them
+    return [text(argument) for argument in data.split(b"\0")] if data else []
+
+
+def executable(process: Process) -> tuple[str | None, bool | None]:
+    """The path of the program that runs, and whether that file has been deleted or replaced since."""
+    path = process.link("exe")
+    if path is None:
+        return None, None
+    if not path.endswith(DELETED):
+        return text(path), False
+    # A living file may be called that as well; then the name leads to the very file that runs.
+    running, named = process.stat("exe"), process.stat(f"root{path}")
+    if running is not None and named is not None and os.path.samestat(running, named):
+        return text(path), False
+    return text(path.removesuffix(DELETED)), True
+
+
+def cgroup(process: Process) -> Cgroup:
+    """The systemd unit and the container that a process belongs to."""
+    data = process.read("cgroup")
+    return parse_cgroup(data) if data is not None else Cgroup(None, None)
+
+
+def parse_cgroup(data: bytes) -> Cgroup:
+    """Unit and container of the content of /proc/PID/cgroup, cgroup v1 or v2; garbage names neither.
+
+    The unit is the system's own one, as `ps -o unit` and `systemctl status PID` have it: for a user's service that is
+    `user@UID.service`. The container is the innermost one, by its full id as docker, podman, containerd, CRI-O and
+    kubelet write it; their monitors outside of the container (conmon) are not in it.
+    """
+    named, unified, others = "", "", []
+    for line in data.split(b"\n"):
+        parts = line.split(b":", 2)
+        if len(parts) != 3 or not parts[2].startswith(b"/"):
+            continue
+        path = text(parts[2]).removesuffix(DELETED)
+        if parts[1] == b"name=systemd":
+            named = path
+        elif not parts[1]:
+            unified = path
+        else:
+            others.append(path)
+    unit = None
+    for path in (named, unified, *others):
+        unit = _unit(path)
+        if unit is not None:
+            break
+    container = None
+    for path in (unified, named, *others):
+        container = _container(path)
+        if container is not None:
+            break
+    return Cgroup(unit, container)
+
+
+def _unit(path: str) -> str | None:
+    # systemd's own rule: after the slices comes the unit. "/../" leads out of the reader's cgroup namespace.
+    for part in path.split("/"):
+        name = part.removeprefix("_")
+        if not name or name == ".." or (name.endswith(".slice") and len(name) > len(".slice")):
+            continue
+        stem, _, kind = name.rpartition(".")
+        return name if stem and kind in _UNIT_TYPES else None
+    return None
+
+
+def _container(path: str) -> str | None:
+    # A component is the id alone (/docker/ID), or has the runtime before it (docker-ID.scope, ...:cri-containerd:ID).
+    for part in reversed(path.split("/")):
+        name = part.removesuffix(".scope").removesuffix(".service")
+        prefix, identity = name[:-64], name[-64:]
+        if len(identity) < 64 or identity.strip("0123456789abcdef"):
+            continue
+        if not prefix or (prefix[-1] in "-:" and not prefix.endswith("conmon-")):
+            return identity
+    return None

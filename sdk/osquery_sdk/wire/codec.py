@@ -18,7 +18,19 @@ from ..errors import ProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
-BOOL, BYTE, DOUBLE_T, I16_T, I32_T, I64_T, STRING_T, STRUCT_T, MAP_T, SET_T, LIST_T = 2, 3, 4, 6, 8, 10, 11, 12, 13, 14, 15
+BOOL, BYTE, DOUBLE_T, I16_T, I32_T, I64_T, STRING_T, STRUCT_T, MAP_T, SET_T, LIST_T = (
+    2,
+    3,
+    4,
+    6,
+    8,
+    10,
+    11,
+    12,
+    13,
+    14,
+    15,
+)
 STOP = 0
 _FIXED_SIZES = {BOOL: 1, BYTE: 1, DOUBLE_T: 8, I16_T: 2, I32_T: 4, I64_T: 8}
 _MAX_DEPTH = 16
@@ -233,7 +245,9 @@ class Decoder:
         key_type, value_type, count = unpack_from(">bbi", self.buffer, start)
         self._count(count)
         if count and (key_type != spec.key.ttype or value_type != spec.value.ttype):
-            raise ProtocolError(f"map of types {key_type} and {value_type} where {spec.key.ttype} and {spec.value.ttype} belong")
+            raise ProtocolError(
+                f"map of types {key_type} and {value_type} where {spec.key.ttype} and {spec.value.ttype} belong"
+            )
         return int(count)
 
     def read(self, spec: Spec) -> Generator[None, None, Any]:

@@ -31,12 +31,6 @@ struct ExtensionResponse {
   2: PluginResponse response,
 }
 
-exception ExtensionException {
-  1: i32 code,
-  2: string message,
-  3: i64 uuid,
-}
-
 service Extension {
   ExtensionStatus ping(),
   ExtensionResponse call(1: string registry, 2: string item, 3: PluginRequest request),

@@ -6,8 +6,8 @@ are those of osquery 5's own definition.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from struct import unpack_from
+from struct import Struct as Packer
+from struct import error as packer_error
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from ..errors import ProtocolError
@@ -15,9 +15,11 @@ from .codec import (
     I32,
     I64,
     LIST_T,
+    MAP_T,
     ROWS,
     STRING,
     STRING_MAP,
+    STRING_T,
     STRUCT_T,
     Decoder,
     Limits,
@@ -34,10 +36,14 @@ from .codec import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+_i32 = Packer(">i").unpack_from
+_i32_field_i32 = Packer(">i3si").unpack_from
 
 CALL, REPLY, EXCEPTION, ONEWAY = 1, 2, 3, 4
 _VERSION = 0x80010000
+_SMALL = 4096
 
 # TApplicationException's type numbers
 UNKNOWN_METHOD, INVALID_MESSAGE_TYPE, INTERNAL_ERROR, PROTOCOL_ERROR = 1, 2, 6, 7
@@ -49,6 +55,9 @@ class Status(NamedTuple):
     code: int = 0
     message: str = "OK"
     uuid: int = 0
+
+
+_OK = Status()
 
 
 class ExtensionInfo(NamedTuple):
@@ -84,18 +93,7 @@ class Response(NamedTuple):
     """osquery's `ExtensionResponse`: a status and rows of text."""
 
     status: Status = Status()
-    rows: Sequence[Mapping[str, str]] | EncodedRows = ()
-
-
-class ProtocolException(Exception):  # noqa: N818  it is Thrift's ExtensionException
-    """Raised by a service to answer with the protocol's `ExtensionException`."""
-
-    def __init__(self, code: int = 0, message: str = "", uuid: int = 0) -> None:
-        """Take the exception's three fields."""
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.uuid = uuid
+    rows: tuple[Mapping[str, str], ...] | list[dict[str, str]] | EncodedRows = ()
 
 
 class ApplicationException(NamedTuple):
@@ -108,12 +106,15 @@ class ApplicationException(NamedTuple):
 STATUS = StructOf(Status, (1, "code", I32), (2, "message", STRING), (3, "uuid", I64))
 RESPONSE = StructOf(Response, (1, "status", STATUS), (2, "rows", ROWS))
 EXTENSION_INFO = StructOf(
-    ExtensionInfo, (1, "name", STRING), (2, "version", STRING), (3, "sdk_version", STRING), (4, "min_sdk_version", STRING)
+    ExtensionInfo,
+    (1, "name", STRING),
+    (2, "version", STRING),
+    (3, "sdk_version", STRING),
+    (4, "min_sdk_version", STRING),
 )
 OPTION_INFO = StructOf(OptionInfo, (1, "value", STRING), (2, "default_value", STRING), (3, "type", STRING))
 REGISTRY = MapOf(STRING, MapOf(STRING, ROWS))
 APPLICATION_EXCEPTION = StructOf(ApplicationException, (1, "message", STRING), (2, "type", I32))
-EXTENSION_EXCEPTION = StructOf(ProtocolException, (1, "code", I32), (2, "message", STRING), (3, "uuid", I64))
 
 
 class Method(NamedTuple):
@@ -128,7 +129,12 @@ class Method(NamedTuple):
 
 _RPC = (
     Method("ping", "ping", (), STATUS),
-    Method("call", "call", (("registry", STRING, ""), ("item", STRING, ""), ("request", STRING_MAP, {})), RESPONSE),
+    Method(
+        "call",
+        "call",
+        (("registry", STRING, ""), ("item", STRING, ""), ("request", STRING_MAP, {})),
+        RESPONSE,
+    ),
     Method("shutdown", "shutdown", (), None),
     Method("extensions", "extensions", (), MapOf(I64, EXTENSION_INFO)),
     Method("options", "options", (), MapOf(STRING, OPTION_INFO)),
@@ -144,7 +150,8 @@ _RPC = (
 )
 METHODS: Mapping[str, Method] = {method.wire_name: method for method in _RPC}
 _ARGUMENT_FIELDS = {
-    method.wire_name: {number: (name, spec) for number, (name, spec, _) in enumerate(method.arguments, 1)} for method in _RPC
+    method.wire_name: {number: (name, spec) for number, (name, spec, _) in enumerate(method.arguments, 1)}
+    for method in _RPC
 }
 
 
@@ -244,47 +251,45 @@ def encode_exception(name: str, sequence: int, message: str, kind: int = INTERNA
     return b"".join(out)
 
 
-def encode_extension_exception(name: str, sequence: int, exception: ProtocolException) -> bytes:
-    """A reply with the protocol's own exception, field 1 of the result."""
-    out = [_head(REPLY, name, sequence), encode_field(STRUCT_T, 1)]
-    encode_value(EXTENSION_EXCEPTION, exception, out)
-    out.append(b"\0")
+def _answer_head(sequence: int, status: Status) -> bytes:
+    """A reply to `call` up to its rows."""
+    out = [_head(REPLY, "call", sequence), encode_field(STRUCT_T, 0), encode_field(STRUCT_T, 1)]
+    encode_value(STATUS, status, out)
+    out.append(encode_field(LIST_T, 2))
     return b"".join(out)
+
+
+_OK_ANSWER_HEAD = _answer_head(0, Status())
+# The ends of the response and of the result travel with the last rows: a small answer is one write.
+_ANSWER_END = b"\0\0"
 
 
 def encode_reply(request: Request, result: Any) -> Iterator[bytes]:
     """The reply to `request` in pieces; only a large answer has more than one."""
-    head = _head(REPLY, request.name, request.sequence)
     spec = METHODS[request.name].result
-    if spec is None:
-        yield head + b"\0"
-        return
-    out = [head, encode_field(spec.ttype, 0)]
-    if spec is not RESPONSE:
-        encode_value(spec, result, out)
+    if spec is not RESPONSE or request.name != "call":
+        out = [_head(REPLY, request.name, request.sequence)]
+        if spec is not None:
+            out.append(encode_field(spec.ttype, 0))
+            encode_value(spec, result, out)
         out.append(b"\0")
         yield b"".join(out)
         return
     status, rows = result
-    out.append(encode_field(STRUCT_T, 1))
-    encode_value(STATUS, status, out)
-    out.append(encode_field(LIST_T, 2))
-    if isinstance(rows, Sequence):
-        out.append(encode_rows_header(len(rows)))
-        out.extend(encode_rows(rows))
-    else:
-        out.append(encode_rows_header(rows.count))
-        previous = b""
-        for chunk in rows.chunks():
-            out.append(previous)
-            if previous:
-                yield b"".join(out)
-                out.clear()
-            previous = chunk
-        out.append(previous)
-    # The ends of the response and of the result travel with the last rows: a small answer is one write.
-    out.append(b"\0\0")
-    yield b"".join(out)
+    head = (
+        _OK_ANSWER_HEAD if status == _OK and not request.sequence else _answer_head(request.sequence, status)
+    )
+    if isinstance(rows, (tuple, list)):
+        yield b"".join((head, encode_rows_header(len(rows)), *encode_rows(rows), _ANSWER_END))
+        return
+    pending = head + encode_rows_header(rows.count)
+    for chunk in rows.chunks():
+        if len(pending) > _SMALL:
+            yield pending
+            pending = chunk
+        else:
+            pending += chunk
+    yield pending + _ANSWER_END
 
 
 def encode_call(method: Method, arguments: Sequence[Any]) -> bytes:
@@ -297,6 +302,58 @@ def encode_call(method: Method, arguments: Sequence[Any]) -> bytes:
     return b"".join(out)
 
 
-def message_type(data: bytes) -> int:
-    """The type in the first four bytes of a message."""
-    return int(unpack_from(">I", data)[0]) & 0xFF
+_PING_HEAD = _head(CALL, "ping", 0)[:-4]
+_CALL_HEAD = _head(CALL, "call", 0)[:-4]
+_REGISTRY = encode_field(STRING_T, 1)
+_ITEM = encode_field(STRING_T, 2)
+_REQUEST = encode_field(MAP_T, 3) + bytes((STRING_T, STRING_T))
+
+
+def whole_request(data: bytes, limit: int) -> Request | None:
+    """The request that `data` is, if it is one whole ping or call of the usual form; None leaves it to a `RequestReader`.
+
+    osqueryd sends nothing else while it runs a query, each in one piece, and a join sends thousands: this takes a tenth
+    of the time of the incremental decoder.
+    """
+    size = len(data)
+    if size > limit:
+        return None
+    if data.startswith(_PING_HEAD) and size == len(_PING_HEAD) + 5:
+        return Request("ping", _i32(data, size - 5)[0], ()) if data[-1] == 0 else None
+    if not data.startswith(_CALL_HEAD):
+        return None
+    try:
+        sequence, marker, length = _i32_field_i32(data, 12)
+        if marker != _REGISTRY:
+            return None
+        at = 23 + length
+        if length < 0 or data[at : at + 3] != _ITEM:
+            return None
+        registry = data[23:at].decode()
+        length = _i32(data, at + 3)[0]
+        start = at + 7
+        at = start + length
+        if length < 0 or data[at : at + 5] != _REQUEST:
+            return None
+        item = data[start:at].decode()
+        count = _i32(data, at + 5)[0]
+        at += 9
+        fields: dict[str, str] = {}
+        for _ in range(count):
+            length = _i32(data, at)[0]
+            start = at + 4
+            at = start + length
+            value_length = _i32(data, at)[0]
+            if length < 0 or value_length < 0:
+                return None
+            key = data[start:at].decode()
+            start = at + 4
+            at = start + value_length
+            if at >= size:
+                return None
+            fields[key] = data[start:at].decode()
+    except (packer_error, UnicodeDecodeError):
+        return None
+    if at != size - 1 or data[at]:
+        return None
+    return Request("call", sequence, (registry, item, fields))

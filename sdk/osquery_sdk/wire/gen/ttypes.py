@@ -401,118 +401,6 @@ class ExtensionResponse(object):
 
     def __ne__(self, other):
         return not (self == other)
-
-
-class ExtensionException(TException):
-    """
-    Attributes:
-     - code
-     - message
-     - uuid
-
-    """
-
-    __slots__ = (
-        'code',
-        'message',
-        'uuid',
-    )
-
-
-    def __init__(self, code=None, message=None, uuid=None,):
-        super(ExtensionException, self).__setattr__('code', code)
-        super(ExtensionException, self).__setattr__('message', message)
-        super(ExtensionException, self).__setattr__('uuid', uuid)
-
-    def __setattr__(self, *args):
-        raise TypeError("can't modify immutable instance")
-
-    def __delattr__(self, *args):
-        raise TypeError("can't modify immutable instance")
-
-    def __hash__(self):
-        return hash(self.__class__) ^ hash((self.code, self.message, self.uuid, ))
-
-    @classmethod
-    def read(cls, iprot):
-        if iprot._fast_decode is not None and isinstance(iprot.trans, TTransport.CReadableTransport) and cls.thrift_spec is not None:
-            return iprot._fast_decode(None, iprot, [cls, cls.thrift_spec])
-        iprot.readStructBegin()
-        code = None
-        message = None
-        uuid = None
-        while True:
-            (fname, ftype, fid) = iprot.readFieldBegin()
-            if ftype == TType.STOP:
-                break
-            if fid == 1:
-                if ftype == TType.I32:
-                    code = iprot.readI32()
-                else:
-                    iprot.skip(ftype)
-            elif fid == 2:
-                if ftype == TType.STRING:
-                    message = iprot.readString().decode('utf-8', errors='replace') if sys.version_info[0] == 2 else iprot.readString()
-                else:
-                    iprot.skip(ftype)
-            elif fid == 3:
-                if ftype == TType.I64:
-                    uuid = iprot.readI64()
-                else:
-                    iprot.skip(ftype)
-            else:
-                iprot.skip(ftype)
-            iprot.readFieldEnd()
-        iprot.readStructEnd()
-        return cls(
-            code=code,
-            message=message,
-            uuid=uuid,
-        )
-
-    def write(self, oprot):
-        if oprot._fast_encode is not None and self.thrift_spec is not None:
-            oprot.trans.write(oprot._fast_encode(self, [self.__class__, self.thrift_spec]))
-            return
-        oprot.writeStructBegin('ExtensionException')
-        if self.code is not None:
-            oprot.writeFieldBegin('code', TType.I32, 1)
-            oprot.writeI32(self.code)
-            oprot.writeFieldEnd()
-        if self.message is not None:
-            oprot.writeFieldBegin('message', TType.STRING, 2)
-            oprot.writeString(self.message.encode('utf-8') if sys.version_info[0] == 2 else self.message)
-            oprot.writeFieldEnd()
-        if self.uuid is not None:
-            oprot.writeFieldBegin('uuid', TType.I64, 3)
-            oprot.writeI64(self.uuid)
-            oprot.writeFieldEnd()
-        oprot.writeFieldStop()
-        oprot.writeStructEnd()
-
-    def validate(self):
-        return
-
-    def __str__(self):
-        return repr(self)
-
-    def __repr__(self):
-        L = ['%s=%r' % (key, getattr(self, key))
-             for key in self.__slots__]
-        return '%s(%s)' % (self.__class__.__name__, ', '.join(L))
-
-    def __eq__(self, other):
-        if not isinstance(other, self.__class__):
-            return False
-        for attr in self.__slots__:
-            my_val = getattr(self, attr)
-            other_val = getattr(other, attr)
-            if my_val != other_val:
-                return False
-        return True
-
-    def __ne__(self, other):
-        return not (self == other)
 all_structs.append(InternalOptionInfo)
 InternalOptionInfo.thrift_spec = (
     None,  # 0
@@ -540,13 +428,6 @@ ExtensionResponse.thrift_spec = (
     None,  # 0
     (1, TType.STRUCT, 'status', [ExtensionStatus, None], None, ),  # 1
     (2, TType.LIST, 'response', (TType.MAP, (TType.STRING, 'UTF8', TType.STRING, 'BINARY', False), False), None, ),  # 2
-)
-all_structs.append(ExtensionException)
-ExtensionException.thrift_spec = (
-    None,  # 0
-    (1, TType.I32, 'code', None, None, ),  # 1
-    (2, TType.STRING, 'message', 'UTF8', None, ),  # 2
-    (3, TType.I64, 'uuid', None, None, ),  # 3
 )
 fix_spec(all_structs)
 del all_structs

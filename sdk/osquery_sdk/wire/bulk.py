@@ -1,0 +1,88 @@
+"""Large answers, decoded by Thrift's C-accelerated protocol into the structs generated from osquery.thrift."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
+from thrift.protocol.TProtocol import TProtocolException
+from thrift.transport.TTransport import CReadableTransport, TTransportBase
+
+from ..errors import ConnectionFailed, ProtocolError
+from .gen import Extension, ExtensionManager
+from .protocol import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .codec import Limits
+
+_RESULTS = {
+    "call": "call_result",
+    "query": "query_result",
+    "getQueryColumns": "getQueryColumns_result",
+}
+
+
+class _Source(TTransportBase, CReadableTransport):  # type: ignore[misc]
+    """What Thrift's decoder reads from: bytes at hand, then whatever `receive` brings."""
+
+    def __init__(self, head: bytes, receive: Callable[[], bytes]) -> None:
+        self._buffer = BytesIO(head)
+        self._receive = receive
+
+    @property
+    def cstringio_buf(self) -> BytesIO:
+        return self._buffer
+
+    def cstringio_refill(self, partialread: bytes, reqlen: int) -> BytesIO:
+        """The bytes read so far of an item, and more, up to `reqlen` at least."""
+        pieces = [partialread]
+        size = len(partialread)
+        while size < reqlen:
+            piece = self._receive()
+            pieces.append(piece)
+            size += len(piece)
+        self._buffer = BytesIO(b"".join(pieces))
+        return self._buffer
+
+    def read(self, size: int) -> bytes:
+        """For Thrift's decoder in pure Python, where its C module is missing."""
+        data = self._buffer.read(size)
+        if not data and size:
+            self.cstringio_refill(b"", 1)
+            data = self._buffer.read(size)
+        return data
+
+    def isOpen(self) -> bool:  # noqa: N802  Thrift's name
+        return True
+
+
+def read_response(
+    method: str, head: bytes, receive: Callable[[], bytes], limits: Limits
+) -> tuple[Status, list[dict[str, bytes]]]:
+    """The rest of a reply to `call`, `query` or `getQueryColumns`, after its message header.
+
+    Args:
+        method: the method's name on the wire.
+        head: what has been received of the rest already.
+        receive: brings more; raises at the end of the stream.
+        limits: bounds of strings and containers.
+    """
+    service = Extension if method == "call" else ExtensionManager
+    result = getattr(service, _RESULTS[method])()
+    protocol = TBinaryProtocolAccelerated(
+        _Source(head, receive), string_length_limit=limits.string, container_length_limit=limits.elements
+    )
+    try:
+        result.read(protocol)
+    except (TProtocolException, EOFError, OverflowError, TypeError, ValueError, MemoryError) as error:
+        raise ProtocolError(
+            f"answer to {method} cannot be decoded: {error or type(error).__name__}"
+        ) from error
+    answer = result.success
+    if answer is None or answer.status is None:
+        raise ConnectionFailed(f"answer to {method} has no status")
+    status = answer.status
+    return Status(status.code or 0, status.message or "", status.uuid or 0), answer.response or []

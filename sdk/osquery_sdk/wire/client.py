@@ -1,0 +1,187 @@
+"""The calling side: one connection to an extension or to an extension manager."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConnectionFailed, DeadlineExceeded, ProtocolError, RemoteError
+from .codec import ANSWER_LIMITS, Decoder, Limits
+from .protocol import (
+    APPLICATION_EXCEPTION,
+    EXCEPTION,
+    METHODS,
+    REPLY,
+    RESPONSE,
+    ExtensionInfo,
+    OptionInfo,
+    Response,
+    Status,
+    encode_call,
+    read_header,
+)
+from .transport import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from .transport import Stream
+
+_SMALL_ANSWER = 64 << 10
+
+
+class ExtensionConnection:
+    """One connection on which an extension is called. Not thread-safe; a context manager.
+
+    Every method raises ConnectionFailed, DeadlineExceeded, ProtocolError, or RemoteError for a Thrift exception; after any
+    of the first three the connection is closed.
+    """
+
+    def __init__(self, address: str, *, timeout: float = 10.0, limits: Limits = ANSWER_LIMITS) -> None:
+        """Connect to the socket at `address`.
+
+        Args:
+            address: path of the socket, or name of the pipe.
+            timeout: seconds for connecting, and for each call that is given no other.
+            limits: of what an answer may hold.
+        """
+        self._address = address
+        self._timeout = timeout
+        self._limits = limits
+        self._stream: Stream = connect(address, timeout=timeout)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; closing twice is harmless."""
+        self._stream.close()
+
+    def ping(self, *, timeout: float | None = None) -> Status:
+        """Ask whether the other side is alive."""
+        return Status(*self._call("ping", (), timeout))
+
+    def call(
+        self, registry: str, item: str, request: Mapping[str, str], *, timeout: float | None = None
+    ) -> Response:
+        """Call a plugin; rows are text, with surrogate escapes for bytes that are not UTF-8."""
+        return self._rows("call", (registry, item, request), timeout)
+
+    def call_raw(
+        self, registry: str, item: str, request: Mapping[str, str], *, timeout: float | None = None
+    ) -> tuple[Status, list[dict[str, bytes]]]:
+        """The same with the rows' values as the bytes that were sent, which is quicker for large answers."""
+        status, rows = self._exchange("call", (registry, item, request), timeout, raw=True)
+        return status, rows
+
+    def shutdown(self, *, timeout: float | None = None) -> None:
+        """Ask the extension to stop."""
+        self._call("shutdown", (), timeout)
+
+    def _rows(self, method: str, arguments: Sequence[Any], timeout: float | None) -> Response:
+        status, rows = self._exchange(method, arguments, timeout, raw=False)
+        return Response(status, rows)
+
+    def _call(self, method: str, arguments: Sequence[Any], timeout: float | None) -> Any:
+        return self._exchange(method, arguments, timeout, raw=False)
+
+    def _exchange(self, name: str, arguments: Sequence[Any], timeout: float | None, *, raw: bool) -> Any:
+        """Send a request and read its reply; a broken connection is closed."""
+        try:
+            return self._exchange_on_stream(
+                name, arguments, self._timeout if timeout is None else timeout, raw=raw
+            )
+        except (ConnectionFailed, DeadlineExceeded, ProtocolError):
+            self.close()
+            raise
+
+    def _exchange_on_stream(self, name: str, arguments: Sequence[Any], timeout: float, *, raw: bool) -> Any:
+        end = time.monotonic() + timeout
+        method = METHODS[name]
+        self._stream.send(encode_call(method, arguments), timeout)
+
+        def receive() -> bytes:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise DeadlineExceeded(f"no whole answer from {self._address} within {timeout:g} s")
+            data = self._stream.receive(left)
+            if not data:
+                raise ConnectionFailed(f"{self._address} closed the connection before it had answered")
+            return data
+
+        def drive(reading: Generator[None, None, Any]) -> Any:
+            while True:
+                try:
+                    next(reading)
+                except StopIteration as done:
+                    return done.value
+                decoder.feed(receive())
+
+        decoder = Decoder(self._limits)
+        header = drive(read_header(decoder))
+        if header.name != name:
+            raise ProtocolError(f"answer to {header.name!r} where one to {name!r} belongs")
+        if header.type == EXCEPTION:
+            problem = drive(decoder.read(APPLICATION_EXCEPTION))
+            raise RemoteError(problem.message or "unknown error", code=-1)
+        if header.type != REPLY:
+            raise ProtocolError(f"message of type {header.type} where a reply belongs")
+        if method.result is RESPONSE and (raw or len(decoder.buffer) >= _SMALL_ANSWER):
+            from .bulk import read_response
+
+            status, rows = read_response(
+                name, bytes(decoder.buffer[decoder.position :]), receive, self._limits
+            )
+            if raw:
+                return status, rows
+            return status, [{k: v.decode("utf-8", "surrogateescape") for k, v in row.items()} for row in rows]
+        fields = {} if method.result is None else {0: ("success", method.result)}
+        result = drive(decoder.read_fields(fields))
+        if method.result is not None and "success" not in result:
+            raise RemoteError(f"{name} returned nothing", code=-1)
+        return result.get("success")
+
+
+class ManagerConnection(ExtensionConnection):
+    """One connection to osqueryd's extension manager, or to a stand-in."""
+
+    def extensions(self, *, timeout: float | None = None) -> dict[int, ExtensionInfo]:
+        """The registered extensions by their uuid."""
+        result: dict[int, ExtensionInfo] = self._call("extensions", (), timeout)
+        return result
+
+    def options(self, *, timeout: float | None = None) -> dict[str, OptionInfo]:
+        """osqueryd's flags by name."""
+        result: dict[str, OptionInfo] = self._call("options", (), timeout)
+        return result
+
+    def register_extension(
+        self,
+        info: ExtensionInfo,
+        registry: Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]],
+        *,
+        timeout: float | None = None,
+    ) -> Status:
+        """Register plugins: registry name, plugin name, route rows. The status has the new extension's uuid."""
+        return Status(*self._call("registerExtension", (info, registry), timeout))
+
+    def deregister_extension(self, uuid: int, *, timeout: float | None = None) -> Status:
+        """Remove an extension and its plugins."""
+        return Status(*self._call("deregisterExtension", (uuid,), timeout))
+
+    def query(self, sql: str, *, timeout: float | None = None) -> Response:
+        """Run SQL; rows of text. The status has the error of a statement that failed."""
+        return self._rows("query", (sql,), timeout)
+
+    def get_query_columns(self, sql: str, *, timeout: float | None = None) -> Response:
+        """The columns that a query would return: rows of one entry each, name to type."""
+        return self._rows("getQueryColumns", (sql,), timeout)

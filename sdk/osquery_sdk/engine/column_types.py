@@ -1,0 +1,60 @@
+"""Types of result columns that are expressions, guessed from SQLite's program for the statement as osqueryd does.
+
+Facts from `QueryPlanner::applyTypes` (osquery/sql/sqlite_util.cpp). Which registers an opcode writes is SQLite's affair
+and changes between its versions; the guess is osqueryd's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+# opcode -> which of P1, P2, P3 is the result's register, and the type that it then has
+_RESULTS: dict[str, tuple[int, str]] = {
+    "Concat": (3, "TEXT"),
+    "AggStep": (3, "BIGINT"),
+    "AggStep0": (3, "BIGINT"),
+    "Integer": (2, "INTEGER"),
+    "Int64": (2, "BIGINT"),
+    "String": (2, "TEXT"),
+    "String8": (2, "TEXT"),
+    "Or": (3, "INTEGER"),
+    "And": (3, "INTEGER"),
+    **dict.fromkeys(
+        ("BitAnd", "BitOr", "ShiftLeft", "ShiftRight", "Add", "Subtract", "Multiply", "Divide", "Remainder"),
+        (3, "BIGINT"),
+    ),
+    **dict.fromkeys(
+        ("Not", "IsNull", "NotNull", "Ne", "Eq", "Gt", "Le", "Lt", "Ge", "IfNeg", "IfNotZero"),
+        (2, "INTEGER"),
+    ),
+}
+_CASTS = {ord("A"): "BLOB", ord("B"): "TEXT", ord("C"): "UNKNOWN", ord("D"): "BIGINT", ord("E"): "DOUBLE"}
+
+
+def expression_types(columns: Sequence[tuple[str, str]], program: Iterable[Sequence[object]]) -> list[tuple[str, str]]:
+    """`columns` with the types that the program gives away.
+
+    Args:
+        columns: name and declared type.
+        program: rows of EXPLAIN: address, opcode, P1, P2, P3 and more.
+    """
+    typed = list(columns)
+    registers: dict[int, str] = {}
+    for row in program:
+        opcode, operands = str(row[1]), [int(str(operand)) for operand in row[2:5]]
+        if opcode == "ResultRow":
+            for register, kind in registers.items():
+                position = register - operands[0]
+                if 0 <= position < len(typed):
+                    typed[position] = typed[position][0], kind
+        elif opcode == "Copy":
+            source, target, more = operands
+            for offset in range(more + 1):
+                if source + offset in registers:
+                    registers[target + offset] = registers.pop(source + offset)
+        elif opcode == "Cast":
+            registers[operands[0]] = _CASTS.get(operands[1], "UNKNOWN")
+        if opcode in _RESULTS:
+            place, kind = _RESULTS[opcode]
+            registers[operands[place - 1]] = kind
+    return typed

@@ -1,0 +1,361 @@
+"""One SQLite connection with osqueryd's settings: tables in, statements through, rows out as osqueryd renders them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import NamedTuple
+
+import apsw
+
+from ..errors import DeadlineExceeded, OsquerySdkError
+from ..wire.protocol import Response, Status
+from .column_types import expression_types
+from .functions import register_functions
+from .routes import Rows, parse_routes
+from .trace import Observer
+from .values import SQLiteValue, render
+from .virtual_table import VirtualTable
+
+Caller = Callable[[dict[str, str], float | None], Response]
+"""Sends a request to the owner of a table, until a moment of `time.monotonic()` at most, and returns its answer.
+
+A failure is a status code other than 0, with the message for the statement; no exception but `DeadlineExceeded`.
+"""
+
+# osqueryd lets statements do no more than this: reading, writing to tables that allow it, temporary tables and views.
+_ALLOWED_ACTIONS = frozenset(
+    (
+        apsw.SQLITE_READ,
+        apsw.SQLITE_SELECT,
+        apsw.SQLITE_INSERT,
+        apsw.SQLITE_UPDATE,
+        apsw.SQLITE_DELETE,
+        apsw.SQLITE_CREATE_VTABLE,
+        apsw.SQLITE_DROP_VTABLE,
+        apsw.SQLITE_CREATE_VIEW,
+        apsw.SQLITE_DROP_VIEW,
+        apsw.SQLITE_CREATE_TABLE,
+        apsw.SQLITE_DROP_TABLE,
+        apsw.SQLITE_CREATE_TEMP_TABLE,
+        apsw.SQLITE_DROP_TEMP_TABLE,
+        apsw.SQLITE_CREATE_TEMP_VIEW,
+        apsw.SQLITE_DROP_TEMP_VIEW,
+        apsw.SQLITE_FUNCTION,
+        apsw.SQLITE_RECURSIVE,
+        apsw.SQLITE_TRANSACTION,
+    )
+)
+_ALLOWED_PRAGMAS = frozenset(
+    ("table_info", "table_xinfo", "function_list", "journal_mode", "case_sensitive_like", "collation_list")
+)
+_STEPS_BETWEEN_CHECKS = 2000
+
+
+class SqlError(OsquerySdkError):
+    """A statement failed; the text is what osqueryd would reply."""
+
+
+class ResultSet(NamedTuple):
+    """What a query returned."""
+
+    columns: list[str]
+    """Names in the order of the last statement that returned rows or could have."""
+    rows: list[dict[str, str]]
+    """Every value as text, keys sorted; of columns with the same name the last one counts."""
+
+
+class Source(NamedTuple):
+    """A table that can be attached."""
+
+    name: str
+    routes: Rows
+    caller: Caller | None
+    """None: only the routes are known, for nobody serves them."""
+    extension: bool = True
+
+
+class Counters(NamedTuple):
+    """Numbers that are unique over all connections of an engine."""
+
+    plans: count[int]
+    cursors: count[int]
+
+
+class _Module:
+    """APSW's `VTModule` for one table name."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database = database
+        self._name = name
+
+    def Create(self, connection: apsw.Connection, module: str, schema: str, table: str, *_: object) -> tuple[str, VirtualTable]:  # noqa: N802
+        try:
+            return self._database.construct(self._name)
+        except LookupError as exc:
+            raise apsw.SQLError(f"vtable constructor failed: {self._name}") from exc
+
+    Connect = Create
+
+
+class Database:
+    """A connection for one query at a time.
+
+    Args:
+        sources: the tables by name, live: the connection looks a name up whenever SQLite connects to it.
+        counters: shared with the engine's other connections.
+        observer: gets a record of each table call.
+        default_index: the flag `--extensions_default_index`.
+        null: the text for NULL in results (`--nullvalue`).
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        counters: Counters,
+        *,
+        observer: Observer | None = None,
+        default_index: bool = True,
+        null: str = "",
+    ) -> None:
+        self.observer = observer
+        self._sources = sources
+        self._counters = counters
+        self._default_index = default_index
+        self._null = null
+        self._affected: set[VirtualTable] = set()
+        self._attaching: Rows | None = None
+        self._deadline: float | None = None
+        # A plan belongs to one query, so a statement must be planned anew each time.
+        self._connection = apsw.Connection(":memory:", statementcachesize=0)
+        if fp_digits := getattr(apsw, "SQLITE_DBCONFIG_FP_DIGITS", None):
+            self._connection.config(fp_digits, 15)  # as SQLite 3.42, which osqueryd has
+        register_functions(self._connection)
+        self._connection.authorizer = _authorize
+
+    # -- tables
+
+    def attach(self, source: Source, *, known: bool) -> str | None:
+        """Create the table.
+
+        Args:
+            source: what to attach.
+            known: use the routes as registered; else the table's owner is asked for its columns twice, which is what
+                osqueryd does for a transient connection.
+
+        Returns:
+            The name of SQLite's error code, or None.
+        """
+        name = source.name
+        routes: Rows = source.routes
+        if not known:
+            response = self.call(name, {"action": "columns"})
+            if response.status.code != 0:
+                return None
+        self._attaching = routes if known else None
+        try:
+            self._connection.create_module(
+                name, _Module(self, name), use_bestindex_object=True, eponymous=True, read_only=not source.extension
+            )
+            self._connection.execute(f"CREATE VIRTUAL TABLE temp.{name} USING {name}").fetchall()
+        except apsw.Error as exc:
+            return _code_name(exc)
+        except UnicodeError:
+            return "SQLITE_ERROR"
+        finally:
+            self._attaching = None
+        return None
+
+    def detach(self, name: str) -> None:
+        """Drop the table. Its module stays, so that its name is "vtable constructor failed" from then on."""
+        try:
+            self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}").fetchall()
+        except apsw.Error:
+            return
+
+    def construct(self, name: str) -> tuple[str, VirtualTable]:
+        """Declaration and table for SQLite, when a table is created or its name is used without one.
+
+        Raises:
+            LookupError: nobody tells the table's columns.
+        """
+        source = self._sources.get(name)
+        routes = self._attaching
+        if routes is None:
+            if source is None:
+                raise LookupError(name)
+            response = self.call(name, {"action": "columns"})
+            assert isinstance(response.rows, Sequence)
+            routes = response.rows if response.status.code == 0 else ()
+        if not routes:
+            raise LookupError(name)
+        extension = source is None or source.extension
+        definition = parse_routes(name, routes, extension=extension, default_index=self._default_index)
+        for view in definition.views:
+            # In the main database, as osqueryd: the table behind it is then asked for its columns when first used.
+            try:
+                self._connection.execute(f"CREATE VIEW {view} AS SELECT * FROM {name}").fetchall()
+            except apsw.Error:
+                continue
+        return definition.statement, VirtualTable(self, definition)
+
+    # -- what a table needs (virtual_table.Host)
+
+    def next_plan(self) -> int:
+        """A number for a plan, in the range of C's int."""
+        return next(self._counters.plans) & 0x7FFFFFFF
+
+    def next_cursor(self) -> int:
+        """A number for a cursor."""
+        return next(self._counters.cursors)
+
+    def affected(self, table: VirtualTable) -> None:
+        """Note a table that the query uses."""
+        self._affected.add(table)
+
+    def call(self, name: str, request: dict[str, str]) -> Response:
+        """Send a request to the owner of a table."""
+        source = self._sources.get(name)
+        if source is None:
+            return Response(Status(1, f"Cannot call registry item: {name}"))
+        if source.caller is None:
+            return Response(rows=source.routes)
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise apsw.InterruptError("interrupted")
+        return source.caller(request, self._deadline)
+
+    # -- statements
+
+    def query(self, sql: str, *, deadline: float | None = None) -> ResultSet:
+        """Run the statements in `sql` one after the other; the rows of all of them, or the first error.
+
+        Raises:
+            SqlError: osqueryd's message.
+            DeadlineExceeded: `deadline` (of `time.monotonic()`) passed.
+        """
+        result = ResultSet([], [])
+        order: list[tuple[str, int]] = []
+
+        def begin(cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
+            names = [column[0] for column in cursor.get_description()]
+            result.columns[:] = names
+            order[:] = sorted({name: position for position, name in enumerate(names)}.items(), key=_name_bytes)
+            return True
+
+        cursor = self._connection.cursor()
+        cursor.exec_trace = begin
+        null, append = self._null, result.rows.append
+        with _Guard(self, deadline):
+            for row in cursor.execute(_c_string(sql)):
+                append({name: render(row[position], null) for name, position in order})
+        return result
+
+    def query_columns(self, sql: str) -> list[tuple[str, str]]:
+        """Name and type of each column that the first statement in `sql` would return, without running it.
+
+        Raises:
+            SqlError: the statement is not valid.
+        """
+        with _Guard(self, None):
+            prepared = self._prepare(_c_string(sql))
+            if prepared is None:
+                raise SqlError("not an error")  # what SQLite says when there was no statement at all
+            statement, columns = prepared
+            if any(kind == "UNKNOWN" for _, kind in columns):
+                program = self._connection.execute(f"EXPLAIN {statement}").fetchall()
+                columns = expression_types(columns, program)
+        return columns
+
+    def _prepare(self, sql: str) -> tuple[str, list[tuple[str, str]]] | None:
+        found: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def stop(cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
+            columns = [(name, _osquery_type(kind)) for name, kind, *_ in cursor.get_description()]
+            found.append((statement, columns))
+            return False
+
+        cursor = self._connection.cursor()
+        cursor.exec_trace = stop
+        try:
+            cursor.execute(sql)
+        except apsw.ExecTraceAbort:
+            return found[0]
+        return None
+
+    def enter(self, deadline: float | None) -> None:
+        """Begin a query."""
+        self._deadline = deadline
+        if deadline is not None:
+            self._connection.set_progress_handler(lambda: time.monotonic() >= deadline, _STEPS_BETWEEN_CHECKS)
+
+    def leave(self) -> None:
+        """End a query: what was planned for it is forgotten."""
+        if self._deadline is not None:
+            self._connection.set_progress_handler(None)
+        self._deadline = None
+        for table in self._affected:
+            table.forget_plans()
+        self._affected.clear()
+
+    def interrupt(self) -> None:
+        """Make the running query fail with "interrupted"; from another thread."""
+        self._connection.interrupt()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close(True)
+
+
+class _Guard:
+    """Around the statements of a query: beginning, end, and errors as osqueryd words them."""
+
+    __slots__ = ("_database", "_deadline", "_started")
+
+    def __init__(self, database: Database, deadline: float | None) -> None:
+        self._database = database
+        self._deadline = deadline
+        self._started = time.monotonic()
+
+    def __enter__(self) -> None:
+        self._database.enter(self._deadline)
+
+    def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
+        self._database.leave()
+        if isinstance(exc, apsw.InterruptError) and self._deadline is not None and time.monotonic() >= self._deadline:
+            raise DeadlineExceeded(f"the query took longer than {self._deadline - self._started:.3g} s") from exc
+        if isinstance(exc, apsw.Error):
+            raise SqlError(str(exc)) from exc
+        if isinstance(exc, UnicodeEncodeError):
+            raise SqlError("the statement is not valid UTF-8") from exc
+        if isinstance(exc, UnicodeDecodeError):
+            raise SqlError("the statement computed text that is not UTF-8, which this engine cannot return") from exc
+
+
+def _authorize(action: int, first: str | None, *_: object) -> int:
+    if action in _ALLOWED_ACTIONS:
+        return apsw.SQLITE_OK
+    if action == apsw.SQLITE_PRAGMA and first is not None and first.lower() in _ALLOWED_PRAGMAS:
+        return apsw.SQLITE_OK
+    return apsw.SQLITE_DENY
+
+
+def _c_string(sql: str) -> str:
+    """osqueryd reads the text of a query up to the first NUL."""
+    return sql.partition("\0")[0]
+
+
+def _code_name(exc: apsw.Error) -> str:
+    return apsw.mapping_result_codes.get(exc.result & 0xFF, "SQLITE_ERROR")  # type: ignore[return-value]
+
+
+def _name_bytes(item: tuple[str, int]) -> bytes:
+    return item[0].encode(errors="surrogateescape")
+
+
+def _osquery_type(declared: str | None) -> str:
+    known = ("TEXT", "INTEGER", "BIGINT", "UNSIGNED BIGINT", "DOUBLE", "BLOB")
+    return declared if declared in known else "UNKNOWN"
+
+
+__all__ = ["Caller", "Counters", "Database", "ResultSet", "SQLiteValue", "Source", "SqlError"]

@@ -1,0 +1,137 @@
+"""What an extension said of a table when it registered, and the `CREATE TABLE` that osqueryd makes of it.
+
+Facts from `columnDefinition` (osquery/core/tables.cpp) and `xCreate` (osquery/sql/virtual_table.cpp). Names go into the
+statement as they are: whatever SQL rejects, osqueryd rejects with "SQLITE_ERROR".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from .values import DECODERS, parse_decimal
+
+INDEX, REQUIRED, ADDITIONAL, OPTIMIZED, HIDDEN = 1, 2, 4, 8, 16
+_COLLATIONS = (
+    (32, "BINARY"),
+    (64, "NOCASE"),
+    (128, "RTRIM"),
+    (256, "VERSION"),
+    (512, "VERSION_ARCH"),
+    (1024, "VERSION_DPKG"),
+    (2048, "VERSION_RHEL"),
+)
+
+Rows = Sequence[Mapping[str, str]]
+
+
+class RouteColumn(NamedTuple):
+    """A column as the engine treats it."""
+
+    name: str
+    type: str
+    """One of osquery's six types, or UNKNOWN."""
+    options: int
+    """Bit set of INDEX, REQUIRED, ADDITIONAL, OPTIMIZED, HIDDEN and the collations."""
+
+
+class Definition(NamedTuple):
+    """A table as its route rows describe it."""
+
+    name: str
+    statement: str
+    """The CREATE TABLE that declares the virtual table to SQLite."""
+    columns: tuple[RouteColumn, ...]
+    """In the order of the route rows; a column alias takes a place of its own."""
+    aliases: Mapping[str, int]
+    """Column alias -> position of the column that it stands for."""
+    views: tuple[str, ...]
+    """Other names of the table; each becomes a view."""
+    attributes: int
+
+
+def _number(text: str | None, bits: int) -> int | None:
+    number = None if text is None else parse_decimal(text)
+    return number if number is not None and -(1 << bits - 1) <= number < 1 << bits - 1 else None
+
+
+def _type(name: str) -> str:
+    return name if name in DECODERS else "UNKNOWN"
+
+
+def _column_definitions(rows: Rows) -> list[RouteColumn]:
+    """Columns as SQLite shall see them: here `extensions_default_index` has no say, and an alias has its target's type."""
+    columns: list[RouteColumn] = []
+    types: dict[str, str] = {}
+    for row in rows:
+        kind, name = row.get("id"), row.get("name")
+        if name is None:
+            continue
+        if kind == "column" and "type" in row:
+            types[name] = _type(row["type"])
+            columns.append(RouteColumn(name, types[name], _number(row.get("op"), 32) or 0))
+        elif kind == "columnAlias" and row.get("target") in types:
+            columns.append(RouteColumn(name, types[row["target"]], HIDDEN))
+    return columns
+
+
+def create_statement(name: str, columns: Sequence[RouteColumn], *, extension: bool) -> str:
+    """The CREATE TABLE for a table of these columns.
+
+    Args:
+        name: the table's name.
+        columns: every column, aliases included.
+        extension: tables of extensions always keep their rowid, core tables with a key have none.
+    """
+    terms, keys = [], []
+    for column in columns:
+        term = f"`{column.name}` {column.type}"
+        if column.options & HIDDEN:
+            term += " HIDDEN"
+        for bit, collation in _COLLATIONS:
+            if column.options & bit:
+                term += f" COLLATE {collation}"
+                break
+        terms.append(term)
+        if column.options & (INDEX | ADDITIONAL):
+            keys.append(column.name)
+    keyed = bool(keys)
+    if keyed and not any(column.options & INDEX for column in columns):
+        # Only ADDITIONAL columns: they alone would not tell rows apart.
+        keys = [column.name for column in columns]
+    if keyed:
+        terms.append("PRIMARY KEY ({})".format(", ".join(f"`{key}`" for key in keys)))
+    tail = "" if extension or not keyed else " WITHOUT ROWID"
+    return f"CREATE TABLE {name}({', '.join(terms)}){tail}"
+
+
+def parse_routes(name: str, rows: Rows, *, extension: bool, default_index: bool = True) -> Definition:
+    """Read a table's route rows as osqueryd does when it creates the virtual table.
+
+    Args:
+        name: the table's name.
+        rows: `{id: column|alias|columnAlias|attributes, ...}`; rows that are incomplete or of another kind are skipped.
+        extension: whether the table comes from an extension.
+        default_index: the flag `--extensions_default_index`: an extension's column with no option becomes an INDEX.
+    """
+    columns: list[RouteColumn] = []
+    aliases: dict[str, int] = {}
+    views: set[str] = set()
+    attributes = 0
+    for row in rows:
+        kind, column_name = row.get("id"), row.get("name")
+        if kind == "column" and column_name is not None and "type" in row:
+            options = _number(row.get("op"), 64) or 0
+            if options == 0 and extension and default_index:
+                options = INDEX
+            columns.append(RouteColumn(column_name, _type(row["type"]), options))
+        elif kind == "alias" and "alias" in row:
+            views.add(row["alias"])
+        elif kind == "columnAlias" and column_name is not None and "target" in row:
+            columns.append(RouteColumn(column_name, "UNKNOWN", HIDDEN))
+            names = [column.name for column in columns]
+            aliases[column_name] = names.index(row["target"]) if row["target"] in names else 0
+        elif kind == "attributes":
+            attributes = _number(row.get("attributes"), 64) or 0
+    statement = create_statement(name, _column_definitions(rows), extension=extension)
+    return Definition(name, statement, tuple(columns), aliases, tuple(sorted(views)), attributes)

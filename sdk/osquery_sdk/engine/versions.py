@@ -1,0 +1,84 @@
+"""osquery's version collations, and the comparison behind `version_compare`.
+
+Facts from `osquery/sql/sqlite_version.cpp`. A version is a row of segments between the delimiters ``~ - ^ . :``; within
+a segment characters compare by their byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+_RANK = {"~": 1, "-": 2, "^": 3, ".": 4, ":": 5}
+
+
+class Flavor(NamedTuple):
+    """What a packaging system adds to the generic comparison."""
+
+    epoch: bool = False
+    """A version with an epoch (`1:`) sorts after one without."""
+    ranked_delimiters: bool = False
+    """Delimiters have an order among themselves."""
+    rest_decides: bool = False
+    """The first character of the longer version's rest decides."""
+    digits_by_length: bool = False
+    """Where the rest does not decide, numeric segments compare by length alone."""
+
+
+def _rest(left: str, right: str, difference: int, flavor: Flavor) -> int:
+    shorter_is_left = len(left) < len(right)
+    shorter, longer = (left, right) if shorter_is_left else (right, left)
+    following = longer[len(shorter)]
+    sign = 1 if shorter_is_left else -1
+    if flavor.rest_decides:
+        if following == "~":
+            return sign
+        if following == "-":
+            return 0
+        if following == "^":
+            return -sign
+        if difference and (not flavor.digits_by_length or shorter[-1] not in "0123456789"):
+            return difference
+    elif difference and following in _RANK:
+        return difference
+    return len(left) - len(right)
+
+
+def compare(left: str, right: str, flavor: Flavor = Flavor()) -> int:  # noqa: B008  a NamedTuple is immutable
+    """Negative, zero or positive as `left` sorts before, with or after `right`."""
+    if left == right:
+        return 0
+    if not left or not right:
+        return 1 if left else -1
+    if flavor.epoch:
+        epochs = left.find(":"), right.find(":")
+        if epochs[0] != epochs[1]:
+            if -1 in epochs:
+                return 1 if epochs[1] == -1 else -1
+            return epochs[0] - epochs[1]
+    difference = 0
+    for one, other in zip(left, right, strict=False):
+        ranks = _RANK.get(one, 0), _RANK.get(other, 0)
+        if ranks == (0, 0):
+            difference = difference or ord(one) - ord(other)
+            continue
+        if 0 in ranks:
+            return 1 if ranks[0] == 0 else -1
+        if difference:
+            return difference
+        if flavor.ranked_delimiters and ranks[0] != ranks[1]:
+            return ranks[0] - ranks[1]
+    return difference if len(left) == len(right) else _rest(left, right, difference, flavor)
+
+
+FLAVORS = {
+    "ARCH": Flavor(epoch=True, rest_decides=True, digits_by_length=True),
+    "DPKG": Flavor(epoch=True, ranked_delimiters=True),
+    "RHEL": Flavor(epoch=True, ranked_delimiters=True, rest_decides=True),
+}
+
+COLLATIONS: dict[str, Callable[[str, str], int]] = {
+    "VERSION": compare,
+    **{f"VERSION_{name}": partial(compare, flavor=flavor) for name, flavor in FLAVORS.items()},
+}

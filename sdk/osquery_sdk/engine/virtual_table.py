@@ -1,0 +1,374 @@
+"""An extension's table as a SQLite virtual table, planned, called and read as osqueryd 5.23 does it.
+
+Facts from `osquery/sql/virtual_table.cpp` (`xBestIndex`, `xFilter`, `xUpdate`) and `dynamic_table_row.cpp`. What looks
+odd here is osqueryd's own behaviour, which a table has to live with: it is marked with "As osqueryd".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from time import perf_counter
+from typing import Protocol
+
+import apsw
+
+from ..wire.protocol import Response
+from .context import Operand, context_json, values_json
+from .routes import ADDITIONAL, INDEX, OPTIMIZED, REQUIRED, Definition, RouteColumn
+from .trace import Observer, TableCall, Term
+from .values import DECODERS, Decoder, SQLiteValue, in_order, parse_decimal, value_text
+
+_EQUALS, _GREATER, _LESS_EQUAL, _LESS, _GREATER_EQUAL = 2, 4, 8, 16, 32
+_OFFSET = 74
+_TEXT_WITHHELD = frozenset((_GREATER, _LESS_EQUAL, _LESS, _GREATER_EQUAL))
+_MAX_COST = 1_000_000.0
+_LAST_BIT = 63
+
+
+class Host(Protocol):
+    """What a table needs from the connection that it belongs to."""
+
+    @property
+    def observer(self) -> Observer | None:
+        """Who wants to know of each call."""
+
+    def next_plan(self) -> int:
+        """A number for a plan, unique in the engine."""
+
+    def next_cursor(self) -> int:
+        """A number for a cursor, unique in the engine."""
+
+    def affected(self, table: VirtualTable) -> None:
+        """Note that the statement uses the table: its plans are forgotten when the query is done."""
+
+    def call(self, name: str, request: dict[str, str]) -> Response:
+        """Send a request to the table's owner. A failure to reach it is a status, not an exception."""
+
+
+class _PlannedTerm:
+    """A term that SQLite hands to `Filter` with its operand."""
+
+    __slots__ = ("collation", "column", "op", "spent", "whole_in")
+
+    def __init__(self, column: str, op: int, *, whole_in: bool, collation: str) -> None:
+        self.column = column
+        self.op = op
+        self.whole_in = whole_in
+        self.collation = collation
+        self.spent = False
+
+
+class _Plan:
+    """What `BestIndex` agreed with SQLite about one way to scan the table."""
+
+    __slots__ = ("bitset", "terms", "used", "withheld")
+
+    def __init__(self, terms: list[_PlannedTerm], used: list[str], bitset: int, withheld: list[Term]) -> None:
+        self.terms = terms
+        self.used = used
+        self.bitset = bitset
+        self.withheld = withheld
+
+
+class VirtualTable:
+    """APSW's `VTTable` for one table of one connection."""
+
+    def __init__(self, host: Host, definition: Definition) -> None:
+        """Take the connection and the table's definition."""
+        self.name = definition.name
+        self._host = host
+        self._columns = list(definition.columns)
+        self._aliases = dict(definition.aliases)
+        self._plans: dict[int, _Plan] = {}
+        self.readers: list[tuple[str, Decoder | None]] = [
+            (column.name, None if column.name in self._aliases else DECODERS[column.type]) for column in self._columns
+        ]
+
+    # -- planning
+
+    def BestIndexObject(self, index: apsw.IndexInfo) -> bool:  # noqa: N802  APSW's name
+        """Choose which terms come to `Filter`, and tell SQLite what that costs."""
+        self._host.affected(self)
+        explain = self._host.observer is not None
+        withheld: list[Term] = []
+        terms: list[_PlannedTerm] = []
+        cost = _MAX_COST
+        required_given = False
+        # Newer versions of SQLite offer OFFSET before LIMIT, osqueryd's 3.42 behind it.
+        offered = sorted(range(index.nConstraint), key=lambda number: index.get_aConstraint_op(number) == _OFFSET)
+        for number in offered:
+            position, op = index.get_aConstraint_iColumn(number), index.get_aConstraint_op(number)
+            column = self._columns[position] if 0 <= position < len(self._columns) else None
+            if not index.get_aConstraint_usable(number):
+                reason = "its other side is not known when this table is scanned"
+            elif column is None:
+                reason = "terms on the rowid are never pushed down"
+            elif column.type == "TEXT" and op in _TEXT_WITHHELD:
+                cost += 10
+                reason = "osqueryd never pushes down < <= > >= on TEXT"
+            elif not column.options & (INDEX | REQUIRED | ADDITIONAL):
+                reason = "the column is neither INDEX, REQUIRED nor ADDITIONAL"
+            else:
+                cost = 1
+                required_given = required_given or bool(column.options & REQUIRED)
+                whole_in = index.get_aConstraintUsage_in(number) and bool(column.options & OPTIMIZED)
+                if whole_in:
+                    index.set_aConstraintUsage_in(number, True)
+                terms.append(
+                    _PlannedTerm(column.name, op, whole_in=whole_in, collation=index.get_aConstraint_collation(number))
+                )
+                index.set_aConstraintUsage_argvIndex(number, len(terms))
+                continue
+            if explain:
+                withheld.append(Term("rowid" if column is None else column.name, op, (), False, reason))
+        used, bitset, required_used = self._columns_used(index.colUsed)
+        if required_used and not required_given:
+            cost = _MAX_COST
+        plan = self._host.next_plan()
+        self._plans[plan] = _Plan(terms, used, bitset, withheld)
+        index.idxNum = plan
+        index.estimatedCost = cost
+        return True
+
+    def _columns_used(self, positions: set[int]) -> tuple[list[str], int, bool]:
+        """Names and bit set of the columns in use, and whether a REQUIRED one is among them."""
+        bitset = sum(1 << position for position in positions)
+        names: dict[str, None] = {}
+        required = False
+        if bitset:
+            for number, column in enumerate(self._columns):
+                bit = min(number, _LAST_BIT)
+                if not bitset >> bit & 1:
+                    continue
+                name = column.name
+                if name in self._aliases:
+                    target = self._aliases[name]
+                    bitset = bitset & ~(1 << bit) | 1 << min(target, _LAST_BIT)
+                    name = self._columns[target].name
+                names[name] = None
+                required = required or bool(column.options & REQUIRED)
+        return list(names), bitset, required
+
+    def forget_plans(self) -> None:
+        """Drop what was agreed for the statements of a query that is done."""
+        self._plans.clear()
+
+    # -- reading
+
+    def Open(self) -> Cursor:  # noqa: N802
+        """A cursor of its own for each place where a statement reads the table."""
+        return Cursor(self, self._host.next_cursor())
+
+    def scan(self, plan_number: int, operands: Sequence[SQLiteValue | set[SQLiteValue]], cursor: int) -> Sequence[Mapping[str, str]]:
+        """Call the table for one scan.
+
+        Raises:
+            apsw.Error: the statement fails; the text is its error message.
+        """
+        self._host.affected(self)
+        plan = self._plans.get(plan_number) or _Plan([], [], 0, [])
+        affinities: dict[str, str] = {}
+        options: dict[str, int] = {}
+        required = False
+        for column in self._columns:
+            # As osqueryd: of two columns with one name (an alias that was read once), the later counts.
+            affinities[column.name] = column.type
+            options[column.name] = column.options
+            required = required or bool(column.options & REQUIRED)
+        constraints: dict[str, list[Operand]] = {}
+        trace: list[Term] = []
+        for term, operand in zip(plan.terms, operands, strict=False):
+            given, reason = _operands(term, operand)
+            for expr in given:
+                constraints.setdefault(term.column, []).append(Operand(term.op, expr))
+            trace.append(Term(term.column, term.op, given, bool(given), reason))
+        if required and not any(options[term.column] & REQUIRED for term in plan.terms):
+            raise apsw.ConstraintError(f"Table {self.name} was queried without a required column in the WHERE clause")
+        context = context_json(affinities, constraints, plan.used, plan.bitset)
+        request = {"action": "generate", "context": context}
+        started = perf_counter()
+        response = self._host.call(self.name, request)
+        failed = response.status.code != 0
+        rows = _as_rows(response)
+        if observer := self._host.observer:
+            error = response.status.message if failed else None
+            seconds = perf_counter() - started
+            terms = (*trace, *plan.withheld)
+            observer(
+                TableCall(self.name, cursor, "generate", terms, tuple(plan.used), request, len(rows), seconds, error)
+            )
+        if failed:
+            raise apsw.SQLError(response.status.message)
+        return rows
+
+    def resolve_alias(self, position: int) -> tuple[str, Decoder]:
+        """The column behind a column alias.
+
+        As osqueryd: once an alias has been read, its place in the table has the target's name and type for good. The
+        alias is then missing from the constraints of every later request on this connection.
+        """
+        alias, target = self._columns[position], self._columns[self._aliases[self._columns[position].name]]
+        self._columns[position] = RouteColumn(target.name, target.type, alias.options)
+        reader = target.name, DECODERS[target.type]
+        self.readers[position] = reader
+        return reader
+
+    # -- writing
+
+    def UpdateInsertRow(self, rowid: int | None, fields: Sequence[SQLiteValue]) -> int | None:  # noqa: N802
+        """INSERT. Returns the new row's id if SQLite does not give it."""
+        request = {"action": "insert", "json_value_array": self._values(fields)}
+        if rowid is None:
+            request["auto_rowid"] = "false"
+        else:
+            request["auto_rowid"] = "true"
+            request["id"] = str(rowid)
+        reply = self._write(request)
+        if rowid is not None:
+            return rowid
+        new_rowid = parse_decimal(reply.get("id", ""))
+        if new_rowid is None:
+            raise apsw.SQLError("SQL logic error")
+        return new_rowid
+
+    def UpdateChangeRow(self, row: int, newrowid: int, fields: Sequence[SQLiteValue]) -> None:  # noqa: N802
+        """UPDATE."""
+        request = {"action": "update", "id": str(row)}
+        if newrowid != row:
+            request["new_id"] = str(newrowid)
+        request["json_value_array"] = self._values(fields)
+        self._write(request)
+
+    def UpdateDeleteRow(self, rowid: int) -> None:  # noqa: N802
+        """DELETE."""
+        self._write({"action": "delete", "id": str(rowid)})
+
+    def Disconnect(self) -> None:  # noqa: N802
+        """The connection no longer refers to the table."""
+
+    Destroy = Disconnect
+
+    def _values(self, fields: Sequence[SQLiteValue]) -> str:
+        """The `json_value_array`, once each value has the very type of its column."""
+        if len(fields) != len(self._columns):
+            raise apsw.RangeError("column index out of range")
+        for value, column in zip(fields, self._columns, strict=True):
+            if value is None:
+                # As osqueryd: exactly these options, so that OPTIMIZED or a collation beside them allows NULL.
+                fits = column.options not in (INDEX, REQUIRED)
+            elif isinstance(value, int):
+                fits = column.type in ("INTEGER", "BIGINT", "UNSIGNED BIGINT")
+            elif isinstance(value, float):
+                fits = column.type == "DOUBLE"
+            else:
+                fits = column.type == ("TEXT" if isinstance(value, str) else "BLOB")
+            if not fits:
+                raise apsw.MismatchError("datatype mismatch")
+        return values_json(fields)
+
+    def _write(self, request: dict[str, str]) -> Mapping[str, str]:
+        """Send a write; the table's one row of reply when it says "success"."""
+        request["context"] = context_json({}, {})
+        started = perf_counter()
+        response = self._host.call(self.name, request)
+        rows = _as_rows(response)
+        reply = rows[0] if len(rows) == 1 else {}
+        error: apsw.Error | None = None
+        match reply.get("status"):
+            case "success":
+                pass
+            case "readonly":
+                error = apsw.ReadOnlyError(f"table {self.name} may not be modified")
+            case "failure":
+                error = apsw.SQLError(reply.get("message", "SQL logic error"))
+            case "constraint":
+                error = apsw.ConstraintError("constraint failed")
+            case _:
+                # As osqueryd: the status of the reply is not looked at, not even when the extension is gone.
+                error = apsw.SQLError("SQL logic error")
+        if observer := self._host.observer:
+            seconds = perf_counter() - started
+            text = None if error is None else str(error)
+            observer(TableCall(self.name, 0, request["action"], (), (), request, len(rows), seconds, text))
+        if error is not None:
+            raise error
+        return reply
+
+
+def _as_rows(response: Response) -> Sequence[Mapping[str, str]]:
+    rows = response.rows
+    assert isinstance(rows, Sequence), "a client never receives rows that are still to be encoded"
+    return rows
+
+
+def _operands(term: _PlannedTerm, value: SQLiteValue | set[SQLiteValue]) -> tuple[tuple[str, ...], str]:
+    """What the table learns of a term, and why."""
+    if isinstance(value, (set, frozenset)):
+        if term.spent:
+            # As osqueryd: it forgets that this is an IN once it was read, so only the first scan of a loop has the values.
+            return (), "osqueryd passes the values of an IN on the first scan only"
+        term.spent = True
+        texts = tuple(text for item in in_order(value, term.collation) if (text := value_text(item)) is not None)
+        return texts, "the column is OPTIMIZED: all values at once"
+    text = value_text(value)
+    if text is None:
+        return (), "the operand is NULL"
+    if not text:
+        return (), "the operand is the empty string"
+    return (text,), "the column is pushed down"
+
+
+class Cursor:
+    """APSW's `VTCursor`: goes over the rows of one answer and decodes only what SQLite asks for."""
+
+    __slots__ = ("_number", "_position", "_rest", "_row", "_table", "_readers")
+
+    def __init__(self, table: VirtualTable, number: int) -> None:
+        self._table = table
+        self._readers = table.readers
+        self._number = number
+        self._position = 0
+        self._rest: Iterator[Mapping[str, str]] = iter(())
+        self._row: Mapping[str, str] | None = None
+
+    def Filter(self, plan: int, _: str | None, operands: Sequence[SQLiteValue | set[SQLiteValue]]) -> None:  # noqa: N802
+        """Begin a scan."""
+        self._rest = iter(self._table.scan(plan, operands or (), self._number))
+        self._position = 0
+        self._row = next(self._rest, None)
+
+    def Eof(self) -> bool:  # noqa: N802
+        """Whether the rows are used up."""
+        return self._row is None
+
+    def Next(self) -> None:  # noqa: N802
+        """Go to the next row."""
+        self._position += 1
+        self._row = next(self._rest, None)
+
+    def Column(self, number: int) -> SQLiteValue:  # noqa: N802
+        """The value of a column of this row; -1 is the rowid."""
+        if number < 0:
+            return self.Rowid()
+        name, decode = self._readers[number]
+        if decode is None:
+            name, decode = self._table.resolve_alias(number)
+        assert self._row is not None
+        # A missing key is an empty string: NULL for numbers, the empty text for TEXT and BLOB.
+        return decode(self._row.get(name, ""))
+
+    def Rowid(self) -> int:  # noqa: N802
+        """The row's own `rowid`, else its position in this one answer: two scans then give different rows the same id."""
+        assert self._row is not None
+        text = self._row.get("rowid")
+        if text is None:
+            return self._position
+        rowid = parse_decimal(text)
+        if rowid is None:
+            raise apsw.SQLError("SQL logic error")
+        return rowid
+
+    def Close(self) -> None:  # noqa: N802
+        """Let go of the rows."""
+        self._rest = iter(())
+        self._row = None

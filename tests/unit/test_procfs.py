@@ -31,25 +31,28 @@ def wait_until(condition: object) -> None:
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    child = subprocess.Popen(["sleep", "60"])
-    wait_until(lambda: Path(f"/proc/{child.pid}/comm").read_bytes() == b"sleep\n")
-    yield child
-    child.kill()
-    child.wait()
+    child = subprocess.Popen(["cat", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(b"x")
+    assert child.stdout.read(1) == b"x"  # it has started, and from now on it only waits
+    with child:
+        yield child
+        child.kill()
 
 
 def test_facts_of_a_process(sleeper: subprocess.Popen[bytes]) -> None:
     with Process(sleeper.pid) as process:
-        assert procfs.comm(process) == "sleep"
-        assert procfs.arguments(process) == ["sleep", "60"]
-        assert procfs.executable(process) == (os.path.realpath(shutil.which("sleep") or ""), False)
+        assert procfs.comm(process) == "cat"
+        assert procfs.arguments(process) == ["cat", "-"]
+        assert procfs.executable(process) == (os.path.realpath(shutil.which("cat") or ""), False)
         assert sorted(process.names("fd") or ()) == sorted(
             path.name for path in Path(f"/proc/{sleeper.pid}/fd").iterdir()
         )
         status = process.read("status")
     assert status is not None
     assert procfs.number(status, b"PPid") == os.getpid()
-    assert procfs.field(status, b"Name") == b"sleep"
+    assert procfs.field(status, b"Name") == b"cat"
     assert procfs.field(status, b"name") is None
     assert procfs.number(status, b"VmRSS") == int(
         subprocess.check_output(["grep", "VmRSS", f"/proc/{sleeper.pid}/status"]).split()[1]
@@ -113,7 +116,7 @@ def test_a_file_that_is_missing_or_closed_to_us_is_none(sleeper: subprocess.Pope
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     shown = as_nobody(code, sleeper.pid)
-    assert shown == "None None None [] None sleep"
+    assert shown == "None None None [] None cat"
 
 
 def as_nobody(code: str, *arguments: object) -> str:

@@ -105,7 +105,7 @@ def linux_rows(query: Query, root: str = procfs.PROC) -> Iterator[ExposedPort]:
     if asked is None:
         rest = [socket for socket in sockets if socket.inode not in held]
         # What was closed meanwhile has no holder either. What nobody can be seen to hold is still there.
-        still = set(_sockets(root, query.warn)) if rest else set()
+        still = set(_sockets(root, query.warn, frozenset(map(_file, rest))))
         yield from _rows(None, _Facts(), [socket for socket in rest if socket in still])
 
 
@@ -166,10 +166,17 @@ def _rows(pid: int | None, facts: _Facts, sockets: Iterable[Socket]) -> Iterator
         )
 
 
-def _sockets(root: str, warn: Callable[[str], None]) -> Iterator[Socket]:
+def _file(socket: Socket) -> str:
+    return socket.protocol + ("6" if ":" in socket.address else "")
+
+
+def _sockets(root: str, warn: Callable[[str], None], files: frozenset[str] | None = None) -> Iterator[Socket]:
+    """The sockets of all files, or of some: to make one, the kernel goes through all connections there may be."""
     from pathlib import Path
 
     for file, protocol, state in _TABLES:
+        if files is not None and file not in files:
+            continue
         try:
             # A busy server has some hundred thousand lines of connections there: never all of them in memory.
             with Path(f"{root}/net/{file}").open("rb") as lines:

@@ -99,7 +99,7 @@ def bound(family: int, kind: int, address: str, *, only6: bool = False) -> Itera
 
 
 def test_the_columns_are_those_of_the_specification() -> None:
-    assert list(ExposedPort._fields) == COLUMNS
+    assert list(ExposedPort.__annotations__) == COLUMNS
 
 
 @linux
@@ -258,7 +258,7 @@ def test_the_user_is_the_socket_s_owner() -> None:
 def test_names_and_arguments_of_any_bytes(tmp_path: Path) -> None:
     arguments = (b"a\nb", b"\xff\xfe", "é)".encode(), b"")
     rename = "import ctypes; ctypes.CDLL(None).prctl(15, b'x) (\\xff\\n')\n"
-    command = [sys.executable, "-S", "-c", rename + LISTEN, *arguments, b"end"]
+    command: list[str | bytes] = [sys.executable, "-S", "-c", rename + LISTEN, *arguments, b"end"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:

@@ -103,7 +103,7 @@ def words(path: str) -> dict[str, str]:
 
 
 def test_the_columns_are_those_of_the_specification() -> None:
-    assert list(ProcessDetails._fields) == COLUMNS
+    assert list(ProcessDetails.__annotations__) == COLUMNS
 
 
 @linux
@@ -122,7 +122,7 @@ def test_counters_and_privileges_are_the_kernel_s() -> None:
         assert (row.no_new_privs, row.seccomp) == (int(status["NoNewPrivs"]), int(status["Seccomp"]))
         assert row.num_fds == len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
         assert row.exe_deleted == 0
-        assert row.io_read_count > 0
+        assert (row.io_read_count or 0) > 0
         assert len(row.cap_eff) == 16
 
 
@@ -337,13 +337,13 @@ def test_pids_that_are_none() -> None:
 @linux
 def test_several_pids_are_looked_up_once_each() -> None:
     mine = os.getpid()
-    assert [row.pid for row in process_details.rows(pid=[mine, mine, 1 << 30])] == [mine]
+    assert [row[0] for row in process_details.rows(pid=[mine, mine, 1 << 30])] == [mine]
 
 
 @linux
 def test_every_process_that_lives_all_the_while_has_one_row() -> None:
     before = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208
-    pids = [row.pid for row in process_details.rows()]
+    pids = [row[0] for row in process_details.rows()]
     after = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208
     assert before & after <= set(pids) <= before | after
     assert len(pids) == len(set(pids))
@@ -385,12 +385,13 @@ def test_what_may_not_be_read_is_null_and_the_rest_is_there() -> None:
         "process_details.rows(pid=os.getpid())\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "rows = process_details.rows(pid=int(sys.argv[1]))\n"
-        "print(json.dumps([dict(zip(type(r)._fields, r)) for r in rows]))"
+        "print(json.dumps([tuple(row) for row in rows]))"
     )
     with child("cat") as process:
         output = subprocess.check_output([sys.executable, "-c", code, str(process.pid)], text=True)
         full = one(process.pid)
-    (row,) = json.loads(output)
+    (values,) = json.loads(output)
+    row = dict(zip(COLUMNS, values, strict=True))
     closed = {
         "io_read_count",
         "io_write_count",
@@ -655,10 +656,11 @@ def test_a_copy_of_proc_is_read_as_well(tmp_path: Path) -> None:
 
 @linux
 def test_ten_thousand_processes(tmp_path: Path) -> None:
+    for kind in range(3):
+        (tmp_path / f"kind{kind}").mkdir()
+        (tmp_path / f"kind{kind}" / "status").write_bytes(b"Seccomp:\t%d\n" % kind)
     for pid in range(1, 10_001):
-        folder = tmp_path / str(pid)
-        folder.mkdir()
-        (folder / "status").write_bytes(b"Tgid:\t%d\nSeccomp:\t%d\n" % (pid, pid % 3))
+        os.symlink(f"kind{pid % 3}", f"{tmp_path}/{pid}")  # noqa: PTH211 - Path objects for so many are slow
     query = Query.of(process_details)
     rows = list(linux_rows(query, str(tmp_path)))
     assert sorted(row.pid for row in rows) == list(range(1, 10_001))

@@ -9,7 +9,7 @@ from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
 from thrift.protocol.TProtocol import TProtocolException
 from thrift.transport.TTransport import CReadableTransport, TTransportBase
 
-from ..errors import ConnectionFailed, ProtocolError
+from ..errors import ProtocolError, RemoteError
 from .gen import Extension, ExtensionManager
 from .protocol import Status
 
@@ -55,6 +55,10 @@ class _Source(TTransportBase, CReadableTransport):  # type: ignore[misc]
             data = self._buffer.read(size)
         return data
 
+    def rest(self) -> bytes:
+        """What was received and not read."""
+        return self._buffer.read()
+
     def isOpen(self) -> bool:  # noqa: N802  Thrift's name
         return True
 
@@ -72,8 +76,9 @@ def read_response(
     """
     service = Extension if method == "call" else ExtensionManager
     result = getattr(service, _RESULTS[method])()
+    source = _Source(head, receive)
     protocol = TBinaryProtocolAccelerated(
-        _Source(head, receive), string_length_limit=limits.string, container_length_limit=limits.elements
+        source, string_length_limit=limits.string, container_length_limit=limits.elements
     )
     try:
         result.read(protocol)
@@ -82,7 +87,11 @@ def read_response(
             f"answer to {method} cannot be decoded: {error or type(error).__name__}"
         ) from error
     answer = result.success
-    if answer is None or answer.status is None:
-        raise ConnectionFailed(f"answer to {method} has no status")
+    if answer is None:
+        raise RemoteError(f"{method} returned nothing", code=-1)
     status = answer.status
+    if status is None:
+        raise ProtocolError("an answer without a status")
+    if source.rest():
+        raise ProtocolError(f"bytes behind the answer to {method}")
     return Status(status.code or 0, status.message or "", status.uuid or 0), answer.response or []

@@ -105,50 +105,74 @@ class ExtensionConnection:
             raise
 
     def _exchange_on_stream(self, name: str, arguments: Sequence[Any], timeout: float, *, raw: bool) -> Any:
-        end = time.monotonic() + timeout
         method = METHODS[name]
+        answer = _Answer(self._stream, self._address, self._limits, timeout)
         self._stream.send(encode_call(method, arguments), timeout)
-
-        def receive() -> bytes:
-            left = end - time.monotonic()
-            if left <= 0:
-                raise DeadlineExceeded(f"no whole answer from {self._address} within {timeout:g} s")
-            data = self._stream.receive(left)
-            if not data:
-                raise ConnectionFailed(f"{self._address} closed the connection before it had answered")
-            return data
-
-        def drive(reading: Generator[None, None, Any]) -> Any:
-            while True:
-                try:
-                    next(reading)
-                except StopIteration as done:
-                    return done.value
-                decoder.feed(receive())
-
-        decoder = Decoder(self._limits)
-        header = drive(read_header(decoder))
+        header = answer.read(read_header(answer.decoder))
         if header.name != name:
             raise ProtocolError(f"answer to {header.name!r} where one to {name!r} belongs")
         if header.type == EXCEPTION:
-            problem = drive(decoder.read(APPLICATION_EXCEPTION))
+            problem = answer.read_last(answer.decoder.read(APPLICATION_EXCEPTION))
             raise RemoteError(problem.message or "unknown error", code=-1)
         if header.type != REPLY:
             raise ProtocolError(f"message of type {header.type} where a reply belongs")
-        if method.result is RESPONSE and (raw or len(decoder.buffer) >= _SMALL_ANSWER):
+        buffer = answer.decoder.buffer
+        if method.result is RESPONSE and (raw or len(buffer) >= _SMALL_ANSWER):
             from .bulk import read_response
 
-            status, rows = read_response(
-                name, bytes(decoder.buffer[decoder.position :]), receive, self._limits
-            )
+            head = bytes(buffer[answer.decoder.position :])
+            status, rows = read_response(name, head, answer.receive, self._limits)
             if raw:
                 return status, rows
             return status, [{k: v.decode("utf-8", "surrogateescape") for k, v in row.items()} for row in rows]
         fields = {} if method.result is None else {0: ("success", method.result)}
-        result = drive(decoder.read_fields(fields))
+        result = answer.read_last(answer.decoder.read_fields(fields))
         if method.result is not None and "success" not in result:
             raise RemoteError(f"{name} returned nothing", code=-1)
         return result.get("success")
+
+
+class _Answer:
+    """The bytes of one answer, as they arrive."""
+
+    __slots__ = ("_address", "_end", "_left", "_stream", "_timeout", "decoder")
+
+    def __init__(self, stream: Stream, address: str, limits: Limits, timeout: float) -> None:
+        self._stream = stream
+        self._address = address
+        self._timeout = timeout
+        self._end = time.monotonic() + timeout
+        self._left = limits.message
+        self.decoder = Decoder(limits)
+
+    def receive(self) -> bytes:
+        """Some more of it."""
+        seconds = self._end - time.monotonic()
+        if seconds <= 0:
+            raise DeadlineExceeded(f"no whole answer from {self._address} within {self._timeout:g} s")
+        data = self._stream.receive(seconds)
+        if not data:
+            raise ConnectionFailed(f"{self._address} closed the connection before it had answered")
+        self._left -= len(data)
+        if self._left < 0:
+            raise ProtocolError("answer over the limit of bytes")
+        return data
+
+    def read(self, reading: Generator[None, None, Any]) -> Any:
+        """Run one of the decoder's methods to its end."""
+        while True:
+            try:
+                next(reading)
+            except StopIteration as done:
+                return done.value
+            self.decoder.feed(self.receive())
+
+    def read_last(self, reading: Generator[None, None, Any]) -> Any:
+        """The same for what ends the answer."""
+        result = self.read(reading)
+        if self.decoder.rest:
+            raise ProtocolError(f"bytes behind the answer of {self._address}")
+        return result
 
 
 class ManagerConnection(ExtensionConnection):

@@ -110,9 +110,21 @@ ROWS = ListOf(STRING_MAP)
 
 
 def encode_string(text: str) -> bytes:
-    """A string with its length before it."""
-    raw = text.encode("utf-8", "surrogateescape")
+    """A string with its length before it.
+
+    Surrogates that stand for no byte, which JSON can bring into a text, become U+FFFD: they have no encoding.
+    """
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = "".join("\ufffd" if _is_lone(char) else char for char in text).encode(
+            "utf-8", "surrogateescape"
+        )
     return pack_u32(len(raw)) + raw
+
+
+def _is_lone(char: str) -> bool:
+    return "\ud800" <= char <= "\udc7f" or "\udd00" <= char <= "\udfff"
 
 
 def encode_field(ttype: int, number: int) -> bytes:
@@ -186,6 +198,11 @@ class Decoder:
         """Add bytes that were received."""
         self.buffer += data
 
+    @property
+    def rest(self) -> int:
+        """Bytes that were received and not read."""
+        return len(self.buffer) - self.position
+
     def start_message(self) -> None:
         """Forget the message that was read; what came after it stays."""
         del self.buffer[: self.position]
@@ -214,15 +231,16 @@ class Decoder:
         value: int = unpack_from(">i", self.buffer, start)[0]
         return value
 
-    def read_string(self) -> Generator[None, None, str]:
-        """A length, then as many bytes, decoded."""
+    def read_string(self, most: int | None = None) -> Generator[None, None, str]:
+        """A length, then as many bytes, decoded; at most `most` of them, if that is less than the limit."""
         buffer = self.buffer
         start = self.position + 4
         while len(buffer) < start:
             yield
         size: int = unpack_from(">i", buffer, start - 4)[0]
-        if not 0 <= size <= self._limits.string:
-            raise ProtocolError(f"string of {size} bytes: over the limit of {self._limits.string}")
+        limit = self._limits.string if most is None else most
+        if not 0 <= size <= limit:
+            raise ProtocolError(f"string of {size} bytes: over the limit of {limit}")
         end = start + size
         if end > self._limits.message:
             raise ProtocolError(f"message over the limit of {self._limits.message} bytes")

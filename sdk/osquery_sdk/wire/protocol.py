@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from struct import Struct as Packer
 from struct import error as packer_error
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from ..errors import ProtocolError
@@ -44,6 +45,9 @@ _i32_field_i32 = Packer(">i3si").unpack_from
 CALL, REPLY, EXCEPTION, ONEWAY = 1, 2, 3, 4
 _VERSION = 0x80010000
 _SMALL = 4096
+# Rows that are encoded at once: a large answer is never in memory a second time.
+_BATCH = 500
+_LONGEST_NAME = 128
 
 # TApplicationException's type numbers
 UNKNOWN_METHOD, INVALID_MESSAGE_TYPE, INTERNAL_ERROR, PROTOCOL_ERROR = 1, 2, 6, 7
@@ -104,7 +108,15 @@ class ApplicationException(NamedTuple):
 
 
 STATUS = StructOf(Status, (1, "code", I32), (2, "message", STRING), (3, "uuid", I64))
-RESPONSE = StructOf(Response, (1, "status", STATUS), (2, "rows", ROWS))
+
+
+def _response(status: Status | None = None, rows: list[dict[str, str]] | tuple[()] = ()) -> Response:
+    if status is None:
+        raise ProtocolError("an answer without a status")
+    return Response(status, rows)
+
+
+RESPONSE = StructOf(_response, (1, "status", STATUS), (2, "rows", ROWS))
 EXTENSION_INFO = StructOf(
     ExtensionInfo,
     (1, "name", STRING),
@@ -182,7 +194,7 @@ def read_header(decoder: Decoder) -> Generator[None, None, Header]:
     word = yield from decoder.read_i32()
     if word & 0xFFFF0000 != _VERSION:
         raise ProtocolError("not a message of Thrift's strict binary protocol")
-    name = yield from decoder.read_string()
+    name = yield from decoder.read_string(_LONGEST_NAME)
     sequence = yield from decoder.read_i32()
     return Header(name, word & 0xFF, sequence)
 
@@ -193,10 +205,12 @@ class RequestReader:
     After a `ProtocolError` the connection can only be closed, but for `answer_to_error`.
     """
 
-    __slots__ = ("_decoder", "_header", "_parser")
+    __slots__ = ("_decoder", "_header", "_parser", "began")
 
     def __init__(self, limits: Limits) -> None:
         """Take the limits for each message."""
+        self.began = monotonic()
+        """When the message began that is being read."""
         self._decoder = Decoder(limits)
         self._header: Header | None = None
         self._parser = self._parse()
@@ -207,8 +221,16 @@ class RequestReader:
         return len(self._decoder.buffer) > 0
 
     def feed(self, data: bytes) -> Request | None:
-        """Add bytes (none: to go on with what came behind the last request); the next request once it is complete."""
+        """Add bytes; the next request once it is complete."""
         self._decoder.feed(data)
+        return self._advance()
+
+    def next(self) -> Request | None:
+        """Go on with what came behind the last request."""
+        self.began = monotonic()
+        return self._advance()
+
+    def _advance(self) -> Request | None:
         try:
             next(self._parser)
         except StopIteration as done:
@@ -251,39 +273,55 @@ def encode_exception(name: str, sequence: int, message: str, kind: int = INTERNA
     return b"".join(out)
 
 
-def _answer_head(sequence: int, status: Status) -> bytes:
-    """A reply to `call` up to its rows."""
-    out = [_head(REPLY, "call", sequence), encode_field(STRUCT_T, 0), encode_field(STRUCT_T, 1)]
+def _answer_head(name: str, sequence: int, status: Status) -> bytes:
+    """A reply with rows, up to these."""
+    out = [_head(REPLY, name, sequence), encode_field(STRUCT_T, 0), encode_field(STRUCT_T, 1)]
     encode_value(STATUS, status, out)
     out.append(encode_field(LIST_T, 2))
     return b"".join(out)
 
 
-_OK_ANSWER_HEAD = _answer_head(0, Status())
+_OK_ANSWER_HEAD = _answer_head("call", 0, _OK)
 # The ends of the response and of the result travel with the last rows: a small answer is one write.
 _ANSWER_END = b"\0\0"
 
 
 def encode_reply(request: Request, result: Any) -> Iterator[bytes]:
     """The reply to `request` in pieces; only a large answer has more than one."""
-    spec = METHODS[request.name].result
-    if spec is not RESPONSE or request.name != "call":
-        out = [_head(REPLY, request.name, request.sequence)]
-        if spec is not None:
-            out.append(encode_field(spec.ttype, 0))
-            encode_value(spec, result, out)
-        out.append(b"\0")
-        yield b"".join(out)
-        return
-    status, rows = result
-    head = (
-        _OK_ANSWER_HEAD if status == _OK and not request.sequence else _answer_head(request.sequence, status)
-    )
-    if isinstance(rows, (tuple, list)):
-        yield b"".join((head, encode_rows_header(len(rows)), *encode_rows(rows), _ANSWER_END))
-        return
-    pending = head + encode_rows_header(rows.count)
-    for chunk in rows.chunks():
+    name, sequence, _ = request
+    spec = METHODS[name].result
+    if spec is RESPONSE:
+        return _encode_answer(name, sequence, *result)
+    out = [_head(REPLY, name, sequence)]
+    if spec is not None:
+        out.append(encode_field(spec.ttype, 0))
+        encode_value(spec, result, out)
+    out.append(b"\0")
+    return iter((b"".join(out),))
+
+
+def _encode_answer(
+    name: str,
+    sequence: int,
+    status: Status,
+    rows: tuple[Mapping[str, str], ...] | list[dict[str, str]] | EncodedRows,
+) -> Iterator[bytes]:
+    if name == "call" and not sequence and status == _OK:
+        head = _OK_ANSWER_HEAD
+    else:
+        head = _answer_head(name, sequence, status)
+    if not isinstance(rows, (tuple, list)):
+        return _pieces(head + encode_rows_header(rows.count), rows.chunks())
+    count = len(rows)
+    head += encode_rows_header(count)
+    if count <= _BATCH:
+        return iter((b"".join((head, *encode_rows(rows), _ANSWER_END)),))
+    return _pieces(head, (b"".join(encode_rows(rows[at : at + _BATCH])) for at in range(0, count, _BATCH)))
+
+
+def _pieces(pending: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """What is to be written at once: chunks as they are, small ones joined."""
+    for chunk in chunks:
         if len(pending) > _SMALL:
             yield pending
             pending = chunk
@@ -309,14 +347,14 @@ _ITEM = encode_field(STRING_T, 2)
 _REQUEST = encode_field(MAP_T, 3) + bytes((STRING_T, STRING_T))
 
 
-def whole_request(data: bytes, limit: int) -> Request | None:
+def whole_request(data: bytes, limits: Limits) -> Request | None:
     """The request that `data` is, if it is one whole ping or call of the usual form; None leaves it to a `RequestReader`.
 
     osqueryd sends nothing else while it runs a query, each in one piece, and a join sends thousands: this takes a tenth
     of the time of the incremental decoder.
     """
     size = len(data)
-    if size > limit:
+    if size > limits.message:
         return None
     if data.startswith(_PING_HEAD) and size == len(_PING_HEAD) + 5:
         return Request("ping", _i32(data, size - 5)[0], ()) if data[-1] == 0 else None
@@ -337,6 +375,8 @@ def whole_request(data: bytes, limit: int) -> Request | None:
             return None
         item = data[start:at].decode()
         count = _i32(data, at + 5)[0]
+        if not 0 <= count <= limits.elements:
+            return None
         at += 9
         fields: dict[str, str] = {}
         for _ in range(count):
@@ -344,7 +384,7 @@ def whole_request(data: bytes, limit: int) -> Request | None:
             start = at + 4
             at = start + length
             value_length = _i32(data, at)[0]
-            if length < 0 or value_length < 0:
+            if not (0 <= length <= limits.string and 0 <= value_length <= limits.string):
                 return None
             key = data[start:at].decode()
             start = at + 4

@@ -14,12 +14,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DeadlineExceeded, ProtocolError, WireError
-from .codec import Limits
+from .guard import Guard
 from .protocol import (
     METHODS,
+    RESPONSE,
+    STATUS,
     UNKNOWN_METHOD,
     Request,
     RequestReader,
@@ -29,75 +31,32 @@ from .protocol import (
     encode_reply,
     whole_request,
 )
+from .service import CallContext, ServerOptions, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .transport import Connection, Listener
 
+__all__ = ["CallContext", "Request", "Response", "Server", "ServerOptions", "Service", "Status"]
+
 _BUSY = 0.004
-_GUARD_PERIOD = 0.005
-_GUARD_LINGER = 1.0
-_INSPECT_PERIOD = 0.1
-
-
-class ServerOptions(NamedTuple):
-    """Bounds of a server."""
-
-    max_calls: int = 32
-    """Calls that run at once."""
-    max_queue: int = 256
-    """Calls that wait for one of those to end; one more is refused."""
-    message_timeout: float = 10.0
-    """Seconds within which a message that has begun must be complete."""
-    send_timeout: float = 30.0
-    """Seconds without progress after which a caller that does not read its answer is dropped."""
-    stop_timeout: float = 3.0
-    """Seconds that running calls get when the server stops."""
-    limits: Limits = Limits()
-    """Of each message."""
-
-
-class Service(Protocol):
-    """What a server serves: an object with the Python-named methods of the Thrift service it offers."""
-
-    def ping(self) -> Status:
-        """Must return at once."""
-
-    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
-        """May take as long as `context` allows."""
-
-    def shutdown(self) -> None:
-        """Begin to stop; called after the reply has been sent."""
+_QUICK_SEND = 5.0
+_ABORT_PERIOD = 1.0
+_PAUSE = 0.01
 
 
 class _NotOffered(Exception):
     """The service has no such method: an extension is asked for what only a manager does."""
 
 
-class CallContext:
-    """One call while it runs: how much time it has, and whether anybody still waits for it."""
+class _Turn:
+    """One thread's time as the leader."""
 
-    __slots__ = ("_claim", "cancelled", "connection", "deadline", "late_answer", "request")
+    __slots__ = ("busy_since",)
 
-    def __init__(self, connection: Connection | None, request: Request) -> None:
-        """Start without a deadline."""
-        self.connection = connection
-        self.request = request
-        self.cancelled = False
-        self.deadline: float | None = None
-        self.late_answer: Response | None = None
-        self._claim = threading.Lock()
-
-    def limit(self, seconds: float, answer: Response) -> float:
-        """Let `answer` be sent if the call has not returned in `seconds`; returns that `time.monotonic()`."""
-        self.late_answer = answer
-        self.deadline = time.monotonic() + seconds
-        return self.deadline
-
-    def claim(self) -> bool:
-        """Take the right to answer; only the first to ask gets it."""
-        return self._claim.acquire(blocking=False)
+    def __init__(self) -> None:
+        self.busy_since: float | None = None
 
 
 class Server:
@@ -127,19 +86,16 @@ class Server:
         self._is_quick = is_quick or (lambda request: False)
         self._on_error = on_error or (lambda message, error: None)
         self._lock = threading.Lock()
-        self._idle = threading.Condition(self._lock)
-        self._threads = 0
-        self._parked_threads = 0
+        self._pool: list[threading.Thread] = []
+        self._spare = 0
         self._promotions = threading.Semaphore(0)
-        self._leader: object = None
-        self._busy_since: float | None = None
+        self._turn: _Turn | None = None
         self._running: set[CallContext] = set()
         self._queue: deque[tuple[Connection, Request]] = deque()
         self._stopping = False
-        self._guard_wake = threading.Event()
-        self._quiet_since = 0.0
-        self._guard: threading.Thread | None = None
-        self._pong = b"".join(encode_reply(Request("ping", 0, ()), service.ping()))
+        self._guard = Guard(self._lock, self._relieve, self._inspect)
+        self._alive = service.ping()
+        self._pong = b"".join(encode_reply(Request("ping", 0, ()), self._alive))
 
     @property
     def address(self) -> str:
@@ -156,36 +112,47 @@ class Server:
             self._promote()
 
     def stop(self) -> None:
-        """Stop listening, give running calls a moment to be answered, and drop the rest."""
+        """Stop listening, give running calls a moment to be answered, and drop the rest.
+
+        It may be called from within a call, which is then not waited for.
+        """
+        end = time.monotonic() + self._options.stop_timeout
         with self._lock:
             self._stopping = True
             dropped = list(self._queue)
             self._queue.clear()
             for context in self._running:
                 context.cancelled = True
-            for _ in range(self._parked_threads):
-                self._promotions.release()
+            spare, self._spare = self._spare, 0
+            self._guard.stop()
+            threads = list(self._pool)
+        self._promotions.release(spare or 1)
         self._listener.close()
         for connection, _ in dropped:
             connection.close()
-        end = time.monotonic() + self._options.stop_timeout
-        with self._idle:
-            while self._running and (left := end - time.monotonic()) > 0:
-                self._idle.wait(left)
-            guard = self._guard
-        self._guard_wake.set()
-        if guard is not None:
-            guard.join(1)
+        _join(threads, end)
+        with self._lock:
+            for context in self._running:
+                if context.connection is not None:
+                    context.connection.abort()
+        if self._guard.thread is not None:
+            threads.append(self._guard.thread)
+        _join(threads, time.monotonic() + _ABORT_PERIOD)
 
     def _promote(self) -> None:
-        """Give the listener to a thread of the pool, or to a new one; the lock is held."""
-        self._busy_since = None
-        self._leader = None
-        if self._parked_threads:
-            self._parked_threads -= 1
+        """Give the listener to a thread of the pool, or to a new one; the lock is held.
+
+        Raises:
+            RuntimeError: the system lets this process have no more threads; nothing has changed.
+        """
+        if self._spare:
+            self._spare -= 1
         else:
-            self._threads += 1
-            threading.Thread(target=self._work, name=f"extension-{self._threads}", daemon=True).start()
+            name = f"extension-{len(self._pool) + 1}"
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            thread.start()
+            self._pool.append(thread)
+        self._turn = None
         self._promotions.release()
 
     def _work(self) -> None:
@@ -194,18 +161,30 @@ class Server:
             self._promotions.acquire()
             if self._stopping:
                 return
-            self._leader = me = object()
-            # Two leaders for a moment, after a promotion that came as the work ended, are harmless.
-            while self._leader is me:
-                self._busy_since = None
-                connection = self._listener.wait()
-                if connection is None:
-                    return
-                if self._leader is me:
-                    self._busy_since = time.monotonic()
-                self._serve(connection)
+            self._lead()
             with self._lock:
-                self._parked_threads += 1
+                if self._stopping:
+                    return
+                self._spare += 1
+
+    def _lead(self) -> None:
+        """Serve what the listener has until somebody else is the leader.
+
+        Two leaders for a moment, after a promotion that came as the work ended, are harmless: each has its own turn.
+        """
+        self._turn = turn = _Turn()
+        while self._turn is turn:
+            turn.busy_since = None
+            try:
+                connection = self._listener.wait()
+            except Exception as error:  # noqa: BLE001  without a leader nothing would be answered any more
+                self._report("the socket cannot be waited for", error)
+                time.sleep(_PAUSE)
+                continue
+            if connection is None:
+                return
+            turn.busy_since = time.monotonic()
+            self._serve(connection)
 
     def _serve(self, connection: Connection) -> None:
         """Answer what a connection has to say, whatever that is."""
@@ -213,206 +192,246 @@ class Server:
             self._read(connection)
         except (WireError, DeadlineExceeded):
             connection.close()
-        except Exception as error:  # noqa: BLE001  whatever one connection does, the thread goes on
+        except BaseException as error:  # noqa: BLE001  whatever one connection does, the thread goes on
             connection.close()
-            self._on_error("connection failed", error)
+            self._report("connection failed", error)
+
+    def _report(self, message: str, error: BaseException) -> None:
+        try:
+            self._on_error(message, error)
+        except Exception:  # noqa: BLE001, S110  whoever is told of errors has no say in what becomes of the server
+            pass
 
     def _read(self, connection: Connection) -> None:
         """Answer what has arrived on a connection, then park it."""
         data = connection.receive()
-        reader = connection.reader
         if not data:
             if data is None:
                 self._listener.park(connection)
             else:
                 connection.close()
             return
+        reader = connection.reader
         if reader is None:
-            request = whole_request(data, self._options.limits.message)
+            request = whole_request(data, self._options.limits)
             if request is not None:
                 if self._answer(connection, request):
                     self._listener.park(connection)
                 return
             reader = connection.reader = RequestReader(self._options.limits)
+        self._guard.watch(self._options.message_timeout)
+        self._go_on(connection, reader, data)
+
+    def _go_on(self, connection: Connection, reader: RequestReader, data: bytes = b"") -> None:
+        """Answer those messages of a connection that are complete, then park it.
+
+        Without data, these are what came behind a message that was answered; calls among them queue.
+        """
         try:
-            request = reader.feed(data)
+            request = reader.feed(data) if data else reader.next()
             while request is not None:
-                if not self._answer(connection, request):
+                if not self._answer(connection, request, run=bool(data)):
                     return
-                request = reader.feed(b"")
+                request = reader.next()
         except ProtocolError as error:
             answer = reader.answer_to_error(error)
             if answer is not None:
                 connection.send(answer, 0)
             connection.close()
             return
-        if reader.pending:
-            self._watch()
-        else:
+        if not reader.pending:
             connection.reader = None
         self._listener.park(connection)
 
-    def _answer(self, connection: Connection, request: Request) -> bool:
+    def _answer(self, connection: Connection, request: Request, *, run: bool = True) -> bool:
         """Answer one request; False if the connection is not this thread's any more."""
-        if request.name == "ping" and not request.sequence:
-            connection.send(self._pong, 0)
+        name = request.name
+        if name == "ping":
+            if request.sequence:
+                self._reply(connection, request, self._alive, 0)
+            else:
+                connection.send(self._pong, 0)
             return True
-        if request.name == "ping" or self._is_quick(request):
-            self._reply(connection, request, self._result(request, None))
+        if self._is_quick(request):
+            self._guard.watch(0)
+            result = self._result(request, CallContext(None, request))
+            self._reply(connection, request, result, min(_QUICK_SEND, self._options.send_timeout))
             return True
-        if request.name == "shutdown":
-            self._reply(connection, request, None)
+        if name == "shutdown":
+            self._reply(connection, request, None, 0)
             self._service.shutdown()
             return True
+        context = None
         with self._lock:
             if self._stopping:
                 connection.close()
                 return False
-            if len(self._running) >= self._options.max_calls:
-                if len(self._queue) < self._options.max_queue:
-                    self._queue.append((connection, request))
-                    return False
-                context = None
-            else:
+            if run and len(self._running) < self._options.max_calls:
                 context = self._begin(connection, request)
-        if context is None:
-            o = self._options
-            message = (
-                f"extension is busy: {o.max_calls} calls are running and {o.max_queue} wait; try again later"
-            )
-            self._reply(connection, request, self._refusal(request, message))
-            return True
-        return self._run(context)
+            elif len(self._queue) < self._options.max_queue:
+                self._queue.append((connection, request))
+                return False
+        if context is not None:
+            return self._run(context)
+        self._reply(connection, request, self._refusal(name), 0)
+        return True
 
-    @staticmethod
-    def _refusal(request: Request, message: str) -> Any:
+    def _refusal(self, name: str) -> Any:
         """An answer that says no, of the type the method returns."""
-        if request.name in ("call", "query", "getQueryColumns"):
-            return Response(Status(1, message), ())
-        if request.name in ("registerExtension", "deregisterExtension"):
-            return Status(1, message)
-        return RuntimeError(message)
+        o = self._options
+        message = (
+            f"extension is busy: {o.max_calls} calls are running and {o.max_queue} wait; try again later"
+        )
+        result = METHODS[name].result
+        if result is RESPONSE:
+            return Response(Status(1, message))
+        return Status(1, message) if result is STATUS else RuntimeError(message)
 
     def _begin(self, connection: Connection, request: Request) -> CallContext:
         """Count a call in; the lock is held."""
         context = CallContext(connection, request)
         self._running.add(context)
-        if not self._guard_wake.is_set():
-            self._start_guard()
+        if not self._guard.awake:
+            self._guard.start()
         return context
 
     def _run(self, context: CallContext) -> bool:
         """Run a call, and those that waited for its place; whether the connection of the first may be read on."""
-        first = context
-        keep = True
-        while True:
-            request, connection = context.request, context.connection
-            assert connection is not None
-            answered = False
-            try:
-                result = self._result(request, context)
-                if context.claim():
-                    answered = True
-                    self._reply(connection, request, result)
-            except (WireError, DeadlineExceeded):
-                connection.close()
-                answered = False
-            except Exception as error:  # noqa: BLE001  an answer that cannot be encoded must not end the thread
-                self._on_error(f"{request.name} could not be answered", error)
-                connection.close()
-                answered = False
-            if context is first:
-                keep = answered
-            elif answered:
-                self._release(connection)
-            with self._idle:
-                self._running.discard(context)
-                if not self._queue or self._stopping:
-                    self._idle.notify_all()
-                    return keep
-                context = self._begin(*self._queue.popleft())
+        keep = self._execute(context)
+        following = self._end(context)
+        if following is None:
+            return keep
+        self._release(context, keep)
+        while following is not None:
+            context = following
+            keep = self._execute(context)
+            # What came behind this message queues while its place is held, so that this loop comes to it.
+            self._release(context, keep)
+            following = self._end(context)
+        return False
 
-    def _release(self, connection: Connection) -> None:
-        """Park a connection from outside the thread that reads it; one that did not wait for its answer is closed."""
-        if connection.reader is not None and connection.reader.pending:
+    def _end(self, context: CallContext) -> CallContext | None:
+        """Count a call out; gives its place to the one that has waited longest, unless that caller has gone."""
+        with self._lock:
+            self._running.discard(context)
+            while self._queue and not self._stopping:
+                connection, request = self._queue.popleft()
+                if not connection.hung_up():
+                    return self._begin(connection, request)
+                connection.close()
+        return None
+
+    def _execute(self, context: CallContext) -> bool:
+        """Run one call and answer it, unless that was done in its stead; whether its connection is in order."""
+        request, connection = context.request, context.connection
+        assert connection is not None
+        try:
+            result = self._result(request, context)
+            if not context.claim():
+                return False
+            self._reply(connection, request, result, self._options.send_timeout)
+        except (WireError, DeadlineExceeded):
             connection.close()
-        else:
-            self._listener.park(connection)
+            return False
+        except BaseException as error:  # noqa: BLE001  one answer that breaks off must not end the thread
+            self._report(f"the answer to {request.name} broke off", error)
+            connection.close()
+            return False
+        return True
 
-    def _result(self, request: Request, context: CallContext | None) -> Any:
+    def _release(self, context: CallContext, keep: bool) -> None:
+        """Give back the connection of a call, if it is in order, and answer what came behind."""
+        connection = context.connection
+        if not keep or connection is None:
+            return
+        try:
+            if connection.reader is None:
+                self._listener.park(connection)
+            else:
+                self._go_on(connection, connection.reader)
+        except (WireError, DeadlineExceeded):
+            connection.close()
+        except BaseException as error:  # noqa: BLE001  as in _serve
+            connection.close()
+            self._report("connection failed", error)
+
+    def _result(self, request: Request, context: CallContext) -> Any:
         """What the service returns, or the exception that the caller is to see."""
         method = getattr(self._service, METHODS[request.name].name, None)
         if method is None:
             return _NotOffered()
         try:
             if request.name == "call":
-                return method(*request.arguments, context or CallContext(None, request))
+                return method(*request.arguments, context)
             return method(*request.arguments)
         except BaseException as error:  # noqa: BLE001  SystemExit in a plugin must not end the process
-            self._on_error(f"{request.name} raised {type(error).__name__}", error)
+            self._report(f"{request.name} raised {type(error).__name__}", error)
             return error
 
-    def _reply(self, connection: Connection, request: Request, result: Any) -> None:
-        timeout = self._options.send_timeout
+    def _reply(self, connection: Connection, request: Request, result: Any, timeout: float) -> None:
+        name, sequence, _ = request
         if isinstance(result, _NotOffered):
-            message = f"unknown method {request.name!r}"
             connection.send(
-                encode_exception(request.name, request.sequence, message, UNKNOWN_METHOD), timeout
+                encode_exception(name, sequence, f"unknown method {name!r}", UNKNOWN_METHOD), timeout
             )
-        elif isinstance(result, BaseException):
-            connection.send(encode_exception(request.name, request.sequence, "Internal error"), timeout)
-        else:
-            for piece in encode_reply(request, result):
-                connection.send(piece, timeout)
-
-    def _watch(self) -> None:
-        """Have the guard look at connections in the middle of a message."""
-        with self._lock:
-            self._quiet_since = time.monotonic() + self._options.message_timeout
-            self._start_guard()
-
-    def _start_guard(self) -> None:
-        """Wake the guard, or start it; the lock is held."""
-        if self._guard is None and not self._stopping:
-            self._quiet_since = time.monotonic()
-            self._guard = threading.Thread(target=self._watch_over, name="extension-guard", daemon=True)
-            self._guard.start()
-        self._guard_wake.set()
-
-    def _watch_over(self) -> None:
-        """The guard: look around while there is anything to watch, and a little longer, then sleep."""
-        inspected = 0.0
-        while not self._stopping:
-            time.sleep(_GUARD_PERIOD)
-            now = time.monotonic()
-            with self._lock:
-                busy_since = self._busy_since
-                if busy_since is not None and now - busy_since > _BUSY and not self._stopping:
-                    self._promote()
-                if self._running:
-                    self._quiet_since = max(self._quiet_since, now)
-                elif now > self._quiet_since + _GUARD_LINGER:
-                    self._guard_wake.clear()
-                running = list(self._running) if now - inspected > _INSPECT_PERIOD else None
-            if running is not None:
-                inspected = now
-                for context in running:
-                    self._inspect(context, now)
-                self._listener.evict(now - self._options.message_timeout)
-            self._guard_wake.wait()
-
-    def _inspect(self, context: CallContext, now: float) -> None:
-        """Answer in a late call's stead; notice a caller that hung up."""
-        connection, late = context.connection, context.late_answer
-        assert connection is not None
-        if context.deadline is not None and now >= context.deadline and late is not None:
-            if not context.claim():
-                return
-            context.cancelled = True
+            return
+        if not isinstance(result, BaseException):
             try:
-                self._reply(connection, context.request, late)
-                self._release(connection)
-            except (WireError, DeadlineExceeded):
-                connection.close()
-        elif not context.cancelled and connection.hung_up():
-            context.cancelled = True
+                pieces = encode_reply(request, result)
+                piece = next(pieces)
+            except Exception as error:  # noqa: BLE001  nothing was sent yet: the caller can be told
+                self._report(f"the answer to {name} cannot be encoded", error)
+            else:
+                connection.send(piece, timeout)
+                for piece in pieces:
+                    connection.send(piece, timeout)
+                return
+        connection.send(encode_exception(name, sequence, "Internal error"), timeout)
+
+    def _relieve(self, now: float) -> bool:
+        """Replace a leader that is busy; whether any call is running. The lock is held."""
+        turn = self._turn
+        since = None if turn is None else turn.busy_since
+        if since is not None and now - since > _BUSY:
+            try:
+                self._promote()
+            except RuntimeError:
+                # No more threads for this process just now: there will be another look.
+                pass
+        return bool(self._running)
+
+    def _inspect(self, now: float) -> None:
+        """Answer in the stead of late calls; notice callers that hung up and messages that stopped in the middle."""
+        with self._lock:
+            running = list(self._running)
+        for context in running:
+            if context.deadline is not None and now >= context.deadline:
+                self._answer_late(context)
+            elif not context.cancelled and context.connection is not None and context.connection.hung_up():
+                context.cancelled = True
+        self._listener.evict(now - self._options.message_timeout)
+
+    def _answer_late(self, context: CallContext) -> None:
+        connection = context.connection
+        if connection is None or not context.claim():
+            return
+        context.cancelled = True
+        try:
+            # Never wait here: pings depend on this thread.
+            self._reply(connection, context.request, context.late_answer, 0)
+        except (WireError, DeadlineExceeded):
+            connection.close()
+            return
+        # One that did not wait for its answer cannot be read on: what it said next would have nobody to run it.
+        if connection.reader is not None and connection.reader.pending:
+            connection.close()
+        else:
+            connection.reader = None
+            self._listener.park(connection)
+
+
+def _join(threads: list[threading.Thread], end: float) -> None:
+    """Wait for threads other than this one to end."""
+    for thread in threads:
+        if thread is not threading.current_thread():
+            thread.join(max(0.0, end - time.monotonic()))

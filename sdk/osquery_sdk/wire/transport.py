@@ -43,7 +43,10 @@ class Connection(Protocol):
         """Send all of `data`; raises ConnectionFailed, or DeadlineExceeded without progress for `timeout` seconds."""
 
     def hung_up(self) -> bool:
-        """The other side has closed, as far as that can be seen without reading."""
+        """The other side can read no more. Safe from any thread."""
+
+    def abort(self) -> None:
+        """Make whoever works on the connection fail. Safe from any thread."""
 
     def close(self) -> None:
         """Close; closing twice is harmless."""
@@ -63,10 +66,11 @@ class Listener(Protocol):
         """Give a connection back, to be returned by `wait` when it has something to read or was closed."""
 
     def evict(self, older_than: float | None = None) -> int:
-        """Close parked connections that lie in the middle of a message.
+        """Close parked connections.
 
         Args:
-            older_than: those parked before this `time.monotonic()`; None for the one parked longest, whatever its state.
+            older_than: those whose message began before this `time.monotonic()` and is not complete; None for the one
+                parked longest, whatever its state.
 
         Returns:
             How many were closed.
@@ -81,6 +85,11 @@ class Listener(Protocol):
 
 def listen(address: str, *, max_connections: int = 512) -> Listener:
     """Listen at `address`, for the owner of this process and root alone.
+
+    Args:
+        address: path of the socket, or name of the pipe.
+        max_connections: how many may be open without a call in progress, at most; beyond it the one silent longest is
+            closed. It is lowered to half of the descriptors that this process may have, or to what the system can wait for.
 
     Raises:
         ConnectionFailed: the address cannot be listened on; the text says why.

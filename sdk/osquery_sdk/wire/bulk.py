@@ -31,6 +31,8 @@ class _Source(TTransportBase, CReadableTransport):  # type: ignore[misc]
     def __init__(self, head: bytes, receive: Callable[[], bytes]) -> None:
         self._buffer = BytesIO(head)
         self._receive = receive
+        self.failure: BaseException | None = None
+        """What `receive` raised: Thrift's decoder may raise something else on top of it."""
 
     @property
     def cstringio_buf(self) -> BytesIO:
@@ -41,7 +43,11 @@ class _Source(TTransportBase, CReadableTransport):  # type: ignore[misc]
         pieces = [partialread]
         size = len(partialread)
         while size < reqlen:
-            piece = self._receive()
+            try:
+                piece = self._receive()
+            except BaseException as error:
+                self.failure = error
+                raise
             pieces.append(piece)
             size += len(piece)
         self._buffer = BytesIO(b"".join(pieces))
@@ -83,6 +89,8 @@ def read_response(
     try:
         result.read(protocol)
     except (TProtocolException, EOFError, OverflowError, TypeError, ValueError, MemoryError) as error:
+        if source.failure is not None:
+            raise source.failure from source.failure.__cause__
         raise ProtocolError(
             f"answer to {method} cannot be decoded: {error or type(error).__name__}"
         ) from error

@@ -175,7 +175,11 @@ def connected(path: str, timeout: float = 10) -> socket.socket:
     """A socket of Python's own, connected."""
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(timeout)
-    sock.connect(path)
+    try:
+        sock.connect(path)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 

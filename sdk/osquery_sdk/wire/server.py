@@ -44,6 +44,8 @@ _BUSY = 0.004
 _QUICK_SEND = 5.0
 _ABORT_PERIOD = 1.0
 _PAUSE = 0.01
+_LARGE = 64 << 10
+_TIDY = 16 << 20
 
 
 class _NotOffered(Exception):
@@ -93,6 +95,7 @@ class Server:
         self._running: set[CallContext] = set()
         self._queue: deque[tuple[Connection, Request]] = deque()
         self._stopping = False
+        self._moved = 0
         self._guard = Guard(self._lock, self._relieve, self._inspect)
         self._alive = service.ping()
         self._pong = b"".join(encode_reply(Request("ping", 0, ()), self._alive))
@@ -185,6 +188,7 @@ class Server:
                 return
             turn.busy_since = time.monotonic()
             self._serve(connection)
+            self._tidy()
 
     def _serve(self, connection: Connection) -> None:
         """Answer what a connection has to say, whatever that is."""
@@ -195,6 +199,14 @@ class Server:
         except BaseException as error:  # noqa: BLE001  whatever one connection does, the thread goes on
             connection.close()
             self._report("connection failed", error)
+
+    def _tidy(self) -> None:
+        """Give memory back after large messages, once nothing of them is referred to any more."""
+        if self._moved > _TIDY:
+            self._moved = 0
+            from .memory import give_back
+
+            give_back()
 
     def _report(self, message: str, error: BaseException) -> None:
         try:
@@ -220,6 +232,7 @@ class Server:
                 return
             reader = connection.reader = RequestReader(self._options.limits)
         self._guard.watch(self._options.message_timeout)
+        self._moved += len(data)
         self._go_on(connection, reader, data)
 
     def _go_on(self, connection: Connection, reader: RequestReader, data: bytes = b"") -> None:
@@ -307,6 +320,7 @@ class Server:
             keep = self._execute(context)
             # What came behind this message queues while its place is held, so that this loop comes to it.
             self._release(context, keep)
+            self._tidy()
             following = self._end(context)
         return False
 
@@ -383,8 +397,11 @@ class Server:
                 self._report(f"the answer to {name} cannot be encoded", error)
             else:
                 connection.send(piece, timeout)
+                if len(piece) > _LARGE:
+                    self._moved += len(piece)
                 for piece in pieces:
                     connection.send(piece, timeout)
+                    self._moved += len(piece)
                 return
         connection.send(encode_exception(name, sequence, "Internal error"), timeout)
 

@@ -3,65 +3,63 @@
 from __future__ import annotations
 
 import select
+import sys
 
+if sys.platform == "linux":
 
-class Epoll:
-    """Linux's epoll, each connection disarmed once it was reported: exactly one thread is woken for it."""
+    class Poller:
+        """Linux's epoll, each connection disarmed once it was reported: exactly one thread is woken for it."""
 
-    _ONCE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT if hasattr(select, "epoll") else 0
+        _ONCE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 
-    def __init__(self) -> None:
-        """Open it; raises OSError."""
-        self._epoll = select.epoll()
+        def __init__(self) -> None:
+            """Open it; raises OSError."""
+            self._epoll = select.epoll()
 
-    def add(self, fd: int, *, once: bool = True) -> None:
-        """Watch a descriptor, to be reported once, or to every thread as long as it has something to read."""
-        self._epoll.register(fd, self._ONCE if once else select.EPOLLIN)
+        def add(self, fd: int, *, once: bool = True) -> None:
+            """Watch a descriptor, to be reported once, or to every thread as long as it has something to read."""
+            self._epoll.register(fd, self._ONCE if once else select.EPOLLIN)
 
-    def rearm(self, fd: int) -> None:
-        """Watch a descriptor again that was reported."""
-        self._epoll.modify(fd, self._ONCE)
+        def rearm(self, fd: int) -> None:
+            """Watch a descriptor again that was reported."""
+            self._epoll.modify(fd, self._ONCE)
 
-    def wait(self) -> int:
-        """Block until a descriptor has something to read or its other end was closed."""
-        while True:
-            for fd, _ in self._epoll.poll(-1, 1):
-                return fd
+        def wait(self) -> int:
+            """Block until a descriptor has something to read or its other end was closed."""
+            while True:
+                for fd, _ in self._epoll.poll(-1, 1):
+                    return fd
 
-    def close(self) -> None:
-        """Close it; no thread may be waiting."""
-        self._epoll.close()
+        def close(self) -> None:
+            """Close it; no thread may be waiting."""
+            self._epoll.close()
 
+elif sys.platform != "win32":
 
-class Kqueue:
-    """The same on macOS and the BSDs. Not run there by the project's own tests."""
+    class Poller:
+        """The same on macOS and the BSDs. Not run there by the project's own tests."""
 
-    def __init__(self) -> None:
-        """Open it; raises OSError."""
-        self._kqueue = select.kqueue()  # type: ignore[attr-defined,unused-ignore]
+        def __init__(self) -> None:
+            """Open it; raises OSError."""
+            self._kqueue = select.kqueue()
 
-    def _change(self, fd: int, flags: int) -> None:
-        self._kqueue.control([select.kevent(fd, select.KQ_FILTER_READ, flags)], 0)  # type: ignore[attr-defined,unused-ignore]
+        def _change(self, fd: int, flags: int) -> None:
+            self._kqueue.control([select.kevent(fd, select.KQ_FILTER_READ, flags)], 0)
 
-    def add(self, fd: int, *, once: bool = True) -> None:
-        """Watch a descriptor, to be reported once, or to every thread as long as it has something to read."""
-        self._change(fd, select.KQ_EV_ADD | (select.KQ_EV_DISPATCH if once else 0))  # type: ignore[attr-defined,unused-ignore]
+        def add(self, fd: int, *, once: bool = True) -> None:
+            """Watch a descriptor, to be reported once, or to every thread as long as it has something to read."""
+            self._change(fd, select.KQ_EV_ADD | (select.KQ_EV_ONESHOT if once else 0))
 
-    def rearm(self, fd: int) -> None:
-        """Watch a descriptor again that was reported."""
-        self._change(fd, select.KQ_EV_ENABLE)  # type: ignore[attr-defined,unused-ignore]
+        def rearm(self, fd: int) -> None:
+            """Watch a descriptor again that was reported."""
+            self._change(fd, select.KQ_EV_ADD | select.KQ_EV_ONESHOT)
 
-    def wait(self) -> int:
-        """Block until a descriptor has something to read or its other end was closed."""
-        while True:
-            for event in self._kqueue.control(None, 1, None):
-                return int(event.ident)
+        def wait(self) -> int:
+            """Block until a descriptor has something to read or its other end was closed."""
+            while True:
+                for event in self._kqueue.control(None, 1, None):
+                    return int(event.ident)
 
-    def close(self) -> None:
-        """Close it; no thread may be waiting."""
-        self._kqueue.close()
-
-
-def new_poller() -> Epoll | Kqueue:
-    """The one that this system has; raises OSError."""
-    return Epoll() if hasattr(select, "epoll") else Kqueue()
+        def close(self) -> None:
+            """Close it; no thread may be waiting."""
+            self._kqueue.close()

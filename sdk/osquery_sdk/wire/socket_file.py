@@ -9,6 +9,8 @@ import sys
 
 from ..errors import ConnectionFailed
 
+assert sys.platform != "win32"
+
 _PATH_LIMIT = 107 if sys.platform == "linux" else 103
 
 

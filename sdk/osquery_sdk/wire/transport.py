@@ -97,10 +97,11 @@ def listen(address: str, *, max_connections: int = 512) -> Listener:
     if sys.platform == "win32":
         from .pipes import PipeListener
 
-        return PipeListener(address)
-    from .unix import UnixListener
+        return PipeListener(address, max_connections=max_connections)
+    else:  # noqa: RET505  type checkers leave out a branch for another system, but not what follows
+        from .unix import UnixListener
 
-    return UnixListener(address, max_connections=max_connections)
+        return UnixListener(address, max_connections=max_connections)
 
 
 def connect(address: str, *, timeout: float) -> Stream:
@@ -110,9 +111,10 @@ def connect(address: str, *, timeout: float) -> Stream:
         ConnectionFailed: nobody listens there, or this user may not connect.
     """
     if sys.platform == "win32":
-        from .pipes import connect_pipe
+        from .pipes import PipeStream
 
-        return connect_pipe(address, timeout)
-    from .unix import UnixStream
+        return PipeStream(address, timeout)
+    else:  # noqa: RET505  as above
+        from .unix import UnixStream
 
-    return UnixStream(address, timeout)
+        return UnixStream(address, timeout)

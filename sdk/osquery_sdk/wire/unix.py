@@ -14,12 +14,15 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import ConnectionFailed, DeadlineExceeded
-from .poller import new_poller
-from .socket_file import bind, broken, identity, remove
 
 if TYPE_CHECKING:
     from .protocol import RequestReader
     from .transport import Connection
+
+assert sys.platform != "win32"
+
+from .poller import Poller  # noqa: E402  nothing of this exists on Windows, for type checkers either
+from .socket_file import bind, broken, identity, remove  # noqa: E402
 
 # Larger buffers are mapped and unmapped by the allocator at every call.
 _RECEIVE = 64 << 10
@@ -137,7 +140,7 @@ class UnixListener:
         self._socket = bind(path)
         self._inode = identity(path)
         try:
-            self._poller = new_poller()
+            self._poller = Poller()
             self._wake_reader, self._wake_writer = os.pipe()
         except OSError as error:
             self._socket.close()

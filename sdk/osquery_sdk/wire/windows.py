@@ -1,0 +1,88 @@
+"""What named pipes need of Windows beyond the standard library's `_winapi`, through ctypes.
+
+Not run by the project's own tests: they run on Linux, with a stand-in for this module and for `_winapi`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from ctypes import wintypes
+
+assert sys.platform == "win32"
+
+# Full access for the system, for administrators and for the owner, for nobody else; nothing is inherited.
+_OWNER_ONLY = "D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;OW)"
+_SDDL_REVISION = 1
+
+
+class _Attributes(ctypes.Structure):
+    """SECURITY_ATTRIBUTES."""
+
+    _fields_ = (
+        ("length", wintypes.DWORD),
+        ("descriptor", wintypes.LPVOID),
+        ("inherit", wintypes.BOOL),
+    )
+
+
+class OwnerOnly:
+    """Security attributes for what only this user, administrators and the system may open."""
+
+    def __init__(self) -> None:
+        """Make them; raises OSError."""
+        convert = ctypes.WinDLL(
+            "advapi32", use_last_error=True
+        ).ConvertStringSecurityDescriptorToSecurityDescriptorW
+        convert.argtypes = (
+            wintypes.LPCWSTR,
+            wintypes.DWORD,
+            ctypes.POINTER(wintypes.LPVOID),
+            ctypes.POINTER(wintypes.ULONG),
+        )
+        convert.restype = wintypes.BOOL
+        self._descriptor = wintypes.LPVOID()
+        if not convert(_OWNER_ONLY, _SDDL_REVISION, ctypes.byref(self._descriptor), None):
+            raise ctypes.WinError(ctypes.get_last_error())
+        self._attributes = _Attributes(ctypes.sizeof(_Attributes), self._descriptor, False)
+
+    @property
+    def address(self) -> int:
+        """The address that the system's functions take; valid until `close`."""
+        return ctypes.addressof(self._attributes)
+
+    def close(self) -> None:
+        """Free them."""
+        free = _kernel32().LocalFree
+        free.argtypes = (wintypes.HLOCAL,)
+        free.restype = wintypes.HLOCAL
+        free(self._descriptor)
+
+
+def _kernel32() -> ctypes.WinDLL:
+    return ctypes.WinDLL("kernel32", use_last_error=True)
+
+
+def create_event() -> int:
+    """A handle of an event that wakes one waiter and is then reset; raises OSError."""
+    create = _kernel32().CreateEventW
+    create.argtypes = (wintypes.LPVOID, wintypes.BOOL, wintypes.BOOL, wintypes.LPCWSTR)
+    create.restype = wintypes.HANDLE
+    handle: int | None = create(None, False, False, None)
+    if not handle:
+        raise ctypes.WinError(ctypes.get_last_error())
+    return handle
+
+
+def set_event(handle: int) -> None:
+    """Wake whoever waits for the event, or will."""
+    call = _kernel32().SetEvent
+    call.argtypes = (wintypes.HANDLE,)
+    call(handle)
+
+
+def disconnect(handle: int) -> None:
+    """Cut off the client of a pipe: what either side does with it fails from now on."""
+    call = _kernel32().DisconnectNamedPipe
+    call.argtypes = (wintypes.HANDLE,)
+    call(handle)

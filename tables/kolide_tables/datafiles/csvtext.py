@@ -1,0 +1,53 @@
+"""CSV: each record a map from the header's names to its fields."""
+
+from kolide_tables.datafiles.errors import ParseError
+from kolide_tables.limits import Budget
+
+__all__ = ["csv_records"]
+
+# As much as a C long holds everywhere. A field is never larger than its file, and that has a limit of its own.
+_LONGEST_FIELD = 2**31 - 1
+
+
+def csv_records(text: str, budget: Budget) -> list[object]:
+    """Records as maps, without the header; empty lines are none; raises ParseError.
+
+    A field without a name, beyond the header's end or under an empty name, is called by its position. Of two columns with
+    the same name the last one wins. Fields are separated by commas; if the header has none, by tabs or semicolons, if it
+    has those.
+    """
+    import csv
+    from io import StringIO
+
+    # The module's own limit, 128 KB, would make a large field an error; there is no other way to say so than for all.
+    csv.field_size_limit(_LONGEST_FIELD)
+    rows = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text))
+    records: list[object] = []
+    try:
+        header = [name or str(position) for position, name in enumerate(next(filter(None, rows), []))]
+        for row in rows:
+            budget.step()
+            if not row:
+                continue
+            names = header if len(row) <= len(header) else [*header, *map(str, range(len(header), len(row)))]
+            records.append(dict(zip(names, row, strict=False)))
+    except csv.Error as error:
+        raise ParseError(f"line {rows.line_num}: {error}") from error
+    return records
+
+
+def _delimiter(text: str) -> str:
+    """What separates the header's names, quoted ones left aside."""
+    first = text.lstrip("\r\n")
+    quoted = False
+    found = set()
+    for character in first:
+        if character == '"':
+            quoted = not quoted
+        elif quoted:
+            continue
+        elif character in "\r\n":
+            break
+        elif character in ",\t;":
+            found.add(character)
+    return next((character for character in ",\t;" if character in found), ",")

@@ -1,0 +1,116 @@
+"""From a document, maps and arrays of scalars, to its rows: what a query selects, each value with the way to it."""
+
+from collections.abc import Iterable
+
+from kolide_tables.datafiles.errors import MAX_DEPTH, too_deep
+from kolide_tables.datafiles.terms import Term
+from kolide_tables.datafiles.values import key_text, text_of
+from kolide_tables.limits import Budget
+
+__all__ = ["Cell", "Documents", "Tree", "Walker"]
+
+# fullkey, parent, key, value
+Cell = tuple[str, str, str, str]
+
+
+class Walker:
+    """Walks what the terms of one query select and collects the rows.
+
+    Attributes:
+        rows: the rows so far; may be exchanged for another list to collect a part of them apart.
+        terms: the query.
+        budget: what is left to spend; every row and every step is counted there.
+    """
+
+    __slots__ = ("_deepest", "budget", "rows", "terms")
+
+    def __init__(self, terms: tuple[Term, ...], budget: Budget, *, deepest: int = MAX_DEPTH) -> None:
+        """Begin with no rows; containers may be in `deepest` - 1 others."""
+        self.rows: list[Cell] = []
+        self.terms = terms
+        self.budget = budget
+        self._deepest = deepest
+
+    def term(self, depth: int) -> Term | None:
+        """The term for keys and elements at this depth; None where everything matches."""
+        if depth < len(self.terms):
+            term = self.terms[depth]
+            return None if term.any else term
+        return None
+
+    def enter(self, prefix: str, key: str, depth: int) -> str:
+        """What the full keys in a container begin with; raises ParseError where it is too deep."""
+        if depth >= self._deepest:
+            raise too_deep()
+        return f"{prefix}{key}/" if depth else ""
+
+    def walk(self, value: object, prefix: str, key: str, depth: int) -> None:
+        """Collect the rows of a value.
+
+        `prefix` is what is before `key` in its full key, ending in a slash unless it is empty. `depth` is how many
+        containers the value is in, and the place of its term in the query.
+        """
+        term = self.term(depth)
+        if isinstance(value, dict):
+            self.budget.step(len(value))
+            below = self.enter(prefix, key, depth)
+            for name, member in value.items():
+                text = key_text(name)
+                if term is None or term.matches(text):
+                    self.walk(member, below, text, depth + 1)
+        elif isinstance(value, list):
+            self.elements(value, self.enter(prefix, key, depth), 0, depth)
+        elif value is not None:
+            text = text_of(value)
+            if term is None or term.matches(text):
+                self.budget.add_rows()
+                self.rows.append((prefix + key, prefix[:-1], key, text))
+
+    def elements(self, values: list[object], below: str, first: int, depth: int) -> None:
+        """Collect the rows of elements of an array, of which `values[0]` is number `first`."""
+        self.budget.step(len(values))
+        term = self.term(depth)
+        if term is None:
+            for index, value in enumerate(values, first):
+                self.walk(value, below, str(index), depth + 1)
+            return
+        if term.index is not None:
+            index = term.index
+            if 0 <= index - first < len(values):
+                self.walk(values[index - first], below, str(index), depth + 1)
+            return
+        for index, value in enumerate(values, first):
+            name = term.name_element(index, value)
+            if name is not None:
+                self.walk(value, below, name, depth + 1)
+
+
+class Tree:
+    """A document that is in memory."""
+
+    def __init__(self, value: object) -> None:
+        """Keep the value: dict, list or scalar, with nothing else inside."""
+        self._value = value
+        self.problems: list[str] = []
+
+    def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
+        """Rows of what the query selects; raises ParseError where that is nested too deep."""
+        walker = Walker(terms, budget)
+        walker.walk(self._value, "", "", 0)
+        return walker.rows
+
+
+class Documents:
+    """Several documents, or records, that are made while they are walked; the first term is for their index."""
+
+    def __init__(self, values: Iterable[object]) -> None:
+        """Keep an iterable that can be gone through many times."""
+        self._values = values
+        self.problems: list[str] = []
+
+    def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
+        """Rows of what the query selects; raises ParseError where that is nested too deep."""
+        walker = Walker(terms, budget, deepest=MAX_DEPTH + 1)
+        for index, value in enumerate(self._values):
+            walker.elements([value], "", index, 0)
+        return walker.rows

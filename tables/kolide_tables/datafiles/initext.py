@@ -116,8 +116,9 @@ class _Reader:
     def _store(self) -> None:
         if self._key is None:
             return
-        text = "\n".join(map(_unquoted, self._value)).strip()
-        self._sections.setdefault(self._section, {})[self._key] = text
+        # A value that begins in the next line does not begin with an empty one.
+        lines = self._value[1:] if len(self._value) > 1 and not self._value[0] else self._value
+        self._sections.setdefault(self._section, {})[self._key] = "\n".join(map(_unquoted, lines))
         self._key = None
 
 

@@ -43,7 +43,7 @@ class JsonDocuments:
             except ParseError as error:
                 budget.drop_rows(len(walker.rows))
                 line_end = self._text.find("\n", position) % (len(self._text) + 1)
-                if not self._lines or (error.position or 0) > line_end:
+                if not self._lines or not self._is_of_one_line(error, line_end):
                     raise
                 bad.append(error)
                 position = scanner.skip(line_end)
@@ -54,6 +54,15 @@ class JsonDocuments:
             raise bad[0]
         self.problems = [f"{len(bad):,} of {index:,} lines left out; the first: {bad[0]}"] if bad else []
         return rows
+
+    def _is_of_one_line(self, error: ParseError, line_end: int) -> bool:
+        """Whether a document that is wrong can be left out with its line: the next one begins after it."""
+        if error.position is None or error.position <= line_end:
+            return True
+        # A line that was cut off is noticed in a later one only. A document of several lines looks different: the
+        # lines that belong to it are indented, or begin with something else.
+        following = _LINE_ENDS.match(self._text, line_end)
+        return following is None or self._text[following.end() : following.end() + 1] in ("", "{", "[")
 
     def _document(self, scanner: JsonScanner, walker: Walker, index: int, position: int) -> int:
         term = walker.term(0)
@@ -78,6 +87,7 @@ def without_comments(text: str) -> str:
     return _STRING_OR_COMMA.sub(_blank_comma, text)
 
 
+_LINE_ENDS = re.compile(r"[\r\n]*")
 # A string ends at its quote or, being wrong then, at the end of its line. Possessive quantifiers: nothing is tried twice.
 _STRING = r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?'
 _STRING_OR_COMMENT = re.compile(_STRING + r"|//[^\n]*+|/\*(?:(?s:.*?)\*/|(?P<endless>))")

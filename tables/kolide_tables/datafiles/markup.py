@@ -54,7 +54,7 @@ class _Parser(DefusedExpatParser):
     def reset(self) -> None:
         super().reset()
         # The reader of xml.sax asks for external DTDs, which is refused then; a file that names one is not to blame.
-        self._parser.SetParamEntityParsing(XML_PARAM_ENTITY_PARSING_NEVER)
+        self._parser.SetParamEntityParsing(XML_PARAM_ENTITY_PARSING_NEVER)  # type: ignore[attr-defined]
 
     def defused_start_doctype_decl(
         self, name: str, sysid: str | None, pubid: str | None, has_internal_subset: int

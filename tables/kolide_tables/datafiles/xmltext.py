@@ -54,10 +54,10 @@ class _Element:
         self.texts: list[str] = []
 
     def add(self, name: str, value: object) -> None:
-        known = self.members.setdefault(name, value)
-        if known is value:
-            return
-        if isinstance(known, list):
+        known = self.members.get(name)
+        if known is None:
+            self.members[name] = value
+        elif isinstance(known, list):
             known.append(value)
         else:
             self.members[name] = [known, value]

@@ -1,0 +1,43 @@
+"""What the tests of the family share: a document in, its rows out."""
+
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from kolide_tables.datafiles.formats import FORMATS
+from kolide_tables.datafiles.terms import parse_query
+from kolide_tables.limits import Budget, Limits
+
+Select = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def select() -> Select:
+    """`select(format, data, query)` gives {fullkey: value}; no two rows of these tests have the same key."""
+    openers = {form.name: form.opener for form in FORMATS}
+
+    def run(form: str, data: bytes | str, query: str = "*", limits: Limits | None = None) -> dict[str, str]:
+        budget = Budget(limits or Limits())
+        raw = data.encode() if isinstance(data, str) else data
+        cells = openers[form](raw, budget).select(parse_query(query), budget)
+        for fullkey, parent, key, _ in cells:
+            assert fullkey in (key, f"{parent}/{key}")
+        found = {cell[0]: cell[3] for cell in cells}
+        assert len(found) == len(cells), "two rows with one key"
+        return found
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], str]:
+    """`tool(name)` is the path of an installed program; without it the test is skipped."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            pytest.skip(f"{name} is not installed: it is the oracle of this test")
+        return path
+
+    return find

@@ -1,0 +1,546 @@
+"""Each format by what its rows are; independent programs and libraries as oracles."""
+
+import csv
+import datetime
+import io
+import plistlib
+import subprocess
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape, quoteattr
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kolide_tables.datafiles.errors import ParseError
+from kolide_tables.datafiles.flatten import Tree
+from kolide_tables.datafiles.terms import parse_query
+from kolide_tables.limits import Budget, Limits
+
+Select = Callable[..., dict[str, str]]
+
+# What all of YAML, TOML, XML and property lists can hold.
+TEXTS = st.text(
+    st.characters(min_codepoint=0x20, max_codepoint=0xD7FF, exclude_categories=["Cc"]), max_size=6
+)
+KEYS = st.text("abcdefgh-_. ü", min_size=1, max_size=5)
+
+
+def flat(document: object) -> dict[str, str]:
+    """Rows of a decoded document."""
+    return {cell[0]: cell[3] for cell in Tree(document).select(parse_query("*"), Budget(Limits()))}
+
+
+def trees(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
+    inner = st.recursive(
+        scalars, lambda x: st.lists(x, max_size=4) | st.dictionaries(KEYS, x, max_size=4), max_leaves=15
+    )
+    return st.dictionaries(KEYS, inner, max_size=4)
+
+
+# YAML
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("# nothing\n", {}),
+        ("--- 1\n", {"": "1"}),
+        (
+            "a: 1\nb: [x, 'y', \"z\"]\nc:\n- d: ~\n  e: ''\n",
+            {"a": "1", "b/0": "x", "b/1": "y", "b/2": "z", "c/0/e": ""},
+        ),
+        ("a: 1\n---\nb: 2\n", {"0/a": "1", "1/b": "2"}),
+        ("a: 1\n...\n---\n", {"0/a": "1"}),
+        ("a: true\nb: no\nc: 'no'\n", {"a": "true", "b": "false", "c": "no"}),
+        (
+            "on: 1\nyes: 2\n~: 3\n0x10: 4\n2001-01-01: 5\n",
+            {"on": "1", "yes": "2", "~": "3", "0x10": "4", "2001-01-01": "5"},
+        ),
+        (
+            "a: 0x1F\nb: 0o7\nc: 010\nd: 1_000\ne: -5\n",
+            {"a": "31", "b": "0o7", "c": "8", "d": "1000", "e": "-5"},
+        ),
+        (
+            "a: 1.0e+20\nb: .inf\nc: -.inf\nd: .nan\ne: 2.50\n",
+            {"a": "1" + "0" * 20, "b": "+Inf", "c": "-Inf", "d": "NaN", "e": "2.5"},
+        ),
+        ("a: 22:22\nb: 1:30:00.5\n", {"a": "22:22", "b": "1:30:00.5"}),
+        (
+            "a: 2001-12-14t21:59:43.10-05:00\nb: 2001-12-14\nc: 2001-13-14\n",
+            {"a": "1008385183", "b": "1008288000", "c": "2001-13-14"},
+        ),
+        (
+            "a: !!binary aGVsbG8=\nb: !!str 5\nc: !!int '7'\nd: !!int x\n",
+            {"a": "aGVsbG8=", "b": "5", "c": "7", "d": "x"},
+        ),
+        ("a: !Ref b\nc: !Sub [x]\nd: !Map {e: f}\n", {"a": "b", "c/0": "x", "d/e": "f"}),
+        ("a: !!python/object/apply:os.system ['true']\n", {"a/0": "true"}),
+        ("a: !!set {x, y}\n", {"a/0": "x", "a/1": "y"}),
+        ("a: &x [1]\nb: *x\nc: *x\n", {"a/0": "1", "b/0": "1", "c/0": "1"}),
+        (
+            "a: &x {k: 1, l: 2}\nb: {<<: *x, l: 3}\nc: {l: 4, <<: [{l: 5, m: 6}, *x]}\n",
+            {"a/k": "1", "a/l": "2", "b/k": "1", "b/l": "3", "c/l": "4", "c/m": "6", "c/k": "1"},
+        ),
+        ("a: {'<<': {k: 1}}\nb: {<<: 5}\n", {"a/<</k": "1", "b/<<": "5"}),
+        ("a: 1\na: 2\n", {"a": "2"}),
+        ("&k a: 1\nb: *k\n", {"a": "1", "b": "a"}),
+        ("a: |\n  x\n  y\nb: >-\n  x\n  y\n", {"a": "x\ny\n", "b": "x y"}),
+        ("\ufeffa: é\n", {"a": "é"}),
+    ],
+)
+def test_yaml(select: Select, text: str, expected: dict[str, str]) -> None:
+    assert select("yaml", text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [",
+        "a: b: c",
+        "\ta: 1",
+        "*x",
+        "a: &x [*x]",
+        "[a]: 1",
+        "{? {a: b} : c}",
+        "a: !<x",
+        "&x {k: *x}",
+        "a: 'x",
+        "\0",
+        "a: \x01",
+    ],
+)
+def test_yaml_errors(select: Select, text: str) -> None:
+    with pytest.raises(ParseError) as caught:
+        select("yaml", text)
+    assert "\n" not in str(caught.value)
+
+
+def test_yaml_bytes(select: Select) -> None:
+    assert select("yaml", "a: é\n".encode("utf-16")) == {"a": "é"}
+    assert select("yaml", b"a: \xff\n") == {"a": "\\xff"}
+
+
+@given(
+    trees(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False)
+        | TEXTS
+        | st.binary(max_size=5)
+        | st.datetimes()
+    )
+)
+def test_yaml_is_what_pyyaml_writes(select: Select, document: dict[str, object]) -> None:
+    assert select("yaml", yaml.safe_dump(document, allow_unicode=True)) == flat(document)
+
+
+# TOML
+
+
+def test_toml(select: Select) -> None:
+    text = """
+    title = "x\\u00e9"
+    count = 9223372036854775807
+    hex = 0xff
+    big = 1e21
+    half = 0.50
+    odd = [inf, -inf, nan]
+    on = true
+    at = 1979-05-27T00:32:00-07:00
+    local = 1979-05-27T07:32:00
+    day = 1979-05-27
+    noon = 12:00:00
+    none = []
+    [a."b.c".d]
+    e = ""
+    [[list]]
+    n = 1
+    [[list]]
+    n = 2
+    """
+    assert select("toml", text) == {
+        "title": "xé", "count": "9223372036854775807", "hex": "255", "big": "1" + "0" * 21, "half": "0.5",
+        "odd/0": "+Inf", "odd/1": "-Inf", "odd/2": "NaN", "on": "true", "at": "296638320", "local": "296638320",
+        "day": "296611200", "noon": "12:00:00", "a/b.c/d/e": "", "list/0/n": "1", "list/1/n": "2",
+    }  # fmt: skip
+    assert select("toml", text) == flat(tomllib.loads(text))
+    assert select("toml", text, "list/n=>2/*") == {"list/1/n": "2"}
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "a = ", "a = 1\na = 2", "a = 2001-13-01", "[a\n", "a = '", "a = " + "9" * 5000]
+)
+def test_toml_errors(select: Select, text: str) -> None:
+    with pytest.raises(ParseError):
+        select("toml", text)
+
+
+def test_toml_bytes(select: Select) -> None:
+    assert select("toml", b'\xef\xbb\xbfa = "\xff"\r\n') == {"a": "\\xff"}
+
+
+# XML
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<r/>", {"r": ""}),
+        ("<r>\n  x y \n</r>", {"r": "x y"}),
+        ('<r a="1"/>', {"r/-a": "1"}),
+        ('<r a="">t</r>', {"r/-a": "", "r/#text": "t"}),
+        (
+            "<r><a>1</a><b/><a>2</a><a><c>3</c></a></r>",
+            {"r/a/0": "1", "r/a/1": "2", "r/a/2/c": "3", "r/b": ""},
+        ),
+        ("<r>one<b>2</b>three<!-- no --></r>", {"r/b": "2", "r/#text": "onethree"}),
+        ("<r><![CDATA[<a>&]]>&lt;&#233;</r>", {"r": "<a>&<é"}),
+        ('<n:r xmlns:n="urn:n" n:a="1"><n:b>2</n:b></n:r>', {"r/-n": "urn:n", "r/-a": "1", "r/b": "2"}),
+        ('<r xmlns:a="urn:n" a="1"/>', {"r/-a": "1"}),
+        ('<?xml version="1.0"?><!DOCTYPE r SYSTEM "file:///etc/passwd"><r>&nbsp;</r>', {"r": "&nbsp;"}),
+        ('<?xml version="1.0" encoding="UTF-8"?>\n<?pi x?><r>é</r>', {"r": "é"}),
+    ],
+)
+def test_xml(select: Select, text: str, expected: dict[str, str]) -> None:
+    assert select("xml", text) == expected
+
+
+def test_xml_queries(select: Select) -> None:
+    text = '<users><user id="1"><name>Ada</name></user><user id="2"><name>Bob</name></user></users>'
+    assert select("xml", text, "users/user/-id=>2/name") == {"users/user/1/name": "Bob"}
+    assert select("xml", text, "users/user/#name/-id") == {
+        "users/user/Ada/-id": "1",
+        "users/user/Bob/-id": "2",
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"\xef\xbb\xbf<r>\xc3\xa9</r>", {"r": "é"}),
+        ('<?xml version="1.0" encoding="utf-16"?><r>é</r>'.encode("utf-16"), {"r": "é"}),
+        ('<?xml version="1.0" encoding="utf-16"?><r>é</r>'.encode("utf-16-le"), {"r": "é"}),
+        ('<?xml version="1.0" encoding="iso-8859-1"?><r>é</r>'.encode("latin-1"), {"r": "é"}),
+        ("<?xml version='1.0' encoding='windows-1251'?><r>Ж</r>".encode("cp1251"), {"r": "Ж"}),
+        (b"<r>\xff</r>", {"r": "\\xff"}),
+    ],
+)
+def test_xml_bytes(select: Select, data: bytes, expected: dict[str, str]) -> None:
+    assert select("xml", data) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "text",
+        "<a>",
+        "<a></b>",
+        "<a/><b/>",
+        "<a>&undeclared;</a>",
+        "<a>\0</a>",
+        '<?xml version="1.0" encoding="no-such"?><r/>',
+        '<!DOCTYPE r [<!ENTITY e "x">]><r>&e;</r>',
+        '<!DOCTYPE r [<!ENTITY e SYSTEM "file:///etc/passwd">]><r>&e;</r>',
+        '<!DOCTYPE r [<!ENTITY % e SYSTEM "file:///etc/passwd"> %e;]><r/>',
+        '<!DOCTYPE r [<!ATTLIST r a CDATA "x">]><r/>',
+    ],
+)
+def test_xml_errors(select: Select, text: str) -> None:
+    with pytest.raises(ParseError) as caught:
+        select("xml", text)
+    assert "\n" not in str(caught.value)
+
+
+XML_TREES = st.recursive(
+    st.tuples(st.sampled_from("abc"), st.dictionaries(st.sampled_from("xyz"), TEXTS, max_size=2), TEXTS),
+    lambda inner: st.tuples(
+        st.sampled_from("abc"),
+        st.dictionaries(st.sampled_from("xyz"), TEXTS, max_size=2),
+        st.lists(inner, max_size=4),
+    ),
+    max_leaves=10,
+)
+
+
+def _xml(tree: tuple[str, dict[str, str], object]) -> str:
+    name, attributes, content = tree
+    written = "".join(f" {key}={quoteattr(value)}" for key, value in attributes.items())
+    inside = escape(content) if isinstance(content, str) else "".join(map(_xml, content))  # type: ignore[call-overload]
+    return f"<{name}{written}>{inside}</{name}>"
+
+
+def _as_map(element: ElementTree.Element) -> object:
+    found: dict[str, list[object]] = {}
+    for child in element:
+        found.setdefault(child.tag, []).append(_as_map(child))
+    text = (element.text or "").strip(" \t\r\n")
+    members: dict[str, object] = {f"-{key}": value for key, value in element.attrib.items()}
+    members |= {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+    if not members:
+        return text
+    return members | ({"#text": text} if text else {})
+
+
+@given(XML_TREES)
+def test_xml_is_what_elementtree_reads(select: Select, tree: tuple[str, dict[str, str], object]) -> None:
+    text = _xml(tree)
+    root = ElementTree.fromstring(text)
+    assert select("xml", text) == flat({root.tag: _as_map(root)})
+
+
+def test_xml_values_are_those_of_xmllint(select: Select, tool: Callable[[str], str], tmp_path: Path) -> None:
+    file = tmp_path / "x.xml"
+    file.write_text(
+        '<?xml version="1.0"?><fleet owner="Ada &amp; Bob"><host os="linux"><name>a1</name></host>'
+        '<host os="darwin"><name>b2 é</name><note> spaced </note></host></fleet>'
+    )
+    xpaths = {
+        "fleet/-owner": "/fleet/@owner",
+        "fleet/host/0/-os": "/fleet/host[1]/@os",
+        "fleet/host/0/name": "/fleet/host[1]/name",
+        "fleet/host/1/-os": "/fleet/host[2]/@os",
+        "fleet/host/1/name": "/fleet/host[2]/name",
+        "fleet/host/1/note": "normalize-space(/fleet/host[2]/note)",
+    }
+    found = select("xml", file.read_bytes())
+    assert found.keys() == xpaths.keys()
+    for key, xpath in xpaths.items():
+        answer = subprocess.run(
+            [tool("xmllint"), "--nonet", "--xpath", f"string({xpath})", str(file)],
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        assert found[key] == answer.stdout.removesuffix("\n")
+
+
+# INI
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("top = 1\n[a]\nx = 2\n[DEFAULT]\ny = 3\n", {"DEFAULT/top": "1", "DEFAULT/y": "3", "a/x": "2"}),
+        ("[a]\nx=1\nX=2\ny : 3\nz:=4\n", {"a/x": "1", "a/X": "2", "a/y": "3", "a/z": "=4"}),
+        ("[a]\nx=1\nx=2\n[b]\n[a]\ny=3\n", {"a/x": "2", "a/y": "3"}),
+        (
+            "# c\n; c\n[a] ; c\nx=1 # c\ny=2;not\nz=#no\nu=http://x/#y\n",
+            {"a/x": "1", "a/y": "2;not", "a/z": "", "a/u": "http://x/#y"},
+        ),
+        (
+            '[a]\nx = " q # ; " ; c\ny = \'it\'\nz = "a" "b"\n',
+            {"a/x": " q # ; ", "a/y": "it", "a/z": '"a" "b"'},
+        ),
+        ("[a]\np = 100%\nq = %(p)s\nr = ${p}\n", {"a/p": "100%", "a/q": "%(p)s", "a/r": "${p}"}),
+        ("[a]\nskip-networking\nempty =\n", {"a/skip-networking": "", "a/empty": ""}),
+        (
+            "[a]\nx = yes\ny = off\nz = True\nn = 1\nm = maybe\n",
+            {"a/x": "true", "a/y": "false", "a/z": "true", "a/n": "1", "a/m": "maybe"},
+        ),
+        (
+            '[core]\n\tbare = false\n\tmode = 1\n[remote "o/r"]\n\turl = x\n',
+            {"core/bare": "false", "core/mode": "1", 'remote "o/r"/url': "x"},
+        ),
+        ("[a]\nneeds =\n    x>=1\n    y\nnext = 1\n", {"a/needs": "x>=1\ny", "a/next": "1"}),
+        ("[a]\nx = 1\n  y = 2\n", {"a/x": "1", "a/y": "2"}),
+        ("[a]\nx = one\n  two\n", {"a/x": "one\ntwo"}),
+        (
+            "[a]\nrun = a \\\n  b \\\n  c\npath = C:\\dir\\\nz = 1\n",
+            {"a/run": "a b c", "a/path": "C:\\dir\\", "a/z": "1"},
+        ),
+        ("[a]\r\nx = 1\r\n\r\ny = 2\r", {"a/x": "1", "a/y": "2"}),
+        ("[[a]]\nx=1\n[b]c]\ny=2\n", {"[a]/x": "1", "b]c/y": "2"}),
+        ("\ufeff[a]\nx=é\n", {"a/x": "é"}),
+        ("key # = x\n= v\n", {"DEFAULT/key": "", "DEFAULT/": "v"}),
+    ],
+)
+def test_ini(select: Select, text: str, expected: dict[str, str]) -> None:
+    assert select("ini", text) == expected
+
+
+def test_ini_bytes(select: Select) -> None:
+    assert select("ini", "[Unicode]\r\nUnicode=yes\r\n".encode("utf-16")) == {"Unicode/Unicode": "true"}
+    assert select("ini", b"[\xff]\nx=\xfe\n") == {"\\xff/x": "\\xfe"}
+
+
+@pytest.mark.parametrize("text", ["[a\nx=1\n", "x=1\0\n"])
+def test_ini_errors(select: Select, text: str) -> None:
+    with pytest.raises(ParseError):
+        select("ini", text)
+
+
+# Property lists
+
+PLIST = {
+    "text": "é",
+    "count": 2**63,
+    "less": -1,
+    "half": 0.5,
+    "whole": 1.0,
+    "on": True,
+    "blob": b"\0\1",
+    "at": datetime.datetime(2020, 1, 1, 12),  # noqa: DTZ001 - plistlib's own are without a zone
+    "list": [{"Name": "a", "n": 1}, {"Name": "b", "n": 2}],
+    "none": [],
+}
+PLIST_ROWS = {
+    "text": "é", "count": "9223372036854775808", "less": "-1", "half": "0.5", "whole": "1", "on": "true", "blob": "AAE=",
+    "at": "1577880000", "list/0/Name": "a", "list/0/n": "1", "list/1/Name": "b", "list/1/n": "2",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [plistlib.FMT_XML, plistlib.FMT_BINARY])
+def test_plist(select: Select, kind: plistlib.PlistFormat) -> None:
+    data = plistlib.dumps(PLIST, fmt=kind)
+    assert select("plist", data) == PLIST_ROWS
+    assert select("plist", data, "list/#Name=>b/n") == {"list/b/n": "2"}
+
+
+def test_plist_uids(select: Select) -> None:
+    data = plistlib.dumps({"$top": {"root": plistlib.UID(5)}}, fmt=plistlib.FMT_BINARY)
+    assert select("plist", data) == {"$top/root": "5"}
+
+
+def test_plist_text_encodings(select: Select) -> None:
+    text = plistlib.dumps({"a": "é"}).decode()
+    assert select("plist", b"\xef\xbb\xbf" + text.encode()) == {"a": "é"}
+    assert select("plist", text.replace("UTF-8", "UTF-16").encode("utf-16")) == {"a": "é"}
+    assert select("plist", text.replace("UTF-8", "ISO-8859-1").encode("latin-1")) == {"a": "é"}
+    assert select("plist", text.encode().replace("é".encode(), b"\xff")) == {"a": "\\xff"}
+
+
+@given(
+    trees(
+        st.booleans()
+        | st.integers(-(2**63), 2**64 - 1)
+        | st.floats(allow_nan=False)
+        | TEXTS
+        | st.binary(max_size=5)
+    ),
+    st.sampled_from([plistlib.FMT_XML, plistlib.FMT_BINARY]),
+)
+def test_plist_is_what_plistlib_writes(
+    select: Select, document: dict[str, object], kind: plistlib.PlistFormat
+) -> None:
+    assert select("plist", plistlib.dumps(document, fmt=kind)) == flat(document)
+
+
+def _plistutil(program: str, folder: Path, data: bytes, form: str) -> bytes:
+    before, after = folder / "before", folder / "after"
+    before.write_bytes(data)
+    subprocess.run(
+        [program, "-i", str(before), "-o", str(after), "-f", form], capture_output=True, check=True
+    )
+    return after.read_bytes()
+
+
+def test_plist_is_what_plistutil_reads(select: Select, tool: Callable[[str], str], tmp_path: Path) -> None:
+    binary = plistlib.dumps(PLIST, fmt=plistlib.FMT_BINARY)
+    root = ElementTree.fromstring(_plistutil(tool("plistutil"), tmp_path, binary, "xml"))
+    found = select("plist", binary)
+    members = dict(zip(root[0][::2], root[0][1::2], strict=True))
+    texts = {key.text: value.text for key, value in members.items() if value.tag in ("string", "integer")}
+    assert texts.keys() == {"text", "count", "less"}
+    assert texts.items() <= found.items()
+    names = {
+        value.text for key, value in members.items() if key.text == "list" for value in value.iter("string")
+    }
+    assert names == {found["list/0/Name"], found["list/1/Name"]}
+
+
+@pytest.mark.parametrize("form", ["bin", "xml"])
+def test_plist_is_what_plistutil_writes(
+    select: Select, tool: Callable[[str], str], tmp_path: Path, form: str
+) -> None:
+    # libplist writes every integer of 64 bits as if it had a sign
+    document = {key: value for key, value in PLIST.items() if key != "count"}
+    written = _plistutil(tool("plistutil"), tmp_path, plistlib.dumps(document), form)
+    assert select("plist", written) == {key: value for key, value in PLIST_ROWS.items() if key != "count"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"bplist00",
+        b"bplist00" + b"\0" * 40,
+        b"<plist>",
+        b"<plist><dict><integer>1</integer></dict></plist>",
+        b"<plist><integer>x</integer></plist>",
+        b"<plist><date>yesterday</date></plist>",
+        b"<plist><real>x</real></plist>",
+        b'<!DOCTYPE plist [<!ENTITY e "x">]><plist><string>&e;</string></plist>',
+        b'<!DOCTYPE plist [<!ATTLIST string a CDATA "x">]><plist><string/></plist>',
+        b'{ a = "GNUstep"; }',
+    ],
+)
+def test_plist_errors(select: Select, data: bytes) -> None:
+    with pytest.raises(ParseError) as caught:
+        select("plist", data)
+    assert "\n" not in str(caught.value)
+
+
+# CSV
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("a,b\n", {}),
+        ("a,b\n1,2\n3,\n", {"0/a": "1", "0/b": "2", "1/a": "3", "1/b": ""}),
+        ("a,b\r\n1\r\n\r\n2,3,4\r\n", {"0/a": "1", "1/a": "2", "1/b": "3", "1/2": "4"}),
+        ('a,"b ""c"", d"\n"x\ny",2\n', {"0/a": "x\ny", '0/b "c", d': "2"}),
+        ("a,,a\n1,2,3\n", {"0/a": "3", "0/1": "2"}),
+        ("a;b\n1,5;2\n", {"0/a": "1,5", "0/b": "2"}),
+        ("a\tb;c\n1\t2\n", {"0/a": "1", "0/b;c": "2"}),
+        ("only\nx;y\n", {"0/only": "x;y"}),
+        ("\n\na\n1\n", {"0/a": "1"}),
+        ("\ufeffa\n1\n", {"0/a": "1"}),
+        ('a\n"no end\n', {"0/a": "no end\n"}),
+    ],
+)
+def test_csv(select: Select, text: str, expected: dict[str, str]) -> None:
+    assert select("csv", text) == expected
+
+
+def test_csv_queries(select: Select) -> None:
+    text = "name,age\nAda,7\nBob,8\n"
+    assert select("csv", text, "1") == {"1/name": "Bob", "1/age": "8"}
+    assert select("csv", text, "name=>B*/age") == {"1/age": "8"}
+    assert select("csv", text, "#name/age") == {"Ada/age": "7", "Bob/age": "8"}
+
+
+def test_csv_bytes(select: Select) -> None:
+    assert select("csv", "a\né\n".encode("utf-16")) == {"0/a": "é"}
+    assert select("csv", b"a\xff\n\xfe,\0\n") == {"0/a\\xff": "\\xfe", "0/1": "\0"}
+
+
+def test_csv_large_field(select: Select) -> None:
+    assert select("csv", 'a,b\n"' + "x" * 1_000_000 + '",1\n') == {"0/a": "x" * 1_000_000, "0/b": "1"}
+
+
+@given(
+    st.lists(KEYS, min_size=2, max_size=4, unique=True),
+    st.lists(st.lists(st.text(max_size=6), min_size=2, max_size=4)),
+)
+@settings(max_examples=50)
+def test_csv_is_what_the_csv_module_writes(select: Select, header: list[str], rows: list[list[str]]) -> None:
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerows([header, *rows])
+    names = [*header, *map(str, range(len(header), 4))]
+    assert select("csv", file.getvalue()) == {
+        f"{index}/{name}": value
+        for index, row in enumerate(rows)
+        for name, value in zip(names, row, strict=False)
+    }

@@ -7,16 +7,7 @@ MAX_DEPTH = 64
 
 
 class ParseError(Exception):
-    """The data is not what the table reads; the text, one line, says where and why.
-
-    Attributes:
-        position: index of the text where it was noticed, if the parser can tell.
-    """
-
-    def __init__(self, message: str, *, position: int | None = None) -> None:
-        """Keep the message as the text."""
-        super().__init__(message)
-        self.position = position
+    """The data is not what the table reads; the text, one line, says where and why."""
 
 
 def too_deep() -> ParseError:

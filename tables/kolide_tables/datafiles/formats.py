@@ -47,15 +47,15 @@ def _json(data: bytes, _budget: Budget) -> Document:
 
 
 def _jsonc(data: bytes, _budget: Budget) -> Document:
-    from kolide_tables.datafiles.jsonlines import JsonDocuments, without_comments
+    from kolide_tables.datafiles.jsonc import JsonWithComments
 
-    return JsonDocuments(without_comments(decode_kept(data)), lines=False)
+    return JsonWithComments(decode_kept(data))
 
 
 def _jsonl(data: bytes, _budget: Budget) -> Document:
-    from kolide_tables.datafiles.jsonlines import JsonDocuments
+    from kolide_tables.datafiles.jsonlines import JsonLines
 
-    return JsonDocuments(decode_kept(data), lines=True)
+    return JsonLines(decode_kept(data))
 
 
 def _yaml(data: bytes, budget: Budget) -> Document:

@@ -1,111 +1,114 @@
-"""Several JSON documents in one text: JSON lines, and JSON with comments."""
+"""JSON lines: a document in each line."""
 
 import re
 
 from kolide_tables.datafiles.errors import MAX_DEPTH, ParseError
 from kolide_tables.datafiles.flatten import Cell, Walker
-from kolide_tables.datafiles.jsontext import JsonScanner, json_error
+from kolide_tables.datafiles.jsontext import JsonDecode, JsonError, JsonScanner
 from kolide_tables.datafiles.terms import Term
 from kolide_tables.limits import Budget
 
-__all__ = ["JsonDocuments", "without_comments"]
+__all__ = ["JsonLines"]
+
+_LINE_ENDS = re.compile(r"[\r\n]*")
 
 
-class JsonDocuments:
-    """JSON values one after the other, with white space between them; the first term of a query is for their index.
+class JsonLines:
+    """JSON values, mostly one a line; the first term of a query is for their index.
+
+    A line may have several maps and arrays, and one value several lines. A line that is no JSON, as the last one of a log
+    that is being written, does not spoil the others: it keeps an index, has no rows, and is reported.
 
     Attributes:
-        problems: what was wrong with single lines, once `select` has met them.
+        problems: the report on lines that the last `select` left out.
     """
 
-    def __init__(self, text: str, *, lines: bool) -> None:
-        """Keep the text; if `lines`, a line that is no JSON does not spoil the others."""
+    def __init__(self, text: str) -> None:
+        """Keep the text."""
         self._text = text
-        self._lines = lines
         self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
-        """Rows of what the query selects.
+        """Rows of what the query selects; raises ParseError if no line is JSON, or what is not is more than lines."""
+        reading = _Reading(self._text, Walker(terms, budget, deepest=MAX_DEPTH + 1))
+        reading.run()
+        if reading.bad and reading.bad == reading.index:
+            raise ParseError(reading.first_problem)
+        self.problems = []
+        if reading.bad:
+            left_out = f"{reading.bad:,} of {reading.index:,} lines left out"
+            self.problems.append(f"{left_out}; the first: {reading.first_problem}")
+        return reading.rows
 
-        A line that is no JSON keeps its index and gives no rows. Raises ParseError where the text is no JSON and not just
-        in single lines, and where no line at all is JSON.
-        """
-        walker = Walker(terms, budget, deepest=MAX_DEPTH + 1)
-        scanner = JsonScanner(self._text, walker)
-        rows = walker.rows
-        bad: list[ParseError] = []
-        index, position = 0, scanner.skip(0)
-        while position < len(self._text):
-            budget.step()
-            walker.rows = []
+
+class _Reading:
+    def __init__(self, text: str, walker: Walker) -> None:
+        self.rows: list[Cell] = []
+        self.index = 0
+        self.bad = 0
+        self.first_problem = ""
+        self._text = text
+        self._walker = walker
+        self._decode = JsonDecode()
+
+    def run(self) -> None:
+        text = self._text
+        position, number = 0, 1
+        while position < len(text):
+            line_end = text.find("\n", position) % (len(text) + 1)
+            # A line of its own, so that what is wrong in it costs no more than the line.
+            line = JsonScanner(text[position:line_end], self._walker, decode=self._decode)
+            start = line.skip(0)
+            self._walker.budget.step()
             try:
-                position = scanner.skip(self._document(scanner, walker, index, position))
+                while position + start < line_end:
+                    start = self._document(line, start)
             except ParseError as error:
-                budget.drop_rows(len(walker.rows))
-                line_end = self._text.find("\n", position) % (len(self._text) + 1)
-                if not self._lines or not self._is_of_one_line(error, line_end):
-                    raise
-                bad.append(error)
-                position = scanner.skip(line_end)
-            else:
-                rows.extend(walker.rows)
-            index += 1
-        if bad and len(bad) == index:
-            raise bad[0]
-        self.problems = [f"{len(bad):,} of {index:,} lines left out; the first: {bad[0]}"] if bad else []
-        return rows
+                if self._goes_on(error, line, line_end):
+                    end = self._lines(position + start)
+                    number += text.count("\n", position, end)
+                    position = end
+                    continue
+                self._leave_out(error, number)
+            position = line_end + 1
+            number += 1
 
-    def _is_of_one_line(self, error: ParseError, line_end: int) -> bool:
-        """Whether a document that is wrong can be left out with its line: the next one begins after it."""
-        if error.position is None or error.position <= line_end:
-            return True
-        # A line that was cut off is noticed in a later one only. A document of several lines looks different: the
-        # lines that belong to it are indented, or begin with something else.
-        following = _LINE_ENDS.match(self._text, line_end)
-        return following is None or self._text[following.end() : following.end() + 1] in ("", "{", "[")
-
-    def _document(self, scanner: JsonScanner, walker: Walker, index: int, position: int) -> int:
-        term = walker.term(0)
-        if term is not None and term.by_content:
-            value, end = scanner.whole(position)
-            walker.elements([value], "", index, 0)
-        else:
-            wanted = term is None or term.index == index
-            end = scanner.value(position, "", str(index), 1, wanted=wanted)
-        after = scanner.skip(end)
-        # Documents may share a line, but what only begins like a document must not pass for one.
-        same_line = after < len(self._text) and "\n" not in self._text[end:after]
-        if self._lines and same_line and self._text[after] not in "{[":
-            raise json_error(self._text, "more after the end of the document", after)
+    def _document(self, line: JsonScanner, start: int) -> int:
+        self._walker.rows = []
+        end = line.document(start, self.index)
+        after = line.skip(end)
+        # What only begins like a document must not pass for one.
+        if line.text[after : after + 1] not in ("", "{", "["):
+            raise JsonError(line.text, "more after the end of the document", after)
+        self._keep()
         return after
 
+    def _goes_on(self, error: ParseError, line: JsonScanner, line_end: int) -> bool:
+        """Whether the document that the line does not end is one of several lines, and not cut off.
 
-def without_comments(text: str) -> str:
-    """JSON with comments as JSON: `//` and `/* */` comments and trailing commas become white space of the same length."""
-    if "/" in text:
-        text = _STRING_OR_COMMENT.sub(_blank_comment, text)
-    return _STRING_OR_COMMA.sub(_blank_comma, text)
+        The lines that belong to such a document are indented or begin with something else than a document.
+        """
+        if not isinstance(error, JsonError) or error.position < len(line.text.rstrip()):
+            return False
+        following = _LINE_ENDS.match(self._text, line_end)
+        assert following is not None
+        return self._text[following.end() : following.end() + 1] not in ("", "{", "[")
 
+    def _lines(self, position: int) -> int:
+        self._walker.rows = []
+        end = JsonScanner(self._text, self._walker, decode=self._decode).document(position, self.index)
+        self._keep()
+        return end
 
-_LINE_ENDS = re.compile(r"[\r\n]*")
-# A string ends at its quote or, being wrong then, at the end of its line. Possessive quantifiers: nothing is tried twice.
-_STRING = r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?'
-_STRING_OR_COMMENT = re.compile(_STRING + r"|//[^\n]*+|/\*(?:(?s:.*?)\*/|(?P<endless>))")
-_STRING_OR_COMMA = re.compile(_STRING + r"|(?P<empty>[\[{][ \t\r\n]*+,)|,(?=[ \t\r\n]*+[\]}])")
-_NOT_SPACE = re.compile(r"[^ \t\r\n]")
+    def _keep(self) -> None:
+        self.rows.extend(self._walker.rows)
+        self.index += 1
 
-
-def _blank_comment(match: re.Match[str]) -> str:
-    found = match.group()
-    if found[0] == '"':
-        return found
-    if match["endless"] is not None:
-        raise json_error(match.string, "a comment without an end", match.start())
-    return _NOT_SPACE.sub(" ", found)
-
-
-def _blank_comma(match: re.Match[str]) -> str:
-    found = match.group()
-    if match["empty"]:
-        raise json_error(match.string, "a comma without a value before it", match.end() - 1)
-    return " " if found == "," else found
+    def _leave_out(self, error: ParseError, number: int) -> None:
+        self._walker.budget.drop_rows(len(self._walker.rows))
+        self.bad += 1
+        self.index += 1
+        if not self.first_problem:
+            place = f", column {error.position + 1}" if isinstance(error, JsonError) else ""
+            problem = error.problem if isinstance(error, JsonError) else error
+            self.first_problem = f"line {number}{place}: {problem}"

@@ -14,7 +14,7 @@ from kolide_tables.datafiles.terms import Term
 from kolide_tables.datafiles.values import key_text
 from kolide_tables.limits import Budget
 
-__all__ = ["JsonScanner", "JsonText", "json_error"]
+__all__ = ["JsonDecode", "JsonError", "JsonScanner", "JsonText"]
 
 _WINDOW = 1 << 16
 # How much text is gone through member by member after many at a time did not work, as a multiple of the window.
@@ -38,15 +38,50 @@ class JsonText:
         scanner = JsonScanner(self._text, walker, window=self._window)
         end = scanner.skip(scanner.value(scanner.skip(0), "", "", 0))
         if end != len(self._text):
-            raise json_error(self._text, "more after the end of the document", end)
+            raise JsonError(self._text, "more after the end of the document", end)
         return walker.rows
 
 
-def json_error(text: str, problem: str, position: int) -> ParseError:
-    """A parse error at a position of the text."""
-    line = text.count("\n", 0, position) + 1
-    column = position - text.rfind("\n", 0, position)
-    return ParseError(f"line {line}, column {column}: {problem}", position=position)
+class JsonError(ParseError):
+    """Text that is no JSON.
+
+    Attributes:
+        position: index of the text where that was noticed.
+        problem: what it is, without the place.
+    """
+
+    def __init__(self, text: str, problem: str, position: int) -> None:
+        """Find the line and column of the position."""
+        line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+        super().__init__(f"line {line}, column {column}: {problem}")
+        self.position = position
+        self.problem = problem
+
+
+class JsonDecode:
+    """The standard library's decoder: `decode(text, position)` gives a value and where it ends.
+
+    Raises JSONDecodeError, and ParseError for what that decoder would take but JSON does not have.
+    """
+
+    __slots__ = ("_any_integer", "_decode")
+
+    def __init__(self) -> None:
+        """Make the decoder; it can be used any number of times."""
+        self._decode = JSONDecoder(parse_constant=_refuse_constant).raw_decode
+        # int() refuses more than 4,300 digits; such a number stays the text that it is.
+        self._any_integer = JSONDecoder(parse_constant=_refuse_constant, parse_int=str).raw_decode
+
+    def __call__(self, text: str, position: int) -> tuple[object, int]:
+        """Decode the value at a position."""
+        try:
+            return self._decode(text, position)
+        except JSONDecodeError:
+            raise
+        except ValueError:
+            return self._any_integer(text, position)
+        except RecursionError as error:
+            raise too_deep() from error
 
 
 class JsonScanner:
@@ -55,33 +90,33 @@ class JsonScanner:
     Positions are indices of the text. Duplicate keys: the last one wins, rows of earlier ones are dropped.
     """
 
-    __slots__ = ("_decode", "_decode_long", "_text", "_walker", "window")
+    __slots__ = ("_decode", "_walker", "text", "window")
 
-    def __init__(self, text: str, walker: Walker, *, window: int = _WINDOW) -> None:
+    def __init__(
+        self, text: str, walker: Walker, *, decode: JsonDecode | None = None, window: int = _WINDOW
+    ) -> None:
         """Read this text for this walker; `window` is how many characters are decoded at a time."""
-        self._text = text
+        self.text = text
         self._walker = walker
+        self._decode = decode or JsonDecode()
         self.window = window
-        self._decode = JSONDecoder(parse_constant=_refuse_constant).raw_decode
-        # int() refuses more than 4,300 digits; such a number stays the text that it is.
-        self._decode_long = JSONDecoder(parse_constant=_refuse_constant, parse_int=str).raw_decode
 
     def skip(self, position: int) -> int:
         """The position of what follows the white space."""
-        match = _skip(self._text, position)
+        match = _skip(self.text, position)
         assert match is not None
         return match.end()
 
     def whole(self, position: int) -> tuple[object, int]:
         """Decode the value at a position: the value, and where it ends."""
         try:
-            return self._try(self._text, position)
+            return self._decode(self.text, position)
         except JSONDecodeError as error:
-            raise json_error(self._text, error.msg, error.pos) from error
+            raise JsonError(self.text, error.msg, error.pos) from error
 
     def value(self, position: int, prefix: str, key: str, depth: int, *, wanted: bool = True) -> int:
         """Walk the value at a position; if not `wanted`, check it only. Returns where it ends."""
-        if self._text[position : position + 1] in ("{", "["):
+        if self.text[position : position + 1] in ("{", "["):
             small = self._small(position)
             if small is None:
                 return self._container(position, prefix, key, depth, wanted=wanted)
@@ -92,24 +127,23 @@ class JsonScanner:
             self._walker.walk(value, prefix, key, depth)
         return end
 
-    def _try(self, text: str, position: int) -> tuple[object, int]:
-        try:
-            return self._decode(text, position)
-        except JSONDecodeError:
-            raise
-        except ValueError:
-            return self._decode_long(text, position)
-        except RecursionError as error:
-            raise too_deep() from error
+    def document(self, position: int, index: int) -> int:
+        """Walk the value at a position, which is document number `index` of the text. Returns where it ends."""
+        term = self._walker.term(0)
+        if term is not None and term.by_content:
+            value, end = self.whole(position)
+            self._walker.elements([value], "", index, 0)
+            return end
+        return self.value(position, "", str(index), 1, wanted=term is None or term.index == index)
 
     def _small(self, position: int) -> tuple[object, int] | None:
         """Decode the container at a position, unless it is larger than a window."""
         for size in (self.window // 16, self.window):
             try:
-                value, end = self._try(self._text[position : position + size], 0)
+                value, end = self._decode(self.text[position : position + size], 0)
             except JSONDecodeError as error:
-                if position + size >= len(self._text):
-                    raise json_error(self._text, error.msg, position + error.pos) from error
+                if position + size >= len(self.text):
+                    raise JsonError(self.text, error.msg, position + error.pos) from error
             else:
                 return value, position + end
         return None
@@ -117,8 +151,8 @@ class JsonScanner:
     def _container(self, position: int, prefix: str, key: str, depth: int, *, wanted: bool) -> int:
         self._walker.budget.check()
         below = self._walker.enter(prefix, key, depth)
-        kind = _Members if self._text[position] == "{" else _Elements
-        return kind(self, self._text, self._walker, below, depth, wanted=wanted).run(position + 1)
+        kind = _Members if self.text[position] == "{" else _Elements
+        return kind(self, self.text, self._walker, below, depth, wanted=wanted).run(position + 1)
 
     def many(self, start: int, needle: str, lead: int, brackets: str) -> tuple[object, int, bool] | None:
         """Decode the members from `start` to the last place in the window where `needle` separates two.
@@ -127,17 +161,17 @@ class JsonScanner:
         member: strings and brackets can then be read in one way only. Returns the decoded container, the position after
         it, and whether that is behind the closing bracket; or None if the needle is not there, or is inside a member.
         """
-        cut = self._text.rfind(needle, start, start + self.window)
+        cut = self.text.rfind(needle, start, start + self.window)
         if cut <= start:
             return None
-        content = f"{brackets[0]}{self._text[start : cut + lead]}{brackets[1]}"
+        content = f"{brackets[0]}{self.text[start : cut + lead]}{brackets[1]}"
         try:
-            value, end = self._try(content, 0)
+            value, end = self._decode(content, 0)
         except JSONDecodeError:
             return None
         if end < len(content):
             return value, start + end - 1, True
-        return value, self._text.index(",", cut) + 1, False
+        return value, self.text.index(",", cut) + 1, False
 
 
 class _Container:
@@ -170,7 +204,7 @@ class _Container:
             if text.startswith(self.brackets[1], comma):
                 return comma + 1
             if not text.startswith(",", comma):
-                raise json_error(text, "Expecting ',' delimiter", comma)
+                raise JsonError(text, "Expecting ',' delimiter", comma)
             position = skip(comma + 1)
             if position < resume:
                 continue
@@ -233,11 +267,11 @@ class _Members(_Container):
 
     def one(self, position: int) -> int:
         if not self.text.startswith('"', position):
-            raise json_error(self.text, "Expecting property name enclosed in double quotes", position)
+            raise JsonError(self.text, "Expecting property name enclosed in double quotes", position)
         key, end = self.scanner.whole(position)
         colon = self.scanner.skip(end)
         if not self.text.startswith(":", colon):
-            raise json_error(self.text, "Expecting ':' delimiter", colon)
+            raise JsonError(self.text, "Expecting ':' delimiter", colon)
         name = key_text(key)
         wanted = self._begin(name)
         return self.scanner.value(

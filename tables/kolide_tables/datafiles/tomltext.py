@@ -1,14 +1,22 @@
 """TOML, with the standard library's parser."""
 
-from kolide_tables.datafiles.errors import ParseError, too_deep
+import re
+
+from kolide_tables.datafiles.errors import MAX_DEPTH, ParseError, too_deep
 
 __all__ = ["toml_document"]
+
+_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*+(?:{_PART}[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}", re.MULTILINE)
 
 
 def toml_document(text: str) -> object:
     """The document; raises ParseError."""
     import tomllib
 
+    # The parser's time grows with the square of a dotted key's parts, and nothing else stops it.
+    if _LONG_KEY.search(text):
+        raise too_deep()
     try:
         return tomllib.loads(text)
     except RecursionError as error:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.datafiles.flatten import Cell, Tree
-from kolide_tables.datafiles.jsonlines import without_comments
+from kolide_tables.datafiles.jsonc import without_comments
+from kolide_tables.datafiles.jsonlines import JsonLines
 from kolide_tables.datafiles.jsontext import JsonText
 from kolide_tables.datafiles.terms import parse_query
 from kolide_tables.limits import Budget, Limits
@@ -237,14 +238,10 @@ def test_lines(select: Select, text: str, query: str, expected: dict[str, str]) 
 
 
 def test_a_broken_line_keeps_its_index_and_is_reported() -> None:
-    from kolide_tables.datafiles.jsonlines import JsonDocuments
-
     text = '{"a": 1}\n{"a": \n{"a": 3}\n"a": 1,\n{"a": 5}{"a": 6} x\n[NaN]\n{"a": 8'
-    document = JsonDocuments(text, lines=True)
+    document = JsonLines(text)
     assert [cell[0] for cell in document.select(parse_query("*"), Budget(Limits()))] == ["0/a", "2/a", "4/a"]
-    assert document.problems == [
-        "5 of 8 lines left out; the first: line 4, column 1: Expecting ',' delimiter"
-    ]
+    assert document.problems == ["5 of 8 lines left out; the first: line 2, column 7: Expecting value"]
 
 
 def test_a_document_of_several_lines_is_wrong_as_a_whole(select: Select) -> None:

@@ -1,0 +1,61 @@
+"""JSON with comments: as editors and their kin write it, with trailing commas, one document or several."""
+
+import re
+
+from kolide_tables.datafiles.errors import MAX_DEPTH
+from kolide_tables.datafiles.flatten import Cell, Walker
+from kolide_tables.datafiles.jsontext import JsonError, JsonScanner
+from kolide_tables.datafiles.terms import Term
+from kolide_tables.limits import Budget
+
+__all__ = ["JsonWithComments", "without_comments"]
+
+
+class JsonWithComments:
+    """JSON values one after the other, with white space and comments between them; the first term is for their index."""
+
+    def __init__(self, text: str) -> None:
+        """Take the comments out; raises ParseError for one without an end."""
+        self._text = without_comments(text)
+        self.problems: list[str] = []
+
+    def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
+        """Rows of what the query selects; raises ParseError where the text is no JSON."""
+        walker = Walker(terms, budget, deepest=MAX_DEPTH + 1)
+        scanner = JsonScanner(self._text, walker)
+        index, position = 0, scanner.skip(0)
+        while position < len(self._text):
+            budget.step()
+            position = scanner.skip(scanner.document(position, index))
+            index += 1
+        return walker.rows
+
+
+def without_comments(text: str) -> str:
+    """JSON with comments as JSON: `//` and `/* */` comments and trailing commas become white space of the same length."""
+    if "/" in text:
+        text = _STRING_OR_COMMENT.sub(_blank_comment, text)
+    return _STRING_OR_COMMA.sub(_blank_comma, text)
+
+
+# A string ends at its quote or, being wrong then, at the end of its line. Possessive quantifiers: nothing is tried twice.
+_STRING = r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?'
+_STRING_OR_COMMENT = re.compile(_STRING + r"|//[^\n]*+|/\*(?:(?s:.*?)\*/|(?P<endless>))")
+_STRING_OR_COMMA = re.compile(_STRING + r"|(?P<empty>[\[{][ \t\r\n]*+,)|,(?=[ \t\r\n]*+[\]}])")
+_NOT_SPACE = re.compile(r"[^ \t\r\n]")
+
+
+def _blank_comment(match: re.Match[str]) -> str:
+    found = match.group()
+    if found[0] == '"':
+        return found
+    if match["endless"] is not None:
+        raise JsonError(match.string, "a comment without an end", match.start())
+    return _NOT_SPACE.sub(" ", found)
+
+
+def _blank_comma(match: re.Match[str]) -> str:
+    found = match.group()
+    if match["empty"]:
+        raise JsonError(match.string, "a comma without a value before it", match.end() - 1)
+    return " " if found == "," else found

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TYPE_CHECKING
 
 from osquery.extensions.Extension import call_args, call_result
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.transport.TTransport import TMemoryBuffer
 
 from osquery_sdk.wire.protocol import Response, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "osqueryd"
 
@@ -131,7 +133,9 @@ ROUTES: dict[str, Rows] = {
         {"id": "columnAlias", "name": "process_id", "target": "pid"},
         {"id": "attributes", "attributes": "0"},
     ],
-    "ref_write": _columns(("id", "BIGINT", 9), ("key", "TEXT", 32), ("value", "TEXT", 32), ("weight", "DOUBLE", 32)),
+    "ref_write": _columns(
+        ("id", "BIGINT", 9), ("key", "TEXT", 32), ("value", "TEXT", 32), ("weight", "DOUBLE", 32)
+    ),
     "ref_wide": _columns(*((f"c{number:02}", "TEXT", 32) for number in range(70))),
     "ref_types": _columns(
         ("t", "TEXT", 32),

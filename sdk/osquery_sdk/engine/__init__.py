@@ -1,0 +1,64 @@
+"""The embedded engine: osqueryd's extension manager on SQLite virtual tables.
+
+It behaves toward extensions as osqueryd 5.23 does: which terms of a statement reach a table, what a table is sent, how its
+answer is read, and what an error says. It is for development and for a first run; production has osqueryd.
+
+It needs APSW, which comes with ``pip install 'osquery-sdk[engine]'``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .answer import Answer, Caller
+    from .database import ResultSet, SqlError
+    from .engine import Engine
+    from .host import Host
+    from .launch import ExtensionProcess, LaunchError
+    from .manager import VERSION, Manager
+    from .trace import OPERATORS, Observer, TableCall, Term
+
+__all__ = [
+    "OPERATORS",
+    "VERSION",
+    "Answer",
+    "Caller",
+    "Engine",
+    "ExtensionProcess",
+    "Host",
+    "LaunchError",
+    "Manager",
+    "Observer",
+    "ResultSet",
+    "SqlError",
+    "TableCall",
+    "Term",
+]
+
+_HOMES = {
+    "answer": ("Answer", "Caller"),
+    "database": ("ResultSet", "SqlError"),
+    "engine": ("Engine",),
+    "host": ("Host",),
+    "launch": ("ExtensionProcess", "LaunchError"),
+    "manager": ("VERSION", "Manager"),
+    "trace": ("OPERATORS", "Observer", "TableCall", "Term"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: APSW is needed only then."""
+    for module, names in _HOMES.items():
+        if name in names:
+            from importlib import import_module
+
+            try:
+                return getattr(import_module(f".{module}", __name__), name)
+            except ModuleNotFoundError as exc:
+                if exc.name != "apsw":
+                    raise
+                raise ImportError(
+                    "the embedded engine needs APSW: pip install 'osquery-sdk[engine]'", name="apsw"
+                ) from exc
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

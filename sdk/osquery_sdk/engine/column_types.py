@@ -6,7 +6,10 @@ and changes between its versions; the guess is osqueryd's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 # opcode -> which of P1, P2, P3 is the result's register, and the type that it then has
 _RESULTS: dict[str, tuple[int, str]] = {
@@ -31,7 +34,9 @@ _RESULTS: dict[str, tuple[int, str]] = {
 _CASTS = {ord("A"): "BLOB", ord("B"): "TEXT", ord("C"): "UNKNOWN", ord("D"): "BIGINT", ord("E"): "DOUBLE"}
 
 
-def expression_types(columns: Sequence[tuple[str, str]], program: Iterable[Sequence[object]]) -> list[tuple[str, str]]:
+def expression_types(
+    columns: Sequence[tuple[str, str]], program: Iterable[Sequence[object]]
+) -> list[tuple[str, str]]:
     """`columns` with the types that the program gives away.
 
     Args:

@@ -7,10 +7,12 @@ osqueryd takes from a hash set.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from .values import SQLiteValue
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from .values import SQLiteValue
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _TO_ESCAPE = re.compile(r'[\x00-\x1f"\\]')
@@ -65,7 +67,9 @@ def values_json(values: Iterable[SQLiteValue]) -> str:
                 return f"[{','.join([*out, ''])}"
             out.append(json_double(value))
         else:
-            out.append(json_string(value if isinstance(value, str) else value.decode(errors="surrogateescape")))
+            out.append(
+                json_string(value if isinstance(value, str) else value.decode(errors="surrogateescape"))
+            )
     return f"[{','.join(out)}]"
 
 

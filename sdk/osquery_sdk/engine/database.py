@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from itertools import count
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
 
 from ..errors import DeadlineExceeded, OsquerySdkError
-from ..wire.protocol import Response, Status
+from ..wire.protocol import Status
+from .answer import Answer, Caller, TextRows, to_bytes, to_text
 from .column_types import expression_types
 from .functions import register_functions
-from .routes import Rows, parse_routes
-from .trace import Observer
+from .routes import parse_routes
 from .values import SQLiteValue, render
 from .virtual_table import VirtualTable
 
-Caller = Callable[[dict[str, str], float | None], Response]
-"""Sends a request to the owner of a table, until a moment of `time.monotonic()` at most, and returns its answer.
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from itertools import count
 
-A failure is a status code other than 0, with the message for the statement; no exception but `DeadlineExceeded`.
-"""
+    from .trace import Observer
 
 # osqueryd lets statements do no more than this: reading, writing to tables that allow it, temporary tables and views.
 _ALLOWED_ACTIONS = frozenset(
@@ -70,7 +68,7 @@ class Source(NamedTuple):
     """A table that can be attached."""
 
     name: str
-    routes: Rows
+    routes: TextRows
     caller: Caller | None
     """None: only the routes are known, for nobody serves them."""
     extension: bool = True
@@ -90,7 +88,9 @@ class _Module:
         self._database = database
         self._name = name
 
-    def Create(self, connection: apsw.Connection, module: str, schema: str, table: str, *_: object) -> tuple[str, VirtualTable]:  # noqa: N802
+    def Create(  # noqa: N802  APSW's name
+        self, connection: apsw.Connection, module: str, schema: str, table: str, *_: object
+    ) -> tuple[str, VirtualTable]:
         try:
             return self._database.construct(self._name)
         except LookupError as exc:
@@ -125,7 +125,7 @@ class Database:
         self._default_index = default_index
         self._null = null
         self._affected: set[VirtualTable] = set()
-        self._attaching: Rows | None = None
+        self._attaching: TextRows | None = None
         self._deadline: float | None = None
         # A plan belongs to one query, so a statement must be planned anew each time.
         self._connection = apsw.Connection(":memory:", statementcachesize=0)
@@ -148,15 +148,18 @@ class Database:
             The name of SQLite's error code, or None.
         """
         name = source.name
-        routes: Rows = source.routes
-        if not known:
-            response = self.call(name, {"action": "columns"})
-            if response.status.code != 0:
-                return None
+        routes: TextRows = source.routes
+        if not known and self.call(name, {"action": "columns"}).failed:
+            return None
         self._attaching = routes if known else None
+        module: Any = _Module(self, name)  # APSW's protocol class asks for methods that are optional
         try:
             self._connection.create_module(
-                name, _Module(self, name), use_bestindex_object=True, eponymous=True, read_only=not source.extension
+                name,
+                module,
+                use_bestindex_object=True,
+                eponymous=True,
+                read_only=not source.extension,
             )
             self._connection.execute(f"CREATE VIRTUAL TABLE temp.{name} USING {name}").fetchall()
         except apsw.Error as exc:
@@ -185,9 +188,8 @@ class Database:
         if routes is None:
             if source is None:
                 raise LookupError(name)
-            response = self.call(name, {"action": "columns"})
-            assert isinstance(response.rows, Sequence)
-            routes = response.rows if response.status.code == 0 else ()
+            answer = self.call(name, {"action": "columns"})
+            routes = () if answer.failed else to_text(answer.rows)
         if not routes:
             raise LookupError(name)
         extension = source is None or source.extension
@@ -195,7 +197,8 @@ class Database:
         for view in definition.views:
             # In the main database, as osqueryd: the table behind it is then asked for its columns when first used.
             try:
-                self._connection.execute(f"CREATE VIEW {view} AS SELECT * FROM {name}").fetchall()
+                statement = f"CREATE VIEW {view} AS SELECT * FROM {name}"  # noqa: S608  unquoted, as osqueryd
+                self._connection.execute(statement).fetchall()
             except apsw.Error:
                 continue
         return definition.statement, VirtualTable(self, definition)
@@ -214,13 +217,13 @@ class Database:
         """Note a table that the query uses."""
         self._affected.add(table)
 
-    def call(self, name: str, request: dict[str, str]) -> Response:
+    def call(self, name: str, request: dict[str, str]) -> Answer:
         """Send a request to the owner of a table."""
         source = self._sources.get(name)
         if source is None:
-            return Response(Status(1, f"Cannot call registry item: {name}"))
+            return Answer(Status(1, f"Cannot call registry item: {name}"))
         if source.caller is None:
-            return Response(rows=source.routes)
+            return Answer(rows=to_bytes(source.routes))
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise apsw.InterruptError("interrupted")
         return source.caller(request, self._deadline)
@@ -240,7 +243,9 @@ class Database:
         def begin(cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
             names = [column[0] for column in cursor.get_description()]
             result.columns[:] = names
-            order[:] = sorted({name: position for position, name in enumerate(names)}.items(), key=_name_bytes)
+            order[:] = sorted(
+                {name: position for position, name in enumerate(names)}.items(), key=_name_bytes
+            )
             return True
 
         cursor = self._connection.cursor()
@@ -322,14 +327,22 @@ class _Guard:
 
     def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
         self._database.leave()
-        if isinstance(exc, apsw.InterruptError) and self._deadline is not None and time.monotonic() >= self._deadline:
-            raise DeadlineExceeded(f"the query took longer than {self._deadline - self._started:.3g} s") from exc
+        if (
+            isinstance(exc, apsw.InterruptError)
+            and self._deadline is not None
+            and time.monotonic() >= self._deadline
+        ):
+            raise DeadlineExceeded(
+                f"the query took longer than {self._deadline - self._started:.3g} s"
+            ) from exc
         if isinstance(exc, apsw.Error):
             raise SqlError(str(exc)) from exc
         if isinstance(exc, UnicodeEncodeError):
             raise SqlError("the statement is not valid UTF-8") from exc
         if isinstance(exc, UnicodeDecodeError):
-            raise SqlError("the statement computed text that is not UTF-8, which this engine cannot return") from exc
+            raise SqlError(
+                "the statement computed text that is not UTF-8, which this engine cannot return"
+            ) from exc
 
 
 def _authorize(action: int, first: str | None, *_: object) -> int:
@@ -346,7 +359,8 @@ def _c_string(sql: str) -> str:
 
 
 def _code_name(exc: apsw.Error) -> str:
-    return apsw.mapping_result_codes.get(exc.result & 0xFF, "SQLITE_ERROR")  # type: ignore[return-value]
+    code: int = getattr(exc, "result", apsw.SQLITE_ERROR)
+    return str(apsw.mapping_result_codes[code & 0xFF])
 
 
 def _name_bytes(item: tuple[str, int]) -> bytes:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from .database import Caller, Counters, Database, ResultSet, Source, SqlError
-from .routes import Rows
-from .trace import Observer
+from .database import Counters, Database, ResultSet, Source, SqlError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .answer import Caller, TextRows
+    from .trace import Observer
 
 
 class Engine:
@@ -26,7 +30,9 @@ class Engine:
         null: the text for NULL in results (`--nullvalue`).
     """
 
-    def __init__(self, *, observer: Observer | None = None, default_index: bool = True, null: str = "") -> None:
+    def __init__(
+        self, *, observer: Observer | None = None, default_index: bool = True, null: str = ""
+    ) -> None:
         """Open the main connection."""
         self.observer = observer
         self._default_index = default_index
@@ -38,7 +44,7 @@ class Engine:
         self._state = Lock()
         self._main = self._open()
 
-    def attach(self, name: str, routes: Rows, caller: Caller, *, extension: bool = True) -> None:
+    def attach(self, name: str, routes: TextRows, caller: Caller, *, extension: bool = True) -> None:
         """Add a table.
 
         Args:
@@ -106,7 +112,11 @@ class Engine:
 
     def _open(self) -> Database:
         return Database(
-            self._sources, self._counters, observer=self.observer, default_index=self._default_index, null=self._null
+            self._sources,
+            self._counters,
+            observer=self.observer,
+            default_index=self._default_index,
+            null=self._null,
         )
 
     @contextmanager

@@ -26,7 +26,11 @@ from .versions import COLLATIONS, FLAVORS, compare
 
 _REGEX_MAX = 256
 _ESCAPE = "^" if os.name == "nt" else "\\"
-_SOUNDEX = {letter: digit for digit, letters in enumerate(("BFPV", "CGJKQSXZ", "DT", "L", "MN", "R"), 1) for letter in letters}
+_SOUNDEX = {
+    letter: digit
+    for digit, letters in enumerate(("BFPV", "CGJKQSXZ", "DT", "L", "MN", "R"), 1)
+    for letter in letters
+}
 
 
 def register_functions(connection: apsw.Connection) -> None:
@@ -88,7 +92,9 @@ def _checked(function: Callable[..., float], *arguments: float) -> float | None:
             return None
         # log(0) is a pole: C calls that a range error, Python a value error like log(-1).
         pole = function in (math.log, math.log10) and arguments == (0.0,)
-        raise apsw.SQLError("Numerical result out of range" if pole else "Numerical argument out of domain") from exc
+        raise apsw.SQLError(
+            "Numerical result out of range" if pole else "Numerical argument out of domain"
+        ) from exc
     except OverflowError as exc:
         raise apsw.SQLError("Numerical result out of range") from exc
     return None if math.isnan(number) else number
@@ -170,7 +176,7 @@ def _regex(pattern: str) -> re.Pattern[str]:
             raise re.error("not ECMAScript")
         if part[0] == "[":
             inner = re.sub(r"\[:(\w+):\]", lambda name: _CLASSES.get(name[1], name[0]), part[1:-1])
-            return "[" + inner.replace("[", "\\[") .replace("\\\\[", "\\[") + "]"
+            return "[" + inner.replace("[", "\\[").replace("\\\\[", "\\[") + "]"
         return part
 
     try:
@@ -265,7 +271,9 @@ def _in_cidr_block(block: SQLiteValue, address: SQLiteValue) -> int:
     try:
         if not re.fullmatch(r"[^/]+/\d{1,3}", _text(block), re.ASCII):
             raise ValueError(block)
-        network = (ipaddress.IPv4Network if host.version == 4 else ipaddress.IPv6Network)(_text(block), strict=False)
+        network = (ipaddress.IPv4Network if host.version == 4 else ipaddress.IPv6Network)(
+            _text(block), strict=False
+        )
     except ValueError as exc:
         raise apsw.SQLError(f"CIDR for IP address v{host.version} cannot be parsed") from exc
     if host not in network:
@@ -300,7 +308,10 @@ def _community_id(*values: SQLiteValue) -> str:
         raise apsw.SQLError("Community ID protocol must be an integer")
     if not 0 <= protocol <= 0xFF:
         raise apsw.SQLError("Community ID protocol must fit in 1 byte")
-    one, other = ((address.version, address.packed, port) for address, port in zip(addresses, (source_port, target_port), strict=True))
+    one, other = (
+        (address.version, address.packed, port)
+        for address, port in zip(addresses, (source_port, target_port), strict=True)
+    )
     if not one < other:
         one, other = other, one
     data = struct.pack(">h", seed) + one[1] + other[1] + struct.pack(">BBHH", protocol, 0, one[2], other[2])
@@ -331,7 +342,11 @@ def _conditional_to_base64(value: SQLiteValue) -> str | None:
     if value is None:
         return None
     data = _bytes(value)
-    return data.decode() if data.isascii() and not any(byte < 0x20 or byte == 0x7F for byte in data) else _to_base64(value)
+    return (
+        data.decode()
+        if data.isascii() and not any(byte < 0x20 or byte == 0x7F for byte in data)
+        else _to_base64(value)
+    )
 
 
 def _from_base64(value: SQLiteValue) -> str | bytes | None:

@@ -6,10 +6,14 @@ statement as they are: whatever SQL rejects, osqueryd rejects with "SQLITE_ERROR
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .values import DECODERS, parse_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .answer import TextRows
 
 INDEX, REQUIRED, ADDITIONAL, OPTIMIZED, HIDDEN = 1, 2, 4, 8, 16
 _COLLATIONS = (
@@ -21,8 +25,6 @@ _COLLATIONS = (
     (1024, "VERSION_DPKG"),
     (2048, "VERSION_RHEL"),
 )
-
-Rows = Sequence[Mapping[str, str]]
 
 
 class RouteColumn(NamedTuple):
@@ -59,7 +61,7 @@ def _type(name: str) -> str:
     return name if name in DECODERS else "UNKNOWN"
 
 
-def _column_definitions(rows: Rows) -> list[RouteColumn]:
+def _column_definitions(rows: TextRows) -> list[RouteColumn]:
     """Columns as SQLite shall see them: here `extensions_default_index` has no say, and an alias has its target's type."""
     columns: list[RouteColumn] = []
     types: dict[str, str] = {}
@@ -105,7 +107,7 @@ def create_statement(name: str, columns: Sequence[RouteColumn], *, extension: bo
     return f"CREATE TABLE {name}({', '.join(terms)}){tail}"
 
 
-def parse_routes(name: str, rows: Rows, *, extension: bool, default_index: bool = True) -> Definition:
+def parse_routes(name: str, rows: TextRows, *, extension: bool, default_index: bool = True) -> Definition:
     """Read a table's route rows as osqueryd does when it creates the virtual table.
 
     Args:

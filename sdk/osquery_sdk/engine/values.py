@@ -13,11 +13,12 @@ from typing import TypeAlias
 
 from .versions import COLLATIONS
 
-SQLiteValue: TypeAlias = None | int | float | str | bytes
-Decoder: TypeAlias = Callable[[str], SQLiteValue]
+SQLiteValue: TypeAlias = int | float | str | bytes | None
+Decoder: TypeAlias = Callable[[bytes], SQLiteValue]
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
+_ZERO, _BLANK = b"0 "
 
 _INTEGER = re.compile(r"[ \t\n\v\f\r]*([+-]?)(?:0[xX]([0-9a-fA-F]+)|0([0-7]*)|([1-9][0-9]*))")
 _DECIMAL = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]+)")
@@ -55,34 +56,33 @@ def parse_decimal(text: str) -> int | None:
     return number if INT64_MIN <= number <= INT64_MAX else None
 
 
-def decode_bigint(text: str) -> int | None:
+def decode_bigint(value: bytes) -> int | None:
     """BIGINT and UNSIGNED BIGINT: a leading number in base 8, 10 or 16; NULL when there is none or it is too large."""
-    # Nearly every value takes this path; isascii() costs nothing and excludes other scripts' digits.
-    if text.isdigit() and text[0] != "0" and len(text) < 19 and text.isascii():
-        return int(text)
-    return parse_integer(text)
+    # Nearly every value takes this path.
+    if value.isdigit() and value[0] != _ZERO and len(value) < 19:
+        return int(value)
+    return parse_integer(value.decode("latin-1"))
 
 
-def decode_integer(text: str) -> int | None:
+def decode_integer(value: bytes) -> int | None:
     """INTEGER: as BIGINT, then cut to 32 bits."""
-    if text.isdigit() and text[0] != "0" and len(text) < 10 and text.isascii():
-        return int(text)
-    number = parse_integer(text)
+    if value.isdigit() and value[0] != _ZERO and len(value) < 10:
+        return int(value)
+    number = parse_integer(value.decode("latin-1"))
     return None if number is None else (number + 0x80000000 & 0xFFFFFFFF) - 0x80000000
 
 
-def decode_double(text: str) -> float | None:
+def decode_double(value: bytes) -> float | None:
     """DOUBLE: the whole text must be a C floating point number; NaN is NULL, as SQLite has none."""
     try:
-        number = float(text)
+        number = float(value)
     except ValueError:
         pass
     else:
-        # Python takes more than C does: underscores, blanks behind, other scripts' digits.
-        if text[0] > " " and text[-1] > " " and "_" not in text and text.isascii():
-            return None if number != number else number  # noqa: PLR0124  NaN alone differs from itself
-    text = text.partition("\0")[0]
-    match = _REAL.fullmatch(text)
+        # Python takes more than C does: underscores, and blanks behind.
+        if value[0] > _BLANK and value[-1] > _BLANK and b"_" not in value:
+            return None if number != number else number
+    match = _REAL.fullmatch(value.decode("latin-1").partition("\0")[0])
     if match is None:
         return None
     if match["hex"]:
@@ -91,25 +91,22 @@ def decode_double(text: str) -> float | None:
         except OverflowError:
             return float("-inf" if match["hex"][0] == "-" else "inf")
     number = float((match["real"] or match["word"].partition("(")[0]).strip())
-    return None if number != number else number  # noqa: PLR0124
+    return None if number != number else number
 
 
-def decode_text(text: str) -> str | bytes:
+def decode_text(value: bytes) -> str | bytes:
     """TEXT and BLOB: as it is, and never NULL.
 
-    APSW takes only valid Unicode as text. Bytes that are no UTF-8 (they arrive as surrogates) go in as a blob instead,
-    so that they come out of the query unchanged; `typeof()` is the one thing that tells.
+    APSW takes only valid UTF-8 as text. Other bytes go in as a blob, so that they come out of the query unchanged;
+    `typeof()` is the one thing that tells.
     """
-    if text.isascii():
-        return text
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="surrogateescape")
-    return text
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
-def decode_unknown(text: str) -> None:
+def decode_unknown(value: bytes) -> None:
     """A column whose type is none of osquery's: always NULL."""
 
 

@@ -6,9 +6,11 @@ a segment characters compare by their byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _RANK = {"~": 1, "-": 2, "^": 3, ".": 4, ":": 5}
 
@@ -24,6 +26,9 @@ class Flavor(NamedTuple):
     """The first character of the longer version's rest decides."""
     digits_by_length: bool = False
     """Where the rest does not decide, numeric segments compare by length alone."""
+
+
+GENERIC = Flavor()
 
 
 def _rest(left: str, right: str, difference: int, flavor: Flavor) -> int:
@@ -45,7 +50,7 @@ def _rest(left: str, right: str, difference: int, flavor: Flavor) -> int:
     return len(left) - len(right)
 
 
-def compare(left: str, right: str, flavor: Flavor = Flavor()) -> int:  # noqa: B008  a NamedTuple is immutable
+def compare(left: str, right: str, flavor: Flavor = GENERIC) -> int:
     """Negative, zero or positive as `left` sorts before, with or after `right`."""
     if left == right:
         return 0

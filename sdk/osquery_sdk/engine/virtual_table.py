@@ -3,20 +3,23 @@
 Facts from `osquery/sql/virtual_table.cpp` (`xBestIndex`, `xFilter`, `xUpdate`) and `dynamic_table_row.cpp`. What looks
 odd here is osqueryd's own behaviour, which a table has to live with: it is marked with "As osqueryd".
 """
+# ruff: noqa: N802  APSW calls these methods by SQLite's names
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import apsw
 
-from ..wire.protocol import Response
+from .answer import Answer, ByteRows, to_text
 from .context import Operand, context_json, values_json
 from .routes import ADDITIONAL, INDEX, OPTIMIZED, REQUIRED, Definition, RouteColumn
 from .trace import Observer, TableCall, Term
 from .values import DECODERS, Decoder, SQLiteValue, in_order, parse_decimal, value_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 _EQUALS, _GREATER, _LESS_EQUAL, _LESS, _GREATER_EQUAL = 2, 4, 8, 16, 32
 _OFFSET = 74
@@ -41,7 +44,7 @@ class Host(Protocol):
     def affected(self, table: VirtualTable) -> None:
         """Note that the statement uses the table: its plans are forgotten when the query is done."""
 
-    def call(self, name: str, request: dict[str, str]) -> Response:
+    def call(self, name: str, request: dict[str, str]) -> Answer:
         """Send a request to the table's owner. A failure to reach it is a status, not an exception."""
 
 
@@ -81,12 +84,13 @@ class VirtualTable:
         self._aliases = dict(definition.aliases)
         self._plans: dict[int, _Plan] = {}
         self.readers: list[tuple[str, Decoder | None]] = [
-            (column.name, None if column.name in self._aliases else DECODERS[column.type]) for column in self._columns
+            (column.name, None if column.name in self._aliases else DECODERS[column.type])
+            for column in self._columns
         ]
 
     # -- planning
 
-    def BestIndexObject(self, index: apsw.IndexInfo) -> bool:  # noqa: N802  APSW's name
+    def BestIndexObject(self, index: apsw.IndexInfo) -> bool:
         """Choose which terms come to `Filter`, and tell SQLite what that costs."""
         self._host.affected(self)
         explain = self._host.observer is not None
@@ -95,7 +99,9 @@ class VirtualTable:
         cost = _MAX_COST
         required_given = False
         # Newer versions of SQLite offer OFFSET before LIMIT, osqueryd's 3.42 behind it.
-        offered = sorted(range(index.nConstraint), key=lambda number: index.get_aConstraint_op(number) == _OFFSET)
+        offered = sorted(
+            range(index.nConstraint), key=lambda number: index.get_aConstraint_op(number) == _OFFSET
+        )
         for number in offered:
             position, op = index.get_aConstraint_iColumn(number), index.get_aConstraint_op(number)
             column = self._columns[position] if 0 <= position < len(self._columns) else None
@@ -115,7 +121,9 @@ class VirtualTable:
                 if whole_in:
                     index.set_aConstraintUsage_in(number, True)
                 terms.append(
-                    _PlannedTerm(column.name, op, whole_in=whole_in, collation=index.get_aConstraint_collation(number))
+                    _PlannedTerm(
+                        column.name, op, whole_in=whole_in, collation=index.get_aConstraint_collation(number)
+                    )
                 )
                 index.set_aConstraintUsage_argvIndex(number, len(terms))
                 continue
@@ -155,11 +163,13 @@ class VirtualTable:
 
     # -- reading
 
-    def Open(self) -> Cursor:  # noqa: N802
+    def Open(self) -> Cursor:
         """A cursor of its own for each place where a statement reads the table."""
         return Cursor(self, self._host.next_cursor())
 
-    def scan(self, plan_number: int, operands: Sequence[SQLiteValue | set[SQLiteValue]], cursor: int) -> Sequence[Mapping[str, str]]:
+    def scan(
+        self, plan_number: int, operands: Sequence[SQLiteValue | set[SQLiteValue]], cursor: int
+    ) -> ByteRows:
         """Call the table for one scan.
 
         Raises:
@@ -183,22 +193,25 @@ class VirtualTable:
                 constraints.setdefault(term.column, []).append(Operand(term.op, expr))
             trace.append(Term(term.column, term.op, given, bool(given), reason))
         if required and not any(options[term.column] & REQUIRED for term in plan.terms):
-            raise apsw.ConstraintError(f"Table {self.name} was queried without a required column in the WHERE clause")
+            raise apsw.ConstraintError(
+                f"Table {self.name} was queried without a required column in the WHERE clause"
+            )
         context = context_json(affinities, constraints, plan.used, plan.bitset)
         request = {"action": "generate", "context": context}
         started = perf_counter()
-        response = self._host.call(self.name, request)
-        failed = response.status.code != 0
-        rows = _as_rows(response)
+        answer = self._host.call(self.name, request)
+        rows = answer.rows
         if observer := self._host.observer:
-            error = response.status.message if failed else None
+            error = answer.status.message if answer.failed else None
             seconds = perf_counter() - started
             terms = (*trace, *plan.withheld)
             observer(
-                TableCall(self.name, cursor, "generate", terms, tuple(plan.used), request, len(rows), seconds, error)
+                TableCall(
+                    self.name, cursor, "generate", terms, tuple(plan.used), request, len(rows), seconds, error
+                )
             )
-        if failed:
-            raise apsw.SQLError(response.status.message)
+        if answer.failed:
+            raise apsw.SQLError(answer.status.message)
         return rows
 
     def resolve_alias(self, position: int) -> tuple[str, Decoder]:
@@ -215,7 +228,7 @@ class VirtualTable:
 
     # -- writing
 
-    def UpdateInsertRow(self, rowid: int | None, fields: Sequence[SQLiteValue]) -> int | None:  # noqa: N802
+    def UpdateInsertRow(self, rowid: int | None, fields: Sequence[SQLiteValue]) -> int | None:
         """INSERT. Returns the new row's id if SQLite does not give it."""
         request = {"action": "insert", "json_value_array": self._values(fields)}
         if rowid is None:
@@ -231,7 +244,7 @@ class VirtualTable:
             raise apsw.SQLError("SQL logic error")
         return new_rowid
 
-    def UpdateChangeRow(self, row: int, newrowid: int, fields: Sequence[SQLiteValue]) -> None:  # noqa: N802
+    def UpdateChangeRow(self, row: int, newrowid: int, fields: Sequence[SQLiteValue]) -> None:
         """UPDATE."""
         request = {"action": "update", "id": str(row)}
         if newrowid != row:
@@ -239,11 +252,11 @@ class VirtualTable:
         request["json_value_array"] = self._values(fields)
         self._write(request)
 
-    def UpdateDeleteRow(self, rowid: int) -> None:  # noqa: N802
+    def UpdateDeleteRow(self, rowid: int) -> None:
         """DELETE."""
         self._write({"action": "delete", "id": str(rowid)})
 
-    def Disconnect(self) -> None:  # noqa: N802
+    def Disconnect(self) -> None:
         """The connection no longer refers to the table."""
 
     Destroy = Disconnect
@@ -270,8 +283,7 @@ class VirtualTable:
         """Send a write; the table's one row of reply when it says "success"."""
         request["context"] = context_json({}, {})
         started = perf_counter()
-        response = self._host.call(self.name, request)
-        rows = _as_rows(response)
+        rows = to_text(self._host.call(self.name, request).rows)
         reply = rows[0] if len(rows) == 1 else {}
         error: apsw.Error | None = None
         match reply.get("status"):
@@ -295,12 +307,6 @@ class VirtualTable:
         return reply
 
 
-def _as_rows(response: Response) -> Sequence[Mapping[str, str]]:
-    rows = response.rows
-    assert isinstance(rows, Sequence), "a client never receives rows that are still to be encoded"
-    return rows
-
-
 def _operands(term: _PlannedTerm, value: SQLiteValue | set[SQLiteValue]) -> tuple[tuple[str, ...], str]:
     """What the table learns of a term, and why."""
     if isinstance(value, (set, frozenset)):
@@ -308,7 +314,9 @@ def _operands(term: _PlannedTerm, value: SQLiteValue | set[SQLiteValue]) -> tupl
             # As osqueryd: it forgets that this is an IN once it was read, so only the first scan of a loop has the values.
             return (), "osqueryd passes the values of an IN on the first scan only"
         term.spent = True
-        texts = tuple(text for item in in_order(value, term.collation) if (text := value_text(item)) is not None)
+        texts = tuple(
+            text for item in in_order(value, term.collation) if (text := value_text(item)) is not None
+        )
         return texts, "the column is OPTIMIZED: all values at once"
     text = value_text(value)
     if text is None:
@@ -321,32 +329,32 @@ def _operands(term: _PlannedTerm, value: SQLiteValue | set[SQLiteValue]) -> tupl
 class Cursor:
     """APSW's `VTCursor`: goes over the rows of one answer and decodes only what SQLite asks for."""
 
-    __slots__ = ("_number", "_position", "_rest", "_row", "_table", "_readers")
+    __slots__ = ("_number", "_position", "_readers", "_rest", "_row", "_table")
 
     def __init__(self, table: VirtualTable, number: int) -> None:
         self._table = table
         self._readers = table.readers
         self._number = number
         self._position = 0
-        self._rest: Iterator[Mapping[str, str]] = iter(())
-        self._row: Mapping[str, str] | None = None
+        self._rest: Iterator[Mapping[str, bytes]] = iter(())
+        self._row: Mapping[str, bytes] | None = None
 
-    def Filter(self, plan: int, _: str | None, operands: Sequence[SQLiteValue | set[SQLiteValue]]) -> None:  # noqa: N802
+    def Filter(self, plan: int, _: str | None, operands: Sequence[SQLiteValue | set[SQLiteValue]]) -> None:
         """Begin a scan."""
         self._rest = iter(self._table.scan(plan, operands or (), self._number))
         self._position = 0
         self._row = next(self._rest, None)
 
-    def Eof(self) -> bool:  # noqa: N802
+    def Eof(self) -> bool:
         """Whether the rows are used up."""
         return self._row is None
 
-    def Next(self) -> None:  # noqa: N802
+    def Next(self) -> None:
         """Go to the next row."""
         self._position += 1
         self._row = next(self._rest, None)
 
-    def Column(self, number: int) -> SQLiteValue:  # noqa: N802
+    def Column(self, number: int) -> SQLiteValue:
         """The value of a column of this row; -1 is the rowid."""
         if number < 0:
             return self.Rowid()
@@ -355,20 +363,20 @@ class Cursor:
             name, decode = self._table.resolve_alias(number)
         assert self._row is not None
         # A missing key is an empty string: NULL for numbers, the empty text for TEXT and BLOB.
-        return decode(self._row.get(name, ""))
+        return decode(self._row.get(name, b""))
 
-    def Rowid(self) -> int:  # noqa: N802
+    def Rowid(self) -> int:
         """The row's own `rowid`, else its position in this one answer: two scans then give different rows the same id."""
         assert self._row is not None
         text = self._row.get("rowid")
         if text is None:
             return self._position
-        rowid = parse_decimal(text)
+        rowid = parse_decimal(text.decode("latin-1"))
         if rowid is None:
             raise apsw.SQLError("SQL logic error")
         return rowid
 
-    def Close(self) -> None:  # noqa: N802
+    def Close(self) -> None:
         """Let go of the rows."""
         self._rest = iter(())
         self._row = None

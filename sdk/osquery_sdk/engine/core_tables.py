@@ -1,0 +1,169 @@
+"""The tables in which osquery describes itself, with osqueryd's columns and this engine's true values.
+
+Columns are those of `specs/utility/*.table`; the rows follow `osquery/tables/utility/osquery.cpp` and `time.cpp`.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..wire.protocol import Status
+from .answer import Answer, to_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .answer import TextRows
+
+_NOCASE, _VERSION = 64, 256
+_UTILITY = "1"
+
+_TIME = "weekday year:I month:I day:I hour:I minutes:I seconds:I timezone local_timezone unix_time:I timestamp datetime iso_8601"
+_INFO = (
+    f"pid:I uuid:T:{_NOCASE} instance_id version:T:{_VERSION} config_hash:T:{_NOCASE} config_valid:I extensions"
+    " build_platform build_distro start_time:I watcher:I platform_mask:I"
+)
+_EXTENSIONS = f"uuid:B name version:T:{_VERSION} sdk_version:T:{_VERSION} path type"
+_REGISTRY = "registry name owner_uuid:I internal:I active:I"
+_FLAGS = "name type description default_value value shell_only:I"
+_SCHEDULE = (
+    "name query interval:I executions:B last_executed:B denylisted:I output_size:B wall_time:B wall_time_ms:B"
+    " last_wall_time_ms:B user_time:B last_user_time:B system_time:B last_system_time:B average_memory:B last_memory:B"
+)
+_TYPES = {"T": "TEXT", "I": "INTEGER", "B": "BIGINT"}
+
+
+def _routes(columns: str, *more: Mapping[str, str]) -> TextRows:
+    """Route rows of `name[:type[:option]]` words; TEXT without a type."""
+    rows: list[Mapping[str, str]] = []
+    for word in columns.split():
+        name, kind, option = (*word.split(":"), "T", "0")[:3] if ":" in word else (word, "T", "0")
+        rows.append({"id": "column", "name": name, "type": _TYPES[kind], "op": option})
+    return [*rows, *more, {"id": "attributes", "attributes": _UTILITY}]
+
+
+class CoreTable(NamedTuple):
+    """A read-only table of the engine; a plugin of the registry "table"."""
+
+    routes: TextRows
+    generate: Callable[[], TextRows]
+
+    def call(self, request: Mapping[str, str]) -> Answer:
+        """The actions of a table."""
+        match request.get("action"):
+            case None:
+                return Answer(Status(1, "Table plugins must include a request action"))
+            case "columns":
+                return Answer(rows=to_bytes(self.routes))
+            case "generate":
+                return Answer(rows=to_bytes(self.generate()))
+            case "insert" | "update" | "delete":
+                return Answer(rows=to_bytes([{"status": "readonly"}]))
+            case action:
+                return Answer(Status(1, f"Unknown table plugin action: {action}"))
+
+
+def time_rows() -> TextRows:
+    """The table `time`: now, in UTC."""
+    now = int(time.time())
+    utc = time.gmtime(now)
+    iso = time.strftime("%Y-%m-%dT%H:%M:%SZ", utc)
+    return [
+        {
+            "weekday": time.strftime("%A", utc),
+            "year": str(utc.tm_year),
+            "month": str(utc.tm_mon),
+            "day": str(utc.tm_mday),
+            "hour": str(utc.tm_hour),
+            "minutes": str(utc.tm_min),
+            "seconds": str(utc.tm_sec),
+            "timezone": "UTC",
+            "local_timezone": time.strftime("%Z", time.localtime(now)) or "UTC",
+            "unix_time": str(now),
+            "timestamp": f"{time.asctime(utc)} UTC",
+            "datetime": iso,
+            "iso_8601": iso,
+        }
+    ]
+
+
+def platform_mask() -> int:
+    """osquery's bit set for this system: POSIX 1, Windows 2, BSD 4, Linux 8, macOS 16, FreeBSD 32."""
+    if sys.platform == "win32":
+        return 2
+    return {"linux": 1 | 8, "darwin": 1 | 4 | 16}.get(
+        sys.platform, 1 | 4 | 32 if "bsd" in sys.platform else 1
+    )
+
+
+def build_platform() -> dict[str, str]:
+    """What runs here: Python, and the versions that matter."""
+    import apsw
+
+    system = platform.system().lower()
+    distro = f"python{platform.python_version()}-sqlite{apsw.sqlite_lib_version()}"
+    return {"build_platform": system, "build_distro": distro, "platform_mask": str(platform_mask())}
+
+
+def info_rows(
+    *, version: str, instance: str, config_hash: str, config_valid: bool, serving: bool, started: float
+) -> TextRows:
+    """The table `osquery_info`. `uuid`, the host's, is the machine id where the system has one."""
+    try:
+        with open("/etc/machine-id", encoding="ascii") as file:  # noqa: PTH123  osquery_info needs no pathlib
+            digits = file.read().strip()
+    except (OSError, UnicodeDecodeError):
+        digits = ""
+    parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+    return [
+        {
+            "pid": str(os.getpid()),
+            "uuid": "-".join(parts) if len(digits) == 32 else "",
+            "instance_id": instance,
+            "version": version,
+            "config_hash": config_hash,
+            "config_valid": "1" if config_valid else "0",
+            "extensions": "active" if serving else "inactive",
+            "start_time": str(int(started)),
+            "watcher": "-1",
+            **build_platform(),
+        }
+    ]
+
+
+def schedule_rows(schedule: Mapping[str, Mapping[str, object]]) -> TextRows:
+    """The table `osquery_schedule`: what is scheduled; the engine has run none of it."""
+    never = dict.fromkeys((word.partition(":")[0] for word in _SCHEDULE.split()[3:]), "0")
+    return [
+        {
+            **never,
+            "name": name,
+            "query": str(query.get("query", "")),
+            "interval": str(query.get("interval", 0)),
+        }
+        for name, query in schedule.items()
+    ]
+
+
+def core_tables(
+    *,
+    info: Callable[[], TextRows],
+    extensions: Callable[[], TextRows],
+    registry: Callable[[], TextRows],
+    flags: Callable[[], TextRows],
+    schedule: Callable[[], TextRows],
+) -> dict[str, CoreTable]:
+    """Every core table by name."""
+    denylisted = {"id": "columnAlias", "name": "blacklisted", "target": "denylisted"}
+    return {
+        "osquery_extensions": CoreTable(_routes(_EXTENSIONS), extensions),
+        "osquery_flags": CoreTable(_routes(_FLAGS), flags),
+        "osquery_info": CoreTable(_routes(_INFO), info),
+        "osquery_registry": CoreTable(_routes(_REGISTRY), registry),
+        "osquery_schedule": CoreTable(_routes(_SCHEDULE, denylisted), schedule),
+        "time": CoreTable(_routes(_TIME), time_rows),
+    }

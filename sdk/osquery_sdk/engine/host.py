@@ -1,0 +1,202 @@
+"""An engine with its extensions, for as long as a `with` statement lasts."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from .launch import ExtensionProcess, LaunchError
+from .manager import Manager
+from .remote import answers_ping
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from .database import ResultSet
+    from .engine import Engine
+    from .trace import Observer
+
+InProcess: TypeAlias = Callable[[str], Callable[[], None]]
+"""Starts an extension within this process: gets the socket, returns what stops it. It must not block."""
+
+
+class Host:
+    """Runs a manager on a socket, and extensions with it.
+
+    ::
+
+        with Host(["./my_extension.py"]) as host:
+            print(host.query("select * from my_table").rows)
+
+    Args:
+        extensions: files (see `launch.command_line`), or callables that start an extension within this process.
+        socket: where to listen; by default in a directory that only this user may enter, and which is removed.
+        timeout: seconds that the extensions have, together, to register and to answer their first ping.
+        options: values of osqueryd's flags.
+        observer: called with a `TableCall` after each call into a table.
+        verbose: start the extensions with `--verbose`.
+        respawn: start an extension again when it ends.
+        on_line: gets each line that an extension writes to standard error.
+    """
+
+    def __init__(
+        self,
+        extensions: Iterable[str | os.PathLike[str] | InProcess] = (),
+        *,
+        socket: str | None = None,
+        timeout: float = 10.0,
+        options: Mapping[str, str] | None = None,
+        observer: Observer | None = None,
+        verbose: bool = False,
+        respawn: bool = False,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        """Set up; nothing starts before `__enter__`."""
+        self._wanted = list(extensions)
+        self._given_socket = socket
+        self._timeout = timeout
+        self._options = dict(options or {})
+        self._observer = observer
+        self._verbose = verbose
+        self._respawn = respawn
+        self._on_line = on_line
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._manager: Manager | None = None
+        self._stops: list[Callable[[], None]] = []
+        self.processes: list[ExtensionProcess] = []
+
+    def __enter__(self) -> Self:
+        """Start, and wait until every extension serves.
+
+        Raises:
+            LaunchError: an extension did not start, ended, or did not register in time.
+            ConnectionFailed: the socket cannot be listened on.
+        """
+        socket = self._given_socket
+        if socket is None:
+            self._directory = tempfile.TemporaryDirectory(prefix="osquery-")
+            socket = str(Path(self._directory.name) / "osquery.em")
+        try:
+            self._manager = Manager(socket, options=self._options, observer=self._observer)
+            self._manager.start()
+            for extension in self._wanted:
+                self.launch(extension, wait=False)
+            self._wait(len(self._wanted))
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything."""
+        self.close()
+
+    @property
+    def manager(self) -> Manager:
+        """The manager, between `__enter__` and `close`."""
+        if self._manager is None:
+            raise RuntimeError("the host has not been started; use it in a `with` statement")
+        return self._manager
+
+    @property
+    def engine(self) -> Engine:
+        """The manager's engine."""
+        return self.manager.engine
+
+    @property
+    def socket(self) -> str:
+        """Where the manager listens."""
+        return self.manager.socket
+
+    @property
+    def observer(self) -> Observer | None:
+        """Who is told of each table call from now on."""
+        return self._observer
+
+    @observer.setter
+    def observer(self, observer: Observer | None) -> None:
+        self._observer = observer
+        if self._manager is not None:
+            self._manager.engine.observer = observer
+
+    def query(self, sql: str, *, timeout: float | None = None) -> ResultSet:
+        """Run SQL; see `Engine.query`."""
+        return self.engine.query(sql, timeout=timeout)
+
+    def launch(self, extension: str | os.PathLike[str] | InProcess, *, wait: bool = True) -> None:
+        """Start one more extension.
+
+        Raises:
+            LaunchError: it did not start or, if `wait`, did not register in time.
+        """
+        known = len(self.manager.extensions())
+        if callable(extension):
+            self._stops.append(extension(self.socket))
+        else:
+            flags = self.manager.flags
+            arguments = [
+                *(["--verbose"] if self._verbose else []),
+                *("--socket", self.socket),
+                *("--timeout", flags["extensions_timeout"]),
+                *("--interval", flags["extensions_interval"]),
+            ]
+            process = ExtensionProcess(extension, arguments, respawn=self._respawn, on_line=self._on_line)
+            self.processes.append(process)
+        if wait:
+            self._wait(known + 1)
+
+    def wait_for_extensions(self, count: int, *, timeout: float | None = None) -> None:
+        """Wait until at least `count` extensions are registered and answer, whoever started them.
+
+        Raises:
+            LaunchError: time is over, or one that this host started has ended.
+        """
+        self._wait(count, timeout)
+
+    def _wait(self, count: int, timeout: float | None = None) -> None:
+        seconds = self._timeout if timeout is None else timeout
+        end = time.monotonic() + seconds
+        serving: set[int] = set()
+        while len(serving) < count:
+            for process in self.processes:
+                if process.exit_status is not None and not self._respawn:
+                    raise LaunchError(f"{process.describe_exit()} (before it had registered)")
+            if time.monotonic() >= end:
+                names = ", ".join(process.path for process in self.processes)
+                raise LaunchError(
+                    f"{len(serving)} of {count} extensions registered within {seconds:g} s"
+                    + (f" (started: {names})" if names else "")
+                )
+            self.manager.wait_for_extensions(count, timeout=0.1)
+            for uuid in self.manager.extensions():
+                if uuid not in serving and answers_ping(self.manager.extension_socket(uuid), timeout=1.0):
+                    serving.add(uuid)
+            if len(serving) < count:
+                time.sleep(0.01)
+
+    def close(self) -> None:
+        """Stop the extensions and the manager, and remove the sockets. Closing twice is harmless."""
+        manager = self._manager
+        if manager is not None:
+            manager.stop()
+        for stop in self._stops:
+            stop()
+        self._stops.clear()
+        for process in self.processes:
+            process.stop()
+        self.processes.clear()
+        if manager is not None:
+            socket = Path(manager.socket)
+            for stale in socket.parent.glob(f"{glob.escape(socket.name)}.*"):
+                stale.unlink(missing_ok=True)
+        if self._directory is not None:
+            self._directory.cleanup()
+            self._directory = None

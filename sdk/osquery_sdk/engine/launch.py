@@ -1,0 +1,184 @@
+"""Starts extensions as osqueryd does, waits until they serve, and ends them without leaving anything behind.
+
+Facts from `PlatformProcess::launchExtension`: ``PATH [--verbose] --socket S --timeout N --interval N``, with the
+extension's own pid in OSQUERY_EXTENSION.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING
+
+from ..errors import OsquerySdkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_LINES_KEPT = 20
+_RESPAWN_DELAY = 1.0
+# The shell puts its own pid into the environment and then becomes the extension.
+_WRAPPER = ("/bin/sh", "-c", 'OSQUERY_EXTENSION=$$ exec "$@"', "sh")
+
+
+class LaunchError(OsquerySdkError):
+    """An extension could not be started, or ended before it had registered; the text says how."""
+
+
+def command_line(path: str | os.PathLike[str]) -> list[str]:
+    """The command for an extension's file.
+
+    Args:
+        path: a program, or a Python file, which this Python runs unless it is executable itself.
+
+    Raises:
+        LaunchError: there is no such file, or it can be run neither way.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise LaunchError(f"no such extension: {file}")
+    if os.access(file, os.X_OK) and (os.name != "nt" or file.suffix.lower() != ".py"):
+        return [str(file.absolute())]
+    if file.suffix.lower() != ".py":
+        raise LaunchError(f"{file} is not executable; run chmod +x on it")
+    if getattr(sys, "frozen", False):
+        raise LaunchError(f"{file} is not executable, and a frozen program has no Python to run it with")
+    return [sys.executable, str(file.absolute())]
+
+
+class ExtensionProcess:
+    """An extension that runs as a process of its own.
+
+    Args:
+        path: see `command_line`.
+        arguments: what follows the path.
+        respawn: start it again, a second after it ended by itself.
+        on_line: gets each line that it writes to standard error; without it they are only kept for `last_lines`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        arguments: Sequence[str] = (),
+        *,
+        respawn: bool = False,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        """Start it."""
+        self.path = str(path)
+        self._command = [*command_line(path), *arguments]
+        self._respawn = respawn
+        self._on_line = on_line
+        self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._stopping = Event()
+        self._lock = Lock()
+        self._process = self._start()
+        self._keeper = Thread(target=self._keep, name="extension-process", daemon=True)
+        self._keeper.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def exit_status(self) -> int | None:
+        """How it ended, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    @property
+    def last_lines(self) -> list[str]:
+        """The last lines that it wrote to standard error."""
+        return list(self._lines)
+
+    def describe_exit(self) -> str:
+        """One line on how it ended, and what it said last."""
+        status = self.exit_status
+        if status is not None and status < 0:
+            how = f"was killed by {signal.Signals(-status).name}"
+        else:
+            how = f"exited with status {status}"
+        self._keeper.join(0.5)  # its last lines may still be on their way
+        said = " | ".join(self._lines)
+        return f"{self.path} {how}" + (f": {said}" if said else "")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        posix = os.name != "nt"
+        command = [*_WRAPPER, *self._command] if posix else self._command
+        try:
+            # A process group of its own: Ctrl-C on a terminal reaches the host alone, and all of it can be ended.
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "OSQUERY_EXTENSIONS": "true"},
+                process_group=0 if posix else None,
+            )
+        except OSError as exc:
+            raise LaunchError(f"cannot start {self.path}: {exc.strerror or exc}") from exc
+
+    def _keep(self) -> None:
+        """Read what it says; start it again when it is to be."""
+        while True:
+            self._read()
+            self._process.wait()
+            if not self._respawn or self._stopping.wait(_RESPAWN_DELAY):
+                return
+            with self._lock:
+                if self._stopping.is_set():
+                    return
+                try:
+                    self._process = self._start()
+                except LaunchError as exc:
+                    self._lines.append(str(exc))
+                    return
+
+    def _read(self) -> None:
+        stream = self._process.stderr
+        assert stream is not None
+        with stream:
+            for raw in stream:
+                line = raw.decode(errors="replace").rstrip()
+                self._lines.append(line)
+                if self._on_line is not None:
+                    self._on_line(line)
+
+    def stop(self, *, grace: float = 2.0) -> None:
+        """End it: wait for it to end by itself, then SIGTERM, then SIGKILL to it and all it has started.
+
+        Args:
+            grace: seconds of patience at each step.
+        """
+        with self._lock:
+            self._stopping.set()
+        process = self._process
+        if not _ended(process, grace):
+            process.terminate()
+            _ended(process, grace)
+        _kill_group(process)
+        process.wait()
+        self._keeper.join(grace)
+
+
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if os.name == "nt":
+        if process.poll() is None:
+            process.kill()
+        return
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return

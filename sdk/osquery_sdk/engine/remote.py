@@ -1,0 +1,83 @@
+"""Calls to an extension's socket as osqueryd makes them: a ping, then the call, each on a connection of its own.
+
+Facts from `callExtension` and `extensionPathActive` (osquery/extensions/extensions.cpp).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ..errors import ConnectionFailed, DeadlineExceeded, ProtocolError, RemoteError, WireError
+from ..wire.client import ExtensionConnection
+from ..wire.protocol import Status
+from .answer import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PING_TIMEOUT = 10.0
+
+
+def _left(limit: float, deadline: float | None) -> float:
+    """Seconds for the next step.
+
+    Raises:
+        DeadlineExceeded: none are left until `deadline`.
+    """
+    if deadline is None:
+        return limit
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise DeadlineExceeded("no time left for the call")
+    return min(limit, left)
+
+
+def answers_ping(path: str, *, timeout: float = PING_TIMEOUT) -> bool:
+    """Whether an extension answers at `path`."""
+    try:
+        with ExtensionConnection(path, timeout=timeout) as connection:
+            connection.ping()
+    except (WireError, DeadlineExceeded):
+        return False
+    return True
+
+
+def call_extension(
+    path: str,
+    registry: str,
+    item: str,
+    request: Mapping[str, str],
+    *,
+    timeout: float = 300.0,
+    deadline: float | None = None,
+) -> Answer:
+    """Call a plugin of an extension.
+
+    Args:
+        path: the extension's socket.
+        registry: the plugin's registry.
+        item: the plugin's name.
+        request: what it is sent.
+        timeout: seconds for the call (`--thrift_timeout`); the ping before it has 10.
+        deadline: a moment of `time.monotonic()` at which the caller loses interest.
+
+    Raises:
+        DeadlineExceeded: `deadline` has come. Any other failure is an answer with osqueryd's message.
+    """
+    if not answers_ping(path, timeout=_left(PING_TIMEOUT, deadline)):
+        _left(0, deadline)
+        return Answer(Status(1, f"Extension socket not available: {path}"))
+    try:
+        with ExtensionConnection(path, timeout=_left(timeout, deadline)) as connection:
+            status, rows = connection.call_raw(registry, item, request)
+    except DeadlineExceeded:
+        _left(0, deadline)
+        reason = "THRIFT_EAGAIN (timed out)"
+    except ConnectionFailed:
+        reason = "No more data to read."
+    except (ProtocolError, RemoteError) as exc:
+        reason = str(exc)
+    else:
+        return Answer(status, rows)
+    return Answer(Status(1, f"Extension call failed: {reason}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +12,7 @@ from ..errors import DeadlineExceeded, OsquerySdkError
 from ..wire.protocol import Status
 from .answer import Answer, Caller, TextRows, to_bytes, to_text
 from .column_types import expression_types
-from .functions import register_functions
+from .functions import hide_functions, register_functions
 from .routes import parse_routes
 from .values import SQLiteValue, render
 from .virtual_table import VirtualTable
@@ -49,6 +50,7 @@ _ALLOWED_PRAGMAS = frozenset(
     ("table_info", "table_xinfo", "function_list", "journal_mode", "case_sensitive_like", "collation_list")
 )
 _STEPS_BETWEEN_CHECKS = 2000
+_WRONG_COUNT = re.compile(r"wrong number of arguments to function (.+)\(\)")
 
 
 class SqlError(OsquerySdkError):
@@ -131,6 +133,8 @@ class Database:
         self._connection = apsw.Connection(":memory:", statementcachesize=0)
         if fp_digits := getattr(apsw, "SQLITE_DBCONFIG_FP_DIGITS", None):
             self._connection.config(fp_digits, 15)  # as SQLite 3.42, which osqueryd has
+        self._connection.pragma("journal_mode", "off")
+        self.hidden_functions = hide_functions(self._connection)
         register_functions(self._connection)
         self._connection.authorizer = _authorize
 
@@ -253,7 +257,15 @@ class Database:
         null, append = self._null, result.rows.append
         with _Guard(self, deadline):
             for row in cursor.execute(_c_string(sql)):
-                append({name: render(row[position], null) for name, position in order})
+                # Nearly every value is text that goes through as it is.
+                append(
+                    {
+                        name: value
+                        if type(value := row[position]) is str and "\0" not in value
+                        else render(value, null)
+                        for name, position in order
+                    }
+                )
         return result
 
     def query_columns(self, sql: str) -> list[tuple[str, str]]:
@@ -336,7 +348,11 @@ class _Guard:
                 f"the query took longer than {self._deadline - self._started:.3g} s"
             ) from exc
         if isinstance(exc, apsw.Error):
-            raise SqlError(str(exc)) from exc
+            message = str(exc)
+            function = _WRONG_COUNT.fullmatch(message)
+            if function is not None and function[1].lower() in self._database.hidden_functions:
+                message = f"no such function: {function[1]}"
+            raise SqlError(message) from exc
         if isinstance(exc, UnicodeEncodeError):
             raise SqlError("the statement is not valid UTF-8") from exc
         if isinstance(exc, UnicodeDecodeError):

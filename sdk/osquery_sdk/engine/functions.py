@@ -15,12 +15,13 @@ import re
 import struct
 import time
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import apsw
 
+from .regex import BadRegex, compile_ecmascript
 from .values import SQLiteValue, parse_decimal, value_text
 from .versions import COLLATIONS, FLAVORS, compare
 
@@ -31,6 +32,122 @@ _SOUNDEX = {
     for digit, letters in enumerate(("BFPV", "CGJKQSXZ", "DT", "L", "MN", "R"), 1)
     for letter in letters
 }
+
+
+# What SQLite 3.42 has built in, as osquery compiles it. A newer SQLite has more; a statement that used it would fail later.
+_BUILT_IN = frozenset(
+    [
+        "->",
+        "->>",
+        "abs",
+        "avg",
+        "changes",
+        "char",
+        "coalesce",
+        "count",
+        "cume_dist",
+        "current_date",
+        "current_time",
+        "current_timestamp",
+        "date",
+        "datetime",
+        "dense_rank",
+        "first_value",
+        "format",
+        "glob",
+        "group_concat",
+        "hex",
+        "ifnull",
+        "iif",
+        "instr",
+        "json",
+        "json_array",
+        "json_array_length",
+        "json_error_position",
+        "json_extract",
+        "json_group_array",
+        "json_group_object",
+        "json_insert",
+        "json_object",
+        "json_patch",
+        "json_quote",
+        "json_remove",
+        "json_replace",
+        "json_set",
+        "json_type",
+        "json_valid",
+        "julianday",
+        "lag",
+        "last_insert_rowid",
+        "last_value",
+        "lead",
+        "length",
+        "like",
+        "likelihood",
+        "likely",
+        "load_extension",
+        "lower",
+        "ltrim",
+        "match",
+        "max",
+        "min",
+        "nth_value",
+        "ntile",
+        "nullif",
+        "percent_rank",
+        "printf",
+        "quote",
+        "random",
+        "randomblob",
+        "rank",
+        "replace",
+        "round",
+        "row_number",
+        "rtrim",
+        "sign",
+        "sqlite_compileoption_get",
+        "sqlite_compileoption_used",
+        "sqlite_log",
+        "sqlite_source_id",
+        "sqlite_version",
+        "strftime",
+        "substr",
+        "substring",
+        "subtype",
+        "sum",
+        "time",
+        "total",
+        "total_changes",
+        "trim",
+        "typeof",
+        "unhex",
+        "unicode",
+        "unixepoch",
+        "unlikely",
+        "upper",
+        "zeroblob",
+    ]
+)
+
+
+def hide_functions(connection: apsw.Connection) -> frozenset[str]:
+    """Take away the functions that osqueryd's SQLite does not have; returns their names.
+
+    SQLite then speaks of a wrong number of arguments where it should not know the function at all.
+    """
+    known = _BUILT_IN | _FUNCTIONS.keys() | {"carve"}
+    listed = connection.execute("select distinct name, narg from pragma_function_list").fetchall()
+    # -1 stands for any number of arguments; SQLite's own functions have other negative numbers for "at least so many".
+    hidden = {(str(name), max(int(str(count)), -1)) for name, count in listed if name not in known}
+    for name, count in hidden:
+        # A function that was added and removed again stands before the one of the same name that is built in.
+        connection.create_scalar_function(name, _nothing, count)
+        connection.create_scalar_function(name, None, count)
+    return frozenset(name for name, _ in hidden)
+
+
+def _nothing(*_: SQLiteValue) -> None:
+    """Never called."""
 
 
 def register_functions(connection: apsw.Connection) -> None:
@@ -109,6 +226,16 @@ def _power(base: SQLiteValue, exponent: SQLiteValue) -> float | None:
     return _checked(math.pow, *numbers)
 
 
+def _exp(number: float) -> float:
+    try:
+        return math.exp(number)
+    except OverflowError:
+        # osquery computes in long double, which has no error before e**11356.
+        if number < 11356.5:
+            return math.inf
+        raise
+
+
 def _cot(number: float) -> float:
     tangent = math.tan(number)
     return 1.0 / tangent if tangent else math.copysign(math.inf, tangent)
@@ -132,87 +259,46 @@ def _split(value: SQLiteValue, tokens: SQLiteValue, index: SQLiteValue) -> str |
     if not _text(tokens):
         raise apsw.SQLError("Invalid input to split function")
     parts = [part.strip() for part in re.split(f"[{re.escape(_text(tokens))}]", _text(value)) if part]
-    return _nth(parts, _int32(index))
+    number = _int32(index)
+    return parts[number] if 0 <= number < len(parts) else None
 
 
-def _nth(parts: list[str], index: int) -> str | None:
-    return parts[index] if 0 <= index < len(parts) else None
-
-
-_BRACKET = re.compile(
-    r"\\.|\[\^?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\]|\(\?(?![:=!])|\$|\.|(?<=[*+?}])\+",
-    re.DOTALL,
-)
-_CLASSES = {
-    "alnum": "0-9A-Za-z",
-    "alpha": "A-Za-z",
-    "blank": " \\t",
-    "cntrl": "\\x00-\\x1f\\x7f",
-    "d": "0-9",
-    "digit": "0-9",
-    "graph": "!-~",
-    "lower": "a-z",
-    "print": " -~",
-    "punct": "!-/:-@\\[-`{-~",
-    "s": "\\s",
-    "space": "\\s",
-    "upper": "A-Z",
-    "w": "\\w",
-    "xdigit": "0-9A-Fa-f",
-}
-
-
-@lru_cache(maxsize=64)
-def _regex(pattern: str) -> re.Pattern[str]:
-    """An ECMAScript regular expression, as `std::regex` takes it."""
-
-    def translate(match: re.Match[str]) -> str:
-        part = match[0]
-        if part == "$":
-            return r"\Z"
-        if part == ".":
-            return r"[^\n\r\u2028\u2029]"
-        if part in ("(?", "+") or part in (r"\A", r"\Z"):
-            raise re.error("not ECMAScript")
-        if part[0] == "[":
-            inner = re.sub(r"\[:(\w+):\]", lambda name: _CLASSES.get(name[1], name[0]), part[1:-1])
-            return "[" + inner.replace("[", "\\[").replace("\\\\[", "\\[") + "]"
-        return part
-
+def _pattern(value: SQLiteValue) -> re.Pattern[bytes]:
     try:
-        return re.compile(_BRACKET.sub(translate, pattern), re.ASCII)
-    except (re.error, OverflowError, RecursionError) as exc:
+        return compile_ecmascript(_text(value).encode(errors="surrogateescape"))
+    except BadRegex as exc:
         raise apsw.SQLError("Invalid regex") from exc
 
 
-def _regex_split(value: SQLiteValue, pattern: SQLiteValue, index: SQLiteValue) -> str | None:
+def _regex_split(value: SQLiteValue, pattern: SQLiteValue, index: SQLiteValue) -> str | bytes | None:
     if value is None or pattern is None or index is None:
         return None
-    text, source = _text(value), _text(pattern)
+    text = _text(value).encode(errors="surrogateescape")
+    source = _text(pattern)
     if not source:
         raise apsw.SQLError("Invalid input to split function")
     if len(source.encode(errors="surrogateescape")) > _REGEX_MAX:
         raise apsw.SQLError("Invalid regex")
     parts, end = [], 0
-    for match in _regex(source).finditer(text):
+    for match in _pattern(pattern).finditer(text):
         parts.append(text[end : match.start()])
         end = match.end()
     if end < len(text) or not parts:
         parts.append(text[end:])
-    return _nth(parts, _int32(index))
+    number = _int32(index)
+    return _result(parts[number]) if 0 <= number < len(parts) else None
 
 
-def _regex_match(value: SQLiteValue, pattern: SQLiteValue, index: SQLiteValue) -> str | None:
+def _regex_match(value: SQLiteValue, pattern: SQLiteValue, index: SQLiteValue) -> str | bytes | None:
     if value is None or pattern is None or index is None:
         return None
-    source = _text(pattern)
-    if len(source.encode(errors="surrogateescape")) > _REGEX_MAX:
+    if len(_text(pattern).encode(errors="surrogateescape")) > _REGEX_MAX:
         raise apsw.SQLError(f"Invalid regex: too big, max size is {_REGEX_MAX} bytes")
-    match = _regex(source).search(_text(value))
+    match = _pattern(pattern).search(_text(value).encode(errors="surrogateescape"))
     number = _int32(index)
     if match is None or not 0 <= number <= match.re.groups:
         return None
-    return match[number] or ""
+    return _result(match[number] or b"")
 
 
 def _joined(separator: str, values: tuple[SQLiteValue, ...]) -> str | None:
@@ -467,7 +553,7 @@ _FUNCTIONS: dict[str, tuple[_Function, tuple[int, ...]]] = {
             "sin": math.sin,
             "tan": math.tan,
             "cot": _cot,
-            "exp": math.exp,
+            "exp": _exp,
             "log": math.log,
             "log10": math.log10,
             "degrees": math.degrees,

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 PING_TIMEOUT = 10.0
 
+# The client's words for a reply without a result, and for an exception without a text, in Thrift's for C++.
+_REASONS = {
+    "call returned nothing": "call failed: unknown result",
+    "unknown error": "TApplicationException: Unknown application exception",
+}
+
 
 def _left(limit: float, deadline: float | None) -> float:
     """Seconds for the next step.
@@ -76,7 +82,9 @@ def call_extension(
         reason = "THRIFT_EAGAIN (timed out)"
     except ConnectionFailed:
         reason = "No more data to read."
-    except (ProtocolError, RemoteError) as exc:
+    except RemoteError as exc:
+        reason = _REASONS.get(str(exc), str(exc))
+    except ProtocolError as exc:
         reason = str(exc)
     else:
         return Answer(status, rows)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _EQUALS, _GREATER, _LESS_EQUAL, _LESS, _GREATER_EQUAL = 2, 4, 8, 16, 32
 _OFFSET = 74
+_LIMITS = (73, 74)
 _TEXT_WITHHELD = frozenset((_GREATER, _LESS_EQUAL, _LESS, _GREATER_EQUAL))
 _MAX_COST = 1_000_000.0
 _LAST_BIT = 63
@@ -51,13 +52,14 @@ class Host(Protocol):
 class _PlannedTerm:
     """A term that SQLite hands to `Filter` with its operand."""
 
-    __slots__ = ("collation", "column", "op", "spent", "whole_in")
+    __slots__ = ("collation", "column", "op", "place", "spent", "whole_in")
 
-    def __init__(self, column: str, op: int, *, whole_in: bool, collation: str) -> None:
+    def __init__(self, column: str, op: int, *, whole_in: bool, collation: str, place: int) -> None:
         self.column = column
         self.op = op
         self.whole_in = whole_in
         self.collation = collation
+        self.place = place
         self.spent = False
 
 
@@ -102,10 +104,17 @@ class VirtualTable:
         offered = sorted(
             range(index.nConstraint), key=lambda number: index.get_aConstraint_op(number) == _OFFSET
         )
+        limited = any(index.get_aConstraint_op(number) in _LIMITS for number in offered)
+        unknown = limited and any(
+            index.get_aConstraint_op(number) == _EQUALS and not _is_constant(index, number)
+            for number in offered
+        )
+        arguments = 0
         for number in offered:
             position, op = index.get_aConstraint_iColumn(number), index.get_aConstraint_op(number)
             column = self._columns[position] if 0 <= position < len(self._columns) else None
-            if not index.get_aConstraint_usable(number):
+            usable = index.get_aConstraint_usable(number)
+            if not usable:
                 reason = "its other side is not known when this table is scanned"
             elif column is None:
                 reason = "terms on the rowid are never pushed down"
@@ -114,19 +123,27 @@ class VirtualTable:
                 reason = "osqueryd never pushes down < <= > >= on TEXT"
             elif not column.options & (INDEX | REQUIRED | ADDITIONAL):
                 reason = "the column is neither INDEX, REQUIRED nor ADDITIONAL"
+            elif unknown and op in _LIMITS:
+                # SQLite 3.42 does not offer it beside `column = column of an outer query`, newer versions do.
+                reason = "another term depends on a value that is not a constant"
             else:
                 cost = 1
                 required_given = required_given or bool(column.options & REQUIRED)
                 whole_in = index.get_aConstraintUsage_in(number) and bool(column.options & OPTIMIZED)
                 if whole_in:
                     index.set_aConstraintUsage_in(number, True)
+                collation = index.get_aConstraint_collation(number)
                 terms.append(
-                    _PlannedTerm(
-                        column.name, op, whole_in=whole_in, collation=index.get_aConstraint_collation(number)
-                    )
+                    _PlannedTerm(column.name, op, whole_in=whole_in, collation=collation, place=arguments)
                 )
-                index.set_aConstraintUsage_argvIndex(number, len(terms))
+                arguments += 1
+                index.set_aConstraintUsage_argvIndex(number, arguments)
                 continue
+            if limited and usable and op not in _LIMITS:
+                # Newer versions of SQLite take LIMIT back when another term is left unused; 3.42 passes it all the same.
+                # So the term is taken, without looking at its operand.
+                arguments += 1
+                index.set_aConstraintUsage_argvIndex(number, arguments)
             if explain:
                 withheld.append(Term("rowid" if column is None else column.name, op, (), False, reason))
         used, bitset, required_used = self._columns_used(index.colUsed)
@@ -187,8 +204,8 @@ class VirtualTable:
             required = required or bool(column.options & REQUIRED)
         constraints: dict[str, list[Operand]] = {}
         trace: list[Term] = []
-        for term, operand in zip(plan.terms, operands, strict=False):
-            given, reason = _operands(term, operand)
+        for term in plan.terms:
+            given, reason = _operands(term, operands[term.place])
             for expr in given:
                 constraints.setdefault(term.column, []).append(Operand(term.op, expr))
             trace.append(Term(term.column, term.op, given, bool(given), reason))
@@ -307,6 +324,11 @@ class VirtualTable:
         return reply
 
 
+def _is_constant(index: apsw.IndexInfo, number: int) -> bool:
+    """Whether the right side of a term is known before the statement runs; that of an IN counts as such."""
+    return index.get_aConstraint_rhs(number) is not None or index.get_aConstraintUsage_in(number)
+
+
 def _operands(term: _PlannedTerm, value: SQLiteValue | set[SQLiteValue]) -> tuple[tuple[str, ...], str]:
     """What the table learns of a term, and why."""
     if isinstance(value, (set, frozenset)):
@@ -337,7 +359,7 @@ class Cursor:
         self._number = number
         self._position = 0
         self._rest: Iterator[Mapping[str, bytes]] = iter(())
-        self._row: Mapping[str, bytes] | None = None
+        self._row: Mapping[str, bytes] | None = None  # None behind the last row
 
     def Filter(self, plan: int, _: str | None, operands: Sequence[SQLiteValue | set[SQLiteValue]]) -> None:
         """Begin a scan."""
@@ -361,9 +383,9 @@ class Cursor:
         name, decode = self._readers[number]
         if decode is None:
             name, decode = self._table.resolve_alias(number)
-        assert self._row is not None
+        # SQLite asks only while there is a row.
         # A missing key is an empty string: NULL for numbers, the empty text for TEXT and BLOB.
-        return decode(self._row.get(name, b""))
+        return decode(self._row.get(name, b""))  # type: ignore[union-attr]
 
     def Rowid(self) -> int:
         """The row's own `rowid`, else its position in this one answer: two scans then give different rows the same id."""

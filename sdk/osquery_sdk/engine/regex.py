@@ -1,0 +1,161 @@
+"""ECMAScript regular expressions, as osquery's `regex_match` and `regex_split` take them, by Python's `re`.
+
+osquery uses C++'s `std::regex` on bytes. Both dialects share nearly all of their syntax; a pattern is gone through
+token by token, and what differs is rewritten: `$` and `.`, empty classes, POSIX classes, repeated quantifiers, escapes.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_QUANTIFIER = re.compile(rb"(?:[*+?]|\{\d+(?:,\d*)?\})\??")
+_POSIX = {
+    b"alnum": rb"0-9A-Za-z",
+    b"alpha": rb"A-Za-z",
+    b"blank": rb" \t",
+    b"cntrl": rb"\x00-\x1f\x7f",
+    b"d": rb"0-9",
+    b"digit": rb"0-9",
+    b"graph": rb"!-~",
+    b"lower": rb"a-z",
+    b"print": rb" -~",
+    b"punct": rb"!-/:-@\[-`{-~",
+    b"s": rb"\s",
+    b"space": rb"\s",
+    b"upper": rb"A-Z",
+    b"w": rb"\w",
+    b"xdigit": rb"0-9A-Fa-f",
+}
+_ESCAPE = re.compile(rb"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|c[A-Za-z]|[0-9]+|.)", re.DOTALL)
+
+
+class BadRegex(Exception):
+    """The pattern is not valid."""
+
+
+def _escape(token: bytes, *, in_class: bool) -> bytes:
+    """A backslash and what belongs to it."""
+    letter = token[1:2]
+    if letter == b"u":
+        if len(token) == 2:
+            raise BadRegex("bad escape")
+        return re.escape(bytes.fromhex(token[4:].decode()))
+    if letter == b"c":
+        if len(token) == 2:
+            raise BadRegex("bad escape")
+        return b"\\x%02x" % (token[2] % 32)
+    if letter == b"x" and len(token) == 2:
+        raise BadRegex("bad escape")
+    if token == b"\\0":
+        return b"\\x00"
+    if letter in b"dDsSwWfnrtvx" or letter.isdigit() or letter in b"bB":
+        return b"\\x08" if in_class and letter == b"b" else token
+    return re.escape(letter)
+
+
+def _character_class(pattern: bytes, start: int) -> tuple[bytes, int]:
+    """The class that opens at `start`, translated, and where it ends. ECMAScript knows empty ones: `[]` and `[^]`."""
+    position = start + 1
+    negated = pattern[position : position + 1] == b"^"
+    position += negated
+    body = b""
+    while True:
+        letter = pattern[position : position + 1]
+        if not letter:
+            raise BadRegex("unclosed class")
+        if letter == b"]":
+            break
+        posix = re.compile(rb"\[:(\w+):\]").match(pattern, position)
+        if posix:
+            if posix[1].lower() not in _POSIX:
+                raise BadRegex("unknown class")
+            body += _POSIX[posix[1].lower()]
+            position = posix.end()
+        elif letter == b"\\":
+            escape = _ESCAPE.match(pattern, position)
+            if escape is None:
+                raise BadRegex("bad escape")
+            body += _escape(escape[0], in_class=True)
+            position = escape.end()
+        else:
+            body += b"-" if letter == b"-" else re.escape(letter)
+            position += 1
+    if not body:
+        return (rb"[\x00-\xff]" if negated else rb"(?!)"), position + 1
+    return b"[" + (b"^" if negated else b"") + body + b"]", position + 1
+
+
+def _translate(pattern: bytes) -> bytes:
+    out: list[bytes] = []
+    groups: list[int] = []
+    quantified = False
+    last: int | None = None  # where the item begins that a quantifier would apply to
+    position = 0
+    while position < len(pattern):
+        letter = pattern[position : position + 1]
+        quantifier = _QUANTIFIER.match(pattern, position)
+        if quantifier:
+            if last is None:
+                raise BadRegex("nothing to repeat")
+            if quantified:
+                # `a**`: the item with its quantifier is repeated in turn.
+                out[last:] = [b"(?:", *out[last:], b")"]
+            out.append(quantifier[0])
+            quantified = True
+            position = quantifier.end()
+            continue
+        if letter in b"*+?{":
+            raise BadRegex("bad quantifier")
+        quantified = False
+        if letter == b"[":
+            translated, position = _character_class(pattern, position)
+            last = len(out)
+            out.append(translated)
+            continue
+        if letter == b"\\":
+            escape = _ESCAPE.match(pattern, position)
+            if escape is None:
+                raise BadRegex("bad escape")
+            last = len(out)
+            out.append(_escape(escape[0], in_class=False))
+            position = escape.end()
+            continue
+        position += 1
+        if letter == b"(":
+            opening = b"("
+            if pattern[position : position + 1] == b"?":
+                opening = pattern[position - 1 : position + 2]
+                if opening not in (b"(?:", b"(?=", b"(?!"):
+                    raise BadRegex("unknown group")
+                position += 2
+            groups.append(len(out))
+            out.append(opening)
+            last = None
+        elif letter == b")":
+            if not groups:
+                raise BadRegex("unbalanced parenthesis")
+            last = groups.pop()
+            out.append(letter)
+        elif letter in b"|^$":
+            out.append(rb"\Z" if letter == b"$" else letter)
+            last = None
+        else:
+            last = len(out)
+            out.append(rb"[^\n\r]" if letter == b"." else re.escape(letter))
+    if groups:
+        raise BadRegex("unbalanced parenthesis")
+    return b"".join(out)
+
+
+@lru_cache(maxsize=64)
+def compile_ecmascript(pattern: bytes) -> re.Pattern[bytes]:
+    """The pattern, compiled.
+
+    Raises:
+        BadRegex: it is not valid.
+    """
+    try:
+        return re.compile(_translate(pattern))
+    except (re.error, OverflowError, RecursionError) as exc:
+        raise BadRegex(str(exc)) from exc

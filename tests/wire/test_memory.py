@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from osquery_sdk.wire.client import ExtensionConnection
+from osquery_sdk.wire.codec import Limits
+from osquery_sdk.wire.protocol import RequestReader
 
-from .support import call_bytes, connected, ping_works
+from .support import call_bytes, connected, eventually, ping_works
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,32 +33,31 @@ def read_away(path: str, request: bytes, size: int) -> None:
             left -= len(piece)
 
 
-def settled(process: ServerProcess) -> int:
-    """The process's memory in bytes, once the thread that answered has let go of the answer."""
-    lowest = process.rss()
-    for _ in range(8):
-        time.sleep(0.01)
-        lowest = min(lowest, process.rss())
-    return lowest
-
-
-def answers(process: ServerProcess, plugin: str, count: int, megabytes: int, times: int) -> list[int]:
-    """The process's memory in bytes after each of some answers."""
-    request = call_bytes(plugin, {"count": str(count), "size": str(megabytes * MEGABYTE // count)})
-    memory = []
-    for _ in range(times):
-        read_away(process.path, request, megabytes * MEGABYTE)
+def assert_steady(process: ServerProcess, ask: Callable[[], None], times: int, megabytes: int) -> None:
+    """After each time, the process comes back to the memory that it had after the first, give or take some."""
+    ask()
+    time.sleep(0.3)
+    first = process.rss()
+    for _ in range(times - 1):
+        ask()
         assert ping_works(process.path)
-        memory.append(settled(process))
-    return memory
+        # The thread that answered needs a moment to let go of the answer.
+        assert eventually(lambda: process.rss() - first < megabytes * MEGABYTE), process.rss() - first
+
+
+def assert_answers_leave_nothing(
+    process: ServerProcess, plugin: str, count: int, size: int, times: int, megabytes: int
+) -> None:
+    """Answers of `size` megabytes in `count` rows leave less than `megabytes` behind."""
+    request = call_bytes(plugin, {"count": str(count), "size": str(size * MEGABYTE // count)})
+    assert_steady(process, lambda: read_away(process.path, request, size * MEGABYTE), times, megabytes)
 
 
 @pytest.mark.parametrize(("plugin", "count"), [("rows", 10), ("rows", 20_000), ("distinct", 20_000)])
 def test_answers_of_twenty_megabytes(
     plugin: str, count: int, serve_apart: Callable[..., ServerProcess]
 ) -> None:
-    memory = answers(serve_apart(), plugin, count, 20, 4)
-    assert max(memory) - memory[0] < 10 * MEGABYTE, memory
+    assert_answers_leave_nothing(serve_apart(), plugin, count, 20, 4, 10)
 
 
 @pytest.mark.slow
@@ -64,8 +65,7 @@ def test_answers_of_twenty_megabytes(
 def test_ten_answers_of_a_hundred_megabytes(
     plugin: str, count: int, serve_apart: Callable[..., ServerProcess]
 ) -> None:
-    memory = answers(serve_apart(), plugin, count, 100, 10)
-    assert max(memory) - memory[0] < 20 * MEGABYTE, memory
+    assert_answers_leave_nothing(serve_apart(), plugin, count, 100, 10, 20)
 
 
 def test_encoding_an_answer_does_not_double_it(serve_apart: Callable[..., ServerProcess]) -> None:
@@ -88,8 +88,34 @@ def test_encoding_an_answer_does_not_double_it(serve_apart: Callable[..., Server
 def test_large_requests_are_given_back(serve_apart: Callable[..., ServerProcess]) -> None:
     process = serve_apart()
     message = call_bytes("sleep", {"seconds": "0", "k": "v" * (16 * MEGABYTE)})
-    memory = []
+    assert_steady(process, lambda: read_away(process.path, message, 16 * MEGABYTE), 4, 20)
+
+
+def test_requests_that_were_never_finished_are_given_back(serve_apart: Callable[..., ServerProcess]) -> None:
+    process = serve_apart(message_timeout=0.5)
+    ping_works(process.path)
+    before = process.rss()
+    message = call_bytes("sleep", {"seconds": "0", "k": "v" * (16 * MEGABYTE)})
     for _ in range(4):
-        read_away(process.path, message, 16 * MEGABYTE)
-        memory.append(settled(process))
-    assert max(memory) - memory[0] < 20 * MEGABYTE, memory
+        with connected(process.path, 60) as sock:
+            sock.sendall(message[:-1])
+        assert eventually(lambda: process.rss() - before < 10 * MEGABYTE), process.rss() - before
+
+
+def test_a_reader_that_is_dropped_waits_for_no_garbage_collector() -> None:
+    import gc
+    import weakref
+
+    class Watched(RequestReader):
+        """With room for a weak reference."""
+
+    gc.collect()
+    gc.disable()
+    try:
+        reader = Watched(Limits())
+        reader.feed(call_bytes("t", {"k": "v"})[:-5])
+        watched = weakref.ref(reader)
+        del reader
+        assert watched() is None
+    finally:
+        gc.enable()

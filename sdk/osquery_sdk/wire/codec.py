@@ -142,13 +142,23 @@ def encode_row_header(count: int) -> bytes:
     return _pack_map(STRING_T, STRING_T, count)
 
 
-def encode_rows(rows: Iterable[Mapping[str, str]]) -> Iterable[bytes]:
+def encode_rows(rows: Iterable[Mapping[str, str]]) -> list[bytes]:
     """Pieces that make up the rows themselves, without the list's header."""
+    pieces: list[bytes] = []
+    add = pieces.append
     for row in rows:
-        yield encode_row_header(len(row))
-        for key, value in row.items():
-            yield encode_string(key)
-            yield encode_string(value)
+        add(_pack_map(STRING_T, STRING_T, len(row)))
+        for item in row.items():
+            for text in item:
+                try:
+                    # As encode_string does it: the call would cost as much again.
+                    raw = text.encode("utf-8", "surrogateescape")
+                except UnicodeEncodeError:
+                    add(encode_string(text))
+                else:
+                    add(pack_u32(len(raw)))
+                    add(raw)
+    return pieces
 
 
 def encode_value(spec: Spec, value: Any, out: list[bytes]) -> None:

@@ -17,11 +17,15 @@ _INSPECT_PERIOD = 0.1
 class Guard:
     """Calls `look` every few milliseconds while there is something to watch and a little longer, then sleeps.
 
-    The methods are called, and `look` and `inspect` are, with the lock held or not as they say.
+    Its methods, and what it calls, say whether the lock is held.
     """
 
     def __init__(
-        self, lock: threading.Lock, look: Callable[[float], bool], inspect: Callable[[float], None]
+        self,
+        lock: threading.Lock,
+        look: Callable[[float], bool],
+        inspect: Callable[[float], None],
+        retire: Callable[[], None],
     ) -> None:
         """Set up without starting a thread.
 
@@ -29,10 +33,12 @@ class Guard:
             lock: orders what is to be watched with going to sleep.
             look: is given the time, with the lock held; says whether there is still something to watch.
             inspect: is given the time, ten times a second, without the lock.
+            retire: is called before it sleeps, without the lock.
         """
         self._lock = lock
         self._look = look
         self._inspect = inspect
+        self._retire = retire
         self._wake = threading.Event()
         self._until = 0.0
         self._stopping = False
@@ -81,6 +87,9 @@ class Guard:
                 elif now > self._until + _LINGER:
                     self.awake = False
                     self._wake.clear()
+                retiring = not self.awake
+            if retiring:
+                self._retire()
             if now >= inspected + _INSPECT_PERIOD:
                 inspected = now
                 self._inspect(now)

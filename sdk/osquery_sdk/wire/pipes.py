@@ -118,6 +118,7 @@ class PipeConnection:
 
     def close(self) -> None:
         """See `Connection`."""
+        self.reader = None
         handle, self._handle = self._handle, None
         armed, self._armed = self._armed, None
         if handle is None:

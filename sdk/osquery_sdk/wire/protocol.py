@@ -205,15 +205,15 @@ class RequestReader:
     After a `ProtocolError` the connection can only be closed, but for `answer_to_error`.
     """
 
-    __slots__ = ("_decoder", "_header", "_parser", "began")
+    __slots__ = ("_decoder", "_heads", "_parser", "began")
 
     def __init__(self, limits: Limits) -> None:
         """Take the limits for each message."""
         self.began = monotonic()
         """When the message began that is being read."""
         self._decoder = Decoder(limits)
-        self._header: Header | None = None
-        self._parser = self._parse()
+        self._heads: list[Header] = []
+        self._parser = _parse(self._decoder, self._heads)
 
     @property
     def pending(self) -> bool:
@@ -236,30 +236,42 @@ class RequestReader:
         except StopIteration as done:
             request: Request = done.value
             self._decoder.start_message()
-            self._header = None
-            self._parser = self._parse()
+            self._heads.clear()
+            self._parser = _parse(self._decoder, self._heads)
             return request
         return None
 
-    def _parse(self) -> Generator[None, None, Request]:
-        decoder = self._decoder
-        header = yield from read_header(decoder)
-        self._header = header
-        if header.type not in (CALL, ONEWAY):
-            raise ProtocolError(f"message of type {header.type} where a call belongs")
-        method = METHODS.get(header.name)
-        if method is None:
-            raise _UnknownMethod(header)
-        fields = yield from decoder.read_fields(_ARGUMENT_FIELDS[header.name])
-        arguments = tuple(fields.get(name, default) for name, _, default in method.arguments)
-        return Request(header.name, header.sequence, arguments)
-
     def answer_to_error(self, error: ProtocolError) -> bytes | None:
         """What to send before the connection is closed, where the message's head told whom to answer."""
-        if self._header is None:
+        if not self._heads:
             return None
+        (head,) = self._heads
         kind = UNKNOWN_METHOD if isinstance(error, _UnknownMethod) else PROTOCOL_ERROR
-        return encode_exception(self._header.name, self._header.sequence, str(error), kind)
+        return encode_exception(head.name, head.sequence, str(error), kind)
+
+
+def _parse(decoder: Decoder, heads: list[Header]) -> Generator[None, None, Request]:
+    """Read one request; its head goes into `heads` first.
+
+    A method of the reader would hold on to it, and a broken connection's megabytes would wait for the garbage collector.
+    """
+    header = yield from read_header(decoder)
+    heads.append(header)
+    if header.type not in (CALL, ONEWAY):
+        raise ProtocolError(f"message of type {header.type} where a call belongs")
+    method = METHODS.get(header.name)
+    if method is None:
+        raise _UnknownMethod(header)
+    fields = yield from decoder.read_fields(_ARGUMENT_FIELDS[header.name])
+    arguments = tuple(
+        fields[name] if name in fields else _own(default) for name, _, default in method.arguments
+    )
+    return Request(header.name, header.sequence, arguments)
+
+
+def _own(default: Any) -> Any:
+    """The default of an argument, which a service may change."""
+    return default.copy() if isinstance(default, dict) else default
 
 
 def _head(kind: int, name: str, sequence: int) -> bytes:
@@ -291,7 +303,8 @@ def encode_reply(request: Request, result: Any) -> Iterator[bytes]:
     name, sequence, _ = request
     spec = METHODS[name].result
     if spec is RESPONSE:
-        return _encode_answer(name, sequence, *result)
+        status, rows = result
+        return _encode_answer(name, sequence, status, rows)
     out = [_head(REPLY, name, sequence)]
     if spec is not None:
         out.append(encode_field(spec.ttype, 0))

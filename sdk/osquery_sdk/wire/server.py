@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DeadlineExceeded, ProtocolError, WireError
 from .guard import Guard
+from .memory import give_back
 from .protocol import (
     METHODS,
     RESPONSE,
@@ -102,7 +103,8 @@ class Server:
         self._queue: deque[tuple[Connection, Request]] = deque()
         self._stopping = False
         self._moved = _Moved()
-        self._guard = Guard(self._lock, self._relieve, self._inspect)
+        self._untidy = False
+        self._guard = Guard(self._lock, self._relieve, self._inspect, self._retire)
         self._alive = service.ping()
         self._pong = b"".join(encode_reply(Request("ping", 0, ()), self._alive))
 
@@ -206,12 +208,21 @@ class Server:
             connection.close()
             self._report("connection failed", error)
 
+    def _move(self, size: int) -> None:
+        """Count bytes of a large message."""
+        self._moved.size += size
+        self._untidy = True
+
     def _tidy(self) -> None:
-        """Give memory back after large messages, once nothing of them is referred to any more."""
+        """Give memory back after large messages, once this thread refers to nothing of them any more."""
         if self._moved.size > _TIDY:
             self._moved.size = 0
-            from .memory import give_back
+            give_back()
 
+    def _retire(self) -> None:
+        """The same for whatever other threads have left, when there is nothing more to do."""
+        if self._untidy:
+            self._untidy = False
             give_back()
 
     def _report(self, message: str, error: BaseException) -> None:
@@ -238,7 +249,7 @@ class Server:
                 return
             reader = connection.reader = RequestReader(self._options.limits)
         self._guard.watch(self._options.message_timeout)
-        self._moved.size += len(data)
+        self._move(len(data))
         self._go_on(connection, reader, data)
 
     def _go_on(self, connection: Connection, reader: RequestReader, data: bytes = b"") -> None:
@@ -403,10 +414,10 @@ class Server:
                 self._report(f"the answer to {name} cannot be encoded", error)
             else:
                 if len(piece) > _LARGE:
-                    self._moved.size += len(piece)
+                    self._move(len(piece))
                 connection.send(piece, timeout)
                 for piece in pieces:
-                    self._moved.size += len(piece)
+                    self._move(len(piece))
                     connection.send(piece, timeout)
                 return
         connection.send(encode_exception(name, sequence, "Internal error"), timeout)

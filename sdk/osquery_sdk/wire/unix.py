@@ -76,7 +76,7 @@ def _send(sock: socket.SocketType, data: bytes, timeout: float) -> None:
 class UnixConnection:
     """A connection that a `UnixListener` accepted."""
 
-    __slots__ = ("fd", "polled", "reader", "socket")
+    __slots__ = ("fd", "polled", "reader", "socket", "unread")
 
     def __init__(self, sock: socket.SocketType) -> None:
         """Take the socket that was accepted."""
@@ -84,9 +84,13 @@ class UnixConnection:
         self.fd = sock.fileno()
         self.reader: RequestReader | None = None
         self.polled = False
+        self.unread: bytes | None = None
 
     def receive(self) -> bytes | None:
         """See `Connection`."""
+        data, self.unread = self.unread, None
+        if data is not None:
+            return data
         try:
             return self.socket.recv(_RECEIVE, _DONTWAIT)
         except BlockingIOError:
@@ -117,6 +121,8 @@ class UnixConnection:
 
     def close(self) -> None:
         """See `Connection`."""
+        # A thread that waits for the next connection may still refer to this one, and to what it had received.
+        self.reader = None
         self.socket.close()
 
 
@@ -183,7 +189,12 @@ class UnixListener:
                 with self._lock:
                     parked = self._parked.pop(fd, None)
                 if parked is not None:
-                    return parked
+                    # Nearly always it was closed after its answer, which concerns nobody else.
+                    data = parked.receive()
+                    if data != b"":
+                        parked.unread = data
+                        return parked
+                    parked.close()
         return None
 
     def _accept(self) -> UnixConnection | None:

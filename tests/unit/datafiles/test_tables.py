@@ -1,0 +1,155 @@
+"""The tables: constraints in, rows out, warnings for what cannot be read, errors for what is over a limit."""
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from kolide_tables.datafiles.tables import data_file_tables
+from kolide_tables.limits import Limits
+from osquery_sdk import LimitExceeded, Query, Table, TableError
+
+
+@pytest.fixture
+def tables() -> dict[str, Table]:
+    return {table.name: table for table in data_file_tables()}
+
+
+@pytest.fixture
+def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the tables warn about."""
+    found: list[str] = []
+    monkeypatch.setattr(Query, "warn", lambda _query, message: found.append(message))
+    return found
+
+
+@pytest.fixture
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files that can be read, files that cannot, and what only looks like one."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "a.json").write_text('{"x": 1, "y": [2]}')
+    (folder / "b.json").write_text('{"x": "b"}')
+    (folder / "bad.json").write_text('{"x": ')
+    (folder / "link.json").symlink_to("a.json")
+    (folder / "folder.json").mkdir()
+    os.mkfifo(folder / "fifo.json")
+    return folder
+
+
+def test_names(tables: dict[str, Table]) -> None:
+    names = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
+    assert list(tables) == [f"kolide_{name}" for name in names]
+    assert [table.name for table in data_file_tables(prefix="my_")] == [f"my_{name}" for name in names]
+
+
+def test_path(tables: dict[str, Table], files: Path) -> None:
+    path = str(files / "a.json")
+    assert [tuple(row) for row in tables["kolide_json"].rows(path=path)] == [
+        ("x", "", "x", "1", "*", path, ""),
+        ("y/0", "y", "0", "2", "*", path, ""),
+    ]
+
+
+def test_raw_data(tables: dict[str, Table]) -> None:
+    text = '{"a": {"b": true}}'
+    (row,) = tables["kolide_json"].rows(raw_data=text)
+    assert tuple(row) == ("a/b", "a", "b", "true", "*", "", text)
+
+
+def test_raw_data_that_is_no_unicode(tables: dict[str, Table]) -> None:
+    text = b'{"a": "\xff"}'.decode("utf-8", "surrogateescape")
+    (row,) = tables["kolide_json"].rows(raw_data=text)
+    assert (row.value, row.raw_data) == ("\\xff", text)
+
+
+def test_several_of_all(tables: dict[str, Table], files: Path) -> None:
+    paths = [str(files / "a.json"), str(files / "b.json")]
+    texts = ['{"x": 3}', '{"z": 4}']
+    rows = tables["kolide_json"].rows(path=[*paths, paths[0]], query=["x", "*", "nope"], raw_data=texts)
+    assert [(row.path or row.raw_data, row.query, row.fullkey, row.value) for row in rows] == [
+        (paths[0], "x", "x", "1"),
+        (paths[0], "*", "x", "1"),
+        (paths[0], "*", "y/0", "2"),
+        (paths[1], "x", "x", "b"),
+        (paths[1], "*", "x", "b"),
+        (texts[0], "x", "x", "3"),
+        (texts[0], "*", "x", "3"),
+        (texts[1], "*", "z", "4"),
+    ]
+
+
+def test_like(tables: dict[str, Table], files: Path, warnings: list[str]) -> None:
+    table = tables["kolide_json"]
+    rows = table.rows(Query.of(table, like={"path": f"{files}/%.JSON"}, equals={"query": "x"}))
+    assert [(row.path, row.value) for row in rows] == [(f"{files}/a.json", "1"), (f"{files}/b.json", "b")]
+    assert [re.sub(r".*/", "", warning) for warning in warnings] == [
+        "bad.json: line 1, column 7: Expecting value",
+        "fifo.json is a FIFO",
+        "link.json is a symbolic link, which is not followed",
+    ]
+
+
+def test_two_patterns(tables: dict[str, Table], files: Path) -> None:
+    table = tables["kolide_json"]
+    rows = table.rows(Query.of(table, like={"path": [f"{files}/%", "%/b.%"]}))
+    assert {row.path for row in rows} == {f"{files}/b.json"}
+
+
+def test_a_path_that_is_named_counts_before_a_pattern(tables: dict[str, Table], files: Path) -> None:
+    table = tables["kolide_json"]
+    path = f"{files}/a.json"
+    assert len(table.rows(Query.of(table, equals={"path": path}, like={"path": "/%/%/%/%/%"}))) == 2
+
+
+@pytest.mark.parametrize("name", ["missing.json", "bad.json", "link.json", "folder.json", "fifo.json"])
+def test_the_one_file_cannot_be_read(
+    tables: dict[str, Table], files: Path, warnings: list[str], name: str
+) -> None:
+    start = time.monotonic()
+    assert tables["kolide_json"].rows(path=str(files / name)) == []
+    (warning,) = warnings
+    assert warning.startswith(str(files / name))
+    assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize("name", ["json", "jsonc", "jsonl", "yaml", "toml", "xml", "plist", "ini"])
+def test_the_text_cannot_be_read(tables: dict[str, Table], warnings: list[str], name: str) -> None:
+    assert tables[f"kolide_{name}"].rows(raw_data="[what: {is this") == []
+    (warning,) = warnings
+    assert warning.startswith("raw_data: ")
+
+
+def test_lines_that_are_left_out_are_told(tables: dict[str, Table], warnings: list[str]) -> None:
+    assert len(tables["kolide_jsonl"].rows(raw_data='{"a": 1}\n{"a":\n{"a": 3}')) == 2
+    assert warnings == ["raw_data: 1 of 3 lines left out; the first: line 2, column 6: Expecting value"]
+
+
+def test_neither_path_nor_text(tables: dict[str, Table]) -> None:
+    for name, table in tables.items():
+        with pytest.raises(TableError, match=f"{name} needs a path .* or raw_data"):
+            table.rows(query="x")
+
+
+def test_limits(files: Path) -> None:
+    def rows(**limits: float) -> object:
+        tables = {table.name: table for table in data_file_tables(Limits(**limits))}  # type: ignore[arg-type]
+        table = tables["kolide_json"]
+        return table.rows(Query.of(table, like={"path": f"{files}/_.json"}))
+
+    assert rows(max_rows=3, max_file_bytes=18)
+    with pytest.raises(LimitExceeded, match=r"more than 2 rows.*Limits\.max_rows"):
+        rows(max_rows=2)
+    with pytest.raises(LimitExceeded, match=r"a\.json has 18 bytes, the limit is 17.*Limits\.max_file_bytes"):
+        rows(max_file_bytes=17)
+    with pytest.raises(LimitExceeded, match=r"within 0 s.*Limits\.max_seconds"):
+        rows(max_seconds=0)
+    with pytest.raises(LimitExceeded, match=r"more than 0 folders.*Limits\.max_folders"):
+        rows(max_folders=0)
+
+
+def test_text_over_the_limit() -> None:
+    (table, *_) = data_file_tables(Limits(max_file_bytes=10))
+    with pytest.raises(LimitExceeded, match=r"raw_data has 11 bytes.*Limits\.max_file_bytes"):
+        table.rows(raw_data='"123456789"')

@@ -6,7 +6,7 @@ import json
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from recordings import Call, decoded
+from .recordings import Call, decoded
 
 from osquery_sdk.wire.client import ManagerConnection
 from osquery_sdk.wire.protocol import ExtensionInfo, Response, Status

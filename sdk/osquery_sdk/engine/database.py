@@ -50,6 +50,7 @@ _ALLOWED_PRAGMAS = frozenset(
     ("table_info", "table_xinfo", "function_list", "journal_mode", "case_sensitive_like", "collation_list")
 )
 _STEPS_BETWEEN_CHECKS = 2000
+_COMMENTS = re.compile(r"--[^\n]*|/\*.*?(?:\*/|$)", re.DOTALL)
 _WRONG_COUNT = re.compile(r"wrong number of arguments to function (.+)\(\)")
 
 
@@ -276,7 +277,7 @@ class Database:
         """
         with _Guard(self, None):
             prepared = self._prepare(_c_string(sql))
-            if prepared is None:
+            if prepared is None or not _COMMENTS.sub("", prepared[0]).strip(" \t\n\f\r;"):
                 raise SqlError("not an error")  # what SQLite says when there was no statement at all
             statement, columns = prepared
             if any(kind == "UNKNOWN" for _, kind in columns):

@@ -129,7 +129,7 @@ def struct(name: str, suffix: str) -> Any:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_thrift_reads_our_calls(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(METHODS)))
     arguments = data.draw(ARGUMENTS[name])
@@ -139,7 +139,7 @@ def test_thrift_reads_our_calls(data: st.DataObject) -> None:
 
 
 @given(st.data(), i32s)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_we_read_the_calls_of_thrift(data: st.DataObject, sequence: int) -> None:
     name = data.draw(st.sampled_from(sorted(METHODS)))
     arguments = data.draw(ARGUMENTS[name])
@@ -157,7 +157,7 @@ def test_we_read_the_calls_of_thrift(data: st.DataObject, sequence: int) -> None
 
 
 @given(st.data(), i32s)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_thrift_reads_our_replies(data: st.DataObject, sequence: int) -> None:
     name = data.draw(st.sampled_from(sorted(METHODS)))
     result = data.draw(RESULTS[name])

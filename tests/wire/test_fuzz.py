@@ -310,7 +310,7 @@ def fuzz_client(path: str, examples: int) -> None:
 
 
 def test_a_server_that_lies_to_the_client(path: str) -> None:
-    fuzz_client(path, 700)
+    fuzz_client(path, 400)
 
 
 @pytest.mark.slow

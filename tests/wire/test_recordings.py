@@ -94,7 +94,7 @@ def test_requests_that_arrive_in_pieces(step: int) -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_several_requests_split_anywhere(data: st.DataObject) -> None:
     chosen = data.draw(st.lists(st.sampled_from(EXCHANGES), min_size=1, max_size=4))
     stream = b"".join(exchange.request for exchange in chosen)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DeadlineExceeded, ProtocolError, WireError
 from .guard import Guard
-from .memory import give_back
+from .memory import expect_large, give_back
 from .protocol import (
     METHODS,
     RESPONSE,
@@ -46,6 +46,7 @@ _QUICK_SEND = 5.0
 _ABORT_PERIOD = 0.5
 _PAUSE = 0.01
 _LARGE = 64 << 10
+_MANY = 1 << 20
 _TIDY = 16 << 20
 
 
@@ -209,9 +210,11 @@ class Server:
             self._report("connection failed", error)
 
     def _move(self, size: int) -> None:
-        """Count bytes of a large message."""
+        """Count bytes of a message that is not small."""
         self._moved.size += size
-        self._untidy = True
+        if self._moved.size > _MANY and not self._untidy:
+            self._untidy = True
+            expect_large()
 
     def _tidy(self) -> None:
         """Give memory back after large messages, once this thread refers to nothing of them any more."""

@@ -6,12 +6,12 @@ import json
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from .recordings import Call, decoded
-
 from osquery_sdk.wire.client import ManagerConnection
 from osquery_sdk.wire.protocol import ExtensionInfo, Response, Status
 from osquery_sdk.wire.server import Server
 from osquery_sdk.wire.transport import listen
+
+from .recordings import Call, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from osquery.extensions.Extension import call_args, call_result
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol

@@ -41,8 +41,38 @@ PROCESSES: Rows = [
 WITHOUT_ROWID: Rows = [{key: value for key, value in row.items() if key != "rowid"} for row in PROCESSES]
 _VERSIONS = ("1.2", "1.10", "1.9~rc1", "2:1.0", "1.2-3", "1.2^a", "", "10.0.1", "9.9")
 _NUMBERS = (
-    *("1", " 2", "+3", "-4", "0x1F", "017", "1e3", "1.5", "nan", "inf", "-inf", "infinity", "1_000", "12abc", "", "  "),
-    *("99999999999", "9223372036854775808", "0x", "-0", "1.", "  .5", "1.5 ", "0x1p3", "08", "\u0663", "a\0b", "5\0"),
+    *(
+        "1",
+        " 2",
+        "+3",
+        "-4",
+        "0x1F",
+        "017",
+        "1e3",
+        "1.5",
+        "nan",
+        "inf",
+        "-inf",
+        "infinity",
+        "1_000",
+        "12abc",
+        "",
+        "  ",
+    ),
+    *(
+        "99999999999",
+        "9223372036854775808",
+        "0x",
+        "-0",
+        "1.",
+        "  .5",
+        "1.5 ",
+        "0x1p3",
+        "08",
+        "\u0663",
+        "a\0b",
+        "5\0",
+    ),
 )
 # What a writable table may answer, by the `k` that is written.
 WRITE_REPLIES: dict[str, Rows] = {
@@ -121,12 +151,14 @@ def tables() -> dict[str, LiveTable]:
     )
     out["badtype"] = table_of(columns(("a", "VARCHAR", 32), ("b", "TEXT", 32)), [{"a": "1", "b": "2"}])
     out["rowidcol"] = table_of(
-        columns(("rowid", "BIGINT", 9), ("v", "TEXT", 32)), [{"rowid": "5", "v": "a"}, {"rowid": "bad", "v": "b"}]
+        columns(("rowid", "BIGINT", 9), ("v", "TEXT", 32)),
+        [{"rowid": "5", "v": "a"}, {"rowid": "bad", "v": "b"}],
     )
     out["badrow"] = table_of(columns(("a", "TEXT", 32)), [{"a": "x", "rowid": "zz"}])
     for name, option in (("wr", 1), ("wrn", 32)):
         out[name] = LiveTable(
-            columns(("id", "BIGINT", option), ("k", "TEXT", 32), ("w", "DOUBLE", 32), ("z", "BLOB", 32)), _written
+            columns(("id", "BIGINT", option), ("k", "TEXT", 32), ("w", "DOUBLE", 32), ("z", "BLOB", 32)),
+            _written,
         )
     out["emptyerr"] = LiveTable(
         columns(("a", "TEXT", 32)), lambda request: Response(Status(5, ""), [{"a": "never seen"}])
@@ -173,7 +205,14 @@ def osqueryi() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="osqueryi-") as directory:
         socket = Path(directory) / "osquery.em"
         command = [
-            *("osqueryi", "--nodisable_extensions", "--extensions_socket", socket, "--extensions_interval", "600"),
+            *(
+                "osqueryi",
+                "--nodisable_extensions",
+                "--extensions_socket",
+                socket,
+                "--extensions_interval",
+                "600",
+            ),
             *("--database_path", Path(directory) / "db", "--disable_events", "--disable_logging"),
             *("--config_path", os.devnull),
         ]
@@ -197,7 +236,9 @@ def osqueryi() -> Iterator[str]:
 
 def to_json(outcome: Outcome) -> dict[str, Any]:
     """An outcome as it is kept in outcomes.json."""
-    calls = [[*call[:3], None if call.used is None else sorted(call.used), call.rest] for call in outcome.calls]
+    calls = [
+        [*call[:3], None if call.used is None else sorted(call.used), call.rest] for call in outcome.calls
+    ]
     return {"code": outcome.code, "message": outcome.message, "rows": outcome.rows, "calls": calls}
 
 
@@ -222,9 +263,14 @@ def recorded() -> dict[str, Outcome]:
 
 def main() -> None:
     """Record outcomes.json from the osqueryi on PATH."""
-    version = subprocess.run(["osqueryi", "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    version = subprocess.run(
+        ["osqueryi", "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()[-1]
     with osqueryi() as socket:
-        entries = [{"sql": line, **to_json(outcome)} for line, outcome in zip(statements(), outcomes(socket), strict=True)]
+        entries = [
+            {"sql": line, **to_json(outcome)}
+            for line, outcome in zip(statements(), outcomes(socket), strict=True)
+        ]
     lines = ",\n".join(json.dumps(entry) for entry in entries)
     OUTCOMES.write_text(f'{{"osquery": "{version}", "outcomes": [\n{lines}\n]}}\n')
 

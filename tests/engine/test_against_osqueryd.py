@@ -42,7 +42,8 @@ def engine_outcomes() -> list[Outcome]:
 
 def _comparable(outcome: Outcome) -> tuple[int, str, list[dict[str, str]]]:
     rows = [
-        {key: _VOLATILE.sub("INDEX", value) for key, value in row.items() if key != "notused"} for row in outcome.rows
+        {key: _VOLATILE.sub("INDEX", value) for key, value in row.items() if key != "notused"}
+        for row in outcome.rows
     ]
     return outcome.code, outcome.message, rows
 
@@ -61,7 +62,9 @@ def test_engine_does_as_osqueryd_did(case: tuple[str, Outcome], engine_outcomes:
 def test_differences_are_needed(engine_outcomes: list[Outcome]) -> None:
     """Each difference that is allowed for is really there."""
     recorded = reference.recorded()
-    by_sql = {name.partition(" ")[2]: (int(name.partition(" ")[0]), outcome) for name, outcome in recorded.items()}
+    by_sql = {
+        name.partition(" ")[2]: (int(name.partition(" ")[0]), outcome) for name, outcome in recorded.items()
+    }
     for sql in OTHER_CALLS:
         number, theirs = by_sql[sql]
         assert engine_outcomes[number].calls != theirs.calls, sql

@@ -67,7 +67,9 @@ def played() -> dict[str, Played]:
                     )
                 response = manager.query(statement.sql)
                 status = response.status
-                out[statement.sql] = Played(status.code, status.message, list(response.rows), extension.taken_calls())
+                out[statement.sql] = Played(
+                    status.code, status.message, list(response.rows), extension.taken_calls()
+                )
         extension.stop()
     return out
 

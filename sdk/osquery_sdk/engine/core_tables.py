@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NOCASE, _VERSION = 64, 256
 _UTILITY = "1"
 
-_TIME = "weekday year:I month:I day:I hour:I minutes:I seconds:I timezone local_timezone unix_time:I timestamp datetime iso_8601"
+_TIME = "weekday year:I month:I day:I hour:I minutes:I seconds:I timezone local_timezone unix_time:I timestamp datetime iso_8601 win_timestamp:B:16"
 _INFO = (
     f"pid:I uuid:T:{_NOCASE} instance_id version:T:{_VERSION} config_hash:T:{_NOCASE} config_valid:I extensions"
     " build_platform build_distro start_time:I watcher:I platform_mask:I"
@@ -41,7 +41,7 @@ def _routes(columns: str, *more: Mapping[str, str]) -> TextRows:
     """Route rows of `name[:type[:option]]` words; TEXT without a type."""
     rows: list[Mapping[str, str]] = []
     for word in columns.split():
-        name, kind, option = (*word.split(":"), "T", "0")[:3] if ":" in word else (word, "T", "0")
+        name, kind, option = [*word.split(":"), *("T", "0")[word.count(":") :]]
         rows.append({"id": "column", "name": name, "type": _TYPES[kind], "op": option})
     return [*rows, *more, {"id": "attributes", "attributes": _UTILITY}]
 
@@ -87,6 +87,10 @@ def time_rows() -> TextRows:
             "timestamp": f"{time.asctime(utc)} UTC",
             "datetime": iso,
             "iso_8601": iso,
+            # Windows counts tenths of microseconds since 1601.
+            **(
+                {"win_timestamp": str((now + 11_644_473_600) * 10_000_000)} if sys.platform == "win32" else {}
+            ),
         }
     ]
 
@@ -158,6 +162,7 @@ def core_tables(
     schedule: Callable[[], TextRows],
 ) -> dict[str, CoreTable]:
     """Every core table by name."""
+    date_time = {"id": "columnAlias", "name": "date_time", "target": "datetime"}
     denylisted = {"id": "columnAlias", "name": "blacklisted", "target": "denylisted"}
     return {
         "osquery_extensions": CoreTable(_routes(_EXTENSIONS), extensions),
@@ -165,5 +170,5 @@ def core_tables(
         "osquery_info": CoreTable(_routes(_INFO), info),
         "osquery_registry": CoreTable(_routes(_REGISTRY), registry),
         "osquery_schedule": CoreTable(_routes(_SCHEDULE, denylisted), schedule),
-        "time": CoreTable(_routes(_TIME), time_rows),
+        "time": CoreTable(_routes(_TIME, date_time), time_rows),
     }

@@ -199,6 +199,8 @@ class Database:
             raise LookupError(name)
         extension = source is None or source.extension
         definition = parse_routes(name, routes, extension=extension, default_index=self._default_index)
+        if self._attaching is None and source is not None and source.caller is None:
+            _check(definition.statement)
         for view in definition.views:
             # In the main database, as osqueryd: the table behind it is then asked for its columns when first used.
             try:
@@ -360,6 +362,21 @@ class _Guard:
             raise SqlError(
                 "the statement computed text that is not UTF-8, which this engine cannot return"
             ) from exc
+
+
+def _check(statement: str) -> None:
+    """Try a declaration that failed once. Its own error would name what SQL does not like; osqueryd keeps that to itself.
+
+    Raises:
+        LookupError: SQL rejects it.
+    """
+    scratch = apsw.Connection(":memory:")
+    try:
+        scratch.execute(statement)
+    except apsw.Error as exc:
+        raise LookupError(statement) from exc
+    finally:
+        scratch.close(True)
 
 
 def _authorize(action: int, first: str | None, *_: object) -> int:

@@ -164,8 +164,9 @@ class Manager:
     ) -> Response:
         """Call a plugin of the engine, or of any extension."""
         answer = self._registries.call(registry, item, request)
-        # osqueryd returns rows only with a success.
-        return Response(answer.status._replace(uuid=0), () if answer.failed else to_text(answer.rows))
+        # osqueryd returns rows only with a success, their keys in order.
+        rows = () if answer.failed else [dict(sorted(row.items())) for row in to_text(answer.rows)]
+        return Response(answer.status._replace(uuid=0), rows)
 
     def shutdown(self) -> None:
         """Nothing: osqueryd's manager does not stop because a client asks it to."""

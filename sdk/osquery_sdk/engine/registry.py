@@ -137,9 +137,11 @@ class Registries:
             return Answer(Status(1, f"Unknown registry requested: {registry}"))
         item = item or known.active
         if "," in item:
-            for part in filter(None, item.split(",")):
-                self.call(registry, part.strip(), request, deadline)
-            return Answer()
+            answers = [
+                self.call(registry, part.strip(), request, deadline) for part in item.split(",") if part
+            ]
+            # As osqueryd: their statuses do not count, and the last one's rows are the answer.
+            return Answer(rows=answers[-1].rows if answers else ())
         with self._lock:
             plugin, uuid, routes = known.items.get(item), known.external.get(item), known.routes.get(item)
         if plugin is not None:

@@ -221,8 +221,10 @@ def test_a_table_may_come_back(manager: ManagerConnection) -> None:
         ("1.7", True),
         ("0.0.0", True),
         ("1.0.0", False),
-    ]
-    + [("5.23.0-38-gabc", True), ("", True), ("1.7.x", True)],
+        ("5.23.0-38-gabc", True),
+        ("", True),
+        ("1.7.x", True),
+    ],
 )
 def test_sdk_version(manager: ManagerConnection, version: str, *, accepted: bool) -> None:
     info = INFO._replace(sdk_version=version)

@@ -255,8 +255,8 @@ def test_timeout_while_a_table_is_asked(host: Host, extend: Extend) -> None:
     with pytest.raises(DeadlineExceeded, match="the query took longer than"):
         host.query("select * from hangs", timeout=0.3)
     assert time.monotonic() - started < 3
-    leave.set()
     assert host.query("select 1 a").rows == [{"a": "1"}]
+    leave.set()
 
 
 def test_interrupt(engine: Engine) -> None:
@@ -285,7 +285,7 @@ def test_observer_tells_what_was_pushed_down_and_why_not(engine: Engine) -> None
     calls: list[TableCall] = []
     engine.observer = calls.append
     engine.query(
-        "select i from t where i in (1, 2) and t > 'a' and e = '' and plain = 'y' and rowid = 5 and t like 'x%'"
+        "select i from t where i in (1, 2) and t > 'a' and e = '' and plain = 'y' and rowid = 5 and t like '%x'"
     )
     (call,) = calls
     assert (call.table, call.action, call.rows, call.error) == ("t", "generate", 3, None)
@@ -299,7 +299,7 @@ def test_observer_tells_what_was_pushed_down_and_why_not(engine: Engine) -> None
         ("e", "="): ((), False, "the operand is the empty string"),
         ("plain", "="): ((), False, "the column is neither INDEX, REQUIRED nor ADDITIONAL"),
         ("rowid", "="): ((), False, "terms on the rowid are never pushed down"),
-        ("t", "LIKE"): (("x%",), True, "the column is pushed down"),
+        ("t", "LIKE"): (("%x",), True, "the column is pushed down"),
     }
 
 

@@ -104,8 +104,6 @@ def test_there_is_a_decoder_for_each_type_of_osquery() -> None:
         (1e14, "100000000000000.0"),
         (1e20, "1.0e+20"),
         (1e-5, "1.0e-05"),
-    ]
-    + [
         (0.1 + 0.2, "0.3"),
         (math.inf, "Inf"),
         (-math.inf, "-Inf"),
@@ -130,8 +128,14 @@ def test_operand_is_what_sqlite_makes_of_it(value: float) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, ""), (1, "1"), (1.0, "1.0"), (1e20, "1e+20.0"), (math.inf, "inf.0"), (0.1, "0.1"), ("a\0b", "a")]
-    + [
+    [
+        (None, ""),
+        (1, "1"),
+        (1.0, "1.0"),
+        (1e20, "1e+20.0"),
+        (math.inf, "inf.0"),
+        (0.1, "0.1"),
+        ("a\0b", "a"),
         (b"\x01\x02", "\x01\x02"),
         (b"a\0b", "a"),
         (b"\xff", "\udcff"),

@@ -342,14 +342,12 @@ class _Guard:
 
     def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
         self._database.leave()
-        if (
-            isinstance(exc, apsw.InterruptError)
-            and self._deadline is not None
-            and time.monotonic() >= self._deadline
-        ):
-            raise DeadlineExceeded(
-                f"the query took longer than {self._deadline - self._started:.3g} s"
-            ) from exc
+        deadline = self._deadline
+        late = deadline is not None and time.monotonic() >= deadline
+        if late and isinstance(exc, apsw.InterruptError | DeadlineExceeded):
+            assert deadline is not None
+            seconds = deadline - self._started
+            raise DeadlineExceeded(f"the query took longer than {seconds:.3g} s") from exc
         if isinstance(exc, apsw.Error):
             message = str(exc)
             function = _WRONG_COUNT.fullmatch(message)

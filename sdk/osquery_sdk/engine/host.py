@@ -171,10 +171,15 @@ class Host:
                 if process.exit_status is not None and not self._respawn:
                     raise LaunchError(f"{process.describe_exit()} (before it had registered)")
             if time.monotonic() >= end:
-                names = ", ".join(process.path for process in self.processes)
+                said = "; ".join(
+                    f"{process.path} said last: {process.last_lines[-1]}"
+                    if process.last_lines
+                    else process.path
+                    for process in self.processes
+                )
                 raise LaunchError(
                     f"{len(serving)} of {count} extensions registered within {seconds:g} s"
-                    + (f" (started: {names})" if names else "")
+                    + (f" ({said})" if said else "")
                 )
             self.manager.wait_for_extensions(count, timeout=0.1)
             for uuid in self.manager.extensions():
@@ -186,13 +191,14 @@ class Host:
     def close(self) -> None:
         """Stop the extensions and the manager, and remove the sockets. Closing twice is harmless."""
         manager = self._manager
+        asked = manager is not None and bool(manager.extensions())
         if manager is not None:
             manager.stop()
         for stop in self._stops:
             stop()
         self._stops.clear()
         for process in self.processes:
-            process.stop()
+            process.stop(asked=asked)
         self.processes.clear()
         if manager is not None:
             socket = Path(manager.socket)

@@ -98,12 +98,12 @@ class ExtensionProcess:
 
     def describe_exit(self) -> str:
         """One line on how it ended, and what it said last."""
+        self._keeper.join(0.5)  # its last lines may still be on their way
         status = self.exit_status
         if status is not None and status < 0:
             how = f"was killed by {signal.Signals(-status).name}"
         else:
             how = f"exited with status {status}"
-        self._keeper.join(0.5)  # its last lines may still be on their way
         said = " | ".join(self._lines)
         return f"{self.path} {how}" + (f": {said}" if said else "")
 
@@ -148,16 +148,17 @@ class ExtensionProcess:
                 if self._on_line is not None:
                     self._on_line(line)
 
-    def stop(self, *, grace: float = 2.0) -> None:
+    def stop(self, *, grace: float = 2.0, asked: bool = True) -> None:
         """End it: wait for it to end by itself, then SIGTERM, then SIGKILL to it and all it has started.
 
         Args:
             grace: seconds of patience at each step.
+            asked: it was asked to shut down, so that it may end by itself.
         """
         with self._lock:
             self._stopping.set()
         process = self._process
-        if not _ended(process, grace):
+        if not _ended(process, grace if asked else 0):
             process.terminate()
             _ended(process, grace)
         _kill_group(process)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 import uuid as uuids
@@ -248,20 +249,20 @@ class Manager:
     def _watch(self) -> None:
         """Ping the extensions at each interval, and remove those that do not answer.
 
-        A new one has `extensions_timeout` to begin to listen.
+        A new one has `extensions_timeout` to begin to listen, until there is its socket.
         """
         first_seen: dict[int, float] = {}
         while not self._stopping.wait(self._interval):
-            known = list(self._extensions)
             now = time.monotonic()
-            first_seen = {uuid: first_seen.get(uuid, now) for uuid in known}
-            for uuid in known:
+            first_seen = {uuid: first_seen.get(uuid, now) for uuid in list(self._extensions)}
+            for uuid, since in first_seen.items():
                 if self._stopping.is_set():
                     return
-                if answers_ping(self.extension_socket(uuid)):
+                path = self.extension_socket(uuid)
+                if os.path.lexists(path) or now - since >= self._patience:
                     first_seen[uuid] = float("-inf")
-                elif time.monotonic() - first_seen[uuid] >= self._patience:
-                    self.deregister_extension(uuid)
+                    if not answers_ping(path):
+                        self.deregister_extension(uuid)
 
     def _shut_down(self, uuid: int) -> None:
         from ..errors import WireError

@@ -1,0 +1,95 @@
+# `make` alone lists the targets. Everything is installed into .venv and nowhere else.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Workers for the tests; `make test JOBS=0` runs them in one process.
+JOBS ?= 2
+# Passed on to pytest: `make test ARGS="-k codec"`.
+ARGS ?=
+
+.PHONY: help deps test lint format run bench fuzz generate lock xp build clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+deps: $(VENV)/.deps ## Create .venv and install exactly what requirements/dev.lock names
+
+# The stamp is touched last: an install that was broken off is done again.
+$(VENV)/.deps: pyproject.toml requirements/dev.lock
+	@python=; for candidate in "$${PYTHON:-}" python3 python3.13 python3.12 python3.11; do \
+	  if [ -n "$$candidate" ] && "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	  then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "make deps: Python 3.11 or newer is needed and none was found; install one, or set PYTHON=/path/to/python3" >&2; exit 1; fi; \
+	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  if ! "$$python" -c 'import venv, ensurepip' 2>/dev/null; then \
+	    echo "make deps: $$python has no venv or ensurepip; install them (Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; fi; \
+	  "$$python" -m venv --clear $(VENV); \
+	fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+test: deps ## Run the tests, without those marked slow
+	$(BIN)/python -m pytest -m "not slow" --timeout=120 -n $(JOBS) $(ARGS)
+
+lint: deps ## Check style, formatting and types
+	@failed=0; \
+	for check in "ruff check" "ruff format --check" "mypy"; do \
+	  echo "$(BIN)/$$check"; $(BIN)/$$check || failed=1; \
+	done; \
+	exit $$failed
+
+format: deps ## Rewrite the sources as `make lint` wants them
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+run: deps ## Start the extension in osqueryi, or in the embedded engine where there is none
+	@if [ ! -f extensions/kolide_ext/__main__.py ]; then \
+	  echo "make run: extensions/kolide_ext/__main__.py is not there yet, so there is no extension to run" >&2; exit 1; fi; \
+	sql="select name, version, type from osquery_extensions"; \
+	osqueryi=$$(command -v osqueryi || true); \
+	if [ -n "$$osqueryi" ]; then \
+	  flags=(--extension "$(abspath $(BIN))/kolide_ext" --extensions_require=kolide_ext --allow_unsafe); \
+	  if [ -t 0 ]; then exec "$$osqueryi" "$${flags[@]}"; fi; \
+	  exec "$$osqueryi" "$${flags[@]}" "$$sql"; \
+	elif [ -t 0 ]; then exec $(BIN)/kolide_ext shell; \
+	else exec $(BIN)/kolide_ext query "$$sql"; fi
+
+bench: deps ## Run the benchmarks
+	@shopt -s nullglob; found=(benchmarks/bench_*.py); \
+	if [ $${#found[@]} -eq 0 ]; then echo "make bench: there are no benchmarks/bench_*.py yet" >&2; exit 1; fi; \
+	for file in "$${found[@]}"; do echo "$$file"; $(BIN)/python "$$file"; done
+
+# One process: these measure memory and time, and share badly.
+fuzz: deps ## Run the slow tests: fuzzing, memory and endurance
+	$(BIN)/python -m pytest -m slow -n 0 $(ARGS)
+
+generate: ## Generate the reference codec from osquery.thrift (needs the thrift compiler)
+	@command -v thrift >/dev/null || { echo "make generate: the thrift compiler is not on PATH" >&2; exit 1; }
+	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \
+	thrift --gen py:slots -out "$$out" sdk/osquery_sdk/wire/osquery.thrift; \
+	from=$$(dirname "$$(find "$$out" -name ttypes.py)"); \
+	cp "$$from"/{ttypes,Extension,ExtensionManager}.py sdk/osquery_sdk/wire/gen/
+
+lock: ## Resolve pyproject.toml and requirements/dev.in into requirements/dev.lock (needs uv)
+	@command -v uv >/dev/null || { echo "make lock: uv is not on PATH" >&2; exit 1; }
+	uv pip compile --universal --generate-hashes --all-extras --no-emit-index-url --no-annotate --no-header -p 3.11 \
+	  pyproject.toml requirements/dev.in -o requirements/dev.lock
+
+xp: ## Say how programs for other platforms are built
+	@echo "PyInstaller freezes a program only for the platform it runs on: there is no cross build here."
+	@echo "A build for Linux, macOS or Windows belongs to a runner of that platform."
+
+build: deps ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@ls -l dist/*.whl
+
+clean: ## Remove what was built and cached; .venv stays
+	rm -rf dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find sdk tables extensions tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

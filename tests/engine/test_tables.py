@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -274,6 +275,15 @@ def test_interrupt(engine: Engine) -> None:
         engine.interrupt()
         thread.join(0.02)
     assert errors == ["interrupted"]
+
+
+def test_ctrl_c_ends_a_query(engine: Engine) -> None:
+    endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select max(x) from n"
+    timer = threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        engine.query(endless)
+    assert engine.query("select 1 a").rows == [{"a": "1"}]
 
 
 # -- tracing

@@ -138,6 +138,8 @@ class Database:
         self.hidden_functions = hide_functions(self._connection)
         register_functions(self._connection)
         self._connection.authorizer = _authorize
+        # Without a deadline as well: Ctrl-C is noticed only where Python code runs.
+        self._connection.set_progress_handler(self._is_late, _STEPS_BETWEEN_CHECKS)
 
     # -- tables
 
@@ -306,17 +308,16 @@ class Database:
     def enter(self, deadline: float | None) -> None:
         """Begin a query."""
         self._deadline = deadline
-        if deadline is not None:
-            self._connection.set_progress_handler(lambda: time.monotonic() >= deadline, _STEPS_BETWEEN_CHECKS)
 
     def leave(self) -> None:
         """End a query: what was planned for it is forgotten."""
-        if self._deadline is not None:
-            self._connection.set_progress_handler(None)
         self._deadline = None
         for table in self._affected:
             table.forget_plans()
         self._affected.clear()
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
     def interrupt(self) -> None:
         """Make the running query fail with "interrupted"; from another thread."""

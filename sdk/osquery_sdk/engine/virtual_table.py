@@ -141,7 +141,10 @@ class VirtualTable:
                 continue
             if limited and usable and op not in _LIMITS:
                 # Newer versions of SQLite take LIMIT back when another term is left unused; 3.42 passes it all the same.
-                # So the term is taken, without looking at its operand.
+                # So the term is taken, without looking at its operand: that of an IN as a whole, or there would be a scan
+                # for each of its values.
+                if index.get_aConstraintUsage_in(number):
+                    index.set_aConstraintUsage_in(number, True)
                 arguments += 1
                 index.set_aConstraintUsage_argvIndex(number, arguments)
             if explain:

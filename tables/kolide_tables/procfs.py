@@ -31,7 +31,7 @@ _UNIT_TYPES = frozenset(
 )
 
 
-class ProcessGone(Exception):  # noqa: N818 - an event, not a fault
+class ProcessGone(Exception):
     """The process ended while, or before, it was read."""
 
 

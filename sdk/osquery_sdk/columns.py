@@ -1,0 +1,146 @@
+"""Columns: what an author declares, and what osqueryd is told of it."""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import Any, Final
+
+from .errors import DefinitionError
+
+# osquery's column options, a bit set in the `op` of a route row
+INDEX, REQUIRED, ADDITIONAL, OPTIMIZED, HIDDEN = 1, 2, 4, 8, 16
+COLLATIONS: Final = {
+    "binary": 32,
+    "nocase": 64,
+    "rtrim": 128,
+    "version": 256,
+    "version_arch": 512,
+    "version_dpkg": 1024,
+    "version_rhel": 2048,
+}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+MISSING: Final = object()
+
+
+class ColumnType(enum.Enum):
+    """osquery's column types."""
+
+    TEXT = "TEXT"
+    INTEGER = "INTEGER"
+    BIGINT = "BIGINT"
+    UNSIGNED_BIGINT = "UNSIGNED BIGINT"
+    DOUBLE = "DOUBLE"
+    BLOB = "BLOB"
+
+
+INTEGER_RANGES: Final = {
+    ColumnType.INTEGER: (-(2**31), 2**31 - 1),
+    ColumnType.BIGINT: (-(2**63), 2**63 - 1),
+    # osqueryd keeps no number over 2**63-1: it reads one as NULL.
+    ColumnType.UNSIGNED_BIGINT: (0, 2**63 - 1),
+}
+
+
+class ColumnDef:
+    """What `Column` was told; an author sees only `Column`."""
+
+    __slots__ = (
+        "additional",
+        "aliases",
+        "collate",
+        "costly",
+        "default",
+        "description",
+        "hidden",
+        "index",
+        "key",
+        "required",
+        "type",
+    )
+
+    def __init__(self, description: str, **options: Any) -> None:
+        """Take the arguments of `Column`."""
+        self.description = description
+        for name, value in options.items():
+            setattr(self, name, value)
+
+    default: Any
+    type: ColumnType | None
+    index: bool
+    required: bool
+    additional: bool
+    hidden: bool
+    costly: bool
+    key: bool
+    collate: str | None
+    aliases: tuple[str, ...]
+
+    def options(self) -> int:
+        """The column's `op`: never 0, which osqueryd would turn into an index."""
+        bits = COLLATIONS[self.collate or "binary"]
+        bits |= (INDEX | OPTIMIZED) * self.index
+        bits |= (REQUIRED | OPTIMIZED) * self.required
+        bits |= ADDITIONAL * self.additional | HIDDEN * self.hidden
+        # Without an explicit collation the other bits are enough to opt out of the default index.
+        return bits & ~COLLATIONS["binary"] if bits != COLLATIONS["binary"] and not self.collate else bits
+
+
+def Column(  # noqa: N802  it reads as the type of thing that it declares
+    description: str,
+    *,
+    default: Any = MISSING,
+    type: ColumnType | None = None,  # noqa: A002  osquery's word for it
+    index: bool = False,
+    required: bool = False,
+    additional: bool = False,
+    hidden: bool = False,
+    costly: bool = False,
+    key: bool = False,
+    collate: str | None = None,
+    aliases: tuple[str, ...] = (),
+) -> Any:
+    """Declare a column of a `Row`.
+
+    Args:
+        description: one line for the schema, with the unit.
+        default: value of a row that does not give the column.
+        type: osquery's type, where it is not the one that follows from the annotation.
+        index: the table can look this column up: `=` and all values of an IN arrive at once.
+        required: a statement must constrain this column, or another required one.
+        additional: terms on it are sent to the table, though it does not make a look-up cheaper.
+        hidden: left out of `select *`.
+        costly: expensive to compute; check `query.wants`.
+        key: part of what identifies a row.
+        collate: nocase, rtrim, version, version_arch, version_dpkg or version_rhel.
+        aliases: other names that statements may use.
+    """
+    return ColumnDef(
+        description,
+        default=default,
+        type=type,
+        index=index,
+        required=required,
+        additional=additional,
+        hidden=hidden,
+        costly=costly,
+        key=key,
+        collate=collate,
+        aliases=tuple(aliases),
+    )
+
+
+def check_name(name: str, what: str) -> None:
+    """Raise DefinitionError unless osqueryd's SQL takes the name unquoted."""
+    if not _NAME.match(name) or len(name) > 128:
+        raise DefinitionError(
+            f"{what} {name!r}: use letters, digits and underscores, not starting with a digit"
+        )
+    if name.upper() in _KEYWORDS:
+        raise DefinitionError(f"{what} {name!r} is a word of SQL; choose another name")
+
+
+# Those of SQLite's keywords that it does not take as an identifier.
+_KEYWORDS: Final = frozenset(
+    ["ADD", "ALL", "ALTER", "AND", "AS", "AUTOINCREMENT", "BETWEEN", "CASE", "CHECK", "COLLATE", "COMMIT", "CONSTRAINT", "CREATE", "DEFAULT", "DEFERRABLE", "DELETE", "DISTINCT", "DROP", "ELSE", "ESCAPE", "EXISTS", "FOREIGN", "FROM", "GROUP", "HAVING", "IN", "INDEX", "INSERT", "INTO", "IS", "ISNULL", "JOIN", "LIMIT", "NOT", "NOTHING", "NOTNULL", "NULL", "ON", "OR", "ORDER", "PRIMARY", "REFERENCES", "RETURNING", "SELECT", "SET", "TABLE", "THEN", "TO", "TRANSACTION", "UNION", "UNIQUE", "UPDATE", "USING", "VALUES", "WHEN", "WHERE", "ROWID"]
+)

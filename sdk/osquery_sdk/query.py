@@ -1,0 +1,196 @@
+"""What one statement asks of a table: the terms that osqueryd pushed down, the columns it uses, how long it waits."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .columns import ColumnType
+from .errors import DeadlineExceeded, QueryCancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .tables import Table
+
+EQUALS, GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL = 2, 4, 8, 16, 32
+LIKE, GLOB = 65, 66
+# LIMIT and OFFSET come as terms on whatever column is first. They are never a table's business: terms may be withheld.
+NOT_TERMS = (73, 74)
+
+
+class Constraint(NamedTuple):
+    """A term of the statement: osquery's operator number, and the operand as text."""
+
+    op: int
+    value: str
+
+
+class Range(NamedTuple):
+    """Bounds of a column; None is unbounded, `open` means that the bound itself is outside."""
+
+    low: Any = None
+    high: Any = None
+    low_open: bool = False
+    high_open: bool = False
+
+
+class Query:
+    """One call of a table."""
+
+    __slots__ = ("_constraints", "_is_cancelled", "_table", "_used", "_warn", "client", "deadline")
+
+    def __init__(
+        self,
+        table: Table,
+        constraints: Mapping[str, tuple[Constraint, ...]],
+        used: frozenset[str] | None,
+        *,
+        deadline: float,
+        is_cancelled: Callable[[], bool] | None = None,
+        warn: Callable[[str], None] | None = None,
+        client: Any = None,
+    ) -> None:
+        """Made by the table; tests use `Query.of`."""
+        self._table = table
+        self._constraints = constraints
+        self._used = used
+        self.deadline = deadline
+        self._is_cancelled = is_cancelled
+        self._warn = warn
+        self.client = client
+
+    @classmethod
+    def of(
+        cls,
+        table: Table,
+        *,
+        equals: Mapping[str, Any] | None = None,
+        like: Mapping[str, Any] | None = None,
+        used: Iterable[str] | None = None,
+        timeout: float = 60.0,
+        warn: Callable[[str], None] | None = None,
+    ) -> Query:
+        """A query for a test: a list of values stands for IN, or for several LIKE."""
+        constraints: dict[str, tuple[Constraint, ...]] = {}
+        for op, given in ((EQUALS, equals), (LIKE, like)):
+            for name, value in (given or {}).items():
+                values = value if isinstance(value, (list, tuple)) else [value]
+                made = tuple(
+                    Constraint(op, v if isinstance(v, str) else str(int(v) if v is True else v))
+                    for v in values
+                )
+                constraints[name] = constraints.get(name, ()) + made
+        wanted = None if used is None else frozenset(used)
+        return cls(table, constraints, wanted, deadline=time.monotonic() + timeout, warn=warn)
+
+    def constraints(self, column: str) -> tuple[Constraint, ...]:
+        """The terms on a column that osqueryd pushed down."""
+        self._table.column(column)
+        return self._constraints.get(column, ())
+
+    def equals(self, column: str) -> tuple[Any, ...] | None:
+        """Distinct values that `=` or IN ask for, converted to the column's type; None without such a term."""
+        terms = [c.value for c in self.constraints(column) if c.op == EQUALS]
+        if not terms:
+            return None
+        values = (_convert(self._table.column(column).type, text) for text in dict.fromkeys(terms))
+        return tuple(value for value in values if value is not None)
+
+    def like(self, column: str) -> tuple[str, ...]:
+        """LIKE patterns; a row has to match all of them."""
+        return tuple(c.value for c in self.constraints(column) if c.op == LIKE)
+
+    def glob(self, column: str) -> tuple[str, ...]:
+        """GLOB patterns; a row has to match all of them."""
+        return tuple(c.value for c in self.constraints(column) if c.op == GLOB)
+
+    def range(self, column: str) -> Range:
+        """The tightest bounds that `< <= > >=` give."""
+        low: Any = None
+        high: Any = None
+        low_open = high_open = False
+        kind = self._table.column(column).type
+        for op, text in self.constraints(column):
+            value = _convert(kind, text)
+            if value is None:
+                continue
+            if op in (GREATER, GREATER_OR_EQUAL) and (
+                low is None or (value, op == GREATER) > (low, low_open)
+            ):
+                low, low_open = value, op == GREATER
+            elif op in (LESS, LESS_OR_EQUAL) and (
+                high is None or (value, op != LESS) < (high, not high_open)
+            ):
+                high, high_open = value, op == LESS
+        return Range(low, high, low_open, high_open)
+
+    def matches(self, column: str, value: Any) -> bool:
+        """Whether a row with this value may be wanted; True whenever that is not certain. None is never excluded."""
+        if value is None or not self.constraints(column):
+            return True
+        wanted = self.equals(column)
+        if wanted is not None and value not in wanted and not isinstance(value, str):
+            return False
+        if isinstance(value, str):
+            folded = value.casefold()
+            if wanted is not None and folded not in {str(w).casefold() for w in wanted}:
+                return False
+            if not all(_like(pattern).match(value) for pattern in self.like(column)):
+                return False
+            return all(fnmatch.fnmatchcase(value, p) for p in self.glob(column) if "[" not in p)
+        low, high, low_open, high_open = self.range(column)
+        if low is not None and (value < low or (low_open and value == low)):
+            return False
+        return not (high is not None and (value > high or (high_open and value == high)))
+
+    def wants(self, column: str) -> bool:
+        """Whether the statement uses the column; True when that is not known."""
+        self._table.column(column)
+        return self._used is None or column in self._used
+
+    def remaining(self) -> float:
+        """Seconds until the deadline, 0 at the least."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    @property
+    def cancelled(self) -> bool:
+        """Nobody waits for the answer any more."""
+        return self._is_cancelled is not None and self._is_cancelled()
+
+    def check(self) -> None:
+        """Raise QueryCancelled or DeadlineExceeded when there is no point in going on."""
+        if self.cancelled:
+            raise QueryCancelled(f"{self._table.name}: cancelled")
+        if time.monotonic() > self.deadline:
+            raise DeadlineExceeded(f"{self._table.name}: out of time")
+
+    def warn(self, message: str) -> None:
+        """Log a warning that names the table."""
+        if self._warn is not None:
+            self._warn(f"{self._table.name}: {message}")
+
+
+def _like(pattern: str) -> re.Pattern[str]:
+    """SQLite's LIKE; it folds ASCII only, folding more never loses a row."""
+    parts = (".*" if c == "%" else "." if c == "_" else re.escape(c) for c in pattern)
+    return re.compile("".join(parts) + r"\Z", re.IGNORECASE | re.DOTALL)
+
+
+def _convert(kind: ColumnType, text: str) -> Any:
+    """An operand in the column's type; None if no value of that type equals it."""
+    try:
+        if kind in (ColumnType.TEXT, ColumnType.BLOB):
+            return text
+        if kind is ColumnType.DOUBLE:
+            return float(text)
+        try:
+            return int(text)
+        except ValueError:
+            number = float(text)
+            return int(number) if number.is_integer() else number
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,457 @@
+"""Tables: an author's function with its columns, as a plugin of osquery's `table` registry."""
+
+from __future__ import annotations
+
+import enum
+import json
+import sys
+import threading
+import time
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .answers import ColumnInfo, build
+from .columns import INTEGER_RANGES, ColumnType, check_name
+from .errors import DefinitionError, TableError
+from .query import NOT_TERMS, Constraint, Query
+from .rows import Row
+from .wire.protocol import Response, Status
+
+if TYPE_CHECKING:
+    from .wire.service import CallContext
+
+PLATFORMS = ("linux", "darwin", "windows")
+_DEFAULT_DEADLINE = 60.0
+_DEFAULT_MAX_ROWS = 1_000_000
+_MAX_AT_ONCE = 8
+_SIMPLE = {
+    str: ColumnType.TEXT,
+    int: ColumnType.BIGINT,
+    bool: ColumnType.INTEGER,
+    float: ColumnType.DOUBLE,
+    bytes: ColumnType.BLOB,
+    datetime: ColumnType.BIGINT,
+    list: ColumnType.TEXT,
+    dict: ColumnType.TEXT,
+}
+
+
+class Counters:
+    """What a table has done since the program started."""
+
+    __slots__ = ("calls", "errors", "last_error", "last_rows", "last_seconds", "total_seconds")
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self.calls = 0
+        self.errors = 0
+        self.last_rows = 0
+        self.last_seconds = 0.0
+        self.total_seconds = 0.0
+        self.last_error = ""
+
+
+class TableOptions(NamedTuple):
+    """What `table` was told beside the name."""
+
+    platforms: tuple[str, ...] = PLATFORMS
+    examples: tuple[str, ...] = ()
+    cache: float | None = None
+    snapshot: bool = False
+    deadline: float = _DEFAULT_DEADLINE
+    max_rows: int = _DEFAULT_MAX_ROWS
+    aliases: tuple[str, ...] = ()
+    attributes: int = 0
+
+
+class _Flight:
+    """One generation that several identical requests may wait for, and that stays for as long as it is fresh."""
+
+    __slots__ = ("done", "ended", "error", "indexes", "rows")
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.ended = 0.0
+        self.rows: list[Sequence[Any]] = []
+        self.error: BaseException | None = None
+        self.indexes: dict[str, dict[Any, list[Sequence[Any]]]] = {}
+
+
+class Table:
+    """A table; made by `table`, registered by an `Extension`."""
+
+    registry = "table"
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[[Query], Any],
+        row: type[Row],
+        description: str,
+        options: TableOptions,
+    ) -> None:
+        """Check everything that osqueryd would refuse.
+
+        Raises:
+            DefinitionError: the text says what to change.
+        """
+        check_name(name, "table")
+        self.name = name
+        self.function = function
+        self.row = row
+        self.description = description
+        self.options = options
+        self.counters = Counters()
+        self.columns = _resolve(name, row)
+        self._by_name = {column.name: column for column in self.columns}
+        self._shared: dict[str, _Flight] = {}
+        self._lock = threading.Lock()
+        self._at_once = 0
+
+    def __call__(self, query: Query) -> Any:
+        """Run the author's function."""
+        return self.function(query)
+
+    def column(self, name: str) -> ColumnInfo:
+        """The column of that name; raises DefinitionError for any other."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise DefinitionError(
+                f"{self.name} has no column {name!r}; it has {', '.join(self._by_name)}"
+            ) from None
+
+    def routes(self) -> list[dict[str, str]]:
+        """The rows that describe the table to osqueryd."""
+        routes = [
+            {"id": "column", "name": c.name, "type": c.type.value, "op": str(c.options)} for c in self.columns
+        ]
+        routes += [{"id": "alias", "alias": alias} for alias in self.options.aliases]
+        routes += [
+            {"id": "columnAlias", "name": alias, "target": c.name}
+            for c in self.columns
+            for alias in c.definition.aliases
+        ]
+        routes.append({"id": "attributes", "attributes": str(self.options.attributes)})
+        return routes
+
+    def rows(self, query: Query | None = None, **equals: Any) -> list[Any]:
+        """The rows for a query, or for columns that equal values; for tests. Nothing is filtered afterwards."""
+        return list(self._rows(query or Query.of(self, equals=equals)))
+
+    def call(
+        self, request: Mapping[str, str], context: CallContext, warn: Callable[[str], None], client: Any
+    ) -> Response:
+        """Answer osqueryd."""
+        action = request.get("action")
+        if action == "columns":
+            return Response(Status(), self.routes())
+        if action in ("insert", "update", "delete"):
+            return Response(Status(), [{"status": "readonly"}])
+        if action != "generate":
+            return Response(Status(1, f"{self.name}: unknown action {action!r}"))
+        return self._generate(request.get("context", ""), context, warn, client)
+
+    def _generate(
+        self, text: str, context: CallContext, warn: Callable[[str], None], client: Any
+    ) -> Response:
+        seconds = self.options.deadline
+        late = Response(
+            Status(1, f"{self.name}: no answer within {seconds:g} s; the table's deadline is over")
+        )
+        with self._lock:
+            if self._at_once >= _MAX_AT_ONCE:
+                return Response(
+                    Status(1, f"{self.name}: {_MAX_AT_ONCE} queries of it are running; try again later")
+                )
+            self._at_once += 1
+        started = time.monotonic()
+        counters = self.counters
+        counters.calls += 1
+        try:
+            constraints, used = _parse(text)
+            query = Query(
+                self,
+                constraints,
+                used,
+                deadline=context.limit(seconds, late),
+                is_cancelled=lambda: context.cancelled,
+                warn=warn,
+                client=client,
+            )
+            answer = build(self.name, self.columns, iter(self._rows(query)), used, self.options.max_rows)
+            counters.last_rows = answer.count
+            return Response(Status(), answer)
+        except Exception as error:
+            counters.errors += 1
+            message = str(error) if isinstance(error, TableError) else f"{type(error).__name__}: {error}"
+            message = message if message.startswith(self.name) else f"{self.name}: {message}"
+            counters.last_error = message
+            if not isinstance(error, TableError):
+                import traceback
+
+                warn(f"{message}\n{traceback.format_exc()}")
+            return Response(Status(1, message))
+        finally:
+            counters.last_seconds = time.monotonic() - started
+            counters.total_seconds += counters.last_seconds
+            with self._lock:
+                self._at_once -= 1
+
+    def _rows(self, query: Query) -> Iterable[Sequence[Any]]:
+        """Rows for a query: generated, or from a fresh snapshot, or shared with whoever asks the same at once."""
+        if self.options.snapshot:
+            whole = Query(
+                self,
+                {},
+                None,
+                deadline=query.deadline,
+                is_cancelled=lambda: query.cancelled,
+                warn=query.warn,
+                client=query.client,
+            )
+            return self._look_up(self._fly("", whole), query)
+        if self.options.cache is not None:
+            key = repr(
+                (sorted(query._constraints.items()), sorted(query._used) if query._used is not None else None)
+            )
+            return self._fly(key, query).rows
+        return self._run(query)
+
+    def _look_up(self, flight: _Flight, query: Query) -> Iterable[Sequence[Any]]:
+        """Rows of a snapshot, through a hash index of the first column that has to equal something."""
+        for position, column in enumerate(self.columns):
+            # A collation that folds would find fewer rows in a hash than in a scan.
+            if column.definition.collate or not column.definition.index:
+                continue
+            wanted = query.equals(column.name)
+            if wanted is None or (column.type not in INTEGER_RANGES and column.type is not ColumnType.TEXT):
+                continue
+            with self._lock:
+                index = flight.indexes.get(column.name)
+                if index is None:
+                    index = {}
+                    for row in flight.rows:
+                        index.setdefault(row[position], []).append(row)
+                    flight.indexes[column.name] = index
+            return [row for value in wanted for row in index.get(value, ())]
+        return flight.rows
+
+    def _fly(self, key: str, query: Query) -> _Flight:
+        fresh = 1.0 if self.options.cache is None else self.options.cache
+        with self._lock:
+            now = time.monotonic()
+            for old in [k for k, f in self._shared.items() if f.done.is_set() and now - f.ended > fresh]:
+                del self._shared[old]
+            flight = self._shared.get(key)
+            mine = flight is None
+            if flight is None:
+                flight = self._shared[key] = _Flight()
+        if mine:
+            try:
+                flight.rows = list(self._run(query))
+            except BaseException as error:
+                flight.error = error
+                with self._lock:
+                    self._shared.pop(key, None)
+                raise
+            finally:
+                flight.ended = time.monotonic()
+                flight.done.set()
+        elif not flight.done.wait(query.remaining()):
+            raise TableError(f"{self.name}: out of time")
+        if flight.error is not None:
+            raise TableError(f"{self.name}: {flight.error}") from flight.error
+        return flight
+
+    def _run(self, query: Query) -> Iterator[Sequence[Any]]:
+        result = self.function(query)
+        if hasattr(result, "__aiter__") or hasattr(result, "__await__"):
+            import asyncio
+
+            result = asyncio.run(_collect(result))
+        if result is None:
+            return iter(())
+        return self._tuples(iter(result))
+
+    def _tuples(self, rows: Iterator[Any]) -> Iterator[Sequence[Any]]:
+        """Rows as tuples in column order; what they are is decided by the first."""
+        first = next(rows, None)
+        if first is None:
+            return
+        if isinstance(first, Mapping):
+            names = tuple(self._by_name)
+            known = set(names)
+            for row in _again(first, rows):
+                if not known.issuperset(row):
+                    raise TableError(
+                        f"{self.name}: a row has unknown columns: {', '.join(sorted(set(row) - known))}"
+                    )
+                yield tuple(row.get(name) for name in names)
+        elif isinstance(first, tuple):
+            yield first
+            yield from rows
+        else:
+            raise TableError(
+                f"{self.name}: rows are {self.row.__name__}, mappings or tuples, not {type(first).__name__}"
+            )
+
+
+def _again(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
+
+
+async def _collect(result: Any) -> Any:
+    if hasattr(result, "__aiter__"):
+        return [row async for row in result]
+    result = await result
+    return await _collect(result) if hasattr(result, "__aiter__") else result
+
+
+def _parse(text: str) -> tuple[dict[str, tuple[Constraint, ...]], frozenset[str] | None]:
+    """The context of a `generate` request."""
+    if not text:
+        return {}, None
+    try:
+        context = json.loads(text)
+        constraints = {}
+        for entry in context.get("constraints", ()):
+            terms = entry.get("list") or ()
+            if terms:
+                made = tuple(
+                    Constraint(int(t["op"]), str(t["expr"])) for t in terms if int(t["op"]) not in NOT_TERMS
+                )
+                constraints[str(entry["name"])] = made
+        used = context.get("colsUsed")
+        return constraints, None if used is None else frozenset(map(str, used))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise TableError(f"the request's context cannot be read: {error}") from error
+
+
+def _resolve(table: str, row: type[Row]) -> tuple[ColumnInfo, ...]:
+    """The columns of a row class with their SQL types."""
+    if not row.__columns__:
+        raise DefinitionError(f"table {table}: {row.__name__} has no columns")
+    hints = typing.get_type_hints(row)
+    columns = []
+    seen: set[str] = set()
+    for name, definition in row.__columns__.items():
+        for spelled in (name, *definition.aliases):
+            if spelled.lower() in seen:
+                raise DefinitionError(
+                    f"table {table}: column {spelled!r} is there twice; names differ in more than case"
+                )
+            seen.add(spelled.lower())
+            check_name(spelled, f"table {table}: column")
+        kind, nullable = _column_type(hints[name], f"{table}.{name}")
+        declared = definition.type
+        if declared is not None and declared is not kind:
+            if kind not in INTEGER_RANGES or declared not in INTEGER_RANGES:
+                raise DefinitionError(f"{table}.{name}: {declared.value} does not go with {hints[name]}")
+            kind = declared
+        if (
+            definition.collate
+            and definition.collate not in ("binary", "nocase", "rtrim")
+            and kind is not ColumnType.TEXT
+        ):
+            raise DefinitionError(f"{table}.{name}: a version collation needs a text column")
+        columns.append(ColumnInfo(table, name, kind, nullable, definition))
+    return tuple(columns)
+
+
+def _column_type(hint: Any, where: str) -> tuple[ColumnType, bool]:
+    nullable = False
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        rest = [part for part in typing.get_args(hint) if part is not type(None)]
+        nullable = len(rest) < len(typing.get_args(hint))
+        if len(rest) != 1:
+            raise DefinitionError(f"{where}: one type, or one type and None, not {hint}")
+        hint = rest[0]
+    plain = typing.get_origin(hint) or hint
+    if plain in _SIMPLE:
+        return _SIMPLE[plain], nullable
+    if isinstance(plain, type) and issubclass(plain, enum.Enum):
+        kinds = {_SIMPLE.get(type(member.value)) for member in plain}
+        if len(kinds) == 1 and (kind := kinds.pop()) is not None:
+            return kind, nullable
+    if isinstance(plain, type) and issubclass(plain, PurePath):
+        return ColumnType.TEXT, nullable
+    raise DefinitionError(
+        f"{where}: no osquery type for {hint}; use str, int, bool, float, bytes, datetime, Path, Enum, list or dict"
+    )
+
+
+def _row_class(function: Callable[..., Any], name: str) -> type[Row]:
+    hint = typing.get_type_hints(function).get("return")
+    for part in (hint, *typing.get_args(hint)):
+        if isinstance(part, type) and issubclass(part, Row):
+            return part
+    raise DefinitionError(
+        f"table {name}: annotate the function's result as Iterator[YourRow], or give rows=YourRow"
+    )
+
+
+def table(
+    name: str,
+    *,
+    rows: type[Row] | None = None,
+    platforms: tuple[str, ...] = PLATFORMS,
+    examples: tuple[str, ...] = (),
+    cache: float | None = None,
+    snapshot: bool = False,
+    deadline: float | None = None,
+    max_rows: int = _DEFAULT_MAX_ROWS,
+    aliases: tuple[str, ...] = (),
+    attributes: int = 0,
+) -> Callable[[Callable[[Query], Any]], Table]:
+    """Make a `Table` of a function that gets a `Query` and returns or yields rows, also asynchronously.
+
+    Args:
+        name: the table's name in SQL.
+        rows: the row class, where the function's annotation does not say it.
+        platforms: where it works: linux, darwin, windows.
+        examples: statements for the documentation.
+        cache: seconds for which an answer serves identical requests.
+        snapshot: generate all rows once, and answer look-ups from them for `cache` seconds (1 unless given).
+        deadline: seconds after which the statement fails; 60 unless given.
+        max_rows: more are an error.
+        aliases: other names of the table.
+        attributes: osquery's bit set of table attributes.
+
+    Raises:
+        DefinitionError: osqueryd would refuse the table.
+    """
+    for platform in platforms:
+        if platform not in PLATFORMS:
+            raise DefinitionError(f"table {name}: platform {platform!r} is none of {', '.join(PLATFORMS)}")
+    for alias in aliases:
+        check_name(alias, f"table {name}: alias")
+    options = TableOptions(
+        platforms,
+        examples,
+        cache,
+        snapshot,
+        _DEFAULT_DEADLINE if deadline is None else deadline,
+        max_rows,
+        aliases,
+        attributes,
+    )
+
+    def decorate(function: Callable[[Query], Any]) -> Table:
+        description = " ".join((function.__doc__ or "").strip().split("\n\n")[0].split())
+        return Table(name, function, rows or _row_class(function, name), description, options)
+
+    return decorate
+
+
+def this_platform() -> str:
+    """linux, darwin or windows."""
+    return {"win32": "windows"}.get(sys.platform, sys.platform)
+
+
+__all__ = ["Counters", "Table", "TableOptions", "table", "this_platform"]

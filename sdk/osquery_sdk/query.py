@@ -5,14 +5,13 @@ from __future__ import annotations
 import fnmatch
 import re
 import time
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .columns import ColumnType
 from .errors import DeadlineExceeded, QueryCancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from .tables import Table
 
@@ -86,6 +85,10 @@ class Query:
                 constraints[name] = constraints.get(name, ()) + made
         wanted = None if used is None else frozenset(used)
         return cls(table, constraints, wanted, deadline=time.monotonic() + timeout, warn=warn)
+
+    def identity(self) -> str:
+        """What two queries share exactly if the same rows answer both."""
+        return repr((sorted(self._constraints.items()), None if self._used is None else sorted(self._used)))
 
     def constraints(self, column: str) -> tuple[Constraint, ...]:
         """The terms on a column that osqueryd pushed down."""

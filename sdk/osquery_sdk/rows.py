@@ -41,7 +41,7 @@ class RowType(type):
         return super().__new__(mcs, name, bases, body)
 
 
-class Row(tuple[Any, ...], metaclass=RowType):
+class Row(tuple[Any, ...], metaclass=RowType):  # noqa: SLOT001  the metaclass gives every class empty slots
     """Base of an author's row classes."""
 
     __columns__: ClassVar[dict[str, ColumnDef]] = {}

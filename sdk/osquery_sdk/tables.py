@@ -108,6 +108,7 @@ class Table:
         self.counters = Counters()
         self.columns = _resolve(name, row)
         self._by_name = {column.name: column for column in self.columns}
+        self._aliases = {alias: c.name for c in self.columns for alias in c.definition.aliases}
         self._shared: dict[str, _Flight] = {}
         self._lock = threading.Lock()
         self._at_once = 0
@@ -139,7 +140,7 @@ class Table:
         routes.append({"id": "attributes", "attributes": str(self.options.attributes)})
         return routes
 
-    def rows(self, query: Query | None = None, **equals: Any) -> list[Any]:
+    def rows(self, query: Query | None = None, /, **equals: Any) -> list[Any]:
         """The rows for a query, or for columns that equal values; for tests. Nothing is filtered afterwards."""
         return list(self._rows(query or Query.of(self, equals=equals)))
 
@@ -173,7 +174,7 @@ class Table:
         counters = self.counters
         counters.calls += 1
         try:
-            constraints, used = _parse(text)
+            constraints, used = _parse(text, self._aliases)
             query = Query(
                 self,
                 constraints,
@@ -186,7 +187,7 @@ class Table:
             answer = build(self.name, self.columns, iter(self._rows(query)), used, self.options.max_rows)
             counters.last_rows = answer.count
             return Response(Status(), answer)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
             counters.errors += 1
             message = str(error) if isinstance(error, TableError) else f"{type(error).__name__}: {error}"
             message = message if message.startswith(self.name) else f"{self.name}: {message}"
@@ -216,9 +217,7 @@ class Table:
             )
             return self._look_up(self._fly("", whole), query)
         if self.options.cache is not None:
-            key = repr(
-                (sorted(query._constraints.items()), sorted(query._used) if query._used is not None else None)
-            )
+            key = query.identity()
             return self._fly(key, query).rows
         return self._run(query)
 
@@ -313,7 +312,9 @@ async def _collect(result: Any) -> Any:
     return await _collect(result) if hasattr(result, "__aiter__") else result
 
 
-def _parse(text: str) -> tuple[dict[str, tuple[Constraint, ...]], frozenset[str] | None]:
+def _parse(
+    text: str, aliases: Mapping[str, str]
+) -> tuple[dict[str, tuple[Constraint, ...]], frozenset[str] | None]:
     """The context of a `generate` request."""
     if not text:
         return {}, None
@@ -326,9 +327,13 @@ def _parse(text: str) -> tuple[dict[str, tuple[Constraint, ...]], frozenset[str]
                 made = tuple(
                     Constraint(int(t["op"]), str(t["expr"])) for t in terms if int(t["op"]) not in NOT_TERMS
                 )
-                constraints[str(entry["name"])] = made
+                name = str(entry["name"])
+                constraints[aliases.get(name, name)] = made
         used = context.get("colsUsed")
-        return constraints, None if used is None else frozenset(map(str, used))
+        if used is None or not aliases.keys().isdisjoint(used):
+            # Under which name osqueryd will look for a column that it knows by an alias is not certain: send all.
+            return constraints, None
+        return constraints, frozenset(map(str, used))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise TableError(f"the request's context cannot be read: {error}") from error
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 
-import osquery_sdk
 from kolide_tables.datafiles.formats import FORMATS
 from kolide_tables.datafiles.terms import parse_query
 from kolide_tables.limits import Budget, Limits
@@ -13,7 +12,6 @@ from kolide_tables.limits import Budget, Limits
 Select = Callable[..., dict[str, str]]
 
 # The tables are written against the SDK's public names: as long as those do not exist, only the parts below are tested.
-collect_ignore = [] if hasattr(osquery_sdk, "table") else ["test_tables.py"]
 
 
 @pytest.fixture(scope="session")

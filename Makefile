@@ -52,14 +52,15 @@ format: deps ## Rewrite the sources as `make lint` wants them
 run: deps ## Start the extension in osqueryi, or in the embedded engine where there is none
 	@if [ ! -f extensions/kolide_ext/__main__.py ]; then \
 	  echo "make run: extensions/kolide_ext/__main__.py is not there yet, so there is no extension to run" >&2; exit 1; fi; \
-	sql="select name, version, type from osquery_extensions"; \
+	sql="select protocol, port, address, scope, name from kolide_exposed_ports order by port limit 5; select fullkey, value from kolide_toml where path = '$(CURDIR)/pyproject.toml' and query = 'project/name'"; \
 	osqueryi=$$(command -v osqueryi || true); \
 	if [ -n "$$osqueryi" ]; then \
 	  flags=(--extension "$(abspath $(BIN))/kolide_ext" --extensions_require=kolide_ext --allow_unsafe); \
 	  if [ -t 0 ]; then exec "$$osqueryi" "$${flags[@]}"; fi; \
-	  exec "$$osqueryi" "$${flags[@]}" "$$sql"; \
+	  echo "through $$osqueryi:"; exec "$$osqueryi" "$${flags[@]}" "$$sql"; \
 	elif [ -t 0 ]; then exec $(BIN)/kolide_ext shell; \
-	else exec $(BIN)/kolide_ext query "$$sql"; fi
+	else echo "through the embedded engine, as no osqueryi is on PATH:"; \
+	  IFS=";"; for one in $$sql; do $(BIN)/kolide_ext query "$$one"; done; fi
 
 bench: deps ## Run the benchmarks
 	@shopt -s nullglob; found=(benchmarks/bench_*.py); \

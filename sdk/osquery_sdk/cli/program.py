@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from osquery_sdk.extension import Extension
 
-_COMMANDS = ("version", "tables", "schema", "query")
+_COMMANDS = ("version", "tables", "schema", "query", "shell")
 
 
 def run(extension: Extension, arguments: Sequence[str]) -> int:
@@ -68,6 +68,7 @@ def _command(extension: Extension, arguments: Sequence[str]) -> int:
     tables = commands.add_parser("tables", help="list the tables")
     tables.add_argument("--all", action="store_true", help="also those that this platform cannot have")
     commands.add_parser("schema", help="print the tables' schema as JSON")
+    commands.add_parser("shell", help="an SQL shell on the embedded engine")
     query = commands.add_parser("query", help="run SQL on the embedded engine")
     query.add_argument("sql")
     form = query.add_mutually_exclusive_group()
@@ -90,9 +91,20 @@ def _command(extension: Extension, arguments: Sequence[str]) -> int:
                 print(f"{plugin.name:<28} {plugin.description}{reason}")
     elif options.command == "schema":
         print(json.dumps([_schema(plugin) for plugin in extension.plugins.values()], indent=2))
+    elif options.command == "shell":
+        return _shell(extension)
     else:
         return _query(extension, options.sql, options.form)
     return 0
+
+
+def _shell(extension: Extension) -> int:
+    from osquery_sdk.engine import Host
+
+    from .shell import Shell
+
+    with Host([extension.start]) as host:
+        return Shell(host, sorted(extension.plugins)).run()
 
 
 def _schema(plugin: object) -> dict[str, object]:

@@ -11,7 +11,6 @@ from kolide_tables.limits import Budget, Limits
 
 Select = Callable[..., dict[str, str]]
 
-# The tables are written against the SDK's public names: as long as those do not exist, only the parts below are tested.
 
 
 @pytest.fixture(scope="session")

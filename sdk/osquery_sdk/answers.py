@@ -183,20 +183,23 @@ def build(
             )
         by_column = list(zip(*block, strict=True))
         texts = {i: columns[i].texts(by_column[i]) for i in {*sent, *keys}}
-        if len(keys) == 1 and not by_content and columns[keys[0]].type in INTEGER_RANGES:
-            identities: list[Any] = [int(text or -1) for text in texts[keys[0]]]
+        plain = len(keys) == 1 and not by_content and columns[keys[0]].type in INTEGER_RANGES
+        if plain and "" not in texts[keys[0]]:
+            identities = list(map(int, texts[keys[0]]))
         else:
+            plain = False
             identities = [hash(identity) & _MASK for identity in zip(*(texts[i] for i in keys), strict=True)]
-        numbers = []
-        if len(seen) + len(identities) == len(seen.union(identities)):
-            numbers = identities
-            seen.update(identities)
+        fresh = set(identities)
+        if len(fresh) == len(identities) and seen.isdisjoint(fresh):
+            seen |= fresh
+            numbers = texts[keys[0]] if plain else list(map(str, identities))
         else:
+            numbers = []
             for identity in identities:
                 number = identity
                 while number in seen:
                     repeats[identity] = repeats.get(identity, 0) + 1
                     number = hash((identity, repeats[identity])) & _MASK
                 seen.add(number)
-                numbers.append(number)
-        answer.add([list(map(str, numbers)), *(texts[i] for i in sent)])
+                numbers.append(str(number))
+        answer.add([numbers, *(texts[i] for i in sent)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -54,6 +55,9 @@ def _serve(extension: Extension, arguments: Sequence[str]) -> int:
         print(f"{extension.name}: ignoring unknown arguments: {' '.join(unknown)}", file=sys.stderr)
     if not options.socket:
         parser.error("--socket is required; to try the tables without osqueryd: query 'SQL'")
+    # Rows come by the hundred thousand and form no cycles: looking for some after every 700 objects costs a large answer a fifth of its time.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
     extension.catch_signals()
     extension.serve(options.socket, timeout=options.timeout, interval=options.interval)
     return 0

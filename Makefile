@@ -57,7 +57,7 @@ run: deps ## Start the extension in osqueryi, or in the embedded engine where th
 	if [ -n "$$osqueryi" ]; then \
 	  flags=(--extension "$(abspath $(BIN))/kolide_ext" --extensions_require=kolide_ext --allow_unsafe); \
 	  if [ -t 0 ]; then exec "$$osqueryi" "$${flags[@]}"; fi; \
-	  echo "through $$osqueryi:"; exec "$$osqueryi" "$${flags[@]}" "$$sql"; \
+	  echo "through $$osqueryi:"; IFS=";"; for one in $$sql; do "$$osqueryi" "$${flags[@]}" "$$one"; done; \
 	elif [ -t 0 ]; then exec $(BIN)/kolide_ext shell; \
 	else echo "through the embedded engine, as no osqueryi is on PATH:"; \
 	  IFS=";"; for one in $$sql; do $(BIN)/kolide_ext query "$$one"; done; fi

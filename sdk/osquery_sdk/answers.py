@@ -11,7 +11,7 @@ import json
 import math
 import os
 from datetime import datetime
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
 from .columns import INTEGER_RANGES, ColumnType
@@ -168,20 +168,19 @@ def build(
     repeats: dict[int, int] = {}
     width = len(columns)
     while True:
-        block: list[Sequence[Any]] = []
-        for row in rows:
-            block.append(row)
-            if len(block) == _CHUNK:
-                break
+        block = list(islice(rows, _CHUNK))
         if not block:
             return answer
         if answer.count + len(block) > max_rows:
             raise LimitExceeded(f"{table} has more than {max_rows} rows: raise max_rows, or ask for fewer")
-        if set(map(len, block)) != {width}:
+        try:
+            by_column = list(zip(*block, strict=True))
+        except ValueError:
+            by_column = []
+        if len(by_column) != width:
             raise ColumnValueError(
                 f"{table}: a row has {len(next(r for r in block if len(r) != width))} values, not {width}"
             )
-        by_column = list(zip(*block, strict=True))
         texts = {i: columns[i].texts(by_column[i]) for i in {*sent, *keys}}
         plain = len(keys) == 1 and not by_content and columns[keys[0]].type in INTEGER_RANGES
         if plain and "" not in texts[keys[0]]:

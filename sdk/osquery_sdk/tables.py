@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -281,28 +282,24 @@ class Table:
         """Rows as tuples in column order; what they are is decided by the first."""
         first = next(rows, None)
         if first is None:
-            return
+            return rows
+        if isinstance(first, tuple):
+            return chain((first,), rows)
         if isinstance(first, Mapping):
-            names = tuple(self._by_name)
-            known = set(names)
-            for row in _again(first, rows):
-                if not known.issuperset(row):
-                    raise TableError(
-                        f"{self.name}: a row has unknown columns: {', '.join(sorted(set(row) - known))}"
-                    )
-                yield tuple(row.get(name) for name in names)
-        elif isinstance(first, tuple):
-            yield first
-            yield from rows
-        else:
-            raise TableError(
-                f"{self.name}: rows are {self.row.__name__}, mappings or tuples, not {type(first).__name__}"
-            )
+            return self._from_mappings(chain((first,), rows))
+        raise TableError(
+            f"{self.name}: rows are {self.row.__name__}, mappings or tuples, not {type(first).__name__}"
+        )
 
-
-def _again(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
+    def _from_mappings(self, rows: Iterator[Mapping[str, Any]]) -> Iterator[Sequence[Any]]:
+        names = tuple(self._by_name)
+        known = set(names)
+        for row in rows:
+            if not known.issuperset(row):
+                raise TableError(
+                    f"{self.name}: a row has unknown columns: {', '.join(sorted(set(row) - known))}"
+                )
+            yield tuple(row.get(name) for name in names)
 
 
 async def _collect(result: Any) -> Any:

@@ -12,7 +12,6 @@ from kolide_tables.limits import Budget, Limits
 Select = Callable[..., dict[str, str]]
 
 
-
 @pytest.fixture(scope="session")
 def select() -> Select:
     """`select(format, data, query)` gives {fullkey: value}; no two rows of these tests have the same key."""

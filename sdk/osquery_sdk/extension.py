@@ -25,7 +25,7 @@ from .errors import (
 )
 from .tables import Table, this_platform
 from .wire.client import ExtensionConnection, ManagerConnection
-from .wire.protocol import ExtensionInfo, Response, Status
+from .wire.protocol import EncodedRows, ExtensionInfo, Response, Status
 from .wire.server import Server
 from .wire.transport import listen
 
@@ -167,10 +167,11 @@ class Extension:
         """Register, and listen at once: the tables are visible from the reply on."""
         end = time.monotonic() + timeout
         info = ExtensionInfo(self.name, self.version, _SDK_VERSION, _SDK_VERSION)
-        registry = {"table": {name: plugin.routes() for name, plugin in self.plugins.items()}}
         while True:
             try:
                 with ManagerConnection(socket, timeout=_CALL_TIMEOUT) as manager:
+                    tables = self._not_taken(manager)
+                    registry = {"table": {name: plugin.routes() for name, plugin in tables.items()}}
                     status = manager.register_extension(info, registry)
                     if status.code == 0 and status.uuid:
                         service = _Plugins(self.plugins, self.log, self._stop)
@@ -196,6 +197,23 @@ class Extension:
                 problem.__cause__ = error
             if time.monotonic() >= end or self._stop.wait(0.05):
                 raise problem
+
+    def _not_taken(self, manager: ManagerConnection) -> dict[str, Table]:
+        """The tables whose names are free: one that is not would have osqueryd refuse them all, and spoil the others' names."""
+        quoted = self.name.replace("'", "''")
+        sql = "select r.name from osquery_registry r left join osquery_extensions e on e.uuid = r.owner_uuid "
+        sql += f"where r.registry = 'table' and coalesce(e.name, '') <> '{quoted}'"
+        answer = manager.query(sql)
+        assert not isinstance(answer.rows, EncodedRows)
+        taken = {row["name"] for row in answer.rows}
+        free = {name: table for name, table in self.plugins.items() if name not in taken}
+        for name in self.plugins.keys() - free.keys():
+            self.log(f"{self.name}: left out {name}: osquery or another extension has a table of that name")
+        if not free and self.plugins:
+            raise RegistrationError(
+                f"{self.name}: osquery has tables of all of its names already; rename yours"
+            )
+        return free
 
     def _clear_stale(self, manager: ManagerConnection, socket: str) -> None:
         """Deregister an extension of this name whose process is gone."""

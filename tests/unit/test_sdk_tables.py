@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from osquery_sdk import Column, ColumnType, DefinitionError, Query, Row, TableError, table
-from osquery_sdk.engine import SqlError
+from osquery_sdk import Column, ColumnType, DefinitionError, Extension, Query, Row, TableError, table
+from osquery_sdk.engine import Host, SqlError
 
 
 class Item(Row):
@@ -231,3 +231,17 @@ def test_the_traps_on_a_real_osqueryd(tmp_path):
         env={**os.environ, "HOME": str(tmp_path)},
     )
     assert [row["v"] for row in json.loads(done.stdout)] == ["3,5", "3", "2"], done.stderr
+
+
+def test_a_taken_name_does_not_take_the_others_down():
+    lines = []
+
+    @table("time", rows=Item)
+    def core_name(query: Query) -> list[Item]:
+        """A name that osquery itself has."""
+        return []
+
+    extension = Extension("mixed", version="0", plugins=[core_name, make([])], log=lines.append)
+    with Host([extension.start]) as host:
+        assert host.query("select count(*) n from items").rows == [{"n": "12"}]
+    assert lines == ["mixed: left out time: osquery or another extension has a table of that name"]

@@ -1,6 +1,6 @@
 """From an author's rows to the bytes of an answer.
 
-Rows are turned around into columns, 1,024 at a time: what has to be checked or converted is then decided once for a
+Rows are turned around into columns, a few hundred at a time: what has to be checked or converted is then decided once for a
 column of values, by functions that run in C, and not once for each value.
 """
 
@@ -11,62 +11,66 @@ import json
 import math
 import os
 from datetime import datetime
-from itertools import chain, islice, repeat
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .columns import INTEGER_RANGES, ColumnType
 from .errors import ColumnValueError, LimitExceeded
-from .wire.codec import encode_row_header, encode_string
+from .wire.codec import encode_row_header, encode_string, encode_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-_CHUNK = 1024
-_LENGTHS = [n.to_bytes(4, "big") for n in range(4096)]
-_LENGTH_TEXTS = [raw.decode("latin-1") for raw in _LENGTHS]
+_BLOCK = 512
+_COMMON_LENGTH = 256
+_INT = frozenset([int])
 _MASK = (1 << 63) - 1
 
 
 class ColumnInfo:
     """A column of a table, resolved: its name, SQL type, whether it may be NULL."""
 
-    __slots__ = ("costly", "definition", "key", "name", "nullable", "options", "table", "type")
+    __slots__ = ("_range", "costly", "definition", "key", "name", "nullable", "options", "table", "type")
 
     def __init__(self, table: str, name: str, kind: ColumnType, nullable: bool, definition: Any) -> None:
         """Take what the table found out."""
         self.table = table
         self.name = name
         self.type = kind
+        self._range = INTEGER_RANGES.get(kind)
         self.nullable = nullable
         self.definition = definition
         self.key = definition.key
         self.costly = definition.costly
         self.options = definition.options()
 
-    def texts(self, values: Sequence[Any]) -> list[str]:
+    def texts(self, values: Sequence[Any]) -> Sequence[str]:
         """The values as osqueryd reads them.
 
         Raises:
             ColumnValueError: a value is not of the column's type, or out of its range.
         """
-        kinds = set(map(type, values))
-        if self.type is ColumnType.TEXT:
-            if kinds == {str}:
-                return list(values)
-        elif self.type in INTEGER_RANGES and kinds == {int}:
-            low, high = INTEGER_RANGES[self.type]
-            if min(values) >= low and max(values) <= high:
-                return list(map(str, values))
+        # Passes in C that fail at the first value of another type; only then each value is looked at.
+        try:
+            if self.type is ColumnType.TEXT:
+                "".join(values)
+                return values
+            if self._range is not None:
+                low, high = self._range
+                if low <= min(values) and max(values) <= high:
+                    return list(map(int.__repr__, values))
+        except TypeError:
+            pass
         return [self._text(value) for value in values]
 
     def _text(self, value: Any) -> str:
-        if isinstance(value, enum.Enum):
-            value = value.value
         if value is None:
             # A column left out because nobody wants it is None whatever its type says.
             if self.nullable or self.costly:
                 return ""
             raise self._wrong(value, "declare the type with `| None`, or give a value")
+        if isinstance(value, enum.Enum):
+            value = value.value
         kind = self.type
         if kind is ColumnType.TEXT:
             if isinstance(value, str):
@@ -104,101 +108,135 @@ class ColumnInfo:
         return ColumnValueError(f"{self.table}.{self.name} = {shown}: {why}")
 
 
+class _Heads(dict[int, str]):
+    """What comes before a value of one column, by the value's length; latin-1 stands for bytes."""
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head.decode("latin-1")
+
+    def __missing__(self, length: int) -> str:
+        made = self._head + length.to_bytes(4, "big").decode("latin-1")
+        # Few lengths come again and again; all of them together would be much.
+        if length < _COMMON_LENGTH:
+            self[length] = made
+        return made
+
+
 class Answer:
     """Rows that were checked, ready to be encoded while they are sent."""
 
-    __slots__ = ("_blocks", "_heads", "_text_heads", "count")
+    __slots__ = ("_blocks", "_heads", "count")
 
-    def __init__(self, names: Sequence[str]) -> None:
-        """Take the names of the columns to send, rowid included."""
-        header = encode_row_header(len(names))
-        keys = [encode_string(name) for name in names]
-        self._heads = [header + keys[0], *keys[1:]]
-        self._text_heads = [head.decode("latin-1") for head in self._heads]
-        self._blocks: list[list[list[str]]] = []
+    def __init__(self, heads: Sequence[_Heads]) -> None:
+        """Take the heads of the columns that are sent."""
+        self._heads = heads
+        self._blocks: list[Sequence[Sequence[str]]] = []
         self.count = 0
 
-    def add(self, columns: list[list[str]]) -> None:
+    def add(self, columns: Sequence[Sequence[str]]) -> None:
         """Add a block of rows, given as columns of text of one length."""
         self._blocks.append(columns)
         self.count += len(columns[0])
 
     def chunks(self) -> Iterator[bytes]:
         """The rows' encoding; see `EncodedRows`."""
+        width = 2 * len(self._heads)
         for columns in self._blocks:
-            parts: list[Any] = []
-            if all("".join(texts).isascii() for texts in columns):
-                for head, texts in zip(self._text_heads, columns, strict=True):
-                    parts += (repeat(head), _text_lengths(texts), texts)
-                yield "".join(chain.from_iterable(zip(*parts, strict=False))).encode("latin-1")
+            # Slices are filled by C, one column at a time: heads and texts alternate along each row.
+            parts: list[Any] = [None] * (width * len(columns[0]))
+            for at, (heads, given) in enumerate(zip(self._heads, columns, strict=True)):
+                texts = given
+                if not "".join(given).isascii():
+                    texts = [encode_text(text).decode("latin-1") for text in given]
+                parts[2 * at :: width] = map(heads.__getitem__, map(len, texts))
+                parts[2 * at + 1 :: width] = texts
+            yield "".join(parts).encode("latin-1")
+
+
+class Layout:
+    """Which columns of a table an answer holds, and which of them identify a row."""
+
+    __slots__ = ("_columns", "_heads", "_keys", "_needed", "_number", "_sent", "_table")
+
+    def __init__(self, table: str, columns: Sequence[ColumnInfo], used: frozenset[str] | None) -> None:
+        """Take all columns of the table, and the names of those that the statement uses (None: all)."""
+        self._table = table
+        self._columns = columns
+        self._sent = [i for i, column in enumerate(columns) if used is None or column.name in used]
+        keys = [i for i, column in enumerate(columns) if column.key]
+        self._number = keys[0] if len(keys) == 1 and columns[keys[0]].type in INTEGER_RANGES else None
+        self._keys = keys or [i for i, column in enumerate(columns) if not column.costly]
+        self._needed = sorted({*self._sent, *self._keys})
+        first, *others = map(encode_string, ["rowid", *(columns[i].name for i in self._sent)])
+        self._heads = [_Heads(encode_row_header(1 + len(others)) + first), *map(_Heads, others)]
+
+    def build(self, rows: Iterator[Sequence[Any]], max_rows: int) -> Answer:
+        """Check rows, number them, and make an answer of them.
+
+        Raises:
+            ColumnValueError: see `ColumnInfo.texts`.
+            LimitExceeded: more than `max_rows` rows.
+        """
+        columns = self._columns
+        answer = Answer(self._heads)
+        rowids = _Rowids()
+        while block := list(islice(rows, _BLOCK)):
+            if answer.count + len(block) > max_rows:
+                raise LimitExceeded(
+                    f"{self._table} has more than {max_rows} rows: raise max_rows, or ask for fewer"
+                )
+            by_column = self._turn(block)
+            texts = {i: columns[i].texts(by_column[i]) for i in self._needed}
+            if self._number is not None and "" not in texts[self._number]:
+                numbers = rowids.of_numbers(by_column[self._number], texts[self._number])
             else:
-                for raw_head, texts in zip(self._heads, columns, strict=True):
-                    raws = [text.encode("utf-8", "surrogateescape") for text in texts]
-                    parts += (repeat(raw_head), [len(raw).to_bytes(4, "big") for raw in raws], raws)
-                yield b"".join(chain.from_iterable(zip(*parts, strict=False)))
+                numbers = rowids.of_content(zip(*(texts[i] for i in self._keys), strict=True))
+            answer.add([numbers, *(texts[i] for i in self._sent)])
+        return answer
 
-
-def _text_lengths(texts: list[str]) -> list[str]:
-    try:
-        return list(map(_LENGTH_TEXTS.__getitem__, map(len, texts)))
-    except IndexError:
-        return [len(text).to_bytes(4, "big").decode("latin-1") for text in texts]
-
-
-def build(
-    table: str,
-    columns: Sequence[ColumnInfo],
-    rows: Iterator[Sequence[Any]],
-    used: frozenset[str] | None,
-    max_rows: int,
-) -> Answer:
-    """Check rows, number them, and make an answer of the columns that the statement uses.
-
-    Raises:
-        ColumnValueError: see `ColumnInfo.texts`.
-        LimitExceeded: more than `max_rows` rows.
-    """
-    sent = [i for i, column in enumerate(columns) if used is None or column.name in used]
-    keys = [i for i, column in enumerate(columns) if column.key]
-    by_content = not keys
-    if by_content:
-        keys = [i for i, column in enumerate(columns) if not column.costly]
-    answer = Answer(["rowid", *(columns[i].name for i in sent)])
-    seen: set[int] = set()
-    repeats: dict[int, int] = {}
-    width = len(columns)
-    while True:
-        block = list(islice(rows, _CHUNK))
-        if not block:
-            return answer
-        if answer.count + len(block) > max_rows:
-            raise LimitExceeded(f"{table} has more than {max_rows} rows: raise max_rows, or ask for fewer")
+    def _turn(self, block: list[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """Rows as columns."""
+        width = len(self._columns)
         try:
             by_column = list(zip(*block, strict=True))
         except ValueError:
             by_column = []
         if len(by_column) != width:
-            raise ColumnValueError(
-                f"{table}: a row has {len(next(r for r in block if len(r) != width))} values, not {width}"
-            )
-        texts = {i: columns[i].texts(by_column[i]) for i in {*sent, *keys}}
-        plain = len(keys) == 1 and not by_content and columns[keys[0]].type in INTEGER_RANGES
-        if plain and "" not in texts[keys[0]]:
-            identities = list(map(int, texts[keys[0]]))
-        else:
-            plain = False
-            identities = [hash(identity) & _MASK for identity in zip(*(texts[i] for i in keys), strict=True)]
+            wrong = next(len(row) for row in block if len(row) != width)
+            raise ColumnValueError(f"{self._table}: a row has {wrong} values, not {width}")
+        return by_column
+
+
+class _Rowids:
+    """Numbers for the rows of one answer: from their identities, and distinct."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._repeats: dict[int, int] = {}
+
+    def of_numbers(self, values: Sequence[Any], texts: Sequence[str]) -> Sequence[str]:
+        # Members of an enumeration and points in time are numbers as well, but only as texts.
+        identities = values if _INT.issuperset(map(type, values)) else list(map(int, texts))
+        return texts if self._are_new(identities) else self._distinct(identities)
+
+    def of_content(self, contents: Iterable[tuple[str, ...]]) -> Sequence[str]:
+        identities = [hash(content) & _MASK for content in contents]
+        return list(map(str, identities)) if self._are_new(identities) else self._distinct(identities)
+
+    def _are_new(self, identities: Sequence[int]) -> bool:
         fresh = set(identities)
-        if len(fresh) == len(identities) and seen.isdisjoint(fresh):
-            seen |= fresh
-            numbers = texts[keys[0]] if plain else list(map(str, identities))
-        else:
-            numbers = []
-            for identity in identities:
-                number = identity
-                while number in seen:
-                    repeats[identity] = repeats.get(identity, 0) + 1
-                    number = hash((identity, repeats[identity])) & _MASK
-                seen.add(number)
-                numbers.append(str(number))
-        answer.add([numbers, *(texts[i] for i in sent)])
+        if len(fresh) < len(identities) or not self._seen.isdisjoint(fresh):
+            return False
+        self._seen |= fresh
+        return True
+
+    def _distinct(self, identities: Sequence[int]) -> list[str]:
+        numbers = []
+        for identity in identities:
+            number = identity
+            while number in self._seen:
+                self._repeats[identity] = repeat = self._repeats.get(identity, 0) + 1
+                number = hash((identity, repeat)) & _MASK
+            self._seen.add(number)
+            numbers.append(str(number))
+        return numbers

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .answers import ColumnInfo, build
+from .answers import ColumnInfo, Layout
 from .columns import INTEGER_RANGES, ColumnType, check_name
 from .errors import DefinitionError, TableError
 from .query import NOT_TERMS, Constraint, Query
@@ -29,6 +29,7 @@ PLATFORMS = ("linux", "darwin", "windows")
 _DEFAULT_DEADLINE = 60.0
 _DEFAULT_MAX_ROWS = 1_000_000
 _MAX_AT_ONCE = 8
+_MAX_LAYOUTS = 100
 _SIMPLE = {
     str: ColumnType.TEXT,
     int: ColumnType.BIGINT,
@@ -110,6 +111,7 @@ class Table:
         self.columns = _resolve(name, row)
         self._by_name = {column.name: column for column in self.columns}
         self._aliases = {alias: c.name for c in self.columns for alias in c.definition.aliases}
+        self._layouts: dict[frozenset[str] | None, Layout] = {}
         self._shared: dict[str, _Flight] = {}
         self._lock = threading.Lock()
         self._at_once = 0
@@ -185,7 +187,7 @@ class Table:
                 warn=warn,
                 client=client,
             )
-            answer = build(self.name, self.columns, iter(self._rows(query)), used, self.options.max_rows)
+            answer = self._layout(used).build(iter(self._rows(query)), self.options.max_rows)
             counters.last_rows = answer.count
             return Response(Status(), answer)
         except Exception as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
@@ -203,6 +205,15 @@ class Table:
             counters.total_seconds += counters.last_seconds
             with self._lock:
                 self._at_once -= 1
+
+    def _layout(self, used: frozenset[str] | None) -> Layout:
+        """The layout for the columns that a statement uses; few statements are asked again and again."""
+        layout = self._layouts.get(used)
+        if layout is None:
+            if len(self._layouts) >= _MAX_LAYOUTS:
+                self._layouts.clear()
+            layout = self._layouts[used] = Layout(self.name, self.columns, used)
+        return layout
 
     def _rows(self, query: Query) -> Iterable[Sequence[Any]]:
         """Rows for a query: generated, or from a fresh snapshot, or shared with whoever asks the same at once."""

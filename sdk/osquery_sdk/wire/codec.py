@@ -109,17 +109,21 @@ STRING_MAP = MapOf(STRING, STRING)
 ROWS = ListOf(STRING_MAP)
 
 
-def encode_string(text: str) -> bytes:
-    """A string with its length before it.
+def encode_text(text: str) -> bytes:
+    """UTF-8; surrogates that stand for a byte become that byte.
 
-    Surrogates that stand for no byte, which JSON can bring into a text, become U+FFFD: they have no encoding.
+    Those that stand for none, which JSON can bring into a text, become U+FFFD: they have no encoding.
     """
     try:
-        raw = text.encode("utf-8", "surrogateescape")
+        return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raw = "".join("\ufffd" if _is_lone(char) else char for char in text).encode(
-            "utf-8", "surrogateescape"
-        )
+        fitting = "".join("\ufffd" if _is_lone(char) else char for char in text)
+        return fitting.encode("utf-8", "surrogateescape")
+
+
+def encode_string(text: str) -> bytes:
+    """A string with its length before it."""
+    raw = encode_text(text)
     return pack_u32(len(raw)) + raw
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from kolide_tables.limits import Limits
-from osquery_sdk.errors import LimitExceeded
+from osquery_sdk import LimitExceeded
 
 __all__ = ["Unreadable", "decode", "decode_kept", "expand_like", "open_file", "printable", "read_file"]
 
@@ -107,7 +107,7 @@ def _read_up_to(file: BinaryIO, max_bytes: int, expected: int) -> bytes:
 
 def _too_large(path: str, size: str, max_bytes: int) -> LimitExceeded:
     return LimitExceeded(
-        f"{path} has {size}, the limit is {max_bytes:,} bytes a file: leave it out, or raise Limits.max_file_bytes"
+        f"{path} has {size}, the limit is {max_bytes:,} bytes a file: leave it out, or raise max_file_bytes"
     )
 
 
@@ -256,7 +256,7 @@ class _LikeWalk:
         self._listed += 1
         if self._listed > self._max_folders:
             raise LimitExceeded(
-                f"the pattern leads through more than {self._max_folders:,} folders: narrow it, or raise Limits.max_folders"
+                f"the pattern leads through more than {self._max_folders:,} folders: narrow it, or raise max_folders"
             )
         if self._on_folder is not None:
             self._on_folder()

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from osquery_sdk.errors import LimitExceeded
+from osquery_sdk import LimitExceeded
 
 __all__ = ["Budget", "Limits"]
 
@@ -54,7 +54,7 @@ class Budget:
         self._rows += count
         if self._rows > self.limits.max_rows:
             raise LimitExceeded(
-                f"the answer has more than {self.limits.max_rows:,} rows: ask for less, or raise Limits.max_rows"
+                f"the answer has more than {self.limits.max_rows:,} rows: ask for less, or raise max_rows"
             )
         self.step(count)
 
@@ -73,6 +73,6 @@ class Budget:
         """Look at the clock now."""
         if time.monotonic() > self._ends:
             raise LimitExceeded(
-                f"no answer within {self.limits.max_seconds:g} s: ask for less, or raise Limits.max_seconds"
+                f"no answer within {self.limits.max_seconds:g} s: ask for less, or raise max_seconds"
             )
         self._on_check()

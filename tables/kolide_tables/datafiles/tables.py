@@ -131,6 +131,6 @@ class _Request:
         most = self._limits.max_file_bytes
         if len(data) > most:
             raise LimitExceeded(
-                f"raw_data has {len(data):,} bytes, the limit is {most:,}: raise Limits.max_file_bytes"
+                f"raw_data has {len(data):,} bytes, the limit is {most:,}: raise max_file_bytes"
             )
         return data

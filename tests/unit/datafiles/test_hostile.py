@@ -14,7 +14,7 @@ from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.datafiles.formats import FORMATS
 from kolide_tables.datafiles.terms import parse_query
 from kolide_tables.limits import Budget, Limits
-from osquery_sdk.errors import LimitExceeded
+from osquery_sdk import LimitExceeded
 
 Select = Callable[..., dict[str, str]]
 NAMES = [form.name for form in FORMATS]
@@ -131,7 +131,7 @@ def test_deep(form: str, data: bytes) -> None:
     ],
 )
 def test_wide(select: Select, form: str, data: bytes) -> None:
-    with pytest.raises(LimitExceeded, match=r"more than 1,000 rows.*Limits\.max_rows"):
+    with pytest.raises(LimitExceeded, match=r"more than 1,000 rows.*raise max_rows"):
         select(form, data, limits=Limits(max_rows=1_000))
     assert len(select(form, data, limits=Limits(max_rows=1_501))) >= 1_500
 
@@ -144,7 +144,7 @@ def test_rows_of_an_ordinary_answer(select: Select) -> None:
 
 def test_time_limit() -> None:
     opener = next(f.opener for f in FORMATS if f.name == "yaml")
-    with pytest.raises(LimitExceeded, match=r"within 0 s.*Limits\.max_seconds"):
+    with pytest.raises(LimitExceeded, match=r"within 0 s.*raise max_seconds"):
         opener(b"- 1\n" * 10_000, Budget(Limits(max_seconds=0)))
 
 

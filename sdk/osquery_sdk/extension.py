@@ -207,6 +207,8 @@ class Extension:
         assert not isinstance(answer.rows, EncodedRows)
         taken = {row["name"] for row in answer.rows}
         free = {name: table for name, table in self.plugins.items() if name not in taken}
+        for name, table in self.plugins.items():
+            table.counters.is_taken = name in taken
         for name in self.plugins.keys() - free.keys():
             self.log(f"{self.name}: left out {name}: osquery or another extension has a table of that name")
         if not free and self.plugins:

@@ -29,7 +29,8 @@ PLATFORMS = ("linux", "darwin", "windows")
 _DEFAULT_DEADLINE = 60.0
 _DEFAULT_MAX_ROWS = 1_000_000
 _MAX_AT_ONCE = 8
-_MAX_LAYOUTS = 100
+_MAX_KEPT = 100
+_MAX_KEPT_TEXT = 4096
 _SIMPLE = {
     str: ColumnType.TEXT,
     int: ColumnType.BIGINT,
@@ -42,10 +43,23 @@ _SIMPLE = {
 }
 
 
-class Counters:
-    """What a table has done since the program started."""
+_Request = tuple[dict[str, tuple[Constraint, ...]], frozenset[str] | None, Layout]
 
-    __slots__ = ("calls", "errors", "last_error", "last_rows", "last_seconds", "total_seconds")
+
+class Counters:
+    """What a table has done since the program started.
+
+    Attributes:
+        calls: requests for rows, those that were refused or are still being answered included.
+        errors: those that failed, the ones that were answered too late included.
+        last_rows: rows of the last answer.
+        last_seconds: from the last call to end until its rows were there, or it failed; sending them is not included.
+        total_seconds: the same of all calls.
+        last_error: the last failed call's message.
+        is_taken: whether osquery or another extension has a table of its name, so that it was left out.
+    """
+
+    __slots__ = ("calls", "errors", "is_taken", "last_error", "last_rows", "last_seconds", "total_seconds")
 
     def __init__(self) -> None:
         """Start at nothing."""
@@ -55,6 +69,17 @@ class Counters:
         self.last_seconds = 0.0
         self.total_seconds = 0.0
         self.last_error = ""
+        self.is_taken = False
+
+    def add_time(self, seconds: float) -> None:
+        """Count what a call took."""
+        self.last_seconds = seconds
+        self.total_seconds += seconds
+
+    def add_error(self, message: str) -> None:
+        """Count a call that failed."""
+        self.errors += 1
+        self.last_error = message
 
 
 class TableOptions(NamedTuple):
@@ -112,6 +137,9 @@ class Table:
         self._by_name = {column.name: column for column in self.columns}
         self._aliases = {alias: c.name for c in self.columns for alias in c.definition.aliases}
         self._layouts: dict[frozenset[str] | None, Layout] = {}
+        self._requests: dict[str, _Request] = {}
+        seconds = options.deadline
+        self._late = Response(Status(1, f"{name}: no answer within {seconds:g} s; the table's deadline is over"))
         self._shared: dict[str, _Flight] = {}
         self._lock = threading.Lock()
         self._at_once = 0
@@ -119,6 +147,11 @@ class Table:
     def __call__(self, query: Query) -> Any:
         """Run the author's function."""
         return self.function(query)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is made for the platform that this runs on."""
+        return this_platform() in self.options.platforms
 
     def column(self, name: str) -> ColumnInfo:
         """The column of that name; raises DefinitionError for any other."""
@@ -167,53 +200,56 @@ class Table:
         late = Response(
             Status(1, f"{self.name}: no answer within {seconds:g} s; the table's deadline is over")
         )
+        counters = self.counters
         with self._lock:
+            counters.calls += 1
             if self._at_once >= _MAX_AT_ONCE:
-                return Response(
-                    Status(1, f"{self.name}: {_MAX_AT_ONCE} queries of it are running; try again later")
-                )
+                message = f"{self.name}: {_MAX_AT_ONCE} queries of it are running; try again later"
+                counters.add_error(message)
+                return Response(Status(1, message))
             self._at_once += 1
         started = time.monotonic()
-        counters = self.counters
-        counters.calls += 1
+        message = ""
+        count = 0
         try:
-            constraints, used = _parse(text, self._aliases)
-            query = Query(
-                self,
-                constraints,
-                used,
-                deadline=context.limit(seconds, late),
-                is_cancelled=lambda: context.cancelled,
-                warn=warn,
-                client=client,
-            )
-            answer = self._layout(used).build(iter(self._rows(query)), self.options.max_rows)
-            counters.last_rows = answer.count
+            constraints, used, layout = self._requests.get(text) or self._understand(text)
+            deadline = context.limit(self.options.deadline, self._late)
+            query = Query(self, constraints, used, deadline=deadline, call=context, warn=warn, client=client)
+            answer = layout.build(iter(self._rows(query)), self.options.max_rows)
+            count = answer.count
             return Response(Status(), answer)
         except Exception as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
-            counters.errors += 1
             message = str(error) if isinstance(error, TableError) else f"{type(error).__name__}: {error}"
             message = message if message.startswith(self.name) else f"{self.name}: {message}"
-            counters.last_error = message
             if not isinstance(error, TableError):
                 import traceback
 
                 warn(f"{message}\n{traceback.format_exc()}")
             return Response(Status(1, message))
         finally:
-            counters.last_seconds = time.monotonic() - started
-            counters.total_seconds += counters.last_seconds
+            took = time.monotonic() - started
             with self._lock:
                 self._at_once -= 1
+                counters.add_time(took)
+                if message or took > seconds:  # then the late answer has been sent
+                    counters.add_error(message or late.status.message)
+                else:
+                    counters.last_rows = count
 
-    def _layout(self, used: frozenset[str] | None) -> Layout:
-        """The layout for the columns that a statement uses; few statements are asked again and again."""
+    def _understand(self, text: str) -> _Request:
+        """What a request's context says; statements come again and again, so it is kept."""
+        constraints, used = _parse(text, self._aliases)
         layout = self._layouts.get(used)
         if layout is None:
-            if len(self._layouts) >= _MAX_LAYOUTS:
+            if len(self._layouts) >= _MAX_KEPT:
                 self._layouts.clear()
             layout = self._layouts[used] = Layout(self.name, self.columns, used)
-        return layout
+        request = constraints, used, layout
+        if len(text) <= _MAX_KEPT_TEXT:
+            if len(self._requests) >= _MAX_KEPT:
+                self._requests.clear()
+            self._requests[text] = request
+        return request
 
     def _rows(self, query: Query) -> Iterable[Sequence[Any]]:
         """Rows for a query: generated, or from a fresh snapshot, or shared with whoever asks the same at once."""
@@ -223,7 +259,7 @@ class Table:
                 {},
                 None,
                 deadline=query.deadline,
-                is_cancelled=lambda: query.cancelled,
+                call=query.call,
                 warn=query.warn,
                 client=query.client,
             )

@@ -1,0 +1,346 @@
+"""One extension at one manager: registered, kept registered, and taken away again without a trace.
+
+osqueryd forgets extensions: it drops one whose ping was lost, and a worker that its watcher started anew knows of none.
+So a session looks once a second whether it is still known and its socket file still its own, and registers again in
+place. It ends when it is told to, or when osqueryd has gone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from .errors import ConnectionFailed, DeadlineExceeded, ManagerUnavailable, RegistrationError, WireError
+from .wire.client import ExtensionConnection, ManagerConnection
+from .wire.protocol import EncodedRows, ExtensionInfo
+from .wire.server import Server, ServerOptions
+from .wire.transport import listen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .tables import Table
+    from .wire.protocol import Request, Status
+    from .wire.service import Service
+
+_SDK_VERSION = "5.0.0"
+_LOOK_PERIOD = (0.1, 1.0)
+_RETRY = 0.05
+_AWAY_PERIOD = 0.2
+_GONE_AFTER = 3.0
+# A watcher starts its worker again after 3 s, or after up to 60 s more (--watchdog_max_delay) if it ends too often.
+_RESTARTED_WITHIN = 90.0
+_LOOK_TIMEOUT = 2.0
+_CALL_TIMEOUT = 10.0
+_STALE_AFTER = 0.25
+_CONFLICT = "conflicts with another item of the same name"
+_DUPLICATE = "Duplicate extension registered"
+
+
+class Session:
+    """An extension's stay with a manager.
+
+    Args:
+        name: of the extension.
+        version: of the extension.
+        tables: by name.
+        service: what answers osqueryd.
+        socket: of the manager.
+        stop: ends the session once it is set.
+        log: gets each line of the log.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        tables: Mapping[str, Table],
+        service: Service,
+        *,
+        socket: str,
+        stop: threading.Event,
+        log: Callable[[str], None],
+    ) -> None:
+        """Set up; nothing is sent yet."""
+        self._info = ExtensionInfo(name, version, _SDK_VERSION, _SDK_VERSION)
+        self._tables = tables
+        self._service = service
+        self._socket = socket
+        self._stop = stop
+        self._log = log
+        self._server: Server | None = None
+        self._uuid = 0
+        self._watcher = 0
+        self._parent = os.getppid() if "OSQUERY_EXTENSION" in os.environ else 0
+        self._refused: set[str] = set()
+        self._left_out: set[str] = set()
+        self._suspects: dict[int, float] = {}
+
+    # -- begin
+
+    def register(self, timeout: float) -> bool:
+        """Register, and serve from then on; False if `stop` was set before that came about.
+
+        Args:
+            timeout: seconds to wait for the manager, and for another extension of this name to go.
+
+        Raises:
+            ManagerUnavailable: no manager answered in time.
+            RegistrationError: it refused; the text says why and what to do.
+        """
+        end = time.monotonic() + timeout
+        while not self._stop.is_set():
+            patience = min(max(end - time.monotonic(), 1.0), _CALL_TIMEOUT)
+            try:
+                with ManagerConnection(self._socket, timeout=patience) as manager:
+                    problem = self._try(manager)
+                if problem is None:
+                    return True
+            except (WireError, DeadlineExceeded) as error:
+                problem = ManagerUnavailable(
+                    f"no extension manager at {self._socket} within {timeout:g} s ({error}); {_advice(error)}"
+                )
+                problem.__cause__ = error
+                if _is_no_address(error):
+                    raise problem from error
+            if time.monotonic() >= end:
+                raise problem
+            self._stop.wait(_RETRY)
+        return False
+
+    def _try(self, manager: ManagerConnection) -> RegistrationError | None:
+        """Register once; what stands against it, if that may pass."""
+        for uuid, known in manager.extensions().items():
+            if known.name == self._info.name and not self._cleared(manager, uuid):
+                return self._duplicate()
+        tables = self._free(manager)
+        routes = {name: table.routes() for name, table in tables.items()}
+        status = manager.register_extension(self._info, {"table": routes}, timeout=_CALL_TIMEOUT)
+        if status.code == 0 and status.uuid:
+            self._serve(manager, status.uuid)
+            return None
+        if status.message == _DUPLICATE:
+            return self._duplicate()
+        refused = _conflicting(status)
+        if refused in tables:
+            # Somebody was quicker; or osqueryd holds the name since it failed to attach a table, and lists it nowhere.
+            self._refused.add(refused)
+            return self._try(manager)
+        raise RegistrationError(f"osqueryd refused {self._info.name}: {status.message or 'no reason given'}")
+
+    def _duplicate(self) -> RegistrationError:
+        return RegistrationError(
+            f"osqueryd refused {self._info.name}: {_DUPLICATE}; an extension of this name is running: "
+            "stop it, or choose another name"
+        )
+
+    def _cleared(self, manager: ManagerConnection, uuid: int) -> bool:
+        """Deregister an extension of this name if its process is gone; whether it was.
+
+        Its socket has to be dead twice: one that has just registered listens a moment later.
+        """
+        try:
+            with ExtensionConnection(f"{self._socket}.{uuid}", timeout=1.0) as other:
+                other.ping()
+        except ConnectionFailed as error:
+            if isinstance(error.__cause__, (ConnectionRefusedError, FileNotFoundError)):
+                dead_since = self._suspects.setdefault(uuid, time.monotonic())
+                if time.monotonic() - dead_since >= _STALE_AFTER:
+                    return manager.deregister_extension(uuid).code == 0
+                return False
+        except (WireError, DeadlineExceeded):
+            pass
+        self._suspects.pop(uuid, None)
+        return False
+
+    def _free(self, manager: ManagerConnection) -> dict[str, Table]:
+        """The tables whose names are free.
+
+        With a single one that is not, osqueryd refuses them all, and keeps the names that it had attached before that one
+        until it is restarted. `sqlite_temp_master` knows those as well, which `osquery_registry` does not list.
+        """
+        answer = manager.query("select name from sqlite_temp_master")
+        if answer.status.code:
+            raise RegistrationError(f"osqueryd does not say which tables it has: {answer.status.message}")
+        assert not isinstance(answer.rows, EncodedRows)
+        taken = {row.get("name", "").lower() for row in answer.rows}
+        free = {
+            name: table
+            for name, table in self._tables.items()
+            if name.lower() not in taken and name not in self._refused
+        }
+        for name in sorted(self._tables.keys() - free.keys() - self._left_out):
+            self._left_out.add(name)
+            why = "osquery or another extension has a table of that name"
+            if name.lower() not in taken:
+                why = "osqueryd holds that name since an extension with an invalid table was refused; restart osqueryd"
+            self._log(f"{self._info.name}: left out {name}: {why}")
+        if self._tables and not free:
+            raise RegistrationError(
+                f"osquery or other extensions have tables of all names of {self._info.name} already: rename yours"
+            )
+        return free
+
+    def _serve(self, manager: ManagerConnection, uuid: int) -> None:
+        """Listen at once: the tables are visible from the reply on."""
+        try:
+            listener = listen(f"{self._socket}.{uuid}")
+        except ConnectionFailed as error:
+            manager.deregister_extension(uuid)
+            raise RegistrationError(str(error)) from error
+        server = Server(
+            self._service,
+            listener,
+            options=ServerOptions(stop_timeout=2.0),
+            is_quick=_is_quick,
+            on_error=self._on_error,
+        )
+        server.start()
+        former, self._server, self._uuid = self._server, server, uuid
+        if former is not None:
+            _stop_soon(former)
+        self._watcher = _watcher_of(manager)
+
+    def _on_error(self, message: str, error: BaseException) -> None:
+        import traceback
+
+        self._log(f"{self._info.name}: {message}\n" + "".join(traceback.format_exception(error)))
+
+    # -- stay
+
+    def stay(self, interval: float) -> bool:
+        """Keep registered until told to stop; False if osqueryd has gone instead.
+
+        Args:
+            interval: seconds between two looks at the registration; one at the most.
+
+        Raises:
+            RegistrationError: osqueryd refused to have the extension again.
+        """
+        shortest, longest = _LOOK_PERIOD
+        period = pause = max(shortest, min(longest, interval))
+        seen = time.monotonic()
+        while not self._stop.wait(pause):
+            pause = period
+            try:
+                if not self._known():
+                    self._log(f"{self._info.name}: no longer registered; registering again")
+                    self._deregister()
+                    self.register(_GONE_AFTER)
+            except (WireError, ManagerUnavailable):
+                if self._gone(time.monotonic() - seen):
+                    return False
+                pause = min(period, _AWAY_PERIOD)
+                continue
+            except DeadlineExceeded:
+                pass  # it is there, and too busy to answer
+            seen = time.monotonic()
+        return True
+
+    def _known(self) -> bool:
+        """Whether osqueryd has this registration, and the socket file is still there."""
+        assert self._server is not None
+        with ManagerConnection(self._socket, timeout=_LOOK_TIMEOUT) as manager:
+            return self._is_listed(manager) and self._server.intact()
+
+    def _is_listed(self, manager: ManagerConnection) -> bool:
+        known = manager.extensions().get(self._uuid)
+        # A new worker may have given the number to somebody else.
+        return known is not None and known.name == self._info.name
+
+    def _gone(self, seconds: float) -> bool:
+        """Whether osqueryd, which has not answered for some seconds, is not coming back."""
+        if self._parent and os.getppid() != self._parent:
+            # It started this process, and would start another one when it comes back.
+            return True
+        return seconds > (_RESTARTED_WITHIN if _is_alive(self._watcher) else _GONE_AFTER)
+
+    # -- end
+
+    def leave(self, *, gone: bool = False) -> None:
+        """Deregister and stop serving; the socket file is gone afterwards.
+
+        Args:
+            gone: osqueryd is not there any more, so that nobody waits for the calls that still run.
+        """
+        server = self._server
+        if server is None:
+            return
+        if gone:
+            _stop_soon(server).join(0.5)
+        else:
+            # In this order no statement finds the tables and no socket behind them.
+            self._deregister()
+            server.stop()
+
+    def _deregister(self) -> None:
+        try:
+            # While a table of this extension is being read, osqueryd answers only afterwards.
+            with ManagerConnection(self._socket, timeout=1.0) as manager:
+                if self._is_listed(manager):
+                    manager.deregister_extension(self._uuid)
+        except (WireError, DeadlineExceeded):
+            pass
+
+
+def _is_quick(request: Request) -> bool:
+    """Whether a call only asks for a table's columns: osqueryd does so within other statements, which must not wait."""
+    return request.name == "call" and bool(request.arguments[2].get("action") == "columns")
+
+
+def _stop_soon(server: Server) -> threading.Thread:
+    """Stop a server without waiting for its running calls."""
+    thread = threading.Thread(target=server.stop, name="extension-stop", daemon=True)
+    thread.start()
+    return thread
+
+
+def _conflicting(status: Status) -> str:
+    """The name that a refusal is about; empty if it is about something else."""
+    before, found, _ = status.message.partition(f" {_CONFLICT}")
+    return before.rpartition(" ")[2] if found else ""
+
+
+def _watcher_of(manager: ManagerConnection) -> int:
+    """The process that starts osqueryd's worker again when it ends; 0 if there is none, or none that can be seen."""
+    if sys.platform == "win32":
+        return 0  # no signal there asks whether a process lives
+    try:
+        answer = manager.query("select watcher from osquery_info")
+    except (WireError, DeadlineExceeded):
+        return 0
+    assert not isinstance(answer.rows, EncodedRows)
+    watcher = answer.rows[0].get("watcher", "") if answer.rows else ""
+    return int(watcher) if watcher.isdecimal() and _is_alive(int(watcher)) else 0
+
+
+def _is_alive(pid: int) -> bool:
+    if pid <= 0 or sys.platform == "win32":
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it lives, and is another user's
+    return True
+
+
+def _is_no_address(error: BaseException) -> bool:
+    """Whether the system does not take the path for a socket's at all, as one that is too long."""
+    cause = error.__cause__
+    return isinstance(cause, ValueError) or (isinstance(cause, OSError) and cause.errno is None)
+
+
+def _advice(error: BaseException) -> str:
+    if _is_no_address(error):
+        return "give another --socket"
+    if isinstance(error.__cause__, PermissionError):
+        return "run it as root, or as the user that osqueryd runs as"
+    return "is osqueryd running with this socket?"
+
+
+__all__ = ["Session"]

@@ -52,8 +52,8 @@ class Counters:
     Attributes:
         calls: requests for rows, those that were refused or are still being answered included.
         errors: those that failed, the ones that were answered too late included.
-        last_rows: rows of the last answer.
-        last_seconds: from the last call to end until its rows were there, or it failed; sending them is not included.
+        last_rows: rows of the last call that did not fail; None before the first.
+        last_seconds: what the last call took until its rows were there, or it failed, without sending them; None before the first.
         total_seconds: the same of all calls.
         last_error: the last failed call's message.
         is_taken: whether osquery or another extension has a table of its name, so that it was left out.
@@ -65,8 +65,8 @@ class Counters:
         """Start at nothing."""
         self.calls = 0
         self.errors = 0
-        self.last_rows = 0
-        self.last_seconds = 0.0
+        self.last_rows: int | None = None
+        self.last_seconds: float | None = None
         self.total_seconds = 0.0
         self.last_error = ""
         self.is_taken = False

@@ -3,3 +3,7 @@
 kolide_json, kolide_jsonc, kolide_jsonl, kolide_yaml, kolide_toml, kolide_xml, kolide_ini, kolide_plist and kolide_csv give
 each value of a file, or of a text in the statement, a row with the way that leads to it. `data_file_tables` makes them.
 """
+
+from kolide_tables.datafiles.tables import data_file_tables
+
+__all__ = ["data_file_tables"]

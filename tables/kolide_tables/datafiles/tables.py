@@ -53,6 +53,8 @@ def _data_file_table(form: Format, limits: Limits, prefix: str) -> Table:
         name,
         platforms=("linux", "darwin", "windows"),
         examples=(select, f"{select} and query = '{terms}'"),
+        deadline=limits.max_seconds,
+        max_rows=limits.max_rows,
     )(values)
 
 

@@ -1,0 +1,160 @@
+"""What an administrator may set: the tables' limits, their prefix, and which of them are left out.
+
+The settings are a TOML file beside osquery's own files, and environment variables, which count before the file::
+
+    prefix = "kolide_"                # KOLIDE_EXT_PREFIX
+    disabled = ["plist", "xml"]       # KOLIDE_EXT_DISABLED=plist,xml
+
+    [limits]
+    max_file_bytes = 16777216         # KOLIDE_EXT_MAX_FILE_BYTES
+    max_rows = 100000                 # KOLIDE_EXT_MAX_ROWS
+    max_seconds = 20                  # KOLIDE_EXT_MAX_SECONDS
+    max_folders = 4000                # KOLIDE_EXT_MAX_FOLDERS
+
+KOLIDE_EXT_SETTINGS names another file, which has to be there; the usual one need not. A setting that is not understood
+is an error, never passed over: a table that somebody meant to disable must not be served.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from kolide_tables import Limits
+from osquery_sdk import OsquerySdkError
+
+__all__ = ["Settings", "SettingsError", "default_path", "read_settings"]
+
+_VARIABLES = "KOLIDE_EXT_"
+_FILE_VARIABLE = "KOLIDE_EXT_SETTINGS"
+_LIMITS = "limits."
+_KEYS = ("prefix", "disabled", *(_LIMITS + name for name in Limits._fields))
+_MAX_FILE_BYTES = 1 << 20
+# osqueryd waits 300 s for the answer to a call.
+_MAX_SECONDS = 300
+
+
+class SettingsError(OsquerySdkError):
+    """The settings cannot be used; the text, one line, names the file or variable, the setting, and what is wrong."""
+
+
+class Settings(NamedTuple):
+    """The program's settings; the defaults are those of a machine where nobody set anything."""
+
+    prefix: str = "kolide_"
+    disabled: tuple[str, ...] = ()
+    limits: Limits = Limits()
+
+
+def default_path() -> str:
+    """Where the settings file is looked for, beside osquery's own files."""
+    platform: str = sys.platform
+    if platform == "win32":
+        return os.environ.get("PROGRAMFILES", r"C:\Program Files") + r"\osquery\kolide_ext.toml"
+    return "/var/osquery/kolide_ext.toml" if platform == "darwin" else "/etc/osquery/kolide_ext.toml"
+
+
+def read_settings(environment: Mapping[str, str], usual: str | None = None) -> Settings:
+    """The settings that the file and the environment say.
+
+    Args:
+        environment: the process's variables; those that begin with KOLIDE_EXT_ are settings.
+        usual: the file to read where the environment names none; `default_path()` unless given.
+
+    Raises:
+        SettingsError: one of them cannot be read, is unknown, or has a value that is none.
+    """
+    named = environment.get(_FILE_VARIABLE)
+    path = named or usual or default_path()
+    settings = _from_file(path) if named or os.path.lexists(path) else Settings()
+    known = {_VARIABLES + key.removeprefix(_LIMITS).upper(): key for key in _KEYS}
+    for variable in sorted(environment):
+        if not variable.startswith(_VARIABLES) or variable == _FILE_VARIABLE:
+            continue
+        if variable not in known:
+            raise SettingsError(
+                f"{variable}: no such setting; there are {_FILE_VARIABLE}, {', '.join(known)}"
+            )
+        key = known[variable]
+        settings = _with(settings, key, _parsed(key, environment[variable]), variable)
+    return settings
+
+
+def _from_file(path: str) -> Settings:
+    # Both are needed only where there is a file: most machines have none, and starting must be fast.
+    import tomllib
+
+    from kolide_tables.files import Unreadable, open_file
+
+    try:
+        # A link that an administrator made is followed; who may write what it leads to is what counts.
+        with open_file(os.path.realpath(path) if os.path.islink(path) else path) as file:
+            _require_trusted(path, os.fstat(file.fileno()))
+            data = file.read(_MAX_FILE_BYTES + 1) or b""
+    except (Unreadable, OSError) as error:
+        raise SettingsError(f"settings: {error}") from error
+    if len(data) > _MAX_FILE_BYTES:
+        raise SettingsError(
+            f"settings: {path} has more than {_MAX_FILE_BYTES:,} bytes: it is no settings file"
+        )
+    try:
+        content = tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or arrays in arrays without end
+        raise SettingsError(f"settings: {path} is no TOML: {error or 'nested too deep'}") from error
+    limits = content.pop("limits", {})
+    if not isinstance(limits, dict):
+        raise SettingsError(f"{path}: limits has to be a table of settings, [limits]")
+    content.update({_LIMITS + name: value for name, value in limits.items()})
+    settings = Settings()
+    for key, value in content.items():
+        settings = _with(settings, key, value, f"{path}: {key}")
+    return settings
+
+
+def _require_trusted(path: str, facts: os.stat_result) -> None:
+    """Refuse a file that somebody else could have written: it could disable the table that would have seen him."""
+    if os.name != "posix":  # elsewhere the file's mode and owner say nothing
+        return
+    if facts.st_uid not in (0, os.geteuid()):
+        raise SettingsError(
+            f"settings: {path} belongs to user {facts.st_uid}: it has to be root's, or of the user who runs this"
+        )
+    if facts.st_mode & 0o002:
+        raise SettingsError(f"settings: {path} can be written by everybody: chmod o-w it")
+
+
+def _parsed(key: str, text: str) -> Any:
+    """A variable's value in the type that TOML would give it, or else the text, which `_with` then refuses."""
+    if key == "disabled":
+        return [name.strip() for name in text.split(",") if name.strip()]
+    if key.startswith(_LIMITS):
+        for kind in (int, float):
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+    return text
+
+
+def _with(settings: Settings, key: str, value: Any, where: str) -> Settings:
+    """The settings with one more; `where` is what an error calls it."""
+    if key not in _KEYS:
+        raise SettingsError(f"{where}: no such setting; there are {', '.join(_KEYS)}")
+    if key == "prefix":
+        if not isinstance(value, str) or not (value.isascii() and f"{value}x".isidentifier()):
+            raise SettingsError(
+                f"{where} = {value!r}: has to be letters, digits and underscores, not beginning with a digit"
+            )
+        return settings._replace(prefix=value)
+    if key == "disabled":
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+            raise SettingsError(f"{where} = {value!r}: has to be a list of tables' names")
+        return settings._replace(disabled=tuple(value))
+    name = key.removeprefix(_LIMITS)
+    # By its very type: True is an int for isinstance.
+    if name == "max_seconds":
+        if type(value) not in (int, float) or not 0 < value <= _MAX_SECONDS:
+            raise SettingsError(f"{where} = {value!r}: has to be a number over 0 and at most {_MAX_SECONDS}")
+    elif type(value) is not int or value < 1:
+        raise SettingsError(f"{where} = {value!r}: has to be a whole number over 0")
+    return settings._replace(limits=settings.limits._replace(**{name: value}))

@@ -1,0 +1,75 @@
+"""kolide_ext_tables: what each table of this extension has been asked, how long it took and what went wrong."""
+
+from collections.abc import Iterator, Sequence
+
+from kolide_tables.limits import Limits
+from osquery_sdk import Column, Query, Row, Table, table
+
+__all__ = ["ExtTable", "ext_tables"]
+
+
+class ExtTable(Row):
+    """A table of this extension, and what it has done since the extension was started."""
+
+    name: str = Column("Table's name", key=True)
+    calls: int = Column(
+        "Requests for its rows, one under way included; a statement with a join, an OR or an IN may make several"
+    )
+    errors: int = Column("Requests that failed, were refused, or took longer than the table's deadline")
+    last_ms: float | None = Column(
+        "Milliseconds until the rows of its last finished request were there, or it failed; NULL before the first"
+    )
+    total_ms: float = Column("Milliseconds of all finished requests together")
+    last_rows: int | None = Column(
+        "Rows of its last request that did not fail, before osquery filters them; NULL before the first"
+    )
+    last_error: str = Column("Message of its last request that failed")
+    enabled: bool = Column(
+        "1 if osquery has it: not disabled, made for this platform, its name not taken by another table"
+    )
+    cached: bool = Column("1 if it may answer with rows that it kept from an earlier request")
+
+
+def ext_tables(
+    tables: Sequence[Table],
+    *,
+    disabled: Sequence[Table] = (),
+    limits: Limits = Limits(),  # noqa: B008 - a constant
+    name: str = "kolide_ext_tables",
+) -> Table:
+    """The table about `tables`, about itself, and about those that the extension has but does not serve, `disabled`."""
+    served = tuple(tables)  # the list that it is about to be put into is the caller's
+
+    @table(
+        name,
+        platforms=("linux", "darwin", "windows"),
+        examples=(
+            f"select name, calls, last_ms, total_ms / calls as mean_ms from {name} where calls > 0 order by total_ms desc",  # noqa: S608 - no input
+            f"select name, errors, last_error from {name} where errors > 0 or enabled = 0",  # noqa: S608
+        ),
+        deadline=limits.max_seconds,
+        max_rows=limits.max_rows,
+    )
+    def counted(query: Query) -> Iterator[ExtTable]:
+        """The tables of this extension: how often each was asked, how long it took, and what went wrong."""
+        for one in (*served, counted):
+            yield _row(one, enabled=one.is_here and not one.counters.is_taken)
+        for one in disabled:
+            yield _row(one, enabled=False)
+
+    return counted
+
+
+def _row(one: Table, *, enabled: bool) -> ExtTable:
+    done = one.counters
+    return ExtTable(
+        name=one.name,
+        calls=done.calls,
+        errors=done.errors,
+        last_ms=None if done.last_seconds is None else round(done.last_seconds * 1000, 3),
+        total_ms=round(done.total_seconds * 1000, 3),
+        last_rows=done.last_rows,
+        last_error=done.last_error,
+        enabled=enabled,
+        cached=one.options.snapshot or one.options.cache is not None,
+    )

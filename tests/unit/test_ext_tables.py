@@ -1,0 +1,278 @@
+"""kolide_ext_tables: what tables were asked, as seen by asking them; and all_tables, which puts the bundle together."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from kolide_tables import Limits, all_tables
+from kolide_tables.ext_tables import ExtTable, ext_tables
+from osquery_sdk import Column, DefinitionError, Extension, Query, Row, Table, TableError, table
+from osquery_sdk.engine import Host, SqlError
+from osquery_sdk.wire.client import ManagerConnection
+
+Serve = Callable[..., Host]
+
+
+class Number(Row):
+    n: int = Column("number", index=True, key=True)
+
+
+def numbers(name: str = "numbers", **options: Any) -> Table:
+    @table(name, **options)
+    def made(query: Query) -> Iterator[Number]:
+        """Three rows; asked for 13, an error."""
+        if query.equals("n") == (13,):
+            raise TableError("thirteen")
+        yield from (Number(n=n) for n in range(3))
+
+    return made
+
+
+def about(host: Host, name: str = "numbers") -> dict[str, str | None]:
+    (row,) = host.query(f"select * from kolide_ext_tables where name = '{name}'").rows
+    return row
+
+
+def test_a_row_for_each_table_and_for_itself() -> None:
+    disabled = numbers("off")
+    made = ext_tables(
+        [numbers(), numbers("kept", cache=5.0), numbers("snap", snapshot=True)], disabled=[disabled]
+    )
+    assert made.rows() == [
+        ExtTable(
+            name=name,
+            calls=0,
+            errors=0,
+            last_ms=None,
+            total_ms=0.0,
+            last_rows=None,
+            last_error="",
+            enabled=enabled,
+            cached=cached,
+        )
+        for name, enabled, cached in (
+            ("numbers", True, False),
+            ("kept", True, True),
+            ("snap", True, True),
+            ("kolide_ext_tables", True, False),
+            ("off", False, False),
+        )
+    ]
+
+
+def test_the_caller_s_list_may_change_afterwards() -> None:
+    tables = [numbers()]
+    tables.append(ext_tables(tables))
+    assert [row.name for row in tables[1].rows()] == ["numbers", "kolide_ext_tables"]
+
+
+def test_the_columns_are_those_of_the_specification() -> None:
+    names = ["name", "calls", "errors", "last_ms", "total_ms", "last_rows", "last_error", "enabled", "cached"]
+    kinds = ["TEXT", "BIGINT", "BIGINT", "DOUBLE", "DOUBLE", "BIGINT", "TEXT", "INTEGER", "INTEGER"]
+    columns = ext_tables([]).columns
+    assert [column.name for column in columns] == names
+    assert [column.type.value for column in columns] == kinds
+
+
+def test_known_queries_are_counted(osquery_host: Serve) -> None:
+    tables = [numbers()]
+    host = osquery_host(*tables, ext_tables(tables))
+    before = about(host)
+    assert (before["calls"], before["errors"], before["last_ms"], before["last_rows"]) == ("0", "0", "", "")
+    for _ in range(4):
+        host.query("select * from numbers where n = 2")
+    after = about(host)
+    # The rows that were sent, not the one that osquery's own filter left of them.
+    assert (after["calls"], after["errors"], after["last_rows"], after["last_error"]) == ("4", "0", "3", "")
+
+
+def test_an_error_is_counted_and_kept(osquery_host: Serve) -> None:
+    tables = [numbers()]
+    host = osquery_host(*tables, ext_tables(tables))
+    host.query("select * from numbers")
+    with pytest.raises(SqlError, match="numbers: thirteen"):
+        host.query("select * from numbers where n = 13")
+    host.query("select * from numbers")
+    row = about(host)
+    assert (row["calls"], row["errors"], row["last_rows"], row["last_error"]) == (
+        "3",
+        "1",
+        "3",
+        "numbers: thirteen",
+    )
+
+
+def test_it_counts_itself(osquery_host: Serve) -> None:
+    host = osquery_host(ext_tables([]))
+    assert [about(host, "kolide_ext_tables")["calls"] for _ in range(3)] == ["1", "2", "3"]
+
+
+def test_times_are_those_that_the_caller_measures(osquery_host: Serve) -> None:
+    @table("slow")
+    def slow(query: Query) -> Iterator[Number]:
+        """Takes its time."""
+        time.sleep(0.05)
+        yield Number(n=1)
+
+    host = osquery_host(slow, ext_tables([slow]))
+    start = time.monotonic()
+    host.query("select * from slow")
+    host.query("select * from slow")
+    measured = (time.monotonic() - start) * 1000
+    row = about(host, "slow")
+    last, total = float(row["last_ms"] or 0), float(row["total_ms"] or 0)
+    assert 50 <= last <= total - 50
+    assert 100 <= total <= measured
+
+
+def test_a_late_answer_is_an_error(osquery_host: Serve) -> None:
+    @table("late", deadline=0.1)
+    def late(query: Query) -> Iterator[Number]:
+        """Never looks at the clock."""
+        time.sleep(0.3)
+        yield Number(n=1)
+
+    host = osquery_host(late, ext_tables([late]))
+    with pytest.raises(SqlError, match=r"late: no answer within 0\.1 s"):
+        host.query("select * from late")
+    ends = time.monotonic() + 5
+    while (row := about(host, "late"))["errors"] == "0":
+        assert time.monotonic() < ends
+    assert (row["calls"], row["errors"], row["last_rows"]) == ("1", "1", "")
+    assert row["last_error"] == "late: no answer within 0.1 s; the table's deadline is over"
+
+
+def test_a_refused_call_is_an_error(osquery_host: Serve) -> None:
+    release = threading.Event()
+
+    @table("busy")
+    def busy(query: Query) -> Iterator[Number]:
+        """Waits."""
+        release.wait(20)
+        yield Number(n=1)
+
+    host = osquery_host(busy, ext_tables([busy]))
+
+    def ask() -> None:
+        with ManagerConnection(host.socket, timeout=30) as manager:
+            manager.query("select * from busy")
+
+    threads = [threading.Thread(target=ask) for _ in range(9)]
+    for thread in threads:
+        thread.start()
+    ends = time.monotonic() + 5
+    while (row := about(host, "busy"))["errors"] == "0":
+        assert time.monotonic() < ends
+    release.set()
+    for thread in threads:
+        thread.join()
+    assert (row["calls"], row["errors"]) == ("9", "1")
+    assert row["last_error"] == "busy: 8 queries of it are running; try again later"
+
+
+def test_a_table_whose_name_is_taken_is_not_enabled(osquery_host: Serve) -> None:
+    tables = [numbers("time"), numbers()]
+    host = osquery_host(*tables, ext_tables(tables))
+    assert (about(host, "time")["enabled"], about(host)["enabled"]) == ("0", "1")
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "windows"])
+def test_a_table_for_another_platform_is_not_enabled(osquery_host: Serve, platform: str) -> None:
+    one = numbers(platforms=(platform,))
+    host = osquery_host(one, ext_tables([one]))
+    assert about(host)["enabled"] == str(int(one.is_here))
+
+
+# The bundle
+
+NAMES = [
+    "process_details",
+    "exposed_ports",
+    "json",
+    "jsonc",
+    "jsonl",
+    "yaml",
+    "toml",
+    "xml",
+    "ini",
+    "plist",
+    "csv",
+]
+
+
+def test_all_tables() -> None:
+    assert [one.name for one in all_tables()] == [f"kolide_{name}" for name in (*NAMES, "ext_tables")]
+
+
+@pytest.mark.parametrize("prefix", ["", "acme_", "_", "Kolide"])
+def test_a_prefix_is_that_of_every_table_and_example(prefix: str) -> None:
+    tables = all_tables(prefix=prefix)
+    assert [one.name for one in tables] == [prefix + name for name in (*NAMES, "ext_tables")]
+    for one in tables:
+        assert one.options.examples
+        for example in one.options.examples:
+            assert one.name in example.split()
+            assert "kolide_" not in example
+
+
+@pytest.mark.parametrize(
+    "disabled", [["xml", "ini"], ["kolide_xml", "kolide_ini"], ("ini", "kolide_xml", "xml")]
+)
+def test_disabled_tables_are_left_out_and_reported(osquery_host: Serve, disabled: list[str]) -> None:
+    tables = all_tables(disabled=disabled)
+    assert len(tables) == len(NAMES) + 1 - 2
+    host = osquery_host(*tables)
+    rows = host.query("select name from kolide_ext_tables where not enabled order by name").rows
+    assert rows == [{"name": "kolide_ini"}, {"name": "kolide_xml"}]
+    with pytest.raises(SqlError, match="no such table: kolide_xml"):
+        host.query("select * from kolide_xml where raw_data = '<a/>'")
+
+
+def test_the_table_of_tables_may_be_disabled_as_well() -> None:
+    assert "kolide_ext_tables" not in [one.name for one in all_tables(disabled=["ext_tables"])]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"disabled": ["xlm"]}, "no table kolide_xlm to disable; there are .*kolide_xml"),
+        ({"disabled": ["acme_xml"]}, "no table kolide_acme_xml"),
+        ({"disabled": [""]}, "no table kolide_ to disable"),
+        ({"prefix": "1"}, "'1process_details'"),
+        ({"prefix": "a-"}, "'a-process_details'"),
+    ],
+)
+def test_what_is_no_table(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(DefinitionError, match=said):
+        all_tables(**options)
+
+
+def test_limits_are_every_table_s(osquery_host: Serve) -> None:
+    tables = all_tables(limits=Limits(max_rows=2, max_seconds=7))
+    assert {(one.options.max_rows, one.options.deadline) for one in tables} == {(2, 7)}
+    host = osquery_host(*tables)
+    for name, sql in (
+        ("kolide_process_details", "select * from kolide_process_details"),
+        ("kolide_ext_tables", "select * from kolide_ext_tables"),
+        ("kolide_json", "select * from kolide_json where raw_data = '[1, 2, 3]'"),
+    ):
+        with pytest.raises(SqlError, match=f"{name}.* more than 2 rows.*raise max_rows"):
+            host.query(sql)
+
+
+def test_the_bundle_twice_shares_no_counters() -> None:
+    one, other = (all_tables()[0] for _ in range(2))
+    assert one.counters is not other.counters
+
+
+def test_every_table_says_what_it_is() -> None:
+    for one in all_tables():
+        assert one.description
+        assert "\n" not in one.description
+        for column in one.columns:
+            assert column.definition.description, f"{one.name}.{column.name}"
+            assert "\n" not in column.definition.description
+    Extension("bundle", version="0", plugins=all_tables())

@@ -50,7 +50,7 @@ class ColumnInfo:
         Raises:
             ColumnValueError: a value is not of the column's type, or out of its range.
         """
-        # Passes in C that fail at the first value of another type; only then each value is looked at.
+        # These are passes in C that fail at the first value of another type; only then each value is looked at.
         try:
             if self.type is ColumnType.TEXT:
                 "".join(values)
@@ -62,6 +62,17 @@ class ColumnInfo:
         except TypeError:
             pass
         return [self._text(value) for value in values]
+
+    def text(self, value: Any) -> str:
+        """The same for one value."""
+        kind = type(value)
+        if kind is str and self.type is ColumnType.TEXT:
+            return value  # type: ignore[no-any-return]  # its type was just checked
+        if kind is int and self._range is not None:
+            low, high = self._range
+            if low <= value <= high:
+                return int.__repr__(value)
+        return self._text(value)
 
     def _text(self, value: Any) -> str:
         if value is None:
@@ -140,17 +151,39 @@ class Answer:
 
     def chunks(self) -> Iterator[bytes]:
         """The rows' encoding; see `EncodedRows`."""
+        return map(self._encode, self._blocks)
+
+    def _encode(self, columns: Sequence[Sequence[str]]) -> bytes:
+        # Slices are filled by C, one column at a time: heads and texts alternate along each row.
         width = 2 * len(self._heads)
-        for columns in self._blocks:
-            # Slices are filled by C, one column at a time: heads and texts alternate along each row.
-            parts: list[Any] = [None] * (width * len(columns[0]))
-            for at, (heads, given) in enumerate(zip(self._heads, columns, strict=True)):
-                texts = given
-                if not "".join(given).isascii():
-                    texts = [encode_text(text).decode("latin-1") for text in given]
-                parts[2 * at :: width] = map(heads.__getitem__, map(len, texts))
-                parts[2 * at + 1 :: width] = texts
-            yield "".join(parts).encode("latin-1")
+        parts: list[Any] = [None] * (width * len(columns[0]))
+        for at, (heads, texts) in enumerate(zip(self._heads, columns, strict=True)):
+            values = texts
+            if not "".join(texts).isascii():
+                values = [encode_text(text).decode("latin-1") for text in texts]
+            parts[2 * at :: width] = map(heads.__getitem__, map(len, values))
+            parts[2 * at + 1 :: width] = values
+        return "".join(parts).encode("latin-1")
+
+
+class OneRow:
+    """The encoding of a single row: look-ups answer with nothing else, and what pays for many rows costs one more."""
+
+    __slots__ = ("_encoded",)
+
+    count = 1
+
+    def __init__(self, heads: Sequence[_Heads], texts: Sequence[str]) -> None:
+        """Encode it; the row identifier comes first."""
+        parts: list[str] = []
+        for head, text in zip(heads, texts, strict=True):
+            value = text if text.isascii() else encode_text(text).decode("latin-1")
+            parts += (head[len(value)], value)
+        self._encoded = "".join(parts).encode("latin-1")
+
+    def chunks(self) -> Iterator[bytes]:
+        """See `EncodedRows`."""
+        return iter((self._encoded,))
 
 
 class Layout:
@@ -170,17 +203,20 @@ class Layout:
         first, *others = map(encode_string, ["rowid", *(columns[i].name for i in self._sent)])
         self._heads = [_Heads(encode_row_header(1 + len(others)) + first), *map(_Heads, others)]
 
-    def build(self, rows: Iterator[Sequence[Any]], max_rows: int) -> Answer:
+    def build(self, rows: Iterator[Sequence[Any]], max_rows: int) -> Answer | OneRow:
         """Check rows, number them, and make an answer of them.
 
         Raises:
             ColumnValueError: see `ColumnInfo.texts`.
             LimitExceeded: more than `max_rows` rows.
         """
+        block = list(islice(rows, _BLOCK))
+        if len(block) == 1 and max_rows > 0:
+            return self._build_one(block[0])
         columns = self._columns
         answer = Answer(self._heads)
         rowids = _Rowids()
-        while block := list(islice(rows, _BLOCK)):
+        while block:
             if answer.count + len(block) > max_rows:
                 raise LimitExceeded(
                     f"{self._table} has more than {max_rows} rows: raise max_rows, or ask for fewer"
@@ -192,7 +228,18 @@ class Layout:
             else:
                 numbers = rowids.of_content(zip(*(texts[i] for i in self._keys), strict=True))
             answer.add([numbers, *(texts[i] for i in self._sent)])
+            block = list(islice(rows, _BLOCK))
         return answer
+
+    def _build_one(self, row: Sequence[Any]) -> OneRow:
+        columns = self._columns
+        if len(row) != len(columns):
+            raise ColumnValueError(f"{self._table}: a row has {len(row)} values, not {len(columns)}")
+        texts = {i: columns[i].text(row[i]) for i in self._needed}
+        number = "" if self._number is None else texts[self._number]
+        if not number:
+            number = str(hash(tuple(texts[i] for i in self._keys)) & _MASK)
+        return OneRow(self._heads, [number, *(texts[i] for i in self._sent)])
 
     def _turn(self, block: list[Sequence[Any]]) -> list[tuple[Any, ...]]:
         """Rows as columns."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .tables import Table
+    from .wire.service import CallContext
 
 EQUALS, GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL = 2, 4, 8, 16, 32
 LIKE, GLOB = 65, 66
@@ -40,7 +41,7 @@ class Range(NamedTuple):
 class Query:
     """One call of a table."""
 
-    __slots__ = ("_constraints", "_is_cancelled", "_table", "_used", "_warn", "client", "deadline")
+    __slots__ = ("_constraints", "_table", "_used", "_warn", "call", "client", "deadline")
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class Query:
         used: frozenset[str] | None,
         *,
         deadline: float,
-        is_cancelled: Callable[[], bool] | None = None,
+        call: CallContext | None = None,
         warn: Callable[[str], None] | None = None,
         client: Any = None,
     ) -> None:
@@ -58,7 +59,7 @@ class Query:
         self._constraints = constraints
         self._used = used
         self.deadline = deadline
-        self._is_cancelled = is_cancelled
+        self.call = call
         self._warn = warn
         self.client = client
 
@@ -162,7 +163,7 @@ class Query:
     @property
     def cancelled(self) -> bool:
         """Nobody waits for the answer any more."""
-        return self._is_cancelled is not None and self._is_cancelled()
+        return self.call is not None and self.call.cancelled
 
     def check(self) -> None:
         """Raise QueryCancelled or DeadlineExceeded when there is no point in going on."""

@@ -87,8 +87,7 @@ def _from_file(path: str) -> Settings:
     from kolide_tables.files import Unreadable, open_file
 
     try:
-        # A link that an administrator made is followed; who may write what it leads to is what counts.
-        with open_file(os.path.realpath(path) if os.path.islink(path) else path) as file:
+        with open_file(_target(path)) as file:
             _require_trusted(path, os.fstat(file.fileno()))
             data = file.read(_MAX_FILE_BYTES + 1) or b""
     except (Unreadable, OSError) as error:
@@ -109,6 +108,13 @@ def _from_file(path: str) -> Settings:
     for key, value in content.items():
         settings = _with(settings, key, value, f"{path}: {key}")
     return settings
+
+
+def _target(path: str) -> str:
+    """What a link that an administrator made leads to: who may write that is what counts."""
+    from pathlib import Path
+
+    return os.path.realpath(path) if Path(path).is_symlink() else path
 
 
 def _require_trusted(path: str, facts: os.stat_result) -> None:

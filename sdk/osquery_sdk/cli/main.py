@@ -2,59 +2,179 @@
 
 from __future__ import annotations
 
-import argparse
-import signal
 import sys
-import threading
+from typing import TYPE_CHECKING
 
 from osquery_sdk._version import __version__
 
+from .outcome import Failed, outcome
+from .parser import Command, Parser, completes, overview
+from .program import run_command
 
-def main(arguments: list[str] | None = None) -> int:
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Mapping, Sequence
+
+    from osquery_sdk.engine import Host
+    from osquery_sdk.schema import TableSchema
+    from osquery_sdk.wire.protocol import Response
+
+_PROGRAM = "osquery-sdk"
+_SOURCE = "--extension ./hello.py"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0 when done, 1 when it failed, 2 for misuse."""
-    parser = argparse.ArgumentParser(
-        prog="osquery-sdk",
-        description="Run osquery extensions without osquery.",
-        epilog="Example: osquery-sdk query --extension ./my_extension.py 'select * from my_table' --json",
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given and not given[0].startswith("-"):
+        return run_command(_PROGRAM, commands(), given)
+    return outcome(_PROGRAM, lambda: _without_command(given))
+
+
+def commands() -> list[Command]:
+    """Every command."""
+    from .completion import completion_command
+    from .new import new_command
+    from .reload import run_extension_command
+    from .sql import sql_commands
+    from .tables import schema_command
+    from .version import version_command
+
+    known = [
+        new_command(),
+        run_extension_command(),
+        *sql_commands(open_host, add_extensions, source=_SOURCE, sql="select * from hello"),
+        schema_command(
+            _schemas,
+            _add_schema_source,
+            (
+                f"schema {_SOURCE}",
+                f"schema {_SOURCE} --format markdown hello",
+                "schema --socket ~/.osquery/shell.em",
+            ),
+        ),
+        _engine_command(),
+        version_command(_PROGRAM, __version__, "osquery_sdk"),
+    ]
+    known.append(completion_command(_PROGRAM, known, _top_parser()))
+    return known
+
+
+def add_extensions(parser: ArgumentParser) -> None:
+    """Add the argument that says which extensions are loaded."""
+    action = parser.add_argument(
+        "--extension",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a program, Python file, folder or module to load; may be given several times",
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("version", help="print the version")
-    query = commands.add_parser("query", help="load extensions and run SQL on the embedded engine")
-    query.add_argument("sql")
-    query.add_argument(
-        "--extension", action="append", default=[], metavar="PATH", help="may be given several times"
+    completes(action, "file")
+
+
+def open_host(options: Namespace) -> Host:
+    """The host with these extensions."""
+    from osquery_sdk.engine import Host
+
+    from .sql import engine_options
+
+    return Host(options.extension, options=engine_options(options), verbose=options.verbose, on_line=_log)
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _top_parser() -> Parser:
+    return Parser(_PROGRAM, description="Write, run and try osquery extensions, without osquery.")
+
+
+def _without_command(arguments: Sequence[str]) -> int:
+    parser = _top_parser()
+    parser.usage = f"{_PROGRAM} COMMAND [options]"
+    parser.epilog = (
+        f"commands, each with a --help of its own:\n{overview(commands())}\n\n"
+        f"examples:\n  {_PROGRAM} new hello\n  {_PROGRAM} run ./hello.py\n  {_PROGRAM} shell {_SOURCE}"
     )
-    form = query.add_mutually_exclusive_group()
-    for name in ("json", "csv", "line", "table"):
-        form.add_argument(f"--{name}", dest="form", action="store_const", const=name, default="table")
-    engine = commands.add_parser("engine", help="a stand-in for osqueryd's extension manager")
-    engine.add_argument("--socket", required=True)
-    options = parser.parse_args(arguments)
-    if options.command == "version":
-        print(f"osquery-sdk version {__version__}")
-        return 0
+    parser.add_argument("--version", action="version", version=f"{_PROGRAM} version {__version__}")
+    parser.parse_args(list(arguments))
+    parser.error("a command is missing")
 
-    from osquery_sdk.engine import Host, LaunchError, SqlError
-    from osquery_sdk.errors import OsquerySdkError
 
-    from .output import render
+def _add_schema_source(parser: ArgumentParser) -> None:
+    add_extensions(parser)
+    action = parser.add_argument(
+        "--socket", metavar="PATH", help="ask the extensions of this manager instead"
+    )
+    completes(action, "file")
 
-    try:
-        if options.command == "query":
-            with Host(options.extension) as host:
-                result = host.query(options.sql)
-            sys.stdout.write(render(result.columns, result.rows, options.form))
-            return 0
+
+def _schemas(options: Namespace) -> tuple[str, list[TableSchema]]:
+    """The tables of all extensions, as these describe them to osquery: names and types, no descriptions."""
+    if options.socket:
+        return _ask(options.socket)
+    if not options.extension:
+        raise Failed("no extension; give --extension PATH, or --socket of a manager that has some")
+    from osquery_sdk.engine import Host
+
+    with Host(options.extension, verbose=options.verbose, on_line=_log) as host:
+        return _ask(host.socket)
+
+
+def _ask(socket: str) -> tuple[str, list[TableSchema]]:
+    from osquery_sdk.schema import TableSchema
+    from osquery_sdk.tables import this_platform
+    from osquery_sdk.wire.client import ManagerConnection
+
+    sql = "select name from osquery_registry where registry = 'table' and owner_uuid <> 0 order by name"
+    with ManagerConnection(socket) as manager:
+        names = [row["name"] for row in _rows(manager.query(sql))]
+        infos = manager.extensions()
+        program = next(iter(infos.values())).name if len(infos) == 1 else "extension"
+        return program, [
+            TableSchema.from_routes(
+                name, _rows(manager.call("table", name, {"action": "columns"})), [this_platform()]
+            )
+            for name in names
+        ]
+
+
+def _rows(response: Response) -> Sequence[Mapping[str, str]]:
+    if response.status.code != 0:
+        raise Failed(response.status.message)
+    assert isinstance(response.rows, (list, tuple))  # encoded rows are for sending only
+    return response.rows
+
+
+def _engine_command() -> Command:
+    def add_arguments(parser: ArgumentParser) -> None:
+        action = parser.add_argument("--socket", required=True, metavar="PATH", help="where to listen")
+        completes(action, "file")
+        add_extensions(parser)
+
+    def run(options: Namespace) -> int:
+        import signal
+        import threading
+
+        from osquery_sdk.engine import Host
+
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        with Host(socket=options.socket):
-            print(f"embedded engine at {options.socket}; stop it with Ctrl-C", file=sys.stderr)
+        with Host(
+            options.extension, socket=options.socket, verbose=options.verbose, respawn=True, on_line=_log
+        ):
+            print(f"embedded engine at {options.socket}; Ctrl-C stops it", file=sys.stderr)
             stop.wait()
-    except (LaunchError, SqlError, OsquerySdkError) as error:
-        print(f"osquery-sdk: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return 0
+
+    return Command(
+        "engine",
+        "a stand-in for osqueryd's extension manager, for any client",
+        ("engine --socket /tmp/osquery.em", f"engine --socket /tmp/osquery.em {_SOURCE}"),
+        add_arguments,
+        run,
+    )
 
 
 if __name__ == "__main__":

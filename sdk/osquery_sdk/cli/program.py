@@ -1,61 +1,127 @@
-"""The command line that every extension program has."""
+"""The command line that every extension program has: it serves, as osqueryd starts it, or does one of its commands."""
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
-import os
-import platform
 import sys
 from typing import TYPE_CHECKING
 
-from osquery_sdk._version import __version__
-from osquery_sdk.errors import DeadlineExceeded, OsquerySdkError
+from .outcome import outcome
+from .parser import Parser, command_parser, find, overview
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Sequence
 
+    from osquery_sdk.engine import Host
     from osquery_sdk.extension import Extension
 
-_COMMANDS = ("version", "tables", "schema", "query", "shell")
+    from .parser import Command
 
 
 def run(extension: Extension, arguments: Sequence[str]) -> int:
     """Do what the arguments say; returns 0 when done, 1 when it failed, 2 for misuse."""
+    # osqueryd starts the program with options alone; what begins with a word is a command.
+    if arguments and not arguments[0].startswith("-"):
+        return run_command(extension.name, commands(extension), arguments)
+    return outcome(extension.name, lambda: _serve(extension, arguments), verbose="--verbose" in arguments)
+
+
+def run_command(prog: str, known: Sequence[Command], arguments: Sequence[str]) -> int:
+    """Do one of the commands that are known."""
     try:
-        if arguments and arguments[0] in _COMMANDS:
-            return _command(extension, arguments)
-        return _serve(extension, arguments)
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    except (OsquerySdkError, DeadlineExceeded) as error:
-        print(f"{extension.name}: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        # The reader of the output has closed it; nothing may be written at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        command = find(known, arguments[0])
+    except LookupError as error:
+        print(f"{prog}: {error.args[0]}", file=sys.stderr)
+        return 2
+    verbose = "--verbose" in arguments
+    return outcome(
+        prog,
+        lambda: command.run(command_parser(prog, command).parse_args(list(arguments[1:]))),
+        verbose=verbose,
+    )
+
+
+def commands(extension: Extension) -> list[Command]:
+    """Every command of the program."""
+    from .completion import completion_command
+    from .sql import engine_options, sql_commands
+    from .tables import extension_schema_command, tables_command
+    from .version import version_command
+
+    def open_host(options: Namespace) -> Host:
+        from osquery_sdk.engine import Host
+
+        return Host([extension.start], options=engine_options(options))
+
+    known = [
+        tables_command(extension),
+        extension_schema_command(extension),
+        *sql_commands(
+            open_host,
+            lambda parser: None,
+            source="",
+            sql=_example(extension),
+        ),
+        version_command(extension.name, extension.version, extension.name),
+    ]
+    known.append(completion_command(extension.name, known, serve_parser(extension)))
+    return known
+
+
+def _example(extension: Extension) -> str:
+    """A statement that works without osquery's own tables."""
+    from osquery_sdk.sqltext import tables_of
+
+    for table in extension.plugins.values():
+        for example in table.options.examples:
+            if '"' not in example and extension.plugins.keys() >= set(tables_of(example).values()):
+                return example.rstrip("; ")
+    return "select * from time"
+
+
+def serve_parser(extension: Extension) -> Parser:
+    """The arguments with which osqueryd starts the program."""
+    tables = len(extension.plugins)
+    parser = Parser(
+        extension.name,
+        description=f"Serve {tables} {'table' if tables == 1 else 'tables'} to osquery, or try them without it.",
+        examples=["--socket /var/osquery/osquery.em"],
+    )
+    parser.add_argument(
+        "--socket", metavar="PATH", help="osquery's extension socket: serve there until it is gone"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=3.0, metavar="SECONDS", help="how long to wait for osquery (3)"
+    )
+    parser.add_argument(
+        "--interval", type=float, default=3.0, metavar="SECONDS", help="between looks at the registration (3)"
+    )
+    parser.add_argument(
+        "--verbose", nargs="?", type=_truth, const=True, default=False, metavar="BOOL", help="log more"
+    )
+    return parser
 
 
 def _serve(extension: Extension, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog=extension.name,
-        description=f"{len(extension.plugins)} osquery tables, served to osqueryd. Commands: {', '.join(_COMMANDS)}.",
-        epilog=f"Example: osqueryi --extension ./{extension.name}   or: {extension.name} query 'select 1'",
-    )
-    parser.add_argument("--socket", help="path of osqueryd's extension socket")
-    parser.add_argument("--timeout", type=float, default=3.0, help="seconds to wait for osqueryd (3)")
-    parser.add_argument(
-        "--interval", type=float, default=3.0, help="seconds between looks at the registration (3)"
-    )
-    parser.add_argument("--verbose", action="store_true", help="log more")
-    options, unknown = parser.parse_known_args(arguments)
+    parser = serve_parser(extension)
+    if "--help" in arguments or "-h" in arguments:
+        name = extension.name
+        parser.usage = f"{name} --socket PATH [options]\n       {name} COMMAND [options]"
+        parser.epilog = (
+            f"commands, each with a --help of its own:\n{overview(commands(extension))}\n\n"
+            f"examples:\n  osqueryi --extension {sys.argv[0]}\n  {name} tables\n  {name} shell"
+        )
+    options, unknown = parser.parse_known_args(list(arguments))
     if unknown:
-        print(f"{extension.name}: ignoring unknown arguments: {' '.join(unknown)}", file=sys.stderr)
+        # A later osquery may pass more; that is no reason to serve nothing.
+        print(
+            f"{extension.name}: ignored arguments that it does not know: {' '.join(unknown)}", file=sys.stderr
+        )
     if not options.socket:
-        parser.error("--socket is required; to try the tables without osqueryd: query 'SQL'")
-    # Rows come by the hundred thousand and form no cycles: looking for some after every 700 objects costs a large answer a fifth of its time.
+        parser.error("--socket is missing; to try the tables without osquery: shell, or query SQL")
+    # Rows come by the hundred thousand and form no cycles: looking for some after every 700 objects costs a large
+    # answer a fifth of its time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
     extension.catch_signals()
@@ -63,90 +129,12 @@ def _serve(extension: Extension, arguments: Sequence[str]) -> int:
     return 0
 
 
-def _command(extension: Extension, arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog=extension.name)
-    commands = parser.add_subparsers(dest="command", required=True)
-    version = commands.add_parser("version", help="print the version")
-    version.add_argument("--full", action="store_true")
-    version.add_argument("--json", action="store_true")
-    tables = commands.add_parser("tables", help="list the tables")
-    tables.add_argument("--all", action="store_true", help="also those that this platform cannot have")
-    commands.add_parser("schema", help="print the tables' schema as JSON")
-    commands.add_parser("shell", help="an SQL shell on the embedded engine")
-    query = commands.add_parser("query", help="run SQL on the embedded engine")
-    query.add_argument("sql")
-    form = query.add_mutually_exclusive_group()
-    for name in ("json", "csv", "line", "table"):
-        form.add_argument(f"--{name}", dest="form", action="store_const", const=name, default="table")
-    options = parser.parse_args(arguments)
-    if options.command == "version":
-        facts = {"version": extension.version, "sdk": __version__, "python": platform.python_version()}
-        if options.json:
-            print(json.dumps(facts))
-        elif options.full:
-            print("\n".join(f"{key}: {value}" for key, value in facts.items()))
-        else:
-            print(f"{extension.name} version {extension.version}")
-    elif options.command == "tables":
-        for plugin in extension.all_plugins:
-            here = plugin.name in extension.plugins
-            if here or options.all:
-                reason = "" if here else f" (not here: only on {', '.join(plugin.options.platforms)})"
-                print(f"{plugin.name:<28} {plugin.description}{reason}")
-    elif options.command == "schema":
-        print(json.dumps([_schema(plugin) for plugin in extension.plugins.values()], indent=2))
-    elif options.command == "shell":
-        return _shell(extension)
-    else:
-        return _query(extension, options.sql, options.form)
-    return 0
+def _truth(text: str) -> bool:
+    """A flag's value as gflags, and so osquery, writes it."""
+    if text.lower() in ("1", "t", "true", "y", "yes"):
+        return True
+    if text.lower() in ("0", "f", "false", "n", "no"):
+        return False
+    from argparse import ArgumentTypeError
 
-
-def _shell(extension: Extension) -> int:
-    from osquery_sdk.engine import Host
-
-    from .shell import Shell
-
-    with Host([extension.start]) as host:
-        return Shell(host, sorted(extension.plugins)).run()
-
-
-def _schema(plugin: object) -> dict[str, object]:
-    from osquery_sdk.tables import Table
-
-    assert isinstance(plugin, Table)
-    return {
-        "name": plugin.name,
-        "description": plugin.description,
-        "platforms": list(plugin.options.platforms),
-        "evented": False,
-        "cacheable": False,
-        "examples": list(plugin.options.examples),
-        "columns": [
-            {
-                "name": column.name,
-                "description": column.definition.description,
-                "type": column.type.value.lower().replace(" ", "_"),
-                "hidden": column.definition.hidden,
-                "required": column.definition.required,
-                "index": column.definition.index,
-            }
-            for column in plugin.columns
-        ],
-    }
-
-
-def _query(extension: Extension, sql: str, form: str) -> int:
-    from osquery_sdk.engine import Host, LaunchError, SqlError
-
-    from .output import render
-
-    try:
-        with Host([extension.start]) as host:
-            result = host.query(sql)
-    except (LaunchError, SqlError) as error:
-        print(f"{extension.name}: {error}", file=sys.stderr)
-        return 1
-    sys.stdout.write(render(result.columns, result.rows, form))
-    sys.stdout.flush()
-    return 0
+    raise ArgumentTypeError(f"{text!r} is neither true nor false")

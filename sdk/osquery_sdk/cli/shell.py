@@ -1,101 +1,146 @@
-"""An SQL shell on the embedded engine: history, completion, a few dot commands, statements over several lines."""
+"""An SQL shell: on a terminal with history and completion, otherwise a reader of statements."""
 
 from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .output import FORMATS, render
+from osquery_sdk.errors import OsquerySdkError
+from osquery_sdk.sqltext import is_complete, statements
+
+from .output import FORMS, write
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from osquery_sdk.engine import Host
 
-_HELP = """.tables            the tables
-.schema [TABLE]    how tables are declared
-.mode FORMAT       table, json, csv or line
-.timer on|off      print how long a statement took
-.exit              leave (or Ctrl-D)
-Anything else is SQL, which ends with a semicolon."""
+_COMMANDS = {
+    ".tables": "[WORD]     the tables, or those with WORD in their names",
+    ".schema": "[TABLE]    the columns of a table, or of all",
+    ".explain": "SQL       run a statement and tell which of its terms reached which table",
+    ".mode": "FORM      how rows are printed: " + ", ".join(FORMS),
+    ".timer": "on|off    print how long each statement took",
+    ".help": "          this list",
+    ".exit": "          leave, as Ctrl-D does",
+}
+PROMPT, CONTINUED = "osquery> ", "    ...> "
 
 
 class Shell:
-    """One session over a running host."""
+    """One session over a running host.
 
-    def __init__(self, host: Host, names: list[str]) -> None:
-        """Take the host and the names that completion offers."""
+    Args:
+        host: where statements run.
+        form: how rows are printed, one of `FORMS`.
+        timeout: seconds after which a statement is given up.
+    """
+
+    def __init__(self, host: Host, *, form: str = "table", timeout: float | None = None) -> None:
+        """Set up; nothing is read yet."""
         self._host = host
-        self._names = names
-        self._form = "table"
+        self._form = form
+        self._timeout = timeout
         self._timer = False
+        self._failed = False
 
     def run(self) -> int:
-        """Read and run until the end of the input."""
-        from prompt_toolkit import PromptSession
-        from prompt_toolkit.completion import WordCompleter
-        from prompt_toolkit.history import FileHistory
+        """Read and run until the end of the input; 1 if a statement failed that no person saw fail."""
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            from .prompt import prompts
 
-        words = ["select", "from", "where", "join", "order by", "group by", "limit", *self._names]
-        session: PromptSession[str] = PromptSession(
-            history=FileHistory(str(Path.home() / ".osquery_sdk_history")),
-            completer=WordCompleter(words, ignore_case=True),
-        )
-        print(
-            "Embedded engine: for development and a first look; production has osqueryd. .help lists commands."
-        )
-        pending = ""
-        while True:
+            print("Embedded engine, for development: production has osqueryd. .help lists commands.")
+            self._all(prompts(self._host, tuple(_COMMANDS)))
+            return 0
+        self._all(_read(sys.stdin))
+        return 1 if self._failed else 0
+
+    def _all(self, inputs: Iterable[str]) -> None:
+        for text in inputs:
             try:
-                line = session.prompt("    ...> " if pending else "osquery> ")
+                if text.lstrip().startswith("."):
+                    if not self._command(text.strip()):
+                        return
+                else:
+                    for statement in statements(text):
+                        self._sql(statement)
             except KeyboardInterrupt:
-                pending = ""
-                continue
-            except EOFError:
-                return 0
-            if not pending and line.strip().startswith("."):
-                if not self._command(line.split()):
-                    return 0
-                continue
-            pending = f"{pending}\n{line}" if pending else line
-            if pending.rstrip().endswith(";"):
-                self._sql(pending)
-                pending = ""
-            elif not pending.strip():
-                pending = ""
+                self._failed = True
+                print("cancelled", file=sys.stderr)
 
-    def _command(self, words: list[str]) -> bool:
-        match words:
-            case [".exit" | ".quit"]:
+    def _command(self, line: str) -> bool:
+        """Run a dot command; False is the end."""
+        name, _, rest = line.partition(" ")
+        rest = rest.strip().rstrip(";")
+        match name:
+            case ".exit" | ".quit":
                 return False
-            case [".tables"]:
-                print("\n".join(self._names))
-            case [".schema"]:
-                for name in self._names:
-                    self._schema(name)
-            case [".schema", name]:
-                self._schema(name)
-            case [".mode", form] if form in FORMATS:
-                self._form = form
-            case [".timer", ("on" | "off") as state]:
-                self._timer = state == "on"
+            case ".tables":
+                self._try(lambda: print("\n".join(name for name in self._host.tables() if rest in name)))
+            case ".schema":
+                self._try(lambda: self._schema(rest))
+            case ".explain" if rest:
+                self._try(lambda: self._explain(rest))
+            case ".mode" if rest in FORMS:
+                self._form = rest
+            case ".timer" if rest in ("on", "off"):
+                self._timer = rest == "on"
+            case ".help":
+                print("\n".join(f"{command:<9}{words}" for command, words in _COMMANDS.items()))
+                print("Anything else is SQL; a statement ends with a semicolon.")
             case _:
-                print(_HELP)
+                self._error(f"{name} {_COMMANDS.get(name, 'is no command; .help lists them')}")
         return True
 
-    def _schema(self, name: str) -> None:
-        quoted = name.replace("'", "''")
-        self._sql(f"select name, type from pragma_table_info('{quoted}')")  # noqa: S608  quoted
+    def _schema(self, table: str) -> None:
+        names = [table] if table else self._host.tables()
+        for name in names:
+            columns = self._host.columns(name)
+            if not columns:
+                self._error(f"no table {name}; .tables lists them")
+                continue
+            inner = ",\n".join(f"    {column} {kind}" for column, kind in columns)
+            print(f"CREATE TABLE {name} (\n{inner}\n);")
+
+    def _explain(self, sql: str) -> None:
+        from osquery_sdk.explain import explain
+
+        for statement in statements(sql):
+            print(explain(self._host, statement, timeout=self._timeout).as_text(), end="")
 
     def _sql(self, sql: str) -> None:
-        from osquery_sdk.engine import SqlError
+        self._try(lambda: self._print(sql))
 
+    def _print(self, sql: str) -> None:
         started = time.monotonic()
-        try:
-            result = self._host.query(sql)
-        except SqlError as error:
-            print(f"Error: {error}", file=sys.stderr)
-            return
-        sys.stdout.write(render(result.columns, result.rows, self._form))
+        result = self._host.query(sql, timeout=self._timeout)
+        seconds = time.monotonic() - started
+        write(result.columns, result.rows, self._form)
         if self._timer:
-            print(f"{len(result.rows)} rows, {time.monotonic() - started:.3f} s")
+            print(f"{len(result.rows)} rows, {seconds:.3f} s", file=sys.stderr)
+
+    def _try(self, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except OsquerySdkError as error:
+            self._error(" ".join(str(error).split()))
+
+    def _error(self, text: str) -> None:
+        self._failed = True
+        print(f"Error: {text}", file=sys.stderr)
+
+
+def _read(lines: Iterable[str]) -> Iterable[str]:
+    """Dot commands and statements as they become complete; the last needs no semicolon."""
+    pending = ""
+    for line in lines:
+        if not pending and line.lstrip().startswith("."):
+            yield line
+            continue
+        pending += line
+        if is_complete(pending) or not pending.strip():
+            yield pending
+            pending = ""
+    if pending.strip():
+        yield pending

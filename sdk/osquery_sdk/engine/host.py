@@ -43,7 +43,7 @@ class Host:
         observer: called with a `TableCall` after each call into a table.
         verbose: start the extensions with `--verbose`.
         respawn: start an extension again when it ends.
-        on_line: gets each line that an extension writes to standard error.
+        on_line: gets each line that an extension writes to standard error, until the host closes.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Host:
         self._verbose = verbose
         self._respawn = respawn
         self._on_line = on_line
+        self._closing = False
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._manager: Manager | None = None
         self._stops: list[Callable[[], None]] = []
@@ -132,6 +133,17 @@ class Host:
         """Run SQL; see `Engine.query`."""
         return self.engine.query(sql, timeout=timeout)
 
+    def tables(self) -> list[str]:
+        """Names of the tables that there are now, the engine's own included."""
+        rows = self.query("select name from osquery_registry where registry = 'table'").rows
+        return sorted(row["name"] for row in rows)
+
+    def columns(self, table: str) -> list[tuple[str, str]]:
+        """Name and type of a table's columns, hidden ones and aliases included; none of an unknown table."""
+        quoted = table.replace("'", "''")
+        rows = self.query(f"select name, type from pragma_table_xinfo('{quoted}')").rows  # noqa: S608  quoted
+        return [(row["name"], row["type"]) for row in rows]
+
     def launch(self, extension: str | os.PathLike[str] | InProcess, *, wait: bool = True) -> None:
         """Start one more extension.
 
@@ -149,10 +161,15 @@ class Host:
                 *("--timeout", flags["extensions_timeout"]),
                 *("--interval", flags["extensions_interval"]),
             ]
-            process = ExtensionProcess(extension, arguments, respawn=self._respawn, on_line=self._on_line)
+            process = ExtensionProcess(extension, arguments, respawn=self._respawn, on_line=self._line)
             self.processes.append(process)
         if wait:
             self._wait(known + 1)
+
+    def _line(self, line: str) -> None:
+        # What they say of the end that the host brings about is no news.
+        if self._on_line is not None and not self._closing:
+            self._on_line(line)
 
     def wait_for_extensions(self, count: int, *, timeout: float | None = None) -> None:
         """Wait until at least `count` extensions are registered and answer, whoever started them.
@@ -190,6 +207,7 @@ class Host:
 
     def close(self) -> None:
         """Stop the extensions and the manager, and remove the sockets. Closing twice is harmless."""
+        self._closing = True
         manager = self._manager
         asked = manager is not None and bool(manager.extensions())
         if manager is not None:

@@ -31,24 +31,46 @@ class LaunchError(OsquerySdkError):
 
 
 def command_line(path: str | os.PathLike[str]) -> list[str]:
-    """The command for an extension's file.
+    """The command for an extension.
 
     Args:
-        path: a program, or a Python file, which this Python runs unless it is executable itself.
+        path: a program; a Python file or a folder with a `__main__.py`, which this Python runs unless the file is
+            executable itself; or else the name of a Python module, found here or among what is installed.
 
     Raises:
-        LaunchError: there is no such file, or it can be run neither way.
+        LaunchError: there is no such file or module, or it can be run neither way.
     """
     file = Path(path)
+    python = [] if getattr(sys, "frozen", False) else [sys.executable]
+    if python and (file / "__main__.py").is_file():
+        return [*python, str(file.absolute())]
     if not file.is_file():
-        raise LaunchError(f"no such extension: {file}")
+        if python and module_path(str(path)) is not None:
+            return [*python, "-m", str(path)]
+        raise LaunchError(
+            f"no such extension: {file} is no file" + (" and no Python module" if python else "")
+        )
     if os.access(file, os.X_OK) and (os.name != "nt" or file.suffix.lower() != ".py"):
         return [str(file.absolute())]
     if file.suffix.lower() != ".py":
         raise LaunchError(f"{file} is not executable; run chmod +x on it")
-    if getattr(sys, "frozen", False):
+    if not python:
         raise LaunchError(f"{file} is not executable, and a frozen program has no Python to run it with")
-    return [sys.executable, str(file.absolute())]
+    return [*python, str(file.absolute())]
+
+
+def module_path(name: str) -> Path | None:
+    """The folder of the package, or the file of the module, that `python -m NAME` begins with; None if there is none."""
+    from importlib.machinery import PathFinder
+
+    if not all(part.isidentifier() for part in name.split(".")):
+        return None
+    spec = PathFinder.find_spec(name.partition(".")[0], [os.getcwd(), *sys.path])  # noqa: PTH109  as Python does
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
+    return None if spec.origin is None else Path(spec.origin)
 
 
 class ExtensionProcess:

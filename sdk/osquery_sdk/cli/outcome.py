@@ -1,0 +1,55 @@
+"""From what happened to an exit code: 0 done, 1 failed, 2 misuse; an error is one line on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from osquery_sdk.errors import OsquerySdkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Misuse(Exception):
+    """The program was called in a way that cannot work; the text says how to call it."""
+
+
+class Failed(Exception):
+    """What was asked for could not be done; the text says why and what to do."""
+
+
+def outcome(prog: str, do: Callable[[], int], *, verbose: bool = False) -> int:
+    """Run `do`, tell of its failure, and return the exit code."""
+    try:
+        code = do()
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader of the output has closed it; what is still buffered must not be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    except KeyboardInterrupt:
+        return 1
+    except Exception as error:  # noqa: BLE001  whatever it is, it is told in one line
+        if verbose:
+            import traceback
+
+            traceback.print_exc()
+        print(f"{prog}: {_words(error, verbose)}", file=sys.stderr)
+        return 2 if isinstance(error, Misuse) else 1
+
+
+def _words(error: Exception, verbose: bool) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, (OsquerySdkError, Misuse, Failed)):
+        return text
+    if isinstance(error, ImportError) and error.name in ("apsw", "prompt_toolkit", "pygments"):
+        return f"{error.name} is not installed; install osquery-sdk[engine]"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    hint = "" if verbose else "; --verbose shows where"
+    return f"{type(error).__name__}: {text}{hint}"

@@ -1,0 +1,239 @@
+"""The command `run`: an extension under development, started again whenever one of its files changes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from osquery_sdk.errors import DeadlineExceeded, WireError
+
+from .outcome import Misuse
+from .output import add_forms
+from .parser import Command, completes
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from osquery_sdk.engine import ExtensionProcess
+
+_POLL = 0.25
+_REGISTERS_WITHIN = 10.0
+_MOST_FILES = 2_000
+
+
+def run_extension_command() -> Command:
+    """The command."""
+
+    def add_arguments(parser: ArgumentParser) -> None:
+        path = parser.add_argument(
+            "extension", metavar="EXTENSION", help="a program, Python file, folder or module"
+        )
+        completes(path, "file")
+        socket = parser.add_argument(
+            "--socket", metavar="PATH", help="serve this osquery, until Ctrl-C; without it there is a shell"
+        )
+        completes(socket, "file")
+        add_forms(parser)
+
+    return Command(
+        "run",
+        "serve an extension, and start it again when its files change",
+        ("run ./hello.py", "run hello --socket ~/.osquery/shell.em"),
+        add_arguments,
+        _run,
+    )
+
+
+def _run(options: Namespace) -> int:
+    from osquery_sdk.engine.launch import command_line
+
+    command_line(
+        options.extension
+    )  # what cannot be run now is a mistake, what fails later is work in progress
+    if options.socket:
+        if not Path(options.socket).exists():
+            raise Misuse(
+                f"nothing listens at {options.socket}; is osquery running with this extensions_socket?"
+            )
+        with Reloader(options.extension, options.socket, verbose=options.verbose):
+            return _wait_for_end()
+    from osquery_sdk.engine import Host
+
+    from .shell import Shell
+
+    with Host() as host, Reloader(options.extension, host.socket, verbose=options.verbose):
+        return Shell(host, form=options.form).run()
+
+
+def _wait_for_end() -> int:
+    import signal
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
+    return 0
+
+
+class Reloader:
+    """Keeps an extension running at a manager's socket, each time with its files as they are.
+
+    Args:
+        extension: see `engine.launch.command_line`.
+        socket: the manager's.
+        verbose: start it with `--verbose`.
+        say: gets each line for the person who develops it.
+    """
+
+    def __init__(
+        self, extension: str, socket: str, *, verbose: bool = False, say: Callable[[str], None] | None = None
+    ) -> None:
+        """Set up; nothing starts before `__enter__`."""
+        self._extension = extension
+        self._socket = socket
+        self._arguments = [
+            *(["--verbose"] if verbose else []),
+            "--socket",
+            socket,
+            "--timeout",
+            "3",
+            "--interval",
+            "3",
+        ]
+        self._say = say or _to_stderr
+        self._process: ExtensionProcess | None = None
+        self._end = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="extension-reloader", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start the extension, and wait until it is registered or has failed."""
+        self._files = fingerprint(self._extension)
+        self._start()
+        self._watcher.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop watching, and stop the extension."""
+        self._end.set()
+        self._watcher.join(_REGISTERS_WITHIN)
+        self._stop()
+
+    def _watch(self) -> None:
+        told = False
+        while not self._end.wait(_POLL):
+            process = self._process
+            if process is not None and process.exit_status is not None and not told:
+                told = True
+                self._say(f"{process.describe_exit()}; waiting for a change")
+            files = fingerprint(self._extension)
+            if files == self._files:
+                continue
+            changed = sorted(Path(name).name for name, _ in (files.items() ^ self._files.items()))
+            self._files = files
+            self._say(f"{changed[0]} changed: starting {self._extension} again")
+            self._stop()
+            self._start()
+            told = self._process is None or self._process.exit_status is not None
+
+    def _start(self) -> None:
+        from osquery_sdk.engine import ExtensionProcess, LaunchError
+
+        before = self._registered()
+        try:
+            process = ExtensionProcess(self._extension, self._arguments, on_line=self._line)
+        except LaunchError as error:
+            self._say(f"{error}; waiting for a change")
+            return
+        self._process = process
+        end = time.monotonic() + _REGISTERS_WITHIN
+        while time.monotonic() < end and not self._end.wait(0.02):
+            if process.exit_status is not None:
+                self._say(f"{self._extension} ended with status {process.exit_status}; waiting for a change")
+                return
+            if self._registered() - before:
+                return
+        if not self._end.is_set():
+            self._say(
+                f"{self._extension} has not registered within {_REGISTERS_WITHIN:g} s; waiting for a change"
+            )
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.stop(asked=False)
+        self._process = None
+        self._deregister_dead()
+
+    def _line(self, line: str) -> None:
+        """Pass on what the extension writes; of a traceback the last line, where Python says what is wrong."""
+        if line and not line.startswith((" ", "Traceback (most recent call last):")):
+            self._say(line)
+
+    def _registered(self) -> set[int]:
+        from osquery_sdk.wire.client import ManagerConnection
+
+        try:
+            with ManagerConnection(self._socket, timeout=5.0) as manager:
+                return set(manager.extensions())
+        except (WireError, DeadlineExceeded):
+            return set()
+
+    def _deregister_dead(self) -> None:
+        """Take back the registration of an extension that ended without doing so, or its successor is a duplicate."""
+        from osquery_sdk.engine.remote import answers_ping
+        from osquery_sdk.wire.client import ManagerConnection
+
+        try:
+            with ManagerConnection(self._socket, timeout=5.0) as manager:
+                for uuid in manager.extensions():
+                    if uuid and not answers_ping(f"{self._socket}.{uuid}", timeout=1.0):
+                        manager.deregister_extension(uuid)
+        except (WireError, DeadlineExceeded):
+            return
+
+
+def fingerprint(extension: str) -> dict[str, tuple[int, int]]:
+    """Time of change and size of each file of an extension: of a program itself, of Python all sources in its folder."""
+    out = {}
+    for number, path in enumerate(_sources(extension)):
+        if number >= _MOST_FILES:
+            break
+        try:
+            status = os.stat(path)  # noqa: PTH116  a plain path is enough, thousands of times
+        except OSError:
+            continue
+        out[path] = (status.st_mtime_ns, status.st_size)
+    return out
+
+
+def _sources(extension: str) -> Iterator[str]:
+    from osquery_sdk.engine.launch import module_path
+
+    path = Path(extension)
+    if not path.exists():
+        path = module_path(extension) or path
+        if path.is_file():
+            yield str(path)
+            return
+    if path.is_file():
+        if path.suffix != ".py":
+            yield str(path)
+            return
+        path = path.absolute().parent
+    for root, folders, names in os.walk(path):
+        # Further down only packages: beside an extension's file there may be a whole home.
+        folders[:] = [name for name in folders if Path(root, name, "__init__.py").is_file()]
+        yield from (os.path.join(root, name) for name in names if name.endswith(".py"))  # noqa: PTH118
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

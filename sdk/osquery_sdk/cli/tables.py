@@ -1,0 +1,112 @@
+"""The commands that tell which tables there are, and what they look like."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from osquery_sdk.schema import SUFFIXES, TableSchema, render
+
+from .outcome import Failed
+from .parser import Command, completes
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable, Sequence
+
+    from osquery_sdk.extension import Extension
+    from osquery_sdk.tables import Table
+
+
+def tables_command(extension: Extension) -> Command:
+    """The command `tables` of an extension's program."""
+
+    def add_arguments(parser: ArgumentParser) -> None:
+        parser.add_argument("--all", action="store_true", help="also those for other platforms")
+
+    def run(options: Namespace) -> int:
+        tables = sorted(_all(extension), key=lambda table: table.name)
+        shown = [table for table in tables if options.all or table.name in extension.plugins]
+        width = max((len(table.name) for table in shown), default=0)
+        for table in shown:
+            elsewhere = f" ({', '.join(table.options.platforms)} only)"
+            print(
+                f"{table.name:<{width}}  {table.description}"
+                + ("" if table.name in extension.plugins else elsewhere)
+            )
+        return 0
+
+    return Command("tables", "list the tables", ("tables", "tables --all"), add_arguments, run)
+
+
+def extension_schema_command(extension: Extension) -> Command:
+    """The command `schema` of an extension's program: all of its tables, whatever the platform."""
+    known = [TableSchema.of(table) for table in _all(extension)]
+    first = known[0].name if known else "TABLE"
+    examples = (
+        "schema",
+        f"schema --format markdown {first}",
+        "schema --format fleet-yaml --output schema/tables",
+    )
+    return schema_command(
+        lambda options: (extension.name, known), lambda parser: None, examples, [t.name for t in known]
+    )
+
+
+def schema_command(
+    source: Callable[[Namespace], tuple[str, Sequence[TableSchema]]],
+    add_source: Callable[[ArgumentParser], None],
+    examples: tuple[str, ...],
+    names: Sequence[str] = (),
+) -> Command:
+    """A command `schema`.
+
+    Args:
+        source: the extension's name and the schemas, by the options.
+        add_source: adds the arguments that say where the tables are.
+        examples: for the help.
+        names: of the tables, where they are known before the options are.
+    """
+
+    def add_arguments(parser: ArgumentParser) -> None:
+        add_source(parser)
+        parser.add_argument(
+            "--format", choices=sorted(SUFFIXES), default="json", help="the form (json unless told otherwise)"
+        )
+        output = parser.add_argument(
+            "--output", metavar="FOLDER", help="write a file for each table there, not to standard output"
+        )
+        completes(output, "folder")
+        table = parser.add_argument(
+            "table", nargs="*", metavar="TABLE", help="these tables; all unless given"
+        )
+        completes(table, "table")
+        vars(table)["names"] = tuple(names)
+
+    def run(options: Namespace) -> int:
+        program, schemas = source(options)
+        chosen = _choose(schemas, options.table)
+        if options.output is None:
+            sys.stdout.write(render(chosen, options.format, program=program))
+            return 0
+        folder = Path(options.output)
+        folder.mkdir(parents=True, exist_ok=True)
+        for schema in chosen:
+            text = render([schema], options.format, program=program)
+            (folder / f"{schema.name}{SUFFIXES[options.format]}").write_text(text, encoding="utf-8")
+        return 0
+
+    return Command("schema", "print what the tables look like", examples, add_arguments, run)
+
+
+def _choose(schemas: Sequence[TableSchema], names: Sequence[str]) -> list[TableSchema]:
+    by_name = {schema.name: schema for schema in schemas}
+    for name in names:
+        if name not in by_name:
+            raise Failed(f"no table {name}; there are {', '.join(sorted(by_name)) or 'none'}")
+    return [by_name[name] for name in dict.fromkeys(names)] or list(schemas)
+
+
+def _all(extension: Extension) -> list[Table]:
+    return list(extension.all_plugins)

@@ -1,0 +1,326 @@
+"""What a table looks like from outside, in the forms that others read: osquery's site, Fleet, osquery's code generator, people.
+
+Forms and facts: `tools/codegen/genwebsitejson.py` and `gentable.py` of osquery for "json" and "spec"; the files in
+`schema/tables` of fleetdm/fleet, and what its `get-extended-osquery-schema.js` checks, for "fleet-yaml".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from .columns import ADDITIONAL, COLLATIONS, HIDDEN, INDEX, OPTIMIZED, REQUIRED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .tables import Table
+
+SUFFIXES = {"json": ".json", "markdown": ".md", "fleet-yaml": ".yml", "spec": ".table"}
+"""The forms, and how a file of each is named."""
+
+# osquery's attributes of a table, a bit set, and their names in a spec
+_ATTRIBUTES = {1: "utility", 2: "cacheable", 4: "event_subscriber", 8: "user_data", 16: "kernel_required"}
+_CACHEABLE, _EVENTED = 2, 4
+_OPTIONS = {
+    INDEX: "index",
+    REQUIRED: "required",
+    ADDITIONAL: "additional",
+    OPTIMIZED: "optimized",
+    HIDDEN: "hidden",
+}
+_MARKS = {REQUIRED: "required", INDEX: "index", HIDDEN: "hidden"}
+_PLATFORM_NAMES = {"darwin": "macOS", "linux": "Linux", "windows": "Windows"}
+
+
+class ColumnSchema(NamedTuple):
+    """A column."""
+
+    name: str
+    type: str
+    """osquery's name for it: "UNSIGNED BIGINT"."""
+    description: str
+    options: int
+    """osquery's bit set."""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def hidden(self) -> bool:
+        """Left out of `select *`."""
+        return bool(self.options & HIDDEN)
+
+    @property
+    def required(self) -> bool:
+        """A statement must constrain it."""
+        return bool(self.options & REQUIRED)
+
+    @property
+    def indexed(self) -> bool:
+        """The table can look it up."""
+        return bool(self.options & INDEX)
+
+
+class TableSchema(NamedTuple):
+    """A table."""
+
+    name: str
+    description: str
+    platforms: tuple[str, ...]
+    columns: tuple[ColumnSchema, ...]
+    examples: tuple[str, ...] = ()
+    notes: str = ""
+    attributes: int = 0
+    aliases: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, table: Table) -> TableSchema:
+        """The schema of a table of this SDK. What its docstring says behind the first paragraph are the notes."""
+        paragraphs = (table.function.__doc__ or "").strip().split("\n\n")[1:]
+        return cls(
+            table.name,
+            table.description,
+            tuple(table.options.platforms),
+            tuple(
+                ColumnSchema(
+                    column.name,
+                    column.type.value,
+                    column.definition.description,
+                    column.options,
+                    column.definition.aliases,
+                )
+                for column in table.columns
+            ),
+            tuple(table.options.examples),
+            "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs),
+            table.options.attributes,
+            table.options.aliases,
+        )
+
+    @classmethod
+    def from_routes(
+        cls, name: str, routes: Iterable[Mapping[str, str]], platforms: Sequence[str]
+    ) -> TableSchema:
+        """The schema of any extension's table, from its answer to `columns`: it tells no description."""
+        rows = list(routes)
+        aliases: dict[str, list[str]] = {}
+        for row in rows:
+            if row.get("id") == "columnAlias":
+                aliases.setdefault(row.get("target", ""), []).append(row.get("name", ""))
+        return cls(
+            name,
+            "",
+            tuple(platforms),
+            tuple(
+                ColumnSchema(
+                    row.get("name", ""),
+                    row.get("type", "TEXT"),
+                    "",
+                    _number(row.get("op")),
+                    tuple(aliases.get(row.get("name", ""), ())),
+                )
+                for row in rows
+                if row.get("id") == "column"
+            ),
+            attributes=next(
+                (_number(row.get("attributes")) for row in rows if row.get("id") == "attributes"), 0
+            ),
+            aliases=tuple(row["alias"] for row in rows if row.get("id") == "alias" and "alias" in row),
+        )
+
+
+def render(tables: Sequence[TableSchema], form: str, *, program: str) -> str:
+    """Tables in one of the forms of `SUFFIXES`.
+
+    Args:
+        tables: what to render.
+        form: json is one array; several documents of fleet-yaml are separated by `---`, several specs by an empty line.
+        program: the extension's name; a spec names it as the place of the implementation.
+    """
+    if form == "json":
+        return json.dumps([_json(table) for table in tables], indent=2, ensure_ascii=False) + "\n"
+    makers: dict[str, tuple[str, Callable[[TableSchema], str]]] = {
+        "markdown": ("\n", _markdown),
+        "fleet-yaml": ("---\n", _fleet),
+        "spec": ("\n", lambda table: _spec(table, program)),
+    }
+    between, make = makers[form]
+    return between.join(make(table) for table in tables)
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.lstrip("-").isascii() and text.lstrip("-").isdigit() else 0
+
+
+# -- osquery's schema JSON
+
+
+def _json(table: TableSchema) -> dict[str, object]:
+    return {
+        "name": table.name,
+        "description": table.description,
+        "url": "",
+        "platforms": list(table.platforms),
+        "evented": bool(table.attributes & _EVENTED),
+        "cacheable": bool(table.attributes & _CACHEABLE),
+        "notes": table.notes,
+        "examples": list(table.examples),
+        "columns": [
+            {
+                "name": column.name,
+                "description": column.description,
+                "type": _lower(column.type),
+                "notes": "",
+                "hidden": column.hidden,
+                "required": column.required,
+                "index": column.indexed,
+            }
+            for column in table.columns
+        ],
+    }
+
+
+def _lower(kind: str) -> str:
+    return kind.lower().replace(" ", "_")
+
+
+# -- Markdown
+
+
+def _markdown(table: TableSchema) -> str:
+    platforms = ", ".join(_PLATFORM_NAMES.get(platform, platform) for platform in table.platforms)
+    lines = [f"## {table.name}", ""]
+    lines += [
+        text
+        for paragraph in (table.description, table.notes)
+        if paragraph
+        for text in (_prose(paragraph), "")
+    ]
+    lines += [
+        f"Platforms: {platforms or 'not known'}",
+        "",
+        "| column | type | | description |",
+        "|---|---|---|---|",
+    ]
+    for column in table.columns:
+        marks = [name for bit, name in _MARKS.items() if column.options & bit]
+        description = column.description
+        if column.aliases:
+            description += f" Also: {', '.join(column.aliases)}."
+        cells = (f"`{column.name}`", column.type, ", ".join(marks), _cell(description))
+        lines.append("| " + " | ".join(cells) + " |")
+    if table.examples:
+        lines += ["", "```sql", *(_statement(example) for example in table.examples), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _prose(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_<\[\]|])", r"\\\1", text)
+
+
+def _cell(text: str) -> str:
+    return _prose(" ".join(text.split()))
+
+
+def _statement(sql: str) -> str:
+    return sql.strip().rstrip(";") + ";"
+
+
+# -- Fleet
+
+
+def _fleet(table: TableSchema) -> str:
+    lines = [f"name: {table.name}", "platforms:", *(f"  - {platform}" for platform in table.platforms)]
+    if not table.platforms:
+        lines[-1] = "platforms: []"
+    lines += [f"description: {_scalar(table.description)}", f"evented: {_truth(table.attributes & _EVENTED)}"]
+    if table.examples:
+        lines += ["examples: |-"]
+        for number, example in enumerate(table.examples):
+            block = ["```", *_statement(example).splitlines(), "```"]
+            lines += [f"  {line}".rstrip() for line in ([""] if number else []) + block]
+    if table.notes:
+        lines.append(f"notes: {_scalar(table.notes)}")
+    lines.append("columns:")
+    for column in table.columns:
+        lines += [
+            f"  - name: {_scalar(column.name)}",
+            f"    description: {_scalar(column.description)}",
+            f"    type: {_lower(column.type)}",
+            f"    required: {_truth(column.required)}",
+        ]
+        if column.hidden:
+            lines.append("    hidden: true")
+    return "\n".join(lines) + "\n"
+
+
+def _truth(value: object) -> str:
+    return "true" if value else "false"
+
+
+# What YAML reads as this very text without quotes: no indicator, no colon or number sign that could start something.
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 _,./()'%;+*-]*\Z")
+_NOT_TEXT = ("y", "n", "yes", "no", "true", "false", "on", "off", "null")
+
+
+def _scalar(text: str) -> str:
+    if _PLAIN.match(text) and not text.endswith(" ") and text.lower() not in _NOT_TEXT:
+        return text
+    # JSON's escapes are YAML's; some characters that JSON allows are not printable in YAML.
+    quoted = json.dumps(text, ensure_ascii=False)
+    return re.sub(
+        r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]", lambda m: f"\\u{ord(m[0]):04x}", quoted
+    )
+
+
+# -- osquery's .table specs
+
+
+def _spec(table: TableSchema, program: str) -> str:
+    description = " ".join(table.description.split()) or table.name
+    names = f", aliases={_list(table.aliases)}" if table.aliases else ""
+    lines = [
+        f"table_name({_text(table.name)}{names})",
+        # The generator refuses one that does not end so.
+        f"description({_text(description if description.endswith('.') else description + '.')})",
+        "schema([",
+        *(f"    {_column(column)}," for column in table.columns),
+        "])",
+    ]
+    attributes = [f"{name}=True" for bit, name in _ATTRIBUTES.items() if table.attributes & bit]
+    if attributes:
+        lines.append(f"attributes({', '.join(attributes)})")
+    # The generator wants a C++ source and function; these are the ones it would have.
+    camel = "".join(word.title() for word in table.name.split("_"))
+    lines.append(f"implementation({_text(f'{program}@gen{camel}')})")
+    if table.notes:
+        lines.append(f"notes({_text(table.notes)})")
+    if table.examples:
+        lines += ["examples([", *(f"    {_text(example)}," for example in table.examples), "])"]
+    return "\n".join(lines) + "\n"
+
+
+def _column(column: ColumnSchema) -> str:
+    words = [_text(column.name), column.type.replace(" ", "_"), _text(" ".join(column.description.split()))]
+    if column.aliases:
+        words.append(f"aliases={_list(column.aliases)}")
+    words += [f"{name}=True" for bit, name in _OPTIONS.items() if column.options & bit]
+    words += [
+        f"collate={_text(name)}"
+        for name, bit in COLLATIONS.items()
+        if column.options & bit and name != "binary"
+    ]
+    return f"Column({', '.join(words)})"
+
+
+def _text(text: str) -> str:
+    """A Python string; JSON's escapes are Python's."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _list(texts: Iterable[str]) -> str:
+    return f"[{', '.join(map(_text, texts))}]"
+
+
+__all__ = ["SUFFIXES", "ColumnSchema", "TableSchema", "render"]

@@ -1,0 +1,111 @@
+"""SQL as text: its tokens, its statements, and the tables that it names. No grammar: what is not understood is left out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>   \s+ | --[^\n]* | /\*.*?(?:\*/|\Z) )
+  | (?P<text>    [xX]?'(?:[^']|'')*(?:'|\Z) )
+  | (?P<quoted>  "(?:[^"]|"")*(?:"|\Z) | `(?:[^`]|``)*(?:`|\Z) | \[[^\]]*(?:\]|\Z) )
+  | (?P<number>  0[xX][0-9a-fA-F]+ | (?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)? )
+  | (?P<word>    [^\W\d][\w$]* )
+  | (?P<sign>    <= | >= | <> | != | == | \|\| | << | >> | ->>? | . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_AFTER_A_TABLE = re.compile(
+    "ON|USING|WHERE|GROUP|ORDER|LIMIT|HAVING|WINDOW|UNION|INTERSECT|EXCEPT|JOIN|LEFT|RIGHT|FULL|INNER|OUTER|CROSS|NATURAL"
+    "|SET|VALUES|INDEXED|NOT|RETURNING|SELECT"
+)
+
+
+class Token(NamedTuple):
+    """A word, name, literal or sign."""
+
+    kind: str
+    """text, quoted, number, word or sign."""
+    text: str
+    start: int
+    end: int
+
+    @property
+    def upper(self) -> str:
+        """The word in upper case; "" for anything that is no word, and so no keyword."""
+        return self.text.upper() if self.kind == "word" else ""
+
+    @property
+    def name(self) -> str | None:
+        """The identifier, without its quotes."""
+        if self.kind == "word":
+            return self.text
+        if self.kind == "quoted":
+            inner = self.text[1:-1]
+            return inner if self.text[0] == "[" else inner.replace(self.text[0] * 2, self.text[0])
+        return None
+
+
+def tokens(sql: str) -> list[Token]:
+    """The tokens of `sql` without white space and comments."""
+    found = (
+        Token(match.lastgroup or "", match[0], match.start(), match.end()) for match in _TOKEN.finditer(sql)
+    )
+    return [token for token in found if token.kind != "space"]
+
+
+def statements(sql: str) -> Iterator[str]:
+    """The statements of `sql`, without the semicolons; what has no token is none."""
+    start, filled = 0, False
+    for token in tokens(sql):
+        if token.text != ";":
+            filled = True
+            continue
+        if filled:
+            yield sql[start : token.start].strip()
+        start, filled = token.end, False
+    if filled:
+        yield sql[start:].strip()
+
+
+def is_complete(sql: str) -> bool:
+    """Whether `sql` ends with the semicolon of a statement, and not within a text, name or comment."""
+    last = ""
+    for match in _TOKEN.finditer(sql):
+        if match.lastgroup != "space":
+            last = match[0]
+        elif match[0].startswith("/*") and (len(match[0]) < 4 or not match[0].endswith("*/")):
+            return False
+    return last == ";"
+
+
+def tables_of(sql: str) -> dict[str, str]:
+    """The tables that `sql` names behind FROM, JOIN, INTO and UPDATE: alias, or the name itself, in lower case -> name."""
+    found = tokens(sql)
+    out: dict[str, str] = {}
+    place = 0
+    while place < len(found):
+        if found[place].upper not in ("FROM", "JOIN", "INTO", "UPDATE"):
+            place += 1
+            continue
+        place += 1
+        while place < len(found) and (name := found[place].name) and not _AFTER_A_TABLE.fullmatch(found[place].upper):
+            place += 1
+            if place + 1 < len(found) and found[place].text == "." and found[place + 1].name:
+                name = found[place + 1].name or ""
+                place += 2
+            alias = name
+            if place < len(found) and found[place].upper == "AS":
+                place += 1
+            if place < len(found) and found[place].name and not _AFTER_A_TABLE.fullmatch(found[place].upper):
+                alias = found[place].name or name
+                place += 1
+            out[alias.lower()] = name
+            if place >= len(found) or found[place].text != ",":
+                break
+            place += 1
+    return out

@@ -1,0 +1,102 @@
+"""An extension as its author writes it: every way to declare a column, ask a query and give rows. Nothing here is flagged."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime, timezone
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from osquery_sdk import Column, ColumnType, Extension, Query, Row, Table, TableError, table
+
+
+class State(Enum):
+    """An enumeration as a column's type."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class Device(Row):
+    """A column of every type."""
+
+    serial: str = Column("Serial number", index=True, key=True, collate="nocase", aliases=("sn",))
+    number: int = Column("A number", type=ColumnType.INTEGER)
+    seen: datetime = Column("When it was seen last")
+    removable: bool = Column("1 if it can be taken out")
+    load: float | None = Column("Between 0 and 1", costly=True, default=None)
+    blob: bytes = Column("What it says of itself", default=b"")
+    path: Path | None = Column("Its file", additional=True, default=None)
+    state: State = Column("on or off", default=State.OFF)
+    labels: list[str] = Column("Labels", default=[])
+    facts: dict[str, Any] = Column("Whatever else", hidden=True, default={})
+
+
+class Disk(Device):
+    """Columns of another row class, and one more."""
+
+    size: int = Column("Bytes")
+
+
+def disk(serial: str) -> Disk:
+    """A row; columns with a default may be left out, and the others come in any order."""
+    made = Disk(size=1, serial=serial, number=2, removable=True, seen=datetime.now(tz=timezone.utc))  # noqa: UP017
+    name: str = made.serial
+    size: int = made.size
+    load: float | None = made.load
+    if load is None or not name:
+        size += 1
+    return made
+
+
+@table("disks", platforms=("linux",), examples=("select * from disks",), cache=1.5, deadline=5, max_rows=10)
+def disks(query: Query) -> Iterator[Disk]:
+    """Everything that a query can be asked."""
+    asked = query.equals("serial")
+    if asked is not None:
+        for serial in asked:
+            yield disk(str(serial))
+        return
+    patterns: tuple[str, ...] = query.like("serial") + query.glob("serial")
+    bounds = query.range("number")
+    if patterns and bounds.low is not None and not bounds.low_open:
+        raise TableError("too narrow")
+    for constraint in query.constraints("path"):
+        query.warn(f"{constraint.op} {constraint.value}")
+    while not query.cancelled and query.remaining() > 1 and query.deadline:
+        query.check()
+        if query.matches("serial", "x") and query.wants("load"):
+            yield disk("x")
+
+
+@table("listed", snapshot=True, aliases=("enumerated",))
+def listed(query: Query) -> list[Device]:
+    """A list; a row of a subclass is a row."""
+    return [disk("a"), *disks.rows(serial="b")]
+
+
+@table("later")
+async def later(query: Query) -> AsyncIterator[Disk]:
+    """Asynchronous."""
+    yield disk("c")
+
+
+@table("awaited")
+async def awaited(query: Query) -> list[Disk]:
+    """Asynchronous, and all at once."""
+    return [disk("d")]
+
+
+@table("mappings", rows=Disk)
+def mappings(query: Query) -> list[Mapping[str, object]]:
+    """Mappings, with the row class given beside."""
+    return [{"serial": "e", "number": 1}]
+
+
+def every() -> list[Table]:
+    """A factory of tables."""
+    return [disks, listed, later, awaited, mappings]
+
+
+def main() -> int:
+    """A program."""
+    return Extension("right", version="1.0", plugins=every()).run(["tables"])

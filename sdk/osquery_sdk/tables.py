@@ -23,7 +23,14 @@ from .rows import Row
 from .wire.protocol import Response, Status
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Awaitable
+    from typing import TypeAlias
+
     from .wire.service import CallContext
+
+    _Some: TypeAlias = Iterable[tuple[Any, ...] | Mapping[str, Any]]
+    _SomeLater: TypeAlias = AsyncIterable[tuple[Any, ...] | Mapping[str, Any]]
+    Rows: TypeAlias = _Some | _SomeLater | Awaitable[_Some | _SomeLater]
 
 PLATFORMS = ("linux", "darwin", "windows")
 _DEFAULT_DEADLINE = 60.0
@@ -139,7 +146,9 @@ class Table:
         self._layouts: dict[frozenset[str] | None, Layout] = {}
         self._requests: dict[str, _Request] = {}
         seconds = options.deadline
-        self._late = Response(Status(1, f"{name}: no answer within {seconds:g} s; the table's deadline is over"))
+        self._late = Response(
+            Status(1, f"{name}: no answer within {seconds:g} s; the table's deadline is over")
+        )
         self._shared: dict[str, _Flight] = {}
         self._lock = threading.Lock()
         self._at_once = 0
@@ -196,10 +205,6 @@ class Table:
     def _generate(
         self, text: str, context: CallContext, warn: Callable[[str], None], client: Any
     ) -> Response:
-        seconds = self.options.deadline
-        late = Response(
-            Status(1, f"{self.name}: no answer within {seconds:g} s; the table's deadline is over")
-        )
         counters = self.counters
         with self._lock:
             counters.calls += 1
@@ -231,8 +236,8 @@ class Table:
             with self._lock:
                 self._at_once -= 1
                 counters.add_time(took)
-                if message or took > seconds:  # then the late answer has been sent
-                    counters.add_error(message or late.status.message)
+                if message or took > self.options.deadline:  # then the late answer has been sent
+                    counters.add_error(message or self._late.status.message)
                 else:
                     counters.last_rows = count
 
@@ -457,7 +462,7 @@ def table(
     max_rows: int = _DEFAULT_MAX_ROWS,
     aliases: tuple[str, ...] = (),
     attributes: int = 0,
-) -> Callable[[Callable[[Query], Any]], Table]:
+) -> Callable[[Callable[[Query], Rows]], Table]:
     """Make a `Table` of a function that gets a `Query` and returns or yields rows, also asynchronously.
 
     Args:
@@ -491,7 +496,7 @@ def table(
         attributes,
     )
 
-    def decorate(function: Callable[[Query], Any]) -> Table:
+    def decorate(function: Callable[[Query], Rows]) -> Table:
         description = " ".join((function.__doc__ or "").strip().split("\n\n")[0].split())
         return Table(name, function, rows or _row_class(function, name), description, options)
 

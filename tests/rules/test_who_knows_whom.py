@@ -1,0 +1,158 @@
+"""Which module may import which: tables know the SDK's public names, the wire knows nothing above it, nobody goes round."""
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+import pytest
+
+import osquery_sdk
+
+if TYPE_CHECKING:
+    from .conftest import Import, Module
+
+# What each part of the SDK may know beside itself. A part is a module or a package right under osquery_sdk. Those that are not
+# named here (the command line, freezing, explaining, ...) are on top: they may know every one, and no part named here knows them.
+MAY_KNOW = {
+    "_version": set(),
+    "errors": set(),
+    "wire": {"errors"},
+    "engine": {"errors", "wire"},
+    "columns": {"errors"},
+    "rows": {"errors", "columns"},
+    "query": {"errors", "columns"},
+    "answers": {"errors", "columns", "rows", "wire"},
+    "tables": {"errors", "columns", "rows", "query", "answers", "wire"},
+    "session": {"errors", "tables", "wire"},
+    "extension": {"errors", "tables", "session", "wire"},
+}
+# An extension's `run` hands over to its command line: every extension has it, and only that function imports it.
+HANDS_OVER = ("osquery_sdk.extension", "osquery_sdk.cli.program")
+# These may not know what is above them even by type: they are to be read, and could be used, without it.
+STRICT = ("wire", "engine")
+
+
+def part_of(name: str) -> str:
+    """`wire` for osquery_sdk.wire.codec, empty for osquery_sdk itself."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def target(one: "Import", modules: "dict[str, Module]") -> str | None:
+    """The module of the project that an import leads to."""
+    inner = f"{one.module}.{one.name}"
+    if inner in modules:
+        return inner
+    return one.module if one.module in modules else None
+
+
+def where(module: "Module", one: "Import") -> str:
+    return f"{module.name}:{one.line} imports {one.module} {one.name}".strip()
+
+
+def test_tables_know_only_public_names_of_the_sdk(modules: "dict[str, Module]") -> None:
+    found = [
+        where(module, one)
+        for module in modules.values()
+        if module.name.startswith("kolide_tables")
+        for one in module.imports()
+        if one.module.startswith(("osquery_sdk", "kolide_ext"))
+        and not (one.module == "osquery_sdk" and one.name in osquery_sdk.__all__)
+    ]
+    assert found == []
+
+
+def test_extensions_know_tables_and_public_names_of_the_sdk(modules: "dict[str, Module]") -> None:
+    found = [
+        where(module, one)
+        for module in modules.values()
+        if module.name.startswith("kolide_ext")
+        for one in module.imports()
+        if one.module.startswith("osquery_sdk")
+        and not (one.module == "osquery_sdk" and one.name in osquery_sdk.__all__)
+    ]
+    assert found == []
+
+
+def test_the_sdk_knows_no_tables_and_no_extension(modules: "dict[str, Module]") -> None:
+    found = [
+        where(module, one)
+        for module in modules.values()
+        if module.name.startswith("osquery_sdk")
+        for one in module.imports()
+        if one.module.startswith(("kolide_tables", "kolide_ext"))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("part", MAY_KNOW)
+def test_a_part_of_the_sdk_knows_only_those_below_it(part: str, modules: "dict[str, Module]") -> None:
+    found = []
+    members = [
+        module
+        for module in modules.values()
+        if module.name.startswith("osquery_sdk") and part_of(module.name) == part
+    ]
+    assert members, f"osquery_sdk.{part} is no more: take it out of MAY_KNOW"
+    for module in members:
+        for one in module.imports():
+            other = target(one, modules)
+            if other is None or not other.startswith("osquery_sdk") or (module.name, other) == HANDS_OVER:
+                continue
+            if one.for_types and part not in STRICT:
+                continue
+            if part_of(other) not in MAY_KNOW[part] | {part}:
+                found.append(where(module, one))
+    assert found == [], "if it is right that it knows that, say so in MAY_KNOW"
+
+
+def test_the_engine_knows_no_table_class(modules: "dict[str, Module]") -> None:
+    """It is a peer of osqueryd: tables come to it over the socket, as routes."""
+    names = {"Table", "Row", "Column", "ColumnDef", "Query", "ColumnInfo"}
+    found = [
+        where(module, one)
+        for module in modules.values()
+        if module.name.startswith("osquery_sdk.engine")
+        for one in module.imports()
+        if one.name in names and one.module.startswith("osquery_sdk")
+    ]
+    assert found == []
+
+
+def test_only_a_function_hands_over(modules: "dict[str, Module]") -> None:
+    """Importing an extension must not import its command line: osqueryd waits for it to start."""
+    module = modules[HANDS_OVER[0]]
+    top = [
+        node for node in module.tree.body if isinstance(node, ast.ImportFrom) and "cli" in (node.module or "")
+    ]
+    assert top == []
+
+
+def test_nobody_goes_round(modules: "dict[str, Module]") -> None:
+    """No cycle, imports within functions included; those for type checkers left out."""
+    graph = {
+        module.name: {
+            other
+            for one in module.imports()
+            if not one.for_types and (other := target(one, modules)) is not None and other != module.name
+        }
+        for module in modules.values()
+    }
+    # A package that is imported first, as Python does it, is no dependence that anybody wrote down.
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a cycle: {' <- '.join(error.args[1])}")
+
+
+def test_the_test_sees_imports(modules: "dict[str, Module]") -> None:
+    """The graph above is not empty because nothing was understood."""
+    seen = {
+        (module.name, target(one, modules), one.for_types)
+        for module in modules.values()
+        for one in module.imports()
+    }
+    assert ("osquery_sdk.tables", "osquery_sdk.rows", False) in seen  # relative
+    assert ("osquery_sdk.extension", "osquery_sdk.cli.program", False) in seen  # within a function
+    assert ("osquery_sdk.query", "osquery_sdk.tables", True) in seen  # for type checkers
+    assert ("kolide_tables.ext_tables", "osquery_sdk", False) in seen  # absolute
+    assert ("osquery_sdk.engine.database", "osquery_sdk.wire.protocol", False) in seen  # from two packages up

@@ -23,13 +23,13 @@ def asked_for(query: Query) -> Iterator[Path]:
         return
     # A row has to match every pattern, so the files of the first one's folder are enough.
     for pattern in query.like("path")[:1]:
-        fixed = pattern.replace("_", "%").partition("%")[0]
+        fixed = pattern.partition("%")[0]
         yield from (path for path in Path(fixed + "x").parent.glob("*") if query.matches("path", str(path)))
 
 
 @table("file_hashes")
 def file_hashes(query: Query) -> Iterator[FileHash]:
-    """Files with their hashes. LIKE finds files in the folder that its pattern begins with, not below."""
+    """Files with their hashes. LIKE finds files in the folder named before its first %, not below."""
     for path in asked_for(query):
         query.check()
         if not path.is_file():

@@ -1,0 +1,40 @@
+"""What the tests of the documentation share: programs run as a reader with an activated environment would run them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Shell = Callable[[str, Path], "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True)
+def _activated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment that the tests run in is the one whose programs are found first."""
+    programs = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """Runs a line in a shell, in a folder, with an empty home; what it prints and what it complains of are one text."""
+
+    def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/sh", "-c", line],
+            cwd=folder,
+            env={**os.environ, "HOME": str(tmp_path), "PWD": str(folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+
+    return run

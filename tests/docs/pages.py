@@ -1,0 +1,90 @@
+"""The pages of the documentation, taken apart: blocks of code with the comment before them, links, headings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(DOCS.glob("*.md"))
+_BLOCK = re.compile(
+    r"(?:<!-- (?P<mark>[^\n]*) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
+)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+class Block(NamedTuple):
+    """A block of code, and the comment `<!-- mark -->` on the line before it."""
+
+    language: str
+    code: str
+    mark: str
+    line: int
+
+
+class Command(NamedTuple):
+    """A line after `$ ` in a console block, and the output shown below it, where `...` stands for anything."""
+
+    line: str
+    output: str
+    folder: Path
+
+
+def blocks(page: Path) -> list[Block]:
+    """The page's blocks of code."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(
+            found["language"],
+            found["code"],
+            found["mark"] or "",
+            text.count("\n", 0, found.start("code")) + 1,
+        )
+        for found in _BLOCK.finditer(text)
+    ]
+
+
+def python(page: Path) -> str:
+    """All of the page's Python, with each line where it is on the page."""
+    lines: list[str] = []
+    for block in blocks(page):
+        if block.language == "python":
+            lines += [""] * (block.line - 1 - len(lines)) + block.code.splitlines()
+    return "\n".join(lines) + "\n"
+
+
+def commands(page: Path) -> list[Command]:
+    """The commands of the console blocks marked `run`, or `run in FOLDER`."""
+    found = []
+    for block in blocks(page):
+        run, _, folder = block.mark.partition(" in ")
+        if block.language == "console" and run == "run":
+            for part in re.split(r"^\$ ", block.code, flags=re.MULTILINE)[1:]:
+                line, _, output = part.partition("\n")
+                found.append(Command(line, output, ROOT / folder))
+    return found
+
+
+def table(page: Path, mark: str) -> list[list[str]]:
+    """The cells of the table below `<!-- mark -->`, without its head."""
+    _, _, after = page.read_text(encoding="utf-8").partition(f"<!-- {mark} -->\n")
+    rows = []
+    for line in after.splitlines():
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return rows[2:]
+
+
+def links(page: Path) -> list[str]:
+    """What the page links to, code left out."""
+    prose = _BLOCK.sub("", page.read_text(encoding="utf-8"))
+    return _LINK.findall(re.sub(r"`[^`\n]*`", "", prose))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the page's headings."""
+    headings = re.findall(r"^#+ (.+)$", _BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

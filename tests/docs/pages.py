@@ -12,6 +12,8 @@ PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"
 _BLOCK = re.compile(
     r"(?:<!-- (?P<mark>[^\n]*) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )
+# A command goes on after a backslash.
+_LINES = re.compile(r"((?:[^\n]*\\\n)*[^\n]*)\n?(.*)", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -62,7 +64,9 @@ def commands(page: Path) -> list[Command]:
         run, _, folder = block.mark.partition(" in ")
         if block.language == "console" and run == "run":
             for part in re.split(r"^\$ ", block.code, flags=re.MULTILINE)[1:]:
-                line, _, output = part.partition("\n")
+                split = _LINES.fullmatch(part)
+                assert split is not None
+                line, output = split.groups()
                 found.append(Command(line, output, ROOT / folder))
     return found
 

@@ -1,8 +1,8 @@
 """kolide_exposed_ports: who can be reached from where: listening sockets with process, unit and container.
 
-On Linux from /proc/net and the file descriptors of the processes, elsewhere with psutil. The sockets are those of the
-network namespace that the extension runs in: a container with a network of its own shows there only by what its engine
-listens on for it.
+On Linux from the kernel's socket tables and the file descriptors of the processes, elsewhere with psutil. The sockets are
+those of the network namespace that the extension runs in: a container with a network of its own shows there only by what
+its engine listens on for it.
 """
 
 import sys
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from kolide_tables import procfs
 from kolide_tables.redact import redact_arguments
+from kolide_tables.sockdiag import inet_sockets
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 # Connection states in /proc/net. Source: the kernel's include/net/tcp_states.h.
@@ -171,12 +172,16 @@ def _file(socket: Socket) -> str:
 
 
 def _sockets(root: str, warn: Callable[[str], None], files: frozenset[str] | None = None) -> Iterator[Socket]:
-    """The sockets of all files, or of some: to make one, the kernel goes through all connections there may be."""
-    from pathlib import Path
-
+    """The sockets of all of the kernel's tables, or of some."""
     for file, protocol, state in _TABLES:
         if files is not None and file not in files:
             continue
+        asked = _asked(file, protocol, state) if root == procfs.PROC else None
+        if asked is not None:
+            yield from asked
+            continue
+        from pathlib import Path
+
         try:
             # A busy server has some hundred thousand lines of connections there: never all of them in memory.
             with Path(f"{root}/net/{file}").open("rb") as lines:
@@ -185,6 +190,19 @@ def _sockets(root: str, warn: Callable[[str], None], files: frozenset[str] | Non
             continue
         except OSError as error:
             warn(f"net/{file} cannot be read: {error.strerror}")
+
+
+def _asked(file: str, protocol: str, state: bytes) -> list[Socket] | None:
+    """The same sockets by netlink; None where the kernel, or a container's security policy, does not answer that."""
+    import socket
+
+    family = socket.AF_INET6 if file.endswith("6") else socket.AF_INET
+    number = socket.IPPROTO_TCP if protocol == "tcp" else socket.IPPROTO_UDP
+    try:
+        found = inet_sockets(family, number, int(state, 16))
+    except OSError:
+        return None
+    return [Socket(protocol, address_text(one.address), one.port, one.uid, one.inode) for one in found]
 
 
 def parse_sockets(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MAX_COLUMNS = 2000
 _EXIT_PATIENCE = 2.0
+_START_TIMEOUT = 1.0
 
 
 class _Plugins:
@@ -118,7 +119,7 @@ class Extension:
         """
         stop = threading.Event()
         session = self._session(socket, stop, "")
-        session.register(3.0)
+        session.register(_START_TIMEOUT)
         thread = threading.Thread(target=self._stay, args=(session,), name=self.name, daemon=True)
         thread.start()
 

@@ -1,0 +1,108 @@
+"""The bundle in a real osquery, beside its own tables: the same processes, sockets and values."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Ask = Callable[[str], list[dict[str, str]]]
+
+pytestmark = pytest.mark.osqueryd
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    """A function that runs a statement in osqueryi with the program as its extension."""
+    osqueryi = shutil.which("osqueryi")
+    if osqueryi is None:
+        pytest.skip("no osqueryi on PATH")
+    program = tmp_path / "kolide_ext.ext"
+    program.write_text(
+        f"#!{sys.executable}\nfrom kolide_ext.__main__ import main\nraise SystemExit(main())\n"
+    )
+    program.chmod(0o755)
+    flags = ["--extension", str(program), "--extensions_require=kolide_ext", "--allow_unsafe", "--json"]
+
+    def run(sql: str) -> list[dict[str, str]]:
+        done = subprocess.run(
+            [osqueryi, *flags, f"--extensions_socket={tmp_path}/em", sql],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "HOME": str(tmp_path)},
+        )
+        assert done.returncode == 0, done.stderr
+        rows: list[dict[str, str]] = json.loads(done.stdout)
+        return rows
+
+    return run
+
+
+def test_our_sockets_are_those_of_listening_ports(ask: Ask) -> None:
+    kinds = [
+        (socket.AF_INET, socket.SOCK_STREAM, "127.0.0.1"),
+        (socket.AF_INET, socket.SOCK_DGRAM, "0.0.0.0"),
+        (socket.AF_INET6, socket.SOCK_STREAM, "::1"),
+        (socket.AF_INET6, socket.SOCK_DGRAM, "::"),
+    ]
+    made: list[Any] = []
+    try:
+        for family, kind, address in kinds:
+            made.append(socket.socket(family, kind))
+            made[-1].bind((address, 0))
+            if kind == socket.SOCK_STREAM:
+                made[-1].listen()
+        rows = ask(
+            "select 'core' as who, port, case protocol when 6 then 'tcp' else 'udp' end as protocol, address from listening_ports "
+            f"where pid = {os.getpid()} and port > 0 union all "
+            f"select 'ours', port, protocol, address from kolide_exposed_ports where pid = {os.getpid()}"
+        )
+        ports = {str(one.getsockname()[1]) for one in made}
+    finally:
+        for one in made:
+            one.close()
+    said: dict[str, set[tuple[str, str, str]]] = {"core": set(), "ours": set()}
+    for row in rows:
+        said[row["who"]].add((row["protocol"], row["address"], row["port"]))
+    assert said["ours"] == said["core"]
+    assert {port for _, _, port in said["ours"]} == ports
+
+
+def test_a_join_with_processes_finds_every_process_that_lives(ask: Ask) -> None:
+    rows = ask(
+        "select p.pid, d.pid as found, d.num_fds, d.exe_deleted, d.terminal, p.on_disk from processes p "
+        f"left join kolide_process_details d using (pid) where p.pid in ({os.getpid()}, {os.getppid()})"
+    )
+    assert {row["pid"] for row in rows} == {str(os.getpid()), str(os.getppid())}
+    for row in rows:
+        assert row["found"] == row["pid"]
+        assert int(row["num_fds"]) > 2
+        assert row["exe_deleted"] == str(int(row["on_disk"] == "0"))
+
+
+def test_values_of_a_file_are_those_that_are_in_it(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"name": "é", "n": [1, 2.5, true, null], "big": 12345678901234567890}')
+    rows = ask(f"select fullkey, value from kolide_json where path like '{tmp_path}/%.json' order by fullkey")
+    assert rows == [
+        {"fullkey": "big", "value": "12345678901234567890"},
+        {"fullkey": "n/0", "value": "1"},
+        {"fullkey": "n/1", "value": "2.5"},
+        {"fullkey": "n/2", "value": "true"},
+        {"fullkey": "name", "value": "é"},
+    ]
+
+
+def test_calls_are_counted(ask: Ask) -> None:
+    rows = ask(
+        # CROSS JOIN keeps the order: the count is there before the counters are read.
+        "select name, calls, last_rows, enabled from (select count(*) as n from kolide_json where raw_data in ('[1]', '[2]')) "
+        "cross join kolide_ext_tables where n = 2 and name = 'kolide_json'"
+    )
+    assert rows == [{"name": "kolide_json", "calls": "1", "last_rows": "2", "enabled": "1"}]

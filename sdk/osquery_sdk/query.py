@@ -136,6 +136,12 @@ class Query:
         """Whether a row with this value may be wanted; True whenever that is not certain. None is never excluded."""
         if value is None or not self.constraints(column):
             return True
+        info = self._table.column(column)
+        if info.definition.collate not in (None, "binary", "nocase"):
+            return True
+        if not isinstance(value, (str, int, float)):
+            # A path, date, enumeration or bytes: as SQL sees it.
+            value = _convert(info.type, info.texts([value])[0])
         wanted = self.equals(column)
         if wanted is not None and value not in wanted and not isinstance(value, str):
             return False

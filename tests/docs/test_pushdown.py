@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from osquery_sdk import Extension, Query
+from osquery_sdk import Column, Extension, Query, Row, table
 from osquery_sdk.engine import OPERATORS, Host
 
 from . import pages
@@ -66,6 +68,66 @@ def test_engine_sends_what_the_page_says(case: list[str], module: dict[str, Any]
         said([(n, *term) for n in items.row.__columns__ for term in query.constraints(n)]) for query in asked
     ]
     assert got == expected(case[1])
+
+
+class Kind(enum.Enum):
+    SOME = "some"
+
+
+class Every(Row):
+    path: Path = Column("path", index=True)
+    at: datetime = Column("time", index=True)
+    kind: Kind = Column("enumeration", index=True)
+    blob: bytes = Column("bytes", index=True)
+    number: float = Column("number", index=True)
+    version: str = Column("version", index=True, collate="version")
+    text: str = Column("text", index=True)
+
+
+VALUES = Every(
+    path=Path("/a"),
+    at=datetime.fromtimestamp(5, UTC),
+    kind=Kind.SOME,
+    blob=b"x",
+    number=1.5,
+    version="1.0",
+    text="Some",
+)
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "path = '/a'",
+        "at = 5",
+        "at > 4",
+        "kind = 'some'",
+        "blob = 'x'",
+        "number = 1.5",
+        "number < 2",
+        "version = '1.0'",
+    ]
+    + [
+        "text = 'some' collate nocase",
+        "text like 'S_me'",
+        "text glob 'S*'",
+        "path in ('/b', '/a')",
+        "path like '/%'",
+    ],
+)
+def test_matches_never_loses_a_row(term: str) -> None:
+    column, asked = term.partition(" ")[0], []
+
+    @table("every", rows=Every)
+    def every(query: Query) -> list[Every]:
+        """One row, if it matches."""
+        asked.append(query.constraints(column))
+        return [VALUES] if query.matches(column, getattr(VALUES, column)) else []
+
+    with Host([Extension("every", version="1", plugins=[every]).start]) as host:
+        assert len(host.query(f"select 1 from every where {term}").rows) == 1
+        assert asked[0], "the term was not pushed down"
+        assert host.query(f"select 1 from every where {column} = '8'").rows == []
 
 
 @pytest.mark.osqueryd

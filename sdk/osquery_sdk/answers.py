@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .columns import INTEGER_RANGES, ColumnType
 from .errors import ColumnValueError, LimitExceeded
+from .rows import Row
 from .wire.codec import encode_row_header, encode_string, encode_text
 
 if TYPE_CHECKING:
@@ -167,19 +168,15 @@ class Answer:
 
 
 class OneRow:
-    """The encoding of a single row: look-ups answer with nothing else, and what pays for many rows costs one more."""
+    """A single row, encoded: look-ups answer with nothing else, and what pays for many rows costs one more."""
 
     __slots__ = ("_encoded",)
 
     count = 1
 
-    def __init__(self, heads: Sequence[_Heads], texts: Sequence[str]) -> None:
-        """Encode it; the row identifier comes first."""
-        parts: list[str] = []
-        for head, text in zip(heads, texts, strict=True):
-            value = text if text.isascii() else encode_text(text).decode("latin-1")
-            parts += (head[len(value)], value)
-        self._encoded = "".join(parts).encode("latin-1")
+    def __init__(self, encoded: bytes) -> None:
+        """Take the row's encoding."""
+        self._encoded = encoded
 
     def chunks(self) -> Iterator[bytes]:
         """See `EncodedRows`."""
@@ -189,11 +186,15 @@ class OneRow:
 class Layout:
     """Which columns of a table an answer holds, and which of them identify a row."""
 
-    __slots__ = ("_columns", "_heads", "_keys", "_needed", "_number", "_sent", "_table")
+    __slots__ = ("_columns", "_heads", "_keys", "_kinds", "_needed", "_number", "_row", "_sent", "_table")
 
-    def __init__(self, table: str, columns: Sequence[ColumnInfo], used: frozenset[str] | None) -> None:
-        """Take all columns of the table, and the names of those that the statement uses (None: all)."""
+    def __init__(
+        self, table: str, row: type[Row], columns: Sequence[ColumnInfo], used: frozenset[str] | None
+    ) -> None:
+        """Take the table's rows and columns, and the names of the columns that the statement uses (None: all)."""
         self._table = table
+        self._row = row
+        self._kinds: set[type] = {row, tuple}
         self._columns = columns
         self._sent = [i for i, column in enumerate(columns) if used is None or column.name in used]
         keys = [i for i, column in enumerate(columns) if column.key]
@@ -207,7 +208,7 @@ class Layout:
         """Check rows, number them, and make an answer of them.
 
         Raises:
-            ColumnValueError: see `ColumnInfo.texts`.
+            ColumnValueError: see `ColumnInfo.texts`; or a row is not one of this table.
             LimitExceeded: more than `max_rows` rows.
         """
         block = list(islice(rows, _BLOCK))
@@ -233,25 +234,42 @@ class Layout:
 
     def _build_one(self, row: Sequence[Any]) -> OneRow:
         columns = self._columns
+        if type(row) not in self._kinds:
+            self._check_kind(type(row))
         if len(row) != len(columns):
-            raise ColumnValueError(f"{self._table}: a row has {len(row)} values, not {len(columns)}")
+            raise self._wrong_width(row)
         texts = {i: columns[i].text(row[i]) for i in self._needed}
         number = "" if self._number is None else texts[self._number]
         if not number:
-            number = str(hash(tuple(texts[i] for i in self._keys)) & _MASK)
-        return OneRow(self._heads, [number, *(texts[i] for i in self._sent)])
+            number = str(hash(tuple([texts[i] for i in self._keys])) & _MASK)
+        parts = [self._heads[0][len(number)], number]
+        for at, i in enumerate(self._sent, 1):
+            text = texts[i]
+            value = text if text.isascii() else encode_text(text).decode("latin-1")
+            parts += (self._heads[at][len(value)], value)
+        return OneRow("".join(parts).encode("latin-1"))
 
     def _turn(self, block: list[Sequence[Any]]) -> list[tuple[Any, ...]]:
         """Rows as columns."""
-        width = len(self._columns)
+        for kind in set(map(type, block)) - self._kinds:
+            self._check_kind(kind)
         try:
             by_column = list(zip(*block, strict=True))
         except ValueError:
             by_column = []
-        if len(by_column) != width:
-            wrong = next(len(row) for row in block if len(row) != width)
-            raise ColumnValueError(f"{self._table}: a row has {wrong} values, not {width}")
+        if len(by_column) != len(self._columns):
+            raise self._wrong_width(next(row for row in block if len(row) != len(self._columns)))
         return by_column
+
+    def _check_kind(self, kind: type) -> None:
+        """A row of another table, or something else that has as many items, would be a wrong answer."""
+        if not issubclass(kind, tuple) or (issubclass(kind, Row) and not issubclass(kind, self._row)):
+            raise ColumnValueError(
+                f"{self._table}: rows are {self._row.__name__}, mappings or tuples, not {kind.__name__}"
+            )
+
+    def _wrong_width(self, row: Sequence[Any]) -> ColumnValueError:
+        return ColumnValueError(f"{self._table}: a row has {len(row)} values, not {len(self._columns)}")
 
 
 class _Rowids:

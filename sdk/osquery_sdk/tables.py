@@ -36,6 +36,7 @@ PLATFORMS = ("linux", "darwin", "windows")
 _DEFAULT_DEADLINE = 60.0
 _DEFAULT_MAX_ROWS = 1_000_000
 _MAX_AT_ONCE = 8
+_PLAIN_RESULTS = (list, types.GeneratorType)
 _MAX_KEPT = 100
 _MAX_KEPT_TEXT = 4096
 _SIMPLE = {
@@ -248,7 +249,7 @@ class Table:
         if layout is None:
             if len(self._layouts) >= _MAX_KEPT:
                 self._layouts.clear()
-            layout = self._layouts[used] = Layout(self.name, self.columns, used)
+            layout = self._layouts[used] = Layout(self.name, self.row, self.columns, used)
         request = constraints, used, layout
         if len(text) <= _MAX_KEPT_TEXT:
             if len(self._requests) >= _MAX_KEPT:
@@ -323,32 +324,29 @@ class Table:
         return flight
 
     def _run(self, query: Query) -> Iterator[Sequence[Any]]:
+        """Rows as tuples in column order."""
         result = self.function(query)
-        if hasattr(result, "__aiter__") or hasattr(result, "__await__"):
+        if type(result) not in _PLAIN_RESULTS and (
+            hasattr(result, "__aiter__") or hasattr(result, "__await__")
+        ):
             import asyncio
 
             result = asyncio.run(_collect(result))
         if result is None:
             return iter(())
-        return self._tuples(iter(result))
-
-    def _tuples(self, rows: Iterator[Any]) -> Iterator[Sequence[Any]]:
-        """Rows as tuples in column order; what they are is decided by the first."""
+        rows = iter(result)
         first = next(rows, None)
         if first is None:
-            return rows
-        if isinstance(first, tuple):
-            return chain((first,), rows)
-        if isinstance(first, Mapping):
-            return self._from_mappings(chain((first,), rows))
-        raise TableError(
-            f"{self.name}: rows are {self.row.__name__}, mappings or tuples, not {type(first).__name__}"
-        )
+            return iter(())
+        rows = chain((first,), rows)
+        return self._from_mappings(rows) if isinstance(first, Mapping) else rows
 
     def _from_mappings(self, rows: Iterator[Mapping[str, Any]]) -> Iterator[Sequence[Any]]:
         names = tuple(self._by_name)
         known = set(names)
         for row in rows:
+            if not isinstance(row, Mapping):
+                raise TableError(f"{self.name}: the first row is a mapping, a later one {type(row).__name__}")
             if not known.issuperset(row):
                 raise TableError(
                     f"{self.name}: a row has unknown columns: {', '.join(sorted(set(row) - known))}"

@@ -204,8 +204,8 @@ class PipeListener:
             else:
                 return
 
-    def wait(self) -> PipeConnection | None:
-        """See `Listener`."""
+    def wait(self, spin: float = 0.0) -> PipeConnection | None:
+        """See `Listener`; it never spins."""
         with self._turn:
             while True:
                 with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import sys
+from time import monotonic
 
 if sys.platform == "linux":
 
@@ -24,10 +25,20 @@ if sys.platform == "linux":
             """Watch a descriptor again that was reported."""
             self._epoll.modify(fd, self._ONCE)
 
-        def wait(self) -> int:
-            """Block until a descriptor has something to read or its other end was closed."""
+        def wait(self, spin: float = 0.0) -> int:
+            """Block until a descriptor has something to read or its other end was closed.
+
+            For the first `spin` seconds it looks again and again: a thread that sleeps takes longer to wake than a ping
+            takes to be answered.
+            """
+            poll = self._epoll.poll
+            if spin:
+                end = monotonic() + spin
+                while monotonic() < end:
+                    for fd, _ in poll(0, 1):
+                        return fd
             while True:
-                for fd, _ in self._epoll.poll(-1, 1):
+                for fd, _ in poll(-1, 1):
                     return fd
 
         def close(self) -> None:
@@ -54,10 +65,16 @@ elif sys.platform != "win32":
             """Watch a descriptor again that was reported."""
             self._change(fd, select.KQ_EV_ADD | select.KQ_EV_ONESHOT)
 
-        def wait(self) -> int:
-            """Block until a descriptor has something to read or its other end was closed."""
+        def wait(self, spin: float = 0.0) -> int:
+            """Block until a descriptor has something to read or its other end was closed; see above for `spin`."""
+            look = self._kqueue.control
+            if spin:
+                end = monotonic() + spin
+                while monotonic() < end:
+                    for event in look(None, 1, 0):
+                        return int(event.ident)
             while True:
-                for event in self._kqueue.control(None, 1, None):
+                for event in look(None, 1, None):
                     return int(event.ident)
 
         def close(self) -> None:

@@ -324,7 +324,10 @@ def _encode_answer(
     else:
         head = _answer_head(name, sequence, status)
     if not isinstance(rows, (tuple, list)):
-        return _pieces(head + encode_rows_header(rows.count), rows.chunks())
+        head += encode_rows_header(rows.count)
+        if rows.count <= 1:
+            return iter((b"".join((head, *rows.chunks(), _ANSWER_END)),))
+        return _pieces(head, rows.chunks())
     count = len(rows)
     head += encode_rows_header(count)
     if count <= _BATCH:

@@ -37,7 +37,7 @@ class Service(Protocol):
         """Must return at once."""
 
     def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
-        """May take as long as `context` allows."""
+        """May take as long as `context` allows; must not change `request`, which other calls may share."""
 
     def shutdown(self) -> None:
         """Begin to stop; called after the reply has been sent."""

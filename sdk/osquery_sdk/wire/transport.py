@@ -59,8 +59,12 @@ class Listener(Protocol):
     def address(self) -> str:
         """The socket's path or the pipe's name."""
 
-    def wait(self) -> Connection | None:
-        """Block until a connection, new or parked, may have something to read; None once closed."""
+    def wait(self, spin: float = 0.0) -> Connection | None:
+        """Block until a connection, new or parked, may have something to read; None once closed.
+
+        Args:
+            spin: seconds for which it may look again and again before it sleeps.
+        """
 
     def park(self, connection: Connection) -> None:
         """Give a connection back, to be returned by `wait` when it has something to read or was closed."""

@@ -163,24 +163,24 @@ class UnixListener:
         """See `Listener`."""
         return self._path
 
-    def wait(self) -> UnixConnection | None:
+    def wait(self, spin: float = 0.0) -> UnixConnection | None:
         """See `Listener`."""
         with self._lock:
             if self._closed:
                 return None
             self._waiting += 1
         try:
-            return self._next()
+            return self._next(spin)
         finally:
             with self._lock:
                 self._waiting -= 1
                 if self._closed and not self._waiting:
                     self._dispose()
 
-    def _next(self) -> UnixConnection | None:
+    def _next(self, spin: float) -> UnixConnection | None:
         listening = self._socket.fileno()
         while not self._closed:
-            fd = self._poller.wait()
+            fd = self._poller.wait(spin)
             if fd == listening:
                 connection = self._accept()
                 if connection is not None:

@@ -106,8 +106,6 @@ VALUES = Every(
         "number = 1.5",
         "number < 2",
         "version = '1.0'",
-    ]
-    + [
         "text = 'some' collate nocase",
         "text like 'S_me'",
         "text glob 'S*'",

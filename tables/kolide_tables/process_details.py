@@ -26,7 +26,7 @@ _NO_PRIORITY = -1
 
 
 class ProcessDetails(Row):
-    """A process, and what its kernel tells about it; NULL is what does not exist there or may not be read."""
+    """A process, and what its kernel tells about it; NULL, or an empty text, is what does not exist there or may not be read."""
 
     pid: int = Column("Process id", index=True, key=True)
     io_read_count: int | None = Column("Read operations; on Linux read system calls", default=None)

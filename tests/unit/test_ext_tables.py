@@ -1,5 +1,6 @@
 """kolide_ext_tables: what tables were asked, as seen by asking them; and all_tables, which puts the bundle together."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -67,14 +68,6 @@ def test_the_caller_s_list_may_change_afterwards() -> None:
     tables = [numbers()]
     tables.append(ext_tables(tables))
     assert [row.name for row in tables[1].rows()] == ["numbers", "kolide_ext_tables"]
-
-
-def test_the_columns_are_those_of_the_specification() -> None:
-    names = ["name", "calls", "errors", "last_ms", "total_ms", "last_rows", "last_error", "enabled", "cached"]
-    kinds = ["TEXT", "BIGINT", "BIGINT", "DOUBLE", "DOUBLE", "BIGINT", "TEXT", "INTEGER", "INTEGER"]
-    columns = ext_tables([]).columns
-    assert [column.name for column in columns] == names
-    assert [column.type.value for column in columns] == kinds
 
 
 def test_known_queries_are_counted(osquery_host: Serve) -> None:
@@ -266,6 +259,34 @@ def test_limits_are_every_table_s(osquery_host: Serve) -> None:
 def test_the_bundle_twice_shares_no_counters() -> None:
     one, other = (all_tables()[0] for _ in range(2))
     assert one.counters is not other.counters
+
+
+SPECIFIED = {
+    "process_details": "pid^b, io_read_count b, io_write_count b, io_read_bytes b, io_write_bytes b, ctx_voluntary b, "
+    "ctx_involuntary b, num_fds i, affinity, ionice_class, ionice_value i, uss b, pss b, swap b, terminal, oom_score_adj i, "
+    "no_new_privs i, seccomp i, cap_eff, lsm_label, exe_deleted i",
+    "exposed_ports": "pid^b, protocol, address, port^i, scope, name, path, cmdline, uid b, unit, container_id",
+    "ext_tables": "name, calls b, errors b, last_ms d, total_ms d, last_rows b, last_error, enabled i, cached i",
+    "data files": "fullkey, parent, key, value, query^, path!^, raw_data!^",
+}
+KINDS = {"": "TEXT", "i": "INTEGER", "b": "BIGINT", "d": "DOUBLE"}
+
+
+@pytest.mark.parametrize("name", [*NAMES, "ext_tables"])
+def test_columns_types_and_indexes_are_those_of_the_specification(name: str) -> None:
+    """In the specification's own notation: ! is required, ^ an index; i, b and d are INTEGER, BIGINT and DOUBLE, text the rest."""
+    (one,) = (one for one in all_tables() if one.name == f"kolide_{name}")
+    specified = [
+        (column, "!" in marks, "^" in marks, KINDS[kind])
+        for column, marks, kind in re.findall(
+            r"(\w+)([!^]*) ?([ibd]?)(?:, |$)", SPECIFIED.get(name, SPECIFIED["data files"])
+        )
+    ]
+    assert len(specified) > 5
+    assert [
+        (c.name, c.definition.required, c.definition.index, c.type.value) for c in one.columns
+    ] == specified
+    assert one.options.platforms == ("linux", "darwin", "windows")
 
 
 def test_every_table_says_what_it_is() -> None:

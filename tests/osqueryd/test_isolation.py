@@ -67,7 +67,7 @@ def query(manager: Manager, sql: str) -> float:
     return timed(run)
 
 
-@pytest.mark.parametrize("seconds", [5, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [4, pytest.param(30, marks=pytest.mark.slow)])
 def test_eight_sleeping_tables_hold_up_nothing(directory: Path, seconds: int) -> None:
     names = [f"asleep{n}" for n in range(ASLEEP)]
     manager, process, address = started(directory, *names)
@@ -113,7 +113,7 @@ def test_eight_sleeping_tables_hold_up_nothing(directory: Path, seconds: int) ->
         manager.close()
 
 
-@pytest.mark.parametrize("seconds", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_table_in_a_tight_loop_holds_up_no_pings(directory: Path, seconds: int) -> None:
     manager, process, address = started(directory, "spinning", "asleep0")
     try:

@@ -287,7 +287,7 @@ def test_a_call_that_runs_does_not_keep_it(table: str, lasting_manager: Manager)
     manager = lasting_manager
     process = manager.start(TABLES=table)
     client = manager.query_meanwhile(f"select * from {table} where seconds = 30")
-    time.sleep(1)
+    time.sleep(0.5)
     started = time.monotonic()
     process.terminate()
     assert ended(process) == (0, "life: stopped by SIGTERM; leaving\n")

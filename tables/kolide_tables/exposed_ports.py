@@ -13,6 +13,7 @@ from typing import NamedTuple
 from kolide_tables import procfs
 from kolide_tables.redact import redact_arguments
 from kolide_tables.sockdiag import inet_sockets
+from kolide_tables.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 # Connection states in /proc/net. Source: the kernel's include/net/tcp_states.h.
@@ -344,9 +345,9 @@ def _portable_facts(
         ask("uid", "uids"),
     )
     facts = _Facts(
-        name=procfs.text(name) if isinstance(name, str) else None,
-        path=procfs.text(path) if isinstance(path, str) and path else None,
-        cmdline=" ".join(redact_arguments([procfs.text(word) for word in arguments]))
+        name=shown(name) if isinstance(name, str) else None,
+        path=shown(path) if isinstance(path, str) and path else None,
+        cmdline=" ".join(redact_arguments([shown(word) for word in arguments]))
         if isinstance(arguments, list)
         else None,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 
 from kolide_tables import procfs
+from kolide_tables.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 _ONLINE = "/sys/devices/system/cpu/online"
@@ -197,7 +198,7 @@ class _Reader:
             no_new_privs=_number(status, b"NoNewPrivs"),
             seccomp=_number(status, b"Seccomp"),
             cap_eff=_text(status, b"CapEff"),
-            lsm_label=procfs.text(label.rstrip(b"\0\n")) if label else None,
+            lsm_label=shown(label.rstrip(b"\0\n")) if label else None,
             exe_deleted=None if deleted is None else int(deleted),
         )
 
@@ -347,7 +348,7 @@ def _number(data: bytes | None, name: bytes) -> int | None:
 
 def _text(data: bytes | None, name: bytes) -> str | None:
     value = None if data is None else procfs.field(data, name)
-    return None if value is None else procfs.text(value)
+    return None if value is None else shown(value)
 
 
 def _signed(data: bytes | None) -> int | None:

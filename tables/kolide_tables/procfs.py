@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from kolide_tables.text import shown
+
 PROC = "/proc"
 DELETED = " (deleted)"
 
@@ -188,15 +190,6 @@ def find(pid: int, root: str = PROC) -> Process:
     return process
 
 
-def text(data: bytes | str) -> str:
-    r"""Text as tables show it: UTF-8, with whatever is not UTF-8 as \xNN. Takes bytes, or a str with surrogateescape."""
-    if isinstance(data, str):
-        if data.isascii():
-            return data
-        data = data.encode("utf-8", "surrogateescape")
-    return data.decode("utf-8", "backslashreplace")
-
-
 def field(data: bytes, name: bytes) -> bytes | None:
     r"""The value of a `Name:\tvalue` line of status, io or smaps_rollup; the kernel escapes newlines in names there."""
     line = name + b":"
@@ -223,7 +216,7 @@ def number(data: bytes, name: bytes) -> int | None:
 def comm(process: Process) -> str | None:
     """The name a process goes by, at most 15 bytes, any bytes."""
     data = process.read("comm")
-    return None if data is None else text(data.removesuffix(b"\n"))
+    return None if data is None else shown(data.removesuffix(b"\n"))
 
 
 def arguments(process: Process) -> list[str] | None:
@@ -232,7 +225,7 @@ def arguments(process: Process) -> list[str] | None:
     if data is None:
         return None
     data = data.rstrip(b"\0")  # programs that retitle themselves leave a tail of them
-    return [text(argument) for argument in data.split(b"\0")] if data else []
+    return [shown(argument) for argument in data.split(b"\0")] if data else []
 
 
 def executable(process: Process) -> tuple[str | None, bool | None]:
@@ -241,12 +234,12 @@ def executable(process: Process) -> tuple[str | None, bool | None]:
     if path is None:
         return None, None
     if not path.endswith(DELETED):
-        return text(path), False
+        return shown(path), False
     # A living file may be called that as well; then the name leads to the very file that runs.
     running, named = process.stat("exe"), process.stat(f"root{path}")
     if running is not None and named is not None and os.path.samestat(running, named):
-        return text(path), False
-    return text(path.removesuffix(DELETED)), True
+        return shown(path), False
+    return shown(path.removesuffix(DELETED)), True
 
 
 def cgroup(process: Process) -> Cgroup:
@@ -267,7 +260,7 @@ def parse_cgroup(data: bytes) -> Cgroup:
         parts = line.split(b":", 2)
         if len(parts) != 3 or not parts[2].startswith(b"/"):
             continue
-        path = text(parts[2]).removesuffix(DELETED)
+        path = shown(parts[2]).removesuffix(DELETED)
         if parts[1] == b"name=systemd":
             named = path
         elif not parts[1]:

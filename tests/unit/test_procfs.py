@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kolide_tables import procfs
 from kolide_tables.procfs import Cgroup, Process, ProcessGone
+from kolide_tables.text import shown
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
@@ -395,6 +396,6 @@ def test_any_bytes_can_be_asked_for_a_field(data: bytes, name: bytes) -> None:
 
 @given(st.binary(max_size=50))
 def test_text_is_utf_8_and_keeps_every_byte(data: bytes) -> None:
-    shown = procfs.text(data)
-    shown.encode("utf-8")
-    assert shown == procfs.text(data.decode("utf-8", "surrogateescape"))
+    text = shown(data)
+    text.encode("utf-8")
+    assert text == shown(data.decode("utf-8", "surrogateescape"))

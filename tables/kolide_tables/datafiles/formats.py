@@ -5,8 +5,8 @@ from typing import NamedTuple, Protocol
 
 from kolide_tables.datafiles.flatten import Cell, Documents, Tree
 from kolide_tables.datafiles.terms import Term
-from kolide_tables.files import decode, decode_kept
 from kolide_tables.limits import Budget
+from kolide_tables.text import decode, decode_kept
 
 __all__ = ["FORMATS", "Document", "Format"]
 

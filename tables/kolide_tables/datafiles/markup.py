@@ -17,8 +17,8 @@ from defusedxml.common import DefusedXmlException, DTDForbidden
 from defusedxml.expatreader import DefusedExpatParser
 
 from kolide_tables.datafiles.errors import MAX_DEPTH, ParseError, too_deep
-from kolide_tables.files import decode
 from kolide_tables.limits import Budget
+from kolide_tables.text import decode
 
 __all__ = ["Elements", "parse", "source"]
 

@@ -7,8 +7,9 @@ from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.datafiles.flatten import Cell
 from kolide_tables.datafiles.formats import FORMATS, Format
 from kolide_tables.datafiles.terms import parse_query
-from kolide_tables.files import Unreadable, expand_like, read_file
+from kolide_tables.files import Unreadable, read_file
 from kolide_tables.limits import Budget, Limits
+from kolide_tables.patterns import expand_like
 from osquery_sdk import Column, LimitExceeded, Query, Row, Table, TableError, table
 
 __all__ = ["DataFileValue", "data_file_tables"]

@@ -1,6 +1,6 @@
 """Scalars as text: what the `value` column holds."""
 
-from kolide_tables.files import printable
+from kolide_tables.text import printable
 
 __all__ = ["key_text", "text_of"]
 

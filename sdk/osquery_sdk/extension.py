@@ -101,7 +101,12 @@ class Extension:
             ManagerUnavailable: no manager answered in time.
             RegistrationError: it refused; the text says why.
         """
-        session = self._session(socket, self._stop, "osqueryd asked it to shut down")
+
+        def shutdown() -> None:
+            self._reason = "osqueryd asked it to shut down"
+            self.stop()
+
+        session = self._session(socket, self._stop, shutdown)
         gone = False
         try:
             gone = not (session.register(timeout) and session.stay(interval)) and not self._stop.is_set()
@@ -118,7 +123,7 @@ class Extension:
             RegistrationError: as `serve`.
         """
         stop = threading.Event()
-        session = self._session(socket, stop, "")
+        session = self._session(socket, stop, stop.set)
         session.register(_START_TIMEOUT)
         thread = threading.Thread(target=self._stay, args=(session,), name=self.name, daemon=True)
         thread.start()
@@ -138,11 +143,7 @@ class Extension:
         finally:
             session.leave(gone=gone)
 
-    def _session(self, socket: str, stop: threading.Event, reason: str) -> Session:
-        def shutdown() -> None:
-            self._reason = reason
-            stop.set()
-
+    def _session(self, socket: str, stop: threading.Event, shutdown: Callable[[], None]) -> Session:
         service = _Plugins(self.plugins, self.log, shutdown)
         return Session(self.name, self.version, self.plugins, service, socket=socket, stop=stop, log=self.log)
 
@@ -198,7 +199,12 @@ def _end_anyway(failed: bool) -> None:
 
 
 def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    if sys.stderr is None:
+        return  # as in a program without a console
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass  # whoever read it has gone, which is no reason to go as well
 
 
 __all__ = ["Extension"]

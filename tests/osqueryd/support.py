@@ -159,7 +159,9 @@ class Manager:
                 child.kill()
         for process in self._extensions:
             process.kill()
-            process.communicate()
+            process.wait()
+            if process.stderr is not None:
+                process.stderr.close()
 
 
 def ended(process: subprocess.Popen[str], seconds: float = 20.0) -> tuple[int, str]:

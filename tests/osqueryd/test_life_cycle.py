@@ -225,6 +225,19 @@ def test_a_call_that_runs_does_not_hold_up_registering_again(manager: Manager) -
     assert served_by(manager) == process.pid
 
 
+def test_a_log_that_nobody_reads_any_more(manager: Manager) -> None:
+    process = manager.start("life", "--interval", "0.2")
+    before = manager.extensions()["life"]
+    assert process.stderr is not None
+    process.stderr.close()
+    forgotten(manager)
+    until(lambda: manager.has("life") and manager.extensions()["life"] != before, 15)
+    assert served_by(manager) == process.pid
+    process.terminate()
+    assert process.wait(20) == 0
+    assert manager.sockets() == []
+
+
 def test_a_manager_that_stands_still_for_a_while(lasting_manager: Manager) -> None:
     manager = lasting_manager
     process = manager.start()

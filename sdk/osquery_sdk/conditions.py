@@ -13,12 +13,16 @@ from .sqltext import Token, tokens
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_ENDS_WHERE = frozenset(("GROUP", "ORDER", "LIMIT", "HAVING", "WINDOW", "UNION", "INTERSECT", "EXCEPT", "RETURNING"))
+_ENDS_WHERE = frozenset(
+    ("GROUP", "ORDER", "LIMIT", "HAVING", "WINDOW", "UNION", "INTERSECT", "EXCEPT", "RETURNING")
+)
 _ENDS_ON = _ENDS_WHERE | frozenset(("WHERE", "JOIN", "LEFT", "RIGHT", "FULL", "INNER", "CROSS", "NATURAL"))
 _SIGNS = frozenset(("=", "==", "<", ">", "<=", ">=", "!=", "<>"))
 _WORDS = frozenset(("IS", "IN", "LIKE", "GLOB", "REGEXP", "MATCH", "BETWEEN", "ISNULL", "NOTNULL"))
 _OPERATORS = {
-    "==": ("=",),
+    # Several of them on one column, joined by OR, become an IN.
+    "=": ("=", "IN"),
+    "==": ("=", "IN"),
     "<>": ("!=",),
     "IN": ("=", "IN"),
     "BETWEEN": (">=", "<="),

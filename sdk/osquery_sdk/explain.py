@@ -105,6 +105,13 @@ def explain(host: Host, sql: str, *, timeout: float | None = None) -> Explanatio
     """
     calls: list[TableCall] = []
     before = host.observer
+    try:
+        return _explain(host, sql, timeout, calls)
+    finally:
+        host.observer = before
+
+
+def _explain(host: Host, sql: str, timeout: float | None, calls: list[TableCall]) -> Explanation:
     host.observer = calls.append
     started = time.perf_counter()
     rows, error = 0, None
@@ -112,9 +119,8 @@ def explain(host: Host, sql: str, *, timeout: float | None = None) -> Explanatio
         rows = len(host.query(sql, timeout=timeout).rows)
     except OsquerySdkError as problem:
         error = str(problem)
-    finally:
-        host.observer = before
     seconds = time.perf_counter() - started
+    host.observer = None
     called = {call.table for call in calls}
     named = {name.lower() for name in tables_of(sql).values()}
     never = tuple(name for name in host.tables() if name.lower() in named and name not in called)
@@ -123,9 +129,11 @@ def explain(host: Host, sql: str, *, timeout: float | None = None) -> Explanatio
 
 
 def _loops(calls: Sequence[TableCall]) -> tuple[Loop, ...]:
-    groups: dict[tuple[str, int, str], list[TableCall]] = {}
+    groups: dict[tuple[str, int, str, frozenset[tuple[str, int]]], list[TableCall]] = {}
     for call in calls:
-        groups.setdefault((call.table, call.cursor, call.action), []).append(call)
+        # The sides of an OR share a cursor, and differ in their terms.
+        shape = frozenset((term.column, term.op) for term in call.terms)
+        groups.setdefault((call.table, call.cursor, call.action, shape), []).append(call)
     return tuple(_loop(group) for group in groups.values())
 
 
@@ -189,6 +197,8 @@ def _unoffered(
             columns = {offer.column for offer in condition.offers}
             if not columns & known:
                 reason = "about a result, not about a column of a table"
+            elif len(columns) > 1 and columns <= known and not never:
+                reason = "two columns: offered only where one is of a table that is read before the other"
             elif columns & used and not never:
                 reason = "SQLite offered it to no table: one side of an outer join, or settled beforehand"
         if reason:

@@ -236,10 +236,12 @@ def _fleet(table: TableSchema) -> str:
         lines[-1] = "platforms: []"
     lines += [f"description: {_scalar(table.description)}", f"evented: {_truth(table.attributes & _EVENTED)}"]
     if table.examples:
-        lines += ["examples: |-"]
-        for number, example in enumerate(table.examples):
-            block = ["```", *_statement(example).splitlines(), "```"]
-            lines += [f"  {line}".rstrip() for line in ([""] if number else []) + block]
+        text = "\n\n".join(f"```\n{_statement(example)}\n```" for example in table.examples)
+        # As a block it reads best, but a block has no escapes.
+        if all(character.isprintable() or character == "\n" for character in text):
+            lines += ["examples: |-", *(f"  {line}".rstrip() for line in text.split("\n"))]
+        else:
+            lines.append(f"examples: {_scalar(text)}")
     if table.notes:
         lines.append(f"notes: {_scalar(table.notes)}")
     lines.append("columns:")

@@ -93,7 +93,11 @@ def tables_of(sql: str) -> dict[str, str]:
             place += 1
             continue
         place += 1
-        while place < len(found) and (name := found[place].name) and not _AFTER_A_TABLE.fullmatch(found[place].upper):
+        while (
+            place < len(found)
+            and (name := found[place].name)
+            and not _AFTER_A_TABLE.fullmatch(found[place].upper)
+        ):
             place += 1
             if place + 1 < len(found) and found[place].text == "." and found[place + 1].name:
                 name = found[place + 1].name or ""

@@ -60,6 +60,7 @@ def completion_command(program: str, others: Sequence[Command], top: Parser) -> 
         return 0
 
     examples = tuple(f"completion {shell} > {place.format(program)}" for shell, place in SHELLS.items())
+    others = tuple(others)
     made = Command(
         "completion", "print a script that completes this program's commands", examples, add_arguments, run
     )
@@ -171,7 +172,7 @@ def _zsh(program: str, top: _Words, words: Sequence[_Words]) -> str:
 {cases}
     esac
 }}
-if [[ $funcstack[1] == _{_identifier(program)[1:]} ]]; then
+if [[ $funcstack[1] == _{program} ]]; then
     {_identifier(program)} "$@"
 else
     compdef {_identifier(program)} {program}
@@ -224,7 +225,8 @@ def _fish_options(program: str, word: _Words, condition: str) -> list[str]:
         flags = " ".join(
             f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in option.flags
         )
-        value = f" -r {_fish_takes(option.takes)}".rstrip() if option.takes else ""
+        value = f" -x {_fish_takes(option.takes)}".rstrip() if option.takes else ""
+        value = value.replace(" -x -F", " -r -F")
         out.append(
             f"complete -c {program} -n {_fish_quote(condition)} {flags}{value} -d {_fish_quote(option.help)}"
         )

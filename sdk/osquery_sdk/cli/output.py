@@ -22,6 +22,7 @@ FORMS = {
 }
 _LEAST_WIDTH = 6
 # What is not UTF-8 has no place in JSON but as an escape; control characters have none on a terminal.
+_CSV_SIGNS = re.compile(r'[",\r\n]')
 _TO_ESCAPE = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
 
 
@@ -87,14 +88,15 @@ def _json(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
-    import csv
-    import io
+    # Python's writer leaves a carriage return unquoted where lines end with a line feed alone, so readers see a line end.
+    lines = [columns, *([row.get(column, "") for column in columns] for row in rows)]
+    alone = len(columns) == 1  # and empty it would be an empty line, which readers skip
+    return "".join(",".join(_quoted(v) if v or not alone else '""' for v in line) + "\n" for line in lines)
 
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([row.get(column, "") for column in columns] for row in rows)
-    return out.getvalue()
+
+def _quoted(value: str) -> str:
+    """A value of RFC 4180."""
+    return '"' + value.replace('"', '""') + '"' if _CSV_SIGNS.search(value) else value
 
 
 def _lines(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:

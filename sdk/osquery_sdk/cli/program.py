@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .outcome import outcome
-from .parser import Parser, command_parser, find, overview
+from .parser import Parser, command_parser, completes, find, overview
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -88,9 +88,10 @@ def serve_parser(extension: Extension) -> Parser:
         description=f"Serve {tables} {'table' if tables == 1 else 'tables'} to osquery, or try them without it.",
         examples=["--socket /var/osquery/osquery.em"],
     )
-    parser.add_argument(
+    socket = parser.add_argument(
         "--socket", metavar="PATH", help="osquery's extension socket: serve there until it is gone"
     )
+    completes(socket, "file")
     parser.add_argument(
         "--timeout", type=float, default=3.0, metavar="SECONDS", help="how long to wait for osquery (3)"
     )

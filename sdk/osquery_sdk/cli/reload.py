@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _POLL = 0.25
 _REGISTERS_WITHIN = 10.0
 _MOST_FILES = 2_000
+_PLACE = re.compile(r'  File "(.+)", line (\d+)')
 
 
 def run_extension_command() -> Command:
@@ -109,6 +111,8 @@ class Reloader:
         ]
         self._say = say or _to_stderr
         self._process: ExtensionProcess | None = None
+        self._stopping = False
+        self._place = ""
         self._end = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="extension-reloader", daemon=True)
 
@@ -169,14 +173,22 @@ class Reloader:
     def _stop(self) -> None:
         if self._process is None:
             return
+        self._stopping = True
         self._process.stop(asked=False)
+        self._stopping = False
         self._process = None
         self._deregister_dead()
 
     def _line(self, line: str) -> None:
-        """Pass on what the extension writes; of a traceback the last line, where Python says what is wrong."""
-        if line and not line.startswith((" ", "Traceback (most recent call last):")):
-            self._say(line)
+        """Pass on what the extension writes; of a traceback the last line, where Python says what is wrong, and the place."""
+        if self._stopping:
+            return
+        place = _PLACE.match(line)
+        if place is not None:
+            self._place = f" ({Path(place[1]).name}, line {place[2]})"
+        elif line and not line.startswith((" ", "Traceback (most recent call last):")):
+            self._say(line + self._place)
+            self._place = ""
 
     def _registered(self) -> set[int]:
         from osquery_sdk.wire.client import ManagerConnection

@@ -118,7 +118,8 @@ class Shell:
         seconds = time.monotonic() - started
         write(result.columns, result.rows, self._form)
         if self._timer:
-            print(f"{len(result.rows)} rows, {seconds:.3f} s", file=sys.stderr)
+            count = len(result.rows)
+            print(f"{count} {'row' if count == 1 else 'rows'}, {seconds:.3f} s", file=sys.stderr)
 
     def _try(self, do: Callable[[], None]) -> None:
         try:

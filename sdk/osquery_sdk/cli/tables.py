@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from osquery_sdk.extension import Extension
-    from osquery_sdk.tables import Table
 
 
 def tables_command(extension: Extension) -> Command:
@@ -26,15 +25,13 @@ def tables_command(extension: Extension) -> Command:
         parser.add_argument("--all", action="store_true", help="also those for other platforms")
 
     def run(options: Namespace) -> int:
-        tables = sorted(_all(extension), key=lambda table: table.name)
-        shown = [table for table in tables if options.all or table.name in extension.plugins]
+        tables = sorted(extension.all_plugins, key=lambda table: table.name)
+        here = list(extension.plugins.values())
+        shown = [table for table in tables if options.all or table in here]
         width = max((len(table.name) for table in shown), default=0)
         for table in shown:
             elsewhere = f" ({', '.join(table.options.platforms)} only)"
-            print(
-                f"{table.name:<{width}}  {table.description}"
-                + ("" if table.name in extension.plugins else elsewhere)
-            )
+            print(f"{table.name:<{width}}  {table.description}{'' if table in here else elsewhere}")
         return 0
 
     return Command("tables", "list the tables", ("tables", "tables --all"), add_arguments, run)
@@ -42,7 +39,9 @@ def tables_command(extension: Extension) -> Command:
 
 def extension_schema_command(extension: Extension) -> Command:
     """The command `schema` of an extension's program: all of its tables, whatever the platform."""
-    known = [TableSchema.of(table) for table in _all(extension)]
+    # Of two tables with a name, for different platforms, the one that is here.
+    tables = {table.name: table for table in (*extension.all_plugins, *extension.plugins.values())}
+    known = [TableSchema.of(tables[name]) for name in sorted(tables)]
     first = known[0].name if known else "TABLE"
     examples = (
         "schema",
@@ -106,7 +105,3 @@ def _choose(schemas: Sequence[TableSchema], names: Sequence[str]) -> list[TableS
         if name not in by_name:
             raise Failed(f"no table {name}; there are {', '.join(sorted(by_name)) or 'none'}")
     return [by_name[name] for name in dict.fromkeys(names)] or list(schemas)
-
-
-def _all(extension: Extension) -> list[Table]:
-    return list(extension.all_plugins)

@@ -1,0 +1,117 @@
+"""The programs as a person or script runs them: in a process of their own, through pipes or on a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+# Enough to find what is wrong, in the time that there is; a busy machine is no failure.
+FEW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SAMPLE = Path(__file__).with_name("sample.py")
+EXTENSION = (sys.executable, str(SAMPLE))
+SDK = (sys.executable, "-m", "osquery_sdk.cli.main")
+_CONTROL = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x1b\][^\x07]*\x07")
+
+
+def run(
+    command: tuple[str, ...],
+    *arguments: str,
+    text: str | None = None,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float = 30,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; standard input is `text`, or empty."""
+    return subprocess.run(
+        [*command, *arguments],
+        input=text or "",
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        timeout=timeout,
+    )
+
+
+def until(condition: Callable[[], object], seconds: float = 15) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+class Terminal:
+    """A command on a terminal of its own, 120 columns wide."""
+
+    def __init__(self, *command: str, env: dict[str, str] | None = None, columns: int = 120) -> None:
+        import fcntl
+        import pty
+        import struct
+        import termios
+
+        self._fd, child = pty.openpty()
+        fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        # Its own session, and the terminal for its controlling one: then Ctrl-C is a signal.
+        leader = "import fcntl,os,sys,termios;os.setsid();fcntl.ioctl(0,termios.TIOCSCTTY,0);os.execvp(sys.argv[1],sys.argv[1:])"
+        self.process = subprocess.Popen(
+            [sys.executable, "-S", "-c", leader, *command],
+            stdin=child,
+            stdout=child,
+            stderr=child,
+            env={**os.environ, "TERM": "xterm", **(env or {})},
+        )
+        os.close(child)
+        self._seen = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._fd)
+        self.process.kill()
+        self.process.wait()
+
+    def send(self, text: str) -> None:
+        os.write(self._fd, text.encode())
+
+    def expect(self, text: str, seconds: float = 15) -> str:
+        """What came until `text`, without control sequences; what comes later is left for the next call."""
+        end = time.monotonic() + seconds
+        while True:
+            shown = _CONTROL.sub(b"", self._seen).decode(errors="replace").replace("\r", "")
+            before, found, after = shown.partition(text)
+            if found:
+                self._seen = after.encode()
+                return before
+            if time.monotonic() > end or not self._read():
+                raise AssertionError(f"{text!r} did not come, but {shown!r}")
+
+    def _read(self) -> bool:
+        if not select.select([self._fd], [], [], 0.1)[0]:
+            return True
+        try:
+            data = os.read(self._fd, 65536)
+        except OSError:  # Linux: the other side is closed
+            return False
+        # The program asks where the cursor is.
+        for _ in range(data.count(b"\x1b[6n")):
+            os.write(self._fd, b"\x1b[30;1R")
+        self._seen += data
+        return bool(data)

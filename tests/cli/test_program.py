@@ -1,0 +1,241 @@
+"""The programs from outside: what they print where, and how they end."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+from .support import EXTENSION, SDK, run
+
+LOAD = ("--extension", EXTENSION[1])
+# Each command line of the two programs that runs SQL.
+BOTH = pytest.mark.parametrize(
+    ("program", "load"), [(EXTENSION, ()), (SDK, LOAD)], ids=["extension", "osquery-sdk"]
+)
+
+
+@BOTH
+def test_query_in_every_form(program, load):
+    sql = "select n, half, word from sample_numbers where n in (1, 2) order by n"
+    rows = [{"n": "1", "half": "", "word": "one"}, {"n": "2", "half": "1.0", "word": "two"}]
+    done = run(program, "query", *load, "--json", sql)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == rows
+    read = list(csv.DictReader(io.StringIO(run(program, "query", *load, "--csv", sql).stdout)))
+    assert read == rows
+    table = "+---+------+------+\n| n | half | word |\n+---+------+------+\n| 1 |      | one  |\n| 2 | 1.0  | two  |\n+---+------+------+\n"
+    assert run(program, "query", *load, sql).stdout == table
+    assert run(program, "query", *load, "--table", sql).stdout == table
+    assert run(program, "query", *load, "--line", sql).stdout == (
+        "   n = 1\nhalf = \nword = one\n\n   n = 2\nhalf = 1.0\nword = two\n"
+    )
+
+
+def test_nullvalue_names_null_and_only_null():
+    done = run(
+        EXTENSION,
+        "query",
+        "--nullvalue",
+        "NULL",
+        "--csv",
+        "select half, wish from sample_numbers where n = 1",
+    )
+    assert done.stdout == "half,wish\nNULL,\n"
+
+
+def test_sql_from_standard_input():
+    done = run(EXTENSION, "query", "-", "--csv", text="select 1 as a;\n-- select 2;\nselect ';' as b;")
+    assert (done.returncode, done.stdout) == (0, "a\n1\nb\n;\n")
+
+
+def test_bytes_go_through_a_pipe_as_they_came():
+    done = subprocess.run(
+        [*EXTENSION, "query", "--csv", "select text from sample_texts where length(text) < 20"],
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"\xff\n" in done.stdout
+    assert "日本\n".encode() in done.stdout
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["query", "select * from no_such"], 1, "no such table: no_such"),
+        (["qurey", "select 1"], 2, "no command 'qurey'; did you mean query?"),
+        (["query"], 2, "the following arguments are required: SQL; see "),
+    ],
+)
+def test_an_error_is_one_line_and_a_code(program, load, arguments, code, said):
+    loads = load if code == 1 else ()
+    done = run(program, arguments[0], *loads, *arguments[1:])
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("sample" if program is EXTENSION else "osquery-sdk")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["query", "selec 1"], 1, 'near "selec": syntax error'),
+        (
+            ["query", "select * from sample_naps"],
+            1,
+            "Table sample_naps was queried without a required column",
+        ),
+        (
+            ["query", "--timeout", "0.3", "select * from sample_naps where seconds = 9"],
+            1,
+            "longer than 0.3 s",
+        ),
+        (["query", " ; -- nothing"], 2, "there is no SQL; write for example"),
+        (["query", "--json", "--csv", "select 1"], 2, "not allowed with argument"),
+        (["query", "--timeout", "x", "select 1"], 2, "'x' is no number of seconds"),
+        (["query", "--tim", "1", "select 1"], 2, "--tim"),
+        (["zzz"], 2, "no command 'zzz'; see --help"),
+        (["schema", "--format", "xml"], 2, "invalid choice: 'xml'"),
+        (["completion", "tcsh"], 2, "invalid choice: 'tcsh'"),
+    ],
+)
+def test_an_error_of_an_extension_is_one_line_and_a_code(arguments, code, said):
+    done = run(EXTENSION, *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 2, "a command is missing"),
+        (["query", "--extension", "/no/such", "select 1"], 1, "no such extension: /no/such"),
+        (
+            ["query", "--extension", "README.md", "select 1"],
+            1,
+            "README.md is not executable; run chmod +x on it",
+        ),
+        (["schema"], 1, "no extension; give --extension PATH"),
+        (["schema", "--socket", "/no/such"], 1, "/no/such"),
+        (["engine"], 2, "--socket"),
+        (["engine", "--socket", "/no/such/folder/em"], 1, "/no/such/folder/em"),
+        (["run"], 2, "EXTENSION"),
+        (["run", "/no/such"], 1, "no such extension: /no/such"),
+        (["run", EXTENSION[1], "--socket", "/no/such"], 2, "nothing listens at /no/such"),
+        (["new", "1st"], 2, "not starting with a digit"),
+        (["new", "select"], 2, "is a word of SQL"),
+    ],
+)
+def test_an_error_of_osquery_sdk_is_one_line_and_a_code(arguments, code, said):
+    done = run(SDK, *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@BOTH
+def test_a_traceback_comes_only_when_asked_for(program, load):
+    arguments = ("query", *load, "select * from no_such")
+    assert "Traceback" not in run(program, *arguments).stderr
+    done = run(program, *arguments, "--verbose")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].endswith("no such table: no_such")
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    sql = (
+        "with recursive c(x) as (select 1 union all select x + 1 from c limit 200000) select x, hex(x) from c"
+    )
+    with subprocess.Popen(
+        [*EXTENSION, "query", "--csv", sql], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"x,hex(x)\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("module", ["apsw", "prompt_toolkit"])
+def test_a_missing_extra_is_named(module):
+    code = f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = ['shell']; from osquery_sdk.cli.main import main; "
+    code += "import os, pty; main_fd, fd = pty.openpty(); [os.dup2(fd, n) for n in (0, 1)]; sys.exit(main())"
+    done = run((sys.executable, "-c", code))
+    assert done.returncode == 1
+    assert done.stderr == f"osquery-sdk: {module} is not installed; install osquery-sdk[engine]\n"
+
+
+def test_tables_lists_those_of_this_platform_and_all():
+    here = run(EXTENSION, "tables").stdout.splitlines()
+    assert [line.split()[0] for line in here] == ["sample_naps", "sample_numbers", "sample_texts"]
+    everywhere = run(EXTENSION, "tables", "--all").stdout
+    assert "sample_elsewhere  Not on Linux. (windows, darwin only)\n" in everywhere
+
+
+def test_version():
+    assert run(EXTENSION, "version").stdout == "sample version 1.2.3\n"
+    facts = json.loads(run(EXTENSION, "version", "--json").stdout)
+    assert facts["version"] == "1.2.3"
+    assert facts["python"] == ".".join(map(str, sys.version_info[:3]))
+    full = run(EXTENSION, "version", "--full").stdout
+    for name in ("commit", "branch", "build date", "build user", "python", "platform", "osquery-sdk"):
+        assert f"  {name}: " in full
+
+
+def test_version_says_what_the_build_wrote_down(tmp_path):
+    folder = tmp_path / "sample"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "__main__.py").write_text(
+        "from osquery_sdk import Extension\nraise SystemExit(Extension('sample', version='2', plugins=[]).run())\n"
+    )
+    stamp = {"commit": "abc", "branch": "main", "date": "2030-01-02T03:04:05Z", "user": "builder"}
+    without = json.loads(run((sys.executable, "-m", "sample"), "version", "--json", cwd=tmp_path).stdout)
+    assert {without[key] for key in stamp} == {"unknown"}
+    (folder / "build.json").write_text(json.dumps(stamp))
+    facts = json.loads(run((sys.executable, "-m", "sample"), "version", "--json", cwd=tmp_path).stdout)
+    assert {key: facts[key] for key in stamp} == stamp
+
+
+def test_version_asks_git_in_a_checkout(tmp_path):
+    for command in (
+        ["git", "init", "-q", "-b", "trunk", "."],
+        [
+            "git",
+            "-c",
+            "user.name=Some One",
+            "-c",
+            "user.email=a@b",
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            "one",
+        ],
+    ):
+        subprocess.run(command, cwd=tmp_path, check=True)
+    program = tmp_path / "tool.py"
+    program.write_text(
+        "from osquery_sdk import Extension\nraise SystemExit(Extension('tool', version='2', plugins=[]).run())\n"
+    )
+    command = (sys.executable, str(program))
+    # A file that git does not track is none of the checkout's: an environment may lie in one.
+    assert json.loads(run(command, "version", "--json").stdout)["commit"] == "unknown"
+    subprocess.run(["git", "add", "tool.py"], cwd=tmp_path, check=True)
+    subprocess.run(
+        ["git", "-c", "user.name=Some One", "-c", "user.email=a@b", "commit", "-q", "-m", "two"],
+        cwd=tmp_path,
+        check=True,
+    )
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    facts = json.loads(run(command, "version", "--json").stdout)
+    assert facts["commit"] == head.stdout.strip()
+    assert (facts["branch"], facts["user"]) == ("trunk", "Some One")
+    program.write_text(program.read_text() + "\n")
+    assert json.loads(run(command, "version", "--json").stdout)["commit"] == head.stdout.strip() + "-dirty"

@@ -16,7 +16,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .answers import ColumnInfo, Layout
-from .columns import INTEGER_RANGES, ColumnType, check_name
+from .columns import INTEGER_RANGES, MISSING, ColumnType, check_name
 from .errors import DefinitionError, TableError
 from .query import NOT_TERMS, Constraint, Query
 from .rows import Row
@@ -335,8 +335,8 @@ class Table:
         if result is None:
             return iter(())
         rows = iter(result)
-        first = next(rows, None)
-        if first is None:
+        first = next(rows, MISSING)
+        if first is MISSING:
             return iter(())
         rows = chain((first,), rows)
         return self._from_mappings(rows) if isinstance(first, Mapping) else rows

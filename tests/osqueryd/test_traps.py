@@ -353,6 +353,7 @@ MISBEHAVIOUR: list[tuple[str, Callable[[Query], Any], str]] = [
     ("mixed_maps", lambda query: [{"n": 1}, (2,)], "mixed_maps: "),
     ("wide", lambda query: [(1, 2)], "wide: a row has 2 values, not 1"),
     ("unknown", lambda query: [{"m": 1}], "unknown: a row has unknown columns: m"),
+    ("none", lambda query: [None, One(n=1)], "none: "),
     ("wrong_type", lambda query: [(1,), ("x",)], r"wrong_type\.n = 'x': a BIGINT column takes no str"),
     ("wrong_float", lambda query: [(1.5,)], r"wrong_float\.n = 1\.5: a BIGINT column takes no float"),
     ("too_large", lambda query: [(2**63,)], r"too_large\.n = 9223372036854775808: BIGINT goes from"),

@@ -60,7 +60,7 @@ def test_bash_completes(scripts, name):
     needs("bash")
     code = (
         f"source {name}.bash\n"
-        + r"""
+        r"""
 while IFS= read -r line; do
     read -ra COMP_WORDS <<<"$line"; [[ $line == *' ' ]] && COMP_WORDS+=('')
     COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=()

@@ -58,9 +58,7 @@ def test_a_history_that_cannot_be_written_is_no_error(tmp_path, state):
         terminal.expect(PROMPT)
         terminal.send("\x1b[A")
         terminal.expect("select 6 * 7 as n;")
-        terminal.send("\x03")
-        terminal.expect(PROMPT)
-        terminal.send("\x04")
+        terminal.send("\x15.exit\n")
         assert terminal.process.wait(10) == 0
 
 

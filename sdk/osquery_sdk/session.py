@@ -174,8 +174,6 @@ class Session:
         }
         for name, table in self._tables.items():
             table.counters.is_taken = name not in free
-        for name, table in self._tables.items():
-            table.counters.is_taken = name not in free
         for name in sorted(self._tables.keys() - free.keys() - self._left_out):
             self._left_out.add(name)
             why = "osquery or another extension has a table of that name"

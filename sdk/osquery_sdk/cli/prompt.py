@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from osquery_sdk.engine import Host
 
+_PROMPT, _CONTINUED = "osquery> ", "    ...> "
+
 
 def history_path() -> Path:
     """Where the history is: $XDG_STATE_HOME/osquery-sdk/history, by default below ~/.local/state.
@@ -38,7 +40,6 @@ def prompts(host: Host, commands: tuple[str, ...]) -> Iterator[str]:
     from pygments.lexers.sql import SqlLexer
 
     from .completer import SqlCompleter
-    from .shell import CONTINUED, PROMPT
 
     @Condition
     def unfinished() -> bool:
@@ -46,9 +47,9 @@ def prompts(host: Host, commands: tuple[str, ...]) -> Iterator[str]:
         return bool(text.strip()) and not text.lstrip().startswith(".") and not is_complete(text)
 
     session: PromptSession[str] = PromptSession(
-        PROMPT,
+        _PROMPT,
         multiline=unfinished,
-        prompt_continuation=CONTINUED,
+        prompt_continuation=_CONTINUED,
         history=_history(),
         completer=SqlCompleter(host, commands),
         complete_while_typing=False,

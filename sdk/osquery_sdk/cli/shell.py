@@ -25,7 +25,6 @@ _COMMANDS = {
     ".help": "          this list",
     ".exit": "          leave, as Ctrl-D does",
 }
-PROMPT, CONTINUED = "osquery> ", "    ...> "
 
 
 class Shell:

@@ -10,8 +10,11 @@ import enum
 import json
 import math
 import os
+from array import array
 from datetime import datetime
 from itertools import islice
+from struct import error as PackError  # noqa: N812
+from struct import pack
 from typing import TYPE_CHECKING, Any
 
 from .columns import INTEGER_RANGES, ColumnType
@@ -24,14 +27,26 @@ if TYPE_CHECKING:
 
 _BLOCK = 512
 _COMMON_LENGTH = 256
-_INT = frozenset([int])
+# struct's and array's names of the C types that hold a column's integers
+_CODES = {ColumnType.INTEGER: "i", ColumnType.BIGINT: "q", ColumnType.UNSIGNED_BIGINT: "q"}
 _MASK = (1 << 63) - 1
 
 
 class ColumnInfo:
     """A column of a table, resolved: its name, SQL type, whether it may be NULL."""
 
-    __slots__ = ("_range", "costly", "definition", "key", "name", "nullable", "options", "table", "type")
+    __slots__ = (
+        "_code",
+        "_range",
+        "costly",
+        "definition",
+        "key",
+        "name",
+        "nullable",
+        "options",
+        "table",
+        "type",
+    )
 
     def __init__(self, table: str, name: str, kind: ColumnType, nullable: bool, definition: Any) -> None:
         """Take what the table found out."""
@@ -39,14 +54,15 @@ class ColumnInfo:
         self.name = name
         self.type = kind
         self._range = INTEGER_RANGES.get(kind)
+        self._code = _CODES.get(kind)
         self.nullable = nullable
         self.definition = definition
         self.key = definition.key
         self.costly = definition.costly
         self.options = definition.options()
 
-    def texts(self, values: Sequence[Any]) -> Sequence[str]:
-        """The values as osqueryd reads them.
+    def checked(self, values: Sequence[Any]) -> Sequence[str] | array[int]:
+        """The values, found to be of the column's type: numbers as they are, all others as osqueryd reads them.
 
         Raises:
             ColumnValueError: a value is not of the column's type, or out of its range.
@@ -56,16 +72,20 @@ class ColumnInfo:
             if self.type is ColumnType.TEXT:
                 "".join(values)
                 return values
-            if self._range is not None:
-                low, high = self._range
-                if low <= min(values) and max(values) <= high:
-                    return list(map(int.__repr__, values))
-        except TypeError:
+            if self._code is not None:
+                numbers = array(self._code, pack(f"{len(values)}{self._code}", *values))
+                if self.type is not ColumnType.UNSIGNED_BIGINT or min(numbers) >= 0:
+                    return numbers
+        except (TypeError, PackError):
             pass
         return [self._text(value) for value in values]
 
+    def texts(self, values: Sequence[Any]) -> Sequence[str]:
+        """The values as osqueryd reads them; raises as `checked` does."""
+        return _texts(self.checked(values))
+
     def text(self, value: Any) -> str:
-        """The same for one value."""
+        """One value as osqueryd reads it; raises as `checked` does."""
         kind = type(value)
         if kind is str and self.type is ColumnType.TEXT:
             return value  # type: ignore[no-any-return]  # its type was just checked
@@ -135,36 +155,62 @@ class _Heads(dict[int, str]):
 
 
 class Answer:
-    """Rows that were checked, ready to be encoded while they are sent."""
+    """Rows that were checked, to be encoded while they are sent."""
 
     __slots__ = ("_blocks", "_heads", "count")
 
     def __init__(self, heads: Sequence[_Heads]) -> None:
-        """Take the heads of the columns that are sent."""
+        """Take the heads of the row identifier and of the columns that are sent."""
         self._heads = heads
-        self._blocks: list[Sequence[Sequence[str]]] = []
+        self._blocks: list[list[Sequence[str] | array[int]]] = []
         self.count = 0
 
-    def add(self, columns: Sequence[Sequence[str]]) -> None:
-        """Add a block of rows, given as columns of text of one length."""
-        self._blocks.append(columns)
-        self.count += len(columns[0])
+    def add(self, identities: array[int], columns: Iterable[Sequence[str] | array[int]]) -> None:
+        """Add a block of rows, as what identifies each and as columns."""
+        self._blocks.append([identities, *columns])
+        self.count += len(identities)
+
+    def number(self) -> None:
+        """Give rows that look the same a row identifier each; all others keep their identity for one."""
+        seen = set[int]().union(*(block[0] for block in self._blocks))
+        if len(seen) == self.count:
+            return
+        seen.clear()
+        repeats: dict[int, int] = {}
+        for block in self._blocks:
+            rowids = array("q")
+            for identity in block[0]:
+                assert isinstance(identity, int)
+                rowid = identity
+                while rowid in seen:
+                    repeats[identity] = repeat = repeats.get(identity, 0) + 1
+                    rowid = hash((identity, repeat)) & _MASK
+                seen.add(rowid)
+                rowids.append(rowid)
+            block[0] = rowids
 
     def chunks(self) -> Iterator[bytes]:
         """The rows' encoding; see `EncodedRows`."""
         return map(self._encode, self._blocks)
 
-    def _encode(self, columns: Sequence[Sequence[str]]) -> bytes:
+    def _encode(self, columns: Sequence[Sequence[str] | array[int]]) -> bytes:
         # Slices are filled by C, one column at a time: heads and texts alternate along each row.
         width = 2 * len(self._heads)
         parts: list[Any] = [None] * (width * len(columns[0]))
-        for at, (heads, texts) in enumerate(zip(self._heads, columns, strict=True)):
-            values = texts
+        rowids = columns[0]
+        rowid_texts = _texts(rowids)
+        for at, (heads, column) in enumerate(zip(self._heads, columns, strict=True)):
+            # The key is most often a column as well.
+            texts = rowid_texts if column is rowids else _texts(column)
             if not "".join(texts).isascii():
-                values = [encode_text(text).decode("latin-1") for text in texts]
-            parts[2 * at :: width] = map(heads.__getitem__, map(len, values))
-            parts[2 * at + 1 :: width] = values
+                texts = [encode_text(text).decode("latin-1") for text in texts]
+            parts[2 * at :: width] = map(heads.__getitem__, map(len, texts))
+            parts[2 * at + 1 :: width] = texts
         return "".join(parts).encode("latin-1")
+
+
+def _texts(column: Sequence[str] | array[int]) -> Sequence[str]:
+    return list(map(int.__repr__, column)) if isinstance(column, array) else column
 
 
 class OneRow:
@@ -208,29 +254,37 @@ class Layout:
         """Check rows, number them, and make an answer of them.
 
         Raises:
-            ColumnValueError: see `ColumnInfo.texts`; or a row is not one of this table.
+            ColumnValueError: see `ColumnInfo.checked`; or a row is not one of this table.
             LimitExceeded: more than `max_rows` rows.
         """
         block = list(islice(rows, _BLOCK))
         if len(block) == 1 and max_rows > 0:
             return self._build_one(block[0])
-        columns = self._columns
         answer = Answer(self._heads)
-        rowids = _Rowids()
         while block:
             if answer.count + len(block) > max_rows:
                 raise LimitExceeded(
                     f"{self._table} has more than {max_rows} rows: raise max_rows, or ask for fewer"
                 )
             by_column = self._turn(block)
-            texts = {i: columns[i].texts(by_column[i]) for i in self._needed}
-            if self._number is not None and "" not in texts[self._number]:
-                numbers = rowids.of_numbers(by_column[self._number], texts[self._number])
-            else:
-                numbers = rowids.of_content(zip(*(texts[i] for i in self._keys), strict=True))
-            answer.add([numbers, *(texts[i] for i in self._sent)])
+            checked = {i: self._columns[i].checked(by_column[i]) for i in self._needed}
+            answer.add(self._identities(checked), [checked[i] for i in self._sent])
             block = list(islice(rows, _BLOCK))
+        answer.number()
         return answer
+
+    def _identities(self, checked: dict[int, Sequence[str] | array[int]]) -> array[int]:
+        """What identifies each row: the key, if that is one number, or else what the texts of the key hash to."""
+        if self._number is not None:
+            numbers = checked[self._number]
+            if isinstance(numbers, array):
+                return numbers
+            if "" not in numbers:
+                return array("q", map(int, numbers))
+        for i in self._keys:
+            checked[i] = _texts(checked[i])
+        contents = zip(*(checked[i] for i in self._keys), strict=True)
+        return array("q", [hash(content) & _MASK for content in contents])
 
     def _build_one(self, row: Sequence[Any]) -> OneRow:
         columns = self._columns
@@ -270,38 +324,3 @@ class Layout:
 
     def _wrong_width(self, row: Sequence[Any]) -> ColumnValueError:
         return ColumnValueError(f"{self._table}: a row has {len(row)} values, not {len(self._columns)}")
-
-
-class _Rowids:
-    """Numbers for the rows of one answer: from their identities, and distinct."""
-
-    def __init__(self) -> None:
-        self._seen: set[int] = set()
-        self._repeats: dict[int, int] = {}
-
-    def of_numbers(self, values: Sequence[Any], texts: Sequence[str]) -> Sequence[str]:
-        # Members of an enumeration and points in time are numbers as well, but only as texts.
-        identities = values if _INT.issuperset(map(type, values)) else list(map(int, texts))
-        return texts if self._are_new(identities) else self._distinct(identities)
-
-    def of_content(self, contents: Iterable[tuple[str, ...]]) -> Sequence[str]:
-        identities = [hash(content) & _MASK for content in contents]
-        return list(map(str, identities)) if self._are_new(identities) else self._distinct(identities)
-
-    def _are_new(self, identities: Sequence[int]) -> bool:
-        fresh = set(identities)
-        if len(fresh) < len(identities) or not self._seen.isdisjoint(fresh):
-            return False
-        self._seen |= fresh
-        return True
-
-    def _distinct(self, identities: Sequence[int]) -> list[str]:
-        numbers = []
-        for identity in identities:
-            number = identity
-            while number in self._seen:
-                self._repeats[identity] = repeat = self._repeats.get(identity, 0) + 1
-                number = hash((identity, repeat)) & _MASK
-            self._seen.add(number)
-            numbers.append(str(number))
-        return numbers

@@ -141,7 +141,7 @@ class Query:
             return True
         if not isinstance(value, (str, int, float)):
             # A path, date, enumeration or bytes: as SQL sees it.
-            value = _convert(info.type, info.texts([value])[0])
+            value = _convert(info.type, info.text(value))
         wanted = self.equals(column)
         if wanted is not None and value not in wanted and not isinstance(value, str):
             return False

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .answers import ColumnInfo, Layout
 from .columns import INTEGER_RANGES, MISSING, ColumnType, check_name
-from .errors import DefinitionError, TableError
+from .errors import DeadlineExceeded, DefinitionError, QueryCancelled, TableError
 from .query import NOT_TERMS, Constraint, Query
 from .rows import Row
 from .wire.protocol import Response, Status
@@ -297,31 +297,40 @@ class Table:
         return flight.rows
 
     def _fly(self, key: str, query: Query) -> _Flight:
+        """The generation that is fresh or on its way, or else a new one, run by this call."""
+        while True:
+            flight, mine = self._board(key)
+            if mine:
+                try:
+                    flight.rows = list(self._run(query))
+                except BaseException as error:
+                    flight.error = error
+                    with self._lock:
+                        self._shared.pop(key, None)
+                    raise
+                finally:
+                    flight.ended = time.monotonic()
+                    flight.done.set()
+            elif not flight.done.wait(query.remaining()):
+                raise TableError(f"{self.name}: out of time")
+            if flight.error is None:
+                return flight
+            # Whoever ran it gave up, which says nothing about this call.
+            if not isinstance(flight.error, (QueryCancelled, DeadlineExceeded)):
+                raise TableError(f"{self.name}: {flight.error}") from flight.error
+
+    def _board(self, key: str) -> tuple[_Flight, bool]:
+        """A generation, and whether the caller has to run it."""
         fresh = 1.0 if self.options.cache is None else self.options.cache
         with self._lock:
             now = time.monotonic()
             for old in [k for k, f in self._shared.items() if f.done.is_set() and now - f.ended > fresh]:
                 del self._shared[old]
             flight = self._shared.get(key)
-            mine = flight is None
-            if flight is None:
-                flight = self._shared[key] = _Flight()
-        if mine:
-            try:
-                flight.rows = list(self._run(query))
-            except BaseException as error:
-                flight.error = error
-                with self._lock:
-                    self._shared.pop(key, None)
-                raise
-            finally:
-                flight.ended = time.monotonic()
-                flight.done.set()
-        elif not flight.done.wait(query.remaining()):
-            raise TableError(f"{self.name}: out of time")
-        if flight.error is not None:
-            raise TableError(f"{self.name}: {flight.error}") from flight.error
-        return flight
+            if flight is not None:
+                return flight, False
+            flight = self._shared[key] = _Flight()
+            return flight, True
 
     def _run(self, query: Query) -> Iterator[Sequence[Any]]:
         """Rows as tuples in column order."""

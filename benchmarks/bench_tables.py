@@ -69,7 +69,7 @@ def peers_of(paths: Sequence[str]) -> list[Peer]:
         Peer("floor", "bench_floor", (python, str(PEERS / "floor.py"))),
         Peer("floor without rowid", "bench_floor_bare", (python, str(PEERS / "floor.py"))),
         Peer("osquery_sdk", "bench_sdk", (python, str(PEERS / "sdk.py"))),
-        Peer("osquery_sdk, tuples", "bench_sdk_tuples", (python, str(PEERS / "sdk.py"))),
+        Peer("osquery_sdk, Rows", "bench_sdk_rows", (python, str(PEERS / "sdk.py"))),
         Peer("osquery-python", "bench_python", (python, str(PEERS / "osquery_python.py"))),
     ]
     for path in paths:
@@ -209,7 +209,7 @@ def measure(socket: str, options: argparse.Namespace) -> Iterator[Result]:
     joined = [
         peer._replace(table="bench_sdk_snapshot") if peer.name == "osquery_sdk" else peer
         for peer in peers
-        if "floor" not in peer.name and "tuples" not in peer.name
+        if "floor" not in peer.name and "Rows" not in peer.name
     ]
     rounds = options.rounds or 15
     medians = side_by_side(socket, joined, options.join_rows, JOIN, rounds)

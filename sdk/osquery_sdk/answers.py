@@ -197,14 +197,18 @@ class Answer:
         # Slices are filled by C, one column at a time: heads and texts alternate along each row.
         width = 2 * len(self._heads)
         parts: list[Any] = [None] * (width * len(columns[0]))
-        rowids = columns[0]
-        rowid_texts = _texts(rowids)
+        previous: Sequence[str] | array[int] = ()
+        texts: Sequence[str] = ()
+        lengths: list[int] = []
         for at, (heads, column) in enumerate(zip(self._heads, columns, strict=True)):
-            # The key is most often a column as well.
-            texts = rowid_texts if column is rowids else _texts(column)
-            if not "".join(texts).isascii():
-                texts = [encode_text(text).decode("latin-1") for text in texts]
-            parts[2 * at :: width] = map(heads.__getitem__, map(len, texts))
+            # The row identifier is most often the first column as well.
+            if column is not previous:
+                texts = _texts(column)
+                if texts is column and not "".join(texts).isascii():
+                    texts = [encode_text(text).decode("latin-1") for text in texts]
+                lengths = list(map(len, texts))
+                previous = column
+            parts[2 * at :: width] = map(heads.__getitem__, lengths)
             parts[2 * at + 1 :: width] = texts
         return "".join(parts).encode("latin-1")
 

@@ -38,6 +38,7 @@ from .errors import (
     WriteError,
 )
 from .extension import Extension
+from .programs import ProgramOutput, program_environment, run_program
 from .query import Constraint, Query, Range
 from .rows import Row
 from .tables import Table, table
@@ -55,6 +56,7 @@ __all__ = [
     "LimitExceeded",
     "ManagerUnavailable",
     "OsquerySdkError",
+    "ProgramOutput",
     "ProtocolError",
     "Query",
     "QueryCancelled",
@@ -68,5 +70,7 @@ __all__ = [
     "WireError",
     "WriteError",
     "__version__",
+    "program_environment",
+    "run_program",
     "table",
 ]

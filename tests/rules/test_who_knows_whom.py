@@ -21,6 +21,7 @@ MAY_KNOW = {
     "columns": {"errors"},
     "rows": {"errors", "columns"},
     "query": {"errors", "columns"},
+    "programs": {"errors", "query"},
     "answers": {"errors", "columns", "rows", "wire"},
     "tables": {"errors", "columns", "rows", "query", "answers", "wire"},
     "session": {"errors", "tables", "wire"},

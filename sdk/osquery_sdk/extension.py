@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from .errors import DefinitionError, OsquerySdkError
+from .errors import ConnectionFailed, DefinitionError, OsquerySdkError
 from .session import Session
 from .tables import Table, this_platform
 from .wire.protocol import Response, Status
@@ -20,7 +20,9 @@ from .wire.protocol import Response, Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from .wire.service import CallContext
+    from .client import Client
+    from .telemetry import Telemetry
+    from .wire.service import CallContext, Service
 
 _MAX_COLUMNS = 2000
 _EXIT_PATIENCE = 2.0
@@ -31,11 +33,16 @@ class _Plugins:
     """What the server serves."""
 
     def __init__(
-        self, plugins: Mapping[str, Table], log: Callable[[str], None], shutdown: Callable[[], None]
+        self,
+        plugins: Mapping[str, Table],
+        log: Callable[[str], None],
+        shutdown: Callable[[], None],
+        client: Client,
     ) -> None:
         self._plugins = plugins
         self._log = log
         self._shutdown = shutdown
+        self._client = client
 
     def ping(self) -> Status:
         return Status()
@@ -44,7 +51,7 @@ class _Plugins:
         plugin = self._plugins.get(item) if registry == "table" else None
         if plugin is None:
             return Response(Status(1, f"no {registry} plugin {item!r} in this extension"))
-        return plugin.call(request, context, self._log, None)
+        return plugin.call(request, context, self._log, self._client)
 
     def shutdown(self) -> None:
         self._shutdown()
@@ -58,13 +65,20 @@ class Extension:
         version: of the extension.
         plugins: tables; those for other platforms are left out.
         log: gets each line of the log; standard error unless given.
+        telemetry: makes spans and metrics of the calls.
 
     Raises:
         DefinitionError: osqueryd would refuse the plugins; the text says what to change.
     """
 
     def __init__(
-        self, name: str, *, version: str, plugins: Sequence[Table], log: Callable[[str], None] | None = None
+        self,
+        name: str,
+        *,
+        version: str,
+        plugins: Sequence[Table],
+        log: Callable[[str], None] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """Check the plugins; nothing starts yet."""
         self.name = name
@@ -73,6 +87,8 @@ class Extension:
         _check(name, self.all_plugins)
         self.plugins = {p.name: p for p in self.all_plugins if this_platform() in p.options.platforms}
         self.log = log or _to_stderr
+        self._telemetry = telemetry
+        self._client: Client | None = None
         self._stop = threading.Event()
         self._reason = "told to stop"
         self._is_program = False
@@ -82,6 +98,17 @@ class Extension:
         from .cli.program import run
 
         return run(self, sys.argv[1:] if arguments is None else list(arguments))
+
+    @property
+    def client(self) -> Client:
+        """Asks the osquery that this is served to.
+
+        Raises:
+            ConnectionFailed: it is not served yet.
+        """
+        if self._client is None:
+            raise ConnectionFailed(f"{self.name}: there is no osquery to ask before the extension is served")
+        return self._client
 
     def stop(self) -> None:
         """Begin to stop; `serve` returns soon after."""
@@ -144,7 +171,12 @@ class Extension:
             session.leave(gone=gone)
 
     def _session(self, socket: str, stop: threading.Event, shutdown: Callable[[], None]) -> Session:
-        service = _Plugins(self.plugins, self.log, shutdown)
+        from .client import Client
+
+        self._client = Client(socket)
+        service: Service = _Plugins(self.plugins, self.log, shutdown, self._client)
+        if self._telemetry is not None:
+            service = self._telemetry.around(service)
         return Session(self.name, self.version, self.plugins, service, socket=socket, stop=stop, log=self.log)
 
     def catch_signals(self) -> None:

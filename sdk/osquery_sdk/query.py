@@ -8,11 +8,12 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .columns import ColumnType
-from .errors import DeadlineExceeded, QueryCancelled
+from .errors import ConnectionFailed, DeadlineExceeded, QueryCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from .client import Client
     from .tables import Table
     from .wire.service import CallContext
 
@@ -41,7 +42,7 @@ class Range(NamedTuple):
 class Query:
     """One call of a table."""
 
-    __slots__ = ("_constraints", "_table", "_used", "_warn", "call", "client", "deadline")
+    __slots__ = ("_client", "_constraints", "_table", "_used", "_warn", "call", "deadline")
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Query:
         deadline: float,
         call: CallContext | None = None,
         warn: Callable[[str], None] | None = None,
-        client: Any = None,
+        client: Client | None = None,
     ) -> None:
         """Made by the table; tests use `Query.of`."""
         self._table = table
@@ -61,7 +62,7 @@ class Query:
         self.deadline = deadline
         self.call = call
         self._warn = warn
-        self.client = client
+        self._client = client
 
     @classmethod
     def of(
@@ -73,6 +74,7 @@ class Query:
         used: Iterable[str] | None = None,
         timeout: float = 60.0,
         warn: Callable[[str], None] | None = None,
+        client: Client | None = None,
     ) -> Query:
         """A query for a test: a list of values stands for IN, or for several LIKE."""
         constraints: dict[str, tuple[Constraint, ...]] = {}
@@ -85,7 +87,30 @@ class Query:
                 )
                 constraints[name] = constraints.get(name, ()) + made
         wanted = None if used is None else frozenset(used)
-        return cls(table, constraints, wanted, deadline=time.monotonic() + timeout, warn=warn)
+        return cls(table, constraints, wanted, deadline=time.monotonic() + timeout, warn=warn, client=client)
+
+    @property
+    def client(self) -> Client:
+        """Asks the osquery that asks this; its calls end at the query's own deadline.
+
+        Raises:
+            ConnectionFailed: there is none, as in a test that gave no client.
+        """
+        if self._client is None:
+            raise ConnectionFailed(f"{self._table.name}: there is no osquery to ask")
+        return self._client.until(self.deadline)
+
+    def whole(self) -> Query:
+        """The same without any terms, and with all columns wanted."""
+        return Query(
+            self._table,
+            {},
+            None,
+            deadline=self.deadline,
+            call=self.call,
+            warn=self._warn,
+            client=self._client,
+        )
 
     def identity(self) -> str:
         """What two queries share exactly if the same rows answer both."""

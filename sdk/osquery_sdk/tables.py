@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable
     from typing import TypeAlias
 
+    from .client import Client
     from .wire.service import CallContext
 
     _Some: TypeAlias = Iterable[tuple[Any, ...] | Mapping[str, Any]]
@@ -191,7 +192,11 @@ class Table:
         return list(self._rows(query or Query.of(self, equals=equals)))
 
     def call(
-        self, request: Mapping[str, str], context: CallContext, warn: Callable[[str], None], client: Any
+        self,
+        request: Mapping[str, str],
+        context: CallContext,
+        warn: Callable[[str], None],
+        client: Client | None,
     ) -> Response:
         """Answer osqueryd."""
         action = request.get("action")
@@ -204,7 +209,7 @@ class Table:
         return self._generate(request.get("context", ""), context, warn, client)
 
     def _generate(
-        self, text: str, context: CallContext, warn: Callable[[str], None], client: Any
+        self, text: str, context: CallContext, warn: Callable[[str], None], client: Client | None
     ) -> Response:
         counters = self.counters
         with self._lock:
@@ -260,16 +265,7 @@ class Table:
     def _rows(self, query: Query) -> Iterable[Sequence[Any]]:
         """Rows for a query: generated, or from a fresh snapshot, or shared with whoever asks the same at once."""
         if self.options.snapshot:
-            whole = Query(
-                self,
-                {},
-                None,
-                deadline=query.deadline,
-                call=query.call,
-                warn=query.warn,
-                client=query.client,
-            )
-            return self._look_up(self._fly("", whole), query)
+            return self._look_up(self._fly("", query.whole()), query)
         if self.options.cache is not None:
             key = query.identity()
             return self._fly(key, query).rows

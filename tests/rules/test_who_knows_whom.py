@@ -24,8 +24,13 @@ MAY_KNOW = {
     "programs": {"errors", "query"},
     "answers": {"errors", "columns", "rows", "wire"},
     "tables": {"errors", "columns", "rows", "query", "answers", "wire"},
+    "sqltext": set(),
+    "quoting": {"sqltext"},
+    "decoding": {"errors"},
+    "client": {"errors", "rows", "quoting", "decoding", "wire"},
+    "telemetry": {"_version", "errors", "wire"},
     "session": {"errors", "tables", "wire"},
-    "extension": {"errors", "tables", "session", "wire"},
+    "extension": {"errors", "tables", "session", "client", "wire"},
 }
 # An extension's `run` hands over to its command line: every extension has it, and only that function imports it.
 HANDS_OVER = ("osquery_sdk.extension", "osquery_sdk.cli.program")

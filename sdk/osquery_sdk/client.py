@@ -1,0 +1,244 @@
+"""Asking osquery: SQL, its options and extensions, and its database, from a table or from anywhere in an extension."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from .errors import ColumnValueError, DeadlineExceeded, DefinitionError, RemoteError
+from .rows import Row
+from .wire.client import ManagerConnection
+from .wire.protocol import EncodedRows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .decoding import Value
+    from .quoting import Parameters
+    from .wire.protocol import ExtensionInfo, OptionInfo, Response
+
+R = TypeVar("R")
+_TIMEOUT = 60.0
+_DOMAIN = "configurations"
+
+
+class Client:
+    """Asks one osquery, over its extension socket. Safe to use from several threads.
+
+    Each call has a connection of its own, so none waits for another, and an osquery that was started again is found again.
+    Every method raises WireError if osquery cannot be reached, RemoteError, which is one of these, if it answers with an error,
+    and DeadlineExceeded if there is no answer in time.
+
+    Args:
+        socket: path of the extension manager's socket.
+        timeout: seconds for each call that is given no other.
+        deadline: a `time.monotonic()` that no call outlasts.
+    """
+
+    def __init__(self, socket: str, *, timeout: float = _TIMEOUT, deadline: float | None = None) -> None:
+        """Set up; nothing is sent yet."""
+        self._socket = socket
+        self._timeout = timeout
+        self._deadline = deadline
+        self._makers: dict[type, Callable[[Mapping[str, str]], Any]] = {}
+
+    def until(self, deadline: float) -> Client:
+        """The same client, whose calls end at a `time.monotonic()` at the latest."""
+        made = Client(self._socket, timeout=self._timeout, deadline=deadline)
+        made._makers = self._makers
+        return made
+
+    @overload
+    def query(
+        self, sql: str, parameters: Parameters = (), *, timeout: float | None = None
+    ) -> list[dict[str, str]]: ...
+
+    @overload
+    def query(
+        self, sql: str, parameters: Parameters = (), *, rows: type[R], timeout: float | None = None
+    ) -> list[R]: ...
+
+    def query(
+        self,
+        sql: str,
+        parameters: Parameters = (),
+        *,
+        rows: type[Any] | None = None,
+        timeout: float | None = None,
+    ) -> list[Any]:
+        """Run SQL, and return its rows: mappings of text, where NULL is the empty text, or objects of a class of yours.
+
+        Args:
+            sql: one statement.
+            parameters: values for each `?`, or a mapping for each `:name`; a list stands for that of an IN.
+            rows: a Row, a dataclass or a NamedTuple whose fields are columns of the result. Values are converted to the
+                fields' types; columns that are no field are left out, and fields that are no column need a default.
+            timeout: seconds to wait for the answer.
+
+        Raises:
+            RemoteError: the statement failed; the text is osquery's.
+            ColumnValueError: a value does not fit its field.
+            DefinitionError: a field has a type that nothing of osquery's becomes, or the result has not its column.
+            ValueError: the parameters do not fit the statement.
+        """
+        maker = None if rows is None else self._maker(rows)
+        sql = _filled(sql, parameters)
+        with self._connect(timeout) as manager:
+            found = _rows(manager.query(sql))
+        return found if maker is None else [maker(row) for row in found]
+
+    def columns(
+        self, sql: str, parameters: Parameters = (), *, timeout: float | None = None
+    ) -> list[tuple[str, str]]:
+        """Name and osquery's type of the columns that SQL would return, in their order; it is not run."""
+        with self._connect(timeout) as manager:
+            found = _rows(manager.get_query_columns(_filled(sql, parameters)))
+        return [item for row in found for item in row.items()]
+
+    def options(self) -> dict[str, OptionInfo]:
+        """osquery's flags by name, each with its `value`, `default_value` and `type`."""
+        with self._connect(None) as manager:
+            return manager.options()
+
+    def extensions(self) -> dict[int, ExtensionInfo]:
+        """The registered extensions by their uuid, each with its `name`, `version`, `sdk_version` and `min_sdk_version`."""
+        with self._connect(None) as manager:
+            return manager.extensions()
+
+    def call(
+        self, registry: str, item: str, request: Mapping[str, str], *, timeout: float | None = None
+    ) -> list[dict[str, str]]:
+        """Call a plugin of osquery, or of another extension.
+
+        Args:
+            registry: table, logger, config, distributed, database, ...
+            item: the plugin's name; "" for the one that is in use.
+            request: what it is sent.
+            timeout: seconds to wait for the answer.
+        """
+        with self._connect(timeout) as manager:
+            return _rows(manager.call(registry, item, request))
+
+    def database(self, name: str, *, domain: str = _DOMAIN) -> Database:
+        """Texts by key, kept in osquery's own database.
+
+        Args:
+            name: of the collection; what else is in the database stays out of sight.
+            domain: of the database; osquery has a fixed set of them.
+        """
+        return Database(self, name, domain)
+
+    def _connect(self, timeout: float | None) -> ManagerConnection:
+        seconds = self._timeout if timeout is None else timeout
+        if self._deadline is not None:
+            seconds = min(seconds, self._deadline - time.monotonic())
+        if seconds <= 0:
+            raise DeadlineExceeded("no time left to ask osquery")
+        return ManagerConnection(self._socket, timeout=seconds)
+
+    def _maker(self, kind: type) -> Callable[[Mapping[str, str]], Any]:
+        # A race between threads makes the same twice.
+        if kind not in self._makers:
+            self._makers[kind] = _maker(kind)
+        return self._makers[kind]
+
+
+class Database(MutableMapping[str, str]):
+    """Texts by key in osquery's database; made by `Client.database`.
+
+    They outlive osquery and the extension, unless osquery runs with `--ephemeral` or `--disable_database`. Each access is a
+    call; every method raises as `Client` does.
+    """
+
+    def __init__(self, client: Client, name: str, domain: str) -> None:
+        """Take where to keep it."""
+        if not name:
+            raise DefinitionError("a database needs a name: the keys of osquery itself are beside its own")
+        self._client = client
+        self._domain = domain
+        self._prefix = f"{name}."
+
+    def __getitem__(self, key: str) -> str:
+        """The text of a key; raises KeyError if there is none."""
+        try:
+            (row,) = self._ask("get", key=self._prefix + key)
+        except RemoteError as error:
+            if _is_missing(str(error)):
+                raise KeyError(key) from None
+            raise
+        return row.get("v", "")
+
+    def __setitem__(self, key: str, value: str) -> None:
+        """Keep a text."""
+        self._ask("put", key=self._prefix + key, value=value)
+
+    def __delitem__(self, key: str) -> None:
+        """Forget a key; raises KeyError if there is none."""
+        self[key]
+        self._ask("remove", key=self._prefix + key)
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys that there are now, in order."""
+        found = self._ask("scan", prefix=self._prefix, max="0")
+        return iter([row["k"].removeprefix(self._prefix) for row in found])
+
+    def __len__(self) -> int:
+        """The number of keys."""
+        return sum(1 for _ in self)
+
+    def _ask(self, action: str, **request: str) -> list[dict[str, str]]:
+        # No name of a database plugin: osqueryd ends when it is given that of one that is not in use.
+        return self._client.call("database", "", {"action": action, "domain": self._domain, **request})
+
+
+def _filled(sql: str, parameters: Parameters) -> str:
+    if not parameters:
+        return sql
+    from .quoting import with_parameters
+
+    return with_parameters(sql, parameters)
+
+
+def _rows(answer: Response) -> list[dict[str, str]]:
+    if answer.status.code:
+        raise RemoteError(answer.status.message or "osquery says nothing more", code=answer.status.code)
+    assert not isinstance(answer.rows, EncodedRows)
+    return [dict(row) for row in answer.rows]
+
+
+def _is_missing(message: str) -> bool:
+    """Whether a failed `get` found nothing: RocksDB's words, or those of the database in memory."""
+    return message.startswith("NotFound") or message.endswith(" does not exist")
+
+
+def _maker(kind: type) -> Callable[[Mapping[str, str]], Any]:
+    """What makes an object of a class out of a row of text."""
+    from .decoding import readers_of
+
+    readers = readers_of(kind)
+    if issubclass(kind, Row):
+        readers = {name: readers[name] for name in kind.__columns__}
+    if not readers:
+        raise DefinitionError(
+            f"{kind.__name__}: no fields with a type; give a Row, a dataclass or a NamedTuple"
+        )
+
+    def make(row: Mapping[str, str]) -> Any:
+        values = {}
+        for name, read in readers.items():
+            if name in row:
+                value: Value = row[name]
+                try:
+                    values[name] = read(value)
+                except ValueError as error:
+                    raise ColumnValueError(f"{kind.__name__}.{name} = {value!r:.60}: {error}") from error
+        try:
+            return kind(**values)
+        except TypeError as error:
+            raise DefinitionError(f"{kind.__name__} of the columns {', '.join(row)}: {error}") from error
+
+    return make
+
+
+__all__ = ["Client", "Database"]

@@ -1,0 +1,175 @@
+"""From osquery's values to Python's: what a statement writes into a table, and what osquery answers."""
+
+from __future__ import annotations
+
+import enum
+import json
+import types
+import typing
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from .errors import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    Value: TypeAlias = str | int | float | None
+    Reader: TypeAlias = Callable[[Value], Any]
+
+_NULL = "it may not be NULL"
+
+
+def reader(hint: Any, where: str) -> Reader:
+    """What turns a value into the type that an annotation names.
+
+    The reader takes text, as osquery answers with, or numbers and None, as statements write them. It raises ValueError, whose
+    text is the reason, for a value that is none of the type.
+
+    Args:
+        hint: the annotation: str, int, bool, float, bytes, datetime, a path, an Enum, list, dict, `X | None`, or Any.
+        where: what an error calls the place.
+
+    Raises:
+        DefinitionError: no value of osquery's becomes one of that type.
+    """
+    if hint is Any or hint is object:
+        return _any
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        rest = [part for part in typing.get_args(hint) if part is not type(None)]
+        if len(rest) == 1:
+            return _optional(reader(rest[0], where), keeps_empty=rest[0] in (str, bytes))
+    plain = typing.get_origin(hint) or hint
+    if plain in _READERS:
+        return _READERS[plain]
+    if isinstance(plain, type) and issubclass(plain, enum.Enum):
+        return _enumeration(plain)
+    if isinstance(plain, type) and issubclass(plain, PurePath):
+        return lambda value: plain(_text(value))
+    raise DefinitionError(
+        f"{where}: nothing of osquery's becomes a {hint}; use str, int, bool, float, bytes, datetime, Path, Enum, list or dict"
+    )
+
+
+def readers_of(kind: type) -> dict[str, Reader]:
+    """The readers of a class's annotated fields.
+
+    Raises:
+        DefinitionError: an annotation cannot be looked up, or none of osquery's values becomes its type.
+    """
+    try:
+        hints = typing.get_type_hints(kind)
+    except NameError as error:
+        raise DefinitionError(
+            f"{kind.__name__}: {error}; define such classes at the top level of a module"
+        ) from error
+    return {
+        name: reader(hint, f"{kind.__name__}.{name}")
+        for name, hint in hints.items()
+        if typing.get_origin(hint) is not typing.ClassVar
+    }
+
+
+def _any(value: Value) -> Value:
+    return value
+
+
+def _optional(inner: Reader, *, keeps_empty: bool) -> Reader:
+    """NULL is None; and the empty text is, where the type has none: that is how osquery answers with NULL."""
+
+    def read(value: Value) -> Any:
+        if value is None or (value == "" and not keeps_empty):
+            return None
+        return inner(value)
+
+    return read
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError(_NULL if value is None else "it takes text")
+
+
+def _whole(value: Value) -> int:
+    if value is None or value == "":
+        raise ValueError(_NULL)
+    try:
+        number = int(value)
+    except (ValueError, OverflowError):
+        number = None
+    if number is None or (isinstance(value, float) and number != value):
+        raise ValueError("it takes a whole number")
+    return number
+
+
+def _truth(value: Value) -> bool:
+    number = _whole(value)
+    if number not in (0, 1):
+        raise ValueError("it takes 0 or 1")
+    return number == 1
+
+
+def _real(value: Value) -> float:
+    if value is None or value == "":
+        raise ValueError(_NULL)
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        raise ValueError("it takes a number") from None
+
+
+def _bytes(value: Value) -> bytes:
+    return _text(value).encode("utf-8", "surrogateescape")
+
+
+def _moment(value: Value) -> datetime:
+    try:
+        return datetime.fromtimestamp(_whole(value), UTC)
+    except (OverflowError, OSError):
+        raise ValueError("it takes Unix seconds of a year up to 9999") from None
+
+
+def _json(kind: type) -> Reader:
+    def read(value: Value) -> Any:
+        text = _text(value)
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError):
+            raise ValueError("it takes JSON") from None
+        if not isinstance(content, kind):
+            raise ValueError(f"it takes a JSON {'array' if kind is list else 'object'}")
+        return content
+
+    return read
+
+
+def _enumeration(kind: type[enum.Enum]) -> Reader:
+    # By their text: a number comes as text from osquery, and as a number from a statement.
+    members = {str(int(m.value) if isinstance(m.value, bool) else m.value): m for m in kind}
+
+    def read(value: Value) -> enum.Enum:
+        if value is None:
+            raise ValueError(_NULL)
+        found = members.get(str(value))
+        if found is None:
+            raise ValueError(f"it takes one of {', '.join(members)}")
+        return found
+
+    return read
+
+
+_READERS: dict[Any, Reader] = {
+    str: _text,
+    int: _whole,
+    bool: _truth,
+    float: _real,
+    bytes: _bytes,
+    datetime: _moment,
+    list: _json(list),
+    dict: _json(dict),
+}
+
+__all__ = ["Reader", "Value", "reader", "readers_of"]

@@ -1,0 +1,118 @@
+"""Values as SQL text: osquery's protocol knows no parameters, so they are written into the statement."""
+
+from __future__ import annotations
+
+import enum
+import math
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from .sqltext import tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import TypeAlias
+
+    Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
+
+
+def with_parameters(sql: str, parameters: Parameters) -> str:
+    """A statement with its parameters in the place of `?`, or of `:name` if they are a mapping.
+
+    What stands in texts, quoted names and comments is left alone. A list, tuple or set becomes the list of an IN: `x in ?`.
+
+    Raises:
+        ValueError: there are more or fewer parameters than places, or a value is none that SQL has.
+    """
+    named = parameters if isinstance(parameters, Mapping) else None
+    places = list(_places(sql, named=named is not None))
+    if named is not None:
+        unknown = {name for _, _, name in places} - set(named)
+        if unknown:
+            raise ValueError(f"the statement has :{min(unknown)}, and the parameters do not")
+        values = [named[name] for _, _, name in places]
+    else:
+        values = list(parameters)
+        if len(values) != len(places):
+            raise ValueError(
+                f"the statement has {len(places)} places for parameters, and {len(values)} are given"
+            )
+    parts: list[str] = []
+    end = 0
+    for (start, after, _), value in zip(places, values, strict=True):
+        # Blanks around: what stands beside the place must not grow together with the value.
+        parts += (sql[end:start], " ", quoted(value), " ")
+        end = after
+    return "".join([*parts, sql[end:]])
+
+
+def _places(sql: str, *, named: bool) -> Iterator[tuple[int, int, str]]:
+    """Start, end and name of each place for a parameter."""
+    found = tokens(sql)
+    for token, after in zip(found, [*found[1:], None], strict=True):
+        if not named and token.text == "?":
+            if after is not None and after.kind == "number" and after.start == token.end:
+                raise ValueError(f"write ? or :name for a parameter, not ?{after.text}")
+            yield token.start, token.end, ""
+        if named and token.text == ":" and after is not None and after.kind == "word":
+            # `:name` is one word; blanks would make it something else.
+            if after.start > token.end:
+                continue
+            yield token.start, after.end, after.text
+
+
+def quoted(value: Any) -> str:
+    """A value as a literal of SQL; raises ValueError for one that SQL has not."""
+    if isinstance(value, enum.Enum):
+        value = value.value
+    if value is None:
+        return "NULL"
+    if isinstance(value, (int, float)):
+        return _number(value)
+    if isinstance(value, datetime):
+        return _number(int(value.timestamp()))
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+        value = os.fsdecode(value) if isinstance(value, bytes) else value
+    if isinstance(value, str):
+        if "\0" in value or not _is_plain(value):
+            # The text of a statement ends at a NUL byte, and bytes that are no UTF-8 may not be in it.
+            return f"cast(x'{value.encode('utf-8', 'surrogateescape').hex()}' as text)"
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"x'{bytes(value).hex()}'"
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return f"({', '.join(map(_item, value))})"
+    raise ValueError(f"SQL has no {type(value).__name__}: {value!r:.60}")
+
+
+def _item(value: Any) -> str:
+    if isinstance(value, (list, tuple, set, frozenset)):
+        raise ValueError("a list in a list is none of SQL's values")
+    return quoted(value)
+
+
+def _number(value: float) -> str:
+    if isinstance(value, float):
+        if math.isnan(value):
+            return "NULL"
+        text = repr(value) if math.isfinite(value) else "9e999" if value > 0 else "-9e999"
+    else:
+        text = str(int(value))
+        if not -(2**63) <= value < 2**63:
+            raise ValueError(f"{text} is no number of SQL: they go from -2^63 to 2^63-1")
+    # Behind a minus sign another one would begin a comment.
+    return f"({text})" if text[0] == "-" else text
+
+
+def _is_plain(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+__all__ = ["Parameters", "quoted", "with_parameters"]

@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def commands() -> list[Command]:
     """Every command."""
     from .completion import completion_command
+    from .doctor import doctor_command
     from .new import new_command
     from .reload import run_extension_command
     from .sql import sql_commands
@@ -54,6 +55,7 @@ def commands() -> list[Command]:
             ),
         ),
         _engine_command(),
+        doctor_command(),
         version_command(_PROGRAM, __version__, "osquery_sdk"),
     ]
     known.append(completion_command(_PROGRAM, known, _top_parser()))

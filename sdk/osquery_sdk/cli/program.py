@@ -45,6 +45,7 @@ def run_command(prog: str, known: Sequence[Command], arguments: Sequence[str]) -
 def commands(extension: Extension) -> list[Command]:
     """Every command of the program."""
     from .completion import completion_command
+    from .doctor import extension_doctor_command
     from .sql import engine_options, sql_commands
     from .tables import extension_schema_command, tables_command
     from .version import version_command
@@ -63,6 +64,7 @@ def commands(extension: Extension) -> list[Command]:
             source="",
             sql=_example(extension),
         ),
+        extension_doctor_command(),
         version_command(extension.name, extension.version, extension.name),
     ]
     known.append(completion_command(extension.name, known, serve_parser(extension)))

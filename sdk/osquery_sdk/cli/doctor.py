@@ -1,0 +1,153 @@
+"""The command that says why osqueryd would not load an extension."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .parser import Command, completes
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable, Iterator, Sequence
+
+    from osquery_sdk.doctor import Check, Context
+
+_HELP = "say whether osqueryd would load it, why not, and what to do"
+_COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
+
+
+def doctor_command() -> Command:
+    """The command `doctor` of `osquery-sdk`: the extensions that are named, or those of the load list."""
+
+    def add_arguments(parser: ArgumentParser) -> None:
+        _add_options(parser)
+        action = parser.add_argument(
+            "extension", nargs="*", metavar="EXTENSION", help="file of an extension; all that osqueryd lists"
+        )
+        completes(action, "file")
+
+    def chosen(options: Namespace, context: Context) -> Sequence[Path]:
+        from osquery_sdk.doctor import listed_extensions
+
+        return [Path(one) for one in options.extension] or listed_extensions(context)
+
+    return Command(
+        "doctor",
+        "say whether osqueryd would load an extension, why not, and what to do",
+        (
+            "doctor",
+            "doctor /usr/lib/osquery/extensions/hello/hello.ext",
+            "doctor --flagfile /etc/osquery/osquery.flags --json ./hello.ext",
+        ),
+        add_arguments,
+        lambda options: _run(options, chosen),
+    )
+
+
+def extension_doctor_command() -> Command:
+    """The command `doctor` of an extension's program, which looks at itself."""
+    return Command(
+        "doctor",
+        _HELP,
+        ("doctor", "doctor --json", "doctor --socket /var/osquery/osquery.em"),
+        _add_options,
+        lambda options: _run(options, lambda options, context: [_own_file()]),
+    )
+
+
+def _own_file() -> Path:
+    """The file that osqueryd would start."""
+    return Path(sys.executable if getattr(sys, "frozen", False) else sys.argv[0]).absolute()
+
+
+def _add_options(parser: ArgumentParser) -> None:
+    flagfile = parser.add_argument(
+        "--flagfile",
+        metavar="PATH",
+        help="osqueryd's flag file (that of the osqueryd that runs, or osquery's own)",
+    )
+    autoload = parser.add_argument(
+        "--extensions-autoload", metavar="PATH", help="the load list (by the flags)"
+    )
+    socket = parser.add_argument(
+        "--socket", metavar="PATH", help="osqueryd's extension socket (by the flags)"
+    )
+    osqueryd = parser.add_argument("--osqueryd", metavar="PATH", help="osqueryd itself (by PATH)")
+    for action in (flagfile, autoload, socket, osqueryd):
+        completes(action, "file")
+    parser.add_argument(
+        "--no-start", action="store_true", help="do not start the extension to see what it does"
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+
+
+def _run(options: Namespace, chosen: Callable[[Namespace, Context], Sequence[Path]]) -> int:
+    from osquery_sdk.doctor import Context, Settings, examine, examine_system, failed
+
+    def path(text: str | None) -> Path | None:
+        return None if text is None else Path(text).absolute()
+
+    context = Context(
+        Settings(
+            flagfile=path(options.flagfile),
+            autoload=path(options.extensions_autoload),
+            socket=options.socket,
+            osqueryd=path(options.osqueryd),
+            start=not options.no_start,
+        )
+    )
+
+    def checks() -> Iterator[Check]:
+        yield from examine_system(context)
+        for extension in chosen(options, context):
+            yield from examine(context, extension)
+
+    done = _print_json(checks()) if options.json else _print(checks())
+    return 1 if failed(done) else 0
+
+
+def _print_json(checks: Iterator[Check]) -> list[Check]:
+    import json
+
+    from osquery_sdk.doctor import failed
+
+    done = list(checks)
+    listed = [{"extension": check.extension, "name": check.name, **check.finding._asdict()} for check in done]
+    # Names of files that are no UTF-8 are written as escapes.
+    print(json.dumps({"loads": not failed(done), "checks": listed}, indent=2))
+    return done
+
+
+def _print(checks: Iterator[Check]) -> list[Check]:
+    """Print each as it is done: starting an extension may take a while."""
+    from osquery_sdk.doctor import EXTENSION_CHECKS, failed
+
+    colours = sys.stdout.isatty()
+    width = max(map(len, EXTENSION_CHECKS))
+    done: list[Check] = []
+    for check in checks:
+        if not done or done[-1].extension != check.extension:
+            print(_clean(check.extension or "osqueryd"))
+        status, message, cure = check.finding
+        shown = f"\x1b[{_COLOURS[status]}m{status:<7}\x1b[0m" if colours else f"{status:<7}"
+        print(f"  {shown}  {check.name:<{width}}  {_clean(message)}")
+        if cure and status != "ok":
+            print(f"  {'':<7}  {'':<{width}}  $ {_clean(cure)}")
+        sys.stdout.flush()
+        done.append(check)
+    extensions = {check.extension for check in done} - {""}
+    what = "it" if len(extensions) == 1 else "all of them" if extensions else "any extension"
+    if wrong := failed(done):
+        print(f"osqueryd would not load {what}: {', '.join(dict.fromkeys(check.name for check in wrong))}")
+    elif extensions:
+        print(f"osqueryd would load {what}")
+    else:
+        print("no extension was looked at: none is named, and the load list has none")
+    return done
+
+
+def _clean(text: str) -> str:
+    """Text without control characters or what is no UTF-8, each written as its escape."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,250 @@
+"""Checks of whether osqueryd starts an extension, and of what becomes of it then."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from osquery_sdk.errors import DeadlineExceeded, WireError
+
+from . import loadlist
+from .binary import unpacks_itself
+from .checks_file import forbids_programs
+from .finding import Finding, append, as_root, failure, ok, quoted, restart, skipped, warning
+from .flags import default_flagfile, defaults, number, truth
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .target import Target
+
+_MEGABYTE = 1 << 20
+_NEAR = 0.8
+_LIMITS = {-1: 10_000, 1: 100}
+_LIMIT = 200
+_PING = 2.0
+_NOT_THERE = "there is no file"
+
+
+def load_list(context: Context, target: Target) -> Finding:
+    """The list of extensions names it."""
+    file, lines = context.load_list, context.lines
+    add = append(str(target.path), file)
+    if isinstance(lines, FileNotFoundError):
+        if not file.parent.is_dir() and sys.platform != "win32":
+            add = f"{as_root(f'mkdir -p {quoted(file.parent)}')} && {add}"
+        return failure(f"there is no load list {file}{_elsewhere(context, target)}", add)
+    if isinstance(lines, OSError):
+        return skipped(f"this user cannot read {file}: {lines.strerror}", as_root(f"cat {quoted(file)}"))
+    match = target.match
+    if match is None:
+        comment = loadlist.commented(file, target.path)
+        if comment is not None:
+            return failure(f"line {comment.number} of {file} is a comment: {comment.text}", add)
+        return failure(f"{file} does not name it{_elsewhere(context, target)}", add)
+    where = f"line {match.line.number} of {file}"
+    if match.how in ("near", "relative"):
+        if match.how == "relative" and Path("/", match.path).exists() and "/" in match.path:
+            return warning(
+                f"{where} has no absolute path: osqueryd looks for {match.path} from its working folder"
+            )
+        why = (
+            "has no absolute path" if match.how == "relative" else "names another file than seems to be meant"
+        )
+        replace = f"{match.line.number}s|.*|{target.path}|"
+        cure = as_root(f"sed -i.bak {quoted(replace)} {quoted(file)}") if sys.platform != "win32" else add
+        return failure(f"{where} {why}: {match.path!r}", cure)
+    if sys.platform != "win32" and file.stat().st_mode & stat.S_IWOTH:
+        return warning(f"anybody may write {file}", as_root(f"chmod o-w {quoted(file)}"))
+    return ok(
+        f"{where}"
+        + {"itself": "", "folder": f" names the folder {match.line.text}"}.get(
+            match.how, f" names {match.path}"
+        )
+    )
+
+
+def temporary_folder(context: Context, target: Target) -> Finding:
+    """A one-file program can unpack itself."""
+    if target.file is None:
+        return skipped(_NOT_THERE)
+    if not unpacks_itself(target.path):
+        return ok("it needs none: it does not unpack itself")
+    folder = Path(tempfile.gettempdir())
+    if forbids_programs(folder):
+        return failure(
+            f"it unpacks itself to {folder}, which is mounted noexec: freeze it into a folder instead"
+        )
+    free, needed = shutil.disk_usage(folder).free, 3 * target.file.st_size
+    if free < needed:
+        return failure(
+            f"it unpacks itself to {folder}, where {_megabytes(free)} are left and it may take {_megabytes(needed)}"
+        )
+    return ok(f"it unpacks itself to {folder}")
+
+
+def start(context: Context, target: Target) -> Finding:
+    """It starts and registers, within the time that osqueryd gives it."""
+    if target.file is None:
+        return skipped(_NOT_THERE)
+    trial = target.trial
+    if trial is None:
+        return skipped(target.distrust)
+    if trial.info is None:
+        return failure(trial.problem)
+    timeout = max(number(context.flag("extensions_timeout"), 3.0), 0.2)
+    took = f"{trial.info.name} {trial.info.version} registers {trial.seconds:.2f} s after its start"
+    required = trial.info.name in context.flag("extensions_require").split(",")
+    cure = _set_flag(context, "extensions_timeout", str(int(2 * trial.seconds) + 3))
+    if trial.seconds > timeout and required:
+        return failure(
+            f"{took}; osqueryd waits {timeout:g} s (--extensions_timeout) for it, and it is required", cure
+        )
+    if trial.seconds > timeout:
+        return warning(
+            f"{took}; until then, past --extensions_timeout of {timeout:g} s, its tables are missing", cure
+        )
+    if trial.seconds > _NEAR * timeout:
+        return warning(f"{took}, near --extensions_timeout of {timeout:g} s", cure)
+    return ok(f"{took}, of {timeout:g} s that it has")
+
+
+def names(context: Context, target: Target) -> Finding:
+    """No other table has a name of its tables."""
+    trial = target.trial
+    if trial is None or trial.info is None:
+        return skipped("its tables are not known, as it was not started")
+    manager = context.manager
+    own = (
+        set()
+        if manager is None
+        else {u for u, info in manager.extensions.items() if info.name == trial.info.name}
+    )
+    holders = dict.fromkeys(context.core_tables, "osquery itself")
+    if manager is not None:
+        for name, uuid in manager.tables.items():
+            if uuid and uuid not in own:
+                other = manager.extensions.get(uuid)
+                holders[name] = f"extension {other.name}" if other else "another extension"
+        holders.update(dict.fromkeys(manager.held, "a refused extension, until osqueryd is restarted"))
+        if own:
+            # A running copy of it: what osqueryd lists for nobody else is its own.
+            holders = {
+                name: holder for name, holder in holders.items() if manager.tables.get(name, 0) not in own
+            }
+    if not holders:
+        return skipped("no osqueryd tells which names are taken")
+    taken = [name for name in trial.tables if name.lower() in holders]
+    if not taken:
+        return ok(f"{_count(len(trial.tables), 'table')}, no name of which is taken")
+    whose = ", ".join(f"{name} ({holders[name.lower()]})" for name in taken)
+    cure = restart() if all(name.lower() in (manager.held if manager else ()) for name in taken) else ""
+    if not trial.avoids_taken or len(taken) == len(trial.tables):
+        return failure(f"osqueryd refuses it, as these tables are there already: {whose}", cure)
+    return warning(f"it leaves out tables that are there already: {whose}", cure)
+
+
+def registration(context: Context, target: Target) -> Finding:
+    """osqueryd has it, in this version, and it lives."""
+    manager = context.manager
+    if manager is None:
+        return skipped("no osqueryd answers")
+    trial = target.trial
+    if trial is None or trial.info is None:
+        return skipped("its name is not known, as it was not started")
+    name = trial.info.name
+    found = next(((uuid, info) for uuid, info in manager.extensions.items() if info.name == name), None)
+    if found is None:
+        if target.match is None:
+            return skipped(f"osqueryd has no {name}, as its load list does not name it")
+        return warning(f"osqueryd has no {name}: it reads its load list only when it starts", restart())
+    uuid, info = found
+    if not _answers(f"{context.socket}.{uuid}"):
+        seconds = context.flag("extensions_interval")
+        return warning(
+            f"{name} {info.version} is registered and does not answer; osqueryd drops it within {seconds} s, "
+            "and takes no other of that name before"
+        )
+    if info.version != trial.info.version:
+        return warning(f"{name} {info.version} is registered, and this is {trial.info.version}", restart())
+    return ok(f"{name} {info.version} is registered and answers")
+
+
+def memory(context: Context, target: Target) -> Finding:
+    """osqueryd's watchdog has no reason to end it."""
+    trial, process = target.trial, target.process
+    idle = trial.rss if trial is not None else 0
+    now = process.rss if process is not None else 0
+    if not (idle or now):
+        return skipped("its memory is not known, as it was not started")
+    uses = f"{_megabytes(idle)} after its start" if idle else ""
+    if now:
+        uses += f"{', ' if uses else ''}{_megabytes(now)} in process {process.pid if process else 0}"
+    if not truth(context.flag("enable_extensions_watchdog")):
+        return ok(f"{uses}; osqueryd does not watch it, without --enable_extensions_watchdog")
+    limit = int(number(context.flag("watchdog_memory_limit"), 0)) or _LIMITS.get(
+        int(number(context.flag("watchdog_level"), 0)), _LIMIT
+    )
+    # The watchdog counts from what it saw at its first look, which is soon after the start.
+    growth = max(now - idle, 0) / _MEGABYTE if now and idle else 0.0
+    rule = f"osqueryd ends it when it has grown by {limit} MB since its first look"
+    cure = _set_flag(context, "watchdog_memory_limit", str(2 * int(max(limit, growth, idle / _MEGABYTE))))
+    if growth > limit:
+        return failure(f"{uses}: {rule}", cure)
+    if growth > _NEAR * limit:
+        return warning(f"{uses}: near the limit, as {rule}", cure)
+    if idle / _MEGABYTE > _NEAR * limit:
+        return warning(f"{uses}: much for the limit, as {rule}, which may be while it still starts", cure)
+    return ok(f"{uses}; {rule}")
+
+
+RUNNING_CHECKS = {
+    "load list": load_list,
+    "temporary folder": temporary_folder,
+    "start": start,
+    "names": names,
+    "registration": registration,
+    "memory": memory,
+}
+"""By name, in order."""
+
+
+def _elsewhere(context: Context, target: Target) -> str:
+    """A hint at the usual load list, if that is not the one that osqueryd reads, and names the extension."""
+    usual = Path(defaults()["extensions_autoload"])
+    if usual == context.load_list:
+        return ""
+    try:
+        match = loadlist.find(loadlist.read(usual), target.given)
+    except OSError:
+        return ""
+    return f"; {usual} does, but --extensions_autoload is set" if match else ""
+
+
+def _set_flag(context: Context, name: str, value: str) -> str:
+    """The command that sets a flag in the flag file; empty where osqueryd runs without one."""
+    file = context.flags.file
+    if file is None and context.daemon is not None:
+        return ""
+    return append(f"--{name}={value}", file or default_flagfile())
+
+
+def _answers(address: str) -> bool:
+    from osquery_sdk.wire.client import ExtensionConnection
+
+    try:
+        with ExtensionConnection(address, timeout=_PING) as extension:
+            return extension.ping().code == 0
+    except (WireError, DeadlineExceeded):
+        return False
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / _MEGABYTE:.0f} MB"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,122 @@
+"""Checks of osqueryd itself: is it there, which flags does it have, does it take extensions at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import flags as osqueryd_flags
+from .finding import Finding, as_root, failure, ok, quoted, restart, skipped, warning, without
+
+if TYPE_CHECKING:
+    from .context import Context
+
+# sizeof(sockaddr_un.sun_path), less a zero; an extension's own socket ends in a dot and up to five digits.
+_LONGEST_SOCKET = (103 if sys.platform == "darwin" else 107) - 6
+
+
+def osqueryd(context: Context) -> Finding:
+    """The program is there; its watcher starts it again as worker only where nobody else could have written it."""
+    path = context.osqueryd
+    if path is None:
+        return warning("no osqueryd on PATH, nor where osquery's packages put it; --osqueryd PATH names one")
+    try:
+        file, folder = path.stat(), path.parent.stat()
+    except OSError as error:
+        return failure(f"{path}: {error.strerror}")
+    if not os.access(path, os.X_OK):
+        return failure(f"{path} cannot be executed", as_root(f"chmod a+rx {quoted(path)}"))
+    if sys.platform != "win32" and not context.unsafe:
+        watched = "so that its watcher starts no worker"
+        if file.st_mode & stat.S_IWOTH:
+            return failure(
+                f"{path} may be written by anybody, {watched}", as_root(f"chmod o-w {quoted(path)}")
+            )
+        if file.st_uid not in (0, context.uid):
+            return failure(f"{path} is not root's, {watched}", as_root(f"chown root {quoted(path)}"))
+        if folder.st_mode & stat.S_ISVTX:
+            return failure(
+                f"{path.parent} has the sticky bit, {watched}", as_root(f"chmod -t {quoted(path.parent)}")
+            )
+    version = context.version
+    return ok(f"{path}{f', version {version}' if version else ''}")
+
+
+def flags(context: Context) -> Finding:
+    """osqueryd reads its flags as they are meant."""
+    found = context.flags
+    for problem in sorted(found.problems, key=lambda one: not one.fatal):
+        if problem.line == 0:
+            text = f"{problem.file} {problem.text}"
+            if problem.fatal:
+                return failure(f"{text}, and osqueryd does not start without it")
+            return skipped(
+                text, "" if os.name == "nt" or os.geteuid() == 0 else f"sudo cat {quoted(problem.file)}"
+            )
+        text = f"line {problem.line} of {problem.file} {problem.text}"
+        expression = f"{problem.line}{problem.repair or 'd'}"
+        cure = (
+            as_root(f"sed -i.bak {quoted(expression)} {quoted(problem.file)}") if os.name == "posix" else ""
+        )
+        return failure(text, cure) if problem.fatal else warning(text, cure)
+    return ok(
+        f"from {found.source}: {osqueryd_flags.unusual(found.values) or 'all that matter here are the default'}"
+    )
+
+
+def extensions(context: Context) -> Finding:
+    """osqueryd takes extensions."""
+    if osqueryd_flags.truth(context.flag("disable_extensions")):
+        file = context.flags.file
+        cure = "" if file is None else without("^[[:space:]]*-*disable[_-]extensions", file)
+        where = "" if cure else "; take it from osqueryd's command line"
+        return failure(f"--disable_extensions is set: osqueryd loads none{where}", cure)
+    if context.unsafe:
+        return warning(
+            "--allow_unsafe is set: osqueryd loads extensions that anybody may have written",
+            ""
+            if context.flags.file is None
+            else without("^[[:space:]]*-*allow[_-]unsafe", context.flags.file),
+        )
+    return ok("osqueryd takes extensions")
+
+
+def socket(context: Context) -> Finding:
+    """osqueryd listens, and answers."""
+    path = context.socket
+    if sys.platform != "win32" and (size := len(os.fsencode(path))) > _LONGEST_SOCKET:
+        return failure(
+            f"the socket's path has {size} bytes, and with an extension's number behind it may have {_LONGEST_SOCKET}: "
+            f"give osqueryd a shorter --extensions_socket than {path}"
+        )
+    if context.manager is not None:
+        return ok(f"osqueryd {context.manager.version} answers at {path}")
+    why = context.silence
+    if isinstance(why, PermissionError):
+        cure = "" if sys.platform == "win32" else f"sudo {quoted(Path(sys.argv[0]).absolute())} doctor"
+        return skipped(f"this user may not connect to {path}; run the doctor as root", cure)
+    start = restart()
+    if isinstance(why, FileNotFoundError):
+        folder = Path(path).parent
+        # The folder of its database osqueryd makes itself, and by default that is the socket's as well.
+        made = Path(osqueryd_flags.defaults()["extensions_socket"]).parent
+        if sys.platform != "win32" and not folder.is_dir() and folder != made:
+            return failure(
+                f"osqueryd cannot listen at {path}: there is no folder {folder}",
+                as_root(f"mkdir -p {quoted(folder)}"),
+            )
+        if context.daemon is not None:
+            return warning(
+                f"osqueryd runs as process {context.daemon.pid}, but its socket {path} is gone", start
+            )
+        return warning(f"osqueryd does not run, or not with this socket: there is no {path}", start)
+    if isinstance(why, ConnectionRefusedError):
+        return warning(f"nobody listens at {path} any more: osqueryd has ended", start)
+    return warning(f"no answer at {path}: {why}", start)
+
+
+SYSTEM_CHECKS = {"osqueryd": osqueryd, "flags": flags, "extensions": extensions, "socket": socket}
+"""By name, in order."""

@@ -1,0 +1,78 @@
+"""Processes of this machine: their arguments, owners and memory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Process(NamedTuple):
+    """A running process."""
+
+    pid: int
+    uid: int
+    arguments: tuple[str, ...]
+    """With the program first."""
+    rss: int
+    """Resident memory in bytes."""
+
+
+def processes() -> list[Process]:
+    """Those that can be seen, without this one; none on Windows."""
+    if sys.platform == "win32":
+        return []
+    found = _from_proc() if sys.platform == "linux" else _from_ps()
+    return [process for process in found if process.pid != os.getpid()]
+
+
+def rss_of(pid: int) -> int:
+    """Resident memory of a process in bytes; 0 if it is not known."""
+    if sys.platform == "linux":
+        return _linux_rss(pid)
+    return next((process.rss for process in processes() if process.pid == pid), 0)
+
+
+def _from_proc() -> list[Process]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            uid = entry.stat().st_uid
+            raw = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue  # it has ended meanwhile
+        # osqueryd's worker overwrites its arguments with zeros, but for its name.
+        arguments = tuple(os.fsdecode(part) for part in raw.rstrip(b"\0").split(b"\0"))
+        if arguments != ("",):
+            found.append(Process(int(entry.name), uid, arguments, _linux_rss(int(entry.name))))
+    return found
+
+
+def _linux_rss(pid: int) -> int:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _from_ps() -> list[Process]:
+    import subprocess
+
+    command = ["/bin/ps", "-axww", "-o", "pid=,uid=,rss=,args="]
+    try:
+        text = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    found = []
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) > 3 and all(word.isdecimal() for word in words[:3]):
+            found.append(Process(int(words[0]), int(words[1]), tuple(words[3:]), int(words[2]) * 1024))
+    return found
+
+
+__all__ = ["Process", "processes", "rss_of"]

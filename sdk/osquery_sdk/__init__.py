@@ -17,10 +17,13 @@
         raise SystemExit(Extension("answers", version="1.0", plugins=[answers]).run())
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ._version import __version__
 from .columns import Column, ColumnType
 from .errors import (
     ColumnValueError,
+    ConfigError,
     ConnectionFailed,
     ConstraintFailed,
     DeadlineExceeded,
@@ -28,10 +31,12 @@ from .errors import (
     LimitExceeded,
     ManagerUnavailable,
     OsquerySdkError,
+    PluginError,
     ProtocolError,
     QueryCancelled,
     ReadOnly,
     RegistrationError,
+    Rejected,
     RemoteError,
     TableError,
     WireError,
@@ -43,34 +48,83 @@ from .query import Constraint, Query, Range
 from .rows import Row
 from .tables import Table, table
 
+if TYPE_CHECKING:
+    from .config import ConfigPlugin, check_config, check_pack
+    from .distributed import DistributedPlugin, DistributedQueries, DistributedResult, QueryStats
+    from .logger import LoggerPlugin, StatusLog
+    from .spool import LogRecord
+    from .spooled import LogBatch, SpooledLogger, SpoolOptions
+
 __all__ = [
     "Column",
     "ColumnType",
     "ColumnValueError",
+    "ConfigError",
+    "ConfigPlugin",
     "ConnectionFailed",
     "Constraint",
     "ConstraintFailed",
     "DeadlineExceeded",
     "DefinitionError",
+    "DistributedPlugin",
+    "DistributedQueries",
+    "DistributedResult",
     "Extension",
     "LimitExceeded",
+    "LogBatch",
+    "LogRecord",
+    "LoggerPlugin",
     "ManagerUnavailable",
     "OsquerySdkError",
+    "PluginError",
     "ProgramOutput",
     "ProtocolError",
     "Query",
     "QueryCancelled",
+    "QueryStats",
     "Range",
     "ReadOnly",
     "RegistrationError",
+    "Rejected",
     "RemoteError",
     "Row",
+    "SpoolOptions",
+    "SpooledLogger",
+    "StatusLog",
     "Table",
     "TableError",
     "WireError",
     "WriteError",
     "__version__",
+    "check_config",
+    "check_pack",
     "program_environment",
     "run_program",
     "table",
 ]
+
+# Most extensions have tables alone, and osqueryd waits for them to start.
+_LATER = {
+    "ConfigPlugin": "config",
+    "DistributedPlugin": "distributed",
+    "DistributedQueries": "distributed",
+    "DistributedResult": "distributed",
+    "LogBatch": "spooled",
+    "LogRecord": "spool",
+    "LoggerPlugin": "logger",
+    "QueryStats": "distributed",
+    "SpoolOptions": "spooled",
+    "SpooledLogger": "spooled",
+    "StatusLog": "logger",
+    "check_config": "config",
+    "check_pack": "config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what only some extensions need."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)

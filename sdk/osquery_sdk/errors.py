@@ -12,6 +12,9 @@
     ├── WriteError               the reply of a writable table
     │   ├── ReadOnly             the table or row may not be modified
     │   └── ConstraintFailed     the write breaks a constraint
+    ├── PluginError              a config, logger or distributed plugin cannot do what it was asked
+    │   ├── ConfigError          a configuration that osqueryd would refuse or misread
+    │   └── Rejected             log records that no further attempt would deliver
     ├── WireError                something is wrong on the socket
     │   ├── ConnectionFailed     nobody answers there, or the connection broke
     │   ├── ProtocolError        bytes that are no valid message, or are over a limit
@@ -24,6 +27,7 @@ from __future__ import annotations
 
 __all__ = [
     "ColumnValueError",
+    "ConfigError",
     "ConnectionFailed",
     "ConstraintFailed",
     "DeadlineExceeded",
@@ -31,10 +35,12 @@ __all__ = [
     "LimitExceeded",
     "ManagerUnavailable",
     "OsquerySdkError",
+    "PluginError",
     "ProtocolError",
     "QueryCancelled",
     "ReadOnly",
     "RegistrationError",
+    "Rejected",
     "RemoteError",
     "TableError",
     "WireError",
@@ -80,6 +86,18 @@ class ReadOnly(WriteError):
 
 class ConstraintFailed(WriteError):
     """The write breaks a constraint of the table."""
+
+
+class PluginError(OsquerySdkError):
+    """A config, logger or distributed plugin cannot do what it was asked; the text goes into osqueryd's log."""
+
+
+class ConfigError(PluginError):
+    """A configuration that osqueryd would refuse or misread; the text names where and what."""
+
+
+class Rejected(PluginError):
+    """Log records that no further attempt would deliver: they are given up and counted as dropped."""
 
 
 class WireError(OsquerySdkError):

@@ -13,16 +13,19 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConnectionFailed, DefinitionError, OsquerySdkError
+from .plugin import Plugin
 from .session import Session
 from .tables import Table, this_platform
 from .wire.protocol import Response, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from .client import Client
     from .telemetry import Telemetry
     from .wire.service import CallContext, Service
+
+    AnyPlugin = Table | Plugin
 
 _MAX_COLUMNS = 2000
 _EXIT_PATIENCE = 2.0
@@ -34,12 +37,12 @@ class _Plugins:
 
     def __init__(
         self,
-        plugins: Mapping[str, Table],
+        plugins: Sequence[AnyPlugin],
         log: Callable[[str], None],
         shutdown: Callable[[], None],
         client: Client,
     ) -> None:
-        self._plugins = plugins
+        self._plugins = {(plugin.registry, plugin.name): plugin for plugin in plugins}
         self._log = log
         self._shutdown = shutdown
         self._client = client
@@ -48,7 +51,7 @@ class _Plugins:
         return Status()
 
     def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
-        plugin = self._plugins.get(item) if registry == "table" else None
+        plugin = self._plugins.get((registry, item))
         if plugin is None:
             return Response(Status(1, f"no {registry} plugin {item!r} in this extension"))
         return plugin.call(request, context, self._log, self._client)
@@ -63,7 +66,7 @@ class Extension:
     Args:
         name: osquery's name for it; one extension of a name may be registered at a time.
         version: of the extension.
-        plugins: tables; those for other platforms are left out.
+        plugins: tables, and config, logger and distributed plugins; tables for other platforms are left out.
         log: gets each line of the log; standard error unless given.
         telemetry: makes spans and metrics of the calls.
 
@@ -76,7 +79,7 @@ class Extension:
         name: str,
         *,
         version: str,
-        plugins: Sequence[Table],
+        plugins: Sequence[AnyPlugin],
         log: Callable[[str], None] | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
@@ -85,7 +88,10 @@ class Extension:
         self.version = version
         self.all_plugins = tuple(plugins)
         _check(name, self.all_plugins)
-        self.plugins = {p.name: p for p in self.all_plugins if this_platform() in p.options.platforms}
+        self.all_tables = tuple(p for p in self.all_plugins if isinstance(p, Table))
+        self.tables = {t.name: t for t in self.all_tables if this_platform() in t.options.platforms}
+        others = [p for p in self.all_plugins if isinstance(p, Plugin)]
+        self.plugins: tuple[AnyPlugin, ...] = (*self.tables.values(), *others)
         self.log = log or _to_stderr
         self._telemetry = telemetry
         self._client: Client | None = None
@@ -177,7 +183,17 @@ class Extension:
         service: Service = _Plugins(self.plugins, self.log, shutdown, self._client)
         if self._telemetry is not None:
             service = self._telemetry.around(service)
-        return Session(self.name, self.version, self.plugins, service, socket=socket, stop=stop, log=self.log)
+        others = [plugin for plugin in self.plugins if isinstance(plugin, Plugin)]
+        return Session(
+            self.name,
+            self.version,
+            self.tables,
+            service,
+            others=others,
+            socket=socket,
+            stop=stop,
+            log=self.log,
+        )
 
     def catch_signals(self) -> None:
         """Stop on SIGTERM and SIGINT, and end the process when `serve` has returned. From the main thread of a program."""
@@ -191,7 +207,7 @@ class Extension:
         self._is_program = True
 
 
-def _check(name: str, plugins: Sequence[Table]) -> None:
+def _check(name: str, plugins: Sequence[AnyPlugin]) -> None:
     """Raise DefinitionError for what osqueryd would refuse.
 
     A refusal must not happen: the names of tables that were attached before the one in error cannot be had again until
@@ -201,23 +217,47 @@ def _check(name: str, plugins: Sequence[Table]) -> None:
         raise DefinitionError(f"an extension needs a name that can be printed, not {name!r}")
     seen: set[tuple[str, str]] = set()
     for plugin in plugins:
-        if not isinstance(plugin, Table):
+        if isinstance(plugin, Plugin):
+            _check_other(name, plugin, seen)
+        elif isinstance(plugin, Table):
+            _check_table(name, plugin, seen)
+        else:
             raise DefinitionError(
                 f"extension {name}: {plugin!r} is no table; decorate the function with @table"
+                + (", or give an object of the class if it is a plugin" if isinstance(plugin, type) else "")
             )
-        if plugin.name.lower().startswith("sqlite_"):
-            raise DefinitionError(f"table {plugin.name}: SQLite keeps names with sqlite_ for itself")
-        columns = sum(1 + len(column.definition.aliases) for column in plugin.columns)
-        if columns > _MAX_COLUMNS:
-            raise DefinitionError(
-                f"table {plugin.name}: {columns} columns and aliases, where SQLite takes {_MAX_COLUMNS}"
-            )
-        for spelled in (plugin.name, *plugin.options.aliases):
-            # SQL does not tell names apart by case.
-            places = {(platform, spelled.lower()) for platform in plugin.options.platforms}
-            if places & seen:
-                raise DefinitionError(f"extension {name}: two tables are named {spelled}")
-            seen |= places
+
+
+def _check_table(name: str, table: Table, seen: set[tuple[str, str]]) -> None:
+    if table.name.lower().startswith("sqlite_"):
+        raise DefinitionError(f"table {table.name}: SQLite keeps names with sqlite_ for itself")
+    columns = sum(1 + len(column.definition.aliases) for column in table.columns)
+    if columns > _MAX_COLUMNS:
+        raise DefinitionError(
+            f"table {table.name}: {columns} columns and aliases, where SQLite takes {_MAX_COLUMNS}"
+        )
+    for spelled in (table.name, *table.options.aliases):
+        # SQL does not tell names apart by case.
+        places = {(f"table on {platform}", spelled.lower()) for platform in table.options.platforms}
+        if places & seen:
+            raise DefinitionError(f"extension {name}: two tables are named {spelled}")
+        seen |= places
+
+
+def _check_other(name: str, plugin: Plugin, seen: set[tuple[str, str]]) -> None:
+    if plugin.registry not in ("config", "logger", "distributed"):
+        raise DefinitionError(
+            f"extension {name}: {plugin!r} is of no kind that osqueryd has; derive from ConfigPlugin, LoggerPlugin or "
+            "DistributedPlugin"
+        )
+    if not hasattr(plugin, "name"):
+        raise DefinitionError(
+            f"extension {name}: a {type(plugin).__name__} has no name; its __init__ has to call super().__init__(name)"
+        )
+    place = plugin.registry, plugin.name
+    if place in seen:
+        raise DefinitionError(f"extension {name}: two {plugin.registry} plugins are named {plugin.name}")
+    seen.add(place)
 
 
 def _end_anyway(failed: bool) -> None:

@@ -20,10 +20,11 @@ from .wire.server import Server, ServerOptions
 from .wire.transport import listen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from .plugin import Plugin
     from .tables import Table
-    from .wire.protocol import Request, Status
+    from .wire.protocol import Request, Response, Status
     from .wire.service import Service
 
 _SDK_VERSION = "5.0.0"
@@ -35,6 +36,8 @@ _GONE_AFTER = 3.0
 _RESTARTED_WITHIN = 90.0
 _LOOK_TIMEOUT = 2.0
 _CALL_TIMEOUT = 10.0
+_LINK_TIMEOUT = 60.0
+_STOP_PATIENCE = 2.0
 _STALE_AFTER = 0.25
 _CONFLICT = "conflicts with another item of the same name"
 _DUPLICATE = "Duplicate extension registered"
@@ -48,6 +51,7 @@ class Session:
         version: of the extension.
         tables: by name.
         service: what answers osqueryd.
+        others: the plugins that are no tables; they are told when the extension is registered, and when it ends.
         socket: of the manager.
         stop: ends the session once it is set.
         log: gets each line of the log.
@@ -60,11 +64,13 @@ class Session:
         tables: Mapping[str, Table],
         service: Service,
         *,
+        others: Sequence[Plugin] = (),
         socket: str,
         stop: threading.Event,
         log: Callable[[str], None],
     ) -> None:
         """Set up; nothing is sent yet."""
+        self._others = others
         self._info = ExtensionInfo(name, version, _SDK_VERSION, _SDK_VERSION)
         self._tables = tables
         self._service = service
@@ -116,9 +122,17 @@ class Session:
         for uuid, known in manager.extensions().items():
             if known.name == self._info.name and not self._cleared(manager, uuid):
                 return self._duplicate()
-        tables = self._free(manager)
-        routes = {name: table.routes() for name, table in tables.items()}
-        status = manager.register_extension(self._info, {"table": routes}, timeout=_CALL_TIMEOUT)
+        tables = self._free(manager) if self._tables or not self._others else {}
+        others = self._free_others(manager) if self._others else []
+        if not tables and not others:
+            raise RegistrationError(
+                f"osquery or other extensions have plugins of all names of {self._info.name} already: rename yours"
+            )
+        broadcast: dict[str, dict[str, Sequence[Mapping[str, str]]]] = {}
+        served: list[Table | Plugin] = [*tables.values(), *others]
+        for plugin in served:
+            broadcast.setdefault(plugin.registry, {})[plugin.name] = plugin.routes()
+        status = manager.register_extension(self._info, broadcast, timeout=_CALL_TIMEOUT)
         if status.code == 0 and status.uuid:
             self._serve(manager, status.uuid)
             return None
@@ -180,11 +194,30 @@ class Session:
             if name.lower() not in taken:
                 why = "osqueryd holds that name since an extension with an invalid table was refused; restart osqueryd"
             self._log(f"{self._info.name}: left out {name}: {why}")
-        if self._tables and not free:
+        if self._tables and not free and not self._others:
             raise RegistrationError(
                 f"osquery or other extensions have tables of all names of {self._info.name} already: rename yours"
             )
         return free
+
+    def _free_others(self, manager: ManagerConnection) -> list[Plugin]:
+        """The plugins that are no tables and whose names are free."""
+        answer = manager.query("select registry, name from osquery_registry where registry <> 'table'")
+        assert not isinstance(answer.rows, EncodedRows)
+        # Without an answer osqueryd itself says what it refuses.
+        taken = {(row.get("registry"), row.get("name")) for row in answer.rows}
+        for plugin in self._others:
+            place = f"{plugin.registry} plugin {plugin.name}"
+            if (plugin.registry, plugin.name) in taken and place not in self._left_out:
+                self._left_out.add(place)
+                self._log(
+                    f"{self._info.name}: left out {place}: osquery or another extension has one of that name"
+                )
+        return [plugin for plugin in self._others if (plugin.registry, plugin.name) not in taken]
+
+    def _call_osqueryd(self, registry: str, item: str, request: Mapping[str, str]) -> Response:
+        with ManagerConnection(self._socket, timeout=_LINK_TIMEOUT) as manager:
+            return manager.call(registry, item, request)
 
     def _serve(self, manager: ManagerConnection, uuid: int) -> None:
         """Listen at once: the tables are visible from the reply on."""
@@ -205,6 +238,8 @@ class Session:
         if former is not None:
             _stop_soon(former)
         self._watcher = _watcher_of(manager)
+        for plugin in self._others:
+            plugin.start(self._call_osqueryd, self._log)
 
     def _on_error(self, message: str, error: BaseException) -> None:
         import traceback
@@ -277,6 +312,24 @@ class Session:
             # In this order no statement finds the tables and no socket behind them.
             self._deregister()
             server.stop()
+        self._stop_others()
+
+    def _stop_others(self) -> None:
+        """End the plugins, all at once: each may have something to finish."""
+        threads = [
+            threading.Thread(target=self._stop_other, args=(one,), daemon=True) for one in self._others
+        ]
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + _STOP_PATIENCE
+        for thread in threads:
+            thread.join(max(end - time.monotonic(), 0))
+
+    def _stop_other(self, plugin: Plugin) -> None:
+        try:
+            plugin.stop()
+        except Exception as error:  # noqa: BLE001  the others end all the same
+            plugin.complain(error)
 
     def _deregister(self) -> None:
         try:

@@ -75,19 +75,32 @@ def _example(extension: Extension) -> str:
     """A statement that works without osquery's own tables."""
     from osquery_sdk.sqltext import tables_of
 
-    for table in extension.plugins.values():
+    for table in extension.tables.values():
         for example in table.options.examples:
-            if '"' not in example and extension.plugins.keys() >= set(tables_of(example).values()):
+            if '"' not in example and extension.tables.keys() >= set(tables_of(example).values()):
                 return example.rstrip("; ")
     return "select * from time"
 
 
+def _served(extension: Extension) -> str:
+    """What the extension has, counted by kind."""
+    kinds: dict[str, int] = (
+        {} if extension.tables == {} and extension.plugins else {"table": len(extension.tables)}
+    )
+    for plugin in extension.plugins:
+        if plugin.registry != "table":
+            kind = f"{plugin.registry} plugin"
+            kinds[kind] = kinds.get(kind, 0) + 1
+    *first, last = [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in kinds.items()]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def serve_parser(extension: Extension) -> Parser:
     """The arguments with which osqueryd starts the program."""
-    tables = len(extension.plugins)
+    served = _served(extension)
     parser = Parser(
         extension.name,
-        description=f"Serve {tables} {'table' if tables == 1 else 'tables'} to osquery, or try them without it.",
+        description=f"Serve {served} to osquery, or try them without it.",
         examples=["--socket /var/osquery/osquery.em"],
     )
     socket = parser.add_argument(

@@ -25,8 +25,8 @@ def tables_command(extension: Extension) -> Command:
         parser.add_argument("--all", action="store_true", help="also those for other platforms")
 
     def run(options: Namespace) -> int:
-        tables = sorted(extension.all_plugins, key=lambda table: table.name)
-        here = list(extension.plugins.values())
+        tables = sorted(extension.all_tables, key=lambda table: table.name)
+        here = list(extension.tables.values())
         shown = [table for table in tables if options.all or table in here]
         width = max((len(table.name) for table in shown), default=0)
         for table in shown:
@@ -40,7 +40,7 @@ def tables_command(extension: Extension) -> Command:
 def extension_schema_command(extension: Extension) -> Command:
     """The command `schema` of an extension's program: all of its tables, whatever the platform."""
     # Of two tables with a name, for different platforms, the one that is here.
-    tables = {table.name: table for table in (*extension.all_plugins, *extension.plugins.values())}
+    tables = {table.name: table for table in (*extension.all_tables, *extension.tables.values())}
     known = [TableSchema.of(tables[name]) for name in sorted(tables)]
     first = known[0].name if known else "TABLE"
     examples = (

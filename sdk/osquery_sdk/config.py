@@ -1,0 +1,265 @@
+"""Config plugins: where osqueryd's configuration comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .errors import ConfigError
+from .plugin import Plugin
+from .wire.protocol import Response, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypeAlias
+
+    Document: TypeAlias = Mapping[str, Any] | str
+
+_MAX_BYTES = 4 << 20
+_MAX_DEPTH = 32
+_MAX_INTERVAL = 604_800
+_PLACES = {
+    "schedule": dict,
+    "packs": dict,
+    "options": dict,
+    "decorators": dict,
+    "file_paths": dict,
+    "queries": dict,
+    "discovery": list,
+}
+
+
+class ConfigPlugin(Plugin):
+    """Gives osqueryd its configuration (`--config_plugin=NAME`).
+
+    Everything is checked before it is served. If a configuration cannot be made, or is wrong, osqueryd gets the last one
+    that was right, and the log says why; without one it gets the error.
+    """
+
+    registry: ClassVar[str] = "config"
+
+    def __init__(self, name: str) -> None:
+        """Check the name."""
+        super().__init__(name)
+        self._served: dict[str, str] = {}
+        self._packs: dict[tuple[str, str], str] = {}
+
+    def gen_config(self) -> Mapping[str, Document]:
+        """The configuration by source: each a mapping, or the text of a JSON object.
+
+        osqueryd adds up the schedules of all sources. Of a source that is no longer there it would keep everything, so it
+        is told that it is empty from then on.
+        """
+        raise NotImplementedError
+
+    def gen_pack(self, name: str, value: str) -> Document:
+        """The pack `name`, where a configuration says only `value` of it and not what is in it."""
+        raise ConfigError(f"no pack {name!r} ({value!r})")
+
+    def push(self) -> list[str]:
+        """Make the configuration anew and tell a running osqueryd of the sources that changed; returns their names.
+
+        Raises:
+            ConfigError: it is wrong; osqueryd keeps what it has.
+            PluginError: osqueryd refused it.
+            ManagerUnavailable: the extension is not registered.
+            WireError: osqueryd was not reached.
+        """
+        with self._turn:
+            served = self._with_emptied(self._fresh())
+            changed = [source for source, text in served.items() if self._served.get(source) != text]
+        # Not under the lock: while it takes an update in, osqueryd asks this plugin for packs.
+        for source in changed:
+            reply = self.ask_osqueryd(
+                "config", "update", {"action": "update", "source": source, "data": served[source]}
+            )
+            if reply.status.code:
+                raise ConfigError(f"{self.name}: osqueryd refused source {source!r}: {reply.status.message}")
+        with self._turn:
+            self._served = served
+        return changed
+
+    def answer(self, request: Mapping[str, str]) -> Response:
+        """Answer genConfig and genPack."""
+        action = request.get("action")
+        if action == "genConfig":
+            return Response(Status(), [self._config()])
+        if action == "genPack":
+            name, value = request.get("name", ""), request.get("value", "")
+            return Response(Status(), [{name: self._pack(name, value)}])
+        return Response(Status(1, f"{self.name}: unknown action {action!r}"))
+
+    def _config(self) -> dict[str, str]:
+        try:
+            served = self._with_emptied(self._fresh())
+        except Exception as error:
+            if not self._served:
+                raise
+            self.complain(error)
+            self.warn("osqueryd gets the last configuration that was right")
+            return self._served
+        self._served = served
+        return served
+
+    def _fresh(self) -> dict[str, str]:
+        """The configuration of each source, checked, as the text of a JSON object."""
+        made = self.gen_config()
+        if not isinstance(made, _mapping()):
+            raise ConfigError(
+                f"gen_config returned {made!r}; it has to be a mapping of source to configuration"
+            )
+        return {source: to_json(check_config(document, str(source))) for source, document in made.items()}
+
+    def _with_emptied(self, fresh: dict[str, str]) -> dict[str, str]:
+        return {**fresh, **{source: "{}" for source in self._served if source not in fresh}}
+
+    def _pack(self, name: str, value: str) -> str:
+        try:
+            text = to_json(check_pack(self.gen_pack(name, value), f"pack {name}"))
+        except Exception as error:
+            good = self._packs.get((name, value))
+            if good is None:
+                raise
+            self.complain(error)
+            return good
+        self._packs[name, value] = text
+        return text
+
+
+def check_config(document: Document, where: str = "the configuration") -> dict[str, Any]:
+    """A configuration as a mapping, after a look at all that osqueryd would refuse or pass over without a word.
+
+    Args:
+        document: a mapping, or the text of a JSON object; lines that begin with # or // are comments, as in osqueryd.
+        where: what an error calls it.
+
+    Raises:
+        ConfigError: the text names the place and what is wrong with it.
+    """
+    checked = _object(document, where)
+    for place, kind in _PLACES.items():
+        if place in checked and not isinstance(checked[place], kind):
+            raise ConfigError(f"{where}: {place} has to be {'an object' if kind is dict else 'a list'}")
+    for name, query in checked.get("schedule", {}).items():
+        _check_query(query, f"{where}: schedule: {name}")
+    for name, pack in checked.get("packs", {}).items():
+        if isinstance(pack, dict):
+            # The name * stands for several packs.
+            packs = pack.items() if name == "*" else [(name, pack)]
+            for inner, content in packs:
+                check_pack(content, f"{where}: pack {inner}")
+        elif not isinstance(pack, str):
+            raise ConfigError(
+                f"{where}: pack {name}: has to be an object, or a text from which the plugin makes one"
+            )
+    for name, paths in checked.get("file_paths", {}).items():
+        if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+            raise ConfigError(f"{where}: file_paths: {name}: has to be a list of paths")
+    return checked
+
+
+def check_pack(document: Document, where: str = "the pack") -> dict[str, Any]:
+    """The same for a pack."""
+    checked = _object(document, where)
+    queries = checked.get("queries", {})
+    if not isinstance(queries, dict):
+        raise ConfigError(f"{where}: queries has to be an object")
+    for name, query in queries.items():
+        _check_query(query, f"{where}: {name}")
+    discovery = checked.get("discovery", [])
+    if not isinstance(discovery, list) or not all(isinstance(sql, str) for sql in discovery):
+        raise ConfigError(f"{where}: discovery has to be a list of statements")
+    return checked
+
+
+def _check_query(query: Any, where: str) -> None:
+    if not isinstance(query, dict):
+        raise ConfigError(f"{where}: has to be an object with query and interval")
+    sql = query.get("query")
+    if not isinstance(sql, str) or not sql.strip():
+        raise ConfigError(f"{where}: query has to be a statement")
+    if "interval" in query:
+        seconds = query["interval"]
+        text = str(seconds)
+        whole = not isinstance(seconds, (bool, float)) and text.isascii() and text.isdecimal()
+        if not whole or not 1 <= int(text) <= _MAX_INTERVAL:
+            raise ConfigError(
+                f"{where}: interval {seconds!r} has to be a number of seconds from 1 to {_MAX_INTERVAL}"
+            )
+    for switch in ("snapshot", "removed", "denylist"):
+        if switch in query and not isinstance(query[switch], bool):
+            raise ConfigError(f"{where}: {switch} {query[switch]!r} has to be true or false")
+
+
+def parse_json(text: str, where: str) -> Any:
+    """A JSON text as osqueryd reads configurations, without its comments.
+
+    Raises:
+        ConfigError: it is none, or an object has a name twice.
+    """
+    import json
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ConfigError(f"{where}: {twice!r} stands twice in one object")
+        return made
+
+    def refuse(constant: str) -> Any:
+        raise ConfigError(f"{where}: {constant} is no JSON")
+
+    lines = (line.strip() for line in text.replace("\\\n", "").split("\n"))
+    # Lines stay where they are, so that an error names the right one.
+    plain = "\n".join("" if line.startswith(("#", "//")) else line for line in lines)
+    try:
+        return json.loads(plain, object_pairs_hook=unique, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{where}: no JSON: {error or 'nested too deep'}") from error
+
+
+def to_json(document: Mapping[str, Any]) -> str:
+    """The text that osqueryd is sent.
+
+    Raises:
+        ConfigError: it holds what is no JSON, or is over osqueryd's limits.
+    """
+    import json
+
+    try:
+        text = json.dumps(document, allow_nan=False, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"the configuration is no JSON: {error}") from error
+    if len(text) > _MAX_BYTES:
+        raise ConfigError(f"the configuration has {len(text):,} bytes, where osqueryd takes {_MAX_BYTES:,}")
+    return text
+
+
+def _object(document: Document, where: str) -> dict[str, Any]:
+    parsed = parse_json(document, where) if isinstance(document, str) else document
+    if not isinstance(parsed, _mapping()):
+        raise ConfigError(f"{where}: has to be an object, not {type(parsed).__name__}")
+    if _depth(parsed) > _MAX_DEPTH:
+        raise ConfigError(f"{where}: nested over {_MAX_DEPTH} deep, which osqueryd refuses")
+    return dict(parsed)
+
+
+def _depth(value: Any, limit: int = _MAX_DEPTH + 1) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 0 if limit <= 0 else 1 + max((_depth(one, limit - 1) for one in inner), default=0)
+
+
+def _plain(value: Any) -> Any:
+    """Mappings of other kinds as objects."""
+    if isinstance(value, _mapping()):
+        return dict(value)
+    raise TypeError(f"{value!r} is no value of JSON")
+
+
+def _mapping() -> type[Mapping[str, Any]]:
+    from collections.abc import Mapping
+
+    return Mapping
+
+
+__all__ = ["ConfigPlugin", "check_config", "check_pack", "parse_json", "to_json"]

@@ -1,0 +1,131 @@
+"""Distributed plugins: where osqueryd gets queries to run at once, and where their answers go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from .errors import PluginError
+from .plugin import Plugin
+from .wire.protocol import Response, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class DistributedQueries(NamedTuple):
+    """What osqueryd is to run."""
+
+    queries: Mapping[str, str]
+    """Statement by the name under which its answer comes back."""
+    discovery: Mapping[str, str] = {}
+    """For some of these names a statement: only where that has rows the query runs. An error in one rejects them all."""
+    accelerate: int | None = None
+    """For so many seconds osqueryd asks every 5 s for more, whatever `--distributed_interval` says."""
+
+
+class QueryStats(NamedTuple):
+    """What a query cost osqueryd; None where it does not say."""
+
+    wall_time_ms: int | None = None
+    user_time_ms: int | None = None
+    system_time_ms: int | None = None
+    memory: int | None = None
+    """Bytes by which the process grew."""
+
+
+class DistributedResult(NamedTuple):
+    """The answer to one query."""
+
+    name: str
+    rows: list[dict[str, str]]
+    status: int
+    """0, or osqueryd's code of the error."""
+    message: str
+    """The error, empty without one."""
+    stats: QueryStats
+
+
+class DistributedPlugin(Plugin):
+    """Gives osqueryd queries and takes their answers (`--distributed_plugin=NAME --disable_distributed=false`)."""
+
+    registry: ClassVar[str] = "distributed"
+
+    def get_queries(self) -> DistributedQueries | Mapping[str, str]:
+        """The queries that are to be run now; each once, for osqueryd does not ask whether it had one before.
+
+        osqueryd asks every `--distributed_interval` seconds, 60 unless set.
+        """
+        raise NotImplementedError
+
+    def write_results(self, results: Sequence[DistributedResult]) -> None:
+        """Answers. If this raises, osqueryd keeps them and sends them again with the next ones."""
+        raise NotImplementedError
+
+    def answer(self, request: Mapping[str, str]) -> Response:
+        """Answer getQueries and writeResults."""
+        action = request.get("action")
+        if action == "getQueries":
+            return Response(Status(), [{"results": self._work()}])
+        if action == "writeResults":
+            self.write_results(read_results(request.get("results", "{}")))
+            return Response(Status())
+        return Response(Status(1, f"{self.name}: unknown action {action!r}"))
+
+    def _work(self) -> str:
+        import json
+
+        work = self.get_queries()
+        if not isinstance(work, DistributedQueries):
+            work = DistributedQueries(work)
+        for what, statements in (("queries", work.queries), ("discovery", work.discovery)):
+            for name, sql in statements.items():
+                # A single one of these, and osqueryd takes none of them.
+                if not isinstance(name, str) or not isinstance(sql, str) or not name or not sql:
+                    raise PluginError(
+                        f"{what}: {name!r}: {sql!r} has to be a statement under a name, neither empty"
+                    )
+        message: dict[str, Any] = {"queries": dict(work.queries)}
+        if work.discovery:
+            message["discovery"] = dict(work.discovery)
+        if work.accelerate is not None:
+            message["accelerate"] = int(work.accelerate)
+        return json.dumps(message)
+
+
+def read_results(text: str) -> list[DistributedResult]:
+    """The answers in a message of osqueryd's.
+
+    Raises:
+        PluginError: it is none.
+    """
+    import json
+
+    try:
+        message = json.loads(text)
+        statuses, messages = message.get("statuses", {}), message.get("messages", {})
+        stats = message.get("stats", {})
+        return [
+            DistributedResult(
+                name,
+                # Older ones say "" for a query without an answer.
+                [dict(row) for row in rows or ()],
+                int(statuses.get(name, 0)),
+                str(messages.get(name, "")),
+                _stats(stats.get(name, {})),
+            )
+            for name, rows in message.get("queries", {}).items()
+        ]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise PluginError(f"osqueryd's message of results is not understood: {error}") from error
+
+
+def _stats(given: Mapping[str, Any]) -> QueryStats:
+    return QueryStats(
+        *(
+            None if given.get(key) is None else int(given[key])
+            for key in ("wall_time_ms", "user_time", "system_time", "memory")
+        )
+    )
+
+
+__all__ = ["DistributedPlugin", "DistributedQueries", "DistributedResult", "QueryStats", "read_results"]

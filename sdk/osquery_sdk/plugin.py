@@ -1,0 +1,117 @@
+"""What config, logger and distributed plugins have in common: a name, one request after the other, and an end."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import TYPE_CHECKING, ClassVar
+
+from .errors import DefinitionError, ManagerUnavailable, OsquerySdkError
+from .wire.protocol import Response, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeAlias
+
+    from .wire.service import CallContext
+
+    Link: TypeAlias = Callable[[str, str, Mapping[str, str]], Response]
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+class Plugin:
+    """A plugin of osquery that is no table. Extension authors derive from one of its three kinds.
+
+    Requests of one plugin are answered one after the other, so that an author needs no locks against osqueryd's threads.
+
+    Args:
+        name: what osqueryd's flag says, as in `--logger_plugin=NAME`; letters, digits, and `_.-`.
+
+    Raises:
+        DefinitionError: osqueryd could not be told that name.
+    """
+
+    registry: ClassVar[str] = ""
+
+    def __init__(self, name: str) -> None:
+        """Check the name; nothing starts yet."""
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise DefinitionError(
+                f"{self.registry} plugin {name!r}: use letters, digits and _.- in its name, for a flag of osqueryd takes it"
+            )
+        self.name = name
+        self._log: Callable[[str], None] = _nowhere
+        self._turn = threading.Lock()
+        self._link: Link | None = None
+
+    def routes(self) -> Sequence[Mapping[str, str]]:
+        """The rows that describe the plugin to osqueryd: none."""
+        return []
+
+    def answer(self, request: Mapping[str, str]) -> Response:
+        """Answer one of osqueryd's requests. Each kind of plugin has its own."""
+        raise NotImplementedError
+
+    def call(
+        self, request: Mapping[str, str], context: CallContext, warn: Callable[[str], None], client: Any
+    ) -> Response:
+        """Answer osqueryd; what goes wrong becomes the message of the status."""
+        self._log = warn
+        try:
+            with self._turn:
+                return self.answer(request)
+        except Exception as error:  # noqa: BLE001  whatever a plugin raises fails this request alone
+            return Response(Status(1, self.complain(error)))
+
+    def warn(self, message: str) -> None:
+        """Write a line to the extension's log, with the plugin's name before it."""
+        self._log(message if message.startswith(self.name) else f"{self.name}: {message}")
+
+    def complain(self, error: BaseException) -> str:
+        """Log an error, with its traceback if nobody raised it on purpose; returns the one line that says it."""
+        is_ours = isinstance(error, OsquerySdkError)
+        message = str(error) if is_ours else f"{type(error).__name__}: {error}"
+        message = message if message.startswith(self.name) else f"{self.name}: {message}"
+        if is_ours or isinstance(error, OSError):
+            self._log(message)
+        else:
+            import traceback
+
+            self._log(f"{message}\n" + "".join(traceback.format_exception(error)))
+        return message
+
+    # -- life
+
+    def start(self, link: Link, log: Callable[[str], None]) -> None:
+        """The extension is registered, which may happen again after osqueryd forgot it.
+
+        Args:
+            link: calls a plugin of osqueryd: registry, item, request.
+            log: gets each line of the extension's log.
+        """
+        self._link = link
+        self._log = log
+
+    def stop(self) -> None:
+        """The extension ends; what was started is to be ended within two seconds."""
+        self._link = None
+
+    def ask_osqueryd(self, registry: str, item: str, request: Mapping[str, str]) -> Response:
+        """Call a plugin of osqueryd.
+
+        Raises:
+            ManagerUnavailable: the extension is not registered.
+            WireError: the call failed.
+        """
+        link = self._link
+        if link is None:
+            raise ManagerUnavailable(f"{self.name}: the extension is not registered")
+        return link(registry, item, request)
+
+
+def _nowhere(line: str) -> None:
+    pass
+
+
+__all__ = ["Plugin"]

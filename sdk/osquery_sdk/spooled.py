@@ -1,0 +1,334 @@
+"""Loggers that keep what they cannot deliver yet in a spool on disk."""
+
+from __future__ import annotations
+
+import random
+import time
+from threading import Event, Thread
+from typing import TYPE_CHECKING, NamedTuple
+
+from .errors import DefinitionError, Rejected
+from .logger import LoggerPlugin, StatusLog
+from .spool import KINDS, LogRecord, Spool, SpoolError
+from .wire.protocol import Response, Status
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+_WANTS = {"status": 1, "event": 2}
+_OPEN_AGAIN = 1.0
+_SAY_AGAIN = 60.0
+_PATIENCE = 2.0
+_STOP_WITHIN = 1.5
+
+
+class SpoolOptions(NamedTuple):
+    """How a `SpooledLogger` keeps and delivers what it gets."""
+
+    kinds: tuple[str, ...] = ("result", "snapshot", "status")
+    """What is logged: result, snapshot, status, event, health. osqueryd sends status lines and events only if asked to."""
+    max_bytes: int = 256 << 20
+    """Bytes on disk; what would go over them is dropped, newest first, and counted."""
+    batch_records: int = 1000
+    """Records of one delivery at the most."""
+    batch_bytes: int = 1 << 20
+    """Bytes of one delivery at the most, unless one record alone has more."""
+    batch_seconds: float = 1.0
+    """How long to wait for a batch to fill."""
+    sync_seconds: float = 1.0
+    """Within so many seconds a record is on the disk itself; 0: before osqueryd gets its answer."""
+    first_retry: float = 0.5
+    """Seconds before a delivery that failed is tried again; twice as long after each further failure."""
+    last_retry: float = 60.0
+    """Seconds between two tries at the most."""
+    fatal: bool = False
+    """Answer osqueryd with an error when a line is dropped, so that it ends rather than go on without a log."""
+
+
+class LogBatch(NamedTuple):
+    """Records that are delivered together."""
+
+    records: tuple[LogRecord, ...]
+    """One at least; their numbers follow each other."""
+    spool: str
+    """Which spool's numbers they are: a name that no other spool has."""
+    attempt: int
+    """1, and one more each time that the same records come again in this process."""
+
+    @property
+    def identity(self) -> str:
+        """The same whenever these records come again, be it in another process: what is stored under it is stored once."""
+        return f"{self.spool}-{self.records[0].number}-{self.records[-1].number}"
+
+
+class SpooledLogger(LoggerPlugin):
+    """A logger that may be slow or fail: osqueryd does not wait for it, and nothing is lost up to a bound on disk.
+
+    A line is acknowledged when it is in the spool, which outlives the process. A thread takes records out again, in
+    batches, for `deliver`. If that raises, the same batch comes again, for as long as it takes. If the process is killed
+    while it delivers, the next one delivers the same batch once more: what is delivered is delivered at least once.
+
+    When the spool is full, osqueryd is made to wait two seconds for room, once. Then lines are dropped; how many, the log
+    says, `counters.dropped`, and a warning among the status records once there is room again.
+
+    Args:
+        name: as every plugin's.
+        spool: a folder of its own.
+        options: bounds and times.
+
+    Raises:
+        DefinitionError: an option has a value that it cannot have.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        spool: str | os.PathLike[str],
+        options: SpoolOptions = SpoolOptions(),  # noqa: B008  a constant
+    ) -> None:
+        """Check the options; the folder is made when osqueryd begins to log."""
+        super().__init__(name, fatal=options.fatal)
+        for kind in options.kinds:
+            if kind not in KINDS:
+                raise DefinitionError(
+                    f"logger {name}: no kind of record is named {kind!r}; there are {', '.join(KINDS)}"
+                )
+        if options.max_bytes < 16_384 or options.batch_records < 1 or options.batch_bytes < 1:
+            raise DefinitionError(
+                f"logger {name}: max_bytes has to be 16,384 at least, a batch one record and one byte"
+            )
+        self.options = options
+        self._folder = spool
+        self._spool: Spool | None = None
+        self._opened_at = float("-inf")
+        self._stopping = Event()
+        self._threads: list[Thread] = []
+        self._dropping = self._dropped_now = 0
+        self._dropping_since = 0.0
+        self._why = ""
+        self._said_at = self._failed_at = float("-inf")
+
+    # -- what an author overrides
+
+    def deliver(self, batch: LogBatch) -> None:
+        """Bring records to where they belong; when this returns, they are forgotten here.
+
+        Called in a thread of its own, one batch after the other, in osqueryd's order.
+
+        Raises:
+            Rejected: trying again is of no use; the records are counted as dropped.
+            Exception: any other; the same records come again.
+        """
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """The last batch of this process has been delivered; close what `deliver` opened."""
+
+    # -- what osqueryd asks
+
+    @property
+    def features(self) -> int:
+        """By the kinds in the options."""
+        return sum(bit for kind, bit in _WANTS.items() if kind in self.options.kinds)
+
+    def init(self, process: str) -> None:
+        """Open the spool."""
+        self._opened_at = float("-inf")
+        self._open()
+
+    def log_string(self, line: str, category: str) -> None:
+        """Spool a result."""
+        self._keep([("result", category, line)])
+
+    def log_snapshot(self, line: str) -> None:
+        """Spool a snapshot."""
+        self._keep([("snapshot", "", line)])
+
+    def log_event(self, event: str) -> None:
+        """Spool an event."""
+        self._keep([("event", "", event)])
+
+    def log_health(self, health: str) -> None:
+        """Spool a word on osqueryd's health."""
+        self._keep([("health", "", health)])
+
+    def log_status(self, lines: Sequence[StatusLog]) -> None:
+        """Spool osqueryd's own log, a record a line, in the form in which osqueryd's TLS logger sends it."""
+        self._keep([("status", "", status_json(line)) for line in lines])
+
+    def answer(self, request: Mapping[str, str]) -> Response:
+        """Answer osqueryd; a line is acknowledged with "OK" only once it is in the spool."""
+        self._dropped_now = 0
+        response = super().answer(request)
+        if lost := self._dropped_now:
+            text = f"{self.name}: {lost} {'line' if lost == 1 else 'lines'} dropped: {self._why}"
+            return Response(Status(int(self.options.fatal), text))
+        return response
+
+    def _keep(self, records: list[tuple[str, str, str]]) -> None:
+        wanted = [record for record in records if record[0] in self.options.kinds]
+        spool = self._open()
+        if spool is None:
+            self._drop(len(wanted), spool)
+            return
+        # Once lines are being dropped, waiting for each of them would only hold up osqueryd's schedule.
+        patience = 0.0 if self._dropping else _PATIENCE
+        if self._dropping and wanted and spool.append([self._notice()]):
+            self.warn(f"there is room again; {self._dropping} lines were dropped")
+            self._dropping = 0
+        written = spool.append(wanted, patience=patience)
+        if not self.options.sync_seconds:
+            spool.sync()
+        if written < len(wanted):
+            self._why = f"the spool {self._folder} is full, or its disk is"
+            self._drop(len(wanted) - written, spool)
+
+    def _drop(self, count: int, spool: Spool | None) -> None:
+        if not self._dropping:
+            self._dropping_since = time.time()
+        self._dropping += count
+        self._dropped_now += count
+        self.counters.dropped += count
+        if spool is not None:
+            spool.add_dropped(count)
+        if time.monotonic() - self._said_at >= _SAY_AGAIN:
+            self._said_at = time.monotonic()
+            self.warn(f"{self._dropping} lines dropped by now: {self._why}")
+
+    def _notice(self) -> tuple[str, str, str]:
+        """What the log's readers are told of lines that they will not see."""
+        began, now = (
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t)) for t in (self._dropping_since, time.time())
+        )
+        said = f"{self.name}: {self._dropping} log lines were dropped from {began} to {now}: {self._why}"
+        calendar = time.strftime("%a %b %e %H:%M:%S %Y UTC", time.gmtime())
+        return "status", "", status_json(StatusLog(1, "spool", 0, said, "", calendar, int(time.time())))
+
+    # -- delivery
+
+    def _open(self) -> Spool | None:
+        """The spool; None if it cannot be had now."""
+        if self._spool is None and time.monotonic() - self._opened_at >= _OPEN_AGAIN:
+            self._opened_at = time.monotonic()
+            try:
+                self._spool = spool = Spool(self._folder, max_bytes=self.options.max_bytes)
+            except SpoolError as error:
+                self._why = self.complain(error)
+                return None
+            self._stopping = stopping = Event()
+            self._threads = [
+                Thread(target=self._deliver_all, args=(spool, stopping), name=self.name, daemon=True)
+            ]
+            if self.options.sync_seconds:
+                self._threads.append(Thread(target=self._sync, args=(spool, stopping), daemon=True))
+            for thread in self._threads:
+                thread.start()
+        return self._spool
+
+    def stop(self) -> None:
+        """Deliver what can be delivered within a moment; the rest stays in the spool."""
+        super().stop()
+        spool, self._spool = self._spool, None
+        self._stopping.set()
+        if spool is None:
+            return
+        spool.wake()
+        end = time.monotonic() + _STOP_WITHIN
+        for thread in self._threads:
+            thread.join(max(end - time.monotonic(), 0))
+
+    def _sync(self, spool: Spool, stopping: Event) -> None:
+        while not stopping.wait(self.options.sync_seconds):
+            try:
+                spool.sync()
+            except OSError as error:
+                self.complain(error)
+
+    def _deliver_all(self, spool: Spool, stopping: Event) -> None:
+        options = self.options
+        try:
+            while True:
+                if not spool.wait(1.0, stopping):
+                    if stopping.is_set():
+                        return
+                    continue
+                spool.wait(
+                    options.batch_seconds, stopping, records=options.batch_records, size=options.batch_bytes
+                )
+                records = spool.read(options.batch_records, options.batch_bytes)
+                if spool.damaged:
+                    self._count_damaged(spool)
+                if records:
+                    spool.mark(records)
+                    if not self._deliver_batch(spool, tuple(records), stopping):
+                        return
+        except Exception as error:  # noqa: BLE001  a thread has nobody to raise to
+            self.complain(error)
+            self.warn("delivers nothing more until osqueryd begins to log again")
+        finally:
+            try:
+                self.finish()
+            except Exception as error:  # noqa: BLE001
+                self.complain(error)
+            if self._spool is spool:
+                self._spool = None
+            spool.close()
+
+    def _deliver_batch(self, spool: Spool, records: tuple[LogRecord, ...], stopping: Event) -> bool:
+        """Deliver, for as long as it takes; False if it did not come about before the end."""
+        pause = self.options.first_retry
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                self.deliver(LogBatch(records, spool.identity, attempt))
+            except Rejected as error:
+                self.counters.dropped += len(records)
+                spool.commit(records, dropped=len(records))
+                self.complain(error)
+                self.warn(f"{len(records)} records are given up")
+                return True
+            except Exception as error:  # noqa: BLE001  whatever it is, it is tried again
+                if time.monotonic() - self._failed_at >= _SAY_AGAIN:
+                    self._failed_at = time.monotonic()
+                    self.complain(error)
+                    self.warn(f"tries again in up to {pause:g} s; {spool.waiting} records wait")
+                if stopping.is_set():
+                    return False
+                # Not all machines of a fleet at once.
+                stopping.wait(max(getattr(error, "retry_after", 0.0), pause * random.uniform(0.5, 1.0)))  # noqa: S311
+                pause = min(2 * pause, self.options.last_retry)
+            else:
+                spool.commit(records)
+                if attempt > 1:
+                    self._failed_at = float("-inf")
+                    self.warn(f"delivers again, after {attempt} attempts")
+                return True
+
+    def _count_damaged(self, spool: Spool) -> None:
+        count, spool.damaged = spool.damaged, 0
+        self.counters.dropped += count
+        spool.add_dropped(count)
+        self.warn(f"{count} records of the spool {self._folder} are damaged, and lost")
+
+
+def status_json(line: StatusLog) -> str:
+    """A line of osqueryd's own log as one JSON object, with the names that osqueryd's TLS logger gives its parts."""
+    import json
+
+    return json.dumps(
+        {
+            "hostIdentifier": line.host,
+            "calendarTime": line.calendar_time,
+            "unixTime": line.unix_time,
+            "severity": line.severity,
+            "filename": line.file,
+            "line": line.line,
+            "message": line.message,
+        }
+    )
+
+
+__all__ = ["LogBatch", "LogRecord", "SpoolOptions", "SpooledLogger", "status_json"]

@@ -6,8 +6,8 @@ SHELL := bash
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Workers for the tests. None by default: a test of closed folders does not pass in a worker's deeper temporary folder.
-JOBS ?= 0
+# Workers for the tests.
+JOBS ?= 2
 # Passed on to pytest: `make test ARGS="-k codec"`.
 ARGS ?=
 
@@ -62,10 +62,8 @@ run: deps ## Start the extension in osqueryi, or in the embedded engine where th
 	else echo "through the embedded engine, as no osqueryi is on PATH:"; \
 	  IFS=";"; for one in $$sql; do $(BIN)/kolide_ext query "$$one"; done; fi
 
-bench: deps ## Run the benchmarks
-	@shopt -s nullglob; found=(benchmarks/bench_*.py); \
-	if [ $${#found[@]} -eq 0 ]; then echo "make bench: there are no benchmarks/bench_*.py yet" >&2; exit 1; fi; \
-	for file in "$${found[@]}"; do echo "$$file"; $(BIN)/python "$$file"; done
+bench: deps ## Run the benchmarks: `make bench ARGS="--peer ./other.ext:its_table"`
+	$(BIN)/python benchmarks/bench_tables.py $(ARGS)
 
 # One process: these measure memory and time, and share badly.
 fuzz: deps ## Run the slow tests: fuzzing, memory and endurance

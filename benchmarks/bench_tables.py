@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -135,6 +136,11 @@ def answers(socket: str) -> bool:
         return False
 
 
+def has_table(manager: ManagerConnection, table: str) -> bool:
+    """Whether an extension has registered the table."""
+    return bool(manager.query(f"select 1 from pragma_table_info('{table}')").rows)
+
+
 def forget(manager: ManagerConnection) -> None:
     """Deregister extensions that were stopped: not all of them do so themselves."""
     for uuid in manager.extensions():
@@ -142,14 +148,15 @@ def forget(manager: ManagerConnection) -> None:
     until(lambda: not manager.extensions(), "an extension does not leave")
 
 
-def timed(manager: ManagerConnection, sql: str) -> float:
-    """Seconds that a statement takes; an error ends the run."""
+def timed(manager: ManagerConnection, sql: str) -> tuple[float, list[str]]:
+    """Seconds that a statement takes, and the values that it gives; an error ends the run."""
     start = time.perf_counter()
     answer = manager.query(sql)
     took = time.perf_counter() - start
     if answer.status.code:
         raise SystemExit(f"bench: {sql}: {answer.status.message}")
-    return took
+    assert isinstance(answer.rows, (list, tuple))
+    return took, [value for row in answer.rows for value in row.values()]
 
 
 def side_by_side(
@@ -165,14 +172,17 @@ def side_by_side(
             )
             stack.enter_context(started)
         for peer in peers:
-            probe = f"select 1 from pragma_table_info('{peer.table}')"
-            until(lambda probe=probe: bool(manager.query(probe).rows), f"{peer.name} does not register")
-        # The first of each finds nothing warm.
-        for number in range(-1, rounds):
+            until(partial(has_table, manager, peer.table), f"{peer.name} does not register")
+        # The first of each finds nothing warm, and shows whether all serve the same rows.
+        given = {peer.name: timed(manager, statement.format(peer.table))[1] for peer in peers}
+        for name, values in given.items():
+            if values != given[peers[0].name]:
+                raise SystemExit(
+                    f"bench: {name} gives {values}, {peers[0].name} gives {given[peers[0].name]}"
+                )
+        for _ in range(rounds):
             for peer in peers:
-                took = timed(manager, statement.format(peer.table))
-                if number >= 0:
-                    times[peer.name].append(took)
+                times[peer.name].append(timed(manager, statement.format(peer.table))[0])
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
@@ -211,7 +221,7 @@ def measure(socket: str, options: argparse.Namespace) -> Iterator[Result]:
         for peer in peers
         if "floor" not in peer.name and "Rows" not in peer.name
     ]
-    rounds = options.rounds or 15
+    rounds = min(options.rounds or 15, 15)
     medians = side_by_side(socket, joined, options.join_rows, JOIN, rounds)
     for name, seconds in medians.items():
         target = 20.0 if name == "osquery_sdk" else None
@@ -255,7 +265,11 @@ def main() -> int:
         "--rows", type=lambda text: [int(n) for n in text.split(",")], default=[1, 1000, 100_000]
     )
     parser.add_argument("--join-rows", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, help="of each measurement; by default 15 to 301, by size")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help="of each measurement, 15 of the join at the most; by default 15 to 301, by size",
+    )
     parser.add_argument(
         "--engine", action="store_true", help="use the embedded engine even if osqueryd is there"
     )

@@ -68,12 +68,14 @@ class Terminal:
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         # Its own session, and the terminal for its controlling one: then Ctrl-C is a signal.
         leader = "import fcntl,os,sys,termios;os.setsid();fcntl.ioctl(0,termios.TIOCSCTTY,0);os.execvp(sys.argv[1],sys.argv[1:])"
+        # These would count before the size of the terminal.
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             [sys.executable, "-S", "-c", leader, *command],
             stdin=child,
             stdout=child,
             stderr=child,
-            env={**os.environ, "TERM": "xterm", **(env or {})},
+            env={**inherited, "TERM": "xterm", **(env or {})},
         )
         os.close(child)
         self._seen = b""

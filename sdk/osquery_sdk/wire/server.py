@@ -206,7 +206,8 @@ class Server:
                 return
             turn.busy_since = time.monotonic()
             self._serve(connection)
-            self._tidy()
+            if self._untidy:
+                self._tidy()
             spin = self._spin
 
     def _serve(self, connection: Connection) -> None:

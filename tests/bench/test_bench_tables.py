@@ -1,0 +1,41 @@
+"""The benchmark in its short form: it runs, every peer gives the same rows, and nothing is far off."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+BENCH = Path(__file__).parents[2] / "benchmarks" / "bench_tables.py"
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(BENCH), *arguments], capture_output=True, text=True, timeout=110
+    )
+
+
+def test_the_short_form() -> None:
+    done = run("--engine", "--rows", "1,200", "--join-rows", "50", "--rounds", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["host"] == "embedded engine"
+    results = {(result["measure"], result["peer"]): result for result in said["results"]}
+    for measure in ("scan of 1 rows", "scan of 200 rows"):
+        assert {peer for at, peer in results if at == measure} == {
+            "floor",
+            "floor without rowid",
+            "osquery_sdk",
+            "osquery_sdk, Rows",
+            "osquery-python",
+        }
+        # Nowhere near the targets, which a busy machine may miss: only what would be a defect.
+        assert results[measure, "osquery_sdk"]["ratio"] < 10
+    assert results["join: 500 look-ups", "osquery_sdk"]["ratio"] > 1
+    assert results["start to registered", "osquery_sdk"]["seconds"] < 10
+
+
+def test_a_peer_that_is_not_there() -> None:
+    done = run("--peer", "/nowhere/at.ext:all")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "give PATH:TABLE" in done.stderr

@@ -124,11 +124,11 @@ class Session:
                 return self._duplicate()
         tables = self._free(manager) if self._tables or not self._others else {}
         others = self._free_others(manager) if self._others else []
-        if not tables and not others:
+        if self._others and not tables and not others:
             raise RegistrationError(
                 f"osquery or other extensions have plugins of all names of {self._info.name} already: rename yours"
             )
-        broadcast: dict[str, dict[str, Sequence[Mapping[str, str]]]] = {}
+        broadcast: dict[str, dict[str, Sequence[Mapping[str, str]]]] = {} if others else {"table": {}}
         served: list[Table | Plugin] = [*tables.values(), *others]
         for plugin in served:
             broadcast.setdefault(plugin.registry, {})[plugin.name] = plugin.routes()

@@ -29,8 +29,14 @@ MAY_KNOW = {
     "decoding": {"errors"},
     "client": {"errors", "rows", "quoting", "decoding", "wire"},
     "telemetry": {"_version", "errors", "wire"},
+    "plugin": {"errors", "wire"},
+    "config": {"errors", "plugin", "wire"},
+    "distributed": {"errors", "plugin", "wire"},
+    "logger": {"errors", "plugin", "wire"},
+    "spool": {"errors"},
+    "spooled": {"errors", "logger", "spool", "wire"},
     "session": {"errors", "tables", "wire"},
-    "extension": {"errors", "tables", "session", "client", "wire"},
+    "extension": {"errors", "plugin", "tables", "session", "client", "wire"},
 }
 # An extension's `run` hands over to its command line: every extension has it, and only that function imports it.
 HANDS_OVER = ("osquery_sdk.extension", "osquery_sdk.cli.program")

@@ -46,7 +46,7 @@ def _data_file_table(form: Format, limits: Limits, prefix: str) -> Table:
         return _Request(form, name, query, limits).rows()
 
     values.__doc__ = (
-        f"Values in {form.title} files, or in a {form.title} text: each with the keys that lead to it."
+        f"Values in {form.title} files, or in text of that format: each with the keys that lead to it."
     )
     path, terms = form.example
     select = f"select fullkey, value from {name} where path {'like' if '%' in path else '='} '{path}'"  # noqa: S608 - no input

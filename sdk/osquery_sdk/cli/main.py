@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def commands() -> list[Command]:
     """Every command."""
+    from .build import build_command
     from .completion import completion_command
     from .doctor import doctor_command
     from .new import new_command
@@ -55,6 +56,7 @@ def commands() -> list[Command]:
             ),
         ),
         _engine_command(),
+        build_command(),
         doctor_command(),
         version_command(_PROGRAM, __version__, "osquery_sdk"),
     ]

@@ -1,0 +1,129 @@
+"""Running PyInstaller: in a process of its own, with its steps as progress, and its last word as the error."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import FreezeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .target import Target
+
+HERE = Path(__file__).parent
+_LINE = re.compile(r"^\d+ (?P<level>[A-Z]+): (?P<text>.*)$")
+_ERROR = re.compile(r"^(?:[\w.]+\.)?(?P<kind>[A-Z]\w*(?:Error|Exception|Exit)): (?P<text>.*)$")
+
+
+def require() -> None:
+    """Raise FreezeError if what freezing needs is not installed."""
+    from importlib.util import find_spec
+
+    wanted = ("PyInstaller", "elftools", "apsw") if sys.platform == "linux" else ("PyInstaller", "apsw")
+    for module in wanted:
+        if find_spec(module) is None:
+            raise FreezeError(f"{module} is not installed; install osquery-sdk[build]")
+
+
+def run(
+    target: Target,
+    *,
+    modules: Sequence[str],
+    exclude: Sequence[str],
+    kept: Sequence[str],
+    datas: Sequence[tuple[str, str]],
+    program: str,
+    folder: str,
+    onefile: bool,
+    work: Path,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Freeze; returns what is in the bundle: `modules`, `binaries` and `datas` by name, and `missing`.
+
+    Args:
+        target: what to freeze.
+        modules: those that it loads without an import statement.
+        exclude: those to leave out, whoever imports them.
+        kept: those to keep even if they are rare, see `graph.RARE`.
+        datas: files, and the folders of the bundle that they go to.
+        program: name of the program's file.
+        folder: name of the bundle's folder, where it is one.
+        onefile: make a single file.
+        work: a folder; the result is in its subfolder `dist`.
+        say: gets what PyInstaller is doing.
+
+    Raises:
+        FreezeError: it failed.
+    """
+    script = target.script
+    if script is None:
+        script = work / "program" / f"{target.name}.py"
+        script.parent.mkdir()
+        script.write_text(target.source, encoding="utf-8")
+    options = {
+        "script": str(script),
+        "folders": [str(one) for one in target.folders],
+        "modules": [*target.modules, *modules],
+        "excludes": list(exclude),
+        "kept": list(kept),
+        "datas": list(datas),
+        "program": program,
+        "folder": folder,
+        "onefile": onefile,
+        "strip": sys.platform == "linux",
+        "hooks": [str(HERE / "runtime" / "start_onefile.py")] if onefile else [],
+        "lazy_ctypes": str(HERE / "runtime" / "pyimod03_ctypes.py"),
+        "contents": str(work / "contents.json"),
+    }
+    file = work / "options.json"
+    file.write_text(json.dumps(options), encoding="utf-8")
+    command = [sys.executable, "-m", "PyInstaller", str(HERE / "bundle.spec")]
+    command += ["--noconfirm", "--log-level", "INFO"]
+    command += ["--workpath", str(work / "work"), "--distpath", str(work / "dist"), "--", str(file)]
+    # One order of sets, and nothing of what other builds have left.
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYINSTALLER_CONFIG_DIR": str(work / "cache")}
+    lines: deque[str] = deque(maxlen=200)
+    with subprocess.Popen(
+        command,
+        cwd=work,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            found = _LINE.match(line)
+            if found is not None and found["level"] == "INFO":
+                say(found["text"])
+    if process.returncode != 0:
+        raise FreezeError(f"PyInstaller failed: {_reason(list(lines))}")
+    contents: dict[str, Any] = json.loads((work / "contents.json").read_text(encoding="utf-8"))
+    return contents
+
+
+def _reason(lines: Sequence[str]) -> str:
+    """The line that says what is wrong."""
+    for line in reversed(lines):
+        found = _ERROR.match(line)
+        if found is not None:
+            return (
+                found["text"]
+                if found["kind"] in ("SystemExit", "OSError")
+                else f"{found['kind']}: {found['text']}"
+            )
+        found = _LINE.match(line)
+        if found is not None and found["level"] in ("ERROR", "CRITICAL"):
+            return found["text"]
+    return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,123 @@
+"""What was built, in figures: size by package, start, memory, the C library that it needs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+MIB = 1 << 20
+_SHOWN = 8
+
+
+class Report(NamedTuple):
+    """A build in figures. Sizes are bytes."""
+
+    name: str
+    version: str
+    form: str
+    """one-folder or one-file"""
+    size: int
+    """As `du --apparent-size` counts it."""
+    packages: Mapping[str, int]
+    """Size by package, largest first: compressed where the bundle holds it compressed."""
+    start: float
+    idle: int | None
+    queried: int | None
+    tables: Mapping[str, str]
+    glibc: str
+    missing: Sequence[str]
+    """Modules that the extension imports and that were not found."""
+    stamp: Mapping[str, str]
+
+    def lines(self) -> Iterator[str]:
+        """For a person."""
+        yield f"{self.name} {self.version}, {self.form}"
+        shown = list(self.packages.items())[:_SHOWN]
+        rest = len(self.packages) - len(shown)
+        parts = ", ".join(f"{name} {size / MIB:.1f}" for name, size in shown)
+        yield f"  size     {self.size / MIB:.1f} MiB: {parts}" + (f", {rest} more" if rest else "")
+        yield f"  start    {self.start * 1000:.0f} ms to registered on the embedded engine"
+        if self.idle is not None and self.queried is not None:
+            yield (
+                f"  memory   {self.idle / MIB:.1f} MiB at rest, "
+                f"{self.queried / MIB:.1f} MiB after a statement over each table"
+            )
+        if self.glibc:
+            yield f"  needs    glibc {self.glibc} or newer"
+        for table, said in self.tables.items():
+            yield f"  table    {table}: {said}"
+        for name in self.missing:
+            yield f"  warning  the extension imports {name}, which is not installed"
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            **self._asdict(),
+            "packages": dict(self.packages),
+            "tables": dict(self.tables),
+            "missing": list(self.missing),
+            "stamp": dict(self.stamp),
+        }
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder; a link counts as itself."""
+    if not path.is_dir():
+        return path.lstat().st_size
+    return sum(file.lstat().st_size for file in path.rglob("*") if file.is_symlink() or file.is_file())
+
+
+def sizes_by_package(program: Path, contents: Mapping[str, Any]) -> dict[str, int]:
+    """Bytes of each package in the bundle; "python" is Python itself with its library, "libraries" the system's.
+
+    Args:
+        program: the executable, which holds the modules and, in the one-file form, everything.
+        contents: see `pyinstaller.run`.
+    """
+    from PyInstaller.archive.readers import CArchiveReader
+
+    archive = CArchiveReader(str(program))
+    sizes: dict[str, int] = {"bootloader": program.stat().st_size}
+    for entry, (_, length, _, _, kind) in archive.toc.items():
+        if kind == "z":
+            modules = archive.open_embedded_archive(entry).toc
+            for name, (_, _, packed) in modules.items():
+                _add(sizes, _package(name), packed)
+                sizes["bootloader"] -= packed
+        else:
+            _add(sizes, _owner(entry, contents), length)
+            sizes["bootloader"] -= length
+    folder = program.parent / "_internal"
+    if folder.is_dir():
+        for file in folder.rglob("*"):
+            if file.is_file():
+                _add(sizes, _owner(str(file.relative_to(folder)), contents), file.lstat().st_size)
+    return dict(sorted(sizes.items(), key=lambda one: (-one[1], one[0])))
+
+
+def _add(sizes: dict[str, int], package: str, size: int) -> None:
+    sizes[package] = sizes.get(package, 0) + size
+
+
+def _package(module: str) -> str:
+    top = module.partition(".")[0]
+    return "python" if top in sys.stdlib_module_names or top.startswith("pyi") else top
+
+
+def _owner(entry: str, contents: Mapping[str, Any]) -> str:
+    """Whose a file of the bundle is."""
+    path = Path(entry)
+    first = path.parts[0]
+    if first.startswith(
+        ("python", "libpython", "Python", "base_library", "pyi", "struct", "_struct", "zlib")
+    ):
+        return "python"
+    if entry in contents["binaries"]:
+        return "libraries" if len(path.parts) == 1 else first
+    if len(path.parts) == 1:
+        return "bootloader"
+    return first.partition("-")[0] if first.endswith(".dist-info") else first

@@ -1,0 +1,180 @@
+"""What to freeze: from what a person names to a script that PyInstaller can begin with."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from .errors import TargetError
+
+_MAIN = "__main__.py"
+_PROJECT = "pyproject.toml"
+_ENTRY = re.compile(r"[\w.]+:[\w.]+")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class Target(NamedTuple):
+    """An extension's program."""
+
+    name: str
+    """Of the program that is built."""
+    source: str
+    """The script that starts it."""
+    script: Path | None
+    """The file that `source` is, where it is one."""
+    folders: tuple[Path, ...]
+    """Where its modules are looked for, before what is installed."""
+    home: Path
+    """A folder of it; whether git tracks that is asked for the stamp."""
+    modules: tuple[str, ...] = ()
+    """Modules that it imports without an import statement."""
+
+
+def find_target(extension: str, *, name: str | None = None, here: Path | None = None) -> Target:
+    """The extension of that description.
+
+    Args:
+        extension: a Python file; a folder with a `__main__.py`; a folder with a pyproject.toml, or that file, which has
+            one entry in `[project.scripts]`; the name of such an entry of the pyproject.toml in `here`; an entry as
+            one is written, `module:function`; or the name of a module.
+        name: of the program, instead of the one that follows from the extension.
+        here: the folder that relative paths begin from; the working folder unless given.
+
+    Raises:
+        TargetError: it is none of these.
+    """
+    folder = here or Path.cwd()
+    found = _find(extension, folder)
+    if name is not None:
+        found = found._replace(name=name)
+    if not _NAME.fullmatch(found.name):
+        raise TargetError(f"{found.name!r} cannot be a program's name; use letters, digits, - _ and .")
+    return found
+
+
+def _find(extension: str, here: Path) -> Target:
+    path = here / extension
+    if path.is_file():
+        if path.name == _PROJECT:
+            return _project(path, None)
+        if path.suffix == ".py":
+            return _script(path.resolve())
+        raise TargetError(f"{extension} is no Python file; name the module or the file that it is made of")
+    if path.is_dir():
+        if (path / _MAIN).is_file():
+            return _folder(path.resolve())
+        if (path / _PROJECT).is_file():
+            return _project(path / _PROJECT, None)
+        raise TargetError(f"{extension} has neither a {_MAIN} nor a {_PROJECT}")
+    if _ENTRY.fullmatch(extension):
+        return _entry(extension, extension.partition(":")[0].rpartition(".")[2], here, (here,))
+    if (here / _PROJECT).is_file() and extension in _scripts(here / _PROJECT):
+        return _project(here / _PROJECT, extension)
+    return _module(extension, here)
+
+
+def _script(path: Path) -> Target:
+    return Target(path.stem, _read(path), path, (path.parent,), path.parent)
+
+
+def _folder(folder: Path) -> Target:
+    """As `python FOLDER` does, unless the folder is a package: then as `python -m` does."""
+    main = folder / _MAIN
+    source = _read(main)
+    if not (folder / "__init__.py").is_file():
+        return Target(folder.name, source, main, (folder,), folder)
+    top = folder
+    while (top.parent / "__init__.py").is_file():
+        top = top.parent
+    package = ".".join(folder.relative_to(top.parent).parts)
+    folders = (top.parent,)
+    if _is_relative(source, main):
+        return _run_module(f"{package}.__main__", folder.name, folders, folder)
+    return Target(folder.name, source, main, folders, folder)
+
+
+def _module(name: str, here: Path) -> Target:
+    from importlib.machinery import PathFinder
+
+    parts = name.split(".")
+    if not all(part.isidentifier() for part in parts):
+        raise TargetError(f"no such extension: {name} is neither a file nor a folder nor a module")
+    places = [str(here), *sys.path]
+    spec = None
+    for index in range(len(parts)):
+        spec = PathFinder.find_spec(".".join(parts[: index + 1]), places)
+        if spec is None:
+            break
+        places = list(spec.submodule_search_locations or [])
+    if spec is None:
+        raise TargetError(f"no such extension: {name} is neither a file nor a folder nor a module")
+    if spec.submodule_search_locations is not None:
+        folder = Path(next(iter(spec.submodule_search_locations)))
+        if not (folder / _MAIN).is_file():
+            raise TargetError(
+                f"the package {name} has no {_MAIN}; name the module, or an entry module:function"
+            )
+        return _folder(folder)
+    origin = Path(spec.origin or "")
+    if origin.suffix != ".py":
+        raise TargetError(f"the module {name} is no Python source")
+    top = origin.parents[len(parts) - 1]
+    source = _read(origin)
+    if len(parts) > 1 and _is_relative(source, origin):
+        return _run_module(name, parts[-1], (top,), origin.parent)
+    return Target(parts[-1], source, origin, (top,), origin.parent)
+
+
+def _run_module(module: str, name: str, folders: tuple[Path, ...], home: Path) -> Target:
+    """For a module with relative imports, which mean nothing in a script."""
+    source = f"import runpy\n\nrunpy.run_module({module!r}, run_name='__main__', alter_sys=True)\n"
+    return Target(name, source, None, folders, home, (module,))
+
+
+def _project(file: Path, entry: str | None) -> Target:
+    scripts = _scripts(file)
+    if entry is None:
+        if len(scripts) != 1:
+            names = f"has {', '.join(sorted(scripts))}: name one" if scripts else "has no [project.scripts]"
+            raise TargetError(f"{file} {names}")
+        entry = next(iter(scripts))
+    folder = file.resolve().parent
+    return _entry(scripts[entry], entry, folder, (folder, folder / "src"))
+
+
+def _scripts(file: Path) -> dict[str, str]:
+    import tomllib
+
+    try:
+        content = tomllib.loads(_read(file))
+    except ValueError as error:
+        raise TargetError(f"{file} is no TOML: {error}") from error
+    scripts = content.get("project", {}).get("scripts", {})
+    return {name: str(value) for name, value in scripts.items()}
+
+
+def _entry(entry: str, name: str, home: Path, folders: tuple[Path, ...]) -> Target:
+    """An entry of `[project.scripts]`, run as pip's scripts run it."""
+    module, _, function = (part.strip() for part in entry.partition(":"))
+    if not (module and function):
+        raise TargetError(f"the entry {entry!r} is not of the form module:function")
+    source = f"import sys\n\nfrom {module} import {function.partition('.')[0]}\n\nsys.exit({function}())\n"
+    return Target(name, source, None, tuple(folder for folder in folders if folder.is_dir()), home)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise TargetError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _is_relative(source: str, path: Path) -> bool:
+    try:
+        tree = ast.parse(source, str(path))
+    except SyntaxError as error:
+        raise TargetError(f"{path.name}, line {error.lineno}: {error.msg}") from error
+    return any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))

@@ -43,6 +43,11 @@ class ConfigPlugin(Plugin):
         self._served: dict[str, str] = {}
         self._packs: dict[tuple[str, str], str] = {}
 
+    @property
+    def is_served(self) -> bool:
+        """Whether osqueryd has been given a configuration, so that it uses this plugin and no other."""
+        return bool(self._served)
+
     def gen_config(self) -> Mapping[str, Document]:
         """The configuration by source: each a mapping, or the text of a JSON object.
 

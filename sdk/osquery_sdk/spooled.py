@@ -126,6 +126,13 @@ class SpooledLogger(LoggerPlugin):
     def finish(self) -> None:
         """The last batch of this process has been delivered; close what `deliver` opened."""
 
+    def count_dropped(self, count: int, why: str) -> None:
+        """From `deliver`: so many of the batch's records are lost, and the others are not."""
+        self.counters.dropped += count
+        if self._spool is not None:
+            self._spool.add_dropped(count)
+        self.warn(f"{count} {'record' if count == 1 else 'records'} dropped: {why}")
+
     # -- what osqueryd asks
 
     @property

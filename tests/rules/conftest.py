@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-ROOTS = ("sdk/osquery_sdk", "tables/kolide_tables", "extensions/kolide_ext")
+ROOTS = ("sdk/osquery_sdk", "tables/kolide_tables", "plugins/kolide_plugins", "extensions/kolide_ext")
 GENERATED = "osquery_sdk.wire.gen."
 
 

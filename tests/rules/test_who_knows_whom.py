@@ -61,13 +61,14 @@ def where(module: "Module", one: "Import") -> str:
     return f"{module.name}:{one.line} imports {one.module} {one.name}".strip()
 
 
-def test_tables_know_only_public_names_of_the_sdk(modules: "dict[str, Module]") -> None:
+def test_tables_and_plugins_know_only_public_names_of_the_sdk(modules: "dict[str, Module]") -> None:
     found = [
         where(module, one)
         for module in modules.values()
-        if module.name.startswith("kolide_tables")
+        if module.name.startswith(("kolide_tables", "kolide_plugins"))
         for one in module.imports()
-        if one.module.startswith(("osquery_sdk", "kolide_ext"))
+        if one.module.startswith(("osquery_sdk", "kolide_ext", "kolide_tables", "kolide_plugins"))
+        and one.module.partition(".")[0] != module.name.partition(".")[0]
         and not (one.module == "osquery_sdk" and one.name in osquery_sdk.__all__)
     ]
     assert found == []
@@ -91,7 +92,7 @@ def test_the_sdk_knows_no_tables_and_no_extension(modules: "dict[str, Module]") 
         for module in modules.values()
         if module.name.startswith("osquery_sdk")
         for one in module.imports()
-        if one.module.startswith(("kolide_tables", "kolide_ext"))
+        if one.module.startswith(("kolide_tables", "kolide_plugins", "kolide_ext"))
     ]
     assert found == []
 

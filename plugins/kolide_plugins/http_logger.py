@@ -1,0 +1,80 @@
+"""Log records to a web server, in batches."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from osquery_sdk import LogBatch, LogRecord, Rejected, SpooledLogger, SpoolOptions
+
+from .https import HttpsClient, HttpsError
+
+__all__ = ["HttpLogger"]
+
+_UNFIT = (400, 415, 422)
+_TOO_LARGE = 413
+
+
+class HttpLogger(SpooledLogger):
+    """Posts batches: each record a line of JSON, as osqueryd made it, the body compressed with gzip.
+
+    Each request has an `Idempotency-Key`: a batch that is sent again, because its answer was lost, has the same one. An
+    answer of 2xx takes the batch. 400, 415 and 422 reject it for good, 413 has it sent in halves. Anything else is tried
+    again, no sooner than `Retry-After` says.
+
+    Args:
+        name: as every plugin's.
+        url: `https:`; `http:` only for this machine itself.
+        spool: a folder of its own.
+        headers: sent with each request, such as `Authorization`.
+        ca: a file with the certificates to trust instead of the system's.
+        certificate: a file with a certificate and its key to show to the server.
+        timeout: seconds for a request.
+        compress: with gzip.
+        options: bounds and times.
+
+    Raises:
+        DefinitionError: the URL is none that may be asked, or an option has a value that it cannot have.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        spool: str | os.PathLike[str],
+        headers: Mapping[str, str] | None = None,
+        ca: str | os.PathLike[str] | None = None,
+        certificate: str | os.PathLike[str] | None = None,
+        timeout: float = 30.0,
+        compress: bool = True,
+        options: SpoolOptions = SpoolOptions(),  # noqa: B008  a constant
+    ) -> None:
+        """Check the URL and the options."""
+        super().__init__(name, spool=spool, options=options)
+        self._client = HttpsClient(url, headers=headers, ca=ca, certificate=certificate, timeout=timeout)
+        self._compress = compress
+
+    def deliver(self, batch: LogBatch) -> None:
+        """Post it."""
+        self._post(batch.records, batch.spool)
+
+    def _post(self, records: Sequence[LogRecord], spool: str) -> None:
+        body = "".join(f"{record.text}\n" for record in records).encode(errors="surrogateescape")
+        headers = {
+            "Content-Type": "application/x-ndjson",
+            "Idempotency-Key": f"{spool}-{records[0].number}-{records[-1].number}",
+        }
+        if self._compress:
+            import gzip
+
+            body = gzip.compress(body, compresslevel=3, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        try:
+            self._client.ask(body=body, headers=headers, max_bytes=1 << 20)
+        except HttpsError as error:
+            if error.status in _UNFIT or (error.status == _TOO_LARGE and len(records) == 1):
+                raise Rejected(str(error)) from error
+            if error.status != _TOO_LARGE:
+                raise
+            middle = len(records) // 2
+            self._post(records[:middle], spool)
+            self._post(records[middle:], spool)

@@ -1,0 +1,213 @@
+"""Queries as files in a folder, and their answers as files beside them."""
+
+import json
+import os
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from osquery_sdk import (
+    DefinitionError,
+    DistributedPlugin,
+    DistributedQueries,
+    DistributedResult,
+    PluginError,
+)
+
+__all__ = ["QueryFolder"]
+
+_MAX_BYTES = 1 << 20
+_ANSWER = ".answer.json"
+_STILL_WRITTEN = 5.0
+_KEYS = {"query", "discovery", "accelerate"}
+
+
+class QueryFolder(DistributedPlugin):
+    """A JSON file in a folder is a query, and its answer appears beside it.
+
+    `disk.json` holds `{"query": "select ..."}`; it may have a `discovery` statement, without whose rows the query does not
+    run, and `accelerate`, a number of seconds. Its answer is `disk.answer.json`: the rows, the status, osqueryd's message
+    and what it cost. A query runs again when its file is written again, or its answer removed.
+
+    Whoever may write to the folder may run statements as osqueryd: so it, and each file in it, has to belong to the user
+    who runs this, and may not be writable by others. Links are not followed. Answers, mode 0600, are there whole or not
+    at all; a file that is no JSON yet gets five seconds to become one.
+
+    Args:
+        name: as every plugin's.
+        folder: has to be there.
+        again: seconds after which a query without an answer is given to osqueryd again.
+
+    Raises:
+        DefinitionError: this system cannot keep links out.
+    """
+
+    def __init__(self, name: str, folder: str | os.PathLike[str], *, again: float = 600.0) -> None:
+        """Check the name; the folder is looked at when osqueryd asks."""
+        super().__init__(name)
+        if os.open not in os.supports_dir_fd:
+            raise DefinitionError(f"distributed plugin {name}: folders of queries need a POSIX system")
+        self._folder = os.fspath(folder)
+        self._again = again
+        self._given: dict[str, float] = {}
+
+    def get_queries(self) -> DistributedQueries:
+        """The queries without an answer."""
+        queries: dict[str, str] = {}
+        discovery: dict[str, str] = {}
+        accelerate: list[int] = []
+        folder = self._open_folder()
+        try:
+            for name in self._unanswered(folder):
+                try:
+                    found = _read(folder, name)
+                except _Later:
+                    continue
+                except PluginError as error:
+                    self.complain(error)
+                    _answer(folder, name, {"name": name, "status": 1, "message": str(error), "rows": []})
+                    continue
+                queries[name] = found["query"]
+                if "discovery" in found:
+                    discovery[name] = found["discovery"]
+                if "accelerate" in found:
+                    accelerate.append(found["accelerate"])
+                self._given[name] = time.monotonic()
+        finally:
+            os.close(folder)
+        return DistributedQueries(queries, discovery, max(accelerate, default=None))
+
+    def write_results(self, results: Sequence[DistributedResult]) -> None:
+        """Write the answers."""
+        folder = self._open_folder()
+        try:
+            for result in results:
+                if not _is_name(result.name):
+                    self.warn(f"an answer to {result.name!r}, which is no query of this folder")
+                    continue
+                content = result._asdict() | {"stats": result.stats._asdict()}
+                _answer(folder, result.name, content)
+                self._given.pop(result.name, None)
+        finally:
+            os.close(folder)
+
+    def _open_folder(self) -> int:
+        try:
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise PluginError(f"{self._folder}: {error.strerror}") from error
+        if not _is_ours(os.fstat(folder)):
+            os.close(folder)
+            raise PluginError(
+                f"{self._folder}: has to belong to root or to the user who runs this, and nobody else may write there"
+            )
+        return folder
+
+    def _unanswered(self, folder: int) -> list[str]:
+        """Names of the queries that osqueryd is to get now."""
+        times: dict[str, int] = {}
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json") and not entry.name.startswith("."):
+                    try:
+                        times[entry.name] = entry.stat(follow_symlinks=False).st_mtime_ns
+                    except FileNotFoundError:
+                        continue
+        now = time.monotonic()
+        names = []
+        for file, written in sorted(times.items()):
+            name = file.removesuffix(".json")
+            if file.endswith(_ANSWER) or times.get(name + _ANSWER, 0) > written or not _is_name(name):
+                continue
+            if now - self._given.get(name, float("-inf")) >= self._again:
+                names.append(name)
+        for name in [name for name in self._given if f"{name}.json" not in times]:
+            del self._given[name]
+        return names
+
+
+class _Later(Exception):
+    """A file that is still being written."""
+
+
+def _is_name(name: str) -> bool:
+    return (
+        bool(name)
+        and "/" not in name
+        and "\0" not in name
+        and not name.startswith(".")
+        and name.isprintable()
+    )
+
+
+def _is_ours(facts: os.stat_result) -> bool:
+    return facts.st_uid in (0, os.geteuid()) and not facts.st_mode & 0o022
+
+
+def _read(folder: int, name: str) -> Mapping[str, Any]:
+    """What a query's file says.
+
+    Raises:
+        PluginError: it is no query.
+        _Later: it may become one.
+    """
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        file = os.open(f"{name}.json", flags, dir_fd=folder)
+    except FileNotFoundError as error:
+        raise _Later from error
+    except OSError as error:
+        raise PluginError(f"{name}.json: {error.strerror}; a link is not followed") from error
+    try:
+        facts = os.fstat(file)
+        if not stat.S_ISREG(facts.st_mode) or not _is_ours(facts):
+            raise PluginError(
+                f"{name}.json: has to be a file of root or of the user who runs this, which nobody else may write"
+            )
+        data = b""
+        while len(data) <= _MAX_BYTES and (chunk := os.read(file, 65536)):
+            data += chunk
+    finally:
+        os.close(file)
+    if len(data) > _MAX_BYTES:
+        raise PluginError(f"{name}.json: has more than {_MAX_BYTES:,} bytes")
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        if time.time() - facts.st_mtime < _STILL_WRITTEN:
+            raise _Later from error
+        raise PluginError(f"{name}.json: no JSON: {error}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("query"), str) or not found["query"].strip():
+        raise PluginError(f'{name}.json: has to be an object with a statement: {{"query": "select ..."}}')
+    if unknown := found.keys() - _KEYS:
+        raise PluginError(f"{name}.json: {', '.join(sorted(unknown))}: there are {', '.join(sorted(_KEYS))}")
+    if not isinstance(found.get("discovery", "select 1"), str) or not found.get("discovery", "select 1"):
+        raise PluginError(f"{name}.json: discovery has to be a statement")
+    if type(found.get("accelerate", 0)) is not int or found.get("accelerate", 0) < 0:
+        raise PluginError(f"{name}.json: accelerate has to be a number of seconds")
+    return found
+
+
+def _answer(folder: int, name: str, content: Mapping[str, Any]) -> None:
+    """Put an answer in place; whoever reads sees all of it or nothing."""
+    data = json.dumps(content, indent=1).encode()
+    temporary = f".{name}.{os.getpid()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        os.unlink(temporary, dir_fd=folder)
+    except FileNotFoundError:
+        pass
+    file = os.open(temporary, flags, 0o600, dir_fd=folder)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(file, view) :]
+            os.fsync(file)
+        finally:
+            os.close(file)
+        os.rename(temporary, name + _ANSWER, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError as error:
+        os.unlink(temporary, dir_fd=folder)
+        raise PluginError(f"{name}{_ANSWER}: {error.strerror}") from error

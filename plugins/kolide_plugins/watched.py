@@ -1,0 +1,52 @@
+"""A config plugin that notices changes by itself and pushes them to a running osqueryd."""
+
+import random
+from collections.abc import Callable, Mapping
+from threading import Event, Thread
+from typing import Any
+
+from osquery_sdk import ConfigPlugin, DefinitionError, ManagerUnavailable
+
+__all__ = ["WatchedConfig"]
+
+
+class WatchedConfig(ConfigPlugin):
+    """Looks every `poll` seconds whether the configuration is another one; 0 looks never."""
+
+    def __init__(self, name: str, *, poll: float) -> None:
+        """Check the name and the number."""
+        super().__init__(name)
+        if not 0 <= poll < float("inf"):
+            raise DefinitionError(f"config plugin {name}: poll has to be a number of seconds, not {poll!r}")
+        self._poll = poll
+        self._ended = Event()
+        self._thread: Thread | None = None
+
+    def start(self, link: Callable[[str, str, Mapping[str, str]], Any], log: Callable[[str], None]) -> None:
+        """Begin to look."""
+        super().start(link, log)
+        if self._poll and self._thread is None:
+            self._ended = Event()
+            self._thread = Thread(target=self._watch, args=(self._ended,), name=self.name, daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        super().stop()
+        self._ended.set()
+        self._thread = None
+
+    def _watch(self, ended: Event) -> None:
+        said = ""
+        # Not all machines of a fleet at the same moment.
+        while not ended.wait(self._poll * random.uniform(0.9, 1.1)):  # noqa: S311
+            try:
+                if self.is_served and (changed := self.push()):
+                    self.warn(f"pushed to osqueryd: {', '.join(changed)}")
+                said = ""
+            except ManagerUnavailable:
+                continue
+            except Exception as error:  # noqa: BLE001  the next look may do better, and osqueryd keeps what it has
+                if str(error) != said:  # once, not at every look
+                    said = str(error)
+                    self.complain(error)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .outcome import Misuse
 from .parser import Command, completes
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def _add_options(parser: ArgumentParser) -> None:
         "--socket", metavar="PATH", help="osqueryd's extension socket (by the flags)"
     )
     osqueryd = parser.add_argument("--osqueryd", metavar="PATH", help="osqueryd itself (by PATH)")
+    parser.add_argument("--user", metavar="NAME", help="whom osqueryd runs as (by its process, or else root)")
     for action in (flagfile, autoload, socket, osqueryd):
         completes(action, "file")
     parser.add_argument(
@@ -95,6 +97,7 @@ def _run(options: Namespace, chosen: Callable[[Namespace, Context], Sequence[Pat
             autoload=path(options.extensions_autoload),
             socket=options.socket,
             osqueryd=path(options.osqueryd),
+            uid=_uid(options.user),
             start=not options.no_start,
         )
     )
@@ -106,6 +109,17 @@ def _run(options: Namespace, chosen: Callable[[Namespace, Context], Sequence[Pat
 
     done = _print_json(checks()) if options.json else _print(checks())
     return 1 if failed(done) else 0
+
+
+def _uid(user: str | None) -> int | None:
+    if user is None or sys.platform == "win32":
+        return None
+    import pwd
+
+    try:
+        return int(user) if user.isdecimal() else pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise Misuse(f"there is no user {user}") from None
 
 
 def _print_json(checks: Iterator[Check]) -> list[Check]:

@@ -45,8 +45,8 @@ def program_of(path: Path) -> Program:
 
 def _program(head: bytes) -> Program:
     if head.startswith(b"#!"):
-        words = head[2:].split(b"\n", 1)[0].strip(b" \t").split(None, 1)
-        return Program("script", (), words[0].decode("utf-8", "surrogateescape") if words else "")
+        words = head[2:].split(b"\n", 1)[0].replace(b"\t", b" ").strip(b" ").split(b" ", 1)
+        return Program("script", (), words[0].decode("utf-8", "surrogateescape"))
     if head.startswith(b"\x7fELF"):
         return _elf(head)
     if head.startswith(b"MZ"):

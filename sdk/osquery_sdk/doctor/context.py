@@ -27,6 +27,8 @@ class Settings(NamedTuple):
     autoload: Path | None = None
     socket: str | None = None
     osqueryd: Path | None = None
+    uid: int | None = None
+    """The user that osqueryd runs as."""
     start: bool = True
     """Start each extension once, to see whether it does."""
 
@@ -104,6 +106,8 @@ class Context:
     @cached_property
     def uid(self) -> int:
         """The user that osqueryd runs as; root where it does not run."""
+        if self.settings.uid is not None:
+            return self.settings.uid
         if self.daemon is not None:
             return self.daemon.uid
         try:

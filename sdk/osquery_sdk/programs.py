@@ -155,22 +155,19 @@ class _Output:
         # Before its end is taken note of: until then no other process can get its number.
         _kill(self._process)
         self._process.wait()
+        # Something that has left the group may hold a pipe: its thread then reads on, and closes it in the end.
         for thread in self._threads:
             thread.join(_AFTER_EXIT)
-        if any(thread.is_alive() for thread in self._threads):
-            return  # something has left the group and holds a pipe; closing what a thread reads would wait for it
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
 
     def _read(self, stream: BinaryIO, parts: list[bytes]) -> None:
         total = 0
-        while chunk := os.read(stream.fileno(), _CHUNK):
-            total += len(chunk)
-            if total > self._limit:
-                self.over = True
-                return
-            parts.append(chunk)
+        with stream:
+            while chunk := os.read(stream.fileno(), _CHUNK):
+                total += len(chunk)
+                if total > self._limit:
+                    self.over = True
+                    return
+                parts.append(chunk)
 
     def wait(self, seconds: float) -> bool:
         """Whether it has ended or written too much, after at most so long; what it wrote has been read then."""

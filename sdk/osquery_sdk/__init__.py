@@ -47,6 +47,7 @@ from .programs import ProgramOutput, program_environment, run_program
 from .query import Constraint, Query, Range
 from .rows import Row
 from .tables import Table, table
+from .writable import WritableTable
 
 if TYPE_CHECKING:
     from .config import ConfigPlugin, check_config, check_pack
@@ -94,6 +95,7 @@ __all__ = [
     "Table",
     "TableError",
     "WireError",
+    "WritableTable",
     "WriteError",
     "__version__",
     "check_config",

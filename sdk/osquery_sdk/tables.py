@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .answers import ColumnInfo, Layout
 from .columns import INTEGER_RANGES, MISSING, ColumnType, check_name
-from .errors import DeadlineExceeded, DefinitionError, QueryCancelled, TableError
+from .errors import DeadlineExceeded, DefinitionError, QueryCancelled, TableError, WriteError
 from .query import NOT_TERMS, Constraint, Query
 from .rows import Row
 from .wire.protocol import Response, Status
+from .writable import WritableTable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
 
     from .client import Client
     from .wire.service import CallContext
+    from .writes import Writer
 
     _Some: TypeAlias = Iterable[tuple[Any, ...] | Mapping[str, Any]]
     _SomeLater: TypeAlias = AsyncIterable[tuple[Any, ...] | Mapping[str, Any]]
     Rows: TypeAlias = _Some | _SomeLater | Awaitable[_Some | _SomeLater]
+    Made: TypeAlias = Callable[["Query"], Rows] | WritableTable[Any] | type[WritableTable[Any]]
 
 PLATFORMS = ("linux", "darwin", "windows")
 _DEFAULT_DEADLINE = 60.0
@@ -59,7 +62,7 @@ class Counters:
     """What a table has done since the program started.
 
     Attributes:
-        calls: requests for rows, those that were refused or are still being answered included.
+        calls: requests for rows and to write, those that were refused or are still being answered included.
         errors: those that failed, the ones that were answered too late included.
         last_rows: rows of the last call that did not fail; None before the first.
         last_seconds: what the last call took until its rows were there, or it failed, without sending them; None before the first.
@@ -129,6 +132,7 @@ class Table:
         row: type[Row],
         description: str,
         options: TableOptions,
+        writer: Writer | None = None,
     ) -> None:
         """Check everything that osqueryd would refuse.
 
@@ -154,6 +158,9 @@ class Table:
         self._shared: dict[str, _Flight] = {}
         self._lock = threading.Lock()
         self._at_once = 0
+        self._writer = writer
+        if writer is not None:
+            writer.bind(self)
 
     def __call__(self, query: Query) -> Any:
         """Run the author's function."""
@@ -163,6 +170,11 @@ class Table:
     def is_here(self) -> bool:
         """Whether it is made for the platform that this runs on."""
         return this_platform() in self.options.platforms
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether it takes INSERT, UPDATE or DELETE."""
+        return self._writer is not None
 
     def column(self, name: str) -> ColumnInfo:
         """The column of that name; raises DefinitionError for any other."""
@@ -203,7 +215,7 @@ class Table:
         if action == "columns":
             return Response(Status(), self.routes())
         if action in ("insert", "update", "delete"):
-            return Response(Status(), [{"status": "readonly"}])
+            return self._write(action, request, context, warn)
         if action != "generate":
             return Response(Status(1, f"{self.name}: unknown action {action!r}"))
         return self._generate(request.get("context", ""), context, warn, client)
@@ -246,6 +258,43 @@ class Table:
                     counters.add_error(message or self._late.status.message)
                 else:
                     counters.last_rows = count
+
+    def _write(
+        self, action: str, request: Mapping[str, str], context: CallContext, warn: Callable[[str], None]
+    ) -> Response:
+        """Answer a write. osqueryd reads its row alone, and passes the status over."""
+        writer = self._writer
+        if writer is None:
+            return Response(Status(), [{"status": "readonly"}])
+        from .writes import refusal
+
+        seconds = self.options.deadline
+        late = f"{self.name}: no answer within {seconds:g} s; whether it was written is not known"
+        deadline = context.limit(seconds, Response(Status(), [{"status": "failure", "message": late}]))
+        counters = self.counters
+        started = time.monotonic()
+        message = ""
+        with self._lock:
+            counters.calls += 1
+            crowded = self._at_once >= _MAX_AT_ONCE
+            self._at_once += not crowded
+        try:
+            if crowded:
+                raise TableError(f"{_MAX_AT_ONCE} statements use it; try again later")
+            reply = writer.write(action, request, self, deadline)
+        except Exception as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
+            reply, message = refusal(self.name, error)
+            if not isinstance(error, (TableError, WriteError)):
+                import traceback
+
+                warn(f"{message}\n{traceback.format_exc()}")
+        took = time.monotonic() - started
+        with self._lock:
+            self._at_once -= not crowded
+            counters.add_time(took)
+            if message or took > seconds:
+                counters.add_error(message or late)
+        return Response(Status(), [reply])
 
     def _understand(self, text: str) -> _Request:
         """What a request's context says; statements come again and again, so it is kept."""
@@ -344,7 +393,9 @@ class Table:
         if first is MISSING:
             return iter(())
         rows = chain((first,), rows)
-        return self._from_mappings(rows) if isinstance(first, Mapping) else rows
+        if isinstance(first, tuple) or not isinstance(first, Mapping):
+            return rows
+        return self._from_mappings(rows)
 
     def _from_mappings(self, rows: Iterator[Mapping[str, Any]]) -> Iterator[Sequence[Any]]:
         names = tuple(self._by_name)
@@ -472,8 +523,10 @@ def table(
     max_rows: int = _DEFAULT_MAX_ROWS,
     aliases: tuple[str, ...] = (),
     attributes: int = 0,
-) -> Callable[[Callable[[Query], Rows]], Table]:
+) -> Callable[[Made], Table]:
     """Make a `Table` of a function that gets a `Query` and returns or yields rows, also asynchronously.
+
+    Or of a `WritableTable`: an object, or a class whose objects are made without arguments.
 
     Args:
         name: the table's name in SQL.
@@ -506,11 +559,32 @@ def table(
         attributes,
     )
 
-    def decorate(function: Callable[[Query], Rows]) -> Table:
-        description = " ".join((function.__doc__ or "").strip().split("\n\n")[0].split())
-        return Table(name, function, rows or _row_class(function, name), description, options)
+    def decorate(made: Made) -> Table:
+        if isinstance(made, type):
+            made = _object_of(made, name)
+        if not isinstance(made, WritableTable):
+            return Table(name, made, rows or _row_class(made, name), _description(made.__doc__), options)
+        from .writes import Writer
+
+        writer = Writer(made)
+        described = _description(vars(type(made)).get("__doc__"))
+        return Table(name, writer.scan, writer.row, described, options, writer)
 
     return decorate
+
+
+def _object_of(kind: type[WritableTable[Any]], name: str) -> WritableTable[Any]:
+    if not issubclass(kind, WritableTable):
+        raise DefinitionError(f"table {name}: {kind.__name__} is no WritableTable; derive the class from it")
+    try:
+        return kind()
+    except TypeError as error:
+        advice = f"give an object of the class: table({name!r})({kind.__name__}(...))"
+        raise DefinitionError(f"table {name}: {error}; {advice}") from error
+
+
+def _description(docstring: str | None) -> str:
+    return " ".join((docstring or "").strip().split("\n\n")[0].split())
 
 
 def this_platform() -> str:

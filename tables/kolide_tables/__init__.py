@@ -31,11 +31,9 @@ def all_tables(
         DefinitionError: the prefix makes no name, or there is no table of a disabled name.
     """
     from .datafiles import data_file_tables
-    from .exposed_ports import exposed_ports
     from .ext_tables import ext_tables
-    from .process_details import process_details
 
-    made = [_adapted(one, limits, prefix) for one in (process_details, exposed_ports)]
+    made = [_adapted(one, limits, prefix) for one in _of_the_system()]
     made += data_file_tables(limits, prefix=prefix)
     about = f"{prefix}ext_tables"
     names = {one.name for one in made} | {about}
@@ -48,6 +46,29 @@ def all_tables(
         others = [one for one in made if one.name in left_out]
         served.append(ext_tables(served, disabled=others, limits=limits, name=about))
     return served
+
+
+def _of_the_system() -> tuple[Table, ...]:
+    """Processes, devices, network, services, packages: what there is once on a machine, whoever uses it."""
+    from .cpu_vulnerabilities import cpu_vulnerabilities
+    from .disk_io import disk_io
+    from .exposed_ports import exposed_ports
+    from .net_rates import net_rates
+    from .pressure import pressure
+    from .process_ancestry import process_ancestry
+    from .process_details import process_details
+    from .process_limits import process_limits
+
+    return (
+        process_details,
+        process_limits,
+        process_ancestry,
+        exposed_ports,
+        disk_io,
+        net_rates,
+        pressure,
+        cpu_vulnerabilities,
+    )
 
 
 def _adapted(one: Table, limits: Limits, prefix: str) -> Table:

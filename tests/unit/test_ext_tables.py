@@ -181,29 +181,36 @@ def test_a_table_for_another_platform_is_not_enabled(osquery_host: Serve, platfo
 
 # The bundle
 
-NAMES = [
-    "process_details",
-    "exposed_ports",
-    "json",
-    "jsonc",
-    "jsonl",
-    "yaml",
-    "toml",
-    "xml",
-    "ini",
-    "plist",
-    "csv",
-]
+# In the specification's own notation: ! is required, ^ an index, ? a hidden input; i, b and d are INTEGER, BIGINT and DOUBLE, text
+# the rest. The platforms stand before the columns.
+SPECIFIED = {
+    "process_details": "L M W: pid^b, io_read_count b, io_write_count b, io_read_bytes b, io_write_bytes b, ctx_voluntary b, "
+    "ctx_involuntary b, num_fds i, affinity, ionice_class, ionice_value i, uss b, pss b, swap b, terminal, oom_score_adj i, "
+    "no_new_privs i, seccomp i, cap_eff, lsm_label, exe_deleted i",
+    "exposed_ports": "L M W: pid^b, protocol, address, port^i, scope, name, path, cmdline, uid b, unit, container_id",
+    "ext_tables": "L M W: name, calls b, errors b, last_ms d, total_ms d, last_rows b, last_error, enabled i, cached i",
+    "process_limits": "L: pid^b, resource, soft b, hard b",
+    "process_ancestry": "L M W: pid!^b, depth i, ancestor_pid b, name, path, cmdline, start_time b",
+    "disk_io": "L M W: device^, reads b, writes b, read_bytes b, write_bytes b, read_ms b, write_ms b, busy_ms b",
+    "net_rates": "L M W: interface^, interval_ms?i, rx_bytes_per_s d, tx_bytes_per_s d, rx_packets_per_s d, tx_packets_per_s d, "
+    "errors b, drops b",
+    "pressure": "L: cgroup^, resource, kind, avg10 d, avg60 d, avg300 d, total_us b",
+    "cpu_vulnerabilities": "L: name^, status, affected i, mitigated i",
+}
+DATA_FILES = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
+SPECIFIED |= dict.fromkeys(DATA_FILES, "L M W: fullkey, parent, key, value, query^, path!^, raw_data!^")
+KINDS = {"": "TEXT", "i": "INTEGER", "b": "BIGINT", "d": "DOUBLE"}
+SYSTEMS = {"L": "linux", "M": "darwin", "W": "windows"}
 
 
 def test_all_tables() -> None:
-    assert [one.name for one in all_tables()] == [f"kolide_{name}" for name in (*NAMES, "ext_tables")]
+    assert sorted(one.name for one in all_tables()) == sorted(f"kolide_{name}" for name in SPECIFIED)
 
 
 @pytest.mark.parametrize("prefix", ["", "acme_", "_", "Kolide"])
 def test_a_prefix_is_that_of_every_table_and_example(prefix: str) -> None:
     tables = all_tables(prefix=prefix)
-    assert [one.name for one in tables] == [prefix + name for name in (*NAMES, "ext_tables")]
+    assert sorted(one.name for one in tables) == sorted(prefix + name for name in SPECIFIED)
     for one in tables:
         assert one.options.examples
         for example in one.options.examples:
@@ -216,7 +223,7 @@ def test_a_prefix_is_that_of_every_table_and_example(prefix: str) -> None:
 )
 def test_disabled_tables_are_left_out_and_reported(osquery_host: Serve, disabled: list[str]) -> None:
     tables = all_tables(disabled=disabled)
-    assert len(tables) == len(NAMES) + 1 - 2
+    assert len(tables) == len(SPECIFIED) - 2
     host = osquery_host(*tables)
     rows = host.query("select name from kolide_ext_tables where not enabled order by name").rows
     assert rows == [{"name": "kolide_ini"}, {"name": "kolide_xml"}]
@@ -261,32 +268,21 @@ def test_the_bundle_twice_shares_no_counters() -> None:
     assert one.counters is not other.counters
 
 
-SPECIFIED = {
-    "process_details": "pid^b, io_read_count b, io_write_count b, io_read_bytes b, io_write_bytes b, ctx_voluntary b, "
-    "ctx_involuntary b, num_fds i, affinity, ionice_class, ionice_value i, uss b, pss b, swap b, terminal, oom_score_adj i, "
-    "no_new_privs i, seccomp i, cap_eff, lsm_label, exe_deleted i",
-    "exposed_ports": "pid^b, protocol, address, port^i, scope, name, path, cmdline, uid b, unit, container_id",
-    "ext_tables": "name, calls b, errors b, last_ms d, total_ms d, last_rows b, last_error, enabled i, cached i",
-    "data files": "fullkey, parent, key, value, query^, path!^, raw_data!^",
-}
-KINDS = {"": "TEXT", "i": "INTEGER", "b": "BIGINT", "d": "DOUBLE"}
-
-
-@pytest.mark.parametrize("name", [*NAMES, "ext_tables"])
+@pytest.mark.parametrize("name", SPECIFIED)
 def test_columns_types_and_indexes_are_those_of_the_specification(name: str) -> None:
-    """In the specification's own notation: ! is required, ^ an index; i, b and d are INTEGER, BIGINT and DOUBLE, text the rest."""
     (one,) = (one for one in all_tables() if one.name == f"kolide_{name}")
+    systems, _, columns = SPECIFIED[name].partition(": ")
     specified = [
-        (column, "!" in marks, "^" in marks, KINDS[kind])
-        for column, marks, kind in re.findall(
-            r"(\w+)([!^]*) ?([ibd]?)(?:, |$)", SPECIFIED.get(name, SPECIFIED["data files"])
-        )
+        (column, "!" in marks, "^" in marks, "?" in marks, KINDS[kind])
+        for column, marks, kind in re.findall(r"(\w+)([!^?]*) ?([ibd]?)(?:, |$)", columns)
     ]
-    assert len(specified) > 5
+    assert len(specified) == columns.count(",") + 1
     assert [
-        (c.name, c.definition.required, c.definition.index, c.type.value) for c in one.columns
+        (c.name, c.definition.required, c.definition.index, c.definition.hidden, c.type.value)
+        for c in one.columns
     ] == specified
-    assert one.options.platforms == ("linux", "darwin", "windows")
+    assert one.options.platforms == tuple(SYSTEMS[letter] for letter in systems.split())
+    assert len(one.options.examples) == 2
 
 
 def test_every_table_says_what_it_is() -> None:

@@ -1,0 +1,152 @@
+"""kolide_pressure: how long work waits for CPU, memory and I/O, of the machine and of each control group.
+
+Source: the kernel's Documentation/accounting/psi.rst and Documentation/admin-guide/cgroup-v2.rst.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kolide_tables.files import Unreadable, read_file
+from kolide_tables.limits import Limits
+from kolide_tables.text import shown
+from osquery_sdk import Column, LimitExceeded, Query, Row, table
+
+_PSI = "/proc/pressure"
+_GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+_RESOURCES = ("cpu", "memory", "io", "irq")
+_PAGE = 4096
+
+
+class Pressure(Row):
+    """How long tasks of a control group, or of the whole machine, have waited for a resource."""
+
+    cgroup: str = Column(
+        "Control group's path, as cgroup_path in core's processes; / is the whole machine",
+        index=True,
+        key=True,
+    )
+    resource: str = Column("cpu, memory, io or irq", key=True)
+    kind: str = Column("some: at least one task waited; full: all of them at once", key=True)
+    avg10: float = Column("Percent of the last 10 seconds that were lost to waiting")
+    avg60: float = Column("Percent of the last 60 seconds")
+    avg300: float = Column("Percent of the last 300 seconds")
+    total_us: int = Column("Microseconds lost since the machine was started, or the group was made")
+
+
+class Line(NamedTuple):
+    """A line of a pressure file."""
+
+    kind: str
+    avg10: float
+    avg60: float
+    avg300: float
+    total: int
+
+
+@table(
+    "kolide_pressure",
+    platforms=("linux",),
+    examples=(
+        "select resource, kind, avg10, avg60, avg300 from kolide_pressure where cgroup = '/'",
+        (
+            "select p.pid, p.name, k.avg60 from processes p join kolide_pressure k on k.cgroup = p.cgroup_path "
+            "where k.resource = 'memory' and k.kind = 'full' and k.avg60 > 1"
+        ),
+    ),
+)
+def pressure(query: Query) -> Iterator[Pressure]:
+    """Pressure stall information: the share of time in which work waited for CPU, memory or I/O, by control group."""
+    return pressure_rows(query)
+
+
+def pressure_rows(
+    query: Query,
+    psi: str = _PSI,
+    groups: tuple[str, ...] = _GROUPS,
+    *,
+    max_folders: int = Limits().max_folders,
+) -> Iterator[Pressure]:
+    """The rows from the kernel's files: `psi` for the machine, and the first of `groups` that holds control groups."""
+    asked = query.equals("cgroup")
+    if query.matches("cgroup", "/"):
+        yield from _rows(query, "/", psi, "")
+    root = next((folder for folder in groups if os.path.lexists(f"{folder}/cgroup.controllers")), None)
+    if root is None:
+        return
+    if asked is None:
+        paths = _all_groups(query, root, max_folders)
+    else:
+        paths = (path for path in dict.fromkeys(asked) if _is_group(path))
+    for path in paths:
+        query.check()
+        if query.matches("cgroup", shown(path)):
+            yield from _rows(query, path, root + path, ".pressure")
+
+
+def _rows(query: Query, group: str, folder: str, ending: str) -> Iterator[Pressure]:
+    for resource in _RESOURCES:
+        try:
+            data = read_file(f"{folder}/{resource}{ending}", max_bytes=_PAGE)
+        except Unreadable as error:
+            # A kernel without it, or a group that has gone, has no file; one started without it has files that cannot be read.
+            if not isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+                query.warn(str(error))
+            continue
+        for line in parse_pressure(data):
+            yield Pressure(
+                cgroup=shown(group),
+                resource=resource,
+                kind=line.kind,
+                avg10=line.avg10,
+                avg60=line.avg60,
+                avg300=line.avg300,
+                total_us=line.total,
+            )
+
+
+def _is_group(path: str) -> bool:
+    # As the kernel writes it: what else it could be made to mean, another folder, is not asked for.
+    return path.startswith("/") and all(
+        part not in ("", ".", "..") and "\0" not in part for part in path[1:].split("/")
+    )
+
+
+def _all_groups(query: Query, root: str, most: int) -> Iterator[str]:
+    listed = 0
+    waiting = [""]
+    while waiting:
+        path = waiting.pop()
+        listed += 1
+        if listed > most:
+            raise LimitExceeded(
+                f"there are more than {most:,} control groups: ask for some, or raise max_folders"
+            )
+        query.check()
+        try:
+            with os.scandir(root + path) as entries:
+                folders = sorted(
+                    (entry.name for entry in entries if entry.is_dir(follow_symlinks=False)), reverse=True
+                )
+        except OSError:  # it has gone
+            continue
+        waiting += [f"{path}/{name}" for name in folders]
+        if path:
+            yield path
+
+
+def parse_pressure(data: bytes) -> Iterator[Line]:
+    """The lines of a pressure file; what is no such line is passed over."""
+    for line in data.split(b"\n"):
+        kind, *pairs = line.decode("ascii", "replace").split() or [""]
+        values = dict(pair.partition("=")[::2] for pair in pairs)
+        try:
+            yield Line(
+                kind,
+                float(values["avg10"]),
+                float(values["avg60"]),
+                float(values["avg300"]),
+                int(values["total"]),
+            )
+        except (KeyError, ValueError):
+            continue

@@ -1,0 +1,205 @@
+"""kolide_process_ancestry: the processes that led to a process, up to the first.
+
+On Linux from /proc; elsewhere with psutil. A parent's number may have been given to another process since: one that is
+younger than its child is no parent.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import NamedTuple
+
+from kolide_tables import procfs
+from kolide_tables.processes import each_process
+from kolide_tables.redact import redact_arguments
+from kolide_tables.text import shown
+from osquery_sdk import Column, ColumnType, Query, Row, table
+
+_PPID, _START = 1, 19  # words of /proc/PID/stat after the name: proc(5) counts them as 4 and 22
+_TRIES = 3
+
+
+class Ancestor(Row):
+    """A process that another one descends from."""
+
+    pid: int = Column("Process whose ancestors are wanted", index=True, required=True, key=True)
+    depth: int = Column("1 is its parent, 2 the parent's parent", type=ColumnType.INTEGER, key=True)
+    ancestor_pid: int = Column("Process id of the ancestor", key=True)
+    name: str | None = Column("Ancestor's name", default=None)
+    path: str | None = Column("Ancestor's executable; NULL if it may not be read", default=None)
+    cmdline: str | None = Column("Ancestor's arguments, secrets redacted", default=None)
+    start_time: int | None = Column("When the ancestor was started, Unix seconds", default=None)
+
+
+@table(
+    "kolide_process_ancestry",
+    platforms=("linux", "darwin", "windows"),
+    examples=(
+        (
+            "select p.pid, p.name, a.depth, a.ancestor_pid, a.name from processes p join kolide_process_ancestry a using (pid) "
+            "where p.name = 'bash' order by p.pid, a.depth"
+        ),
+        (
+            "select s.address, s.port, p.pid, p.name, group_concat(a.name, ' < ') as chain from listening_ports s join processes p using (pid) "
+            "join kolide_process_ancestry a using (pid) group by s.port, p.pid"
+        ),
+    ),
+)
+def process_ancestry(query: Query) -> Iterator[Ancestor]:
+    """Parents of a process, their parents and so on: what started what, with names, programs and arguments."""
+    platform: str = sys.platform
+    if platform == "linux":
+        return linux_rows(query)
+    import psutil
+
+    return portable_rows(query, psutil)
+
+
+def linux_rows(query: Query, root: str = procfs.PROC) -> Iterator[Ancestor]:
+    """The rows from a proc file system."""
+    boot = _boot_time(root) if query.wants("start_time") else None
+    ticks = os.sysconf("SC_CLK_TCK")
+    for process in each_process(query, root):
+        try:
+            first = parse_stat(process.read("stat"))
+        except procfs.ProcessGone:
+            continue
+        for depth, ancestor in enumerate(_ancestors(process.pid, first, root, query), start=1):
+            yield Ancestor(
+                pid=process.pid,
+                depth=depth,
+                ancestor_pid=ancestor.pid,
+                name=ancestor.name,
+                path=ancestor.path,
+                cmdline=ancestor.cmdline,
+                start_time=None if boot is None else boot + ancestor.born.start // ticks,
+            )
+
+
+class Born(NamedTuple):
+    """Who a process is a child of, and when it was started: in ticks since the machine was."""
+
+    parent: int
+    start: int
+
+
+class _Process(NamedTuple):
+    pid: int
+    born: Born
+    name: str | None
+    path: str | None
+    cmdline: str | None
+
+
+def parse_stat(data: bytes | None) -> Born | None:
+    """Parent and start in the content of /proc/PID/stat; None where it is no such content."""
+    if data is None:
+        return None
+    # The name before it, in parentheses, may hold anything; nothing after it has a parenthesis.
+    words = data[data.rfind(b")") + 1 :].split()
+    if len(words) <= _START or not (words[_PPID].isdigit() and words[_START].isdigit()):
+        return None
+    return Born(int(words[_PPID]), int(words[_START]))
+
+
+def _ancestors(pid: int, born: Born | None, root: str, query: Query) -> Iterator[_Process]:
+    # A parent that ends, or whose number another process has by now, has left its child to an older ancestor: the child
+    # says anew which. Each step leads to an older process, or to one of the same tick that has not been met.
+    met = {pid}
+    tries = 0
+    while born is not None and born.parent > 0 and tries < _TRIES:
+        query.check()
+        parent = _read(born.parent, root, query.wants)
+        if parent is None or parent.born.start > born.start:
+            tries += 1
+            now = _read(pid, root, _nothing)
+            if now is None or now.born.start != born.start:
+                return
+            born = now.born
+            continue
+        if parent.pid in met:
+            return
+        met.add(parent.pid)
+        yield parent
+        pid, born, tries = parent.pid, parent.born, 0
+
+
+def _nothing(column: str) -> bool:
+    return False
+
+
+def _read(pid: int, root: str, wants: Callable[[str], bool]) -> _Process | None:
+    """What is asked for of a process; None if it has gone."""
+    try:
+        with procfs.Process(pid, root) as process:
+            born = parse_stat(process.read("stat"))
+            if born is None:
+                return None
+            arguments = procfs.arguments(process) if wants("cmdline") else None
+            return _Process(
+                pid,
+                born,
+                procfs.comm(process) if wants("name") else None,
+                procfs.executable(process)[0] if wants("path") else None,
+                None if arguments is None else " ".join(redact_arguments(arguments)),
+            )
+    except procfs.ProcessGone:
+        return None
+
+
+def _boot_time(root: str) -> int | None:
+    """When the machine was started, Unix seconds."""
+    from pathlib import Path
+
+    try:
+        data = Path(f"{root}/stat").read_bytes()
+    except OSError:
+        return None
+    for line in data.split(b"\n"):
+        if line.startswith(b"btime "):
+            return int(line[6:])
+    return None
+
+
+def portable_rows(query: Query, psutil: ModuleType) -> Iterator[Ancestor]:
+    """The rows as psutil has them; it looks at the ages itself."""
+    # Written from psutil's documentation and tested with its Linux form and with recorded values: not run on macOS, Windows.
+    asked = query.equals("pid")
+    if asked is None:
+        asked = tuple(pid for pid in psutil.pids() if query.matches("pid", pid))
+    for pid in dict.fromkeys(pid for pid in asked if isinstance(pid, int) and 0 <= pid < 1 << 31):
+        query.check()
+        try:
+            parents = psutil.Process(pid).parents()
+        except psutil.Error:
+            continue
+        for depth, parent in enumerate(parents, start=1):
+            yield _portable(pid, depth, parent, psutil, query.wants)
+
+
+def _portable(
+    pid: int, depth: int, process: object, psutil: ModuleType, wants: Callable[[str], bool]
+) -> Ancestor:
+    def ask(column: str, method: str) -> object:
+        """What psutil says, None for what may not be read, or not any more."""
+        if not wants(column):
+            return None
+        try:
+            return getattr(process, method)()
+        except psutil.Error:
+            return None
+
+    name, path = ask("name", "name"), ask("path", "exe")
+    arguments, start = ask("cmdline", "cmdline"), ask("start_time", "create_time")
+    return Ancestor(
+        pid=pid,
+        depth=depth,
+        ancestor_pid=process.pid,  # type: ignore[attr-defined]
+        name=shown(name) if isinstance(name, str) else None,
+        path=shown(path) if isinstance(path, str) and path else None,
+        cmdline=" ".join(redact_arguments([shown(word) for word in arguments]))
+        if isinstance(arguments, list)
+        else None,
+        start_time=int(start) if isinstance(start, float) else None,
+    )

@@ -1,0 +1,88 @@
+"""kolide_process_limits: what the kernel lets each process use up.
+
+From /proc/PID/limits, one small file a process that everybody may read; prlimit(2) would be sixteen system calls, and
+refused for other users' processes.
+"""
+
+from collections.abc import Iterator
+
+from kolide_tables import procfs
+from kolide_tables.processes import each_process
+from osquery_sdk import Column, Query, Row, table
+
+# The kernel's words for them, and the names of getrlimit(2), limits.conf(5) and prlimit(1).
+# Source: the kernel's fs/proc/base.c.
+_NAMES = {
+    b"Max cpu time": "cpu",
+    b"Max file size": "fsize",
+    b"Max data size": "data",
+    b"Max stack size": "stack",
+    b"Max core file size": "core",
+    b"Max resident set": "rss",
+    b"Max processes": "nproc",
+    b"Max open files": "nofile",
+    b"Max locked memory": "memlock",
+    b"Max address space": "as",
+    b"Max file locks": "locks",
+    b"Max pending signals": "sigpending",
+    b"Max msgqueue size": "msgqueue",
+    b"Max nice priority": "nice",
+    b"Max realtime priority": "rtprio",
+    b"Max realtime timeout": "rttime",
+}
+_NAME_WIDTH = 25
+_UNLIMITED = -1
+_MOST = (1 << 63) - 1
+
+
+class ProcessLimit(Row):
+    """What a process may use of one resource."""
+
+    pid: int = Column("Process id", index=True, key=True)
+    resource: str = Column(
+        "as, core, data, fsize, memlock, msgqueue, rss, stack (bytes), cpu (s), rttime (us), locks, nofile, nproc, "
+        "sigpending (numbers), nice, rtprio (priorities)",
+        key=True,
+    )
+    soft: int | None = Column("What holds now, in the resource's unit; -1 is unlimited")
+    hard: int | None = Column("Up to where the process may raise it itself; -1 is unlimited")
+
+
+@table(
+    "kolide_process_limits",
+    platforms=("linux",),
+    examples=(
+        "select p.pid, p.name, l.soft, l.hard from processes p join kolide_process_limits l using (pid) where l.resource = 'nofile' order by l.soft",
+        "select p.pid, p.name from processes p join kolide_process_limits l using (pid) where l.resource = 'core' and l.soft <> 0",
+    ),
+)
+def process_limits(query: Query) -> Iterator[ProcessLimit]:
+    """Resource limits of processes: open files, processes, memory, core dumps and the others of getrlimit(2)."""
+    return limit_rows(query)
+
+
+def limit_rows(query: Query, root: str = procfs.PROC) -> Iterator[ProcessLimit]:
+    """The rows from a proc file system."""
+    for process in each_process(query, root):
+        try:
+            data = process.read("limits")
+        except procfs.ProcessGone:
+            continue
+        for resource, soft, hard in parse_limits(data or b""):
+            yield ProcessLimit(pid=process.pid, resource=resource, soft=soft, hard=hard)
+
+
+def parse_limits(data: bytes) -> Iterator[tuple[str, int | None, int | None]]:
+    """Resource, soft and hard limit of each line of /proc/PID/limits; what is no such line is passed over."""
+    for line in data.split(b"\n"):
+        resource = _NAMES.get(line[:_NAME_WIDTH].rstrip())
+        words = line[_NAME_WIDTH:].split()
+        if resource is not None and len(words) >= 2:
+            yield resource, _amount(words[0]), _amount(words[1])
+
+
+def _amount(word: bytes) -> int | None:
+    if word == b"unlimited":
+        return _UNLIMITED
+    # Unsigned in the kernel: osquery has no number over 2**63-1, and nothing reaches so far.
+    return min(int(word), _MOST) if word.isdigit() else None

@@ -1,0 +1,28 @@
+"""The processes of Linux that a statement asks for by their pid, each opened for as long as it is read."""
+
+from collections.abc import Iterator
+
+from kolide_tables import procfs
+from osquery_sdk import Query
+
+__all__ = ["each_process"]
+
+
+def each_process(query: Query, root: str = procfs.PROC) -> Iterator[procfs.Process]:
+    """The processes that the terms on the column `pid` allow: for = and IN these alone are looked for.
+
+    The object is closed when the next one is asked for. A ProcessGone that its reader meets is the reader's to handle.
+    """
+    asked = query.equals("pid")
+    if asked is None:
+        pids = [pid for pid in procfs.pids(root) if query.matches("pid", pid)]
+    else:
+        pids = list(dict.fromkeys(pid for pid in asked if isinstance(pid, int) and 0 < pid < 1 << 31))
+    for pid in pids:
+        query.check()
+        try:
+            process = procfs.Process(pid, root) if asked is None else procfs.find(pid, root)
+        except procfs.ProcessGone:
+            continue
+        with process:
+            yield process

@@ -12,7 +12,9 @@ def main() -> int:
     """Run the program; returns its exit code."""
     try:
         settings = read_settings(os.environ)
-        tables = all_tables(limits=settings.limits, prefix=settings.prefix, disabled=settings.disabled)
+        tables = all_tables(
+            limits=settings.limits, prefix=settings.prefix, disabled=settings.disabled, notes=settings.notes
+        )
     except OsquerySdkError as error:
         print(f"kolide_ext: {error}", file=sys.stderr)
         return 1

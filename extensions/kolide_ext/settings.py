@@ -4,6 +4,7 @@ The settings are a TOML file beside osquery's own files, and environment variabl
 
     prefix = "kolide_"                # KOLIDE_EXT_PREFIX
     disabled = ["plist", "xml"]       # KOLIDE_EXT_DISABLED=plist,xml
+    notes = "/var/lib/notes.sqlite"   # KOLIDE_EXT_NOTES; without it there is no table of notes
 
     [limits]
     max_file_bytes = 16777216         # KOLIDE_EXT_MAX_FILE_BYTES
@@ -28,7 +29,7 @@ __all__ = ["Settings", "SettingsError", "default_path", "read_settings"]
 _VARIABLES = "KOLIDE_EXT_"
 _FILE_VARIABLE = "KOLIDE_EXT_SETTINGS"
 _LIMITS = "limits."
-_KEYS = ("prefix", "disabled", *(_LIMITS + name for name in Limits._fields))
+_KEYS = ("prefix", "disabled", "notes", *(_LIMITS + name for name in Limits._fields))
 _MAX_FILE_BYTES = 1 << 20
 # osqueryd waits 300 s for the answer to a call.
 _MAX_SECONDS = 300
@@ -43,6 +44,7 @@ class Settings(NamedTuple):
 
     prefix: str = "kolide_"
     disabled: tuple[str, ...] = ()
+    notes: str = ""
     limits: Limits = Limits()
 
 
@@ -152,6 +154,10 @@ def _with(settings: Settings, key: str, value: Any, where: str) -> Settings:
                 f"{where} = {value!r}: has to be letters, digits and underscores, not beginning with a digit"
             )
         return settings._replace(prefix=value)
+    if key == "notes":
+        if not isinstance(value, str) or not (value == "" or os.path.isabs(value)):  # noqa: PTH117 - starting must be fast
+            raise SettingsError(f"{where} = {value!r}: has to be the whole path of a file")
+        return settings._replace(notes=value)
     if key == "disabled":
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
             raise SettingsError(f"{where} = {value!r}: has to be a list of tables' names")

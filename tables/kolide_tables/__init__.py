@@ -19,6 +19,7 @@ def all_tables(
     limits: Limits = Limits(),  # noqa: B008 - a constant
     prefix: str = _PREFIX,
     disabled: Collection[str] = (),
+    notes: str = "",
 ) -> list[Table]:
     """Every bundled table but the disabled ones.
 
@@ -26,17 +27,22 @@ def all_tables(
         limits: of each request for a table's rows.
         prefix: what the tables' names begin with.
         disabled: names of tables to leave out, with or without the prefix.
+        notes: path of the file of the table of notes, which is left out without one.
 
     Raises:
-        DefinitionError: the prefix makes no name, or there is no table of a disabled name.
+        DefinitionError: the prefix makes no name, or there is no table of a disabled name, or the notes' path is no whole one.
     """
     from .datafiles import data_file_tables
     from .ext_tables import ext_tables
 
     made = [_adapted(one, limits, prefix) for one in _of_the_system()]
     made += data_file_tables(limits, prefix=prefix)
+    if notes:
+        from .notes import notes_table
+
+        made.append(notes_table(notes, limits=limits, name=f"{prefix}notes"))
     about = f"{prefix}ext_tables"
-    names = {one.name for one in made} | {about}
+    names = {one.name for one in made} | {about, f"{prefix}notes"}
     left_out = {prefix + name.removeprefix(prefix) for name in disabled}
     if left_out - names:
         unknown = ", ".join(sorted(left_out - names))

@@ -1,0 +1,210 @@
+"""kolide_notes: texts by key that people keep about a machine, written and read through SQL.
+
+They are in one SQLite file that nobody but its owner can read. Each request opens it anew: it may be moved, restored from a
+backup or removed while osquery runs. As nobody else can write to its folder, the file that was checked is the one that is opened.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kolide_tables.limits import Limits
+from osquery_sdk import (
+    Column,
+    ConstraintFailed,
+    DefinitionError,
+    Query,
+    Row,
+    Table,
+    TableError,
+    WritableTable,
+    table,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = ["Note", "Notes", "notes_table"]
+
+_SCHEMA = """
+create table if not exists notes (
+    id integer primary key autoincrement,
+    key text not null unique,
+    value text not null,
+    created integer not null
+)
+"""
+_PAGE_BYTES = 4096
+# Another process that writes is waited for.
+_PATIENCE = 5.0
+
+
+class Note(Row):
+    """A note."""
+
+    id: int | None = Column("Number of the note; given by the table", index=True, key=True, default=None)
+    key: str = Column("What the note is about; there is one of each key", index=True)
+    value: str = Column("What the note says", default="")
+    created: datetime | None = Column(
+        "When it was written, Unix seconds; now, unless an INSERT says otherwise", default=None
+    )
+
+
+class Notes(WritableTable[Note]):
+    """Notes about this machine: INSERT, UPDATE and DELETE write them, and they outlive osquery.
+
+    Args:
+        path: of the file, which is made when the first note is written.
+        limits: `max_file_bytes` is the largest that the file may grow.
+    """
+
+    def __init__(self, path: str, *, limits: Limits = Limits()) -> None:  # noqa: B008 - a constant
+        """Take the path; nothing is opened yet."""
+        if not Path(path).is_absolute():
+            raise DefinitionError(f"the notes' file needs a whole path, from the root, not {path!r}")
+        self._path = path
+        self._limits = limits
+
+    def rows(self, query: Query) -> Iterator[Note]:
+        """All notes, or those of the ids or keys that are asked for."""
+        for column in ("id", "key"):
+            wanted = query.equals(column)
+            if wanted is not None:
+                # Without regard to case, as the statement may be: osquery checks again.
+                yield from self._read(f"{column} collate nocase in ({', '.join('?' * len(wanted))})", wanted)
+                return
+        yield from self._read("true", ())
+
+    def insert(self, row: Note) -> Note:
+        """Keep a note; its id and time are made up here, unless they are given."""
+        created = row.created or datetime.now(UTC)
+        values = (row.id, row.key, row.value, int(created.timestamp()))
+        with self._open(create=True) as file:
+            ((count,),) = file.execute("select count(*) from notes")
+            if count >= self._limits.max_rows:
+                raise ConstraintFailed(f"there are {count} notes, and no more than max_rows can be read")
+            done = file.execute("insert into notes values (?, ?, ?, ?)", values)
+        return Note(id=done.lastrowid, key=row.key, value=row.value, created=created)
+
+    def update(self, old: Note, new: Note) -> None:
+        """Write a note anew."""
+        created = None if new.created is None else int(new.created.timestamp())
+        with self._open() as file:
+            done = file.execute(
+                "update notes set id = ?, key = ?, value = ?, created = ? where id = ?",
+                (new.id, new.key, new.value, created, old.id),
+            )
+        _require_one(done.rowcount)
+
+    def delete(self, row: Note) -> None:
+        """Remove a note."""
+        with self._open() as file:
+            done = file.execute("delete from notes where id = ?", (row.id,))
+        _require_one(done.rowcount)
+
+    def _read(self, condition: str, values: tuple[Any, ...]) -> Iterator[Note]:
+        if not os.path.lexists(self._path):
+            return  # nobody has written a note yet
+        sql = f"select id, key, value, created from notes where {condition} order by id"  # noqa: S608 - no input
+        with self._open() as file:
+            for id_, key, value, created in file.execute(sql, values):
+                yield Note(id=id_, key=key, value=value, created=datetime.fromtimestamp(created, UTC))
+
+    @contextmanager
+    def _open(self, *, create: bool = False) -> "Iterator[sqlite3.Connection]":
+        """The file, for one statement; SQLite's errors become the table's."""
+        import sqlite3
+
+        _check(self._path, create=create)
+        try:
+            # By its own name for it, SQLite makes no file where there is none.
+            file = sqlite3.connect(f"{Path(self._path).as_uri()}?mode=rw", uri=True, timeout=_PATIENCE)
+            try:
+                file.text_factory = _text
+                file.execute("pragma trusted_schema = off")
+                file.execute(f"pragma max_page_count = {max(self._limits.max_file_bytes // _PAGE_BYTES, 8)}")
+                if create:
+                    file.execute(_SCHEMA)
+                with file:
+                    yield file
+            finally:
+                file.close()
+        except sqlite3.IntegrityError as error:
+            raise ConstraintFailed(str(error)) from error
+        except sqlite3.Error as error:
+            raise TableError(f"{self._path}: {error}") from error
+        except UnicodeEncodeError as error:
+            raise ConstraintFailed("notes are UTF-8") from error
+
+
+def notes_table(
+    path: str,
+    *,
+    limits: Limits = Limits(),  # noqa: B008 - a constant
+    name: str = "kolide_notes",
+) -> Table:
+    """The table of the notes in the file at `path`.
+
+    Raises:
+        DefinitionError: the path is not a whole one.
+    """
+    made = table(
+        name,
+        platforms=("linux", "darwin", "windows"),
+        examples=(
+            f"insert into {name} (key, value) values ('owner', 'maria')",  # noqa: S608 - no input
+            f"select value, datetime(created, 'unixepoch') as since from {name} where key = 'owner'",  # noqa: S608
+            f"update {name} set value = 'tom' where key = 'owner'",  # noqa: S608
+            f"delete from {name} where key = 'owner'",  # noqa: S608
+        ),
+        deadline=limits.max_seconds,
+        max_rows=limits.max_rows,
+    )
+    return made(Notes(path, limits=limits))
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _require_one(count: int) -> None:
+    if count != 1:
+        raise TableError("the note is not there any more")
+
+
+def _check(path: str, *, create: bool) -> None:
+    """Raise TableError unless the file is a plain one of this user, which nobody else can read, replace or write to."""
+    try:
+        _check_folder(str(Path(path).parent))
+        if create and not os.path.lexists(path):
+            # Before SQLite sees it, so that it is never open to others.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        facts = os.lstat(path)
+    except FileExistsError:
+        facts = os.lstat(path)
+    except OSError as error:
+        raise TableError(f"{path}: {error.strerror}") from error
+    if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+        raise TableError(f"{path} is no plain file: notes are kept in one")
+    if os.name != "posix":  # elsewhere the file's mode and owner say nothing
+        return
+    if facts.st_uid != os.geteuid():
+        raise TableError(f"{path} belongs to user {facts.st_uid}, and this runs as {os.geteuid()}")
+    if facts.st_mode & 0o077:
+        raise TableError(f"{path} is open to other users: chmod 600 it")
+
+
+def _check_folder(folder: str) -> None:
+    """The same for where it is: SQLite believes what lies beside its file, and whoever can rename a folder can put another there."""
+    if os.name != "posix":
+        return
+    at = Path(os.path.realpath(folder))
+    for one in (at, *at.parents):
+        facts = one.stat()
+        open_to_others = facts.st_mode & 0o022 and (one == at or not facts.st_mode & stat.S_ISVTX)
+        if facts.st_uid not in (0, os.geteuid()) or open_to_others:
+            raise TableError(f"{one} can be written by other users, who could replace the notes' file")

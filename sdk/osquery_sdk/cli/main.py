@@ -36,6 +36,7 @@ def commands() -> list[Command]:
     from .build import build_command
     from .completion import completion_command
     from .doctor import doctor_command
+    from .engine import engine_command
     from .new import new_command
     from .reload import run_extension_command
     from .sql import sql_commands
@@ -55,7 +56,7 @@ def commands() -> list[Command]:
                 "schema --socket ~/.osquery/shell.em",
             ),
         ),
-        _engine_command(),
+        engine_command(add_extensions, _SOURCE, _log),
         build_command(),
         doctor_command(),
         version_command(_PROGRAM, __version__, "osquery_sdk"),
@@ -148,37 +149,6 @@ def _rows(response: Response) -> Sequence[Mapping[str, str]]:
         raise Failed(response.status.message)
     assert isinstance(response.rows, (list, tuple))  # encoded rows are for sending only
     return response.rows
-
-
-def _engine_command() -> Command:
-    def add_arguments(parser: ArgumentParser) -> None:
-        action = parser.add_argument("--socket", required=True, metavar="PATH", help="where to listen")
-        completes(action, "file")
-        add_extensions(parser)
-
-    def run(options: Namespace) -> int:
-        import signal
-        import threading
-
-        from osquery_sdk.engine import Host
-
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        with Host(
-            options.extension, socket=options.socket, verbose=options.verbose, respawn=True, on_line=_log
-        ):
-            print(f"embedded engine at {options.socket}; Ctrl-C stops it", file=sys.stderr)
-            stop.wait()
-        return 0
-
-    return Command(
-        "engine",
-        "a stand-in for osqueryd's extension manager, for any client",
-        ("engine --socket /tmp/osquery.em", f"engine --socket /tmp/osquery.em {_SOURCE}"),
-        add_arguments,
-        run,
-    )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .answer import Answer, Caller
+    from .daemon import Daemon
     from .database import ResultSet, SqlError
     from .engine import Engine
     from .host import Host
@@ -24,6 +25,7 @@ __all__ = [
     "VERSION",
     "Answer",
     "Caller",
+    "Daemon",
     "Engine",
     "ExtensionProcess",
     "Host",
@@ -38,6 +40,7 @@ __all__ = [
 
 _HOMES = {
     "answer": ("Answer", "Caller"),
+    "daemon": ("Daemon",),
     "database": ("ResultSet", "SqlError"),
     "engine": ("Engine",),
     "host": ("Host",),

@@ -1,7 +1,7 @@
 """The engine's own plugins that an extension can call: the database, the config that is pushed, SQL.
 
 Facts from `DatabasePlugin::call`, `ConfigPlugin::call` and `SQLPlugin::call`. The database is osquery's "ephemeral"
-one: it lives as long as the engine.
+one, unless it has a file.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 from ..wire.protocol import Status
 from .answer import Answer, to_bytes
 from .database import SqlError
+from .schedule import Configuration, Pack, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import apsw
 
     from .engine import Engine
     from .flags import Flags
@@ -28,48 +31,91 @@ def failure(message: str) -> Answer:
 
 
 class DatabasePlugin:
-    """Keys and values by domain."""
+    """Keys and values by domain.
 
-    def __init__(self) -> None:
-        """Start empty."""
+    Args:
+        path: of an SQLite file that keeps them; without it they live as long as the engine.
+    """
+
+    def __init__(self, path: str = "") -> None:
+        """Start with what the file has."""
         self._domains: dict[str, dict[str, str]] = {}
         self._lock = Lock()
+        self._file: apsw.Connection | None = None
+        if path:
+            import apsw
+
+            self._file = apsw.Connection(path)
+            self._file.set_busy_timeout(2000)
+            self._file.execute(
+                "create table if not exists kv (domain, key, value, primary key (domain, key))"
+            )
+            for domain, key, value in self._file.execute("select domain, key, value from kv"):
+                self._domains.setdefault(str(domain), {})[str(key)] = str(value)
+
+    def get(self, domain: str, key: str) -> str | None:
+        """A value, for the engine itself."""
+        with self._lock:
+            return self._domains.get(domain, {}).get(key)
+
+    def put(self, domain: str, values: Mapping[str, str]) -> None:
+        """Set values."""
+        with self._lock:
+            self._domains.setdefault(domain, {}).update(values)
+            if self._file is not None:
+                rows = [(domain, key, value) for key, value in values.items()]
+                self._file.executemany("insert or replace into kv values (?, ?, ?)", rows)
+
+    def remove(self, domain: str, keys: Iterable[str]) -> None:
+        """Remove keys; those that are not there are no error."""
+        with self._lock:
+            for key in keys:
+                self._domains.get(domain, {}).pop(key, None)
+                if self._file is not None:
+                    self._file.execute("delete from kv where domain = ? and key = ?", (domain, key))
+
+    def keys(self, domain: str) -> list[str]:
+        """The keys of a domain, in order."""
+        with self._lock:
+            return sorted(self._domains.get(domain, {}))
 
     def call(self, request: Mapping[str, str]) -> Answer:
         """get, put, putBatch, remove, remove_range, scan and reset."""
         domain, key = request.get("domain", ""), request.get("key", "")
-        with self._lock:
-            match request.get("action"):
-                case None:
-                    return failure("Database plugin must include a request action")
-                case "get":
-                    return self._get(domain, key)
-                case "put" if "value" not in request:
-                    return failure("Database plugin put action requires a value")
-                case "put":
-                    self._domains.setdefault(domain, {})[key] = request["value"]
-                    return Answer()
-                case "putBatch":
-                    return self._put_batch(domain, request.get("json"))
-                case "remove":
-                    self._domains.get(domain, {}).pop(key, None)
-                    return Answer()
-                case "remove_range":
-                    return self._remove_range(domain, key, request.get("key_high", ""))
-                case "scan":
-                    return self._scan(domain, request.get("prefix", ""), request.get("max", "0"))
-                case "reset":
-                    self._domains.clear()
-                    return Answer()
-                case _:
-                    return failure("Unknown database plugin action")
+        match request.get("action"):
+            case None:
+                return failure("Database plugin must include a request action")
+            case "get":
+                return self._get(domain, key)
+            case "put" if "value" not in request:
+                return failure("Database plugin put action requires a value")
+            case "put":
+                self.put(domain, {key: request["value"]})
+                return Answer()
+            case "putBatch":
+                return self._put_batch(domain, request.get("json"))
+            case "remove":
+                self.remove(domain, [key])
+                return Answer()
+            case "remove_range":
+                return self._remove_range(domain, key, request.get("key_high", ""))
+            case "scan":
+                return self._scan(domain, request.get("prefix", ""), request.get("max", "0"))
+            case "reset":
+                for known in list(self._domains):
+                    self.remove(known, self.keys(known))
+                self._domains.clear()
+                return Answer()
+            case _:
+                return failure("Unknown database plugin action")
 
     def _get(self, domain: str, key: str) -> Answer:
         if domain not in self._domains:
             return failure(f"Domain {domain} does not exist")
-        if key not in self._domains[domain]:
+        value = self.get(domain, key)
+        if value is None:
             return failure(f"Key {key} in domain {domain} does not exist")
-        return Answer(rows=to_bytes([{"v": self._domains[domain][key]}]))
+        return Answer(rows=to_bytes([{"v": value}]))
 
     def _put_batch(self, domain: str, text: str | None) -> Answer:
         if text is None:
@@ -82,19 +128,17 @@ class DatabasePlugin:
             return failure(
                 "Database plugin putBatch action with an invalid json received. Only string values are supported"
             )
-        self._domains.setdefault(domain, {}).update(values)
+        self.put(domain, values)
         return Answer()
 
     def _remove_range(self, domain: str, low: str, high: str) -> Answer:
         if not low or not high:
             return failure("Missing range")
-        keys = self._domains.get(domain, {})
-        for key in [key for key in keys if low <= key <= high]:
-            del keys[key]
+        self.remove(domain, [key for key in self.keys(domain) if low <= key <= high])
         return Answer()
 
     def _scan(self, domain: str, prefix: str, limit: str) -> Answer:
-        keys = sorted(key for key in self._domains.get(domain, {}) if key.startswith(prefix))
+        keys = [key for key in self.keys(domain) if key.startswith(prefix)]
         count = int(limit) if limit.isascii() and limit.isdigit() else 0
         return Answer(rows=to_bytes({"k": key} for key in keys[: count or None]))
 
@@ -105,9 +149,10 @@ class ConfigPlugin:
     def __init__(self, flags: Flags) -> None:
         """Start without a config."""
         self._flags = flags
-        self._sources: dict[str, tuple[str, dict[str, Any]]] = {}
-        self._lock = Lock()
-        self.valid = False
+        self.configuration = Configuration()
+        self.gen_pack: Callable[[str, str], str | None] = lambda name, value: None
+        """Makes the text of a pack of which a source says only a value."""
+        self.warn: Callable[[str], None] = lambda line: None
 
     def call(self, request: Mapping[str, str]) -> Answer:
         """Update, genConfig and option."""
@@ -117,10 +162,9 @@ class ConfigPlugin:
             case "update":
                 if "source" not in request or "data" not in request:
                     return failure("Missing source or data")
-                return self._update(request["source"], request["data"])
+                return self.update(request["source"], request["data"])
             case "genConfig":
-                with self._lock:
-                    return Answer(rows=to_bytes([{name: text for name, (text, _) in self._sources.items()}]))
+                return Answer(rows=to_bytes([self.configuration.texts()]))
             case "option":
                 if "name" not in request:
                     return failure("Missing option name")
@@ -129,36 +173,50 @@ class ConfigPlugin:
             case action:
                 return failure(f"Config plugin action unknown: {action}")
 
-    def _update(self, source: str, data: str) -> Answer:
+    def update(self, source: str, data: str) -> Answer:
+        """Have a source say something else from now on."""
         try:
-            document = json.loads(data)
+            document = parse(data)
         except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            self.valid = False
+            self.configuration.is_valid = False
             return failure("Error parsing the config JSON")
-        with self._lock:
-            self._sources[source] = data, document
-        self.valid = True
+        self.configuration.put(source, data, list(self._packs(document)))
+        self._flags.override(self.configuration.merged("options"))
         return Answer()
+
+    def _packs(self, document: Mapping[str, Any]) -> Iterator[Pack]:
+        if isinstance(document.get("schedule"), dict):
+            yield self._pack("main", {"queries": document["schedule"]})
+        packs = document.get("packs")
+        for name, content in packs.items() if isinstance(packs, dict) else ():
+            if isinstance(content, str):
+                try:
+                    text = self.gen_pack(name, content)
+                    content = None if text is None else parse(text)  # noqa: PLW2901
+                except ValueError:
+                    self.warn(f'Error parsing the "{name}" pack JSON')
+                    continue
+            if name == "*" and isinstance(content, dict):
+                for inner, one in content.items():
+                    if isinstance(one, dict):
+                        yield self._pack(inner, one)
+            elif isinstance(content, dict):
+                yield self._pack(name, content)
+
+    def _pack(self, name: str, content: Mapping[str, Any]) -> Pack:
+        delimiter, interval = self._flags["pack_delimiter"], int(self._flags["schedule_default_interval"])
+        pack = Pack(name, content, delimiter=delimiter, default_interval=interval)
+        for problem in pack.problems:
+            self.warn(problem)
+        return pack
 
     def hash(self) -> str:
         """A hash of the config; "" without one."""
-        with self._lock:
-            if not self._sources:
-                return ""
-            joined = "".join(f"{name}\0{text}\0" for name, (text, _) in sorted(self._sources.items()))
+        texts = self.configuration.texts()
+        if not texts:
+            return ""
+        joined = "".join(f"{name}\0{text}\0" for name, text in sorted(texts.items()))
         return hashlib.sha1(joined.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()
-
-    def schedule(self) -> dict[str, dict[str, Any]]:
-        """The scheduled queries by name. The engine lists them and runs none."""
-        out: dict[str, dict[str, Any]] = {}
-        with self._lock:
-            for _, document in self._sources.values():
-                schedule = document.get("schedule")
-                if isinstance(schedule, dict):
-                    out.update((name, query) for name, query in schedule.items() if isinstance(query, dict))
-        return out
 
 
 class SqlPlugin:

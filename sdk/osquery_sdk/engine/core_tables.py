@@ -15,9 +15,10 @@ from ..wire.protocol import Status
 from .answer import Answer, to_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from .answer import TextRows
+    from .schedule import ScheduledQuery
 
 _NOCASE, _VERSION = 64, 256
 _UTILITY = "1"
@@ -139,17 +140,18 @@ def info_rows(
     ]
 
 
-def schedule_rows(schedule: Mapping[str, Mapping[str, object]]) -> TextRows:
-    """The table `osquery_schedule`: what is scheduled; the engine has run none of it."""
+def schedule_rows(queries: Iterable[ScheduledQuery], done: Mapping[str, Mapping[str, int]]) -> TextRows:
+    """The table `osquery_schedule`: what is scheduled, and what it cost so far as the engine counts it."""
     never = dict.fromkeys((word.partition(":")[0] for word in _SCHEDULE.split()[3:]), "0")
     return [
         {
             **never,
-            "name": name,
-            "query": str(query.get("query", "")),
-            "interval": str(query.get("interval", 0)),
+            **{key: str(value) for key, value in done.get(query.name, {}).items()},
+            "name": query.name,
+            "query": query.query,
+            "interval": str(query.interval),
         }
-        for name, query in schedule.items()
+        for query in queries
     ]
 
 

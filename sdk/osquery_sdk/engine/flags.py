@@ -19,16 +19,40 @@ class Flag(NamedTuple):
 
 
 FLAGS: dict[str, Flag] = {
-    "config_plugin": Flag("string", "update", "Config plugin name; here configs come in by updates only"),
+    "config_accelerated_refresh": Flag("uint64", "300", "Interval to wait if reading a configuration fails"),
+    "config_path": Flag("string", "/etc/osquery/osquery.conf", "Path to JSON config file"),
+    "config_plugin": Flag("string", "update", "Config plugin name; update waits for configs that are pushed"),
+    "config_refresh": Flag("uint64", "0", "Optional interval in seconds to re-read configuration"),
+    "database_path": Flag(
+        "string",
+        "/var/osquery/osquery.db",
+        "File that keeps results and settings; nothing is kept without it",
+    ),
+    "decorations_top_level": Flag("bool", "false", "Add decorators as top level JSON objects"),
+    "disable_distributed": Flag("bool", "true", "Disable distributed queries (default true)"),
     "disable_extensions": Flag("bool", "false", "Disable extension API"),
-    "distributed_plugin": Flag("string", "", "Distributed plugin name; the engine asks none"),
+    "disable_logging": Flag("bool", "false", "Disable ERROR/INFO logging"),
+    "distributed_denylist_duration": Flag(
+        "uint64", "86400", "Seconds to denylist distributed queries (default 1 day)"
+    ),
+    "distributed_interval": Flag("uint64", "60", "Seconds between polling for new queries (default 60)"),
+    "distributed_plugin": Flag("string", "", "Distributed plugin name"),
     "extensions_default_index": Flag(
         "bool", "true", "Enable INDEX on all extension table columns (default true)"
     ),
     "extensions_interval": Flag("string", "3", "Seconds delay between connectivity checks"),
     "extensions_socket": Flag("string", "", "Path to the extensions UNIX domain socket"),
     "extensions_timeout": Flag("string", "3", "Seconds to wait for autoloaded extensions"),
-    "logger_plugin": Flag("string", "", "Logger plugin name; the engine logs to none"),
+    "host_identifier": Flag("string", "hostname", "Field used to identify the host running osquery"),
+    "logger_event_type": Flag("bool", "true", "Log scheduled results as events"),
+    "logger_min_status": Flag("int32", "0", "Minimum level for status log recording"),
+    "logger_plugin": Flag("string", "", "Logger plugin name; stdout prints results"),
+    "logger_snapshot_event_type": Flag("bool", "false", "Log scheduled snapshot results as events"),
+    "pack_delimiter": Flag("string", "_", "Delimiter for pack and query names"),
+    "schedule_default_interval": Flag("uint64", "3600", "Query interval to use if none is provided"),
+    "schedule_epoch": Flag("uint64", "0", "Epoch for scheduled queries"),
+    "schedule_timeout": Flag("uint64", "0", "Limit the schedule to a duration in seconds, 0 for no limit"),
+    "specified_identifier": Flag("string", "", "Host identifier with host_identifier=specified"),
     "nullvalue": Flag("string", "", "Set string for NULL values, default ''"),
     "thrift_timeout": Flag("uint32", "300", "Thrift socket timeout"),
     "verbose": Flag("bool", "false", "Enable verbose informational messages"),
@@ -46,11 +70,19 @@ class Flags:
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         """Take the values."""
         self._values = dict(values or {})
+        self._overrides: dict[str, str] = {}
+
+    def override(self, options: Mapping[str, object]) -> None:
+        """Set what the options of a configuration say, which counts before the command line, as with osqueryd."""
+        self._overrides = {
+            name: value if isinstance(value, str) else str(value).lower() for name, value in options.items()
+        }
 
     def __getitem__(self, name: str) -> str:
         """The value of a flag; "" for an unknown one."""
-        if name in self._values:
-            return self._values[name]
+        for values in (self._overrides, self._values):
+            if name in values:
+                return values[name]
         return FLAGS[name].default if name in FLAGS else ""
 
     def seconds(self, name: str) -> float:
@@ -73,7 +105,7 @@ class Flags:
 
     def names(self) -> list[str]:
         """Every known name."""
-        return sorted({*FLAGS, *self._values})
+        return sorted({*FLAGS, *self._values, *self._overrides})
 
     def description(self, name: str) -> str:
         """What the flag does."""

@@ -83,7 +83,10 @@ class Manager:
         )
         self._registries = Registries(_REGISTRIES, self._call_external)
         self._registries.set_hooks("table", _TableHooks(self.engine, self._registries))
-        self._config = ConfigPlugin(self.flags)
+        self.config = ConfigPlugin(self.flags)
+        self.database = DatabasePlugin((options or {}).get("database_path", ""))
+        self.schedule_done: dict[str, dict[str, int]] = {}
+        """What each scheduled query has cost, by the columns of osquery_schedule."""
         self._instance = str(uuids.uuid4())
         self._started = time.time()
         self._extensions: dict[int, ExtensionInfo] = {}
@@ -95,15 +98,15 @@ class Manager:
 
     def _add_core(self) -> None:
         registries = self._registries
-        registries.add_core("database", "ephemeral", DatabasePlugin(), active=True)
-        registries.add_core("config", "update", self._config, active=True)
+        registries.add_core("database", "ephemeral", self.database, active=True)
+        registries.add_core("config", "update", self.config, active=True)
         registries.add_core("sql", "sql", SqlPlugin(self.engine), active=True)
         tables = core_tables(
             info=self._info_rows,
             extensions=self._extension_rows,
             registry=registries.rows,
             flags=self._flag_rows,
-            schedule=lambda: schedule_rows(self._config.schedule()),
+            schedule=lambda: schedule_rows(self.config.configuration.queries(), self.schedule_done),
         )
         for name, table in tables.items():
             registries.add_core("table", name, table)
@@ -231,6 +234,13 @@ class Manager:
                 self._changed.wait(timeout)
             return len(self._extensions) >= count
 
+    # -- for who drives plugins
+
+    @property
+    def registries(self) -> Registries:
+        """Every plugin there is, of the engine and of extensions."""
+        return self._registries
+
     # -- within
 
     def _new_uuid(self) -> int:
@@ -278,8 +288,8 @@ class Manager:
         return info_rows(
             version=VERSION,
             instance=self._instance,
-            config_hash=self._config.hash(),
-            config_valid=self._config.valid,
+            config_hash=self.config.hash(),
+            config_valid=self.config.configuration.is_valid,
             serving=self._server is not None,
             started=self._started,
         )

@@ -75,6 +75,16 @@ class Registries:
         if active:
             self._registries[registry].active = name
 
+    def activate(self, registry: str, name: str) -> None:
+        """Have the empty name stand for this plugin."""
+        self._registries[registry].active = name
+
+    def has(self, registry: str, name: str) -> bool:
+        """Whether there is such a plugin now."""
+        with self._lock:
+            known = self._registries[registry]
+            return name in known.items or name in known.external
+
     def set_hooks(self, registry: str, hooks: ItemHooks) -> None:
         """Have `hooks` told of the items of a registry."""
         self._registries[registry].hooks = hooks

@@ -1,0 +1,93 @@
+"""kolide_cpu_vulnerabilities against lscpu, and folders of every kind."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kolide_tables.cpu_vulnerabilities import assess, cpu_vulnerabilities, folder_rows
+from osquery_sdk import Query
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /sys, which only Linux has")
+
+
+@linux
+def test_flaws_are_those_of_lscpu() -> None:
+    lscpu = shutil.which("lscpu")
+    if lscpu is None:
+        pytest.skip("needs lscpu")
+    if not Path("/sys/devices/system/cpu/vulnerabilities").is_dir():
+        pytest.skip("this kernel tells nothing of flaws")
+    entries = json.loads(subprocess.check_output([lscpu, "-J"], env={**os.environ, "LC_ALL": "C"}))["lscpu"]
+    # Newer versions nest the fields.
+    fields = [*entries, *(child for entry in entries for child in entry.get("children", ()))]
+    fields += [leaf for child in fields for leaf in child.get("children", ()) if leaf not in fields]
+    said = {
+        field["field"].removeprefix("Vulnerability ").rstrip(":").lower().replace(" ", "_"): field["data"]
+        for field in fields
+        if field["field"].startswith("Vulnerability ")
+    }
+    rows = cpu_vulnerabilities.rows()
+    assert len(rows) == len(said) > 5
+    for row in rows:
+        # lscpu writes "Mitigation; x" for "Mitigation: x", and takes out the other colons as well.
+        plain = row.status.replace("Mitigation: ", "Mitigation; ")
+        assert said[row.name].replace(":", "") == plain.replace(":", "")
+        assert (row.affected == 0) == said[row.name].startswith("Not affected")
+        assert (row.mitigated == 1) == said[row.name].startswith("Mitigation")
+
+
+@pytest.mark.parametrize(
+    ("status", "affected", "mitigated"),
+    [
+        ("Not affected", 0, None),
+        ("Vulnerable", 1, 0),
+        ("Vulnerable: Clear CPU buffers attempted, no microcode", 1, 0),
+        ("Mitigation: Clear CPU buffers; SMT vulnerable", 1, 1),
+        ("Mitigation: Retpolines; BHI: Not affected", 1, 1),
+        ("KVM: Vulnerable", 1, 0),
+        ("KVM: Mitigation: VMX disabled", 1, 1),
+        ("Processor vulnerable", 1, 0),
+        ("Unknown: No mitigations", None, None),
+        ("Unknown: Dependent on hypervisor status", None, None),
+        ("", None, None),
+    ],
+)
+def test_the_kernel_s_words(status: str, affected: int | None, mitigated: int | None) -> None:
+    assert assess(status) == (affected, mitigated)
+
+
+@linux
+def test_only_the_flaw_that_is_asked_for_is_read(tmp_path: Path) -> None:
+    (tmp_path / "meltdown").write_text("Mitigation: PTI\n")
+    os.mkfifo(tmp_path / "mds")  # whoever opened it would wait, or warn
+    said: list[str] = []
+    query = Query.of(cpu_vulnerabilities, equals={"name": "meltdown"}, warn=said.append)
+    assert [tuple(row) for row in folder_rows(query, str(tmp_path))] == [
+        ("meltdown", "Mitigation: PTI", 1, 1)
+    ]
+    assert said == []
+
+
+@linux
+def test_what_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    secret = tmp_path.parent / "secret"
+    secret.write_text("root's")
+    (tmp_path / "a").symlink_to(secret)
+    os.mkfifo(tmp_path / "b")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "d").write_bytes(b"Vulnerable: \xff\n")
+    said: list[str] = []
+    query = Query.of(cpu_vulnerabilities, warn=said.append)
+    assert [row.status for row in folder_rows(query, str(tmp_path))] == ["Vulnerable: \\xff"]
+    assert len(said) == 3
+    assert "root's" not in repr(said)
+
+
+@linux
+def test_an_older_kernel_has_no_such_folder(tmp_path: Path) -> None:
+    assert list(folder_rows(Query.of(cpu_vulnerabilities), str(tmp_path / "none"))) == []

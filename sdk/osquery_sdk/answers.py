@@ -208,7 +208,11 @@ class Answer:
                     texts = [encode_text(text).decode("latin-1") for text in texts]
                 lengths = list(map(len, texts))
                 previous = column
-            parts[2 * at :: width] = map(heads.__getitem__, lengths)
+            # Numbers, hashes and times are mostly of one length.
+            if lengths.count(lengths[0]) == len(lengths):
+                parts[2 * at :: width] = [heads[lengths[0]]] * len(lengths)
+            else:
+                parts[2 * at :: width] = map(heads.__getitem__, lengths)
             parts[2 * at + 1 :: width] = texts
         return "".join(parts).encode("latin-1")
 

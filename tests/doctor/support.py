@@ -123,7 +123,7 @@ class Installation:
         assert process.stdout is not None
         with process.stdout:
             line = ""
-            for line in process.stdout:  # noqa: B007
+            for line in process.stdout:
                 if line == "n\n" or "Could not start extension process" in line:
                     break
             count = process.stdout.readline().strip() if line == "n\n" else ""

@@ -298,7 +298,29 @@ CURED = [
 ]
 
 
-@pytest.mark.parametrize("case", BREAKS, ids=str)
+# What resembles another one, where osquery takes its time.
+LASTING = {
+    "start: another program",
+    "program: other machine",
+    "folder: open folder above",
+    "folder: another's folder",
+    "load list: link in the list",
+    "load list: open list",
+    "load list: semicolon",
+    "load list: another file",
+    "extensions: everything allowed",
+    "mode: not executable",
+    "folder: like /tmp",
+    "flags: quoted value",
+    "flags: upper case",
+}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=[pytest.mark.slow] if str(case) in LASTING else []) for case in BREAKS],
+    ids=str,
+)
 def test_break(case: Break, installation: Installation) -> None:
     broken(case, installation)
     if OSQUERYI is not None:
@@ -328,6 +350,10 @@ def broken(case: Break, installation: Installation) -> Finding:
     finding = installation.check(case.check)
     assert (finding.status, case.says in finding.message) == (case.status, True), finding
     return finding
+
+
+def test_the_slow_ones_are_among_them() -> None:
+    assert {str(case) for case in BREAKS} >= LASTING
 
 
 def test_all_is_well(installation: Installation) -> None:

@@ -134,14 +134,16 @@ def _read(parsed: Parsed, file: Path, program: str, depth: int) -> None:
             if applies:
                 _set(parsed, name, equals, value, file, count, program, depth)
             elif name in KNOWN:
-                why = f"does not apply: a line above that begins without a dash reserves it for other programs: {line}"
+                why = f"does not apply: a line above that begins without a dash reserves it for other programs: --{name}"
                 parsed.problems.append(Problem(file, count, why))
         else:
             applies = (applies and naming) or any(fnmatchcase(program, word) for word in line.split())
             naming = True
             if not applies:
-                why = f"begins without a dash, so that what follows is for programs of that name only: {_name_of(line)}"
-                repair = "s/^[[:space:]]*/--/" if _name_of(line) in KNOWN else ""
+                name = _name_of(line)
+                why = "begins without a dash, so that what follows is for programs of that name only"
+                why += f": write --{name}" if name else ""
+                repair = "s/^[[:space:]]*/--/" if name else ""
                 parsed.problems.append(Problem(file, count, why, repair=repair))
 
 
@@ -151,8 +153,9 @@ def _split(argument: str) -> tuple[str, str, str]:
 
 
 def _name_of(line: str) -> str:
-    """What a message may show of a line: its value may be a secret."""
-    return line.partition("=")[0].split()[0]
+    """What a message may show of a line that is no flag: anything but a flag's name may be a secret."""
+    name = line.replace("=", " ").partition(" ")[0].replace("-", "_")
+    return name if name in KNOWN else ""
 
 
 def _set(

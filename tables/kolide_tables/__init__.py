@@ -36,6 +36,7 @@ def all_tables(
     from .ext_tables import ext_tables
 
     made = [_adapted(one, limits, prefix) for one in _of_the_system()]
+    made += [_adapted(one, limits, prefix) for one in _of_files(limits)]
     made += data_file_tables(limits, prefix=prefix)
     if notes:
         from .notes import notes_table
@@ -75,6 +76,13 @@ def _of_the_system() -> tuple[Table, ...]:
         pressure,
         cpu_vulnerabilities,
     )
+
+
+def _of_files(limits: Limits) -> tuple[Table, ...]:
+    """Certificates, keys, programs, what is installed in projects and homes: what there is in files, as many as are asked for."""
+    from .certificates import certificates
+
+    return (certificates(limits),)
 
 
 def _adapted(one: Table, limits: Limits, prefix: str) -> Table:

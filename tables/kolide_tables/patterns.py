@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from kolide_tables.limits import Limits
 from osquery_sdk import LimitExceeded
 
-__all__ = ["expand_like"]
+__all__ = ["SKIPPED_FOLDERS", "expand_like"]
 
 _RECURSIVE_LEVELS = 3
-_SKIPPED_FOLDERS = frozenset(("node_modules", ".git", "__pycache__", ".cache", "Caches", "Cache"))
+SKIPPED_FOLDERS = frozenset(("node_modules", ".git", "__pycache__", ".cache", "Caches", "Cache"))
 
 
 def expand_like(
@@ -78,7 +78,7 @@ class _LikeWalk:
         if level == _RECURSIVE_LEVELS:
             return
         for entry in self._list(base):
-            if entry.name not in _SKIPPED_FOLDERS and _is_folder(entry, follow=False):
+            if entry.name not in SKIPPED_FOLDERS and _is_folder(entry, follow=False):
                 yield from self._below(f"{base}{entry.name}/", level + 1)
 
     def _matching(self, base: str, name: str) -> Iterator[os.DirEntry[str]]:

@@ -196,6 +196,8 @@ SPECIFIED = {
     "errors b, drops b",
     "pressure": "L: cgroup^, resource, kind, avg10 d, avg60 d, avg300 d, total_us b",
     "cpu_vulnerabilities": "L: name^, status, affected i, mitigated i",
+    "certificates": "L M W: path!^, idx i, subject, issuer, serial, sans, not_before b, not_after b, is_ca i, self_signed i, "
+    "key_algorithm, key_bits i, signature_algorithm, sha256, container, error",
 }
 DATA_FILES = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
 SPECIFIED |= dict.fromkeys(DATA_FILES, "L M W: fullkey, parent, key, value, query^, path!^, raw_data!^")

@@ -1,0 +1,255 @@
+"""Whose homes there are on this machine, and a walk through a folder that cannot get lost.
+
+Users are those of this machine alone: /etc/passwd on Linux (the file itself, so that no directory service is asked), the
+local node of Open Directory on macOS, the profiles in the registry on Windows. A home on a network file system, or where the
+automounter would mount one, is left out before anything in it is touched: one server that does not answer must not hold up
+the answer about all other users.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from kolide_tables.files import Unreadable, read_file
+from kolide_tables.patterns import SKIPPED_FOLDERS
+from kolide_tables.text import shown
+from osquery_sdk import LimitExceeded, Query
+
+__all__ = ["Folder", "Home", "Mounts", "local_homes", "walk"]
+
+LEVELS = 3
+PASSWD = "/etc/passwd"  # noqa: S105  the file's name
+MOUNTS = "/proc/self/mountinfo"
+_MACOS_USERS = "/var/db/dslocal/nodes/Default/users"
+_MOST_LINKS = 40
+
+# fmt: off
+_REMOTE = frozenset((
+    b"autofs", b"nfs", b"nfs4", b"cifs", b"smb3", b"smbfs", b"ncpfs", b"afs", b"coda", b"ceph", b"lustre", b"gpfs", b"beegfs",
+    b"glusterfs", b"orangefs", b"davfs", b"fuse.sshfs", b"fuse.rclone", b"fuse.s3fs", b"fuse.glusterfs", b"fuse.ceph",
+    b"fuse.davfs", b"fuse.davfs2", b"fuse.gvfsd-fuse", b"fuse.gcsfuse", b"fuse.blobfuse", b"fuse.moosefs", b"fuse.juicefs",
+))
+# fmt: on
+
+
+class Home(NamedTuple):
+    """A local user's home folder."""
+
+    uid: int
+    username: str
+    path: str
+
+
+class Folder(NamedTuple):
+    """A folder of a walk.
+
+    Attributes:
+        path: where it is.
+        files: names of what is no folder, links included.
+        folders: names of its folders; what is removed from this list is not walked through.
+    """
+
+    path: str
+    files: list[str]
+    folders: list[str]
+
+
+def local_homes(query: Query, *, passwd: str = PASSWD, mountinfo: str = MOUNTS) -> Iterator[Home]:
+    """Homes of the local users whose `uid` the statement may want; nothing of the others' is touched.
+
+    A user without a home, or with / for one, has none here.
+    """
+    mounts = Mounts(mountinfo)
+    for home in _users(query, passwd):
+        if (
+            query.matches("uid", home.uid)
+            and os.path.isabs(home.path)  # noqa: PTH117
+            and home.path.strip("/")
+            and mounts.is_local_folder(home.path)
+        ):
+            yield home
+
+
+def _users(query: Query, passwd: str) -> Iterator[Home]:
+    platform: str = sys.platform
+    if platform == "win32":
+        return _windows_profiles()
+    if platform == "darwin":
+        return _macos_users(query, _MACOS_USERS)
+    try:
+        return parse_passwd(read_file(passwd))
+    except (Unreadable, LimitExceeded) as error:
+        query.warn(str(error))
+        return iter(())
+
+
+def parse_passwd(content: bytes) -> Iterator[Home]:
+    """Users in the content of /etc/passwd; lines of NIS (`+`) and those that are no user's are passed over."""
+    for line in content.split(b"\n"):
+        fields = line.split(b":")
+        if len(fields) >= 7 and fields[0][:1] not in (b"+", b"-", b"#") and fields[2].isdigit():
+            yield Home(int(fields[2]), shown(fields[0]), os.fsdecode(fields[5]))
+
+
+def _macos_users(query: Query, folder: str) -> Iterator[Home]:
+    import plistlib
+
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.name.endswith(".plist"))
+    except OSError as error:
+        query.warn(f"{folder}: {error.strerror or error}")
+        return
+    for name in names:
+        try:
+            user = plistlib.loads(read_file(f"{folder}/{name}"))
+            yield Home(int(user["uid"][0]), user["name"][0], user["home"][0])
+        except (Unreadable, LimitExceeded) as error:
+            query.warn(str(error))
+        except (ValueError, KeyError, IndexError, TypeError, plistlib.InvalidFileException):
+            continue  # a user without an id or a home
+
+
+def _windows_profiles() -> Iterator[Home]:
+    if sys.platform != "win32":
+        return
+    import winreg
+
+    key = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList"
+    with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key) as profiles:
+        for index in range(winreg.QueryInfoKey(profiles)[0]):
+            sid = winreg.EnumKey(profiles, index)
+            with winreg.OpenKey(profiles, sid) as profile:
+                try:
+                    path = os.path.expandvars(str(winreg.QueryValueEx(profile, "ProfileImagePath")[0]))
+                except OSError:
+                    continue
+            # As osquery's users table has it: the last part of the SID.
+            number = sid.rpartition("-")[2]
+            if number.isdigit() and not path.startswith("\\\\"):
+                yield Home(int(number), path.rpartition("\\")[2], path)
+
+
+class Mounts:
+    """Which paths are on other machines, by the list of mounts alone."""
+
+    def __init__(self, mountinfo: str = MOUNTS) -> None:
+        """Read the list; without one (macOS, Windows) nothing is known to be remote."""
+        self._remote: dict[str, bool] = {}
+        if not os.path.lexists(mountinfo):
+            return
+        try:
+            content = read_file(mountinfo)
+        except (Unreadable, LimitExceeded):
+            return
+        for line in content.split(b"\n"):
+            before, _, after = line.partition(b" - ")
+            fields = before.split(b" ")
+            if len(fields) > 4 and after:
+                # The last one at a place hides the others.
+                self._remote[os.fsdecode(_unescaped(fields[4]))] = after.split(b" ", 1)[0] in _REMOTE
+
+    def is_remote(self, path: str) -> bool:
+        """Whether an absolute path without links is on a network file system, or would be mounted when it is touched."""
+        while path not in self._remote:
+            if path in ("/", ""):
+                return False
+            path = path.rpartition("/")[0] or "/"
+        return self._remote[path]
+
+    def is_local_folder(self, path: str) -> bool:
+        """Whether a path leads to a folder of this machine; links are followed one by one, none to another machine."""
+        if not self._remote:
+            return os.path.isdir(path)  # noqa: PTH112
+        todo = path.split("/")[::-1]
+        here, links = "", 0
+        while todo:
+            part = todo.pop()
+            if part in ("", "."):
+                continue
+            if part == "..":
+                here = here.rpartition("/")[0]
+                continue
+            step = f"{here}/{part}"
+            if self.is_remote(step):
+                return False
+            try:
+                target = os.readlink(step)  # noqa: PTH115
+            except OSError:
+                here = step  # no link; whether it is there shows at the end
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                return False
+            here = "" if target.startswith("/") else here
+            todo += target.split("/")[::-1]
+        return os.path.isdir(here or "/")  # noqa: PTH112
+
+
+def walk(
+    top: str,
+    *,
+    levels: int = LEVELS,
+    max_folders: int,
+    on_step: Callable[[], None],
+    mounts: Mounts | None = None,
+) -> Iterator[Folder]:
+    """Folders from `top` down, the near ones first; links, other machines, node_modules, .git and caches are left out.
+
+    Args:
+        top: where it begins, level 0.
+        levels: how many levels of folders below `top` are listed.
+        max_folders: the most folders that are listed.
+        on_step: called now and then, for a deadline's sake.
+        mounts: the machine's mounts, where they are known already.
+
+    Raises:
+        LimitExceeded: there are more folders; the text says what was not searched.
+    """
+    mounts = Mounts() if mounts is None else mounts
+    folders, listed = [top], 0
+    for level in range(levels + 1):
+        below: list[str] = []
+        for index, path in enumerate(folders):
+            if listed >= max_folders:
+                left = len(folders) - index + len(below)
+                raise LimitExceeded(
+                    f"{shown(top)} has more than {max_folders:,} folders within {levels} levels: {left:,} or more were not "
+                    f"searched, {shown(path)} the first of them; name a folder, or raise max_folders"
+                )
+            listed += 1
+            found = _listed(path, on_step)
+            yield found
+            if level < levels:
+                inner = (f"{path.rstrip('/')}/{name}" for name in found.folders)
+                below += (one for one in inner if not mounts.is_remote(one))
+        folders = below
+
+
+def _listed(path: str, on_step: Callable[[], None]) -> Folder:
+    files: list[str] = []
+    folders: list[str] = []
+    on_step()
+    try:
+        with os.scandir(path) as entries:
+            for index, entry in enumerate(entries):
+                if index & 1023 == 1023:
+                    on_step()
+                try:
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                except OSError:
+                    continue
+                if not is_folder:
+                    files.append(entry.name)
+                elif entry.name not in SKIPPED_FOLDERS:
+                    folders.append(entry.name)
+    except (OSError, ValueError):
+        pass  # may not be listed, or is gone
+    return Folder(path, sorted(files), sorted(folders))
+
+
+def _unescaped(path: bytes) -> bytes:
+    r"""A path of mountinfo, where blanks and backslashes are written as `\040` and the like."""
+    first, *rest = path.split(b"\\")
+    return first + b"".join(bytes((int(part[:3], 8) & 255,)) + part[3:] for part in rest)

@@ -1,0 +1,64 @@
+"""PEM: blocks of base64 between lines that say what they are (RFC 7468, RFC 1421)."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+__all__ = ["PemBlock", "pem_blocks"]
+
+_BEGIN, _END, _DASHES = b"-----BEGIN ", b"-----END ", b"-----"
+_LONGEST_LABEL = 64
+
+
+class PemBlock(NamedTuple):
+    """A block: its label, its headers if it has some, and its bytes, None where they are broken."""
+
+    label: str
+    headers: dict[str, str]
+    data: bytes | None
+
+
+def pem_blocks(data: bytes) -> Iterator[PemBlock]:
+    """The blocks in a file, whatever is around them.
+
+    Each mark is looked at once: a file full of beginnings costs no more than any other.
+    """
+    position = 0
+    while (begin := data.find(_BEGIN, position)) >= 0:
+        label_at = begin + len(_BEGIN)
+        label_end = data.find(_DASHES, label_at, label_at + _LONGEST_LABEL + len(_DASHES))
+        if label_end < 0 or b"\n" in data[label_at:label_end]:
+            position = label_at
+            continue
+        label = data[label_at:label_end].decode("ascii", "replace")
+        body_at = label_end + len(_DASHES)
+        body_end = data.find(_DASHES, body_at)
+        closed = body_end >= 0 and data.startswith(_END + data[label_at:label_end] + _DASHES, body_end)
+        if not closed:
+            yield PemBlock(label, {}, None)
+            position = body_at if body_end < 0 else body_end
+            continue
+        headers, body = _headers(data[body_at:body_end])
+        yield PemBlock(label, headers, _decoded(body))
+        position = body_end + len(_END) + len(label) + len(_DASHES)
+
+
+def _headers(body: bytes) -> tuple[dict[str, str], bytes]:
+    """Headers such as DEK-Info, which a blank line ends, and the rest."""
+    if b":" not in body:
+        return {}, body
+    text = body.replace(b"\r\n", b"\n").lstrip(b"\n")
+    head, blank, rest = text.partition(b"\n\n")
+    if not blank:
+        return {}, body
+    lines = head.replace(b"\n ", b" ").decode("latin-1").split("\n")
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, _, value in pairs}, rest
+
+
+def _decoded(body: bytes) -> bytes | None:
+    import binascii
+
+    try:
+        return binascii.a2b_base64(b"".join(body.split()), strict_mode=True)
+    except binascii.Error:
+        return None

@@ -1,0 +1,53 @@
+"""What the tests of tables over files and homes share: the oracle's program, homes of users made up, and what was read."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kolide_tables import files
+
+Run = Callable[..., str]
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "tables"
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """Inputs made by the real tools, with what those said of them."""
+    return FIXTURES
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """`run(program, *arguments)` gives what it prints; without the program the test is skipped."""
+
+    def call(program: str, *arguments: object, check: bool = True, **options: Any) -> str:
+        path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        if path is None:
+            pytest.skip(f"{program} is not installed: it is the oracle of this test")
+        done = subprocess.run(
+            [path, *map(str, arguments)], capture_output=True, text=True, timeout=60, **options
+        )
+        if check:
+            assert done.returncode == 0, f"{program} {arguments}: {done.stderr}"
+        return done.stdout
+
+    return call
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of all files that tables have opened, in order."""
+    paths: list[str] = []
+    real = os.open
+
+    def spy(path: Any, *arguments: Any, **options: Any) -> int:
+        paths.append(os.fspath(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(files.os, "open", spy)
+    return paths

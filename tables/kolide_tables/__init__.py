@@ -61,6 +61,7 @@ def _of_the_system() -> tuple[Table, ...]:
     from .disk_io import disk_io
     from .exposed_ports import exposed_ports
     from .net_rates import net_rates
+    from .nftables_rules import nftables_rules
     from .pressure import pressure
     from .process_ancestry import process_ancestry
     from .process_details import process_details
@@ -75,6 +76,7 @@ def _of_the_system() -> tuple[Table, ...]:
         net_rates,
         pressure,
         cpu_vulnerabilities,
+        nftables_rules,
     )
 
 

@@ -198,6 +198,7 @@ SPECIFIED = {
     "cpu_vulnerabilities": "L: name^, status, affected i, mitigated i",
     "certificates": "L M W: path!^, idx i, subject, issuer, serial, sans, not_before b, not_after b, is_ca i, self_signed i, "
     "key_algorithm, key_bits i, signature_algorithm, sha256, container, error",
+    "nftables_rules": "L: family, table_name^, chain, hook, policy, handle b, position i, verdict, comment, packets b, bytes b, expr",
 }
 DATA_FILES = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
 SPECIFIED |= dict.fromkeys(DATA_FILES, "L M W: fullkey, parent, key, value, query^, path!^, raw_data!^")

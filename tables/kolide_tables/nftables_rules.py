@@ -1,0 +1,181 @@
+"""kolide_nftables_rules: the rules of the kernel's packet filter, as nft itself lists them.
+
+What iptables-nft, firewalld, ufw and container engines have put there is among them; rules of iptables-legacy are not.
+Source: nft(8), libnftables-json(5).
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from kolide_tables.text import decode_kept, printable
+from kolide_tables.tools import need_tool
+from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
+
+# nft makes one text of its arguments and parses that: nothing but a plain name may get there.
+_PLAIN_NAME = r"[A-Za-z][A-Za-z0-9_]*"
+_FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
+# Statements that decide about a packet, or hand it to another chain. Source: libnftables-json(5), verdicts.
+_VERDICTS = frozenset(
+    (
+        "accept",
+        "drop",
+        "continue",
+        "return",
+        "jump",
+        "goto",
+        "queue",
+        "reject",
+        "vmap",
+        "masquerade",
+        "snat",
+        "dnat",
+        "redirect",
+        "tproxy",
+        "synproxy",
+        "xt",
+    )
+)
+
+_Object: TypeAlias = dict[str, Any]
+
+
+class NftablesRule(Row):
+    """A rule of the packet filter."""
+
+    family: str = Column("Packets it is for: ip, ip6, inet, arp, bridge, netdev", key=True)
+    table_name: str = Column("Table's name", index=True, key=True)
+    chain: str = Column("Chain's name", key=True)
+    hook: str | None = Column(
+        "Where the chain meets packets: prerouting, input, forward, output, postrouting, ingress; NULL if others jump to it"
+    )
+    policy: str | None = Column(
+        "What befalls packets that no rule of the chain decides about: accept or drop"
+    )
+    handle: int = Column("The kernel's number of the rule within the table", key=True)
+    position: int = Column("Place within the chain, from 1", type=ColumnType.INTEGER)
+    verdict: str | None = Column(
+        "accept, drop, reject, return, jump CHAIN, goto CHAIN, vmap, masquerade, snat, dnat, ...; NULL if it decides nothing"
+    )
+    comment: str | None = Column("The rule's comment")
+    packets: int | None = Column("Packets that its counter has counted; NULL without a counter of its own")
+    bytes: int | None = Column("Bytes that its counter has counted")
+    expr: list[Any] = Column(
+        "JSON list of what it matches and does, as nft writes it; without sets' elements"
+    )
+
+
+@table(
+    "kolide_nftables_rules",
+    platforms=("linux",),
+    examples=(
+        "select table_name, chain, position, verdict, comment, packets from kolide_nftables_rules where hook = 'input' order by chain, position",
+        "select distinct family, table_name, chain from kolide_nftables_rules where hook = 'input' and policy = 'accept'",
+    ),
+)
+def nftables_rules(query: Query) -> Iterator[NftablesRule]:
+    """Rules of nftables, the kernel's packet filter, in their order, with counters and verdicts."""
+    nft = need_tool("nft", "nftables")
+
+    def run(*arguments: str) -> bytes:
+        return run_program(nft, "-jat", "list", *arguments, query=query).stdout
+
+    return listed_rows(query, run)
+
+
+def listed_rows(query: Query, run: Callable[..., bytes]) -> Iterator[NftablesRule]:
+    """The rows of what `nft -jat list ...` answers; of all tables, or only of those that are asked for."""
+    for objects in _listings(query, run):
+        chains = {_place(chain, "name"): chain for chain in _of_kind(objects, "chain")}
+        positions: dict[tuple[str, ...], int] = {}
+        for rule in _of_kind(objects, "rule"):
+            place = _place(rule, "chain")
+            positions[place] = position = positions.get(place, 0) + 1
+            if query.matches("table_name", place[1]):
+                yield _row(rule, place, chains.get(place, {}), position)
+
+
+def _listings(query: Query, run: Callable[..., bytes]) -> Iterator[list[_Object]]:
+    """What nft lists, table by table where that is less."""
+    if query.equals("table_name") is None and not query.like("table_name"):
+        yield parse_listing(run("ruleset"))
+        return
+    tables = [
+        (str(one.get("family")), str(one.get("name")))
+        for one in _of_kind(parse_listing(run("tables")), "table")
+    ]
+    wanted = [(family, name) for family, name in tables if query.matches("table_name", name)]
+    found = []
+    for family, name in wanted:
+        try:
+            if family not in _FAMILIES or not re.fullmatch(_PLAIN_NAME, name):
+                raise TableError(f"no plain name: {name}")
+            found.append(parse_listing(run("table", family, name)))
+        except TableError:
+            # Its name is one that nft cannot be told, or a word of its language, or the table has just been deleted.
+            query.check()
+            found = [parse_listing(run("ruleset"))]
+            break
+    yield from found
+
+
+def parse_listing(data: bytes) -> list[_Object]:
+    """The objects of a listing; raises TableError where it is none."""
+    import json
+
+    try:
+        objects = json.loads(decode_kept(data), strict=False)["nftables"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise TableError(f"nft's answer cannot be read: {error}") from error
+    if not isinstance(objects, list):
+        raise TableError("nft's answer is no list")
+    return [one for one in objects if isinstance(one, dict)]
+
+
+def _of_kind(objects: list[_Object], kind: str) -> list[_Object]:
+    return [found for one in objects if isinstance(found := one.get(kind), dict)]
+
+
+def _place(found: _Object, chain: str) -> tuple[str, str, str]:
+    family, name, within = (printable(str(found.get(key, ""))) for key in ("family", "table", chain))
+    return family, name, within
+
+
+def _row(rule: _Object, place: tuple[str, str, str], chain: _Object, position: int) -> NftablesRule:
+    listed = rule.get("expr")
+    expressions = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    counters = [found for one in expressions if isinstance(found := one.get("counter"), dict)]
+    counter = counters[0] if counters else {}
+    return NftablesRule(
+        family=place[0],
+        table_name=place[1],
+        chain=place[2],
+        hook=_text(chain.get("hook")),
+        policy=_text(chain.get("policy")),
+        handle=_number(rule.get("handle")) or 0,
+        position=position,
+        verdict=_verdict(expressions),
+        comment=_text(rule.get("comment")),
+        packets=_number(counter.get("packets")),
+        bytes=_number(counter.get("bytes")),
+        expr=expressions,
+    )
+
+
+def _verdict(expressions: list[_Object]) -> str | None:
+    # At most one of them decides; what stands before it only matches, counts or marks.
+    for expression in reversed(expressions):
+        for name, detail in expression.items():
+            if name not in _VERDICTS:
+                continue
+            target = detail.get("target") if isinstance(detail, dict) else None
+            return f"{name} {printable(target)}" if isinstance(target, str) else name
+    return None
+
+
+def _text(value: object) -> str | None:
+    return printable(value) if isinstance(value, str) else None
+
+
+def _number(value: object) -> int | None:
+    return min(value, (1 << 63) - 1) if isinstance(value, int) else None

@@ -1,0 +1,34 @@
+# The bundled extension, frozen, beside an osqueryd that you provide; docs/containers.md says how.
+ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-bookworm
+# The same release of Debian as above: the bundle needs a C library that is no older than the one it was built with.
+ARG RUN_IMAGE=docker.io/library/debian:bookworm-slim
+
+FROM ${PYTHON_IMAGE} AS dev
+# PyInstaller strips with binutils.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends binutils \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+ENV PATH=/opt/venv/bin:$PATH
+COPY requirements/dev.lock requirements/
+RUN python3 -m venv /opt/venv \
+    && pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/dev.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY sdk sdk
+COPY tables tables
+COPY extensions extensions
+RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e .
+
+FROM dev AS build
+# With the time of the commit (`git log -1 --format=%ct`) the bundle is the same, byte for byte, whenever it is built.
+ARG SOURCE_DATE_EPOCH=0
+RUN osquery-sdk build extensions/kolide_ext --output /out
+
+FROM ${RUN_IMAGE}
+COPY --from=build /out/kolide_ext.bundle /usr/lib/osquery/extensions/kolide_ext
+RUN ln -s /usr/lib/osquery/extensions/kolide_ext/kolide_ext.ext /usr/local/bin/kolide_ext
+# Enough for the embedded engine. The socket of an osqueryd that runs as root is root's alone: give --user 0 for it.
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/kolide_ext"]
+CMD ["--socket", "/var/osquery/osquery.em", "--timeout", "30"]

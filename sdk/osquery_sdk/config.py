@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
 from .plugin import Plugin
@@ -35,7 +35,7 @@ class ConfigPlugin(Plugin):
     that was right, and the log says why; without one it gets the error.
     """
 
-    registry: ClassVar[str] = "config"
+    registry: str = "config"
 
     def __init__(self, name: str) -> None:
         """Check the name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import PluginError
 from .plugin import Plugin
@@ -48,7 +48,7 @@ class DistributedResult(NamedTuple):
 class DistributedPlugin(Plugin):
     """Gives osqueryd queries and takes their answers (`--distributed_plugin=NAME --disable_distributed=false`)."""
 
-    registry: ClassVar[str] = "distributed"
+    registry: str = "distributed"
 
     def get_queries(self) -> DistributedQueries | Mapping[str, str]:
         """The queries that are to be run now; each once, for osqueryd does not ask whether it had one before.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .plugin import Plugin
 from .wire.protocol import Response, Status
@@ -57,7 +57,7 @@ class LoggerPlugin(Plugin):
         fatal: answer with the error instead, so that osqueryd ends rather than lose a result.
     """
 
-    registry: ClassVar[str] = "logger"
+    registry: str = "logger"
 
     def __init__(self, name: str, *, fatal: bool = False) -> None:
         """Check the name."""

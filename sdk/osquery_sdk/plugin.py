@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from .errors import DefinitionError, ManagerUnavailable, OsquerySdkError
 from .wire.protocol import Response, Status
@@ -32,7 +32,7 @@ class Plugin:
         DefinitionError: osqueryd could not be told that name.
     """
 
-    registry: ClassVar[str] = ""
+    registry: str = ""
 
     def __init__(self, name: str) -> None:
         """Check the name; nothing starts yet."""

@@ -54,11 +54,11 @@ def run_extension_command() -> Command:
 
 
 def _run(options: Namespace) -> int:
-    from osquery_sdk.engine.launch import command_line
+    from osquery_sdk.engine.launch import command_line, old_command_line
 
-    command_line(
-        options.extension
-    )  # what cannot be run now is a mistake, what fails later is work in progress
+    if old_command_line(options.extension) is None:
+        # What cannot be run now is a mistake, what fails later is work in progress.
+        command_line(options.extension)
     if options.socket:
         if not Path(options.socket).exists():
             raise Misuse(
@@ -153,7 +153,9 @@ class Reloader:
 
         before = self._registered()
         try:
-            process = ExtensionProcess(self._extension, self._arguments, on_line=self._line)
+            process = ExtensionProcess(
+                self._extension, self._arguments, on_line=self._line, replace_osquery=True
+            )
         except LaunchError as error:
             self._say(f"{error}; waiting for a change")
             return

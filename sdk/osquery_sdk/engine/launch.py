@@ -7,6 +7,7 @@ extension's own pid in OSQUERY_EXTENSION.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _LINES_KEPT = 20
+_MAX_SOURCE = 1 << 20
+_OLD_IMPORT = re.compile(rb"^\s*(?:import|from) +osquery\b(?!_)", re.MULTILINE)
 _RESPAWN_DELAY = 1.0
 # The shell puts its own pid into the environment and then becomes the extension.
 _WRAPPER = ("/bin/sh", "-c", 'OSQUERY_EXTENSION=$$ exec "$@"', "sh")
@@ -59,6 +62,24 @@ def command_line(path: str | os.PathLike[str]) -> list[str]:
     return [*python, str(file.absolute())]
 
 
+def old_command_line(path: str | os.PathLike[str]) -> list[str] | None:
+    """The command for a Python file that imports PyPI's `osquery` package, with this SDK in its place; None for any other."""
+    file = Path(path)
+    if getattr(sys, "frozen", False) or not file.is_file():
+        return None
+    try:
+        with file.open("rb") as opened:
+            source = opened.read(_MAX_SOURCE)
+    except OSError:
+        return None
+    is_python = file.suffix.lower() == ".py" or (
+        source.startswith(b"#!") and b"python" in source.split(b"\n", 1)[0]
+    )
+    if not is_python or not _OLD_IMPORT.search(source):
+        return None
+    return [sys.executable, "-m", "osquery_sdk.compat", str(file.absolute())]
+
+
 def module_path(name: str) -> Path | None:
     """The folder of the package, or the file of the module, that `python -m NAME` begins with; None if there is none."""
     from importlib.machinery import PathFinder
@@ -81,6 +102,7 @@ class ExtensionProcess:
         arguments: what follows the path.
         respawn: start it again, a second after it ended by itself.
         on_line: gets each line that it writes to standard error; without it they are only kept for `last_lines`.
+        replace_osquery: give a file that imports PyPI's `osquery` package this SDK in its place.
     """
 
     def __init__(
@@ -90,10 +112,12 @@ class ExtensionProcess:
         *,
         respawn: bool = False,
         on_line: Callable[[str], None] | None = None,
+        replace_osquery: bool = False,
     ) -> None:
         """Start it."""
         self.path = str(path)
-        self._command = [*command_line(path), *arguments]
+        replaced = old_command_line(path) if replace_osquery else None
+        self._command = [*(replaced or command_line(path)), *arguments]
         self._respawn = respawn
         self._on_line = on_line
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)

@@ -1,0 +1,200 @@
+"""Old plugins as plugins of this SDK."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..columns import Column, ColumnType
+from ..config import ConfigPlugin
+from ..errors import ConfigError, DefinitionError, PluginError
+from ..logger import LoggerPlugin
+from ..plugin import Plugin
+from ..rows import Row
+from ..tables import Table, TableOptions
+from ..wire.protocol import Response, Status
+from . import plugins as old
+from .texts import text_rows, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..query import Query
+    from ..wire.service import CallContext
+
+_HINTS = {
+    "TEXT": (str, ColumnType.TEXT),
+    "INTEGER": (int, ColumnType.INTEGER),
+    "BIGINT": (int, ColumnType.BIGINT),
+    "UNSIGNED BIGINT": (int, ColumnType.UNSIGNED_BIGINT),
+    "UNSIGNED_BIGINT": (int, ColumnType.UNSIGNED_BIGINT),
+    "DOUBLE": (float, ColumnType.DOUBLE),
+    "BLOB": (bytes, ColumnType.BLOB),
+}
+
+
+def adapted(plugin: old.BasePlugin) -> Table | Plugin:
+    """What an `Extension` takes for an old plugin.
+
+    Raises:
+        DefinitionError: osqueryd would refuse it.
+    """
+    registry = plugin.registry_name()
+    if isinstance(plugin, old.TablePlugin):
+        return OldTable(plugin)
+    if isinstance(plugin, old.ConfigPlugin):
+        return OldConfig(plugin)
+    if isinstance(plugin, old.LoggerPlugin):
+        return OldLogger(plugin)
+    if registry in ("config", "logger", "distributed"):
+        return OldPlugin(plugin)
+    raise DefinitionError(
+        f"{type(plugin).__name__}: osquery has no plugins of the kind {registry!r} for extensions"
+    )
+
+
+class OldTable(Table):
+    """An old table. Its author knew of no second thread, so it generates one answer at a time."""
+
+    def __init__(self, plugin: old.TablePlugin) -> None:
+        """Check its name and columns."""
+        name = plugin.name()
+        namespace: dict[str, Any] = {"__annotations__": {}, "__module__": __name__}
+        for column in plugin.columns():
+            kind = _HINTS.get(str(column.type).upper())
+            if kind is None:
+                raise DefinitionError(
+                    f"table {name}: column {column.name}: osquery has no type {column.type!r}; there are {', '.join(_HINTS)}"
+                )
+            if column.name in namespace["__annotations__"]:
+                raise DefinitionError(f"table {name}: two columns are named {column.name}")
+            namespace["__annotations__"][column.name] = kind[0]
+            namespace[column.name] = Column(column.name, type=kind[1])
+        row: type[Row] = type("OldRow", (Row,), namespace)
+        said = (type(plugin).__doc__ or "").strip().split("\n")[0]
+        super().__init__(
+            name, self._nothing, row, said or "A table written for osquery-python.", TableOptions()
+        )
+        self.plugin = plugin
+        self._one_by_one = threading.Lock()
+
+    @staticmethod
+    def _nothing(query: Query) -> list[Row]:
+        """`call` answers: old tables make text, not rows."""
+        return []
+
+    def routes(self) -> list[dict[str, str]]:
+        """As that package says them."""
+        return [*self.plugin.routes(), {"id": "attributes", "attributes": "0"}]
+
+    def call(
+        self, request: Mapping[str, str], context: CallContext, warn: Callable[[str], None], client: Any
+    ) -> Response:
+        """Answer osqueryd."""
+        action = request.get("action")
+        if action == "columns":
+            return Response(Status(), self.routes())
+        if action != "generate":
+            return self._other(request)
+        counters = self.counters
+        counters.calls += 1
+        started = time.monotonic()
+        limit = self.options.deadline
+        context.limit(limit, Response(Status(1, f"{self.name}: no answer within {limit:g} s")))
+        if not self._one_by_one.acquire(timeout=limit):
+            return Response(Status(1, f"{self.name}: no answer within {limit:g} s"))
+        try:
+            rows = text_rows(self.plugin, request.get("context", ""))
+        except Exception as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
+            import traceback
+
+            message = f"{self.name}: {type(error).__name__}: {error}"
+            counters.add_error(message)
+            warn(f"{message}\n{traceback.format_exc()}")
+            return Response(Status(1, message))
+        finally:
+            self._one_by_one.release()
+            counters.add_time(time.monotonic() - started)
+        counters.last_rows = len(rows)
+        return Response(Status(), rows)
+
+    def _other(self, request: Mapping[str, str]) -> Response:
+        """insert, update, delete: an old table that takes them has a `call` of its own."""
+        if type(self.plugin).call is old.TablePlugin.call:
+            return Response(Status(), [{"status": "readonly"}])
+        with self._one_by_one:
+            return _response(self.plugin.call(dict(request)))
+
+
+class OldConfig(ConfigPlugin):
+    """An old config plugin; what it says is checked, and the last configuration that was right is kept."""
+
+    def __init__(self, plugin: old.ConfigPlugin) -> None:
+        """Check its name."""
+        super().__init__(plugin.name())
+        self.plugin = plugin
+
+    def gen_config(self) -> Mapping[str, Mapping[str, Any] | str]:
+        """What `content` says."""
+        content = self.plugin.content()
+        if isinstance(content, (list, tuple)) and len(content) == 1 and isinstance(content[0], dict):
+            return content[0]
+        raise ConfigError(f"content() has to return a list of one dictionary, not {content!r}")
+
+
+class OldLogger(LoggerPlugin):
+    """An old logger; what it does not log is counted and told, and does not end osqueryd."""
+
+    def __init__(self, plugin: old.LoggerPlugin) -> None:
+        """Check its name."""
+        super().__init__(plugin.name())
+        self.plugin = plugin
+
+    @property
+    def features(self) -> int:
+        """None: that package has no method for status lines or events."""
+        return 0
+
+    def log_string(self, line: str, category: str) -> None:
+        """Log a result."""
+        self._log_it(self.plugin.log_string(line))
+
+    def log_snapshot(self, line: str) -> None:
+        """Log a snapshot."""
+        self._log_it(self.plugin.log_snapshot(line))
+
+    def log_health(self, health: str) -> None:
+        """Log a word on osquery's health."""
+        self._log_it(self.plugin.log_health(health))
+
+    def _log_it(self, status: Any) -> None:
+        if getattr(status, "code", 0):
+            raise PluginError(f"{self.name}: {status.message}")
+
+
+class OldPlugin(Plugin):
+    """A plugin with a `call` of its own."""
+
+    def __init__(self, plugin: old.BasePlugin) -> None:
+        """Check its name."""
+        self.registry = plugin.registry_name()
+        super().__init__(plugin.name())
+        self.plugin = plugin
+
+    def routes(self) -> list[dict[str, str]]:
+        """What the plugin says."""
+        return self.plugin.routes()
+
+    def answer(self, request: Mapping[str, str]) -> Response:
+        """What the plugin answers."""
+        return _response(self.plugin.call(dict(request)))
+
+
+def _response(answer: Any) -> Response:
+    status = answer.status
+    rows = [
+        {str(key): to_text(value) for key, value in row.items() if value is not None}
+        for row in answer.response or ()
+    ]
+    return Response(Status(int(status.code or 0), status.message or "", int(status.uuid or 0)), rows)

@@ -57,6 +57,7 @@ def all_tables(
 
 def _of_the_system() -> tuple[Table, ...]:
     """Processes, devices, network, services, packages: what there is once on a machine, whoever uses it."""
+    from .apt_upgrades import apt_upgrades
     from .cpu_vulnerabilities import cpu_vulnerabilities
     from .disk_io import disk_io
     from .exposed_ports import exposed_ports
@@ -77,14 +78,16 @@ def _of_the_system() -> tuple[Table, ...]:
         pressure,
         cpu_vulnerabilities,
         nftables_rules,
+        apt_upgrades,
     )
 
 
 def _of_files(limits: Limits) -> tuple[Table, ...]:
     """Certificates, keys, programs, what is installed in projects and homes: what there is in files, as many as are asked for."""
     from .certificates import certificates
+    from .keyinfo import keyinfo, ssh_keys
 
-    return (certificates(limits),)
+    return (certificates(limits), keyinfo(limits), ssh_keys(limits))
 
 
 def _adapted(one: Table, limits: Limits, prefix: str) -> Table:

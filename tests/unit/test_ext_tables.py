@@ -198,7 +198,11 @@ SPECIFIED = {
     "cpu_vulnerabilities": "L: name^, status, affected i, mitigated i",
     "certificates": "L M W: path!^, idx i, subject, issuer, serial, sans, not_before b, not_after b, is_ca i, self_signed i, "
     "key_algorithm, key_bits i, signature_algorithm, sha256, container, error",
+    "keyinfo": "L M W: path!^, type, encrypted i, bits i, fingerprint_sha256, fingerprint_md5, format, comment, kdf, mode",
+    "ssh_keys": "L M W: user, uid^b, path, type, encrypted i, bits i, fingerprint_sha256, fingerprint_md5, format, comment, kdf, "
+    "mode",
     "nftables_rules": "L: family, table_name^, chain, hook, policy, handle b, position i, verdict, comment, packets b, bytes b, expr",
+    "apt_upgrades": "L: name^, installed, candidate, origin, security i, phased i",
 }
 DATA_FILES = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
 SPECIFIED |= dict.fromkeys(DATA_FILES, "L M W: fullkey, parent, key, value, query^, path!^, raw_data!^")

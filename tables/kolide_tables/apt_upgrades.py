@@ -1,0 +1,185 @@
+"""kolide_apt_upgrades: installed packages that apt would upgrade, by the lists that it has fetched already.
+
+apt itself answers, with the machine's pins, origins and architectures; nothing is fetched and nothing is locked.
+Source: apt-cache(8), apt_preferences(5), and apt's doc/acquire-additional-files.md for `indextargets`.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
+
+from kolide_tables.text import shown
+from kolide_tables.tools import find_tool
+from osquery_sdk import Column, ColumnType, Query, Row, run_program, table
+
+# Source: Debian Policy, 5.6.7 and 5.6.1; an architecture may follow.
+_NAME = r"[a-z0-9][a-z0-9+.\-]*(?::[a-z0-9\-]+)?"
+_HEAD = r"(\S+):"
+_FACT = r"  (Installed|Candidate): (\S+)"
+_VERSION = r"(?: \*\*\* |     )(\S+) -?\d+(?: \(phased (\d+)%\))?"
+_SOURCE = r" {5,}-?\d+ (\S.*)"
+_INSTALLED_MARK = " *** "
+_FORMAT = "$(DESCRIPTION)\t$(LABEL)\t$(SUITE)\t$(CODENAME)\t$(VERSION)"
+
+Run: TypeAlias = Callable[..., bytes]
+"""Runs `dpkg-query`, `apt-cache` or `apt-get` with arguments, and gives what it wrote."""
+
+
+class AptUpgrade(Row):
+    """An installed package, and the version that apt would put in its place."""
+
+    name: str = Column(
+        "Package's name; with :ARCHITECTURE if that is not the machine's own", index=True, key=True
+    )
+    installed: str = Column("Version that is installed")
+    candidate: str = Column("Version that apt would install")
+    origin: str | None = Column(
+        "Archives that have the candidate, as apt-get -s writes them: LABEL:VERSION/SUITE, separated by ', '",
+        costly=True,
+    )
+    security: int | None = Column(
+        "1 if the candidate, or a version between, comes from an archive of security updates",
+        type=ColumnType.INTEGER,
+        costly=True,
+    )
+    phased: int = Column(
+        "1 if the candidate is being offered to a share of machines so far", type=ColumnType.INTEGER
+    )
+
+
+class Version(NamedTuple):
+    """A version that apt knows: where it comes from, and to what percentage of machines it is offered."""
+
+    version: str
+    installed: bool
+    phased: int | None
+    sources: list[str]
+
+
+class Policy(NamedTuple):
+    """What `apt-cache policy` says about a package; versions from the highest down."""
+
+    name: str
+    installed: str
+    candidate: str
+    versions: list[Version]
+
+
+class _Archive(NamedTuple):
+    shown: str
+    security: bool
+
+
+@table(
+    "kolide_apt_upgrades",
+    platforms=("linux",),
+    examples=(
+        "select name, installed, candidate, origin from kolide_apt_upgrades where security = 1",
+        "select u.name, u.installed, u.candidate, d.maintainer from kolide_apt_upgrades u join deb_packages d on d.name = u.name where u.phased = 0",
+    ),
+)
+def apt_upgrades(query: Query) -> Iterator[AptUpgrade]:
+    """Packages that apt would upgrade, as of the last `apt update`: versions, archives, and which are security updates."""
+    tools = {name: find_tool(name) for name in ("dpkg-query", "apt-cache", "apt-get")}
+
+    def run(name: str, *arguments: str) -> bytes:
+        path = tools[name]
+        return b"" if path is None else run_program(path, *arguments, query=query).stdout
+
+    # A machine without them has no packages of that kind, hence no upgrades.
+    return upgrade_rows(query, run) if all(tools.values()) else iter(())
+
+
+def upgrade_rows(query: Query, run: Run) -> Iterator[AptUpgrade]:
+    """The rows of what the three programs answer."""
+    names = _names(query, run)
+    if not names:
+        return
+    # apt's lists are read into memory anew for each run: once for all packages, once for all archives.
+    policies = [
+        (policy, newer)
+        for policy in parse_policies(shown(run("apt-cache", "policy", "--", *names)))
+        if query.matches("name", policy.name) and (newer := _newer(policy))
+    ]
+    archives = None
+    if policies and (query.wants("origin") or query.wants("security")):
+        archives = parse_archives(
+            shown(run("apt-get", "indextargets", "--format", _FORMAT, "Created-By: Packages"))
+        )
+    for policy, newer in policies:
+        candidate = next(version for version in newer if version.version == policy.candidate)
+        yield AptUpgrade(
+            name=policy.name,
+            installed=policy.installed,
+            candidate=policy.candidate,
+            origin=None if archives is None else _origin(candidate, archives),
+            security=None if archives is None else int(any(_is_security(one, archives) for one in newer)),
+            phased=int(candidate.phased is not None and candidate.phased < 100),
+        )
+
+
+def _names(query: Query, run: Run) -> list[str]:
+    asked = query.equals("name")
+    if asked is not None:
+        return [name for name in asked if re.fullmatch(_NAME, name)]
+    said = shown(run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${binary:Package}\n"))
+    installed = (line[4:].strip() for line in said.splitlines() if line[1:2] == "i")
+    # The architecture that dpkg adds is not part of the name where it is the machine's own.
+    return [
+        name
+        for name in installed
+        if re.fullmatch(_NAME, name)
+        and (query.matches("name", name) or query.matches("name", name.partition(":")[0]))
+    ]
+
+
+def _newer(policy: Policy) -> list[Version]:
+    """The versions from the candidate down to the one before the installed one; none if it is no upgrade."""
+    newer: list[Version] = []
+    for version in policy.versions:
+        if version.installed:
+            return newer
+        if newer or version.version == policy.candidate:
+            newer.append(version)
+    return []
+
+
+def _origin(version: Version, archives: dict[str, _Archive]) -> str:
+    found = [archives[source].shown if source in archives else source for source in version.sources]
+    return ", ".join(dict.fromkeys(found))
+
+
+def _is_security(version: Version, archives: dict[str, _Archive]) -> bool:
+    return any(source in archives and archives[source].security for source in version.sources)
+
+
+def parse_policies(text: str) -> Iterator[Policy]:
+    """What `apt-cache policy NAME...` says of each package; a line of another form is passed over."""
+    name, facts = "", {"Installed": "", "Candidate": ""}
+    versions: list[Version] = []
+    for line in [*text.splitlines(), ".:"]:  # the last one ends the last package
+        if head := re.fullmatch(_HEAD, line):
+            if name:
+                yield Policy(name, facts["Installed"], facts["Candidate"], versions)
+            name, facts, versions = head[1], {"Installed": "", "Candidate": ""}, []
+        elif fact := re.fullmatch(_FACT, line):
+            facts[fact[1]] = fact[2]
+        elif version := re.fullmatch(_VERSION, line):
+            phased = None if version[2] is None else int(version[2])
+            versions.append(Version(version[1], line.startswith(_INSTALLED_MARK), phased, []))
+        elif versions and (source := re.fullmatch(_SOURCE, line)):
+            versions[-1].sources.append(source[1])
+
+
+def parse_archives(text: str) -> dict[str, _Archive]:
+    """The archives, by the words with which `apt-cache policy` speaks of their lists of packages."""
+    archives = {}
+    for line in text.splitlines():
+        fields = line.split("\t")
+        if len(fields) != 5:
+            continue
+        description, label, suite, codename, version = fields
+        # Debian and Ubuntu name the suite and the code name of their security archive so; ESM's are noble-apps-security.
+        security = any(one.lower().endswith("security") for one in (label, suite, codename))
+        archives[description] = _Archive(f"{label}:{version}/{suite}", security)
+    return archives

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kolide_tables import files
+from kolide_tables import files, homes
 
 Run = Callable[..., str]
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tables"
@@ -51,3 +51,38 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(files.os, "open", spy)
     return paths
+
+
+class Users:
+    """Local users whose homes are folders of the test.
+
+    Attributes:
+        root: the folder with the homes.
+        file: their /etc/passwd.
+        mounts: their /proc/self/mountinfo.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.file = root / "passwd"
+        self.file.write_text("root:x:0:0::/nonexistent:/bin/sh\ndaemon:x:1:1::/:/bin/sh\n+nis::::::\n")
+        self.mounts = root / "mountinfo"
+        self.mounts.write_text("21 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
+
+    def add(self, uid: int, name: str, home: Path | None = None) -> Path:
+        """Another user; its home is made unless it is given."""
+        if home is None:
+            home = self.root / name
+            home.mkdir()
+        with self.file.open("a") as file:
+            file.write(f"{name}:x:{uid}:{uid}::{home}:/bin/sh\n")
+        return home
+
+
+@pytest.fixture
+def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Users:
+    """The users that there are; of this machine's own none."""
+    made = Users(tmp_path)
+    defaults = {"passwd": str(made.file), "mountinfo": str(made.mounts)}
+    monkeypatch.setattr(homes.local_homes, "__kwdefaults__", defaults)
+    return made

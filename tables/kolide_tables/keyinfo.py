@@ -1,0 +1,172 @@
+"""kolide_keyinfo and kolide_ssh_keys: keys in files, and those in the homes of this machine's users.
+
+Nothing is decrypted, and nothing of a private key leaves: its kind, its size and the fingerprint of its public part do.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kolide_tables.files import Unreadable, read_file
+from kolide_tables.homes import Home, local_homes
+from kolide_tables.keys import KeyFacts, keys_in
+from kolide_tables.limits import Budget, Limits
+from kolide_tables.paths import asked_paths
+from kolide_tables.text import shown
+from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, table
+
+__all__ = ["KeyInfo", "SshKey", "keyinfo", "ssh_keys"]
+
+_SSH_FOLDER = ".ssh"
+_NO_KEYS = frozenset(("known_hosts", "known_hosts.old", "config", "authorized_keys", "environment", "rc"))
+
+
+class KeyInfo(Row):
+    """A key in a file."""
+
+    path: str = Column(
+        "File to read; LIKE finds files, with % for any text in one folder's name",
+        index=True,
+        required=True,
+        key=True,
+    )
+    type: str | None = Column(
+        "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; NULL if it is encrypted as well",
+    )
+    encrypted: bool | None = Column(
+        "1 if only a password opens it, 0 if it is in clear; NULL for a public key"
+    )
+    bits: int | None = Column("Size in bits; NULL if the file does not tell it", type=ColumnType.INTEGER)
+    fingerprint_sha256: str | None = Column(
+        "Fingerprint of the public key as ssh-keygen -l prints it; NULL if the public key is not there in clear",
+        key=True,
+    )
+    fingerprint_md5: str | None = Column("The same with MD5, as older logs have it")
+    format: str = Column(
+        "How it is written: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, rfc4716, spki; -der if it is no text",
+        key=True,
+    )
+    comment: str | None = Column("Comment in the file, where it is in clear", key=True)
+    kdf: str | None = Column(
+        "How its password becomes a key: bcrypt, pbkdf2, scrypt, argon2id, md5, ...; NULL if it has none"
+    )
+    mode: str | None = Column(
+        "The file's permissions, in octal digits such as 0600; NULL on Windows", default=None
+    )
+
+
+# A column is declared once for both tables.
+_SHARED: Mapping[str, Any] = KeyInfo.__columns__
+
+
+class SshKey(Row):
+    """A private key in a user's folder .ssh."""
+
+    user: str = Column("Whose home it is in")
+    uid: int = Column("That user's number; on Windows the last part of the SID", index=True, key=True)
+    path: str = Column("File that the key is in", key=True)
+    type: str | None = _SHARED["type"]
+    encrypted: bool | None = _SHARED["encrypted"]
+    bits: int | None = _SHARED["bits"]
+    fingerprint_sha256: str | None = _SHARED["fingerprint_sha256"]
+    fingerprint_md5: str | None = _SHARED["fingerprint_md5"]
+    format: str = _SHARED["format"]
+    comment: str | None = _SHARED["comment"]
+    kdf: str | None = _SHARED["kdf"]
+    mode: str | None = _SHARED["mode"]
+
+
+def keyinfo(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
+    """The table of keys in files, with these limits for each statement's call."""
+
+    @table(
+        "kolide_keyinfo",
+        examples=(
+            "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssl/private/%' and encrypted = 0",
+            "select k.fingerprint_sha256, k.comment, u.username from users u join kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'",
+        ),
+    )
+    def rows(query: Query) -> Iterator[KeyInfo]:
+        """Private and public keys in files: kind, size, fingerprint, whether a password protects them; none is opened."""
+        budget = Budget(limits, query.check)
+        for path in asked_paths(query, "path", budget):
+            for columns in _keys(path, query, budget):
+                yield KeyInfo(path=path, **columns)
+
+    return rows
+
+
+def ssh_keys(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
+    """The table of users' private keys, with these limits for each statement's call."""
+
+    @table(
+        "kolide_ssh_keys",
+        examples=(
+            "select user, path, type, bits, mode from kolide_ssh_keys where encrypted = 0",
+            "select u.username, k.path, k.type, k.fingerprint_sha256 from users u join kolide_ssh_keys k using (uid) where k.type in ('dsa', 'rsa') and k.bits < 3072",
+        ),
+    )
+    def rows(query: Query) -> Iterator[SshKey]:
+        """Private keys in the .ssh folders of local users: kind, size, fingerprint, whether a password protects them."""
+        budget = Budget(limits, query.check)
+        for home in local_homes(query):
+            for path in _ssh_files(home, budget):
+                for columns in _keys(path, query, budget):
+                    if columns["encrypted"] is not None:  # a private one
+                        yield SshKey(user=home.username, uid=home.uid, path=shown(path), **columns)
+
+    return rows
+
+
+def _ssh_files(home: Home, budget: Budget) -> list[str]:
+    folder = os.path.join(home.path, _SSH_FOLDER)  # noqa: PTH118
+    try:
+        with os.scandir(folder) as entries:
+            names = []
+            for entry in entries:
+                budget.step()
+                if entry.name not in _NO_KEYS and entry.is_file(follow_symlinks=False):
+                    names.append(entry.name)
+    except OSError:
+        return []  # no keys, or no right to look
+    return [os.path.join(folder, name) for name in sorted(names)]  # noqa: PTH118
+
+
+def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
+    """The keys of one file, as columns. One that cannot be read has none, and a warning, and does not hide the others."""
+    budget.check()
+    try:
+        content = read_file(path, max_bytes=budget.limits.max_file_bytes)
+    except (Unreadable, LimitExceeded) as error:
+        query.warn(str(error))
+        return
+    mode: str | None = None
+    for key in keys_in(content):
+        budget.add_rows()
+        if mode is None and query.wants("mode"):
+            mode = _mode(path)
+        yield _columns(key, mode)
+
+
+def _columns(key: KeyFacts, mode: str | None) -> dict[str, Any]:
+    return {
+        "type": key.type,
+        "encrypted": key.encrypted,
+        "bits": key.bits,
+        "fingerprint_sha256": key.fingerprint_sha256,
+        "fingerprint_md5": key.fingerprint_md5,
+        "format": key.format,
+        "comment": key.comment,
+        "kdf": key.kdf,
+        "mode": mode,
+    }
+
+
+def _mode(path: str) -> str | None:
+    if os.name == "nt":
+        return None
+    try:
+        return f"{stat.S_IMODE(os.lstat(path).st_mode):04o}"
+    except OSError:
+        return None

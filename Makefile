@@ -11,7 +11,7 @@ JOBS ?= 2
 # Passed on to pytest: `make test ARGS="-k codec"`.
 ARGS ?=
 
-.PHONY: help deps test lint format run bench fuzz generate lock xp build clean
+.PHONY: help deps test lint format run bench fuzz generate lock xp build wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -83,9 +83,14 @@ lock: ## Resolve pyproject.toml and requirements/dev.in into requirements/dev.lo
 
 xp: ## Say how programs for other platforms are built
 	@echo "PyInstaller freezes a program only for the platform it runs on: there is no cross build here."
-	@echo "A build for Linux, macOS or Windows belongs to a runner of that platform."
+	@echo "The workflow .github/workflows/build.yml builds and runs them on Linux, macOS and Windows runners; \`make build\` builds for this one."
 
-build: deps ## Build the wheel into dist/
+build: deps ## Freeze the programs under extensions/ into build/: `make build ARGS=--onefile`
+	@for program in extensions/*/__main__.py; do \
+	  $(BIN)/osquery-sdk build "$$(dirname "$$program")" --output build $(ARGS); \
+	done
+
+wheel: deps ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 	@ls -l dist/*.whl
 

@@ -35,7 +35,7 @@ def begin() -> None:
     top = os.path.dirname(folder)  # noqa: PTH120  pathlib is not loaded for this
     for entry in os.scandir(top):
         if entry.name.startswith("_MEI") and entry.path != folder:
-            remove_stale(entry.path)
+            remove_stale(entry.path, own=folder)
 
 
 def _folder() -> str:
@@ -79,8 +79,13 @@ def _at_exit(folder: str, parent: int) -> None:
     atexit.register(leave)
 
 
-def remove_stale(folder: str) -> None:
-    """Remove a folder that is this user's, was an extension's, and whose processes have all gone; any other is left alone."""
+def remove_stale(folder: str, *, own: str) -> None:
+    """Remove a folder that is this user's, was an extension's, and whose processes have all gone; any other is left alone.
+
+    Args:
+        folder: a folder that PyInstaller's bootloader has unpacked something into.
+        own: the one that this program has been unpacked into.
+    """
     try:
         place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -88,7 +93,12 @@ def remove_stale(folder: str) -> None:
     try:
         if os.fstat(place).st_uid != os.geteuid():
             return
-        handle = os.open(_MARK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+        try:
+            handle = os.open(_MARK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+        except FileNotFoundError:
+            if _is_half_unpacked(folder, os.listdir(place), own):  # noqa: PTH208  of an open folder
+                _remove(folder)
+            return
         try:
             _lock(handle)
             _remove(folder)
@@ -98,6 +108,19 @@ def remove_stale(folder: str) -> None:
         pass  # no extension's, in use, or gone meanwhile
     finally:
         os.close(place)
+
+
+def _is_half_unpacked(folder: str, entries: list[str], own: str) -> bool:
+    """Whether it is what a killed start of this program has left: its process is gone, and all in it is in this one too."""
+    # The bootloader names the folder after its process: _MEI, 8 hexadecimal digits, and 6 or more letters and digits.
+    number = os.path.basename(folder)[4:12]  # noqa: PTH119
+    try:
+        os.kill(int(number, 16), 0)
+    except ProcessLookupError:
+        return all(os.path.lexists(f"{own}/{entry}") for entry in entries)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return False
 
 
 def _lock(handle: int) -> None:

@@ -26,6 +26,9 @@ def build_command() -> Command:
         parser.add_argument(
             "--onefile", action="store_true", help="make a single file, which unpacks itself at each start"
         )
+        parser.add_argument(
+            "--tmpdir", metavar="DIR", help="where the single file unpacks itself ($TMPDIR, or else /tmp)"
+        )
         output = parser.add_argument(
             "--output", type=Path, default=Path("build"), metavar="DIR", help="where to (build)"
         )
@@ -49,6 +52,8 @@ def build_command() -> Command:
 
 
 def _run(options: Namespace) -> int:
+    if options.tmpdir and not options.onefile:
+        raise Misuse("--tmpdir is for --onefile: the folder form unpacks nothing")
     from osquery_sdk.freeze import Options, build
     from osquery_sdk.freeze.errors import TargetError
     from osquery_sdk.freeze.progress import Progress
@@ -61,6 +66,7 @@ def _run(options: Namespace) -> int:
                 output=options.output,
                 name=options.name,
                 onefile=options.onefile,
+                tmpdir=options.tmpdir,
                 include=tuple(options.include),
                 exclude=tuple(options.exclude),
                 data=tuple(options.data),

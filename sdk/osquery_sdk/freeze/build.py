@@ -38,6 +38,8 @@ class Options(NamedTuple):
     output: Path = Path("build")
     name: str | None = None
     onefile: bool = False
+    tmpdir: str | None = None
+    """Where the one-file form unpacks itself at run time, in place of the temporary folder."""
     include: tuple[str, ...] = ()
     """Modules that the extension imports in ways that nobody can see."""
     exclude: tuple[str, ...] = ()
@@ -92,9 +94,11 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
             exclude=options.exclude,
             kept=options.include,
             datas=[(str(work / _STAMP), "."), *_data_files(options.data)],
+            data=options.data,
             program=target.name + SUFFIX,
             folder=f"{target.name}.bundle",
             onefile=options.onefile,
+            tmpdir=options.tmpdir,
             work=work,
             say=say,
         )

@@ -7,6 +7,7 @@ kept. This module is used from the PyInstaller spec beside it.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ RARE = frozenset(
         "idlelib",
         "lib2to3",
         "multiprocessing",
+        "opentelemetry",
         "pdb",
         "pip",
         "pkg_resources",
@@ -56,9 +58,13 @@ RARE = frozenset(
 _OURS = frozenset(
     ("apsw", "defusedxml", "osquery_sdk", "prompt_toolkit", "psutil", "pygments", "thrift", "wcwidth", "yaml")
 )
-# Who uses one of these wants encryption, which it then imports by itself, on its own rare occasion.
-_NETWORK = frozenset(("ftplib", "http.client", "imaplib", "poplib", "smtplib", "urllib.request"))
 _ENCRYPTION = frozenset(("ssl", "_ssl", "_hashlib"))
+_NONE: frozenset[str] = frozenset()
+# Who imports one of these wants what it imports on a rare occasion.
+_RELEASES = {
+    **dict.fromkeys(("ftplib", "http.client", "imaplib", "poplib", "smtplib", "urllib.request"), _ENCRYPTION),
+    "osquery_sdk.telemetry": frozenset(("opentelemetry",)),
+}
 
 
 def needed(graph: Any, start: Iterable[Any], *, kept: Collection[str] = ()) -> set[str]:
@@ -82,8 +88,8 @@ def needed(graph: Any, start: Iterable[Any], *, kept: Collection[str] = ()) -> s
         own = _is_own(name)
         for other, optional in _imports(graph, node):
             target = str(other.identifier)
-            if own and target in _NETWORK and rare & _ENCRYPTION:
-                rare -= _ENCRYPTION
+            if own and (released := _RELEASES.get(target, _NONE) & rare):
+                rare -= released
                 pending += [one for one in put_off if _top(one) not in rare]
             if not own and optional and _top(other) in rare:
                 put_off.append(other)
@@ -108,7 +114,12 @@ def _is_own(name: str) -> bool:
 def _imports(graph: Any, node: Any) -> Iterable[tuple[Any, bool]]:
     """What a module imports, and whether it can do without: it tries, or does so within a function."""
     for other in graph.outgoing(node):
-        if other is None:
+        target = "" if other is None else str(other.identifier)
+        # PyInstaller's hook has every lexer and style depend on the package; of Pygments, the shell wants the one for SQL.
+        # And wcwidth works without its compiled half, which is as large as all of the SDK.
+        if other is None or (node.identifier == "pygments" and target.startswith("pygments.")):
+            continue
+        if target == "wcwidth._wcwidth_c":
             continue
         facts = graph.edgeData(node, other)
         optional = bool(
@@ -117,6 +128,35 @@ def _imports(graph: Any, node: Any) -> Iterable[tuple[Any, bool]]:
             or getattr(facts, "conditional", False)
         )
         yield other, optional
+
+
+def is_data_of(modules: Collection[str], entry: str, *, wanted: Collection[str]) -> bool:
+    """Whether a data file belongs to one of the modules, or lies at the top of the bundle.
+
+    Args:
+        modules: identifiers.
+        entry: its name in the bundle.
+        wanted: packages whose data was asked for.
+    """
+    from importlib.metadata import packages_distributions
+
+    first, _, rest = entry.replace("\\", "/").partition("/")
+    if not rest:
+        return True
+    tops = {name.partition(".")[0] for name in (*modules, *wanted)}
+    if not first.endswith((".dist-info", ".egg-info")):
+        return first in tops
+    owner = _normal(first.partition("-")[0])
+    return any(
+        _normal(distribution) == owner
+        for package, distributions in packages_distributions().items()
+        if package in tops
+        for distribution in distributions
+    )
+
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "_", distribution).lower()
 
 
 def libraries_needed(

@@ -40,9 +40,11 @@ def run(
     exclude: Sequence[str],
     kept: Sequence[str],
     datas: Sequence[tuple[str, str]],
+    data: Sequence[str],
     program: str,
     folder: str,
     onefile: bool,
+    tmpdir: str | None,
     work: Path,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -54,9 +56,11 @@ def run(
         exclude: those to leave out, whoever imports them.
         kept: those to keep even if they are rare, see `graph.RARE`.
         datas: files, and the folders of the bundle that they go to.
+        data: packages whose data was asked for.
         program: name of the program's file.
         folder: name of the bundle's folder, where it is one.
         onefile: make a single file.
+        tmpdir: where that unpacks itself at run time; None for the system's temporary folder.
         work: a folder; the result is in its subfolder `dist`.
         say: gets what PyInstaller is doing.
 
@@ -75,9 +79,11 @@ def run(
         "excludes": list(exclude),
         "kept": list(kept),
         "datas": list(datas),
+        "data": list(data),
         "program": program,
         "folder": folder,
         "onefile": onefile,
+        "tmpdir": tmpdir,
         "strip": sys.platform == "linux",
         "hooks": [str(HERE / "runtime" / "start_onefile.py")] if onefile else [],
         "lazy_ctypes": str(HERE / "runtime" / "pyimod03_ctypes.py"),

@@ -1,0 +1,106 @@
+"""A small extension, frozen once for all tests in both forms; and the bundled one, where `make build` has made it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+EPOCH = 1_700_000_000
+
+
+class Frozen(NamedTuple):
+    """What `osquery-sdk build --json` says of a build, and where it is."""
+
+    program: Path
+    link: Path
+    """What a person runs."""
+    facts: dict[str, Any]
+
+
+def build(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`osquery-sdk build`, from a folder that has nothing to do with it."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.run(
+        [sys.executable, "-m", "osquery_sdk.cli.main", "build", *map(str, arguments)],
+        cwd="/",
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="session")
+def freeze(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Frozen]:
+    """Builds a form once, even for several workers."""
+    pytest.importorskip("PyInstaller", reason="PyInstaller is not installed")
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "frozen"
+    shared.mkdir(exist_ok=True)
+
+    def made(form: str) -> Frozen:
+        folder = shared / form
+        result = shared / f"{form}.json"
+        with (shared / f"{form}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not result.exists():
+                options = ["--onefile"] if form == "onefile" else []
+                done = build(
+                    HERE / "small.py", "--json", "--output", folder, *options, SOURCE_DATE_EPOCH=str(EPOCH)
+                )
+                assert done.returncode == 0, done.stderr
+                result.write_text(done.stdout)
+        facts = json.loads(result.read_text())
+        program = Path(facts["program"])
+        return Frozen(program, Path(facts["link"] or program), facts)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def folder(freeze: Callable[[str], Frozen]) -> Frozen:
+    """The small extension, one-folder."""
+    return freeze("folder")
+
+
+@pytest.fixture(scope="session")
+def onefile(freeze: Callable[[str], Frozen]) -> Frozen:
+    """The small extension, one-file."""
+    return freeze("onefile")
+
+
+@pytest.fixture(params=["folder", "onefile"])
+def either(request: pytest.FixtureRequest, freeze: Callable[[str], Frozen]) -> Frozen:
+    """Each form."""
+    return freeze(request.param)
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Path:
+    """The program of `make build`."""
+    program = ROOT / "build" / "kolide_ext.bundle" / "kolide_ext.ext"
+    if not program.exists():
+        pytest.skip("no build/kolide_ext.bundle; run make build")
+    return program
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A folder with a path that is short enough for sockets."""
+    path = Path(tempfile.mkdtemp(prefix="osq-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)

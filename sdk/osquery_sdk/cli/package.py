@@ -1,0 +1,186 @@
+"""The command that makes packages of a bundle."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .outcome import Misuse
+from .parser import Command, completes
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from osquery_sdk.packaging import Options, Packaged
+
+_FORMS = "deb, rpm, apk, arch, msi, pkg, tar"
+
+
+def package_command() -> Command:
+    """The command `package` of `osquery-sdk`."""
+    return Command(
+        "package",
+        "make packages of a bundle, for every system's own installer",
+        (
+            "package build/hello.bundle --to deb,rpm",
+            "package build/hello.bundle --to tar --version 1.2.3 --output dist",
+            "package build/hello.bundle --full --identifier acme --osqueryd /usr/bin/osqueryd --flags acme.flags --secret acme.secret",
+        ),
+        _add_arguments,
+        _run,
+    )
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    bundle = parser.add_argument(
+        "bundle",
+        nargs="+",
+        metavar="BUNDLE",
+        help="folder that osquery-sdk build made, or its program; one for each platform",
+    )
+    parser.add_argument(
+        "--to",
+        action="append",
+        default=[],
+        metavar="FORMS",
+        help=f"any of {_FORMS} (those that fit the bundle)",
+    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--add-on",
+        dest="kind",
+        action="store_const",
+        const="add-on",
+        default="add-on",
+        help="for machines that have osquery (unless told otherwise)",
+    )
+    kind.add_argument(
+        "--full",
+        dest="kind",
+        action="store_const",
+        const="full",
+        help="with osqueryd, its settings and a service",
+    )
+    osqueryd = parser.add_argument(
+        "--osqueryd", action="append", default=[], metavar="PATH", help="the osqueryd of a full package"
+    )
+    flags = parser.add_argument("--flags", metavar="FILE", help="its flag file")
+    secret = parser.add_argument("--secret", metavar="FILE", help="its enrollment secret")
+    for action in (bundle, osqueryd, flags, secret):
+        completes(action, "file")
+    output = parser.add_argument(
+        "--output", default="build/packages", metavar="DIR", help="folder to write to (build/packages)"
+    )
+    completes(output, "folder")
+    parser.add_argument("--name", default="", help="of the package (the bundle's)")
+    parser.add_argument("--version", default="", help="of the package (the bundle's)")
+    parser.add_argument("--release", type=int, default=1, metavar="N", help="of the same version (1)")
+    parser.add_argument(
+        "--identifier", default="", metavar="ID", help="of whoever ships it: names folders and the service"
+    )
+    parser.add_argument("--root", default="", metavar="PATH", help="folder to install below (the platform's)")
+    parser.add_argument(
+        "--load-list", default="", metavar="PATH", help="osqueryd's load list (osquery's own)"
+    )
+    parser.add_argument("--summary", default="", metavar="TEXT", help="one line on what it is")
+    parser.add_argument("--description", default="", metavar="TEXT", help="more than a line")
+    parser.add_argument("--maintainer", default="", metavar="WHO", help='"Name <mail address>"')
+    parser.add_argument("--homepage", default="", metavar="URL", help="where there is more to read")
+    parser.add_argument("--license", default="", metavar="SPDX", help="licence of the extension")
+    parser.add_argument(
+        "--depends", action="append", default=[], metavar="NAME", help="a package that it needs"
+    )
+    parser.add_argument(
+        "--conflicts", action="append", default=[], metavar="NAME", help="a package that it cannot be beside"
+    )
+    parser.add_argument(
+        "--sign",
+        action="append",
+        default=[],
+        metavar="KIND=FILE",
+        help="private key: gpg=FILE for deb and rpm, rsa=FILE for apk, authenticode=FILE for msi",
+    )
+    parser.add_argument("--force", action="store_true", help="replace packages that are there")
+    parser.add_argument("--json", action="store_true", help="print the manifest")
+
+
+def _run(options: Namespace) -> int:
+    from osquery_sdk.freeze.progress import Progress
+    from osquery_sdk.packaging import FORMS, package
+
+    wanted = _options(options)
+    progress = Progress(steps=2 + len(wanted.forms or FORMS))
+    try:
+        done = package([Path(one) for one in options.bundle], wanted, progress=progress)
+    finally:
+        progress.close()
+    if options.json:
+        print(done.manifest.read_text(encoding="utf-8"), end="")
+    else:
+        _print(done)
+    return 0
+
+
+def _options(options: Namespace) -> Options:
+    from osquery_sdk.packaging import FORMS, Options, read_keys
+
+    forms = tuple(form for given in options.to for form in given.split(",") if form)
+    if options.to and not forms:
+        raise Misuse(f"--to names no form; there are {_FORMS}")
+    for form in forms:
+        if form not in FORMS:
+            raise Misuse(f"--to {form}: no such form; there are {_FORMS}")
+    defaults = Options()
+    return Options(
+        output=Path(options.output),
+        forms=forms,
+        kind=options.kind,
+        osqueryd=tuple(map(Path, options.osqueryd)),
+        flags=Path(options.flags) if options.flags else None,
+        secret=Path(options.secret) if options.secret else None,
+        identifier=options.identifier,
+        name=options.name,
+        version=options.version,
+        release=options.release,
+        root=options.root,
+        load_list=options.load_list,
+        summary=options.summary,
+        description=options.description,
+        maintainer=options.maintainer,
+        homepage=options.homepage,
+        license=options.license or defaults.license,
+        depends=tuple(options.depends),
+        conflicts=tuple(options.conflicts),
+        keys=read_keys(options.sign),
+        force=options.force,
+    )
+
+
+def _print(done: Packaged) -> None:
+    first = done.packages[0].package
+    print(f"{first.name} {first.version.text}, {first.kind}")
+    for one in done.packages:
+        marks = ", ".join(
+            ("signed" if one.signed else "unsigned", *(["holds the secret"] if one.package.secret else []))
+        )
+        print(f"  {one.form:<5} {one.file.name}  {one.size / (1 << 20):.1f} MiB, {marks}")
+        print(f"        sha256 {one.sha256}")
+    seen = []
+    for one in done.packages:
+        if one.package in seen:
+            continue
+        seen.append(one.package)
+        package = one.package
+        inside = [entry for entry in package.entries if entry.path.startswith(f"{package.home}/")]
+        files = sum(entry.kind in ("file", "link") for entry in inside)
+        print(f"  contents for {package.platform} on {package.machine}:")
+        print(f"    {package.program}, one of {files} files in {package.home}")
+        for entry in package.entries:
+            if entry not in inside and entry.kind != "folder":
+                print(f"    {entry.path}  {entry.mode:04o}  {entry.kind}")
+        how = "holds the line" if package.owns_load_list else "gets a line"
+        print(f"    {package.load_list}  {how}")
+    beside = ", ".join(file.name for file in (*done.sboms, done.manifest, done.checksums))
+    print(f"  beside  {beside}")
+    sys.stdout.flush()

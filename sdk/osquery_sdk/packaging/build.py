@@ -1,0 +1,365 @@
+"""From bundles to packages: look at everything, write into a folder aside, put in place at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import msi, nfpm, pkg, tarball
+from .bundle import SYSTEMS, Bundle, read_bundle
+from .errors import PackagingError
+from .inputs import Osqueryd, read_flags, read_osqueryd, read_secret
+from .layout import Wanted, lay_out
+from .manifest import Made, checksums, made, make_manifest
+from .names import check_identifier, check_name
+from .sbom import make_sbom
+from .signing import Keys
+from .version import parse_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from osquery_sdk.freeze.progress import Progress
+
+    from .model import Kind, Package
+
+FORMS = {
+    "deb": ("linux",),
+    "rpm": ("linux",),
+    "apk": ("linux",),
+    "arch": ("linux",),
+    "msi": ("win32",),
+    "pkg": ("darwin",),
+    "tar": ("linux", "darwin"),
+}
+"""Forms, and the platforms that each is for."""
+
+
+class Options(NamedTuple):
+    """How to package."""
+
+    output: Path = Path("build/packages")
+    forms: tuple[str, ...] = ()
+    """Of `FORMS`; all that there is a bundle for, if none is named."""
+    kind: Kind = "add-on"
+    osqueryd: tuple[Path, ...] = ()
+    """For a full package, one for each platform and machine."""
+    flags: Path | None = None
+    secret: Path | None = None
+    identifier: str = ""
+    name: str = ""
+    version: str = ""
+    release: int = 1
+    root: str = ""
+    load_list: str = ""
+    summary: str = ""
+    description: str = ""
+    maintainer: str = ""
+    homepage: str = ""
+    license: str = "LicenseRef-unstated"
+    depends: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    keys: Keys = Keys()
+    force: bool = False
+    """Replace what is there."""
+
+
+class Packaged(NamedTuple):
+    """What came of it."""
+
+    packages: tuple[Made, ...]
+    manifest: Path
+    sboms: tuple[Path, ...]
+    checksums: Path
+
+
+class _Job(NamedTuple):
+    form: str
+    package: Package
+    file: str
+
+
+def package(
+    bundles: Sequence[Path],
+    options: Options = Options(),  # noqa: B008
+    *,
+    progress: Progress | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Packaged:
+    """Make packages of a bundle, or of one for each platform.
+
+    Args:
+        bundles: see `read_bundle`.
+        options: how.
+        progress: gets the steps.
+        environment: SOURCE_DATE_EPOCH is what everything is dated with, where it is set; otherwise the bundle's date is.
+
+    Raises:
+        PackagingError: something that was given is wrong, or a tool refused; nothing was written.
+    """
+    step: Callable[[str], None] = progress.step if progress is not None else _silent
+    step("looking at what goes in")
+    found = [read_bundle(path) for path in bundles]
+    osquerys = [read_osqueryd(path) for path in options.osqueryd]
+    packages = [(one, _package(one, osquerys, options, environment)) for one in _distinct(found)]
+    jobs = list(_jobs(packages, options))
+    osquery = next((one.version for one in osquerys if one.version), "")
+    _check_output(jobs, options)
+    output = options.output.absolute()
+    existed = output.is_dir()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".package-", dir=output))
+    except OSError as error:
+        raise PackagingError(f"cannot write to {options.output}: {error.strerror}") from error
+    try:
+        results = []
+        for job in jobs:
+            step(f"writing {job.file}")
+            folder = work / job.file.replace("/", "_")
+            folder = folder.with_name(f"{folder.name}.work")
+            folder.mkdir()
+            file = _render(job, folder, options.keys)
+            if job.package.secret:
+                file.chmod(0o600)
+            results.append(made(job.form, file, job.package, signed=options.keys.signs(job.form)))
+        step("writing bills of materials, manifest and checksums")
+        return _finish(results, packages, osquery, work, output)
+    except OSError as error:
+        raise PackagingError(f"{error.filename or options.output}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        if not existed and not any(output.iterdir()):
+            output.rmdir()
+
+
+def _silent(text: str) -> None:
+    """For packaging that nobody watches."""
+
+
+def _distinct(bundles: Sequence[Bundle]) -> Sequence[Bundle]:
+    seen: dict[tuple[str, str], Bundle] = {}
+    for bundle in bundles:
+        other = seen.setdefault((bundle.platform, bundle.machine), bundle)
+        if other is not bundle:
+            raise PackagingError(
+                f"{other.given} and {bundle.given} are both for {SYSTEMS[bundle.platform]} on {bundle.machine}; give one"
+            )
+        if bundle.name != bundles[0].name and bundle.name.lower() != bundles[0].name.lower():
+            raise PackagingError(
+                f"{bundle.given} holds {bundle.name}, and {bundles[0].given} {bundles[0].name}"
+            )
+    return bundles
+
+
+def _package(
+    bundle: Bundle, osquerys: Sequence[Osqueryd], options: Options, environment: Mapping[str, str]
+) -> Package:
+    full = options.kind == "full"
+    if not full and (options.osqueryd or options.flags or options.secret):
+        raise PackagingError(
+            "--osqueryd, --flags and --secret belong to a --full package; an add-on has none of them"
+        )
+    given = options.version or bundle.stamp.get("version", "")
+    if not given or given == "unknown":
+        raise PackagingError(f"{bundle.given}: nobody wrote its version down; give --version")
+    plain = bundle.name.lower().replace("_", "-").replace(".", "-")
+    identifier = check_identifier(options.identifier or plain)
+    name = check_name(options.name or (identifier if full else bundle.name))
+    if options.release < 1:
+        raise PackagingError("--release begins with 1")
+    for option, path in (("--root", options.root), ("--load-list", options.load_list)):
+        if path and (not path.startswith("/") or ".." in path.split("/") or not path.isprintable()):
+            raise PackagingError(f"{option} {path}: has to be an absolute path")
+    for text in (options.summary, options.maintainer, options.homepage, options.license):
+        if "\n" in text:
+            raise PackagingError(f"{text.splitlines()[0]!r}: has to be one line")
+    return lay_out(
+        bundle,
+        Wanted(
+            kind=options.kind,
+            name=name,
+            version=parse_version(given),
+            release=options.release,
+            identifier=identifier,
+            root=options.root,
+            load_list=options.load_list,
+            summary=options.summary
+            or (
+                f"Osqueryd with the extension {bundle.name}"
+                if full
+                else f"Tables for osquery, by {bundle.name}"
+            ),
+            description=options.description
+            or (
+                f"An osqueryd that runs as the service {identifier} and loads the extension {bundle.name}."
+                if full
+                else f"The extension {bundle.name}, which the osqueryd of this machine starts by itself."
+            ),
+            maintainer=options.maintainer or f"{identifier} <root@localhost>",
+            homepage=options.homepage,
+            license=options.license,
+            depends=options.depends,
+            conflicts=options.conflicts,
+            made=_date(bundle, environment),
+            osqueryd=_osqueryd(bundle, osquerys).path if full else None,
+            flags=read_flags(options.flags) if options.flags else None,
+            secret=read_secret(options.secret) if options.secret else None,
+            glibc=_glibc(bundle),
+        ),
+    )
+
+
+def _osqueryd(bundle: Bundle, osquerys: Sequence[Osqueryd]) -> Osqueryd:
+    for one in osquerys:
+        if one.platform == bundle.platform and (bundle.machine in one.machines or len(one.machines) > 1):
+            return one
+    where = f"{SYSTEMS[bundle.platform]} on {bundle.machine}"
+    if not osquerys:
+        raise PackagingError(f"a --full package carries an osqueryd: give --osqueryd PATH, for {where}")
+    raise PackagingError(
+        f"--osqueryd {osquerys[0].path}: is for another platform; {bundle.given} is for {where}"
+    )
+
+
+def _date(bundle: Bundle, environment: Mapping[str, str]) -> int:
+    given = environment.get("SOURCE_DATE_EPOCH")
+    if given:
+        if not given.isascii() or not given.isdecimal() or len(given) > 11:
+            raise PackagingError(f"SOURCE_DATE_EPOCH={given}: has to be a number of seconds since 1970")
+        return int(given)
+    try:
+        return int(datetime.fromisoformat(bundle.stamp["date"]).timestamp())
+    except (KeyError, ValueError):
+        return int(datetime.now(UTC).timestamp())
+
+
+def _glibc(bundle: Bundle) -> str:
+    if bundle.libc != "glibc":
+        return ""
+    try:
+        from osquery_sdk.freeze.elf import oldest_glibc
+
+        return oldest_glibc(bundle.files)
+    except ImportError as error:
+        raise PackagingError(f"{error.name} is not installed; install osquery-sdk[build]") from error
+
+
+def _jobs(packages: Sequence[tuple[Bundle, Package]], options: Options) -> Sequence[_Job]:
+    wanted = tuple(dict.fromkeys(options.forms)) or tuple(
+        form for form, platforms in FORMS.items() if any(one.platform in platforms for _, one in packages)
+    )
+    jobs = []
+    for form in wanted:
+        if form not in FORMS:
+            raise PackagingError(f"no form {form!r}; there are {', '.join(FORMS)}")
+        platforms = FORMS[form]
+        matching = [pair for pair in packages if pair[1].platform in platforms]
+        if not matching:
+            bundle = packages[0][0]
+            names = " or ".join(SYSTEMS[platform] for platform in platforms)
+            raise PackagingError(
+                f"{form}: needs a bundle for {names}; {bundle.given} is for {SYSTEMS[bundle.platform]} (freezing makes one for the system it runs on)"
+            )
+        for bundle, one in matching:
+            if form in ("deb", "rpm", "arch") and one.libc == "musl":
+                raise PackagingError(
+                    f"{form}: {bundle.given} is linked with musl, and these systems have glibc"
+                )
+            jobs.append(_Job(form, one, _file_name(form, one)))
+        _check_tool(form)
+    return jobs
+
+
+def _file_name(form: str, one: Package) -> str:
+    if form in nfpm.FORMS:
+        return nfpm.file_name(one, form)
+    return {"msi": msi.file_name, "pkg": pkg.file_name, "tar": tarball.file_name}[form](one)
+
+
+def _check_tool(form: str) -> None:
+    if form in nfpm.FORMS:
+        nfpm.find_nfpm()
+    elif form == "msi":
+        msi.find_wixl()
+    elif form == "pkg":
+        pkg.find_bsdtar()
+
+
+def _render(job: _Job, folder: Path, keys: Keys) -> Path:
+    if job.form in nfpm.FORMS:
+        return nfpm.render(job.package, job.form, folder, keys)
+    if job.form == "msi":
+        return msi.render(job.package, folder, keys)
+    if job.form == "pkg":
+        return pkg.render(job.package, folder)
+    return tarball.render(job.package, folder)
+
+
+def _stem(one: Package) -> str:
+    return f"{one.name}-{one.version.text}"
+
+
+def _sbom_name(one: Package) -> str:
+    return f"{_stem(one)}-{one.platform}-{one.machine}.cdx.json"
+
+
+def _check_output(jobs: Sequence[_Job], options: Options) -> None:
+    """Nothing that is there is replaced unless that was said."""
+    if options.output.exists() and not options.output.is_dir():
+        raise PackagingError(f"{options.output} is a file; --output names a folder")
+    if options.force:
+        return
+    stem = _stem(jobs[0].package)
+    names = [job.file for job in jobs] + [f"{stem}.manifest.json", f"{stem}.sha256"]
+    for name in names:
+        if (options.output / name).exists():
+            raise PackagingError(f"{options.output / name} is there already; --force replaces it")
+
+
+def _finish(
+    results: list[Made], packages: Sequence[tuple[Bundle, Package]], osquery: str, work: Path, output: Path
+) -> Packaged:
+    done = work / "done"
+    done.mkdir()
+    stem = _stem(results[0].package)
+    files = []
+    for one in results:
+        files.append(done / one.file.name)
+        one.file.replace(files[-1])
+    used = {id(one.package) for one in results}
+    sboms = []
+    for bundle, laid_out in packages:
+        if id(laid_out) not in used:
+            continue
+        osqueryd = next(
+            (e for e in laid_out.entries if e.path.rpartition("/")[2].startswith("osqueryd")), None
+        )
+        sboms.append(done / _sbom_name(laid_out))
+        text = json.dumps(make_sbom(laid_out, bundle, osqueryd, osquery), indent=2) + "\n"
+        sboms[-1].write_text(text, encoding="utf-8")
+    manifest = done / f"{stem}.manifest.json"
+    manifest.write_text(json.dumps(make_manifest(results, osquery), indent=2) + "\n", encoding="utf-8")
+    sums = done / f"{stem}.sha256"
+    sums.write_text(checksums([*files, *sboms, manifest]), encoding="utf-8")
+    placed: list[Path] = []
+    try:
+        # The checksums come last: with them everything is there.
+        for file in (*files, *sboms, manifest, sums):
+            file.replace(output / file.name)
+            placed.append(output / file.name)
+    except OSError:
+        for file in placed:
+            file.unlink(missing_ok=True)
+        raise
+    return Packaged(
+        tuple(one._replace(file=output / one.file.name) for one in results),
+        output / manifest.name,
+        tuple(output / sbom.name for sbom in sboms),
+        output / sums.name,
+    )

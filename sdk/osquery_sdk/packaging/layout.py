@@ -1,0 +1,250 @@
+"""Where things go on each platform: from a bundle and what is wanted to a `Package`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from .model import Entry, Package, Service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .bundle import Bundle
+    from .model import Kind
+    from .version import Version
+
+
+class Wanted(NamedTuple):
+    """What a package is to be, checked."""
+
+    kind: Kind
+    name: str
+    version: Version
+    release: int
+    identifier: str
+    root: str
+    """Where the bundle goes, or for a full package all programs; empty for the platform's place."""
+    load_list: str
+    """Empty for osquery's own."""
+    summary: str
+    description: str
+    maintainer: str
+    homepage: str
+    license: str
+    depends: tuple[str, ...]
+    conflicts: tuple[str, ...]
+    made: int
+    osqueryd: Path | None = None
+    flags: Path | None = None
+    secret: Path | None = None
+    glibc: str = ""
+
+
+class _Places(NamedTuple):
+    extensions: str
+    load_list: str
+    full: str
+    settings: str
+    state: str
+
+
+_PLACES = {
+    "linux": _Places(
+        "/usr/lib/osquery/extensions",
+        "/etc/osquery/extensions.load",
+        "/usr/local/{0}",
+        "/etc/{0}",
+        "/var/{0}",
+    ),
+    "darwin": _Places(
+        "/usr/local/lib/osquery/extensions",
+        "/private/var/osquery/extensions.load",
+        "/usr/local/{0}",
+        "/private/etc/{0}",
+        "/private/var/{0}",
+    ),
+    "win32": _Places(
+        "/Program Files/osquery/extensions",
+        "/Program Files/osquery/extensions.load",
+        "/Program Files/{0}",
+        "/Program Files/{0}/conf",
+        "/Program Files/{0}/data",
+    ),
+}
+_UNITS = "/usr/lib/systemd/system"
+_DAEMONS = "/Library/LaunchDaemons"
+
+
+def lay_out(bundle: Bundle, wanted: Wanted) -> Package:
+    """The package."""
+    places = _PLACES[bundle.platform]
+    full = wanted.kind == "full"
+    top = wanted.root.rstrip("/") or (places.full.format(wanted.identifier) if full else places.extensions)
+    home = f"{top}/extensions/{bundle.name}" if full else f"{top}/{bundle.name}"
+    program = f"{home}/{bundle.program}"
+    settings = places.settings.format(wanted.identifier)
+    load_list = wanted.load_list or (f"{settings}/extensions.load" if full else places.load_list)
+    package = Package(
+        name=wanted.name,
+        version=wanted.version,
+        release=wanted.release,
+        kind=wanted.kind,
+        identifier=wanted.identifier,
+        platform=bundle.platform,
+        machine=bundle.machine,
+        summary=wanted.summary,
+        description=wanted.description,
+        maintainer=wanted.maintainer,
+        homepage=wanted.homepage,
+        license=wanted.license,
+        entries=(*_parents(home, bundle.platform), *_bundled(bundle, home)),
+        program=program,
+        home=home,
+        load_list=load_list,
+        owns_load_list=full,
+        depends=wanted.depends,
+        recommends=() if full else ("osquery",),
+        conflicts=wanted.conflicts,
+        glibc=wanted.glibc,
+        libc=bundle.libc,
+        made=wanted.made,
+    )
+    return _with_osqueryd(package, wanted, top, settings, places) if full else package
+
+
+def _parents(home: str, platform: str) -> list[Entry]:
+    """The folders above the bundle that are not the system's: rpm gives only those that a package names a mode."""
+    parts = home.strip("/").split("/")
+    above = ["/" + "/".join(parts[: n + 1]) for n in range(len(parts) - 1)]
+    return [_folder(path) for path in above if not _is_systems(path)]
+
+
+def _is_systems(path: str) -> bool:
+    return path in {
+        "/usr",
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/local",
+        "/usr/local/lib",
+        "/usr/local/bin",
+        "/usr/share",
+        "/opt",
+        "/etc",
+        "/var",
+        "/srv",
+        "/private",
+        "/private/etc",
+        "/private/var",
+        "/Library",
+        "/Program Files",
+    }
+
+
+def _bundled(bundle: Bundle, home: str) -> list[Entry]:
+    """Nobody but root may write any of it: osqueryd looks at the program, and the rest is loaded by it."""
+    entries = [_folder(home)]
+    for item in bundle.items:
+        path = f"{home}/{item.path}"
+        if item.kind == "folder":
+            entries.append(_folder(path))
+        elif item.kind == "link":
+            entries.append(Entry(path, "link", 0o777, target=item.target))
+        else:
+            entries.append(Entry(path, "file", 0o755 if item.runs else 0o644, item.source))
+    return entries
+
+
+def _folder(path: str, mode: int = 0o755) -> Entry:
+    return Entry(path, "folder", mode)
+
+
+def _with_osqueryd(package: Package, wanted: Wanted, top: str, settings: str, places: _Places) -> Package:
+    """The same with an osqueryd, its settings and the service that keeps it running."""
+    assert wanted.osqueryd is not None
+    state = places.state.format(package.identifier)
+    osqueryd = f"{top}/bin/osqueryd{'.exe' if package.platform == 'win32' else ''}"
+    flags, secret = f"{settings}/osquery.flags", f"{settings}/secret"
+    # Of two that are the same osqueryd takes the later: the operator's file has the last word.
+    written = (
+        f"--database_path={_native(state, package)}/osquery.db",
+        f"--logger_path={_native(state, package)}/log",
+        f"--pidfile={_native(state, package)}/osqueryd.pid",
+        f"--extensions_autoload={_native(package.load_list, package)}",
+        f"--extensions_socket={_socket(package, state)}",
+        *((f"--enroll_secret_path={_native(secret, package)}",) if wanted.secret else ()),
+        f"--flagfile={_native(flags, package)}",
+    )
+    service = Service(
+        f"com.{package.identifier}.osqueryd" if package.platform == "darwin" else package.identifier,
+        f"osqueryd of {package.identifier}, with {package.program.rpartition('/')[2]}",
+        _native(osqueryd, package),
+        written,
+    )
+    entries = [
+        _folder(f"{top}/bin"),
+        Entry(osqueryd, "file", 0o755, wanted.osqueryd),
+        _folder(settings, 0o755),
+        Entry(flags, "config", 0o644, wanted.flags or b"# Flags of osqueryd, one a line.\n"),
+        Entry(package.load_list, "config", 0o644, f"{_native(package.program, package)}\n".encode()),
+        _folder(state, 0o700),
+        _folder(f"{state}/log", 0o700),
+    ]
+    if wanted.secret:
+        entries.append(Entry(secret, "config", 0o600, wanted.secret, secret=True))
+    if package.platform == "linux":
+        entries.append(Entry(f"{_UNITS}/{service.name}.service", "file", 0o644, _unit(service)))
+    elif package.platform == "darwin":
+        entries.append(Entry(f"{_DAEMONS}/{service.name}.plist", "file", 0o644, _plist(service)))
+    known = {entry.path for entry in package.entries}
+    more = [entry for entry in entries if entry.path not in known]
+    return package._replace(entries=(*package.entries, *more), services=(service,), state=state)
+
+
+def _native(path: str, package: Package) -> str:
+    return "C:" + path.replace("/", "\\") if package.platform == "win32" else path
+
+
+def _socket(package: Package, state: str) -> str:
+    return f"\\\\.\\pipe\\{package.identifier}.em" if package.platform == "win32" else f"{state}/osquery.em"
+
+
+def _unit(service: Service) -> bytes:
+    """Systemd starts it again when it failed, and not in a tight loop."""
+    command = " ".join(_quoted(word) for word in (service.program, *service.arguments))
+    return f"""[Unit]
+Description={service.description}
+After=network.target syslog.target
+
+[Service]
+ExecStart={command}
+Restart=on-failure
+RestartSec=3
+TimeoutStartSec=0
+KillMode=control-group
+KillSignal=SIGTERM
+UMask=0077
+
+[Install]
+WantedBy=multi-user.target
+""".encode()
+
+
+def _quoted(word: str) -> str:
+    """A word of a unit's command line; `%` begins a specifier there, `$` a variable."""
+    escaped = word.replace("%", "%%").replace("$", "$$")
+    return json.dumps(escaped) if any(c in escaped for c in " \"'\\;") else escaped
+
+
+def _plist(service: Service) -> bytes:
+    import plistlib
+
+    return plistlib.dumps(
+        {
+            "Label": service.name,
+            "ProgramArguments": [service.program, *service.arguments],
+            "RunAtLoad": True,
+            "KeepAlive": {"SuccessfulExit": False},
+            "ThrottleInterval": 60,
+        }
+    )

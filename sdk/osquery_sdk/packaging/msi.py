@@ -1,0 +1,328 @@
+"""Windows Installer's package, written by wixl from a WiX source.
+
+wixl comes with msitools. It knows no element for permissions, for settings of services and none for files that stay; a
+script of the package, run by Windows Installer itself, does what they would do: see `scripts/actions.js`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from .defaults import with_defaults
+from .errors import PackagingError
+from .msi_date import settle
+from .names import machine_name
+
+if TYPE_CHECKING:
+    from .maintainer import Default
+    from .model import Entry, Package
+    from .signing import Keys
+
+_ACTIONS = Path(__file__).parent / "scripts" / "actions.js"
+_NAMESPACE = uuid.UUID("5d0f1c1e-6a58-4b44-9f1c-6f7371776978")
+_TOP = "/Program Files/"
+_TIMEOUT = 600
+
+
+def find_wixl() -> str:
+    """The program.
+
+    Raises:
+        PackagingError: it is not installed.
+    """
+    found = shutil.which("wixl")
+    if found is None:
+        raise PackagingError("msi: wixl is not installed; Debian and Ubuntu: apt-get install wixl")
+    return found
+
+
+def file_name(package: Package) -> str:
+    """What it is called."""
+    machine_name(package.machine, "msi")
+    package.version.msi()
+    return f"{package.name}-{package.version.text}-windows-{package.machine}.msi"
+
+
+def upgrade_code(package: Package) -> str:
+    """What all versions of a package have in common."""
+    return str(uuid.uuid5(_NAMESPACE, f"{package.identifier}/{package.name}")).upper()
+
+
+def render(package: Package, work: Path, keys: Keys) -> Path:
+    """Write it."""
+    for entry in package.entries:
+        if not entry.path.startswith(_TOP) and entry.path + "/" != _TOP:
+            raise PackagingError(
+                f"msi: {entry.path} is not below C:\\Program Files, where nobody but administrators writes"
+            )
+        if entry.kind == "link":
+            raise PackagingError(f"msi: {entry.path} is a link, and Windows Installer has none")
+    plain, defaults = with_defaults(package)
+    source = work / "package.wxs"
+    staged = work / "files"
+    staged.mkdir()
+    product = _product_code(plain)
+    source.write_bytes(_source(plain, defaults, staged, product))
+    made = work / file_name(package)
+    command = [
+        find_wixl(),
+        "--arch",
+        machine_name(package.machine, "msi"),
+        "--output",
+        str(made),
+        str(source),
+    ]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=work,
+            env={**os.environ, "TZ": "UTC", "SOURCE_DATE_EPOCH": str(package.made)},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PackagingError(f"wixl did not write the msi: {error}") from error
+    said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+    if done.returncode != 0 or not made.is_file():
+        raise PackagingError(f"wixl did not write the msi: {said[-1] if said else 'it said nothing'}")
+    settle(made, package.made, f"{{{product}}}")
+    return _signed(made, package, keys) if keys.authenticode else made
+
+
+def _signed(made: Path, package: Package, keys: Keys) -> Path:
+    program = shutil.which("osslsigncode")
+    if program is None:
+        raise PackagingError(
+            "msi: osslsigncode is not installed; Debian and Ubuntu: apt-get install osslsigncode"
+        )
+    out = made.with_suffix(".signed")
+    command = [program, "sign", "-pkcs12", str(keys.authenticode), "-n", package.name, "-h", "sha256"]
+    if keys.passphrase:
+        # Not as an argument, which others on this machine could read.
+        secret = made.with_suffix(".pass")
+        secret.touch(mode=0o600)
+        secret.write_text(keys.passphrase, encoding="utf-8")
+        command += ["-readpass", str(secret)]
+    if package.homepage:
+        command += ["-i", package.homepage]
+    command += ["-time", str(package.made), "-in", str(made), "-out", str(out)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT, check=False
+    )
+    if done.returncode != 0 or not out.is_file():
+        said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        raise PackagingError(f"osslsigncode did not sign the msi: {said[-1] if said else 'it said nothing'}")
+    out.replace(made)
+    return made
+
+
+def _product_code(package: Package) -> str:
+    """Of this version with this content: building it again gives the same."""
+    digest = hashlib.sha256()
+    for entry in sorted(package.entries):
+        digest.update(f"{entry.path}\0{entry.kind}\0".encode())
+        if entry.kind == "file":
+            digest.update(hashlib.sha256(entry.read()).digest())
+    text = f"{upgrade_code(package)}/{package.version.text}-{package.release}/{digest.hexdigest()}"
+    return str(uuid.uuid5(_NAMESPACE, text)).upper()
+
+
+def _id(kind: str, path: str) -> str:
+    return f"{kind}{hashlib.sha256(path.encode()).hexdigest()[:24]}"
+
+
+def formatted(path: str) -> str:
+    """A path as Windows Installer completes it: the folder of programs may be on another drive."""
+    return "[ProgramFiles64Folder]" + path.removeprefix(_TOP).replace("/", "\\")
+
+
+def _source(package: Package, defaults: tuple[Default, ...], staged: Path, product: str) -> bytes:
+    wix = Element("Wix", {"xmlns": "http://schemas.microsoft.com/wix/2006/wi"})
+    top = SubElement(
+        wix,
+        "Product",
+        {
+            "Id": product,
+            "Name": package.name,
+            "UpgradeCode": upgrade_code(package),
+            "Language": "1033",
+            "Codepage": "1252",
+            "Version": package.version.msi(),
+            "Manufacturer": package.maintainer.partition("<")[0].strip() or package.identifier,
+        },
+    )
+    SubElement(
+        top,
+        "Package",
+        {
+            "InstallerVersion": "500",
+            "Compressed": "yes",
+            "InstallScope": "perMachine",
+            "Description": package.summary,
+            "Comments": package.description,
+            "Manufacturer": package.maintainer.partition("<")[0].strip() or package.identifier,
+        },
+    )
+    SubElement(top, "Media", {"Id": "1", "Cabinet": "files.cab", "EmbedCab": "yes"})
+    SubElement(
+        top,
+        "MajorUpgrade",
+        {"DowngradeErrorMessage": "A newer version is installed; remove it first to go back."},
+    )
+    SubElement(top, "Property", {"Id": "ARPNOMODIFY", "Value": "1"})
+    if package.homepage:
+        SubElement(top, "Property", {"Id": "ARPURLINFOABOUT", "Value": package.homepage})
+    root = SubElement(top, "Directory", {"Id": "TARGETDIR", "Name": "SourceDir"})
+    components = _directories(package, SubElement(root, "Directory", {"Id": "ProgramFiles64Folder"}), staged)
+    feature = SubElement(top, "Feature", {"Id": "Complete", "Level": "1", "Title": package.name})
+    for component in components:
+        SubElement(feature, "ComponentRef", {"Id": component})
+    _add_actions(top, package, defaults)
+    indent(wix)
+    text: bytes = tostring(wix, encoding="utf-8")
+    return b'<?xml version="1.0" encoding="utf-8"?>\n' + text + b"\n"
+
+
+def _directories(package: Package, top: Element, staged: Path) -> list[str]:
+    folders = {_TOP.rstrip("/"): top}
+    components = []
+
+    def folder(path: str) -> Element:
+        if path not in folders:
+            parent, _, name = path.rpartition("/")
+            folders[path] = SubElement(folder(parent), "Directory", {"Id": _id("d", path), "Name": name})
+        return folders[path]
+
+    filled = {entry.path.rpartition("/")[0] for entry in package.of_kind("file")}
+    for entry in sorted(package.entries):
+        if entry.kind == "folder":
+            if any(one == entry.path or one.startswith(f"{entry.path}/") for one in filled):
+                continue
+            guid = str(uuid.uuid5(_NAMESPACE, f"{upgrade_code(package)}{entry.path}")).upper()
+            component = _component(folder(entry.path), entry.path, guid)
+            SubElement(component, "CreateFolder")
+        else:
+            component = _component(folder(entry.path.rpartition("/")[0]), entry.path, "*")
+            _add_file(component, entry, staged, package.made)
+            for service in package.services:
+                if entry.path.endswith("/bin/osqueryd.exe"):
+                    _add_service(component, package, service.name)
+        components.append(component.attrib["Id"])
+    return components
+
+
+def _component(folder: Element, path: str, guid: str) -> Element:
+    return SubElement(folder, "Component", {"Id": _id("c", path), "Guid": guid, "Win64": "yes"})
+
+
+def _add_file(component: Element, entry: Entry, staged: Path, made: int) -> None:
+    """The archive in the package has the times of the files that it is made of: of copies with the right one."""
+    copy = staged / _id("f", entry.path)
+    copy.write_bytes(entry.read())
+    os.utime(copy, (made, made))
+    name = entry.path.rpartition("/")[2]
+    SubElement(
+        component,
+        "File",
+        {"Id": _id("f", entry.path), "Name": name, "Source": str(copy), "KeyPath": "yes", "DiskId": "1"},
+    )
+
+
+def _add_service(component: Element, package: Package, name: str) -> None:
+    service = package.services[0]
+    arguments = " ".join(
+        f'"{word.replace("C:" + chr(92) + "Program Files" + chr(92), "[ProgramFiles64Folder]")}"'
+        for word in service.arguments
+    )
+    SubElement(
+        component,
+        "ServiceInstall",
+        {
+            "Id": _id("s", name),
+            "Name": name,
+            "DisplayName": name,
+            "Description": service.description,
+            "Type": "ownProcess",
+            "Start": "auto",
+            "ErrorControl": "normal",
+            "Arguments": arguments,
+            "Interactive": "no",
+            "Account": "LocalSystem",
+        },
+    )
+    SubElement(
+        component,
+        "ServiceControl",
+        {
+            "Id": _id("t", name),
+            "Name": name,
+            "Start": "install",
+            "Stop": "both",
+            "Remove": "uninstall",
+            "Wait": "yes",
+        },
+    )
+
+
+def _add_actions(top: Element, package: Package, defaults: tuple[Default, ...]) -> None:
+    """The script's functions, each where it belongs in the sequence, and what it is told."""
+    SubElement(top, "Binary", {"Id": "Actions", "SourceFile": str(_ACTIONS)})
+    sequence: list[tuple[str, str, str]] = []
+
+    def immediate(name: str) -> None:
+        SubElement(
+            top,
+            "CustomAction",
+            {"Id": name, "BinaryKey": "Actions", "JScriptCall": name, "Return": "ignore"},
+        )
+
+    def deferred(name: str, value: str, condition: str, **where: str) -> None:
+        SubElement(top, "CustomAction", {"Id": f"Set{name}", "Property": name, "Value": value})
+        SubElement(
+            top,
+            "CustomAction",
+            {
+                "Id": name,
+                "BinaryKey": "Actions",
+                "JScriptCall": name,
+                "Execute": "deferred",
+                "Impersonate": "no",
+                "Return": "ignore",
+            },
+        )
+        sequence.append((f"Set{name}", condition, "InstallInitialize"))
+        wanted.append((name, condition, where))
+
+    wanted: list[tuple[str, str, dict[str, str]]] = []
+    removing = 'REMOVE="ALL" AND NOT UPGRADINGPRODUCTCODE'
+    if package.owns_load_list:
+        settings = package.load_list.rpartition("/")[0]
+        guarded = f"{formatted(settings)}|{formatted(package.state)}"
+        deferred("Protect", guarded, "NOT REMOVE", After="CreateFolders")
+        pairs = "|".join(f"{formatted(one.source)}|{formatted(one.path)}" for one in defaults)
+        deferred("PutDefaults", pairs, "NOT REMOVE", After="InstallFiles")
+        deferred("RestartOnFailure", package.services[0].name, "NOT REMOVE", After="InstallServices")
+    else:
+        both = f"{formatted(package.load_list)}|{formatted(package.program)}"
+        # osqueryd holds the files of the version that is there: it is stopped before anybody looks which are in use.
+        immediate("StopOsqueryd")
+        deferred("AddToList", both, "NOT Installed AND NOT WIX_UPGRADE_DETECTED", After="InstallFiles")
+        deferred("RemoveFromList", both, removing, After="RemoveFiles")
+        deferred("StartOsqueryd", "osqueryd", 'OSQUERYD_RAN="1"', Before="InstallFinalize")
+    execute = SubElement(top, "InstallExecuteSequence")
+    if not package.owns_load_list:
+        SubElement(execute, "Custom", {"Action": "StopOsqueryd", "Before": "InstallValidate"})
+    for name, condition, after in sequence:
+        SubElement(execute, "Custom", {"Action": name, "After": after}).text = condition
+    for name, condition, place in wanted:
+        SubElement(execute, "Custom", {"Action": name, **place}).text = condition

@@ -1,0 +1,69 @@
+"""Names: of packages, identifiers and machines, as each form wants them."""
+
+from __future__ import annotations
+
+import re
+
+from .errors import PackagingError
+
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
+# Where osquery or the system would be meant.
+_TAKEN = frozenset({"osquery", "root", "bin", "lib", "etc", "share", "local", "systemd"})
+_MACHINES = {
+    "deb": {"x86_64": "amd64", "arm64": "arm64", "x86": "i386", "arm": "armhf", "riscv64": "riscv64"},
+    "rpm": {"x86_64": "x86_64", "arm64": "aarch64", "x86": "i686", "arm": "armv7hl", "riscv64": "riscv64"},
+    "apk": {"x86_64": "x86_64", "arm64": "aarch64", "x86": "x86", "arm": "armv7", "riscv64": "riscv64"},
+    "arch": {"x86_64": "x86_64", "arm64": "aarch64", "x86": "i686", "arm": "armv7h", "riscv64": "riscv64"},
+    "msi": {"x86_64": "x64", "x86": "x86"},
+    "pkg": {"x86_64": "x86_64", "arm64": "arm64"},
+}
+
+
+def check_identifier(text: str) -> str:
+    """The identifier, if it can be one: it names folders, a service and a bundle identifier.
+
+    Raises:
+        PackagingError: it cannot.
+    """
+    if not _IDENTIFIER.fullmatch(text) or text.endswith("-"):
+        raise PackagingError(
+            f"identifier {text!r}: it names folders and a service; use up to 32 lower-case letters, digits and hyphens, a letter first"
+        )
+    if text in _TAKEN:
+        raise PackagingError(f"identifier {text!r}: that name is another's; take your organisation's")
+    return text
+
+
+def check_name(text: str) -> str:
+    """The name of a package, if every form has a way to write it.
+
+    Raises:
+        PackagingError: one has none.
+    """
+    if not _NAME.fullmatch(text):
+        raise PackagingError(
+            f"name {text!r}: use 2 to 64 letters, digits, - _ and ., a letter or digit first"
+        )
+    return text
+
+
+def package_name(text: str, form: str) -> str:
+    """The name as a form writes it: dpkg, apk and pacman know lower case only, and dpkg no underscore."""
+    if form == "deb":
+        return text.lower().replace("_", "-")
+    return text.lower() if form in ("apk", "arch") else text
+
+
+def machine_name(machine: str, form: str) -> str:
+    """What a form calls a machine.
+
+    Raises:
+        PackagingError: it has no word for it.
+    """
+    known = _MACHINES.get(form)
+    if known is None:
+        return machine
+    if machine not in known:
+        raise PackagingError(f"{form}: has no packages for {machine}")
+    return known[machine]

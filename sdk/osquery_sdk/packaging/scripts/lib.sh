@@ -1,0 +1,156 @@
+# shellcheck shell=sh disable=SC2154,SC3013
+# What the scripts of every form have in common. Plain POSIX shell: dash, bash, busybox.
+#
+# Set before it: name, program, load_list (empty if it is the package's own), services, state, defaults.
+# $root is put before every path; it is empty but when a package is installed into a folder without changing into it.
+
+say() {
+	printf '%s: %s\n' "$name" "$*" >&2
+}
+
+# A line without the blanks around it, as osqueryd reads it. In $bare.
+bare_line() {
+	bare=$1
+	blank=$(printf '\t\v\f\r')
+	while :; do
+		case $bare in
+		[\ $blank]*) bare=${bare#?} ;;
+		*[\ $blank]) bare=${bare%?} ;;
+		*) break ;;
+		esac
+	done
+}
+
+# Whether the load list names the program; a comment that names it counts too: somebody has switched it off.
+is_listed() {
+	while IFS= read -r line || [ -n "$line" ]; do
+		bare_line "$line"
+		[ "$bare" = "$program" ] && return 0
+		if [ "${1-}" = "or-commented" ]; then
+			case $bare in
+			'#'* | ';'*)
+				while :; do
+					case $bare in
+					'#'* | ';'* | ' '*) bare=${bare#?} ;;
+					*) break ;;
+					esac
+				done
+				[ "$bare" = "$program" ] && return 0
+				;;
+			esac
+		fi
+	done <"$root$load_list"
+	return 1
+}
+
+add_to_list() {
+	[ -n "$load_list" ] || return 0
+	list=$root$load_list
+	if [ -f "$list" ]; then
+		is_listed or-commented && return 0
+		# A last line without an end would run into the new one.
+		if [ -n "$(tail -c 1 "$list")" ]; then
+			printf '\n' >>"$list" || return 1
+		fi
+	else
+		mkdir -p "${list%/*}" && (umask 022 && : >>"$list") || return 1
+	fi
+	printf '%s\n' "$program" >>"$list"
+}
+
+# Every other line stays as it is, to the byte.
+remove_from_list() {
+	[ -n "$load_list" ] || return 0
+	list=$root$load_list
+	[ -f "$list" ] && is_listed || return 0
+	new=$list.$name.new
+	cp -p "$list" "$new" || return 1
+	end='\n'
+	while IFS= read -r line || { end='' && [ -n "$line" ]; }; do
+		bare_line "$line"
+		# shellcheck disable=SC2059  # the format is one of two of its own
+		[ "$bare" = "$program" ] || printf "%s$end" "$line"
+	done <"$list" >"$new" || return 1
+	if [ -L "$list" ]; then
+		cat "$new" >"$list" && rm -f "$new"
+	elif [ -s "$new" ]; then
+		mv -f "$new" "$list"
+	else
+		rm -f "$new" "$list"
+		rmdir "${list%/*}" 2>/dev/null || :
+	fi
+}
+
+# The extension's own processes: osqueryd's watcher starts the new version, or finds that there is none any more.
+end_extension() {
+	[ -z "$root" ] || return 0
+	for link in /proc/[0-9]*/exe; do
+		target=$(readlink "$link" 2>/dev/null) || continue
+		case $target in
+		"$program" | "$program (deleted)" | "$program.dpkg-tmp (deleted)") ;;
+		*) continue ;;
+		esac
+		pid=${link#/proc/}
+		pid=${pid%/exe}
+		# Not those of another container or chroot that happen to be called the same.
+		[ "/proc/$pid/root/." -ef /. ] && kill -TERM "$pid" 2>/dev/null
+	done
+	return 0
+}
+
+# For forms that know no configuration files: each is copied from beside the program, if it is not there yet.
+# $defaults has a line for each: mode, what, where to.
+put_defaults() {
+	[ -n "$defaults" ] || return 0
+	while read -r mode from to; do
+		[ -e "$root$to" ] || [ -L "$root$to" ] && continue
+		mkdir -p "$root${to%/*}"
+		(umask 077 && cp "$root$from" "$root$to") && chmod "$mode" "$root$to"
+	done <<-END
+		$defaults
+	END
+}
+
+# -- what happens when; none of it fails the package manager
+
+installed() {
+	put_defaults
+	if [ -n "$load_list" ]; then
+		if add_to_list; then
+			restart_osqueryd
+		else
+			say "could not write $load_list; add this line to it: $program"
+		fi
+	fi
+	enable_services
+	return 0
+}
+
+upgraded() {
+	put_defaults
+	if [ -n "$services" ]; then
+		restart_services
+	else
+		end_extension
+	fi
+	return 0
+}
+
+removing() {
+	disable_services
+	return 0
+}
+
+removed() {
+	end_extension
+	forget_services
+	return 0
+}
+
+purged() {
+	remove_from_list || say "could not write $load_list; take this line out of it: $program"
+	if [ -n "$state" ] && [ "${1-}" = "state-too" ]; then
+		rm -rf "$root$state"
+	fi
+	return 0
+}

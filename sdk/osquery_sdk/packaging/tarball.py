@@ -1,0 +1,99 @@
+"""A tar.gz: the files as they will lie, and two scripts that put them there and take them away again."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import maintainer
+
+if TYPE_CHECKING:
+    from .model import Entry, Package
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+_SYSTEMS = {"linux": "linux", "darwin": "macos"}
+
+
+def file_name(package: Package) -> str:
+    """What it is called."""
+    return f"{folder_name(package)}.tar.gz"
+
+
+def folder_name(package: Package) -> str:
+    """The one folder in it."""
+    return f"{package.name}-{package.version.text}-{_SYSTEMS[package.platform]}-{package.machine}"
+
+
+def render(package: Package, work: Path) -> Path:
+    """Write it: entries by name, everything root's, dated alike."""
+    made = work / file_name(package)
+    top = folder_name(package)
+    with (
+        made.open("wb") as raw,
+        gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=package.made) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        _add(archive, package, top, None, 0o755)
+        for name, mode, content in _own(package):
+            _add(archive, package, f"{top}/{name}", content, mode)
+        placed: set[str] = set()
+        for entry in sorted(package.entries):
+            for folder in reversed(Path(entry.path).parents):
+                if str(folder) not in placed:
+                    placed.add(str(folder))
+                    known = next((e for e in package.of_kind("folder") if e.path == str(folder)), None)
+                    mode = known.mode if known else 0o755
+                    _add(archive, package, f"{top}/root{str(folder).rstrip('/')}", None, mode)
+            if entry.kind == "folder":
+                if entry.path not in placed:
+                    placed.add(entry.path)
+                    _add(archive, package, f"{top}/root{entry.path}", None, entry.mode)
+            elif entry.kind == "link":
+                _link(archive, package, f"{top}/root{entry.path}", entry)
+            else:
+                _add(archive, package, f"{top}/root{entry.path}", entry.read(), entry.mode)
+    return made
+
+
+def _own(package: Package) -> list[tuple[str, int, bytes]]:
+    listed = "".join(
+        f"{entry.kind} {entry.mode:04o} {entry.path}\n"
+        for entry in sorted(package.entries)
+        if not entry.path.startswith(f"{package.home}/")
+    )
+    head = "#!/bin/sh\n" + maintainer.library(package, root="${DESTDIR:-}")
+    home = f"home='{package.home}'\n"
+    return [
+        (
+            name,
+            0o755,
+            f"{head}\n{home}\n{(_SCRIPTS / f'{name}.sh').read_text(encoding='utf-8')}".encode(),
+        )
+        for name in ("install", "remove")
+    ] + [("files", 0o644, listed.encode())]
+
+
+def _header(package: Package, name: str, mode: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.mode, info.mtime = mode, package.made
+    info.uname, info.gname = "root", "wheel" if package.platform == "darwin" else "root"
+    return info
+
+
+def _add(archive: tarfile.TarFile, package: Package, name: str, content: bytes | None, mode: int) -> None:
+    info = _header(package, name, mode)
+    if content is None:
+        info.type = tarfile.DIRTYPE
+        archive.addfile(info)
+    else:
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+
+
+def _link(archive: tarfile.TarFile, package: Package, name: str, entry: Entry) -> None:
+    info = _header(package, name, 0o777)
+    info.type, info.linkname = tarfile.SYMTYPE, entry.target
+    archive.addfile(info)

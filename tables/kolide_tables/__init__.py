@@ -86,8 +86,10 @@ def _of_files(limits: Limits) -> tuple[Table, ...]:
     """Certificates, keys, programs, what is installed in projects and homes: what there is in files, as many as are asked for."""
     from .certificates import certificates
     from .keyinfo import keyinfo, ssh_keys
+    from .venv_packages import venv_packages
 
-    return (certificates(limits), keyinfo(limits), ssh_keys(limits))
+    makers = (certificates, keyinfo, ssh_keys, venv_packages)
+    return tuple(make(limits) for make in makers)
 
 
 def _adapted(one: Table, limits: Limits, prefix: str) -> Table:

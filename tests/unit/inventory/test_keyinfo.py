@@ -3,6 +3,9 @@
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -430,14 +433,38 @@ def test_keys_of_users(users: Users, made: Path, opened: list[str]) -> None:
 
 
 @pytest.mark.osqueryd
-def test_keys_of_users_are_those_of_osquery(run: Run, tmp_path: Path) -> None:
-    """Beside core's user_ssh_keys, on the keys of this machine's users, and one that is put there for the test."""
-    rows = json.loads(
-        run(
-            *("osqueryi", "--json", f"--extensions_socket={tmp_path}/em", "--disable_extensions"),
-            "select uid, path, encrypted, key_type from user_ssh_keys",
-            env={**os.environ, "HOME": str(tmp_path)},
-        )
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root can put keys into a home for itself alone"
+)
+def test_keys_of_users_are_those_of_osquery(made: Path, run: Run, tmp_path: Path) -> None:
+    """Beside core's user_ssh_keys, with keys in a home that is seen by the two alone."""
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (tmp_path / "passwd").write_text(f"root:x:0:0::{home}:/bin/sh\nann:x:7001:7001::{home}:/bin/sh\n")
+    folder = home / ".ssh"
+    for name in SSH:
+        (folder / name).write_bytes((made / f"{name}.ssh").read_bytes())
+        (folder / name).chmod(0o600)
+        run("ssh-keygen", "-p", "-q", "-P", "", "-N", "secret", "-a", "1", "-f", folder / name)
+        (folder / f"{name}.clear").write_bytes((made / f"{name}.ssh").read_bytes())
+    (folder / "p256.pem").write_bytes((made / "p256.pem").read_bytes())
+    (folder / "no key").write_text("nothing")
+    sql = "select k.uid, path, encrypted from users join user_ssh_keys k using (uid)"
+    ours = "import json; from kolide_tables.keyinfo import ssh_keys; print(json.dumps([(str(r.uid), r.path, str(int(r.encrypted))) for r in ssh_keys().rows()]))"
+    script = f"""
+mount --bind {tmp_path}/passwd /etc/passwd || exit 77
+osqueryi --json --disable_extensions --extensions_socket={tmp_path}/em "{sql}" && {sys.executable} -c '{ours}'
+"""
+    if shutil.which("osqueryi") is None:
+        pytest.skip("no osqueryi on PATH")
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, env=environment
     )
-    ours = {(str(row.uid), row.path, str(int(row.encrypted))) for row in ssh_keys().rows()}
-    assert {(row["uid"], row["path"], row["encrypted"]) for row in rows} == ours
+    if done.returncode == 77:
+        pytest.skip("no right to mount anything")
+    assert done.returncode == 0, done.stderr
+    core, _, bundle = done.stdout.rpartition("\n[[")
+    said = {(row["uid"], row["path"], row["encrypted"]) for row in json.loads(core)}
+    assert len(said) >= 18
+    assert {tuple(row) for row in json.loads("[[" + bundle)} == said

@@ -1,0 +1,282 @@
+"""kolide_venv_packages: what is installed in Python's virtual environments, those of users' homes or those below a folder.
+
+Nothing in them is run: what installers wrote beside the packages is read. Sources: PEP 376, 405, 610, 627, the core metadata
+specification, and setuptools' older egg-info and egg-link.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kolide_tables.files import Unreadable, read_file
+from kolide_tables.homes import LEVELS, Mounts, local_homes, walk
+from kolide_tables.limits import Budget, Limits
+from kolide_tables.redact import redact_url
+from kolide_tables.text import decode, shown
+from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
+
+__all__ = ["VenvPackage", "venv_packages"]
+
+_MARK = "pyvenv.cfg"
+# Where tools keep environments, deeper in a home than a walk goes, or in a cache: folders with one environment each in them.
+_TOOL_FOLDERS = (
+    ".local/share/virtualenvs",
+    ".local/share/pipx/venvs",
+    ".local/pipx/venvs",
+    ".local/share/uv/tools",
+    ".cache/pypoetry/virtualenvs",
+    "Library/Caches/pypoetry/virtualenvs",
+    "AppData/Local/pypoetry/Cache/virtualenvs",
+    "AppData/Roaming/uv/tools",
+    ".pyenv/versions/envs",
+)
+_MOST_METADATA = 1 << 20
+
+
+class VenvPackage(Row):
+    """A package in a virtual environment."""
+
+    root: str | None = Column(
+        "Folder to search, three levels deep; without it the homes of local users are searched",
+        index=True,
+        hidden=True,
+        default=None,
+    )
+    uid: int | None = Column("User whose home it is in, or who owns the environment below root", index=True)
+    venv_path: str = Column("Folder of the environment", key=True)
+    python_version: str | None = Column("Version of its Python")
+    name: str = Column("Package's name, as the package itself writes it", key=True)
+    version: str | None = Column("Package's version")
+    editable: bool = Column("1 if it is run from its sources")
+    direct_url: str | None = Column(
+        "Where it came from, if not from an index: a URL without credentials", default=None
+    )
+    installer: str | None = Column("What installed it: pip, uv, ...", default=None)
+
+
+class Package(NamedTuple):
+    """What is known of an installed package."""
+
+    name: str
+    version: str | None
+    editable: bool
+    direct_url: str | None
+    installer: str | None
+
+
+class _Venv(NamedTuple):
+    path: str
+    uid: int | None
+    root: str | None
+
+
+def venv_packages(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
+    """The table, with these limits for each statement's call."""
+
+    @table(
+        "kolide_venv_packages",
+        examples=(
+            "select venv_path, python_version, version from kolide_venv_packages where name = 'requests' order by version",
+            "select venv_path, name, version, direct_url from kolide_venv_packages where root = '/opt' and (editable = 1 or direct_url <> '')",
+        ),
+    )
+    def rows(query: Query) -> Iterator[VenvPackage]:
+        """Packages in Python's virtual environments, those in homes or below a folder; nothing of them is run."""
+        budget = Budget(limits, query.check)
+        wants_source = query.wants("direct_url") or query.wants("editable")
+        for venv in _venvs(query, budget):
+            try:
+                version = _python_version(f"{venv.path}/{_MARK}", limits)
+            except (Unreadable, LimitExceeded) as error:
+                query.warn(str(error))
+                continue
+            for package in packages_in(venv.path, query, budget, wants_source=wants_source):
+                budget.add_rows()
+                yield VenvPackage(
+                    root=venv.root,
+                    uid=venv.uid,
+                    venv_path=shown(venv.path),
+                    python_version=version,
+                    **package._asdict(),
+                )
+
+    return rows
+
+
+def _venvs(query: Query, budget: Budget) -> Iterator[_Venv]:
+    mounts = Mounts()
+    roots = query.equals("root")
+    if roots is not None:
+        for root in dict.fromkeys(roots):
+            for path in _below(root, LEVELS, mounts, budget):
+                uid = _owner(path)
+                if query.matches("uid", uid):
+                    yield _Venv(path, uid, root)
+        return
+    for home in local_homes(query):
+        seen: set[str] = set()
+        tops = [
+            (home.path.rstrip("/"), LEVELS),
+            *((f"{home.path.rstrip('/')}/{one}", 1) for one in _TOOL_FOLDERS),
+        ]
+        for top, levels in tops:
+            for path in _below(top, levels, mounts, budget):
+                if path not in seen:
+                    seen.add(path)
+                    yield _Venv(path, home.uid, None)
+
+
+def _below(top: str, levels: int, mounts: Mounts, budget: Budget) -> Iterator[str]:
+    folders = walk(
+        top, levels=levels, max_folders=budget.limits.max_folders, on_step=budget.check, mounts=mounts
+    )
+    for folder in folders:
+        if _MARK in folder.files:
+            folder.folders.clear()  # what is in an environment is its own
+            yield folder.path
+
+
+def _owner(path: str) -> int | None:
+    if os.name == "nt":
+        return None
+    try:
+        return os.lstat(path).st_uid
+    except OSError:
+        return None
+
+
+def _python_version(path: str, limits: Limits) -> str | None:
+    """The version that pyvenv.cfg names: venv writes `version`, virtualenv and uv `version_info`."""
+    text = decode(read_file(path, max_bytes=limits.max_file_bytes))
+    found: dict[str, str] = {}
+    for line in text.split("\n", 100):
+        name, equals, value = line.partition("=")
+        if equals:
+            found[name.strip().lower()] = value.strip()
+    version = found.get("version") or found.get("version_info", "").partition(".final")[0]
+    return version or None
+
+
+def packages_in(venv: str, query: Query, budget: Budget, *, wants_source: bool = True) -> Iterator[Package]:
+    """The packages of an environment, those of its own alone; the first of a name counts, as it does for Python."""
+    seen: set[str] = set()
+    for folder in _site_packages(venv):
+        for entry in _names(folder, budget):
+            budget.step()
+            try:
+                package = _package(folder, entry, wants_source=wants_source)
+            except (Unreadable, LimitExceeded) as error:
+                query.warn(str(error))
+                continue
+            if package is None:
+                continue
+            normal = package.name.lower().replace("_", "-").replace(".", "-")
+            if normal not in seen:
+                seen.add(normal)
+                yield package
+
+
+def _site_packages(venv: str) -> Iterator[str]:
+    """Its folders of packages; lib64 is a link to lib, or the place of those that are compiled."""
+    for lib in ("lib", "lib64"):
+        folder = f"{venv}/{lib}"
+        if os.path.islink(folder):  # noqa: PTH114
+            continue
+        try:
+            with os.scandir(folder) as entries:
+                names = sorted(entry.name for entry in entries if entry.name.startswith(("python", "pypy")))
+        except OSError:
+            continue
+        yield from (f"{folder}/{name}/site-packages" for name in names)
+    yield f"{venv}/Lib/site-packages"
+
+
+def _names(folder: str, budget: Budget) -> list[str]:
+    budget.check()
+    try:
+        with os.scandir(folder) as entries:
+            found = [
+                e.name for e in entries if e.name.endswith((".dist-info", ".egg-info", ".egg-link", ".egg"))
+            ]
+    except OSError:
+        return []
+    return sorted(found)
+
+
+def _package(folder: str, entry: str, *, wants_source: bool) -> Package | None:
+    path = f"{folder}/{entry}"
+    if entry.endswith(".dist-info"):
+        name, version = _name_and_version(f"{path}/METADATA")
+        if name is None:
+            return None
+        url, editable = _source(f"{path}/direct_url.json") if wants_source else (None, False)
+        return Package(name, version, editable, url, _first_line(f"{path}/INSTALLER"))
+    if entry.endswith(".egg-link"):
+        return _linked(path)
+    if entry.endswith(".egg"):
+        inner = f"{path}/EGG-INFO/PKG-INFO"
+    else:
+        inner = f"{path}/PKG-INFO" if os.path.isdir(path) else path  # noqa: PTH112
+    name, version = _name_and_version(inner) if os.path.lexists(inner) else (None, None)
+    return None if name is None else Package(name, version, editable=False, direct_url=None, installer=None)
+
+
+def _linked(path: str) -> Package | None:
+    """A package that setuptools' `develop` linked to its sources."""
+    sources = _first_line(path)
+    if not sources or not os.path.isabs(sources):  # noqa: PTH117
+        return None
+    for entry in _names_of_eggs(sources):
+        name, version = _name_and_version(f"{sources}/{entry}/PKG-INFO")
+        if name is not None:
+            return Package(name, version, editable=True, direct_url=f"file://{sources}", installer=None)
+    return None
+
+
+def _names_of_eggs(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.name.endswith(".egg-info"))
+    except OSError:
+        return []
+
+
+def _name_and_version(path: str) -> tuple[str | None, str | None]:
+    """From the headers of a package's metadata; the description after them, most of it, is not looked at."""
+    text = decode(read_file(path, max_bytes=_MOST_METADATA))
+    name = version = None
+    for line in text.split("\n"):
+        header, colon, value = line.rstrip("\r").partition(":")
+        if not colon and not line.startswith((" ", "\t")):
+            break
+        key = header.lower()
+        if key == "name" and name is None:
+            name = value.strip()
+        elif key == "version" and version is None:
+            version = value.strip()
+        if name and version:
+            break
+    return name or None, version or None
+
+
+def _source(path: str) -> tuple[str | None, bool]:
+    """Where a package came from, and whether it is run from there (PEP 610)."""
+    import json
+
+    if not os.path.lexists(path):
+        return None, False
+    try:
+        content = json.loads(read_file(path, max_bytes=_MOST_METADATA))
+    except (ValueError, RecursionError):
+        return None, False
+    if not isinstance(content, dict):
+        return None, False
+    url, folder = content.get("url"), content.get("dir_info")
+    editable = isinstance(folder, dict) and folder.get("editable") is True
+    return redact_url(url) if isinstance(url, str) else None, editable
+
+
+def _first_line(path: str) -> str | None:
+    if not os.path.lexists(path):
+        return None
+    return decode(read_file(path, max_bytes=_MOST_METADATA)).strip().partition("\n")[0].strip() or None

@@ -115,6 +115,9 @@ def _truth(value: Value) -> bool:
 def _real(value: Value) -> float:
     if value is None or value == "":
         raise ValueError(_NULL)
+    if isinstance(value, str) and value.endswith(".0"):
+        # osquery puts this behind whatever has no point: "1e+20.0", "inf.0".
+        value = value[:-2]
     try:
         return float(value)
     except (ValueError, OverflowError):

@@ -38,6 +38,7 @@ class Running:
         )
         until(lambda: host.manager.extensions() or self.process.poll() is not None)
         assert self.process.poll() is None
+        host.wait_for_extensions(1)
         (row,) = host.query("select pid, parent, folder from small_process").rows
         self.serving = psutil.Process(int(row["pid"]))
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from .target import Target
 
+# Compiled code imports these, which no analysis of bytecode can see.
+_UNSEEN = ("thrift.protocol.TBase",)
+
 HERE = Path(__file__).parent
 _LINE = re.compile(r"^\d+ (?P<level>[A-Z]+): (?P<text>.*)$")
 _ERROR = re.compile(r"^(?:[\w.]+\.)?(?P<kind>[A-Z]\w*(?:Error|Exception|Exit)): (?P<text>.*)$")
@@ -75,7 +78,7 @@ def run(
     options = {
         "script": str(script),
         "folders": [str(one) for one in target.folders],
-        "modules": [*target.modules, *modules],
+        "modules": [*_UNSEEN, *target.modules, *modules],
         "excludes": list(exclude),
         "kept": list(kept),
         "datas": list(datas),

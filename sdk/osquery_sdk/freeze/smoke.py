@@ -65,6 +65,8 @@ def smoke(program: Path, tables: Sequence[Mapping[str, Any]], *, say: Callable[[
             run.require_alive(f"after a statement over {table['name']}")
         queried = run.memory()
         run.stop()
+        say("query")
+        run.query()
         left = [path.name for path in Path(folder).iterdir()]
         if left:
             raise FreezeError(f"{program.name} left behind in the temporary folder: {', '.join(left)}")
@@ -79,19 +81,19 @@ class _Run:
         self._host = host
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
+        # Nothing of the environment that it was built in: osqueryd starts it with next to nothing.
+        self._environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(folder)}
+        if os.name == "nt":
+            self._environment = {**os.environ, "TEMP": str(folder), "TMP": str(folder)}
 
     def start(self) -> float:
         """Start it; returns the seconds until it was registered."""
         command = [str(self._program), "--socket", self._host.socket, "--timeout", str(_REGISTERS_WITHIN)]
-        # Nothing of the environment that it was built in: osqueryd starts it with next to nothing.
-        environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(self._folder)}
-        if os.name == "nt":
-            environment = {**os.environ, "TEMP": str(self._folder), "TMP": str(self._folder)}
         began = time.monotonic()
         try:
             self._process = process = subprocess.Popen(
                 command,
-                env=environment,
+                env=self._environment,
                 cwd=self._folder.anchor,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -139,6 +141,23 @@ class _Run:
         process.stderr.close()
         if os.name != "nt" and self._host.manager.extensions():
             raise FreezeError(f"{self._program.name} ended on SIGTERM and did not deregister")
+
+    def query(self) -> None:
+        """Have it run SQL on the engine that it brings."""
+        command = [str(self._program), "query", "--json", "select 6 * 7 as answer"]
+        done = subprocess.run(
+            command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_REGISTERS_WITHIN,
+            check=False,
+        )
+        if done.returncode != 0 or '"42"' not in done.stdout:
+            raise FreezeError(
+                f"{self._program.name} query ended with {done.returncode}: {done.stderr.strip() or done.stdout}"
+            )
 
     def memory(self) -> int | None:
         """Bytes of memory that the process which serves has, without what it shares with nobody yet to be loaded."""

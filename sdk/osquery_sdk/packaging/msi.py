@@ -17,11 +17,11 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .defaults import with_defaults
 from .errors import PackagingError
-from .msi_date import settle
+from .msi_actions import Action, actions, declare, steps
+from .msi_tables import rewrite
 from .names import machine_name
 
 if TYPE_CHECKING:
-    from .maintainer import Default
     from .model import Entry, Package
     from .signing import Keys
 
@@ -68,8 +68,11 @@ def render(package: Package, work: Path, keys: Keys) -> Path:
     source = work / "package.wxs"
     staged = work / "files"
     staged.mkdir()
+    # wixl finds files below the folder it is started in, and no others.
+    shutil.copyfile(_ACTIONS, work / _ACTIONS.name)
     product = _product_code(plain)
-    source.write_bytes(_source(plain, defaults, staged, product))
+    listed = actions(plain, defaults, formatted)
+    source.write_bytes(_source(plain, listed, staged, product))
     made = work / file_name(package)
     command = [
         find_wixl(),
@@ -95,7 +98,8 @@ def render(package: Package, work: Path, keys: Keys) -> Path:
     said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
     if done.returncode != 0 or not made.is_file():
         raise PackagingError(f"wixl did not write the msi: {said[-1] if said else 'it said nothing'}")
-    settle(made, package.made, f"{{{product}}}")
+    code = str(uuid.uuid5(uuid.UUID(product), "package")).upper()
+    rewrite(made, work, steps(listed), made=package.made, code=f"{{{code}}}")
     return _signed(made, package, keys) if keys.authenticode else made
 
 
@@ -146,7 +150,7 @@ def formatted(path: str) -> str:
     return "[ProgramFiles64Folder]" + path.removeprefix(_TOP).replace("/", "\\")
 
 
-def _source(package: Package, defaults: tuple[Default, ...], staged: Path, product: str) -> bytes:
+def _source(package: Package, listed: list[Action], staged: Path, product: str) -> bytes:
     wix = Element("Wix", {"xmlns": "http://schemas.microsoft.com/wix/2006/wi"})
     top = SubElement(
         wix,
@@ -187,7 +191,7 @@ def _source(package: Package, defaults: tuple[Default, ...], staged: Path, produ
     feature = SubElement(top, "Feature", {"Id": "Complete", "Level": "1", "Title": package.name})
     for component in components:
         SubElement(feature, "ComponentRef", {"Id": component})
-    _add_actions(top, package, defaults)
+    declare(top, listed, _ACTIONS.name)
     indent(wix)
     text: bytes = tostring(wix, encoding="utf-8")
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + text + b"\n"
@@ -234,7 +238,13 @@ def _add_file(component: Element, entry: Entry, staged: Path, made: int) -> None
     SubElement(
         component,
         "File",
-        {"Id": _id("f", entry.path), "Name": name, "Source": str(copy), "KeyPath": "yes", "DiskId": "1"},
+        {
+            "Id": _id("f", entry.path),
+            "Name": name,
+            "Source": f"{staged.name}/{copy.name}",
+            "KeyPath": "yes",
+            "DiskId": "1",
+        },
     )
 
 
@@ -272,57 +282,3 @@ def _add_service(component: Element, package: Package, name: str) -> None:
             "Wait": "yes",
         },
     )
-
-
-def _add_actions(top: Element, package: Package, defaults: tuple[Default, ...]) -> None:
-    """The script's functions, each where it belongs in the sequence, and what it is told."""
-    SubElement(top, "Binary", {"Id": "Actions", "SourceFile": str(_ACTIONS)})
-    sequence: list[tuple[str, str, str]] = []
-
-    def immediate(name: str) -> None:
-        SubElement(
-            top,
-            "CustomAction",
-            {"Id": name, "BinaryKey": "Actions", "JScriptCall": name, "Return": "ignore"},
-        )
-
-    def deferred(name: str, value: str, condition: str, **where: str) -> None:
-        SubElement(top, "CustomAction", {"Id": f"Set{name}", "Property": name, "Value": value})
-        SubElement(
-            top,
-            "CustomAction",
-            {
-                "Id": name,
-                "BinaryKey": "Actions",
-                "JScriptCall": name,
-                "Execute": "deferred",
-                "Impersonate": "no",
-                "Return": "ignore",
-            },
-        )
-        sequence.append((f"Set{name}", condition, "InstallInitialize"))
-        wanted.append((name, condition, where))
-
-    wanted: list[tuple[str, str, dict[str, str]]] = []
-    removing = 'REMOVE="ALL" AND NOT UPGRADINGPRODUCTCODE'
-    if package.owns_load_list:
-        settings = package.load_list.rpartition("/")[0]
-        guarded = f"{formatted(settings)}|{formatted(package.state)}"
-        deferred("Protect", guarded, "NOT REMOVE", After="CreateFolders")
-        pairs = "|".join(f"{formatted(one.source)}|{formatted(one.path)}" for one in defaults)
-        deferred("PutDefaults", pairs, "NOT REMOVE", After="InstallFiles")
-        deferred("RestartOnFailure", package.services[0].name, "NOT REMOVE", After="InstallServices")
-    else:
-        both = f"{formatted(package.load_list)}|{formatted(package.program)}"
-        # osqueryd holds the files of the version that is there: it is stopped before anybody looks which are in use.
-        immediate("StopOsqueryd")
-        deferred("AddToList", both, "NOT Installed AND NOT WIX_UPGRADE_DETECTED", After="InstallFiles")
-        deferred("RemoveFromList", both, removing, After="RemoveFiles")
-        deferred("StartOsqueryd", "osqueryd", 'OSQUERYD_RAN="1"', Before="InstallFinalize")
-    execute = SubElement(top, "InstallExecuteSequence")
-    if not package.owns_load_list:
-        SubElement(execute, "Custom", {"Action": "StopOsqueryd", "Before": "InstallValidate"})
-    for name, condition, after in sequence:
-        SubElement(execute, "Custom", {"Action": name, "After": after}).text = condition
-    for name, condition, place in wanted:
-        SubElement(execute, "Custom", {"Action": name, **place}).text = condition

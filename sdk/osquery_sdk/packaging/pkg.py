@@ -17,6 +17,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from . import bom, maintainer
 from .defaults import with_defaults
 from .errors import PackagingError
+from .xar import settle
 
 if TYPE_CHECKING:
     from .model import Entry, Package
@@ -73,6 +74,7 @@ def render(package: Package, work: Path) -> Path:
         name = path.relative_to(inner).as_posix()
         lines.append(f"{_word(name)} type={kind} uid=0 gid=0 uname=root gname=wheel time={package.made}.0")
     _bsdtar("xar", "\n".join(lines), work / "outer.mtree", made, "--options", "xar:compression=none")
+    settle(made, package.made)
     return made
 
 
@@ -119,7 +121,7 @@ def _cpio(package: Package, entries: list[Entry], work: Path) -> bytes:
     lines = ["#mtree"]
     for entry in entries:
         if entry.kind == "folder":
-            kind = f"dir mode={entry.mode:04o}"
+            kind = f"dir nlink=1 mode={entry.mode:04o}"
         elif entry.kind == "link":
             kind = f"link mode=0755 link={_word(entry.target)}"
         else:

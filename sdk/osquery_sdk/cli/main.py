@@ -38,6 +38,7 @@ def commands() -> list[Command]:
     from .doctor import doctor_command
     from .engine import engine_command
     from .new import new_command
+    from .package import package_command
     from .reload import run_extension_command
     from .sql import sql_commands
     from .tables import schema_command
@@ -58,6 +59,7 @@ def commands() -> list[Command]:
         ),
         engine_command(add_extensions, _SOURCE, _log),
         build_command(),
+        package_command(),
         doctor_command(),
         version_command(_PROGRAM, __version__, "osquery_sdk"),
     ]

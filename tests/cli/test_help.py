@@ -16,8 +16,8 @@ def commands(which, extension):
 
 
 NAMES = {
-    "osquery-sdk": "new run query explain shell schema engine version completion",
-    "sample": "tables schema query explain shell version completion",
+    "osquery-sdk": "new run query explain shell schema engine doctor build version completion",
+    "sample": "tables schema query explain shell doctor version completion",
 }
 EACH = pytest.mark.parametrize(
     ("which", "name"), [(w, name) for w, names in NAMES.items() for name in names.split()]

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -153,11 +154,13 @@ def test_nothing_is_left_of_it(installation: Installation, monkeypatch: pytest.M
         "import signal, subprocess; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
         f"print(subprocess.Popen(['sleep', '600']).pid, file=open({str(installation.directory / 'pid')!r}, 'w'))"
     )
-    folders = set(Path("/tmp").glob("osq-*"))
+    temporary = installation.directory / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     assert installation.check("start").status == "ok"
     child = int((installation.directory / "pid").read_text())
     until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
-    assert set(Path("/tmp").glob("osq-*")) <= folders
+    assert list(temporary.iterdir()) == []
 
 
 # -- names
@@ -381,8 +384,6 @@ def test_one_file_program(
     installation: Installation, mount: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that unpacks itself to a temporary folder which forbids programs, or is full."""
-    import tempfile
-
     assert installation.check("temporary folder").status == "ok"
     # PyInstaller's mark stands at the end of such a file.
     with installation.path.open("ab") as file:

@@ -194,17 +194,18 @@ def test_where_nothing_may_be_written_is_told(home: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_leaves_the_former_build(home: Path, tmp_path: Path) -> None:
     pytest.importorskip("PyInstaller")
     out = tmp_path / "out"
     out.mkdir()
     script = f"""
-mount -t tmpfs -o size=4m none {out} && echo former > {out}/single.ext || exit 77
+mount -t tmpfs -o size=1m none {out} && echo former > {out}/single.ext || exit 77
 {sys.executable} -m osquery_sdk.cli.main build {home}/single.py --output {out}
 code=$?; ls -A {out}; cat {out}/single.ext; exit $code
 """
     done = subprocess.run(
-        ["unshare", "-m", "/bin/sh", "-c", script], capture_output=True, text=True, timeout=120
+        ["unshare", "-m", "/bin/sh", "-c", script], capture_output=True, text=True, timeout=250
     )
     if done.returncode == 77:
         pytest.skip("cannot mount")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from . import pyinstaller
 from .elf import oldest_glibc
 from .errors import FreezeError
+from .graph import RARE
 from .report import Report, size_of, sizes_by_package
 from .sbom import make_sbom
 from .stamp import build_date, make_stamp
@@ -87,10 +88,12 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
         facts = probe(target, work)
         stamp = make_stamp(facts["version"], target.home, os.environ)
         (work / _STAMP).write_text(json.dumps({"name": target.name, **stamp}, indent=2), encoding="utf-8")
+        # What Python's library has loaded for a rare occasion is no wish of the extension's: see graph.py.
+        loaded = [name for name in facts["modules"] if name.partition(".")[0] not in RARE]
         step("freezing")
         contents = pyinstaller.run(
             target,
-            modules=[*facts["modules"], *options.include],
+            modules=[*loaded, *options.include],
             exclude=options.exclude,
             kept=options.include,
             datas=[(str(work / _STAMP), "."), *_data_files(options.data)],

@@ -202,6 +202,7 @@ SPECIFIED = {
     "ssh_keys": "L M W: user, uid^b, path, type, encrypted i, bits i, fingerprint_sha256, fingerprint_md5, format, comment, kdf, "
     "mode",
     "venv_packages": "L M W: root?^, uid^b, venv_path, python_version, name, version, editable i, direct_url, installer",
+    "node_packages": "L M W: root!^, name, version, manager, lockfile, dev i, integrity",
     "nftables_rules": "L: family, table_name^, chain, hook, policy, handle b, position i, verdict, comment, packets b, bytes b, expr",
     "apt_upgrades": "L: name^, installed, candidate, origin, security i, phased i",
 }

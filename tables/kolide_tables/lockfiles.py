@@ -1,0 +1,294 @@
+"""Lock files of Node.js projects: which packages, in which versions, and which of them only for development.
+
+package-lock.json and npm-shrinkwrap.json in their three versions, yarn.lock as Yarn 1 and its successors write it, and
+pnpm-lock.yaml from version 5 on. Where a lock file does not say what is for development, it follows from what the project's
+package.json asks for: what none of its other dependencies leads to.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from kolide_tables.datafiles.errors import ParseError
+from kolide_tables.limits import Budget
+from kolide_tables.text import decode
+
+__all__ = ["LOCK_FILES", "LockedPackage", "ParseError"]
+
+# Reads a file beside the lock file by its relative path; None if there is none.
+Beside = Callable[[str], bytes | None]
+_Graph = Mapping[str, Collection[str]]
+
+_PRODUCTION = ("dependencies", "optionalDependencies")
+_EDGES = ("dependencies", "optionalDependencies", "peerDependencies")
+
+
+class LockedPackage(NamedTuple):
+    """A package that a lock file names; `dev` is None where that cannot be known."""
+
+    name: str
+    version: str
+    dev: bool | None
+    integrity: str | None
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
+
+
+def parse_json(content: bytes) -> dict[str, Any]:
+    """A JSON object; raises ParseError."""
+    try:
+        value = json.loads(decode(content))
+    except (ValueError, RecursionError) as error:
+        raise ParseError(" ".join(str(error).split())[:200]) from error
+    if not isinstance(value, dict):
+        raise ParseError("it is no JSON object")
+    return value
+
+
+# -- npm
+
+
+def npm_packages(content: bytes, _beside: Beside, budget: Budget) -> Iterator[LockedPackage]:
+    """Packages of package-lock.json."""
+    lock = parse_json(content)
+    packages = lock.get("packages")
+    if isinstance(packages, dict):
+        yield from _npm_flat(packages, budget)
+    else:
+        yield from _npm_nested(_object(lock.get("dependencies")), budget)
+
+
+def _npm_flat(packages: dict[str, Any], budget: Budget) -> Iterator[LockedPackage]:
+    for place, value in packages.items():
+        budget.step()
+        entry = _object(value)
+        version = _text(entry.get("version"))
+        # The project itself, and links to what is a folder of the project and has an entry of its own.
+        if not place or entry.get("link") or version is None:
+            continue
+        name = _text(entry.get("name")) or place.rpartition("node_modules/")[2]
+        yield LockedPackage(name, version, entry.get("dev") is True, _text(entry.get("integrity")))
+
+
+def _npm_nested(dependencies: dict[str, Any], budget: Budget) -> Iterator[LockedPackage]:
+    levels = [dependencies]
+    while levels:
+        for name, value in levels.pop().items():
+            budget.step()
+            entry = _object(value)
+            version = _text(entry.get("version"))
+            if version is not None and not version.startswith("file:"):
+                real, real_version = _alias(name, version)
+                yield LockedPackage(
+                    real, real_version, entry.get("dev") is True, _text(entry.get("integrity"))
+                )
+            if isinstance(entry.get("dependencies"), dict):
+                levels.append(entry["dependencies"])
+
+
+def _alias(name: str, version: str) -> tuple[str, str]:
+    """`npm:chalk@4.1.2` under another name is chalk 4.1.2."""
+    if version.startswith("npm:"):
+        real, at, number = version[4:].rpartition("@")
+        if at and real:
+            return real, number
+    return name, version
+
+
+# -- Yarn
+
+
+class _YarnEntry(NamedTuple):
+    name: str
+    version: str
+    integrity: str | None
+    needs: list[str]
+    workspace: str | None
+
+
+def yarn_packages(content: bytes, beside: Beside, budget: Budget) -> Iterator[LockedPackage]:
+    """Packages of yarn.lock."""
+    text = decode(content)
+    modern = "\n__metadata:" in text[:4096] or text.startswith("__metadata:")
+    entries = dict(_yarn_modern(text, budget) if modern else _yarn_classic(text, budget))
+    needed = _yarn_production(entries, beside)
+    production = (
+        None if needed is None else _reached(needed, {key: one.needs for key, one in entries.items()}, budget)
+    )
+    found: dict[int, tuple[_YarnEntry, bool]] = {}
+    for key, entry in entries.items():
+        used = found.get(id(entry), (entry, False))[1]
+        found[id(entry)] = entry, used or (production is not None and key in production)
+    for entry, used in found.values():
+        if entry.workspace is None:
+            yield LockedPackage(
+                entry.name, entry.version, None if production is None else not used, entry.integrity
+            )
+
+
+def _yarn_production(entries: Mapping[str, _YarnEntry], beside: Beside) -> set[str] | None:
+    """What the project's manifest, and those of its workspaces, ask for in production; None where that is not known."""
+    workspaces = sorted({one.workspace for one in entries.values() if one.workspace is not None} - {"."})
+    needed: set[str] = set()
+    for folder in (".", *workspaces):
+        manifest = beside("package.json" if folder == "." else f"{folder}/package.json")
+        if manifest is None:
+            return None
+        try:
+            content = parse_json(manifest)
+        except ParseError:
+            return None
+        # Yarn 1 does not write where its workspaces are.
+        if "workspaces" in content and not workspaces:
+            return None
+        for kind in _PRODUCTION:
+            for name, wanted in _object(content.get(kind)).items():
+                needed.update((f"{name}@{wanted}", f"{name}@npm:{wanted}"))
+    return needed
+
+
+def _yarn_classic(text: str, budget: Budget) -> Iterator[tuple[str, _YarnEntry]]:
+    keys: list[str] = []
+    fields: dict[str, str] = {}
+    needs: list[str] = []
+    section = ""
+    for line in (*text.split("\n"), "end:"):
+        budget.step()
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        if not line.startswith(" "):
+            if keys and "version" in fields:
+                entry = _YarnEntry(
+                    _yarn_name(keys[0]), fields["version"], fields.get("integrity"), needs, None
+                )
+                yield from ((key, entry) for key in keys)
+            keys = [key.strip().strip('"') for key in stripped.removesuffix(":").split(",")]
+            fields, needs, section = {}, [], ""
+        elif not line.startswith("    "):
+            name, _, value = stripped.partition(" ")
+            section = name.removesuffix(":") if stripped.endswith(":") else ""
+            if not section:
+                fields[name] = value.strip('"')
+        elif section in _PRODUCTION:
+            found = re.match(r'"?([^"\s]+)"?\s+"?([^"]*)"?', stripped)
+            if found is not None:
+                needs.append(f"{found[1]}@{found[2]}")
+
+
+def _yarn_name(key: str) -> str:
+    """The package that a key such as `a@npm:chalk@^4` or `@x/y@^1` asks for."""
+    name, _, wanted = key[1:].partition("@")
+    name = key[:1] + name
+    if wanted.startswith("npm:") and "@" in wanted[5:]:
+        return wanted[4:].rpartition("@")[0]
+    return name
+
+
+def _yarn_modern(text: str, budget: Budget) -> Iterator[tuple[str, _YarnEntry]]:
+    for document in _yaml(text, budget):
+        for keys, value in document.items():
+            entry = _object(value)
+            resolution, version = _text(entry.get("resolution")), _text(entry.get("version"))
+            if keys == "__metadata" or resolution is None or version is None:
+                continue
+            name, _, source = resolution[1:].partition("@")
+            needs = [
+                f"{one}@{wanted}" for kind in _EDGES[:2] for one, wanted in _object(entry.get(kind)).items()
+            ]
+            workspace = source.removeprefix("workspace:") if source.startswith("workspace:") else None
+            made = _YarnEntry(resolution[:1] + name, version, _text(entry.get("checksum")), needs, workspace)
+            yield from ((key.strip(), made) for key in keys.split(","))
+
+
+# -- pnpm
+
+
+def pnpm_packages(content: bytes, _beside: Beside, budget: Budget) -> Iterator[LockedPackage]:
+    """Packages of pnpm-lock.yaml."""
+    for document in _yaml(decode(content), budget):
+        packages = _object(document.get("packages"))
+        old = str(document.get("lockfileVersion")).startswith("5")
+        production = _pnpm_production(document, budget) if "snapshots" in document else None
+        for key, value in packages.items():
+            budget.step()
+            entry = _object(value)
+            name, version = _pnpm_name(key, old=old)
+            name, version = _text(entry.get("name")) or name, _text(entry.get("version")) or version
+            if not name or not version:
+                continue
+            # Until version 8 pnpm wrote it, and left it out of what both production and development need.
+            dev = entry.get("dev") is True if production is None else key not in production
+            yield LockedPackage(name, version, dev, _text(_object(entry.get("resolution")).get("integrity")))
+
+
+def _pnpm_production(document: dict[str, Any], budget: Budget) -> set[str]:
+    """Keys of the packages that anything but a development dependency leads to, from version 9 of the format on."""
+    graph: dict[str, list[str]] = {}
+    for key, value in _object(document.get("snapshots")).items():
+        needs = [
+            (name, wanted)
+            for kind in _PRODUCTION
+            for name, wanted in _object(_object(value).get(kind)).items()
+        ]
+        graph[key] = [_pnpm_key(name, str(wanted)) for name, wanted in needs]
+    needed: set[str] = set()
+    for importer in _object(document.get("importers")).values():
+        for kind in _PRODUCTION:
+            for name, wanted in _object(_object(importer).get(kind)).items():
+                needed.add(_pnpm_key(name, str(_object(wanted).get("version"))))
+    return {key.partition("(")[0] for key in _reached(needed, graph, budget)}
+
+
+def _pnpm_key(name: str, version: str) -> str:
+    """The key of a dependency: an alias names the package as well."""
+    return version if "@" in version.partition("(")[0] else f"{name}@{version}"
+
+
+def _pnpm_name(key: str, *, old: bool) -> tuple[str, str]:
+    """`a@1.0.0(b@2.0.0)`, with a slash in front in version 6, and before that `/a/1.0.0_b@2.0.0`."""
+    plain = key.partition("(")[0].removeprefix("/")
+    if old:
+        scope = plain.startswith("@")
+        parts = plain.split("/")
+        return "/".join(parts[: 1 + scope]), "/".join(parts[1 + scope :]).partition("_")[0]
+    name, _, version = plain[1:].partition("@")
+    return plain[:1] + name, version
+
+
+# -- what they share
+
+
+def _yaml(text: str, budget: Budget) -> Iterator[dict[str, Any]]:
+    from kolide_tables.datafiles.yamltext import yaml_documents
+
+    yield from (one for one in yaml_documents(text, budget) if isinstance(one, dict))
+
+
+def _reached(start: Iterable[str], graph: _Graph, budget: Budget) -> set[str]:
+    """All that the beginnings lead to, themselves included."""
+    seen: set[str] = set()
+    todo = list(start)
+    while todo:
+        budget.step()
+        one = todo.pop()
+        if one not in seen:
+            seen.add(one)
+            todo.extend(graph.get(one, ()))
+    return seen
+
+
+Parser = Callable[[bytes, Beside, Budget], Iterator[LockedPackage]]
+LOCK_FILES: Mapping[str, tuple[str, Parser]] = {
+    "package-lock.json": ("npm", npm_packages),
+    "npm-shrinkwrap.json": ("npm", npm_packages),
+    "yarn.lock": ("yarn", yarn_packages),
+    "pnpm-lock.yaml": ("pnpm", pnpm_packages),
+}

@@ -1,0 +1,95 @@
+"""kolide_node_packages: the packages that the lock files of Node.js projects below a folder name."""
+
+from collections.abc import Iterator
+
+from kolide_tables.files import Unreadable, read_file
+from kolide_tables.homes import walk
+from kolide_tables.limits import Budget, Limits
+from kolide_tables.lockfiles import LOCK_FILES, LockedPackage, ParseError
+from kolide_tables.redact import redact_url
+from kolide_tables.text import shown
+from osquery_sdk import Column, LimitExceeded, Query, Row, Table, TableError, table
+
+__all__ = ["NodePackage", "node_packages"]
+
+
+class NodePackage(Row):
+    """A package that a lock file names."""
+
+    root: str = Column(
+        "Folder to search for projects, three levels deep, node_modules left out",
+        index=True,
+        required=True,
+        key=True,
+    )
+    name: str = Column("Package's name; that of the package itself where the project uses another", key=True)
+    version: str = Column("Version that is locked, or where it comes from if not from an index", key=True)
+    manager: str = Column("Whose lock file it is: npm, yarn or pnpm")
+    lockfile: str = Column("Path of the lock file", key=True)
+    dev: bool | None = Column("1 if only development needs it; NULL if that cannot be told")
+    integrity: str | None = Column("Checksum of the package as the lock file has it")
+
+
+def node_packages(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
+    """The table, with these limits for each statement's call."""
+
+    @table(
+        "kolide_node_packages",
+        examples=(
+            "select lockfile, version, dev from kolide_node_packages where root = '/srv' and name = 'lodash'",
+            "select u.username, n.lockfile, n.name, n.version from users u join kolide_node_packages n on n.root = u.directory where n.name in ('event-stream', 'ua-parser-js', 'node-ipc')",
+        ),
+    )
+    def rows(query: Query) -> Iterator[NodePackage]:
+        """Packages in the lock files of npm, Yarn and pnpm below a folder; node_modules is not looked into."""
+        budget = Budget(limits, query.check)
+        roots = query.equals("root")
+        if roots is None:
+            raise TableError("name a root with = or IN")
+        for root in dict.fromkeys(roots):
+            for folder in walk(root, max_folders=limits.max_folders, on_step=budget.check):
+                for name in folder.files:
+                    if name in LOCK_FILES:
+                        path = f"{folder.path.rstrip('/')}/{name}"
+                        for package in _locked(path, name, query, budget):
+                            budget.add_rows()
+                            yield NodePackage(
+                                root=root,
+                                manager=LOCK_FILES[name][0],
+                                lockfile=shown(path),
+                                **package._asdict(),
+                            )
+
+    return rows
+
+
+def _locked(path: str, name: str, query: Query, budget: Budget) -> list[LockedPackage]:
+    """A lock file's packages, each once. A file that cannot be read has none, and a warning, and does not hide the others."""
+    most = budget.limits.max_file_bytes
+    folder = path.removesuffix(name)
+
+    def beside(relative: str) -> bytes | None:
+        if ".." in relative.split("/") or relative.startswith("/"):
+            return None
+        try:
+            return read_file(folder + relative, max_bytes=most)
+        except (Unreadable, LimitExceeded):
+            return None
+
+    # In several places in node_modules it is still one package; it is for production if it is anywhere.
+    found: dict[tuple[str, str], LockedPackage] = {}
+    try:
+        content = read_file(path, max_bytes=most)
+    except (Unreadable, LimitExceeded) as error:
+        query.warn(str(error))
+        return []
+    try:
+        for one in LOCK_FILES[name][1](content, beside, budget):
+            package = one._replace(version=redact_url(one.version) if "/" in one.version else one.version)
+            known = found.get(package[:2])
+            if known is None or (known.dev and not package.dev):
+                found[package[:2]] = package
+    except ParseError as error:
+        query.warn(f"{path}: {error}")
+        return []
+    return list(found.values())

@@ -39,15 +39,15 @@ def library(package: Package, *, root: str = "", defaults: tuple[Default, ...] =
     }
     lines = [f"{key}={shlex.quote(value)}" for key, value in values.items()]
     lines.append(f'root="{root}"')
-    parts = [_code(name) for name in (_SERVICES[package.platform], "lib.sh")]
+    parts = [code(name) for name in (_SERVICES[package.platform], "lib.sh")]
     return "\n".join(lines) + "\n\n" + "\n".join(parts)
 
 
-def _code(name: str) -> str:
-    """A part without what its first lines tell those who work on it."""
-    head, _, code = (_SCRIPTS / name).read_text(encoding="utf-8").partition("\n\n")
+def code(name: str) -> str:
+    """A part without its first line, which is for those who work on it."""
+    head, _, rest = (_SCRIPTS / name).read_text(encoding="utf-8").partition("\n")
     assert head.startswith("# shellcheck")
-    return code
+    return rest
 
 
 def _script(package: Package, body: str, *, root: str = "", head: str = "#!/bin/sh\n") -> str:

@@ -13,7 +13,6 @@ from . import maintainer
 if TYPE_CHECKING:
     from .model import Entry, Package
 
-_SCRIPTS = Path(__file__).parent / "scripts"
 _SYSTEMS = {"linux": "linux", "darwin": "macos"}
 
 
@@ -70,7 +69,7 @@ def _own(package: Package) -> list[tuple[str, int, bytes]]:
         (
             name,
             0o755,
-            f"{head}\n{home}\n{(_SCRIPTS / f'{name}.sh').read_text(encoding='utf-8')}".encode(),
+            f"{head}\n{home}\n{maintainer.code(f'{name}.sh')}".encode(),
         )
         for name in ("install", "remove")
     ] + [("files", 0o644, listed.encode())]

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154,SC2034
 # Put the files in place. DESTDIR is put before every path, for installing into a folder.
 
 set -e

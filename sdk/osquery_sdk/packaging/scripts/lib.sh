@@ -53,7 +53,7 @@ add_to_list() {
 			printf '\n' >>"$list" || return 1
 		fi
 	else
-		mkdir -p "${list%/*}" && (umask 022 && : >>"$list") || return 1
+		(umask 022 && mkdir -p "${list%/*}" && : >>"$list") || return 1
 	fi
 	printf '%s\n' "$program" >>"$list"
 }

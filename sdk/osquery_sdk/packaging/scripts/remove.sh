@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154,SC2034
 # Take the files away. What the operator may have written stays: `remove --purge` takes that, too.
 
 set -e

@@ -85,15 +85,15 @@ class Writer:
                 yield row
             yield from rows
         finally:
-            self._keep(kept)
+            self._keep(kept, _KEPT)
 
-    def _keep(self, rows: Mapping[int, Row]) -> None:
+    def _keep(self, rows: Mapping[int, Row], most: int) -> None:
         with self._lock:
             known = self._kept
             for rowid in rows:
                 known.pop(rowid, None)
             known.update(rows)
-            for rowid in list(islice(known, max(len(known) - _KEPT, 0))):
+            for rowid in list(islice(known, max(len(known) - most, 0))):
                 del known[rowid]
 
     def _rowid(self, row: Row) -> int:
@@ -113,15 +113,17 @@ class Writer:
             row = self._kept.get(rowid)
         if row is not None:
             return row
-        # Not among those kept: it is read again, with some that come behind it.
+        # Not among those kept: it is read again, with all that come along, for SQLite deletes in the order of the rowids.
         terms = {}
         if self._number is not None:
             terms[self._columns[self._number].name] = (Constraint(EQUALS, str(rowid)),)
-        rows: Iterator[Row] = iter(self.made.rows(Query(table, terms, None, deadline=deadline)) or ())
-        for row in rows:
-            if self._rowid(row) == rowid:
-                self._keep({self._rowid(other): other for other in (row, *islice(rows, _KEPT - 1))})
-                return row
+        rows = self.made.rows(Query(table, terms, None, deadline=deadline)) or ()
+        found: dict[int, Row] = {}
+        for row in islice(rows, table.options.max_rows):
+            found.setdefault(self._rowid(row), row)
+        self._keep(found, table.options.max_rows)
+        if rowid in found:
+            return found[rowid]
         raise TableError(f"{self._name}: the row is not there any more, or another has the same key")
 
     # -- writing

@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 BOTH = ["engine", pytest.param("osqueryd", marks=pytest.mark.osqueryd)]
 
 
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A directory with a path that is short enough for sockets."""
+    path = Path(tempfile.mkdtemp(prefix="osq-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
 @pytest.fixture(scope="module", params=BOTH)
 def manager(request: pytest.FixtureRequest) -> Iterator[Manager]:
     directory = Path(tempfile.mkdtemp(prefix="osq-"))

@@ -30,6 +30,7 @@ MAY_KNOW = {
     "quoting": {"sqltext"},
     "decoding": {"errors"},
     "client": {"errors", "rows", "quoting", "decoding", "wire"},
+    "statuslog": {"errors"},
     "telemetry": {"_version", "errors", "wire"},
     "plugin": {"errors", "wire"},
     "config": {"errors", "plugin", "wire"},

@@ -12,7 +12,6 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .answers import ColumnInfo, Layout
@@ -494,7 +493,9 @@ def _column_type(hint: Any, where: str) -> tuple[ColumnType, bool]:
         kinds = {_SIMPLE.get(type(member.value)) for member in plain}
         if len(kinds) == 1 and (kind := kinds.pop()) is not None:
             return kind, nullable
-    if isinstance(plain, type) and issubclass(plain, PurePath):
+    # Who has a path to give has loaded pathlib; nobody else needs to.
+    pathlib = sys.modules.get("pathlib")
+    if pathlib is not None and isinstance(plain, type) and issubclass(plain, pathlib.PurePath):
         return ColumnType.TEXT, nullable
     raise DefinitionError(
         f"{where}: no osquery type for {hint}; use str, int, bool, float, bytes, datetime, Path, Enum, list or dict"

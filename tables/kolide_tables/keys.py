@@ -7,7 +7,6 @@ Sources: OpenSSH's PROTOCOL.key and PROTOCOL.certkeys, RFC 4253, 4716, 5656, 595
 
 import base64
 import binascii
-import hashlib
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -87,6 +86,8 @@ class KeyFacts(NamedTuple):
         """As ssh-keygen prints it."""
         if self.blob is None:
             return None
+        import hashlib
+
         return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
 
     @property
@@ -94,6 +95,8 @@ class KeyFacts(NamedTuple):
         """As ssh-keygen prints it when asked for MD5."""
         if self.blob is None:
             return None
+        import hashlib
+
         return "MD5:" + hashlib.md5(self.blob, usedforsecurity=False).digest().hex(":")
 
 

@@ -9,7 +9,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kolide_tables.limits import Limits
@@ -64,7 +63,7 @@ class Notes(WritableTable[Note]):
 
     def __init__(self, path: str, *, limits: Limits = Limits()) -> None:  # noqa: B008 - a constant
         """Take the path; nothing is opened yet."""
-        if not Path(path).is_absolute():
+        if not os.path.isabs(path):  # noqa: PTH117  pathlib is not loaded for this
             raise DefinitionError(f"the notes' file needs a whole path, from the root, not {path!r}")
         self._path = path
         self._limits = limits
@@ -118,6 +117,7 @@ class Notes(WritableTable[Note]):
     def _open(self, *, create: bool = False) -> "Iterator[sqlite3.Connection]":
         """The file, for one statement; SQLite's errors become the table's."""
         import sqlite3
+        from pathlib import Path
 
         _check(self._path, create=create)
         try:
@@ -179,7 +179,7 @@ def _require_one(count: int) -> None:
 def _check(path: str, *, create: bool) -> None:
     """Raise TableError unless the file is a plain one of this user, which nobody else can read, replace or write to."""
     try:
-        _check_folder(str(Path(path).parent))
+        _check_folder(os.path.dirname(path))  # noqa: PTH120
         if create and not os.path.lexists(path):
             # Before SQLite sees it, so that it is never open to others.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -202,6 +202,8 @@ def _check_folder(folder: str) -> None:
     """The same for where it is: SQLite believes what lies beside its file, and whoever can rename a folder can put another there."""
     if os.name != "posix":
         return
+    from pathlib import Path
+
     at = Path(os.path.realpath(folder))
     for one in (at, *at.parents):
         facts = one.stat()

@@ -3,7 +3,6 @@
 Nothing is verified. A part that cannot be read is None, or is left out; only a thing that is no certificate at all is an error.
 """
 
-import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -118,6 +117,8 @@ def certificate_facts(data: bytes) -> CertificateFacts:
     extensions = dict(_extensions(fields[6:]))
     begin, end = _exactly(validity.expect(SEQUENCE), 2)
     key_algorithm, key_bits = _key(key)
+    import hashlib
+
     return CertificateFacts(
         subject=name_text(subject),
         issuer=name_text(issuer),

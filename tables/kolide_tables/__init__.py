@@ -67,6 +67,7 @@ def _of_the_system() -> tuple[Table, ...]:
     from .process_ancestry import process_ancestry
     from .process_details import process_details
     from .process_limits import process_limits
+    from .systemd_timers import systemd_timers
 
     return (
         process_details,
@@ -79,6 +80,7 @@ def _of_the_system() -> tuple[Table, ...]:
         cpu_vulnerabilities,
         nftables_rules,
         apt_upgrades,
+        systemd_timers,
     )
 
 

@@ -205,6 +205,7 @@ SPECIFIED = {
     "node_packages": "L M W: root!^, name, version, manager, lockfile, dev i, integrity",
     "nftables_rules": "L: family, table_name^, chain, hook, policy, handle b, position i, verdict, comment, packets b, bytes b, expr",
     "apt_upgrades": "L: name^, installed, candidate, origin, security i, phased i",
+    "systemd_timers": "L: unit^, activates, next b, last b, calendar, persistent i, enabled, fragment_path",
 }
 DATA_FILES = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
 SPECIFIED |= dict.fromkeys(DATA_FILES, "L M W: fullkey, parent, key, value, query^, path!^, raw_data!^")

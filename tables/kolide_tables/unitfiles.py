@@ -1,0 +1,203 @@
+"""systemd's unit files: which there are, and what they say with their drop-ins; no systemd has to run.
+
+Source: systemd.unit(5) for folders, drop-ins and masks, systemd.syntax(7), systemctl(1) on `is-enabled`.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kolide_tables.files import Unreadable, read_file
+from kolide_tables.text import decode, shown
+
+__all__ = ["Directive", "Unit", "UnitFiles"]
+
+# What is in an earlier folder hides what has the same name in a later one.
+_FOLDERS = (
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/generator.early",
+    "/etc/systemd/system",
+    "/etc/systemd/system.attached",
+    "/run/systemd/system",
+    "/run/systemd/system.attached",
+    "/run/systemd/generator",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+    "/run/systemd/generator.late",
+)
+_STATES = (("/run/systemd/transient", "transient"), ("/run/systemd/generator", "generated"))
+_ENABLED_IN = (("/etc/systemd/system", "enabled"), ("/run/systemd/system", "enabled-runtime"))
+_WANTING = (".wants", ".requires", ".upholds")
+_INSTALL = frozenset(("WantedBy", "RequiredBy", "UpheldBy", "Alias"))
+
+
+class Directive(NamedTuple):
+    """One `key=value` of a section, and the file that has it."""
+
+    section: str
+    key: str
+    value: str
+    path: str
+
+
+class Unit(NamedTuple):
+    """A unit's own file."""
+
+    name: str
+    path: str
+    masked: bool
+
+
+class UnitFiles:
+    """The unit files below a root folder, as they are now."""
+
+    def __init__(self, root: str = "") -> None:
+        """List the folders."""
+        self._root = root
+        self._names: dict[str, dict[str, str]] = {}  # of each folder: name -> path
+        seen: set[str] = set()
+        for folder in _FOLDERS:
+            real = os.path.realpath(root + folder)
+            if real in seen:  # /lib is /usr/lib on most machines
+                continue
+            seen.add(real)
+            self._names[folder] = {name: f"{root}{folder}/{name}" for name in _listed(root + folder)}
+        self._wanted = self._find_wanted()
+
+    def names(self, suffix: str) -> list[str]:
+        """Names of all units of a kind (".timer"), aliases and templates left out, their enabled instances not."""
+        found = {
+            name
+            for names in self._names.values()
+            for name in names
+            if name.endswith(suffix) and not name.endswith(f"@{suffix}")
+        }
+        found |= {name for name in self._wanted if name.endswith(suffix)}
+        return sorted(name for name in found if self.find(name) is not None)
+
+    def find(self, name: str) -> Unit | None:
+        """A unit by its name; None where there is no file, or another unit is meant by it."""
+        for own in (name, _template(name)):
+            for names in self._names.values():
+                if own is None or own not in names:
+                    continue
+                path = names[own]
+                real = os.path.realpath(path)
+                if real == "/dev/null" or _is_empty(real):
+                    return Unit(name, path, masked=True)
+                meant = os.path.basename(real)  # noqa: PTH119
+                if meant not in (name, own, _template(name)):
+                    return None
+                return Unit(name, path, masked=False)
+        return None
+
+    def directives(self, unit: Unit) -> Iterator[Directive]:
+        """What a unit's file and then its drop-ins say, in the order that counts; raises Unreadable."""
+        if unit.masked:
+            return
+        for path in (unit.path, *self._drop_ins(unit.name)):
+            # The folders are the system's own: their links are followed, as systemd does.
+            for section, key, value in parse_unit(decode(read_file(os.path.realpath(path)))):
+                yield Directive(section, key, value, path.removeprefix(self._root))
+
+    def state(self, unit: Unit) -> str:
+        """What `systemctl is-enabled` says: enabled, enabled-runtime, disabled, static, indirect, masked, generated, transient."""
+        if unit.masked:
+            return "masked"
+        path = unit.path.removeprefix(self._root)
+        for folder, state in _STATES:
+            if path.startswith(folder):
+                return state
+        if unit.name in self._wanted:
+            return self._wanted[unit.name]
+        keys = {one.key for one in self.directives(unit) if one.section == "Install" and one.value}
+        if keys & _INSTALL:
+            return "disabled"
+        return "indirect" if "Also" in keys else "static"
+
+    def _find_wanted(self) -> dict[str, str]:
+        """Names that links in *.wants and the like have, and aliases, each with its state."""
+        wanted: dict[str, str] = {}
+        for folder, state in _ENABLED_IN:
+            for name, path in self._names.get(folder, {}).items():
+                if name.endswith(_WANTING):
+                    for link in _listed(path):
+                        wanted.setdefault(link, state)
+                elif os.path.islink(path):  # noqa: PTH114
+                    meant = os.path.basename(os.path.realpath(path))  # noqa: PTH119
+                    if meant != name:
+                        wanted.setdefault(meant, state)
+        return wanted
+
+    def _drop_ins(self, name: str) -> list[str]:
+        """Paths of the drop-ins, in the order of their names; of two with one name the more important one."""
+        found: dict[str, str] = {}
+        for within in _drop_in_folders(name):
+            for names in self._names.values():
+                if within in names:
+                    for file in _listed(names[within]):
+                        if file.endswith(".conf"):
+                            found.setdefault(file, f"{names[within]}/{file}")
+        # A link to /dev/null, or an empty file, takes away the one that it hides.
+        paths = (found[file] for file in sorted(found))
+        return [path for path in paths if os.path.realpath(path) != "/dev/null" and not _is_empty(path)]
+
+
+def parse_unit(text: str) -> Iterator[tuple[str, str, str]]:
+    """Section, key and value of each assignment of a unit file."""
+    section, begun = "", ""
+    for line in text.split("\n"):
+        stripped = line.strip()
+        if stripped.startswith(("#", ";")) or (not stripped and not begun):
+            continue  # a comment may even stand between the lines of one value
+        whole = begun + (line if begun else line.lstrip())
+        if whole.rstrip().endswith("\\") and stripped:
+            begun = whole.rstrip()[:-1] + " "
+            continue
+        begun = ""
+        whole = whole.strip()
+        if whole.startswith("[") and whole.endswith("]"):
+            section = whole[1:-1]
+            continue
+        key, equals, value = whole.partition("=")
+        if equals and section:
+            yield section, key.strip(), value.strip()
+
+
+def _drop_in_folders(name: str) -> list[str]:
+    """The folders of a unit's drop-ins, the most special first: a-b.service.d, a-.service.d, service.d."""
+    stem, _, kind = name.rpartition(".")
+    folders = [f"{name}.d"]
+    template = _template(name)
+    if template is not None:
+        folders.append(f"{template}.d")
+        stem = stem.partition("@")[0]
+    while "-" in stem.rstrip("-"):
+        stem = stem.rstrip("-").rpartition("-")[0] + "-"
+        folders.append(f"{stem}.{kind}.d")
+    return [*folders, f"{kind}.d"]
+
+
+def _template(name: str) -> str | None:
+    prefix, at, rest = name.partition("@")
+    kind = rest.rpartition(".")[2]
+    return f"{prefix}@.{kind}" if at and rest != f".{kind}" else None
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return sorted(shown(name) for name in os.listdir(folder))  # noqa: PTH208
+    except OSError:
+        return []
+
+
+def _is_empty(path: str) -> bool:
+    try:
+        return os.stat(path).st_size == 0  # noqa: PTH116
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            return False
+        raise Unreadable(f"{path}: {error.strerror}") from error

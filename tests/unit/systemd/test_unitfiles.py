@@ -1,0 +1,152 @@
+"""systemd's unit files beside systemctl, which reads them without a systemd that runs, and hand-made ones."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kolide_tables.files import Unreadable
+from kolide_tables.unitfiles import UnitFiles, parse_unit
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
+
+
+def write(root: Path, path: str, text: str = "[Service]\nA=1\n") -> Path:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize("kind", [".timer", ".service", ".socket", ".target", ".path"])
+def test_units_and_states_are_those_of_systemctl(kind: str) -> None:
+    systemctl = shutil.which("systemctl")
+    if systemctl is None or not Path("/usr/lib/systemd/system").is_dir():
+        pytest.skip("needs systemctl and units")
+    command = [systemctl, "--root=/", "list-unit-files", "--no-pager", "--no-legend", f"*{kind}"]
+    said = {
+        name: state
+        for name, state, *_ in map(str.split, subprocess.check_output(command, text=True).splitlines())
+        if "@." not in name and state != "alias"
+    }
+    files = UnitFiles()
+    found = {}
+    for name in files.names(kind):
+        unit = files.find(name)
+        assert unit is not None
+        found[name] = files.state(unit)
+    # systemctl lists no instances here.
+    assert {name: state for name, state in found.items() if "@" not in name} == said
+
+
+def texts(root: Path, name: str) -> list[tuple[str, str]]:
+    files = UnitFiles(str(root))
+    unit = files.find(name)
+    assert unit is not None
+    return [(one.key, one.value) for one in files.directives(unit)]
+
+
+def test_drop_ins_in_their_order(tmp_path: Path) -> None:
+    write(tmp_path, "usr/lib/systemd/system/a-b.service", "[Service]\nX=own\n")
+    write(tmp_path, "usr/lib/systemd/system/service.d/10-all.conf", "[Service]\nX=all\n")
+    write(tmp_path, "usr/lib/systemd/system/a-.service.d/20-prefix.conf", "[Service]\nX=prefix\n")
+    write(tmp_path, "usr/lib/systemd/system/a-b.service.d/15-vendor.conf", "[Service]\nX=vendor\n")
+    write(tmp_path, "usr/lib/systemd/system/a-b.service.d/30-gone.conf", "[Service]\nX=gone\n")
+    write(tmp_path, "etc/systemd/system/a-b.service.d/15-vendor.conf", "[Service]\nX=admin\n")
+    (tmp_path / "etc/systemd/system/a-b.service.d/30-gone.conf").symlink_to("/dev/null")
+    write(tmp_path, "etc/systemd/system/a-b.service.d/README", "[Service]\nX=no\n")
+    assert texts(tmp_path, "a-b.service") == [("X", "own"), ("X", "all"), ("X", "admin"), ("X", "prefix")]
+
+
+def test_the_administrator_s_file_hides_the_vendor_s(tmp_path: Path) -> None:
+    write(tmp_path, "usr/lib/systemd/system/a.service", "[Service]\nX=vendor\n")
+    write(tmp_path, "etc/systemd/system/a.service", "[Service]\nX=admin\n")
+    write(tmp_path, "usr/lib/systemd/system/b.service")
+    (tmp_path / "etc/systemd/system/b.service").symlink_to("/dev/null")
+    write(tmp_path, "etc/systemd/system/c.service", "")
+    files = UnitFiles(str(tmp_path))
+    assert texts(tmp_path, "a.service") == [("X", "admin")]
+    assert files.names(".service") == ["a.service", "b.service", "c.service"]
+    for name in ("b.service", "c.service"):
+        unit = files.find(name)
+        assert unit is not None
+        assert (unit.masked, files.state(unit), list(files.directives(unit))) == (True, "masked", [])
+
+
+def test_templates_and_instances(tmp_path: Path) -> None:
+    template = write(
+        tmp_path, "usr/lib/systemd/system/t@.service", "[Service]\nX=%i\n[Install]\nWantedBy=x\n"
+    )
+    write(tmp_path, "etc/systemd/system/t@one.service.d/a.conf", "[Service]\nY=1\n")
+    wants = tmp_path / "etc/systemd/system/x.target.wants"
+    wants.mkdir()
+    (wants / "t@one.service").symlink_to(template)
+    files = UnitFiles(str(tmp_path))
+    assert files.names(".service") == ["t@one.service"]
+    assert texts(tmp_path, "t@one.service") == [("X", "%i"), ("WantedBy", "x"), ("Y", "1")]
+    assert texts(tmp_path, "t@two.service") == [("X", "%i"), ("WantedBy", "x")]
+    one, two = files.find("t@one.service"), files.find("t@two.service")
+    assert one is not None
+    assert two is not None
+    assert (files.state(one), files.state(two)) == ("enabled", "disabled")
+
+
+def test_an_alias_is_no_unit_of_its_own(tmp_path: Path) -> None:
+    real = write(
+        tmp_path, "usr/lib/systemd/system/real.service", "[Service]\n[Install]\nAlias=other.service\n"
+    )
+    (tmp_path / "etc/systemd/system").mkdir(parents=True)
+    (tmp_path / "etc/systemd/system/other.service").symlink_to(real)
+    files = UnitFiles(str(tmp_path))
+    assert files.names(".service") == ["real.service"]
+    assert files.find("other.service") is None
+    unit = files.find("real.service")
+    assert unit is not None
+    assert files.state(unit) == "enabled"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", []),
+        ("X=1\n", []),
+        ("[S]\nX = 1 \n", [("S", "X", "1")]),
+        ("[S]\nX=a=b\nX=\n", [("S", "X", "a=b"), ("S", "X", "")]),
+        ("[S]\nX=a \\\n  b\\\n# not this\n;nor this\nc\nY=1\n", [("S", "X", "a    b c"), ("S", "Y", "1")]),
+        ("[S]\n#X=1\n ;X=2\nY=# no comment\n", [("S", "Y", "# no comment")]),
+        ("[A]\nX=1\r\n[B]\nX=2", [("A", "X", "1"), ("B", "X", "2")]),
+        ("[S]\nX=end\\", []),
+        ("nonsense\n[S]\nnonsense\nX=1", [("S", "X", "1")]),
+    ],
+)
+def test_syntax(text: str, found: list[tuple[str, str, str]]) -> None:
+    assert list(parse_unit(text)) == found
+
+
+def test_hostile_files(tmp_path: Path) -> None:
+    folder = tmp_path / "etc/systemd/system"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "pipe.service")
+    (folder / "folder.service").mkdir()
+    (folder / "loop.service").symlink_to("loop.service")
+    (folder / "dangling.service").symlink_to("/nowhere/dangling.service")
+    (folder / "bytes.service").write_bytes(b"[Service]\nX=\xff\n")
+    assert texts(tmp_path, "bytes.service") == [("X", "\\xff")]
+    files = UnitFiles(str(tmp_path))
+    for name in ("folder.service", "dangling.service"):
+        unit = files.find(name)
+        assert unit is not None
+        with pytest.raises(Unreadable):
+            list(files.directives(unit))
+
+
+@given(st.text(max_size=200) | st.text(alphabet="[S]=\\\n#; X", max_size=100))
+def test_any_text(text: str) -> None:
+    for section, key, value in parse_unit(text):
+        assert section
+        assert "\n" not in key + value

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     _Some: TypeAlias = Iterable[tuple[Any, ...] | Mapping[str, Any]]
     _SomeLater: TypeAlias = AsyncIterable[tuple[Any, ...] | Mapping[str, Any]]
     Rows: TypeAlias = _Some | _SomeLater | Awaitable[_Some | _SomeLater]
-    Made: TypeAlias = Callable[["Query"], Rows] | WritableTable[Any] | type[WritableTable[Any]]
+    Made: TypeAlias = Callable[["Query"], Rows] | WritableTable[Any]
 
 PLATFORMS = ("linux", "darwin", "windows")
 _DEFAULT_DEADLINE = 60.0
@@ -527,7 +527,7 @@ def table(
 ) -> Callable[[Made], Table]:
     """Make a `Table` of a function that gets a `Query` and returns or yields rows, also asynchronously.
 
-    Or of a `WritableTable`: an object, or a class whose objects are made without arguments.
+    Or of a `WritableTable`: `table(name)(made)`, where `made` is an object of your class.
 
     Args:
         name: the table's name in SQL.
@@ -562,7 +562,8 @@ def table(
 
     def decorate(made: Made) -> Table:
         if isinstance(made, type):
-            made = _object_of(made, name)
+            # Type checkers take a decorated class for the class that it was, so it is no decorator for one.
+            raise DefinitionError(f"table {name}: give an object: table({name!r})({made.__name__}(...))")
         if not isinstance(made, WritableTable):
             return Table(name, made, rows or _row_class(made, name), _description(made.__doc__), options)
         from .writes import Writer
@@ -572,16 +573,6 @@ def table(
         return Table(name, writer.scan, writer.row, described, options, writer)
 
     return decorate
-
-
-def _object_of(kind: type[WritableTable[Any]], name: str) -> WritableTable[Any]:
-    if not issubclass(kind, WritableTable):
-        raise DefinitionError(f"table {name}: {kind.__name__} is no WritableTable; derive the class from it")
-    try:
-        return kind()
-    except TypeError as error:
-        advice = f"give an object of the class: table({name!r})({kind.__name__}(...))"
-        raise DefinitionError(f"table {name}: {error}; {advice}") from error
 
 
 def _description(docstring: str | None) -> str:

@@ -29,6 +29,8 @@ class WritableTable(ABC, Generic[R]):
             def update(self, old: Note, new: Note) -> None: ...
             def delete(self, row: Note) -> None: ...
 
+        notes = table("notes")(Notes())
+
     What is not written here is refused: "table notes may not be modified". A write is refused by raising ReadOnly,
     ConstraintFailed or TableError. At least one column must be declared with `key=True`; no two rows may have the same key.
 

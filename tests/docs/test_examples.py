@@ -59,6 +59,10 @@ def check(example: str, rows: list[dict[str, str]]) -> None:
             }
         case "mappings":
             assert [row["tag"] for row in rows] == ["A-001", "A-003"]
+        case "writable":
+            assert rows == [{"what": "water the plants"}]
+        case "asking":
+            assert rows == [{"table_name": "table_owners", "version": "1.0"}]
         case _:
             pytest.fail(f"nothing is known about {example}")
 

@@ -471,13 +471,6 @@ class Unsaid(WritableTable):  # type: ignore[type-arg]
         return []
 
 
-class Wanting(Things):
-    """Wants an argument."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__()
-
-
 @pytest.mark.parametrize(
     ("made", "options", "message"),
     [
@@ -485,8 +478,7 @@ class Wanting(Things):
         (Things, {"cache": 1.0}, "takes no cache"),
         (Things, {"snapshot": True}, "takes no cache"),
         (Unsaid, {}, "derive from WritableTable[YourRow]"),
-        (lambda: Wanting, {}, "table('x')(Wanting(...))"),
-        (lambda: Thing, {}, "is no WritableTable"),
+        (lambda: Things, {}, "give an object: table('x')(Things(...))"),
     ],
 )
 def test_definitions_that_cannot_work(made: Any, options: dict[str, Any], message: str) -> None:
@@ -494,14 +486,10 @@ def test_definitions_that_cannot_work(made: Any, options: dict[str, Any], messag
         table("x", **options)(made())
 
 
-def test_a_class_or_an_object_is_decorated() -> None:
-    for made in (table("x")(Things), table("x")(Things())):
-        assert (made.description, made.row, made.is_writable) == (
-            "Things, and what was asked for.",
-            Thing,
-            True,
-        )
-        assert made.rows() == []
+def test_what_is_made_of_an_object() -> None:
+    made = table("x")(Things())
+    assert (made.description, made.row, made.is_writable) == ("Things, and what was asked for.", Thing, True)
+    assert made.rows() == []
 
     @table("y")
     def plain(query: Query) -> list[Thing]:

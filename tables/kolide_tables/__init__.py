@@ -87,11 +87,12 @@ def _of_the_system() -> tuple[Table, ...]:
 def _of_files(limits: Limits) -> tuple[Table, ...]:
     """Certificates, keys, programs, what is installed in projects and homes: what there is in files, as many as are asked for."""
     from .certificates import certificates
+    from .go_buildinfo import go_buildinfo
     from .keyinfo import keyinfo, ssh_keys
     from .node_packages import node_packages
     from .venv_packages import venv_packages
 
-    makers = (certificates, keyinfo, ssh_keys, venv_packages, node_packages)
+    makers = (certificates, keyinfo, ssh_keys, venv_packages, node_packages, go_buildinfo)
     return tuple(make(limits) for make in makers)
 
 

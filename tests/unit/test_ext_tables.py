@@ -203,6 +203,7 @@ SPECIFIED = {
     "mode",
     "venv_packages": "L M W: root?^, uid^b, venv_path, python_version, name, version, editable i, direct_url, installer",
     "node_packages": "L M W: root!^, name, version, manager, lockfile, dev i, integrity",
+    "go_buildinfo": "L M W: path!^, go_version, module, version, is_main i, vcs_revision, vcs_time",
     "nftables_rules": "L: family, table_name^, chain, hook, policy, handle b, position i, verdict, comment, packets b, bytes b, expr",
     "apt_upgrades": "L: name^, installed, candidate, origin, security i, phased i",
     "systemd_timers": "L: unit^, activates, next b, last b, calendar, persistent i, enabled, fragment_path",

@@ -1,0 +1,79 @@
+"""kolide_go_buildinfo: which modules, and which Go, the programs in files were built from."""
+
+from collections.abc import Iterator
+
+from kolide_tables.files import Unreadable, open_file
+from kolide_tables.gobinary import BuildInfo, Module, build_info
+from kolide_tables.limits import Budget, Limits
+from kolide_tables.paths import asked_paths
+from osquery_sdk import Column, Query, Row, Table, table
+
+__all__ = ["GoModule", "go_buildinfo"]
+
+
+class GoModule(Row):
+    """A module that a program was built from."""
+
+    path: str = Column(
+        "Program to read; LIKE finds files, with % for any text in one folder's name",
+        index=True,
+        required=True,
+        key=True,
+    )
+    go_version: str = Column("Version of Go that built it")
+    module: str | None = Column("Module's path; that of what replaced it where it was replaced", key=True)
+    version: str | None = Column(
+        "Module's version; NULL where it was built from sources without one", key=True
+    )
+    is_main: bool = Column("1 for the module of the program itself")
+    vcs_revision: str | None = Column("Revision that the program itself was built from", default=None)
+    vcs_time: str | None = Column("Time of that revision, as RFC 3339 writes it", default=None)
+
+
+def go_buildinfo(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
+    """The table, with these limits for each statement's call."""
+
+    @table(
+        "kolide_go_buildinfo",
+        examples=(
+            "select path, go_version, module, vcs_revision from kolide_go_buildinfo where path like '/usr/local/bin/%' and is_main = 1",
+            "select distinct p.pid, g.path, g.version from processes p join kolide_go_buildinfo g using (path) where g.module = 'golang.org/x/crypto'",
+        ),
+    )
+    def rows(query: Query) -> Iterator[GoModule]:
+        """Modules that Go programs were built from; only the headers and the build information of a file are read."""
+        budget = Budget(limits, query.check)
+        for path in asked_paths(query, "path", budget):
+            budget.check()
+            try:
+                with open_file(path) as file:
+                    info = build_info(file)
+            except Unreadable as error:
+                query.warn(str(error))
+                continue
+            except OSError as error:
+                query.warn(f"{path}: {error.strerror or error}")
+                continue
+            if info is not None:
+                budget.add_rows(1 + len(info.dependencies))
+                yield from _modules(path, info)
+
+    return rows
+
+
+def _modules(path: str, info: BuildInfo) -> Iterator[GoModule]:
+    # Without modules, as Go's own programs are built, there is still the package.
+    main = info.main or Module(info.package or "", None)
+    yield GoModule(
+        path=path,
+        go_version=info.go_version,
+        module=main.path or None,
+        version=main.version,
+        is_main=True,
+        vcs_revision=info.settings.get("vcs.revision"),
+        vcs_time=info.settings.get("vcs.time"),
+    )
+    for module in info.dependencies:
+        yield GoModule(
+            path=path, go_version=info.go_version, module=module.path, version=module.version, is_main=False
+        )

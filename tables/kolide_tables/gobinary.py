@@ -1,0 +1,308 @@
+"""The build information that Go leaves in every program: found through the headers of ELF, PE and Mach-O files, not by searching.
+
+Little is read, however large the program is. Source: Go's debug/buildinfo and runtime/debug packages; both the form in use
+since Go 1.18 and the one before it are read.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from kolide_tables.text import shown
+
+__all__ = ["BuildInfo", "Module", "build_info"]
+
+_MAGIC = b"\xff Go buildinf:"
+_ALIGN = 16
+_HEADER = 32
+# Where it is not in a section of its own it is at the beginning of the data, which is looked through this far.
+_SEARCHED = 1 << 20
+_LONGEST = 4 << 20
+_MOST_PARTS = 4096
+_SENTINEL = 16
+_PT_LOAD, _PF_W = 1, 2
+_MACHO = {
+    b"\xcf\xfa\xed\xfe": ("<", 8),
+    b"\xce\xfa\xed\xfe": ("<", 4),
+    b"\xfe\xed\xfa\xcf": (">", 8),
+    b"\xfe\xed\xfa\xce": (">", 4),
+}
+_FAT = {b"\xca\xfe\xba\xbe": 20, b"\xca\xfe\xba\xbf": 32}
+
+
+class Module(NamedTuple):
+    """A module in a program; `version` is None where it was built from sources without one."""
+
+    path: str
+    version: str | None
+
+
+class BuildInfo(NamedTuple):
+    """What a program was built from."""
+
+    go_version: str
+    main: Module | None
+    dependencies: list[Module]
+    settings: dict[str, str]
+    package: str | None
+
+
+class _Part(NamedTuple):
+    """A stretch of the file, and where it is in memory."""
+
+    address: int
+    offset: int
+    size: int
+
+
+class _Image(NamedTuple):
+    """Where to look for the information, and what is where in memory."""
+
+    start: _Part
+    parts: list[_Part]
+
+
+class _NotGo(Exception):
+    """The file is none of these, or is broken, or has no such information."""
+
+
+def build_info(file: BinaryIO) -> BuildInfo | None:
+    """The information in a program; None if it has none, or is no program. Raises OSError."""
+    try:
+        image = _image(file)
+        version, modules = _strings(file, image)
+    except (_NotGo, struct.error):
+        return None
+    return _parsed(shown(version), shown(modules))
+
+
+def _parsed(version: str, text: str) -> BuildInfo:
+    main: Module | None = None
+    package: str | None = None
+    dependencies: list[Module] = []
+    settings: dict[str, str] = {}
+    for line in text.split("\n"):
+        kind, _, rest = line.partition("\t")
+        fields = rest.split("\t")
+        if kind == "path":
+            package = rest
+        elif kind == "mod":
+            main = _module(fields)
+        elif kind == "dep":
+            dependencies.append(_module(fields))
+        elif kind == "=>" and dependencies:
+            dependencies[-1] = _replaced(dependencies[-1], _module(fields))
+        elif kind == "build":
+            name, _, value = rest.partition("=")
+            settings[name] = value.strip('"')
+    return BuildInfo(version, main, dependencies, settings, package)
+
+
+def _module(fields: list[str]) -> Module:
+    version = fields[1] if len(fields) > 1 else ""
+    return Module(fields[0], version if version and version != "(devel)" else None)
+
+
+def _replaced(module: Module, other: Module) -> Module:
+    """What the program has in it is the replacement; a folder that is one has no name that means anything elsewhere."""
+    is_folder = other.path.startswith((".", "/")) or other.path[1:3] in (":\\", ":/")
+    return module._replace(version=None) if is_folder else other
+
+
+# -- the two forms of the information
+
+
+def _strings(file: BinaryIO, image: _Image) -> tuple[bytes, bytes]:
+    """Go's version, and the text about modules."""
+    at, data = _find(file, image.start)
+    if data[15] & 2:
+        version, at = _inline(file, at + _HEADER)
+        modules, _ = _inline(file, at)
+    else:
+        width, order = data[14], ">" if data[15] & 1 else "<"
+        if width not in (4, 8):
+            raise _NotGo
+        kind = f"{order}{'Q' if width == 8 else 'I'}"
+        version, modules = (_pointed(file, image, kind, width, data[16 + width * n :]) for n in (0, 1))
+    if not version:
+        raise _NotGo
+    # The text is between two marks, by which it can be found in memory.
+    has_marks = len(modules) >= 2 * _SENTINEL + 1 and modules[-_SENTINEL - 1 : -_SENTINEL] == b"\n"
+    return version, modules[_SENTINEL:-_SENTINEL] if has_marks else b""
+
+
+def _find(file: BinaryIO, start: _Part) -> tuple[int, bytes]:
+    data = _read(file, start.offset, min(start.size, _SEARCHED))
+    at = data.find(_MAGIC)
+    while at >= 0 and at % _ALIGN:
+        at = data.find(_MAGIC, at + 1)
+    if at < 0 or len(data) < at + _HEADER:
+        raise _NotGo
+    return start.offset + at, data[at : at + _HEADER]
+
+
+def _inline(file: BinaryIO, at: int) -> tuple[bytes, int]:
+    """A text behind its length, and where the next one begins."""
+    length = shift = 0
+    for byte in _read(file, at, 10):
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        at += 1
+        if not byte & 0x80:
+            text = _read(file, at, min(length, _LONGEST))
+            if len(text) < length:
+                raise _NotGo
+            return text, at + length
+    raise _NotGo
+
+
+def _pointed(file: BinaryIO, image: _Image, kind: str, width: int, data: bytes) -> bytes:
+    """A text by the address of its address and length."""
+    (header,) = struct.unpack_from(kind, data)
+    place = _in_memory(file, image, header, 2 * width)
+    address, length = struct.unpack_from(kind, place)[0], struct.unpack_from(kind, place, width)[0]
+    return _in_memory(file, image, address, length) if 0 < length <= _LONGEST else b""
+
+
+def _in_memory(file: BinaryIO, image: _Image, address: int, length: int) -> bytes:
+    for part in image.parts:
+        inside = address - part.address
+        if inside >= 0 and inside + length <= part.size:
+            data = _read(file, part.offset + inside, length)
+            if len(data) == length:
+                return data
+    raise _NotGo
+
+
+# -- the headers
+
+
+def _image(file: BinaryIO) -> _Image:
+    magic = _read(file, 0, 8)
+    if magic.startswith(b"\x7fELF"):
+        return _elf(file, magic)
+    if magic.startswith(b"MZ"):
+        return _pe(file)
+    if magic[:4] in _MACHO:
+        return _macho(file, 0, magic[:4])
+    if magic[:4] in _FAT and 0 < int.from_bytes(magic[4:8], "big") < 32:
+        # One program for several machines: they were built from the same.
+        first = _read(file, 8, _FAT[magic[:4]])
+        offset = int.from_bytes(first[8:16] if magic[3] == 0xBF else first[8:12], "big")
+        return _macho(file, offset, _read(file, offset, 4))
+    raise _NotGo
+
+
+def _elf(file: BinaryIO, magic: bytes) -> _Image:
+    wide, order = magic[4] == 2, "<" if magic[5] == 1 else ">"
+    head = _read(file, 0, 64)
+    if wide:
+        segments_at, sections_at = struct.unpack_from(f"{order}QQ", head, 32)
+        sizes = struct.unpack_from(f"{order}6H", head, 52)
+    else:
+        segments_at, sections_at = struct.unpack_from(f"{order}II", head, 28)
+        sizes = struct.unpack_from(f"{order}6H", head, 40)
+    _, segment_size, segment_count, section_size, section_count, names_index = sizes
+    parts: list[_Part] = []
+    start: _Part | None = None
+    for entry in _entries(file, segments_at, segment_size, segment_count):
+        if wide:
+            kind, flags, offset, address, _, size = struct.unpack_from(f"{order}IIQQQQ", entry)
+        else:
+            kind, offset, address, _, size, _, flags = struct.unpack_from(f"{order}7I", entry)
+        if kind == _PT_LOAD:
+            parts.append(_Part(address, offset, size))
+            if start is None and flags & _PF_W:
+                start = parts[-1]
+    sections = list(_entries(file, sections_at, section_size, section_count))
+    form = f"{order}IIQQQQ" if wide else f"{order}6I"
+    if names_index < len(sections):
+        *_, names_at, names_size = struct.unpack_from(form, sections[names_index])
+        names = _read(file, names_at, min(names_size, _SEARCHED))
+        for section in sections:
+            name, _, _, address, offset, size = struct.unpack_from(form, section)
+            if names[name : name + 14] == b".go.buildinfo\0":
+                start = _Part(address, offset, size)
+    if start is None:
+        raise _NotGo
+    return _Image(start, parts)
+
+
+def _pe(file: BinaryIO) -> _Image:
+    (at,) = struct.unpack("<I", _read(file, 0x3C, 4))
+    head = _read(file, at, 24)
+    if head[:4] != b"PE\0\0":
+        raise _NotGo
+    count, optional_size = struct.unpack_from("<H", head, 6)[0], struct.unpack_from("<H", head, 20)[0]
+    optional = _read(file, at + 24, min(optional_size, 256))
+    wide = optional[:2] == b"\x0b\x02"
+    (base,) = struct.unpack_from("<Q" if wide else "<I", optional, 24 if wide else 28)
+    parts: list[_Part] = []
+    start: _Part | None = None
+    for section in _entries(file, at + 24 + optional_size, 40, count):
+        _, address, size, offset = struct.unpack_from("<4I", section, 8)
+        (flags,) = struct.unpack_from("<I", section, 36)
+        parts.append(_Part(base + address, offset, size))
+        # Initialized data that may be read and written.
+        if start is None and flags & 0xC0000040 == 0xC0000040 and size:
+            start = parts[-1]
+    if start is None:
+        raise _NotGo
+    return _Image(start, parts)
+
+
+def _macho(file: BinaryIO, base: int, magic: bytes) -> _Image:
+    if magic not in _MACHO:
+        raise _NotGo
+    order, width = _MACHO[magic]
+    wide = width == 8
+    head = _read(file, base, 32)
+    count, size = struct.unpack_from(f"{order}II", head, 16)
+    commands = _read(file, base + (32 if wide else 28), min(size, _SEARCHED))
+    parts: list[_Part] = []
+    start: _Part | None = None
+    at = 0
+    for _ in range(min(count, _MOST_PARTS)):
+        kind, length = struct.unpack_from(f"{order}II", commands, at)
+        if kind == (0x19 if wide else 0x1):
+            form = f"{order}QQQQ" if wide else f"{order}IIII"
+            address, _, offset, file_size = struct.unpack_from(form, commands, at + 24)
+            protection = at + (60 if wide else 44)
+            (flags,) = struct.unpack_from(f"{order}I", commands, protection)
+            parts.append(_Part(address, base + offset, file_size))
+            if start is None and flags & 3 == 3:
+                start = parts[-1]
+            start = _macho_section(commands, at, wide=wide, order=order, base=base) or start
+        if length < 8:
+            raise _NotGo
+        at += length
+    if start is None:
+        raise _NotGo
+    return _Image(start, parts)
+
+
+def _macho_section(commands: bytes, at: int, *, wide: bool, order: str, base: int) -> _Part | None:
+    (count,) = struct.unpack_from(f"{order}I", commands, at + (64 if wide else 48))
+    size, first = (80, 72) if wide else (68, 56)
+    for index in range(min(count, _MOST_PARTS)):
+        section = at + first + index * size
+        if commands[section : section + 16].rstrip(b"\0") == b"__go_buildinfo":
+            form = f"{order}QQI" if wide else f"{order}III"
+            address, length, offset = struct.unpack_from(form, commands, section + 32)
+            return _Part(address, base + offset, length)
+    return None
+
+
+def _entries(file: BinaryIO, offset: int, size: int, count: int) -> Iterator[bytes]:
+    if not 0 < size <= 256:
+        return
+    table = _read(file, offset, size * min(count, _MOST_PARTS))
+    yield from (table[at : at + size] for at in range(0, len(table), size))
+
+
+def _read(file: BinaryIO, offset: int, size: int) -> bytes:
+    """As much as there is, up to `size`."""
+    if offset < 0 or offset >= 1 << 62:
+        raise _NotGo
+    file.seek(offset)
+    return file.read(size) or b""

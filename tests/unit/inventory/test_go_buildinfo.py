@@ -1,0 +1,228 @@
+"""kolide_go_buildinfo against go version -m: programs for several systems, Go's own, one in the older form, and what is none."""
+
+import gzip
+import io
+import json
+import os
+import re
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kolide_tables import gobinary
+from kolide_tables.go_buildinfo import GoModule, go_buildinfo
+from kolide_tables.gobinary import build_info
+from kolide_tables.limits import Limits
+from osquery_sdk import LimitExceeded, Query, TableError
+
+Run = Callable[..., str]
+Said = tuple[str, str | None, str | None, bool, str | None, str | None]
+
+# Built with -trimpath -ldflags='-s -w' of a module with four dependencies, two of them replaced; all that neither Go nor the table
+# reads has been set to zero.
+RECORDED = ("hello-linux-amd64", "hello-linux-mips", "hello-windows-amd64", "hello-darwin-arm64")
+
+
+@pytest.fixture(scope="module")
+def programs(fixtures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("programs")
+    for name in RECORDED:
+        (folder / name).write_bytes(gzip.decompress((fixtures / "go" / f"{name}.gz").read_bytes()))
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def said_by_go(text: str) -> list[Said]:
+    """The rows that the output of `go version -m` for one file means."""
+    version, *lines = [line.split("\t") for line in text.strip("\n").split("\n")]
+    settings_ = dict(line[2].split("=", 1) for line in lines if line[1:2] == ["build"])
+    vcs = settings_.get("vcs.revision"), settings_.get("vcs.time")
+    go_version = version[0].rpartition(": ")[2]
+    rows: list[Said] = []
+    for line in lines:
+        kind, *rest = line[1:]
+        number = rest[1] if len(rest) > 1 and rest[1] != "(devel)" else None
+        if kind == "path":
+            rows.append((go_version, rest[0], None, True, *vcs))
+        elif kind == "mod":
+            rows[0] = (go_version, rest[0], number, True, *vcs)
+        elif kind == "dep":
+            rows.append((go_version, rest[0], number, False, None, None))
+        elif kind == "=>":
+            path = rows[-1][1] if rest[0].startswith(".") else rest[0]
+            rows[-1] = (go_version, path, number, False, None, None)
+    return rows
+
+
+def rows_of(path: Path) -> list[Said]:
+    rows = go_buildinfo().rows(path=str(path))
+    assert {row.path for row in rows} <= {str(path)}
+    return [tuple(row)[1:] for row in rows]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_program_as_recorded(name: str, programs: Path, fixtures: Path) -> None:
+    said = said_by_go(json.loads((fixtures / "go" / "go-version.json").read_text())[name])
+    assert rows_of(programs / name) == said
+    assert [row[1:3] for row in said] == [
+        ("example.org/hello", None),
+        ("example.org/deep", "v0.0.0-20200101000000-0123456789ab"),
+        ("example.org/local", None),
+        ("example.org/quote", "v1.5.2"),
+        ("example.org/fork", "v1.0.1"),
+    ]
+    assert said[0][4:] == ("e09f92edf475524905a699e1944f1ec87e9ffb4d", "2024-01-02T03:04:05Z")
+
+
+def test_go_itself(run: Run, programs: Path) -> None:
+    tools = Path(run("go", "env", "GOROOT").strip()) / "bin"
+    found = go_buildinfo().rows(Query.of(go_buildinfo(), like={"path": f"{tools}/%"}))
+    assert {Path(row.path).name for row in found} >= {"go", "gofmt"}
+    for path in (*(Path(row.path) for row in found if row.is_main), *(programs / name for name in RECORDED)):
+        assert rows_of(path) == said_by_go(run("go", "version", "-m", path))
+
+
+def test_little_is_read(programs: Path) -> None:
+    class Counting(io.FileIO):
+        size = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(-1 if size is None else size) or b""
+            self.size += len(data)
+            return data
+
+    for name in RECORDED:
+        with Counting(programs / name) as file:
+            assert build_info(file) is not None
+            assert file.size < 20_000 < (programs / name).stat().st_size
+
+
+def older(version: bytes, modules: bytes, *, width: int = 8, order: str = "<", search: int = 0) -> bytes:
+    """A program as Go before 1.18 made it: the information is two addresses of texts."""
+    wide = width == 8
+    word = "Q" if wide else "I"
+    base, data_at = 0x400000, 0x1000
+    marked = b"\x30\x77\xaf\x0c\x92\x74\x08\x02\x41\xe1\xc1\x07\xe6\xd6\x18\xe6" + modules
+    marked += b"\xf9\x32\x43\x31\x86\x18\x20\x72\x00\x82\x42\x10\x41\x16\xd8\xf2"
+    info_at = data_at + search
+    headers_at = info_at + 0x40
+    texts_at = headers_at + 4 * width
+    info = b"\xff Go buildinf:" + bytes((width, order == ">"))
+    info += struct.pack(f"{order}2{word}", base + headers_at, base + headers_at + 2 * width)
+    headers = struct.pack(
+        f"{order}4{word}", base + texts_at, len(version), base + texts_at + len(version), len(marked)
+    )
+    data = b"\0" * search + info.ljust(0x40, b"\0") + headers + version + marked
+    start = 64 if wide else 52
+    ident = b"\x7fELF" + bytes((2 if wide else 1, 1 if order == "<" else 2, 1)).ljust(12, b"\0")
+    machine = 62 if wide else 8
+    head = ident + struct.pack(
+        f"{order}HHI3{word}I6H",
+        2,
+        machine,
+        1,
+        base,
+        start,
+        0,
+        0,
+        start,
+        56 if wide else 32,
+        1,
+        64 if wide else 40,
+        0,
+        0,
+    )
+    size = len(data)
+    where = base + data_at
+    if wide:
+        segment = struct.pack(f"{order}IIQQQQQQ", 1, 6, data_at, where, where, size, size, 4096)
+    else:
+        segment = struct.pack(f"{order}8I", 1, data_at, where, where, size, size, 6, 4096)
+    return (head + segment).ljust(data_at, b"\0") + data
+
+
+MODULES = b"path\texample.org/x\nmod\texample.org/x\tv1.2.3\th1:abc=\ndep\texample.org/y\tv0.1.0\th1:def=\n"
+
+
+@pytest.mark.parametrize(("width", "order"), [(8, "<"), (4, "<"), (4, ">")])
+def test_the_older_form(width: int, order: str, run: Run, tmp_path: Path) -> None:
+    program = tmp_path / "old"
+    program.write_bytes(older(b"go1.13.5", MODULES, width=width, order=order))
+    program.chmod(0o755)
+    assert rows_of(program) == [
+        ("go1.13.5", "example.org/x", "v1.2.3", True, None, None),
+        ("go1.13.5", "example.org/y", "v0.1.0", False, None, None),
+    ]
+    assert rows_of(program) == said_by_go(run("go", "version", "-m", program))
+
+
+def test_the_information_may_be_further_on(tmp_path: Path) -> None:
+    (tmp_path / "p").write_bytes(older(b"go1.13.5", MODULES, search=0x20000))
+    assert len(rows_of(tmp_path / "p")) == 2
+
+
+def test_one_program_for_several_machines(programs: Path, tmp_path: Path) -> None:
+    inner = (programs / "hello-darwin-arm64").read_bytes()
+    head = struct.pack(">II", 0xCAFEBABE, 2) + struct.pack(">5I", 1, 2, 4096, len(inner), 12) * 2
+    (tmp_path / "fat").write_bytes(head.ljust(4096, b"\0") + inner)
+    assert rows_of(tmp_path / "fat") == rows_of(programs / "hello-darwin-arm64")
+
+
+def test_what_is_no_program(programs: Path, tmp_path: Path) -> None:
+    program = (programs / "hello-linux-amd64").read_bytes()
+    (tmp_path / "a").symlink_to(programs / "hello-linux-amd64")
+    os.mkfifo(tmp_path / "b")
+    with (tmp_path / "c").open("wb") as large:
+        large.write(program[:4096])
+        large.truncate(1 << 30)
+    (tmp_path / "d").write_bytes(program[:1000])
+    (tmp_path / "e").write_bytes(b"")
+    (tmp_path / "f").write_bytes(b"\xca\xfe\xba\xbe\0\0\0\x34" + b"\0" * 100)  # a Java class
+    (tmp_path / "g").write_bytes(older(b"go1.13.5", MODULES).replace(b"go1.13.5", b"go1\xff13.5"))
+    (tmp_path / "z").write_bytes(program)
+    warnings: list[str] = []
+    started = time.monotonic()
+    query = Query.of(go_buildinfo(), like={"path": f"{tmp_path}/%"}, warn=warnings.append)
+    rows = [row for row in go_buildinfo().rows(query) if isinstance(row, GoModule)]
+    assert time.monotonic() - started < 1
+    assert [(Path(row.path).name, row.go_version) for row in rows if row.is_main] == [
+        ("g", "go1\\xff13.5"),
+        ("z", "go1.19.8"),
+    ]
+    assert [re.search("symbolic link|FIFO", warning)[0] for warning in warnings] == ["symbolic link", "FIFO"]  # type: ignore[index]
+    assert go_buildinfo().rows(path="/proc/self/mem") == []
+    with pytest.raises(TableError, match="name a path"):
+        go_buildinfo().rows()
+    with pytest.raises(LimitExceeded, match="more than 3 rows"):
+        go_buildinfo(Limits(max_rows=3)).rows(path=str(tmp_path / "z"))
+
+
+def test_sizes_that_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large the headers say that something is, no more than the limits is read at once."""
+    sizes: list[int] = []
+    real = gobinary._read
+    monkeypatch.setattr(
+        gobinary, "_read", lambda file, offset, size: sizes.append(size) or real(file, offset, size)
+    )
+    program = bytearray(older(b"go1.13.5", MODULES))
+    struct.pack_into("<H", program, 56, 0xFFFF)  # segments
+    struct.pack_into("<Q", program, 64 + 32, 1 << 60)  # the first one's size
+    build_info(io.BytesIO(bytes(program)))
+    assert sizes
+    assert max(sizes) <= 4 << 20
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(data=st.data(), name=st.sampled_from([*RECORDED, "older"]))
+def test_a_changed_program_is_one_or_none(data: st.DataObject, name: str, programs: Path) -> None:
+    content = bytearray(older(b"go1.13.5", MODULES) if name == "older" else (programs / name).read_bytes())
+    used = [at for at in range(min(len(content), 4096)) if content[at]]
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.sampled_from(used))] = data.draw(st.integers(0, 255))
+    info = build_info(io.BytesIO(bytes(content)))
+    assert info is None or info.go_version

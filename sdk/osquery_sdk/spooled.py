@@ -110,6 +110,12 @@ class SpooledLogger(LoggerPlugin):
         self._why = ""
         self._said_at = self._failed_at = float("-inf")
 
+    @property
+    def waiting(self) -> int:
+        """Records in the spool that are not delivered yet; 0 before osqueryd begins to log."""
+        spool = self._spool
+        return 0 if spool is None else spool.waiting
+
     # -- what an author overrides
 
     def deliver(self, batch: LogBatch) -> None:

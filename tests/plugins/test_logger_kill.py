@@ -91,10 +91,12 @@ def kafka_sink(stack: ExitStack) -> Sink:
     consumer = kafka.Consumer(
         {"bootstrap.servers": brokers, "group.id": topic, "auto.offset.reset": "earliest"}
     )
-    consumer.subscribe([topic])
     stack.callback(consumer.close)
 
     def numbers() -> Counter[int]:
+        if not consumer.assignment():  # of a group, which some brokers take long to agree on
+            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            consumer.assign([kafka.TopicPartition(topic, n, kafka.OFFSET_BEGINNING) for n in partitions])
         while messages := consumer.consume(10_000, 0.5):
             for message in messages:
                 if message.error() is None and (n := number_of(message.value().decode())) is not None:

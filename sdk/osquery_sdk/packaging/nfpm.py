@@ -122,6 +122,7 @@ def configuration(package: Package, form: str, work: Path, keys: Keys) -> dict[s
     for name, text in scripts.items():
         file = work / f"{form}-{name}"
         file.write_text(text, encoding="utf-8")
+        os.utime(file, (package.made, package.made))  # apk's have the time of the file
         files[name] = str(file)
     upgrade = {name: files.pop(name) for name in ("postupgrade",) if name in files}
     entries = [*package.entries, *_own_entries(package, form)]
@@ -212,9 +213,9 @@ def _content(entry: Entry, form: str, staged: Path, moment: str) -> dict[str, An
         "dst": entry.path,
         "file_info": {"owner": entry.owner, "group": entry.group, "mtime": moment},
     }
+    content["file_info"]["mode"] = entry.mode
     if entry.kind == "link":
         return content | {"type": "symlink", "src": entry.target}
-    content["file_info"]["mode"] = entry.mode
     if entry.kind == "folder":
         return content | {"type": "dir"}
     content["src"] = str(entry.staged(staged))

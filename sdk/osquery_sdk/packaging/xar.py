@@ -46,7 +46,12 @@ def settle(file: Path, made: int) -> None:
     document = re.sub(r"(<inode>)\d*", lambda found: f"{found[1]}{next(numbers)}", document)
     raw = document.encode()
     table = zlib.compress(raw, 9)
-    # Offsets count from the heap, which moves as a whole.
-    heap = hashlib.sha1(table, usedforsecurity=False).digest() + content[size + packed + 20 :]
+    # Offsets count from the heap, which moves as a whole; after the last file libarchive leaves a few bytes of its own.
+    ends = [
+        int(at) + int(length)
+        for length, at in re.findall(r"<length>(\d+)</length>\s*<offset>(\d+)</offset>", document)
+    ]
+    start = size + packed
+    heap = hashlib.sha1(table, usedforsecurity=False).digest() + content[start + 20 : start + max(ends)]
     header = _HEADER.pack(magic, _HEADER.size, version, len(table), len(raw), algorithm)
     file.write_bytes(header + table + heap)

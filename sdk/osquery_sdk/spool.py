@@ -75,7 +75,7 @@ class Spool:
         segment_bytes: after so many a new segment begins.
 
     Raises:
-        SpoolError: the folder cannot be used, is somebody else's, or another process has it.
+        SpoolError: the folder cannot be used, is somebody else's, or another process has it; or this is Windows.
     """
 
     def __init__(
@@ -86,6 +86,8 @@ class Spool:
         self.max_bytes = max_bytes
         self._segment_bytes = max(min(segment_bytes, max_bytes // 8), 4096)
         self._changed = Condition()
+        if os.name != "posix":
+            raise SpoolError(f"spool {folder}: loggers with a spool need a POSIX system")
         self._folder = self._lock = self._state_file = self._writing = self._reading = -1
         self._writing_size = 0
         self._sizes: dict[int, int] = {}

@@ -58,6 +58,7 @@ def all_tables(
 def _of_the_system() -> tuple[Table, ...]:
     """Processes, devices, network, services, packages: what there is once on a machine, whoever uses it."""
     from .apt_upgrades import apt_upgrades
+    from .containers import containers
     from .cpu_vulnerabilities import cpu_vulnerabilities
     from .disk_io import disk_io
     from .exposed_ports import exposed_ports
@@ -81,6 +82,7 @@ def _of_the_system() -> tuple[Table, ...]:
         nftables_rules,
         apt_upgrades,
         systemd_timers,
+        containers,
     )
 
 
@@ -89,10 +91,11 @@ def _of_files(limits: Limits) -> tuple[Table, ...]:
     from .certificates import certificates
     from .go_buildinfo import go_buildinfo
     from .keyinfo import keyinfo, ssh_keys
+    from .mcp_servers import mcp_servers
     from .node_packages import node_packages
     from .venv_packages import venv_packages
 
-    makers = (certificates, keyinfo, ssh_keys, venv_packages, node_packages, go_buildinfo)
+    makers = (certificates, keyinfo, ssh_keys, venv_packages, node_packages, go_buildinfo, mcp_servers)
     return tuple(make(limits) for make in makers)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.limits import Budget
-from kolide_tables.text import decode
+from kolide_tables.text import decode, decode_kept, printable
 
 __all__ = ["LOCK_FILES", "LockedPackage", "ParseError"]
 
@@ -38,13 +38,17 @@ def _object(value: object) -> dict[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
+    return (
+        printable(str(value))
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool)
+        else None
+    )
 
 
 def parse_json(content: bytes) -> dict[str, Any]:
     """A JSON object; raises ParseError."""
     try:
-        value = json.loads(decode(content))
+        value = json.loads(decode_kept(content))
     except (ValueError, RecursionError) as error:
         raise ParseError(" ".join(str(error).split())[:200]) from error
     if not isinstance(value, dict):
@@ -73,7 +77,7 @@ def _npm_flat(packages: dict[str, Any], budget: Budget) -> Iterator[LockedPackag
         # The project itself, and links to what is a folder of the project and has an entry of its own.
         if not place or entry.get("link") or version is None:
             continue
-        name = _text(entry.get("name")) or place.rpartition("node_modules/")[2]
+        name = _text(entry.get("name")) or printable(place.rpartition("node_modules/")[2])
         yield LockedPackage(name, version, entry.get("dev") is True, _text(entry.get("integrity")))
 
 
@@ -85,7 +89,7 @@ def _npm_nested(dependencies: dict[str, Any], budget: Budget) -> Iterator[Locked
             entry = _object(value)
             version = _text(entry.get("version"))
             if version is not None and not version.startswith("file:"):
-                real, real_version = _alias(name, version)
+                real, real_version = _alias(printable(name), version)
                 yield LockedPackage(
                     real, real_version, entry.get("dev") is True, _text(entry.get("integrity"))
                 )

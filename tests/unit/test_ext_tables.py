@@ -204,9 +204,12 @@ SPECIFIED = {
     "venv_packages": "L M W: root?^, uid^b, venv_path, python_version, name, version, editable i, direct_url, installer",
     "node_packages": "L M W: root!^, name, version, manager, lockfile, dev i, integrity",
     "go_buildinfo": "L M W: path!^, go_version, module, version, is_main i, vcs_revision, vcs_time",
+    "mcp_servers": "L M W: uid^b, username, client, scope, config_path, server_name, transport, command, args, url, env_keys, "
+    "enabled i, config_sha256",
     "nftables_rules": "L: family, table_name^, chain, hook, policy, handle b, position i, verdict, comment, packets b, bytes b, expr",
     "apt_upgrades": "L: name^, installed, candidate, origin, security i, phased i",
     "systemd_timers": "L: unit^, activates, next b, last b, calendar, persistent i, enabled, fragment_path",
+    "containers": "L: runtime, socket_path^, uid b, id^, name, image, image_id, state, pid b, created b, privileged i, ports",
 }
 DATA_FILES = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
 SPECIFIED |= dict.fromkeys(DATA_FILES, "L M W: fullkey, parent, key, value, query^, path!^, raw_data!^")

@@ -1,0 +1,256 @@
+"""kolide_mcp_servers: the MCP servers that users have given to their AI assistants and editors.
+
+Of environment variables and headers no value is read on, arguments are redacted, and URLs lose their credentials, the values
+of their parameters and whatever in their path looks like a key.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from kolide_tables.datafiles.errors import ParseError
+from kolide_tables.files import Unreadable, read_file
+from kolide_tables.homes import Home, Mounts, local_homes
+from kolide_tables.limits import Budget, Limits
+from kolide_tables.mcp_clients import Client, Server, clients, managed_files, project_clients, servers_in
+from kolide_tables.redact import REDACTED, redact_arguments, redact_text, redact_url
+from kolide_tables.text import decode_kept, printable, shown
+from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
+
+__all__ = ["McpServer", "mcp_servers"]
+
+_CLAUDE_CODE = "claude-code"
+_MOST_PROJECTS = 1_000
+_MOST_PROFILES = 100
+# A word without separators, of letters and digits mixed: a key, or nobody can tell it from one.
+_KEY = re.compile(r"(?=[^\d]*\d)(?=[^a-z]*[a-z])[\w\-]{20,}", re.IGNORECASE | re.ASCII)
+_VARIABLE = re.compile(r"\w+=")
+_VARIABLE_OPTION = re.compile(r"(?:--env=|-e)\w+=")
+
+
+class McpServer(Row):
+    """An MCP server in a configuration file."""
+
+    uid: int | None = Column(
+        "User whose configuration it is in; NULL if an administrator gave it to all", index=True, key=True
+    )
+    username: str | None = Column("That user's name")
+    client: str = Column(
+        "Program that uses it: claude-desktop, claude-code, cursor, vscode, zed, codex, goose, ..."
+    )
+    scope: str = Column(
+        "user: everywhere; local: in one project; project: whoever has the project; managed: all users of the machine",
+        key=True,
+    )
+    config_path: str = Column("File that it is in", key=True)
+    server_name: str = Column("Its name there", key=True)
+    transport: str | None = Column(
+        "stdio for a program that the client starts, http or sse for a URL, as configured"
+    )
+    command: str | None = Column("Program that is started")
+    args: list[str] | None = Column("Its arguments, secrets redacted: a JSON array")
+    url: str | None = Column("URL that it is at, without credentials and parameters' values")
+    env_keys: list[str] | None = Column("Names of the environment variables that it is given: a JSON array")
+    enabled: bool | None = Column(
+        "1 unless it is switched off; NULL if the user was not asked yet whether to use it"
+    )
+    config_sha256: str = Column("SHA-256 of the file")
+
+
+class _File(NamedTuple):
+    """A configuration file that was read."""
+
+    path: str
+    document: object
+    sha256: str
+
+
+def mcp_servers(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
+    """The table, with these limits for each statement's call."""
+
+    @table(
+        "kolide_mcp_servers",
+        examples=(
+            "select username, client, server_name, command, args from kolide_mcp_servers where transport = 'stdio' and enabled = 1",
+            "select u.username, m.client, m.url, m.env_keys from users u join kolide_mcp_servers m using (uid) where m.url not like 'https://%'",
+        ),
+    )
+    def rows(query: Query) -> Iterator[McpServer]:
+        """MCP servers configured for AI assistants and editors, by user and project; no secrets' values."""
+        return _Search(query, limits).rows()
+
+    return rows
+
+
+class _Search:
+    """One statement's call of the table."""
+
+    def __init__(self, query: Query, limits: Limits) -> None:
+        self._query = query
+        self._limits = limits
+        self._budget = Budget(limits, query.check)
+
+    def rows(self) -> Iterator[McpServer]:
+        if self._query.equals("uid") is None:
+            for client in managed_files():
+                yield from self._rows(None, client, client.path, "managed")
+        mounts = Mounts()
+        for home in local_homes(self._query):
+            top = home.path.rstrip("/")
+            for client in clients():
+                for path in self._places(top, client.path):
+                    yield from self._rows(home, client, path, "user")
+            yield from self._claude_code(home, f"{top}/.claude.json", mounts)
+
+    def _claude_code(self, home: Home, path: str, mounts: Mounts) -> Iterator[McpServer]:
+        """Its one file has the servers of the user, those of the user in each project, and which projects there are."""
+        file = self._read(path)
+        if file is None:
+            return
+        for server in servers_in(file.document, ("mcpServers",)):
+            yield self._row(home, _CLAUDE_CODE, "user", file, server)
+        projects = file.document.get("projects") if isinstance(file.document, dict) else None
+        if not isinstance(projects, dict):
+            return
+        if len(projects) > _MOST_PROJECTS:
+            self._query.warn(
+                f"{path}: of its {len(projects):,} projects only the first {_MOST_PROJECTS:,} are looked at"
+            )
+        for folder, project in list(projects.items())[:_MOST_PROJECTS]:
+            self._budget.check()
+            known: dict[str, Any] = project if isinstance(project, dict) else {}
+            switched_off = known.get("disabledMcpServers")
+            for server in servers_in(known, ("mcpServers",)):
+                is_off = isinstance(switched_off, list) and server.name in switched_off
+                yield self._row(
+                    home, _CLAUDE_CODE, "local", file, server._replace(enabled=False) if is_off else server
+                )
+            # A home has been looked through already.
+            if (
+                not os.path.isabs(folder)  # noqa: PTH117
+                or folder.rstrip("/") == home.path.rstrip("/")
+                or mounts.is_remote(folder)
+            ):
+                continue
+            for client in project_clients():
+                asked = known if client.name == _CLAUDE_CODE else None
+                yield from self._rows(home, client, f"{folder.rstrip('/')}/{client.path}", "project", asked)
+
+    def _rows(
+        self, home: Home | None, client: Client, path: str, scope: str, asked: dict[str, Any] | None = None
+    ) -> Iterator[McpServer]:
+        file = self._read(path)
+        if file is None:
+            return
+        for server in servers_in(file.document, client.keys):
+            made = server if asked is None else server._replace(enabled=_answer(server.name, asked))
+            yield self._row(home, client.name, scope, file, made)
+
+    def _places(self, top: str, path: str) -> list[str]:
+        """The files that a path stands for; a `*` in it is any folder."""
+        before, star, after = path.partition("/*/")
+        if not star:
+            return [f"{top}/{path}"]
+        try:
+            with os.scandir(f"{top}/{before}") as entries:
+                names = sorted(entry.name for entry in entries)[:_MOST_PROFILES]
+        except OSError:
+            return []
+        return [f"{top}/{before}/{name}/{after}" for name in names]
+
+    def _read(self, path: str) -> _File | None:
+        """A configuration; None, and a warning if it is there, where it cannot be read."""
+        self._budget.check()
+        if not os.path.lexists(path):
+            return None
+        try:
+            content = read_file(path, max_bytes=self._limits.max_file_bytes)
+            document = _document(path, content, self._budget)
+        except (Unreadable, LimitExceeded) as error:
+            self._query.warn(str(error))
+            return None
+        except ParseError as error:
+            self._query.warn(f"{path}: {error}")
+            return None
+        return _File(path, document, hashlib.sha256(content).hexdigest())
+
+    def _row(self, home: Home | None, client: str, scope: str, file: _File, server: Server) -> McpServer:
+        self._budget.add_rows()
+        return McpServer(
+            uid=None if home is None else home.uid,
+            username=None if home is None else home.username,
+            client=client,
+            scope=scope,
+            config_path=shown(file.path),
+            server_name=server.name,
+            transport=server.transport,
+            command=None if server.command is None else redact_text(server.command),
+            args=public_arguments(server.command or "", server.args),
+            url=None if server.url is None else public_url(server.url),
+            env_keys=server.env_keys,
+            enabled=server.enabled,
+            config_sha256=file.sha256,
+        )
+
+
+def _answer(name: str, asked: dict[str, Any]) -> bool | None:
+    """Whether the user wants to use a project's server: Claude Code asks."""
+    for key, answer in (("disabledMcpjsonServers", False), ("enabledMcpjsonServers", True)):
+        names = asked.get(key)
+        if isinstance(names, list) and name in names:
+            return answer
+    return None
+
+
+def _document(path: str, content: bytes, budget: Budget) -> object:
+    """What is in a file, by its ending; raises ParseError."""
+    text = decode_kept(content)
+    if path.endswith((".yaml", ".yml")):
+        from kolide_tables.datafiles.yamltext import yaml_documents
+
+        return next(iter(yaml_documents(printable(text), budget)), None)
+    if path.endswith(".toml"):
+        from kolide_tables.datafiles.tomltext import toml_document
+
+        return toml_document(printable(text))
+    import json
+
+    from kolide_tables.datafiles.jsonc import without_comments
+
+    try:
+        return json.loads(without_comments(text)) if text.strip() else None
+    except (ValueError, RecursionError) as error:
+        raise ParseError(" ".join(str(error).split())[:200]) from error
+
+
+def public_url(url: str) -> str:
+    """A URL without what may be secret: credentials, values of parameters, the fragment, and keys in its path."""
+    before, mark, parameters = redact_url(url).partition("?")
+    before = before.partition("#")[0]
+    scheme, slashes, rest = before.partition("://")
+    host, slash, path = rest.partition("/") if slashes else ("", "", before)
+    shown_path = "/".join(_KEY.sub(REDACTED, part) for part in path.split("/"))
+    made = f"{scheme}{slashes}{host}{slash}{shown_path}" if slashes else shown_path
+    names = (pair.partition("=") for pair in parameters.partition("#")[0].split("&"))
+    return (
+        made + mark + "&".join(name + equals + (REDACTED if value else "") for name, equals, value in names)
+    )
+
+
+def public_arguments(command: str, arguments: list[str]) -> list[str]:
+    """Arguments without secrets, nor the values of environment variables that they hand on to a container."""
+    # The program's name tells how its arguments are to be read.
+    _, *shown_ = redact_arguments([command, *arguments])
+    result: list[str] = []
+    for before, one in zip(("", *arguments), shown_, strict=False):
+        pair = _VARIABLE.match(one) if before in ("-e", "--env") else _VARIABLE_OPTION.match(one)
+        result.append(pair[0] + REDACTED if pair is not None else _without_keys(one))
+    return result
+
+
+def _without_keys(argument: str) -> str:
+    if "://" in argument and not re.search(r"\s", argument):
+        return public_url(argument)
+    return REDACTED if _KEY.fullmatch(argument) else argument

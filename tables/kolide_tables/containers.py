@@ -1,0 +1,183 @@
+"""kolide_containers: what docker and podman run, as their services say over their sockets.
+
+Both answer docker's API. A podman without its socket unit serves none: then its containers are not seen here.
+Source: Docker Engine API, ContainerList and ContainerInspect.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from kolide_tables.text import printable, shown
+from kolide_tables.unixhttp import NoAnswer, get_json, is_socket
+from osquery_sdk import Column, ColumnType, Query, Row, table
+
+_ID = r"[0-9a-f]{12,64}"
+_MOST = (1 << 63) - 1
+_SECONDS = 2.0
+
+
+class Container(Row):
+    """A container that an engine knows, running or not."""
+
+    runtime: str = Column("docker or podman")
+    socket_path: str = Column(
+        "Socket of the engine's service; those of the system and of users who have logged in unless given",
+        index=True,
+        key=True,
+    )
+    uid: int | None = Column("User whose engine it is: the owner of the socket")
+    id: str = Column("Container's id, 64 hex digits", index=True, key=True)
+    name: str | None = Column("Container's name")
+    image: str | None = Column("Image that it was made from, as it was named then")
+    image_id: str | None = Column("Image's id: sha256: and 64 hex digits")
+    state: str | None = Column("created, running, paused, restarting, exited, dead, ...")
+    pid: int | None = Column("Its first process on this machine; NULL if it does not run", costly=True)
+    created: int | None = Column("When it was made, Unix seconds")
+    privileged: int | None = Column(
+        "1 if it may do to the machine whatever root may", type=ColumnType.INTEGER, costly=True
+    )
+    ports: list[str] = Column(
+        "JSON list of its ports: IP:PORT->PORT/PROTOCOL, or PORT/PROTOCOL if not published"
+    )
+
+
+@table(
+    "kolide_containers",
+    platforms=("linux",),
+    examples=(
+        "select name, image, state, privileged, ports from kolide_containers where state = 'running'",
+        "select c.name, c.image, p.pid, p.name as process, p.cmdline from kolide_containers c join processes p on p.pid = c.pid where c.privileged = 1",
+    ),
+)
+def containers(query: Query) -> Iterator[Container]:
+    """Containers of docker and podman, root's and users': image, state, first process, privileges and ports."""
+    return container_rows(query)
+
+
+def container_rows(query: Query, root: str = "", *, seconds: float = _SECONDS) -> Iterator[Container]:
+    """The rows from the services whose sockets are below /run, or that are asked for; each has `seconds` for an answer."""
+    asked = query.equals("socket_path")
+    paths = list(_known(root)) if asked is None else [path for path in asked if path.startswith("/")]
+    ids = query.equals("id")
+    if ids is not None:
+        ids = tuple(one for one in ids if re.fullmatch(_ID, one))
+        if not ids:
+            return
+    for path in paths:
+        query.check()
+        # A link to one, as podman-docker has it, is one that is met anyhow.
+        if query.matches("socket_path", shown(path)) and is_socket(path):
+            try:
+                yield from _rows(query, path, ids, seconds)
+            except NoAnswer as error:
+                query.warn(f"its containers are left out: {error}")
+
+
+def _known(root: str) -> Iterator[str]:
+    yield f"{root}/run/docker.sock"
+    yield f"{root}/run/podman/podman.sock"
+    try:
+        users = sorted(name for name in os.listdir(f"{root}/run/user") if name.isdigit())  # noqa: PTH208
+    except OSError:
+        return
+    for uid in users:
+        yield f"{root}/run/user/{uid}/docker.sock"
+        yield f"{root}/run/user/{uid}/podman/podman.sock"
+
+
+def _rows(query: Query, path: str, ids: tuple[str, ...] | None, seconds: float) -> Iterator[Container]:
+    import json
+    from urllib.parse import quote
+
+    listing = "/containers/json?all=1"
+    if ids is not None:
+        listing += f"&filters={quote(json.dumps({'id': list(ids)}))}"
+    listed, server = get_json(path, listing, seconds=seconds)
+    if not isinstance(listed, list):
+        raise NoAnswer(f"{shown(path)} answers no list")
+    uid = _owner(path)
+    for one in listed:
+        query.check()
+        container = one.get("Id") if isinstance(one, dict) else None
+        if (
+            not isinstance(container, str)
+            or not re.fullmatch(_ID, container)
+            or not query.matches("id", container)
+        ):
+            continue
+        details = _details(query, path, container, seconds)
+        if details is None:
+            continue
+        yield Container(
+            runtime="podman" if server.startswith("Libpod") else "docker",
+            socket_path=shown(path),
+            uid=uid,
+            id=container,
+            name=_first_name(one.get("Names")),
+            image=_text(one.get("Image")),
+            image_id=_text(one.get("ImageID")),
+            state=_text(one.get("State")),
+            pid=_number(_within(details, "State", "Pid")) or None,
+            created=_number(one.get("Created")),
+            privileged=_flag(_within(details, "HostConfig", "Privileged")),
+            ports=_ports(one.get("Ports")),
+        )
+
+
+def _details(query: Query, path: str, container: str, seconds: float) -> dict[str, Any] | None:
+    """What is not in the listing, asked for container by container; None if it has been removed meanwhile."""
+    if not (query.wants("pid") or query.wants("privileged")):
+        return {}
+    try:
+        details = get_json(path, f"/containers/{container}/json", seconds=seconds).content
+    except NoAnswer as error:
+        if " answers 404 " not in str(error):
+            raise
+        return None
+    return details if isinstance(details, dict) else {}
+
+
+def _owner(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_uid
+    except OSError:
+        return None
+
+
+def _first_name(names: object) -> str | None:
+    first = names[0] if isinstance(names, list) and names else None
+    return printable(first.removeprefix("/")) if isinstance(first, str) else None
+
+
+def _within(details: dict[str, Any], *keys: str) -> object:
+    found: object = details
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
+def _ports(ports: object) -> list[str]:
+    found = []
+    for one in ports if isinstance(ports, list) else ():
+        if not isinstance(one, dict) or not isinstance(one.get("PrivatePort"), int):
+            continue
+        inside = f"{one['PrivatePort']}/{one.get('Type', 'tcp')}"
+        public, address = one.get("PublicPort"), str(one.get("IP") or "0.0.0.0")  # noqa: S104
+        if ":" in address:
+            address = f"[{address}]"
+        found.append(printable(f"{address}:{public}->{inside}" if public else inside))
+    return found
+
+
+def _text(value: object) -> str | None:
+    return printable(value) if isinstance(value, str) else None
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and 0 <= value <= _MOST else None
+
+
+def _flag(value: object) -> int | None:
+    return int(value) if isinstance(value, bool) else None

@@ -1,0 +1,86 @@
+"""Asking a service of this machine for JSON, by HTTP over its Unix socket; bounded in time and size, whatever it answers."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any, NamedTuple
+
+from kolide_tables.text import decode, shown
+
+__all__ = ["Answer", "NoAnswer", "get_json", "is_socket"]
+
+_SECONDS = 2.0
+_MOST_BYTES = 16 << 20
+_CHUNK = 1 << 16
+
+
+class NoAnswer(Exception):
+    """The service did not answer, or not as it should; the text names its socket and says why."""
+
+
+class Answer(NamedTuple):
+    """The JSON of an answer, and what the service calls itself (`Docker/28.0`, `Libpod/4.3`), empty if nothing."""
+
+    content: Any
+    server: str
+
+
+def is_socket(path: str) -> bool:
+    """Whether there is a socket of that name, which is no link to one."""
+    try:
+        return stat.S_ISSOCK(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def get_json(
+    socket_path: str, target: str, *, seconds: float = _SECONDS, max_bytes: int = _MOST_BYTES
+) -> Any:
+    """The JSON that a GET of `target` (a path with a query) gives.
+
+    Raises NoAnswer where there is none within `seconds`, where it is more than `max_bytes`, no JSON, or an error.
+    """
+    import json
+    import socket
+    from http.client import HTTPConnection, HTTPException
+    from threading import Timer
+
+    class Connection(HTTPConnection):
+        def connect(self) -> None:
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.settimeout(seconds)
+            self.sock.connect(socket_path)
+
+    connection = Connection("localhost")
+
+    def give_up() -> None:
+        # A timeout is for one reading: who sends a byte a second would never meet it.
+        if connection.sock is not None:
+            try:
+                connection.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    timer = Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        connection.request("GET", target, headers={"Accept": "application/json"})
+        response = connection.getresponse()
+        content = b""
+        while len(content) <= max_bytes and (chunk := response.read(_CHUNK)):
+            content += chunk
+        if response.status != 200:
+            raise NoAnswer(f"{shown(socket_path)} answers {response.status} {shown(response.reason)}")
+        if len(content) > max_bytes:
+            raise NoAnswer(f"{shown(socket_path)} answers more than {max_bytes:,} bytes")
+        return Answer(json.loads(decode(content)), response.getheader("Server", ""))
+    except (OSError, HTTPException) as error:
+        why = "does not answer in time" if isinstance(error, TimeoutError) else str(error) or repr(error)
+        raise NoAnswer(f"{shown(socket_path)}: {why}") from error
+    except (ValueError, RecursionError) as error:
+        raise NoAnswer(f"{shown(socket_path)} answers no JSON: {error}") from error
+    finally:
+        timer.cancel()
+        connection.close()

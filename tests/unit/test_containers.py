@@ -1,0 +1,334 @@
+"""kolide_containers beside podman, which serves docker's API as well, and services that answer anything."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kolide_tables.containers import _ports, container_rows, containers
+from kolide_tables.unixhttp import NoAnswer, get_json, is_socket
+from osquery_sdk import Query
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the table is for Linux")
+
+# podman with a store of its own. Its containers have no control groups and no network, so that they run where little may be done;
+# they end with the namespace.
+PODMAN = """
+set -e
+mount --make-rprivate /
+umount -R -l /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup
+root=$1; p() { podman --root "$root/store" --runroot "$root/run" --tmpdir "$root/tmp" --storage-driver vfs \\
+      --cgroup-manager cgroupfs --events-backend file "$@"; }
+tar c -C "$root/image" . | p import - localhost/tiny:1 >&2
+small="--ulimit nofile=1000:1000 --ulimit nproc=1000:1000 --cgroups=disabled --network none"
+p run -d $small --name plain localhost/tiny:1 /bin/sleep 600 >&2
+p run -d $small --privileged --name mighty localhost/tiny:1 /bin/sleep 600 >&2
+p create --name never -p 127.0.0.1:18080:80 -p 9000:9000/udp localhost/tiny:1 /bin/sleep 1 >&2
+p ps -a --no-trunc --format json
+echo ---
+for name in plain mighty never; do p inspect --format '{{.Id}} {{.State.Pid}} {{.HostConfig.Privileged}}' $name; done
+echo ---
+p system service -t 0 "unix://$root/sock" >/dev/null 2>&1 &
+"$2" -c "$3" "$root/sock"
+"""
+READ = """
+import json, os, sys, time
+from kolide_tables.containers import container_rows, containers as t
+from osquery_sdk import Query
+path, said = sys.argv[1], []
+until = time.monotonic() + 30
+while not os.path.exists(path) and time.monotonic() < until: time.sleep(0.05)
+def rows(**equals):
+    query = Query.of(t, equals={"socket_path": path, **equals}, warn=said.append)
+    return [dict(zip(row.__columns__, row)) for row in container_rows(query, seconds=30)]
+everything = rows()
+print(json.dumps({"all": everything, "one": rows(id=everything[0]["id"]), "none": rows(id="0" * 64), "warnings": said}))
+"""
+
+
+def run_podman(root: Path, busybox: str) -> tuple[list[Any], list[str], Any]:
+    """What podman says of its containers, and the table of its service."""
+    (root / "image/bin").mkdir(parents=True)
+    shutil.copy(busybox, root / "image/bin/busybox")
+    for name in ("sh", "sleep"):
+        (root / "image/bin" / name).symlink_to("busybox")
+    done = subprocess.run(
+        [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "sh",
+            "-c",
+            PODMAN,
+            "sh",
+            str(root),
+            sys.executable,
+            READ,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    if done.returncode and "---" not in done.stdout:
+        pytest.skip(f"no containers can be run here: {done.stderr[-300:]}")
+    assert done.returncode == 0, done.stderr
+    listed, inspected, ours = done.stdout.split("---\n")
+    return json.loads(listed), inspected.splitlines(), json.loads(ours)
+
+
+def test_containers_are_those_of_podman() -> None:
+    busybox = shutil.which("busybox")
+    needed = ("podman", "unshare", "crun")
+    if busybox is None or not all(map(shutil.which, needed)) or os.geteuid() != 0:
+        pytest.skip("needs root, podman, crun, unshare and a static busybox")
+    with tempfile.TemporaryDirectory(prefix="pod", dir="/tmp") as folder:  # podman takes no long paths
+        listed, inspected, ours = run_podman(Path(folder), busybox)
+
+    assert ours["warnings"] == []
+    rows = {row["name"]: row for row in ours["all"]}
+    assert rows.keys() == {one["Names"][0] for one in listed} == {"plain", "mighty", "never"}
+    facts = {line.split()[0]: line.split()[1:] for line in inspected}
+    for one in listed:
+        row = rows[one["Names"][0]]
+        assert row["id"] == one["Id"]
+        assert row["image"] == one["Image"] == "localhost/tiny:1"
+        assert row["image_id"].removeprefix("sha256:") == one["ImageID"]
+        assert row["state"] == one["State"]
+        assert row["created"] == one["Created"]
+        assert row["runtime"] == "podman"
+        assert row["uid"] == 0
+        pid, privileged = facts[one["Id"]]
+        assert row["pid"] == (int(pid) or None)
+        assert row["privileged"] == (privileged == "true")
+    assert (rows["plain"]["state"], rows["never"]["state"]) == ("running", "created")
+    assert rows["plain"]["pid"] is not None
+    assert rows["mighty"]["privileged"] == 1
+    assert rows["never"]["ports"] == ["127.0.0.1:18080->80/tcp", "0.0.0.0:9000->9000/udp"]
+
+    assert ours["one"] == ours["all"][:1]
+    assert ours["none"] == []
+
+
+ID = "0123456789abcdef" * 4
+LISTED = [
+    # As the documentation of Docker's API shows it.
+    {
+        "Id": ID,
+        "Names": ["/boring_feynman"],
+        "Image": "ubuntu:latest",
+        "ImageID": "sha256:" + ID,
+        "Command": "echo 1",
+        "Created": 1367854155,
+        "State": "running",
+        "Ports": [
+            {"PrivatePort": 2222, "PublicPort": 3333, "Type": "tcp", "IP": "0.0.0.0"},
+            {"PrivatePort": 2222, "PublicPort": 3333, "Type": "tcp", "IP": "::"},
+            {"PrivatePort": 53, "Type": "udp"},
+        ],
+    }
+]
+DETAILS = {
+    "Id": ID,
+    "State": {"Pid": 4242},
+    "HostConfig": {"Privileged": False},
+    "Config": {"Env": ["TOKEN=x"]},
+}
+
+
+@contextlib.contextmanager
+def service(path: Path, answer: Any, *, slowly: bool = False) -> Iterator[list[str]]:
+    """A service on a Unix socket; `answer` gives the whole response, as bytes, for the target that was asked for."""
+    asked: list[str] = []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection, contextlib.suppress(OSError):
+                target = connection.recv(65536).split(b" ")[1].decode()
+                asked.append(target)
+                data = answer(target)
+                for byte in data if slowly else ():
+                    connection.sendall(bytes((byte,)))
+                    time.sleep(0.05)
+                if not slowly:
+                    connection.sendall(data)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(10)
+
+
+def response(content: Any, status: str = "200 OK", server: str = "Docker/28.0.1 (linux)") -> bytes:
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return (
+        f"HTTP/1.1 {status}\r\nServer: {server}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+        + body
+    )
+
+
+def docker(target: str) -> bytes:
+    if target.startswith("/containers/json?all=1"):
+        return response(LISTED)
+    if target == f"/containers/{ID}/json":
+        return response(DETAILS)
+    return response({"message": "page not found"}, "404 Not Found")
+
+
+def test_docker_as_documented(tmp_path: Path) -> None:
+    with service(tmp_path / "run/docker.sock", docker) as asked:
+        (row,) = container_rows(Query.of(containers), str(tmp_path), seconds=30)
+    assert tuple(row) == (
+        "docker",
+        f"{tmp_path}/run/docker.sock",
+        os.geteuid(),
+        ID,
+        "boring_feynman",
+        "ubuntu:latest",
+        "sha256:" + ID,
+        "running",
+        4242,
+        1367854155,
+        0,
+        ["0.0.0.0:3333->2222/tcp", "[::]:3333->2222/tcp", "53/udp"],
+    )
+    assert asked == ["/containers/json?all=1", f"/containers/{ID}/json"]
+    assert "TOKEN" not in repr(row)
+
+
+def test_only_what_is_asked_for_is_asked_of_the_service(tmp_path: Path) -> None:
+    with service(tmp_path / "run/docker.sock", docker) as asked:
+        cheap = Query.of(containers, used=["id", "name", "state"])
+        (row,) = container_rows(cheap, str(tmp_path), seconds=30)
+        assert (row.pid, row.privileged) == (None, None)
+        assert len(asked) == 1
+        one = Query.of(containers, equals={"id": ID}, used=["id", "name"])
+        assert len(list(container_rows(one, str(tmp_path), seconds=30))) == 1
+        assert "filters=%7B%22id%22" in asked[-1]
+        asked.clear()
+        for equals in (
+            {"id": "x"},
+            {"socket_path": "/nowhere"},
+            {"socket_path": "relative"},
+            {"id": "../../version"},
+        ):
+            assert list(container_rows(Query.of(containers, equals=equals), str(tmp_path), seconds=30)) == []
+        assert asked == []
+
+
+def test_users_services_and_links_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "run/user/1000/podman/podman.sock"
+    (tmp_path / "run/user/odd").mkdir(parents=True)
+    with service(path, lambda target: docker(target).replace(b"Docker/28.0.1", b"Libpod/5.0.00")):
+        (tmp_path / "run/docker.sock").symlink_to(path)
+        rows = list(container_rows(Query.of(containers), str(tmp_path), seconds=30))
+    assert [(row.runtime, row.socket_path) for row in rows] == [("podman", str(path))]
+
+
+def test_a_container_that_is_removed_meanwhile(tmp_path: Path) -> None:
+    def answer(target: str) -> bytes:
+        return docker(target) if "all=1" in target else response({}, "404 Not Found")
+
+    with service(tmp_path / "run/docker.sock", answer):
+        assert list(container_rows(Query.of(containers), str(tmp_path), seconds=30)) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH\r\n",
+        response({"message": "no"}, "500 Internal Server Error"),
+        response(b"<html>"),
+        response({"a": 1}),
+        response(b"[" * 100_000),
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[",
+    ],
+)
+def test_a_service_that_answers_anything_else_hides_no_others(tmp_path: Path, answer: bytes) -> None:
+    said: list[str] = []
+    with (
+        service(tmp_path / "run/docker.sock", lambda target: answer),
+        service(tmp_path / "run/podman/podman.sock", docker),
+    ):
+        rows = list(container_rows(Query.of(containers, warn=said.append), str(tmp_path), seconds=30))
+    assert len(rows) == 1
+    assert len(said) == 1
+    assert "docker.sock" in said[0]
+
+
+@pytest.mark.parametrize("slowly", [True, False])
+def test_a_service_that_does_not_come_to_an_end(tmp_path: Path, slowly: bool) -> None:
+    stop = threading.Event()
+
+    def answer(target: str) -> bytes:
+        if not slowly:
+            stop.wait(10)
+        return response([1] * 100_000)
+
+    with service(tmp_path / "s", answer, slowly=slowly):
+        started = time.monotonic()
+        with pytest.raises(NoAnswer, match=f"{tmp_path}/s"):
+            get_json(str(tmp_path / "s"), "/", seconds=0.3)
+        assert time.monotonic() - started < 5
+        stop.set()
+
+
+def test_an_endless_answer(tmp_path: Path) -> None:
+    with (
+        service(tmp_path / "s", lambda target: response(b"1" * 2_000_000)),
+        pytest.raises(NoAnswer, match="more than 1,000,000 bytes"),
+    ):
+        get_json(str(tmp_path / "s"), "/", seconds=30, max_bytes=1_000_000)
+
+
+def test_what_is_no_socket(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/run/docker.sock")
+    assert not any(is_socket(str(tmp_path / name)) for name in ("pipe", "link", "none", "a\0"))
+    with pytest.raises(NoAnswer):
+        get_json(str(tmp_path / "none"), "/")
+    with pytest.raises(NoAnswer):
+        get_json("/" + "x" * 300, "/")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["PrivatePort", "PublicPort", "IP", "Type"]), inner, max_size=4)
+        ),
+        max_leaves=8,
+    )
+)
+def test_any_ports(value: Any) -> None:
+    assert all(isinstance(port, str) for port in _ports(value))

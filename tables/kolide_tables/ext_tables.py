@@ -13,7 +13,7 @@ class ExtTable(Row):
 
     name: str = Column("Table's name", key=True)
     calls: int = Column(
-        "Requests for its rows, one under way included; a statement with a join, an OR or an IN may make several"
+        "Requests for its rows or to write one, one under way included; a statement with a join, an OR or an IN may make several"
     )
     errors: int = Column("Requests that failed, were refused, or took longer than the table's deadline")
     last_ms: float | None = Column(

@@ -14,7 +14,10 @@ import pytest
 
 import osquery_sdk
 from osquery_sdk import Column, Extension, Query, Table, errors, table
+from osquery_sdk.client import Client
 from osquery_sdk.engine import Host
+from osquery_sdk.statuslog import StatusLogHandler
+from osquery_sdk.telemetry import Telemetry
 
 from . import help_texts, pages
 from .pages import DOCS, PAGES, ROOT, Command
@@ -143,7 +146,16 @@ def test_the_exception_tree_is_the_one_in_the_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "page"), [(Column, "tables.md"), (table, "tables.md"), (Extension.__init__, "life-cycle.md")]
+    ("function", "page"),
+    [
+        (Column, "tables.md"),
+        (table, "tables.md"),
+        (Extension.__init__, "life-cycle.md"),
+        (Client.__init__, "client.md"),
+        (Client.query, "client.md"),
+        (StatusLogHandler.__init__, "client.md"),
+        (Telemetry.__init__, "client.md"),
+    ],
 )
 def test_parameters_are_documented(function, page: str) -> None:
     parameters = set(inspect.signature(function).parameters) - {"self"}
@@ -155,7 +167,8 @@ def test_parameters_of_a_test_query_are_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "page"), [(Table, "tables.md"), (Query, "queries.md"), (Extension, "life-cycle.md")]
+    ("kind", "page"),
+    [(Table, "tables.md"), (Query, "queries.md"), (Extension, "life-cycle.md"), (Client, "client.md")],
 )
 def test_members_are_documented(kind: type, page: str) -> None:
     members = {member for member in dir(kind) if not member.startswith("_")}

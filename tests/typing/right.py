@@ -6,7 +6,22 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from osquery_sdk import Column, ColumnType, Extension, Query, Row, Table, TableError, table
+from osquery_sdk import (
+    Column,
+    ColumnType,
+    ConstraintFailed,
+    Extension,
+    Query,
+    ReadOnly,
+    Row,
+    Table,
+    TableError,
+    WritableTable,
+    table,
+)
+from osquery_sdk.client import Client
+from osquery_sdk.statuslog import StatusLogHandler
+from osquery_sdk.telemetry import Telemetry
 
 
 class State(Enum):
@@ -92,9 +107,71 @@ def mappings(query: Query) -> list[Mapping[str, object]]:
     return [{"serial": "e", "number": 1}]
 
 
+class Disks(WritableTable[Device]):
+    """A table that is written to."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.kept: dict[str, Device] = {}
+
+    def rows(self, query: Query) -> Iterator[Device]:
+        """Rows, yielded."""
+        yield from self.kept.values()
+
+    def insert(self, row: Device) -> Device:
+        """Takes a row, and returns it as it is kept."""
+        if row.number < 0:
+            raise ConstraintFailed("a number is not below 0")
+        self.kept[row.serial] = row
+        return row
+
+    def update(self, old: Device, new: Device) -> None:
+        """Takes two rows."""
+        if new.removable and not old.removable:
+            raise ReadOnly("it is built in")
+        del self.kept[old.serial]
+        self.kept[new.serial] = new
+
+
+class Numbers(WritableTable[Disk]):
+    """Rows returned, a number returned, and no more than that."""
+
+    def rows(self, query: Query) -> list[Disk]:
+        """A list."""
+        return []
+
+    def insert(self, row: Disk) -> int | None:
+        """Its key."""
+        return row.size or None
+
+
+@table("asks")
+def asks(query: Query) -> Iterator[Disk]:
+    """Asks osquery."""
+    client: Client = query.client
+    rows: list[Disk] = client.query("select * from disks where serial = ?", ["x"], rows=Disk)
+    texts: list[dict[str, str]] = client.query("select :a", {"a": b"x"}, timeout=1.5)
+    columns: list[tuple[str, str]] = client.columns("select 1")
+    state = client.database("right")
+    state["last"] = texts[0].get("a", "") + columns[0][0]
+    if "last" in state and client.options()["verbose"].value == "true":
+        query.warn(next(iter(client.extensions().values())).name)
+    yield from rows
+
+
 def every() -> list[Table]:
     """A factory of tables."""
-    return [disks, listed, later, awaited, mappings]
+    written = table("written", deadline=5, examples=("delete from written",))(Disks())
+    return [disks, listed, later, awaited, mappings, written, table("numbers")(Numbers()), asks]
+
+
+def observed() -> Extension:
+    """A program that is looked at."""
+    extension = Extension("observed", version="1.0", plugins=every(), telemetry=Telemetry())
+    handler = StatusLogHandler(extension, level=20, most=5)
+    other = Client("/var/osquery/osquery.em", timeout=2.0)
+    print(handler.dropped, extension.client.columns("select 1"), other.options())
+    return extension
 
 
 def main() -> int:

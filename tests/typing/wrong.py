@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 
-from osquery_sdk import Column, Extension, Query, Row, table
+from osquery_sdk import Column, Extension, Query, Row, WritableTable, table
 
 
 class Process(Row):
@@ -109,6 +109,48 @@ def asks(query: Query) -> Iterator[Process]:
     print(query.range("pid").lower)  # E
     query.deadline()  # E
     query.like("name").append("%")  # E
+
+
+class Written(WritableTable[Process]):
+    """Methods that are not those of a writable table."""
+
+    def rows(self, query: Query) -> list[Other]:  # E
+        """Rows of another class."""
+        return []
+
+    def insert(self, row: Other) -> int:  # E
+        """Another row."""
+        return 1
+
+    def update(self, row: Process) -> None:  # E
+        """One row."""
+
+    def delete(self, row: Process) -> None:
+        """What it may do with a row."""
+        print(row.nam)  # E
+        row.pid = 2  # E
+
+
+class Unfinished(WritableTable[Process]):
+    """Without rows."""
+
+    def insert(self, row: Process) -> str:  # E
+        """Neither a row nor a number."""
+        return ""
+
+
+table("unfinished")(Unfinished())  # E
+table("not_an_object")(5)  # E
+
+
+def client(query: Query) -> None:
+    """What osquery answers."""
+    rows: list[Process] = query.client.query("select 1")  # E
+    rows = query.client.query("select 1", rows=Other)  # E
+    query.client.query(5)  # E
+    query.client.query("select ?", 5)  # E
+    query.client.database("x")["a"] = 1  # E
+    print(rows[0].nam)  # E
 
 
 def program() -> None:

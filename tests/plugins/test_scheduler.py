@@ -435,12 +435,21 @@ def _logged(kind: str, folder: Path) -> list[dict[str, Any]]:
     def has(name: str, counter: int) -> bool:
         return any(r["name"] == name and r["counter"] == counter for r in _lines(log))
 
+    def change(to: str) -> None:
+        """At once: neither sees half of it."""
+        (folder / "next").write_text(to)
+        (folder / "next").rename(numbers)
+
+    def has_snapshot(to: str) -> bool:
+        snapshots = [r["snapshot"] for r in _lines(log) if "snapshot" in r]
+        return any([row["n"] for row in rows] == to.split() for rows in snapshots)
+
     try:
-        until(lambda: has("kept", 0) and has("diff", 0) and has("snap", 0), 30)
-        numbers.write_text("2 3 3 4")
-        until(lambda: has("kept", 1) and has("diff", 1))
-        numbers.write_text("4")
-        until(lambda: has("diff", 2))
+        until(lambda: has("kept", 0) and has("diff", 0) and has_snapshot("1 2 3"), 30)
+        change("2 3 3 4")
+        until(lambda: has("kept", 1) and has("diff", 1) and has_snapshot("2 3 3 4"))
+        change("4")
+        until(lambda: has("diff", 2) and has_snapshot("4"))
     finally:
         process.terminate()
         process.wait(20)

@@ -50,7 +50,10 @@ def freeze(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Frozen]:
     pytest.importorskip("PyInstaller", reason="PyInstaller is not installed")
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "frozen"
-    shared.mkdir(exist_ok=True)
+    # Outside of the checkout, whose commit may be another one before the tests are done.
+    source = shared / "source"
+    source.mkdir(parents=True, exist_ok=True)
+    shutil.copy(HERE / "small.py", source)
 
     def made(form: str) -> Frozen:
         folder = shared / form
@@ -60,7 +63,7 @@ def freeze(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Frozen]:
             if not result.exists():
                 options = ["--onefile"] if form == "onefile" else []
                 done = build(
-                    HERE / "small.py", "--json", "--output", folder, *options, SOURCE_DATE_EPOCH=str(EPOCH)
+                    source / "small.py", "--json", "--output", folder, *options, SOURCE_DATE_EPOCH=str(EPOCH)
                 )
                 assert done.returncode == 0, done.stderr
                 result.write_text(done.stdout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,11 +30,14 @@ def content(top: Path) -> dict[str, str]:
 @pytest.mark.parametrize("form", ["folder", "onefile"])
 def test_built_twice_it_is_the_same(form: str, freeze, tmp_path: Path, directory: Path, monkeypatch) -> None:
     first: Frozen = freeze(form)
-    # Another folder, another home, another temporary folder, another order of sets.
+    # Sources in another folder, another output, another home, another temporary folder, another order of sets.
+    source = tmp_path / "sources" / "small.py"
+    source.parent.mkdir()
+    shutil.copy(HERE / "small.py", source)
     other = tmp_path / "some" / "where" / "else"
     monkeypatch.setenv("PYTHONHASHSEED", "77")
     done = build(
-        HERE / "small.py",
+        source,
         "--json",
         "--output",
         other,

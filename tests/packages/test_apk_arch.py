@@ -80,7 +80,7 @@ SCRIPTS = {
     "post-install": "installed\n",
     "post-upgrade": "upgraded\n",
     "pre-deinstall": "removing\n",
-    "post-deinstall": "removed\npurged\n",
+    "post-deinstall": "removed\npurged\ngone\n",
 }
 
 

@@ -76,7 +76,7 @@ def deb(package: Package) -> dict[str, str]:
         ),
         "postremove": _script(
             package,
-            'case "$1" in\nremove) removed ;;\npurge) purged state-too ;;\nesac\nexit 0\n',
+            'case "$1" in\nremove)\n\tremoved\n\tgone\n\t;;\npurge) purged state-too ;;\nesac\nexit 0\n',
             root=root,
             head="#!/bin/sh\nset -e\n",
         ),
@@ -93,7 +93,9 @@ def rpm(package: Package) -> dict[str, str]:
             package, 'if [ "$1" = 1 ]; then installed; else upgraded; fi\nexit 0\n', head=""
         ),
         "preremove": _script(package, 'if [ "$1" = 0 ]; then removing; fi\nexit 0\n', head=""),
-        "postremove": _script(package, 'if [ "$1" = 0 ]; then\n\tremoved\n\tpurged\nfi\nexit 0\n', head=""),
+        "postremove": _script(
+            package, 'if [ "$1" = 0 ]; then\n\tremoved\n\tpurged\n\tgone\nfi\nexit 0\n', head=""
+        ),
     }
 
 
@@ -104,5 +106,5 @@ def separate(package: Package) -> dict[str, str]:
         "postinstall": _script(package, "installed\nexit 0\n", head=head),
         "postupgrade": _script(package, "upgraded\nexit 0\n", head=head),
         "preremove": _script(package, "removing\nexit 0\n", head=head),
-        "postremove": _script(package, "removed\npurged\nexit 0\n", head=head),
+        "postremove": _script(package, "removed\npurged\ngone\nexit 0\n", head=head),
     }

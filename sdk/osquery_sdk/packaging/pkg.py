@@ -183,7 +183,7 @@ def _remove_script(package: Package) -> str:
         'if [ "$(id -u)" != 0 ]; then\n\tsay "has to be run by root: use sudo"\n\texit 1\nfi\n'
         f"removing\n{paths}\nrm -rf '{package.home}'\nremoved\n"
         f'if [ "${{1-}}" = "--purge" ]; then\n\tpurged state-too\n{_purge(package)}else\n\tpurged\nfi\n'
-        f"{empty}\n/usr/sbin/pkgutil --forget {identifier(package)} 2>/dev/null\nexit 0\n"
+        f"gone\n{empty}\n/usr/sbin/pkgutil --forget {identifier(package)} 2>/dev/null\nexit 0\n"
     )
 
 

@@ -1,11 +1,11 @@
 # shellcheck shell=sh disable=SC2154
 # Services on macOS.
 
-# osqueryd reads the load list when it starts, and only then.
+# osqueryd reads the load list when it starts, and only then. What to tell where nobody can restart it: $1.
 restart_osqueryd() {
 	[ -z "$root" ] || return 0
 	launchctl kickstart -k system/io.osquery.agent 2>/dev/null && return 0
-	say "restart osqueryd: it reads $load_list when it starts"
+	say "restart osqueryd: $1"
 }
 
 enable_services() {

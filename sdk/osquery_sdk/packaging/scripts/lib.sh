@@ -117,7 +117,7 @@ installed() {
 	put_defaults
 	if [ -n "$load_list" ]; then
 		if add_to_list; then
-			restart_osqueryd
+			restart_osqueryd "it reads $load_list when it starts"
 		else
 			say "could not write $load_list; add this line to it: $program"
 		fi
@@ -152,5 +152,11 @@ purged() {
 	if [ -n "$state" ] && [ "${1-}" = "state-too" ]; then
 		rm -rf "$root$state"
 	fi
+	return 0
+}
+
+# After everything else: an osqueryd that runs looks for the program every few seconds, and says each time that it is gone.
+gone() {
+	[ -z "$load_list" ] || restart_osqueryd "until then it looks for $program"
 	return 0
 }

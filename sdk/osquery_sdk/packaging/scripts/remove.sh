@@ -28,6 +28,7 @@ $folders" ;;
 done <"$here/files"
 removed
 if [ "${1-}" = "--purge" ]; then purged state-too; else purged; fi
+gone
 # Those that nothing is left in; the last listed are the deepest.
 printf '%s' "$folders" | while read -r path; do
 	[ "$path" = "$state" ] && [ "${1-}" != "--purge" ] && continue

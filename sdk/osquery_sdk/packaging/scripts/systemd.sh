@@ -5,7 +5,7 @@ systemd_runs() {
 	[ -z "$root" ] && [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1
 }
 
-# osqueryd reads the load list when it starts, and only then.
+# osqueryd reads the load list when it starts, and only then. What to tell where nobody can restart it: $1.
 restart_osqueryd() {
 	[ -z "$root" ] || return 0
 	if systemd_runs; then
@@ -13,7 +13,7 @@ restart_osqueryd() {
 	elif command -v rc-service >/dev/null 2>&1; then
 		rc-service --ifexists --ifstarted osqueryd restart && return 0
 	fi
-	say "restart osqueryd: it reads $load_list when it starts"
+	say "restart osqueryd: $1"
 }
 
 enable_services() {

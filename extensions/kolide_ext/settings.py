@@ -4,7 +4,7 @@ The settings are a TOML file beside osquery's own files, and environment variabl
 
     prefix = "kolide_"                # KOLIDE_EXT_PREFIX
     disabled = ["plist", "xml"]       # KOLIDE_EXT_DISABLED=plist,xml
-    notes = "/var/lib/notes.sqlite"   # KOLIDE_EXT_NOTES; without it there is no table of notes
+    notes = ""                        # KOLIDE_EXT_NOTES; the whole path of a file, or no table of notes
 
     [limits]
     max_file_bytes = 16777216         # KOLIDE_EXT_MAX_FILE_BYTES
@@ -29,7 +29,7 @@ __all__ = ["Settings", "SettingsError", "default_path", "read_settings"]
 _VARIABLES = "KOLIDE_EXT_"
 _FILE_VARIABLE = "KOLIDE_EXT_SETTINGS"
 _LIMITS = "limits."
-_KEYS = ("prefix", "disabled", "notes", *(_LIMITS + name for name in Limits._fields))
+_KEYS = ("prefix", "disabled", *(_LIMITS + name for name in Limits._fields), "notes")
 _MAX_FILE_BYTES = 1 << 20
 # osqueryd waits 300 s for the answer to a call.
 _MAX_SECONDS = 300
@@ -44,8 +44,8 @@ class Settings(NamedTuple):
 
     prefix: str = "kolide_"
     disabled: tuple[str, ...] = ()
-    notes: str = ""
     limits: Limits = Limits()
+    notes: str = ""
 
 
 def default_path() -> str:

@@ -233,7 +233,7 @@ def test_as_another_user(file: Path, tmp_path: Path) -> None:
     (tmp_path / "closed.toml").chmod(0o600)
     tmp_path.chmod(0o755)
     code = (
-        "import os, tomllib; from kolide_ext.settings import *; import kolide_tables.files\n"
+        "import os, pathlib, tomllib; from kolide_ext.settings import *; import kolide_tables.files\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "print(read_settings({}, 'own.toml').prefix, read_settings({}, 'settings.toml').prefix)\n"
         "try: read_settings({}, 'closed.toml')\n"

@@ -11,7 +11,7 @@ JOBS ?= 2
 # Passed on to pytest: `make test ARGS="-k codec"`.
 ARGS ?=
 
-.PHONY: help deps test lint format run bench fuzz generate lock xp build wheel clean
+.PHONY: help deps test lint format run bench fuzz generate lock xp build package wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -88,6 +88,12 @@ xp: ## Say how programs for other platforms are built
 build: deps ## Freeze the programs under extensions/ into build/: `make build ARGS=--onefile`
 	@for program in extensions/*/__main__.py; do \
 	  $(BIN)/osquery-sdk build "$$(dirname "$$program")" --output build $(ARGS); \
+	done
+
+package: deps ## Make packages of the programs in build/, in build/packages: `make package ARGS="--to deb,rpm"`
+	@compgen -G "build/*.bundle" >/dev/null || $(MAKE) --no-print-directory build ARGS=
+	@for bundle in build/*.bundle; do \
+	  PATH="$(abspath $(BIN)):$$PATH" $(BIN)/osquery-sdk package "$$bundle" --output build/packages --license MIT --force $(ARGS); \
 	done
 
 wheel: deps ## Build the wheel into dist/

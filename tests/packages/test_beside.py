@@ -114,6 +114,27 @@ def test_the_bill_with_one_of_the_bundle(bundle: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_cyclonedx_accepts_the_bill(done: Done) -> None:
+    validation = pytest.importorskip("cyclonedx.validation.json", reason="cyclonedx is not installed")
+    from cyclonedx.schema import SchemaVersion
+
+    validator = validation.JsonStrictValidator(SchemaVersion.V1_5)
+    assert validator.validate_str(done.file("*.cdx.json").read_text()) is None
+
+
+def test_a_folder_of_the_building_machine_is_warned_of(bundle: Path, tmp_path: Path) -> None:
+    needs("cc")
+    other = shutil.copytree(bundle, tmp_path / "hello_ext.bundle", symlinks=True)
+    (tmp_path / "x.c").write_text("int x;\n")
+    library = other / "_internal" / "libx.so"
+    command = ["cc", "-shared", "-o", library, tmp_path / "x.c"]
+    subprocess.run([*command, "-Wl,-rpath,/usr/lib/x:$ORIGIN"], check=True)
+    assert "warning" not in made(other, "--to", "tar", output=tmp_path / "1").stdout
+    subprocess.run([*command, "-Wl,-rpath,/home/maker/lib"], check=True)
+    said = made(other, "--to", "tar", output=tmp_path / "2").stdout
+    assert "warning  1 of the bundle's binaries look for libraries in /home/maker/lib" in said
+
+
 def test_one_command_for_every_platform(
     bundle: Path, windows_bundle: Path, mac_bundle: Path, tmp_path: Path
 ) -> None:

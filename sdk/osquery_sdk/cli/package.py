@@ -183,4 +183,6 @@ def _print(done: Packaged) -> None:
         print(f"    {package.load_list}  {how}")
     beside = ", ".join(file.name for file in (*done.sboms, done.manifest, done.checksums))
     print(f"  beside  {beside}")
+    for line in done.warnings:
+        print(f"  warning  {line}")
     sys.stdout.flush()

@@ -76,6 +76,8 @@ class Packaged(NamedTuple):
     manifest: Path
     sboms: tuple[Path, ...]
     checksums: Path
+    warnings: tuple[str, ...] = ()
+    """What works, but should be looked at: a line each."""
 
 
 class _Job(NamedTuple):
@@ -129,7 +131,8 @@ def package(
                 file.chmod(0o600)
             results.append(made(job.form, file, job.package, signed=options.keys.signs(job.form)))
         step("writing bills of materials, manifest and checksums")
-        return _finish(results, packages, osquery, work, output)
+        done = _finish(results, packages, osquery, work, output)
+        return done._replace(warnings=tuple(line for bundle in found for line in _warnings(bundle)))
     except OSError as error:
         raise PackagingError(f"{error.filename or options.output}: {error.strerror or error}") from error
     finally:
@@ -248,6 +251,17 @@ def _glibc(bundle: Bundle) -> str:
         return oldest_glibc(bundle.files)
     except ImportError as error:
         raise PackagingError(f"{error.name} is not installed; install osquery-sdk[build]") from error
+
+
+def _warnings(bundle: Bundle) -> Sequence[str]:
+    if bundle.platform != "linux":
+        return ()
+    from .runpath import foreign_folders
+
+    return [
+        f"{count} of the bundle's binaries look for libraries in {folder}: who can make that folder on a machine runs code in osqueryd"
+        for folder, count in foreign_folders(bundle.files).items()
+    ]
 
 
 def _jobs(packages: Sequence[tuple[Bundle, Package]], options: Options) -> Sequence[_Job]:

@@ -35,7 +35,7 @@ def all_tables(
     from .datafiles import data_file_tables
     from .ext_tables import ext_tables
 
-    made = [_adapted(one, limits, prefix) for one in _of_the_system()]
+    made = [_adapted(one, limits, prefix) for one in _of_the_system(limits)]
     made += [_adapted(one, limits, prefix) for one in _of_files(limits)]
     made += data_file_tables(limits, prefix=prefix)
     if notes:
@@ -55,19 +55,21 @@ def all_tables(
     return served
 
 
-def _of_the_system() -> tuple[Table, ...]:
+def _of_the_system(limits: Limits) -> tuple[Table, ...]:
     """Processes, devices, network, services, packages: what there is once on a machine, whoever uses it."""
     from .apt_upgrades import apt_upgrades
     from .containers import containers
     from .cpu_vulnerabilities import cpu_vulnerabilities
     from .disk_io import disk_io
     from .exposed_ports import exposed_ports
+    from .flatpak_packages import flatpak_packages
     from .net_rates import net_rates
     from .nftables_rules import nftables_rules
     from .pressure import pressure
     from .process_ancestry import process_ancestry
     from .process_details import process_details
     from .process_limits import process_limits
+    from .snap_packages import snap_packages
     from .systemd_timers import systemd_timers
 
     return (
@@ -83,6 +85,8 @@ def _of_the_system() -> tuple[Table, ...]:
         apt_upgrades,
         systemd_timers,
         containers,
+        flatpak_packages(limits),
+        snap_packages,
     )
 
 

@@ -210,6 +210,8 @@ SPECIFIED = {
     "apt_upgrades": "L: name^, installed, candidate, origin, security i, phased i",
     "systemd_timers": "L: unit^, activates, next b, last b, calendar, persistent i, enabled, fragment_path",
     "containers": "L: runtime, socket_path^, uid b, id^, name, image, image_id, state, pid b, created b, privileged i, ports",
+    "flatpak_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",
+    "snap_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",
 }
 DATA_FILES = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
 SPECIFIED |= dict.fromkeys(DATA_FILES, "L M W: fullkey, parent, key, value, query^, path!^, raw_data!^")

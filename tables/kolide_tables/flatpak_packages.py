@@ -1,0 +1,172 @@
+"""kolide_flatpak_packages: applications and runtimes that flatpak has installed, for everybody or for one user.
+
+From the folders of flatpak's deployments; flatpak is not run.
+Source: flatpak's documentation of its filesystem layout, flatpak-installation(5), and the deploy file as it writes it.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kolide_tables.files import Unreadable, read_file
+from kolide_tables.gvariant import split_tuple, string, string_dictionary
+from kolide_tables.homes import local_homes
+from kolide_tables.limits import Budget, Limits
+from kolide_tables.text import decode, shown
+from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
+
+_SYSTEM = "/var/lib/flatpak"
+_OF_USER = ".local/share/flatpak"
+_MORE = "/etc/flatpak/installations.d"
+_KINDS = ("app", "runtime")
+_COMMIT = r"[0-9a-f]{64}(?:\.[0-9]+)?"  # a number follows where the same commit is deployed once more
+_MOST_BYTES = 1 << 20
+# (ssasta{sv}): origin, commit, subpaths, installed size, and the rest by name.
+_ALIGNMENTS = (1, 1, 1, 8, 8)
+_SIZES = (None, None, None, 8, None)
+
+
+class FlatpakPackage(Row):
+    """An application or a runtime of flatpak."""
+
+    name: str | None = Column("Name for people; NULL if the package does not say it")
+    id: str = Column("Its id: org.mozilla.firefox", key=True)
+    version: str | None = Column("Version by its own account; NULL if it does not say it")
+    channel: str = Column("Branch: stable, 24.08", key=True)
+    revision: str = Column("Commit that is deployed, 64 hex digits", key=True)
+    origin: str | None = Column("Remote that it came from")
+    installation: str = Column("system, user, or the name of another installation for everybody", key=True)
+    uid: int | None = Column(
+        "User who has it for themselves; NULL if it is for everybody", index=True, key=True
+    )
+
+
+class Installation(NamedTuple):
+    """A folder with flatpak's deployments."""
+
+    name: str
+    path: str
+    uid: int | None
+
+
+class _Deployment(NamedTuple):
+    id: str
+    branch: str
+    commit: str
+    path: str
+
+
+def flatpak_packages(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
+    """The table, with these limits for each statement's call."""
+
+    @table(
+        "kolide_flatpak_packages",
+        platforms=("linux",),
+        examples=(
+            "select id, version, channel, origin, installation from kolide_flatpak_packages where origin <> 'flathub'",
+            "select u.username, f.id, f.version from kolide_flatpak_packages f join users u using (uid)",
+        ),
+    )
+    def rows(query: Query) -> Iterator[FlatpakPackage]:
+        """Applications and runtimes installed by flatpak, for everybody and in users' homes, with versions and remotes."""
+        return package_rows(query, _installations(query), Budget(limits, query.check))
+
+    return rows
+
+
+def package_rows(
+    query: Query, installations: Iterator[Installation], budget: Budget
+) -> Iterator[FlatpakPackage]:
+    """The rows of these installations."""
+    for installation in installations:
+        for found in _deployments(installation.path, budget):
+            try:
+                origin, said = parse_deploy(read_file(f"{found.path}/deploy", max_bytes=_MOST_BYTES))
+            except (Unreadable, LimitExceeded) as error:
+                query.warn(str(error))
+                continue
+            except ValueError as error:
+                query.warn(f"{shown(found.path)}/deploy: {error}")
+                origin, said = None, {}
+            budget.add_rows()
+            yield FlatpakPackage(
+                name=_text(said.get(b"appdata-name")),
+                id=shown(found.id),
+                version=_text(said.get(b"appdata-version")),
+                channel=shown(found.branch),
+                revision=found.commit.partition(".")[0],
+                origin=_text(origin),
+                installation=installation.name,
+                uid=installation.uid,
+            )
+
+
+def _installations(query: Query) -> Iterator[Installation]:
+    # NULL equals nothing: whoever asks for a user's packages wants none that are everybody's.
+    if query.equals("uid") is None:
+        yield Installation("system", _SYSTEM, None)
+        yield from _more_installations(query, _MORE)
+    for home in local_homes(query):
+        yield Installation("user", f"{home.path}/{_OF_USER}", home.uid)
+
+
+def _more_installations(query: Query, folder: str) -> Iterator[Installation]:
+    """Those that the administrator has added, by files `[Installation "NAME"]` with a Path."""
+    for file in _names(folder):
+        if not file.endswith(".conf"):
+            continue
+        try:
+            text = decode(read_file(f"{folder}/{file}"))
+        except (Unreadable, LimitExceeded) as error:
+            query.warn(str(error))
+            continue
+        name = ""
+        for line in text.splitlines():
+            if section := re.fullmatch(r'\s*\[Installation "(.*)"\]\s*', line):
+                name = section[1]
+            elif name and (path := re.fullmatch(r"\s*Path\s*=\s*(/.*?)\s*", line)):
+                yield Installation(name, path[1], None)
+
+
+def _deployments(top: str, budget: Budget) -> Iterator[_Deployment]:
+    """What is active below KIND/ID/ARCHITECTURE/BRANCH; links that flatpak does not make are not followed."""
+    for kind in _KINDS:
+        for package in _folders(f"{top}/{kind}", budget):
+            for architecture in _folders(f"{top}/{kind}/{package}", budget):
+                for branch in _folders(f"{top}/{kind}/{package}/{architecture}", budget):
+                    path = f"{top}/{kind}/{package}/{architecture}/{branch}"
+                    try:
+                        commit = os.readlink(f"{path}/active")  # noqa: PTH115
+                    except OSError:
+                        continue  # none is
+                    if re.fullmatch(_COMMIT, commit) and not os.path.islink(f"{path}/{commit}"):  # noqa: PTH114
+                        yield _Deployment(package, branch, commit, f"{path}/{commit}")
+
+
+def _folders(path: str, budget: Budget) -> list[str]:
+    budget.check()
+    if os.path.islink(path):  # noqa: PTH114
+        return []
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208
+    except OSError:
+        return []
+
+
+def parse_deploy(data: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    """Origin, and what is known by name as text, of the content of a deploy file; raises ValueError where it is none."""
+    origin, _, _, _, rest = split_tuple(data, _ALIGNMENTS, _SIZES)
+    return string(origin), string_dictionary(rest)
+
+
+def _text(value: bytes | None) -> str | None:
+    return shown(value) if value else None

@@ -1,0 +1,87 @@
+"""GVariant, the binary form in which flatpak keeps what it knows of a deployed package: only as much of it as that needs.
+
+Source: the GVariant specification, "Serialisation Format".
+"""
+
+from collections.abc import Sequence
+
+__all__ = ["split_array", "split_tuple", "string", "string_dictionary"]
+
+_ALIGN_VARIANT = 8
+
+
+def split_tuple(data: bytes, alignments: Sequence[int], fixed: Sequence[int | None]) -> list[bytes]:
+    """The bytes of each member of a tuple; raises ValueError where they are no such tuple.
+
+    Args:
+        data: the tuple.
+        alignments: of each member, in bytes.
+        fixed: each member's size, None for those of any size.
+    """
+    width = _offset_width(len(data))
+    end, position, members = len(data), 0, []
+    for index, (alignment, size) in enumerate(zip(alignments, fixed, strict=True)):
+        position = -(-position // alignment) * alignment
+        if size is not None:
+            stop = position + size
+        elif index == len(fixed) - 1:
+            stop = end
+        else:
+            # The ends of the members of any size, but the last one's, stand at the tuple's end, the first one last.
+            end -= width
+            stop = _number(data, end, width)
+        if not position <= stop <= end:
+            raise ValueError("a tuple's member is outside of it")
+        members.append((position, stop))
+        position = stop
+    if fixed[-1] is None and members[-1][1] > end:
+        raise ValueError("a tuple's member is outside of it")
+    return [data[start:stop] for start, stop in members]
+
+
+def split_array(data: bytes, alignment: int) -> list[bytes]:
+    """The bytes of each element of an array of elements of any size; raises ValueError where they are no such array."""
+    if not data:
+        return []
+    width = _offset_width(len(data))
+    table = _number(data, len(data) - width, width)  # the end of the last element is where the ends begin
+    if table > len(data) - width or (len(data) - table) % width:
+        raise ValueError("an array's ends are outside of it")
+    elements, start = [], 0
+    for at in range(table, len(data), width):
+        start = -(-start // alignment) * alignment
+        stop = _number(data, at, width)
+        if not start <= stop <= table:
+            raise ValueError("an array's element is outside of it")
+        elements.append(data[start:stop])
+        start = stop
+    return elements
+
+
+def string(data: bytes) -> bytes:
+    """A string's bytes; raises ValueError where it does not end as it should."""
+    if data[-1:] != b"\0":
+        raise ValueError("a string has no end")
+    return data[:-1]
+
+
+def string_dictionary(data: bytes) -> dict[bytes, bytes]:
+    """Those entries of an `a{sv}` whose values are strings."""
+    found = {}
+    for entry in split_array(data, _ALIGN_VARIANT):
+        key, variant = split_tuple(entry, (1, _ALIGN_VARIANT), (None, None))
+        value, separator, kind = variant.rpartition(b"\0")
+        if separator and kind == b"s":
+            found[string(key)] = string(value)
+    return found
+
+
+def _offset_width(size: int) -> int:
+    # As few bytes as can hold the size of the whole, the ends themselves included.
+    return next(width for width in (1, 2, 4, 8) if size < 1 << 8 * width)
+
+
+def _number(data: bytes, at: int, width: int) -> int:
+    if at < 0:
+        raise ValueError("there is no place for the ends")
+    return int.from_bytes(data[at : at + width], "little")

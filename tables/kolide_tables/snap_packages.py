@@ -1,0 +1,73 @@
+"""kolide_snap_packages: what snapd has installed, as it says over its socket.
+
+Source: snapd's REST API, GET /v2/snaps.
+"""
+
+from collections.abc import Iterator
+
+from kolide_tables.text import printable
+from kolide_tables.unixhttp import NoAnswer, get_json, is_socket
+from osquery_sdk import Column, Query, Row, TableError, table
+
+_SOCKET = "/run/snapd.socket"
+_SECONDS = 5.0  # it may have to be started first
+
+
+class SnapPackage(Row):
+    """A snap, of which one revision is in use."""
+
+    name: str = Column("Name, with the instance's key if there are several: firefox, node_old", key=True)
+    id: str | None = Column("The store's id; NULL if it was not installed from a store")
+    version: str | None = Column("Version by its own account")
+    channel: str | None = Column("Channel that it follows: latest/stable")
+    revision: str | None = Column(
+        "Revision of the store; x and a number if it was not installed from one", key=True
+    )
+    origin: str | None = Column("Publisher's name in the store")
+    installation: str = Column("system: snaps are everybody's")
+    uid: int | None = Column("NULL: snaps are everybody's", index=True)
+
+
+@table(
+    "kolide_snap_packages",
+    platforms=("linux",),
+    examples=(
+        "select name, version, channel, origin from kolide_snap_packages where revision like 'x%'",
+        "select name, channel, revision from kolide_snap_packages where channel not like '%/stable'",
+    ),
+)
+def snap_packages(query: Query) -> Iterator[SnapPackage]:
+    """Snaps that are installed: versions, channels, revisions and publishers."""
+    return snap_rows(query)
+
+
+def snap_rows(query: Query, path: str = _SOCKET, *, seconds: float = _SECONDS) -> Iterator[SnapPackage]:
+    """The rows of what snapd answers at this socket; none where there is no snapd, or a user's own are asked for."""
+    if query.equals("uid") is not None or not is_socket(path):
+        return
+    try:
+        answer = get_json(path, "/v2/snaps", seconds=seconds).content
+    except NoAnswer as error:
+        raise TableError(f"snapd does not tell its snaps: {error}") from error
+    snaps = answer.get("result") if isinstance(answer, dict) else None
+    if not isinstance(snaps, list):
+        raise TableError("snapd does not tell its snaps: its answer has no list of them")
+    for snap in snaps:
+        query.check()
+        if not isinstance(snap, dict) or not isinstance(snap.get("name"), str):
+            continue
+        publisher = snap.get("publisher")
+        yield SnapPackage(
+            name=printable(snap["name"]),
+            id=_text(snap.get("id")),
+            version=_text(snap.get("version")),
+            channel=_text(snap.get("tracking-channel")) or _text(snap.get("channel")),
+            revision=_text(snap.get("revision")),
+            origin=_text(publisher.get("username")) if isinstance(publisher, dict) else None,
+            installation="system",
+            uid=None,
+        )
+
+
+def _text(value: object) -> str | None:
+    return printable(value) if isinstance(value, str) and value else None

@@ -1,0 +1,220 @@
+"""kolide_flatpak_packages beside flatpak itself, with a repository made here, and deployments that are none."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kolide_tables.flatpak_packages import (
+    Installation,
+    _more_installations,
+    flatpak_packages,
+    package_rows,
+    parse_deploy,
+)
+from kolide_tables.gvariant import split_array, split_tuple, string
+from kolide_tables.limits import Budget, Limits
+from osquery_sdk import DeadlineExceeded, Query
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="flatpak is for Linux")
+
+METADATA = "[{kind}]\nname={id}\nruntime=org.acme.Platform/{arch}/1\n"
+COLLECTION = (
+    '<?xml version="1.0"?><components version="0.8"><component type="desktop"><id>{id}</id><name>{name}</name>'
+    '<summary>{summary}</summary><releases><release version="{version}" timestamp="1700000000"/></releases></component></components>'
+)
+TABLE = flatpak_packages()
+
+
+@pytest.fixture(scope="module")
+def flatpak(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Runs flatpak with installations of its own, into which packages of a local repository have been installed."""
+    program = shutil.which("flatpak")
+    if program is None:
+        pytest.skip("flatpak is not installed: it is the oracle of this test")
+    root = tmp_path_factory.mktemp("flatpak")
+    environment = os.environ | {
+        "FLATPAK_SYSTEM_DIR": f"{root}/system",
+        "FLATPAK_USER_DIR": f"{root}/user",
+        "HOME": str(root),
+        "XDG_RUNTIME_DIR": str(root),
+        "LC_ALL": "C.UTF-8",
+    }
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [program, *arguments], capture_output=True, text=True, env=environment, cwd=root, timeout=120
+        )
+        if done.returncode and "bubblewrap" in done.stderr:
+            pytest.skip(f"flatpak cannot work here: {done.stderr}")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    arch = run("--default-arch").strip()
+
+    def publish(kind: str, package: str, branch: str, **facts: str) -> None:
+        folder = root / f"{package}-{branch}"
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "files/share/app-info/xmls").mkdir(parents=True)
+        (folder / ("export" if kind == "Application" else "usr")).mkdir()
+        (folder / "metadata").write_text(METADATA.format(kind=kind, id=package, arch=arch))
+        (folder / "files" / "content").write_text(str(facts))
+        if facts:
+            import gzip
+
+            text = COLLECTION.format(id=package, **facts).encode()
+            (folder / f"files/share/app-info/xmls/{package}.xml.gz").write_bytes(gzip.compress(text))
+        run("build-export", *(["-r"] if kind == "Runtime" else []), "repo", str(folder), branch)
+
+    publish("Runtime", "org.acme.Platform", "1")
+    publish("Application", "org.acme.Hello", "stable", name="Hello Wörld", version="1.2.3", summary="x")
+    publish("Application", "org.acme.Hello", "beta", name="Hello", version="2.0~rc1", summary="y" * 300)
+    publish("Application", "org.acme.Silent", "stable")
+    for scope in ("--user", "--system"):
+        run("remote-add", scope, "--no-gpg-verify", "acme", "repo")
+    for reference in ("org.acme.Hello//stable", "org.acme.Hello//beta"):
+        run("install", "--user", "-y", "--noninteractive", "acme", reference)
+    run("install", "--system", "-y", "--noninteractive", "acme", "org.acme.Silent")
+    # What has been updated has two deployments, of which one is active.
+    publish("Application", "org.acme.Hello", "stable", name="Hello Wörld", version="1.3", summary="x")
+    run("update", "--user", "-y", "--noninteractive", "org.acme.Hello//stable")
+    return root, run
+
+
+def rows_of(*installations: Installation, **options: Any) -> list[Any]:
+    return list(package_rows(Query.of(TABLE, **options), iter(installations), Budget(Limits())))
+
+
+def test_packages_are_those_of_flatpak(flatpak: Any) -> None:
+    root, run = flatpak
+    columns = "name,application,version,branch,origin,installation,active"
+    said = {
+        (application, version or None, branch, origin, installation)
+        for line in run("list", "-a", f"--columns={columns}").splitlines()
+        for _, application, version, branch, origin, installation, _ in [line.split("\t")]
+    }
+    rows = rows_of(Installation("user", f"{root}/user", 1000), Installation("system", f"{root}/system", None))
+    assert {(row.id, row.version, row.channel, row.origin, row.installation) for row in rows} == said
+    assert len(rows) == len(said) == 5  # the runtime is there twice
+    hello = next(row for row in rows if (row.id, row.channel) == ("org.acme.Hello", "stable"))
+    assert (hello.name, hello.version, hello.uid) == ("Hello Wörld", "1.3", 1000)
+    for row in rows:
+        scope = f"--{row.installation}"
+        shown = run("info", scope, "--show-commit", f"{row.id}//{row.channel}").strip()
+        assert row.revision == shown
+    assert {row.uid for row in rows if row.installation == "system"} == {None}
+
+
+def test_users_have_their_own(users: Any, flatpak: Any, opened: list[str]) -> None:
+    root, _ = flatpak
+    for uid, name in ((1000, "ann"), (1001, "bob"), (1002, "eve")):
+        home = users.add(uid, name)
+        (home / ".local/share").mkdir(parents=True)
+        if name != "eve":
+            shutil.copytree(root / "user", home / ".local/share/flatpak", symlinks=True)
+    rows = TABLE.rows(uid=1001)
+    assert len(rows) == 3
+    assert {row.uid for row in rows} == {1001}
+    assert {path for path in opened if "/ann/" in path or path.startswith("/var/")} == set()
+    everyone = TABLE.rows()
+    assert {row.uid for row in everyone} >= {1000, 1001}
+    assert TABLE.rows(uid=1002) == TABLE.rows(uid=7) == []
+
+
+COMMIT = "0123456789abcdef" * 4
+
+
+def deployment(top: Path, name: str = "org.acme.A", kind: str = "app") -> Path:
+    folder = top / kind / name / "x86_64" / "stable" / COMMIT
+    folder.mkdir(parents=True)
+    (folder.parent / "active").symlink_to(COMMIT)
+    return folder
+
+
+def test_deployments_that_cannot_be_read_do_not_hide_the_others(tmp_path: Path, flatpak: Any) -> None:
+    root, _ = flatpak
+    good = next((root / "user" / "app").glob("*/*/stable/active/deploy"))
+    shutil.copy(good, deployment(tmp_path) / "deploy")
+    os.mkfifo(deployment(tmp_path, "b") / "deploy")
+    (deployment(tmp_path, "c") / "deploy").symlink_to("/etc/shadow")
+    (deployment(tmp_path, "d") / "deploy").write_bytes(b"\xff" * 100)
+    (deployment(tmp_path, "e") / "deploy").write_bytes(b"x" * 2_000_000)
+    deployment(tmp_path, "f")
+    said: list[str] = []
+    rows = rows_of(Installation("user", str(tmp_path), 1), warn=said.append)
+    # Of what is deployed without a readable account of it, the folders' names still tell.
+    assert [(row.id, row.version) for row in rows] == [("d", None), ("org.acme.A", "1.3")]
+    assert len(said) == 5
+    assert "root:" not in repr(said)
+
+
+def test_links_that_flatpak_does_not_make(tmp_path: Path) -> None:
+    elsewhere = deployment(tmp_path / "elsewhere")
+    (elsewhere / "deploy").write_bytes(b"")
+    top = tmp_path / "top"
+    for target in ("/etc", "../../..", COMMIT + "/..", "a" * 63, str(elsewhere)):
+        branch = top / "app" / "org.acme.A" / "x86_64" / f"b{len(target)}"
+        branch.mkdir(parents=True)
+        (branch / "active").symlink_to(target)
+    (top / "app" / "linked").symlink_to(tmp_path / "elsewhere/app/org.acme.A")
+    (top / "runtime").symlink_to(tmp_path / "elsewhere/app")
+    said: list[str] = []
+    assert rows_of(Installation("user", str(top), 1), warn=said.append) == []
+    assert said == []
+
+
+def test_the_deadline_ends_the_search(tmp_path: Path) -> None:
+    deployment(tmp_path)
+    query = Query.of(TABLE, timeout=-1)
+    with pytest.raises(DeadlineExceeded):
+        list(
+            package_rows(query, iter([Installation("user", str(tmp_path), 1)]), Budget(Limits(), query.check))
+        )
+
+
+def test_more_installations(tmp_path: Path) -> None:
+    (tmp_path / "a.conf").write_text(
+        '[Installation "extra"]\nPath=/opt/flatpak\nPriority=5\n[Installation "two"]\n Path = /srv/f \n'
+    )
+    (tmp_path / "b.conf").write_bytes(b'[Installation "\xff"]\nPath=relative\n')
+    (tmp_path / "c.txt").write_text('[Installation "no"]\nPath=/no\n')
+    found = list(_more_installations(Query.of(TABLE), str(tmp_path)))
+    assert found == [Installation("extra", "/opt/flatpak", None), Installation("two", "/srv/f", None)]
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes(data: bytes) -> None:
+    for parse in (
+        parse_deploy,
+        lambda some: split_array(some, 8),
+        lambda some: split_tuple(some, (1, 8), (None, None)),
+        string,
+    ):
+        try:
+            parse(data)
+        except ValueError:
+            pass
+
+
+def array(elements: list[bytes]) -> bytes:
+    """As the specification has it: elements, then the end of each in as few bytes as do for the whole."""
+    body, ends = b"", []
+    for element in elements:
+        body += bytes(-len(body) % 8) + element
+        ends.append(len(body))
+    for width in (1, 2, 4):
+        whole = body + b"".join(end.to_bytes(width, "little") for end in ends)
+        if len(whole) < 1 << 8 * width:
+            return whole
+    raise AssertionError
+
+
+@given(st.lists(st.binary(max_size=60), max_size=12))
+def test_arrays_come_back(elements: list[bytes]) -> None:
+    assert split_array(array(elements), 8) == elements

@@ -1,0 +1,149 @@
+"""kolide_snap_packages beside snapd's API as it is documented."""
+
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kolide_tables.snap_packages import snap_packages, snap_rows
+from osquery_sdk import Query, TableError
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="snapd is for Linux")
+
+# GET /v2/snaps as snapd's documentation shows it, shortened; the second one was installed from a file, the third as an instance.
+SNAPS = [
+    {
+        "id": "99T7MUlRhtI3U0QFgl5mXXESAiSwt776",
+        "title": "core",
+        "name": "core",
+        "publisher": {
+            "id": "canonical",
+            "username": "canonical",
+            "display-name": "Canonical",
+            "validation": "verified",
+        },
+        "developer": "canonical",
+        "status": "active",
+        "type": "os",
+        "version": "16-2.61.4-20240607",
+        "channel": "stable",
+        "tracking-channel": "latest/stable",
+        "revision": "17200",
+        "confinement": "strict",
+        "private": False,
+        "devmode": False,
+        "installed-size": 109043712,
+        "install-date": "2024-08-20T10:00:00Z",
+    },
+    {
+        "id": "",
+        "name": "mine",
+        "version": "0.1",
+        "channel": "",
+        "revision": "x1",
+        "publisher": {"username": ""},
+    },
+    {
+        "id": "N",
+        "name": "node_old",
+        "version": "18",
+        "channel": "18/edge",
+        "revision": "7",
+        "publisher": None,
+    },
+]
+
+
+@contextmanager
+def snapd(path: Path, body: Any, status: str = "200 OK") -> Iterator[list[bytes]]:
+    asked: list[bytes] = []
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    def serve() -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            asked.append(connection.recv(65536).split(b"\r\n")[0])
+            head = (
+                f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+            )
+            connection.sendall(head.encode() + data)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        listener.close()
+        thread.join(0.1)
+
+
+def answer(snaps: Any) -> dict[str, Any]:
+    return {"type": "sync", "status-code": 200, "status": "OK", "result": snaps, "sources": ["local"]}
+
+
+def test_snaps_as_documented(tmp_path: Path) -> None:
+    with snapd(tmp_path / "s", answer(SNAPS)) as asked:
+        rows = list(snap_rows(Query.of(snap_packages), str(tmp_path / "s"), seconds=30))
+    assert asked == [b"GET /v2/snaps HTTP/1.1"]
+    assert [tuple(row) for row in rows] == [
+        (
+            "core",
+            "99T7MUlRhtI3U0QFgl5mXXESAiSwt776",
+            "16-2.61.4-20240607",
+            "latest/stable",
+            "17200",
+            "canonical",
+            "system",
+            None,
+        ),
+        ("mine", None, "0.1", None, "x1", None, "system", None),
+        ("node_old", "N", "18", "18/edge", "7", None, "system", None),
+    ]
+
+
+def test_a_user_s_own_are_none_and_snapd_is_not_asked(tmp_path: Path) -> None:
+    with snapd(tmp_path / "s", answer(SNAPS)) as asked:
+        query = Query.of(snap_packages, equals={"uid": 1000})
+        assert list(snap_rows(query, str(tmp_path / "s"), seconds=30)) == []
+        assert asked == []
+
+
+def test_a_machine_without_snapd(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("none", "file", "pipe"):
+        assert list(snap_rows(Query.of(snap_packages), str(tmp_path / name))) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"type": "error", "result": {"message": "no"}}, "500 Internal Server Error", "answers 500"),
+        ({"type": "error", "result": {"message": "no"}}, "200 OK", "no list of them"),
+        (b"<html>", "200 OK", "answers no JSON"),
+        ([], "200 OK", "no list of them"),
+    ],
+)
+def test_a_snapd_that_does_not_tell_is_an_error(tmp_path: Path, body: Any, status: str, said: str) -> None:
+    with snapd(tmp_path / "s", body, status), pytest.raises(TableError, match=said):
+        list(snap_rows(Query.of(snap_packages), str(tmp_path / "s"), seconds=30))
+
+
+def test_odd_snaps(tmp_path: Path) -> None:
+    snaps = [None, 1, {"name": None}, {"name": "a", "version": 7, "publisher": []}, {"name": "\udcff"}]
+    with snapd(tmp_path / "s", answer(snaps)):
+        rows = list(snap_rows(Query.of(snap_packages), str(tmp_path / "s"), seconds=30))
+    assert [row.name for row in rows] == ["a", "\\xff"]

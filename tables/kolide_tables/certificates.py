@@ -1,14 +1,15 @@
 """kolide_certificates: the certificates in files: PEM, DER and PKCS#7, whole chains, expired and odd ones."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from kolide_tables.der import Malformed
 from kolide_tables.files import Unreadable, read_file
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.paths import asked_paths
-from kolide_tables.pem import pem_blocks
-from kolide_tables.x509 import CertificateFacts, certificate_facts, pkcs7_certificates
 from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, table
+
+if TYPE_CHECKING:
+    from kolide_tables.x509 import CertificateFacts
 
 __all__ = ["Certificate", "certificates"]
 
@@ -85,18 +86,22 @@ def certificates(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
                 continue
             for index, (container, one) in enumerate(found_in(content)):
                 budget.add_rows()
-                if isinstance(one, CertificateFacts):
-                    yield Certificate(path=path, idx=index, container=container, **one._asdict())
-                else:
+                if isinstance(one, str):
                     yield Certificate(
                         path=path, idx=index if container else None, container=container, error=one
                     )
+                else:
+                    yield Certificate(path=path, idx=index, container=container, **one._asdict())
 
     return rows
 
 
-def found_in(content: bytes) -> Iterator[tuple[str | None, CertificateFacts | str]]:
+def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | str"]]:
     """The certificates in a file's content, each with what it was in, or with what is wrong with it in its place."""
+    from kolide_tables.der import Malformed
+    from kolide_tables.pem import pem_blocks
+    from kolide_tables.x509 import certificate_facts, pkcs7_certificates
+
     is_pem = False
     for block in pem_blocks(content):
         if block.label in _PEM:
@@ -120,7 +125,10 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, CertificateFacts | st
         yield "der", facts
 
 
-def _read(data: bytes | None) -> CertificateFacts | str:
+def _read(data: bytes | None) -> "CertificateFacts | str":
+    from kolide_tables.der import Malformed
+    from kolide_tables.x509 import certificate_facts
+
     if data is None:
         return "its base64 is broken"
     try:
@@ -129,7 +137,10 @@ def _read(data: bytes | None) -> CertificateFacts | str:
         return f"no certificate: {error}"
 
 
-def _read_pkcs7(data: bytes | None) -> Iterator[tuple[str | None, CertificateFacts | str]]:
+def _read_pkcs7(data: bytes | None) -> Iterator[tuple[str | None, "CertificateFacts | str"]]:
+    from kolide_tables.der import Malformed
+    from kolide_tables.x509 import pkcs7_certificates
+
     try:
         inner = [] if data is None else pkcs7_certificates(data)
     except Malformed as error:

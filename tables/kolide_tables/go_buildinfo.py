@@ -1,12 +1,15 @@
 """kolide_go_buildinfo: which modules, and which Go, the programs in files were built from."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from kolide_tables.files import Unreadable, open_file
-from kolide_tables.gobinary import BuildInfo, Module, build_info
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.paths import asked_paths
 from osquery_sdk import Column, Query, Row, Table, table
+
+if TYPE_CHECKING:
+    from kolide_tables.gobinary import BuildInfo
 
 __all__ = ["GoModule", "go_buildinfo"]
 
@@ -42,6 +45,8 @@ def go_buildinfo(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
     )
     def rows(query: Query) -> Iterator[GoModule]:
         """Modules that Go programs were built from; only the headers and the build information of a file are read."""
+        from kolide_tables.gobinary import build_info
+
         budget = Budget(limits, query.check)
         for path in asked_paths(query, "path", budget):
             budget.check()
@@ -61,19 +66,19 @@ def go_buildinfo(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
     return rows
 
 
-def _modules(path: str, info: BuildInfo) -> Iterator[GoModule]:
+def _modules(path: str, info: "BuildInfo") -> Iterator[GoModule]:
     # Without modules, as Go's own programs are built, there is still the package.
-    main = info.main or Module(info.package or "", None)
+    module, version = info.main or (info.package, None)
     yield GoModule(
         path=path,
         go_version=info.go_version,
-        module=main.path or None,
-        version=main.version,
+        module=module or None,
+        version=version,
         is_main=True,
         vcs_revision=info.settings.get("vcs.revision"),
         vcs_time=info.settings.get("vcs.time"),
     )
-    for module in info.dependencies:
+    for one in info.dependencies:
         yield GoModule(
-            path=path, go_version=info.go_version, module=module.path, version=module.version, is_main=False
+            path=path, go_version=info.go_version, module=one.path, version=one.version, is_main=False
         )

@@ -6,15 +6,17 @@ Nothing is decrypted, and nothing of a private key leaves: its kind, its size an
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kolide_tables.files import Unreadable, read_file
 from kolide_tables.homes import Home, local_homes
-from kolide_tables.keys import KeyFacts, keys_in
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.paths import asked_paths
 from kolide_tables.text import shown
 from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, table
+
+if TYPE_CHECKING:
+    from kolide_tables.keys import KeyFacts
 
 __all__ = ["KeyInfo", "SshKey", "keyinfo", "ssh_keys"]
 
@@ -135,6 +137,8 @@ def _ssh_files(home: Home, budget: Budget) -> list[str]:
 
 def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
     """The keys of one file, as columns. One that cannot be read has none, and a warning, and does not hide the others."""
+    from kolide_tables.keys import keys_in
+
     budget.check()
     try:
         content = read_file(path, max_bytes=budget.limits.max_file_bytes)
@@ -149,7 +153,7 @@ def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
         yield _columns(key, mode)
 
 
-def _columns(key: KeyFacts, mode: str | None) -> dict[str, Any]:
+def _columns(key: "KeyFacts", mode: str | None) -> dict[str, Any]:
     return {
         "type": key.type,
         "encrypted": key.encrypted,

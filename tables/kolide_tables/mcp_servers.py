@@ -4,7 +4,6 @@ Of environment variables and headers no value is read on, arguments are redacted
 of their parameters and whatever in their path looks like a key.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -25,9 +24,9 @@ _CLAUDE_CODE = "claude-code"
 _MOST_PROJECTS = 1_000
 _MOST_PROFILES = 100
 # A word without separators, of letters and digits mixed: a key, or nobody can tell it from one.
-_KEY = re.compile(r"(?=[^\d]*\d)(?=[^a-z]*[a-z])[\w\-]{20,}", re.IGNORECASE | re.ASCII)
-_VARIABLE = re.compile(r"\w+=")
-_VARIABLE_OPTION = re.compile(r"(?:--env=|-e)\w+=")
+_KEY = r"(?ai:(?=[^\d]*\d)(?=[^a-z]*[a-z])[\w\-]{20,})"
+_VARIABLE = r"\w+="
+_VARIABLE_OPTION = r"(?:--env=|-e)\w+="
 
 
 class McpServer(Row):
@@ -174,6 +173,8 @@ class _Search:
         except ParseError as error:
             self._query.warn(f"{path}: {error}")
             return None
+        import hashlib
+
         return _File(path, document, hashlib.sha256(content).hexdigest())
 
     def _row(self, home: Home | None, client: str, scope: str, file: _File, server: Server) -> McpServer:
@@ -231,7 +232,7 @@ def public_url(url: str) -> str:
     before = before.partition("#")[0]
     scheme, slashes, rest = before.partition("://")
     host, slash, path = rest.partition("/") if slashes else ("", "", before)
-    shown_path = "/".join(_KEY.sub(REDACTED, part) for part in path.split("/"))
+    shown_path = "/".join(re.sub(_KEY, REDACTED, part) for part in path.split("/"))
     made = f"{scheme}{slashes}{host}{slash}{shown_path}" if slashes else shown_path
     names = (pair.partition("=") for pair in parameters.partition("#")[0].split("&"))
     return (
@@ -245,7 +246,7 @@ def public_arguments(command: str, arguments: list[str]) -> list[str]:
     _, *shown_ = redact_arguments([command, *arguments])
     result: list[str] = []
     for before, one in zip(("", *arguments), shown_, strict=False):
-        pair = _VARIABLE.match(one) if before in ("-e", "--env") else _VARIABLE_OPTION.match(one)
+        pair = re.match(_VARIABLE if before in ("-e", "--env") else _VARIABLE_OPTION, one)
         result.append(pair[0] + REDACTED if pair is not None else _without_keys(one))
     return result
 
@@ -253,4 +254,4 @@ def public_arguments(command: str, arguments: list[str]) -> list[str]:
 def _without_keys(argument: str) -> str:
     if "://" in argument and not re.search(r"\s", argument):
         return public_url(argument)
-    return REDACTED if _KEY.fullmatch(argument) else argument
+    return REDACTED if re.fullmatch(_KEY, argument) else argument

@@ -1,14 +1,17 @@
 """kolide_node_packages: the packages that the lock files of Node.js projects below a folder name."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from kolide_tables.files import Unreadable, read_file
 from kolide_tables.homes import walk
 from kolide_tables.limits import Budget, Limits
-from kolide_tables.lockfiles import LOCK_FILES, LockedPackage, ParseError
 from kolide_tables.redact import redact_url
 from kolide_tables.text import shown
 from osquery_sdk import Column, LimitExceeded, Query, Row, Table, TableError, table
+
+if TYPE_CHECKING:
+    from kolide_tables.lockfiles import LockedPackage
 
 __all__ = ["NodePackage", "node_packages"]
 
@@ -42,6 +45,8 @@ def node_packages(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constan
     )
     def rows(query: Query) -> Iterator[NodePackage]:
         """Packages in the lock files of npm, Yarn and pnpm below a folder; node_modules is not looked into."""
+        from kolide_tables.lockfiles import LOCK_FILES
+
         budget = Budget(limits, query.check)
         roots = query.equals("root")
         if roots is None:
@@ -63,8 +68,10 @@ def node_packages(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constan
     return rows
 
 
-def _locked(path: str, name: str, query: Query, budget: Budget) -> list[LockedPackage]:
+def _locked(path: str, name: str, query: Query, budget: Budget) -> list["LockedPackage"]:
     """A lock file's packages, each once. A file that cannot be read has none, and a warning, and does not hide the others."""
+    from kolide_tables.lockfiles import LOCK_FILES, ParseError
+
     most = budget.limits.max_file_bytes
     folder = path.removesuffix(name)
 

@@ -15,7 +15,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_the_short_form() -> None:
-    done = run("--engine", "--rows", "1,200", "--join-rows", "400", "--rounds", "3", "--json")
+    done = run("--engine", "--rows", "1,200", "--join-rows", "150", "--rounds", "2", "--json")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["host"] == "embedded engine"

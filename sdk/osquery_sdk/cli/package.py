@@ -107,12 +107,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace) -> int:
     from osquery_sdk.freeze.progress import Progress
-    from osquery_sdk.packaging import FORMS, package
+    from osquery_sdk.packaging import count_steps, package
 
     wanted = _options(options)
-    progress = Progress(steps=2 + len(wanted.forms or FORMS))
+    bundles = [Path(one) for one in options.bundle]
+    progress = Progress(steps=count_steps(bundles, wanted))
     try:
-        done = package([Path(one) for one in options.bundle], wanted, progress=progress)
+        done = package(bundles, wanted, progress=progress)
     finally:
         progress.close()
     if options.json:

@@ -13,9 +13,19 @@
 renders that: `nfpm` deb, rpm, apk and pacman's, `msi`, `pkg` and `tarball`. `maintainer` composes their scripts.
 """
 
-from .build import FORMS, Options, Packaged, package
+from .build import FORMS, Options, Packaged, count_steps, package
 from .errors import PackagingError
 from .manifest import Made
 from .signing import Keys, read_keys
 
-__all__ = ["FORMS", "Keys", "Made", "Options", "Packaged", "PackagingError", "package", "read_keys"]
+__all__ = [
+    "FORMS",
+    "Keys",
+    "Made",
+    "Options",
+    "Packaged",
+    "PackagingError",
+    "count_steps",
+    "package",
+    "read_keys",
+]

@@ -141,6 +141,17 @@ def package(
             output.rmdir()
 
 
+def count_steps(bundles: Sequence[Path], options: Options) -> int:
+    """How many steps `package` will tell of.
+
+    Raises:
+        PackagingError: one of them is no bundle.
+    """
+    platforms = [read_bundle(path).platform for path in bundles]
+    forms = options.forms or tuple(FORMS)
+    return 2 + sum(platform in FORMS.get(form, ()) for form in dict.fromkeys(forms) for platform in platforms)
+
+
 def _silent(text: str) -> None:
     """For packaging that nobody watches."""
 

@@ -17,6 +17,7 @@ RUN python3 -m venv /opt/venv \
 COPY pyproject.toml README.md LICENSE ./
 COPY sdk sdk
 COPY tables tables
+COPY plugins plugins
 COPY extensions extensions
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e .
 

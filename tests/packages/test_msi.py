@@ -105,7 +105,9 @@ def test_components_are_of_64_bits_and_have_a_key(msi: Path) -> None:
     assert {row["Attributes"] for row in rows} == {"256"}
     assert len({row["ComponentId"] for row in rows}) == len(rows)
     files = column(msi, "File", "File", "Component_")
-    assert {row["KeyPath"]: row["Component"] for row in rows} == files
+    assert {row["KeyPath"]: row["Component"] for row in rows if row["KeyPath"]} == files
+    folders = {row["Component_"] for row in table(msi, "CreateFolder")}
+    assert {row["Component"] for row in rows if not row["KeyPath"]} == folders
 
 
 def sequence(msi: Path) -> dict[str, int]:
@@ -159,6 +161,24 @@ def test_service(full: Path) -> None:
         at["CreateFolders"] < at["Protect"] < at["InstallFiles"] < at["PutDefaults"] < at["InstallServices"]
     )
     assert at["InstallServices"] < at["RestartOnFailure"] < at["StartServices"] < at["InstallFinalize"]
+
+
+def test_folders_are_there_before_they_are_closed_to_others(full: Path) -> None:
+    parents = {
+        row["Directory"]: (row["Directory_Parent"], row["DefaultDir"]) for row in table(full, "Directory")
+    }
+
+    def path(directory: str) -> str:
+        parent, name = parents[directory]
+        return (
+            f"[{directory}]"
+            if directory == "ProgramFiles64Folder"
+            else f"{path(parent)}\\{name.split('|')[-1]}"
+        )
+
+    made = {path(row["Directory_"]).replace("]\\", "]") for row in table(full, "CreateFolder")}
+    told = {row["Action"]: row["Target"] for row in table(full, "CustomAction")}
+    assert set(told["SetProtect"].split("|")) <= made
 
 
 def test_settings_travel_as_defaults(full: Path, tmp_path: Path) -> None:

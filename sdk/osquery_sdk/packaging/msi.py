@@ -207,11 +207,9 @@ def _directories(package: Package, top: Element, staged: Path) -> list[str]:
             folders[path] = SubElement(folder(parent), "Directory", {"Id": _id("d", path), "Name": name})
         return folders[path]
 
-    filled = {entry.path.rpartition("/")[0] for entry in package.of_kind("file")}
     for entry in sorted(package.entries):
         if entry.kind == "folder":
-            if any(one == entry.path or one.startswith(f"{entry.path}/") for one in filled):
-                continue
+            # Made before any file: the script closes some of them to others before there is anything in them.
             guid = str(uuid.uuid5(_NAMESPACE, f"{upgrade_code(package)}{entry.path}")).upper()
             component = _component(folder(entry.path), entry.path, guid)
             SubElement(component, "CreateFolder")

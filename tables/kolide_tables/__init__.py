@@ -63,6 +63,8 @@ def _of_the_system(limits: Limits) -> tuple[Table, ...]:
     from .disk_io import disk_io
     from .exposed_ports import exposed_ports
     from .flatpak_packages import flatpak_packages
+    from .journal import journal
+    from .luks import luks
     from .net_rates import net_rates
     from .nftables_rules import nftables_rules
     from .pressure import pressure
@@ -70,6 +72,7 @@ def _of_the_system(limits: Limits) -> tuple[Table, ...]:
     from .process_details import process_details
     from .process_limits import process_limits
     from .snap_packages import snap_packages
+    from .systemd_exec import systemd_exec
     from .systemd_timers import systemd_timers
 
     return (
@@ -87,6 +90,9 @@ def _of_the_system(limits: Limits) -> tuple[Table, ...]:
         containers,
         flatpak_packages(limits),
         snap_packages,
+        systemd_exec,
+        journal,
+        luks(limits),
     )
 
 

@@ -103,6 +103,10 @@ class UnitFiles:
             for section, key, value in parse_unit(decode(read_file(os.path.realpath(path)))):
                 yield Directive(section, key, value, path.removeprefix(self._root))
 
+    def shown(self, unit: Unit) -> str:
+        """The path of a unit's own file, below the root folder."""
+        return unit.path.removeprefix(self._root)
+
     def state(self, unit: Unit) -> str:
         """What `systemctl is-enabled` says: enabled, enabled-runtime, disabled, static, indirect, masked, generated, transient."""
         if unit.masked:

@@ -212,6 +212,9 @@ SPECIFIED = {
     "containers": "L: runtime, socket_path^, uid b, id^, name, image, image_id, state, pid b, created b, privileged i, ports",
     "flatpak_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",
     "snap_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",
+    "systemd_exec": "L: unit^, directive, value, drop_in, user, path",
+    "journal": "L: unit^, identifier^, priority^i, since?b, time b, pid b, uid b, message, cursor",
+    "luks": "L: device_path!^, version i, uuid, cipher, key_bits i, slot i, kdf, iterations b, tokens",
 }
 DATA_FILES = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
 SPECIFIED |= dict.fromkeys(DATA_FILES, "L M W: fullkey, parent, key, value, query^, path!^, raw_data!^")

@@ -1,0 +1,151 @@
+"""kolide_journal: what the machine and its services have logged, as journalctl reads it.
+
+Source: journalctl(1), systemd.journal-fields(7), systemd's documentation of the journal's JSON format.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kolide_tables.redact import redact_text
+from kolide_tables.text import decode_kept, printable, shown
+from kolide_tables.tools import need_tool
+from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, run_program, table
+
+_USUAL_SECONDS = 3600
+_MOST = 5_000
+_MOST_BYTES = 64 << 20
+_FIELDS = ("MESSAGE", "_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER", "PRIORITY", "_PID", "_UID")
+_PRIORITIES = range(8)
+
+
+class JournalEntry(Row):
+    """An entry of the journal."""
+
+    unit: str | None = Column("systemd unit that logged it; NULL if none did", index=True)
+    identifier: str | None = Column("What the program calls itself: sshd, kernel, sudo", index=True)
+    priority: int | None = Column(
+        "0 emergency, 1 alert, 2 critical, 3 error, 4 warning, 5 notice, 6 information, 7 debugging",
+        type=ColumnType.INTEGER,
+        index=True,
+    )
+    since: int = Column(
+        "Only entries from this moment on, Unix seconds; the last hour unless given",
+        additional=True,
+        hidden=True,
+    )
+    time: int = Column("When it was received, Unix seconds")
+    pid: int | None = Column("Process that logged it")
+    uid: int | None = Column("User that the process ran as")
+    message: str | None = Column("The message, secrets redacted", costly=True)
+    cursor: str = Column("The journal's own name for the entry", key=True)
+
+
+@table(
+    "kolide_journal",
+    platforms=("linux",),
+    examples=(
+        "select datetime(time, 'unixepoch') as at, unit, identifier, message from kolide_journal where priority <= 3 order by time",
+        "select count(*) as failures from kolide_journal where identifier = 'sshd' and since = unixepoch('now', '-1 day') and message like 'Failed password%'",
+    ),
+)
+def journal(query: Query) -> Iterator[JournalEntry]:
+    """Entries of systemd's journal, of the last hour or since a moment; more than 5,000 are an error."""
+    journalctl = need_tool("journalctl", "systemd")
+
+    def run(*arguments: str) -> bytes:
+        done = run_program(journalctl, *arguments, query=query, max_bytes=_MOST_BYTES)
+        return done.stdout
+
+    return journal_rows(query, run)
+
+
+def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEntry]:
+    """The rows of what journalctl writes."""
+    matches = _matches(query)
+    if matches is None:
+        return
+    now = int(time.time())
+    asked = query.equals("since")
+    for since in (now - _USUAL_SECONDS,) if asked is None else asked:
+        if not isinstance(since, int):
+            continue
+        fields = [field for field in _FIELDS if field != "MESSAGE" or query.wants("message")]
+        lines = run(
+            "--output=json",
+            f"--output-fields={','.join(fields)}",
+            "--all",  # without it long texts are left out
+            "--quiet",
+            "--no-pager",
+            f"--since=@{max(since, 0)}",
+            f"--lines={_MOST + 1}",
+            *matches,
+        ).splitlines()
+        if len(lines) > _MOST:
+            raise LimitExceeded(
+                f"the journal has more than {_MOST:,} such entries since {since}: ask for a unit, an identifier or a priority, "
+                "or give a later since"
+            )
+        for line in lines:
+            row = _row(line, since)
+            if row is not None:
+                yield row
+
+
+def _matches(query: Query) -> list[str] | None:
+    """journalctl's terms for the columns that are asked for; None if nothing can match them."""
+    terms: list[str] = []
+    for column, field in (("unit", "_SYSTEMD_UNIT"), ("identifier", "SYSLOG_IDENTIFIER")):
+        asked = query.equals(column)
+        if asked is not None:
+            found = [f"{field}={value}" for value in asked if value and "\0" not in value]
+            if not found:
+                return None
+            terms += found
+    if query.equals("priority") is not None or query.range("priority") != (None, None, False, False):
+        # What has no priority equals none, and is in no range.
+        numbers = [number for number in _PRIORITIES if query.matches("priority", number)]
+        if not numbers:
+            return None
+        if len(numbers) < len(_PRIORITIES):
+            terms += [f"PRIORITY={number}" for number in numbers]
+    return terms
+
+
+def _row(line: bytes, since: int) -> JournalEntry | None:
+    import json
+
+    try:
+        entry = json.loads(decode_kept(line))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict):
+        return None
+    moment, message = _number(entry.get("__REALTIME_TIMESTAMP")), _text(entry.get("MESSAGE"))
+    return JournalEntry(
+        unit=_text(entry.get("_SYSTEMD_UNIT")),
+        identifier=_text(entry.get("SYSLOG_IDENTIFIER")),
+        priority=_number(entry.get("PRIORITY")),
+        since=since,
+        time=0 if moment is None else moment // 1_000_000,
+        pid=_number(entry.get("_PID")),
+        uid=_number(entry.get("_UID")),
+        message=None if message is None else redact_text(message),
+        cursor=_text(entry.get("__CURSOR")) or "",
+    )
+
+
+def _text(value: Any) -> str | None:
+    """A field as text: it is a list of numbers if it is no UTF-8, and a list of either if it is there several times."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list) and value:
+        if all(isinstance(one, int) and 0 <= one < 256 for one in value):
+            return shown(bytes(value))
+        return _text(value[0])
+    return None
+
+
+def _number(value: Any) -> int | None:
+    text = _text(value)
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -1,0 +1,239 @@
+"""kolide_luks: how a disk or file is encrypted by LUKS, one row for each key slot; no key is read.
+
+Source: LUKS On-Disk Format Specification 1.2.3, LUKS2 On-Disk Format Specification 1.1.3.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from kolide_tables.limits import Budget, Limits
+from kolide_tables.paths import asked_paths
+from kolide_tables.text import printable, shown
+from osquery_sdk import Column, ColumnType, Query, Row, Table, table
+
+_MAGIC, _SECOND_MAGIC = b"LUKS\xba\xbe", b"SKUL\xba\xbe"
+_ACTIVE = 0x00AC71F3
+_SLOTS_1, _SLOT_1_SIZE, _SLOTS_1_AT = 8, 48, 208
+_HEADER_2 = 4096
+_CHECKSUM_AT, _CHECKSUM_SIZE = 448, 64
+# Where a second header may be, by the sizes that the specification allows: the first one's may be what is broken.
+_SIZES_2 = tuple(_HEADER_2 << shift for shift in range(2, 11))
+
+
+class LuksSlot(Row):
+    """A key slot of an encrypted device: a passphrase, key file or token opens it."""
+
+    device_path: str = Column("Disk, partition or file", index=True, required=True, key=True)
+    version: int = Column("Version of the format, 1 or 2", type=ColumnType.INTEGER)
+    uuid: str = Column("The device's UUID")
+    cipher: str | None = Column("How data is encrypted: aes-xts-plain64")
+    key_bits: int | None = Column("Bits of the key that encrypts data", type=ColumnType.INTEGER)
+    slot: int | None = Column(
+        "Key slot's number; NULL if the device has none", type=ColumnType.INTEGER, key=True
+    )
+    kdf: str | None = Column("How a key is made of the passphrase: pbkdf2, argon2i, argon2id")
+    iterations: int | None = Column("Rounds of pbkdf2, or the time cost of argon2")
+    tokens: list[str] = Column(
+        "JSON list of the kinds of tokens that open the slot: systemd-tpm2, systemd-fido2, clevis"
+    )
+
+
+class Slot(NamedTuple):
+    """A key slot."""
+
+    number: int | None
+    kdf: str | None
+    iterations: int | None
+    key_bits: int | None
+    tokens: list[str]
+
+
+class Header(NamedTuple):
+    """What is known of an encrypted device."""
+
+    version: int
+    uuid: str
+    cipher: str | None
+    key_bits: int | None
+    slots: list[Slot]
+
+
+def luks(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
+    """The table, with these limits for each statement's call."""
+
+    @table(
+        "kolide_luks",
+        platforms=("linux",),
+        examples=(
+            "select b.name, l.version, l.cipher, l.key_bits, l.slot, l.kdf, l.tokens from block_devices b join kolide_luks l on l.device_path = b.name where b.type = 'crypto_LUKS'",
+            "select device_path, count(slot) as slots from kolide_luks where device_path like '/dev/nvme%' group by device_path",
+        ),
+    )
+    def rows(query: Query) -> Iterator[LuksSlot]:
+        """LUKS encryption of devices and files: cipher, key size, key slots, key derivation and tokens, from the headers."""
+        budget = Budget(limits, query.check)
+        for path in asked_paths(query, "device_path", budget):
+            budget.check()
+            try:
+                header = read_header(path)
+            except (OSError, ValueError) as error:
+                query.warn(f"{shown(path)}: {getattr(error, 'strerror', None) or error}")
+                continue
+            if header is not None:
+                yield from _rows(path, header)
+
+    return rows
+
+
+def _rows(path: str, header: Header) -> Iterator[LuksSlot]:
+    for slot in header.slots or [Slot(None, None, None, None, [])]:
+        yield LuksSlot(
+            device_path=path,
+            version=header.version,
+            uuid=header.uuid,
+            cipher=header.cipher,
+            key_bits=slot.key_bits or header.key_bits,
+            slot=slot.number,
+            kdf=slot.kdf,
+            iterations=slot.iterations,
+            tokens=slot.tokens,
+        )
+
+
+def read_header(path: str) -> Header | None:
+    """The header of a device or file; None where it has none.
+
+    Raises OSError where it cannot be read, ValueError where it is damaged or neither a disk nor a file.
+    """
+    # Disks go by links of many names (/dev/disk/by-uuid); a link to a file is not followed.
+    _require_storage(path, os.lstat(path).st_mode, may_link=True)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    try:
+        opened = os.fstat(descriptor)
+        if not stat.S_ISBLK(opened.st_mode):
+            named = os.lstat(path)
+            _require_storage(path, named.st_mode, may_link=False)
+            if not os.path.samestat(named, opened):
+                raise ValueError("it is exchanged while it is opened")
+        return _header(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _require_storage(path: str, mode: int, *, may_link: bool) -> None:
+    if stat.S_ISLNK(mode) and may_link:
+        mode = os.stat(path).st_mode  # noqa: PTH116
+        if stat.S_ISBLK(mode):
+            return
+        raise ValueError("it is a symbolic link to something other than a disk")
+    if not (stat.S_ISREG(mode) or (stat.S_ISBLK(mode) and may_link)):
+        raise ValueError("it is neither a disk nor a file")
+
+
+def _header(descriptor: int) -> Header | None:
+    first = os.pread(descriptor, _HEADER_2, 0)
+    if first[:8] == _MAGIC + b"\0\1":
+        return parse_1(first)
+    found = [
+        header for header in (_read_2(descriptor, first, 0), _second(descriptor, first)) if header is not None
+    ]
+    if found:
+        return _parse_2(*max(found, key=lambda header: int.from_bytes(header[0][16:24], "big")))
+    if first[:6] == _MAGIC:
+        raise ValueError("its LUKS header is damaged")
+    return None
+
+
+def parse_1(data: bytes) -> Header:
+    """A header of version 1; raises ValueError where it is cut off."""
+    if len(data) < _SLOTS_1_AT + _SLOTS_1 * _SLOT_1_SIZE:
+        raise ValueError("its LUKS header is cut off")
+    slots = []
+    for number in range(_SLOTS_1):
+        at = _SLOTS_1_AT + number * _SLOT_1_SIZE
+        if _number(data, at, 4) == _ACTIVE:
+            slots.append(Slot(number, "pbkdf2", _number(data, at + 4, 4), None, []))
+    cipher = f"{_string(data, 8, 32)}-{_string(data, 40, 32)}"
+    return Header(1, _string(data, 168, 40), cipher, _number(data, 108, 4) * 8, slots)
+
+
+def _second(descriptor: int, first: bytes) -> tuple[bytes, bytes] | None:
+    """The second header of version 2; it is where the first one ends, or has to be looked for."""
+    said = _number(first, 8, 8) if first[:6] == _MAGIC else 0
+    for at in (said,) if said in _SIZES_2 else _SIZES_2:
+        found = _read_2(descriptor, os.pread(descriptor, _HEADER_2, at), at)
+        if found is not None:
+            return found
+    return None
+
+
+def _read_2(descriptor: int, binary: bytes, at: int) -> tuple[bytes, bytes] | None:
+    """The binary and the JSON part of a header whose checksum is right; None otherwise."""
+    import hashlib
+
+    magic = _SECOND_MAGIC if at else _MAGIC
+    size = _number(binary, 8, 8)
+    if binary[:8] != magic + b"\0\2" or size not in _SIZES_2 or _number(binary, 256, 8) != at:
+        return None
+    area = os.pread(descriptor, size - _HEADER_2, at + _HEADER_2)
+    blank = binary[:_CHECKSUM_AT] + bytes(_CHECKSUM_SIZE) + binary[_CHECKSUM_AT + _CHECKSUM_SIZE :]
+    try:
+        digest = hashlib.new(_string(binary, 72, 32), blank + area, usedforsecurity=False).digest()
+    except ValueError:
+        return None
+    return (binary, area) if binary[_CHECKSUM_AT:].startswith(digest) else None
+
+
+def _parse_2(binary: bytes, area: bytes) -> Header:
+    import json
+
+    try:
+        said = json.loads(area.partition(b"\0")[0])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"its LUKS header has no JSON: {error}") from error
+    keyslots, tokens, segments = (_dictionary(said, key) for key in ("keyslots", "tokens", "segments"))
+    slots = []
+    for number in sorted((key for key in keyslots if key.isdigit()), key=int):
+        keyslot, kdf = _dictionary(keyslots, number), _dictionary(_dictionary(keyslots, number), "kdf")
+        if not kdf:
+            continue  # the slot of a reencryption holds no key
+        size, rounds = keyslot.get("key_size"), kdf.get("iterations", kdf.get("time"))
+        slots.append(
+            Slot(
+                int(number),
+                _text(kdf.get("type")),
+                rounds if isinstance(rounds, int) else None,
+                size * 8 if isinstance(size, int) else None,
+                _token_kinds(tokens, number),
+            )
+        )
+    ciphers = [_dictionary(segments, key).get("encryption") for key in sorted(segments)]
+    return Header(2, _string(binary, 168, 40), next((_text(c) for c in ciphers if c), None), None, slots)
+
+
+def _token_kinds(tokens: dict[str, Any], slot: str) -> list[str]:
+    found = [_dictionary(tokens, key) for key in sorted(tokens)]
+    return [
+        printable(str(one.get("type")))
+        for one in found
+        if isinstance(one.get("keyslots"), list) and slot in one["keyslots"]
+    ]
+
+
+def _dictionary(value: object, key: str) -> dict[str, Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return printable(value) if isinstance(value, str) else None
+
+
+def _string(data: bytes, at: int, size: int) -> str:
+    return shown(data[at : at + size].partition(b"\0")[0])
+
+
+def _number(data: bytes, at: int, size: int) -> int:
+    return int.from_bytes(data[at : at + size], "big")

@@ -1,0 +1,102 @@
+"""kolide_systemd_exec: what confines a service, by its unit file and drop-ins; systemd need not run.
+
+Source: systemd.exec(5), systemd.resource-control(5).
+"""
+
+from collections.abc import Iterator
+
+from kolide_tables.files import Unreadable
+from kolide_tables.unitfiles import Directive, UnitFiles
+from osquery_sdk import Column, LimitExceeded, Query, Row, table
+
+# fmt: off
+_ONE_VALUE = frozenset((
+    "User", "Group", "DynamicUser", "UMask", "NoNewPrivileges", "RootDirectory", "RootImage", "WorkingDirectory", "KeyringMode",
+    "LockPersonality", "MemoryDenyWriteExecute", "MountAPIVFS", "PrivateDevices", "PrivateIPC", "PrivateMounts", "PrivateNetwork",
+    "PrivatePIDs", "PrivateTmp", "PrivateUsers", "ProcSubset", "ProtectClock", "ProtectControlGroups", "ProtectHome",
+    "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem",
+    "RemoveIPC", "RestrictRealtime", "RestrictSUIDSGID", "AppArmorProfile", "SELinuxContext", "SmackProcessLabel", "DevicePolicy",
+    "Delegate", "NotifyAccess", "SystemCallErrorNumber",
+))
+_MANY_VALUES = frozenset((
+    "AmbientCapabilities", "CapabilityBoundingSet", "SecureBits", "SupplementaryGroups", "SystemCallFilter", "SystemCallLog",
+    "SystemCallArchitectures", "RestrictAddressFamilies", "RestrictFileSystems", "RestrictNamespaces",
+    "RestrictNetworkInterfaces", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths",
+    "TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths", "DeviceAllow", "IPAddressAllow", "IPAddressDeny",
+    "SocketBindAllow", "SocketBindDeny",
+))
+# fmt: on
+_DYNAMIC = frozenset(("1", "yes", "y", "true", "t", "on"))
+
+
+class SystemdExec(Row):
+    """A directive that holds for a service."""
+
+    unit: str = Column("Service's name, with .service", index=True, key=True)
+    directive: str = Column("NoNewPrivileges, ProtectSystem, SystemCallFilter, User, ...", key=True)
+    value: str = Column("Its value; a directive that takes several has a row for each line of them", key=True)
+    drop_in: str | None = Column("Drop-in that says so; NULL if the unit's own file does", key=True)
+    user: str = Column(
+        "User that it runs as: root unless it says another one; (dynamic) if systemd makes one up"
+    )
+    path: str = Column("The unit's own file")
+
+
+@table(
+    "kolide_systemd_exec",
+    platforms=("linux",),
+    examples=(
+        "select unit, directive, value from kolide_systemd_exec where unit = 'ssh.service'",
+        "select id, fragment_path from systemd_units where id like '%.service' and active_state = 'active' and id not in (select unit from kolide_systemd_exec where directive = 'NoNewPrivileges')",
+    ),
+)
+def systemd_exec(query: Query) -> Iterator[SystemdExec]:
+    """What confines systemd's services: users, capabilities, sandboxing, system call filters, and which file says so."""
+    return exec_rows(query, UnitFiles())
+
+
+def exec_rows(query: Query, files: UnitFiles) -> Iterator[SystemdExec]:
+    """The rows from unit files."""
+    asked = query.equals("unit")
+    for name in files.names(".service") if asked is None else asked:
+        query.check()
+        if not name.endswith(".service") or not query.matches("unit", name):
+            continue
+        try:
+            unit = files.find(name)
+            if unit is None:
+                continue
+            said = [one for one in files.directives(unit) if one.section == "Service"]
+        except (Unreadable, LimitExceeded) as error:
+            query.warn(str(error))
+            continue
+        found = list(effective(said))
+        own = files.shown(unit)
+        for one in found:
+            yield SystemdExec(
+                unit=name,
+                directive=one.key,
+                value=one.value,
+                drop_in=None if one.path == own else one.path,
+                user=_user(found),
+                path=own,
+            )
+
+
+def effective(directives: list[Directive]) -> Iterator[Directive]:
+    """Those that hold in the end: the last one of a kind, or all since the last empty one where lines add up."""
+    found: dict[str, list[Directive]] = {}
+    for one in directives:
+        if one.key in _ONE_VALUE or (one.key in _MANY_VALUES and not one.value):
+            found[one.key] = [one] if one.value or one.key == "CapabilityBoundingSet" else []
+        elif one.key in _MANY_VALUES:
+            found.setdefault(one.key, []).append(one)
+    for key in sorted(found):
+        yield from dict.fromkeys(found[key])
+
+
+def _user(directives: list[Directive]) -> str:
+    said = {one.key: one.value for one in directives}
+    if said.get("DynamicUser", "").lower() in _DYNAMIC:
+        return "(dynamic)"
+    return said.get("User", "root")

@@ -1,0 +1,197 @@
+"""kolide_journal beside journals that systemd-journal-remote has made of known entries, and answers of every kind."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kolide_tables.journal import _row, journal, journal_rows
+from osquery_sdk import LimitExceeded, Query, TableError
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
+
+BOOT = "0123456789abcdef" * 2
+NOW = int(time.time())
+Entry = dict[str, str | bytes]
+
+
+def entry(seconds_ago: float, message: str | bytes, **fields: str | bytes) -> Entry:
+    moment = int((NOW - seconds_ago) * 1_000_000)
+    return {"__REALTIME_TIMESTAMP": str(moment), "MESSAGE": message, **fields}
+
+
+ENTRIES = [
+    entry(7200, "too long ago", _SYSTEMD_UNIT="old.service", SYSLOG_IDENTIFIER="old", PRIORITY="3"),
+    entry(300, "started", _SYSTEMD_UNIT="a.service", SYSLOG_IDENTIFIER="a", PRIORITY="6", _PID="7", _UID="0"),
+    entry(
+        200,
+        "Zeile 1\nzwei ü",
+        _SYSTEMD_UNIT="a.service",
+        SYSLOG_IDENTIFIER="a",
+        PRIORITY="3",
+        _PID="7",
+        _UID="0",
+    ),
+    entry(100, b"\xff\xfe raw", _SYSTEMD_UNIT="b.service", SYSLOG_IDENTIFIER="b c", PRIORITY="4"),
+    entry(50, "x" * 100_000, SYSLOG_IDENTIFIER="kernel", PRIORITY="5"),
+    entry(40, "login with password=hunter2 failed", SYSLOG_IDENTIFIER="sshd"),
+    entry(
+        30, "at the end", _SYSTEMD_UNIT="a.service", SYSLOG_IDENTIFIER="z", PRIORITY="0", _UID="4294967294"
+    ),
+]
+
+
+def exported(entries: list[Entry]) -> bytes:
+    """The journal's export format. Source: systemd's documentation of it."""
+    data = b""
+    for number, one in enumerate(entries, start=1):
+        cursor = f"s={BOOT};i={number:x};b={BOOT};m={number:x};t={number:x};x={number:x}"
+        data += f"__CURSOR={cursor}\n__MONOTONIC_TIMESTAMP={number}\n_BOOT_ID={BOOT}\n".encode()
+        for name, value in one.items():
+            raw = value.encode() if isinstance(value, str) else value
+            if b"\n" in raw or isinstance(value, bytes):
+                data += name.encode() + b"\n" + len(raw).to_bytes(8, "little") + raw + b"\n"
+            else:
+                data += name.encode() + b"=" + raw + b"\n"
+        data += b"\n"
+    return data
+
+
+def make(path: Path, entries: list[Entry]) -> Callable[..., bytes]:
+    """A journal of these entries; a function that runs journalctl on it."""
+    writer, reader = Path("/lib/systemd/systemd-journal-remote"), shutil.which("journalctl")
+    if not writer.exists() or reader is None:
+        pytest.skip("needs journalctl and systemd-journal-remote")
+    subprocess.run([writer, "-o", str(path), "-"], input=exported(entries), check=True, capture_output=True)
+
+    def run(*arguments: str) -> bytes:
+        return subprocess.run([reader, f"--file={path}", *arguments], check=True, capture_output=True).stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
+    return make(tmp_path_factory.mktemp("journal") / "known.journal", ENTRIES)
+
+
+def rows_of(run: Callable[..., bytes], query: Query | None = None, **equals: Any) -> list[Any]:
+    return list(journal_rows(query or Query.of(journal, equals=equals), run))
+
+
+def test_entries_are_those_that_were_written(run: Any) -> None:
+    rows = rows_of(run)
+    assert [row.time for row in rows] == [
+        int(str(one["__REALTIME_TIMESTAMP"])) // 1_000_000 for one in ENTRIES[1:]
+    ]
+    for row, one in zip(rows, ENTRIES[1:], strict=True):
+        assert row.unit == one.get("_SYSTEMD_UNIT")
+        assert row.identifier == one.get("SYSLOG_IDENTIFIER")
+        for value, field in ((row.priority, "PRIORITY"), (row.pid, "_PID"), (row.uid, "_UID")):
+            assert value == (int(str(one[field])) if field in one else None)
+    messages = [row.message for row in rows]
+    assert messages[:4] == ["started", "Zeile 1\nzwei ü", "\\xff\\xfe raw", "x" * 100_000]
+    assert "hunter2" not in repr(rows)
+    assert len({row.cursor for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("equals", "count"),
+    [
+        ({"unit": "a.service"}, 3),
+        ({"unit": ["a.service", "b.service", "none"]}, 4),
+        ({"identifier": "b c"}, 1),
+        ({"identifier": "b"}, 0),
+        ({"priority": 3}, 1),
+        ({"priority": [3, 4]}, 2),
+        ({"priority": 9}, 0),
+        ({"priority": "x"}, 0),
+        ({"unit": ""}, 0),
+        ({"unit": "a.service", "priority": 0, "identifier": "z"}, 1),
+        ({"unit": "a.service", "identifier": "kernel"}, 0),
+        ({"since": 0}, 7),
+        ({"since": -5}, 7),
+        ({"since": NOW - 35}, 1),
+        ({"unit": "--help"}, 0),
+    ],
+)
+def test_terms_reach_the_journal(run: Any, equals: dict[str, Any], count: int) -> None:
+    rows = rows_of(run, **equals)
+    assert len(rows) == count
+    for name, value in equals.items():
+        wanted = value if isinstance(value, list) else [value]
+        assert all(getattr(row, name) in wanted for row in rows)
+
+
+def recorded(lines: int = 0) -> tuple[Callable[..., bytes], list[tuple[str, ...]]]:
+    asked: list[tuple[str, ...]] = []
+
+    def run(*arguments: str) -> bytes:
+        asked.append(arguments)
+        return b'{"MESSAGE": "x", "__REALTIME_TIMESTAMP": "1", "__CURSOR": "c"}\n' * lines
+
+    return run, asked
+
+
+def test_journalctl_is_asked_for_no_more_than_is_wanted() -> None:
+    run, asked = recorded()
+    rows_of(run, Query.of(journal, equals={"unit": "a.service"}, used=["unit", "time"]))
+    (arguments,) = asked
+    assert "_SYSTEMD_UNIT=a.service" in arguments
+    assert not any("MESSAGE" in argument for argument in arguments)
+    since = next(int(argument.partition("@")[2]) for argument in arguments if argument.startswith("--since="))
+    assert abs(time.time() - 3600 - since) < 60
+    rows_of(run, identifier="\0")
+    assert len(asked) == 1
+
+
+def test_more_than_the_limit_is_an_error() -> None:
+    assert len(rows_of(recorded(5000)[0])) == 5000
+    with pytest.raises(LimitExceeded, match=r"more than 5,000 such entries.*give a later since"):
+        rows_of(recorded(5001)[0])
+
+
+def test_a_machine_without_journalctl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("kolide_tables.tools._FOLDERS", (str(tmp_path),))
+    with pytest.raises(TableError, match="journalctl is not installed"):
+        journal.rows()
+
+
+def test_this_machine_s_journal_is_no_error() -> None:
+    if shutil.which("journalctl") is None:
+        pytest.skip("needs journalctl")
+    assert isinstance(journal.rows(priority=0), list)
+
+
+def test_fields_that_are_there_several_times() -> None:
+    line = {
+        "MESSAGE": ["one", "two"],
+        "PRIORITY": [51],
+        "_PID": "x",
+        "_UID": None,
+        "SYSLOG_IDENTIFIER": [[97], "b"],
+    }
+    row = _row(json.dumps(line).encode(), 0)
+    assert row is not None
+    assert (row.message, row.priority, row.pid, row.uid, row.identifier) == ("one", 3, None, None, "a")
+
+
+@given(
+    st.binary(max_size=100)
+    | st.builds(
+        lambda value: json.dumps({"MESSAGE": value, "_PID": value}).encode(),
+        st.recursive(
+            st.none() | st.integers() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=3)
+        ),
+    )
+)
+def test_any_line(line: bytes) -> None:
+    _row(line, 0)

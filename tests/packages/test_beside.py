@@ -114,6 +114,7 @@ def test_the_bill_with_one_of_the_bundle(bundle: Path, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_cyclonedx_accepts_the_bill(done: Done) -> None:
     validation = pytest.importorskip("cyclonedx.validation.json", reason="cyclonedx is not installed")
     from cyclonedx.schema import SchemaVersion

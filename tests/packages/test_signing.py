@@ -32,7 +32,7 @@ def gpg() -> Iterator[tuple[Path, Path, dict[str, str]]]:
     environment = {**os.environ, "GNUPGHOME": str(home)}
     common = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "open sesame"]
     subprocess.run(
-        [*common, "--quick-generate-key", "Table Makers <tables@example.com>", "rsa3072", "sign", "never"],
+        [*common, "--quick-generate-key", "Table Makers <tables@example.com>", "rsa2048", "sign", "never"],
         env=environment,
         check=True,
         capture_output=True,

@@ -13,7 +13,11 @@ def main() -> int:
     try:
         settings = read_settings(os.environ)
         tables = all_tables(
-            limits=settings.limits, prefix=settings.prefix, disabled=settings.disabled, notes=settings.notes
+            limits=settings.limits,
+            prefix=settings.prefix,
+            disabled=settings.disabled,
+            notes=settings.notes,
+            enabled=settings.enabled,
         )
     except OsquerySdkError as error:
         print(f"kolide_ext: {error}", file=sys.stderr)

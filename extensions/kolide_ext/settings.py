@@ -4,6 +4,7 @@ The settings are a TOML file beside osquery's own files, and environment variabl
 
     prefix = "kolide_"                # KOLIDE_EXT_PREFIX
     disabled = ["plist", "xml"]       # KOLIDE_EXT_DISABLED=plist,xml
+    enabled = ["file_lines"]          # KOLIDE_EXT_ENABLED=file_lines
     notes = ""                        # KOLIDE_EXT_NOTES; the whole path of a file, or no table of notes
 
     [limits]
@@ -29,7 +30,7 @@ __all__ = ["Settings", "SettingsError", "default_path", "read_settings"]
 _VARIABLES = "KOLIDE_EXT_"
 _FILE_VARIABLE = "KOLIDE_EXT_SETTINGS"
 _LIMITS = "limits."
-_KEYS = ("prefix", "disabled", *(_LIMITS + name for name in Limits._fields), "notes")
+_KEYS = ("prefix", "disabled", *(_LIMITS + name for name in Limits._fields), "notes", "enabled")
 _MAX_FILE_BYTES = 1 << 20
 # osqueryd waits 300 s for the answer to a call.
 _MAX_SECONDS = 300
@@ -46,6 +47,7 @@ class Settings(NamedTuple):
     disabled: tuple[str, ...] = ()
     limits: Limits = Limits()
     notes: str = ""
+    enabled: tuple[str, ...] = ()
 
 
 def default_path() -> str:
@@ -133,7 +135,7 @@ def _require_trusted(path: str, facts: os.stat_result) -> None:
 
 def _parsed(key: str, text: str) -> Any:
     """A variable's value in the type that TOML would give it, or else the text, which `_with` then refuses."""
-    if key == "disabled":
+    if key in ("disabled", "enabled"):
         return [name.strip() for name in text.split(",") if name.strip()]
     if key.startswith(_LIMITS):
         for kind in (int, float):
@@ -158,10 +160,11 @@ def _with(settings: Settings, key: str, value: Any, where: str) -> Settings:
         if not isinstance(value, str) or not (value == "" or os.path.isabs(value)):  # noqa: PTH117 - starting must be fast
             raise SettingsError(f"{where} = {value!r}: has to be the whole path of a file")
         return settings._replace(notes=value)
-    if key == "disabled":
+    if key in ("disabled", "enabled"):
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
             raise SettingsError(f"{where} = {value!r}: has to be a list of tables' names")
-        return settings._replace(disabled=tuple(value))
+        names = tuple(value)
+        return settings._replace(disabled=names) if key == "disabled" else settings._replace(enabled=names)
     name = key.removeprefix(_LIMITS)
     # By its very type: True is an int for isinstance.
     if name == "max_seconds":

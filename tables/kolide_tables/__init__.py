@@ -20,6 +20,7 @@ def all_tables(
     prefix: str = _PREFIX,
     disabled: Collection[str] = (),
     notes: str = "",
+    enabled: Collection[str] = (),
 ) -> list[Table]:
     """Every bundled table but the disabled ones.
 
@@ -28,9 +29,10 @@ def all_tables(
         prefix: what the tables' names begin with.
         disabled: names of tables to leave out, with or without the prefix.
         notes: path of the file of the table of notes, which is left out without one.
+        enabled: names of tables that are left out unless they are named here: file_lines.
 
     Raises:
-        DefinitionError: the prefix makes no name, or there is no table of a disabled name, or the notes' path is no whole one.
+        DefinitionError: the prefix makes no name, or there is no table of a name, or the notes' path is no whole one.
     """
     from .datafiles import data_file_tables
     from .ext_tables import ext_tables
@@ -42,6 +44,7 @@ def all_tables(
         from .notes import notes_table
 
         made.append(notes_table(notes, limits=limits, name=f"{prefix}notes"))
+    made += [_adapted(one, limits, prefix) for one in _if_named(limits, enabled, prefix)]
     about = f"{prefix}ext_tables"
     names = {one.name for one in made} | {about, f"{prefix}notes"}
     left_out = {prefix + name.removeprefix(prefix) for name in disabled}
@@ -98,15 +101,45 @@ def _of_the_system(limits: Limits) -> tuple[Table, ...]:
 
 def _of_files(limits: Limits) -> tuple[Table, ...]:
     """Certificates, keys, programs, what is installed in projects and homes: what there is in files, as many as are asked for."""
+    from .browser_profiles import browser_profiles
     from .certificates import certificates
     from .go_buildinfo import go_buildinfo
     from .keyinfo import keyinfo, ssh_keys
+    from .llm_models import llm_models
     from .mcp_servers import mcp_servers
     from .node_packages import node_packages
+    from .secret_scan import secret_scan
+    from .sshd_config import sshd_config
+    from .sudo_rules import sudo_rules
     from .venv_packages import venv_packages
 
-    makers = (certificates, keyinfo, ssh_keys, venv_packages, node_packages, go_buildinfo, mcp_servers)
-    return tuple(make(limits) for make in makers)
+    return (
+        certificates(limits),
+        keyinfo(limits),
+        ssh_keys(limits),
+        venv_packages(limits),
+        node_packages(limits),
+        go_buildinfo(limits),
+        mcp_servers(limits),
+        sshd_config(limits),
+        sudo_rules(limits),
+        secret_scan(limits),
+        llm_models(limits),
+        browser_profiles(limits),
+    )
+
+
+def _if_named(limits: Limits, enabled: Collection[str], prefix: str) -> list[Table]:
+    """Those of the tables that show more than a machine's owner may expect, and are there only if they are asked for."""
+    wanted = {name.removeprefix(prefix).removeprefix(_PREFIX) for name in enabled}
+    if wanted - {"file_lines"}:
+        unknown = ", ".join(sorted(wanted - {"file_lines"}))
+        raise DefinitionError(f"no table {unknown} to enable; there is file_lines")
+    if not wanted:
+        return []
+    from .file_lines import file_lines
+
+    return [file_lines(limits)]
 
 
 def _adapted(one: Table, limits: Limits, prefix: str) -> Table:

@@ -206,6 +206,11 @@ SPECIFIED = {
     "go_buildinfo": "L M W: path!^, go_version, module, version, is_main i, vcs_revision, vcs_time",
     "mcp_servers": "L M W: uid^b, username, client, scope, config_path, server_name, transport, command, args, url, env_keys, "
     "enabled i, config_sha256",
+    "sshd_config": "L M: path^, keyword, value, match_block, source, line i",
+    "sudo_rules": "L M: source, line i, users, hosts, runas, nopasswd i, command",
+    "secret_scan": "L M W: path!^, raw_data!^, rule_id, line_number i, column_start i, entropy d, sha256_prefix",
+    "llm_models": "L M W: uid^b, tool, name, path, size b, digest",
+    "browser_profiles": "L M W: uid^b, browser, profile, email_domain, managed i",
     "nftables_rules": "L: family, table_name^, chain, hook, policy, handle b, position i, verdict, comment, packets b, bytes b, expr",
     "apt_upgrades": "L: name^, installed, candidate, origin, security i, phased i",
     "systemd_timers": "L: unit^, activates, next b, last b, calendar, persistent i, enabled, fragment_path",

@@ -70,7 +70,7 @@ def test_the_documented_file_says_what_holds_without_it(file: Path) -> None:
     lines = (module.__doc__ or "").split("::\n\n")[1].split("\n\nKOLIDE_EXT_SETTINGS")[0]
     documented = "\n".join(line.strip() for line in lines.splitlines())
     file.write_text(documented)
-    assert read_settings({}, str(file))._replace(disabled=()) == Settings()
+    assert read_settings({}, str(file))._replace(disabled=(), enabled=()) == Settings()
     tomllib.loads(documented)
 
 

@@ -1,0 +1,213 @@
+"""What a secret looks like: keys that are known by their shape, and values of secrets' names that look random.
+
+Sources: the issuers' own documentation of their keys' forms.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kolide_tables.redact import is_secret_name
+
+__all__ = ["Found", "entropy", "secrets_in"]
+
+
+class Found(NamedTuple):
+    """A secret in a text, and how many characters are before it; `secret` never leaves the table's module."""
+
+    rule_id: str
+    offset: int
+    secret: str
+
+
+# What has to be in a text that a rule may find something in, and the rule: the group, or else all of it, is the secret.
+# Every quantifier is bounded or possessive.
+_RULES = (
+    ("private-key", ("PRIVATE KEY",), r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"),
+    ("putty-private-key", ("PuTTY-User-Key",), r"PuTTY-User-Key-File-[23]: [\w\-]{3,40}"),
+    ("age-secret-key", ("AGE-SECRET",), r"\bAGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}\b"),
+    (
+        "aws-access-key-id",
+        (
+            "AKIA",
+            "ASIA",
+            "ABIA",
+            "ACCA",
+        ),
+        r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b",
+    ),
+    (
+        "github-token",
+        (
+            "ghp_",
+            "gho_",
+            "ghu_",
+            "ghs_",
+            "ghr_",
+        ),
+        r"\bgh[pousr]_[A-Za-z0-9]{36,255}\b",
+    ),
+    ("github-fine-grained-token", ("github_pat_",), r"\bgithub_pat_[A-Za-z0-9_]{82}\b"),
+    (
+        "gitlab-token",
+        (
+            "glpat-",
+            "gldt-",
+            "glrt-",
+            "glcbt-",
+            "glptt-",
+            "glft-",
+            "glimt-",
+            "glagent-",
+            "glsoat-",
+        ),
+        r"\bgl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat)-[\w\-]{20,64}(?![\w\-])",
+    ),
+    ("npm-token", ("npm_",), r"\bnpm_[A-Za-z0-9]{36}\b"),
+    ("pypi-token", ("pypi-AgE",), r"\bpypi-AgE[\w\-]{50,1000}+"),
+    ("slack-token", ("xox",), r"\bxox[abeoprs]-[\w\-]{10,250}+"),
+    (
+        "slack-webhook",
+        ("hooks.slack.com",),
+        r"https://hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9+/]{40,60})",
+    ),
+    (
+        "discord-webhook",
+        ("/api/webhooks/",),
+        r"https://discord(?:app)?\.com/api/webhooks/\d{17,20}/([\w\-]{60,80})",
+    ),
+    (
+        "stripe-key",
+        (
+            "k_live_",
+            "k_test_",
+            "k_prod_",
+        ),
+        r"\b[rs]k_(?:live|test|prod)_[A-Za-z0-9]{16,247}\b",
+    ),
+    ("google-api-key", ("AIza",), r"\bAIza[\w\-]{35}(?![\w\-])"),
+    ("google-oauth-secret", ("GOCSPX-",), r"\bGOCSPX-[\w\-]{28}(?![\w\-])"),
+    ("anthropic-key", ("sk-ant-",), r"\bsk-ant-[\w\-]{32,200}+"),
+    (
+        "openai-key",
+        ("sk-",),
+        r"\bsk-(?:(?:proj|svcacct|admin)-[\w\-]{40,250}+|[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}\b)",
+    ),
+    ("huggingface-token", ("hf_",), r"\bhf_[A-Za-z0-9]{34}\b"),
+    (
+        "vault-token",
+        (
+            "hvs.",
+            "hvb.",
+            "hvr.",
+        ),
+        r"\bhv[sbr]\.[\w\-]{24,300}+",
+    ),
+    (
+        "digitalocean-token",
+        (
+            "doo_v1_",
+            "dop_v1_",
+            "dor_v1_",
+        ),
+        r"\bdo[opr]_v1_[a-f0-9]{64}\b",
+    ),
+    ("databricks-token", ("dapi",), r"\bdapi[a-f0-9]{32}(?:-\d)?\b"),
+    ("sendgrid-key", ("SG.",), r"\bSG\.[\w\-]{22}\.[\w\-]{43}(?![\w\-])"),
+    ("twilio-key", ("SK",), r"\bSK[a-f0-9]{32}\b"),
+    (
+        "shopify-token",
+        (
+            "shpat_",
+            "shpca_",
+            "shppa_",
+            "shpss_",
+        ),
+        r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b",
+    ),
+    ("docker-token", ("dckr_pat_",), r"\bdckr_pat_[\w\-]{27,40}+"),
+    ("doppler-token", ("dp.",), r"\bdp\.(?:pt|st|ct|sa|scim|audit)\.[\w\-.]{40,64}+"),
+    (
+        "linear-key",
+        (
+            "lin_api_",
+            "lin_oauth_",
+        ),
+        r"\blin_(?:api|oauth)_[A-Za-z0-9]{40,64}\b",
+    ),
+    ("telegram-bot-token", (":AA",), r"\b\d{8,10}:AA[\w\-]{33}(?![\w\-])"),
+    ("json-web-token", ("eyJ",), r"\beyJ[\w\-]{10,2000}+\.eyJ[\w\-]{10,4000}+\.[\w\-]{10,2000}+"),
+    (
+        "url-password",
+        ("://",),
+        r"\b[a-z][a-z0-9+.\-]{1,20}+://[^\s/:@\"'<>]{0,64}+:([^\s/@\"'<>{}$%*]{3,128}+)@[\w.\-\[]",
+    ),
+)
+_ASSIGNED = r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,64}+)[\"']?[ \t]{0,4}+(?:=>|:=|[=:])[ \t]{0,4}+(?:\"([^\"\s]{8,256})\"|'([^'\s]{8,256})'|([\w+/=.\-~]{16,256}+))"
+_SECRET_HINTS = (
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+    "auth",
+    "cred",
+    "cookie",
+    "sig",
+    "psk",
+    "jwt",
+    "sas",
+    "otp",
+    "pat",
+    "pw",
+    "bearer",
+)
+# Random letters and digits have four bits each and more, words of a language about three and less.
+_LEAST_ENTROPY = 3.3
+# What stands where a secret will be: ${VAR}, <token>, xxxx, changeme, process.env.TOKEN.
+_PLACEHOLDER = r"(?i)[$<{%\[]|(.)\1{5}|example|change.?me|placeholder|your[_-]|dummy|redacted|todo|^(?:os|process|env|config|settings|self|this|vault|secret)[.\[(]"
+
+
+def secrets_in(text: str) -> Iterator[Found]:
+    """The secrets in a text; a value that has a rule of its own is not found again by its name."""
+    taken: list[tuple[int, int]] = []
+    for rule_id, hints, pattern in _RULES:
+        if not any(hint in text for hint in hints):
+            continue
+        for found in re.finditer(pattern, text):
+            start, end = found.span(found.lastindex or 0)
+            if rule_id == "url-password" and re.search(_PLACEHOLDER, found[1]):
+                continue
+            if not _overlaps(taken, start, end):
+                taken.append((start, end))
+                yield Found(rule_id, start, text[start:end])
+    lowered = text.lower()
+    if not any(hint in lowered for hint in _SECRET_HINTS):
+        return
+    for found in re.finditer(_ASSIGNED, text):
+        group = found.lastindex or 0
+        start, end = found.span(group)
+        if is_secret_name(found[1]) and _is_random(found[group]) and not _overlaps(taken, start, end):
+            yield Found("secret-value", start, found[group])
+
+
+def _is_random(value: str) -> bool:
+    return (
+        entropy(value) >= _LEAST_ENTROPY
+        and re.search(r"\d", value) is not None
+        and re.search(_PLACEHOLDER, value) is None
+    )
+
+
+def entropy(text: str) -> float:
+    """Shannon's, in bits a character."""
+    counts = Counter(text)
+    return (
+        -sum(count / len(text) * math.log2(count / len(text)) for count in counts.values()) if text else 0.0
+    )
+
+
+def _overlaps(taken: list[tuple[int, int]], start: int, end: int) -> bool:
+    return any(start < other_end and other_start < end for other_start, other_end in taken)

@@ -1,0 +1,114 @@
+"""kolide_secret_scan: where secrets lie open in files, never what they are."""
+
+from collections.abc import Iterator
+
+from kolide_tables.files import Unreadable, read_file
+from kolide_tables.limits import Budget, Limits
+from kolide_tables.paths import asked_paths
+from kolide_tables.text import decode
+from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, table
+
+__all__ = ["SecretFound", "secret_scan"]
+
+_PREFIX = 12
+# Lines are looked at many at once. One of a minified file is looked at in pieces; a secret is shorter than what they share.
+_PIECE, _SHARED = 1 << 16, 1 << 12
+
+
+class SecretFound(Row):
+    """A secret in a file."""
+
+    path: str = Column(
+        "File to read; LIKE finds files, with % for any text in one folder's name",
+        index=True,
+        required=True,
+        key=True,
+    )
+    raw_data: str = Column("Text to look through instead of a file", index=True, required=True)
+    rule_id: str = Column(
+        "What it was known by: private-key, github-token, ..., secret-value for a value of a secret's name"
+    )
+    line_number: int = Column("Line that it begins in, from 1", type=ColumnType.INTEGER, key=True)
+    column_start: int = Column(
+        "Character of the line that it begins at, from 1", type=ColumnType.INTEGER, key=True
+    )
+    entropy: float = Column("How random it looks: Shannon entropy, in bits a character")
+    sha256_prefix: str = Column(
+        "First 12 hexadecimal digits of its SHA-256, by which the same secret shows elsewhere"
+    )
+
+
+def secret_scan(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
+    """The table, with these limits for each statement's call."""
+
+    @table(
+        "kolide_secret_scan",
+        examples=(
+            "select path, line_number, rule_id from kolide_secret_scan where path like '/home/%/.bash_history'",
+            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from kolide_secret_scan where path like '/etc/%%.conf' group by sha256_prefix",
+        ),
+    )
+    def rows(query: Query) -> Iterator[SecretFound]:
+        """Secrets that lie open in files: where, of which kind, and a part of their hash; never the secrets themselves."""
+        budget = Budget(limits, query.check)
+        texts = query.equals("raw_data")
+        if texts is None or query.equals("path") is not None or query.like("path"):
+            for path in asked_paths(query, "path", budget):
+                budget.check()
+                try:
+                    content = read_file(path, max_bytes=limits.max_file_bytes)
+                except (Unreadable, LimitExceeded) as error:
+                    query.warn(str(error))
+                    continue
+                yield from _found(decode(content), budget, path=path)
+        for text in dict.fromkeys(texts or ()):
+            yield from _found(text, budget, raw_data=text)
+
+    return rows
+
+
+def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> Iterator[SecretFound]:
+    import hashlib
+
+    from kolide_tables.secret_rules import entropy, secrets_in
+
+    for line, before, piece, end in _pieces(text):
+        budget.check()
+        for one in sorted(secrets_in(piece), key=lambda found: found.offset):
+            if one.offset >= end:
+                break  # the next piece has it whole
+            budget.add_rows()
+            ends = piece.count("\n", 0, one.offset)
+            begin = piece.rfind("\n", 0, one.offset) + 1
+            digest = hashlib.sha256(one.secret.encode("utf-8", "surrogateescape")).hexdigest()
+            yield SecretFound(
+                path=path,
+                raw_data=raw_data,
+                rule_id=one.rule_id,
+                line_number=line + ends,
+                column_start=one.offset - begin + 1 + (0 if ends else before),
+                entropy=round(entropy(one.secret), 2),
+                sha256_prefix=digest[:_PREFIX],
+            )
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int, str, int]]:
+    """Pieces of a text of whole lines, as far as these are not too long.
+
+    Each with the number of its first line, how many characters of that line are before it, and where the next piece begins.
+    """
+    line, column, start = 1, 0, 0
+    while start < len(text):
+        end = start + _PIECE
+        if end < len(text):
+            whole = text.rfind("\n", start, end) + 1
+            end = whole or end
+        piece = text[start:end]
+        # What is cut through a line may be cut through a secret.
+        is_whole = piece.endswith("\n") or end >= len(text)
+        left = piece if is_whole else piece[:-_SHARED]
+        yield line, column, piece, len(left)
+        ends = left.count("\n")
+        line += ends
+        column = len(left) - left.rfind("\n") - 1 if ends else column + len(left)
+        start += len(left)

@@ -1,0 +1,136 @@
+"""kolide_sshd_config: what the configuration of the SSH server says, file by file and line by line, Include and Match resolved.
+
+Source: sshd_config(5). The first value of a keyword counts, in the order of the rows, for most keywords; defaults are not here.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kolide_tables.files import Unreadable, read_file
+from kolide_tables.limits import Budget, Limits
+from kolide_tables.text import decode
+from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, table
+
+__all__ = ["SshdDirective", "sshd_config"]
+
+_PATH = "/etc/ssh/sshd_config"
+_INCLUDE_DIR = "/etc/ssh"
+_DEEPEST = 16
+_MOST_FILES = 1_000
+# Words, quoted or not; a # that begins a word begins a comment.
+_WORD = r'"((?:[^"\\]|\\.)*+)"|([^\s"]++)'
+
+
+class SshdDirective(Row):
+    """A line of a configuration."""
+
+    path: str = Column("Configuration to read; the server's own unless given", index=True, key=True)
+    keyword: str = Column("Keyword, in lower case")
+    value: str = Column("What follows it, quotes and comments left out")
+    match_block: str | None = Column(
+        "Criteria of the Match block that it is in; NULL if it is for all connections"
+    )
+    source: str = Column("File that it is in: the configuration, or one that it includes", key=True)
+    line: int = Column("Line of that file, from 1", type=ColumnType.INTEGER, key=True)
+
+
+def sshd_config(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
+    """The table, with these limits for each statement's call."""
+
+    @table(
+        "kolide_sshd_config",
+        platforms=("linux", "darwin"),
+        examples=(
+            "select keyword, value, match_block, source, line from kolide_sshd_config where keyword in ('permitrootlogin', 'passwordauthentication')",
+            "select source, count(*) as lines, sum(match_block is not null) as in_match_blocks from kolide_sshd_config group by source",
+        ),
+    )
+    def rows(query: Query) -> Iterator[SshdDirective]:
+        """Lines of the SSH server's configuration, with those of included files, in the order in which the server reads them."""
+        for path in query.equals("path") or (_PATH,):
+            yield from _Reader(path, query, limits).rows()
+
+    return rows
+
+
+class _Line(NamedTuple):
+    number: int
+    keyword: str
+    words: list[str]
+
+
+class _Reader:
+    """Reads a configuration and what it includes."""
+
+    def __init__(self, path: str, query: Query, limits: Limits) -> None:
+        self._path = path
+        self._query = query
+        self._limits = limits
+        self._budget = Budget(limits, query.check)
+        self._files = 0
+        # Where the server has its own configuration it looks for what that includes.
+        self._folder = _INCLUDE_DIR if path == _PATH else os.path.dirname(path)  # noqa: PTH120
+
+    def rows(self) -> Iterator[SshdDirective]:
+        yield from self._read(self._path, None, 0)
+
+    def _read(self, path: str, block: str | None, depth: int) -> Iterator[SshdDirective]:
+        self._files += 1
+        if self._files > _MOST_FILES or depth > _DEEPEST:
+            self._query.warn(f"{path} is not read: too many files, or included too deep")
+            return
+        try:
+            text = decode(read_file(path, max_bytes=self._limits.max_file_bytes))
+        except (Unreadable, LimitExceeded) as error:
+            # A machine without a server has no such file.
+            if depth or os.path.lexists(path):
+                self._query.warn(str(error))
+            return
+        for line in _lines(text):
+            self._budget.add_rows()
+            value = " ".join(line.words)
+            if line.keyword == "match":
+                # `Match all` is for all connections again.
+                block = None if value.lower() == "all" else value
+                continue
+            yield SshdDirective(
+                path=self._path,
+                keyword=line.keyword,
+                value=value,
+                match_block=block,
+                source=path,
+                line=line.number,
+            )
+            if line.keyword == "include":
+                for pattern in line.words:
+                    for file in self._included(pattern):
+                        # A Match in an included file ends with it.
+                        yield from self._read(file, block, depth + 1)
+
+    def _included(self, pattern: str) -> list[str]:
+        import glob
+
+        whole = pattern if pattern.startswith("/") else f"{self._folder}/{pattern}"
+        self._budget.check()
+        return sorted(glob.glob(whole))[: _MOST_FILES + 1]  # noqa: PTH207
+
+
+def _lines(text: str) -> Iterator[_Line]:
+    for number, line in enumerate(text.split("\n"), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        found = re.match(r'"?([A-Za-z0-9]+)"?(?:\s*=\s*|\s+|$)', stripped)
+        if found is not None:
+            yield _Line(number, found[1].lower(), _words(stripped[found.end() :]))
+
+
+def _words(text: str) -> list[str]:
+    words: list[str] = []
+    for found in re.finditer(_WORD, text):
+        if found[2] is not None and found[2].startswith("#"):
+            break
+        words.append(re.sub(r'\\(["\\ ])', r"\1", found[1]) if found[1] is not None else found[2])
+    return words

@@ -1,0 +1,168 @@
+"""The grammar of sudoers, as far as it says who may run what: rules, aliases left as they are, Defaults left out.
+
+Source: sudoers(5).
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+__all__ = ["SudoRule", "included", "logical_lines", "rules_in"]
+
+_MOST_LINE = 1 << 16
+_ALIASES = ("User_Alias", "Host_Alias", "Cmnd_Alias", "Runas_Alias", "Cmd_Alias")
+_TAG = re.compile(
+    r"(?:(NOPASSWD|PASSWD)|(?:NO)?(?:EXEC|FOLLOW|INTERCEPT|LOG_INPUT|LOG_OUTPUT|MAIL|SETENV))\s*:\s*",
+    re.ASCII,
+)
+_OPTION = re.compile(
+    r'(?:ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(?:"[^"]*+"|\S++)\s*',
+    re.ASCII,
+)
+
+
+class SudoRule(NamedTuple):
+    """One command that somebody may run."""
+
+    users: str
+    hosts: str
+    runas: str | None
+    nopasswd: bool
+    command: str
+
+
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines without comments, those that end in a backslash joined with the next, with their first one's number."""
+    begun, parts = 0, ""
+    for number, line in enumerate(text.split("\n"), 1):
+        begun = begun or number
+        goes_on = line.endswith("\\") and not line.endswith("\\\\")
+        parts += line[:-1] + " " if goes_on else line
+        if goes_on and len(parts) < _MOST_LINE:
+            continue
+        stripped = _uncommented(parts).strip()
+        if stripped and len(stripped) <= _MOST_LINE:
+            yield begun, stripped
+        begun, parts = 0, ""
+
+
+def included(line: str) -> tuple[str, bool] | None:
+    """The file that a line includes, and whether it is a folder of files; None for another line."""
+    found = re.match(r'[@#]include(dir)?\s+(?:"([^"]+)"|((?:\\.|\S)+))\s*$', line)
+    if found is None:
+        return None
+    return found[2] or re.sub(r"\\(.)", r"\1", found[3]), found[1] is not None
+
+
+def rules_in(line: str) -> Iterator[SudoRule]:
+    """The rules of a line; none for aliases, Defaults and what is no rule."""
+    first = line.split(None, 1)[0]
+    if first in _ALIASES or first.startswith("Defaults") or "=" not in line:
+        return
+    # users hosts = commands : hosts = commands
+    specs = _split(line, ":", tags=True)
+    users, hosts = _users_and_hosts(_before(specs[0], "="))
+    if not users or not hosts:
+        return
+    for index, spec in enumerate(specs):
+        head, commands = _before(spec, "="), _after(spec, "=")
+        if commands is None:
+            return
+        yield from _commands(users, hosts if index == 0 else _listed(head), commands)
+
+
+def _commands(users: str, hosts: str, text: str) -> Iterator[SudoRule]:
+    runas: str | None = None
+    nopasswd = False
+    for part in _split(text, ","):
+        rest = part.strip()
+        # Both hold for the commands after it as well.
+        if rest.startswith("("):
+            inside, closed, rest = rest[1:].partition(")")
+            if not closed:
+                return
+            runas = re.sub(r"\s*([,:])\s*", r"\1", inside.strip())
+            rest = rest.strip()
+        while (found := _OPTION.match(rest) or _TAG.match(rest)) is not None:
+            if found.re is _TAG and found[1]:
+                nopasswd = found[1] == "NOPASSWD"
+            rest = rest[found.end() :]
+        if rest:
+            command = re.sub(r"\\([,:=\\])", r"\1", " ".join(rest.split()))
+            yield SudoRule(users, hosts, runas, nopasswd, command)
+
+
+def _users_and_hosts(head: str) -> tuple[str, str]:
+    """The list of users ends at the first blank that no comma is beside."""
+    joined = re.sub(r"\s*,\s*", ",", re.sub(r"!\s+", "!", head.strip()))
+    found = re.match(r'((?:"[^"]*"|\\.|\S)+)\s+(.*)', joined)
+    return (found[1], _listed(found[2])) if found is not None else (joined, "")
+
+
+def _listed(text: str) -> str:
+    return re.sub(r"\s*,\s*", ",", text.strip())
+
+
+def _before(text: str, mark: str) -> str:
+    return _split(text, mark)[0]
+
+
+def _after(text: str, mark: str) -> str | None:
+    parts = _split(text, mark)
+    return mark.join(parts[1:]) if len(parts) > 1 else None
+
+
+def _split(text: str, mark: str, *, tags: bool = False) -> list[str]:
+    """Parts between marks that are neither escaped, nor quoted, nor in parentheses; with `tags` the colon of a tag is none."""
+    parts: list[str] = []
+    start = depth = 0
+    quoted = False
+    position = 0
+    while position < len(text):
+        character = text[position]
+        if character == "\\":
+            position += 2
+            continue
+        if character == '"':
+            quoted = not quoted
+        elif quoted:
+            pass
+        elif character == "(":
+            depth += 1
+        elif character == ")":
+            depth = max(0, depth - 1)
+        elif character == mark and not depth and not (tags and _is_inner(text, position)):
+            parts.append(text[start:position])
+            start = position + 1
+        position += 1
+    parts.append(text[start:])
+    return parts
+
+
+def _is_inner(text: str, colon: int) -> bool:
+    """Whether a colon ends a tag or a digest's name, or is in an address, rather than between two specifications."""
+    before = text[max(0, colon - 16) : colon].rstrip()
+    if re.search(
+        r"(?:^|[\s,=):])(?:(?:NO)?(?:PASSWD|EXEC|FOLLOW|INTERCEPT|LOG_INPUT|LOG_OUTPUT|MAIL|SETENV)|sha(?:224|256|384|512))$",
+        before,
+    ):
+        return True
+    return not (text[colon - 1 : colon].isspace() or text[colon + 1 : colon + 2].isspace())
+
+
+def _uncommented(line: str) -> str:
+    """The line up to a comment; `#include`, and a number behind # which is a user's, are none."""
+    if re.match(r"\s*#include(dir)?\s", line):
+        return line
+    position, quoted = 0, False
+    while position < len(line):
+        character = line[position]
+        if character == "\\":
+            position += 2
+            continue
+        if character == '"':
+            quoted = not quoted
+        if character == "#" and not quoted and not re.match(r"#-?\d", line[position:]):
+            return line[:position]
+        position += 1
+    return line

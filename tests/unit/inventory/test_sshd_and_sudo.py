@@ -1,0 +1,266 @@
+"""kolide_sshd_config against sshd -T, kolide_sudo_rules against cvtsudoers; includes, Match blocks and broken lines."""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kolide_tables.limits import Limits
+from kolide_tables.sshd_config import SshdDirective, sshd_config
+from kolide_tables.sudo_rules import SudoCommand, sudo_rules
+from kolide_tables.sudoers import logical_lines, rules_in
+from osquery_sdk import LimitExceeded, Query
+
+Run = Callable[..., str]
+
+MAIN = """\
+# a comment
+Include conf.d/*.conf
+Port 2222
+PermitRootLogin   no
+permitrootlogin yes
+PasswordAuthentication=no
+MaxAuthTries = 3
+Banner "/etc/issue.net" # trailing
+ClientAliveInterval 2m
+AllowUsers ann "bob"\t carl
+X11Forwarding no
+
+Match User ann,bob Address 10.0.0.0/8
+    PasswordAuthentication yes
+    Include match.conf
+    X11Forwarding yes
+Match all
+    LoginGraceTime 30
+"""
+INCLUDED = {
+    "conf.d/10-first.conf": "LogLevel VERBOSE\nMatch Group admins\n  PermitTTY no\n",
+    "conf.d/20-second.conf": "PermitRootLogin prohibit-password\nMaxSessions 4\n",
+    "conf.d/ignored.txt": "Port 1\n",
+    "match.conf": "AllowTcpForwarding no\n",
+}
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Path:
+    for name, text in {"sshd_config": MAIN, **INCLUDED}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path / "sshd_config"
+
+
+def lines_of(path: Path) -> list[SshdDirective]:
+    return [row for row in sshd_config().rows(path=str(path)) if isinstance(row, SshdDirective)]
+
+
+def test_directives(configuration: Path) -> None:
+    rows = lines_of(configuration)
+    match = "User ann,bob Address 10.0.0.0/8"
+    assert [(row.keyword, row.value, row.match_block, Path(row.source).name, row.line) for row in rows] == [
+        ("include", "conf.d/*.conf", None, "sshd_config", 2),
+        ("loglevel", "VERBOSE", None, "10-first.conf", 1),
+        ("permittty", "no", "Group admins", "10-first.conf", 3),
+        ("permitrootlogin", "prohibit-password", None, "20-second.conf", 1),
+        ("maxsessions", "4", None, "20-second.conf", 2),
+        ("port", "2222", None, "sshd_config", 3),
+        ("permitrootlogin", "no", None, "sshd_config", 4),
+        ("permitrootlogin", "yes", None, "sshd_config", 5),
+        ("passwordauthentication", "no", None, "sshd_config", 6),
+        ("maxauthtries", "3", None, "sshd_config", 7),
+        ("banner", "/etc/issue.net", None, "sshd_config", 8),
+        ("clientaliveinterval", "2m", None, "sshd_config", 9),
+        ("allowusers", "ann bob carl", None, "sshd_config", 10),
+        ("x11forwarding", "no", None, "sshd_config", 11),
+        ("passwordauthentication", "yes", match, "sshd_config", 14),
+        ("include", "match.conf", match, "sshd_config", 15),
+        ("allowtcpforwarding", "no", match, "match.conf", 1),
+        ("x11forwarding", "yes", match, "sshd_config", 16),
+        ("logingracetime", "30", None, "sshd_config", 18),
+    ]
+    assert {row.path for row in rows} == {str(configuration)}
+
+
+@pytest.mark.parametrize("user", [None, "ann"])
+def test_what_counts_is_what_sshd_says(
+    user: str | None, configuration: Path, run: Run, tmp_path: Path
+) -> None:
+    """The first value of each keyword, with the Match block that holds for the connection or without."""
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "host")
+    absolute = configuration.read_text().replace("Include ", f"Include {tmp_path}/")
+    configuration.write_text(absolute)
+    connection = () if user is None else ("-C", f"user={user},host=h,addr=10.1.2.3")
+    Path("/run/sshd").mkdir(exist_ok=True)
+    said: dict[str, list[str]] = {}
+    for line in run("sshd", "-T", "-f", configuration, "-h", tmp_path / "host", *connection).splitlines():
+        keyword, _, value = line.partition(" ")
+        said.setdefault(keyword, []).append(value)
+    holds = {None} | ({"User ann,bob Address 10.0.0.0/8"} if user else set())
+    first: dict[str, str] = {}
+    for row in lines_of(configuration):
+        # sshd evaluates Match blocks after all else: theirs come before the rest.
+        if row.match_block is not None and row.match_block in holds:
+            first.setdefault(row.keyword, row.value)
+    for row in lines_of(configuration):
+        if row.match_block is None:
+            first.setdefault(row.keyword, row.value)
+    for keyword, value in first.items():
+        if keyword == "include":
+            continue
+        expected = {
+            "clientaliveinterval": ["120"],
+            "allowusers": ["ann", "bob", "carl"],
+            "permitrootlogin": ["without-password"],
+        }
+        assert said[keyword] == expected.get(keyword, [value]), keyword
+    assert len(first) > 10
+
+
+def test_hostile_configurations(tmp_path: Path) -> None:
+    main = tmp_path / "sshd_config"
+    main.write_bytes(
+        b'Include sshd_config\nInclude fifo link missing\nPort "22\nBanner \xff\n= x\nMatch\n'
+        + b"A" * 100_000
+        + b"\n"
+    )
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("/etc/shadow")
+    warnings: list[str] = []
+    rows = sshd_config().rows(Query.of(sshd_config(), equals={"path": str(main)}, warn=warnings.append))
+    assert [row.value for row in rows if row.keyword == "banner"][:1] == ["\\xff"]
+    assert any("FIFO" in warning for warning in warnings)
+    assert any("symbolic link" in warning for warning in warnings)
+    assert any("too deep" in warning for warning in warnings)
+    assert sshd_config().rows(path=str(tmp_path / "nothing")) == []
+    (tmp_path / "many").write_text("Port 22\n" * 100)
+    with pytest.raises(LimitExceeded, match="more than 10 rows"):
+        sshd_config(Limits(max_rows=10)).rows(path=str(tmp_path / "many"))
+
+
+SUDOERS = r"""
+# a comment
+Defaults env_reset, secure_path="/usr/sbin:/usr/bin"
+Defaults:ann !requiretty
+User_Alias ADMINS = ann, bob : OPS = carl
+Cmnd_Alias WEB = /usr/bin/systemctl restart nginx, /usr/bin/journalctl
+Runas_Alias DB = postgres
+root ALL=(ALL:ALL) ALL
+%sudo   ALL=(ALL:ALL) ALL
+ADMINS ALL = NOPASSWD: ALL
+dave, %ops , #1005, +netgroup web1, web2 = (postgres, backup : adm) NOPASSWD: /usr/bin/psql, PASSWD: /bin/ls -l, NOEXEC: /usr/bin/vi \
+    /etc/motd, WEB
+erin ALL=(root) NOPASSWD:SETENV: /usr/bin/apt-get update, /usr/bin/apt-get upgrade -y : host2 = /sbin/reboot
+frank ALL = (DB) CWD=/var NOTBEFORE=20240101000000Z /usr/bin/less, !/usr/bin/su
+grace ALL = sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef /usr/bin/id
+"heidi smith" ALL = /bin/echo a\,b\=c\:d, sudoedit /etc/hosts
+ivan 192.168.0.0/24 = (ALL) /usr/bin/true ""
+"""
+
+
+def flat(rules: list[SudoCommand]) -> list[tuple[str, str, str | None, bool, str]]:
+    return [(row.users, row.hosts, row.runas, row.nopasswd, row.command) for row in rules]
+
+
+def _json(text: str) -> dict[str, Any]:
+    """What cvtsudoers writes; 1.9.13 leaves the braces around one of the options out."""
+    document: dict[str, Any] = json.loads(re.sub(r'"runcwd": "[^"]*"', r"{\g<0>}", text))
+    return document
+
+
+def said_by_cvtsudoers(document: dict[str, Any]) -> list[tuple[set[str], set[str], set[str], bool, str]]:
+    """A row for each command: users, hosts, runas users, whether no password is asked for, the command."""
+
+    def names(items: list[dict[str, Any]]) -> set[str]:
+        found = set()
+        for item in items:
+            ((kind, value),) = [(k, v) for k, v in item.items() if k != "negated"]
+            sign = {"usergroup": "%", "userid": "#", "netgroup": "+"}.get(kind, "")
+            found.add(f"{'!' if item.get('negated') else ''}{sign}{value}")
+        return found
+
+    rows = []
+    for spec in document["User_Specs"]:
+        for commands in spec["Cmnd_Specs"]:
+            options = {key: value for one in commands.get("Options", []) for key, value in one.items()}
+            for command in commands["Commands"]:
+                text = command.get("command", command.get("cmndalias", ""))
+                text = f"{'!' if command.get('negated') else ''}{text}"
+                rows.append(
+                    (
+                        names(spec["User_List"]),
+                        names(spec["Host_List"]),
+                        names(commands.get("runasusers", [])),
+                        options.get("authenticate") is False,
+                        text,
+                    )
+                )
+    return rows
+
+
+def test_rules_are_those_of_cvtsudoers(run: Run, tmp_path: Path, fixtures: Path) -> None:
+    (tmp_path / "sudoers").write_text(SUDOERS)
+    document = _json(run("cvtsudoers", "-f", "json", "-i", "sudoers", tmp_path / "sudoers"))
+    assert document == _json((fixtures / "sudoers.json").read_text()), "record it anew"
+
+
+def test_rules_are_those_of_cvtsudoers_as_recorded(tmp_path: Path, fixtures: Path) -> None:
+    (tmp_path / "sudoers").write_text(SUDOERS)
+    said = said_by_cvtsudoers(_json((fixtures / "sudoers.json").read_text()))
+    rows = flat(sudo_rules(path=str(tmp_path / "sudoers")).rows())
+    ours = [
+        (
+            {user.strip('"') for user in users.split(",")},
+            set(hosts.split(",")),
+            set() if runas is None else {one for one in runas.partition(":")[0].split(",") if one},
+            nopasswd,
+            command.partition(" ")[2] if command.startswith("sha256:") else command,
+        )
+        for users, hosts, runas, nopasswd, command in rows
+    ]
+    assert ours == said
+    assert len(ours) == 16
+
+
+def test_includes(tmp_path: Path) -> None:
+    folder = tmp_path / "sudoers.d"
+    folder.mkdir()
+    (tmp_path / "sudoers").write_text(
+        f"a ALL=ALL\n@includedir {folder}\n#include {tmp_path}/more\n@include sudoers\nz ALL=ALL\n"
+    )
+    (folder / "10-x").write_text("b ALL=(ALL) NOPASSWD: /bin/x --password=hunter2\n")
+    (folder / "20-y.dpkg-old").write_text("no ALL=ALL\n")
+    (folder / "30-z~").write_text("no ALL=ALL\n")
+    (folder / "40-link").symlink_to("/etc/shadow")
+    (tmp_path / "more").write_text("c h1, h2 = ALL\n\n  \\\nd ALL = \\\n ALL\n")
+    warnings: list[str] = []
+    one = sudo_rules(path=str(tmp_path / "sudoers"))
+    rows = one.rows(Query.of(one, warn=warnings.append))
+    assert [(Path(row.source).name, row.line, row.users, row.hosts, row.command) for row in rows] == [
+        ("sudoers", 1, "a", "ALL", "ALL"),
+        ("10-x", 1, "b", "ALL", "/bin/x --password=[redacted]"),
+        ("more", 1, "c", "h1,h2", "ALL"),
+        ("more", 3, "d", "ALL", "ALL"),
+        ("sudoers", 5, "z", "ALL", "ALL"),
+    ]
+    assert len(warnings) == 2
+
+
+def test_a_machine_without_sudo(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    one = sudo_rules(path=str(tmp_path / "sudoers"))
+    assert one.rows(Query.of(one, warn=warnings.append)) == []
+    assert warnings == []
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.text(alphabet=' \t\n\\":=,()!%#aALN/PASWD0', max_size=200))
+def test_any_text_has_rules_or_none(text: str) -> None:
+    for _, line in logical_lines(text):
+        for rule in rules_in(line):
+            assert rule.command
+            assert rule.users

@@ -40,7 +40,7 @@ def node_packages(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constan
         "kolide_node_packages",
         examples=(
             "select lockfile, version, dev from kolide_node_packages where root = '/srv' and name = 'lodash'",
-            "select u.username, n.lockfile, n.name, n.version from users u join kolide_node_packages n on n.root = u.directory where n.name in ('event-stream', 'ua-parser-js', 'node-ipc')",
+            "select u.username, n.lockfile, n.name, n.version from users u join kolide_node_packages n on n.root = u.directory || '/src' where n.name in ('event-stream', 'ua-parser-js', 'node-ipc')",
         ),
     )
     def rows(query: Query) -> Iterator[NodePackage]:

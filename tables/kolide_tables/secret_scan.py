@@ -44,7 +44,7 @@ def secret_scan(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
     @table(
         "kolide_secret_scan",
         examples=(
-            "select path, line_number, rule_id from kolide_secret_scan where path like '/home/%/.bash_history'",
+            "select path, line_number, rule_id from kolide_secret_scan where path like '/var/www/%%.env'",
             "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from kolide_secret_scan where path like '/etc/%%.conf' group by sha256_prefix",
         ),
     )

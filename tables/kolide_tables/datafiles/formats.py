@@ -106,5 +106,5 @@ FORMATS = (
     Format("xml", "XML", _xml, ("/etc/fonts/fonts.conf", "fontconfig/dir")),
     Format("ini", "INI", _ini, ("/etc/systemd/%.conf", "*")),
     Format("plist", "property list", _plist, ("/Library/Preferences/com.apple.%.plist", "*")),
-    Format("csv", "CSV", _csv, ("/opt/inventory/assets.csv", "owner=>alice/serial")),
+    Format("csv", "CSV", _csv, ("/srv/inventory/assets.csv", "owner=>alice/serial")),
 )

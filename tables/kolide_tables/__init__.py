@@ -64,6 +64,7 @@ def _of_the_system(limits: Limits) -> tuple[Table, ...]:
     from .containers import containers
     from .cpu_vulnerabilities import cpu_vulnerabilities
     from .disk_io import disk_io
+    from .dpkg_verify import dpkg_verify
     from .exposed_ports import exposed_ports
     from .flatpak_packages import flatpak_packages
     from .journal import journal
@@ -74,6 +75,7 @@ def _of_the_system(limits: Limits) -> tuple[Table, ...]:
     from .process_ancestry import process_ancestry
     from .process_details import process_details
     from .process_limits import process_limits
+    from .sensors import batteries, sensors
     from .snap_packages import snap_packages
     from .systemd_exec import systemd_exec
     from .systemd_timers import systemd_timers
@@ -96,6 +98,9 @@ def _of_the_system(limits: Limits) -> tuple[Table, ...]:
         systemd_exec,
         journal,
         luks(limits),
+        sensors,
+        batteries,
+        dpkg_verify(limits),
     )
 
 

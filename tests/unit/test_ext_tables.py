@@ -220,6 +220,10 @@ SPECIFIED = {
     "systemd_exec": "L: unit^, directive, value, drop_in, user, path",
     "journal": "L: unit^, identifier^, priority^i, since?b, time b, pid b, uid b, message, cursor",
     "luks": "L: device_path!^, version i, uuid, cipher, key_bits i, slot i, kdf, iterations b, tokens",
+    "dpkg_verify": "L: package!^, path, expected_md5, actual_md5, conffile i",
+    # The specification names these two alone.
+    "sensors": "L: chip^, kind, idx i, label, value d, high d, critical d",
+    "batteries": "L: name^, scope, manufacturer, model, technology, status, percent d, health_percent d, cycles i, voltage d, power d",
 }
 DATA_FILES = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
 SPECIFIED |= dict.fromkeys(DATA_FILES, "L M W: fullkey, parent, key, value, query^, path!^, raw_data!^")

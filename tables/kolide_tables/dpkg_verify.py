@@ -1,0 +1,206 @@
+"""kolide_dpkg_verify: files of a Debian package that are not any more as they were installed.
+
+Only the files' content is looked at, as `dpkg -V` does. The sums are MD5, and anybody who can change a program can change its
+sum as well: this finds accidents and carelessness.
+Source: deb-md5sums(5), dpkg(1) on --verify, and dpkg's database (status, diversions).
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kolide_tables.files import Unreadable, open_file, read_file
+from kolide_tables.limits import Budget, Limits
+from kolide_tables.text import shown
+from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, TableError, table
+
+_DATABASE = "/var/lib/dpkg"  # below the root folder
+_NAME = r"[a-z0-9][a-z0-9+.\-]+"
+_ARCHITECTURE = r"[a-z0-9][a-z0-9\-]*"
+_BLOCK = 1 << 20
+_STATUS_BYTES = 256 << 20
+
+
+class ChangedFile(Row):
+    """A file of a package that has been changed or is missing."""
+
+    package: str = Column(
+        "Package's name; with :ARCHITECTURE for one of several that are installed",
+        index=True,
+        required=True,
+        key=True,
+    )
+    path: str = Column("The file", key=True)
+    expected_md5: str = Column("MD5 of what was installed, 32 hex digits")
+    actual_md5: str | None = Column("MD5 of what is there; NULL if it is missing, or is no file any more")
+    conffile: int = Column("1 if it is configuration, which may be changed", type=ColumnType.INTEGER)
+
+
+class Expected(NamedTuple):
+    """A file of a package as it was installed."""
+
+    path: bytes
+    md5: str
+    conffile: bool
+
+
+def dpkg_verify(limits: Limits = Limits(), root: str = "") -> Table:  # noqa: B008 - a constant
+    """The table, with these limits for each statement's call, about what is installed below a root folder."""
+
+    @table(
+        "kolide_dpkg_verify",
+        platforms=("linux",),
+        examples=(
+            "select path, expected_md5, actual_md5 from kolide_dpkg_verify where package in ('openssh-server', 'sudo', 'login') and conffile = 0",
+            "select package, path from kolide_dpkg_verify where package = 'openssh-server' and conffile = 1",
+        ),
+    )
+    def rows(query: Query) -> Iterator[ChangedFile]:
+        """Files of Debian packages that have been changed or are missing since they were installed, by their MD5 sums."""
+        asked = query.equals("package")
+        if asked is None:
+            raise TableError(
+                "name a package with = or IN: all files of all of them are too many to read at once"
+            )
+        return changed_rows(
+            query, [name for name in asked if isinstance(name, str)], Budget(limits, query.check), root
+        )
+
+    return rows
+
+
+def changed_rows(query: Query, packages: list[str], budget: Budget, root: str) -> Iterator[ChangedFile]:
+    """The rows of these packages."""
+    database = root + _DATABASE
+    known = [
+        (name, expected)
+        for name in dict.fromkeys(packages)
+        if (expected := _sums(name, database)) is not None
+    ]
+    if not known:
+        return
+    try:
+        conffiles = _conffiles({name for name, _ in known}, database)
+        diverted = _diversions(database)
+    except Unreadable as error:
+        raise TableError(f"dpkg's database cannot be read: {error}") from error
+    for name, sums in known:
+        for one in (*sums, *conffiles[name]):
+            budget.check()
+            place = diverted.get(one.path, (one.path, b""))
+            # Whose package has moved the file away has its own at the first place.
+            path = one.path if place[1] == name.partition(":")[0].encode() else place[0]
+            try:
+                actual = _md5(root + os.fsdecode(path), budget)
+            except Unreadable as error:
+                query.warn(f"whether it has changed cannot be said: {error}")
+                continue
+            if actual != one.md5:
+                budget.add_rows()
+                yield ChangedFile(
+                    package=name,
+                    path=shown(path),
+                    expected_md5=one.md5,
+                    actual_md5=actual,
+                    conffile=int(one.conffile),
+                )
+
+
+def _sums(name: str, database: str) -> list[Expected] | None:
+    """The files of a package but its configuration; None if there is none of that name."""
+    if not re.fullmatch(f"{_NAME}(:{_ARCHITECTURE})?", name):
+        return None
+    info = f"{database}/info"
+    files = [f"{info}/{name}"]
+    if (
+        ":" not in name
+    ):  # those that may be installed for several architectures have it in the names of their files
+        try:
+            with os.scandir(info) as entries:
+                files += sorted(
+                    f"{info}/{entry.name.removesuffix('.list')}"
+                    for entry in entries
+                    if entry.name.startswith(f"{name}:") and entry.name.endswith(".list")
+                )
+        except OSError:
+            return None
+    else:
+        files.append(f"{info}/{name.partition(':')[0]}")
+    found = [stem for stem in files if os.path.lexists(f"{stem}.list")]
+    if not found:
+        return None
+    # Of several architectures the first: all of them share the files that are not for one alone.
+    try:
+        return list(parse_sums(read_file(f"{found[0]}.md5sums")))
+    except (Unreadable, LimitExceeded):
+        return []  # a package with configuration alone, or without files, has none
+
+
+def parse_sums(content: bytes) -> Iterator[Expected]:
+    """The lines of an md5sums file; what is no such line is passed over."""
+    for line in content.split(b"\n"):
+        md5, separator, path = line.partition(b"  ")
+        if separator and re.fullmatch(rb"[0-9a-f]{32}", md5) and path:
+            yield Expected(b"/" + path.removeprefix(b"./"), md5.decode(), conffile=False)
+
+
+def _conffiles(packages: set[str], database: str) -> dict[str, list[Expected]]:
+    found: dict[str, list[Expected]] = {name: [] for name in packages}
+    status = read_file(f"{database}/status", max_bytes=_STATUS_BYTES)
+    for name in packages:
+        package, _, architecture = name.partition(":")
+        for stanza in _stanzas(status, package.encode()):
+            if not architecture or b"\nArchitecture: %b\n" % architecture.encode() in stanza:
+                found[name] = list(parse_conffiles(stanza))
+                break
+    return found
+
+
+def _stanzas(status: bytes, package: bytes) -> Iterator[bytes]:
+    head = b"Package: %b\n" % package
+    at = 0 if status.startswith(head) else status.find(b"\n" + head)
+    while at >= 0:
+        end = status.find(b"\n\n", at + 1)
+        yield status[at : len(status) if end < 0 else end + 1]
+        at = status.find(b"\n" + head, at + len(head))
+
+
+def parse_conffiles(stanza: bytes) -> Iterator[Expected]:
+    """The configuration in a package's part of the status file, without what is obsolete or has not been installed."""
+    _, separator, rest = stanza.partition(b"\nConffiles:\n")
+    for line in rest.split(b"\n") if separator else ():
+        if not line.startswith(b" "):
+            return
+        words = line[1:].rsplit(b" ", 1)
+        if len(words) == 2 and re.fullmatch(rb"[0-9a-f]{32}", words[1]):
+            yield Expected(words[0], words[1].decode(), conffile=True)
+
+
+def _diversions(database: str) -> dict[bytes, tuple[bytes, bytes]]:
+    """Where a package's file has been put instead, and whose wish that was, by its path."""
+    lines = read_file(f"{database}/diversions").split(b"\n")
+    return {
+        original: (moved, owner)
+        for original, moved, owner in zip(lines[0::3], lines[1::3], lines[2::3], strict=False)
+    }
+
+
+def _md5(path: str, budget: Budget) -> str | None:
+    """The sum of a file's content; None if there is none, or something else is in its place; raises Unreadable."""
+    import hashlib
+
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return None
+        with open_file(path) as file:
+            while block := file.read(_BLOCK):
+                budget.check()
+                digest.update(block)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"{shown(path)}: {error}") from error
+    return digest.hexdigest()

@@ -1,0 +1,240 @@
+"""kolide_dpkg_verify beside `dpkg -V`, on this machine and on packages made for it, of which much has been changed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kolide_tables.dpkg_verify import dpkg_verify, parse_conffiles, parse_sums
+from kolide_tables.limits import Limits
+from osquery_sdk import DeadlineExceeded, LimitExceeded, Query, TableError
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="dpkg is for Linux")
+Said = set[tuple[str, bool, bool]]
+
+
+def dpkg(*arguments: str) -> str:
+    program = shutil.which("dpkg")
+    if program is None or shutil.which("dpkg-deb") is None:
+        pytest.skip("dpkg is not installed: it is the oracle of this test")
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout
+
+
+def said_by_dpkg(package: str, root: str = "") -> Said:
+    """Path, whether it is missing and whether it is configuration, of what has changed."""
+    said = dpkg(*([f"--root={root}"] if root else []), "--verify", package)
+    found: Said = set()
+    for line in said.splitlines():
+        match = re.match(r"(missing  |\S{9})  ?(.) (/.*?)(?: \(.*\))?$", line)
+        assert match is not None, line
+        found.add((match[3], match[1].startswith("missing"), match[2] == "c"))
+    return found
+
+
+def ours(rows: list[Any]) -> Said:
+    return {(row.path, row.actual_md5 is None, bool(row.conffile)) for row in rows}
+
+
+@pytest.mark.parametrize(
+    "package", ["bash", "coreutils", "base-files", "libc6", "login", "perl-base", "debconf", "nosuch"]
+)
+def test_this_machine_s_packages_are_what_dpkg_says(package: str) -> None:
+    if package != "nosuch" and not list(Path("/var/lib/dpkg/info").glob(f"{package}[.:]*list")):
+        pytest.skip(f"{package} is not installed")
+    expected = set() if package == "nosuch" else said_by_dpkg(package)
+    assert ours(dpkg_verify().rows(package=package)) == expected
+
+
+FILES = {
+    "usr/bin/tool": b"#!/bin/sh\n",
+    "usr/lib/a b/odd ü": b"one",
+    "usr/share/same": b"same",
+    "usr/share/changed": b"before",
+    "usr/share/gone": b"gone",
+    "usr/share/pipe": b"pipe",
+    "usr/share/link": b"link",
+    "usr/share/moved": b"moved",
+    "etc/tool.conf": b"default",
+    "etc/own.conf": b"default",
+    "etc/lost.conf": b"default",
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root folder with two packages that dpkg has installed there, and of which much has been changed since."""
+    folder = tmp_path_factory.mktemp("dpkg")
+    root = folder / "root"
+    for name in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers", "var/log"):
+        (root / name).mkdir(parents=True)
+    for name in ("status", "available", "diversions"):
+        (root / "var/lib/dpkg" / name).touch()
+    (root / "var/lib/dpkg/diversions").write_text("/usr/share/moved\n/usr/share/moved.real\nother\n")
+    for package, prefix in (("tool", b""), ("other", b"other ")):
+        build = folder / package
+        sums = ""
+        for path, content in FILES.items():
+            if package == "other" and path != "usr/share/moved":
+                continue
+            file = build / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(prefix + content)
+            import hashlib
+
+            if not path.startswith("etc/"):
+                sums += f"{hashlib.md5(prefix + content).hexdigest()}  {path}\n"
+        (build / "DEBIAN").mkdir()
+        (build / "DEBIAN/control").write_text(
+            f"Package: {package}\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b>\nDescription: x\n"
+        )
+        (build / "DEBIAN/md5sums").write_text(sums)
+        if package == "tool":
+            (build / "DEBIAN/conffiles").write_text("/etc/tool.conf\n/etc/own.conf\n/etc/lost.conf\n")
+        dpkg("--version")
+        subprocess.run(
+            ["dpkg-deb", "--build", "--root-owner-group", build, folder / f"{package}.deb"],
+            check=True,
+            capture_output=True,
+        )
+    done = subprocess.run(
+        [
+            "dpkg",
+            f"--root={root}",
+            "--force-not-root",
+            "--force-bad-path",
+            "-i",
+            folder / "other.deb",
+            folder / "tool.deb",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def test_an_untouched_package_has_no_rows(root: Path) -> None:
+    assert dpkg_verify(root=str(root)).rows(package=["tool", "other"]) == []
+    assert said_by_dpkg("tool", str(root)) == said_by_dpkg("other", str(root)) == set()
+
+
+@pytest.fixture
+def changed(root: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "root"
+    shutil.copytree(root, copy, symlinks=True)
+    (copy / "usr/share/changed").write_bytes(b"after!")
+    (copy / "usr/share/gone").unlink()
+    (copy / "etc/own.conf").write_text("mine")
+    (copy / "etc/lost.conf").unlink()
+    (copy / "usr/share/moved.real").write_bytes(b"not moved")
+    (copy / "usr/lib/a b/odd ü").write_bytes(b"two")
+    return copy
+
+
+def test_changes_are_those_of_dpkg(changed: Path) -> None:
+    rows = dpkg_verify(root=str(changed)).rows(package="tool")
+    said = said_by_dpkg("tool", str(changed))
+    # dpkg knows no sum for the new place of a file that has been moved away, and passes it over.
+    assert ours(rows) == said | {("/usr/share/moved.real", False, False)}
+    assert {path for path, _, _ in said} == {
+        "/usr/share/changed",
+        "/usr/share/gone",
+        "/usr/lib/a b/odd ü",
+        "/etc/own.conf",
+        "/etc/lost.conf",
+    }
+    (row,) = (row for row in rows if row.path == "/usr/share/changed")
+    assert (row.expected_md5, row.actual_md5) == tuple(
+        subprocess.check_output(["md5sum"], input=data, text=True).split()[0] for data in ("before", "after!")
+    )
+    # The one that has moved the other's file away has its own in its place.
+    assert dpkg_verify(root=str(changed)).rows(package="other") == []
+
+
+def test_what_is_no_file_any_more(changed: Path) -> None:
+    for name in ("pipe", "link"):
+        (changed / "usr/share" / name).unlink()
+    os.mkfifo(changed / "usr/share/pipe")
+    (changed / "usr/share/link").symlink_to("/etc/shadow")
+    rows = {row.path: row for row in dpkg_verify(root=str(changed)).rows(package="tool")}
+    for name in ("pipe", "link"):
+        assert rows[f"/usr/share/{name}"].actual_md5 is None
+
+
+def test_only_that_package_s_files_are_read(root: Path, opened: list[str]) -> None:
+    dpkg_verify(root=str(root)).rows(package="other")
+    below = {path.removeprefix(str(root)) for path in opened}
+    assert below == {
+        "/var/lib/dpkg/info/other.md5sums",
+        "/var/lib/dpkg/status",
+        "/var/lib/dpkg/diversions",
+        "/usr/share/moved",
+    }
+
+
+@pytest.mark.parametrize("name", ["", "../tool", "tool/", "TOOL", "a b", "tool:../x", "-x", "\0", "é"])
+def test_what_is_no_package(root: Path, name: str) -> None:
+    assert dpkg_verify(root=str(root)).rows(package=name) == []
+
+
+def test_all_packages_at_once_are_refused(root: Path) -> None:
+    table = dpkg_verify(root=str(root))
+    for query in (Query.of(table), Query.of(table, like={"package": "%"})):
+        with pytest.raises(TableError, match="name a package"):
+            table.rows(query)
+
+
+def test_limits(changed: Path) -> None:
+    with pytest.raises(LimitExceeded, match="max_rows"):
+        dpkg_verify(Limits(max_rows=2), str(changed)).rows(package="tool")
+    table = dpkg_verify(root=str(changed))
+    with pytest.raises(DeadlineExceeded):
+        table.rows(Query.of(table, equals={"package": "tool"}, timeout=-1))
+
+
+def test_a_file_that_may_not_be_read_is_not_said_to_have_changed(changed: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv")
+    code = (
+        "import sys; from kolide_tables.dpkg_verify import dpkg_verify; from osquery_sdk import Query\n"
+        "import hashlib, os; said = []; t = dpkg_verify(root=sys.argv[1])\n"
+        "t.rows(package='none'); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "rows = t.rows(Query.of(t, equals={'package': 'tool'}, warn=said.append))\n"
+        "print(sorted(row.path for row in rows), len(said))"
+    )
+    (changed / "usr/share/changed").chmod(0o600)
+    for folder in (changed, *changed.parents):
+        if folder.stat().st_uid == 0 and folder.is_relative_to("/tmp") and folder != Path("/tmp"):
+            folder.chmod(folder.stat().st_mode | 0o111)
+    output = subprocess.check_output([sys.executable, "-c", code, str(changed)], text=True)
+    assert "/usr/share/changed" not in output
+    assert output.strip().endswith(" 1")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes(data: bytes) -> None:
+    list(parse_sums(data))
+    list(parse_conffiles(data))
+    list(parse_conffiles(b"\nConffiles:\n " + data))
+
+
+@pytest.mark.parametrize(
+    ("stanza", "paths"),
+    [
+        (b"Package: a\nConffiles:\n /etc/a 0123456789abcdef0123456789abcdef\nVersion: 1\n", [b"/etc/a"]),
+        (b"x\nConffiles:\n /etc/a b 0123456789abcdef0123456789abcdef\n /etc/n newconffile\n", [b"/etc/a b"]),
+        (b"x\nConffiles:\n /etc/o 0123456789abcdef0123456789abcdef obsolete\n", []),
+        (b"x\nVersion: 1\n", []),
+    ],
+)
+def test_configuration(stanza: bytes, paths: list[bytes]) -> None:
+    assert [one.path for one in parse_conffiles(stanza)] == paths

@@ -1,0 +1,188 @@
+"""kolide_sensors beside `sensors`, kolide_batteries beside acpi and psutil: on sensors and batteries made up in a namespace."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from kolide_tables.sensors import batteries, battery_rows, sensors
+from osquery_sdk import Query
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /sys, which only Linux has")
+
+CHIPS = {
+    "hwmon0": {
+        "name": "k10temp",
+        "temp1_input": "45125",
+        "temp1_label": "Tctl",
+        "temp1_max": "70000",
+        "temp1_crit": "95000",
+        "temp2_input": "-5000",
+        "temp2_label": "Tccd1",
+    },
+    "hwmon1": {"name": "nct6775", "fan1_input": "1180", "fan2_input": "0", "fan2_label": "CPU Fan"},
+    "hwmon2": {"name": "nvme", "temp1_input": "30850", "temp1_label": "Composite"},
+    "hwmon3": {"name": "nvme", "temp1_input": "31850", "temp1_label": "Composite"},
+}
+SUPPLIES = {
+    "BAT0": {
+        "type": "Battery",
+        "present": "1",
+        "status": "Discharging",
+        "technology": "Li-poly",
+        "manufacturer": "ACME",
+        "model_name": "5B10W",
+        "cycle_count": "137",
+        "energy_now": "28500000",
+        "energy_full": "45000000",
+        "energy_full_design": "57000000",
+        "voltage_now": "15400000",
+        "power_now": "9120000",
+        "capacity": "63",
+    },
+    "BAT1": {
+        "type": "Battery",
+        "status": "Charging",
+        "charge_now": "3600000",
+        "charge_full": "3500000",
+        "charge_full_design": "4000000",
+        "voltage_now": "12000000",
+        "current_now": "-1500000",
+        "cycle_count": "0",
+        "capacity": "100",
+    },
+    "hidpp_battery_0": {"type": "Battery", "scope": "Device", "status": "Unknown", "capacity": "55"},
+    "AC": {"type": "Mains", "online": "0"},
+    "BAT9": {"type": "Battery", "present": "0"},
+}
+RUN = """
+set -e
+mount --make-rprivate /
+mount -t tmpfs tmpfs /sys/class
+cp -r "$1/." /sys/class
+shift
+exec "$@"
+"""
+READ = (
+    "import json; from kolide_tables.sensors import sensors as s, batteries as b; import psutil\n"
+    "from osquery_sdk import Query; used = Query.of(s, equals={'chip': 'nvme'})\n"
+    "one = psutil.sensors_battery()\n"
+    "print(json.dumps([s.rows(), s.rows(used), b.rows(), b.rows(name='BAT1'), one and one.percent]))"
+)
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> Any:
+    """Runs a program where these are the machine's sensors and batteries."""
+    for folder, entries in (("hwmon", CHIPS), ("power_supply", SUPPLIES)):
+        for name, files in entries.items():
+            (tmp_path / folder / name).mkdir(parents=True)
+            for file, text in files.items():
+                (tmp_path / folder / name / file).write_text(text + "\n")
+
+    def run(program: str, *arguments: str) -> str:
+        path = shutil.which(program)
+        if path is None or shutil.which("unshare") is None or os.geteuid() != 0:
+            pytest.skip(f"needs root, unshare and {program}")
+        command = ["unshare", "--mount", "sh", "-c", RUN, "sh", str(tmp_path), path, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if "mount" in done.stderr and done.returncode:
+            pytest.skip(f"nothing can be mounted in a namespace here: {done.stderr.strip()}")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_sensors_are_those_of_lm_sensors(inside: Any) -> None:
+    rows, of_nvme, *_ = json.loads(inside(sys.executable, "-c", READ))
+    said = json.loads(
+        inside("sensors", "-j"), object_pairs_hook=list
+    )  # of two chips with one name both are there
+    values: list[tuple[str, str, float]] = []
+    for chip, features in said:
+        for _, numbers in features:
+            if isinstance(numbers, list):
+                kind = "fan" if any(name.startswith("fan") for name, _ in numbers) else "temperature"
+                (value,) = (number for name, number in numbers if name.endswith("_input"))
+                values.append((re.split(r"-(?:virtual|isa|pci)-", chip)[0], kind, value))
+    assert sorted((chip, kind, value) for chip, kind, _, _, value, _, _ in rows) == sorted(values)
+    by_place = {
+        (chip, kind, idx): (label, value, high, critical)
+        for chip, kind, idx, label, value, high, critical in rows
+    }
+    assert len(by_place) == len(rows) == 6
+    assert by_place["k10temp", "temperature", 0] == ("Tctl", 45.125, 70.0, 95.0)
+    assert by_place["nct6775", "fan", 1][:2] == ("CPU Fan", 0.0)
+    assert sorted(row[4] for row in of_nvme) == [30.85, 31.85]
+    assert {row[0] for row in of_nvme} == {"nvme"}
+
+
+def test_batteries_are_those_of_acpi_and_psutil(inside: Any) -> None:
+    _, _, rows, one, percent = json.loads(inside(sys.executable, "-c", READ))
+    said = inside("acpi", "--battery")
+    ours = {row[0]: row for row in rows}
+    assert ours.keys() == {"BAT0", "BAT1", "hidpp_battery_0"}
+    shown = dict(re.findall(r"Battery \d+: (\w+), (\d+)%", said))
+    assert shown["Discharging"] == str(int(ours["BAT0"][6]))
+    assert abs(percent - ours["BAT0"][6]) < 0.1
+    assert one == [ours["BAT1"]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, files in SUPPLIES.items():
+        (tmp_path / name).mkdir()
+        for file, text in files.items():
+            (tmp_path / name / file).write_text(text + "\n")
+    return tmp_path
+
+
+def test_batteries(folder: Path) -> None:
+    rows = {row.name: tuple(row)[1:] for row in battery_rows(Query.of(batteries), str(folder))}
+    assert rows == {
+        "BAT0": ("system", "ACME", "5B10W", "Li-poly", "Discharging", 63.3, 78.9, 137, 15.4, 9.12),
+        "BAT1": ("system", None, None, None, "Charging", 100.0, 87.5, None, 12.0, pytest.approx(18.0)),
+        "hidpp_battery_0": ("device", None, None, None, "Unknown", 55.0, None, None, None, None),
+    }
+
+
+def test_a_battery_by_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    real = os.open
+
+    def counted(path: str, *arguments: Any, **options: Any) -> int:
+        opened.append(path)
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", counted)
+    query = Query.of(batteries, equals={"name": "BAT1"})
+    assert [row.name for row in battery_rows(query, str(folder))] == ["BAT1"]
+    assert {Path(path).parent.name for path in opened} == {"BAT1"}
+
+
+def test_files_of_every_kind(folder: Path) -> None:
+    for file in ("status", "model_name", "energy_now", "voltage_now", "cycle_count"):
+        (folder / "BAT0" / file).unlink()
+    (folder / "BAT0/status").symlink_to("/etc/shadow")
+    os.mkfifo(folder / "BAT0/model_name")
+    (folder / "BAT0/energy_now").write_text("many")
+    (folder / "BAT0/voltage_now").mkdir()
+    (folder / "BAT0/manufacturer").write_bytes(b"\xff\n")
+    (row,) = battery_rows(Query.of(batteries, equals={"name": "BAT0"}), str(folder))
+    assert (row.status, row.model, row.voltage, row.cycles) == (None, None, None, None)
+    assert (row.percent, row.manufacturer) == (63.0, "\\xff")
+
+
+def test_a_machine_without_any(tmp_path: Path) -> None:
+    assert list(battery_rows(Query.of(batteries), str(tmp_path / "none"))) == []
+    assert len(sensors.rows()) == sum(map(len, psutil.sensors_temperatures().values())) + sum(
+        map(len, psutil.sensors_fans().values())
+    )

@@ -276,7 +276,8 @@ def _to_stderr(line: str) -> None:
     try:
         print(line, file=sys.stderr, flush=True)
     except (OSError, ValueError):
-        pass  # whoever read it has gone, which is no reason to go as well
+        # Whoever read it has gone, which is no reason to go as well, or to end with an error for what it still holds.
+        sys.stderr = None
 
 
 __all__ = ["Extension"]

@@ -16,7 +16,7 @@ def commands(which, extension):
 
 
 NAMES = {
-    "osquery-sdk": "new run query explain shell schema engine doctor build version completion",
+    "osquery-sdk": "new run query explain shell schema engine doctor build package version completion",
     "sample": "tables schema query explain shell doctor version completion",
 }
 EACH = pytest.mark.parametrize(

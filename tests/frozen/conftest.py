@@ -44,10 +44,18 @@ def build(*arguments: str | Path, **environment: str) -> subprocess.CompletedPro
     )
 
 
+def needs_pyinstaller() -> None:
+    """Skip where nothing can be frozen: PyInstaller calls these programs."""
+    pytest.importorskip("PyInstaller", reason="PyInstaller is not installed")
+    missing = [name for name in ("ldd", "objdump", "objcopy", "strip") if shutil.which(name) is None]
+    if sys.platform == "linux" and missing:
+        pytest.skip(f"not there, and needed to freeze: {', '.join(missing)}")
+
+
 @pytest.fixture(scope="session")
 def freeze(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Frozen]:
     """Builds a form once, even for several workers."""
-    pytest.importorskip("PyInstaller", reason="PyInstaller is not installed")
+    needs_pyinstaller()
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "frozen"
     # Outside of the checkout, whose commit may be another one before the tests are done.

@@ -147,7 +147,7 @@ def test_a_name_has_to_be_one(home: Path) -> None:
 def test_what_cannot_be_frozen_is_told_before_anything_is_made(
     tmp_path: Path, source: str, says: str
 ) -> None:
-    pytest.importorskip("PyInstaller")
+    conftest.needs_pyinstaller()
     file = tmp_path / "bad.py"
     file.write_text(source)
     with pytest.raises(FreezeError, match=re.escape(says)):
@@ -156,6 +156,7 @@ def test_what_cannot_be_frozen_is_told_before_anything_is_made(
 
 
 def test_errors_are_one_line_with_their_code(tmp_path: Path) -> None:
+    conftest.needs_pyinstaller()
     (tmp_path / "bad.py").write_text("import no_such_module\n")
     failed = conftest.build(tmp_path / "bad.py", "--output", tmp_path / "out")
     assert failed.returncode == 1
@@ -186,7 +187,7 @@ raise SystemExit(main(["build", {str(home / "single.py")!r}, "--output", {str(tm
 
 
 def test_where_nothing_may_be_written_is_told(home: Path, tmp_path: Path) -> None:
-    pytest.importorskip("PyInstaller")
+    conftest.needs_pyinstaller()
     file = tmp_path / "file"
     file.write_text("in the way")
     with pytest.raises(FreezeError, match=r"^cannot write to .*/file/out: Not a directory$"):
@@ -196,7 +197,7 @@ def test_where_nothing_may_be_written_is_told(home: Path, tmp_path: Path) -> Non
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.slow
 def test_a_full_disk_is_told_and_leaves_the_former_build(home: Path, tmp_path: Path) -> None:
-    pytest.importorskip("PyInstaller")
+    conftest.needs_pyinstaller()
     out = tmp_path / "out"
     out.mkdir()
     script = f"""
@@ -218,7 +219,7 @@ code=$?; ls -A {out}; cat {out}/single.ext; exit $code
     ("given", "says"), [("soon", "has to be a number of seconds"), ("9" * 30, "has to be")]
 )
 def test_a_date_that_is_none_is_told(home: Path, tmp_path: Path, given: str, says: str, monkeypatch) -> None:
-    pytest.importorskip("PyInstaller")
+    conftest.needs_pyinstaller()
     monkeypatch.setenv("SOURCE_DATE_EPOCH", given)
     with pytest.raises(FreezeError, match=says):
         build(str(home / "single.py"), Options(output=tmp_path / "out"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -71,6 +72,8 @@ def tmpfs(size: str) -> Iterator[Path]:
 
     if os.geteuid() != 0:
         pytest.skip("a full disk needs root, to mount one")
+    if shutil.which("mount") is None:
+        pytest.skip("a full disk needs mount, which is not there")
     folder = tempfile.mkdtemp(prefix="osq-disk-")
     mount = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", folder],
@@ -89,6 +92,10 @@ def tmpfs(size: str) -> Iterator[Path]:
 
 def certificates(folder: Path) -> tuple[Path, Path]:
     """A certificate for localhost, by its own authority, and its key: made by openssl."""
+    import pytest
+
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not there, to make a certificate")
     certificate, key = folder / "cert.pem", folder / "key.pem"
     subprocess.run(
         [

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
+    from types import CodeType
 
 RARE = frozenset(
     (
@@ -24,6 +25,7 @@ RARE = frozenset(
         "cmd",
         "code",
         "codeop",
+        "concurrent.futures.process",
         "dbm",
         "distutils",
         "doctest",
@@ -75,7 +77,7 @@ def needed(graph: Any, start: Iterable[Any], *, kept: Collection[str] = ()) -> s
         start: its nodes to begin with: the script, and what was named besides.
         kept: modules that are wanted, rare or not.
     """
-    rare = RARE - {name.partition(".")[0] for name in kept}
+    rare = RARE - {name.partition(".")[0] for name in kept} - set(kept)
     pending = list(start)
     names: set[str] = set()
     put_off: list[Any] = []
@@ -88,10 +90,10 @@ def needed(graph: Any, start: Iterable[Any], *, kept: Collection[str] = ()) -> s
         own = _is_own(name)
         for other, optional in _imports(graph, node):
             target = str(other.identifier)
-            if own and (released := _RELEASES.get(target, _NONE) & rare):
+            if own and (released := _released(node, target) & rare):
                 rare -= released
-                pending += [one for one in put_off if _top(one) not in rare]
-            if not own and optional and _top(other) in rare:
+                pending += [one for one in put_off if not _is_in(one, rare)]
+            if not own and optional and _is_in(other, rare):
                 put_off.append(other)
             else:
                 pending.append(other)
@@ -101,8 +103,29 @@ def needed(graph: Any, start: Iterable[Any], *, kept: Collection[str] = ()) -> s
     return names
 
 
-def _top(node: Any) -> str:
-    return str(node.identifier).partition(".")[0]
+def _released(node: Any, target: str) -> frozenset[str]:
+    """What a module that imports `target` wants besides."""
+    if target == "http.client" and "HTTPSConnection" not in _names(getattr(node, "code", None)):
+        return _NONE  # plain HTTP, as over a Unix socket
+    return _RELEASES.get(target, _NONE)
+
+
+def _names(code: CodeType | None) -> set[str]:
+    """Every name in a module's code."""
+    if code is None:
+        return {"HTTPSConnection"}  # nobody can tell
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if hasattr(constant, "co_names"):
+            found |= _names(constant)
+        elif isinstance(constant, tuple):  # the names of an import
+            found |= {name for name in constant if isinstance(name, str)}
+    return found
+
+
+def _is_in(node: Any, names: Collection[str]) -> bool:
+    name = str(node.identifier)
+    return name in names or name.partition(".")[0] in names
 
 
 def _is_own(name: str) -> bool:

@@ -186,6 +186,15 @@ raise SystemExit(main(["build", {str(home / "single.py")!r}, "--output", {str(tm
     )
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="PyInstaller needs them on Linux")
+def test_without_the_programs_that_it_calls_the_cure_is_named(home: Path, tmp_path: Path) -> None:
+    pytest.importorskip("PyInstaller", reason="PyInstaller is not installed")
+    failed = conftest.build(home / "single.py", "--output", tmp_path / "out", PATH=str(tmp_path))
+    assert failed.returncode == 1
+    said = "osquery-sdk: PyInstaller needs ldd, objdump, objcopy, strip: install binutils and libc-bin"
+    assert failed.stderr.splitlines()[-1] == said
+
+
 def test_where_nothing_may_be_written_is_told(home: Path, tmp_path: Path) -> None:
     conftest.needs_pyinstaller()
     file = tmp_path / "file"

@@ -29,11 +29,16 @@ _ERROR = re.compile(r"^(?:[\w.]+\.)?(?P<kind>[A-Z]\w*(?:Error|Exception|Exit)): 
 def require() -> None:
     """Raise FreezeError if what freezing needs is not installed."""
     from importlib.util import find_spec
+    from shutil import which
 
     wanted = ("PyInstaller", "elftools", "apsw") if sys.platform == "linux" else ("PyInstaller", "apsw")
     for module in wanted:
         if find_spec(module) is None:
             raise FreezeError(f"{module} is not installed; install osquery-sdk[build]")
+    if sys.platform == "linux":
+        missing = [program for program in ("ldd", "objdump", "objcopy", "strip") if which(program) is None]
+        if missing:
+            raise FreezeError(f"PyInstaller needs {', '.join(missing)}: install binutils and libc-bin")
 
 
 def run(

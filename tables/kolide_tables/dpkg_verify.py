@@ -14,7 +14,7 @@ from typing import NamedTuple
 from kolide_tables.files import Unreadable, open_file, read_file
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.text import shown
-from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, TableError, table
+from osquery_sdk import Column, ColumnType, Query, Row, Table, TableError, table
 
 _DATABASE = "/var/lib/dpkg"  # below the root folder
 _NAME = r"[a-z0-9][a-z0-9+.\-]+"
@@ -33,16 +33,16 @@ class ChangedFile(Row):
         key=True,
     )
     path: str = Column("The file", key=True)
-    expected_md5: str = Column("MD5 of what was installed, 32 hex digits")
+    expected_md5: str | None = Column("MD5 of what was installed, 32 hex digits; NULL for a folder or link")
     actual_md5: str | None = Column("MD5 of what is there; NULL if it is missing, or is no file any more")
     conffile: int = Column("1 if it is configuration, which may be changed", type=ColumnType.INTEGER)
 
 
 class Expected(NamedTuple):
-    """A file of a package as it was installed."""
+    """A file of a package as it was installed; without a sum if it is a folder or a link, which has only to be there."""
 
     path: bytes
-    md5: str
+    md5: str | None
     conffile: bool
 
 
@@ -87,17 +87,20 @@ def changed_rows(query: Query, packages: list[str], budget: Budget, root: str) -
     except Unreadable as error:
         raise TableError(f"dpkg's database cannot be read: {error}") from error
     for name, sums in known:
-        for one in (*sums, *conffiles[name]):
+        for one in _each_once(sums, conffiles[name]):
             budget.check()
             place = diverted.get(one.path, (one.path, b""))
             # Whose package has moved the file away has its own at the first place.
             path = one.path if place[1] == name.partition(":")[0].encode() else place[0]
+            place_now = root + os.fsdecode(path)
+            if one.md5 is None and os.path.lexists(place_now):
+                continue
             try:
-                actual = _md5(root + os.fsdecode(path), budget)
+                actual = None if one.md5 is None else _md5(place_now, budget)
             except Unreadable as error:
                 query.warn(f"whether it has changed cannot be said: {error}")
                 continue
-            if actual != one.md5:
+            if actual is None or actual != one.md5:
                 budget.add_rows()
                 yield ChangedFile(
                     package=name,
@@ -133,9 +136,21 @@ def _sums(name: str, database: str) -> list[Expected] | None:
         return None
     # Of several architectures the first: all of them share the files that are not for one alone.
     try:
-        return list(parse_sums(read_file(f"{found[0]}.md5sums")))
-    except (Unreadable, LimitExceeded):
-        return []  # a package with configuration alone, or without files, has none
+        listed = read_file(f"{found[0]}.list").split(b"\n")
+    except Unreadable as error:
+        raise TableError(f"dpkg's database cannot be read: {error}") from error
+    try:
+        sums = list(parse_sums(read_file(f"{found[0]}.md5sums")))
+    except Unreadable:
+        sums = []  # a package with configuration alone, or without files, has none
+    return sums + [Expected(path, None, conffile=False) for path in listed if path.startswith(b"/")]
+
+
+def _each_once(files: list[Expected], conffiles: list[Expected]) -> list[Expected]:
+    """All of them; those that are listed without a sum only if they have none elsewhere."""
+    with_sums = {one.path: one for one in (*files, *conffiles) if one.md5}
+    rest = (one for one in files if one.md5 is None and one.path not in with_sums)
+    return [*with_sums.values(), *rest]
 
 
 def parse_sums(content: bytes) -> Iterator[Expected]:

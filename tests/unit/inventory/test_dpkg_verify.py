@@ -98,6 +98,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         (build / "DEBIAN/md5sums").write_text(sums)
         if package == "tool":
+            (build / "usr/share/empty").mkdir()
             (build / "DEBIAN/conffiles").write_text("/etc/tool.conf\n/etc/own.conf\n/etc/lost.conf\n")
         dpkg("--version")
         subprocess.run(
@@ -135,6 +136,7 @@ def changed(root: Path, tmp_path: Path) -> Path:
     (copy / "usr/share/gone").unlink()
     (copy / "etc/own.conf").write_text("mine")
     (copy / "etc/lost.conf").unlink()
+    (copy / "usr/share/empty").rmdir()
     (copy / "usr/share/moved.real").write_bytes(b"not moved")
     (copy / "usr/lib/a b/odd ü").write_bytes(b"two")
     return copy
@@ -148,6 +150,7 @@ def test_changes_are_those_of_dpkg(changed: Path) -> None:
     assert {path for path, _, _ in said} == {
         "/usr/share/changed",
         "/usr/share/gone",
+        "/usr/share/empty",
         "/usr/lib/a b/odd ü",
         "/etc/own.conf",
         "/etc/lost.conf",
@@ -174,6 +177,7 @@ def test_only_that_package_s_files_are_read(root: Path, opened: list[str]) -> No
     dpkg_verify(root=str(root)).rows(package="other")
     below = {path.removeprefix(str(root)) for path in opened}
     assert below == {
+        "/var/lib/dpkg/info/other.list",
         "/var/lib/dpkg/info/other.md5sums",
         "/var/lib/dpkg/status",
         "/var/lib/dpkg/diversions",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from kolide_tables.files import Unreadable, read_file
 from kolide_tables.limits import Budget, Limits
-from kolide_tables.paths import asked_paths
+from kolide_tables.paths import asked_paths, past_trusted_links
 from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, table
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def certificates(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
         for path in asked_paths(query, "path", budget):
             budget.check()
             try:
-                content = read_file(path, max_bytes=limits.max_file_bytes)
+                content = read_file(past_trusted_links(path), max_bytes=limits.max_file_bytes)
             except (Unreadable, LimitExceeded) as error:
                 yield Certificate(path=path, error=str(error))
                 continue

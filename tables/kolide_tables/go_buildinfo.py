@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from kolide_tables.files import Unreadable, open_file
 from kolide_tables.limits import Budget, Limits
-from kolide_tables.paths import asked_paths
+from kolide_tables.paths import asked_paths, past_trusted_links
 from osquery_sdk import Column, Query, Row, Table, table
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def go_buildinfo(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
         for path in asked_paths(query, "path", budget):
             budget.check()
             try:
-                with open_file(path) as file:
+                with open_file(past_trusted_links(path)) as file:
                     info = build_info(file)
             except Unreadable as error:
                 query.warn(str(error))

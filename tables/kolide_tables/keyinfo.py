@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kolide_tables.files import Unreadable, read_file
 from kolide_tables.homes import Home, local_homes
 from kolide_tables.limits import Budget, Limits
-from kolide_tables.paths import asked_paths
+from kolide_tables.paths import asked_paths, past_trusted_links
 from kolide_tables.text import shown
 from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, table
 
@@ -93,7 +93,7 @@ def keyinfo(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
         """Private and public keys in files: kind, size, fingerprint, whether a password protects them; none is opened."""
         budget = Budget(limits, query.check)
         for path in asked_paths(query, "path", budget):
-            for columns in _keys(path, query, budget):
+            for columns in _keys(past_trusted_links(path), query, budget):
                 yield KeyInfo(path=path, **columns)
 
     return rows

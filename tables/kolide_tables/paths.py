@@ -1,12 +1,17 @@
 """The files and folders that a statement names in a column: by `=`, IN or LIKE."""
 
+import os
+import stat
 from collections.abc import Iterator
 
 from kolide_tables.limits import Budget
 from kolide_tables.patterns import expand_like
 from osquery_sdk import Query, TableError
 
-__all__ = ["asked_paths"]
+__all__ = ["asked_paths", "past_trusted_links"]
+
+_MOST_LINKS = 40
+_ROOT = 0
 
 
 def asked_paths(query: Query, column: str, budget: Budget) -> Iterator[str]:
@@ -23,3 +28,20 @@ def asked_paths(query: Query, column: str, budget: Budget) -> Iterator[str]:
     # All of the patterns have to match: the files of one are enough, those that the others do not match left out.
     found = expand_like(patterns[0], max_folders=budget.limits.max_folders, on_folder=budget.check)
     return (path for path in found if query.matches(column, path))
+
+
+def past_trusted_links(path: str) -> str:
+    """Where the links that root made lead to, as those in /etc/ssl/certs and /etc/letsencrypt do; else the path itself.
+
+    For tables that show nothing of a file but what everybody may know, such as its certificate's subject. Anybody's else
+    link is left for the opening of the file to refuse.
+    """
+    for _ in range(_MOST_LINKS):
+        try:
+            facts = os.lstat(path)
+            if not stat.S_ISLNK(facts.st_mode) or facts.st_uid != _ROOT or os.name != "posix":
+                break
+            path = os.path.join(os.path.dirname(path), os.readlink(path))  # noqa: PTH115, PTH118, PTH120
+        except (OSError, ValueError):
+            break
+    return path

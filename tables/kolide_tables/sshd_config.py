@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from kolide_tables.files import Unreadable, read_file
 from kolide_tables.limits import Budget, Limits
+from kolide_tables.paths import past_trusted_links
 from kolide_tables.text import decode
 from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, table
 
@@ -82,7 +83,7 @@ class _Reader:
             self._query.warn(f"{path} is not read: too many files, or included too deep")
             return
         try:
-            text = decode(read_file(path, max_bytes=self._limits.max_file_bytes))
+            text = decode(read_file(past_trusted_links(path), max_bytes=self._limits.max_file_bytes))
         except (Unreadable, LimitExceeded) as error:
             # A machine without a server has no such file.
             if depth or os.path.lexists(path):

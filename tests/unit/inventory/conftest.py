@@ -86,3 +86,15 @@ def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Users:
     defaults = {"passwd": str(made.file), "mountinfo": str(made.mounts)}
     monkeypatch.setattr(homes.local_homes, "__kwdefaults__", defaults)
     return made
+
+
+@pytest.fixture
+def link() -> Callable[[Path, object], None]:
+    """`link(path, target)` makes a link that is not root's, whoever runs the tests."""
+
+    def make(path: Path, target: object) -> None:
+        path.symlink_to(str(target))
+        if os.geteuid() == 0:
+            os.lchown(path, 65534, 65534)
+
+    return make

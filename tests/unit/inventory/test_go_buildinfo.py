@@ -21,6 +21,7 @@ from kolide_tables.limits import Limits
 from osquery_sdk import LimitExceeded, Query, TableError
 
 Run = Callable[..., str]
+Link = Callable[[Path, object], None]
 Said = tuple[str, str | None, str | None, bool, str | None, str | None]
 
 # Built with -trimpath -ldflags='-s -w' of a module with four dependencies, two of them replaced; all that neither Go nor the table
@@ -173,9 +174,9 @@ def test_one_program_for_several_machines(programs: Path, tmp_path: Path) -> Non
     assert rows_of(tmp_path / "fat") == rows_of(programs / "hello-darwin-arm64")
 
 
-def test_what_is_no_program(programs: Path, tmp_path: Path) -> None:
+def test_what_is_no_program(programs: Path, tmp_path: Path, link: Link) -> None:
     program = (programs / "hello-linux-amd64").read_bytes()
-    (tmp_path / "a").symlink_to(programs / "hello-linux-amd64")
+    link(tmp_path / "a", programs / "hello-linux-amd64")
     os.mkfifo(tmp_path / "b")
     with (tmp_path / "c").open("wb") as large:
         large.write(program[:4096])

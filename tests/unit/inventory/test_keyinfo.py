@@ -20,6 +20,7 @@ from kolide_tables.keys import keys_in
 from osquery_sdk import Query, TableError
 
 Run = Callable[..., str]
+Link = Callable[[Path, object], None]
 Users = Any  # of conftest.py
 
 SSH = {  # arguments, what ssh-keygen -l calls it
@@ -348,8 +349,8 @@ def test_recorded_keys(fixtures: Path) -> None:
         assert row == row | said, name
 
 
-def test_what_is_no_key(made: Path, tmp_path: Path) -> None:
-    (tmp_path / "a").symlink_to(made / "ed25519.ssh")
+def test_what_is_no_key(made: Path, tmp_path: Path, link: Link) -> None:
+    link(tmp_path / "a", made / "ed25519.ssh")
     os.mkfifo(tmp_path / "b")
     with (tmp_path / "c").open("wb") as large:
         large.truncate(1 << 30)

@@ -143,7 +143,7 @@ def test_several_on_a_line_and_the_same_in_two_places() -> None:
     assert len({row.sha256_prefix for row in rows}) == 2
 
 
-@settings(deadline=None)  # the machine may be busy
+@settings(deadline=None, max_examples=40)  # the machine may be busy
 @given(before=st.integers(60_000, 72_000), lines=st.booleans(), more=st.integers(0, 140_000))
 def test_where_the_pieces_meet(before: int, lines: bool, more: int) -> None:
     filler = ("word " * 19 + "end.\n") if lines else "word "

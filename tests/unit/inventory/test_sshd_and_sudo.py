@@ -18,6 +18,7 @@ from kolide_tables.sudoers import logical_lines, rules_in
 from osquery_sdk import LimitExceeded, Query
 
 Run = Callable[..., str]
+Link = Callable[[Path, object], None]
 
 MAIN = """\
 # a comment
@@ -121,7 +122,7 @@ def test_what_counts_is_what_sshd_says(
     assert len(first) > 10
 
 
-def test_hostile_configurations(tmp_path: Path) -> None:
+def test_hostile_configurations(tmp_path: Path, link: Link) -> None:
     main = tmp_path / "sshd_config"
     main.write_bytes(
         b'Include sshd_config\nInclude fifo link missing\nPort "22\nBanner \xff\n= x\nMatch\n'
@@ -129,7 +130,7 @@ def test_hostile_configurations(tmp_path: Path) -> None:
         + b"\n"
     )
     os.mkfifo(tmp_path / "fifo")
-    (tmp_path / "link").symlink_to("/etc/shadow")
+    link(tmp_path / "link", "/etc/shadow")
     warnings: list[str] = []
     rows = sshd_config().rows(Query.of(sshd_config(), equals={"path": str(main)}, warn=warnings.append))
     assert [row.value for row in rows if row.keyword == "banner"][:1] == ["\\xff"]

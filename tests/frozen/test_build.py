@@ -138,6 +138,15 @@ def test_the_report_is_what_the_command_prints(either: Frozen) -> None:
     assert 8 * MIB < report["idle"] <= report["queried"] < 60 * MIB
 
 
+@pytest.mark.skipif(platform.system() != "Linux", reason="ELF")
+def test_no_binary_looks_for_libraries_in_folders_of_the_machine_that_built_it(folder: Frozen) -> None:
+    files = [folder.program, *(folder.program.parent / "_internal").rglob("*.so*")]
+    done = run("objdump", "-p", *files)
+    if done.returncode != 0:
+        pytest.skip(f"objdump: {done.stderr}")
+    assert [line for line in done.stdout.splitlines() if re.match(r"\s+R(UN)?PATH\s+/", line)] == []
+
+
 @pytest.mark.skipif(platform.system() != "Linux", reason="glibc")
 def test_the_c_library_that_it_needs_is_the_newest_that_objdump_sees(folder: Frozen) -> None:
     files = [folder.program, *(folder.program.parent / "_internal").rglob("*.so*")]

@@ -267,7 +267,7 @@ def _glibc(bundle: Bundle) -> str:
 def _warnings(bundle: Bundle) -> Sequence[str]:
     if bundle.platform != "linux":
         return ()
-    from .runpath import foreign_folders
+    from ..freeze.runpath import foreign_folders
 
     return [
         f"{count} of the bundle's binaries look for libraries in {folder}: who can make that folder on a machine runs code in osqueryd"

@@ -27,6 +27,40 @@ def foreign_folders(files: Iterable[Path]) -> dict[str, int]:
     return found
 
 
+def without_folders(file: Path, copies: Path) -> Path:
+    """The file, if it names no such folder; else a copy of it, in a folder of copies, that names none at all.
+
+    The bundle's own loader tells where its libraries are.
+    """
+    import shutil
+
+    from elftools.elf.dynamic import DynamicSection
+    from elftools.elf.elffile import ELFFile
+
+    if not foreign_folders([file]):
+        return file
+    copies.mkdir(parents=True, exist_ok=True)
+    copy = copies / file.name
+    shutil.copyfile(file, copy)
+    copy.chmod(0o755)
+    with copy.open("r+b") as stream:
+        elf = ELFFile(stream)
+        for section in elf.iter_sections():
+            if not isinstance(section, DynamicSection):
+                continue
+            size = section["sh_entsize"]
+            stream.seek(section["sh_offset"])
+            entries = [stream.read(size) for _ in range(section["sh_size"] // size)]
+            kept = [
+                entry
+                for entry, tag in zip(entries, section.iter_tags(), strict=False)
+                if tag.entry.d_tag not in _NAMES
+            ]
+            stream.seek(section["sh_offset"])
+            stream.write(b"".join(kept).ljust(section["sh_size"], b"\0"))  # a tag of 0 is the end
+    return copy
+
+
 def _folders(file: Path) -> set[str]:
     from elftools.common.exceptions import ELFError
     from elftools.elf.dynamic import DynamicSection

@@ -6,8 +6,8 @@ SHELL := bash
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Workers for the tests.
-JOBS ?= 2
+# Workers for the tests: more than processors, as many tests wait for programs and for time to pass.
+JOBS ?= 4
 # Passed on to pytest: `make test ARGS="-k codec"`.
 ARGS ?=
 

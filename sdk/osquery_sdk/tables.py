@@ -93,6 +93,10 @@ class Counters:
         self.last_error = message
 
 
+# Annotations that say what they mean without being evaluated: no texts, and nothing of `typing` with something inside.
+_PLAIN = (type, types.UnionType, types.GenericAlias)
+
+
 class TableOptions(NamedTuple):
     """What `table` was told beside the name."""
 
@@ -451,7 +455,7 @@ def _resolve(table: str, row: type[Row]) -> tuple[ColumnInfo, ...]:
     """The columns of a row class with their SQL types."""
     if not row.__columns__:
         raise DefinitionError(f"table {table}: {row.__name__} has no columns")
-    hints = typing.get_type_hints(row)
+    hints = _hints(row)
     columns = []
     seen: set[str] = set()
     for name, definition in row.__columns__.items():
@@ -478,6 +482,17 @@ def _resolve(table: str, row: type[Row]) -> tuple[ColumnInfo, ...]:
     return tuple(columns)
 
 
+def _hints(row: type[Row]) -> dict[str, Any]:
+    """The columns' types. `typing.get_type_hints` takes a third of a start with many tables: it is asked about texts only."""
+    found: dict[str, Any] = {}
+    for base in reversed(row.__mro__):
+        found.update(base.__dict__.get("__annotations__", {}))  # noqa: RUF063  inspect is not loaded for this
+    columns = {name: found[name] for name in row.__columns__ if name in found}
+    if len(columns) == len(row.__columns__) and all(isinstance(hint, _PLAIN) for hint in columns.values()):
+        return columns
+    return typing.get_type_hints(row)
+
+
 def _column_type(hint: Any, where: str) -> tuple[ColumnType, bool]:
     nullable = False
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
@@ -502,11 +517,19 @@ def _column_type(hint: Any, where: str) -> tuple[ColumnType, bool]:
     )
 
 
-def _row_class(function: Callable[..., Any], name: str) -> type[Row]:
-    hint = typing.get_type_hints(function).get("return")
+def _row_in(hint: Any) -> type[Row] | None:
+    """The row class that an annotation is, or has inside."""
     for part in (hint, *typing.get_args(hint)):
         if isinstance(part, type) and issubclass(part, Row):
             return part
+    return None
+
+
+def _row_class(function: Callable[..., Any], name: str) -> type[Row]:
+    written = getattr(function, "__annotations__", {}).get("return")
+    found = _row_in(written) or _row_in(typing.get_type_hints(function).get("return"))
+    if found is not None:
+        return found
     raise DefinitionError(
         f"table {name}: annotate the function's result as Iterator[YourRow], or give rows=YourRow"
     )

@@ -86,7 +86,7 @@ def _of_the_system(limits: Limits) -> tuple[Table, ...]:
         process_ancestry,
         exposed_ports,
         disk_io,
-        net_rates,
+        net_rates(),
         pressure,
         cpu_vulnerabilities,
         nftables_rules,

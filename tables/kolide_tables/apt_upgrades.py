@@ -33,14 +33,12 @@ class AptUpgrade(Row):
     )
     installed: str = Column("Version that is installed")
     candidate: str = Column("Version that apt would install")
-    origin: str | None = Column(
-        "Archives that have the candidate, as apt-get -s writes them: LABEL:VERSION/SUITE, separated by ', '",
-        costly=True,
+    origin: str = Column(
+        "Archives that have the candidate, as apt-get -s writes them: LABEL:VERSION/SUITE, separated by ', '"
     )
-    security: int | None = Column(
+    security: int = Column(
         "1 if the candidate, or a version between, comes from an archive of security updates",
         type=ColumnType.INTEGER,
-        costly=True,
     )
     phased: int = Column(
         "1 if the candidate is being offered to a share of machines so far", type=ColumnType.INTEGER
@@ -73,6 +71,9 @@ class _Archive(NamedTuple):
 @table(
     "kolide_apt_upgrades",
     platforms=("linux",),
+    # To look for one package takes apt as long as to look for all: those of a join are looked up in one answer.
+    snapshot=True,
+    cache=30.0,
     examples=(
         "select name, installed, candidate, origin from kolide_apt_upgrades where security = 1",
         "select u.name, u.installed, u.candidate, d.maintainer from kolide_apt_upgrades u join deb_packages d on d.name = u.name where u.phased = 0",
@@ -87,50 +88,34 @@ def apt_upgrades(query: Query) -> Iterator[AptUpgrade]:
         return b"" if path is None else run_program(path, *arguments, query=query).stdout
 
     # A machine without them has no packages of that kind, hence no upgrades.
-    return upgrade_rows(query, run) if all(tools.values()) else iter(())
+    return upgrade_rows(run) if all(tools.values()) else iter(())
 
 
-def upgrade_rows(query: Query, run: Run) -> Iterator[AptUpgrade]:
+def upgrade_rows(run: Run) -> Iterator[AptUpgrade]:
     """The rows of what the three programs answer."""
-    names = _names(query, run)
+    said = shown(run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${binary:Package}\n"))
+    names = [line[4:].strip() for line in said.splitlines() if line[1:2] == "i"]
+    names = [name for name in names if re.fullmatch(_NAME, name)]
     if not names:
         return
-    # apt's lists are read into memory anew for each run: once for all packages, once for all archives.
-    policies = [
-        (policy, newer)
-        for policy in parse_policies(shown(run("apt-cache", "policy", "--", *names)))
-        if query.matches("name", policy.name) and (newer := _newer(policy))
-    ]
-    archives = None
-    if policies and (query.wants("origin") or query.wants("security")):
-        archives = parse_archives(
-            shown(run("apt-get", "indextargets", "--format", _FORMAT, "Created-By: Packages"))
-        )
+    # apt reads its lists anew for each run, which is what takes time: one for all packages, one for all archives.
+    answer = shown(run("apt-cache", "policy", "--", *names))
+    policies = [(policy, newer) for policy in parse_policies(answer) if (newer := _newer(policy))]
+    if not policies:
+        return
+    archives = parse_archives(
+        shown(run("apt-get", "indextargets", "--format", _FORMAT, "Created-By: Packages"))
+    )
     for policy, newer in policies:
         candidate = next(version for version in newer if version.version == policy.candidate)
         yield AptUpgrade(
             name=policy.name,
             installed=policy.installed,
             candidate=policy.candidate,
-            origin=None if archives is None else _origin(candidate, archives),
-            security=None if archives is None else int(any(_is_security(one, archives) for one in newer)),
+            origin=_origin(candidate, archives),
+            security=int(any(_is_security(one, archives) for one in newer)),
             phased=int(candidate.phased is not None and candidate.phased < 100),
         )
-
-
-def _names(query: Query, run: Run) -> list[str]:
-    asked = query.equals("name")
-    if asked is not None:
-        return [name for name in asked if re.fullmatch(_NAME, name)]
-    said = shown(run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${binary:Package}\n"))
-    installed = (line[4:].strip() for line in said.splitlines() if line[1:2] == "i")
-    # The architecture that dpkg adds is not part of the name where it is the machine's own.
-    return [
-        name
-        for name in installed
-        if re.fullmatch(_NAME, name)
-        and (query.matches("name", name) or query.matches("name", name.partition(":")[0]))
-    ]
 
 
 def _newer(policy: Policy) -> list[Version]:

@@ -4,10 +4,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from kolide_tables.text import shown
-from osquery_sdk import Column, ColumnType, Query, Row, TableError, table
+from osquery_sdk import Column, ColumnType, Query, Row, Table, TableError, table
 
 _USUAL_MS = 1_000
 _MOST_MS = 5_000
+# For how many seconds a measurement is good.
+_FRESH = 1.0
 # How soon a cancelled statement is noticed.
 _LOOK = 0.05
 
@@ -31,36 +33,85 @@ class NetRate(Row):
     drops: int | None = Column("Packets dropped, received or to be sent, within the interval")
 
 
-@table(
-    "kolide_net_rates",
-    platforms=("linux", "darwin", "windows"),
-    examples=(
-        "select interface, rx_bytes_per_s, tx_bytes_per_s from kolide_net_rates where rx_bytes_per_s + tx_bytes_per_s > 0",
-        (
-            "select d.interface, d.mac, r.rx_packets_per_s, r.errors, r.drops from kolide_net_rates r join interface_details d using (interface) "
-            "where r.interval_ms = 3000"
+def net_rates() -> Table:
+    """The table; who asks it while it measures, or within a second after that, gets the same measurement."""
+    meter = Meter(_counters)
+
+    @table(
+        "kolide_net_rates",
+        platforms=("linux", "darwin", "windows"),
+        examples=(
+            "select interface, rx_bytes_per_s, tx_bytes_per_s from kolide_net_rates where rx_bytes_per_s + tx_bytes_per_s > 0",
+            "select d.interface, d.mac, r.rx_packets_per_s, r.errors, r.drops from kolide_net_rates r join interface_details d using (interface) where r.interval_ms = 3000",
         ),
-    ),
-)
-def net_rates(query: Query) -> Iterator[NetRate]:
-    """Network interfaces: bytes and packets a second, errors and drops, measured for a second or for interval_ms."""
+    )
+    def rows(query: Query) -> Iterator[NetRate]:
+        """Network interfaces: bytes and packets a second, errors and drops, measured for a second or for interval_ms."""
+        return measured_rows(query, meter)
+
+    return rows
+
+
+def measured_rows(query: Query, meter: "Meter") -> Iterator[NetRate]:
+    """The rows of a meter's measurements."""
+    started = time.monotonic()
+    for interval in _intervals(query):
+        for row in meter.measure(interval, query, started):
+            if query.matches("interface", row.interface):
+                yield row
+
+
+def _counters() -> Mapping[str, object]:
     import psutil
 
-    return measured_rows(query, lambda: psutil.net_io_counters(pernic=True, nowrap=False))
+    counters: Mapping[str, object] = psutil.net_io_counters(pernic=True, nowrap=False)
+    return counters
 
 
-def measured_rows(query: Query, read: Callable[[], Mapping[str, object]]) -> Iterator[NetRate]:
-    """The rows of what psutil.net_io_counters returns, called once at the beginning and once after each interval."""
-    started, first = time.monotonic(), _wanted(query, read)
-    if not first:
-        return
-    # All intervals begin now: several of them take no longer than the longest.
-    for interval in _intervals(query):
+class Meter:
+    """Measures all interfaces for an interval, once for all who ask at about the same time.
+
+    SQLite may well look up each interface of a join by itself: n of them must not take n intervals.
+    """
+
+    def __init__(self, read: Callable[[], Mapping[str, object]]) -> None:
+        """`read` is what psutil.net_io_counters does."""
+        from threading import Lock
+
+        self._read = read
+        self._lock = Lock()
+        self._busy: dict[int, Lock] = {}
+        self._done: dict[int, tuple[float, list[NetRate]]] = {}
+
+    def measure(self, interval: int, query: Query, asked: float) -> list[NetRate]:
+        """The rates over `interval` milliseconds; at most a second old when they are `asked` for (time.monotonic)."""
+        from threading import Lock
+
+        with self._lock:
+            for old in [one for one, (ended, _) in self._done.items() if ended < asked - _FRESH]:
+                del self._done[old]
+            busy = self._busy.setdefault(interval, Lock())
+        while not busy.acquire(timeout=_LOOK):
+            query.check()
+        try:
+            ended, rows = self._done.get(interval, (0.0, []))
+            if ended < asked - _FRESH:
+                rows = self._measured(interval, query)
+                with self._lock:
+                    self._done[interval] = time.monotonic(), rows
+            return rows
+        finally:
+            busy.release()
+
+    def _measured(self, interval: int, query: Query) -> list[NetRate]:
+        first, started = self._read(), time.monotonic()
         _wait(query, started + interval / 1000)
-        passed, last = time.monotonic() - started, read()
-        for name, before in first.items():
-            if name in last:
-                yield _row(shown(name), interval, passed, before, last[name])
+        last, passed = self._read(), time.monotonic() - started
+        return [
+            _row(shown(name), interval, passed, before, last[name])
+            for name, before in first.items()
+            if name in last
+        ]
 
 
 def _intervals(query: Query) -> list[int]:
@@ -71,10 +122,6 @@ def _intervals(query: Query) -> list[int]:
         if not isinstance(ms, int) or not 1 <= ms <= _MOST_MS:
             raise TableError(f"interval_ms is {ms}: give a whole number from 1 to {_MOST_MS:,}")
     return sorted(asked)
-
-
-def _wanted(query: Query, read: Callable[[], Mapping[str, object]]) -> dict[str, object]:
-    return {name: found for name, found in read().items() if query.matches("interface", shown(name))}
 
 
 def _wait(query: Query, until: float) -> None:

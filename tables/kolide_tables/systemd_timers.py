@@ -32,8 +32,6 @@ _PROPERTIES = (
 _UNITS = {"y": 31_557_600.0, "month": 2_629_800.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0}
 _UNITS |= {"min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 _YES = frozenset(("1", "yes", "y", "true", "t", "on"))
-# As systemd takes names: nothing that its command line could take for an option or a pattern.
-_NAME = r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@\-]*\.timer"
 
 
 class SystemdTimer(Row):
@@ -60,6 +58,8 @@ class SystemdTimer(Row):
 @table(
     "kolide_systemd_timers",
     platforms=("linux",),
+    # systemctl tells of all timers as soon as of one: those of a join are looked up in one answer.
+    snapshot=True,
     examples=(
         "select unit, activates, datetime(next, 'unixepoch') as next, datetime(last, 'unixepoch') as last from kolide_systemd_timers where enabled = 'enabled'",
         "select t.unit, t.calendar, f.uid, f.mode from kolide_systemd_timers t join file f on f.path = t.fragment_path where t.fragment_path like '/etc/%'",
@@ -81,12 +81,8 @@ def timer_rows(
     query: Query, files: UnitFiles, run: Callable[..., str] | None = None, stamps: str = _STAMPS
 ) -> Iterator[SystemdTimer]:
     """The rows from unit files and, where `run` runs systemctl with arguments, from systemd itself."""
-    asked = query.equals("unit")
-    wanted = [
-        name for name in (files.names(".timer") if asked is None else asked) if query.matches("unit", name)
-    ]
-    loaded = {} if run is None else _loaded(query, run, asked)
-    for name in sorted({*wanted, *loaded}):
+    loaded = {} if run is None else _loaded(query, run)
+    for name in sorted({*files.names(".timer"), *loaded}):
         query.check()
         if name in loaded:
             yield _of_systemd(name, loaded[name])
@@ -94,30 +90,16 @@ def timer_rows(
             yield row
 
 
-def _loaded(
-    query: Query, run: Callable[..., str], asked: tuple[object, ...] | None
-) -> dict[str, dict[str, str]]:
+def _loaded(query: Query, run: Callable[..., str]) -> dict[str, dict[str, str]]:
     """The properties of the timers that systemd has loaded."""
-    names = (
-        ["*.timer"]
-        if asked is None
-        else [name for name in asked if isinstance(name, str) and re.fullmatch(_NAME, name)]
-    )
-    if not names:
-        return {}
     try:
-        said = run("show", "--all", "--no-pager", f"--property={','.join(_PROPERTIES)}", "--", *names)
+        said = run("show", "--all", "--no-pager", f"--property={','.join(_PROPERTIES)}", "--", "*.timer")
     except TableError as error:
         query.check()
         query.warn(f"systemd does not answer, what it knows is left out: {error}")
         return {}
-    found = {}
-    for properties in parse_properties(said):
-        name = properties.get("Id", "")
-        # One that systemd has loaded only to be asked about is what its file says.
-        if properties.get("LoadState") == "loaded" and query.matches("unit", name):
-            found[name] = properties
-    return found
+    units = parse_properties(said)
+    return {unit["Id"]: unit for unit in units if unit.get("LoadState") == "loaded" and "Id" in unit}
 
 
 def parse_properties(text: str) -> Iterator[dict[str, str]]:
@@ -189,7 +171,7 @@ def _from_now(span: str, *, wakes: bool) -> int | None:
 def _of_files(query: Query, name: str, files: UnitFiles, stamps: str) -> SystemdTimer | None:
     try:
         unit = files.find(name)
-        if unit is None or not name.endswith(".timer"):
+        if unit is None:
             return None
         directives = [one for one in files.directives(unit) if one.section == "Timer"]
         state = files.state(unit)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kolide_tables.apt_upgrades import apt_upgrades, parse_archives, parse_policies, upgrade_rows
-from osquery_sdk import Query, TableError
+from osquery_sdk import Query, Table, TableError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="apt is for Linux")
 
@@ -206,7 +206,7 @@ APT::Get::Always-Include-Phased-Updates "true"; APT::Sandbox::User "root"; Acqui
 
 def test_upgrades_are_those_of_libapt_and_apt_get(machine: Any) -> None:
     run, environment, _ = machine
-    rows = list(upgrade_rows(Query.of(apt_upgrades), run))
+    rows = list(upgrade_rows(run))
     assert comparable(rows) == said_by_libapt(environment)
     simulated = subprocess.run(
         [tool("apt-get"), "-s", "--ignore-hold", "dist-upgrade"],
@@ -222,7 +222,7 @@ def test_upgrades_are_those_of_libapt_and_apt_get(machine: Any) -> None:
 
 def test_security_and_phased_updates(machine: Any) -> None:
     run, _, _ = machine
-    rows = {row.name: row for row in upgrade_rows(Query.of(apt_upgrades), run)}
+    rows = {row.name: row for row in upgrade_rows(run)}
     assert {name for name, row in rows.items() if row.security} == {"urgent", "between", "both"}
     assert {name for name, row in rows.items() if row.phased} == {"some"}
     assert rows["between"].candidate == "3.0"
@@ -234,32 +234,27 @@ def test_security_and_phased_updates(machine: Any) -> None:
     assert not rows.keys() & {"newest", "downgrade", "alone", "removed", "notinstalled"}
 
 
-def test_a_package_by_its_name(machine: Any) -> None:
+def test_however_many_are_looked_up_apt_is_asked_once(machine: Any) -> None:
     run, _, asked = machine
     asked.clear()
-    query = Query.of(apt_upgrades, equals={"name": ["plain", "alone"]}, used=["name", "candidate"])
-    (row,) = upgrade_rows(query, run)
-    assert (row.name, row.installed, row.candidate, row.origin) == ("plain", "1.6", "2.0", None)
-    # dpkg's packages are not listed, apt is asked about these two, and archives do not matter.
-    assert asked == [("apt-cache", "policy", "--", "plain", "alone")]
 
+    def rows(query: Query) -> Any:
+        """Upgrades."""
+        return upgrade_rows(run)
 
-def test_a_foreign_package_by_its_name(machine: Any) -> None:
-    (row,) = upgrade_rows(Query.of(apt_upgrades, equals={"name": "foreign:i386"}), machine[0])
-    assert (row.name, row.candidate) == ("foreign:i386", "5")
-
-
-def test_packages_like(machine: Any) -> None:
-    run, _, asked = machine
-    asked.clear()
-    rows = list(upgrade_rows(Query.of(apt_upgrades, like={"name": "P%"}), run))
-    assert {row.name for row in rows} == {"plain", "plus+more.x-1"}
-    assert set(asked[1][3:]) == {"plain", "plus+more.x-1"}
-
-
-@pytest.mark.parametrize("name", ["", "-o", "a b", "A", "--help", "x=y", "a*", "../x", "nosuch", "b.*", "é"])
-def test_what_is_no_package(machine: Any, name: str) -> None:
-    assert list(upgrade_rows(Query.of(apt_upgrades, equals={"name": name}), machine[0])) == []
+    table = Table("upgrades", rows, apt_upgrades.row, "Upgrades.", apt_upgrades.options)
+    for name, candidates in (
+        ("plain", ["2.0"]),
+        ("alone", []),
+        ("foreign:i386", ["5"]),
+        ("nosuch", []),
+        ("-o", []),
+    ):
+        assert [row.candidate for row in table.rows(name=name)] == candidates
+    assert {row.name for row in table.rows(name=["plain", "urgent", "newest"])} == {"plain", "urgent"}
+    assert [program for program, *_ in asked] == ["dpkg-query", "apt-cache", "apt-get"]
+    # What has only left its configuration behind is not asked about.
+    assert "removed" not in asked[1]
 
 
 def test_lists_that_cannot_be_read_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -269,12 +264,12 @@ def test_lists_that_cannot_be_read_are_an_error(monkeypatch: pytest.MonkeyPatch,
     (tmp_path / "conf").write_text(f'Dir::Etc::sourcelist "{tmp_path}/sources.list";')
     monkeypatch.setenv("APT_CONFIG", str(tmp_path / "conf"))
     with pytest.raises(TableError, match="apt-cache ended with 100: E: "):
-        apt_upgrades.rows(name="bash")
+        list(apt_upgrades(Query.of(apt_upgrades)))
 
 
 def test_a_machine_without_apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("kolide_tables.tools._FOLDERS", (str(tmp_path),))
-    assert apt_upgrades.rows() == []
+    assert list(apt_upgrades(Query.of(apt_upgrades))) == []
 
 
 @given(st.text(max_size=300) | st.text(alphabet="a:1 *().%\n", max_size=300))

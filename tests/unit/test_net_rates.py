@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from kolide_tables.net_rates import measured_rows, net_rates
+from kolide_tables.net_rates import Meter, measured_rows, net_rates
 from osquery_sdk import DeadlineExceeded, Query, TableError
 
 # Within a namespace nothing else sends; the frames are of a protocol that nobody answers.
@@ -21,6 +21,7 @@ MEASURE = """
 import json, socket, subprocess, threading, time
 from kolide_tables.net_rates import net_rates
 
+net_rates = net_rates()
 COUNT, SIZE = 200, 1000
 sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 sender.bind(("va", 0))
@@ -87,6 +88,9 @@ def test_rates_are_those_of_what_was_sent() -> None:
     }  # nobody took the frames
 
 
+TABLE = net_rates()
+
+
 def counted(**fields: int) -> Any:
     names = (
         "bytes_sent",
@@ -118,7 +122,7 @@ def test_counters_become_rates() -> None:
         {"eth0": counted(bytes_recv=300, errin=2, errout=3, dropin=4), "eth1": counted(), "new": counted()},
     )
     rows = {
-        row.interface: row for row in measured_rows(Query.of(net_rates, equals={"interval_ms": 100}), read)
+        row.interface: row for row in measured_rows(Query.of(TABLE, equals={"interval_ms": 100}), Meter(read))
     }
     assert rows.keys() == {"eth0", "eth1"}
     assert times[1] - times[0] >= 0.1
@@ -131,54 +135,67 @@ def test_counters_become_rates() -> None:
 def test_the_interval_is_the_one_asked_for() -> None:
     for equals, least in (({}, 1.0), ({"interval_ms": 1}, 0.001)):
         started = time.monotonic()
-        rows = net_rates.rows(**equals)
+        rows = net_rates().rows(**equals)
         assert time.monotonic() - started >= least
         assert {row.interval_ms for row in rows} <= {least * 1000}
         assert {row.interface for row in rows} == set(psutil.net_io_counters(pernic=True))
 
 
-def test_several_intervals_are_measured_at_once() -> None:
-    read, times = sequence(*({"lo": counted(bytes_sent=n)} for n in (0, 10, 30)))
-    rows = list(measured_rows(Query.of(net_rates, equals={"interval_ms": [200, 100]}), read))
-    assert [row.interval_ms for row in rows] == [100, 200]
-    assert times[2] - times[0] >= 0.2
-
-
-def test_an_interface_that_is_not_there_is_not_waited_for() -> None:
-    read, times = sequence({"lo": counted()})
-    query = Query.of(net_rates, equals={"interface": "nosuch", "interval_ms": 5000})
-    assert list(measured_rows(query, read)) == []
-    assert len(times) == 1
+def test_each_interface_of_a_join_is_looked_up_in_one_measurement() -> None:
+    read, times = sequence(*({"lo": counted(bytes_sent=n), "eth0": counted()} for n in (0, 10, 30, 40)))
+    meter = Meter(read)
+    for name in ("lo", "eth0", "nosuch"):
+        query = Query.of(TABLE, equals={"interface": name, "interval_ms": 50})
+        assert [row.interface for row in measured_rows(query, meter)] == ([name] if name != "nosuch" else [])
+    assert len(times) == 2
+    # Another interval is another measurement, and one that is old is no more worth anything.
+    list(measured_rows(Query.of(TABLE, equals={"interval_ms": 60}), meter))
+    assert len(times) == 4
+    assert list(meter._done) == [50, 60]
+    with pytest.raises(IndexError):
+        meter.measure(60, Query.of(TABLE), time.monotonic() + 1.1)
 
 
 def test_an_interface_by_its_name() -> None:
     names = sorted(psutil.net_io_counters(pernic=True))
     if not names:
         pytest.skip("no interfaces here")
-    assert [row.interface for row in net_rates.rows(interface=names[0], interval_ms=1)] == [names[0]]
+    assert [row.interface for row in TABLE.rows(interface=names[0], interval_ms=1)] == [names[0]]
 
 
 @pytest.mark.parametrize("interval", [0, -1, 5001, 1 << 40, "1.5"])
 def test_intervals_that_are_none(interval: Any) -> None:
     with pytest.raises(TableError, match="give a whole number from 1 to 5,000"):
-        list(measured_rows(Query.of(net_rates, equals={"interval_ms": interval}), lambda: {"lo": counted()}))
+        list(
+            measured_rows(Query.of(TABLE, equals={"interval_ms": interval}), Meter(lambda: {"lo": counted()}))
+        )
 
 
 def test_the_deadline_ends_the_measurement() -> None:
-    query = Query.of(net_rates, equals={"interval_ms": 5000}, timeout=0.1)
+    query = Query.of(TABLE, equals={"interval_ms": 5000}, timeout=0.1)
     started = time.monotonic()
     with pytest.raises(DeadlineExceeded):
-        list(measured_rows(query, lambda: {"lo": counted()}))
+        list(measured_rows(query, Meter(lambda: {"lo": counted()})))
     assert time.monotonic() - started < 2
 
 
 def test_measurements_at_the_same_time_do_not_disturb_each_other() -> None:
     found: list[int] = []
     threads = [
-        threading.Thread(target=lambda: found.append(len(net_rates.rows(interval_ms=100)))) for _ in range(4)
+        threading.Thread(target=lambda: found.append(len(TABLE.rows(interval_ms=100)))) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert found == [len(psutil.net_io_counters(pernic=True))] * 4
+
+
+def test_who_waits_for_another_s_measurement_may_give_up() -> None:
+    meter, begun = Meter(lambda: begun.set() or {"lo": counted()}), threading.Event()
+    thread = threading.Thread(target=lambda: meter.measure(1000, Query.of(TABLE), time.monotonic()))
+    thread.start()
+    assert begun.wait(10)
+    with pytest.raises(DeadlineExceeded):
+        meter.measure(1000, Query.of(TABLE, timeout=0.01), time.monotonic())
+    thread.join()

@@ -22,7 +22,7 @@ from kolide_tables.systemd_timers import (
     timer_rows,
 )
 from kolide_tables.unitfiles import UnitFiles
-from osquery_sdk import Query, TableError
+from osquery_sdk import Query, Table, TableError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 
@@ -89,21 +89,27 @@ def test_calendars_are_ones_that_systemd_understands() -> None:
             assert said.returncode == 0, f"{row.unit}: {said.stderr}"
 
 
-def test_a_lookup_reads_the_files_of_that_timer_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-    real = os.open
+def test_however_many_are_looked_up_systemd_is_asked_once(root: Path) -> None:
+    asked: list[tuple[str, ...]] = []
 
-    def counted(path: str, *arguments: Any, **options: Any) -> int:
-        opened.append(path)
-        return real(path, *arguments, **options)
+    def run(*arguments: str) -> str:
+        asked.append(arguments)
+        return SHOWN
 
-    monkeypatch.setattr(os, "open", counted)
-    assert rows_of(root, equals={"unit": ["twice.timer", "none.timer", "day.service"]}).keys() == {
-        "twice.timer"
-    }
-    # Once for what it does, once for whether it can be enabled.
-    assert set(opened) == {f"{root}/usr/lib/systemd/system/twice.timer"}
-    assert rows_of(root, like={"unit": "TW%"}).keys() == {"twice.timer"}
+    def rows(query: Query) -> Any:
+        """Timers."""
+        return timer_rows(query, UnitFiles(str(root)), run)
+
+    table = Table("timers", rows, systemd_timers.row, "Timers.", systemd_timers.options)
+    for name, found in (
+        ("twice.timer", 1),
+        ("day.timer", 1),
+        ("none.timer", 0),
+        ("day.service", 0),
+        ("--help", 0),
+    ):
+        assert [row.unit for row in table.rows(unit=name)] == [name] * found
+    assert len(asked) == 1
 
 
 SHOWN = """\
@@ -174,25 +180,6 @@ def test_systemd_s_own_words(root: Path) -> None:
     # systemd has not loaded these: their files say what they are.
     assert (rows["twice.timer"].activates, rows["after.timer"].enabled) == ("other.service", "static")
     assert len(asked) == 1
-
-
-@pytest.mark.parametrize(
-    ("names", "passed"),
-    [
-        (["a.timer", "b@x.timer"], ("a.timer", "b@x.timer")),
-        (["*.timer", "--help", "-a.timer", "a b.timer", "a.service", ""], ()),
-        ([r"a\x2db.timer", "a?.timer"], (r"a\x2db.timer",)),
-    ],
-)
-def test_only_names_of_timers_get_to_systemctl(root: Path, names: list[str], passed: tuple[str, ...]) -> None:
-    asked: list[tuple[str, ...]] = []
-
-    def run(*arguments: str) -> str:
-        asked.append(arguments[arguments.index("--") + 1 :])
-        return ""
-
-    assert rows_of(root, run, equals={"unit": names}) == {}
-    assert asked == ([passed] if passed else [])
 
 
 def test_a_systemd_that_does_not_answer_hides_no_files(root: Path) -> None:

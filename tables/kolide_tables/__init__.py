@@ -87,7 +87,7 @@ def _of_the_system(limits: Limits) -> tuple[Table, ...]:
         exposed_ports,
         disk_io,
         net_rates(),
-        pressure,
+        pressure(limits),
         cpu_vulnerabilities,
         nftables_rules,
         apt_upgrades,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kolide_tables.files import Unreadable, read_file
 from kolide_tables.limits import Limits
 from kolide_tables.text import shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, table
+from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
 
 _PSI = "/proc/pressure"
 _GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
@@ -44,20 +44,25 @@ class Line(NamedTuple):
     total: int
 
 
-@table(
-    "kolide_pressure",
-    platforms=("linux",),
-    examples=(
-        "select resource, kind, avg10, avg60, avg300 from kolide_pressure where cgroup = '/'",
-        (
-            "select p.pid, p.name, k.avg60 from processes p join kolide_pressure k on k.cgroup = p.cgroup_path "
-            "where k.resource = 'memory' and k.kind = 'full' and k.avg60 > 1"
+def pressure(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
+    """The table, with these limits for each statement's call."""
+
+    @table(
+        "kolide_pressure",
+        platforms=("linux",),
+        examples=(
+            "select resource, kind, avg10, avg60, avg300 from kolide_pressure where cgroup = '/'",
+            (
+                "select p.pid, p.name, k.avg60 from processes p join kolide_pressure k on k.cgroup = p.cgroup_path "
+                "where k.resource = 'memory' and k.kind = 'full' and k.avg60 > 1"
+            ),
         ),
-    ),
-)
-def pressure(query: Query) -> Iterator[Pressure]:
-    """Pressure stall information: the share of time in which work waited for CPU, memory or I/O, by control group."""
-    return pressure_rows(query)
+    )
+    def rows(query: Query) -> Iterator[Pressure]:
+        """Pressure stall information: the share of time in which work waited for CPU, memory or I/O, by control group."""
+        return pressure_rows(query, max_folders=limits.max_folders)
+
+    return rows
 
 
 def pressure_rows(

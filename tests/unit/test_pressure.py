@@ -16,6 +16,7 @@ from osquery_sdk import LimitExceeded, Query
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
+TABLE = pressure()
 SOME = b"some avg10=1.50 avg60=0.25 avg300=0.00 total=123\n"
 FULL = b"full avg10=0.00 avg60=0.00 avg300=99.99 total=18446744073\n"
 Facts = dict[tuple[str, str], tuple[float, ...]]
@@ -43,7 +44,7 @@ def test_the_machine_s_pressure_is_the_kernel_s() -> None:
         pytest.skip("the kernel was started without it")
     if not before:
         pytest.skip("this kernel does not measure it")
-    rows = pressure.rows(cgroup="/")
+    rows = TABLE.rows(cgroup="/")
     after = plainly(Path("/proc/pressure"))
     found = facts(rows)
     assert found.keys() == before.keys()
@@ -81,16 +82,16 @@ def group() -> Iterator[str]:
 
 def test_a_control_group_s_pressure_is_the_kernel_s(group: str) -> None:
     for path in (group, f"{group}/below"):
-        rows = pressure.rows(cgroup=path)
+        rows = TABLE.rows(cgroup=path)
         assert {row.cgroup for row in rows} == {path}
         assert facts(rows) == plainly(Path(f"{groups_root()}{path}"), ".pressure") != {}
-    assert pressure.rows(cgroup=f"{group}/none") == []
+    assert TABLE.rows(cgroup=f"{group}/none") == []
 
 
 def test_a_scan_finds_every_control_group(group: str) -> None:
-    found = {row.cgroup for row in pressure.rows()}
+    found = {row.cgroup for row in TABLE.rows()}
     assert {"/", group, f"{group}/below"} <= found
-    like = pressure.rows(Query.of(pressure, like={"cgroup": f"{group}%"}))
+    like = TABLE.rows(Query.of(TABLE, like={"cgroup": f"{group}%"}))
     assert {row.cgroup for row in like} == {group, f"{group}/below"}
 
 
@@ -109,7 +110,7 @@ def tree(tmp_path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def rows_of(tree: Any, **options: Any) -> list[Any]:
-    return list(pressure_rows(Query.of(pressure, **options), *tree))
+    return list(pressure_rows(Query.of(TABLE, **options), *tree))
 
 
 def test_folders_on_paper(tree: Any) -> None:
@@ -155,12 +156,12 @@ def test_links_and_pipes_in_the_tree(tree: Any, tmp_path: Path) -> None:
 
 def test_too_many_groups_are_an_error(tree: Any) -> None:
     with pytest.raises(LimitExceeded, match=r"more than 3 control groups.*max_folders"):
-        list(pressure_rows(Query.of(pressure), *tree, max_folders=3))
+        list(pressure_rows(Query.of(TABLE), *tree, max_folders=3))
 
 
 def test_a_kernel_without_it(tmp_path: Path) -> None:
     said: list[str] = []
-    query = Query.of(pressure, warn=said.append)
+    query = Query.of(TABLE, warn=said.append)
     assert list(pressure_rows(query, str(tmp_path / "none"), (str(tmp_path / "none"),))) == []
     assert said == []
 

@@ -107,7 +107,7 @@ def test_run_follows_changes(made, tmp_path):
             until(lambda: ask("select count(*) as n, max(free) as free from free_space")[1:] == ["1,4711"])
             file.write_text("def broken(:\n")
             until(lambda: "ended with status 1; waiting for a change" in said())
-            assert "SyntaxError: invalid syntax (free_space.py, line 1)\n" in said()
+            until(lambda: "SyntaxError: invalid syntax (free_space.py, line 1)\n" in said())
             assert "Traceback" not in said()
             file.write_text(good)
             until(lambda: said().count("free_space.py changed") == 3)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kolide_tables import mcp_clients
@@ -426,6 +426,7 @@ _JSON = st.recursive(
 @settings(deadline=None)  # the machine may be busy
 @given(document=_JSON, secret=st.text(min_size=6, max_size=12, alphabet="Zz9"))
 def test_any_document_has_servers_or_none(document: object, secret: str) -> None:
+    assume(secret not in repr(document))
     for made in servers_in(
         {"mcpServers": {"s": document, "t": {"env": {"A": secret}, "command": "c"}}}, ("mcpServers",)
     ):

@@ -17,6 +17,7 @@ from osquery_sdk import Query
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
+Compare = Any  # of tests/conftest.py
 Limits = dict[str, tuple[int | None, int | None]]
 
 
@@ -61,20 +62,22 @@ def sleeper() -> Any:
         ("NICE", 0, 5),
     ],
 )
-def test_limits_are_those_of_prlimit(sleeper: Any, name: str | None, soft: int, hard: int) -> None:
+def test_limits_are_those_of_prlimit(
+    sleeper: Any, name: str | None, soft: int, hard: int, compare: Compare
+) -> None:
     if name is not None:
         try:
             resource.prlimit(sleeper.pid, getattr(resource, f"RLIMIT_{name}"), (soft, hard))
         except PermissionError:
             pytest.skip(f"may not set {name}")
     limits = limits_of(sleeper.pid)
-    assert limits == said_by_prlimit(sleeper.pid)
+    compare("process_limits", "prlimit", limits, said_by_prlimit(sleeper.pid))
     if name is not None:
         assert limits[name.lower()] == (soft, -1 if hard == resource.RLIM_INFINITY else hard)
     assert len(limits) == 16
 
 
-def test_every_process_of_the_machine_agrees_with_prlimit() -> None:
+def test_every_process_of_the_machine_agrees_with_prlimit(compare: Compare) -> None:
     """Those that live all the while, and whose limits are not changed meanwhile."""
     compared = 0
     rows = process_limits.rows()
@@ -88,7 +91,7 @@ def test_every_process_of_the_machine_agrees_with_prlimit() -> None:
             said = said_by_prlimit(pid)
         except subprocess.CalledProcessError:
             continue  # it has ended
-        assert found[pid] == said
+        compare("process_limits", "prlimit", found[pid], said)
         compared += 1
     assert compared >= 2
 

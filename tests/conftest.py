@@ -1,0 +1,108 @@
+"""What a table says beside what an independent program says of the same things, compared and counted.
+
+``pytest tests/unit --comparisons FILE`` writes what was compared, a JSON object by table's name, and lists it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+COMPARISON = "comparison"
+
+
+class Compare(Protocol):
+    """What the fixture `compare` is."""
+
+    def __call__(self, table: str, oracle: str, ours: Any, theirs: Any, *, rows: int | None = None) -> None:
+        """Assert that both are the same, and say how many rows were compared.
+
+        Args:
+            table: the table's name, without its prefix.
+            oracle: the program or file that says the same, as one would type it.
+            ours: rows, or values by what identifies them, of the table.
+            theirs: the same of the oracle.
+            rows: how many these are; as many as `ours` has unless given.
+        """
+
+
+@pytest.fixture
+def compare(record_property: Callable[[str, object], None]) -> Compare:
+    """`compare(table, oracle, ours, theirs)` asserts that they are the same, and that there is something to compare."""
+
+    def check(
+        table: str,
+        oracle: str,
+        ours: Collection[Any],
+        theirs: Collection[Any],
+        *,
+        rows: int | None = None,
+    ) -> None:
+        count = len(ours) if rows is None else rows
+        said = {"table": f"kolide_{table}", "oracle": oracle, "rows": count}
+        record_property(COMPARISON, said | {"differences": differences(ours, theirs)})
+        assert count, f"{table}: there is no row to compare with {oracle}"
+        assert ours == theirs
+
+    return check
+
+
+def differences(ours: Collection[Any], theirs: Collection[Any]) -> int:
+    """How many rows only one of them has, or have other values in the other."""
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        return sum(1 for key in ours.keys() | theirs.keys() if ours.get(key, ...) != theirs.get(key, ...))
+    left, right = Counter(map(frozen, ours)), Counter(map(frozen, theirs))
+    # Lists that differ in nothing but their order differ.
+    return max((left - right).total(), (right - left).total()) or int(ours != theirs)
+
+
+def frozen(row: object) -> Hashable:
+    """A row as a value that can be compared whatever it is made of."""
+    return row if isinstance(row, Hashable) else repr(row)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--comparisons", metavar="FILE", help="write what was compared with oracles to FILE")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """List the comparisons by table, and write them, where they were asked for."""
+    path = config.getoption("--comparisons")
+    if path is None:
+        return
+    tables = gathered(said for reports in terminalreporter.stats.values() for said in of_reports(reports))
+    Path(path).write_text(json.dumps(tables, indent=1) + "\n")
+    terminalreporter.section("compared with oracles")
+    width = max(map(len, tables), default=0)
+    for name, said in tables.items():
+        oracles = ", ".join(said["oracles"])
+        terminalreporter.line(
+            f"{name:<{width}}  {said['rows']:>9,} rows  {said['differences']:>3} differences  {oracles}"
+        )
+
+
+def of_reports(reports: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """What the tests of some reports compared."""
+    for report in reports:
+        if getattr(report, "when", None) == "call":
+            yield from (said for name, said in report.user_properties if name == COMPARISON)
+
+
+def gathered(comparisons: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The comparisons by table: its oracles, the rows compared with them, and the differences."""
+    tables: dict[str, dict[str, Any]] = {}
+    for said in sorted(comparisons, key=lambda one: (one["table"], one["oracle"])):
+        table = tables.setdefault(said["table"], {"oracles": [], "rows": 0, "differences": 0})
+        if said["oracle"] not in table["oracles"]:
+            table["oracles"].append(said["oracle"])
+        table["rows"] += said["rows"]
+        table["differences"] += said["differences"]
+    return tables

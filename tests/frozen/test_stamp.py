@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from osquery_sdk.checkout import facts_of_checkout
 from osquery_sdk.freeze.errors import FreezeError
 from osquery_sdk.freeze.stamp import make_stamp
 
@@ -43,6 +44,25 @@ def test_commit_and_branch_are_git_s(repository: Path) -> None:
         "date": "1970-01-01T00:00:00Z",
         "python": platform.python_version(),
     }
+
+
+def test_a_program_in_a_checkout_says_the_same_of_it(repository: Path) -> None:
+    facts = facts_of_checkout(repository)
+    assert facts == {
+        "commit": git(repository, "rev-parse", "HEAD"),
+        "branch": "trunk",
+        "date": git(repository, "show", "-s", "--format=%cI"),
+        "user": "maria",
+    }
+    assert (
+        facts.items() >= {key: make_stamp("1.0", repository, {})[key] for key in ("commit", "branch")}.items()
+    )
+
+
+def test_without_git_nothing_is_said(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(repository))
+    assert facts_of_checkout(repository) == {}
+    assert make_stamp("1.0", repository, {})["commit"] == "unknown"
 
 
 def test_changed_files_are_told(repository: Path) -> None:

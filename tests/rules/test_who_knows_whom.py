@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MAY_KNOW = {
     "_version": set(),
     "errors": set(),
+    "checkout": set(),
     "wire": {"errors"},
     "engine": {"errors", "wire"},
     "columns": {"errors"},

@@ -74,10 +74,12 @@ def facts_of(version: str, package: str) -> dict[str, str]:
     """Everything there is to know of this build; "unknown" for what nobody wrote down."""
     import platform
 
+    from osquery_sdk.checkout import facts_of_checkout
+
     folders = list(_folders(package))
     stamp = next((found for folder in folders if (found := _stamp(folder))), None)
     if stamp is None:
-        stamp = next((found for folder in folders if (found := _git(folder))), {})
+        stamp = next((found for folder in folders if (found := facts_of_checkout(folder))), {})
     return {
         "version": version,
         **{key: stamp.get(key, "unknown") for key in _STAMPED},
@@ -109,31 +111,3 @@ def _stamp(folder: Path) -> dict[str, str] | None:
     except (OSError, ValueError):
         return None
     return {key: str(value) for key, value in stamp.items()} if isinstance(stamp, dict) else None
-
-
-def _git(folder: Path) -> dict[str, str] | None:
-    """What git says of a folder whose files it tracks: a checkout may hold others, such as an environment's packages."""
-    if not _run_git(folder, "ls-files", "."):
-        return None
-    head = _run_git(folder, "log", "-1", "--format=%H%n%cI%n%cn").splitlines()
-    if len(head) != 3:
-        return None
-    commit, date, user = head
-    changed = "-dirty" if _run_git(folder, "status", "--porcelain", "--untracked-files=no") else ""
-    branch = _run_git(folder, "rev-parse", "--abbrev-ref", "HEAD")
-    return {"commit": commit + changed, "branch": branch or "unknown", "date": date, "user": user}
-
-
-def _run_git(folder: Path, *arguments: str) -> str:
-    import shutil
-    import subprocess
-
-    git = shutil.which("git")
-    if git is None:
-        return ""
-    command = [git, "-C", str(folder), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

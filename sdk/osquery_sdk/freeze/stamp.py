@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from osquery_sdk.checkout import facts_of_checkout
 
 from .errors import FreezeError
 
@@ -25,11 +26,11 @@ def make_stamp(version: str, home: Path, environment: Mapping[str, str]) -> dict
         home: a folder of the extension's sources.
         environment: SOURCE_DATE_EPOCH is taken for the date, where it is set.
     """
-    commit, branch = _git(home)
+    checkout = facts_of_checkout(home)
     return {
         "version": version,
-        "commit": commit,
-        "branch": branch,
+        "commit": checkout.get("commit", UNKNOWN),
+        "branch": checkout.get("branch", UNKNOWN),
         "date": build_date(environment).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "user": _user(),
         "python": platform.python_version(),
@@ -58,28 +59,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in a container
         return str(os.getuid()) if hasattr(os, "getuid") else UNKNOWN
-
-
-def _git(folder: Path) -> tuple[str, str]:
-    """Commit and branch, where git tracks files of the folder."""
-    if not _ask_git(folder, "ls-files", "."):
-        return UNKNOWN, UNKNOWN
-    commit = _ask_git(folder, "rev-parse", "HEAD")
-    if not commit:
-        return UNKNOWN, UNKNOWN
-    changed = "-dirty" if _ask_git(folder, "status", "--porcelain", "--untracked-files=no") else ""
-    return commit + changed, _ask_git(folder, "rev-parse", "--abbrev-ref", "HEAD") or UNKNOWN
-
-
-def _ask_git(folder: Path, *arguments: str) -> str:
-    import shutil
-
-    git = shutil.which("git")
-    if git is None:
-        return ""
-    command = [git, "-C", str(folder), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -281,6 +281,13 @@ class Layout:
         answer.number()
         return answer
 
+    def rowid(self, row: Sequence[Any]) -> int:
+        """The row identifier that a row of this table has in an answer, unless a row before it looks the same."""
+        texts = [self._columns[i].text(row[i]) for i in self._keys]
+        if self._number is not None and texts[0]:
+            return int(texts[0])
+        return hash(tuple(texts)) & _MASK
+
     def _identities(self, checked: dict[int, Sequence[str] | array[int]]) -> array[int]:
         """What identifies each row: the key, if that is one number, or else what the texts of the key hash to."""
         if self._number is not None:

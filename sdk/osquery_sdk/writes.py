@@ -14,6 +14,7 @@ import typing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from .answers import Layout
 from .columns import INTEGER_RANGES, MISSING, ColumnType
 from .decoding import reader
 from .errors import ColumnValueError, ConstraintFailed, DefinitionError, ReadOnly, TableError, WriteError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from .answers import ColumnInfo
     from .tables import Table
 
-_MASK = (1 << 63) - 1
 _KEPT = 10_000
 
 
@@ -47,6 +47,7 @@ class Writer:
         self._aliases: list[int] = []
         self._keys: list[int] = []
         self._number: int | None = None
+        self._layout: Layout | None = None
         self._readers: list[Any] = []
         self._kept: dict[int, Row] = {}
         self._lock = threading.Lock()
@@ -71,6 +72,7 @@ class Writer:
             )
         if len(self._keys) == 1 and columns[self._keys[0]].type in INTEGER_RANGES:
             self._number = self._keys[0]
+        self._layout = Layout(table.name, self.row, columns, frozenset())
         self._aliases = [i for i, c in enumerate(columns) for _ in c.definition.aliases]
 
     # -- reading
@@ -97,16 +99,14 @@ class Writer:
                 del known[rowid]
 
     def _rowid(self, row: Row) -> int:
-        """The number that the row has in an answer; see `Layout`."""
+        """The row identifier that the row has in an answer."""
         if not isinstance(row, self.row):
             raise TableError(f"{self._name}: rows are {self.row.__name__}, not {type(row).__name__}")
-        columns = self._columns
-        texts = [columns[i].text(row[i]) for i in self._keys]
-        if self._number is None:
-            return hash(tuple(texts)) & _MASK
-        if not texts[0]:
+        assert self._layout is not None
+        rowid = self._layout.rowid(row)
+        if self._number is not None and row[self._number] is None:
             raise TableError(f"{self._name}: a row has no {self._key_names()}, by which rows are known")
-        return int(texts[0])
+        return rowid
 
     def _find(self, rowid: int, table: Table, deadline: float) -> Row:
         with self._lock:

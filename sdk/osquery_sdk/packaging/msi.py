@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from .errors import PackagingError
 from .msi_actions import Action, actions, declare, steps
 from .msi_tables import rewrite
 from .names import machine_name
+from .tools import find_tool, run_tool
 
 if TYPE_CHECKING:
     from .model import Entry, Package
@@ -28,19 +28,11 @@ if TYPE_CHECKING:
 _ACTIONS = Path(__file__).parent / "scripts" / "actions.js"
 _NAMESPACE = uuid.UUID("5d0f1c1e-6a58-4b44-9f1c-6f7371776978")
 _TOP = "/Program Files/"
-_TIMEOUT = 600
 
 
 def find_wixl() -> str:
-    """The program.
-
-    Raises:
-        PackagingError: it is not installed.
-    """
-    found = shutil.which("wixl")
-    if found is None:
-        raise PackagingError("msi: wixl is not installed; Debian and Ubuntu: apt-get install wixl")
-    return found
+    """The program; raises PackagingError if it is not installed."""
+    return find_tool("wixl", "msi", "wixl")
 
 
 def file_name(package: Package) -> str:
@@ -82,33 +74,15 @@ def render(package: Package, work: Path, keys: Keys) -> Path:
         str(made),
         str(source),
     ]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=work,
-            env={**os.environ, "TZ": "UTC", "SOURCE_DATE_EPOCH": str(package.made)},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PackagingError(f"wixl did not write the msi: {error}") from error
-    said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-    if done.returncode != 0 or not made.is_file():
-        raise PackagingError(f"wixl did not write the msi: {said[-1] if said else 'it said nothing'}")
+    environment = {"TZ": "UTC", "SOURCE_DATE_EPOCH": str(package.made)}
+    run_tool("wixl", "write the msi", command, makes=made, folder=work, environment=environment)
     code = str(uuid.uuid5(uuid.UUID(product), "package")).upper()
     rewrite(made, work, steps(listed), made=package.made, code=f"{{{code}}}")
     return _signed(made, package, keys) if keys.authenticode else made
 
 
 def _signed(made: Path, package: Package, keys: Keys) -> Path:
-    program = shutil.which("osslsigncode")
-    if program is None:
-        raise PackagingError(
-            "msi: osslsigncode is not installed; Debian and Ubuntu: apt-get install osslsigncode"
-        )
+    program = find_tool("osslsigncode", "msi", "osslsigncode")
     out = made.with_suffix(".signed")
     command = [program, "sign", "-pkcs12", str(keys.authenticode), "-n", package.name, "-h", "sha256"]
     if keys.passphrase:
@@ -120,12 +94,7 @@ def _signed(made: Path, package: Package, keys: Keys) -> Path:
     if package.homepage:
         command += ["-i", package.homepage]
     command += ["-time", str(package.made), "-in", str(made), "-out", str(out)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT, check=False
-    )
-    if done.returncode != 0 or not out.is_file():
-        said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise PackagingError(f"osslsigncode did not sign the msi: {said[-1] if said else 'it said nothing'}")
+    run_tool("osslsigncode", "sign the msi", command, makes=out)
     out.replace(made)
     return made
 

@@ -7,12 +7,10 @@ Table files: https://learn.microsoft.com/windows/win32/msi/archive-file-format
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from .errors import PackagingError
+from .tools import find_tool, run_tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 
     from .msi_actions import Step
 
-_TIMEOUT = 600
 _HEAD = 3
 # Tables whose first lines are of another kind.
 _CODEPAGE = "_ForceCodepage"
@@ -85,15 +82,5 @@ def _sequence(rows: list[bytes], more: list[tuple[str, str, int]]) -> list[bytes
 
 
 def _run(program: str, *arguments: str, folder: Path | None = None) -> bytes:
-    found = shutil.which(program)
-    if found is None:
-        raise PackagingError(
-            f"msi: {program} is not installed; Debian and Ubuntu: apt-get install msitools wixl"
-        )
-    done = subprocess.run([found, *arguments], cwd=folder, capture_output=True, timeout=_TIMEOUT, check=False)
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise PackagingError(
-            f"{program} did not write the msi: {said[-1] if said else f'exit code {done.returncode}'}"
-        )
-    return done.stdout
+    found = find_tool(program, "msi", "msitools wixl")
+    return run_tool(program, "write the msi", [found, *arguments], folder=folder)

@@ -9,7 +9,6 @@ import gzip
 import json
 import os
 import shutil
-import subprocess
 import sys
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -20,6 +19,7 @@ from . import maintainer
 from .errors import PackagingError
 from .model import Entry
 from .names import machine_name, package_name
+from .tools import run_tool
 
 if TYPE_CHECKING:
     from .model import Package
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 FORMS = ("deb", "rpm", "apk", "arch")
 _PACKAGERS = {"deb": "deb", "rpm": "rpm", "apk": "apk", "arch": "archlinux"}
-_TIMEOUT = 600
 # Debian's own packages may not do these; one of a vendor's program, which brings its libraries as it was built, has to.
 _DEB_OVERRIDES = (
     "custom-library-search-path",
@@ -93,24 +92,14 @@ def render(package: Package, form: str, work: Path, keys: Keys) -> Path:
     settings = work / f"{form}.json"
     settings.write_text(json.dumps(configuration(package, form, work, keys), indent=1), encoding="utf-8")
     command = [find_nfpm(), "package", "--config", str(settings), "--packager", _PACKAGERS[form]]
-    environment = {**os.environ, **keys.environment(), "SOURCE_DATE_EPOCH": str(package.made), "TZ": "UTC"}
-    try:
-        done = subprocess.run(
-            [*command, "--target", str(made)],
-            cwd=work,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PackagingError(f"nfpm did not write the {form}: {error}") from error
-    if done.returncode != 0:
-        said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise PackagingError(f"nfpm did not write the {form}: {said[-1] if said else 'it said nothing'}")
+    run_tool(
+        "nfpm",
+        f"write the {form}",
+        [*command, "--target", str(made)],
+        makes=made,
+        folder=work,
+        environment={**keys.environment(), "SOURCE_DATE_EPOCH": str(package.made), "TZ": "UTC"},
+    )
     return made
 
 

@@ -7,39 +7,27 @@ tools and an account there; `productsign` does it on a Mac, and does not have to
 from __future__ import annotations
 
 import gzip
-import shutil
 import stat
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from . import bom, maintainer
 from .defaults import with_defaults
-from .errors import PackagingError
+from .tools import find_tool, run_tool
 from .xar import settle
 
 if TYPE_CHECKING:
     from .model import Entry, Package
 
-_TIMEOUT = 600
 _TYPES = {"file": stat.S_IFREG, "folder": stat.S_IFDIR, "link": stat.S_IFLNK}
 _KINDS = {"file": bom.FILE, "folder": bom.FOLDER, "link": bom.LINK}
 _WHEEL = 0
 
 
 def find_bsdtar() -> str:
-    """The program.
-
-    Raises:
-        PackagingError: it is not installed.
-    """
-    found = shutil.which("bsdtar")
-    if found is None:
-        raise PackagingError(
-            "pkg: bsdtar is not installed; Debian and Ubuntu: apt-get install libarchive-tools"
-        )
-    return found
+    """The program; raises PackagingError if it is not installed."""
+    return find_tool("bsdtar", "pkg", "libarchive-tools")
 
 
 def file_name(package: Package) -> str:
@@ -135,14 +123,7 @@ def _cpio(package: Package, entries: list[Entry], work: Path) -> bytes:
 def _bsdtar(form: str, listed: str, listing: Path, made: Path, *options: str) -> None:
     listing.write_text(listed + "\n", encoding="utf-8")
     command = [find_bsdtar(), "--create", "--file", str(made), "--format", form, *options, f"@{listing}"]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PackagingError(f"bsdtar did not write the pkg: {error}") from error
-    if done.returncode != 0:
-        raise PackagingError(f"bsdtar did not write the pkg: {done.stderr.strip()}")
+    run_tool("bsdtar", "write the pkg", command)
 
 
 def _word(text: str) -> str:

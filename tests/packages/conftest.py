@@ -19,6 +19,8 @@ from osquery_sdk.cli.main import main
 
 DATE = 1_767_323_045  # 2026-01-02T03:04:05Z
 MAINTAINER = "Table Makers <tables@example.com>"
+PROGRAM = "/usr/lib/osquery/extensions/hello_ext/hello_ext.ext"
+OTHERS = "# mine\n/opt/other.ext\n"
 
 
 class Done(NamedTuple):
@@ -69,6 +71,34 @@ def needs_root() -> None:
     """Skip where the test would need to be root."""
     if os.geteuid() != 0:
         pytest.skip("needs root: the real tools install as root alone")
+
+
+def two_versions(form: str, bundle: Path, bundle_2: Path, output: Path) -> tuple[Path, Path]:
+    """Packages of both bundles: 1.2.3 and 1.3.0."""
+    for one in (bundle, bundle_2):
+        made(one, "--to", form, output=output)
+    return next(output.glob(f"*1.2.3*.{form}")), next(output.glob(f"*1.3.0*.{form}"))
+
+
+class Root:
+    """A folder that stands for a machine's root."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __truediv__(self, path: str) -> Path:
+        return self.folder / path.lstrip("/")
+
+    @property
+    def listed(self) -> str | None:
+        """What osqueryd would read as its list of extensions."""
+        file = self / "/etc/osquery/extensions.load"
+        return file.read_text() if file.exists() else None
+
+    def files(self, *but: str) -> list[str]:
+        """All but folders, and but those with one of these in their paths."""
+        found = [f"/{path.relative_to(self.folder)}" for path in self.folder.rglob("*") if not path.is_dir()]
+        return [path for path in found if not any(part in path for part in but)]
 
 
 def stamp(folder: Path, version: str) -> None:

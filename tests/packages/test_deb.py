@@ -7,26 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import made, needs, needs_root, package
-
-PROGRAM = "/usr/lib/osquery/extensions/hello_ext/hello_ext.ext"
-OTHERS = "# mine\n/opt/other.ext\n"
+from .conftest import OTHERS, PROGRAM, Root, made, needs, needs_root, package, two_versions
 
 
 @pytest.fixture(scope="module")
 def debs(bundle: Path, bundle_2: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two versions."""
-    output = tmp_path_factory.mktemp("debs")
-    for one in (bundle, bundle_2):
-        made(one, "--to", "deb", output=output)
-    return next(output.glob("*1.2.3*.deb")), next(output.glob("*1.3.0*.deb"))
+    return two_versions("deb", bundle, bundle_2, tmp_path_factory.mktemp("debs"))
 
 
-class Root:
+class DebRoot(Root):
     """A folder with a dpkg database of its own. Scripts run outside of it, and are told where it is: DPKG_ROOT."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         (folder / "var/lib/dpkg/updates").mkdir(parents=True)
         (folder / "var/lib/dpkg/info").mkdir()
         (folder / "var/lib/dpkg/status").write_text("")
@@ -49,31 +43,18 @@ class Root:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def __truediv__(self, path: str) -> Path:
-        return self.folder / path.lstrip("/")
-
-    @property
-    def listed(self) -> str | None:
-        file = self / "/etc/osquery/extensions.load"
-        return file.read_text() if file.exists() else None
-
-    def files(self) -> list[str]:
-        return [
-            f"/{path.relative_to(self.folder)}"
-            for path in self.folder.rglob("*")
-            if not path.is_dir()
-            and not str(path.relative_to(self.folder)).startswith(("var/lib/dpkg", "var/log"))
-        ]
+    def files(self, *but: str) -> list[str]:
+        return super().files("/var/lib/dpkg", "/var/log", *but)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Root:
+def root(tmp_path: Path) -> DebRoot:
     needs("dpkg")
     needs_root()
-    return Root(tmp_path / "root")
+    return DebRoot(tmp_path / "root")
 
 
-def test_install_upgrade_remove_purge(root: Root, debs: tuple[Path, Path]) -> None:
+def test_install_upgrade_remove_purge(root: DebRoot, debs: tuple[Path, Path]) -> None:
     old, new = debs
     lists = root / "/etc/osquery/extensions.load"
     lists.parent.mkdir(parents=True)
@@ -98,7 +79,7 @@ def test_install_upgrade_remove_purge(root: Root, debs: tuple[Path, Path]) -> No
     assert not (root / "/usr/lib/osquery").exists()
 
 
-def test_what_the_operator_wrote_stays(root: Root, debs: tuple[Path, Path]) -> None:
+def test_what_the_operator_wrote_stays(root: DebRoot, debs: tuple[Path, Path]) -> None:
     old, new = debs
     lists = root / "/etc/osquery/extensions.load"
     root.dpkg("--install", old)
@@ -113,14 +94,14 @@ def test_what_the_operator_wrote_stays(root: Root, debs: tuple[Path, Path]) -> N
     assert root.listed == f"/first.ext\n#{PROGRAM}\n/last.ext"
 
 
-def test_nothing_is_left_of_an_install_into_nothing(root: Root, debs: tuple[Path, Path]) -> None:
+def test_nothing_is_left_of_an_install_into_nothing(root: DebRoot, debs: tuple[Path, Path]) -> None:
     root.dpkg("--install", debs[0])
     root.dpkg("--purge", "hello-ext")
     assert root.files() == []
     assert not (root / "/etc/osquery").exists()
 
 
-def test_osqueryd_accepts_owners_and_modes(root: Root, debs: tuple[Path, Path]) -> None:
+def test_osqueryd_accepts_owners_and_modes(root: DebRoot, debs: tuple[Path, Path]) -> None:
     root.dpkg("--install", debs[0])
     home = (root / PROGRAM).parent
     for path in (home.parent, home, *home.rglob("*")):
@@ -179,7 +160,7 @@ def full(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     return next((folder / "out").glob("*1.2.3*.deb")), next((folder / "out").glob("*1.3.0*.deb"))
 
 
-def test_full(root: Root, full: tuple[Path, Path]) -> None:
+def test_full(root: DebRoot, full: tuple[Path, Path]) -> None:
     old, new = full
     root.dpkg("--install", old)
     modes = {

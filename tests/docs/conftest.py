@@ -18,6 +18,7 @@ def _activated(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment that the tests run in is the one whose programs are found first."""
     programs = Path(sys.executable).parent
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
     monkeypatch.setenv("COLUMNS", "100")
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from kolide_tables import all_tables
 
-from . import bundled_tables
+from . import bundled_tables, pages
+from .pages import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,17 @@ def test_the_page_is_what_the_code_says() -> None:
     assert written == bundled_tables.expected(), "python -m tests.docs.bundled_tables writes it anew"
     names = {one.name for one in all_tables(enabled=["file_lines"])}
     assert set(re.findall(r"^## (\w+)$", written, re.MULTILINE)) == names
+
+
+def test_the_readme_and_the_changelog_name_them_all() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = [row for row in pages.table(ROOT / "README.md", "families") if row]
+    names = {one.name.removeprefix("kolide_") for one in all_tables()}
+    assert sorted(re.findall(r"`(\w+)`", "".join(row[1] for row in listed))) == sorted(names)
+    assert f"serves {len(names)} more" in readme
+    _, _, changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("Tables in `kolide_ext`")
+    told = {word.removeprefix("kolide_") for word in re.findall(r"`(\w+)`", changes)}
+    assert names | {"file_lines", "notes"} <= told
 
 
 @pytest.mark.osqueryd

@@ -91,8 +91,8 @@ class ProcessDetails(Row):
     "kolide_process_details",
     platforms=("linux", "darwin", "windows"),
     examples=(
-        "select p.pid, p.name, p.path from processes p join kolide_process_details d using (pid) where d.exe_deleted = 1",
-        "select p.name, d.uss, d.swap, d.num_fds from processes p join kolide_process_details d using (pid) order by d.uss desc limit 10",
+        "select p.pid, p.name, p.path from kolide_process_details d join processes p using (pid) where d.exe_deleted = 1",
+        "select p.name, d.uss, d.swap, d.num_fds from kolide_process_details d join processes p using (pid) order by d.uss desc limit 10",
     ),
 )
 def process_details(query: Query) -> Iterator[ProcessDetails]:

@@ -52,8 +52,8 @@ class ProcessLimit(Row):
     "kolide_process_limits",
     platforms=("linux",),
     examples=(
-        "select p.pid, p.name, l.soft, l.hard from processes p join kolide_process_limits l using (pid) where l.resource = 'nofile' order by l.soft",
-        "select p.pid, p.name from processes p join kolide_process_limits l using (pid) where l.resource = 'core' and l.soft <> 0",
+        "select p.pid, p.name, l.soft, l.hard from kolide_process_limits l join processes p using (pid) where l.resource = 'nofile' order by l.soft",
+        "select p.pid, p.name from kolide_process_limits l join processes p using (pid) where l.resource = 'core' and l.soft <> 0",
     ),
 )
 def process_limits(query: Query) -> Iterator[ProcessLimit]:

@@ -22,6 +22,8 @@ from kolide_tables.containers import _ports, container_rows, containers
 from kolide_tables.unixhttp import NoAnswer, get_json, is_socket
 from osquery_sdk import Query
 
+Compare = Any  # of tests/conftest.py
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the table is for Linux")
 
 # podman with a store of its own. Its containers have no control groups and no network, so that they run where little may be done;
@@ -92,7 +94,7 @@ def run_podman(root: Path, busybox: str) -> tuple[list[Any], list[str], Any]:
     return json.loads(listed), inspected.splitlines(), json.loads(ours)
 
 
-def test_containers_are_those_of_podman() -> None:
+def test_containers_are_those_of_podman(compare: Compare) -> None:
     busybox = shutil.which("busybox")
     needed = ("podman", "unshare", "crun")
     if busybox is None or not all(map(shutil.which, needed)) or os.geteuid() != 0:
@@ -101,21 +103,26 @@ def test_containers_are_those_of_podman() -> None:
         listed, inspected, ours = run_podman(Path(folder), busybox)
 
     assert ours["warnings"] == []
-    rows = {row["name"]: row for row in ours["all"]}
-    assert rows.keys() == {one["Names"][0] for one in listed} == {"plain", "mighty", "never"}
     facts = {line.split()[0]: line.split()[1:] for line in inspected}
-    for one in listed:
-        row = rows[one["Names"][0]]
-        assert row["id"] == one["Id"]
-        assert row["image"] == one["Image"] == "localhost/tiny:1"
-        assert row["image_id"].removeprefix("sha256:") == one["ImageID"]
-        assert row["state"] == one["State"]
-        assert row["created"] == one["Created"]
-        assert row["runtime"] == "podman"
-        assert row["uid"] == 0
-        pid, privileged = facts[one["Id"]]
-        assert row["pid"] == (int(pid) or None)
-        assert row["privileged"] == (privileged == "true")
+    said = {
+        one["Id"]: {
+            "runtime": "podman",
+            "uid": 0,
+            "name": one["Names"][0],
+            "image": one["Image"],
+            "image_id": "sha256:" + one["ImageID"],
+            "state": one["State"],
+            "created": one["Created"],
+            "pid": int(facts[one["Id"]][0]) or None,
+            "privileged": int(facts[one["Id"]][1] == "true"),
+        }
+        for one in listed
+    }
+    fields = next(iter(said.values())).keys()
+    found = {row["id"]: {name: row[name] for name in fields} for row in ours["all"]}
+    compare("containers", "podman ps, podman inspect", found, said)
+    rows = {row["name"]: row for row in ours["all"]}
+    assert rows.keys() == {"plain", "mighty", "never"}
     assert (rows["plain"]["state"], rows["never"]["state"]) == ("running", "created")
     assert rows["plain"]["pid"] is not None
     assert rows["mighty"]["privileged"] == 1
@@ -202,10 +209,10 @@ def docker(target: str) -> bytes:
     return response({"message": "page not found"}, "404 Not Found")
 
 
-def test_docker_as_documented(tmp_path: Path) -> None:
+def test_docker_as_documented(tmp_path: Path, compare: Compare) -> None:
     with service(tmp_path / "run/docker.sock", docker) as asked:
         (row,) = container_rows(Query.of(containers), str(tmp_path), seconds=30)
-    assert tuple(row) == (
+    documented = (
         "docker",
         f"{tmp_path}/run/docker.sock",
         os.geteuid(),
@@ -219,6 +226,7 @@ def test_docker_as_documented(tmp_path: Path) -> None:
         0,
         ["0.0.0.0:3333->2222/tcp", "[::]:3333->2222/tcp", "53/udp"],
     )
+    compare("containers", "Docker's API as documented", {row.id: tuple(row)}, {ID: documented})
     assert asked == ["/containers/json?all=1", f"/containers/{ID}/json"]
     assert "TOKEN" not in repr(row)
 

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from kolide_tables.nftables_rules import listed_rows, nftables_rules, parse_listing
 from osquery_sdk import Query, TableError
 
+Compare = Any  # of tests/conftest.py
+
 RULES = """
 table inet host {
   set friends { type ipv4_addr; elements = { 192.0.2.1, 192.0.2.2 } }
@@ -114,13 +116,12 @@ FIELDS = (
 )
 
 
-def test_rules_are_those_that_nft_shows() -> None:
+def test_rules_are_those_that_nft_shows(compare: Compare) -> None:
     said, text = in_namespace(RUN)
     expected = said_by_nft(text)
     assert len(expected) == 11
-    assert sorted(tuple(row[name] for name in FIELDS) for row in said["all"]) == sorted(
-        expected, key=str
-    ) or {tuple(row[name] for name in FIELDS) for row in said["all"]} == set(expected)
+    ours = sorted((tuple(row[name] for name in FIELDS) for row in said["all"]), key=str)
+    compare("nftables_rules", "nft -a list ruleset", ours, sorted(expected, key=str))
     assert [row["verdict"] for row in said["all"] if row["chain"] == "in"] == [
         "accept",
         "accept",

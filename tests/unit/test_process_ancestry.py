@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from kolide_tables.process_ancestry import linux_rows, parse_stat, portable_rows, process_ancestry
 from osquery_sdk import Query
 
+Compare = Any  # of tests/conftest.py
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
 # A process that starts one of its kind below it, to a depth; the last says its pid and waits.
@@ -55,11 +57,11 @@ def chain(rows: Any) -> list[int]:
 
 
 @linux
-def test_the_chain_is_the_one_pstree_draws(youngest: int) -> None:
+def test_the_chain_is_the_one_pstree_draws(youngest: int, compare: Compare) -> None:
     said = subprocess.check_output([tool("pstree"), "-s", "-p", "-A", "-l", str(youngest)], text=True)
     pids = [int(pid) for pid in re.findall(r"\((\d+)\)", said.splitlines()[0])]
     assert pids[-1] == youngest
-    assert chain(process_ancestry.rows(pid=youngest)) == pids[-2::-1]
+    compare("process_ancestry", "pstree -s -p", chain(process_ancestry.rows(pid=youngest)), pids[-2::-1])
 
 
 @linux
@@ -97,23 +99,29 @@ def test_psutil_finds_the_same(youngest: int) -> None:
 
 
 @linux
-def test_every_process_s_chain_follows_its_parents() -> None:
-    """As a recursive statement over the table of processes would find it."""
-    parents = {one.pid: one.info["ppid"] for one in psutil.process_iter(["ppid"])}
+def test_every_process_s_chain_follows_its_parents(compare: Compare) -> None:
+    """Those that live all the while, and whose ancestors do."""
+
+    def said() -> dict[int, int]:
+        lines = subprocess.check_output([tool("ps"), "-e", "-o", "pid=,ppid="], text=True).splitlines()
+        return {int(pid): int(parent) for pid, parent in map(str.split, lines)}
+
+    before = said()
     found: dict[int, list[int]] = {}
     for row in process_ancestry.rows(Query.of(process_ancestry, used=["pid", "depth", "ancestor_pid"])):
         found.setdefault(row.pid, []).append(row.ancestor_pid)
-    compared = 0
-    for pid, ancestors in found.items():
-        expected = []
-        at = pid
-        while parents.get(at):
-            at = parents[at]
-            expected.append(at)
-        if set(expected) | {pid} <= set(psutil.pids()) and pid in parents:
-            assert ancestors == expected
-            compared += 1
-    assert compared >= 2
+    after = said()
+    expected: dict[int, list[int]] = {}
+    for pid in before:
+        ancestors, at = [], pid
+        while parent := before[at] if before.get(at) == after.get(at) else 0:
+            ancestors.append(parent)
+            at = parent
+        if at in before and before[at] == after.get(at) == 0:
+            expected[pid] = ancestors
+    assert os.getpid() in expected
+    ours = {pid: found.get(pid, []) for pid in expected}
+    compare("process_ancestry", "ps -e -o pid,ppid", ours, expected, rows=sum(map(len, expected.values())))
 
 
 @linux

@@ -1,5 +1,6 @@
 """kolide_process_limits against prlimit, and hand-made proc roots."""
 
+import contextlib
 import os
 import resource
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kolide_tables import procfs
 from kolide_tables.process_limits import limit_rows, parse_limits, process_limits
 from osquery_sdk import Query
 
@@ -79,21 +81,23 @@ def test_limits_are_those_of_prlimit(
 
 def test_every_process_of_the_machine_agrees_with_prlimit(compare: Compare) -> None:
     """Those that live all the while, and whose limits are not changed meanwhile."""
-    compared = 0
-    rows = process_limits.rows()
+
+    def said() -> dict[int, Limits]:
+        limits: dict[int, Limits] = {}
+        for pid in procfs.pids():
+            with contextlib.suppress(subprocess.CalledProcessError):  # it has ended
+                limits[pid] = said_by_prlimit(pid)
+        return limits
+
+    before = said()
     found: dict[int, Limits] = {}
-    for row in rows:
+    for row in process_limits.rows():
         found.setdefault(row.pid, {})[row.resource] = row.soft, row.hard
-    assert os.getpid() in found
-    assert 1 in found
-    for pid in [os.getpid(), 1, *sorted(found)[-20:]]:
-        try:
-            said = said_by_prlimit(pid)
-        except subprocess.CalledProcessError:
-            continue  # it has ended
-        compare("process_limits", "prlimit", found[pid], said)
-        compared += 1
-    assert compared >= 2
+    after = said()
+    same = {pid: limits for pid, limits in before.items() if after.get(pid) == limits}
+    assert {1, os.getpid()} <= same.keys()
+    ours = {pid: found.get(pid) for pid in same}
+    compare("process_limits", "prlimit", ours, same, rows=sum(map(len, same.values())))
 
 
 def test_a_lookup_reads_that_process_alone(

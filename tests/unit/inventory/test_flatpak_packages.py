@@ -22,6 +22,8 @@ from kolide_tables.gvariant import split_array, split_tuple, string
 from kolide_tables.limits import Budget, Limits
 from osquery_sdk import DeadlineExceeded, Query
 
+Compare = Any  # of tests/conftest.py
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="flatpak is for Linux")
 
 METADATA = "[{kind}]\nname={id}\nruntime=org.acme.Platform/{arch}/1\n"
@@ -91,23 +93,20 @@ def rows_of(*installations: Installation, **options: Any) -> list[Any]:
     return list(package_rows(Query.of(TABLE, **options), iter(installations), Budget(Limits())))
 
 
-def test_packages_are_those_of_flatpak(flatpak: Any) -> None:
+def test_packages_are_those_of_flatpak(flatpak: Any, compare: Compare) -> None:
     root, run = flatpak
     columns = "name,application,version,branch,origin,installation,active"
-    said = {
-        (application, version or None, branch, origin, installation)
-        for line in run("list", "-a", f"--columns={columns}").splitlines()
-        for _, application, version, branch, origin, installation, _ in [line.split("\t")]
-    }
+    said = set()
+    for line in run("list", "-a", f"--columns={columns}").splitlines():
+        _, application, version, branch, origin, installation, _ = line.split("\t")
+        commit = run("info", f"--{installation}", "--show-commit", f"{application}//{branch}").strip()
+        said.add((application, version or None, branch, commit, origin, installation))
     rows = rows_of(Installation("user", f"{root}/user", 1000), Installation("system", f"{root}/system", None))
-    assert {(row.id, row.version, row.channel, row.origin, row.installation) for row in rows} == said
-    assert len(rows) == len(said) == 5  # the runtime is there twice
+    ours = {(row.id, row.version, row.channel, row.revision, row.origin, row.installation) for row in rows}
+    compare("flatpak_packages", "flatpak list, flatpak info", ours, said)
+    assert len(rows) == 5  # the runtime is there twice
     hello = next(row for row in rows if (row.id, row.channel) == ("org.acme.Hello", "stable"))
     assert (hello.name, hello.version, hello.uid) == ("Hello Wörld", "1.3", 1000)
-    for row in rows:
-        scope = f"--{row.installation}"
-        shown = run("info", scope, "--show-commit", f"{row.id}//{row.channel}").strip()
-        assert row.revision == shown
     assert {row.uid for row in rows if row.installation == "system"} == {None}
 
 

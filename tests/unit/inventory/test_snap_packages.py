@@ -15,6 +15,8 @@ import pytest
 from kolide_tables.snap_packages import snap_packages, snap_rows
 from osquery_sdk import Query, TableError
 
+Compare = Any  # of tests/conftest.py
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="snapd is for Linux")
 
 # GET /v2/snaps as snapd's documentation shows it, shortened; the second one was installed from a file, the third as an instance.
@@ -94,11 +96,11 @@ def answer(snaps: Any) -> dict[str, Any]:
     return {"type": "sync", "status-code": 200, "status": "OK", "result": snaps, "sources": ["local"]}
 
 
-def test_snaps_as_documented(tmp_path: Path) -> None:
+def test_snaps_as_documented(tmp_path: Path, compare: Compare) -> None:
     with snapd(tmp_path / "s", answer(SNAPS)) as asked:
         rows = list(snap_rows(Query.of(snap_packages), str(tmp_path / "s"), seconds=30))
     assert asked == [b"GET /v2/snaps HTTP/1.1"]
-    assert [tuple(row) for row in rows] == [
+    documented = [
         (
             "core",
             "99T7MUlRhtI3U0QFgl5mXXESAiSwt776",
@@ -112,6 +114,7 @@ def test_snaps_as_documented(tmp_path: Path) -> None:
         ("mine", None, "0.1", None, "x1", None, "system", None),
         ("node_old", "N", "18", "18/edge", "7", None, "system", None),
     ]
+    compare("snap_packages", "snapd's API as documented", [tuple(row) for row in rows], documented)
 
 
 def test_a_user_s_own_are_none_and_snapd_is_not_asked(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from osquery_sdk import Query
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 
+Compare = Any  # of tests/conftest.py
 SWITCHES = (
     "NoNewPrivileges",
     "PrivateDevices",
@@ -35,7 +36,7 @@ SWITCHES = (
 YES = ("yes", "true", "on", "1")
 
 
-def test_switches_are_those_of_systemd_s_review() -> None:
+def test_switches_are_those_of_systemd_s_review(compare: Compare) -> None:
     """For the services that this machine has files of; the review needs no systemd that runs."""
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
@@ -47,7 +48,8 @@ def test_switches_are_those_of_systemd_s_review() -> None:
         if (unit := files.find(name)) and not unit.masked and "@" not in name
     ]
     command = [analyze, "security", "--offline=yes", "--json=short", "--no-pager"]
-    compared = 0
+    found: dict[tuple[str, str], bool] = {}
+    reviewed: dict[tuple[str, str], bool] = {}
     plain = [name for name in names if any(row.user != "(dynamic)" for row in systemd_exec.rows(unit=name))]
     for name in plain[:12]:  # a user that systemd makes up implies other directives
         done = subprocess.run([*command, name], capture_output=True, text=True)
@@ -57,10 +59,11 @@ def test_switches_are_those_of_systemd_s_review() -> None:
         ours = {row.directive: row.value for row in systemd_exec.rows(unit=name)}
         for switch in SWITCHES:
             if switch in said and (switch != "NoNewPrivileges" or switch in ours):
-                assert (ours.get(switch, "no").lower() in YES) == bool(said[switch]), f"{name} {switch}"
-                compared += 1
-    if not compared:
+                found[name, switch] = ours.get(switch, "no").lower() in YES
+                reviewed[name, switch] = bool(said[switch])
+    if not reviewed:
         pytest.skip("systemd-analyze reviews no files here")
+    compare("systemd_exec", "systemd-analyze security", found, reviewed)
 
 
 def write(root: Path, path: str, text: str) -> None:
@@ -153,7 +156,7 @@ READ = "import json; from kolide_tables.systemd_exec import systemd_exec as t; p
 
 
 @pytest.mark.slow
-def test_a_systemd_that_runs(systemd_machine: Any) -> None:
+def test_a_systemd_that_runs(systemd_machine: Any, compare: Compare) -> None:
     units = {
         "our.service": "[Service]\nExecStart=/bin/sleep 1000\nNoNewPrivileges=yes\nPrivateTmp=yes\nUser=nobody\n",
         "our.service.d/x.conf": "[Service]\nPrivateTmp=no\nProtectHome=read-only\n",
@@ -167,7 +170,8 @@ def test_a_systemd_that_runs(systemd_machine: Any) -> None:
     ours: dict[str, dict[str, str]] = {}
     for unit, directive, value, _, _, _ in rows:
         ours.setdefault(unit, {})[directive] = value
-    compared = 0
+    found: dict[tuple[str, str], str] = {}
+    shown: dict[tuple[str, str], str] = {}
     for block in text.strip().split("\n\n"):
         said = dict(line.split("=", 1) for line in block.splitlines())
         if said["Id"] in ours:
@@ -175,12 +179,12 @@ def test_a_systemd_that_runs(systemd_machine: Any) -> None:
                 # Others follow from a made up user, and from system call filters.
                 implied = ours[said["Id"]].get("DynamicUser", "no") in YES or switch == "NoNewPrivileges"
                 if switch in said and not (implied and switch not in ours[said["Id"]]):
-                    assert said[switch] == ("yes" if ours[said["Id"]].get(switch, "no") in YES else "no"), (
-                        said
-                    )
-                    compared += 1
-            assert said["User"] == ours[said["Id"]].get("User", said["User"])
-    assert compared > 100
+                    found[said["Id"], switch] = "yes" if ours[said["Id"]].get(switch, "no") in YES else "no"
+                    shown[said["Id"], switch] = said[switch]
+            found[said["Id"], "User"] = ours[said["Id"]].get("User", said["User"])
+            shown[said["Id"], "User"] = said["User"]
+    assert len(shown) > 100
+    compare("systemd_exec", "systemctl show", found, shown)
     assert ours["our.service"] == {
         "NoNewPrivileges": "yes",
         "PrivateTmp": "no",

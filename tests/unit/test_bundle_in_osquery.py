@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 Ask = Callable[[str], list[dict[str, str]]]
+Compare = Any  # of tests/conftest.py
 
 pytestmark = pytest.mark.osqueryd
 
@@ -45,7 +47,7 @@ def ask(tmp_path: Path) -> Ask:
     return run
 
 
-def test_our_sockets_are_those_of_listening_ports(ask: Ask) -> None:
+def test_our_sockets_are_those_of_listening_ports(ask: Ask, compare: Compare) -> None:
     kinds = [
         (socket.AF_INET, socket.SOCK_STREAM, "127.0.0.1"),
         (socket.AF_INET, socket.SOCK_DGRAM, "0.0.0.0"),
@@ -71,7 +73,7 @@ def test_our_sockets_are_those_of_listening_ports(ask: Ask) -> None:
     said: dict[str, set[tuple[str, str, str]]] = {"core": set(), "ours": set()}
     for row in rows:
         said[row["who"]].add((row["protocol"], row["address"], row["port"]))
-    assert said["ours"] == said["core"]
+    compare("exposed_ports", "core's listening_ports", said["ours"], said["core"])
     assert {port for _, _, port in said["ours"]} == ports
 
 
@@ -85,6 +87,40 @@ def test_a_join_with_processes_finds_every_process_that_lives(ask: Ask) -> None:
         assert row["found"] == row["pid"]
         assert int(row["num_fds"]) > 2
         assert row["exe_deleted"] == str(int(row["on_disk"] == "0"))
+
+
+def test_ancestors_are_those_of_a_recursive_statement_over_core_s_processes(
+    ask: Ask, compare: Compare
+) -> None:
+    with subprocess.Popen(["sh", "-c", "sleep 60 & sleep 60"]) as child:
+        try:
+            before = set(psutil.pids())
+            rows = ask(
+                "with recursive p as materialized (select pid, parent from processes), up (pid, depth, ancestor) as ("
+                "select pid, 1, parent from p where parent > 0 union all select up.pid, up.depth + 1, p.parent "
+                "from up join p on p.pid = up.ancestor where p.parent > 0) "
+                "select 'core' as who, pid, depth, ancestor from up union all "
+                "select 'ours', pid, depth, ancestor_pid from kolide_process_ancestry where pid in (select pid from p)"
+            )
+            lived = before & set(psutil.pids())
+        finally:
+            for one in psutil.Process(child.pid).children():
+                one.kill()
+            child.kill()
+    said: dict[str, dict[tuple[str, str], str]] = {"core": {}, "ours": {}}
+    for row in rows:
+        said[row["who"]][row["pid"], row["depth"]] = row["ancestor"]
+    # Who has lost an ancestor meanwhile has got another one.
+    steady = {
+        pid
+        for pid in map(str, lived)
+        if all(int(one) in lived for found in said.values() for (of, _), one in found.items() if of == pid)
+    }
+    assert str(os.getpid()) in steady
+    ours, core = (
+        {key: one for key, one in said[who].items() if key[0] in steady} for who in ("ours", "core")
+    )
+    compare("process_ancestry", "recursive CTE over core's processes", ours, core)
 
 
 def test_values_of_a_file_are_those_that_are_in_it(ask: Ask, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from osquery_sdk.engine import Host, SqlError
 from osquery_sdk.wire.client import ManagerConnection
 
 Serve = Callable[..., Host]
+Compare = Any  # of tests/conftest.py
 
 
 class Number(Row):
@@ -96,6 +97,50 @@ def test_an_error_is_counted_and_kept(osquery_host: Serve) -> None:
         "3",
         "numbers: thirteen",
     )
+
+
+def test_the_whole_bundle_s_counters_are_those_of_what_was_asked(
+    osquery_host: Serve, compare: Compare
+) -> None:
+    """Every table asked once more often than the one before it, a look-up that finds nothing and reads little."""
+    tables = {one.name.removeprefix("kolide_"): one for one in all_tables()}
+    host = osquery_host(*tables.values())
+    asked = {}
+    for times, (name, where) in enumerate(LOOKUPS.items(), start=1):
+        for _ in range(times):
+            host.query(f"select * from kolide_{name} where {where}")
+        asked[f"kolide_{name}"] = (times, 0, 0, "")
+    rows = host.query("select * from kolide_ext_tables where calls > 0 and name <> 'kolide_ext_tables'").rows
+    counted = {
+        row["name"]: (
+            int(row["calls"] or 0),
+            int(row["errors"] or 0),
+            int(row["last_rows"] or 0),
+            row["last_error"],
+        )
+        for row in rows
+    }
+    compare("ext_tables", "known queries", counted, asked)
+
+
+LOOKUPS = {
+    "process_details": "pid = 0",
+    "process_limits": "pid = 0",
+    "process_ancestry": "pid = 0",
+    "exposed_ports": "pid = 0",
+    "disk_io": "device = ' '",
+    "pressure": "cgroup = ' '",
+    "cpu_vulnerabilities": "name = ' '",
+    "snap_packages": "uid = -5",
+    "flatpak_packages": "uid = -5",
+    "systemd_exec": "unit = ' '",
+    "containers": "id = ' '",
+    "batteries": "name = ' '",
+    "dpkg_verify": "package = ' '",
+    "json": "raw_data = '[]'",
+    "csv": "raw_data = ' '",
+    "ini": "raw_data = ' '",
+}
 
 
 def test_it_counts_itself(osquery_host: Serve) -> None:

@@ -32,6 +32,8 @@ from kolide_tables.process_details import (
 )
 from osquery_sdk import Query
 
+Compare = Any  # of tests/conftest.py
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 root_only = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="only root can become another user"
@@ -124,6 +126,110 @@ def test_counters_and_privileges_are_the_kernel_s() -> None:
         assert row.exe_deleted == 0
         assert (row.io_read_count or 0) > 0
         assert len(row.cap_eff) == 16
+
+
+def said_by_grep() -> dict[int, dict[str, str]]:
+    """What the kernel's files say of every process, as grep shows them."""
+    files = [
+        f"/proc/{name}/{file}"
+        for name in os.listdir("/proc")
+        if name.isdigit()  # noqa: PTH208
+        for file in ("status", "io", "oom_score_adj", "attr/current")
+    ]
+    said: dict[int, dict[str, str]] = {}
+    output = subprocess.run([tool("grep"), "-saH", "", *files], capture_output=True, text=True).stdout
+    for line in output.splitlines():
+        path, _, text = line.partition(":")
+        _, _, pid, file = path.split("/", 3)
+        name, _, value = text.partition(":") if file in ("status", "io") else (file, ":", text)
+        said.setdefault(int(pid), {})[name] = value.strip("\t \0")
+    return said
+
+
+GROWING = {
+    "io_read_count": "syscr",
+    "io_write_count": "syscw",
+    "io_read_bytes": "read_bytes",
+    "io_write_bytes": "write_bytes",
+    "ctx_voluntary": "voluntary_ctxt_switches",
+    "ctx_involuntary": "nonvoluntary_ctxt_switches",
+}
+STANDING = {
+    "cap_eff": "CapEff",
+    "no_new_privs": "NoNewPrivs",
+    "seccomp": "Seccomp",
+    "oom_score_adj": "oom_score_adj",
+    "lsm_label": "attr/current",
+}
+
+
+@linux
+def test_every_process_is_as_the_kernel_s_files_say(compare: Compare) -> None:
+    before = said_by_grep()
+    rows = {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in process_details.rows()}
+    after = said_by_grep()
+    ours: dict[int, dict[str, Any]] = {}
+    said: dict[int, dict[str, Any]] = {}
+    for pid in before.keys() & after.keys():
+        first, last = before[pid], after[pid]
+        if any(first.get(name) != last.get(name) for name in STANDING.values()):
+            continue  # it has become something else meanwhile
+        ours[pid] = {name: rows[pid][name] for name in (*GROWING, *STANDING)}
+        said[pid] = {}
+        for column, name in STANDING.items():
+            value = first.get(name) or None
+            said[pid][column] = value if value is None or column in ("cap_eff", "lsm_label") else int(value)
+        for column, name in GROWING.items():
+            # It goes on counting between the readings: what lies between them is what the kernel says.
+            value = first.get(name)
+            found = rows[pid][column]
+            said[pid][column] = None if value is None else min(max(int(value), found or 0), int(last[name]))
+    assert {1, os.getpid()} <= said.keys()
+    compare("process_details", "grep '' /proc/PID/{status,io,oom_score_adj,attr/current}", ours, said)
+
+
+@linux
+def test_terminals_and_labels_of_every_process_are_those_of_ps(compare: Compare) -> None:
+    def said_by_ps() -> dict[int, str | None]:
+        lines = subprocess.check_output([tool("ps"), "-e", "-o", "pid=,tty="], text=True).splitlines()
+        return {int(pid): None if tty == "?" else f"/dev/{tty}" for pid, tty in map(str.split, lines)}
+
+    before = said_by_ps()
+    ours = {row[0]: row[COLUMNS.index("terminal")] for row in process_details.rows()}
+    after = said_by_ps()
+    said = {pid: tty for pid, tty in before.items() if after.get(pid, "") == tty}
+    compare("process_details", "ps -e -o pid,tty", {pid: ours.get(pid) for pid in said}, said)
+
+
+@linux
+def test_affinity_and_io_priority_of_every_process_are_those_of_taskset_and_ionice(compare: Compare) -> None:
+    def said_by_them() -> dict[int, tuple[str, str]]:
+        said = {}
+        for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:  # noqa: PTH208
+            with contextlib.suppress(subprocess.CalledProcessError):  # it has ended
+                cpus = subprocess.check_output(
+                    [tool("taskset"), "-cp", str(pid)], text=True, stderr=subprocess.DEVNULL
+                )
+                priority = subprocess.check_output(
+                    [tool("ionice"), "-p", str(pid)], text=True, stderr=subprocess.DEVNULL
+                )
+                said[pid] = str(parse_cpus(cpus.rpartition(":")[2].strip().encode())), priority.strip()
+        return said
+
+    before = said_by_them()
+    ours = {
+        row.pid: (
+            str(json.loads(row.affinity or "null")),
+            row.ionice_class
+            if row.ionice_class == "idle"
+            else f"{row.ionice_class}: prio {row.ionice_value}",
+        )
+        for row in linux_rows(Query.of(process_details))
+    }
+    after = said_by_them()
+    said = {pid: facts for pid, facts in before.items() if after.get(pid) == facts}
+    assert os.getpid() in said
+    compare("process_details", "taskset -cp, ionice -p", {pid: ours.get(pid) for pid in said}, said)
 
 
 @linux
@@ -265,7 +371,7 @@ def said_by_pmap(pid: int) -> tuple[int, int, int, int]:
 
 
 @linux
-def test_memory_is_what_pmap_adds_up(tmp_path: Path) -> None:
+def test_memory_is_what_pmap_adds_up(tmp_path: Path, compare: Compare) -> None:
     # A process's share of a library's pages changes whenever another one starts or ceases to use them, so the row is held
     # against a reading before it and one after it, again if they changed there and back. A wrong sum is wrong every time.
     code = (
@@ -291,6 +397,8 @@ def test_memory_is_what_pmap_adds_up(tmp_path: Path) -> None:
                 break
         else:
             pytest.fail(f"{row} never lay between {before} and {after}")
+    said = (min(max(low_uss, row.uss), uss), min(max(low_swap, row.swap), swap))
+    compare("process_details", "pmap -XX", {"uss, swap": (row.uss, row.swap)}, {"uss, swap": said})
     assert row.uss > 25_000_000
 
 

@@ -184,6 +184,30 @@ def test_a_name_that_osqueryd_refuses_is_refused_before(name):
         table(name)(make([]).function)
 
 
+class Wish(Row):
+    asked: str = Column("asked for", required=True)
+    dear: str | None = Column("dear", costly=True, default=None)
+
+
+class Dear(Row):
+    dear: str | None = Column("dear", costly=True, default=None)
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "said"),
+    [
+        (Wish, {"snapshot": True}, "so asked cannot be required"),
+        (Dear, {"snapshot": True, "cache": 5.0}, "so dear cannot be costly"),
+        (Item, {"elsewhere": "it is here"}, "it is on all platforms"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(row, options, said):
+    with pytest.raises(DefinitionError, match=said):
+        table("contradictions", rows=row, **options)(lambda query: [])
+    options.pop("snapshot", None)
+    table("contradictions", rows=row, **{**options, "platforms": ("linux",)})(lambda query: [])
+
+
 @pytest.mark.osqueryd
 def test_the_traps_on_a_real_osqueryd(tmp_path):
     osqueryi = shutil.which("osqueryi")

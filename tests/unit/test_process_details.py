@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kolide_tables import procfs
 from kolide_tables.process_details import (
     ProcessDetails,
     ioprio_getter,
@@ -131,9 +132,8 @@ def test_counters_and_privileges_are_the_kernel_s() -> None:
 def said_by_grep() -> dict[int, dict[str, str]]:
     """What the kernel's files say of every process, as grep shows them."""
     files = [
-        f"/proc/{name}/{file}"
-        for name in os.listdir("/proc")
-        if name.isdigit()  # noqa: PTH208
+        f"/proc/{pid}/{file}"
+        for pid in procfs.pids()
         for file in ("status", "io", "oom_score_adj", "attr/current")
     ]
     said: dict[int, dict[str, str]] = {}
@@ -205,7 +205,7 @@ def test_terminals_and_labels_of_every_process_are_those_of_ps(compare: Compare)
 def test_affinity_and_io_priority_of_every_process_are_those_of_taskset_and_ionice(compare: Compare) -> None:
     def said_by_them() -> dict[int, tuple[str, str]]:
         said = {}
-        for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:  # noqa: PTH208
+        for pid in procfs.pids():
             with contextlib.suppress(subprocess.CalledProcessError):  # it has ended
                 cpus = subprocess.check_output(
                     [tool("taskset"), "-cp", str(pid)], text=True, stderr=subprocess.DEVNULL
@@ -466,9 +466,9 @@ def test_several_pids_are_looked_up_once_each() -> None:
 
 @linux
 def test_every_process_that_lives_all_the_while_has_one_row() -> None:
-    before = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208
+    before = set(procfs.pids())
     pids = [row[0] for row in process_details.rows()]
-    after = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208
+    after = set(procfs.pids())
     assert before & after <= set(pids) <= before | after
     assert len(pids) == len(set(pids))
     assert os.getpid() in pids

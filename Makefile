@@ -11,7 +11,7 @@ JOBS ?= 4
 # Passed on to pytest: `make test ARGS="-k codec"`.
 ARGS ?=
 
-.PHONY: help deps test lint format run bench fuzz generate lock xp build package wheel clean
+.PHONY: help deps test lint format run bench measure fuzz generate lock xp build package wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -64,6 +64,11 @@ run: deps ## Start the extension in osqueryi, or in the embedded engine where th
 
 bench: deps ## Run the benchmarks: `make bench ARGS="--peer ./other.ext:its_table"`
 	$(BIN)/python benchmarks/bench_tables.py $(ARGS)
+
+measure: deps ## Compare each bundled table with its oracle, and measure it: `make measure ARGS=tables`
+	@mkdir -p build
+	$(BIN)/python -m pytest -q -m "not slow" -n $(JOBS) tests/unit --comparisons build/comparisons.json
+	$(BIN)/python benchmarks/bench_bundle.py --comparisons build/comparisons.json $(ARGS)
 
 # One process: these measure memory and time, and share badly.
 fuzz: deps ## Run the slow tests: fuzzing, memory and endurance

@@ -359,6 +359,10 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bundle")))
         folder.chmod(0o755)
         scenes = stage(folder, stack, processes=options.processes, values=options.values)
+        with serve(socket) as served:
+            served_now = {row["name"] for row in ask(served.manager, "select name from kolide_ext_tables")}
+        if served_now != {scene.table for scene in scenes.scenes}:
+            raise SystemExit("bench: not every table has its scene, or there is a scene without its table")
         print(f"through {name}; medians")
         results["host"] = name
         if "tables" in what:

@@ -74,7 +74,7 @@ def of_the_system(port: int) -> Iterator[Scene]:
     pid = os.getpid()
     yield Scene("kolide_process_details", "", f"pid = {pid}")
     yield Scene("kolide_process_limits", "", f"pid = {pid}")
-    yield Scene("kolide_process_ancestry", "pid in (select pid from processes)", f"pid = {pid}")
+    yield Scene("kolide_process_ancestry", "pid in (select pid from kolide_process_details)", f"pid = {pid}")
     yield Scene("kolide_exposed_ports", "", f"port = {port}")
     yield Scene("kolide_disk_io", "", "device = 'loop0'")
     yield Scene("kolide_net_rates", "interval_ms = 50", "interface = 'lo' and interval_ms = 50")

@@ -1,0 +1,74 @@
+"""The benchmark of the bundled tables: in its short form through the engine, the clients for minutes through osqueryd."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCH = Path(__file__).parents[2] / "benchmarks" / "bench_bundle.py"
+SMALL = ("--engine", "--processes", "5", "--values", "200", "--rounds", "1")
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="most of the tables are Linux's")
+
+
+def run(folder: Path, *arguments: str, seconds: float = 110) -> dict[str, Any]:
+    """What the benchmark writes."""
+    path = folder / "results.json"
+    command = [sys.executable, str(BENCH), *arguments, "--json", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+    assert done.returncode == 0, done.stderr
+    results: dict[str, Any] = json.loads(path.read_text())
+    return results
+
+
+def test_a_line_says_what_a_table_costs(tmp_path: Path) -> None:
+    comparisons = tmp_path / "comparisons.json"
+    said = {"oracles": ["prlimit"], "rows": 16, "differences": 0}
+    comparisons.write_text(json.dumps({"kolide_process_limits": said}))
+    tables = ("kolide_json", "kolide_process_limits", "kolide_sudo_rules")
+    chosen = [word for table in tables for word in ("--table", table)]
+    results = run(tmp_path, "tables", *SMALL, *chosen, "--comparisons", str(comparisons))
+    lines = {line["table"]: line for line in results["tables"]}
+    assert tuple(lines) == tables
+    assert lines["kolide_process_limits"]["compared"] == said
+    assert lines["kolide_process_limits"]["lookup_rows"] == 16
+    assert (lines["kolide_json"]["rows"], lines["kolide_json"]["lookup_rows"]) == (200, 4)
+
+
+def test_clients_ask_at_once(tmp_path: Path) -> None:
+    said = run(tmp_path, "clients", *SMALL, "--seconds", "5")["clients"]
+    assert said["clients"] == 8
+    assert said["errors"] == {}
+    # Each of the eight asks for every table once before any of them a second time.
+    assert said["statements"] > 8
+    assert said["pings"] > 8
+    assert said["ping_p99_ms"] < 1000
+
+
+@pytest.mark.slow
+@pytest.mark.osqueryd
+@pytest.mark.timeout(500)
+def test_clients_ask_for_five_minutes(tmp_path: Path) -> None:
+    if shutil.which("osqueryd") is None:
+        pytest.skip("no osqueryd on PATH")
+    said = run(tmp_path, "clients", "--seconds", "300", seconds=450)["clients"]
+    assert said["errors"] == {}
+    assert said["fewest"] > 8
+    assert said["memory_mb"]["later"] <= said["memory_mb"]["first"] * 1.02
+    assert said["files"]["later"] <= said["files"]["first"]
+    assert said["ping_p99_ms"] < 100
+
+
+@pytest.mark.skipif(
+    shutil.which("jq") is None, reason="jq is not installed: it is what kolide_json is compared with"
+)
+def test_jq_finds_the_same(tmp_path: Path) -> None:
+    results = {line["what"]: line for line in run(tmp_path, "jq", *SMALL, "--megabytes", "2")["jq"]}
+    assert results["kolide_json"]["rows"] == 1000
+    # Nowhere near the targets, which a busy machine may miss: only what would be a defect.
+    assert results["kolide_json"]["ratio"] < 10
+    assert results["memory by the file's size"]["ratio"] < 20

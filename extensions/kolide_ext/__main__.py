@@ -3,26 +3,46 @@
 import os
 import sys
 
-from kolide_ext.settings import read_settings
+from kolide_ext.settings import Settings, read_settings, settings_path
 from kolide_tables import all_tables
-from osquery_sdk import Extension, OsquerySdkError, __version__
+from osquery_sdk import Extension, OsquerySdkError, Table, __version__
 
 
 def main() -> int:
     """Run the program; returns its exit code."""
     try:
         settings = read_settings(os.environ)
-        tables = all_tables(
-            limits=settings.limits,
-            prefix=settings.prefix,
-            disabled=settings.disabled,
-            notes=settings.notes,
-            enabled=settings.enabled,
-        )
+        tables = all_tables(**settings._asdict())
     except OsquerySdkError as error:
         print(f"kolide_ext: {error}", file=sys.stderr)
         return 1
-    return Extension("kolide_ext", version=__version__, plugins=tables).run()
+    return Extension(
+        "kolide_ext", version=__version__, plugins=tables, left_out=lambda: _left_out(settings, tables)
+    ).run()
+
+
+def _left_out(settings: Settings, tables: list[Table]) -> list[tuple[Table, str]]:
+    """The tables that the settings leave out, each with what to set."""
+    served = {table.name for table in tables}
+    # Nothing is asked of these tables, so any whole path will do for the notes'.
+    notes = settings.notes or os.path.realpath(__file__)
+    every = settings._replace(disabled=(), enabled=("file_lines",), notes=notes)
+    enabled = {name.removeprefix(settings.prefix).removeprefix("kolide_") for name in settings.enabled}
+    file = settings_path(os.environ)
+    disabled = "KOLIDE_EXT_DISABLED" if "KOLIDE_EXT_DISABLED" in os.environ else f"disabled in {file}"
+    found = []
+    for table in all_tables(**every._asdict()):
+        name = table.name.removeprefix(settings.prefix)
+        if table.name in served:
+            continue
+        if name == "file_lines" and name not in enabled:
+            why = f'it shows any file. To have it, set enabled = ["file_lines"] in {file}, or KOLIDE_EXT_ENABLED=file_lines'
+        elif name == "notes" and not settings.notes:
+            why = f'it has no file to be kept in. To have it, set notes = "PATH" in {file}, or KOLIDE_EXT_NOTES=PATH'
+        else:
+            why = f"it is disabled. To have it, take it out of {disabled}"
+        found.append((table, why))
+    return found
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from kolide_tables import Limits
 from osquery_sdk import OsquerySdkError
 
-__all__ = ["Settings", "SettingsError", "default_path", "read_settings"]
+__all__ = ["Settings", "SettingsError", "default_path", "read_settings", "settings_path"]
 
 _VARIABLES = "KOLIDE_EXT_"
 _FILE_VARIABLE = "KOLIDE_EXT_SETTINGS"
@@ -56,6 +56,11 @@ def default_path() -> str:
     if platform == "win32":
         return os.environ.get("PROGRAMFILES", r"C:\Program Files") + r"\osquery\kolide_ext.toml"
     return "/var/osquery/kolide_ext.toml" if platform == "darwin" else "/etc/osquery/kolide_ext.toml"
+
+
+def settings_path(environment: Mapping[str, str]) -> str:
+    """The file that the environment names, or else the usual one."""
+    return environment.get(_FILE_VARIABLE) or default_path()
 
 
 def read_settings(environment: Mapping[str, str], usual: str | None = None) -> Settings:

@@ -19,7 +19,7 @@ from .tables import Table, this_platform
 from .wire.protocol import Response, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from .client import Client
     from .telemetry import Telemetry
@@ -69,6 +69,8 @@ class Extension:
         plugins: tables, and config, logger and distributed plugins; tables for other platforms are left out.
         log: gets each line of the log; standard error unless given.
         telemetry: makes spans and metrics of the calls.
+        left_out: makes the tables that there would be with other settings, each with why it is not there and how to get it. It
+            is called for `tables --all`, and for a statement that uses a table that is not there.
 
     Raises:
         DefinitionError: osqueryd would refuse the plugins; the text says what to change.
@@ -82,6 +84,7 @@ class Extension:
         plugins: Sequence[AnyPlugin],
         log: Callable[[str], None] | None = None,
         telemetry: Telemetry | None = None,
+        left_out: Callable[[], Iterable[tuple[Table, str]]] = tuple,
     ) -> None:
         """Check the plugins; nothing starts yet."""
         self.name = name
@@ -92,6 +95,7 @@ class Extension:
         self.tables = {t.name: t for t in self.all_tables if this_platform() in t.options.platforms}
         others = [p for p in self.all_plugins if isinstance(p, Plugin)]
         self.plugins: tuple[AnyPlugin, ...] = (*self.tables.values(), *others)
+        self.left_out = left_out
         self.log = log or _to_stderr
         self._telemetry = telemetry
         self._client: Client | None = None

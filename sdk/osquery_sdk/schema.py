@@ -72,6 +72,24 @@ class TableSchema(NamedTuple):
     notes: str = ""
     attributes: int = 0
     aliases: tuple[str, ...] = ()
+    elsewhere: str = ""
+    """Why it is not on the other platforms."""
+    writes: tuple[str, ...] = ()
+    """The statements that write to it: INSERT, UPDATE, DELETE."""
+
+    @property
+    def only(self) -> str:
+        """Which platforms it is on alone, and why, as a sentence; "" if it is on all of them."""
+        if set(self.platforms) >= _PLATFORM_NAMES.keys():
+            return ""
+        names = " and ".join(_PLATFORM_NAMES.get(platform, platform) for platform in self.platforms)
+        return f"{names} only: {self.elsewhere}." if self.elsewhere else f"{names} only."
+
+    @property
+    def remarks(self) -> str:
+        """The notes, and in paragraphs behind them what others' forms have no field for."""
+        written = f"Writable: {', '.join(self.writes)}." if self.writes else ""
+        return "\n\n".join(text for text in (self.notes, self.elsewhere and self.only, written) if text)
 
     @classmethod
     def of(cls, table: Table) -> TableSchema:
@@ -95,6 +113,8 @@ class TableSchema(NamedTuple):
             "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs),
             table.options.attributes,
             table.options.aliases,
+            table.options.elsewhere,
+            table.writes,
         )
 
     @classmethod
@@ -163,7 +183,7 @@ def _json(table: TableSchema) -> dict[str, object]:
         "platforms": list(table.platforms),
         "evented": bool(table.attributes & _EVENTED),
         "cacheable": bool(table.attributes & _CACHEABLE),
-        "notes": table.notes,
+        "notes": table.remarks,
         "examples": list(table.examples),
         "columns": [
             {
@@ -196,9 +216,11 @@ def _markdown(table: TableSchema) -> str:
         if paragraph
         for text in (_prose(paragraph), "")
     ]
+    because = f" ({_prose(table.elsewhere)})" if table.elsewhere else ""
+    lines += [f"Platforms: {platforms or 'not known'}{because}", ""]
+    if table.writes:
+        lines += [f"Writable: {', '.join(table.writes)}", ""]
     lines += [
-        f"Platforms: {platforms or 'not known'}",
-        "",
         "| column | type | | description |",
         "|---|---|---|---|",
     ]
@@ -242,8 +264,8 @@ def _fleet(table: TableSchema) -> str:
             lines += ["examples: |-", *(f"  {line}".rstrip() for line in text.split("\n"))]
         else:
             lines.append(f"examples: {_scalar(text)}")
-    if table.notes:
-        lines.append(f"notes: {_scalar(table.notes)}")
+    if table.remarks:
+        lines.append(f"notes: {_scalar(table.remarks)}")
     lines.append("columns:")
     for column in table.columns:
         lines += [
@@ -296,8 +318,8 @@ def _spec(table: TableSchema, program: str) -> str:
     # The generator wants a C++ source and function; these are the ones it would have.
     camel = "".join(word.title() for word in table.name.split("_"))
     lines.append(f"implementation({_text(f'{program}@gen{camel}')})")
-    if table.notes:
-        lines.append(f"notes({_text(table.notes)})")
+    if table.remarks:
+        lines.append(f"notes({_text(table.remarks)})")
     if table.examples:
         lines += ["examples([", *(f"    {_text(example)}," for example in table.examples), "])"]
     return "\n".join(lines) + "\n"

@@ -108,6 +108,7 @@ class TableOptions(NamedTuple):
     max_rows: int = _DEFAULT_MAX_ROWS
     aliases: tuple[str, ...] = ()
     attributes: int = 0
+    elsewhere: str = ""
 
 
 class _Flight:
@@ -150,6 +151,14 @@ class Table:
         self.options = options
         self.counters = Counters()
         self.columns = _resolve(name, row)
+        if options.snapshot:
+            for column in self.columns:
+                if column.definition.required or column.definition.costly:
+                    said = "required" if column.definition.required else "costly"
+                    raise DefinitionError(
+                        f"table {name}: with snapshot=True the function makes all rows with all columns, whatever a statement "
+                        f"asks for, so {column.name} cannot be {said}"
+                    )
         self._by_name = {column.name: column for column in self.columns}
         self._aliases = {alias: c.name for c in self.columns for alias in c.definition.aliases}
         self._layouts: dict[frozenset[str] | None, Layout] = {}
@@ -178,6 +187,13 @@ class Table:
     def is_writable(self) -> bool:
         """Whether it takes INSERT, UPDATE or DELETE."""
         return self._writer is not None
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Which of INSERT, UPDATE and DELETE it takes."""
+        made = type(self._writer.made) if self._writer is not None else WritableTable
+        names = ("insert", "update", "delete")
+        return tuple(n.upper() for n in names if getattr(made, n) is not getattr(WritableTable, n))
 
     def column(self, name: str) -> ColumnInfo:
         """The column of that name; raises DefinitionError for any other."""
@@ -547,6 +563,7 @@ def table(
     max_rows: int = _DEFAULT_MAX_ROWS,
     aliases: tuple[str, ...] = (),
     attributes: int = 0,
+    elsewhere: str = "",
 ) -> Callable[[Made], Table]:
     """Make a `Table` of a function that gets a `Query` and returns or yields rows, also asynchronously.
 
@@ -563,6 +580,7 @@ def table(
         max_rows: more are an error.
         aliases: other names of the table.
         attributes: osquery's bit set of table attributes.
+        elsewhere: why it is not on the other platforms, and what is there instead, in some words for `tables --all` and the schema.
 
     Raises:
         DefinitionError: osqueryd would refuse the table.
@@ -570,6 +588,10 @@ def table(
     for platform in platforms:
         if platform not in PLATFORMS:
             raise DefinitionError(f"table {name}: platform {platform!r} is none of {', '.join(PLATFORMS)}")
+    if elsewhere and set(platforms) == set(PLATFORMS):
+        raise DefinitionError(
+            f"table {name}: it is on all platforms, so elsewhere={elsewhere!r} is of no use"
+        )
     for alias in aliases:
         check_name(alias, f"table {name}: alias")
     options = TableOptions(
@@ -581,6 +603,7 @@ def table(
         max_rows,
         aliases,
         attributes,
+        " ".join(elsewhere.split()),
     )
 
     def decorate(made: Made) -> Table:

@@ -77,7 +77,7 @@ def naps(query: Query) -> Iterator[Nap]:
         yield Nap(seconds=seconds)
 
 
-@table("sample_elsewhere", platforms=("windows", "darwin"))
+@table("sample_elsewhere", platforms=("windows", "darwin"), elsewhere="on Linux nobody wants it")
 def elsewhere(query: Query) -> list[Text]:
     """Not on Linux."""
     return [Text(text="there")]

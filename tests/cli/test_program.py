@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 
@@ -144,7 +145,7 @@ def test_a_traceback_comes_only_when_asked_for(program, load):
     done = run(program, *arguments, "--verbose")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
-    assert done.stderr.splitlines()[-1].endswith("no such table: no_such")
+    assert "no such table: no_such" in done.stderr.splitlines()[-1]
 
 
 def test_a_reader_that_has_enough_is_no_error():
@@ -173,7 +174,60 @@ def test_tables_lists_those_of_this_platform_and_all():
     here = run(EXTENSION, "tables").stdout.splitlines()
     assert [line.split()[0] for line in here] == ["sample_naps", "sample_numbers", "sample_texts"]
     everywhere = run(EXTENSION, "tables", "--all").stdout
-    assert "sample_elsewhere  Not on Linux. (windows, darwin only)\n" in everywhere
+    assert (
+        "sample_elsewhere  Not on Linux.\n"
+        "                  Not here. Windows and macOS only: on Linux nobody wants it.\n"
+    ) in everywhere
+    assert "sample_numbers    Numbers & their squares: <small> ones.\n" in everywhere
+
+
+def bundled(*arguments: str, **settings: str) -> str:
+    """What kolide_ext prints, on either output."""
+    env = {"KOLIDE_EXT_SETTINGS": "", **{f"KOLIDE_EXT_{name}": value for name, value in settings.items()}}
+    done = run((sys.executable, "-m", "kolide_ext"), *arguments, env=env)
+    return done.stdout + done.stderr
+
+
+def test_tables_that_are_off_are_listed_with_what_to_do(tmp_path):
+    lines = bundled("tables", "--all", DISABLED="plist", PREFIX="x_").splitlines()
+    listed = {
+        before.split()[0]: line.strip() for before, line in pairwise(lines) if not before.startswith(" ")
+    }
+    assert listed["x_plist"] == "Off: it is disabled. To have it, take it out of KOLIDE_EXT_DISABLED."
+    assert listed["x_file_lines"].startswith("Off: it shows any file. To have it, set enabled = ")
+    assert listed["x_file_lines"].endswith(" or KOLIDE_EXT_ENABLED=file_lines.")
+    assert listed["x_notes"].endswith(" or KOLIDE_EXT_NOTES=PATH.")
+    # It is so: what they say to set is what brings them, and then nothing is said of them.
+    served = {
+        line.split()[0]: line
+        for line in bundled("tables", ENABLED="file_lines", NOTES=str(tmp_path / "notes")).splitlines()
+    }
+    assert {"kolide_plist", "kolide_file_lines", "kolide_notes"} <= set(served)
+    assert served["kolide_notes"].endswith(" (writable)")
+    assert "Off: " not in bundled("tables", "--all", ENABLED="file_lines", NOTES=str(tmp_path / "notes"))
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("kolide_file_lines", "no such table: kolide_file_lines; off: it shows any file. To have it, set "),
+        ("kolide_exposed_prts", "no such table: kolide_exposed_prts; did you mean kolide_exposed_ports?"),
+        ("processes", "no such table: processes; this engine has the extension's tables alone, osqueryi "),
+    ],
+)
+def test_a_table_that_is_not_there_is_told_why(table, said):
+    for command in ("query", "explain"):
+        told = bundled(command, f"select * from {table}")
+        assert said in told
+        assert "osquery_registry" not in told
+    assert said in run((sys.executable, "-m", "kolide_ext"), "shell", text=f"select * from {table};").stderr
+
+
+def test_a_table_of_another_platform_is_told_why():
+    told = run(EXTENSION, "query", "select * from sample_elsewhere").stderr
+    assert told == (
+        "sample: no such table: sample_elsewhere; not here. Windows and macOS only: on Linux nobody wants it\n"
+    )
 
 
 def test_version():

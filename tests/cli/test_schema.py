@@ -34,8 +34,10 @@ TABLES = st.builds(
     notes=TEXT,
     attributes=st.integers(0, 31),
     aliases=st.lists(NAMES, max_size=2).map(tuple),
+    elsewhere=st.sampled_from(("", "nothing has it there")),
+    writes=st.lists(st.sampled_from(("INSERT", "UPDATE", "DELETE")), unique=True).map(tuple),
 )
-BUNDLED = [TableSchema.of(table) for table in all_tables()]
+BUNDLED = [TableSchema.of(table) for table in all_tables(enabled=["file_lines"], notes="/var/lib/notes")]
 
 
 class Spec:
@@ -95,7 +97,7 @@ def test_a_spec_says_what_the_table_is(table):
     assert spec.said["aliases"] == list(table.aliases)
     assert str(spec.said["description"]).endswith(".")
     assert str(spec.said["implementation"]).startswith("ext@gen")
-    assert spec.said.get("notes", "") == table.notes
+    assert spec.said.get("notes", "") == table.remarks
     assert spec.said.get("attributes", {}) == {
         name: True
         for bit, name in enumerate(
@@ -124,7 +126,7 @@ def test_fleet_reads_its_yaml(table):
     assert read["platforms"] == list(table.platforms)
     assert read["description"] == table.description
     assert read["evented"] == bool(table.attributes & 4)
-    assert read.get("notes", "") == table.notes
+    assert read.get("notes", "") == table.remarks
     assert [(c["name"], c["description"], c["required"]) for c in read["columns"]] == [
         (c.name, c.description, c.required) for c in table.columns
     ]
@@ -182,6 +184,16 @@ def test_a_table_of_the_sdk_has_all_that_its_author_wrote(sample):
         ("half", "DOUBLE", False, False, ()),
         ("wish", "TEXT", False, True, ()),
     ]
+
+
+def test_what_no_field_of_a_form_is_for_is_in_the_notes():
+    notes = next(one for one in BUNDLED if one.name == "kolide_notes")
+    elsewhere = TableSchema("t", "", ("linux",), (), notes="Noted.", elsewhere="only there it rains")
+    assert notes.remarks == "Writable: INSERT, UPDATE, DELETE."
+    assert elsewhere.remarks == "Noted.\n\nLinux only: only there it rains."
+    text = render([notes, elsewhere], "markdown", program="ext")
+    assert "\nWritable: INSERT, UPDATE, DELETE\n" in text
+    assert "\nPlatforms: Linux (only there it rains)\n" in text
 
 
 def test_examples_are_code_for_fleet(sample):

@@ -81,11 +81,12 @@ def add_extensions(parser: ArgumentParser) -> None:
 
 def open_host(options: Namespace) -> Host:
     """The host with these extensions."""
-    from osquery_sdk.engine import Host
-
+    from .hinting import HintingHost
     from .sql import engine_options
 
-    return Host(options.extension, options=engine_options(options), verbose=options.verbose, on_line=_log)
+    return HintingHost(
+        options.extension, options=engine_options(options), verbose=options.verbose, on_line=_log
+    )
 
 
 def _log(line: str) -> None:

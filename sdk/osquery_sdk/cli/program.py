@@ -48,13 +48,15 @@ def commands(extension: Extension) -> list[Command]:
     from .completion import completion_command
     from .doctor import extension_doctor_command
     from .sql import engine_options, sql_commands
-    from .tables import extension_schema_command, tables_command
+    from .tables import absent, extension_schema_command, tables_command
     from .version import version_command
 
     def open_host(options: Namespace) -> Host:
-        from osquery_sdk.engine import Host
+        from .hinting import HintingHost
 
-        return Host([extension.start], options=engine_options(options))
+        return HintingHost(
+            [extension.start], options=engine_options(options), absent=lambda name: absent(extension, name)
+        )
 
     known = [
         tables_command(extension),

@@ -16,25 +16,55 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from osquery_sdk.extension import Extension
+    from osquery_sdk.tables import Table
 
 
 def tables_command(extension: Extension) -> Command:
     """The command `tables` of an extension's program."""
 
     def add_arguments(parser: ArgumentParser) -> None:
-        parser.add_argument("--all", action="store_true", help="also those for other platforms")
+        parser.add_argument(
+            "--all", action="store_true", help="also those that are not served here, each with the reason"
+        )
 
     def run(options: Namespace) -> int:
-        tables = sorted(extension.all_tables, key=lambda table: table.name)
-        here = list(extension.tables.values())
-        shown = [table for table in tables if options.all or table in here]
-        width = max((len(table.name) for table in shown), default=0)
-        for table in shown:
-            elsewhere = f" ({', '.join(table.options.platforms)} only)"
-            print(f"{table.name:<{width}}  {table.description}{'' if table in here else elsewhere}")
+        shown: list[tuple[Table, list[str]]]
+        if options.all:
+            shown = [(table, _lines(_where(table))) for table in extension.all_tables]
+            shown += [
+                (table, _lines(f"Off: {why.rstrip('.')}.", _where(table)))
+                for table, why in extension.left_out()
+            ]
+        else:
+            shown = [(table, []) for table in extension.tables.values()]
+        width = max((len(table.name) for table, _ in shown), default=0)
+        for table, reasons in sorted(shown, key=lambda one: one[0].name):
+            writable = " (writable)" if table.is_writable else ""
+            print(f"{table.name:<{width}}  {table.description}{writable}")
+            for reason in reasons:
+                print(f"{'':<{width}}  {reason}")
         return 0
 
     return Command("tables", "list the tables", ("tables", "tables --all"), add_arguments, run)
+
+
+def absent(extension: Extension, name: str) -> str:
+    """Why the extension has no such table here; "" if that is not known."""
+    for table in extension.all_tables:
+        if table.name == name and not table.is_here:
+            return _where(table)
+    return next((f"Off: {why}" for table, why in extension.left_out() if table.name == name), "")
+
+
+def _where(table: Table) -> str:
+    """Which platforms it is for, and why, unless it is for all of them."""
+    schema = TableSchema.of(table)
+    only = schema.only
+    return f"Not here. {only}" if only and not table.is_here else only
+
+
+def _lines(*texts: str) -> list[str]:
+    return [text for text in texts if text]
 
 
 def extension_schema_command(extension: Extension) -> Command:

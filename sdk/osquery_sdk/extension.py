@@ -6,15 +6,15 @@ What becomes of it at osqueryd is in `session.py`.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import ConnectionFailed, DefinitionError, OsquerySdkError
 from .plugin import Plugin
 from .session import Session
+from .signals import on_stop_signals
 from .tables import Table, this_platform
 from .wire.protocol import Response, Status
 
@@ -202,12 +202,11 @@ class Extension:
     def catch_signals(self) -> None:
         """Stop on SIGTERM and SIGINT, and end the process when `serve` has returned. From the main thread of a program."""
 
-        def stop(number: int, frame: Any) -> None:
-            self._reason = f"stopped by {signal.Signals(number).name}"
+        def stop(name: str) -> None:
+            self._reason = f"stopped by {name}"
             self.stop()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
+        on_stop_signals(stop)
         self._is_program = True
 
 

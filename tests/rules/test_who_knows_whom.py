@@ -40,7 +40,8 @@ MAY_KNOW = {
     "spool": {"errors"},
     "spooled": {"errors", "logger", "spool", "wire"},
     "session": {"errors", "tables", "wire"},
-    "extension": {"errors", "plugin", "tables", "session", "client", "wire"},
+    "signals": set(),
+    "extension": {"errors", "plugin", "tables", "session", "client", "signals", "wire"},
 }
 # An extension's `run` hands over to its command line: every extension has it, and only that function imports it.
 HANDS_OVER = ("osquery_sdk.extension", "osquery_sdk.cli.program")

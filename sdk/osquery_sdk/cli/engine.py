@@ -48,10 +48,10 @@ def engine_command(
         )
 
     def run(options: Namespace) -> int:
-        import signal
         import threading
 
         from osquery_sdk.engine import Daemon, Host
+        from osquery_sdk.signals import on_stop_signals
 
         flags = _flags(options)
         stop = threading.Event()
@@ -61,8 +61,7 @@ def engine_command(
             code[0] = status
             stop.set()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        on_stop_signals(lambda _: stop.set())
         with Host(
             options.extension,
             socket=options.socket,

@@ -75,11 +75,10 @@ def _run(options: Namespace) -> int:
 
 
 def _wait_for_end() -> int:
-    import signal
+    from osquery_sdk.signals import on_stop_signals
 
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    on_stop_signals(lambda _: stop.set())
     stop.wait()
     return 0
 

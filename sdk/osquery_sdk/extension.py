@@ -102,6 +102,7 @@ class Extension:
         self._stop = threading.Event()
         self._reason = "told to stop"
         self._is_program = False
+        self._says_end = True
 
     def run(self, arguments: Sequence[str] | None = None) -> int:
         """Run the program's command line (`sys.argv` unless given); returns the exit code."""
@@ -127,7 +128,7 @@ class Extension:
     def serve(self, socket: str, *, timeout: float = 3.0, interval: float = 3.0) -> None:
         """Register at the manager's socket and serve until told to stop, or until the manager is gone.
 
-        The log says why it returned, in one line.
+        The log says why it returned, in one line; see `catch_signals` for when it does not.
 
         Args:
             socket: path of the extension manager's socket.
@@ -147,7 +148,9 @@ class Extension:
         gone = False
         try:
             gone = not (session.register(timeout) and session.stay(interval)) and not self._stop.is_set()
-            self.log(f"{self.name}: {f'osqueryd has gone from {socket}' if gone else self._reason}; leaving")
+            if gone or self._says_end:
+                reason = f"osqueryd has gone from {socket}" if gone else self._reason
+                self.log(f"{self.name}: {reason}; leaving")
         finally:
             session.leave(gone=gone)
             if self._is_program:
@@ -199,8 +202,12 @@ class Extension:
             log=self.log,
         )
 
-    def catch_signals(self) -> None:
-        """Stop on SIGTERM and SIGINT, and end the process when `serve` has returned. From the main thread of a program."""
+    def catch_signals(self, *, verbose: bool = False) -> None:
+        """Stop on SIGTERM and SIGINT, and end the process when `serve` has returned. From the main thread of a program.
+
+        Args:
+            verbose: log the end also where osquery started the process and has ended it: osqueryi does so whenever it ends.
+        """
 
         def stop(name: str) -> None:
             self._reason = f"stopped by {name}"
@@ -208,6 +215,7 @@ class Extension:
 
         on_stop_signals(stop)
         self._is_program = True
+        self._says_end = verbose or "OSQUERY_EXTENSION" not in os.environ
 
 
 def _check(name: str, plugins: Sequence[AnyPlugin]) -> None:

@@ -264,6 +264,35 @@ def test_a_signal_ends_it(number: signal.Signals, manager: Manager) -> None:
         manager.query("select * from served")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"), [((), ""), (("--verbose",), "life: stopped by SIGTERM; leaving\n")]
+)
+def test_ended_by_osquery_that_started_it_it_says_so_if_it_is_verbose(
+    arguments: tuple[str, ...], said: str, manager: Manager
+) -> None:
+    process = manager.start("life", *arguments, OSQUERY_EXTENSION="1")
+    process.terminate()
+    assert ended(process) == (0, said)
+
+
+def test_a_statement_of_osqueryi_has_nothing_but_its_rows(directory: Path) -> None:
+    osqueryi = shutil.which("osqueryi")
+    if osqueryi is None:
+        pytest.skip("no osqueryi on PATH")
+    program = directory / "life.ext"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {PROGRAM} "$@"\n')
+    program.chmod(0o755)
+    flags = ["--extension", program, "--extensions_require=life", f"--extensions_socket={directory}/em"]
+    done = subprocess.run(
+        [osqueryi, *flags, "--csv", "select count(*) as n from served"],
+        env={**os.environ, "HOME": str(directory), "NAME": "life"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "n\n1\n", "")
+
+
 def test_it_answers_shutdown(manager: Manager) -> None:
     process = manager.start()
     with ExtensionConnection(f"{manager.socket}.{manager.extensions()['life']}") as connection:

@@ -130,6 +130,7 @@ class _Serving(NamedTuple):
     socket: str
     timeout: float = 3.0
     interval: float = 3.0
+    verbose: bool = False
 
 
 def _usual(arguments: Sequence[str]) -> _Serving | None:
@@ -138,10 +139,12 @@ def _usual(arguments: Sequence[str]) -> _Serving | None:
     The parser is a tenth of the time that a start takes.
     """
     given: dict[str, str] = {}
+    verbose = False
     rest = list(arguments)
     while rest:
         name = rest.pop(0)
         if name == "--verbose" and (not rest or rest[0].startswith("--")):
+            verbose = True
             continue
         if name not in ("--socket", "--timeout", "--interval") or not rest or rest[0].startswith("-"):
             return None
@@ -150,7 +153,7 @@ def _usual(arguments: Sequence[str]) -> _Serving | None:
         numbers = {name: float(given[name]) for name in ("timeout", "interval") if name in given}
     except ValueError:
         return None
-    return _Serving(given["socket"], **numbers) if given.get("socket") else None
+    return _Serving(given["socket"], **numbers, verbose=verbose) if given.get("socket") else None
 
 
 def _parsed(extension: Extension, arguments: Sequence[str]) -> _Serving:
@@ -172,7 +175,7 @@ def _parsed(extension: Extension, arguments: Sequence[str]) -> _Serving:
         )
     if not options.socket:
         parser.error("--socket is missing; to try the tables without osquery: shell, or query SQL")
-    return _Serving(options.socket, options.timeout, options.interval)
+    return _Serving(options.socket, options.timeout, options.interval, options.verbose)
 
 
 def _serve(extension: Extension, arguments: Sequence[str]) -> int:
@@ -181,7 +184,7 @@ def _serve(extension: Extension, arguments: Sequence[str]) -> int:
     # answer a fifth of its time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
-    extension.catch_signals()
+    extension.catch_signals(verbose=serving.verbose)
     extension.serve(serving.socket, timeout=serving.timeout, interval=serving.interval)
     return 0
 

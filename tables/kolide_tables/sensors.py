@@ -1,19 +1,21 @@
 """kolide_sensors and kolide_batteries: what the machine measures of itself.
 
-Source: the kernel's Documentation/hwmon/sysfs-interface.rst (by psutil) and Documentation/ABI/testing/sysfs-class-power.
+Source: the kernel's Documentation/hwmon/sysfs-interface.rst and Documentation/ABI/testing/sysfs-class-power.
 """
 
 import os
+import re
 from collections.abc import Iterator
-from types import ModuleType
 
 from kolide_tables.files import Unreadable, read_file
 from kolide_tables.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
+_MONITORS = "/sys/class/hwmon"
 _SUPPLIES = "/sys/class/power_supply"
 _PAGE = 4096
 _MICRO = 1_000_000
+_KINDS = (("temperature", "temp", 1_000), ("fan", "fan", 1))  # millidegrees, rotations a minute
 
 
 class Sensor(Row):
@@ -33,6 +35,7 @@ class Sensor(Row):
 @table(
     "kolide_sensors",
     platforms=("linux",),
+    elsewhere="they are read from Linux's /sys/class/hwmon; osquery itself has temperature_sensors and fan_speed_sensors for macOS",
     examples=(
         "select chip, label, value, high from kolide_sensors where kind = 'temperature' and value > coalesce(high, 90)",
         "select chip, label, value from kolide_sensors where kind = 'fan' and value = 0",
@@ -40,39 +43,32 @@ class Sensor(Row):
 )
 def sensors(query: Query) -> Iterator[Sensor]:
     """Temperatures and fans of processor, disks and board."""
-    import psutil
-
-    return sensor_rows(query, psutil)
+    return sensor_rows(query)
 
 
-def sensor_rows(query: Query, psutil: ModuleType) -> Iterator[Sensor]:
-    """The rows as psutil has them."""
-    if query.matches("kind", "temperature"):
-        for chip, temperatures in psutil.sensors_temperatures().items():
-            if query.matches("chip", shown(chip)):
-                for idx, one in enumerate(temperatures):
-                    yield Sensor(
-                        chip=shown(chip),
-                        kind="temperature",
-                        idx=idx,
-                        label=shown(one.label),
-                        value=one.current,
-                        high=one.high,
-                        critical=one.critical,
-                    )
-    if query.matches("kind", "fan"):
-        for chip, fans in psutil.sensors_fans().items():
-            if query.matches("chip", shown(chip)):
-                for idx, one in enumerate(fans):
-                    yield Sensor(
-                        chip=shown(chip),
-                        kind="fan",
-                        idx=idx,
-                        label=shown(one.label),
-                        value=float(one.current),
-                        high=None,
-                        critical=None,
-                    )
+def sensor_rows(query: Query, folder: str = _MONITORS) -> Iterator[Sensor]:
+    """The rows from the kernel's folder of chips; a chip that is not asked for is not made to measure, which can take long."""
+    numbered: dict[tuple[str, str], int] = {}  # several chips may have one name, as disks have
+    for chip in _folders(query, folder):
+        name = chip.text("name")
+        if name is None or not query.matches("chip", name):
+            continue
+        for kind, prefix, unit in _KINDS:
+            for feature in chip.features(prefix):
+                value = chip.number(f"{feature}_input")
+                if value is None:
+                    continue  # nothing is connected there
+                idx = numbered[name, kind] = numbered.get((name, kind), -1) + 1
+                hot = kind == "temperature"
+                yield Sensor(
+                    chip=name,
+                    kind=kind,
+                    idx=idx,
+                    label=chip.text(f"{feature}_label") or "",
+                    value=value / unit,
+                    high=_over(chip.number(f"{feature}_max"), unit) if hot else None,
+                    critical=_over(chip.number(f"{feature}_crit"), unit) if hot else None,
+                )
 
 
 class Battery(Row):
@@ -96,6 +92,7 @@ class Battery(Row):
 @table(
     "kolide_batteries",
     platforms=("linux",),
+    elsewhere="they are read from Linux's /sys/class/power_supply; osquery itself has battery for macOS and Windows",
     examples=(
         "select name, percent, status, health_percent, cycles from kolide_batteries where scope = 'system'",
         "select s.hostname, b.manufacturer, b.model, b.health_percent from kolide_batteries b cross join system_info s where b.health_percent < 60",
@@ -108,15 +105,9 @@ def batteries(query: Query) -> Iterator[Battery]:
 
 def battery_rows(query: Query, folder: str = _SUPPLIES) -> Iterator[Battery]:
     """The rows from the kernel's folder of power supplies."""
-    try:
-        names = sorted(os.listdir(folder))  # noqa: PTH208
-    except OSError:
-        return
-    for file in names:
-        query.check()
-        if not query.matches("name", shown(file)):
+    for supply in _folders(query, folder):
+        if not query.matches("name", supply.name):
             continue
-        supply = _Supply(f"{folder}/{file}")
         if supply.text("type") != "Battery" or supply.text("present") == "0":
             continue
         voltage, power = supply.number("voltage_now"), supply.number("power_now")
@@ -124,31 +115,32 @@ def battery_rows(query: Query, folder: str = _SUPPLIES) -> Iterator[Battery]:
         if power is None and voltage is not None and current is not None:
             power = voltage * current / _MICRO
         yield Battery(
-            name=shown(file),
+            name=supply.name,
             scope=(supply.text("scope") or "System").lower(),
             manufacturer=supply.text("manufacturer"),
             model=supply.text("model_name"),
             technology=supply.text("technology"),
             status=supply.text("status"),
-            percent=supply.percent(),
-            health_percent=supply.share("full", "full_design"),
+            percent=_percent(supply),
+            health_percent=_share(supply, "full", "full_design"),
             cycles=int(supply.number("cycle_count") or 0) or None,  # 0 is what those say that do not count
-            voltage=None if voltage is None else voltage / _MICRO,
-            power=None if power is None else abs(power) / _MICRO,
+            voltage=_over(voltage, _MICRO),
+            power=_over(None if power is None else abs(power), _MICRO),
         )
 
 
-class _Supply:
-    """A power supply's folder."""
+class _Folder:
+    """A folder of small files, one fact each, as the kernel has for a device; what cannot be read is not known."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, name: str) -> None:
         self._path = path
+        self.name = shown(name)
 
     def text(self, name: str) -> str | None:
         try:
             return shown(read_file(f"{self._path}/{name}", max_bytes=_PAGE).strip()) or None
         except Unreadable:
-            return None  # what a battery does not know has no file, or one that cannot be read
+            return None
 
     def number(self, name: str) -> float | None:
         text = self.text(name)
@@ -157,14 +149,41 @@ class _Supply:
         except ValueError:
             return None
 
-    def percent(self) -> float | None:
-        """By energy or charge, which are finer than the battery's own percents; at most 100."""
-        share = self.share("now", "full")
-        return self.number("capacity") if share is None else min(share, 100.0)
+    def features(self, prefix: str) -> list[str]:
+        """What the chip measures of a kind, by the numbers of the files: temp1, temp2, temp10."""
+        try:
+            files = os.listdir(self._path)  # noqa: PTH208
+        except OSError:
+            return []
+        numbers = [
+            found[1] for file in files if (found := re.fullmatch(rf"{prefix}([0-9]{{1,4}})_input", file))
+        ]
+        return [f"{prefix}{number}" for number in sorted(numbers, key=int)]
 
-    def share(self, part: str, whole: str) -> float | None:
-        for unit in ("energy", "charge"):
-            small, large = self.number(f"{unit}_{part}"), self.number(f"{unit}_{whole}")
-            if small is not None and large:
-                return round(100 * small / large, 1)
-        return None
+
+def _folders(query: Query, folder: str) -> Iterator[_Folder]:
+    try:
+        names = os.listdir(folder)  # noqa: PTH208
+    except OSError:
+        return  # a machine without any
+    for name in sorted(names, key=lambda name: (len(name), name)):
+        query.check()
+        yield _Folder(f"{folder}/{name}", name)
+
+
+def _over(value: float | None, unit: int) -> float | None:
+    return None if value is None else value / unit
+
+
+def _percent(supply: _Folder) -> float | None:
+    """By energy or charge, which are finer than the battery's own percents; at most 100."""
+    share = _share(supply, "now", "full")
+    return supply.number("capacity") if share is None else min(share, 100.0)
+
+
+def _share(supply: _Folder, part: str, whole: str) -> float | None:
+    for unit in ("energy", "charge"):
+        small, large = supply.number(f"{unit}_{part}"), supply.number(f"{unit}_{whole}")
+        if small is not None and large:
+            return round(100 * small / large, 1)
+    return None

@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from kolide_tables.sensors import batteries, battery_rows, sensors
+from kolide_tables.sensors import batteries, battery_rows, sensor_rows, sensors
 from osquery_sdk import Query
 
 Compare = Any  # of tests/conftest.py
@@ -160,15 +159,21 @@ def test_batteries(folder: Path) -> None:
     }
 
 
-def test_a_battery_by_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of all files that are opened, in order."""
+    paths: list[str] = []
     real = os.open
 
     def counted(path: str, *arguments: Any, **options: Any) -> int:
-        opened.append(path)
+        paths.append(path)
         return real(path, *arguments, **options)
 
     monkeypatch.setattr(os, "open", counted)
+    return paths
+
+
+def test_a_battery_by_its_name(folder: Path, opened: list[str]) -> None:
     query = Query.of(batteries, equals={"name": "BAT1"})
     assert [row.name for row in battery_rows(query, str(folder))] == ["BAT1"]
     assert {Path(path).parent.name for path in opened} == {"BAT1"}
@@ -189,6 +194,44 @@ def test_files_of_every_kind(folder: Path) -> None:
 
 def test_a_machine_without_any(tmp_path: Path) -> None:
     assert list(battery_rows(Query.of(batteries), str(tmp_path / "none"))) == []
-    assert len(sensors.rows()) == sum(map(len, psutil.sensors_temperatures().values())) + sum(
-        map(len, psutil.sensors_fans().values())
-    )
+    assert list(sensor_rows(Query.of(sensors), str(tmp_path / "none"))) == []
+
+
+@pytest.fixture
+def monitors(tmp_path: Path) -> Path:
+    for chip, files in CHIPS.items():
+        (tmp_path / "hwmon" / chip).mkdir(parents=True)
+        for file, text in files.items():
+            (tmp_path / "hwmon" / chip / file).write_text(text + "\n")
+    return tmp_path / "hwmon"
+
+
+def test_a_chip_that_is_not_asked_for_does_not_measure(monitors: Path, opened: list[str]) -> None:
+    query = Query.of(sensors, equals={"chip": "nvme"})
+    rows = list(sensor_rows(query, str(monitors)))
+    assert [(row.idx, row.value) for row in rows] == [(0, 30.85), (1, 31.85)]
+    measured = {Path(path).parent.name for path in opened if path.endswith("_input")}
+    assert measured == {"hwmon2", "hwmon3"}
+    opened.clear()
+    assert len(list(sensor_rows(Query.of(sensors), str(monitors)))) == 6
+    assert {Path(path).parent.name for path in opened if path.endswith("_input")} == CHIPS.keys()
+
+
+def test_sensors_of_every_kind(monitors: Path) -> None:
+    chip = monitors / "hwmon0"
+    for number in (3, 10):
+        (chip / f"temp{number}_input").write_text(f"{number}000\n")
+    (chip / "temp4_input").write_text("nothing")
+    (chip / "temp5_input").symlink_to("/etc/shadow")
+    os.mkfifo(chip / "temp6_input")
+    (chip / "temp3_label").write_bytes(b"\xff\n")
+    (chip / "temp10_crit").mkdir()
+    (monitors / "hwmon4").mkdir()  # it has no name
+    (monitors / "file").touch()
+    rows = list(sensor_rows(Query.of(sensors, equals={"chip": "k10temp"}), str(monitors)))
+    assert [(row.idx, row.label, row.value, row.high, row.critical) for row in rows] == [
+        (0, "Tctl", 45.125, 70.0, 95.0),
+        (1, "Tccd1", -5.0, None, None),
+        (2, "\\xff", 3.0, None, None),
+        (3, "", 10.0, None, None),
+    ]

@@ -71,6 +71,7 @@ class _Archive(NamedTuple):
 @table(
     "kolide_apt_upgrades",
     platforms=("linux",),
+    elsewhere="apt is the package manager of Debian and its kin",
     # To look for one package takes apt as long as to look for all: those of a join are looked up in one answer.
     snapshot=True,
     cache=30.0,

@@ -46,6 +46,7 @@ class Container(Row):
 @table(
     "kolide_containers",
     platforms=("linux",),
+    elsewhere="elsewhere containers run in a virtual machine, and not among the machine's own processes",
     examples=(
         "select name, image, state, privileged, ports from kolide_containers where state = 'running'",
         "select c.name, c.image, p.pid, p.name as process, p.cmdline from kolide_containers c join processes p on p.pid = c.pid where c.privileged = 1",

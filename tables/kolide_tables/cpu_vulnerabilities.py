@@ -32,6 +32,7 @@ class CpuVulnerability(Row):
 @table(
     "kolide_cpu_vulnerabilities",
     platforms=("linux",),
+    elsewhere="its kernel tells, in /sys/devices/system/cpu/vulnerabilities",
     examples=(
         "select name, status from kolide_cpu_vulnerabilities where affected = 1 and mitigated = 0",
         "select c.cpu_brand, v.name, v.status from system_info c cross join kolide_cpu_vulnerabilities v where v.affected = 1",

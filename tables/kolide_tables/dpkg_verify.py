@@ -52,6 +52,7 @@ def dpkg_verify(limits: Limits = Limits(), root: str = "") -> Table:  # noqa: B0
     @table(
         "kolide_dpkg_verify",
         platforms=("linux",),
+        elsewhere="dpkg is Debian's package manager",
         examples=(
             "select path, expected_md5, actual_md5 from kolide_dpkg_verify where package in ('openssh-server', 'sudo', 'login') and conffile = 0",
             "select package, path from kolide_dpkg_verify where package = 'openssh-server' and conffile = 1",

@@ -63,6 +63,7 @@ def flatpak_packages(limits: Limits = Limits()) -> Table:  # noqa: B008 - a cons
     @table(
         "kolide_flatpak_packages",
         platforms=("linux",),
+        elsewhere="flatpak runs nowhere else",
         examples=(
             "select id, version, channel, origin, installation from kolide_flatpak_packages where origin <> 'flathub'",
             "select u.username, f.id, f.version from kolide_flatpak_packages f join users u using (uid)",

@@ -44,6 +44,7 @@ class JournalEntry(Row):
 @table(
     "kolide_journal",
     platforms=("linux",),
+    elsewhere="the journal is systemd's, so Linux's; osquery itself has unified_log for macOS and windows_eventlog for Windows",
     examples=(
         "select datetime(time, 'unixepoch') as at, unit, identifier, message from kolide_journal where priority <= 3 order by time",
         "select count(*) as failures from kolide_journal where identifier = 'sshd' and since = unixepoch('now', '-1 day') and message like 'Failed password%'",

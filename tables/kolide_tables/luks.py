@@ -66,6 +66,7 @@ def luks(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
     @table(
         "kolide_luks",
         platforms=("linux",),
+        elsewhere="LUKS is Linux's; osquery itself has disk_encryption for macOS and bitlocker_info for Windows",
         examples=(
             "select b.name, l.version, l.cipher, l.key_bits, l.slot, l.kdf, l.tokens from block_devices b join kolide_luks l on l.device_path = b.name where b.type = 'crypto_LUKS'",
             "select device_path, count(slot) as slots from kolide_luks where device_path like '/dev/nvme%' group by device_path",

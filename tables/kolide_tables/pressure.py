@@ -50,6 +50,7 @@ def pressure(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
     @table(
         "kolide_pressure",
         platforms=("linux",),
+        elsewhere="its kernel alone measures it, in /proc/pressure",
         examples=(
             "select resource, kind, avg10, avg60, avg300 from kolide_pressure where cgroup = '/'",
             (

@@ -51,6 +51,7 @@ class ProcessLimit(Row):
 @table(
     "kolide_process_limits",
     platforms=("linux",),
+    elsewhere="there alone a process is told the limits of another, by prlimit(2)",
     examples=(
         "select p.pid, p.name, l.soft, l.hard from kolide_process_limits l join processes p using (pid) where l.resource = 'nofile' order by l.soft",
         "select p.pid, p.name from kolide_process_limits l join processes p using (pid) where l.resource = 'core' and l.soft <> 0",

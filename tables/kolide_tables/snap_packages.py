@@ -31,6 +31,7 @@ class SnapPackage(Row):
 @table(
     "kolide_snap_packages",
     platforms=("linux",),
+    elsewhere="snapd runs nowhere else",
     examples=(
         "select name, version, channel, origin from kolide_snap_packages where revision like 'x%'",
         "select name, channel, revision from kolide_snap_packages where channel not like '%/stable'",

@@ -43,6 +43,7 @@ def sshd_config(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
     @table(
         "kolide_sshd_config",
         platforms=("linux", "darwin"),
+        elsewhere="the SSH server of Windows has its configuration elsewhere, and other rules for its paths",
         examples=(
             "select keyword, value, match_block, source, line from kolide_sshd_config where keyword in ('permitrootlogin', 'passwordauthentication')",
             "select source, count(*) as lines, sum(match_block is not null) as in_match_blocks from kolide_sshd_config group by source",

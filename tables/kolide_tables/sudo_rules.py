@@ -34,6 +34,7 @@ def sudo_rules(limits: Limits = Limits(), *, path: str = _PATH) -> Table:  # noq
     @table(
         "kolide_sudo_rules",
         platforms=("linux", "darwin"),
+        elsewhere="Windows has no sudoers file",
         examples=(
             "select users, hosts, runas, command, source, line from kolide_sudo_rules where nopasswd = 1",
             "select g.groupname, r.command, r.source from kolide_sudo_rules r join groups g on r.users = '%' || g.groupname where r.command = 'ALL'",

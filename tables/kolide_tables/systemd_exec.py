@@ -45,6 +45,7 @@ class SystemdExec(Row):
 @table(
     "kolide_systemd_exec",
     platforms=("linux",),
+    elsewhere="systemd is Linux's; osquery itself has launchd for macOS and services for Windows",
     examples=(
         "select unit, directive, value from kolide_systemd_exec where unit = 'ssh.service'",
         "select id, fragment_path from systemd_units where id like '%.service' and active_state = 'active' and id not in (select unit from kolide_systemd_exec where directive = 'NoNewPrivileges')",

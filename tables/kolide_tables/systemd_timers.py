@@ -58,6 +58,7 @@ class SystemdTimer(Row):
 @table(
     "kolide_systemd_timers",
     platforms=("linux",),
+    elsewhere="systemd is Linux's; osquery itself has launchd for macOS and scheduled_tasks for Windows",
     # systemctl tells of all timers as soon as of one: those of a join are looked up in one answer.
     snapshot=True,
     examples=(

@@ -158,6 +158,11 @@ def test_markdown_s_table_has_four_cells_a_row(table):
     assert [row.split("`")[1] for row in rows[2:]] == [column.name for column in table.columns]
 
 
+def test_bundled_tables_say_why_they_are_not_elsewhere():
+    assert {one.name for one in BUNDLED if one.only} == {one.name for one in BUNDLED if one.elsewhere}
+    assert len([one for one in BUNDLED if one.only]) == 17
+
+
 @pytest.mark.parametrize("form", SUFFIXES)
 def test_the_bundled_tables_in_every_form(form):
     text = render(BUNDLED, form, program="kolide_ext")

@@ -226,9 +226,9 @@ def test_what_is_no_package(root: Path, name: str) -> None:
 
 def test_all_packages_at_once_are_refused(root: Path) -> None:
     table = dpkg_verify(root=str(root))
-    for query in (Query.of(table), Query.of(table, like={"package": "%"})):
-        with pytest.raises(TableError, match="name a package"):
-            table.rows(query)
+    with pytest.raises(TableError, match="name a package"):
+        table.rows(Query.of(table, like={"package": "%"}))
+    assert table.rows() == []  # the term was one with NULL
 
 
 def test_limits(changed: Path) -> None:

@@ -64,12 +64,13 @@ def linux_rows(query: Query, root: str = procfs.PROC) -> Iterator[Ancestor]:
     """The rows from a proc file system."""
     boot = _boot_time(root) if query.wants("start_time") else None
     ticks = os.sysconf("SC_CLK_TCK")
+    reader = _Reader(root, query.wants)
     for process in each_process(query, root):
         try:
             first = parse_stat(process.read("stat"))
         except procfs.ProcessGone:
             continue
-        for depth, ancestor in enumerate(_ancestors(process.pid, first, root, query), start=1):
+        for depth, ancestor in enumerate(_ancestors(process.pid, first, reader, query), start=1):
             yield Ancestor(
                 pid=process.pid,
                 depth=depth,
@@ -107,20 +108,20 @@ def parse_stat(data: bytes | None) -> Born | None:
     return Born(int(words[_PPID]), int(words[_START]))
 
 
-def _ancestors(pid: int, born: Born | None, root: str, query: Query) -> Iterator[_Process]:
+def _ancestors(pid: int, born: Born | None, reader: "_Reader", query: Query) -> Iterator[_Process]:
     # A parent that ends, or whose number another process has by now, has left its child to an older ancestor: the child
     # says anew which. Each step leads to an older process, or to one of the same tick that has not been met.
     met = {pid}
     tries = 0
     while born is not None and born.parent > 0 and tries < _TRIES:
         query.check()
-        parent = _read(born.parent, root, query.wants)
+        parent = reader.read(born.parent)
         if parent is None or parent.born.start > born.start:
             tries += 1
-            now = _read(pid, root, _nothing)
-            if now is None or now.born.start != born.start:
+            now = reader.born(pid)
+            if now is None or now.start != born.start:
                 return
-            born = now.born
+            born = now
             continue
         if parent.pid in met:
             return
@@ -129,27 +130,46 @@ def _ancestors(pid: int, born: Born | None, root: str, query: Query) -> Iterator
         pid, born, tries = parent.pid, parent.born, 0
 
 
-def _nothing(column: str) -> bool:
-    return False
+class _Reader:
+    """Reads ancestors; most processes share theirs, so what was found out about one is kept for this answer."""
 
+    def __init__(self, root: str, wants: Callable[[str], bool]) -> None:
+        self._root = root
+        self._name, self._path, self._cmdline = wants("name"), wants("path"), wants("cmdline")
+        # By who they are, and not by pid alone: another process may have the number by now.
+        self._known: dict[tuple[int, Born], _Process] = {}
 
-def _read(pid: int, root: str, wants: Callable[[str], bool]) -> _Process | None:
-    """What is asked for of a process; None if it has gone."""
-    try:
-        with procfs.Process(pid, root) as process:
-            born = parse_stat(process.read("stat"))
-            if born is None:
-                return None
-            arguments = procfs.arguments(process) if wants("cmdline") else None
-            return _Process(
-                pid,
-                born,
-                procfs.comm(process) if wants("name") else None,
-                procfs.executable(process)[0] if wants("path") else None,
-                None if arguments is None else " ".join(redact_arguments(arguments)),
-            )
-    except procfs.ProcessGone:
-        return None
+    def born(self, pid: int) -> Born | None:
+        """Whose child a process is by now; None if it has gone."""
+        try:
+            with procfs.Process(pid, self._root) as process:
+                return parse_stat(process.read("stat"))
+        except procfs.ProcessGone:
+            return None
+
+    def read(self, pid: int) -> _Process | None:
+        """What is asked for of a process; None if it has gone."""
+        try:
+            with procfs.Process(pid, self._root) as process:
+                born = parse_stat(process.read("stat"))
+                if born is None:
+                    return None
+                known = self._known.get((pid, born))
+                if known is None:
+                    known = self._known[pid, born] = self._details(process, born)
+                return known
+        except procfs.ProcessGone:
+            return None
+
+    def _details(self, process: procfs.Process, born: Born) -> _Process:
+        arguments = procfs.arguments(process) if self._cmdline else None
+        return _Process(
+            process.pid,
+            born,
+            procfs.comm(process) if self._name else None,
+            procfs.executable(process)[0] if self._path else None,
+            None if arguments is None else " ".join(redact_arguments(arguments)),
+        )
 
 
 def _boot_time(root: str) -> int | None:

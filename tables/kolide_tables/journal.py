@@ -5,6 +5,7 @@ Source: journalctl(1), systemd.journal-fields(7), systemd's documentation of the
 
 import time
 from collections.abc import Callable, Iterator
+from math import ceil, floor
 from typing import Any
 
 from kolide_tables.redact import redact_text
@@ -30,11 +31,11 @@ class JournalEntry(Row):
         index=True,
     )
     since: int = Column(
-        "Only entries from this moment on, Unix seconds; the last hour unless given",
+        "Only entries from this moment on, Unix seconds; unless given, from where the terms on time begin, or the last hour",
         additional=True,
         hidden=True,
     )
-    time: int = Column("When it was received, Unix seconds")
+    time: int = Column("When it was received, Unix seconds", additional=True)
     pid: int | None = Column("Process that logged it")
     uid: int | None = Column("User that the process ran as")
     message: str | None = Column("The message, secrets redacted", costly=True)
@@ -46,12 +47,12 @@ class JournalEntry(Row):
     platforms=("linux",),
     elsewhere="the journal is systemd's, so Linux's; osquery itself has unified_log for macOS and windows_eventlog for Windows",
     examples=(
-        "select datetime(time, 'unixepoch') as at, unit, identifier, message from kolide_journal where priority <= 3 order by time",
+        "select datetime(time, 'unixepoch') as at, unit, identifier, message from kolide_journal where priority <= 3 and time > unixepoch() - 86400 order by time",
         "select count(*) as failures from kolide_journal where identifier = 'sshd' and since = unixepoch('now', '-1 day') and message like 'Failed password%'",
     ),
 )
 def journal(query: Query) -> Iterator[JournalEntry]:
-    """Entries of systemd's journal, of the last hour or since a moment; more than 5,000 are an error."""
+    """Entries of systemd's journal, of the last hour or of the time that is asked for; more than 5,000 are an error."""
     journalctl = need_tool("journalctl", "systemd")
 
     def run(*arguments: str) -> bytes:
@@ -66,10 +67,9 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
     matches = _matches(query)
     if matches is None:
         return
-    now = int(time.time())
-    asked = query.equals("since")
-    for since in (now - _USUAL_SECONDS,) if asked is None else asked:
-        if not isinstance(since, int):
+    until = _latest(query)
+    for since in _moments(query, until):
+        if until is not None and since > until:
             continue
         fields = [field for field in _FIELDS if field != "MESSAGE" or query.wants("message")]
         lines = run(
@@ -79,18 +79,40 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
             "--quiet",
             "--no-pager",
             f"--since=@{max(since, 0)}",
+            *([] if until is None else [f"--until=@{max(until, 0)}"]),
             f"--lines={_MOST + 1}",
             *matches,
         ).splitlines()
         if len(lines) > _MOST:
             raise LimitExceeded(
                 f"the journal has more than {_MOST:,} such entries since {since}: ask for a unit, an identifier or a priority, "
-                "or give a later since"
+                "or for less time"
             )
         for line in lines:
             row = _row(line, since)
             if row is not None:
                 yield row
+
+
+def _moments(query: Query, until: int | None) -> list[int]:
+    """From when on entries are wanted: one moment, or those that `since` is equal to."""
+    asked = query.equals("since")
+    if asked is not None:
+        return [moment for moment in asked if isinstance(moment, int)]
+    for column in ("since", "time"):
+        low, _, after, _ = query.range(column)
+        if low is not None:
+            return [floor(low) + 1 if after else ceil(low)]
+        if moments := query.equals(column):
+            return [ceil(min(moments))]
+    return [(int(time.time()) if until is None else until) - _USUAL_SECONDS]
+
+
+def _latest(query: Query) -> int | None:
+    """Until when; None for up to now. A second lasts until the next one begins."""
+    high = query.range("time").high
+    moments = query.equals("time") if high is None else (high,)
+    return floor(max(moments)) + 1 if moments else None
 
 
 def _matches(query: Query) -> list[str] | None:

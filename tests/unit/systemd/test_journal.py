@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from kolide_tables.journal import _row, journal, journal_rows
 from osquery_sdk import LimitExceeded, Query, TableError
+from osquery_sdk.query import EQUALS, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL, Constraint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 
@@ -124,6 +125,7 @@ def test_entries_are_those_that_were_written(run: Any, compare: Compare) -> None
         ({"since": -5}, 7),
         ({"since": NOW - 35}, 1),
         ({"unit": "--help"}, 0),
+        ({"time": NOW - 100}, 1),
     ],
 )
 def test_terms_reach_the_journal(run: Any, equals: dict[str, Any], count: int) -> None:
@@ -132,6 +134,41 @@ def test_terms_reach_the_journal(run: Any, equals: dict[str, Any], count: int) -
     for name, value in equals.items():
         wanted = value if isinstance(value, list) else [value]
         assert all(getattr(row, name) in wanted for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("terms", "ages"),
+    [
+        ([("since", GREATER_OR_EQUAL, -7200)], [7200, 300, 200, 100, 50, 40, 30]),
+        ([("since", GREATER, -300)], [200, 100, 50, 40, 30]),
+        ([("since", LESS, 0)], [300, 200, 100, 50, 40, 30]),
+        ([("time", GREATER_OR_EQUAL, -7200)], [7200, 300, 200, 100, 50, 40, 30]),
+        ([("time", GREATER, -100)], [50, 40, 30]),
+        ([("time", GREATER, -10_000), ("time", LESS_OR_EQUAL, -200)], [7200, 300, 200]),
+        ([("time", LESS, -300.5)], []),
+        ([("time", LESS, -299.5)], [300]),
+        ([("time", LESS, -7000)], [7200]),  # the hour before that
+        ([("time", EQUALS, -300), ("time", EQUALS, -7200)], [7200, 300]),
+        ([("time", LESS, -100), ("since", EQUALS, -50)], []),
+        ([("since", GREATER_OR_EQUAL, -300.5)], [300, 200, 100, 50, 40, 30]),
+        ([("since", GREATER_OR_EQUAL, -8000), ("time", GREATER, -100)], [50, 40, 30]),
+    ],
+)
+def test_terms_on_moments_reach_the_journal(run: Any, terms: list[Any], ages: list[int]) -> None:
+    """What a statement says of time and since decides what is read; osqueryd goes over the rows again, as here."""
+    constraints: dict[str, tuple[Constraint, ...]] = {}
+    for column, op, ago in terms:
+        constraints[column] = (*constraints.get(column, ()), Constraint(op, str(NOW + ago)))
+    query = Query(journal, constraints, None, deadline=time.monotonic() + 60)
+    rows = [row for row in rows_of(run, query) if query.matches("time", row.time)]
+    assert [NOW - row.time for row in rows] == ages
+    assert all(query.matches("since", row.since) for row in rows)
+
+
+def test_no_more_of_the_journal_is_read_than_is_asked_for() -> None:
+    run, asked = recorded()
+    rows_of(run, time=[NOW - 50, NOW - 70])
+    assert {f"--since=@{NOW - 70}", f"--until=@{NOW - 49}"} <= set(asked[0])
 
 
 def recorded(lines: int = 0) -> tuple[Callable[..., bytes], list[tuple[str, ...]]]:
@@ -158,7 +195,7 @@ def test_journalctl_is_asked_for_no_more_than_is_wanted() -> None:
 
 def test_more_than_the_limit_is_an_error() -> None:
     assert len(rows_of(recorded(5000)[0])) == 5000
-    with pytest.raises(LimitExceeded, match=r"more than 5,000 such entries.*give a later since"):
+    with pytest.raises(LimitExceeded, match=r"more than 5,000 such entries.*for less time"):
         rows_of(recorded(5001)[0])
 
 

@@ -88,8 +88,21 @@ class TableSchema(NamedTuple):
     @property
     def remarks(self) -> str:
         """The notes, and in paragraphs behind them what others' forms have no field for."""
-        written = f"Writable: {', '.join(self.writes)}." if self.writes else ""
-        return "\n\n".join(text for text in (self.notes, self.elsewhere and self.only, written) if text)
+        where = self.elsewhere and self.only
+        return "\n\n".join(text for text in (self.notes, where, self.wanted, self.written) if text)
+
+    @property
+    def wanted(self) -> str:
+        """Which columns a statement has to constrain one of, as a sentence; "" if there is no choice."""
+        names = [column.name for column in self.columns if column.required]
+        if len(names) < 2:
+            return ""
+        return f"A statement has to say {', '.join(names[:-1])} or {names[-1]}: one is enough."
+
+    @property
+    def written(self) -> str:
+        """Which statements write to it, as a sentence; "" if none does."""
+        return f"Writable: {', '.join(self.writes)}." if self.writes else ""
 
     @classmethod
     def of(cls, table: Table) -> TableSchema:
@@ -180,7 +193,7 @@ def _json(table: TableSchema) -> dict[str, object]:
         "name": table.name,
         "description": table.description,
         "url": "",
-        "platforms": list(table.platforms),
+        "platforms": sorted(table.platforms),
         "evented": bool(table.attributes & _EVENTED),
         "cacheable": bool(table.attributes & _CACHEABLE),
         "notes": table.remarks,
@@ -212,14 +225,12 @@ def _markdown(table: TableSchema) -> str:
     lines = [f"## {table.name}", ""]
     lines += [
         text
-        for paragraph in (table.description, table.notes)
+        for paragraph in (table.description, table.notes, table.wanted, table.written)
         if paragraph
         for text in (_prose(paragraph), "")
     ]
     because = f" ({_prose(table.elsewhere)})" if table.elsewhere else ""
     lines += [f"Platforms: {platforms or 'not known'}{because}", ""]
-    if table.writes:
-        lines += [f"Writable: {', '.join(table.writes)}", ""]
     lines += [
         "| column | type | | description |",
         "|---|---|---|---|",
@@ -253,10 +264,16 @@ def _statement(sql: str) -> str:
 
 
 def _fleet(table: TableSchema) -> str:
-    lines = [f"name: {table.name}", "platforms:", *(f"  - {platform}" for platform in table.platforms)]
+    lines = [
+        f"name: {_scalar(table.name)}",
+        "platforms:",
+        *(f"  - {platform}" for platform in table.platforms),
+    ]
     if not table.platforms:
         lines[-1] = "platforms: []"
-    lines += [f"description: {_scalar(table.description)}", f"evented: {_truth(table.attributes & _EVENTED)}"]
+    # Fleet refuses a table or a column without a description.
+    description = table.description or table.name
+    lines += [f"description: {_scalar(description)}", f"evented: {_truth(table.attributes & _EVENTED)}"]
     if table.examples:
         text = "\n\n".join(f"```\n{_statement(example)}\n```" for example in table.examples)
         # As a block it reads best, but a block has no escapes.
@@ -270,7 +287,7 @@ def _fleet(table: TableSchema) -> str:
     for column in table.columns:
         lines += [
             f"  - name: {_scalar(column.name)}",
-            f"    description: {_scalar(column.description)}",
+            f"    description: {_scalar(column.description or column.name)}",
             f"    type: {_lower(column.type)}",
             f"    required: {_truth(column.required)}",
         ]
@@ -305,6 +322,7 @@ def _spec(table: TableSchema, program: str) -> str:
     description = " ".join(table.description.split()) or table.name
     names = f", aliases={_list(table.aliases)}" if table.aliases else ""
     lines = [
+        *(f"# osquery's gentable.py refuses {why}" for why in _refusals(table)),
         f"table_name({_text(table.name)}{names})",
         # The generator refuses one that does not end so.
         f"description({_text(description if description.endswith('.') else description + '.')})",
@@ -323,6 +341,21 @@ def _spec(table: TableSchema, program: str) -> str:
     if table.examples:
         lines += ["examples([", *(f"    {_text(example)}," for example in table.examples), "])"]
     return "\n".join(lines) + "\n"
+
+
+def _refusals(table: TableSchema) -> list[str]:
+    """What the generator does not take. osqueryd takes all of it."""
+    found = [
+        f"a column named {column.name}: its own code has that name"
+        for column in table.columns
+        if column.name in ("n", "index")
+    ]
+    if table.attributes & _EVENTED:
+        if not table.name.endswith("_events"):
+            found.append("a table of events whose name does not end in _events")
+        if ("time", "BIGINT") not in [(column.name, column.type) for column in table.columns]:
+            found.append("a table of events without a column time of BIGINT")
+    return found
 
 
 def _column(column: ColumnSchema) -> str:

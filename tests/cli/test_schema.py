@@ -1,7 +1,16 @@
-"""Schemas, read back by those who read them: osquery's code generator, Fleet, JSON, Markdown."""
+"""Schemas, read back by those who read them.
+
+What validates each form: osquery's own generator, where OSQUERY_SOURCE names a checkout of osquery, reads the specs, and what it
+makes of them is compared with the JSON. Everywhere: the language of the specs, and what Fleet's website asks of its documents, as
+`check_fleet` says; the YAML by PyYAML.
+"""
 
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -75,9 +84,12 @@ class Spec:
 
 def check_fleet(table: dict[str, object]) -> None:
     """What Fleet's website asks of a table that osquery does not have."""
+    # Its script refuses what is not there or empty: a name, a description, a type.
     assert isinstance(table["name"], str)
     assert isinstance(table["description"], str)
+    assert table["description"]
     assert isinstance(table["platforms"], list)
+    assert {*table["platforms"]} <= {"darwin", "linux", "windows", "chrome"}
     assert isinstance(table["evented"], bool)
     assert isinstance(table.get("examples", ""), str)
     assert isinstance(table.get("notes", ""), str)
@@ -86,7 +98,11 @@ def check_fleet(table: dict[str, object]) -> None:
         assert isinstance(column["name"], str)
         assert isinstance(column["type"], str)
         assert isinstance(column["description"], str)
+        assert column["name"]
+        assert column["type"]
+        assert column["description"]
         assert isinstance(column["required"], bool)
+        assert isinstance(column.get("hidden", False), bool)
 
 
 @FEW
@@ -124,11 +140,11 @@ def test_fleet_reads_its_yaml(table):
     check_fleet(read)
     assert read["name"] == table.name
     assert read["platforms"] == list(table.platforms)
-    assert read["description"] == table.description
+    assert read["description"] == (table.description or table.name)
     assert read["evented"] == bool(table.attributes & 4)
     assert read.get("notes", "") == table.remarks
     assert [(c["name"], c["description"], c["required"]) for c in read["columns"]] == [
-        (c.name, c.description, c.required) for c in table.columns
+        (c.name, c.description or c.name, c.required) for c in table.columns
     ]
 
 
@@ -197,8 +213,58 @@ def test_what_no_field_of_a_form_is_for_is_in_the_notes():
     assert notes.remarks == "Writable: INSERT, UPDATE, DELETE."
     assert elsewhere.remarks == "Noted.\n\nLinux only: only there it rains."
     text = render([notes, elsewhere], "markdown", program="ext")
-    assert "\nWritable: INSERT, UPDATE, DELETE\n" in text
+    assert "\nWritable: INSERT, UPDATE, DELETE.\n" in text
     assert "\nPlatforms: Linux (only there it rains)\n" in text
+    json_table = next(one for one in BUNDLED if one.name == "kolide_json")
+    assert json_table.remarks == "A statement has to say path or raw_data: one is enough."
+
+
+REFUSED = [
+    TableSchema("t", "", (), (ColumnSchema("n", "BIGINT", "", 0),)),
+    TableSchema("t", "", (), (ColumnSchema("index", "BIGINT", "", 0),)),
+    TableSchema("t", "", (), (ColumnSchema("time", "BIGINT", "", 0),), attributes=4),
+    TableSchema("t_events", "", (), (ColumnSchema("time", "INTEGER", "", 0),), attributes=4),
+]
+
+
+def test_a_spec_says_what_the_generator_refuses_of_it():
+    for table in REFUSED:
+        text = render([table], "spec", program="ext")
+        assert text.startswith("# osquery's gentable.py refuses a ")
+        assert Spec(text).said["name"] == table.name
+    for table in BUNDLED:
+        assert "refuses" not in render([table], "spec", program="ext")
+
+
+def test_osquery_s_own_generator_reads_the_specs(tmp_path):
+    source = os.environ.get("OSQUERY_SOURCE")
+    if not source:
+        pytest.skip("OSQUERY_SOURCE names no checkout of osquery")
+    tools = Path(source) / "tools/codegen"
+
+    def generated(table: TableSchema) -> subprocess.CompletedProcess[str]:
+        spec = tmp_path / f"{table.name}.table"
+        spec.write_text(render([table], "spec", program="kolide_ext"), encoding="utf-8")
+        command = (sys.executable, str(tools / "gentable.py"), "--templates", str(tools / "templates"))
+        return run(command, str(spec), str(tmp_path / f"out/{table.name}.cpp"))
+
+    # The folder says the platforms.
+    folders = {1: "linux", 2: "posix", 3: "specs"}
+    for table in BUNDLED:
+        done = generated(table)
+        assert done.returncode == 0, done.stdout + done.stderr
+        folder = tmp_path / "specs" / folders[len(table.platforms)]
+        folder.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{table.name}.table").rename(folder / f"{table.name}.table")
+    for table in REFUSED:
+        assert generated(table).returncode != 0
+    done = run((sys.executable, str(tools / "genwebsitejson.py")), "--specs", str(tmp_path / "specs"))
+    theirs = {table["name"]: table for table in json.loads(done.stdout)}
+    ours = {table["name"]: table for table in json.loads(render(BUNDLED, "json", program="kolide_ext"))}
+    assert theirs.keys() == ours.keys()
+    for name, table in theirs.items():
+        assert list(table) == list(ours[name])
+        assert {**table, "url": ""} == ours[name]
 
 
 def test_examples_are_code_for_fleet(sample):

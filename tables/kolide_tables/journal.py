@@ -88,10 +88,17 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
                 f"the journal has more than {_MOST:,} such entries since {since}: ask for a unit, an identifier or a priority, "
                 "or for less time"
             )
+        unreadable = 0
         for line in lines:
             row = _row(line, since)
-            if row is not None:
+            if row is None:
+                unreadable += 1
+            else:
                 yield row
+        if unreadable:
+            query.warn(
+                f"{unreadable:,} entries are left out: what journalctl writes of them is no JSON object"
+            )
 
 
 def _moments(query: Query, until: int | None) -> list[int]:

@@ -11,22 +11,36 @@ from typing import NamedTuple
 
 from kolide_tables.redact import is_secret_name
 
-__all__ = ["Found", "entropy", "secrets_in"]
+__all__ = ["LONGEST", "Found", "entropy", "secrets_in"]
 
 
 class Found(NamedTuple):
-    """A secret in a text, and how many characters are before it; `secret` never leaves the table's module."""
+    """A secret in a text, and how many characters are before it; `secret` never leaves the table's module.
+
+    Of a key in PEM it is the base64 alone: the same key is then the same secret, whatever ends its lines.
+    """
 
     rule_id: str
     offset: int
     secret: str
 
 
+# The longest secret, in characters: texts that are looked through in pieces have to share as much.
+LONGEST = 32_768
+_PRIVATE_KEY = "private-key"
 # What has to be in a text that a rule may find something in, and the rule: the group, or else all of it, is the secret.
 # Every quantifier is bounded or possessive.
 _RULES = (
-    ("private-key", ("PRIVATE KEY",), r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"),
-    ("putty-private-key", ("PuTTY-User-Key",), r"PuTTY-User-Key-File-[23]: [\w\-]{3,40}"),
+    (
+        _PRIVATE_KEY,
+        ("PRIVATE KEY",),
+        r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[^\-]|-(?!----)){40,30000}+-----END ",
+    ),
+    (
+        "putty-private-key",
+        ("PuTTY-User-Key",),
+        r"PuTTY-User-Key-File-[23]: (?:[^P]|P(?!rivate-(?:Lines|MAC))){40,20000}+Private-Lines: \d{1,3}(?:\s{1,2}[A-Za-z0-9+/=]{1,64}){1,300}+",
+    ),
     ("age-secret-key", ("AGE-SECRET",), r"\bAGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}\b"),
     (
         "aws-access-key-id",
@@ -182,7 +196,8 @@ def secrets_in(text: str) -> Iterator[Found]:
                 continue
             if not _overlaps(taken, start, end):
                 taken.append((start, end))
-                yield Found(rule_id, start, text[start:end])
+                secret = text[start:end]
+                yield Found(rule_id, start, _inner(secret) if rule_id == _PRIVATE_KEY else secret)
     lowered = text.lower()
     if not any(hint in lowered for hint in _SECRET_HINTS):
         return
@@ -191,6 +206,11 @@ def secrets_in(text: str) -> Iterator[Found]:
         start, end = found.span(group)
         if is_secret_name(found[1]) and _is_random(found[group]) and not _overlaps(taken, start, end):
             yield Found("secret-value", start, found[group])
+
+
+def _inner(block: str) -> str:
+    r"""The base64 of a PEM block; in JSON and in variables its lines may end in a written-out `\n`."""
+    return re.sub(r"\\[nr]|[^A-Za-z0-9+/=]", "", block.partition("KEY")[2].partition("-----END")[0])
 
 
 def _is_random(value: str) -> bool:

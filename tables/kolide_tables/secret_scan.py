@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from kolide_tables.files import Unreadable, read_file
+from kolide_tables.files import read_or_warn
 from kolide_tables.limits import Budget, Limits
-from kolide_tables.paths import asked_paths
+from kolide_tables.paths import asked_paths, asked_texts
 from kolide_tables.text import decode
-from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, Query, Row, Table, table
 
 __all__ = ["SecretFound", "secret_scan"]
 
 _PREFIX = 12
-# Lines are looked at many at once. One of a minified file is looked at in pieces; a secret is shorter than what they share.
-_PIECE, _SHARED = 1 << 16, 1 << 12
+# Lines are looked at many at once, and those of a minified file in pieces.
+_PIECE = 1 << 18
 
 
 class SecretFound(Row):
@@ -34,7 +34,7 @@ class SecretFound(Row):
     )
     entropy: float = Column("How random it looks: Shannon entropy, in bits a character")
     sha256_prefix: str = Column(
-        "First 12 hexadecimal digits of its SHA-256, by which the same secret shows elsewhere"
+        "First 12 hexadecimal digits of its SHA-256, of a key in PEM of its base64, by which the same secret shows elsewhere"
     )
 
 
@@ -44,24 +44,19 @@ def secret_scan(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
     @table(
         "kolide_secret_scan",
         examples=(
-            "select path, line_number, rule_id from kolide_secret_scan where path like '/var/www/%%.env'",
-            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from kolide_secret_scan where path like '/etc/%%.conf' group by sha256_prefix",
+            "select path, line_number, rule_id, entropy from kolide_secret_scan where path like '/home/%/%%/.env%'",
+            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc",
         ),
     )
     def rows(query: Query) -> Iterator[SecretFound]:
         """Secrets that lie open in files: where, of which kind, and a part of their hash; never the secrets themselves."""
         budget = Budget(limits, query.check)
-        texts = query.equals("raw_data")
-        if texts is None or query.equals("path") is not None or query.like("path"):
-            for path in asked_paths(query, "path", budget):
-                budget.check()
-                try:
-                    content = read_file(path, max_bytes=limits.max_file_bytes)
-                except (Unreadable, LimitExceeded) as error:
-                    query.warn(str(error))
-                    continue
+        for path in asked_paths(query, "path", budget):
+            budget.check()
+            content = read_or_warn(path, query, max_bytes=limits.max_file_bytes)
+            if content is not None:
                 yield from _found(decode(content), budget, path=path)
-        for text in dict.fromkeys(texts or ()):
+        for text in asked_texts(query, "raw_data"):
             yield from _found(text, budget, raw_data=text)
 
     return rows
@@ -93,20 +88,18 @@ def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> 
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int, str, int]]:
-    """Pieces of a text of whole lines, as far as these are not too long.
+    """Pieces of a text, which share as much as a secret may be long, and begin with a line if that is not too long.
 
     Each with the number of its first line, how many characters of that line are before it, and where the next piece begins.
     """
+    from kolide_tables.secret_rules import LONGEST
+
     line, column, start = 1, 0, 0
     while start < len(text):
-        end = start + _PIECE
-        if end < len(text):
-            whole = text.rfind("\n", start, end) + 1
-            end = whole or end
-        piece = text[start:end]
-        # What is cut through a line may be cut through a secret.
-        is_whole = piece.endswith("\n") or end >= len(text)
-        left = piece if is_whole else piece[:-_SHARED]
+        piece = text[start : start + _PIECE]
+        left = piece
+        if start + _PIECE < len(text):
+            left = piece[: piece.rfind("\n", 0, -LONGEST) + 1] or piece[:-LONGEST]
         yield line, column, piece, len(left)
         ends = left.count("\n")
         line += ends

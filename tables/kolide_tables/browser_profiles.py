@@ -3,16 +3,15 @@
 Of an address only the domain leaves; no history, password or cookie is looked at.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from kolide_tables.files import Unreadable, read_file
+from kolide_tables.files import read_or_warn
 from kolide_tables.homes import Home, local_homes
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.text import decode, decode_kept, printable
-from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, Query, Row, Table, table
 
 __all__ = ["BrowserProfile", "browser_profiles"]
 
@@ -50,7 +49,7 @@ class BrowserProfile(Row):
         "Browser: chrome, chromium, edge, brave, vivaldi, firefox, librewolf, ...", key=True
     )
     profile: str = Column("Folder of the profile, below the browser's own", key=True)
-    email_domain: str | None = Column("Domain of the address that it is signed in with; NULL if it is not")
+    email_domain: str | None = Column("Domain of the address that it is signed in with; empty if it is not")
     managed: bool | None = Column(
         "1 if an organization manages the account, 0 if not; NULL if the browser does not tell"
     )
@@ -69,7 +68,7 @@ def browser_profiles(limits: Limits = Limits()) -> Table:  # noqa: B008 - a cons
     @table(
         "kolide_browser_profiles",
         examples=(
-            "select uid, browser, profile, email_domain from kolide_browser_profiles where email_domain is not null and managed is not 1",
+            "select uid, browser, profile, email_domain from kolide_browser_profiles where email_domain <> '' and managed = 0",
             "select u.username, p.browser, p.email_domain, count(*) as profiles from users u join kolide_browser_profiles p using (uid) group by u.username, p.browser, p.email_domain",
         ),
     )
@@ -156,13 +155,7 @@ def _json(path: str, query: Query, budget: Budget) -> dict[str, Any]:
 
 def _content(path: str, query: Query, budget: Budget) -> bytes | None:
     budget.check()
-    if not os.path.lexists(path):
-        return None
-    try:
-        return read_file(path, max_bytes=budget.limits.max_file_bytes)
-    except (Unreadable, LimitExceeded) as error:
-        query.warn(str(error))
-        return None
+    return read_or_warn(path, query, max_bytes=budget.limits.max_file_bytes)
 
 
 def _domain(address: object) -> str | None:

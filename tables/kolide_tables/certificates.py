@@ -77,7 +77,7 @@ def certificates(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
     def rows(query: Query) -> Iterator[Certificate]:
         """Certificates in PEM, DER and PKCS#7 files, all those of a chain; nothing is verified."""
         budget = Budget(limits, query.check)
-        for path in asked_paths(query, "path", budget):
+        for path in asked_paths(query, "path", budget, links=True):
             budget.check()
             try:
                 content = read_file(past_trusted_links(path), max_bytes=limits.max_file_bytes)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from kolide_tables.files import Unreadable, read_file
+from kolide_tables.files import read_or_warn
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.paths import asked_paths
 from kolide_tables.text import decode
-from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, Query, Row, Table, table
 
 __all__ = ["FileLine", "file_lines"]
 
@@ -39,12 +39,10 @@ def file_lines(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
         budget = Budget(limits, query.check)
         for path in asked_paths(query, "path", budget):
             budget.check()
-            try:
-                text = decode(read_file(path, max_bytes=limits.max_file_bytes))
-            except (Unreadable, LimitExceeded) as error:
-                query.warn(str(error))
+            content = read_or_warn(path, query, max_bytes=limits.max_file_bytes)
+            if content is None:
                 continue
-            lines = text.split("\n")
+            lines = decode(content).split("\n")
             if not lines[-1]:
                 del lines[-1]  # what ends with a line's end has no line after it
             budget.add_rows(len(lines))

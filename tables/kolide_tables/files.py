@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from kolide_tables.limits import Limits
-from osquery_sdk import LimitExceeded
+from osquery_sdk import LimitExceeded, Query
 
-__all__ = ["Unreadable", "open_file", "read_file"]
+__all__ = ["Missing", "Unreadable", "open_file", "read_file", "read_or_warn"]
 
 _BLOCK = 1 << 20
 _TRIES = 3
@@ -41,10 +41,14 @@ class Unreadable(Exception):
     """A file cannot be read; the text names it and says why."""
 
 
+class Missing(Unreadable):
+    """There is no such file."""
+
+
 def open_file(path: str) -> BinaryIO:
     """Open a regular file for reading bytes, without following a link at its end and without ever waiting.
 
-    Raises Unreadable.
+    Raises Unreadable, which is Missing where there is no file.
     """
     if os.name == "nt" and path.replace("/", "\\").startswith(("\\\\.\\", "\\\\?\\GLOBALROOT")):
         raise Unreadable(f"{path} is a device")
@@ -53,6 +57,8 @@ def open_file(path: str) -> BinaryIO:
         # between the two calls: what counts is the second look, at what was opened.
         _require_regular(path, os.lstat(path).st_mode)
         descriptor = os.open(path, _FLAGS)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Missing(_why(path, error)) from error
     except (OSError, ValueError) as error:
         raise Unreadable(_why(path, error)) from error
     try:
@@ -88,6 +94,21 @@ def read_file(path: str, *, max_bytes: int = Limits().max_file_bytes) -> bytes:
             if fits and (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
                 return content
     raise Unreadable(f"{path} changes while it is read")
+
+
+def read_or_warn(path: str, query: Query, *, max_bytes: int) -> bytes | None:
+    """Content of a regular file, for a table that has no column for errors.
+
+    None where it cannot be read, or is too large, which is logged; and where there is none, which is not: whoever joins
+    users with a file of their homes asks for many that are not there.
+    """
+    try:
+        return read_file(path, max_bytes=max_bytes)
+    except Missing:
+        return None
+    except (Unreadable, LimitExceeded) as error:
+        query.warn(str(error))
+        return None
 
 
 def _read_up_to(file: BinaryIO, max_bytes: int, expected: int) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kolide_tables.files import Unreadable, open_file
+from kolide_tables.files import Missing, Unreadable, open_file
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.paths import asked_paths, past_trusted_links
 from osquery_sdk import Column, Query, Row, Table, table
@@ -26,7 +26,7 @@ class GoModule(Row):
     go_version: str = Column("Version of Go that built it")
     module: str | None = Column("Module's path; that of what replaced it where it was replaced", key=True)
     version: str | None = Column(
-        "Module's version; NULL where it was built from sources without one", key=True
+        "Module's version; empty where it was built from sources without one", key=True
     )
     is_main: bool = Column("1 for the module of the program itself")
     vcs_revision: str | None = Column("Revision that the program itself was built from", default=None)
@@ -40,7 +40,7 @@ def go_buildinfo(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
         "kolide_go_buildinfo",
         examples=(
             "select path, go_version, module, vcs_revision from kolide_go_buildinfo where path like '/usr/local/bin/%' and is_main = 1",
-            "select distinct p.pid, g.path, g.version from processes p join kolide_go_buildinfo g using (path) where g.module = 'golang.org/x/crypto'",
+            "select p.pid, p.path, g.go_version, g.version as crypto from processes p join kolide_go_buildinfo g using (path) where g.module = 'golang.org/x/crypto'",
         ),
     )
     def rows(query: Query) -> Iterator[GoModule]:
@@ -48,11 +48,13 @@ def go_buildinfo(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
         from kolide_tables.gobinary import build_info
 
         budget = Budget(limits, query.check)
-        for path in asked_paths(query, "path", budget):
+        for path in asked_paths(query, "path", budget, links=True):
             budget.check()
             try:
                 with open_file(past_trusted_links(path)) as file:
                     info = build_info(file)
+            except Missing:
+                continue
             except Unreadable as error:
                 query.warn(str(error))
                 continue

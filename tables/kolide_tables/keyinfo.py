@@ -8,12 +8,12 @@ import stat
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kolide_tables.files import Unreadable, read_file
+from kolide_tables.files import read_or_warn
 from kolide_tables.homes import Home, local_homes
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.paths import asked_paths, past_trusted_links
 from kolide_tables.text import shown
-from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, Query, Row, Table, table
 
 if TYPE_CHECKING:
     from kolide_tables.keys import KeyFacts
@@ -34,14 +34,14 @@ class KeyInfo(Row):
         key=True,
     )
     type: str | None = Column(
-        "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; NULL if it is encrypted as well",
+        "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; empty if it is encrypted as well",
     )
     encrypted: bool | None = Column(
         "1 if only a password opens it, 0 if it is in clear; NULL for a public key"
     )
     bits: int | None = Column("Size in bits; NULL if the file does not tell it", type=ColumnType.INTEGER)
     fingerprint_sha256: str | None = Column(
-        "Fingerprint of the public key as ssh-keygen -l prints it; NULL if the public key is not there in clear",
+        "Fingerprint of the public key as ssh-keygen -l prints it; empty if the public key is not there in clear",
         key=True,
     )
     fingerprint_md5: str | None = Column("The same with MD5, as older logs have it")
@@ -51,10 +51,10 @@ class KeyInfo(Row):
     )
     comment: str | None = Column("Comment in the file, where it is in clear", key=True)
     kdf: str | None = Column(
-        "How its password becomes a key: bcrypt, pbkdf2, scrypt, argon2id, md5, ...; NULL if it has none"
+        "How its password becomes a key: bcrypt, pbkdf2, scrypt, argon2id, md5, ...; empty if it has none"
     )
     mode: str | None = Column(
-        "The file's permissions, in octal digits such as 0600; NULL on Windows", default=None
+        "The file's permissions, in octal digits such as 0600; empty on Windows", default=None
     )
 
 
@@ -85,14 +85,14 @@ def keyinfo(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
     @table(
         "kolide_keyinfo",
         examples=(
-            "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssl/private/%' and encrypted = 0",
-            "select k.fingerprint_sha256, k.comment, u.username from users u join kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'",
+            "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssh/%' and encrypted = 0",
+            "select u.username, k.fingerprint_sha256, k.type, k.bits, k.comment from users u join kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'",
         ),
     )
     def rows(query: Query) -> Iterator[KeyInfo]:
         """Private and public keys in files: kind, size, fingerprint, whether a password protects them; none is opened."""
         budget = Budget(limits, query.check)
-        for path in asked_paths(query, "path", budget):
+        for path in asked_paths(query, "path", budget, links=True):
             for columns in _keys(past_trusted_links(path), query, budget):
                 yield KeyInfo(path=path, **columns)
 
@@ -140,10 +140,8 @@ def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
     from kolide_tables.keys import keys_in
 
     budget.check()
-    try:
-        content = read_file(path, max_bytes=budget.limits.max_file_bytes)
-    except (Unreadable, LimitExceeded) as error:
-        query.warn(str(error))
+    content = read_or_warn(path, query, max_bytes=budget.limits.max_file_bytes)
+    if content is None:
         return
     mode: str | None = None
     for key in keys_in(content):

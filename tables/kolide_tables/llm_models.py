@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from kolide_tables.files import Unreadable, read_file
+from kolide_tables.files import read_or_warn
 from kolide_tables.homes import Home, local_homes, walk
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.text import shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, Query, Row, Table, table
 
 __all__ = ["LlmModel", "llm_models"]
 
@@ -45,7 +45,7 @@ class LlmModel(Row):
     path: str = Column("File or folder that it is in", key=True)
     size: int | None = Column("Its size in bytes")
     digest: str | None = Column(
-        "Checksum of the model as the tool records it, or its revision; NULL if the tool records none"
+        "Checksum of the model as the tool records it, or its revision; empty if the tool records none"
     )
 
 
@@ -111,12 +111,12 @@ def _ollama(folder: str, query: Query, budget: Budget) -> Iterator[_Model]:
 def _layers(path: str, query: Query, budget: Budget) -> list[dict[str, Any]] | None:
     import json
 
+    content = read_or_warn(path, query, max_bytes=budget.limits.max_file_bytes)
+    if content is None:
+        return None
     try:
-        manifest = json.loads(read_file(path, max_bytes=budget.limits.max_file_bytes))
-        layers = manifest["layers"]
+        layers = json.loads(content)["layers"]
         return [one for one in layers if isinstance(one, dict)] if isinstance(layers, list) else None
-    except (Unreadable, LimitExceeded) as error:
-        query.warn(str(error))
     except (ValueError, RecursionError, KeyError, TypeError):
         query.warn(f"{path} is no manifest of a model")
     return None
@@ -133,13 +133,8 @@ def _huggingface(hub: str, query: Query, budget: Budget) -> Iterator[_Model]:
 
 
 def _revision(path: str, query: Query) -> str | None:
-    if not os.path.lexists(path):
-        return None
-    try:
-        text = read_file(path, max_bytes=4096).decode("ascii", "replace").strip()
-    except (Unreadable, LimitExceeded) as error:
-        query.warn(str(error))
-        return None
+    content = read_or_warn(path, query, max_bytes=4096)
+    text = "" if content is None else content.decode("ascii", "replace").strip()
     return text if text.isalnum() else None
 
 

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from kolide_tables.datafiles.errors import ParseError
-from kolide_tables.files import Unreadable, read_file
+from kolide_tables.files import read_or_warn
 from kolide_tables.homes import Home, Mounts, local_homes
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.mcp_clients import Client, Server, clients, managed_files, project_clients, servers_in
 from kolide_tables.redact import REDACTED, redact_arguments, redact_text, redact_url
 from kolide_tables.text import decode_kept, printable, shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, Query, Row, Table, table
 
 __all__ = ["McpServer", "mcp_servers"]
 
@@ -162,14 +162,11 @@ class _Search:
     def _read(self, path: str) -> _File | None:
         """A configuration; None, and a warning if it is there, where it cannot be read."""
         self._budget.check()
-        if not os.path.lexists(path):
+        content = read_or_warn(path, self._query, max_bytes=self._limits.max_file_bytes)
+        if content is None:
             return None
         try:
-            content = read_file(path, max_bytes=self._limits.max_file_bytes)
             document = _document(path, content, self._budget)
-        except (Unreadable, LimitExceeded) as error:
-            self._query.warn(str(error))
-            return None
         except ParseError as error:
             self._query.warn(f"{path}: {error}")
             return None

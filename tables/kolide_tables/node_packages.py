@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kolide_tables.files import Unreadable, read_file
+from kolide_tables.files import Unreadable, read_file, read_or_warn
 from kolide_tables.homes import walk
 from kolide_tables.limits import Budget, Limits
+from kolide_tables.paths import asked_texts
 from kolide_tables.redact import redact_url
 from kolide_tables.text import shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, Table, TableError, table
+from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
 
 if TYPE_CHECKING:
     from kolide_tables.lockfiles import LockedPackage
@@ -48,10 +49,7 @@ def node_packages(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constan
         from kolide_tables.lockfiles import LOCK_FILES
 
         budget = Budget(limits, query.check)
-        roots = query.equals("root")
-        if roots is None:
-            raise TableError("name a root with = or IN")
-        for root in dict.fromkeys(roots):
+        for root in asked_texts(query, "root"):
             for folder in walk(root, max_folders=limits.max_folders, on_step=budget.check):
                 for name in folder.files:
                     if name in LOCK_FILES:
@@ -85,10 +83,8 @@ def _locked(path: str, name: str, query: Query, budget: Budget) -> list["LockedP
 
     # In several places in node_modules it is still one package; it is for production if it is anywhere.
     found: dict[tuple[str, str], LockedPackage] = {}
-    try:
-        content = read_file(path, max_bytes=most)
-    except (Unreadable, LimitExceeded) as error:
-        query.warn(str(error))
+    content = read_or_warn(path, query, max_bytes=most)
+    if content is None:
         return []
     try:
         for one in LOCK_FILES[name][1](content, beside, budget):

@@ -1,4 +1,8 @@
-"""The files and folders that a statement names in a column: by `=`, IN or LIKE."""
+"""The files, folders and texts that a statement names in a column: by `=` and IN, files by LIKE as well.
+
+osqueryd refuses statements without a term on a required column. It keeps a term to itself that compares with NULL or an
+empty text, as a join with processes has it for each thread of the kernel: then nothing is named, and there are no rows.
+"""
 
 import os
 import stat
@@ -8,26 +12,38 @@ from kolide_tables.limits import Budget
 from kolide_tables.patterns import expand_like
 from osquery_sdk import Query, TableError
 
-__all__ = ["asked_paths", "past_trusted_links"]
+__all__ = ["asked_paths", "asked_texts", "past_trusted_links"]
 
 _MOST_LINKS = 40
 _ROOT = 0
 
 
-def asked_paths(query: Query, column: str, budget: Budget) -> Iterator[str]:
+def asked_paths(query: Query, column: str, budget: Budget, *, links: bool = False) -> Iterator[str]:
     """Paths that the terms on `column` name, each once; those of a LIKE pattern are of what exists.
 
-    Raises TableError for a statement that names none, and LimitExceeded beyond the budget's folders.
+    With `links` a search through many folders (`%%`) finds links as well, for tables that follow trusted ones. Raises TableError for terms that name none, and LimitExceeded beyond the budget's folders.
     """
     named = query.equals(column)
     if named is not None:
-        return iter(dict.fromkeys(named))
+        return filter(None, named)
     patterns = query.like(column)
     if not patterns:
-        raise TableError(f"name a {column} with =, IN or LIKE")
+        if query.constraints(column):
+            raise TableError(f"name a {column} with =, IN or LIKE")
+        return iter(())
     # All of the patterns have to match: the files of one are enough, those that the others do not match left out.
-    found = expand_like(patterns[0], max_folders=budget.limits.max_folders, on_folder=budget.check)
+    found = expand_like(
+        patterns[0], max_folders=budget.limits.max_folders, on_folder=budget.check, links=links
+    )
     return (path for path in found if query.matches(column, path))
+
+
+def asked_texts(query: Query, column: str) -> Iterator[str]:
+    """Texts that the terms on `column` are equal to, each once. Raises TableError for terms that name none."""
+    named = query.equals(column)
+    if named is None and query.constraints(column):
+        raise TableError(f"name {column} with = or IN")
+    return filter(None, named or ())
 
 
 def past_trusted_links(path: str) -> str:

@@ -14,7 +14,11 @@ SKIPPED_FOLDERS = frozenset(("node_modules", ".git", "__pycache__", ".cache", "C
 
 
 def expand_like(
-    pattern: str, *, max_folders: int = Limits().max_folders, on_folder: Callable[[], None] | None = None
+    pattern: str,
+    *,
+    max_folders: int = Limits().max_folders,
+    on_folder: Callable[[], None] | None = None,
+    links: bool = True,
 ) -> Iterator[str]:
     """Paths of what exists and matches a SQL LIKE pattern, in the order of their names; folders are left out.
 
@@ -23,13 +27,15 @@ def expand_like(
     without node_modules, .git and caches. A folder on the way that is written without wildcards is taken by its exact name
     if that exists. Backslash is a separator on Windows and a character elsewhere: LIKE has no escapes here.
 
-    `on_folder` is called for each folder that is listed. Raises LimitExceeded beyond `max_folders` of them.
+    `on_folder` is called for each folder that is listed. Without `links` a pattern that ends in `%%` finds none of them:
+    for those who would refuse each. Raises LimitExceeded beyond `max_folders` folders.
     """
-    return _LikeWalk(max_folders, on_folder).paths(pattern)
+    return _LikeWalk(max_folders, on_folder, links=links).paths(pattern)
 
 
 class _LikeWalk:
-    def __init__(self, max_folders: int, on_folder: Callable[[], None] | None) -> None:
+    def __init__(self, max_folders: int, on_folder: Callable[[], None] | None, *, links: bool) -> None:
+        self._links = links
         self._max_folders = max_folders
         self._on_folder = on_folder
         self._listed = 0
@@ -62,7 +68,11 @@ class _LikeWalk:
     def _files(self, base: str, name: str) -> Iterator[str]:
         if name == "%%":
             for folder in self._below(base, 0):
-                yield from (folder + e.name for e in self._list(folder) if not _is_folder(e, follow=False))
+                yield from (
+                    folder + entry.name
+                    for entry in self._list(folder)
+                    if not _is_folder(entry, follow=False) and (self._links or not entry.is_symlink())
+                )
             return
         found = False
         for entry in self._matching(base, name):

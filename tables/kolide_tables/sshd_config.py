@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kolide_tables.files import Unreadable, read_file
+from kolide_tables.files import read_or_warn
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.paths import past_trusted_links
 from kolide_tables.text import decode
-from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, Query, Row, Table, table
 
 __all__ = ["SshdDirective", "sshd_config"]
 
@@ -31,7 +31,7 @@ class SshdDirective(Row):
     keyword: str = Column("Keyword, in lower case")
     value: str = Column("What follows it, quotes and comments left out")
     match_block: str | None = Column(
-        "Criteria of the Match block that it is in; NULL if it is for all connections"
+        "Criteria of the Match block that it is in; empty if it is for all connections"
     )
     source: str = Column("File that it is in: the configuration, or one that it includes", key=True)
     line: int = Column("Line of that file, from 1", type=ColumnType.INTEGER, key=True)
@@ -46,7 +46,7 @@ def sshd_config(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
         elsewhere="the SSH server of Windows has its configuration elsewhere, and other rules for its paths",
         examples=(
             "select keyword, value, match_block, source, line from kolide_sshd_config where keyword in ('permitrootlogin', 'passwordauthentication')",
-            "select source, count(*) as lines, sum(match_block is not null) as in_match_blocks from kolide_sshd_config group by source",
+            "select source, count(*) as lines, sum(match_block <> '') as in_match_blocks from kolide_sshd_config group by source",
         ),
     )
     def rows(query: Query) -> Iterator[SshdDirective]:
@@ -83,14 +83,10 @@ class _Reader:
         if self._files > _MOST_FILES or depth > _DEEPEST:
             self._query.warn(f"{path} is not read: too many files, or included too deep")
             return
-        try:
-            text = decode(read_file(past_trusted_links(path), max_bytes=self._limits.max_file_bytes))
-        except (Unreadable, LimitExceeded) as error:
-            # A machine without a server has no such file.
-            if depth or os.path.lexists(path):
-                self._query.warn(str(error))
+        content = read_or_warn(past_trusted_links(path), self._query, max_bytes=self._limits.max_file_bytes)
+        if content is None:
             return
-        for line in _lines(text):
+        for line in _lines(decode(content)):
             self._budget.add_rows()
             value = " ".join(line.words)
             if line.keyword == "match":

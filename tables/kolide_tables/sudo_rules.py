@@ -23,7 +23,7 @@ class SudoCommand(Row):
     line: int = Column("Line of that file that the rule begins in, from 1", type=ColumnType.INTEGER, key=True)
     users: str = Column("Who may: names, %groups, #numbers and aliases, separated by commas")
     hosts: str = Column("On which machines", key=True)
-    runas: str | None = Column("As whom, users:groups; NULL for what Defaults say, which is root as a rule")
+    runas: str | None = Column("As whom, users:groups; empty for what Defaults say, which is root as a rule")
     nopasswd: bool = Column("1 if no password is asked for")
     command: str = Column("What: a program with its arguments, an alias, or ALL; secrets redacted", key=True)
 

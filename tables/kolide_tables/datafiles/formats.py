@@ -28,13 +28,13 @@ class Format(NamedTuple):
         name: the end of its table's name.
         title: what it is called in prose.
         opener: reads the bytes of a file as a document; raises ParseError.
-        example: path of a file and a query for it.
+        examples: what statements worth running select from.
     """
 
     name: str
     title: str
     opener: Callable[[bytes, Budget], Document]
-    example: tuple[str, str]
+    examples: tuple[str, str]
 
 
 # Each opener imports its own parser: nobody waits for the parsers of formats that are not asked for.
@@ -96,15 +96,85 @@ def _csv(data: bytes, budget: Budget) -> Document:
 
 
 FORMATS = (
-    Format("json", "JSON", _json, ("/etc/docker/daemon.json", "*")),
     Format(
-        "jsonc", "JSON with comments", _jsonc, ("/home/%/.config/Code/User/settings.json", "0/telemetry*")
+        "json",
+        "JSON",
+        _json,
+        (
+            "path = '/etc/docker/daemon.json'",
+            "path like '/home/%/.mozilla/firefox/%/extensions.json' and query = 'addons/#id/version'",
+        ),
     ),
-    Format("jsonl", "JSON lines", _jsonl, ("/var/log/app/events.jsonl", "*/level")),
-    Format("yaml", "YAML", _yaml, ("/etc/netplan/%.yaml", "network/ethernets")),
-    Format("toml", "TOML", _toml, ("/etc/containerd/config.toml", "plugins")),
-    Format("xml", "XML", _xml, ("/etc/fonts/fonts.conf", "fontconfig/dir")),
-    Format("ini", "INI", _ini, ("/etc/systemd/%.conf", "*")),
-    Format("plist", "property list", _plist, ("/Library/Preferences/com.apple.%.plist", "*")),
-    Format("csv", "CSV", _csv, ("/srv/inventory/assets.csv", "owner=>alice/serial")),
+    Format(
+        "jsonc",
+        "JSON with comments",
+        _jsonc,
+        (
+            "path like '/home/%/.config/Code/User/settings.json'",
+            "path like '/home/%/.config/Code/User/settings.json' and query = '0/telemetry*'",
+        ),
+    ),
+    Format(
+        "jsonl",
+        "JSON lines",
+        _jsonl,
+        (
+            "path = '/var/log/suricata/eve.json' and query = 'event_type=>alert/alert/signature'",
+            "path like '/var/log/caddy/%.log' and query = 'status=>5*/request/uri'",
+        ),
+    ),
+    Format(
+        "yaml",
+        "YAML",
+        _yaml,
+        (
+            "path like '/etc/netplan/%.yaml'",
+            "path like '/etc/netplan/%.yaml' and query = 'network/ethernets/*/addresses'",
+        ),
+    ),
+    Format(
+        "toml",
+        "TOML",
+        _toml,
+        (
+            "path = '/etc/containerd/config.toml'",
+            "path like '/home/%/.cargo/config.toml' and query = 'registries/*/index'",
+        ),
+    ),
+    Format(
+        "xml",
+        "XML",
+        _xml,
+        (
+            "path = '/etc/fonts/fonts.conf' and query = 'fontconfig/dir'",
+            "path like '/etc/dbus-1/system.d/%.conf' and query = 'busconfig/policy/-user=>root'",
+        ),
+    ),
+    Format(
+        "ini",
+        "INI",
+        _ini,
+        (
+            "path like '/etc/systemd/%.conf'",
+            "path = '/usr/lib/os-release' and query = 'DEFAULT/VERSION*'",
+        ),
+    ),
+    Format(
+        "plist",
+        "property list",
+        _plist,
+        (
+            "path = '/Library/Preferences/com.apple.SoftwareUpdate.plist'",
+            "path like '/Library/LaunchDaemons/%.plist' and query = 'ProgramArguments/0'",
+        ),
+    ),
+    Format(
+        "csv",
+        "CSV",
+        _csv,
+        (
+            "path = '/usr/share/distro-info/debian.csv' and query = '#series/eol'",
+            "path = '/usr/share/distro-info/debian.csv' and query = 'series=>bookworm'",
+        ),
+    ),
 )

@@ -7,10 +7,10 @@ from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.datafiles.flatten import Cell
 from kolide_tables.datafiles.formats import FORMATS, Format
 from kolide_tables.datafiles.terms import parse_query
-from kolide_tables.files import Unreadable, read_file
+from kolide_tables.files import Missing, Unreadable, read_file
 from kolide_tables.limits import Budget, Limits
-from kolide_tables.patterns import expand_like
-from osquery_sdk import Column, LimitExceeded, Query, Row, Table, TableError, table
+from kolide_tables.paths import asked_paths, asked_texts
+from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
 
 __all__ = ["DataFileValue", "data_file_tables"]
 
@@ -43,17 +43,15 @@ def _data_file_table(form: Format, limits: Limits, prefix: str) -> Table:
     name = prefix + form.name
 
     def values(query: Query) -> Iterator[DataFileValue]:
-        return _Request(form, name, query, limits).rows()
+        return _Request(form, query, limits).rows()
 
     values.__doc__ = (
         f"Values in {form.title} files, or in text of that format: each with the keys that lead to it."
     )
-    path, terms = form.example
-    select = f"select fullkey, value from {name} where path {'like' if '%' in path else '='} '{path}'"  # noqa: S608 - no input
     return table(
         name,
         platforms=("linux", "darwin", "windows"),
-        examples=(select, f"{select} and query = '{terms}'"),
+        examples=tuple(f"select path, fullkey, value from {name} where {where}" for where in form.examples),  # noqa: S608 - no input
         deadline=limits.max_seconds,
         max_rows=limits.max_rows,
     )(values)
@@ -62,9 +60,8 @@ def _data_file_table(form: Format, limits: Limits, prefix: str) -> Table:
 class _Request:
     """One statement's call of a table."""
 
-    def __init__(self, form: Format, name: str, query: Query, limits: Limits) -> None:
+    def __init__(self, form: Format, query: Query, limits: Limits) -> None:
         self._form = form
-        self._name = name
         self._query = query
         self._limits = limits
         self._budget = Budget(limits, query.check)
@@ -73,27 +70,12 @@ class _Request:
 
     def rows(self) -> Iterator[DataFileValue]:
         """Rows of all files, then of all texts."""
-        texts = self._query.equals("raw_data")
-        paths = self._paths()
-        if texts is None and paths is None:
-            raise TableError(f"{self._name} needs a path (=, IN or LIKE) or raw_data (= or IN)")
-        for path in paths or ():
+        for path in asked_paths(self._query, "path", self._budget):
             yield from self._values(
                 path, partial(read_file, path, max_bytes=self._limits.max_file_bytes), path=path
             )
-        for text in dict.fromkeys(texts or ()):
+        for text in asked_texts(self._query, "raw_data"):
             yield from self._values("raw_data", partial(self._encoded, text), raw_data=text)
-
-    def _paths(self) -> Iterator[str] | None:
-        named = self._query.equals("path")
-        if named is not None:
-            return iter(dict.fromkeys(named))
-        patterns = self._query.like("path")
-        if not patterns:
-            return None
-        # All of the patterns have to match: the files of one are enough, those that the others do not match left out.
-        found = expand_like(patterns[0], max_folders=self._limits.max_folders, on_folder=self._budget.check)
-        return (path for path in found if self._query.matches("path", path))
 
     def _values(
         self, source: str, read: Callable[[], bytes], *, path: str = "", raw_data: str = ""
@@ -102,6 +84,8 @@ class _Request:
         self._budget.check()
         try:
             found = self._selected(source, read)
+        except Missing:
+            return
         except Unreadable as error:
             self._query.warn(str(error))
             return

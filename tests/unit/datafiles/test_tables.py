@@ -10,6 +10,7 @@ import pytest
 from kolide_tables.datafiles.tables import data_file_tables
 from kolide_tables.limits import Limits
 from osquery_sdk import LimitExceeded, Query, Table, TableError
+from osquery_sdk.query import GLOB, Constraint
 
 
 @pytest.fixture
@@ -103,7 +104,13 @@ def test_a_path_that_is_named_counts_before_a_pattern(tables: dict[str, Table], 
     assert len(table.rows(Query.of(table, equals={"path": path}, like={"path": "/%/%/%/%/%"}))) == 2
 
 
-@pytest.mark.parametrize("name", ["missing.json", "bad.json", "link.json", "folder.json", "fifo.json"])
+def test_there_is_no_such_file(tables: dict[str, Table], files: Path, warnings: list[str]) -> None:
+    for path in (files / "missing.json", files / "a.json" / "x", files / "missing" / "a.json"):
+        assert tables["kolide_json"].rows(path=str(path)) == []
+    assert warnings == []
+
+
+@pytest.mark.parametrize("name", ["bad.json", "link.json", "folder.json", "fifo.json"])
 def test_the_one_file_cannot_be_read(
     tables: dict[str, Table], files: Path, warnings: list[str], name: str
 ) -> None:
@@ -127,9 +134,14 @@ def test_lines_that_are_left_out_are_told(tables: dict[str, Table], warnings: li
 
 
 def test_neither_path_nor_text(tables: dict[str, Table]) -> None:
-    for name, table in tables.items():
-        with pytest.raises(TableError, match=f"{name} needs a path .* or raw_data"):
-            table.rows(query="x")
+    """As osqueryd asks for a row of a join whose path is empty; a statement that names none it refuses itself."""
+    for table in tables.values():
+        assert table.rows(query="x") == []
+        assert table.rows(path=["", ""], raw_data="") == []
+        for column, said in (("path", "=, IN or LIKE"), ("raw_data", "= or IN")):
+            query = Query(table, {column: (Constraint(GLOB, "*"),)}, None, deadline=0)
+            with pytest.raises(TableError, match=f"name .*{column} with {said}"):
+                table.rows(query)
 
 
 def test_limits(files: Path) -> None:

@@ -83,6 +83,30 @@ def test_a_table_that_needs_a_path_says_so(host: Any) -> None:
             host.query(f"select * from kolide_{name}")
 
 
+PATHS = ("certificates", "keyinfo", "go_buildinfo", "secret_scan", "file_lines", "json", "ini", "csv")
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_join_may_have_an_empty_path(name: str, host: Any, users: Users) -> None:
+    """As osquery's processes has it for each thread of the kernel: that names no file, and is no error."""
+    rows = host.query(
+        f"with p(path) as (values (''), (null), ('{users.root}/nothing')) select p.path from p join kolide_{name} t using (path) "
+        f"where p.path <> '{users.root}/nothing'"
+    ).rows
+    assert rows == []
+    (errors,) = host.query(f"select errors from kolide_ext_tables where name = 'kolide_{name}'").rows
+    assert int(errors["errors"]) == 0
+
+
+def test_a_join_may_have_an_empty_root(host: Any) -> None:
+    assert (
+        host.query(
+            "with p(root) as (values (''), (null)) select * from p join kolide_node_packages using (root)"
+        ).rows
+        == []
+    )
+
+
 def test_a_join_of_users_is_look_ups(host: Any, opened: list[str]) -> None:
     rows = host.query(
         "with u(uid) as (values (1001), (7)) select s.uid, count(*) as n from u cross join kolide_ssh_keys s using (uid) group by 1"

@@ -19,6 +19,7 @@ from kolide_tables.node_packages import NodePackage, node_packages
 from osquery_sdk import LimitExceeded, Query, TableError
 
 Run = Callable[..., str]
+Compare = Any  # of tests/conftest.py
 
 NPM = ("npm1", "npm2", "npm3")
 PNPM = ("pnpm7", "pnpm8", "pnpm9")
@@ -43,16 +44,16 @@ def in_tree(tree: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("project", [*NPM, "workspaces"])
-def test_npm_ls_as_recorded(project: str, projects: Path) -> None:
+def test_npm_ls_as_recorded(project: str, projects: Path, compare: Compare) -> None:
     said = json.loads((projects / "npm-ls.json").read_text())[project]
     rows = node_packages().rows(root=str(projects / project))
-    assert named(rows) == said["all"]
-    assert named(rows, production=True) == said["production"]
+    compare("node_packages", "npm ls --all --json, recorded", named(rows), said["all"])
+    compare("node_packages", "npm ls --omit=dev, recorded", named(rows, production=True), said["production"])
     assert {row.manager for row in rows} == {"npm"}
     assert {row.lockfile for row in rows} == {str(projects / project / "package-lock.json")}
 
 
-def test_npm_ls(projects: Path, run: Run, tmp_path: Path) -> None:
+def test_npm_ls(projects: Path, run: Run, tmp_path: Path, compare: Compare) -> None:
     shutil.copytree(projects / "npm3", tmp_path / "p")
     rows = node_packages().rows(root=str(tmp_path))
     text = run(
@@ -60,13 +61,14 @@ def test_npm_ls(projects: Path, run: Run, tmp_path: Path) -> None:
         cwd=tmp_path / "p",
         env={**os.environ, "HOME": str(tmp_path), "NO_UPDATE_NOTIFIER": "1"},
     )
-    assert named(rows) == sorted(in_tree(json.loads(text)))
+    compare("node_packages", "npm ls --all --json", named(rows), sorted(in_tree(json.loads(text))))
 
 
 @pytest.mark.parametrize("project", ["yarn1", "berry"])
-def test_yarn_list_as_recorded(project: str, projects: Path) -> None:
+def test_yarn_list_as_recorded(project: str, projects: Path, compare: Compare) -> None:
     rows = node_packages().rows(root=str(projects / project))
-    assert named(rows) == json.loads((projects / "yarn-list.json").read_text())[project]
+    said = json.loads((projects / "yarn-list.json").read_text())[project]
+    compare("node_packages", "yarn list, recorded", named(rows), said)
     assert {row.manager for row in rows} == {"yarn"}
     npm = node_packages().rows(root=str(projects / "npm3"))
     # The newer Yarn counts what builds fsevents from its sources.
@@ -102,8 +104,9 @@ def test_a_folder_of_projects(projects: Path, tmp_path: Path, opened: list[str])
         f"{tmp_path}/{name}"
         for name in ("a/package-lock.json", "y/yarn.lock", "y/package.json", "b/c/d/package-lock.json")
     ]
-    with pytest.raises(TableError, match="name a root"):
-        node_packages().rows()
+    patterns = Query.of(node_packages(), like={"root": f"{tmp_path}/%"})
+    with pytest.raises(TableError, match="name root with = or IN"):
+        node_packages().rows(patterns)
 
 
 def test_what_is_for_development_without_a_manifest(projects: Path, tmp_path: Path) -> None:

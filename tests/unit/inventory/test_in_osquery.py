@@ -1,0 +1,91 @@
+"""Tables over files and homes in a real osquery: joined with its own tables, and their examples as they stand."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kolide_tables import all_tables
+from osquery_sdk import Table
+
+Ask = Callable[..., list[dict[str, str]]]
+
+pytestmark = pytest.mark.osqueryd
+
+# What is in files, and in homes.
+NAMES = (
+    *("certificates", "keyinfo", "ssh_keys", "venv_packages", "node_packages", "go_buildinfo", "mcp_servers"),
+    *("sshd_config", "sudo_rules", "secret_scan", "llm_models", "browser_profiles", "file_lines"),
+    *("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv"),
+)
+TABLES = [one for one in all_tables(enabled=["file_lines"]) if one.name.removeprefix("kolide_") in NAMES]
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    """A function that runs statements in osqueryi with the program as its extension; the rows are of all of them."""
+    osqueryi = shutil.which("osqueryi")
+    if osqueryi is None:
+        pytest.skip("no osqueryi on PATH")
+    program = tmp_path / "kolide_ext.ext"
+    program.write_text(
+        f"#!{sys.executable}\nfrom kolide_ext.__main__ import main\nraise SystemExit(main())\n"
+    )
+    program.chmod(0o755)
+    flags = ["--extension", str(program), "--extensions_require=kolide_ext", "--allow_unsafe", "--json"]
+
+    def run(*statements: str) -> list[dict[str, str]]:
+        done = subprocess.run(
+            [osqueryi, *flags, f"--extensions_socket={tmp_path}/em"],
+            input="".join(f"{one};\n" for one in statements),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "HOME": str(tmp_path), "KOLIDE_EXT_ENABLED": "file_lines"},
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Error" not in done.stderr, done.stderr
+        answers = done.stdout.replace("\n]\n[\n", "\n]\n\0[\n").split("\0")
+        assert len(answers) == len(statements)
+        return [row for answer in answers for row in json.loads(answer)]
+
+    return run
+
+
+def test_every_process_can_be_joined(ask: Ask) -> None:
+    """Threads of the kernel have an empty path: no table may take that for a statement that names none."""
+    by_path = ("certificates", "keyinfo", "go_buildinfo", "secret_scan", "file_lines", "json")
+    counts = ", ".join(
+        f"(select count(*) from processes p join kolide_{name} t using (path) where p.pid in (1, 2)) as {name}"
+        for name in by_path
+    )
+    (row,) = ask(f"select {counts}")
+    assert row.keys() == set(by_path)
+
+
+def test_texts_are_never_null(ask: Ask) -> None:
+    """So that descriptions and examples have to speak of empty ones."""
+    (row,) = ask("select count(*) as n, sum(match_block is null) as nulls from kolide_sshd_config")
+    assert row["n"] == "0" or row["nulls"] == "0"
+
+
+def test_examples_are_statements_that_osquery_runs(ask: Ask) -> None:
+    assert len(TABLES) == len(NAMES)
+    assert all(len(one.options.examples) >= 2 for one in TABLES)
+    ask(*(example for one in TABLES for example in one.options.examples if "%%" not in example))
+
+
+@pytest.mark.parametrize("one", TABLES, ids=lambda one: one.name)
+def test_what_is_said_of_texts_is_what_osquery_shows(one: Table) -> None:
+    """It has no NULL in a column of texts."""
+    for column in one.columns:
+        if column.type.value == "TEXT":
+            assert "NULL" not in column.definition.description, column.name
+    names = {column.name for column in one.columns if column.type.value == "TEXT"}
+    for example in one.options.examples:
+        assert not [name for name in names if f"{name} is n" in example]

@@ -17,6 +17,7 @@ from osquery_sdk import LimitExceeded, Query
 
 Run = Callable[..., str]
 Users = Any  # of conftest.py
+Compare = Any  # of tests/conftest.py
 
 in_venv = pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="the tests run outside of an environment")
 
@@ -43,17 +44,13 @@ def found(**equals: Any) -> list[tuple[str, str | None]]:
 
 
 @in_venv
-def test_this_environment_is_as_pip_lists_it() -> None:
-    import subprocess
-
-    listed = subprocess.check_output(
-        [sys.executable, "-m", "pip", "list", "--format=json", "--disable-pip-version-check"],
-        stderr=subprocess.DEVNULL,
-    )
-    said = {(one["name"], one["version"], "editable_project_location" in one) for one in json.loads(listed)}
+def test_this_environment_is_as_pip_lists_it(run: Run, compare: Compare) -> None:
+    listed = run(sys.executable, "-m", "pip", "list", "--format=json", "--disable-pip-version-check")
+    said = [(one["name"], one["version"], "editable_project_location" in one) for one in json.loads(listed)]
     rows = venv_packages().rows(root=sys.prefix)
-    assert {(row.name, row.version, row.editable) for row in rows} == said
-    assert len(rows) == len(said) > 20
+    ours = [(row.name, row.version, row.editable) for row in rows]
+    compare("venv_packages", "pip list --format=json", sorted(ours), sorted(said))
+    assert len(rows) > 20
     assert {(row.root, row.venv_path, row.python_version) for row in rows} == {
         (sys.prefix, sys.prefix, platform.python_version())
     }
@@ -62,6 +59,25 @@ def test_this_environment_is_as_pip_lists_it() -> None:
     (mine,) = [row for row in rows if row.name == "osquery-sdk"]
     if mine.editable:
         assert mine.direct_url == Path(__file__).parents[3].as_uri()
+
+
+@in_venv
+@pytest.mark.slow
+def test_this_environment_is_as_pip_inspects_it(run: Run, compare: Compare) -> None:
+    """Where each package came from and what installed it, too."""
+    said = json.loads(run(sys.executable, "-m", "pip", "inspect", "--local", "--disable-pip-version-check"))
+    theirs = {
+        one["metadata"]["name"]: (
+            one["metadata"]["version"],
+            one.get("direct_url", {}).get("url"),
+            one.get("direct_url", {}).get("dir_info", {}).get("editable", False),
+            one.get("installer") or None,
+        )
+        for one in said["installed"]
+    }
+    rows = venv_packages().rows(root=sys.prefix)
+    ours = {row.name: (row.version, row.direct_url, row.editable, row.installer) for row in rows}
+    compare("venv_packages", "pip inspect --local", ours, theirs)
 
 
 def test_a_new_environment(run: Run, tmp_path: Path) -> None:

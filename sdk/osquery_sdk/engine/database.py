@@ -128,6 +128,7 @@ class Database:
         self._default_index = default_index
         self._null = null
         self._affected: set[VirtualTable] = set()
+        self._inserted: int | None = None
         self._attaching: TextRows | None = None
         self._deadline: float | None = None
         # A plan belongs to one query, so a statement must be planned anew each time.
@@ -226,6 +227,10 @@ class Database:
         """Note a table that the query uses."""
         self._affected.add(table)
 
+    def inserted(self, rowid: int | None) -> None:
+        """Note the row identifier that a statement gave a row."""
+        self._inserted = rowid
+
     def call(self, name: str, request: dict[str, str]) -> Answer:
         """Send a request to the owner of a table."""
         source = self._sources.get(name)
@@ -250,6 +255,7 @@ class Database:
         order: list[tuple[str, int]] = []
 
         def begin(cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
+            self._tell_inserted()
             names = [column[0] for column in cursor.get_description()]
             result.columns[:] = names
             order[:] = sorted(
@@ -312,9 +318,16 @@ class Database:
     def leave(self) -> None:
         """End a query: what was planned for it is forgotten."""
         self._deadline = None
+        self._tell_inserted()
         for table in self._affected:
             table.forget_plans()
         self._affected.clear()
+
+    def _tell_inserted(self) -> None:
+        """Say what last_insert_rowid() is: of a row identifier that a statement gave, APSW tells SQLite nothing."""
+        if self._inserted is not None:
+            self._connection.set_last_insert_rowid(self._inserted)
+            self._inserted = None
 
     def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline

@@ -45,6 +45,9 @@ class Host(Protocol):
     def affected(self, table: VirtualTable) -> None:
         """Note that the statement uses the table: its plans are forgotten when the query is done."""
 
+    def inserted(self, rowid: int | None) -> None:
+        """Note the row identifier that the statement gave the row; None if the table gave it."""
+
     def call(self, name: str, request: dict[str, str]) -> Answer:
         """Send a request to the table's owner. A failure to reach it is a status, not an exception."""
 
@@ -257,6 +260,7 @@ class VirtualTable:
             request["auto_rowid"] = "true"
             request["id"] = str(rowid)
         reply = self._write(request)
+        self._host.inserted(rowid)
         if rowid is not None:
             return rowid
         new_rowid = parse_decimal(reply.get("id", ""))

@@ -4,10 +4,11 @@ Source: systemd.unit(5) for folders, drop-ins and masks, systemd.syntax(7), syst
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kolide_tables.files import Unreadable, read_file
+from kolide_tables.files import read_file
 from kolide_tables.text import decode, shown
 
 __all__ = ["Directive", "Unit", "UnitFiles"]
@@ -85,8 +86,8 @@ class UnitFiles:
                 if own is None or own not in names:
                     continue
                 path = names[own]
-                real = os.path.realpath(path)
-                if real == "/dev/null" or _is_empty(real):
+                real = _target(path)
+                if _takes_away(real):
                     return Unit(name, path, masked=True)
                 meant = os.path.basename(real)  # noqa: PTH119
                 if meant not in (name, own, _template(name)):
@@ -100,7 +101,7 @@ class UnitFiles:
             return
         for path in (unit.path, *self._drop_ins(unit.name)):
             # The folders are the system's own: their links are followed, as systemd does.
-            for section, key, value in parse_unit(decode(read_file(os.path.realpath(path)))):
+            for section, key, value in parse_unit(decode(read_file(_target(path)))):
                 yield Directive(section, key, value, path.removeprefix(self._root))
 
     def shown(self, unit: Unit) -> str:
@@ -131,7 +132,7 @@ class UnitFiles:
                     for link in _listed(path):
                         wanted.setdefault(link, state)
                 elif os.path.islink(path):  # noqa: PTH114
-                    meant = os.path.basename(os.path.realpath(path))  # noqa: PTH119
+                    meant = os.path.basename(_target(path))  # noqa: PTH119
                     if meant != name:
                         wanted.setdefault(meant, state)
         return wanted
@@ -145,24 +146,22 @@ class UnitFiles:
                     for file in _listed(names[within]):
                         if file.endswith(".conf"):
                             found.setdefault(file, f"{names[within]}/{file}")
-        # A link to /dev/null, or an empty file, takes away the one that it hides.
-        paths = (found[file] for file in sorted(found))
-        return [path for path in paths if os.path.realpath(path) != "/dev/null" and not _is_empty(path)]
+        return [found[file] for file in sorted(found) if not _takes_away(_target(found[file]))]
 
 
 def parse_unit(text: str) -> Iterator[tuple[str, str, str]]:
     """Section, key and value of each assignment of a unit file."""
-    section, begun = "", ""
+    section = ""
+    begun: list[str] = []
     for line in text.split("\n"):
         stripped = line.strip()
         if stripped.startswith(("#", ";")) or (not stripped and not begun):
             continue  # a comment may even stand between the lines of one value
-        whole = begun + (line if begun else line.lstrip())
-        if whole.rstrip().endswith("\\") and stripped:
-            begun = whole.rstrip()[:-1] + " "
+        if stripped.endswith("\\"):
+            begun.append(line.rstrip()[:-1] + " ")
             continue
-        begun = ""
-        whole = whole.strip()
+        whole = "".join((*begun, line)).strip()
+        begun = []
         if whole.startswith("[") and whole.endswith("]"):
             section = whole[1:-1]
             continue
@@ -198,10 +197,17 @@ def _listed(folder: str) -> list[str]:
         return []
 
 
-def _is_empty(path: str) -> bool:
+def _target(path: str) -> str:
+    # Most are no links; to go through their folders one by one would take longer than to read them.
+    return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114
+
+
+def _takes_away(target: str) -> bool:
+    """Whether a file stands for there being none: /dev/null, or an empty one. What cannot be looked at is no such file."""
+    if target == "/dev/null":
+        return True
     try:
-        return os.stat(path).st_size == 0  # noqa: PTH116
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            return False
-        raise Unreadable(f"{path}: {error.strerror}") from error
+        facts = os.stat(target)  # noqa: PTH116
+    except OSError:
+        return False
+    return stat.S_ISREG(facts.st_mode) and facts.st_size == 0

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from kolide_tables.files import Unreadable
 from kolide_tables.unitfiles import UnitFiles, parse_unit
+from osquery_sdk import LimitExceeded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 
@@ -136,13 +138,42 @@ def test_hostile_files(tmp_path: Path) -> None:
     (folder / "loop.service").symlink_to("loop.service")
     (folder / "dangling.service").symlink_to("/nowhere/dangling.service")
     (folder / "bytes.service").write_bytes(b"[Service]\nX=\xff\n")
+    with (folder / "huge.service").open("wb") as file:
+        file.truncate(1 << 30)
     assert texts(tmp_path, "bytes.service") == [("X", "\\xff")]
     files = UnitFiles(str(tmp_path))
-    for name in ("folder.service", "dangling.service"):
+    names = ("folder.service", "dangling.service", "loop.service", "pipe.service")
+    assert files.names(".service") == sorted([*names, "bytes.service", "huge.service"])
+    for name in names:
         unit = files.find(name)
         assert unit is not None
         with pytest.raises(Unreadable):
             list(files.directives(unit))
+    huge = files.find("huge.service")
+    assert huge is not None
+    with pytest.raises(LimitExceeded, match="max_file_bytes"):
+        list(files.directives(huge))
+
+
+def test_ten_thousand_units_and_drop_ins(tmp_path: Path) -> None:
+    folder = tmp_path / "etc/systemd/system"
+    (folder / "one.service.d").mkdir(parents=True)
+    (folder / "one.service").write_text("[Service]\nX=0\n")
+    for number in range(5_000):
+        os.link(folder / "one.service", folder / f"unit{number}.service")
+        os.link(folder / "one.service", folder / "one.service.d" / f"{number}.conf")
+    files = UnitFiles(str(tmp_path))
+    assert len(files.names(".service")) == 5_001
+    assert len(texts(tmp_path, "one.service")) == 5_001
+
+
+def test_a_long_line_takes_no_time() -> None:
+    """A value goes on over a hundred thousand lines."""
+    text = "[Service]\nX=" + "a \\\n" * 100_000 + "end\n"
+    started = time.process_time()
+    ((_, _, value),) = parse_unit(text)
+    assert value.count("a") == 100_000
+    assert time.process_time() - started < 5
 
 
 @given(st.text(max_size=200) | st.text(alphabet="[S]=\\\n#; X", max_size=100))

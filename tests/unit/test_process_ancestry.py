@@ -263,6 +263,22 @@ def test_a_deep_family(tmp_path: Path) -> None:
     assert [row.ancestor_pid for row in rows] == list(range(499, 0, -1))
 
 
+@linux
+def test_a_lookup_among_ten_thousand_processes_lists_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_process(tmp_path, 1, 0, 0)
+    for pid in range(2, 10_001):
+        os.symlink("1", f"{tmp_path}/{pid}")  # noqa: PTH211 - Path objects for so many are slow
+    make_process(tmp_path, 20_000, 30_000, 7)
+    make_process(tmp_path, 30_000, 1, 5)
+    everything = linux_rows(Query.of(process_ancestry, used=["pid", "ancestor_pid"]), str(tmp_path))
+    assert sorted({row.pid for row in everything}) == [20_000, 30_000]
+    monkeypatch.setattr(os, "listdir", None)
+    query = Query.of(process_ancestry, equals={"pid": [20_000, 40_000]})
+    assert [row.ancestor_pid for row in linux_rows(query, str(tmp_path))] == [30_000, 1]
+
+
 @pytest.mark.parametrize("data", [None, b"", b"1 (x", b"1 (x) S 1", b"1 (x) S " + b"a " * 40])
 def test_no_such_content(data: bytes | None) -> None:
     assert parse_stat(data) is None

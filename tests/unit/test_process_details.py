@@ -228,8 +228,8 @@ def test_affinity_and_io_priority_of_every_process_are_those_of_taskset_and_ioni
     }
     # Where they differ, the programs must still say what they said.
     differ = {pid for pid, facts in before.items() if ours.get(pid) != facts}
-    after = before | dict.fromkeys(differ, ("", "")) | said_by_them(differ)
-    said = {pid: facts for pid, facts in before.items() if after[pid] == facts}
+    still = said_by_them(differ)
+    said = {pid: facts for pid, facts in before.items() if pid not in differ or still.get(pid) == facts}
     assert os.getpid() in said
     compare("process_details", "taskset -cp, ionice -p", {pid: ours.get(pid) for pid in said}, said)
 

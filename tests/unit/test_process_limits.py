@@ -96,8 +96,8 @@ def test_every_process_of_the_machine_agrees_with_prlimit(compare: Compare) -> N
         found.setdefault(row.pid, {})[row.resource] = row.soft, row.hard
     # Where they differ, prlimit must still say what it said.
     differ = {pid for pid, limits in before.items() if found.get(pid) != limits}
-    after = before | dict.fromkeys(differ, {}) | said(differ)
-    same = {pid: limits for pid, limits in before.items() if after[pid] == limits}
+    still = said(differ)
+    same = {pid: limits for pid, limits in before.items() if pid not in differ or still.get(pid) == limits}
     assert {1, os.getpid()} <= same.keys()
     ours = {pid: found.get(pid) for pid in same}
     compare("process_limits", "prlimit", ours, same, rows=sum(map(len, same.values())))

@@ -4,6 +4,7 @@ Source: LUKS On-Disk Format Specification 1.2.3, LUKS2 On-Disk Format Specificat
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -182,7 +183,7 @@ def _read_2(descriptor: int, binary: bytes, at: int) -> tuple[bytes, bytes] | No
     blank = binary[:_CHECKSUM_AT] + bytes(_CHECKSUM_SIZE) + binary[_CHECKSUM_AT + _CHECKSUM_SIZE :]
     try:
         digest = hashlib.new(_string(binary, 72, 32), blank + area, usedforsecurity=False).digest()
-    except ValueError:
+    except (ValueError, TypeError):  # there is no such hash, or it has no size of its own
         return None
     return (binary, area) if binary[_CHECKSUM_AT:].startswith(digest) else None
 
@@ -196,17 +197,17 @@ def _parse_2(binary: bytes, area: bytes) -> Header:
         raise ValueError(f"its LUKS header has no JSON: {error}") from error
     keyslots, tokens, segments = (_dictionary(said, key) for key in ("keyslots", "tokens", "segments"))
     slots = []
-    for number in sorted((key for key in keyslots if key.isdigit()), key=int):
+    for number in sorted((key for key in keyslots if re.fullmatch(r"[0-9]{1,2}", key)), key=int):
         keyslot, kdf = _dictionary(keyslots, number), _dictionary(_dictionary(keyslots, number), "kdf")
         if not kdf:
             continue  # the slot of a reencryption holds no key
-        size, rounds = keyslot.get("key_size"), kdf.get("iterations", kdf.get("time"))
+        size = _count(keyslot.get("key_size"))
         slots.append(
             Slot(
                 int(number),
                 _text(kdf.get("type")),
-                rounds if isinstance(rounds, int) else None,
-                size * 8 if isinstance(size, int) else None,
+                _count(kdf.get("iterations", kdf.get("time"))),
+                None if size is None else size * 8,
                 _token_kinds(tokens, number),
             )
         )
@@ -226,6 +227,11 @@ def _token_kinds(tokens: dict[str, Any], slot: str) -> list[str]:
 def _dictionary(value: object, key: str) -> dict[str, Any]:
     found = value.get(key) if isinstance(value, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def _count(value: object) -> int | None:
+    # As wide as the format's own fields: who can write a header may write any number into it.
+    return value if isinstance(value, int) and 0 <= value < 1 << 32 else None
 
 
 def _text(value: object) -> str | None:

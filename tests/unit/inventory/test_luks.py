@@ -1,11 +1,13 @@
 """kolide_luks beside cryptsetup, on files that it has made, and damaged ones."""
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +185,82 @@ def test_headers_that_are_cut_off(files: Any, tmp_path: Path, keep: int) -> None
         else:
             assert rows == []
             assert len(said) == 1
+
+
+def forged(json_area: bytes, checksum: str = "sha256") -> bytes:
+    """A header of version 2 that is as it should be, but for what it says."""
+    area = json_area.ljust(0x4000 - 4096, b"\0")
+    binary = bytearray(4096)
+    binary[:8], binary[8:16] = b"LUKS\xba\xbe\0\2", (0x4000).to_bytes(8, "big")
+    binary[72 : 72 + len(checksum)], binary[168:172] = checksum.encode(), b"uuid"
+    digest = hashlib.sha256(bytes(binary) + area).digest()
+    binary[448 : 448 + len(digest)] = digest
+    return bytes(binary) + area
+
+
+@pytest.mark.parametrize(
+    ("said", "slots"),
+    [
+        ({}, [(None, None, None, None, [])]),
+        (
+            {"keyslots": {"0": 7, "1": {"kdf": 8}, "x": {"kdf": {"type": "y"}}}},
+            [(None, None, None, None, [])],
+        ),
+        (
+            {"keyslots": {"0": {"kdf": {"type": 1, "time": 1 << 70}, "key_size": -1}}},
+            [(0, None, None, None, [])],
+        ),
+        (
+            {"keyslots": {str(n): {"kdf": {"type": "\udcff", "time": True}} for n in (31, 1 << 80)}},
+            [(31, "\\xff", 1, None, [])],
+        ),
+        (
+            {
+                "keyslots": {"2": {"kdf": {"type": "pbkdf2", "iterations": 5}, "key_size": 64}},
+                "tokens": {"0": {"type": ["x"], "keyslots": ["2"]}, "1": 5, "2": {"keyslots": "2"}},
+                "segments": [1],
+            },
+            [(2, "pbkdf2", 5, 512, ["['x']"])],
+        ),
+    ],
+)
+def test_headers_that_say_anything(tmp_path: Path, said: Any, slots: list[Any]) -> None:
+    """Anybody can write one onto a stick."""
+    path = tmp_path / "forged"
+    path.write_bytes(forged(json.dumps(said).encode()))
+    rows = TABLE.rows(device_path=str(path))
+    assert [(row.slot, row.kdf, row.iterations, row.key_bits, row.tokens) for row in rows] == slots
+    assert {row.uuid for row in rows} == {"uuid"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        forged(b"[" * 10_000),
+        forged(b"\xff"),
+        forged(b""),
+        forged(b"{}", "shake_128"),
+        forged(b"{}", "no such hash"),
+    ],
+    ids=["deep", "bytes", "empty", "a hash without a size", "no hash"],
+)
+def test_a_header_that_cannot_be_read_does_not_hide_the_others(
+    tmp_path: Path, files: Any, header: bytes
+) -> None:
+    path = tmp_path / "forged"
+    path.write_bytes(header)
+    said: list[str] = []
+    query = Query.of(TABLE, equals={"device_path": [str(path), str(files["one"])]}, warn=said.append)
+    assert [row.device_path for row in TABLE.rows(query)] == [str(files["one"])]
+    assert len(said) == 1
+
+
+def test_a_large_file_without_a_header_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+    started = time.process_time()
+    assert TABLE.rows(device_path=str(tmp_path / "sparse")) == []
+    assert time.process_time() - started < 1
 
 
 def test_what_is_no_encrypted_device(tmp_path: Path, files: Any) -> None:

@@ -13,9 +13,10 @@ import signal
 import sys
 import threading
 
-__all__ = ["begin"]
+__all__ = ["MARK", "begin", "remove_stale"]
 
-_MARK = ".osquery-extension"
+MARK = ".osquery-extension"
+"""A file in the folder, locked for as long as the program runs."""
 _POLL = 0.5
 
 
@@ -62,7 +63,7 @@ def _end_with(parent: int) -> None:
 
 def _mark(folder: str) -> None:
     """Leave a file in the folder that is locked for as long as this process lives."""
-    mark = f"{folder}/{_MARK}"
+    mark = f"{folder}/{MARK}"
     # It gets its name only once it is locked: nobody may find it unlocked before that.
     handle = os.open(f"{mark}.new", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     _lock(handle)
@@ -94,7 +95,7 @@ def remove_stale(folder: str, *, own: str) -> None:
         if os.fstat(place).st_uid != os.geteuid():
             return
         try:
-            handle = os.open(_MARK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+            handle = os.open(MARK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
         except FileNotFoundError:
             if _is_half_unpacked(folder, os.listdir(place), own):  # noqa: PTH208  of an open folder
                 _remove(folder)

@@ -16,6 +16,7 @@ import pytest
 
 from osquery_sdk import ConnectionFailed, DeadlineExceeded
 from osquery_sdk.doctor import context, trial
+from osquery_sdk.doctor.unpacking import one_file_of
 from osquery_sdk.engine import Host
 from osquery_sdk.wire.client import ManagerConnection
 
@@ -380,21 +381,100 @@ def test_socket_that_nobody_listens_at(installation: Installation, daemon: Calla
 # -- one file
 
 
+def as_one_file(path: Path, *options: str) -> int:
+    """Make it a one-file program, as PyInstaller does; returns the bytes that it unpacks."""
+    writers = pytest.importorskip("PyInstaller.archive.writers", reason="PyInstaller is not installed")
+    content = path.parent / "content"
+    content.write_bytes(b"x" * 1_500_000)
+    entries = [("lib/large.so", str(content), True, "b"), ("data.txt", str(content), False, "x")]
+    entries += [("code.pyz", str(content), False, "z"), *((option, "", False, "o") for option in options)]
+    writers.CArchiveWriter(f"{path}.pkg", entries, "libpython3.so")
+    archive = Path(f"{path}.pkg")
+    with path.open("ab") as file:
+        file.write(archive.read_bytes())
+    archive.unlink()
+    content.unlink()
+    return 2 * 1_500_000  # what is compiled stays in the file
+
+
 def test_one_file_program(
     installation: Installation, mount: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that unpacks itself to a temporary folder which forbids programs, or is full."""
     assert installation.check("temporary folder").status == "ok"
-    # PyInstaller's mark stands at the end of such a file.
-    with installation.path.open("ab") as file:
-        file.write(b"#" + b"x" * (400 << 10) + b"MEI\014\013\012\013\016" + b"\0" * 80)
+    needed = as_one_file(installation.path)
+    one = one_file_of(installation.path)
+    assert one is not None
+    assert needed <= one.size < needed + 2 * 4096
     full = installation.directory / "tmp"
     full.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(full))
-    assert installation.check("temporary folder").message == f"it unpacks itself to {full}"
+    monkeypatch.setenv("TMPDIR", str(full))
+    assert (
+        installation.check("temporary folder").message == f"it unpacks itself to {full}, and takes 3 MB there"
+    )
     mount(full)
     assert "noexec" in installation.check("temporary folder").message
     subprocess.run(["mount", "-o", "remount,exec", str(full)], check=True)
-    assert installation.check("temporary folder").message.endswith("where 1 MB are left and it may take 1 MB")
+    finding = installation.check("temporary folder")
+    assert (finding.status, finding.cure) == ("failed", "")
+    assert f"to {full}, where 1 MB are free of the 3 MB that it takes" in finding.message
     (installation.folder / "_internal").mkdir()
     assert installation.check("temporary folder").status == "ok"
+
+
+def test_what_failed_starts_have_left_is_to_be_removed(
+    installation: Installation, mount: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_one_file(installation.path)
+    full = installation.directory / "tmp"
+    full.mkdir()
+    monkeypatch.setenv("TMPDIR", str(full))
+    mount(full)
+    subprocess.run(["mount", "-o", "remount,exec,size=4m", str(full)], check=True)
+    with subprocess.Popen(["true"]) as process:
+        pass
+    left, runs, marked = (
+        full / f"_MEI{pid:08x}{rest}"
+        for pid, rest in ((process.pid, "abcdef"), (os.getpid(), "abcdef"), (process.pid, "marked"))
+    )
+    for folder in (left, runs, marked):
+        folder.mkdir()
+    (left / "lib.so").write_bytes(b"x" * (2 << 20))
+    (marked / ".osquery-extension").touch()
+    finding = installation.check("temporary folder")
+    assert finding.cure.endswith(f"rm -r {left}")
+    installation.cure(finding)
+    assert installation.check("temporary folder").status == "ok"
+    assert sorted(full.iterdir()) == sorted([runs, marked])
+
+
+def test_it_may_have_been_built_for_another_folder(installation: Installation) -> None:
+    other = installation.directory / "other"
+    as_one_file(installation.path, f"pyi-runtime-tmpdir {other}")
+    finding = installation.check("temporary folder")
+    assert (finding.status, str(other) in finding.message) == ("failed", True)
+    installation.cure(finding)
+    assert (
+        installation.check("temporary folder").message
+        == f"it unpacks itself to {other}, and takes 3 MB there"
+    )
+
+
+def test_the_temporary_folder_is_that_of_the_osqueryd_that_runs(
+    installation: Installation, daemon: Callable[..., Daemon], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_one_file(installation.path)
+    folder = installation.directory / "daemon"
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setitem(ENVIRONMENT, "TMPDIR", str(folder))
+        daemon()
+    assert f"unpacks itself to {folder}," in installation.check("temporary folder").message
+
+
+def test_a_one_file_program_that_is_written_in_another_way(installation: Installation) -> None:
+    with installation.path.open("ab") as file:
+        file.write(b"#" + b"x" * 1000 + b"MEI\014\013\012\013\016" + b"\xff" * 12)
+    one = one_file_of(installation.path)
+    assert one is not None
+    assert one.size == 3 * installation.path.stat().st_size

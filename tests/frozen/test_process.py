@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -148,20 +150,35 @@ def mounted(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "says", "why"),
     [
-        ("noexec,size=100m", "Failed to load Python shared library '{place}/_MEI"),
-        ("size=1m", "Failed to extract "),
+        (
+            "noexec,size=100m",
+            "Failed to load Python shared library '{place}/_MEI",
+            "which is mounted noexec: freeze it into a folder instead",
+        ),
+        ("size=10m", "Failed to extract ", "where 0 MB are free of the 1[67] MB that it takes"),
     ],
 )
 def test_a_temporary_folder_that_cannot_be_used_is_told(
-    onefile: Frozen, folder: Frozen, mounted: Path, options: str, says: str
+    onefile: Frozen, folder: Frozen, mounted: Path, options: str, says: str, why: str
 ) -> None:
-    script = f"mount -t tmpfs -o {options} none {mounted} && export TMPDIR={mounted} && {onefile.program} version; code=$?; {folder.program} version && exit $code"
+    """By the program, as well as what it is made with can; and by the doctor, with what to do."""
+    script = f"""
+    mount -t tmpfs -o {options} none {mounted} && export TMPDIR={mounted} && {onefile.program} version; code=$?
+    {folder.program} version
+    {sys.executable} -m osquery_sdk.cli.main doctor --no-start {onefile.program}
+    exit $code
+    """
     done = subprocess.run(
         ["unshare", "-m", "/bin/sh", "-c", script], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 255
     assert says.format(place=mounted) in done.stderr.splitlines()[0]
     # The folder form unpacks nothing.
-    assert done.stdout == "small version 1.2.3\n"
+    said = done.stdout.splitlines()
+    assert said[0] == "small version 1.2.3"
+    at = next(i for i, line in enumerate(said) if "temporary folder" in line)
+    assert re.search(rf"failed +temporary folder +it unpacks itself to {mounted}, {why}", said[at])
+    # What such a start had unpacked stays, in the way of the next one.
+    assert ("rm -r " in said[at + 1]) == ("size=10m" in options)

@@ -15,8 +15,6 @@ _PE_MACHINES = {0x14C: "x86", 0x8664: "x86_64", 0xAA64: "arm64"}
 _MACH_MACHINES = {7: "x86", 0x01000007: "x86_64", 0x0100000C: "arm64"}
 _NAMES = {"amd64": "x86_64", "aarch64": "arm64", "i386": "x86", "i686": "x86", "armv7l": "arm"}
 _HEAD = 64 << 10
-_PYINSTALLER = b"MEI\014\013\012\013\016"
-_TAIL = 1 << 20
 
 
 class Program(NamedTuple):
@@ -112,17 +110,4 @@ def runs_here(program: Program) -> bool:
     )
 
 
-def unpacks_itself(path: Path) -> bool:
-    """Whether it is a one-file program of PyInstaller, which unpacks itself to the temporary folder at each start."""
-    if (path.parent / "_internal").is_dir():
-        return False
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - _TAIL))
-            return _PYINSTALLER in file.read()
-    except OSError:
-        return False
-
-
-__all__ = ["Program", "program_of", "runs_here", "this_machine", "unpacks_itself"]
+__all__ = ["Program", "program_of", "runs_here", "this_machine"]

@@ -5,17 +5,16 @@ from __future__ import annotations
 import shutil
 import stat
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from osquery_sdk.errors import DeadlineExceeded, WireError
 
 from . import loadlist
-from .binary import unpacks_itself
 from .checks_file import forbids_programs
 from .finding import Finding, append, as_root, failure, ok, quoted, restart, skipped, warning
 from .flags import default_flagfile, defaults, number, truth
+from .unpacking import left_behind, one_file_of, usual_folder
 
 if TYPE_CHECKING:
     from .context import Context
@@ -26,6 +25,7 @@ _NEAR = 0.8
 _LIMITS = {-1: 10_000, 1: 100}
 _LIMIT = 200
 _PING = 2.0
+_MOST_FOLDERS = 20
 _NOT_THERE = "there is no file"
 
 
@@ -71,19 +71,30 @@ def temporary_folder(context: Context, target: Target) -> Finding:
     """A one-file program can unpack itself."""
     if target.file is None:
         return skipped(_NOT_THERE)
-    if not unpacks_itself(target.path):
+    program = one_file_of(target.path)
+    if program is None:
         return ok("it needs none: it does not unpack itself")
-    folder = Path(tempfile.gettempdir())
+    folder = Path(program.folder) if program.folder else usual_folder(context.environment)
+    says = f"it unpacks itself to {folder}"
+    instead = "freeze it into a folder instead" + (
+        "" if program.folder else ", or give osqueryd another TMPDIR"
+    )
+    if not folder.is_dir():
+        return failure(f"{says}, and there is no such folder", as_root(f"mkdir -p {quoted(folder)}"))
     if forbids_programs(folder):
+        return failure(f"{says}, which is mounted noexec: {instead}")
+    free = shutil.disk_usage(folder).free
+    if free < program.size:
         return failure(
-            f"it unpacks itself to {folder}, which is mounted noexec: freeze it into a folder instead"
+            f"{says}, where {_megabytes(free)} are free of the {_megabytes(program.size)} that it takes: {instead}",
+            _cleared(left_behind(folder)),
         )
-    free, needed = shutil.disk_usage(folder).free, 3 * target.file.st_size
-    if free < needed:
-        return failure(
-            f"it unpacks itself to {folder}, where {_megabytes(free)} are left and it may take {_megabytes(needed)}"
-        )
-    return ok(f"it unpacks itself to {folder}")
+    return ok(f"{says}, and takes {_megabytes(program.size)} there")
+
+
+def _cleared(folders: list[Path]) -> str:
+    """The command that removes what failed starts have left, which no start will remove while there is no room for one."""
+    return as_root(" ".join(["rm -r", *map(quoted, folders[:_MOST_FOLDERS])])) if folders else ""
 
 
 def start(context: Context, target: Target) -> Finding:

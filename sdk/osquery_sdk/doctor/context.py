@@ -12,9 +12,11 @@ from osquery_sdk.errors import ConnectionFailed, DeadlineExceeded, WireError
 
 from . import flags as osqueryd_flags
 from . import loadlist
-from .processes import Process, processes
+from .processes import Process, environment_of, processes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from osquery_sdk.wire.protocol import ExtensionInfo
 
 _PATIENCE = 5.0
@@ -114,6 +116,12 @@ class Context:
             return Path(self.socket).lstat().st_uid
         except OSError:
             return 0
+
+    @cached_property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that extensions get: those of the osqueryd that runs, where they can be read, or else one's own."""
+        found = None if self.daemon is None else environment_of(self.daemon.pid)
+        return os.environ if found is None else found
 
     # -- flags
 

@@ -34,6 +34,16 @@ def rss_of(pid: int) -> int:
     return next((process.rss for process in processes() if process.pid == pid), 0)
 
 
+def environment_of(pid: int) -> dict[str, str] | None:
+    """The variables that a process was started with; None where they cannot be read."""
+    try:
+        raw = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None
+    parts = (os.fsdecode(one).partition("=") for one in raw.split(b"\0"))
+    return {name: value for name, found, value in parts if found}
+
+
 def _from_proc() -> list[Process]:
     found = []
     for entry in Path("/proc").iterdir():
@@ -75,4 +85,4 @@ def _from_ps() -> list[Process]:
     return found
 
 
-__all__ = ["Process", "processes", "rss_of"]
+__all__ = ["Process", "environment_of", "processes", "rss_of"]

@@ -116,7 +116,7 @@ def start_once(path: Path, *, options: Mapping[str, str], patience: float) -> Tr
             return Trial(None, (), 0.0, 0, False, f"the doctor cannot listen for it: {error}")
         server.start()
         try:
-            return _run(command, address, Path(folder, "stderr"), registrar, options, patience)
+            return _run(command, address, Path(folder), registrar, options, patience)
         finally:
             server.stop()
 
@@ -124,7 +124,7 @@ def start_once(path: Path, *, options: Mapping[str, str], patience: float) -> Tr
 def _run(
     command: list[str],
     address: str,
-    said: Path,
+    folder: Path,
     registrar: _Registrar,
     options: Mapping[str, str],
     patience: float,
@@ -133,6 +133,9 @@ def _run(
     arguments = ["--socket", address, "--timeout", timeout, "--interval", interval]
     # A frozen program that starts itself must not take this process for its first half.
     environment = {**os.environ, "OSQUERY_EXTENSIONS": "true", "PYINSTALLER_RESET_ENVIRONMENT": "1"}
+    # Nothing that it leaves there stays: one that has no room to unpack itself leaves what it had unpacked.
+    environment |= {"TMPDIR": str(folder)}
+    said = folder / "stderr"
     start = time.monotonic()
     with said.open("wb") as log:
         try:

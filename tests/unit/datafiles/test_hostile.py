@@ -40,7 +40,7 @@ def run(form: str, data: bytes, query: str = "*") -> int:
     return -1
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @pytest.mark.parametrize("form", NAMES)
 @given(st.binary(max_size=200), st.text(max_size=10))
 def test_random_bytes(form: str, data: bytes, query: str) -> None:
@@ -61,7 +61,7 @@ PIECES = {
 }  # fmt: skip
 
 
-@settings(max_examples=80)
+@settings(deadline=None, max_examples=80)
 @pytest.mark.parametrize("form", NAMES)
 @given(st.data())
 def test_random_pieces(form: str, data: st.DataObject) -> None:
@@ -75,7 +75,7 @@ BINARY = plistlib.dumps(
 )
 
 
-@settings(max_examples=400)
+@settings(deadline=None, max_examples=400)
 @given(
     st.lists(st.tuples(st.integers(0, len(BINARY) - 1), st.integers(0, 255)), max_size=4),
     st.integers(0, len(BINARY)),

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from kolide_tables.datafiles.terms import parse_query
 from kolide_tables.limits import Budget, Limits
 
 Select = Callable[..., dict[str, str]]
+Compare = Any  # of tests/conftest.py
 
 # No NUL: SQLite's text ends there. No slash and no quotes in keys: the oracles write their paths with them.
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
@@ -46,6 +48,7 @@ def same_number(found: str, expected: float) -> bool:
     return "e" not in found.lower() and Decimal(found) == Decimal(repr(expected))
 
 
+@settings(deadline=None)
 @given(DOCUMENTS)
 def test_leaves_are_those_of_sqlite(select: Select, document: object) -> None:
     # SQLite's full keys have a key's escapes as they are written
@@ -69,7 +72,7 @@ def _key_of(path: str) -> str:
     return "/".join(parts[1:])
 
 
-@settings(max_examples=150)
+@settings(deadline=None, max_examples=150)
 @given(DOCUMENTS, QUERIES, st.sampled_from([None, 1, 4]), st.sampled_from([(",", ":"), (" , ", " : ")]))
 def test_reading_in_windows_is_reading_at_once(
     document: object, query: str, indent: int | None, separators: tuple[str, str]
@@ -107,6 +110,7 @@ def test_reading_in_windows_at_full_size() -> None:
             assert JsonText(text).select(terms, Budget(Limits())) == expected
 
 
+@settings(deadline=None)
 @given(st.text('{}[]",:0 ax\\\n', max_size=40), st.sampled_from(["*", "a", "1", "a=>0", "#a"]))
 def test_what_is_no_json_is_refused_in_any_window(text: str, query: str) -> None:
     def outcome(window: int) -> list[Cell] | None:
@@ -294,6 +298,7 @@ def test_comments_are_all_that_is_forgiven(select: Select, text: str) -> None:
         select("jsonc", text)
 
 
+@settings(deadline=None)
 @given(DOCUMENTS)
 def test_json_is_json_with_comments(document: object) -> None:
     text = json.dumps(document, indent=1)
@@ -318,7 +323,9 @@ JQ = r"""
 """
 
 
-def test_rows_are_those_of_jq(select: Select, tool: Callable[[str], str], tmp_path: Path) -> None:
+def test_rows_are_those_of_jq(
+    select: Select, tool: Callable[[str], str], tmp_path: Path, compare: Compare
+) -> None:
     document = {
         "users": [
             {"name": f"ü{i}", "on": i % 2 == 0, "n": i * 7, "tags": ["a", "", str(i)], "no": None}
@@ -332,10 +339,45 @@ def test_rows_are_those_of_jq(select: Select, tool: Callable[[str], str], tmp_pa
     # jq leaves out false and null in paths(f): f has to be true of the value
     program = JQ.replace("paths(scalars)", 'paths(type | . != "object" and . != "array")')
     answer = subprocess.run([tool("jq"), program, str(file)], capture_output=True, check=True)
-    assert select("json", file.read_bytes()) == dict(json.loads(answer.stdout))
+    compare("json", "jq", select("json", file.read_bytes()), dict(json.loads(answer.stdout)))
 
 
-def test_a_selection_is_that_of_jq(select: Select, tool: Callable[[str], str], tmp_path: Path) -> None:
+def test_lines_are_those_of_jq(
+    select: Select, tool: Callable[[str], str], tmp_path: Path, compare: Compare
+) -> None:
+    records = [
+        {"at": i, "who": {"name": f"ü{i}", "tags": ["a", str(i)]}, "ok": i % 3 == 0} for i in range(500)
+    ]
+    file = tmp_path / "x.jsonl"
+    file.write_text("\n".join(json.dumps(record) for record in records))
+    program = JQ.replace("paths(scalars)", 'paths(type | . != "object" and . != "array")')
+    answer = subprocess.run([tool("jq"), "-s", program, str(file)], capture_output=True, check=True)
+    compare("jsonl", "jq -s", select("jsonl", file.read_bytes()), dict(json.loads(answer.stdout)))
+
+
+def test_comments_are_those_of_javascript(
+    select: Select, tool: Callable[[str], str], tmp_path: Path, compare: Compare
+) -> None:
+    """JSON with comments and trailing commas is a value of JavaScript."""
+    settings_ = "".join(
+        f'  // setting {i}\n  "section{i}.name": {{ /* "off": 1, */ "url": "http://host/*{i}*/?a=//", "list": [1, {i}.5, "x,]",], }},\n'
+        for i in range(300)
+    )
+    file = tmp_path / "settings.json"
+    file.write_text("{\n" + settings_ + '  "last": "\\"// \\u00e9" /* end */\n}\n// after\n')
+    code = (
+        "process.stdout.write(JSON.stringify([eval('(' + require('fs').readFileSync(0, 'utf8') + '\\n)')]))"
+    )
+    answer = subprocess.run(
+        [tool("node"), "-e", code], input=file.read_bytes(), capture_output=True, check=True
+    )
+    theirs = Tree(json.loads(answer.stdout)).select(parse_query("*"), Budget(Limits()))
+    compare("jsonc", "node", select("jsonc", file.read_bytes()), {cell[0]: cell[3] for cell in theirs})
+
+
+def test_a_selection_is_that_of_jq(
+    select: Select, tool: Callable[[str], str], tmp_path: Path, compare: Compare
+) -> None:
     file = tmp_path / "x.json"
     file.write_text(
         json.dumps({"users": [{"group": i % 7, "mail": f"u{i}@example.com"} for i in range(5000)]})
@@ -345,4 +387,4 @@ def test_a_selection_is_that_of_jq(select: Select, tool: Callable[[str], str], t
         [tool("jq"), "-r", program, str(file)], capture_output=True, check=True, text=True
     )
     found = select("json", file.read_bytes(), "users/group=>3/mail")
-    assert list(found.values()) == answer.stdout.splitlines()
+    compare("json", "jq", list(found.values()), answer.stdout.splitlines())

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kolide_tables.datafiles.terms import parse_query
@@ -155,6 +155,7 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 DOCUMENTS = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=12)
 
 
+@settings(deadline=None)
 @given(st.text("ab*#=>/01", max_size=12) | st.text(), DOCUMENTS)
 def test_any_text_is_a_query_and_selects_a_part(select: Select, query: str, document: object) -> None:
     found = select("json", json.dumps(document), "/".join(part.lstrip("#") for part in query.split("/")))

@@ -1,0 +1,241 @@
+"""The family on the files of this machine, beside other readers of the same formats: each value of each file."""
+
+import configparser
+import csv
+import io
+import json
+import plistlib
+import re
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from kolide_tables.datafiles.flatten import Documents, Tree
+from kolide_tables.datafiles.tables import data_file_tables
+from kolide_tables.datafiles.terms import parse_query
+from kolide_tables.limits import Budget, Limits
+
+Compare = Any  # of tests/conftest.py
+Values = list[tuple[str, str]]
+
+FOLDERS = ("/usr/share", "/usr/lib/systemd", "/etc", str(Path(json.__file__).parents[1]))
+LIMITS = Limits(max_rows=5_000_000, max_seconds=300)
+TABLES = {table.name.removeprefix("kolide_"): table for table in data_file_tables(LIMITS)}
+# What INI has for true and false is text for others.
+WORDS = dict.fromkeys(("true", "True", "yes", "Yes", "on", "On"), "true")
+WORDS |= dict.fromkeys(("false", "False", "no", "No", "off", "Off"), "false")
+
+
+class Other(Exception):
+    """The file has what the other reader reads in another way, as is known, or does not read."""
+
+
+def flat(document: object) -> Values:
+    return [(cell[0], cell[3]) for cell in Tree(document).select(parse_query("*"), Budget(LIMITS))]
+
+
+def _json(data: bytes) -> Values:
+    return flat(json.loads(data.decode()))
+
+
+def _yaml(data: bytes) -> Values:
+    """Known differences: a key `on` or `yes` is a text here, a tag of a program's own is left out of account."""
+    if any(node.tag == "tag:yaml.org,2002:bool" for node in _keys(data)):
+        raise Other
+    try:
+        documents = list(yaml.load_all(data, Loader=yaml.CSafeLoader))
+    except yaml.constructor.ConstructorError:
+        raise Other from None
+    if len(documents) == 1:
+        return flat(documents[0])
+    return [(cell[0], cell[3]) for cell in Documents(documents).select(parse_query("*"), Budget(LIMITS))]
+
+
+def _keys(data: bytes) -> Iterator[Any]:
+    todo = list(yaml.compose_all(data, Loader=yaml.CSafeLoader))
+    while todo:
+        node = todo.pop()
+        if isinstance(node, yaml.MappingNode):
+            yield from (key for key, _ in node.value)
+            todo += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            todo += node.value
+
+
+def _toml(data: bytes) -> Values:
+    return flat(tomllib.loads(data.decode()))
+
+
+def _xml(data: bytes) -> Values:
+    """Known differences: a declaration of a name space is an attribute here, and a DTD inside of the file is refused."""
+    if b"xmlns" in data or re.search(rb"<!DOCTYPE[^>]*\[", data):
+        raise Other
+    root = ElementTree.fromstring(data)
+    return flat({root.tag: _element(root)})
+
+
+def _element(element: ElementTree.Element) -> object:
+    found: dict[str, list[object]] = {}
+    for child in element:
+        found.setdefault(child.tag.rpartition("}")[2], []).append(_element(child))
+    text = "".join((element.text or "", *(child.tail or "" for child in element))).strip(" \t\r\n")
+    members: dict[str, object] = {
+        f"-{key.rpartition('}')[2]}": value for key, value in element.attrib.items()
+    }
+    members |= {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+    return (members | ({"#text": text} if text else {})) if members else text
+
+
+def _ini(data: bytes) -> Values:
+    """Known differences: lines that a backslash continues, comments behind values, quotes, and what is indented."""
+    text = data.decode()
+    if any(mark in text for mark in ("\\\n", " #", " ;", '"', "'", "\n\t", "\n ")):
+        raise Other
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True, default_section="\0")
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read_string(text)
+    return flat(
+        {
+            name: {key: WORDS.get(value or "", value or "") for key, value in parser.items(name)}
+            for name in parser.sections()
+        }
+    )
+
+
+def _plist(data: bytes) -> Values:
+    try:
+        return flat(plistlib.loads(data))
+    except Exception as error:
+        raise Other from error  # it raises what it comes upon
+
+
+READERS: dict[str, tuple[str, Callable[[bytes], Values], tuple[str, ...]]] = {
+    "json": ("json.loads", _json, ("json",)),
+    "yaml": ("PyYAML", _yaml, ("yaml", "yml")),
+    "toml": ("tomllib", _toml, ("toml",)),
+    "xml": ("ElementTree", _xml, ("xml", "svg", "xsd")),
+    "ini": ("configparser", _ini, ("ini", "desktop", "service", "timer", "socket", "conf")),
+    "plist": ("plistlib", _plist, ("plist",)),
+}
+
+
+@pytest.fixture(scope="module")
+def there() -> dict[str, list[Path]]:
+    """Files of this machine by the ending of their names, none of them large."""
+    names = sorted({ending for _, _, endings in READERS.values() for ending in endings} | {"csv"})
+    wanted = " -o ".join(f"-name *.{name}" for name in names).split()
+    folders = [folder for folder in FOLDERS if Path(folder).is_dir()]
+    done = subprocess.run(
+        ["find", *folders, "-xdev", "-type", "f", "-size", "-200k", "(", *wanted, ")"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    found: dict[str, list[Path]] = {}
+    for line in sorted(set(done.stdout.splitlines())):
+        found.setdefault(line.rpartition(".")[2], []).append(Path(line))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks where Linux has such files")
+@pytest.mark.parametrize("most", [300, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("form", READERS)
+def test_values_are_those_of_another_reader(
+    form: str, most: int, there: dict[str, list[Path]], compare: Compare
+) -> None:
+    """Files that the other reader refuses are left out; what the table does with them is told elsewhere."""
+    oracle, read, endings = READERS[form]
+    paths = [path for ending in endings for path in there.get(ending, [])]
+    said: dict[str, Values] = {}
+    # As many as `most`, from all over the machine.
+    for path in paths[:: max(1, len(paths) // most)]:
+        try:
+            said[str(path)] = read(path.read_bytes())
+        except (Other, OSError, ValueError, SyntaxError, RecursionError, yaml.YAMLError, configparser.Error):
+            continue
+    if not said:
+        pytest.skip(f"this machine has no {form} file that {oracle} reads")
+    ours: dict[str, Values] = {path: [] for path in said}
+    for row in TABLES[form].rows(path=list(said)):
+        ours[row.path].append((row.fullkey, row.value))  # type: ignore[attr-defined]
+    compare(form, oracle, ours, said, rows=sum(map(len, ours.values())))
+
+
+def test_a_file_as_sqlite_imports_it(there: dict[str, list[Path]], compare: Compare, tmp_path: Path) -> None:
+    """The files of this machine whose header has no name twice, and one with all that makes CSV difficult."""
+    hard = tmp_path / "hard.csv"
+    with hard.open("w", newline="") as file:
+        csv.writer(file).writerows([["a", "b c", 'd"e'], ["1,2", "x\ny", '"q"'], ["", " z ", "é"]])
+    compared = 0
+    for path in [hard, *there.get("csv", [])]:
+        header = next(csv.reader(io.StringIO(path.read_text(errors="replace"))), [])
+        if len(set(header)) < len(header) or "" in header or len(header) < 2:
+            continue
+        done = subprocess.run(
+            [
+                "sqlite3",
+                ":memory:",
+                "-cmd",
+                f".import --csv {path} t",
+                "-cmd",
+                ".mode json",
+                "select * from t",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        records = json.loads(done.stdout or "[]")
+        theirs = {
+            f"{index}/{name}": value
+            for index, record in enumerate(records)
+            for name, value in record.items()
+            if value is not None  # a record that ends early
+        }
+        ours = {row.fullkey: row.value for row in TABLES["csv"].rows(path=str(path))}  # type: ignore[attr-defined]
+        compare("csv", "sqlite3 .import", ours, theirs)
+        compared += 1
+    assert compared
+
+
+def test_json_is_as_sqlite_has_it(there: dict[str, list[Path]], compare: Compare) -> None:
+    """Each value with the keys that lead to it, by json_tree."""
+    ours: dict[str, list[str]] = {}
+    theirs: dict[str, list[str]] = {}
+    base = sqlite3.connect(":memory:")
+    for path in there.get("json", [])[::40][:40]:
+        text = path.read_text(errors="replace")
+        try:
+            leaves = base.execute(
+                "select case type when 'true' then 'true' when 'false' then 'false' else cast(atom as text) end "
+                "from json_tree(?) where atom is not null and type <> 'real'",
+                [text],
+            ).fetchall()
+            reals = {str(value) for value in _reals(json.loads(text))}
+        except (sqlite3.Error, ValueError):
+            continue
+        if reals:
+            continue  # SQLite writes them in another way
+        rows = TABLES["json"].rows(path=str(path))
+        ours[str(path)] = sorted(row.value for row in rows)  # type: ignore[attr-defined]
+        theirs[str(path)] = sorted(leaf[0] for leaf in leaves)
+    base.close()
+    if not theirs:
+        pytest.skip("this machine has no JSON files")
+    compare("json", "SQLite's json_tree", ours, theirs, rows=sum(map(len, ours.values())))
+
+
+def _reals(value: object) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _reals(one)

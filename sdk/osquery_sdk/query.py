@@ -201,7 +201,8 @@ class Query:
         if self.cancelled:
             raise QueryCancelled(f"{self._table.name}: cancelled")
         if time.monotonic() > self.deadline:
-            raise DeadlineExceeded(f"{self._table.name}: out of time")
+            seconds = self._table.options.deadline
+            raise DeadlineExceeded(f"{self._table.name}: out of time: its deadline is {seconds:g} s")
 
     def warn(self, message: str) -> None:
         """Log a warning that names the table."""

@@ -46,7 +46,7 @@ def all_tables(
         made.append(notes_table(notes, limits=limits, name=f"{prefix}notes"))
     made += [_adapted(one, limits, prefix) for one in _if_named(limits, enabled, prefix)]
     about = f"{prefix}ext_tables"
-    names = {one.name for one in made} | {about, f"{prefix}notes"}
+    names = {one.name for one in made} | {about, f"{prefix}notes", f"{prefix}file_lines"}
     left_out = {prefix + name.removeprefix(prefix) for name in disabled}
     if left_out - names:
         unknown = ", ".join(sorted(left_out - names))

@@ -87,7 +87,7 @@ def test_an_error_is_one_line_and_a_code(program, load, arguments, code, said):
         (
             ["query", "select * from sample_naps"],
             1,
-            "Table sample_naps was queried without a required column",
+            "Table sample_naps was queried without a required column in the WHERE clause; say which seconds\n",
         ),
         (
             ["query", "--timeout", "0.3", "select * from sample_naps where seconds = 9"],
@@ -100,6 +100,8 @@ def test_an_error_is_one_line_and_a_code(program, load, arguments, code, said):
         (["query", "--tim", "1", "select 1"], 2, "--tim"),
         (["zzz"], 2, "no command 'zzz'; see --help"),
         (["schema", "--format", "xml"], 2, "invalid choice: 'xml'"),
+        (["schema", "sample_number"], 1, "no table sample_number; did you mean sample_numbers?\n"),
+        (["schema", "--output", __file__], 1, "test_program.py is no folder, and --output has to be one\n"),
         (["completion", "tcsh"], 2, "invalid choice: 'tcsh'"),
     ],
 )
@@ -161,6 +163,15 @@ def test_a_reader_that_has_enough_is_no_error():
         assert process.wait(20) == 0
 
 
+@pytest.mark.parametrize("arguments", ["tables", "schema", "query 'select 1'", "version"])
+def test_nowhere_to_print_is_an_error(arguments):
+    done = run(("/bin/sh", "-c", f"'{sys.executable}' '{EXTENSION[1]}' {arguments} >&-"))
+    assert (done.returncode, done.stderr) == (1, "sample: standard output is closed\n")
+    if arguments != "version":
+        full = run(("/bin/sh", "-c", f"'{sys.executable}' '{EXTENSION[1]}' {arguments} >/dev/full"))
+        assert (full.returncode, full.stderr) == (1, "sample: No space left on device\n")
+
+
 @pytest.mark.parametrize("module", ["apsw", "prompt_toolkit"])
 def test_a_missing_extra_is_named(module):
     code = f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = ['shell']; from osquery_sdk.cli.main import main; "
@@ -205,6 +216,8 @@ def test_tables_that_are_off_are_listed_with_what_to_do(tmp_path):
     assert {"kolide_plist", "kolide_file_lines", "kolide_notes"} <= set(served)
     assert served["kolide_notes"].endswith(" (writable)")
     assert "Off: " not in bundled("tables", "--all", ENABLED="file_lines", NOTES=str(tmp_path / "notes"))
+    # What is off anyway may be disabled as well.
+    assert bundled("tables", DISABLED="file_lines,notes") == bundled("tables")
 
 
 @pytest.mark.parametrize(
@@ -232,6 +245,7 @@ def test_a_table_of_another_platform_is_told_why():
 
 def test_version():
     assert run(EXTENSION, "version").stdout == "sample version 1.2.3\n"
+    assert run(EXTENSION, "--version").stdout == "sample version 1.2.3\n"
     facts = json.loads(run(EXTENSION, "version", "--json").stdout)
     assert facts["version"] == "1.2.3"
     assert facts["python"] == ".".join(map(str, sys.version_info[:3]))

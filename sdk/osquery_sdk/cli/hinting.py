@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from osquery_sdk.engine import ResultSet
 
 _MISSING = re.compile(r"no such table: (?:main\.)?(\w+)\Z")
+_WANTING = re.compile(r"Table (\w+) was queried without a required column in the WHERE clause\Z")
 
 
 class HintingHost(Host):
@@ -21,13 +22,21 @@ class HintingHost(Host):
     Args:
         arguments: as for `Host`.
         absent: says why there is no table of a name; "" where it does not know.
+        wanted: says which columns a table of a name has to be asked by; "" where it does not know.
         options: as for `Host`.
     """
 
-    def __init__(self, *arguments: Any, absent: Callable[[str], str] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        absent: Callable[[str], str] = lambda name: "",
+        wanted: Callable[[str], str] = lambda name: "",
+        **options: Any,
+    ) -> None:
         """Set up; nothing starts before `__enter__`."""
         super().__init__(*arguments, **options)
-        self._absent = absent
+        self._why_absent = absent
+        self._columns_wanted = wanted
 
     def query(self, sql: str, *, timeout: float | None = None) -> ResultSet:
         """Run SQL.
@@ -38,13 +47,21 @@ class HintingHost(Host):
         try:
             return super().query(sql, timeout=timeout)
         except SqlError as error:
-            missing = _MISSING.search(str(error))
-            if missing is None:
+            hint = self._hint(str(error))
+            if not hint:
                 raise
-            raise SqlError(f"{error}; {self._hint(missing[1])}") from error
+            raise SqlError(f"{error}; {hint}") from error
 
-    def _hint(self, name: str) -> str:
-        why = self._absent(name) if self._absent is not None else ""
+    def _hint(self, message: str) -> str:
+        wanting = _WANTING.search(message)
+        if wanting is not None:
+            columns = self._columns_wanted(wanting[1])
+            return columns and f"say which {columns}"
+        missing = _MISSING.search(message)
+        return "" if missing is None else self._instead(missing[1])
+
+    def _instead(self, name: str) -> str:
+        why = self._why_absent(name)
         if why:
             return why[:1].lower() + why[1:].rstrip(".")
         from difflib import get_close_matches

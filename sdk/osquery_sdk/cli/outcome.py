@@ -10,6 +10,7 @@ from osquery_sdk.errors import OsquerySdkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TextIO
 
 
 class Misuse(Exception):
@@ -24,7 +25,8 @@ def outcome(prog: str, do: Callable[[], int], *, verbose: bool = False) -> int:
     """Run `do`, tell of its failure, and return the exit code."""
     try:
         code = do()
-        sys.stdout.flush()
+        if _is_open(sys.stdout):
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         # The reader of the output has closed it; what is still buffered must not be written at exit either.
@@ -41,6 +43,16 @@ def outcome(prog: str, do: Callable[[], int], *, verbose: bool = False) -> int:
             traceback.print_exc()
         print(f"{prog}: {_words(error, verbose)}", file=sys.stderr)
         return 2 if isinstance(error, Misuse) else 1
+
+
+def require_output() -> None:
+    """Raise Failed if nothing can be printed: Python has no standard output then."""
+    if not _is_open(sys.stdout):
+        raise Failed("standard output is closed")
+
+
+def _is_open(stream: TextIO | None) -> bool:
+    return stream is not None
 
 
 def _words(error: Exception, verbose: bool) -> str:

@@ -6,7 +6,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from .outcome import outcome
+from .outcome import outcome, require_output
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -35,12 +35,12 @@ def run_command(prog: str, known: Sequence[Command], arguments: Sequence[str]) -
     except LookupError as error:
         print(f"{prog}: {error.args[0]}", file=sys.stderr)
         return 2
-    verbose = "--verbose" in arguments
-    return outcome(
-        prog,
-        lambda: command.run(command_parser(prog, command).parse_args(list(arguments[1:]))),
-        verbose=verbose,
-    )
+
+    def do() -> int:
+        require_output()
+        return command.run(command_parser(prog, command).parse_args(list(arguments[1:])))
+
+    return outcome(prog, do, verbose="--verbose" in arguments)
 
 
 def commands(extension: Extension) -> list[Command]:
@@ -48,14 +48,17 @@ def commands(extension: Extension) -> list[Command]:
     from .completion import completion_command
     from .doctor import extension_doctor_command
     from .sql import engine_options, sql_commands
-    from .tables import absent, extension_schema_command, tables_command
+    from .tables import absent, extension_schema_command, tables_command, wanted
     from .version import version_command
 
     def open_host(options: Namespace) -> Host:
         from .hinting import HintingHost
 
         return HintingHost(
-            [extension.start], options=engine_options(options), absent=lambda name: absent(extension, name)
+            [extension.start],
+            options=engine_options(options),
+            absent=lambda name: absent(extension, name),
+            wanted=lambda name: wanted(extension, name),
         )
 
     known = [
@@ -120,6 +123,12 @@ def serve_parser(extension: Extension) -> Parser:
     )
     parser.add_argument(
         "--verbose", nargs="?", type=_truth, const=True, default=False, metavar="BOOL", help="log more"
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"{extension.name} version {extension.version}",
+        help="print it and exit",
     )
     return parser
 

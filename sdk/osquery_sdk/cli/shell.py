@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 _COMMANDS = {
     ".tables": "[WORD]     the tables, or those with WORD in their names",
     ".schema": "[TABLE]    the columns of a table, or of all",
-    ".explain": "SQL       run a statement and tell which of its terms reached which table",
-    ".mode": "FORM      how rows are printed: " + ", ".join(FORMS),
-    ".timer": "on|off    print how long each statement took",
-    ".help": "          this list",
-    ".exit": "          leave, as Ctrl-D does",
+    ".explain": "SQL        run a statement and tell which of its terms reached which table",
+    ".mode": "FORM       how rows are printed: " + ", ".join(FORMS),
+    ".timer": "on|off     print how long each statement took",
+    ".help": "           this list",
+    ".exit": "           leave, as Ctrl-D does",
 }
 
 

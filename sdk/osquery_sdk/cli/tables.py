@@ -56,6 +56,13 @@ def absent(extension: Extension, name: str) -> str:
     return next((f"Off: {why}" for table, why in extension.left_out() if table.name == name), "")
 
 
+def wanted(extension: Extension, name: str) -> str:
+    """The columns of a table of the extension of which a statement has to constrain one."""
+    table = extension.tables.get(name)
+    columns = table.columns if table is not None else ()
+    return " or ".join(column.name for column in columns if column.definition.required)
+
+
 def _where(table: Table) -> str:
     """Which platforms it is for, and why, unless it is for all of them."""
     schema = TableSchema.of(table)
@@ -79,7 +86,11 @@ def extension_schema_command(extension: Extension) -> Command:
         "schema --format fleet-yaml --output schema/tables",
     )
     return schema_command(
-        lambda options: (extension.name, known), lambda parser: None, examples, [t.name for t in known]
+        lambda options: (extension.name, known),
+        lambda parser: None,
+        examples,
+        [t.name for t in known],
+        lambda name: absent(extension, name),
     )
 
 
@@ -88,6 +99,7 @@ def schema_command(
     add_source: Callable[[ArgumentParser], None],
     examples: tuple[str, ...],
     names: Sequence[str] = (),
+    absent: Callable[[str], str] = lambda name: "",
 ) -> Command:
     """A command `schema`.
 
@@ -96,6 +108,7 @@ def schema_command(
         add_source: adds the arguments that say where the tables are.
         examples: for the help.
         names: of the tables, where they are known before the options are.
+        absent: says why there is no table of a name; "" where it does not know.
     """
 
     def add_arguments(parser: ArgumentParser) -> None:
@@ -115,12 +128,15 @@ def schema_command(
 
     def run(options: Namespace) -> int:
         program, schemas = source(options)
-        chosen = _choose(schemas, options.table)
+        chosen = _choose(schemas, options.table, absent)
         if options.output is None:
             sys.stdout.write(render(chosen, options.format, program=program))
             return 0
         folder = Path(options.output)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise Failed(f"{folder} is no folder, and --output has to be one") from error
         for schema in chosen:
             text = render([schema], options.format, program=program)
             (folder / f"{schema.name}{SUFFIXES[options.format]}").write_text(text, encoding="utf-8")
@@ -129,9 +145,21 @@ def schema_command(
     return Command("schema", "print what the tables look like", examples, add_arguments, run)
 
 
-def _choose(schemas: Sequence[TableSchema], names: Sequence[str]) -> list[TableSchema]:
+def _choose(
+    schemas: Sequence[TableSchema], names: Sequence[str], absent: Callable[[str], str]
+) -> list[TableSchema]:
     by_name = {schema.name: schema for schema in schemas}
     for name in names:
         if name not in by_name:
-            raise Failed(f"no table {name}; there are {', '.join(sorted(by_name)) or 'none'}")
+            raise Failed(f"no table {name}; {_instead(name, sorted(by_name), absent(name))}")
     return [by_name[name] for name in dict.fromkeys(names)] or list(schemas)
+
+
+def _instead(name: str, names: Sequence[str], why: str) -> str:
+    """What to say to somebody who has named a table that is not there."""
+    if why:
+        return why[:1].lower() + why[1:]
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, names, n=1, cutoff=0.8)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names) or 'none'}"

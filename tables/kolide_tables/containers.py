@@ -162,14 +162,16 @@ def _within(details: dict[str, Any], *keys: str) -> object:
 def _ports(ports: object) -> list[str]:
     found = []
     for one in ports if isinstance(ports, list) else ():
-        if not isinstance(one, dict) or not isinstance(one.get("PrivatePort"), int):
+        private = one.get("PrivatePort") if isinstance(one, dict) else None
+        if not isinstance(private, int):
             continue
-        inside = f"{one['PrivatePort']}/{one.get('Type', 'tcp')}"
+        inside = f"{private}/{one.get('Type', 'tcp')}"
         public, address = one.get("PublicPort"), str(one.get("IP") or "0.0.0.0")  # noqa: S104
         if ":" in address:
             address = f"[{address}]"
-        found.append(printable(f"{address}:{public}->{inside}" if public else inside))
-    return found
+        found.append((private, printable(f"{address}:{public}->{inside}" if public else inside)))
+    # podman has them in another order each time; for osquery that would be another row.
+    return [text for _, text in sorted(found)]
 
 
 def _text(value: object) -> str | None:

@@ -81,7 +81,7 @@ def package_rows(
 ) -> Iterator[FlatpakPackage]:
     """The rows of these installations."""
     for installation in installations:
-        for found in _deployments(installation.path, budget):
+        for found in _deployments(installation.path, query, budget):
             try:
                 origin, said = parse_deploy(read_file(f"{found.path}/deploy", max_bytes=_MOST_BYTES))
             except (Unreadable, LimitExceeded) as error:
@@ -114,7 +114,11 @@ def _installations(query: Query) -> Iterator[Installation]:
 
 def _more_installations(query: Query, folder: str) -> Iterator[Installation]:
     """Those that the administrator has added, by files `[Installation "NAME"]` with a Path."""
-    for file in _names(folder):
+    try:
+        files = sorted(os.listdir(folder))  # noqa: PTH208
+    except OSError:
+        return  # as a rule there are none
+    for file in files:
         if not file.endswith(".conf"):
             continue
         try:
@@ -130,12 +134,26 @@ def _more_installations(query: Query, folder: str) -> Iterator[Installation]:
                 yield Installation(name, path[1], None)
 
 
-def _deployments(top: str, budget: Budget) -> Iterator[_Deployment]:
+def _deployments(top: str, query: Query, budget: Budget) -> Iterator[_Deployment]:
     """What is active below KIND/ID/ARCHITECTURE/BRANCH; links that flatpak does not make are not followed."""
+
+    def folders(path: str) -> list[str]:
+        budget.check()
+        if os.path.islink(path):  # noqa: PTH114
+            return []
+        try:
+            with os.scandir(path) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError):
+            return []  # nothing of that kind
+        except OSError as error:
+            query.warn(f"{shown(path)}: {error.strerror or error}")
+            return []
+
     for kind in _KINDS:
-        for package in _folders(f"{top}/{kind}", budget):
-            for architecture in _folders(f"{top}/{kind}/{package}", budget):
-                for branch in _folders(f"{top}/{kind}/{package}/{architecture}", budget):
+        for package in folders(f"{top}/{kind}"):
+            for architecture in folders(f"{top}/{kind}/{package}"):
+                for branch in folders(f"{top}/{kind}/{package}/{architecture}"):
                     path = f"{top}/{kind}/{package}/{architecture}/{branch}"
                     try:
                         commit = os.readlink(f"{path}/active")  # noqa: PTH115
@@ -143,24 +161,6 @@ def _deployments(top: str, budget: Budget) -> Iterator[_Deployment]:
                         continue  # none is
                     if re.fullmatch(_COMMIT, commit) and not os.path.islink(f"{path}/{commit}"):  # noqa: PTH114
                         yield _Deployment(package, branch, commit, f"{path}/{commit}")
-
-
-def _folders(path: str, budget: Budget) -> list[str]:
-    budget.check()
-    if os.path.islink(path):  # noqa: PTH114
-        return []
-    try:
-        with os.scandir(path) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    except OSError:
-        return []
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))  # noqa: PTH208
-    except OSError:
-        return []
 
 
 def parse_deploy(data: bytes) -> tuple[bytes, dict[bytes, bytes]]:

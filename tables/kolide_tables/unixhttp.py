@@ -44,7 +44,7 @@ def get_json(
     import json
     import socket
     from http.client import HTTPConnection, HTTPException
-    from threading import Timer
+    from threading import Event, Timer
 
     class Connection(HTTPConnection):
         def connect(self) -> None:
@@ -53,9 +53,11 @@ def get_json(
             self.sock.connect(socket_path)
 
     connection = Connection("localhost")
+    late = Event()
 
     def give_up() -> None:
         # A timeout is for one reading: who sends a byte a second would never meet it.
+        late.set()
         if connection.sock is not None:
             try:
                 connection.sock.shutdown(socket.SHUT_RDWR)
@@ -68,16 +70,18 @@ def get_json(
     try:
         connection.request("GET", target, headers={"Accept": "application/json"})
         response = connection.getresponse()
-        content = b""
+        content = bytearray()
         while len(content) <= max_bytes and (chunk := response.read(_CHUNK)):
             content += chunk
         if response.status != 200:
             raise NoAnswer(f"{shown(socket_path)} answers {response.status} {shown(response.reason)}")
         if len(content) > max_bytes:
             raise NoAnswer(f"{shown(socket_path)} answers more than {max_bytes:,} bytes")
-        return Answer(json.loads(decode(content)), response.getheader("Server", ""))
+        return Answer(json.loads(decode(bytes(content))), response.getheader("Server", ""))
     except (OSError, HTTPException) as error:
-        why = "does not answer in time" if isinstance(error, TimeoutError) else str(error) or repr(error)
+        why = str(error) or repr(error)
+        if late.is_set() or isinstance(error, TimeoutError):
+            why = f"does not answer within {seconds:g} s"
         raise NoAnswer(f"{shown(socket_path)}: {why}") from error
     except (ValueError, RecursionError) as error:
         raise NoAnswer(f"{shown(socket_path)} answers no JSON: {error}") from error

@@ -224,7 +224,7 @@ def test_docker_as_documented(tmp_path: Path, compare: Compare) -> None:
         4242,
         1367854155,
         0,
-        ["0.0.0.0:3333->2222/tcp", "[::]:3333->2222/tcp", "53/udp"],
+        ["53/udp", "0.0.0.0:3333->2222/tcp", "[::]:3333->2222/tcp"],
     )
     compare("containers", "Docker's API as documented", {row.id: tuple(row)}, {ID: documented})
     assert asked == ["/containers/json?all=1", f"/containers/{ID}/json"]
@@ -304,10 +304,41 @@ def test_a_service_that_does_not_come_to_an_end(tmp_path: Path, slowly: bool) ->
 
     with service(tmp_path / "s", answer, slowly=slowly):
         started = time.monotonic()
-        with pytest.raises(NoAnswer, match=f"{tmp_path}/s"):
+        with pytest.raises(NoAnswer, match=rf"{tmp_path}/s: does not answer within 0\.3 s"):
             get_json(str(tmp_path / "s"), "/", seconds=0.3)
         assert time.monotonic() - started < 5
         stop.set()
+
+
+def test_a_service_that_accepts_and_says_nothing_hides_no_others(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def nothing(target: str) -> bytes:
+        stop.wait(30)
+        return b""
+
+    said: list[str] = []
+    with (
+        service(tmp_path / "run/docker.sock", nothing),
+        service(tmp_path / "run/podman/podman.sock", docker),
+    ):
+        started = time.monotonic()
+        query = Query.of(containers, warn=said.append)
+        rows = list(container_rows(query, str(tmp_path), seconds=1))
+        assert time.monotonic() - started < 10
+        stop.set()
+    assert [row.name for row in rows] == ["boring_feynman"]
+    assert len(said) == 1
+    assert f"{tmp_path}/run/docker.sock: does not answer within 1 s" in said[0]
+
+
+def test_ten_thousand_containers_are_listed_in_one_request(tmp_path: Path) -> None:
+    listed = [{**LISTED[0], "Id": f"{number:064x}", "Names": [f"/n{number}"]} for number in range(10_000)]
+    with service(tmp_path / "run/docker.sock", lambda target: response(listed)) as asked:
+        query = Query.of(containers, used=["id", "name", "ports"])
+        rows = list(container_rows(query, str(tmp_path), seconds=30))
+    assert len({row.id for row in rows}) == 10_000
+    assert len(asked) == 1
 
 
 def test_an_endless_answer(tmp_path: Path) -> None:

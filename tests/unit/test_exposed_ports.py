@@ -147,6 +147,31 @@ def test_a_socket_of_ours(
     assert of_port(port) == []
 
 
+def owners_said_by_ss() -> dict[tuple[str, str, int], int]:
+    owners: dict[tuple[str, str, int], int] = {}
+    for line in subprocess.check_output([tool("ss"), "-tulneH"], text=True, errors="replace").splitlines():
+        protocol, _state, _receive, _send, local, *rest = line.split()
+        address, _, port = local.rpartition(":")
+        address = address.strip("[]").partition("%")[0].strip("[]").replace("*", "::")
+        uid = re.search(r"\buid:(\d+)", " ".join(rest))
+        owners[protocol, address, int(port)] = int(uid[1]) if uid else 0  # root's are not named
+    return owners
+
+
+@root_only
+def test_owners_of_all_sockets_are_those_of_ss(compare: Compare) -> None:
+    with (
+        listener(tool("setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups"),
+        bound(socket.AF_INET6, socket.SOCK_DGRAM, "::1", only6=True),
+    ):
+        before = owners_said_by_ss()
+        ours = {(row.protocol, row.address, row.port): row.uid for row in linux_rows(Query.of(exposed_ports))}
+        after = owners_said_by_ss()
+    said = {where: uid for where, uid in before.items() if after.get(where) == uid}
+    assert 65534 in said.values()
+    compare("exposed_ports", "ss -tulneH", {where: ours.get(where) for where in said}, said)
+
+
 @linux
 def test_all_sockets_are_those_of_ss(compare: Compare) -> None:
     with (
@@ -474,6 +499,30 @@ def test_a_socket_that_is_closed_meanwhile_is_not_laid_at_nobody_s_door(machine:
     assert next(rows).port == 81
     machine.write("tcp", line(1, "0.0.0.0", 81, 10, 0, 101))
     assert list(rows) == []
+
+
+@linux
+def test_a_lookup_of_a_port_that_nobody_has_touches_no_process(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.write("tcp", line(0, "0.0.0.0", 80, 10, 0, 100), line(1, "0.0.0.0", 81, 10, 0, 101))
+    machine.process(5, 100)
+    machine.process(6, 101)
+    opened: list[str] = []
+    real = os.open
+
+    def counted(path: str, *arguments: Any, **options: Any) -> int:
+        opened.append(path)
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", counted)
+    assert [row.pid for row in machine.rows(port=81)] == [6]
+    # Any process may hold it; what else there is to say is read of those that do.
+    assert opened.count("fd") == 2
+    assert opened.count("cmdline") == opened.count("comm") == 1
+    opened.clear()
+    assert machine.rows(port=8080) == []
+    assert opened == []
 
 
 @linux

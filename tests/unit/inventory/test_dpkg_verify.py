@@ -1,17 +1,20 @@
 """kolide_dpkg_verify beside `dpkg -V`, on this machine and on packages made for it, of which much has been changed."""
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import kolide_tables.dpkg_verify as dpkg_verify_module
 from kolide_tables.dpkg_verify import dpkg_verify, parse_conffiles, parse_sums
 from kolide_tables.limits import Limits
 from osquery_sdk import DeadlineExceeded, LimitExceeded, Query, TableError
@@ -119,8 +122,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             file = build / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(prefix + content)
-            import hashlib
-
             if not path.startswith("etc/"):
                 sums += f"{hashlib.md5(prefix + content).hexdigest()}  {path}\n"
         (build / "DEBIAN").mkdir()
@@ -237,6 +238,32 @@ def test_limits(changed: Path) -> None:
     table = dpkg_verify(root=str(changed))
     with pytest.raises(DeadlineExceeded):
         table.rows(Query.of(table, equals={"package": "tool"}, timeout=-1))
+
+
+def test_a_file_that_has_become_huge_ends_at_the_limit_of_time(changed: Path) -> None:
+    with (changed / "usr/share/same").open("wb") as file:
+        file.truncate(1 << 40)
+    started = time.monotonic()
+    with pytest.raises(LimitExceeded, match=r"no answer within 0\.3 s: ask for less, or raise max_seconds"):
+        dpkg_verify(Limits(max_seconds=0.3), str(changed)).rows(package="tool")
+    assert time.monotonic() - started < 10
+
+
+def test_a_file_that_grows_while_it_is_read_has_changed(
+    changed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = dpkg_verify_module.open_file
+
+    def grows(path: str) -> BinaryIO:
+        file = real(path)
+        if path.endswith("usr/share/same"):
+            with (changed / "usr/share/same").open("ab") as other:
+                other.write(b"more")
+        return file
+
+    monkeypatch.setattr(dpkg_verify_module, "open_file", grows)
+    rows = {row.path: row for row in dpkg_verify(root=str(changed)).rows(package="tool")}
+    assert rows["/usr/share/same"].actual_md5 == hashlib.md5(b"samemore").hexdigest()
 
 
 def test_a_file_that_may_not_be_read_is_not_said_to_have_changed(changed: Path) -> None:

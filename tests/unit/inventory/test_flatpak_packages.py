@@ -1,5 +1,6 @@
 """kolide_flatpak_packages beside flatpak itself, with a repository made here, and deployments that are none."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from kolide_tables.flatpak_packages import (
 )
 from kolide_tables.gvariant import split_array, split_tuple, string
 from kolide_tables.limits import Budget, Limits
-from osquery_sdk import DeadlineExceeded, Query
+from osquery_sdk import DeadlineExceeded, LimitExceeded, Query
 
 Compare = Any  # of tests/conftest.py
 
@@ -166,6 +167,48 @@ def test_links_that_flatpak_does_not_make(tmp_path: Path) -> None:
     said: list[str] = []
     assert rows_of(Installation("user", str(top), 1), warn=said.append) == []
     assert said == []
+
+
+def test_folders_without_permission_are_said_to_be_left_out(tmp_path: Path, flatpak: Any) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become somebody else")
+    root, _ = flatpak
+    good = next((root / "user" / "app").glob("*/*/stable/active/deploy"))
+    for name in ("open", "closed"):
+        shutil.copy(good, deployment(tmp_path, name) / "deploy")
+    (tmp_path / "app" / "closed").chmod(0)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == 0 and folder.is_relative_to("/tmp") and folder != Path("/tmp"):
+            folder.chmod(folder.stat().st_mode | 0o111)
+    code = (
+        "import os, sys; from kolide_tables.flatpak_packages import Installation, flatpak_packages, package_rows\n"
+        "from kolide_tables.limits import Budget, Limits; from osquery_sdk import Query\n"
+        "import json; t, said = flatpak_packages(), []; Query.of(t)\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "here = iter([Installation('user', sys.argv[1], 1)])\n"
+        "rows = list(package_rows(Query.of(t, warn=said.append), here, Budget(Limits())))\n"
+        "print(json.dumps([[row.id for row in rows], said]))"
+    )
+    ids, said = json.loads(subprocess.check_output([sys.executable, "-c", code, str(tmp_path)], text=True))
+    assert ids == ["open"]
+    assert len(said) == 1
+    assert f"{tmp_path}/app/closed: Permission denied" in said[0]
+
+
+def test_names_of_any_bytes_and_hundreds_of_packages(tmp_path: Path, flatpak: Any) -> None:
+    root, _ = flatpak
+    good = next((root / "user" / "app").glob("*/*/stable/active/deploy"))
+    shutil.copy(good, deployment(tmp_path, os.fsdecode(b"org.\xff.B")) / "deploy")
+    for number in range(300):
+        os.link(good, deployment(tmp_path, f"org.n{number}") / "deploy")
+    said: list[str] = []
+    rows = rows_of(Installation("user", str(tmp_path), 1), warn=said.append)
+    assert len(rows) == 301
+    assert "org.\\xff.B" in {row.id for row in rows}
+    assert said == []
+    here = iter([Installation("user", str(tmp_path), 1)])
+    with pytest.raises(LimitExceeded, match="max_rows"):
+        list(package_rows(Query.of(TABLE), here, Budget(Limits(max_rows=300))))
 
 
 def test_the_deadline_ends_the_search(tmp_path: Path) -> None:

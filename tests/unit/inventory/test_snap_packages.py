@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,6 +143,29 @@ def test_a_machine_without_snapd(tmp_path: Path) -> None:
 )
 def test_a_snapd_that_does_not_tell_is_an_error(tmp_path: Path, body: Any, status: str, said: str) -> None:
     with snapd(tmp_path / "s", body, status), pytest.raises(TableError, match=said):
+        list(snap_rows(Query.of(snap_packages), str(tmp_path / "s"), seconds=30))
+
+
+def test_a_snapd_that_accepts_and_says_nothing_is_an_error(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()  # the kernel accepts for it
+        started = time.monotonic()
+        with pytest.raises(
+            TableError, match=r"snapd does not tell its snaps: .*/s: does not answer within 0\.3 s"
+        ):
+            list(snap_rows(Query.of(snap_packages), str(tmp_path / "s"), seconds=0.3))
+        assert time.monotonic() - started < 10
+
+
+def test_ten_thousand_snaps(tmp_path: Path) -> None:
+    with snapd(tmp_path / "s", answer([{"name": f"snap{number}"} for number in range(10_000)])):
+        assert len(list(snap_rows(Query.of(snap_packages), str(tmp_path / "s"), seconds=30))) == 10_000
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"result": ' + b"[" * 100_000, b"\xff\x00"])
+def test_an_answer_of_any_depth_or_bytes(tmp_path: Path, body: bytes) -> None:
+    with snapd(tmp_path / "s", body), pytest.raises(TableError, match="answers no JSON"):
         list(snap_rows(Query.of(snap_packages), str(tmp_path / "s"), seconds=30))
 
 

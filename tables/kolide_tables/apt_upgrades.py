@@ -94,19 +94,21 @@ def apt_upgrades(query: Query) -> Iterator[AptUpgrade]:
 
 def upgrade_rows(run: Run) -> Iterator[AptUpgrade]:
     """The rows of what the three programs answer."""
+    from concurrent.futures import ThreadPoolExecutor
+
     said = shown(run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${binary:Package}\n"))
     names = [line[4:].strip() for line in said.splitlines() if line[1:2] == "i"]
     names = [name for name in names if re.fullmatch(_NAME, name)]
     if not names:
         return
-    # apt reads its lists anew for each run, which is what takes time: one for all packages, one for all archives.
-    answer = shown(run("apt-cache", "policy", "--", *names))
-    policies = [(policy, newer) for policy in parse_policies(answer) if (newer := _newer(policy))]
-    if not policies:
-        return
-    archives = parse_archives(
-        shown(run("apt-get", "indextargets", "--format", _FORMAT, "Created-By: Packages"))
-    )
+    # apt reads its lists anew for each run, which is what takes time: one for all packages, one for all archives meanwhile.
+    with ThreadPoolExecutor(1) as other:
+        listing = other.submit(run, "apt-get", "indextargets", "--format", _FORMAT, "Created-By: Packages")
+        answer = shown(run("apt-cache", "policy", "--", *names))
+        policies = [(policy, newer) for policy in parse_policies(answer) if (newer := _newer(policy))]
+        if not policies:
+            return
+        archives = parse_archives(shown(listing.result()))
     for policy, newer in policies:
         candidate = next(version for version in newer if version.version == policy.candidate)
         yield AptUpgrade(

@@ -21,7 +21,6 @@ _OF_USER = ".local/share/flatpak"
 _MORE = "/etc/flatpak/installations.d"
 _KINDS = ("app", "runtime")
 _COMMIT = r"[0-9a-f]{64}(?:\.[0-9]+)?"  # a number follows where the same commit is deployed once more
-_MOST_BYTES = 1 << 20
 # (ssasta{sv}): origin, commit, subpaths, installed size, and the rest by name.
 _ALIGNMENTS = (1, 1, 1, 8, 8)
 _SIZES = (None, None, None, 8, None)
@@ -83,7 +82,8 @@ def package_rows(
     for installation in installations:
         for found in _deployments(installation.path, query, budget):
             try:
-                origin, said = parse_deploy(read_file(f"{found.path}/deploy", max_bytes=_MOST_BYTES))
+                content = read_file(f"{found.path}/deploy", max_bytes=budget.limits.max_file_bytes)
+                origin, said = parse_deploy(content)
             except (Unreadable, LimitExceeded) as error:
                 query.warn(str(error))
                 continue

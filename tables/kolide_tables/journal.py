@@ -18,6 +18,7 @@ _MOST = 5_000
 _MOST_BYTES = 64 << 20
 _FIELDS = ("MESSAGE", "_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER", "PRIORITY", "_PID", "_UID")
 _PRIORITIES = range(8)
+_END = 253_402_214_399  # the year 9999; systemd reads no later moment
 
 
 class JournalEntry(Row):
@@ -69,7 +70,7 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
         return
     until = _latest(query)
     for since in _moments(query, until):
-        if until is not None and since > until:
+        if since > (_END if until is None else until):
             continue
         fields = [field for field in _FIELDS if field != "MESSAGE" or query.wants("message")]
         lines = run(
@@ -119,7 +120,7 @@ def _latest(query: Query) -> int | None:
     """Until when; None for up to now. A second lasts until the next one begins."""
     high = query.range("time").high
     moments = query.equals("time") if high is None else (high,)
-    return floor(max(moments)) + 1 if moments else None
+    return min(floor(max(moments)) + 1, _END) if moments else None
 
 
 def _matches(query: Query) -> list[str] | None:

@@ -257,9 +257,9 @@ def test_however_many_are_looked_up_apt_is_asked_once(machine: Any) -> None:
     ):
         assert [row.candidate for row in table.rows(name=name)] == candidates
     assert {row.name for row in table.rows(name=["plain", "urgent", "newest"])} == {"plain", "urgent"}
-    assert [program for program, *_ in asked] == ["dpkg-query", "apt-cache", "apt-get"]
+    assert sorted(program for program, *_ in asked) == ["apt-cache", "apt-get", "dpkg-query"]
     # What has only left its configuration behind is not asked about.
-    assert "removed" not in asked[1]
+    assert not any("removed" in arguments for arguments in asked)
 
 
 def test_lists_that_cannot_be_read_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -144,7 +144,8 @@ def test_deployments_that_cannot_be_read_do_not_hide_the_others(tmp_path: Path, 
     os.mkfifo(deployment(tmp_path, "b") / "deploy")
     (deployment(tmp_path, "c") / "deploy").symlink_to("/etc/shadow")
     (deployment(tmp_path, "d") / "deploy").write_bytes(b"\xff" * 100)
-    (deployment(tmp_path, "e") / "deploy").write_bytes(b"x" * 2_000_000)
+    with (deployment(tmp_path, "e") / "deploy").open("wb") as file:
+        file.truncate(1 << 30)
     deployment(tmp_path, "f")
     said: list[str] = []
     rows = rows_of(Installation("user", str(tmp_path), 1), warn=said.append)

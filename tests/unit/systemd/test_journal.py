@@ -148,6 +148,9 @@ def test_terms_reach_the_journal(run: Any, equals: dict[str, Any], count: int) -
         ([("time", LESS, -300.5)], []),
         ([("time", LESS, -299.5)], [300]),
         ([("time", LESS, -7000)], [7200]),  # the hour before that
+        ([("time", GREATER, 1 << 60)], []),
+        ([("time", GREATER, -60), ("time", LESS, 1 << 60)], [50, 40, 30]),
+        ([("time", LESS, -(1 << 60))], []),
         ([("time", EQUALS, -300), ("time", EQUALS, -7200)], [7200, 300]),
         ([("time", LESS, -100), ("since", EQUALS, -50)], []),
         ([("since", GREATER_OR_EQUAL, -300.5)], [300, 200, 100, 50, 40, 30]),

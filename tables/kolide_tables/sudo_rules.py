@@ -48,7 +48,7 @@ def sudo_rules(limits: Limits = Limits(), *, path: str = _PATH) -> Table:  # noq
 
 
 def _read(path: str, query: Query, budget: Budget, seen: set[str], depth: int) -> Iterator[SudoCommand]:
-    from kolide_tables.sudoers import included, logical_lines, rules_in
+    from kolide_tables.sudoers import MOST_LINE, included, logical_lines, rules_in
 
     if path in seen or len(seen) >= _MOST_FILES or depth > _DEEPEST:
         query.warn(f"{path} is not read: it is included twice, too deep, or after too many others")
@@ -63,6 +63,9 @@ def _read(path: str, query: Query, budget: Budget, seen: set[str], depth: int) -
         return
     for number, line in logical_lines(text):
         budget.step()
+        if line is None:
+            query.warn(f"{path}: line {number} has more than {MOST_LINE:,} characters, and is not read")
+            continue
         include = included(line)
         if include is None:
             for rule in rules_in(line):

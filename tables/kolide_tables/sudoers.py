@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["SudoRule", "included", "logical_lines", "rules_in"]
+__all__ = ["MOST_LINE", "SudoRule", "included", "logical_lines", "rules_in"]
 
-_MOST_LINE = 1 << 16
+MOST_LINE = 1 << 16
 _ALIASES = ("User_Alias", "Host_Alias", "Cmnd_Alias", "Runas_Alias", "Cmd_Alias")
 _TAG = re.compile(
     r"(?:(NOPASSWD|PASSWD)|(?:NO)?(?:EXEC|FOLLOW|INTERCEPT|LOG_INPUT|LOG_OUTPUT|MAIL|SETENV))\s*:\s*",
@@ -31,17 +31,21 @@ class SudoRule(NamedTuple):
     command: str
 
 
-def logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines without comments, those that end in a backslash joined with the next, with their first one's number."""
+def logical_lines(text: str) -> Iterator[tuple[int, str | None]]:
+    """Lines without comments, those that end in a backslash joined with the next, with their first one's number.
+
+    None stands for a line that is too long to be a rule that anybody wrote.
+    """
     begun, parts = 0, ""
     for number, line in enumerate(text.split("\n"), 1):
         begun = begun or number
         goes_on = line.endswith("\\") and not line.endswith("\\\\")
         parts += line[:-1] + " " if goes_on else line
-        if goes_on and len(parts) < _MOST_LINE:
+        if goes_on and len(parts) < MOST_LINE:
             continue
-        stripped = _uncommented(parts).strip()
-        if stripped and len(stripped) <= _MOST_LINE:
+        if len(parts) > MOST_LINE:
+            yield begun, None
+        elif stripped := _uncommented(parts).strip():
             yield begun, stripped
         begun, parts = 0, ""
 

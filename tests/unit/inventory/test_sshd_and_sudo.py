@@ -281,6 +281,18 @@ def test_includes(tmp_path: Path) -> None:
     assert len(warnings) == 2
 
 
+def test_a_line_that_is_too_long_is_told(tmp_path: Path) -> None:
+    (tmp_path / "sudoers").write_text(
+        "a ALL=ALL\n" + "x" * 70_000 + " ALL=ALL\nb ALL=\\\n" + "ALL, \\\n" * 20_000 + "\nc ALL=ALL\n"
+    )
+    warnings: list[str] = []
+    one = sudo_rules(path=str(tmp_path / "sudoers"))
+    assert [row.users for row in one.rows(Query.of(one, warn=warnings.append)) if row.command == "ALL"][
+        :1
+    ] == ["a"]
+    assert re.search(r"sudoers: line 2 has more than 65,536 characters, and is not read", warnings[0])
+
+
 def test_a_machine_without_sudo(tmp_path: Path) -> None:
     warnings: list[str] = []
     one = sudo_rules(path=str(tmp_path / "sudoers"))
@@ -292,6 +304,6 @@ def test_a_machine_without_sudo(tmp_path: Path) -> None:
 @given(st.text(alphabet=' \t\n\\":=,()!%#aALN/PASWD0', max_size=200))
 def test_any_text_has_rules_or_none(text: str) -> None:
     for _, line in logical_lines(text):
-        for rule in rules_in(line):
+        for rule in rules_in(line) if line else ():
             assert rule.command
             assert rule.users

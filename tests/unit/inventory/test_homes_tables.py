@@ -2,7 +2,10 @@
 
 import json
 import os
+import shutil
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,9 @@ from kolide_tables.limits import Budget, Limits
 from kolide_tables.llm_models import llm_models
 from osquery_sdk import DefinitionError, LimitExceeded, Query
 
+Run = Callable[..., str]
 Users = Any  # of conftest.py
+Compare = Any  # of tests/conftest.py
 
 
 def write(path: Path, content: str | bytes | dict[str, Any]) -> Path:
@@ -87,6 +92,57 @@ def test_models(users: Users, opened: list[str]) -> None:
     del opened[:]
     assert len(llm_models().rows(uid=1002)) == 2
     assert not [path for path in opened if "/home" in path or "/ann/" in path]
+
+
+def test_models_are_the_files_that_find_finds(users: Users, run: Run, compare: Compare) -> None:
+    home = users.add(1001, "ann")
+    for number, folder in enumerate(
+        (".lmstudio/models", ".cache/llama.cpp", "jan/models", ".cache/lm-studio/models")
+    ):
+        for name in ("a.gguf", "b/c.safetensors", "b/d/E.GGUF", "b/notes.txt", ".git/x.gguf"):
+            sparse(home / folder / name, 1000 * number + len(name))
+    options = ("(", "-iname", "*.gguf", "-o", "-name", "*.safetensors", ")", "-not", "-path", "*/.git/*")
+    said = run("find", home, "-type", "f", *options, "-printf", "%p\t%s\n")
+    theirs = {tuple(line.split("\t")) for line in said.splitlines()}
+    compare("llm_models", "find", {(row.path, str(row.size)) for row in llm_models().rows()}, theirs)
+
+
+def test_models_are_those_that_hugging_face_s_own_library_lists(
+    users: Users, fixtures: Path, compare: Compare
+) -> None:
+    """A cache as its library lays it out, with what `scan_cache_dir` said of it."""
+    hub = users.add(1001, "ann") / ".cache/huggingface/hub"
+    recorded = json.loads((fixtures / "llm" / "huggingface.json").read_text())
+    for name, files in recorded["files"].items():
+        sparse(hub / name, files)
+    for name, target in recorded["links"].items():
+        (hub / name).parent.mkdir(parents=True, exist_ok=True)
+        (hub / name).symlink_to(target)
+    for name, revision in recorded["refs"].items():
+        write(hub / name, revision)
+    ours = {row.name: [row.size, row.digest] for row in llm_models().rows()}
+    compare("llm_models", "huggingface_hub, recorded", ours, recorded["scan_cache_dir"])
+
+
+def test_ollama_s_models_are_those_that_jq_reads(users: Users, run: Run, compare: Compare) -> None:
+    folder = users.add(1001, "ann") / ".ollama/models/manifests/registry.ollama.ai/library"
+    for number in range(20):
+        layers = [
+            {
+                "mediaType": f"application/vnd.ollama.image.{kind}",
+                "digest": f"sha256:{kind}{number}",
+                "size": size,
+            }
+            for kind, size in (("model", 10**9 * number), ("params", 7), ("template", 100))
+        ]
+        write(folder / f"m{number}" / "latest", MANIFEST | {"layers": layers})
+    program = '[.layers | ([.[].size] | add), (.[] | select(.mediaType | endswith(".model")) | .digest)]'
+    said = run("jq", "-c", f"[input_filename] + {program}", *sorted(folder.glob("*/*")))
+    theirs = {
+        f"{Path(path).parent.name}:latest": (size, digest)
+        for path, size, digest in map(json.loads, said.splitlines())
+    }
+    compare("llm_models", "jq", {row.name: (row.size, row.digest) for row in llm_models().rows()}, theirs)
 
 
 def test_broken_models(users: Users) -> None:
@@ -160,6 +216,100 @@ def test_profiles(users: Users, opened: list[str]) -> None:
     del opened[:]
     assert len(browser_profiles().rows(uid=1002)) == 1
     assert not [path for path in opened if "/ann/" in path]
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which Chromium itself has made two profiles."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium on PATH: it is the oracle of this test")
+    home = tmp_path_factory.mktemp("chromium")
+    folder = home / ".config" / "chromium"
+    for profile in ("Default", "Profile 7"):
+        options = (
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+        )
+        try:
+            done = subprocess.run(
+                [
+                    program,
+                    *options,
+                    f"--user-data-dir={folder}",
+                    f"--profile-directory={profile}",
+                    "--dump-dom",
+                    "about:blank",
+                ],
+                capture_output=True,
+                timeout=50,
+                env={**os.environ, "HOME": str(home)},
+            )
+        except subprocess.TimeoutExpired:
+            pytest.skip("Chromium does not start on this machine")
+        if done.returncode or not (folder / "Local State").exists():
+            pytest.skip("Chromium does not start on this machine")
+    return home
+
+
+@pytest.mark.slow
+def test_profiles_that_chromium_made(chromium: Path, users: Users, run: Run, compare: Compare) -> None:
+    """Its folders that have preferences of their own, and what its list says of them."""
+    users.add(1001, "ann", chromium)
+    folder = chromium / ".config" / "chromium"
+    names = {path.parent.name for path in folder.glob("*/Preferences")} - {"System Profile", "Guest Profile"}
+    rows = browser_profiles().rows()
+    compare("browser_profiles", "folders that Chromium made", {row.profile for row in rows}, names)
+    program = '.profile.info_cache | to_entries[] | [.key, (.value.user_name | split("@")[1])]'
+    said = [tuple(json.loads(line)) for line in run("jq", "-c", program, folder / "Local State").splitlines()]
+    compare("browser_profiles", "jq", sorted((row.profile, row.email_domain) for row in rows), sorted(said))
+    assert {row.browser for row in rows} == {"chromium"}
+    assert len(names) == 2
+
+
+@pytest.mark.slow
+def test_profiles_that_firefox_made(users: Users, compare: Compare) -> None:
+    program = shutil.which("firefox") or shutil.which("firefox-esr")
+    if program is None:
+        pytest.skip("no Firefox on PATH: it is the oracle of this test")
+    home = users.add(1001, "ann")
+    for name in ("work", "other"):
+        subprocess.run(
+            [program, "--headless", "-CreateProfile", name],
+            check=True,
+            capture_output=True,
+            timeout=60,
+            env={**os.environ, "HOME": str(home)},
+        )
+    # Where it keeps them has changed with its versions.
+    places = (home / ".mozilla/firefox", home / ".config/mozilla/firefox")
+    folders = {path.name for place in places for path in place.glob("*.*") if path.is_dir()}
+    rows = browser_profiles().rows()
+    compare("browser_profiles", "folders that Firefox made", {row.profile for row in rows}, folders)
+    assert len(folders) == 2
+
+
+def test_profiles_are_those_that_jq_reads(users: Users, run: Run, compare: Compare) -> None:
+    """A list of a hundred, signed in or not, managed or not."""
+    file = users.add(1001, "ann") / ".config/google-chrome/Local State"
+    cache = {
+        f"Profile {number}": {
+            "user_name": f"u{number}@d{number % 5}.example" if number % 3 else "",
+            "hosted_domain": ("NO_HOSTED_DOMAIN", "", f"d{number % 5}.example")[number % 7 % 3],
+        }
+        for number in range(100)
+    }
+    write(file, {"profile": {"info_cache": cache}})
+    program = (
+        '.profile.info_cache | to_entries[] | [.key, (.value.user_name | split("@")[1]), '
+        '(if .value.user_name == "" then null else (.value.hosted_domain | . != "" and . != "NO_HOSTED_DOMAIN") end)]'
+    )
+    said = [tuple(json.loads(line)) for line in run("jq", "-c", program, file).splitlines()]
+    ours = [(row.profile, row.email_domain, row.managed) for row in browser_profiles().rows()]
+    compare("browser_profiles", "jq", sorted(ours), sorted(said))
 
 
 @pytest.mark.parametrize(
@@ -238,6 +388,21 @@ def test_lines(tmp_path: Path) -> None:
     (tmp_path / "many").write_text("\n" * 11)
     with pytest.raises(LimitExceeded, match="more than 10 rows"):
         file_lines(Limits(max_rows=10)).rows(path=str(tmp_path / "many"))
+
+
+def test_lines_are_those_of_grep(run: Run, compare: Compare) -> None:
+    """Every line of the files in /etc that are UTF-8."""
+    paths = []
+    for path in sorted(Path("/etc").iterdir()):
+        if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK):
+            data = path.read_bytes()
+            if data and b"\0" not in data and data.decode("utf-8", "ignore").encode() == data:
+                paths.append(str(path))
+    said = run("grep", "-nH", "", "--", *paths)
+    theirs = [line.removesuffix("\r") for line in said.split("\n") if line]
+    rows = file_lines().rows(path=paths)
+    ours = [f"{row.path}:{row.line_number}:{row.line}" for row in rows]
+    compare("file_lines", "grep -n ''", ours, theirs)
 
 
 @pytest.mark.parametrize("name", ["file_lines", "kolide_file_lines", "acme_file_lines"])

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from kolide_tables.mcp_clients import clients, managed_files, servers_in
 from kolide_tables.mcp_servers import McpServer, mcp_servers, public_arguments, public_url
 from osquery_sdk import LimitExceeded, Query
 
+Run = Callable[..., str]
 Users = Any  # of conftest.py
+Compare = Any  # of tests/conftest.py
 Seen = tuple[
     str, str, str, str | None, str | None, list[str] | None, str | None, list[str] | None, bool | None
 ]
@@ -205,6 +208,46 @@ def test_a_client_s_form(
     }
     assert {row.config_sha256 for row in rows} == {hashlib.sha256(content.encode()).hexdigest()}
     assert not [secret for secret in SECRETS if secret in repr(rows)]
+
+
+# Where jq finds the servers, and what of one is the table's: its name, program, and the names of its variables.
+JQ = (
+    "(.mcpServers // .servers // .context_servers // .mcp.servers // .mcp) | to_entries[] | [input_filename, .key, "
+    '(.value.command | if type == "object" then .path elif type == "array" then .[0] else . end), '
+    "((.value.env // .value.environment // {}) | keys)]"
+)
+
+
+def test_servers_are_those_that_jq_reads(users: Users, run: Run, compare: Compare) -> None:
+    """In every form that is JSON, without comments, and keeps its servers in an object."""
+    home = users.add(1001, "ann")
+    files: list[Path] = []
+    ours: dict[str, list[list[Any]]] = {}
+    theirs: dict[str, list[list[Any]]] = {}
+    for _, path, content, _ in FORMS:
+        if not content.startswith("{") or "modelContextProtocolServers" in content:
+            continue
+        files.append(write(home, path, content))
+    for path, *server in map(json.loads, run("jq", "-c", JQ, *files).splitlines()):
+        theirs.setdefault(path, []).append(server)
+    for row in mcp_servers().rows():
+        ours.setdefault(row.config_path, []).append([row.server_name, row.command, row.env_keys])
+    assert len(ours) == len(files) > 10
+    ours, theirs = ({path: sorted(rows) for path, rows in said.items()} for said in (ours, theirs))
+    compare("mcp_servers", "jq", ours, theirs, rows=sum(map(len, ours.values())))
+
+
+def test_hashes_are_those_of_sha256sum(users: Users, run: Run, compare: Compare) -> None:
+    home = users.add(1001, "ann")
+    files = [write(home, path, content) for _, path, content, _ in FORMS]
+    said = run("sha256sum", *files)
+    theirs = {path: digest for digest, path in (line.split("  ", 1) for line in said.splitlines())}
+    compare(
+        "mcp_servers",
+        "sha256sum",
+        {row.config_path: row.config_sha256 for row in mcp_servers().rows()},
+        theirs,
+    )
 
 
 def test_every_client_s_form_is_tested() -> None:

@@ -48,7 +48,10 @@ class SystemdExec(Row):
     elsewhere="systemd is Linux's; osquery itself has launchd for macOS and services for Windows",
     examples=(
         "select unit, directive, value from kolide_systemd_exec where unit = 'ssh.service'",
-        "select id, fragment_path from systemd_units where id like '%.service' and active_state = 'active' and id not in (select unit from kolide_systemd_exec where directive = 'NoNewPrivileges')",
+        (
+            "select id, fragment_path from systemd_units where id like '%.service' and active_state = 'active' and id not in "
+            "(select unit from kolide_systemd_exec where directive = 'NoNewPrivileges' and value in ('yes', 'true', 'on', '1'))"
+        ),
     ),
 )
 def systemd_exec(query: Query) -> Iterator[SystemdExec]:

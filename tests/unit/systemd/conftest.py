@@ -73,7 +73,7 @@ def _machine(folder: Path, units: Mapping[str, str]) -> Iterator[Run]:
 def _ready(outer: subprocess.Popen[bytes], log: Path) -> Run:
     def inside(*command: str) -> subprocess.CompletedProcess[str]:
         children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
-        enter = ["nsenter", "-t", children[0] if children else "0", "-p", "-m", "-n", "-u", "-i"]
+        enter = ["nsenter", "-t", children[0] if children else "0", "-p", "-m", "-n", "-u", "-i", "-C"]
         return subprocess.run(
             [*enter, "--root", "--wd=/", *command], capture_output=True, text=True, timeout=60
         )

@@ -243,13 +243,19 @@ def _markdown(table: TableSchema) -> str:
         cells = (f"`{column.name}`", column.type, ", ".join(marks), _cell(description))
         lines.append("| " + " | ".join(cells) + " |")
     if table.examples:
-        lines += ["", "```sql", *(_statement(example) for example in table.examples), "```"]
+        statements = [_readable(example) for example in table.examples]
+        between = "\n\n" if any("\n" in statement for statement in statements) else "\n"
+        lines += ["", "```sql", between.join(statements), "```"]
     return "\n".join(lines) + "\n"
 
 
+# Code between back quotes, which stays; what is part of a word, and needs no backslash; and what Markdown would take for its own.
+_SIGNS = re.compile(r"(`[^`|\\\n]+`)|(?<=\w)(_)(?=\w)|([\\`*_<\[\]|])")
+
+
 def _prose(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_<\[\]|])", r"\\\1", text)
+    """Text that Markdown shows as it is, but for code between back quotes."""
+    return _SIGNS.sub(lambda found: found[1] or found[2] or f"\\{found[3]}", text)
 
 
 def _cell(text: str) -> str:
@@ -258,6 +264,42 @@ def _cell(text: str) -> str:
 
 def _statement(sql: str) -> str:
     return sql.strip().rstrip(";") + ";"
+
+
+_LINE = 100
+_AND = re.compile(r"\s+(?=and\b)", re.IGNORECASE)
+_CLAUSE = re.compile(
+    r"\s+(?=(?:from|where|group\s+by|having|order\s+by|limit|union)\b)"
+    r"|(?<!\bleft)(?<!\bcross)(?<!\binner)(?<!\bnatural)(?<!\bouter)\s+(?=(?:(?:left|cross|inner|natural|outer)\s+)*join\b)",
+    re.IGNORECASE,
+)
+_WHOLE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[()]")
+
+
+def _readable(sql: str) -> str:
+    """A statement in lines that fit a page: its clauses begin a line if it is long."""
+    text = _statement(sql)
+    if len(text) <= _LINE or "\n" in text or re.search(r"--|/\*", _WHOLE.sub("", text)):
+        return text
+    lines = _split(text, _CLAUSE)
+    return "\n".join("\n  ".join(_split(line, _AND)) if len(line) > _LINE else line for line in lines)
+
+
+def _split(sql: str, at: re.Pattern[str]) -> list[str]:
+    """The parts between what matches outside of quotes and parentheses."""
+    parts, start, position, depth = [], 0, 0, 0
+    while position < len(sql):
+        found = at.match(sql, position) if not depth else None
+        whole = _WHOLE.match(sql, position)
+        if found is not None:
+            parts.append(sql[start:position])
+            start = position = found.end()
+        elif whole is not None:
+            depth = max(depth + {"(": 1, ")": -1}.get(whole[0], 0), 0)
+            position = whole.end()
+        else:
+            position += 1
+    return [*parts, sql[start:]]
 
 
 # -- Fleet
@@ -275,7 +317,7 @@ def _fleet(table: TableSchema) -> str:
     description = table.description or table.name
     lines += [f"description: {_scalar(description)}", f"evented: {_truth(table.attributes & _EVENTED)}"]
     if table.examples:
-        text = "\n\n".join(f"```\n{_statement(example)}\n```" for example in table.examples)
+        text = "\n\n".join(f"```\n{_readable(example)}\n```" for example in table.examples)
         # As a block it reads best, but a block has no escapes.
         if all(character.isprintable() or character == "\n" for character in text):
             lines += ["examples: |-", *(f"  {line}".rstrip() for line in text.split("\n"))]

@@ -275,6 +275,44 @@ def test_examples_are_code_for_fleet(sample):
     ]
 
 
+def test_long_examples_are_broken_at_their_clauses():
+    example = (
+        "select a.x, (select max(y) from other where z = 1) as y from first_table a left join second_table b using (id) "
+        "where a.text = 'from here and  where' and b.kind in (select kind from kinds) group by a.x order by a.x"
+    )
+    table = TableSchema("t", "T.", ("linux",), (), (example, "select 1 from t"))
+    text = render([table], "markdown", program="ext")
+    assert text.split("```")[1] == (
+        "sql\n"
+        "select a.x, (select max(y) from other where z = 1) as y\n"
+        "from first_table a\n"
+        "left join second_table b using (id)\n"
+        "where a.text = 'from here and  where' and b.kind in (select kind from kinds)\n"
+        "group by a.x\n"
+        "order by a.x;\n"
+        "\n"
+        "select 1 from t;\n"
+    )
+    for form in ("json", "spec"):
+        assert example in render([table], form, program="ext")
+
+
+@FEW
+@given(st.lists(st.sampled_from(["from", "join", "left", "and", "(", ")", "'a  and'", '"where"', "x", "é"])))
+def test_a_broken_example_is_the_same_statement(words):
+    words = ["select", *words, "from", "a" * 100]
+    text = render([TableSchema("t", "T.", (), (), (" ".join(words),))], "markdown", program="ext")
+    assert re.split(r"\s+", text.split("```")[1].removeprefix("sql").strip("\n;")) == re.split(
+        r"\s+", " ".join(words)
+    )
+
+
+def test_markdown_keeps_code_and_escapes_what_it_would_take_for_its_own():
+    table = TableSchema("t", "As `a_b -c` and a_b, *x* _y_ [z] <i> a|b.", (), ())
+    text = render([table], "markdown", program="ext")
+    assert r"As `a_b -c` and a_b, \*x\* \_y\_ \[z\] \<i> a\|b." in text
+
+
 def test_the_command_prints_the_tables_that_it_is_asked_for():
     done = run(EXTENSION, "schema", "sample_naps", "sample_numbers")
     assert [table["name"] for table in json.loads(done.stdout)] == ["sample_naps", "sample_numbers"]

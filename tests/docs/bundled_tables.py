@@ -5,37 +5,60 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 
-from .pages import DOCS, ROOT
+from .pages import DOCS, ROOT, table
 
 PAGE = DOCS / "bundled_tables.md"
+_SYSTEMS = {"linux": "Linux", "darwin": "macOS", "windows": "Windows"}
 MARK = "<!-- generated from here on: python -m tests.docs.bundled_tables -->\n"
 
 
-def described() -> str:
-    """What `kolide_ext schema` says of all tables, on a machine where nobody set anything."""
-    command = [sys.executable, "-m", "kolide_ext", "schema", "--format", "markdown"]
-    environment = {"PATH": "/usr/bin:/bin", "KOLIDE_EXT_ENABLED": "file_lines"}
+def schema(form: str) -> str:
+    """What `kolide_ext schema` says of all tables, those that have to be enabled included."""
+    command = [sys.executable, "-m", "kolide_ext", "schema", "--format", form]
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "KOLIDE_EXT_ENABLED": "file_lines",
+        "KOLIDE_EXT_NOTES": "/var/lib/notes.sqlite",
+    }
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
+def families() -> dict[str, list[str]]:
+    """The README's families of tables, and those that are in none: they have to be enabled."""
+    found = {
+        about: [f"kolide_{name}" for name in re.findall(r"`(\w+)`", names)]
+        for about, names in table(ROOT / "README.md", "families")
+    }
+    found["To be enabled"] = ["kolide_file_lines", "kolide_notes"]
+    return found
+
+
 def expected() -> str:
     """The page as it has to be."""
     by_hand = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
-    tables = described()
-    rows = [
-        f"| [{name}](#{name}) | {platforms} | {line} |"
-        for name, line, platforms in re.findall(
-            r"^## (\w+)\n\n(.+)\n\nPlatforms: (.+)\n", tables, re.MULTILINE
-        )
-    ]
-    listed = "\n".join(("| Table | Platforms | |", "|---|---|---|", *rows))
-    return f"{by_hand}{MARK}{listed}\n\n{tables.rstrip()}\n"
+    facts = {one["name"]: one for one in json.loads(schema("json"))}
+    lines: list[str] = []
+    for about, names in families().items():
+        lines += [f"**{about}**", "", "| Table | What it tells | Platforms |", "|---|---|---|"]
+        for name in names:
+            where = ", ".join(_SYSTEMS[platform] for platform in sorted(facts[name]["platforms"]))
+            description = facts[name]["description"]
+            lines.append(f"| [{name}](#{name}) | {description} | {'all' if len(where) > 15 else where} |")
+        lines.append("")
+    # Of the tables with a language of queries, each says where that is told.
+    tables = re.sub(
+        r"(?m)^Values in .+ keys that lead to it\.$",
+        r"\g<0> What `query` may be: [queries of a document](#queries-of-a-document).",
+        schema("markdown"),
+    )
+    return f"{by_hand}{MARK}" + "\n".join(lines) + f"\n{tables.rstrip()}\n"
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 def test_the_page_is_what_the_code_says() -> None:
     written = bundled_tables.PAGE.read_text(encoding="utf-8")
     assert written == bundled_tables.expected(), "python -m tests.docs.bundled_tables writes it anew"
-    names = {one.name for one in all_tables(enabled=["file_lines"])}
-    assert set(re.findall(r"^## (\w+)$", written, re.MULTILINE)) == names
+    names = {one.name for one in all_tables(enabled=["file_lines"], notes="/var/lib/notes.sqlite")}
+    assert set(re.findall(r"^## (kolide_\w+)$", written, re.MULTILINE)) == names
+    assert written.count("(#queries-of-a-document)") == 9
+    assert set(re.findall(r"^\| \[(\w+)\]\(#\1\)", written, re.MULTILINE)) == names
 
 
 def test_the_readme_and_the_changelog_name_them_all() -> None:
@@ -36,6 +38,15 @@ def test_the_readme_and_the_changelog_name_them_all() -> None:
     _, _, changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("Tables in `kolide_ext`")
     told = {word.removeprefix("kolide_") for word in re.findall(r"`(\w+)`", changes)}
     assert names | {"file_lines", "notes"} <= told
+
+
+@pytest.mark.parametrize("row", pages.table(bundled_tables.PAGE, "queries"), ids=lambda row: row[0])
+def test_queries_of_a_document_select_what_the_page_says(row: list[str], osquery_host: Any) -> None:
+    (document,) = (b.code for b in pages.blocks(bundled_tables.PAGE) if b.mark == "document")
+    asked = row[0].strip("`").replace("'", "''")
+    sql = f"select fullkey, value from kolide_json where raw_data = '{document}' and query = '{asked}'"
+    found = osquery_host(*all_tables()).query(sql).rows
+    assert ", ".join(f"`{one['fullkey']}` {one['value']}" for one in found) == row[1]
 
 
 @pytest.mark.osqueryd

@@ -210,3 +210,21 @@ def test_settings_are_documented_with_their_defaults() -> None:
     assert list(rows) == [*(field for field in Settings._fields if field != "limits"), *Limits._fields]
     for field, default in Limits()._asdict().items():
         assert rows[field][1:3] == [f"`KOLIDE_EXT_{field.upper()}`", str(int(default))]
+
+
+def test_the_settings_file_of_the_page_is_one(tmp_path: Path) -> None:
+    from kolide_ext.settings import Settings, read_settings
+    from kolide_tables import Limits, all_tables
+
+    (shown,) = (block.code for block in pages.blocks(DOCS / "kolide_ext.md") if block.mark == "settings file")
+    file = tmp_path / "kolide_ext.toml"
+    file.write_text(shown)
+    file.chmod(0o600)
+    settings = read_settings({}, str(file))
+    assert settings == Settings(
+        disabled=("plist", "llm_models"),
+        enabled=("file_lines",),
+        notes="/var/lib/kolide_ext/notes.sqlite",
+        limits=Limits(max_rows=20000, max_seconds=10),
+    )
+    assert len(all_tables(**settings._asdict())) == len(all_tables())  # two more, two less

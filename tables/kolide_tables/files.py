@@ -12,7 +12,7 @@ from typing import BinaryIO
 from kolide_tables.limits import Limits
 from osquery_sdk import LimitExceeded, Query
 
-__all__ = ["Missing", "Unreadable", "open_file", "read_file", "read_or_warn"]
+__all__ = ["Missing", "TooLarge", "Unreadable", "open_file", "read_file", "read_or_warn"]
 
 _BLOCK = 1 << 20
 _TRIES = 3
@@ -45,6 +45,10 @@ class Missing(Unreadable):
     """There is no such file."""
 
 
+class TooLarge(LimitExceeded):
+    """A file is larger than the limit; the text names both."""
+
+
 def open_file(path: str) -> BinaryIO:
     """Open a regular file for reading bytes, without following a link at its end and without ever waiting.
 
@@ -73,7 +77,7 @@ def read_file(path: str, *, max_bytes: int = Limits().max_file_bytes) -> bytes:
     """Content of a regular file.
 
     A file that changes while it is read is read again, three times at most: half of an old and half of a new content is
-    no content. Raises Unreadable, and LimitExceeded for a file of more than `max_bytes`.
+    no content. Raises Unreadable, and TooLarge for a file of more than `max_bytes`.
     """
     with open_file(path) as file:
         for attempt in range(_TRIES):
@@ -106,7 +110,7 @@ def read_or_warn(path: str, query: Query, *, max_bytes: int) -> bytes | None:
         return read_file(path, max_bytes=max_bytes)
     except Missing:
         return None
-    except (Unreadable, LimitExceeded) as error:
+    except (Unreadable, TooLarge) as error:
         query.warn(str(error))
         return None
 
@@ -123,8 +127,8 @@ def _read_up_to(file: BinaryIO, max_bytes: int, expected: int) -> bytes:
     return first if len(blocks) == 1 else b"".join(blocks)
 
 
-def _too_large(path: str, size: str, max_bytes: int) -> LimitExceeded:
-    return LimitExceeded(
+def _too_large(path: str, size: str, max_bytes: int) -> TooLarge:
+    return TooLarge(
         f"{path} has {size}, the limit is {max_bytes:,} bytes a file: leave it out, or raise max_file_bytes"
     )
 

@@ -7,7 +7,7 @@ from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.datafiles.flatten import Cell
 from kolide_tables.datafiles.formats import FORMATS, Format
 from kolide_tables.datafiles.terms import parse_query
-from kolide_tables.files import Missing, Unreadable, read_file
+from kolide_tables.files import Missing, TooLarge, Unreadable, read_file
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.paths import asked_paths, asked_texts
 from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
@@ -87,6 +87,12 @@ class _Request:
         except Missing:
             return
         except Unreadable as error:
+            self._query.warn(str(error))
+            return
+        except TooLarge as error:
+            # Who names a file gets an error in place of its values; who finds it by a pattern cannot leave it out.
+            if self._query.equals("path") is not None:
+                raise
             self._query.warn(str(error))
             return
         except ParseError as error:

@@ -150,11 +150,17 @@ def test_limits(files: Path) -> None:
         table = tables["kolide_json"]
         return table.rows(Query.of(table, like={"path": f"{files}/_.json"}))
 
+    path = str(files / "a.json")
+    (table, *_) = data_file_tables(Limits(max_file_bytes=17))
+    with pytest.raises(LimitExceeded, match=r"a\.json has 18 bytes, the limit is 17.*raise max_file_bytes"):
+        table.rows(path=path)
+    warnings: list[str] = []
+    query = Query.of(table, like={"path": f"{files}/_.json"}, warn=warnings.append)
+    assert {row.path for row in table.rows(query)} == {str(files / "b.json")}
+    assert re.fullmatch(r"kolide_json: .*a\.json has 18 bytes, the limit is 17 .*", warnings[0])
     assert rows(max_rows=3, max_file_bytes=18)
     with pytest.raises(LimitExceeded, match=r"more than 2 rows.*raise max_rows"):
         rows(max_rows=2)
-    with pytest.raises(LimitExceeded, match=r"a\.json has 18 bytes, the limit is 17.*raise max_file_bytes"):
-        rows(max_file_bytes=17)
     with pytest.raises(LimitExceeded, match=r"within 0 s.*raise max_seconds"):
         rows(max_seconds=0)
     with pytest.raises(LimitExceeded, match=r"more than 0 folders.*raise max_folders"):

@@ -1,6 +1,8 @@
 """What `new` makes works: its test, its types, its program, and its reloading."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +54,26 @@ def test_its_program_runs(made):
     assert rows == [{"path": "/", "sized": "1"}]
     (example,) = json.loads(run(program, "schema").stdout)[0]["examples"]
     assert run(program, "query", example).returncode == 0
+
+
+@pytest.mark.osqueryd
+def test_osquery_starts_it(made, tmp_path):
+    osqueryi = shutil.which("osqueryi")
+    if osqueryi is None:
+        pytest.skip("no osqueryi on PATH")
+    flags = (
+        "--extension",
+        "./free_space.py",
+        "--extensions_require=free-space",
+        f"--extensions_socket={tmp_path}/em",
+    )
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = run(
+        (osqueryi, *flags, "--csv", "select path from free_space"),
+        cwd=made,
+        env={"HOME": str(tmp_path), "PATH": path},
+    )
+    assert (done.returncode, done.stdout) == (0, "path\n/\n"), done.stderr
 
 
 @pytest.mark.parametrize("name", ["./free_space.py", "free_space", "."])

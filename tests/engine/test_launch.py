@@ -167,6 +167,11 @@ def test_programs_and_python_files(program: Callable[..., Path], name: str, *, e
         assert len(host.query("select * from foobar").rows) == 2
 
 
+def test_python_that_is_executable_and_does_not_say_that_it_is_python(program: Callable[..., Path]) -> None:
+    with Host([program(PYPI_EXTENSION.partition("\n")[2], executable=True)]) as host:
+        assert len(host.query("select * from foobar").rows) == 2
+
+
 def test_several_at_once(program: Callable[..., Path]) -> None:
     second = PYPI_EXTENSION.replace("foobar", "other").replace("my_awesome_extension", "second")
     with Host([program(PYPI_EXTENSION), program(second, name="second.py")]) as host:
@@ -207,6 +212,8 @@ def test_an_extension_that_does_not_register_in_time(program: Callable[..., Path
 
 def test_files_that_cannot_be_started(program: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(LaunchError, match=r"no such extension: .*nosuch"), Host([tmp_path / "nosuch"]):
+        pass
+    with pytest.raises(LaunchError, match=r"is a folder without a __main__\.py$"), Host([tmp_path]):
         pass
     with (
         pytest.raises(LaunchError, match=r"is not executable; run chmod \+x on it"),

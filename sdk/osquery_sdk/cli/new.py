@@ -47,6 +47,7 @@ testpaths = ["test_$module.py"]
 """)
 
 _MODULE = Template('''\
+#!/usr/bin/env python3
 """An osquery extension with the table $module: space on file systems."""
 
 import shutil
@@ -126,18 +127,28 @@ def test_a_path_that_is_not_there_has_no_row() -> None:
 _README = Template("""\
 # $project
 
-An osquery extension with one table, `$module`.
+An osquery extension with one table, `$module`. In an environment that has osquery-sdk:
 
     pip install -e '.[test]'
-    pytest                                                  # its test
-    $project query "select * from $module"                  # SQL, without osquery
-    osquery-sdk run ./$module.py                            # a shell that follows your changes
+    pytest
+
+SQL without osquery; a shell that follows your changes; what reaches the table of a statement:
+
+    $project query "select * from $module"
+    osquery-sdk run ./$module.py
     osquery-sdk explain --extension ./$module.py "select * from $module where path = '/tmp'"
 
-With osquery: `osqueryi --extension "$$(command -v $project)"`. osqueryd loads what `extensions.load` lists: a file that ends
-with `.ext`, and that root or osqueryd's user owns and nobody else may write.
+With osquery:
 
-`$project --help` lists what else the program does: `tables`, `schema`, `shell`, `version`, `completion`.
+    osqueryi --extension ./$module.py --extensions_require=$project "select * from $module"
+
+A program that needs no Python, and packages of it, for osqueryd to load; `doctor` says whether it would:
+
+    osquery-sdk build ./$module.py
+    osquery-sdk package build/$project.bundle
+    ./build/$project doctor
+
+`$project --help` lists what else it does: `tables`, `schema`, `shell`, `version`, `completion`.
 """)
 
 
@@ -201,4 +212,6 @@ def make(name: str, folder: Path) -> Path:
         "README.md": _README,
     }.items():
         (folder / file).write_text(template.substitute(words), encoding="utf-8")
+    # osquery starts it as a program.
+    (folder / f"{module}.py").chmod(0o755)
     return folder

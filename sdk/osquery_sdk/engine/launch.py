@@ -50,16 +50,29 @@ def command_line(path: str | os.PathLike[str]) -> list[str]:
     if not file.is_file():
         if python and module_path(str(path)) is not None:
             return [*python, "-m", str(path)]
+        if python and file.is_dir():
+            raise LaunchError(f"no such extension: {file} is a folder without a __main__.py")
         raise LaunchError(
             f"no such extension: {file} is no file" + (" and no Python module" if python else "")
         )
-    if os.access(file, os.X_OK) and (os.name != "nt" or file.suffix.lower() != ".py"):
+    is_python = file.suffix.lower() == ".py"
+    # A shell would take Python that does not say what it is for its own.
+    if os.access(file, os.X_OK) and not (python and is_python and (os.name == "nt" or not _says_how(file))):
         return [str(file.absolute())]
-    if file.suffix.lower() != ".py":
+    if not is_python:
         raise LaunchError(f"{file} is not executable; run chmod +x on it")
     if not python:
         raise LaunchError(f"{file} is not executable, and a frozen program has no Python to run it with")
     return [*python, str(file.absolute())]
+
+
+def _says_how(file: Path) -> bool:
+    """Whether its first line names the program that runs it."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(2) == b"#!"
+    except OSError:  # executable and not readable: the system knows
+        return True
 
 
 def old_command_line(path: str | os.PathLike[str]) -> list[str] | None:

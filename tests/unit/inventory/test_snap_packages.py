@@ -1,8 +1,10 @@
-"""kolide_snap_packages beside snapd's API as it is documented."""
+"""kolide_snap_packages beside a snapd that runs, and beside its API as it is documented."""
 
 import json
 import os
+import shutil
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from kolide_tables.snap_packages import snap_packages, snap_rows
+from kolide_tables.snap_packages import SnapPackage, snap_packages, snap_rows
 from osquery_sdk import Query, TableError
 
 Compare = Any  # of tests/conftest.py
@@ -116,6 +118,68 @@ def test_snaps_as_documented(tmp_path: Path, compare: Compare) -> None:
         ("node_old", "N", "18", "18/edge", "7", None, "system", None),
     ]
     compare("snap_packages", "snapd's API as documented", [tuple(row) for row in rows], documented)
+
+
+# A snapd with a state of its own, in a namespace. Without its store's assertions it knows no ids and publishers.
+SNAPD = """
+set -e
+mount --make-rprivate /
+for folder in /run /snap /var/lib/snapd; do mount -t tmpfs tmpfs $folder; done
+mkdir /var/lib/snapd/snaps
+add() {
+  mkdir -p /snap/$1/$2/meta; ln -sfn $2 /snap/$1/current; touch /var/lib/snapd/snaps/$1_$2.snap
+  printf 'name: %s\nversion: "%s"\nsummary: x\ndescription: y\n' "${1%%_*}" "$3" > /snap/$1/$2/meta/snap.yaml
+}
+add hello 11 2.9; add hello 12 2.10; add mine x1 0.1-rc; add node_old 7 18.1; add off 3 1
+echo "$1" > /var/lib/snapd/state.json
+timeout 60 /usr/lib/snapd/snapd >/run/log 2>&1 &
+for turn in $(seq 300); do if [ -S /run/snapd.socket ]; then break; fi; sleep 0.1; done
+snap list --all --unicode=never
+echo ---
+"$2" -c "import json; from kolide_tables.snap_packages import snap_packages as t; print(json.dumps(t.rows()))"
+kill $!
+"""
+
+
+def installed(name: str, *revisions: str, channel: str = "", active: bool = True) -> dict[str, Any]:
+    """A snap in snapd's state.json."""
+    sequence = [{"name": name, "snap-id": "", "revision": one} for one in revisions]
+    said = {"type": "app", "sequence": sequence, "active": active, "current": revisions[-1]}
+    return said | {"channel": channel} if channel else said
+
+
+def test_snaps_are_those_of_a_snapd_that_runs(compare: Compare) -> None:
+    needed = ("unshare", "snap", "/usr/lib/snapd/snapd")
+    if os.geteuid() != 0 or not all(map(shutil.which, needed)) or not Path("/snap").is_dir():
+        pytest.skip("needs root, unshare and snapd")
+    snaps = {
+        "hello": installed("hello", "11", "12", channel="latest/stable"),
+        "mine": installed("mine", "x1"),
+        "node_old": installed("node", "7", channel="18/edge") | {"instance-key": "old"},
+        "off": installed("off", "3", channel="latest/beta", active=False),
+    }
+    state: dict[str, Any] = {"data": {"seeded": True, "patch-level": 6, "patch-sublevel": 3, "snaps": snaps}}
+    state |= {"changes": {}, "tasks": {}, "last-change-id": 0, "last-task-id": 0, "last-lane-id": 0}
+    command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", SNAPD, "sh"]
+    done = subprocess.run(
+        [*command, json.dumps(state), sys.executable], capture_output=True, text=True, timeout=120
+    )
+    if "mount" in done.stderr and done.returncode:
+        pytest.skip(f"nothing can be mounted in a namespace here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    listed, ours = done.stdout.split("---\n")
+    said = {}
+    for line in listed.splitlines()[1:]:
+        name, version, revision, tracking, publisher, notes = line.split()
+        if (
+            "disabled" not in notes or name == "off"
+        ):  # an earlier revision is disabled as well, and not in use
+            values = (version, revision, tracking, publisher)
+            said[name] = tuple(None if value == "-" else value for value in values)
+    rows = [dict(zip(SnapPackage.__columns__, row, strict=True)) for row in json.loads(ours)]
+    found = {row["name"]: (row["version"], row["revision"], row["channel"], row["origin"]) for row in rows}
+    assert len(rows) == len(found) == 4
+    compare("snap_packages", "snap list", found, said)
 
 
 def test_a_user_s_own_are_none_and_snapd_is_not_asked(tmp_path: Path) -> None:

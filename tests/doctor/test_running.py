@@ -448,16 +448,23 @@ def test_what_failed_starts_have_left_is_to_be_removed(
     assert sorted(full.iterdir()) == sorted([runs, marked])
 
 
-def test_it_may_have_been_built_for_another_folder(installation: Installation) -> None:
-    other = installation.directory / "other"
-    as_one_file(installation.path, f"pyi-runtime-tmpdir {other}")
-    finding = installation.check("temporary folder")
-    assert (finding.status, str(other) in finding.message) == ("failed", True)
-    installation.cure(finding)
-    assert (
-        installation.check("temporary folder").message
-        == f"it unpacks itself to {other}, and takes 3 MB there"
-    )
+def test_it_may_have_been_built_for_another_folder(
+    installation: Installation, mount: Callable[[Path], None]
+) -> None:
+    full = installation.directory / "full"
+    full.mkdir()
+    mount(full)
+    subprocess.run(["mount", "-o", "remount,exec", str(full)], check=True)
+    program = installation.path.read_bytes()
+    for folder, status, says in (
+        (installation.directory / "other" / "inner", "ok", "and takes 3 MB there"),
+        (full / "inner", "failed", "where 1 MB are free of the 3 MB that it takes: freeze it"),
+        (Path("/proc/self/inner"), "failed", "where it may not write"),
+    ):
+        installation.path.write_bytes(program)
+        as_one_file(installation.path, f"pyi-runtime-tmpdir {folder}")
+        finding = installation.check("temporary folder")
+        assert (finding.status, f"{folder}, {says}" in finding.message) == (status, True), finding
 
 
 def test_the_temporary_folder_is_that_of_the_osqueryd_that_runs(

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+SOURCE = HERE / "source"
 EPOCH = 1_700_000_000
+# Each build has them: a freeze for each option would take the tests half an hour.
+OPTIONS = ("--include", "named", "--data", "phrases")
 
 
 class Frozen(NamedTuple):
@@ -44,6 +47,16 @@ def build(*arguments: str | Path, **environment: str) -> subprocess.CompletedPro
     )
 
 
+def build_small(
+    source: Path, form: str, *arguments: str | Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Build the small extension out of a new copy of its sources."""
+    shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    options = [*OPTIONS, *(["--onefile"] if form == "onefile" else [])]
+    environment = {"SOURCE_DATE_EPOCH": str(EPOCH), **environment}
+    return build(source / "small.py", "--json", *options, *arguments, **environment)
+
+
 def needs_pyinstaller() -> None:
     """Skip where nothing can be frozen: PyInstaller calls these programs."""
     pytest.importorskip("PyInstaller", reason="PyInstaller is not installed")
@@ -58,21 +71,17 @@ def freeze(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Frozen]:
     needs_pyinstaller()
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "frozen"
-    # Outside of the checkout, whose commit may be another one before the tests are done.
-    source = shared / "source"
-    source.mkdir(parents=True, exist_ok=True)
-    shutil.copy(HERE / "small.py", source)
 
     def made(form: str) -> Frozen:
         folder = shared / form
         result = shared / f"{form}.json"
+        shared.mkdir(exist_ok=True)
         with (shared / f"{form}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not result.exists():
-                options = ["--onefile"] if form == "onefile" else []
-                done = build(
-                    source / "small.py", "--json", "--output", folder, *options, SOURCE_DATE_EPOCH=str(EPOCH)
-                )
+                # Outside of the checkout, whose commit may be another one before the tests are done.
+                source = shared / f"{form}-source"
+                done = build_small(source, form, "--output", folder)
                 assert done.returncode == 0, done.stderr
                 result.write_text(done.stdout)
         facts = json.loads(result.read_text())

@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from osquery_sdk.doctor.unpacking import one_file_of
+
+from .conftest import SOURCE, build_small, needs_pyinstaller
+
 if TYPE_CHECKING:
     from .conftest import Frozen
 
@@ -51,8 +55,40 @@ def test_it_answers(either: Frozen) -> None:
 
 
 def test_help_and_tables_are_those_of_the_source(either: Frozen) -> None:
-    assert "Serve 3 tables to osquery" in run(either.link, "--help").stdout
+    assert "Serve 4 tables to osquery" in run(either.link, "--help").stdout
     assert "small_process      This process." in run(either.link, "tables").stdout
+
+
+@pytest.mark.parametrize(("module", "is_there"), [("named", "1"), ("unnamed", "0")])
+def test_include_is_for_what_no_import_statement_names(either: Frozen, module: str, is_there: str) -> None:
+    sql = f"select is_there from small_modules where name = '{module}'"
+    assert run(either.link, "query", "--csv", sql).stdout.split() == ["is_there", is_there]
+
+
+def test_data_files_are_those_of_the_package(either: Frozen) -> None:
+    done = run(either.link, "query", "--json", "select text from small_phrases")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == [{"text": (SOURCE / "phrases" / "words.txt").read_text().strip()}]
+
+
+@pytest.mark.slow
+def test_tmpdir_is_where_the_single_file_unpacks_itself(tmp_path: Path) -> None:
+    needs_pyinstaller()
+    place = tmp_path / "made" / "by the program"
+    done = build_small(tmp_path / "source", "onefile", "--output", tmp_path / "out", "--tmpdir", place)
+    assert done.returncode == 0, done.stderr
+    assert list(place.iterdir()) == []
+    program = Path(json.loads(done.stdout)["program"])
+    place.rmdir()
+    (tmp_path / "temporary").mkdir()
+    sql = "select folder from small_process"
+    asked = run(program, "query", "--json", sql, TMPDIR=str(tmp_path / "temporary"))
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert Path(json.loads(asked.stdout)[0]["folder"]).parent == place
+    assert list(place.iterdir()) == []
+    found = one_file_of(program)
+    assert found is not None
+    assert found.folder == str(place)
 
 
 def test_the_stamp_is_found(either: Frozen) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
-from .conftest import EPOCH, HERE, Frozen, build
+from .conftest import EPOCH, Frozen, build_small
 
 
 def content(top: Path) -> dict[str, str]:
@@ -31,18 +30,13 @@ def content(top: Path) -> dict[str, str]:
 def test_built_twice_it_is_the_same(form: str, freeze, tmp_path: Path, directory: Path, monkeypatch) -> None:
     first: Frozen = freeze(form)
     # Sources in another folder, another output, another home, another temporary folder, another order of sets.
-    source = tmp_path / "sources" / "small.py"
-    source.parent.mkdir()
-    shutil.copy(HERE / "small.py", source)
     other = tmp_path / "some" / "where" / "else"
     monkeypatch.setenv("PYTHONHASHSEED", "77")
-    done = build(
-        source,
-        "--json",
+    done = build_small(
+        tmp_path / "sources",
+        form,
         "--output",
         other,
-        *(["--onefile"] if form == "onefile" else []),
-        SOURCE_DATE_EPOCH=str(EPOCH),
         HOME=str(tmp_path),
         TMPDIR=str(directory),
     )

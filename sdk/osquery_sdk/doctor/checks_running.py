@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import sys
@@ -79,11 +80,13 @@ def temporary_folder(context: Context, target: Target) -> Finding:
     instead = "freeze it into a folder instead" + (
         "" if program.folder else ", or give osqueryd another TMPDIR"
     )
-    if not folder.is_dir():
-        return failure(f"{says}, and there is no such folder", as_root(f"mkdir -p {quoted(folder)}"))
-    if forbids_programs(folder):
+    # One that it was built for is made by the program.
+    place = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    if not os.access(place, os.W_OK | os.X_OK):
+        return failure(f"{says}, where it may not write: {instead}")
+    if forbids_programs(place):
         return failure(f"{says}, which is mounted noexec: {instead}")
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(place).free
     if free < program.size:
         return failure(
             f"{says}, where {_megabytes(free)} are free of the {_megabytes(program.size)} that it takes: {instead}",

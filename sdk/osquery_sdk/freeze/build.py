@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import pyinstaller
+from .data import data_files
 from .elf import oldest_glibc
 from .errors import FreezeError
 from .graph import RARE
@@ -90,13 +91,14 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
         (work / _STAMP).write_text(json.dumps({"name": target.name, **stamp}, indent=2), encoding="utf-8")
         # What Python's library has loaded for a rare occasion is no wish of the extension's: see graph.py.
         loaded = [name for name in facts["modules"] if name.partition(".")[0] not in RARE]
+        data = data_files(options.data, target.folders)
         step("freezing")
         contents = pyinstaller.run(
             target,
-            modules=[*loaded, *options.include],
+            modules=[*loaded, *options.include, *options.data],
             exclude=options.exclude,
             kept=options.include,
-            datas=[(str(work / _STAMP), "."), *_data_files(options.data)],
+            datas=[(str(work / _STAMP), "."), *data],
             data=options.data,
             program=target.name + SUFFIX,
             folder=f"{target.name}.bundle",
@@ -111,7 +113,7 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
         step("running it")
         from .smoke import smoke  # needs the engine, which `require` has seen
 
-        seen = smoke(program, facts["tables"], say=say)
+        seen = smoke(program, facts["tables"], tmpdir=options.tmpdir, say=say)
         step("writing the report")
         report = Report(
             name=target.name,
@@ -171,23 +173,6 @@ def probe(target: Target, work: Path) -> dict[str, Any]:
     if not facts["plugins"]:
         raise FreezeError(f"{target.name} has no plugins: there is nothing to serve")
     return facts
-
-
-def _data_files(packages: tuple[str, ...]) -> list[tuple[str, str]]:
-    if not packages:
-        return []
-    from PyInstaller.utils.hooks import collect_data_files
-
-    found = []
-    for package in packages:
-        try:
-            files = collect_data_files(package)
-        except (ImportError, ValueError) as error:
-            raise FreezeError(f"no package {package} whose data could be taken") from error
-        if not files:
-            raise FreezeError(f"the package {package} has no data files")
-        found += files
-    return found
 
 
 def set_modes(path: Path, seconds: int | None) -> None:

@@ -44,14 +44,23 @@ class Smoke(NamedTuple):
     """What became of each table: "12 rows", or the error that it gave on purpose."""
 
 
-def smoke(program: Path, tables: Sequence[Mapping[str, Any]], *, say: Callable[[str], None]) -> Smoke:
+def smoke(
+    program: Path, tables: Sequence[Mapping[str, Any]], *, tmpdir: str | None, say: Callable[[str], None]
+) -> Smoke:
     """Run the program on the embedded engine.
+
+    Args:
+        program: its file.
+        tables: those that it has, see `probe.py`.
+        tmpdir: where it unpacks itself, if that is not the temporary folder.
+        say: gets what is being done.
 
     Raises:
         FreezeError: it does not do what it has to; the text says what it did instead.
     """
     with tempfile.TemporaryDirectory(prefix="osq-", dir=_short_folder()) as folder, Host() as host:
         run = _Run(program, host, Path(folder))
+        before = _unpacked(tmpdir)
         starts = []
         for number in range(_STARTS):
             say(f"start {number + 1} of {_STARTS}")
@@ -68,7 +77,7 @@ def smoke(program: Path, tables: Sequence[Mapping[str, Any]], *, say: Callable[[
         run.stop()
         say("query")
         run.query()
-        left = [path.name for path in Path(folder).iterdir()]
+        left = sorted({path.name for path in Path(folder).iterdir()} | _unpacked(tmpdir) - before)
         if left:
             raise FreezeError(f"{program.name} left behind in the temporary folder: {', '.join(left)}")
     return Smoke(statistics.median(starts), idle, queried, answers)
@@ -77,6 +86,11 @@ def smoke(program: Path, tables: Sequence[Mapping[str, Any]], *, say: Callable[[
 def _short_folder() -> str | None:
     """Where the program has its temporary folder: a socket's path within it must not get longer than 107 bytes."""
     return "/tmp" if os.name == "posix" and len(tempfile.gettempdir()) > _LONGEST else None  # noqa: S108
+
+
+def _unpacked(tmpdir: str | None) -> set[str]:
+    """What programs have unpacked in a folder."""
+    return set() if tmpdir is None else {path.name for path in Path(tmpdir).glob("_MEI*")}
 
 
 class _Run:

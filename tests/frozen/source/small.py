@@ -38,6 +38,19 @@ def modules(query: Query) -> Iterator[Module]:
             yield Module(name=name, is_there=True)
 
 
+class Phrase(Row):
+    text: str = Column("Of the phrase")
+
+
+@table("small_phrases")
+def phrases(query: Query) -> Iterator[Phrase]:
+    """What is in the data file of a package."""
+    from importlib.resources import files
+
+    for line in (files("phrases") / "words.txt").read_text().splitlines():
+        yield Phrase(text=line)
+
+
 class Process(Row):
     pid: int = Column("Process id")
     parent: int = Column("Of its parent")
@@ -51,7 +64,7 @@ def process(query: Query) -> Iterator[Process]:
 
 
 def main() -> int:
-    return Extension("small", version="1.2.3", plugins=[environment, modules, process]).run()
+    return Extension("small", version="1.2.3", plugins=[environment, modules, phrases, process]).run()
 
 
 if __name__ == "__main__":

@@ -238,8 +238,9 @@ def clients(socket: str, scene_of: Stage, seconds: float, number: int, seed: int
             thread.join()
     # The first minute is for what is kept once: imports, caches, threads, the allocator's arenas.
     warm = min(60.0, seconds / 3)
-    before = [sample for sample in seen.samples if sample[0] <= warm]
-    after = [sample for sample in seen.samples if sample[0] > warm]
+    parts: list[list[tuple[float, float, int]]] = [[] for _ in range(max(2, round(seconds / warm)))]
+    for sample in seen.samples:
+        parts[min(int(sample[0] / warm), len(parts) - 1)].append(sample)
     pings = sorted(seen.pings)
     return {
         "clients": number,
@@ -249,12 +250,9 @@ def clients(socket: str, scene_of: Stage, seconds: float, number: int, seed: int
         "tables": len(seen.asked),
         "fewest": min(seen.asked.values(), default=0),
         "errors": dict(seen.errors),
-        "memory_mb": {
-            "first": max(s[1] for s in before),
-            "later": max(s[1] for s in after),
-            "end": after[-1][1],
-        },
-        "files": {"first": max(s[2] for s in before), "later": max(s[2] for s in after), "end": after[-1][2]},
+        # By minute: the middle, and the most.
+        "memory_mb": [(statistics.median(s[1] for s in part), max(s[1] for s in part)) for part in parts],
+        "files": [(statistics.median(s[2] for s in part), max(s[2] for s in part)) for part in parts],
         "pings": len(pings),
         "ping_p50_ms": pings[len(pings) // 2],
         "ping_p99_ms": pings[int(len(pings) * 0.99)],
@@ -319,13 +317,14 @@ UNITS = (("ms", 1, "ms"), ("seconds", 1e3, "ms"), ("mb", 1, "MB"))
 
 
 def show_clients(said: dict[str, Any]) -> None:
-    memory, files = said["memory_mb"], said["files"]
+    memory = ", ".join(f"{middle:.1f} ({most:.1f})" for middle, most in said["memory_mb"])
+    files = ", ".join(f"{middle:.0f} ({most})" for middle, most in said["files"])
     print(
         f"  {said['clients']} clients, {said['seconds']:g} s, {said['statements']:,} statements over {said['tables']} tables,"
         f" each at least {said['fewest']} times (seed {said['seed']})\n"
         f"  errors: {said['errors'] or 'none'}\n"
-        f"  memory: at most {memory['first']:.1f} MB in the first part, {memory['later']:.1f} later, {memory['end']:.1f} at the end\n"
-        f"  open files: at most {files['first']}, {files['later']} later, {files['end']} at the end\n"
+        f"  memory by minute, median (most): {memory} MB\n"
+        f"  open files by minute, median (most): {files}\n"
         f"  {said['pings']:,} pings: median {said['ping_p50_ms']:.2f} ms, p99 {said['ping_p99_ms']:.1f} (at most 100:"
         f" {'MISSED' if said['ping_p99_ms'] > 100 else 'met'}), longest {said['ping_max_ms']:.1f}"
     )

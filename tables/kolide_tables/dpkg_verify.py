@@ -117,9 +117,10 @@ def _sums(name: str, database: str) -> list[Expected] | None:
         return None
     info = f"{database}/info"
     files = [f"{info}/{name}"]
-    if (
-        ":" not in name
-    ):  # those that may be installed for several architectures have it in the names of their files
+    if ":" in name:
+        files.append(f"{info}/{name.partition(':')[0]}")
+    elif not os.path.lexists(f"{info}/{name}.list"):
+        # Those that may be installed for several architectures have it in the names of their files.
         try:
             with os.scandir(info) as entries:
                 files += sorted(
@@ -129,8 +130,6 @@ def _sums(name: str, database: str) -> list[Expected] | None:
                 )
         except OSError:
             return None
-    else:
-        files.append(f"{info}/{name.partition(':')[0]}")
     found = [stem for stem in files if os.path.lexists(f"{stem}.list")]
     if not found:
         return None

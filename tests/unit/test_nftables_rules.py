@@ -237,6 +237,17 @@ def test_rules_of_other_programs() -> None:
     assert [row.position for row in rows] == [1, 2, 3, 4]
 
 
+def test_a_firewall_of_ten_thousand_rules_and_of_one_that_is_deep() -> None:
+    deep: dict[str, Any] = {"match": 1}
+    for _ in range(400):
+        deep = {"&": [deep, 1]}
+    rules = [rule("t", handle=n, expr=[{"counter": {"packets": n, "bytes": n}}]) for n in range(10_000)]
+    data = recorded([*rules, rule("t", handle=10_000, expr=[deep, {"accept": None}])])
+    rows = list(listed_rows(Query.of(nftables_rules), lambda *arguments: data))
+    assert [row.position for row in rows] == list(range(1, 10_002))
+    assert (rows[77].handle, rows[77].packets, rows[-1].verdict) == (77, 77, "accept")
+
+
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"nftables": 1}', b"\xff", b"[" * 100_000])
 def test_what_is_no_answer(data: bytes) -> None:
     with pytest.raises(TableError, match="nft's answer"):

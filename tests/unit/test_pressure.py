@@ -1,6 +1,7 @@
 """kolide_pressure against the kernel's files, with a control group made for it where that may be done."""
 
 import os
+import shutil
 import sys
 import uuid
 from collections.abc import Iterator
@@ -161,6 +162,24 @@ def test_links_and_pipes_in_the_tree(tree: Any, tmp_path: Path) -> None:
     assert len(rows) == 7
     assert len(said) == 2
     assert {row.cgroup for row in rows} == {"/", "/a", "/b", "/b/c"}
+
+
+def test_groups_of_any_bytes_and_hundreds_of_them(tree: Any) -> None:
+    root = Path(tree[1][1])
+    for name in (b"\xff.slice", *(b"g%d" % number for number in range(500))):
+        folder = root / "a" / os.fsdecode(name)
+        folder.mkdir()
+        (folder / "cpu.pressure").write_bytes(SOME)
+    rows = rows_of(tree)
+    assert "/a/\\xff.slice" in {row.cgroup for row in rows}
+    assert len(rows) == 7 + 501
+
+
+def test_a_group_that_goes_while_they_are_looked_through_hides_no_others(tree: Any) -> None:
+    rows = pressure_rows(Query.of(TABLE), *tree)
+    assert [next(rows).cgroup for _ in range(2)] == ["/", "/a"]
+    shutil.rmtree(Path(tree[1][1]) / "b/c")
+    assert {row.cgroup for row in rows} == {"/a", "/b"}
 
 
 def test_too_many_groups_are_an_error(tree: Any) -> None:

@@ -16,7 +16,6 @@ from osquery_sdk import Column, Query, Row, Table, table
 __all__ = ["BrowserProfile", "browser_profiles"]
 
 _NOT_HOSTED = "NO_HOSTED_DOMAIN"
-_MOST_PROFILES = 1_000
 # Where each browser keeps its profiles, on Linux, macOS and Windows.
 _CHROMIUM = (
     ("chrome", ".config/google-chrome", "Google/Chrome", "Google/Chrome/User Data"),
@@ -103,7 +102,7 @@ def _chromium(browser: str, folder: str, query: Query, budget: Budget) -> Iterat
     cache = known.get("info_cache") if isinstance(known, dict) else None
     if not isinstance(cache, dict):
         return
-    for name, value in list(cache.items())[:_MOST_PROFILES]:
+    for name, value in cache.items():
         info: dict[str, Any] = value if isinstance(value, dict) else {}
         domain = _domain(info.get("user_name"))
         hosted = info.get("hosted_domain")
@@ -125,9 +124,8 @@ def _firefox(browser: str, folder: str, query: Query, budget: Budget) -> Iterato
     except configparser.Error:
         query.warn(f"{folder}/profiles.ini cannot be understood")
         return
-    sections = [name for name in parser.sections() if name.startswith("Profile")]
-    for section in sections[:_MOST_PROFILES]:
-        path = parser[section].get("path")
+    for section in parser.sections():
+        path = parser[section].get("path") if section.startswith("Profile") else None
         if not path:
             continue
         relative = parser[section].get("isrelative") != "0"

@@ -329,15 +329,8 @@ def _ssh_bits(kind: str, name: str, values: list[bytes]) -> int | None:
 
 def _public_lines(content: bytes) -> Iterator[KeyFacts]:
     """Lines of authorized_keys, known_hosts and of files that end in .pub."""
-    for count, line in enumerate(content.split(b"\n", _MOST_LINES)):
-        if (
-            count == _MOST_LINES
-            or len(line) > _LONGEST_LINE
-            or line.lstrip()[:1] == b"#"
-            or b" AAAA" not in line
-        ):
-            continue
-        found = _LINE.search(line)
+    for line in _lines_with(b" AAAA", content):
+        found = None if line.lstrip()[:1] == b"#" else _LINE.search(line)
         if found is None:
             continue
         try:
@@ -346,6 +339,18 @@ def _public_lines(content: bytes) -> Iterator[KeyFacts]:
         except (binascii.Error, Malformed):
             continue
         yield key
+
+
+def _lines_with(mark: bytes, content: bytes) -> Iterator[bytes]:
+    """The lines that a mark is in, but those that are longer than any key's; most of a large file is never a line."""
+    position = 0
+    while (at := content.find(mark, position)) >= 0:
+        start = max(content.rfind(b"\n", position, at) + 1, position)
+        end = content.find(b"\n", at)
+        end = len(content) if end < 0 else end
+        if end - start <= _LONGEST_LINE:
+            yield content[start:end]
+        position = end + 1
 
 
 def _ssh2(content: bytes) -> Iterator[KeyFacts]:

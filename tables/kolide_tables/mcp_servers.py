@@ -154,9 +154,14 @@ class _Search:
             return [f"{top}/{path}"]
         try:
             with os.scandir(f"{top}/{before}") as entries:
-                names = sorted(entry.name for entry in entries)[:_MOST_PROFILES]
+                names = sorted(entry.name for entry in entries)
         except OSError:
             return []
+        if len(names) > _MOST_PROFILES:
+            self._query.warn(
+                f"{top}/{before}: of its {len(names):,} folders only the first {_MOST_PROFILES:,} are looked at"
+            )
+            del names[_MOST_PROFILES:]
         return [f"{top}/{before}/{name}/{after}" for name in names]
 
     def _read(self, path: str) -> _File | None:

@@ -83,14 +83,13 @@ def venv_packages(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constan
     def rows(query: Query) -> Iterator[VenvPackage]:
         """Packages in Python's virtual environments, those in homes or below a folder; nothing of them is run."""
         budget = Budget(limits, query.check)
-        wants_source = query.wants("direct_url") or query.wants("editable")
         for venv in _venvs(query, budget):
             try:
                 version = _python_version(f"{venv.path}/{_MARK}", limits)
             except (Unreadable, LimitExceeded) as error:
                 query.warn(str(error))
                 continue
-            for package in packages_in(venv.path, query, budget, wants_source=wants_source):
+            for package in packages_in(venv.path, query, budget):
                 budget.add_rows()
                 yield VenvPackage(
                     root=venv.root,
@@ -157,14 +156,16 @@ def _python_version(path: str, limits: Limits) -> str | None:
     return version or None
 
 
-def packages_in(venv: str, query: Query, budget: Budget, *, wants_source: bool = True) -> Iterator[Package]:
+def packages_in(venv: str, query: Query, budget: Budget) -> Iterator[Package]:
     """The packages of an environment, those of its own alone; the first of a name counts, as it does for Python."""
+    wants_source = query.wants("direct_url") or query.wants("editable")
+    wants_installer = query.wants("installer")
     seen: set[str] = set()
     for folder in _site_packages(venv):
         for entry in _names(folder, budget):
             budget.step()
             try:
-                package = _package(folder, entry, wants_source=wants_source)
+                package = _package(folder, entry, wants_source=wants_source, wants_installer=wants_installer)
             except (Unreadable, LimitExceeded) as error:
                 query.warn(str(error))
                 continue
@@ -203,14 +204,15 @@ def _names(folder: str, budget: Budget) -> list[str]:
     return sorted(found)
 
 
-def _package(folder: str, entry: str, *, wants_source: bool) -> Package | None:
+def _package(folder: str, entry: str, *, wants_source: bool, wants_installer: bool) -> Package | None:
     path = f"{folder}/{entry}"
     if entry.endswith(".dist-info"):
         name, version = _name_and_version(f"{path}/METADATA")
         if name is None:
             return None
         url, editable = _source(f"{path}/direct_url.json") if wants_source else (None, False)
-        return Package(name, version, editable, url, _first_line(f"{path}/INSTALLER"))
+        installer = _first_line(f"{path}/INSTALLER") if wants_installer else None
+        return Package(name, version, editable, url, installer)
     if entry.endswith(".egg-link"):
         return _linked(path)
     if entry.endswith(".egg"):

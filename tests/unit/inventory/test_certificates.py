@@ -208,6 +208,21 @@ def test_alternative_names_of_every_kind(made: Path) -> None:
     )
 
 
+def test_thousands_of_alternative_names(made: Path, run: Run, tmp_path: Path, compare: Compare) -> None:
+    names = "\n".join(f"DNS.{number} = host{number}.example" for number in range(6_000))
+    (tmp_path / "config").write_text(
+        f"[req]\ndistinguished_name = dn\nprompt = no\n[dn]\nCN = x\n[many]\nsubjectAltName = @names\n[names]\n{names}\n"
+    )
+    options = ("-config", tmp_path / "config", "-extensions", "many", "-out", tmp_path / "many.pem")
+    run("openssl", "req", "-x509", "-new", "-key", made / "ed25519.key", *options)
+    row, said = (
+        only(certificates().rows(path=str(tmp_path / "many.pem"))),
+        said_by_openssl(run, tmp_path / "many.pem"),
+    )
+    compare("certificates", "openssl x509", told(row, said), said, rows=1)
+    assert said["sans"] == 6_000
+
+
 @pytest.mark.skipif(not BUNDLE.exists(), reason=f"there is no {BUNDLE}")
 def test_the_system_s_own_certificates(run: Run, compare: Compare) -> None:
     """All of the bundle: what openssl says of them without being started for each."""

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kolide_tables import keyinfo as keyinfo_module
 from kolide_tables.keyinfo import KeyInfo, SshKey, keyinfo, ssh_keys
 from kolide_tables.keys import keys_in
 from osquery_sdk import Query
@@ -358,6 +359,26 @@ def test_authorized_keys(made: Path, run: Run, tmp_path: Path, compare: Compare)
     ours = [(row["bits"], row["fingerprint_sha256"], row["comment"], row["type"]) for row in rows]
     compare("keyinfo", "ssh-keygen -l", ours, said)
     assert len(rows) == 5
+
+
+def test_no_line_of_a_long_file_is_left_out(made: Path, tmp_path: Path) -> None:
+    key = (made / "ed25519.ssh.pub").read_text()
+    (tmp_path / "known_hosts").write_text(
+        "# nothing\n" * 100_000 + f"host {key}" + "x\n" * 50_000 + f"@revoked * {key.strip()}"
+    )
+    rows = keyinfo().rows(path=str(tmp_path / "known_hosts"))
+    assert [row.type for row in rows] == ["ed25519", "ed25519"]
+
+
+def test_the_mode_is_looked_at_only_if_it_is_used(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+    real = keyinfo_module._mode
+    monkeypatch.setattr(keyinfo_module, "_mode", lambda path: looks.append(path) or real(path))
+    path = str(made / "ed25519.ssh.pub")
+    for used, expected in ((("type",), []), (("mode",), [path])):
+        del looks[:]
+        assert len(keyinfo().rows(Query.of(keyinfo(), equals={"path": path}, used=used))) == 1
+        assert looks == expected
 
 
 @pytest.mark.skipif(not list(Path("/etc/ssh").glob("*key.pub")), reason="this machine has no host keys")

@@ -427,6 +427,15 @@ def test_what_is_broken_does_not_hide_the_rest(users: Users) -> None:
     assert len(warnings) == 8
 
 
+def test_profiles_that_are_not_looked_at_are_told(users: Users) -> None:
+    home = users.add(1001, "ann")
+    for number in range(101):
+        write(home, f".config/Code/User/profiles/{number:03}/mcp.json", SERVERS)
+    warnings: list[str] = []
+    assert len(mcp_servers().rows(Query.of(mcp_servers(), warn=warnings.append))) == 100
+    assert "of its 101 folders only the first 100 are looked at" in warnings[0]
+
+
 def test_limits(users: Users) -> None:
     write(
         users.add(1001, "ann"),

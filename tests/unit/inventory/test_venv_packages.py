@@ -164,12 +164,22 @@ def test_environments_of_users(users: Users, opened: list[str]) -> None:
     assert found(root=f"{users.root}/ann/src", uid=os.geteuid() + 1) == []
 
 
-def test_where_it_came_from_is_read_only_if_it_is_used(tmp_path: Path, opened: list[str]) -> None:
-    package(environment(tmp_path / "v"), "one", "1", direct_url_json='{"url": "https://a/b"}')
-    for used, expected in ((("name", "version"), 0), (("name", "direct_url"), 1)):
+def test_what_is_not_used_is_not_read(tmp_path: Path, opened: list[str]) -> None:
+    package(
+        environment(tmp_path / "v"), "one", "1", direct_url_json='{"url": "https://a/b"}', INSTALLER="pip\n"
+    )
+    always = {"mountinfo", "pyvenv.cfg", "METADATA"}
+    for used, more in (
+        (("name", "version"), set()),
+        (("name", "direct_url"), {"direct_url.json"}),
+        (("editable",), {"direct_url.json"}),
+        (("installer",), {"INSTALLER"}),
+        (None, {"direct_url.json", "INSTALLER"}),
+    ):
         del opened[:]
-        list(venv_packages().rows(Query.of(venv_packages(), equals={"root": str(tmp_path)}, used=used)))
-        assert sum(path.endswith("direct_url.json") for path in opened) == expected
+        rows = venv_packages().rows(Query.of(venv_packages(), equals={"root": str(tmp_path)}, used=used))
+        assert len(rows) == 1
+        assert {Path(path).name for path in opened} == always | more
 
 
 def test_what_is_broken_does_not_hide_the_rest(tmp_path: Path) -> None:

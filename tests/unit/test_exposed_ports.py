@@ -281,6 +281,62 @@ def test_the_user_is_the_socket_s_owner() -> None:
         assert (row.pid, row.uid) == (pid, 65534)
 
 
+@contextlib.contextmanager
+def in_control_group(pid: int, path: str) -> Iterator[None]:
+    """Puts a process into a control group of the kernel's, which is made for it."""
+    root = next(
+        (
+            one
+            for one in map(Path, ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"))
+            if (one / "cgroup.procs").exists()
+        ),
+        None,
+    )
+    if root is None:
+        pytest.skip("no control groups of version 2 here")
+    made: list[Path] = []
+    try:
+        for part in Path(path).parts:
+            made.append((made[-1] if made else root) / part)
+            made[-1].mkdir()
+        (made[-1] / "cgroup.procs").write_text(str(pid))
+        yield
+        (root / "cgroup.procs").write_text(str(pid))
+    except OSError as error:
+        pytest.skip(f"no control group may be made here: {error}")
+    finally:
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+@root_only
+@pytest.mark.parametrize(
+    ("path", "unit", "container"),
+    [
+        (f"docker-{ID}.scope", f"docker-{ID}.scope", ID),
+        (f"libpod-{ID}.scope/container", f"libpod-{ID}.scope", ID),
+        (f"kubepods-pod1.slice/cri-containerd-{ID}.scope", f"cri-containerd-{ID}.scope", ID),
+        (f"libpod-conmon-{ID}.scope", f"libpod-conmon-{ID}.scope", None),
+        ("nginx.service/worker", "nginx.service", None),
+        ("session-3.scope", "session-3.scope", None),
+        (f"docker/{ID}", None, ID),
+    ],
+)
+def test_units_and_containers_of_the_kernel_s_own_control_groups(
+    path: str, unit: str | None, container: str | None, compare: Compare
+) -> None:
+    """Named as systemd and the engines name theirs."""
+    with listener() as (pid, port), in_control_group(pid, f"t{os.getpid()}.slice/{path}"):
+        (row,) = of_port(port)
+    compare(
+        "exposed_ports",
+        "control groups as engines name them",
+        {row.pid: (row.unit, row.container_id)},
+        {pid: (unit, container)},
+    )
+
+
 @linux
 def test_names_and_arguments_of_any_bytes(tmp_path: Path) -> None:
     arguments = (b"a\nb", b"\xff\xfe", "é)".encode(), b"")

@@ -1,6 +1,7 @@
 """kolide_journal beside journals that systemd-journal-remote has made of known entries, and answers of every kind."""
 
 import json
+import pwd
 import shutil
 import subprocess
 import sys
@@ -206,6 +207,40 @@ def test_a_machine_without_journalctl(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr("kolide_tables.tools._FOLDERS", (str(tmp_path),))
     with pytest.raises(TableError, match="journalctl is not installed"):
         journal.rows()
+
+
+SAYS = """[Service]
+Type=oneshot
+User=nobody
+ExecStart=/bin/sh -c 'echo one; echo "<3>two <b>" >&2; logger -t three -p user.crit "password=hunter2 ü"'
+[Install]
+WantedBy=timers.target
+"""
+READ = """
+import json, time
+from kolide_tables.journal import journal as t
+from osquery_sdk import Query
+until = time.monotonic() + 20
+while len(rows := t.rows(unit="says.service")) < 3 and time.monotonic() < until: time.sleep(0.1)
+known = [[row.identifier, row.priority, row.uid, row.message] for row in rows]
+print(json.dumps([known, [abs(time.time() - row.time) < 120 for row in rows], len(t.rows(unit="none.service"))]))
+"""
+
+
+@pytest.mark.slow
+def test_a_journal_that_is_being_written(systemd_machine: Any, compare: Compare) -> None:
+    units = {"says.service": SAYS, "timers.target.wants/says.service": "-> ../says.service"}
+    with systemd_machine(units) as machine:
+        known, recent, of_none = json.loads(machine(sys.executable, "-c", READ))
+    nobody = pwd.getpwnam("nobody").pw_uid
+    written = [
+        ["sh", 3, nobody, "two <b>"],
+        ["sh", 6, nobody, "one"],
+        ["three", 2, nobody, "password=[redacted] ü"],
+    ]
+    compare("journal", "what a service wrote to journald", sorted(known), written)
+    assert all(recent)
+    assert of_none == 0
 
 
 def test_this_machine_s_journal_is_no_error() -> None:

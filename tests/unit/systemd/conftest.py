@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -63,11 +64,36 @@ def _machine(folder: Path, units: Mapping[str, str]) -> Iterator[Run]:
     namespaces = ("--pid", "--fork", "--kill-child", "--mount", "--cgroup", "--ipc", "--uts", "--net")
     command = ["unshare", *namespaces, "sh", "-c", _BOOT, "sh", f"{folder}/mount", f"{folder}/units"]
     log = (folder / "log").open("wb")
-    with log, subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL) as outer:
+    with (
+        log,
+        _control_group() as entered,
+        subprocess.Popen([*entered, *command], stdout=log, stderr=log, stdin=subprocess.DEVNULL) as outer,
+    ):
         try:
             yield _ready(outer, folder / "log")
         finally:
             outer.kill()  # and with it all that is in the namespaces
+
+
+@contextlib.contextmanager
+def _control_group() -> Iterator[list[str]]:
+    """The words before a command that start it in a control group of its own; nothing of that one is left behind."""
+    roots = map(Path, ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"))
+    root = next((one for one in roots if (one / "cgroup.procs").exists()), None)
+    if root is None:
+        yield []
+        return
+    group = root / f"systemd-{uuid.uuid4().hex}"
+    group.mkdir()
+    try:
+        yield ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group)]
+    finally:
+        until = time.monotonic() + 10
+        while group.exists() and time.monotonic() < until:
+            for path, _, _ in os.walk(group, topdown=False):
+                with contextlib.suppress(OSError):  # what has just been killed may still be there
+                    Path(path).rmdir()
+            time.sleep(0.02)
 
 
 def _ready(outer: subprocess.Popen[bytes], log: Path) -> Run:

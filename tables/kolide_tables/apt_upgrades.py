@@ -86,7 +86,10 @@ def apt_upgrades(query: Query) -> Iterator[AptUpgrade]:
 
     def run(name: str, *arguments: str) -> bytes:
         path = tools[name]
-        return b"" if path is None else run_program(path, *arguments, query=query).stdout
+        if path is None:
+            return b""
+        # Where apt may keep no cache of its lists, as in a container, it takes seconds, or more on a machine with much to do.
+        return run_program(path, *arguments, timeout=query.remaining(), query=query).stdout
 
     # A machine without them has no packages of that kind, hence no upgrades.
     return upgrade_rows(run) if all(tools.values()) else iter(())

@@ -57,8 +57,8 @@ def journal(query: Query) -> Iterator[JournalEntry]:
     journalctl = need_tool("journalctl", "systemd")
 
     def run(*arguments: str) -> bytes:
-        done = run_program(journalctl, *arguments, query=query, max_bytes=_MOST_BYTES)
-        return done.stdout
+        left = query.remaining()  # a long time is looked through for as long as the statement may take
+        return run_program(journalctl, *arguments, timeout=left, query=query, max_bytes=_MOST_BYTES).stdout
 
     return journal_rows(query, run)
 

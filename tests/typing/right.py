@@ -83,7 +83,7 @@ def disks(query: Query) -> Iterator[Disk]:
             yield disk("x")
 
 
-@table("listed", snapshot=True, aliases=("enumerated",))
+@table("listed", cache=5.0, aliases=("enumerated",))
 def listed(query: Query) -> list[Device]:
     """A list; a row of a subclass is a row."""
     return [disk("a"), *disks.rows(serial="b")]

@@ -33,8 +33,8 @@ class ChangedFile(Row):
         key=True,
     )
     path: str = Column("The file", key=True)
-    expected_md5: str | None = Column("MD5 of what was installed, 32 hex digits; NULL for a folder or link")
-    actual_md5: str | None = Column("MD5 of what is there; NULL if it is missing, or is no file any more")
+    expected_md5: str | None = Column("MD5 of what was installed, 32 hex digits; empty for a folder or link")
+    actual_md5: str | None = Column("MD5 of what is there; empty if it is missing, or is no file any more")
     conffile: int = Column("1 if it is configuration, which may be changed", type=ColumnType.INTEGER)
 
 

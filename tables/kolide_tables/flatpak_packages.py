@@ -29,9 +29,9 @@ _SIZES = (None, None, None, 8, None)
 class FlatpakPackage(Row):
     """An application or a runtime of flatpak."""
 
-    name: str | None = Column("Name for people; NULL if the package does not say it")
+    name: str | None = Column("Name for people; empty if the package does not say it")
     id: str = Column("Its id: org.mozilla.firefox", key=True)
-    version: str | None = Column("Version by its own account; NULL if it does not say it")
+    version: str | None = Column("Version by its own account; empty if it does not say it")
     channel: str = Column("Branch: stable, 24.08", key=True)
     revision: str = Column("Commit that is deployed, 64 hex digits", key=True)
     origin: str | None = Column("Remote that it came from")

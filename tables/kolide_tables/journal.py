@@ -24,7 +24,7 @@ _END = 253_402_214_399  # the year 9999; systemd reads no later moment
 class JournalEntry(Row):
     """An entry of the journal."""
 
-    unit: str | None = Column("systemd unit that logged it; NULL if none did", index=True)
+    unit: str | None = Column("systemd unit that logged it; empty if none did", index=True)
     identifier: str | None = Column("What the program calls itself: sshd, kernel, sudo", index=True)
     priority: int | None = Column(
         "0 emergency, 1 alert, 2 critical, 3 error, 4 warning, 5 notice, 6 information, 7 debugging",

@@ -27,7 +27,7 @@ class Ancestor(Row):
     depth: int = Column("1 is its parent, 2 the parent's parent", type=ColumnType.INTEGER, key=True)
     ancestor_pid: int = Column("Process id of the ancestor", key=True)
     name: str | None = Column("Ancestor's name", default=None)
-    path: str | None = Column("Ancestor's executable; NULL if it may not be read", default=None)
+    path: str | None = Column("Ancestor's executable; empty if it may not be read", default=None)
     cmdline: str | None = Column("Ancestor's arguments, secrets redacted", default=None)
     start_time: int | None = Column("When the ancestor was started, Unix seconds", default=None)
 

@@ -17,7 +17,7 @@ class SnapPackage(Row):
     """A snap, of which one revision is in use."""
 
     name: str = Column("Name, with the instance's key if there are several: firefox, node_old", key=True)
-    id: str | None = Column("The store's id; NULL if it was not installed from a store")
+    id: str | None = Column("The store's id; empty if it was not installed from a store")
     version: str | None = Column("Version by its own account")
     channel: str | None = Column("Channel that it follows: latest/stable")
     revision: str | None = Column(

@@ -35,7 +35,7 @@ class SystemdExec(Row):
     unit: str = Column("Service's name, with .service", index=True, key=True)
     directive: str = Column("NoNewPrivileges, ProtectSystem, SystemCallFilter, User, ...", key=True)
     value: str = Column("Its value; a directive that takes several has a row for each line of them", key=True)
-    drop_in: str | None = Column("Drop-in that says so; NULL if the unit's own file does", key=True)
+    drop_in: str | None = Column("Drop-in that says so; empty if the unit's own file does", key=True)
     user: str = Column(
         "User that it runs as: root unless it says another one; (dynamic) if systemd makes one up"
     )

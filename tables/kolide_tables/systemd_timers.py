@@ -44,7 +44,7 @@ class SystemdTimer(Row):
     )
     last: int | None = Column("When it elapsed last, Unix seconds; NULL if never")
     calendar: str | None = Column(
-        "Calendar expressions, separated by '; ', normalized if systemd has loaded the unit; NULL if it only counts from events"
+        "Calendar expressions, separated by '; ', normalized if systemd has loaded the unit; empty if it only counts from events"
     )
     persistent: int = Column(
         "1 if what was missed while the machine was off is made up for", type=ColumnType.INTEGER

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kolide_tables import all_tables
+from osquery_sdk import ColumnType
 
 from . import bundled_tables, pages
 from .pages import ROOT
@@ -27,6 +28,18 @@ def test_the_page_is_what_the_code_says() -> None:
     assert set(re.findall(r"^## (kolide_\w+)$", written, re.MULTILINE)) == names
     assert written.count("(#queries-of-a-document)") == 9
     assert set(re.findall(r"^\| \[(\w+)\]\(#\1\)", written, re.MULTILINE)) == names
+
+
+def test_no_text_column_is_said_to_be_null() -> None:
+    """In osquery a TEXT is never NULL: whoever asks for `is null` gets nothing."""
+    tables = all_tables(enabled=["file_lines"], notes="/var/lib/notes.sqlite")
+    texts = [
+        column
+        for one in tables
+        for column in one.columns
+        if column.type in (ColumnType.TEXT, ColumnType.BLOB)
+    ]
+    assert [column.name for column in texts if "NULL" in column.definition.description] == []
 
 
 def test_the_readme_and_the_changelog_name_them_all() -> None:

@@ -159,7 +159,7 @@ _RULES = (
         r"\b[a-z][a-z0-9+.\-]{1,20}+://[^\s/:@\"'<>]{0,64}+:([^\s/@\"'<>{}$%*]{3,128}+)@[\w.\-\[]",
     ),
 )
-_ASSIGNED = r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,64}+)[\"']?[ \t]{0,4}+(?:=>|:=|[=:])[ \t]{0,4}+(?:\"([^\"\s]{8,256})\"|'([^'\s]{8,256})'|([\w+/=.\-~]{16,256}+))"
+_ASSIGNED = r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,64}+)[\"']?[ \t]{0,4}+(?:=>|:=|[=:])[ \t]{0,4}+(?:\"([^\"\s]{8,256})\"|'([^'\s]{8,256})'|([\w+/=.\-~]{16,256}+)(?![(\[]))"
 _SECRET_HINTS = (
     "pass",
     "pwd",
@@ -180,8 +180,12 @@ _SECRET_HINTS = (
 )
 # Random letters and digits have four bits each and more, words of a language about three and less.
 _LEAST_ENTROPY = 3.3
-# What stands where a secret will be: ${VAR}, <token>, xxxx, changeme, process.env.TOKEN.
-_PLACEHOLDER = r"(?i)[$<{%\[]|(.)\1{5}|example|change.?me|placeholder|your[_-]|dummy|redacted|todo|^(?:os|process|env|config|settings|self|this|vault|secret)[.\[(]"
+# What stands where a secret will be: ${VAR}, <token>, xxxx, changeme, process.env.TOKEN. And the signature that is the same in
+# every CACHEDIR.TAG.
+_PLACEHOLDER = r"(?i)[$<{%\[]|(.)\1{5}|example|change.?me|placeholder|your[_-]|dummy|redacted|todo|^8a477f597d28d172789f06886806bc55$|^(?:os|process|env|config|settings|self|this|vault|secret)[.\[(]"
+
+# A value without quotes may be a name of code: words, with their numbers behind them, joined by points and underscores.
+_CODE = r"(?:[A-Za-z]{1,20}[0-9]{0,5}[._]{1,2})+[A-Za-z]{1,20}[0-9]{0,5}"
 
 
 def secrets_in(text: str) -> Iterator[Found]:
@@ -204,7 +208,9 @@ def secrets_in(text: str) -> Iterator[Found]:
     for found in re.finditer(_ASSIGNED, text):
         group = found.lastindex or 0
         start, end = found.span(group)
-        if is_secret_name(found[1]) and _is_random(found[group]) and not _overlaps(taken, start, end):
+        if not is_secret_name(found[1]) or not _is_random(found[group]) or _overlaps(taken, start, end):
+            continue
+        if found[4] is None or re.fullmatch(_CODE, found[4]) is None:
             yield Found("secret-value", start, found[group])
 
 

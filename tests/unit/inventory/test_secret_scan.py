@@ -145,11 +145,27 @@ def test_a_secret(rule: str, tmp_path: Path) -> None:
         "-----BEGIN CERTIFICATE-----",
         "integrity sha512-4Yz5Xw==",
         "hf_hub_download(repo_id)",
+        "valid_signature = signature.verify_hmac_sha256(request, b)",
+        "SIGNATURE_HMAC = SIGNATURE_HMAC_SHA256",
+        "Signature: 8a477f597d28d172789f06886806bc55",
         "password:\n    x1y2z3a4b5c6d7e8f9g0",
     ],
 )
 def test_what_is_no_secret(line: str) -> None:
     assert found(line) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "token=MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
+        "api_key = a1b2c3d4_e5f6g7h8_i9j0k1l2",
+        'password: "correct_horse_battery_staple1"',
+        "secret=Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MA==",
+    ],
+)
+def test_what_is_one_though_it_looks_like_words(line: str) -> None:
+    assert [row.rule_id for row in found(line)] == ["secret-value"]
 
 
 def test_ordinary_text_has_none() -> None:

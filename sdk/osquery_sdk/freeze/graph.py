@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from types import CodeType
 
 RARE = frozenset(
@@ -153,16 +153,21 @@ def _imports(graph: Any, node: Any) -> Iterable[tuple[Any, bool]]:
         yield other, optional
 
 
-def is_data_of(modules: Collection[str], entry: str, *, wanted: Collection[str]) -> bool:
+def is_data_of(
+    modules: Collection[str],
+    entry: str,
+    *,
+    wanted: Collection[str],
+    distributions: Mapping[str, Collection[str]],
+) -> bool:
     """Whether a data file belongs to one of the modules, or lies at the top of the bundle.
 
     Args:
         modules: identifiers.
         entry: its name in the bundle.
         wanted: packages whose data was asked for.
+        distributions: which ones each package is of, as `importlib.metadata.packages_distributions` says.
     """
-    from importlib.metadata import packages_distributions
-
     first, _, rest = entry.replace("\\", "/").partition("/")
     if not rest:
         return True
@@ -171,10 +176,7 @@ def is_data_of(modules: Collection[str], entry: str, *, wanted: Collection[str])
         return first in tops
     owner = _normal(first.partition("-")[0])
     return any(
-        _normal(distribution) == owner
-        for package, distributions in packages_distributions().items()
-        if package in tops
-        for distribution in distributions
+        _normal(distribution) == owner for package in tops for distribution in distributions.get(package, ())
     )
 
 

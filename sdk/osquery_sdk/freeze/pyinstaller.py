@@ -94,6 +94,7 @@ def run(
         "tmpdir": tmpdir,
         "strip": sys.platform == "linux",
         "hooks": [str(HERE / "runtime" / "start_onefile.py")] if onefile else [],
+        "hookspath": [str(HERE / "hooks")],
         "lazy_ctypes": str(HERE / "runtime" / "pyimod03_ctypes.py"),
         "contents": str(work / "contents.json"),
     }

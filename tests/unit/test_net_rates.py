@@ -21,9 +21,9 @@ Compare = Any  # of tests/conftest.py
 # Within a namespace nothing else sends; the frames are of a protocol that nobody answers.
 MEASURE = """
 import json, socket, subprocess, threading, time
-from kolide_tables.net_rates import net_rates
+from kolide_tables.net_rates import Meter, _counters, measured_rows, net_rates
+from osquery_sdk import Query
 
-net_rates = net_rates()
 COUNT, SIZE = 200, 1000
 sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 sender.bind(("va", 0))
@@ -34,16 +34,25 @@ def counters():
     return {f"{one['ifname']}/{way}_{what}": one["stats64"][way][what]
             for one in said for way in ("rx", "tx") for what in ("bytes", "packets", "errors", "dropped")}
 
+begun, sent = threading.Event(), threading.Event()
+
 def send():
-    time.sleep(0.1)
+    begun.wait()
     for _ in range(COUNT):
         sender.send(frame)
+    sent.set()
+
+def read():
+    # All of it goes through between the first reading and the second one, however long that takes.
+    if begun.is_set():
+        sent.wait()
+    found = _counters()
+    begun.set()
+    return found
 
 before = counters()
-thread = threading.Thread(target=send)
-thread.start()
-rows = net_rates.rows(interval_ms=600)
-thread.join()
+threading.Thread(target=send).start()
+rows = list(measured_rows(Query.of(net_rates(), equals={"interval_ms": 600}), Meter(read)))
 after = counters()
 print(json.dumps({"rows": [dict(zip(row.__columns__, row)) for row in rows],
                   "passed": {name: after[name] - before[name] for name in before}}))

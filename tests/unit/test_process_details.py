@@ -183,7 +183,9 @@ def test_every_process_is_as_the_kernel_s_files_say(compare: Compare) -> None:
             # It goes on counting between the readings: what lies between them is what the kernel says.
             value = first.get(name)
             found = rows[pid][column]
-            said[pid][column] = None if value is None else min(max(int(value), found or 0), int(last[name]))
+            said[pid][column] = (
+                None if value is None else min(max(int(value), found or 0), int(last.get(name, value)))
+            )
     assert {1, os.getpid()} <= said.keys()
     compare("process_details", "grep '' /proc/PID/{status,io,oom_score_adj,attr/current}", ours, said)
 

@@ -36,7 +36,7 @@ def families() -> dict[str, list[str]]:
         about: [f"kolide_{name}" for name in re.findall(r"`(\w+)`", names)]
         for about, names in table(ROOT / "README.md", "families")
     }
-    found["To be enabled"] = ["kolide_file_lines", "kolide_notes"]
+    found["To be enabled in the [settings](kolide_ext.md#settings)"] = ["kolide_file_lines", "kolide_notes"]
     return found
 
 

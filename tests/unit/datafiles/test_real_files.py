@@ -127,36 +127,43 @@ READERS: dict[str, tuple[str, Callable[[bytes], Values], tuple[str, ...]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def there() -> dict[str, list[Path]]:
-    """Files of this machine by the ending of their names, none of them large."""
+def listed(*folders: str, depth: int) -> dict[str, list[Path]]:
+    """Files by the ending of their names, none of them large."""
     names = sorted({ending for _, _, endings in READERS.values() for ending in endings} | {"csv"})
     wanted = " -o ".join(f"-name *.{name}" for name in names).split()
-    folders = [folder for folder in FOLDERS if Path(folder).is_dir()]
-    done = subprocess.run(
-        ["find", *folders, "-xdev", "-type", "f", "-size", "-200k", "(", *wanted, ")"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    options = ("-xdev", "-maxdepth", str(depth), "-type", "f", "-size", "-200k", "(", *wanted, ")")
+    there = [folder for folder in folders if Path(folder).is_dir()]
+    done = subprocess.run(["find", *there, *options], capture_output=True, text=True, timeout=300)
     found: dict[str, list[Path]] = {}
     for line in sorted(set(done.stdout.splitlines())):
         found.setdefault(line.rpartition(".")[2], []).append(Path(line))
     return found
 
 
+@pytest.fixture(scope="module")
+def there() -> dict[str, list[Path]]:
+    """Those of this machine that are not far away."""
+    return listed(*FOLDERS, depth=4)
+
+
+@pytest.fixture(scope="module")
+def everywhere() -> dict[str, list[Path]]:
+    return listed(*FOLDERS, "/usr/lib", "/opt", depth=12)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks where Linux has such files")
-@pytest.mark.parametrize("most", [300, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("where", ["there", pytest.param("everywhere", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("form", READERS)
 def test_values_are_those_of_another_reader(
-    form: str, most: int, there: dict[str, list[Path]], compare: Compare
+    form: str, where: str, request: pytest.FixtureRequest, compare: Compare
 ) -> None:
     """Files that the other reader refuses are left out; what the table does with them is told elsewhere."""
     oracle, read, endings = READERS[form]
+    there: dict[str, list[Path]] = request.getfixturevalue(where)
     paths = [path for ending in endings for path in there.get(ending, [])]
     said: dict[str, Values] = {}
-    # As many as `most`, from all over the machine.
-    for path in paths[:: max(1, len(paths) // most)]:
+    # Some hundreds are enough if it has to be soon.
+    for path in paths[:: 1 if where == "everywhere" else max(1, len(paths) // 300)]:
         try:
             said[str(path)] = read(path.read_bytes())
         except (Other, OSError, ValueError, SyntaxError, RecursionError, yaml.YAMLError, configparser.Error):
@@ -167,6 +174,35 @@ def test_values_are_those_of_another_reader(
     for row in TABLES[form].rows(path=list(said)):
         ours[row.path].append((row.fullkey, row.value))  # type: ignore[attr-defined]
     compare(form, oracle, ours, said, rows=sum(map(len, ours.values())))
+
+
+def test_what_another_program_writes_is_what_is_read(
+    there: dict[str, list[Path]], compare: Compare, tmp_path: Path
+) -> None:
+    """The JSON files of this machine, written as YAML and as TOML."""
+    tomlkit = pytest.importorskip("tomlkit")
+    ours: dict[str, dict[str, Values]] = {"yaml": {}, "toml": {}}
+    theirs: dict[str, dict[str, Values]] = {"yaml": {}, "toml": {}}
+    for index, path in enumerate(there.get("json", [])[::7][:60]):
+        text = path.read_text(errors="replace")
+        try:
+            document = json.loads(text)
+        except ValueError:
+            continue
+        written = {"yaml": yaml.dump(document, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False)}
+        # TOML has no null, and no document that is not a table.
+        if isinstance(document, dict) and "null" not in text and len(text) < 20_000:
+            written["toml"] = tomlkit.dumps(document)
+        for form, content in written.items():
+            file = tmp_path / f"{index}.{form}"
+            file.write_text(content)
+            rows = TABLES[form].rows(path=str(file))
+            ours[form][str(path)] = sorted((row.fullkey, row.value) for row in rows)  # type: ignore[attr-defined]
+            theirs[form][str(path)] = sorted(flat(document))
+    for form, oracle in (("yaml", "PyYAML's writer"), ("toml", "tomlkit's writer")):
+        if not theirs[form]:
+            pytest.skip("this machine has no JSON files")
+        compare(form, oracle, ours[form], theirs[form], rows=sum(map(len, ours[form].values())))
 
 
 def test_a_file_as_sqlite_imports_it(there: dict[str, list[Path]], compare: Compare, tmp_path: Path) -> None:

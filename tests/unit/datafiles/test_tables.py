@@ -167,6 +167,28 @@ def test_limits(files: Path) -> None:
         rows(max_folders=0)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "query"),
+    [
+        ("json", "{" + ",".join(f'"k{i}": {{"v": {i}}}' for i in range(5_000)) + "}", "k4999/v"),
+        ("jsonl", "".join(f'{{"v": {i}}}\n' for i in range(5_000)), "4999/v"),
+        ("jsonc", "[" + "".join(f"{{'v': {i}}}," for i in range(5_000)).replace("'", '"') + "]", "0/4999/v"),
+        ("yaml", "".join(f"k{i}: {{v: {i}}}\n" for i in range(5_000)), "k4999/v"),
+        ("toml", "".join(f"[k{i}]\nv = {i}\n" for i in range(5_000)), "k4999/v"),
+        ("xml", "<r>" + "".join(f"<k{i}><v>{i}</v></k{i}>" for i in range(5_000)) + "</r>", "r/k4999/v"),
+        ("ini", "".join(f"[k{i}]\nv = {i}\n" for i in range(5_000)), "k4999/v"),
+        ("csv", "v\n" + "".join(f"{i}\n" for i in range(5_000)), "4999/v"),
+    ],
+)
+def test_what_a_query_does_not_select_is_no_row(name: str, text: str, query: str) -> None:
+    """The limit of rows is of those that are selected; and no file is opened for a text."""
+    (table,) = (one for one in data_file_tables(Limits(max_rows=1)) if one.name == f"kolide_{name}")
+    (row,) = table.rows(raw_data=text, query=query)
+    assert row.value == "4999"
+    with pytest.raises(LimitExceeded, match="more than 1 rows"):
+        table.rows(raw_data=text)
+
+
 def test_text_over_the_limit() -> None:
     (table, *_) = data_file_tables(Limits(max_file_bytes=10))
     with pytest.raises(LimitExceeded, match=r"raw_data has 11 bytes.*raise max_file_bytes"):

@@ -140,6 +140,18 @@ def test_this_machine_s_own_configuration(run: Run, compare: Compare) -> None:
     compare("sshd_config", "sshd -T", ours, {keyword: said.get(keyword) for keyword in ours})
 
 
+def test_the_configuration_that_is_named_is_the_one_that_is_read(
+    configuration: Path, opened: list[str]
+) -> None:
+    (configuration.parent / "conf.d" / "10-first.conf").write_text("Port 1\n")
+    assert lines_of(configuration.parent / "match.conf")
+    assert opened == [str(configuration.parent / "match.conf")]
+    del opened[:]
+    assert lines_of(configuration)
+    read = [str(Path(path).relative_to(configuration.parent)) for path in opened]
+    assert read == ["sshd_config", "conf.d/10-first.conf", "conf.d/20-second.conf", "match.conf"]
+
+
 def test_hostile_configurations(tmp_path: Path, link: Link) -> None:
     main = tmp_path / "sshd_config"
     main.write_bytes(

@@ -132,8 +132,11 @@ class Session:
         served: list[Table | Plugin] = [*tables.values(), *others]
         for plugin in served:
             broadcast.setdefault(plugin.registry, {})[plugin.name] = plugin.routes()
+        # Beforehand: once it is there, who counts the statements of others must not find one of its own among them.
+        watcher = _watcher_of(manager)
         status = manager.register_extension(self._info, broadcast, timeout=_CALL_TIMEOUT)
         if status.code == 0 and status.uuid:
+            self._watcher = watcher
             self._serve(manager, status.uuid)
             return None
         if status.message == _DUPLICATE:
@@ -237,7 +240,6 @@ class Session:
         former, self._server, self._uuid = self._server, server, uuid
         if former is not None:
             _stop_soon(former)
-        self._watcher = _watcher_of(manager)
         for plugin in self._others:
             plugin.start(self._call_osqueryd, self._log)
 

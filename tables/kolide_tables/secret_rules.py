@@ -5,6 +5,7 @@ Sources: the issuers' own documentation of their keys' forms.
 
 import math
 import re
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -199,7 +200,7 @@ def secrets_in(text: str) -> Iterator[Found]:
             if rule_id == "url-password" and re.search(_PLACEHOLDER, found[1]):
                 continue
             if not _overlaps(taken, start, end):
-                taken.append((start, end))
+                insort(taken, (start, end))
                 secret = text[start:end]
                 yield Found(rule_id, start, _inner(secret) if rule_id == _PRIVATE_KEY else secret)
     lowered = text.lower()
@@ -236,4 +237,6 @@ def entropy(text: str) -> float:
 
 
 def _overlaps(taken: list[tuple[int, int]], start: int, end: int) -> bool:
-    return any(start < other_end and other_start < end for other_start, other_end in taken)
+    # They are in order and apart from each other: of those that begin before the end, the last one ends last.
+    before = bisect_left(taken, (end,))
+    return before > 0 and taken[before - 1][1] > start

@@ -118,7 +118,7 @@ def test_the_one_file_cannot_be_read(
     assert tables["kolide_json"].rows(path=str(files / name)) == []
     (warning,) = warnings
     assert warning.startswith(str(files / name))
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 20
 
 
 @pytest.mark.parametrize("name", ["json", "jsonc", "jsonl", "yaml", "toml", "xml", "plist", "ini"])

@@ -391,7 +391,7 @@ def test_a_broken_file_does_not_hide_the_others(fixtures: Path, tmp_path: Path, 
     (tmp_path / "z.pem").write_text(good)
     started = time.monotonic()
     rows = certificates().rows(Query.of(certificates(), like={"path": f"{tmp_path}/%.pem"}))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
     said = [(Path(row.path).name, row.idx, row.error) for row in rows]
     assert [
         (name, index, None if error is None else error.removeprefix(str(tmp_path)))

@@ -204,7 +204,7 @@ def test_what_is_no_program(programs: Path, tmp_path: Path, link: Link) -> None:
     started = time.monotonic()
     query = Query.of(go_buildinfo(), like={"path": f"{tmp_path}/%"}, warn=warnings.append)
     rows = [row for row in go_buildinfo().rows(query) if isinstance(row, GoModule)]
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 20
     assert [(Path(row.path).name, row.go_version) for row in rows if row.is_main] == [
         ("g", "go1\\xff13.5"),
         ("z", "go1.19.8"),

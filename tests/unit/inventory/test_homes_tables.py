@@ -163,7 +163,7 @@ def test_broken_models(users: Users) -> None:
     warnings: list[str] = []
     started = time.monotonic()
     rows = llm_models().rows(Query.of(llm_models(), warn=warnings.append))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
     assert [(row.name, row.digest) for row in rows] == [
         ("m:b", "5"),
         ("m:g", None),

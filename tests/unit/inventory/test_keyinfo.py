@@ -413,7 +413,7 @@ def test_what_is_no_key(made: Path, tmp_path: Path, link: Link) -> None:
     warnings: list[str] = []
     started = time.monotonic()
     rows = keyinfo().rows(Query.of(keyinfo(), like={"path": f"{tmp_path}/%"}, warn=warnings.append))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
     assert [Path(row.path).name for row in rows] == ["f"]
     assert [re.search("symbolic link|FIFO|limit is", warning)[0] for warning in warnings] == [  # type: ignore[index]
         "symbolic link",

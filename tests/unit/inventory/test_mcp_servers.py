@@ -417,7 +417,7 @@ def test_what_is_broken_does_not_hide_the_rest(users: Users) -> None:
     warnings: list[str] = []
     started = time.monotonic()
     rows = mcp_servers().rows(Query.of(mcp_servers(), warn=warnings.append))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert [(row.client, row.server_name) for row in rows] == [
         ("gemini-cli", "5"),
         ("copilot-cli", "s"),

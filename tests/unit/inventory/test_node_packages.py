@@ -161,7 +161,7 @@ def test_what_is_broken_does_not_hide_the_rest(projects: Path, tmp_path: Path) -
     started = time.monotonic()
     query = Query.of(node_packages(), equals={"root": str(tmp_path)}, warn=warnings.append)
     rows = node_packages().rows(query)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert [(row.name, row.version) for row in rows if "/z/" not in row.lockfile] == [
         ("a", "1"),
         ("b", "\\xff"),

@@ -201,7 +201,7 @@ def test_what_is_broken_does_not_hide_the_rest(tmp_path: Path) -> None:
     started = time.monotonic()
     query = Query.of(venv_packages(), equals={"root": str(tmp_path)}, warn=warnings.append)
     rows = [row for row in venv_packages().rows(query) if isinstance(row, VenvPackage)]
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
     assert [(row.name, row.version) for row in rows] == [("d\\xff", "1"), ("e", "1"), ("z", "9")]
     assert len(warnings) == 4
     assert ["a FIFO" in warnings[0], "a symbolic link" in warnings[1], "the limit is" in warnings[2]] == [

@@ -175,7 +175,8 @@ def test_what_is_damaged_is_counted_and_the_rest_goes_on(folder: Path) -> None:
     spool.close()
 
 
-def test_one_process_at_a_time(folder: Path) -> None:
+def test_one_process_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("osquery_sdk.spool._LOCKED_WITHIN", 0.5)
     holder = subprocess.Popen(
         [
             sys.executable,

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,53 +22,60 @@ def command(file: Path) -> list[str]:
     return [sys.executable, "-m", "osquery_sdk.cli.main", *words[1:]]
 
 
-def run(file: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    words = [f"{folder}/em" if word == "/tmp/osquery.em" else word for word in command(file)]
-    return at_shell(words, folder)
+class Running:
+    """The command of an example, with names of its own for what is on this machine."""
+
+    def __init__(self, file: Path, folder: Path, **other: str) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        other["/tmp/osquery.em"] = f"{folder}/em"
+        # With the tests' Python first on PATH, which is what the examples' first lines ask for.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self._process = subprocess.Popen(
+            [other.get(word, word) for word in command(file)],
+            cwd=EXAMPLES,
+            env={**os.environ, "LOG_FOLDER": str(folder), "PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def result(self) -> tuple[str, str]:
+        stdout, stderr = self._process.communicate(timeout=60)
+        assert self._process.returncode == 0, stderr
+        return stdout, stderr
+
+    def logged(self, name: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
 
 
-def at_shell(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """With the tests' Python first on PATH, which is what the examples' first lines ask for."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "LOG_FOLDER": str(folder), "PATH": path}
-    return subprocess.run(words, cwd=EXAMPLES, env=environment, capture_output=True, text=True, timeout=60)
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_it_runs(file: Path, tmp_path: Path) -> None:
-    if file.stem == "bundled":
-        queries = tmp_path / "queries"
-        queries.mkdir(mode=0o700)
-        (queries / "sum.json").write_text('{"query": "select sum(digit) as total from digits"}')
-    done = run(file, tmp_path)
-    assert done.returncode == 0, done.stderr
-    results = [json.loads(line) for line in done.stdout.splitlines()]
-    match file.stem:
-        case "config":
-            assert {result["name"] for result in results} <= {"clock", "pack_audit_version"}
-            assert results[0]["name"] == "clock"
-        case "logger":
-            assert 'result: {"name":"seconds"' in done.stderr
-            assert "status: " in done.stderr
-        case "distributed":
-            assert "version: 0 [{'version': '5.23" in done.stderr
-            assert "wrong: 1 no such table: no" in done.stderr
-            assert "never" not in done.stderr
-        case "bundled":
-            logged = [json.loads(line) for line in (tmp_path / "results.log").read_text().splitlines()]
-            assert {one.get("name") for one in logged} >= {"seconds", "version"}
-            assert json.loads((queries / "sum.answer.json").read_text())["rows"] == [{"total": "45"}]
-        case _:
-            pytest.fail(f"nothing is known about {file.name}")
-
-
-def test_the_spooled_logger_delivers(tmp_path: Path) -> None:
-    """The second logger of the example."""
-    words = [
-        {"counting": "to_file", "/tmp/osquery.em": f"{tmp_path}/em"}.get(w, w)
-        for w in command(EXAMPLES / "logger.py")
-    ]
-    done = at_shell(words, tmp_path)
-    assert done.returncode == 0, done.stderr
-    logged = [json.loads(line) for line in (tmp_path / "batches.log").read_text().splitlines()]
-    assert {"seconds", "version"} <= {one.get("name") for one in logged}
+def test_they_run(tmp_path: Path) -> None:
+    """All at once: each takes the seconds that its command says."""
+    queries = tmp_path / "bundled" / "queries"
+    queries.mkdir(parents=True)
+    queries.chmod(0o700)
+    (queries / "sum.json").write_text('{"query": "select sum(digit) as total from digits"}')
+    running = {file.stem: Running(file, tmp_path / file.stem) for file in FILES}
+    running["to_file"] = Running(EXAMPLES / "logger.py", tmp_path / "to_file", counting="to_file")
+    for name, one in running.items():
+        stdout, stderr = one.result()
+        match name:
+            case "config":
+                results = [json.loads(line) for line in stdout.splitlines()]
+                assert {result["name"] for result in results} <= {"clock", "pack_audit_version"}
+                assert results[0]["name"] == "clock"
+            case "logger":
+                assert 'result: {"name":"seconds"' in stderr
+                assert "status: " in stderr
+            case "distributed":
+                assert "version: 0 [{'version': '5.23" in stderr
+                assert "wrong: 1 no such table: no" in stderr
+                assert "never" not in stderr
+            case "bundled":
+                assert {entry.get("name") for entry in one.logged("results.log")} >= {"seconds", "version"}
+                assert json.loads((queries / "sum.answer.json").read_text())["rows"] == [{"total": "45"}]
+            case "to_file":  # the second logger of the example
+                assert {entry.get("name") for entry in one.logged("batches.log")} >= {"seconds", "version"}
+            case _:
+                pytest.fail(f"nothing is known about {name}")

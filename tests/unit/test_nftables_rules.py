@@ -139,6 +139,24 @@ def test_rules_are_those_that_nft_shows(compare: Compare) -> None:
     assert "192.0.2.1" not in json.dumps(said)
 
 
+def test_a_thousand_rules_are_those_that_nft_shows(compare: Compare) -> None:
+    chains = "".join(
+        f"chain c{chain} {{\n"
+        + "".join(
+            f'tcp dport {port} counter packets {port} bytes {chain} drop comment "{chain}/{port}"\n'
+            for port in range(1, 101)
+        )
+        + "}\n"
+        for chain in range(10)
+    )
+    script = "import json; from kolide_tables.nftables_rules import nftables_rules as t\n"
+    script += "print(json.dumps([dict(zip(row.__columns__, row)) for row in t.rows()]))"
+    said, text = in_namespace(script, f"table inet many {{\n{chains}}}\n")
+    ours = sorted((tuple(row[name] for name in FIELDS) for row in said), key=str)
+    compare("nftables_rules", "nft -a list ruleset", ours, sorted(said_by_nft(text), key=str))
+    assert {row["verdict"] for row in said} == {"drop"}
+
+
 def test_a_table_is_looked_up_by_its_name() -> None:
     said, _ = in_namespace(RUN)
     of = {name: [row for row in said["all"] if row["table_name"] == name] for name in ("host", "other")}

@@ -90,10 +90,10 @@ def rows_of(run: Callable[..., bytes], query: Query | None = None, **equals: Any
     return list(journal_rows(query or Query.of(journal, equals=equals), run))
 
 
-def test_entries_are_those_that_were_written(run: Any, compare: Compare) -> None:
-    rows = rows_of(run)
+def facts_of(entries: list[Entry]) -> list[tuple[Any, ...]]:
+    """Unit, identifier, priority, time, pid, uid and message that rows of these entries have to have."""
     written = []
-    for one in ENTRIES[1:]:
+    for one in entries:
         priority, pid, uid = (
             int(str(one[name])) if name in one else None for name in ("PRIORITY", "_PID", "_UID")
         )
@@ -102,8 +102,36 @@ def test_entries_are_those_that_were_written(run: Any, compare: Compare) -> None
         message = message.replace("hunter2", "[redacted]")
         names = (one.get("_SYSTEMD_UNIT"), one.get("SYSLOG_IDENTIFIER"))
         written.append((*names, priority, moment, pid, uid, message))
-    found = [(r.unit, r.identifier, r.priority, r.time, r.pid, r.uid, r.message) for r in rows]
-    compare("journal", "systemd-journal-remote's entries", found, written)
+    return written
+
+
+def facts(rows: list[Any]) -> list[tuple[Any, ...]]:
+    return [(row.unit, row.identifier, row.priority, row.time, row.pid, row.uid, row.message) for row in rows]
+
+
+def test_a_thousand_entries_are_those_that_were_written(tmp_path: Path, compare: Compare) -> None:
+    entries = [
+        entry(
+            3_300 - number,
+            f"entry {number} ü",
+            _SYSTEMD_UNIT=f"u{number % 7}.service",
+            SYSLOG_IDENTIFIER=f"i{number % 5}",
+            PRIORITY=str(number % 8),
+            _PID=str(number),
+            _UID=str(number % 3),
+        )
+        for number in range(1_000)
+    ]
+    run = make(tmp_path / "long.journal", entries)
+    compare("journal", "systemd-journal-remote's entries", facts(rows_of(run)), facts_of(entries))
+    some = [one for one in entries if one["_SYSTEMD_UNIT"] == "u3.service" and one["PRIORITY"] in ("1", "2")]
+    found = facts(rows_of(run, unit="u3.service", priority=[1, 2]))
+    compare("journal", "systemd-journal-remote's entries", found, facts_of(some))
+
+
+def test_entries_are_those_that_were_written(run: Any, compare: Compare) -> None:
+    rows = rows_of(run)
+    compare("journal", "systemd-journal-remote's entries", facts(rows), facts_of(ENTRIES[1:]))
     assert "hunter2" not in repr(rows)
     assert len({row.cursor for row in rows}) == len(rows)
 

@@ -112,7 +112,7 @@ def facts(rows: list[Any]) -> list[tuple[Any, ...]]:
 def test_a_thousand_entries_are_those_that_were_written(tmp_path: Path, compare: Compare) -> None:
     entries = [
         entry(
-            3_300 - number,
+            2_000 - number,
             f"entry {number} ü",
             _SYSTEMD_UNIT=f"u{number % 7}.service",
             SYSLOG_IDENTIFIER=f"i{number % 5}",

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from kolide_tables import all_tables, files, homes
+from kolide_tables import Limits, all_tables, files, homes
 from kolide_tables.sudo_rules import sudo_rules
 from osquery_sdk import Query, Table
 
@@ -25,7 +25,8 @@ Link = Callable[[Path, object], None]
 SECRET = "hunter2-of-somebody-else"
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tables"
-TABLES = {one.name.removeprefix("kolide_"): one for one in all_tables(enabled=["file_lines"])}
+LIMITS = Limits(max_seconds=120)  # the machine may be busy
+TABLES = {one.name.removeprefix("kolide_"): one for one in all_tables(limits=LIMITS, enabled=["file_lines"])}
 DATA = {
     "json": '{"a": 1}',
     "jsonc": '{"a": 1} // b',

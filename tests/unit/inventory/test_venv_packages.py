@@ -240,7 +240,7 @@ def test_a_home_of_200_000_files(users: Users) -> None:
         large.truncate(1 << 30)
     started = time.monotonic()
     assert found() == [("near", "1")]
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
     tree(home, "more", 5_000, 5_000)
     started = time.monotonic()
     with pytest.raises(
@@ -248,6 +248,6 @@ def test_a_home_of_200_000_files(users: Users) -> None:
         match=r"/ann has more than 4,000 folders within 3 levels: [\d,]+ or more were not searched",
     ):
         venv_packages().rows()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
     with pytest.raises(LimitExceeded, match=r"no answer within 0.001 s"):
         venv_packages(Limits(max_seconds=0.001)).rows()

@@ -4,6 +4,7 @@ On Linux straight from /proc, one file for each group of columns, and only those
 psutil.
 """
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -314,6 +315,7 @@ def terminal_name(device: int) -> str | None:
         return None
 
 
+@functools.cache  # the C library does not change, and each look at it leaves a class behind
 def ioprio_getter() -> Callable[[int], int | None]:
     """A function that gives a process's I/O priority (class << 13 | value) by its pid, None where there is none."""
     number = dict(_IOPRIO_GET).get(os.uname().machine) if sys.maxsize > 1 << 32 else None

@@ -189,10 +189,10 @@ def _parsed(extension: Extension, arguments: Sequence[str]) -> _Serving:
 
 def _serve(extension: Extension, arguments: Sequence[str]) -> int:
     serving = _usual(arguments) or _parsed(extension, arguments)
-    # Rows come by the hundred thousand and form no cycles: looking for some after every 700 objects costs a large
-    # answer a fifth of its time.
+    # Rows come by the hundred thousand and form no cycles: looking for some after every 700 objects costs time. But what
+    # does form them, as a class or a parser made for one answer, must not pile up by the megabyte between two looks.
     gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
+    gc.set_threshold(10_000, 10, 10)
     extension.catch_signals(verbose=serving.verbose)
     extension.serve(serving.socket, timeout=serving.timeout, interval=serving.interval)
     return 0

@@ -3,8 +3,13 @@
 An element without attributes and elements is its text; elements of the same name in one element are an array. Names are
 without their namespace's prefix. White space around a text is no part of it. These are the rules of the library that
 Kolide's own kolide_xml is made with.
+
+Imported, as `markup` is, by the function that reads XML only.
 """
 
+from xml.sax.xmlreader import AttributesImpl
+
+from kolide_tables.datafiles.markup import Elements, parse
 from kolide_tables.limits import Budget
 
 __all__ = ["xml_document"]
@@ -16,34 +21,31 @@ _SPACE = " \t\r\n"
 
 def xml_document(data: bytes, budget: Budget) -> object:
     """The document: a map with the root element; raises ParseError."""
-    from xml.sax.xmlreader import AttributesImpl
-
-    from kolide_tables.datafiles.markup import Elements, parse
-
-    class Builder(Elements):
-        def __init__(self) -> None:
-            super().__init__(budget)
-            self.open: list[_Element] = [_Element({})]
-
-        def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 - SAX's name
-            super().startElement(name, attrs)
-            self.open.append(_Element(_attributes(attrs.items()) if len(attrs) else {}))
-
-        def endElement(self, name: str) -> None:  # noqa: N802 - SAX's name
-            super().endElement(name)
-            element = self.open.pop()
-            self.open[-1].add(_local(name), element.value())
-
-        def characters(self, content: str) -> None:
-            self.open[-1].texts.append(content)
-
-        def skippedEntity(self, name: str) -> None:  # noqa: N802 - SAX's name
-            # Declared, perhaps, in the DTD that was not loaded.
-            self.open[-1].texts.append(f"&{name};")
-
-    builder = Builder()
+    builder = _Builder(budget)
     parse(data, builder)
     return builder.open[0].members
+
+
+class _Builder(Elements):
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(budget)
+        self.open: list[_Element] = [_Element({})]
+
+    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 - SAX's name
+        super().startElement(name, attrs)
+        self.open.append(_Element(_attributes(attrs.items()) if len(attrs) else {}))
+
+    def endElement(self, name: str) -> None:  # noqa: N802 - SAX's name
+        super().endElement(name)
+        element = self.open.pop()
+        self.open[-1].add(_local(name), element.value())
+
+    def characters(self, content: str) -> None:
+        self.open[-1].texts.append(content)
+
+    def skippedEntity(self, name: str) -> None:  # noqa: N802 - SAX's name
+        # Declared, perhaps, in the DTD that was not loaded.
+        self.open[-1].texts.append(f"&{name};")
 
 
 class _Element:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 import psutil
@@ -19,7 +21,6 @@ from .waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from .conftest import Frozen
 
@@ -74,6 +75,35 @@ def test_sigterm_stops_it_cleanly(either: Frozen, host: Host, tmp_path: Path) ->
     assert (running.unpacked(), host.manager.extensions()) == ([], {})
 
 
+@pytest.mark.parametrize("count", [6, pytest.param(100, marks=pytest.mark.slow)])
+def test_sigterm_ends_it_at_any_moment_of_its_start(
+    count: int, either: Frozen, host: Host, tmp_path: Path
+) -> None:
+    moments = Random(count)
+    for _ in range(count):
+        process = subprocess.Popen(
+            [either.program, "--socket", host.socket],
+            env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(moments.uniform(0, 0.3))
+        process.terminate()
+        said = process.communicate(timeout=10)[1]
+        assert (process.returncode, said) in (
+            (0, "small: stopped by SIGTERM; leaving\n"),
+            (-signal.SIGTERM, ""),  # before it has begun
+        )
+        assert host.manager.extensions() == {}
+    assert list(Path(host.socket).parent.glob("*.em.*")) == []
+    if either.facts["form"] == "one-file":
+        # What it has unpacked by then is removed by the next start.
+        subprocess.run(
+            [either.program, "version"], env={"TMPDIR": str(tmp_path)}, check=True, capture_output=True
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_folder_form_is_one_process(folder: Frozen, host: Host, tmp_path: Path) -> None:
     running = Running(folder.program, host, tmp_path)
     assert running.serving.pid == running.process.pid
@@ -125,12 +155,15 @@ def test_the_next_start_leaves_alone_what_is_in_use(onefile: Frozen, host: Host,
     running.said()
 
 
-def test_a_start_killed_while_it_unpacks_is_cleared_up(onefile: Frozen, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_start_ended_while_it_unpacks_is_cleared_up(
+    number: signal.Signals, onefile: Frozen, tmp_path: Path
+) -> None:
     process = subprocess.Popen(
         [onefile.program, "version"], env={"TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL
     )
     until(lambda: any(tmp_path.iterdir()))
-    process.kill()
+    process.send_signal(number)
     process.wait()
     time.sleep(0.3)
     subprocess.run(
@@ -167,7 +200,7 @@ def test_a_temporary_folder_that_cannot_be_used_is_told(
     script = f"""
     mount -t tmpfs -o {options} none {mounted} && export TMPDIR={mounted} && {onefile.program} version; code=$?
     {folder.program} version
-    {sys.executable} -m osquery_sdk.cli.main doctor --no-start {onefile.program}
+    {sys.executable} -m osquery_sdk.cli.main doctor --no-start --socket {mounted}.em {onefile.program}
     exit $code
     """
     done = subprocess.run(

@@ -66,7 +66,11 @@ def differences(ours: Collection[Any], theirs: Collection[Any]) -> int:
 
 def frozen(row: object) -> Hashable:
     """A row as a value that can be compared whatever it is made of."""
-    return row if isinstance(row, Hashable) else repr(row)
+    try:
+        hash(row)
+    except TypeError:  # a list, or a tuple with a list in it
+        return repr(row)
+    return row
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

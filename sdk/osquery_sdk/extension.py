@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _MAX_COLUMNS = 2000
 _EXIT_PATIENCE = 2.0
+_STOP_WITHIN = 8.0
 _START_TIMEOUT = 1.0
 
 
@@ -212,6 +213,10 @@ class Extension:
         def stop(name: str) -> None:
             self._reason = f"stopped by {name}"
             self.stop()
+            # All that follows has bounds of its own, but for a manager that takes calls and answers none.
+            time.sleep(_STOP_WITHIN)
+            self.log(f"{self.name}: still there {_STOP_WITHIN:g} s after {name}; ending as it is")
+            os._exit(1)
 
         on_stop_signals(stop)
         self._is_program = True

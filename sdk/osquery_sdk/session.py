@@ -389,6 +389,8 @@ def _is_alive(pid: int) -> bool:
 def _is_no_address(error: BaseException) -> bool:
     """Whether the system does not take the path for a socket's at all, as one that is too long."""
     cause = error.__cause__
+    if isinstance(cause, TimeoutError):
+        return False  # which has no number of the system's either
     return isinstance(cause, ValueError) or (isinstance(cause, OSError) and cause.errno is None)
 
 

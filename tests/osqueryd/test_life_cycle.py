@@ -87,7 +87,27 @@ def test_a_manager_that_says_nothing(directory: Path) -> None:
         )
     assert done.returncode == 1
     assert f"no extension manager at {directory}/em within 1 s (no answer from" in done.stderr
+    assert done.stderr.endswith("; is osqueryd running with this socket?\n")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_told_to_stop_while_the_manager_says_nothing(directory: Path) -> None:
+    with sockets.socket(sockets.AF_UNIX) as silent:
+        silent.bind(f"{directory}/em")
+        silent.listen()
+        process = subprocess.Popen(
+            [sys.executable, PROGRAM, "--socket", f"{directory}/em", "--timeout", "60"],
+            env={**os.environ, "NAME": "life"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        connection, _ = silent.accept()
+        with connection:
+            started = time.monotonic()
+            process.terminate()
+            assert ended(process) == (1, "life: still there 8 s after SIGTERM; ending as it is\n")
+    assert 8 <= time.monotonic() - started < 10
 
 
 def test_told_to_stop_while_it_waits(directory: Path) -> None:

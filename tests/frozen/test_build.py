@@ -72,7 +72,7 @@ def test_data_files_are_those_of_the_package(either: Frozen) -> None:
 
 
 @pytest.mark.slow
-def test_tmpdir_is_where_the_single_file_unpacks_itself(tmp_path: Path) -> None:
+def test_tmpdir_is_where_the_single_file_unpacks_itself(tmp_path: Path, directory: Path) -> None:
     needs_pyinstaller()
     place = tmp_path / "made" / "by the program"
     done = build_small(tmp_path / "source", "onefile", "--output", tmp_path / "out", "--tmpdir", place)
@@ -80,9 +80,8 @@ def test_tmpdir_is_where_the_single_file_unpacks_itself(tmp_path: Path) -> None:
     assert list(place.iterdir()) == []
     program = Path(json.loads(done.stdout)["program"])
     place.rmdir()
-    (tmp_path / "temporary").mkdir()
     sql = "select folder from small_process"
-    asked = run(program, "query", "--json", sql, TMPDIR=str(tmp_path / "temporary"))
+    asked = run(program, "query", "--json", sql, TMPDIR=str(directory))
     assert (asked.returncode, asked.stderr) == (0, "")
     assert Path(json.loads(asked.stdout)[0]["folder"]).parent == place
     assert list(place.iterdir()) == []

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from osquery_sdk.engine.folder import short_folder
 from osquery_sdk.engine.launch import LaunchError, command_line
 from osquery_sdk.errors import WireError
 from osquery_sdk.wire.protocol import ExtensionInfo, OptionInfo, Response, Status
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 _UUID = 4711
 _STOP_WITHIN = 5.0
 _LAST_BYTES = 2000
-_LONGEST_FOLDER = 60
 
 
 class Trial(NamedTuple):
@@ -105,9 +105,7 @@ def start_once(path: Path, *, options: Mapping[str, str], patience: float) -> Tr
         command = command_line(path)
     except LaunchError as error:
         return Trial(None, (), 0.0, 0, False, str(error))
-    with tempfile.TemporaryDirectory(
-        prefix="osq-", dir=_short_folder(), ignore_cleanup_errors=True
-    ) as folder:
+    with tempfile.TemporaryDirectory(prefix="osq-", dir=short_folder(), ignore_cleanup_errors=True) as folder:
         address = f"\\\\.\\pipe\\osq-doctor-{os.getpid()}" if sys.platform == "win32" else f"{folder}/em"
         registrar = _Registrar(options)
         try:
@@ -191,11 +189,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except (ProcessLookupError, PermissionError):
             pass
     process.wait()
-
-
-def _short_folder() -> str | None:
-    """A folder for a socket, whose path may not be long; None for the usual one."""
-    return "/tmp" if os.name == "posix" and len(tempfile.gettempdir()) > _LONGEST_FOLDER else None  # noqa: S108
 
 
 __all__ = ["Trial", "start_once"]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from .folder import short_folder
 from .launch import ExtensionProcess, LaunchError
 from .manager import Manager
 from .remote import answers_ping
@@ -82,7 +83,7 @@ class Host:
         """
         socket = self._given_socket
         if socket is None:
-            self._directory = tempfile.TemporaryDirectory(prefix="osquery-")
+            self._directory = tempfile.TemporaryDirectory(prefix="osquery-", dir=short_folder())
             socket = str(Path(self._directory.name) / "osquery.em")
         try:
             self._manager = Manager(socket, options=self._options, observer=self._observer)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from osquery_sdk.engine import Host
 from osquery_sdk.engine.database import SqlError
+from osquery_sdk.engine.folder import short_folder
 from osquery_sdk.sqltext import tables_of
 
 from .errors import FreezeError
@@ -26,7 +27,6 @@ _STARTS = 5
 _REGISTERS_WITHIN = 30.0
 _STATEMENT_TIMEOUT = 70.0
 _ENDS_WITHIN = 10.0
-_LONGEST = 50
 # An error that nobody raised on purpose comes with its type; of these, one that a module is missing is the likeliest.
 _UNMEANT = re.compile(r"\b[A-Z]\w*(?:Error|Exception): ")
 
@@ -58,7 +58,7 @@ def smoke(
     Raises:
         FreezeError: it does not do what it has to; the text says what it did instead.
     """
-    with tempfile.TemporaryDirectory(prefix="osq-", dir=_short_folder()) as folder, Host() as host:
+    with tempfile.TemporaryDirectory(prefix="osq-", dir=short_folder()) as folder, Host() as host:
         run = _Run(program, host, Path(folder))
         before = _unpacked(tmpdir)
         starts = []
@@ -81,11 +81,6 @@ def smoke(
         if left:
             raise FreezeError(f"{program.name} left behind in the temporary folder: {', '.join(left)}")
     return Smoke(statistics.median(starts), idle, queried, answers)
-
-
-def _short_folder() -> str | None:
-    """Where the program has its temporary folder: a socket's path within it must not get longer than 107 bytes."""
-    return "/tmp" if os.name == "posix" and len(tempfile.gettempdir()) > _LONGEST else None  # noqa: S108
 
 
 def _unpacked(tmpdir: str | None) -> set[str]:

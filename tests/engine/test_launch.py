@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from osquery_sdk.engine import Host, LaunchError
+from osquery_sdk.engine.launch import command_line
 
 from .live import LiveExtension, table_of
 from .recordings import ROUTES
@@ -170,6 +171,22 @@ def test_programs_and_python_files(program: Callable[..., Path], name: str, *, e
 def test_python_that_is_executable_and_does_not_say_that_it_is_python(program: Callable[..., Path]) -> None:
     with Host([program(PYPI_EXTENSION.partition("\n")[2], executable=True)]) as host:
         assert len(host.query("select * from foobar").rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "ours"),
+    [
+        ("", True),
+        ("#!/usr/bin/env python3\n", True),
+        ("#! /usr/bin/env python\r\n", True),
+        ("#!/usr/bin/env python3.9\n", False),
+        ("#!/opt/other/bin/python3\n", False),
+        ("#!/bin/sh\n", False),
+    ],
+)
+def test_whose_python_runs_a_file(program: Callable[..., Path], first: str, *, ours: bool) -> None:
+    file = program(f"{first}print()\n", executable=True)
+    assert command_line(file) == ([sys.executable] if ours else []) + [str(file)]
 
 
 def test_several_at_once(program: Callable[..., Path]) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _LINES_KEPT = 20
 _MAX_SOURCE = 1 << 20
 _OLD_IMPORT = re.compile(rb"^\s*(?:import|from) +osquery\b(?!_)", re.MULTILINE)
+_ANY_PYTHON = re.compile(rb"#! */usr/bin/env +python3?\s*\Z")
+_MAX_FIRST_LINE = 256
 _RESPAWN_DELAY = 1.0
 # The shell puts its own pid into the environment and then becomes the extension.
 _WRAPPER = ("/bin/sh", "-c", 'OSQUERY_EXTENSION=$$ exec "$@"', "sh")
@@ -38,7 +40,8 @@ def command_line(path: str | os.PathLike[str]) -> list[str]:
 
     Args:
         path: a program; a Python file or a folder with a `__main__.py`, which this Python runs unless the file is
-            executable itself; or else the name of a Python module, found here or among what is installed.
+            executable and its first line names another one; or else the name of a Python module, found here or among
+            what is installed.
 
     Raises:
         LaunchError: there is no such file or module, or it can be run neither way.
@@ -67,12 +70,13 @@ def command_line(path: str | os.PathLike[str]) -> list[str]:
 
 
 def _says_how(file: Path) -> bool:
-    """Whether its first line names the program that runs it."""
+    """Whether its first line names the program that runs it, and not just any Python: this one is as good, and has the SDK."""
     try:
         with file.open("rb") as opened:
-            return opened.read(2) == b"#!"
+            first = opened.readline(_MAX_FIRST_LINE)
     except OSError:  # executable and not readable: the system knows
         return True
+    return first.startswith(b"#!") and not _ANY_PYTHON.match(first)
 
 
 def old_command_line(path: str | os.PathLike[str]) -> list[str] | None:

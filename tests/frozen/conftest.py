@@ -65,6 +65,13 @@ def needs_pyinstaller() -> None:
         pytest.skip(f"not there, and needed to freeze: {', '.join(missing)}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the tests here wait for a freeze, which takes a minute, and several on a machine that has much else to do."""
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(400))
+
+
 @pytest.fixture(scope="session")
 def freeze(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Frozen]:
     """Builds a form once, even for several workers."""
@@ -81,6 +88,7 @@ def freeze(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Frozen]:
             if not result.exists():
                 # Outside of the checkout, whose commit may be another one before the tests are done.
                 source = shared / f"{form}-source"
+                shutil.rmtree(source, ignore_errors=True)  # of a build that was broken off
                 done = build_small(source, form, "--output", folder)
                 assert done.returncode == 0, done.stderr
                 result.write_text(done.stdout)

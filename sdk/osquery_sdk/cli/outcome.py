@@ -29,8 +29,7 @@ def outcome(prog: str, do: Callable[[], int], *, verbose: bool = False) -> int:
             sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # The reader of the output has closed it; what is still buffered must not be written at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # whose reader has closed it
         return 0
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
@@ -42,7 +41,17 @@ def outcome(prog: str, do: Callable[[], int], *, verbose: bool = False) -> int:
 
             traceback.print_exc()
         print(f"{prog}: {_words(error, verbose)}", file=sys.stderr)
+        try:
+            if _is_open(sys.stdout):
+                sys.stdout.flush()
+        except OSError:
+            _discard_output()
         return 2 if isinstance(error, Misuse) else 1
+
+
+def _discard_output() -> None:
+    """Have Python not try again, when it exits, to write what could not be written, and exit with a code of its own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def require_output() -> None:

@@ -15,6 +15,7 @@ import pytest
 from osquery_sdk.errors import ConnectionFailed
 from osquery_sdk.wire.client import ExtensionConnection
 from osquery_sdk.wire.server import Server
+from osquery_sdk.wire.socket_file import bind
 from osquery_sdk.wire.transport import listen
 
 from .support import PONG, Service, ping_works
@@ -40,6 +41,38 @@ def test_the_file_is_its_owners_alone(umask: int, path: str) -> None:
     finally:
         listener.close()
     assert not os.path.lexists(path)
+
+
+def test_it_listens_from_its_first_moment_on(directory: Path) -> None:
+    """Who finds the file can connect: osqueryd's watcher deregisters an extension whose socket refuses once."""
+    target = str(directory / "s")
+    refused = 0
+    stop = threading.Event()
+
+    def knock() -> None:
+        nonlocal refused
+        while not stop.is_set():
+            with socket.socket(socket.AF_UNIX) as client:
+                try:
+                    client.connect(target)
+                except FileNotFoundError:
+                    pass
+                except ConnectionRefusedError:
+                    refused += 1
+
+    thread = threading.Thread(target=knock)
+    thread.start()
+    try:
+        for _ in range(300):
+            # As it is made and not as it ends: a listener that is closed refuses until its file is removed.
+            listener = bind(target)
+            (directory / "s").unlink()
+            listener.close()
+    finally:
+        stop.set()
+        thread.join()
+    assert refused == 0
+    assert list(directory.iterdir()) == []
 
 
 def test_nobody_else_can_connect_even_for_a_moment(directory: Path) -> None:

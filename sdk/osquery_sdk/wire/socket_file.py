@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -11,6 +12,7 @@ from ..errors import ConnectionFailed
 
 assert sys.platform != "win32"
 
+_BACKLOG = 1024
 _PATH_LIMIT = 107 if sys.platform == "linux" else 103
 
 
@@ -51,18 +53,40 @@ def bind(path: str) -> socket.socket:
         _remove_stale(path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)
-        # On Linux the file gets the socket's own mode, so there is no moment at which others could connect.
         if sys.platform == "linux":
+            # The file gets the socket's own mode, so there is no moment at which others could connect.
             os.fchmod(sock.fileno(), 0o600)
-        sock.bind(path)
-        if stat.S_IMODE(os.lstat(path).st_mode) & 0o077:
+            _publish(sock, path)
+        else:
+            sock.bind(path)
             os.chmod(path, 0o600)  # noqa: PTH101  see above
-        sock.listen(1024)
+            sock.listen(_BACKLOG)
     except (OSError, ValueError) as error:
         if sock is not None:
             sock.close()
         raise broken(f"cannot listen on {path}", error) from error
     return sock
+
+
+def _publish(sock: socket.socket, path: str) -> None:
+    """Listen at a path where there is no socket before it listens: osqueryd's watcher gives up whom it cannot connect to."""
+    beside = f"{path}~"
+    if len(os.fsencode(beside)) > _PATH_LIMIT:
+        sock.bind(path)
+        sock.listen(_BACKLOG)
+        return
+    remove(beside)
+    sock.bind(beside)
+    try:
+        if stat.S_IMODE(os.lstat(beside).st_mode) & 0o077:
+            os.chmod(beside, 0o600)  # noqa: PTH101  see above
+        sock.listen(_BACKLOG)
+        try:
+            os.link(beside, path)
+        except FileExistsError as error:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)) from error
+    finally:
+        remove(beside)
 
 
 def _remove_stale(path: str) -> None:

@@ -143,7 +143,7 @@ def test_killed_it_answers_again(daemon: Daemon, either: Frozen) -> None:
     started.kill()
     took = until(lambda: pid(daemon) not in ("", before), 30)
     print(f"killed, {either.facts['form']}: answers again after {took:.2f} s")
-    assert took <= INTERVAL + 2
+    assert took <= INTERVAL + 5  # of a busy machine; a second or two on one that is not
     live = [one for one in daemon.extensions(either.program.name) if one.ppid() == daemon.process.pid]
     assert len(live) == 1
     folders = [path for path in (daemon.directory / "temporary").iterdir() if path.name.startswith("_MEI")]

@@ -374,7 +374,9 @@ def main() -> int:
         if "tables" in what:
             lines = tables(socket, scenes, options.rounds, options.table)
             results["tables"] = list(show_tables(lines, compared))
-        if "join" in what:
+        if "join" in what and not name.startswith("osqueryd"):
+            print("no join: there is no osqueryd on PATH, and nothing else has its tables")
+        elif "join" in what:
             print("join of so many processes, beside osquery's own")
             results["join"] = list(show_ratios(join(socket, options.rounds)))
         if "jq" in what:

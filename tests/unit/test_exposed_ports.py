@@ -558,20 +558,11 @@ def test_a_socket_that_is_closed_meanwhile_is_not_laid_at_nobody_s_door(machine:
 
 
 @linux
-def test_a_lookup_of_a_port_that_nobody_has_touches_no_process(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lookup_of_a_port_that_nobody_has_touches_no_process(machine: Machine, opened: list[str]) -> None:
     machine.write("tcp", line(0, "0.0.0.0", 80, 10, 0, 100), line(1, "0.0.0.0", 81, 10, 0, 101))
     machine.process(5, 100)
     machine.process(6, 101)
-    opened: list[str] = []
-    real = os.open
-
-    def counted(path: str, *arguments: Any, **options: Any) -> int:
-        opened.append(path)
-        return real(path, *arguments, **options)
-
-    monkeypatch.setattr(os, "open", counted)
+    opened.clear()
     assert [row.pid for row in machine.rows(port=81)] == [6]
     # Any process may hold it; what else there is to say is read of those that do.
     assert opened.count("fd") == 2

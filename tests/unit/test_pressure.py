@@ -133,15 +133,9 @@ def test_folders_on_paper(tree: Any) -> None:
     assert tuple(rows[2])[3:] == (0.0, 0.0, 99.99, 18446744073)
 
 
-def test_a_lookup_opens_the_files_of_that_group_alone(tree: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-    real = os.open
-
-    def counted(path: str, *arguments: Any, **options: Any) -> int:
-        opened.append(path)
-        return real(path, *arguments, **options)
-
-    monkeypatch.setattr(os, "open", counted)
+def test_a_lookup_opens_the_files_of_that_group_alone(
+    tree: Any, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "scandir", None)
     assert len(rows_of(tree, equals={"cgroup": ["/b/c", "/none"]})) == 2
     assert opened == [f"{tree[1][1]}/b/c/io.pressure"]

@@ -144,19 +144,12 @@ def test_only_what_is_asked_for_is_read(youngest: int) -> None:
 
 
 @linux
-def test_an_ancestor_of_several_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ancestor_of_several_is_read_once(tmp_path: Path, opened: list[str]) -> None:
     make_process(tmp_path, 1, 0, 1)
     make_process(tmp_path, 2, 1, 2, b"parent")
     for pid in range(10, 20):
         make_process(tmp_path, pid, 2, pid)
-    opened: list[str] = []
-    real = os.open
-
-    def counted(path: str, *rest: Any, **options: Any) -> int:
-        opened.append(path)
-        return real(path, *rest, **options)
-
-    monkeypatch.setattr(os, "open", counted)
+    opened.clear()
     asked = Query.of(process_ancestry, equals={"pid": list(range(10, 20))}, used=["name"])
     rows = list(linux_rows(asked, str(tmp_path)))
     assert [row.name for row in rows] == ["parent", "x"] * 10

@@ -103,22 +103,13 @@ def test_every_process_of_the_machine_agrees_with_prlimit(compare: Compare) -> N
     compare("process_limits", "prlimit", ours, same, rows=sum(map(len, same.values())))
 
 
-def test_a_lookup_reads_that_process_alone(
-    sleeper: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lookup_reads_that_process_alone(sleeper: Any, tmp_path: Path, opened: list[str]) -> None:
     limits = Path(f"/proc/{sleeper.pid}/limits").read_bytes()
     for pid in (7, 8):
         (tmp_path / str(pid)).mkdir()
         (tmp_path / str(pid) / "status").write_text(f"Tgid:\t{pid}\n")
         (tmp_path / str(pid) / "limits").write_bytes(limits)
-    opened: list[str] = []
-    real = os.open
-
-    def counted(path: str, *arguments: Any, **options: Any) -> int:
-        opened.append(path)
-        return real(path, *arguments, **options)
-
-    monkeypatch.setattr(os, "open", counted)
+    opened.clear()
     rows = list(limit_rows(Query.of(process_limits, equals={"pid": [8]}), str(tmp_path)))
     assert {row.pid for row in rows} == {8}
     assert opened == [f"{tmp_path}/8", "status", "limits"]

@@ -159,20 +159,6 @@ def test_batteries(folder: Path) -> None:
     }
 
 
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths of all files that are opened, in order."""
-    paths: list[str] = []
-    real = os.open
-
-    def counted(path: str, *arguments: Any, **options: Any) -> int:
-        paths.append(path)
-        return real(path, *arguments, **options)
-
-    monkeypatch.setattr(os, "open", counted)
-    return paths
-
-
 def test_a_battery_by_its_name(folder: Path, opened: list[str]) -> None:
     query = Query.of(batteries, equals={"name": "BAT1"})
     assert [row.name for row in battery_rows(query, str(folder))] == ["BAT1"]

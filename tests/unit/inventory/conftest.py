@@ -1,4 +1,4 @@
-"""What the tests of tables over files and homes share: the oracle's program, homes of users made up, and what was read."""
+"""What the tests of tables over files and homes share: the oracle's program, and homes of users made up."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kolide_tables import files, homes
+from kolide_tables import homes
 
 Run = Callable[..., str]
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tables"
@@ -37,20 +37,6 @@ def run() -> Run:
         return done.stdout
 
     return call
-
-
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths of all files that tables have opened, in order."""
-    paths: list[str] = []
-    real = os.open
-
-    def spy(path: Any, *arguments: Any, **options: Any) -> int:
-        paths.append(os.fspath(path))
-        return real(path, *arguments, **options)
-
-    monkeypatch.setattr(files.os, "open", spy)
-    return paths
 
 
 class Users:

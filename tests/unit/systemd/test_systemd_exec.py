@@ -1,7 +1,6 @@
 """kolide_systemd_exec beside systemd's own review of units and, where one may be started, a systemd that runs."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -129,17 +128,10 @@ def test_users(tmp_path: Path) -> None:
     }
 
 
-def test_a_lookup_reads_that_service_s_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lookup_reads_that_service_s_files_alone(tmp_path: Path, opened: list[str]) -> None:
     for name in "abc":
         write(tmp_path, f"etc/systemd/system/{name}.service", "[Service]\nPrivateTmp=yes\n")
-    opened: list[str] = []
-    real = os.open
-
-    def counted(path: str, *arguments: Any, **options: Any) -> int:
-        opened.append(path)
-        return real(path, *arguments, **options)
-
-    monkeypatch.setattr(os, "open", counted)
+    opened.clear()
     assert len(rows_of(tmp_path, equals={"unit": ["b.service", "x.service", "b.timer", "../b.service"]})) == 1
     assert opened == [f"{tmp_path}/etc/systemd/system/b.service"]
 

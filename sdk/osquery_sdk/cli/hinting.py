@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from osquery_sdk.engine import Host, SqlError
 
+from .parser import did_you_mean
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -64,17 +66,16 @@ class HintingHost(Host):
         why = self._why_absent(name)
         if why:
             return why[:1].lower() + why[1:].rstrip(".")
-        from difflib import get_close_matches
-
         # What is asked here is no part of what the statement asks.
         observer, self.observer = self.observer, None
         try:
-            close = get_close_matches(name, self.tables(), n=1, cutoff=0.8)
+            meant = did_you_mean(name, self.tables(), cutoff=0.8)
         finally:
             self.observer = observer
-        if close:
-            return f"did you mean {close[0]}?"
-        return "this engine has the extension's tables alone, osqueryi --extension PATH has osquery's as well"
+        return (
+            meant
+            or "this engine has the extension's tables alone, osqueryi --extension PATH has osquery's as well"
+        )
 
 
 __all__ = ["HintingHost"]

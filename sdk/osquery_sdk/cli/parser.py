@@ -65,10 +65,16 @@ def find(commands: Sequence[Command], name: str) -> Command:
     for command in commands:
         if command.name == name:
             return command
+    meant = did_you_mean(name, [command.name for command in commands])
+    raise LookupError(f"no command {name!r}; {meant or 'see --help'}")
+
+
+def did_you_mean(name: str, names: Sequence[str], *, cutoff: float = 0.6) -> str:
+    """The question after the one of the names that looks most like it; "" if none is as alike as `cutoff`, of 1."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, [command.name for command in commands], n=1)
-    raise LookupError(f"no command {name!r}" + (f"; did you mean {close[0]}?" if close else "; see --help"))
+    close = get_close_matches(name, names, n=1, cutoff=cutoff)
+    return f"did you mean {close[0]}?" if close else ""
 
 
 def completes(action: argparse.Action, what: str) -> None:

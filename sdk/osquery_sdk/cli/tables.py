@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from osquery_sdk.schema import SUFFIXES, TableSchema, render
 
 from .outcome import Failed
-from .parser import Command, completes
+from .parser import Command, completes, did_you_mean
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -159,7 +159,4 @@ def _instead(name: str, names: Sequence[str], why: str) -> str:
     """What to say to somebody who has named a table that is not there."""
     if why:
         return why[:1].lower() + why[1:]
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, names, n=1, cutoff=0.8)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names) or 'none'}"
+    return did_you_mean(name, names, cutoff=0.8) or f"there are {', '.join(names) or 'none'}"

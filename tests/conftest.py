@@ -1,4 +1,4 @@
-"""What a table says beside what an independent program says of the same things, compared and counted.
+"""What a table says beside what an independent program says of the same things, compared and counted; and osqueryi, to ask.
 
 ``pytest tests/unit --comparisons FILE`` writes what was compared, a JSON object by table's name, and lists it.
 """
@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -15,6 +19,8 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
+
+    AskOsqueryi = Callable[..., list[list[dict[str, str]]]]
 
 COMPARISON = "comparison"
 
@@ -71,6 +77,41 @@ def frozen(row: object) -> Hashable:
     except TypeError:  # a list, or a tuple with a list in it
         return repr(row)
     return row
+
+
+@pytest.fixture
+def ask_osqueryi(tmp_path: Path) -> AskOsqueryi:
+    """Runs statements in osqueryi with `kolide_ext` and all of its tables; gives the rows of each statement.
+
+    Skips the test where there is no osqueryi.
+    """
+    osqueryi = shutil.which("osqueryi")
+    if osqueryi is None:
+        pytest.skip("no osqueryi on PATH")
+    program = tmp_path / "kolide_ext.ext"
+    program.write_text(
+        f"#!{sys.executable}\nfrom kolide_ext.__main__ import main\nraise SystemExit(main())\n"
+    )
+    program.chmod(0o755)
+    command = [osqueryi, "--extension", str(program), "--extensions_require=kolide_ext", "--allow_unsafe"]
+    command += ["--json", f"--extensions_socket={tmp_path}/em"]
+
+    def run(*statements: str) -> list[list[dict[str, str]]]:
+        done = subprocess.run(
+            command,
+            input="".join(f"{one};\n" for one in statements),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "HOME": str(tmp_path), "KOLIDE_EXT_ENABLED": "file_lines"},
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Error" not in done.stderr, done.stderr
+        answers = done.stdout.replace("\n]\n[\n", "\n]\n\0[\n").split("\0")
+        assert len(answers) == len(statements)
+        return [json.loads(answer) for answer in answers]
+
+    return run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

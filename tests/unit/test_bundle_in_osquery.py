@@ -1,11 +1,8 @@
 """The bundle in a real osquery, beside its own tables: the same processes, sockets and values."""
 
-import json
 import os
-import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,29 +17,12 @@ pytestmark = pytest.mark.osqueryd
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Ask:
-    """A function that runs a statement in osqueryi with the program as its extension."""
-    osqueryi = shutil.which("osqueryi")
-    if osqueryi is None:
-        pytest.skip("no osqueryi on PATH")
-    program = tmp_path / "kolide_ext.ext"
-    program.write_text(
-        f"#!{sys.executable}\nfrom kolide_ext.__main__ import main\nraise SystemExit(main())\n"
-    )
-    program.chmod(0o755)
-    flags = ["--extension", str(program), "--extensions_require=kolide_ext", "--allow_unsafe", "--json"]
+def ask(ask_osqueryi: Callable[..., Any]) -> Ask:
+    """A function that runs one statement in osqueryi."""
 
     def run(sql: str) -> list[dict[str, str]]:
-        done = subprocess.run(
-            [osqueryi, *flags, f"--extensions_socket={tmp_path}/em", sql],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={**os.environ, "HOME": str(tmp_path)},
-        )
-        assert done.returncode == 0, done.stderr
-        rows: list[dict[str, str]] = json.loads(done.stdout)
-        return rows
+        (rows,) = ask_osqueryi(sql)
+        return list(rows)
 
     return run
 

@@ -1,12 +1,7 @@
 """Tables over files and homes in a real osquery: joined with its own tables, and their examples as they stand."""
 
-import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,34 +22,9 @@ TABLES = [one for one in all_tables(enabled=["file_lines"]) if one.name.removepr
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Ask:
-    """A function that runs statements in osqueryi with the program as its extension; the rows are of all of them."""
-    osqueryi = shutil.which("osqueryi")
-    if osqueryi is None:
-        pytest.skip("no osqueryi on PATH")
-    program = tmp_path / "kolide_ext.ext"
-    program.write_text(
-        f"#!{sys.executable}\nfrom kolide_ext.__main__ import main\nraise SystemExit(main())\n"
-    )
-    program.chmod(0o755)
-    flags = ["--extension", str(program), "--extensions_require=kolide_ext", "--allow_unsafe", "--json"]
-
-    def run(*statements: str) -> list[dict[str, str]]:
-        done = subprocess.run(
-            [osqueryi, *flags, f"--extensions_socket={tmp_path}/em"],
-            input="".join(f"{one};\n" for one in statements),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env={**os.environ, "HOME": str(tmp_path), "KOLIDE_EXT_ENABLED": "file_lines"},
-        )
-        assert done.returncode == 0, done.stderr
-        assert "Error" not in done.stderr, done.stderr
-        answers = done.stdout.replace("\n]\n[\n", "\n]\n\0[\n").split("\0")
-        assert len(answers) == len(statements)
-        return [row for answer in answers for row in json.loads(answer)]
-
-    return run
+def ask(ask_osqueryi: Callable[..., Any]) -> Ask:
+    """A function that runs statements in osqueryi; the rows are of all of them."""
+    return lambda *statements: [row for rows in ask_osqueryi(*statements) for row in rows]
 
 
 def test_every_process_can_be_joined(ask: Ask) -> None:

@@ -5,7 +5,6 @@ import ipaddress
 import json
 import os
 import re
-import shutil
 import socket
 import struct
 import subprocess
@@ -33,6 +32,8 @@ from kolide_tables.exposed_ports import (
 )
 from osquery_sdk import Query
 
+from .support import tool
+
 Compare = Any  # of tests/conftest.py
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
@@ -55,13 +56,6 @@ COLUMNS = [
     "container_id",
 ]
 Place = tuple[int | None, str, str, int]
-
-
-def tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"needs {name}")
-    return path
 
 
 def place(row: ExposedPort) -> Place:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from hypothesis import strategies as st
 from kolide_tables.process_ancestry import linux_rows, parse_stat, portable_rows, process_ancestry
 from osquery_sdk import Query
 
+from .support import tool
+
 Compare = Any  # of tests/conftest.py
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
@@ -30,13 +31,6 @@ FAMILY = (
     "if n: sys.exit(subprocess.call([sys.executable, '-S', '-c', sys.argv[2], str(n - 1), *sys.argv[2:]]))\n"
     "print(os.getpid(), flush=True); sys.stdin.read()"
 )
-
-
-def tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"needs {name}")
-    return path
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ from kolide_tables.process_details import (
 )
 from osquery_sdk import Query
 
+from .support import tool
+
 Compare = Any  # of tests/conftest.py
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
@@ -63,13 +65,6 @@ COLUMNS = [
     "lsm_label",
     "exe_deleted",
 ]
-
-
-def tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"needs {name}")
-    return path
 
 
 @contextlib.contextmanager

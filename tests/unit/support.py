@@ -1,0 +1,13 @@
+"""What the tests of tables ask other programs with."""
+
+import shutil
+
+import pytest
+
+
+def tool(name: str) -> str:
+    """The path of an installed program; without it the test is skipped."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"needs {name}")
+    return path

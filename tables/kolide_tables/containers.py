@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kolide_tables.text import printable, shown
+from kolide_tables.text import printable, printable_or_none, shown
 from kolide_tables.unixhttp import NoAnswer, get_json, is_socket
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
@@ -117,9 +117,9 @@ def _rows(query: Query, path: str, ids: tuple[str, ...] | None, seconds: float) 
             uid=uid,
             id=container,
             name=_first_name(one.get("Names")),
-            image=_text(one.get("Image")),
-            image_id=_text(one.get("ImageID")),
-            state=_text(one.get("State")),
+            image=printable_or_none(one.get("Image")),
+            image_id=printable_or_none(one.get("ImageID")),
+            state=printable_or_none(one.get("State")),
             pid=_number(_within(details, "State", "Pid")) or None,
             created=_number(one.get("Created")),
             privileged=_flag(_within(details, "HostConfig", "Privileged")),
@@ -172,10 +172,6 @@ def _ports(ports: object) -> list[str]:
         found.append((private, printable(f"{address}:{public}->{inside}" if public else inside)))
     # podman has them in another order each time; for osquery that would be another row.
     return [text for _, text in sorted(found)]
-
-
-def _text(value: object) -> str | None:
-    return printable(value) if isinstance(value, str) else None
 
 
 def _number(value: object) -> int | None:

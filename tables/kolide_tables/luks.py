@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.paths import asked_paths
-from kolide_tables.text import printable, shown
+from kolide_tables.text import printable, printable_or_none, shown
 from osquery_sdk import Column, ColumnType, Query, Row, Table, table
 
 _MAGIC, _SECOND_MAGIC = b"LUKS\xba\xbe", b"SKUL\xba\xbe"
@@ -205,14 +205,16 @@ def _parse_2(binary: bytes, area: bytes) -> Header:
         slots.append(
             Slot(
                 int(number),
-                _text(kdf.get("type")),
+                printable_or_none(kdf.get("type")),
                 _count(kdf.get("iterations", kdf.get("time"))),
                 None if size is None else size * 8,
                 _token_kinds(tokens, number),
             )
         )
     ciphers = [_dictionary(segments, key).get("encryption") for key in sorted(segments)]
-    return Header(2, _string(binary, 168, 40), next((_text(c) for c in ciphers if c), None), None, slots)
+    return Header(
+        2, _string(binary, 168, 40), next((printable_or_none(c) for c in ciphers if c), None), None, slots
+    )
 
 
 def _token_kinds(tokens: dict[str, Any], slot: str) -> list[str]:
@@ -232,10 +234,6 @@ def _dictionary(value: object, key: str) -> dict[str, Any]:
 def _count(value: object) -> int | None:
     # As wide as the format's own fields: who can write a header may write any number into it.
     return value if isinstance(value, int) and 0 <= value < 1 << 32 else None
-
-
-def _text(value: object) -> str | None:
-    return printable(value) if isinstance(value, str) else None
 
 
 def _string(data: bytes, at: int, size: int) -> str:

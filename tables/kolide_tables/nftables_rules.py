@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from kolide_tables.text import decode_kept, printable
+from kolide_tables.text import decode_kept, printable, printable_or_none
 from kolide_tables.tools import need_tool
 from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
 
@@ -151,12 +151,12 @@ def _row(rule: _Object, place: tuple[str, str, str], chain: _Object, position: i
         family=place[0],
         table_name=place[1],
         chain=place[2],
-        hook=_text(chain.get("hook")),
-        policy=_text(chain.get("policy")),
+        hook=printable_or_none(chain.get("hook")),
+        policy=printable_or_none(chain.get("policy")),
         handle=_number(rule.get("handle")) or 0,
         position=position,
         verdict=_verdict(expressions),
-        comment=_text(rule.get("comment")),
+        comment=printable_or_none(rule.get("comment")),
         packets=_number(counter.get("packets")),
         bytes=_number(counter.get("bytes")),
         expr=expressions,
@@ -172,10 +172,6 @@ def _verdict(expressions: list[_Object]) -> str | None:
             target = detail.get("target") if isinstance(detail, dict) else None
             return f"{name} {printable(target)}" if isinstance(target, str) else name
     return None
-
-
-def _text(value: object) -> str | None:
-    return printable(value) if isinstance(value, str) else None
 
 
 def _number(value: object) -> int | None:

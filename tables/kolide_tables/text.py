@@ -5,7 +5,7 @@ Every bundled table makes its text here, so that the same bytes look the same ev
 
 import re
 
-__all__ = ["decode", "decode_kept", "printable", "shown"]
+__all__ = ["decode", "decode_kept", "printable", "printable_or_none", "shown"]
 
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -57,6 +57,11 @@ def printable(text: str) -> str:
     except UnicodeEncodeError:
         return _LONE.sub(_escape, text)
     return text
+
+
+def printable_or_none(value: object) -> str | None:
+    """A text of a JSON document as `printable` has it; None for what is no text."""
+    return printable(value) if isinstance(value, str) else None
 
 
 _LONE = re.compile("[\ud800-\udfff]")

@@ -46,7 +46,5 @@ class WatchedConfig(ConfigPlugin):
                 said = ""
             except ManagerUnavailable:
                 continue
-            except Exception as error:  # noqa: BLE001  the next look may do better, and osqueryd keeps what it has
-                if str(error) != said:  # once, not at every look
-                    said = str(error)
-                    self.complain(error)
+            except BaseException as error:  # noqa: BLE001  the next look may do better, and osqueryd keeps what it has
+                said = self.complain(error, unless=said)  # once, not at every look

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .authors import SameProcess, pass_on_interrupt, shown, text_of
 from .errors import ConfigError
 from .plugin import Plugin
 from .wire.protocol import Response, Status
@@ -95,8 +96,10 @@ class ConfigPlugin(Plugin):
 
     def _config(self) -> dict[str, str]:
         try:
-            served = self._with_emptied(self._fresh())
-        except Exception as error:
+            with SameProcess():
+                served = self._with_emptied(self._fresh())
+        except BaseException as error:
+            pass_on_interrupt(error)
             if not self._served:
                 raise
             self.complain(error)
@@ -110,7 +113,7 @@ class ConfigPlugin(Plugin):
         made = self.gen_config()
         if not isinstance(made, _mapping()):
             raise ConfigError(
-                f"gen_config returned {made!r}; it has to be a mapping of source to configuration"
+                f"gen_config returned {shown(made)}; it has to be a mapping of source to configuration"
             )
         return {source: to_json(check_config(document, str(source))) for source, document in made.items()}
 
@@ -119,8 +122,10 @@ class ConfigPlugin(Plugin):
 
     def _pack(self, name: str, value: str) -> str:
         try:
-            text = to_json(check_pack(self.gen_pack(name, value), f"pack {name}"))
-        except Exception as error:
+            with SameProcess():
+                text = to_json(check_pack(self.gen_pack(name, value), f"pack {name}"))
+        except BaseException as error:
+            pass_on_interrupt(error)
             good = self._packs.get((name, value))
             if good is None:
                 raise
@@ -188,11 +193,11 @@ def _check_query(query: Any, where: str) -> None:
         whole = not isinstance(seconds, (bool, float)) and text.isascii() and text.isdecimal()
         if not whole or not 1 <= int(text) <= _MAX_INTERVAL:
             raise ConfigError(
-                f"{where}: interval {seconds!r} has to be a number of seconds from 1 to {_MAX_INTERVAL}"
+                f"{where}: interval {shown(seconds)} has to be a number of seconds from 1 to {_MAX_INTERVAL}"
             )
     for switch in ("snapshot", "removed", "denylist"):
         if switch in query and not isinstance(query[switch], bool):
-            raise ConfigError(f"{where}: {switch} {query[switch]!r} has to be true or false")
+            raise ConfigError(f"{where}: {switch} {shown(query[switch])} has to be true or false")
 
 
 def parse_json(text: str, where: str) -> Any:
@@ -234,7 +239,7 @@ def to_json(document: Mapping[str, Any]) -> str:
     try:
         text = json.dumps(document, allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"the configuration is no JSON: {error}") from error
+        raise ConfigError(f"the configuration is no JSON: {text_of(error)}") from error
     if len(text) > _MAX_BYTES:
         raise ConfigError(f"the configuration has {len(text):,} bytes, where osqueryd takes {_MAX_BYTES:,}")
     return text
@@ -258,7 +263,7 @@ def _plain(value: Any) -> Any:
     """Mappings of other kinds as objects."""
     if isinstance(value, _mapping()):
         return dict(value)
-    raise TypeError(f"{value!r} is no value of JSON")
+    raise TypeError(f"{shown(value)} is no value of JSON")
 
 
 def _mapping() -> type[Mapping[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .authors import shown
 from .errors import PluginError
 from .plugin import Plugin
 from .wire.protocol import Response, Status
@@ -82,7 +83,7 @@ class DistributedPlugin(Plugin):
                 # A single one of these, and osqueryd takes none of them.
                 if not isinstance(name, str) or not isinstance(sql, str) or not name or not sql:
                     raise PluginError(
-                        f"{what}: {name!r}: {sql!r} has to be a statement under a name, neither empty"
+                        f"{what}: {shown(name)}: {shown(sql)} has to be a statement under a name, neither empty"
                     )
         message: dict[str, Any] = {"queries": dict(work.queries)}
         if work.discovery:

@@ -11,6 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from .authors import Log, describe, end_if_forked, to_stderr
 from .errors import ConnectionFailed, DefinitionError, OsquerySdkError
 from .plugin import Plugin
 from .session import Session
@@ -97,7 +98,7 @@ class Extension:
         others = [p for p in self.all_plugins if isinstance(p, Plugin)]
         self.plugins: tuple[AnyPlugin, ...] = (*self.tables.values(), *others)
         self.left_out = left_out
-        self.log = log or _to_stderr
+        self.log = log or to_stderr
         self._telemetry = telemetry
         self._client: Client | None = None
         self._stop = threading.Event()
@@ -151,7 +152,7 @@ class Extension:
             gone = not (session.register(timeout) and session.stay(interval)) and not self._stop.is_set()
             if gone or self._says_end:
                 reason = f"osqueryd has gone from {socket}" if gone else self._reason
-                self.log(f"{self.name}: {reason}; leaving")
+                self._write_log(f"{self.name}: {reason}; leaving")
         finally:
             session.leave(gone=gone)
             if self._is_program:
@@ -163,6 +164,7 @@ class Extension:
         Raises:
             RegistrationError: as `serve`.
         """
+        pid = os.getpid()
         stop = threading.Event()
         session = self._session(socket, stop, stop.set)
         session.register(_START_TIMEOUT)
@@ -170,17 +172,22 @@ class Extension:
         thread.start()
 
         def end() -> None:
+            end_if_forked(pid, sys.exception())
             stop.set()
             thread.join(5)
 
         return end
 
+    def _write_log(self, line: str) -> None:
+        """Log a line; never raises, whatever `log` does."""
+        Log(self.log)(line)
+
     def _stay(self, session: Session) -> None:
         gone = False
         try:
             gone = not session.stay(1.0)
-        except OsquerySdkError as error:
-            self.log(f"{self.name}: {error}")
+        except BaseException as error:  # noqa: BLE001  a thread has nobody to raise to
+            self._write_log(f"{self.name}: {describe(error, OsquerySdkError)}")
         finally:
             session.leave(gone=gone)
 
@@ -188,9 +195,9 @@ class Extension:
         from .client import Client
 
         self._client = Client(socket)
-        service: Service = _Plugins(self.plugins, self.log, shutdown, self._client)
+        service: Service = _Plugins(self.plugins, self._write_log, shutdown, self._client)
         if self._telemetry is not None:
-            service = self._telemetry.around(service)
+            service = self._telemetry.around(service, self._write_log)
         others = [plugin for plugin in self.plugins if isinstance(plugin, Plugin)]
         return Session(
             self.name,
@@ -200,7 +207,7 @@ class Extension:
             others=others,
             socket=socket,
             stop=stop,
-            log=self.log,
+            log=self._write_log,
         )
 
     def catch_signals(self, *, verbose: bool = False) -> None:
@@ -215,7 +222,7 @@ class Extension:
             self.stop()
             # All that follows has bounds of its own, but for a manager that takes calls and answers none.
             time.sleep(_STOP_WITHIN)
-            self.log(f"{self.name}: still there {_STOP_WITHIN:g} s after {name}; ending as it is")
+            self._write_log(f"{self.name}: still there {_STOP_WITHIN:g} s after {name}; ending as it is")
             os._exit(1)
 
         on_stop_signals(stop)
@@ -284,16 +291,6 @@ def _end_anyway(failed: bool) -> None:
         os._exit(int(failed))
 
     threading.Thread(target=end, daemon=True).start()
-
-
-def _to_stderr(line: str) -> None:
-    if sys.stderr is None:
-        return  # as in a program without a console
-    try:
-        print(line, file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        # Whoever read it has gone, which is no reason to go as well, or to end with an error for what it still holds.
-        sys.stderr = None
 
 
 __all__ = ["Extension"]

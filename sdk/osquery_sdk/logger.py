@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .authors import SameProcess, pass_on_interrupt
 from .plugin import Plugin
 from .wire.protocol import Response, Status
 
@@ -116,14 +117,25 @@ class LoggerPlugin(Plugin):
             self.init(request["init"])
             return Response(Status())
         if request.get("action") == "features":
-            return Response(Status(self.features))
+            return self._features()
         return Response(Status(1, f"{self.name}: unknown request for a logger"))
+
+    def _features(self) -> Response:
+        """What the logger wants; nothing if it does not say, as any code but 0 would be taken for a wish."""
+        try:
+            with SameProcess():
+                return Response(Status(int(self.features)))
+        except BaseException as error:  # noqa: BLE001  it is logged, and logs are logged all the same
+            pass_on_interrupt(error)
+            return Response(Status(0, self.complain(error)))
 
     def _take(self, count: int, method: Any, *what: Any) -> Response:
         self.counters.received += count
         try:
-            method(*what)
-        except Exception as error:
+            with SameProcess():
+                method(*what)
+        except BaseException as error:
+            pass_on_interrupt(error)
             self.counters.dropped += count
             if self._fatal:
                 raise

@@ -73,8 +73,11 @@ def _mark(folder: str) -> None:
 def _at_exit(folder: str, parent: int) -> None:
     import atexit
 
+    program = os.getpid()
+
     def leave() -> None:
-        if os.getppid() != parent:
+        # A process that the program has forked has another parent as well, and no right to the folder.
+        if os.getpid() == program and os.getppid() != parent:
             _remove(folder)
 
     atexit.register(leave)

@@ -6,6 +6,7 @@ import re
 import threading
 from typing import TYPE_CHECKING
 
+from .authors import SameProcess, describe, pass_on_interrupt, trace
 from .errors import DefinitionError, ManagerUnavailable, OsquerySdkError
 from .wire.protocol import Response, Status
 
@@ -59,26 +60,31 @@ class Plugin:
         """Answer osqueryd; what goes wrong becomes the message of the status."""
         self._log = warn
         try:
-            with self._turn:
+            with SameProcess(), self._turn:
                 return self.answer(request)
-        except Exception as error:  # noqa: BLE001  whatever a plugin raises fails this request alone
+        except BaseException as error:  # noqa: BLE001  whatever a plugin raises fails this request alone
+            pass_on_interrupt(error)
             return Response(Status(1, self.complain(error)))
 
     def warn(self, message: str) -> None:
         """Write a line to the extension's log, with the plugin's name before it."""
         self._log(message if message.startswith(self.name) else f"{self.name}: {message}")
 
-    def complain(self, error: BaseException) -> str:
-        """Log an error, with its traceback if nobody raised it on purpose; returns the one line that says it."""
-        is_ours = isinstance(error, OsquerySdkError)
-        message = str(error) if is_ours else f"{type(error).__name__}: {error}"
+    def complain(self, error: BaseException, *, unless: str = "") -> str:
+        """Log an error, with its traceback if nobody raised it on purpose; returns the one line that says it.
+
+        Args:
+            error: what was raised.
+            unless: what was said last: the same is not logged again.
+        """
+        message = describe(error, OsquerySdkError)
         message = message if message.startswith(self.name) else f"{self.name}: {message}"
-        if is_ours or isinstance(error, OSError):
+        if message == unless:
+            return message
+        if issubclass(type(error), (OsquerySdkError, OSError)):
             self._log(message)
         else:
-            import traceback
-
-            self._log(f"{message}\n" + "".join(traceback.format_exception(error)))
+            self._log(f"{message}\n{trace(error)}")
         return message
 
     # -- life

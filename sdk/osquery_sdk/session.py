@@ -13,7 +13,15 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .errors import ConnectionFailed, DeadlineExceeded, ManagerUnavailable, RegistrationError, WireError
+from .authors import SameProcess, describe, end_if_forked, pass_on_interrupt, trace
+from .errors import (
+    ConnectionFailed,
+    DeadlineExceeded,
+    ManagerUnavailable,
+    OsquerySdkError,
+    RegistrationError,
+    WireError,
+)
 from .wire.client import ExtensionConnection, ManagerConnection
 from .wire.protocol import EncodedRows, ExtensionInfo
 from .wire.server import Server, ServerOptions
@@ -70,6 +78,7 @@ class Session:
         log: Callable[[str], None],
     ) -> None:
         """Set up; nothing is sent yet."""
+        self._pid = os.getpid()
         self._others = others
         self._info = ExtensionInfo(name, version, _SDK_VERSION, _SDK_VERSION)
         self._tables = tables
@@ -131,7 +140,7 @@ class Session:
         broadcast: dict[str, dict[str, Sequence[Mapping[str, str]]]] = {} if others else {"table": {}}
         served: list[Table | Plugin] = [*tables.values(), *others]
         for plugin in served:
-            broadcast.setdefault(plugin.registry, {})[plugin.name] = plugin.routes()
+            broadcast.setdefault(plugin.registry, {})[plugin.name] = self._routes(plugin)
         # Beforehand: once it is there, who counts the statements of others must not find one of its own among them.
         watcher = _watcher_of(manager)
         status = manager.register_extension(self._info, broadcast, timeout=_CALL_TIMEOUT)
@@ -147,6 +156,16 @@ class Session:
             self._refused.add(refused)
             return self._try(manager)
         raise RegistrationError(f"osqueryd refused {self._info.name}: {status.message or 'no reason given'}")
+
+    def _routes(self, plugin: Table | Plugin) -> Sequence[Mapping[str, str]]:
+        try:
+            with SameProcess():
+                return plugin.routes()
+        except BaseException as error:
+            pass_on_interrupt(error)
+            raise RegistrationError(
+                f"{self._info.name}: {plugin.name} does not say its routes: {describe(error, OsquerySdkError)}"
+            ) from error
 
     def _duplicate(self) -> RegistrationError:
         return RegistrationError(
@@ -241,12 +260,18 @@ class Session:
         if former is not None:
             _stop_soon(former)
         for plugin in self._others:
-            plugin.start(self._call_osqueryd, self._log)
+            self._start_other(plugin)
+
+    def _start_other(self, plugin: Plugin) -> None:
+        try:
+            with SameProcess():
+                plugin.start(self._call_osqueryd, self._log)
+        except BaseException as error:  # noqa: BLE001  it is registered, and answers what it can
+            pass_on_interrupt(error)
+            plugin.complain(error)
 
     def _on_error(self, message: str, error: BaseException) -> None:
-        import traceback
-
-        self._log(f"{self._info.name}: {message}\n" + "".join(traceback.format_exception(error)))
+        self._log(f"{self._info.name}: {message}\n{trace(error)}")
 
     # -- stay
 
@@ -305,6 +330,7 @@ class Session:
         Args:
             gone: osqueryd is not there any more, so that nobody waits for the calls that still run.
         """
+        end_if_forked(self._pid, sys.exception())
         server = self._server
         if server is None:
             return
@@ -329,8 +355,9 @@ class Session:
 
     def _stop_other(self, plugin: Plugin) -> None:
         try:
-            plugin.stop()
-        except Exception as error:  # noqa: BLE001  the others end all the same
+            with SameProcess():
+                plugin.stop()
+        except BaseException as error:  # noqa: BLE001  the others end all the same
             plugin.complain(error)
 
     def _deregister(self) -> None:

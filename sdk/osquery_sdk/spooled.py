@@ -7,6 +7,7 @@ import time
 from threading import Event, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
+from .authors import SameProcess
 from .errors import DefinitionError, Rejected
 from .logger import LoggerPlugin, StatusLog
 from .spool import KINDS, LogRecord, Spool, SpoolError
@@ -21,6 +22,8 @@ _OPEN_AGAIN = 1.0
 _SAY_AGAIN = 60.0
 _PATIENCE = 2.0
 _STOP_WITHIN = 1.5
+# The longest that a thread can wait is some centuries, or some weeks: a day is as good.
+_LONGEST_WAIT = 86_400.0
 
 
 class SpoolOptions(NamedTuple):
@@ -277,13 +280,14 @@ class SpooledLogger(LoggerPlugin):
                     spool.mark(records)
                     if not self._deliver_batch(spool, tuple(records), stopping):
                         return
-        except Exception as error:  # noqa: BLE001  a thread has nobody to raise to
+        except BaseException as error:  # noqa: BLE001  a thread has nobody to raise to
             self.complain(error)
             self.warn("delivers nothing more until osqueryd begins to log again")
         finally:
             try:
-                self.finish()
-            except Exception as error:  # noqa: BLE001
+                with SameProcess():
+                    self.finish()
+            except BaseException as error:  # noqa: BLE001  as above
                 self.complain(error)
             if self._spool is spool:
                 self._spool = None
@@ -296,14 +300,15 @@ class SpooledLogger(LoggerPlugin):
         while True:
             attempt += 1
             try:
-                self.deliver(LogBatch(records, spool.identity, attempt))
+                with SameProcess():
+                    self.deliver(LogBatch(records, spool.identity, attempt))
             except Rejected as error:
                 self.counters.dropped += len(records)
                 spool.commit(records, dropped=len(records))
                 self.complain(error)
                 self.warn(f"{len(records)} records are given up")
                 return True
-            except Exception as error:  # noqa: BLE001  whatever it is, it is tried again
+            except BaseException as error:  # noqa: BLE001  whatever it is, it is tried again
                 if time.monotonic() - self._failed_at >= _SAY_AGAIN:
                     self._failed_at = time.monotonic()
                     self.complain(error)
@@ -311,7 +316,7 @@ class SpooledLogger(LoggerPlugin):
                 if stopping.is_set():
                     return False
                 # Not all machines of a fleet at once.
-                stopping.wait(max(getattr(error, "retry_after", 0.0), pause * random.uniform(0.5, 1.0)))  # noqa: S311
+                stopping.wait(max(_retry_after(error), pause * random.uniform(0.5, 1.0)))  # noqa: S311
                 pause = min(2 * pause, self.options.last_retry)
             else:
                 spool.commit(records)
@@ -325,6 +330,15 @@ class SpooledLogger(LoggerPlugin):
         self.counters.dropped += count
         spool.add_dropped(count)
         self.warn(f"{count} records of the spool {self._folder} are damaged, and lost")
+
+
+def _retry_after(error: BaseException) -> float:
+    """The seconds that an error asks for, as the HTTP logger's do; 0 if it asks for none, or for what cannot be waited."""
+    try:
+        seconds = float(getattr(error, "retry_after", 0.0))
+    except BaseException:  # noqa: BLE001  an attribute of an author's class
+        return 0.0
+    return min(seconds, _LONGEST_WAIT) if seconds > 0 else 0.0
 
 
 def status_json(line: StatusLog) -> str:

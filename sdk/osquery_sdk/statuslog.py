@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .authors import SameProcess, pass_on_interrupt
 from .errors import DeadlineExceeded, WireError
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class StatusLogHandler(logging.Handler):
     def __init__(self, extension: HasClient, *, level: int = logging.INFO, most: int = _MOST) -> None:
         """Set up; the thread starts with the first record."""
         super().__init__(level)
+        self._pid = os.getpid()
         self._extension = extension
         self._waiting: deque[dict[str, Any]] = deque()
         self._most = most
@@ -68,10 +71,14 @@ class StatusLogHandler(logging.Handler):
         self._untold = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a record; it is sent soon."""
+        """Take a record; it is sent soon. In a forked process it is left out, for the thread that sends is not there."""
+        if os.getpid() != self._pid:
+            return
         try:
-            line = _line(record, self.format(record))
-        except Exception:  # noqa: BLE001  as every handler does with a record that cannot be formatted
+            with SameProcess():
+                line = _line(record, self.format(record))
+        except BaseException as error:  # noqa: BLE001  as every handler does with a record that cannot be formatted
+            pass_on_interrupt(error)
             self.handleError(record)
             return
         with self._changed:
@@ -89,6 +96,8 @@ class StatusLogHandler(logging.Handler):
 
     def flush(self) -> None:
         """Wait until what was logged is sent, for two seconds at the most."""
+        if os.getpid() != self._pid:
+            return
         end = time.monotonic() + _PATIENCE
         with self._changed:
             while (self._waiting or self._sending) and self._thread is not None:
@@ -98,6 +107,8 @@ class StatusLogHandler(logging.Handler):
 
     def close(self) -> None:
         """Send what is left, within two seconds, and stop."""
+        if os.getpid() != self._pid:
+            return
         self.flush()
         with self._changed:
             self._closed = True

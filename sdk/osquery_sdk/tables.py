@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .answers import ColumnInfo, Layout
+from .authors import SameProcess, describe, end_if_forked, pass_on_interrupt, trace, until_fork
 from .columns import INTEGER_RANGES, MISSING, ColumnType, check_name
 from .errors import DeadlineExceeded, DefinitionError, QueryCancelled, TableError, WriteError
 from .query import NOT_TERMS, Constraint, Query
@@ -220,7 +222,8 @@ class Table:
 
     def rows(self, query: Query | None = None, /, **equals: Any) -> list[Any]:
         """The rows for a query, or for columns that equal values; for tests. Nothing is filtered afterwards."""
-        return list(self._rows(query or Query.of(self, equals=equals)))
+        with SameProcess():
+            return list(self._rows(query or Query.of(self, equals=equals), []))
 
     def call(
         self,
@@ -253,20 +256,19 @@ class Table:
         started = time.monotonic()
         message = ""
         count = 0
+        made: list[Any] = []
         try:
             constraints, used, layout = self._requests.get(text) or self._understand(text)
             deadline = context.limit(self.options.deadline, self._late)
             query = Query(self, constraints, used, deadline=deadline, call=context, warn=warn, client=client)
-            answer = layout.build(iter(self._rows(query)), self.options.max_rows)
+            with SameProcess():
+                answer = layout.build(iter(self._rows(query, made)), self.options.max_rows)
             count = answer.count
             return Response(Status(), answer)
-        except Exception as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
-            message = str(error) if isinstance(error, TableError) else f"{type(error).__name__}: {error}"
-            message = message if message.startswith(self.name) else f"{self.name}: {message}"
-            if not isinstance(error, TableError):
-                import traceback
-
-                warn(f"{message}\n{traceback.format_exc()}")
+        except BaseException as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
+            pass_on_interrupt(error)
+            message = self._complain(error, warn, TableError)
+            self._close(made, warn)
             return Response(Status(1, message))
         finally:
             took = time.monotonic() - started
@@ -277,6 +279,27 @@ class Table:
                     counters.add_error(message or self._late.status.message)
                 else:
                     counters.last_rows = count
+
+    def _complain(
+        self, error: BaseException, warn: Callable[[str], None], *plain: type[BaseException]
+    ) -> str:
+        """Log an error unless somebody raised it on purpose; returns the line that says it."""
+        message = describe(error, *plain)
+        message = message if message.startswith(self.name) else f"{self.name}: {message}"
+        if not issubclass(type(error), plain):
+            warn(f"{message}\n{trace(error)}")
+        return message
+
+    def _close(self, made: Sequence[Any], warn: Callable[[str], None]) -> None:
+        """Close the generators that a failed call has left open: what they do then may fail as well."""
+        for one in made:
+            if type(one) is types.GeneratorType:
+                try:
+                    with SameProcess():
+                        one.close()
+                except BaseException as error:  # noqa: BLE001  the call has failed already
+                    pass_on_interrupt(error)
+                    self._complain(error, warn)
 
     def _write(
         self, action: str, request: Mapping[str, str], context: CallContext, warn: Callable[[str], None]
@@ -300,13 +323,12 @@ class Table:
         try:
             if crowded:
                 raise TableError(f"{_MAX_AT_ONCE} statements use it; try again later")
-            reply = writer.write(action, request, self, deadline)
-        except Exception as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
-            reply, message = refusal(self.name, error)
-            if not isinstance(error, (TableError, WriteError)):
-                import traceback
-
-                warn(f"{message}\n{traceback.format_exc()}")
+            with SameProcess():
+                reply = writer.write(action, request, self, deadline)
+        except BaseException as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
+            pass_on_interrupt(error)
+            message = self._complain(error, warn, TableError, WriteError)
+            reply, message = refusal(self.name, error, message)
         took = time.monotonic() - started
         with self._lock:
             self._at_once -= not crowded
@@ -330,14 +352,17 @@ class Table:
             self._requests[text] = request
         return request
 
-    def _rows(self, query: Query) -> Iterable[Sequence[Any]]:
-        """Rows for a query: generated, or from a fresh snapshot, or shared with whoever asks the same at once."""
+    def _rows(self, query: Query, made: list[Any]) -> Iterable[Sequence[Any]]:
+        """Rows for a query: generated, or from a fresh snapshot, or shared with whoever asks the same at once.
+
+        What the author's function returns for it is added to `made`.
+        """
         if self.options.snapshot:
-            return self._look_up(self._fly("", query.whole()), query)
+            return self._look_up(self._fly("", query.whole(), made), query)
         if self.options.cache is not None:
             key = query.identity()
-            return self._fly(key, query).rows
-        return self._run(query)
+            return self._fly(key, query, made).rows
+        return self._run(query, made)
 
     def _look_up(self, flight: _Flight, query: Query) -> Iterable[Sequence[Any]]:
         """Rows of a snapshot, through a hash index of the first column that has to equal something."""
@@ -360,13 +385,14 @@ class Table:
             return [row for text in found for row in index.get(text, ())]
         return flight.rows
 
-    def _fly(self, key: str, query: Query) -> _Flight:
+    def _fly(self, key: str, query: Query, made: list[Any]) -> _Flight:
         """The generation that is fresh or on its way, or else a new one, run by this call."""
         while True:
             flight, mine = self._board(key)
             if mine:
                 try:
-                    flight.rows = list(self._run(query))
+                    with SameProcess():
+                        flight.rows = list(self._run(query, made))
                 except BaseException as error:
                     flight.error = error
                     with self._lock:
@@ -380,8 +406,8 @@ class Table:
             if flight.error is None:
                 return flight
             # Whoever ran it gave up, which says nothing about this call.
-            if not isinstance(flight.error, (QueryCancelled, DeadlineExceeded)):
-                raise TableError(f"{self.name}: {flight.error}") from flight.error
+            if not issubclass(type(flight.error), (QueryCancelled, DeadlineExceeded)):
+                raise TableError(describe(flight.error, TableError)) from flight.error
 
     def _board(self, key: str) -> tuple[_Flight, bool]:
         """A generation, and whether the caller has to run it."""
@@ -396,18 +422,17 @@ class Table:
             flight = self._shared[key] = _Flight()
             return flight, True
 
-    def _run(self, query: Query) -> Iterator[Sequence[Any]]:
-        """Rows as tuples in column order."""
+    def _run(self, query: Query, made: list[Any]) -> Iterator[Sequence[Any]]:
+        """Rows as tuples in column order; what the function returns is added to `made`."""
         result = self.function(query)
+        made.append(result)
         if type(result) not in _PLAIN_RESULTS and (
             hasattr(result, "__aiter__") or hasattr(result, "__await__")
         ):
-            import asyncio
-
-            result = asyncio.run(_collect(result))
+            result = _run_async(result)
         if result is None:
             return iter(())
-        rows = iter(result)
+        rows = iter(result) if type(result) is list else until_fork(iter(result))
         first = next(rows, MISSING)
         if first is MISSING:
             return iter(())
@@ -434,10 +459,27 @@ def _folded(text: str) -> str:
     return text.casefold().rstrip(" ")
 
 
+def _run_async(result: Any) -> Any:
+    """What an asynchronous function returns, or all that it yields; in an event loop of its own."""
+    import asyncio
+
+    with (
+        asyncio.Runner() as runner,
+        SameProcess(),
+    ):  # the loop's own end is the parent's: both share what it waits with
+        return runner.run(_collect(result))
+
+
 async def _collect(result: Any) -> Any:
-    if hasattr(result, "__aiter__"):
-        return [row async for row in result]
-    result = await result
+    with SameProcess():
+        if hasattr(result, "__aiter__"):
+            pid = os.getpid()
+            rows = []
+            async for row in result:
+                end_if_forked(pid)
+                rows.append(row)
+            return rows
+        result = await result
     return await _collect(result) if hasattr(result, "__aiter__") else result
 
 

@@ -11,10 +11,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
+from .authors import SameProcess, describe, pass_on_interrupt, to_stderr, trace
 from .errors import DefinitionError
 from .wire.protocol import EncodedRows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
@@ -58,9 +61,14 @@ class Telemetry:
         )
         self._error = trace.StatusCode.ERROR
 
-    def around(self, service: Service) -> Service:
-        """The same service, with a span and a measurement for each call; the extension asks for it."""
-        return _Traced(service, self)
+    def around(self, service: Service, log: Callable[[str], None] = to_stderr) -> Service:
+        """The same service, with a span and a measurement for each call; the extension asks for it.
+
+        Args:
+            service: answers the calls.
+            log: is told, once, when OpenTelemetry or an exporter raises. Calls are answered all the same.
+        """
+        return _Traced(service, self, log)
 
     def call(
         self, service: Service, registry: str, item: str, request: dict[str, str], context: CallContext
@@ -95,15 +103,54 @@ class Telemetry:
 class _Traced:
     """A service whose calls are told of."""
 
-    def __init__(self, service: Service, telemetry: Telemetry) -> None:
+    def __init__(self, service: Service, telemetry: Telemetry, log: Callable[[str], None]) -> None:
         self._service = service
         self._telemetry = telemetry
+        self._log = log
+        self._said = ""
 
     def ping(self) -> Status:
         return self._service.ping()
 
     def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
-        return self._telemetry.call(self._service, registry, item, request, context)
+        once = _Once(self._service)
+        try:
+            with SameProcess():
+                return self._telemetry.call(once, registry, item, request, context)
+        except BaseException as error:
+            pass_on_interrupt(error)
+            if once.error is not None:
+                raise
+            message = f"telemetry: {describe(error)}"
+            if message != self._said:
+                self._said = message
+                self._log(f"{message}\n{trace(error)}")
+        return once.answer or self._service.call(registry, item, request, context)
+
+    def shutdown(self) -> None:
+        self._service.shutdown()
+
+
+class _Once:
+    """A service that keeps what it has answered to the one call that it is asked."""
+
+    __slots__ = ("_service", "answer", "error")
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.answer: Response | None = None
+        self.error: BaseException | None = None
+
+    def ping(self) -> Status:
+        return self._service.ping()
+
+    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+        try:
+            self.answer = self._service.call(registry, item, request, context)
+        except BaseException as error:
+            self.error = error
+            raise
+        return self.answer
 
     def shutdown(self) -> None:
         self._service.shutdown()

@@ -10,14 +10,16 @@ import json
 import math
 import threading
 import time
+import types
 import typing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .answers import Layout
+from .authors import text_of, until_fork
 from .columns import INTEGER_RANGES, MISSING, ColumnType
 from .decoding import reader
-from .errors import ColumnValueError, ConstraintFailed, DefinitionError, ReadOnly, TableError, WriteError
+from .errors import ColumnValueError, ConstraintFailed, DefinitionError, ReadOnly, TableError
 from .query import EQUALS, Constraint, Query
 from .rows import Row
 from .writable import WritableTable
@@ -88,6 +90,8 @@ class Writer:
             yield from rows
         finally:
             self._keep(kept, _KEPT)
+            if isinstance(rows, types.GeneratorType):
+                rows.close()
 
     def _keep(self, rows: Mapping[int, Row], most: int) -> None:
         with self._lock:
@@ -119,7 +123,7 @@ class Writer:
             terms[self._columns[self._number].name] = (Constraint(EQUALS, str(rowid)),)
         rows = self.made.rows(Query(table, terms, None, deadline=deadline)) or ()
         found: dict[int, Row] = {}
-        for row in islice(rows, table.options.max_rows):
+        for row in islice(until_fork(iter(rows)), table.options.max_rows):
             found.setdefault(self._rowid(row), row)
         self._keep(found, table.options.max_rows)
         if rowid in found:
@@ -278,18 +282,21 @@ def row_class(kind: type) -> type[Row]:
     )
 
 
-def refusal(table: str, error: Exception) -> tuple[dict[str, str], str]:
+def refusal(table: str, error: BaseException, message: str) -> tuple[dict[str, str], str]:
     """The reply to a write that failed, and its message.
 
     A text gets to the SQL client only with "failure"; the other two replies stand for texts of SQLite's own.
+
+    Args:
+        table: its name.
+        error: what was raised.
+        message: what is said of it.
     """
-    text = str(error)
-    if isinstance(error, ReadOnly) and not text:
-        return {"status": "readonly"}, f"table {table} may not be modified"
-    if isinstance(error, ConstraintFailed) and not text:
+    kind = type(error)
+    if issubclass(kind, (ReadOnly, ConstraintFailed)) and not text_of(error):
+        if issubclass(kind, ReadOnly):
+            return {"status": "readonly"}, f"table {table} may not be modified"
         return {"status": "constraint"}, "constraint failed"
-    message = text if isinstance(error, (TableError, WriteError)) else f"{type(error).__name__}: {text}"
-    message = message if message.startswith(table) else f"{table}: {message}"
     return {"status": "failure", "message": message}, message
 
 

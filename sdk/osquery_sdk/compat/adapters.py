@@ -6,16 +6,17 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from ..authors import SameProcess, one_line, pass_on_interrupt, shown
 from ..columns import Column, ColumnType
 from ..config import ConfigPlugin
-from ..errors import ConfigError, DefinitionError, PluginError
+from ..errors import ConfigError, DefinitionError, OsquerySdkError, PluginError
 from ..logger import LoggerPlugin
 from ..plugin import Plugin
 from ..rows import Row
 from ..tables import Table, TableOptions
 from ..wire.protocol import Response, Status
 from . import plugins as old
-from .texts import text_rows, to_text
+from .texts import text_rows, texts_of, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -96,35 +97,44 @@ class OldTable(Table):
         if action == "columns":
             return Response(Status(), self.routes())
         if action != "generate":
-            return self._other(request)
+            return self._other(request, warn)
         counters = self.counters
         counters.calls += 1
         started = time.monotonic()
         limit = self.options.deadline
         context.limit(limit, Response(Status(1, f"{self.name}: no answer within {limit:g} s")))
         if not self._one_by_one.acquire(timeout=limit):
-            return Response(Status(1, f"{self.name}: no answer within {limit:g} s"))
-        try:
-            rows = text_rows(self.plugin, request.get("context", ""))
-        except Exception as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
-            import traceback
-
-            message = f"{self.name}: {type(error).__name__}: {error}"
+            message = f"{self.name}: no answer within {limit:g} s"
             counters.add_error(message)
-            warn(f"{message}\n{traceback.format_exc()}")
             return Response(Status(1, message))
+        try:
+            with SameProcess():
+                rows = text_rows(self.plugin, request.get("context", ""))
+        except BaseException as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
+            return self._failed(error, warn)
         finally:
             self._one_by_one.release()
             counters.add_time(time.monotonic() - started)
         counters.last_rows = len(rows)
         return Response(Status(), rows)
 
-    def _other(self, request: Mapping[str, str]) -> Response:
+    def _other(self, request: Mapping[str, str], warn: Callable[[str], None]) -> Response:
         """insert, update, delete: an old table that takes them has a `call` of its own."""
         if type(self.plugin).call is old.TablePlugin.call:
             return Response(Status(), [{"status": "readonly"}])
-        with self._one_by_one:
-            return _response(self.plugin.call(dict(request)))
+        try:
+            with SameProcess(), self._one_by_one:
+                return _response(self.name, self.plugin.call(dict(request)))
+        except BaseException as error:  # noqa: BLE001  as in `call`
+            failed = self._failed(error, warn)
+            # osqueryd passes the status of a write over, and reads its row.
+            return Response(failed.status, [{"status": "failure", "message": failed.status.message}])
+
+    def _failed(self, error: BaseException, warn: Callable[[str], None]) -> Response:
+        pass_on_interrupt(error)
+        message = self._complain(error, warn, OsquerySdkError)
+        self.counters.add_error(message)
+        return Response(Status(1, message))
 
 
 class OldConfig(ConfigPlugin):
@@ -140,7 +150,7 @@ class OldConfig(ConfigPlugin):
         content = self.plugin.content()
         if isinstance(content, (list, tuple)) and len(content) == 1 and isinstance(content[0], dict):
             return content[0]
-        raise ConfigError(f"content() has to return a list of one dictionary, not {content!r}")
+        raise ConfigError(f"content() has to return a list of one dictionary, not {shown(content)}")
 
 
 class OldLogger(LoggerPlugin):
@@ -170,7 +180,7 @@ class OldLogger(LoggerPlugin):
 
     def _log_it(self, status: Any) -> None:
         if getattr(status, "code", 0):
-            raise PluginError(f"{self.name}: {status.message}")
+            raise PluginError(f"{self.name}: {one_line(to_text(status.message or 'no reason given'))}")
 
 
 class OldPlugin(Plugin):
@@ -188,13 +198,11 @@ class OldPlugin(Plugin):
 
     def answer(self, request: Mapping[str, str]) -> Response:
         """What the plugin answers."""
-        return _response(self.plugin.call(dict(request)))
+        return _response(self.name, self.plugin.call(dict(request)))
 
 
-def _response(answer: Any) -> Response:
+def _response(name: str, answer: Any) -> Response:
     status = answer.status
-    rows = [
-        {str(key): to_text(value) for key, value in row.items() if value is not None}
-        for row in answer.response or ()
-    ]
-    return Response(Status(int(status.code or 0), status.message or "", int(status.uuid or 0)), rows)
+    rows = [texts_of(row, name) for row in answer.response or ()]
+    message = one_line(to_text(status.message or ""))
+    return Response(Status(int(status.code or 0), message, int(status.uuid or 0)), rows)

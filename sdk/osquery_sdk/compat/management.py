@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..authors import describe
+from ..errors import OsquerySdkError
 from .client import DEFAULT_SOCKET_PATH, Client, ExtensionClient
 from .extensions.ttypes import ExtensionException
 from .plugins import BasePlugin, Singleton
@@ -96,12 +99,8 @@ def start_extension(
         arguments = [*arguments, "--socket", DEFAULT_SOCKET_PATH]
     try:
         sys.exit(extension(name, version).run(arguments))
-    except BaseException as error:
-        from ..errors import OsquerySdkError
-
-        if not isinstance(error, OsquerySdkError):
-            raise
-        print(f"{name}: {error}", file=sys.stderr)
+    except OsquerySdkError as error:
+        print(f"{name}: {describe(error, OsquerySdkError)}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -150,6 +149,7 @@ class SpawnInstance:
             else "/usr/bin/osqueryd"
         )
         self.path = path or shutil.which("osqueryd") or usual
+        self._pid = os.getpid()
         self.instance: subprocess.Popen[bytes] | None = None
         self.connection: ExtensionClient | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="osq-", ignore_cleanup_errors=True)
@@ -160,6 +160,8 @@ class SpawnInstance:
 
     def close(self) -> None:
         """End it now."""
+        if getattr(self, "_pid", 0) != os.getpid():
+            return  # a child of this process has a copy of this object, and no right to end what it does not own
         instance, self.instance, self.connection = getattr(self, "instance", None), None, None
         if instance is not None:
             instance.kill()

@@ -6,7 +6,12 @@ import json
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from ..authors import describe, one_line, pass_on_interrupt, shown, until_fork
+from ..errors import ColumnValueError
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .plugins import TablePlugin
 
 
@@ -15,8 +20,8 @@ def text_rows(plugin: TablePlugin, context: str) -> list[dict[str, str]]:
     rows = plugin.generate(json.loads(context) if context else {})
     made: list[dict[str, str]] = []
     seen: dict[int, int] = {}
-    for row in rows or ():
-        texts = {str(key): to_text(value) for key, value in row.items() if value is not None}
+    for row in until_fork(iter(rows or ())):
+        texts = texts_of(row, plugin.name())
         if "rowid" not in texts:
             content = "\0".join(f"{key}\1{texts[key]}" for key in sorted(texts))
             number = _number(content)
@@ -27,14 +32,35 @@ def text_rows(plugin: TablePlugin, context: str) -> list[dict[str, str]]:
     return made
 
 
+def texts_of(row: Mapping[Any, Any], table: str) -> dict[str, str]:
+    """The texts of a row by column; what is None is left out.
+
+    Raises:
+        ColumnValueError: a value has no text.
+    """
+    made = {}
+    for key, value in row.items():
+        if value is not None:
+            column = to_text(key)
+            try:
+                made[column] = to_text(value)
+            except BaseException as error:
+                pass_on_interrupt(error)
+                raise ColumnValueError(
+                    f"{table}.{one_line(column)} = {shown(value)}: {describe(error)}"
+                ) from error
+    return made
+
+
 def to_text(value: Any) -> str:
     """A value as osquery gets it."""
     if isinstance(value, bytes):
         return value.decode(errors="surrogateescape")
     # osquery reads "True" as no number at all.
-    return str(int(value)) if isinstance(value, bool) else str(value)
+    # An exact text: what __str__ returns may be of a class of its own, and is encoded while it is sent.
+    return str.__str__(str(int(value) if isinstance(value, bool) else value))
 
 
 def _number(content: str) -> int:
-    digest = blake2b(content.encode(errors="surrogateescape"), digest_size=8).digest()
+    digest = blake2b(content.encode(errors="surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import glob
+import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from ..authors import end_if_forked
 from .folder import short_folder
 from .launch import ExtensionProcess, LaunchError
 from .manager import Manager
 from .remote import answers_ping
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping
     from types import TracebackType
     from typing import Self
@@ -60,6 +62,7 @@ class Host:
         on_line: Callable[[str], None] | None = None,
     ) -> None:
         """Set up; nothing starts before `__enter__`."""
+        self._pid = os.getpid()
         self._wanted = list(extensions)
         self._given_socket = socket
         self._timeout = timeout
@@ -208,6 +211,7 @@ class Host:
 
     def close(self) -> None:
         """Stop the extensions and the manager, and remove the sockets. Closing twice is harmless."""
+        end_if_forked(self._pid, sys.exception())
         self._closing = True
         manager = self._manager
         asked = manager is not None and bool(manager.extensions())

@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
+from ..authors import Log
 from ..errors import OsquerySdkError
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class ExtensionProcess:
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self._stopping = Event()
         self._lock = Lock()
+        self._owner = os.getpid()
         self._process = self._start()
         self._keeper = Thread(target=self._keep, name="extension-process", daemon=True)
         self._keeper.start()
@@ -209,7 +211,8 @@ class ExtensionProcess:
                 line = raw.decode(errors="replace").rstrip()
                 self._lines.append(line)
                 if self._on_line is not None:
-                    self._on_line(line)
+                    # Whatever it does, the pipe has to be read: the extension would wait for that.
+                    Log(self._on_line)(line)
 
     def stop(self, *, grace: float = 2.0, asked: bool = True) -> None:
         """End it: wait for it to end by itself, then SIGTERM, then SIGKILL to it and all it has started.
@@ -218,6 +221,8 @@ class ExtensionProcess:
             grace: seconds of patience at each step.
             asked: it was asked to shut down, so that it may end by itself.
         """
+        if os.getpid() != self._owner:
+            return  # in a fork of the process that started it
         with self._lock:
             self._stopping.set()
         process = self._process

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from ..authors import SameProcess
 from ..errors import DeadlineExceeded, ProtocolError, WireError
 from .guard import Guard
 from .memory import expect_large, give_back
@@ -95,6 +96,7 @@ class Server:
             is_quick: says which calls are answered at once, outside the bounds, as pings are; they must not block.
             on_error: told of a call that raised, which the caller sees only as "Internal error".
         """
+        self._pid = os.getpid()
         self._service = service
         self._listener = listener
         self._options = options or ServerOptions()
@@ -135,6 +137,8 @@ class Server:
 
         It may be called from within a call, which is then not waited for.
         """
+        if os.getpid() != self._pid:
+            return  # a fork of the process has neither its threads nor a right to its socket
         end = time.monotonic() + self._options.stop_timeout
         with self._lock:
             self._stopping = True
@@ -241,8 +245,9 @@ class Server:
 
     def _report(self, message: str, error: BaseException) -> None:
         try:
-            self._on_error(message, error)
-        except Exception:  # noqa: BLE001, S110  whoever is told of errors has no say in what becomes of the server
+            with SameProcess():
+                self._on_error(message, error)
+        except BaseException:  # noqa: BLE001, S110  whoever is told of errors has no say in what becomes of the server
             pass
 
     def _read(self, connection: Connection) -> None:
@@ -415,9 +420,10 @@ class Server:
         if method is None:
             return _NotOffered()
         try:
-            if request.name == "call":
-                return method(*request.arguments, context)
-            return method(*request.arguments)
+            with SameProcess():
+                if request.name == "call":
+                    return method(*request.arguments, context)
+                return method(*request.arguments)
         except BaseException as error:  # noqa: BLE001  SystemExit in a plugin must not end the process
             self._report(f"{request.name} raised {type(error).__name__}", error)
             return error

@@ -132,6 +132,7 @@ class UnixListener:
     def __init__(self, path: str, *, max_connections: int) -> None:
         """Create the socket file; see `listen`."""
         self._path = path
+        self._pid = os.getpid()
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._max_connections = (
             max_connections
@@ -276,6 +277,8 @@ class UnixListener:
 
     def close(self) -> None:
         """See `Listener`."""
+        if os.getpid() != self._pid:
+            return  # a fork of the process shares what this listens and waits with: the parent goes on
         with self._lock:
             if self._closed:
                 return

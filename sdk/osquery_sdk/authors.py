@@ -1,0 +1,291 @@
+"""Calls of an author's code, which may raise anything and may fork.
+
+These rules apply wherever the SDK calls a table, a plugin, or a function that it was given:
+
+- Whatever is raised is a failure of that one call: SystemExit and an error whose text raises are no exceptions. Ctrl-C alone
+  still stops a program: Python raises it in the main thread, whatever runs there.
+- Its text is one line that can be encoded, of bounded length.
+- A process that the code has forked never comes back out of the call. It has its parent's sockets and none of its threads, so
+  the SDK ends it there, without a word to anybody else: no handler runs and nothing is flushed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from functools import cache
+from itertools import chain, compress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+_LONGEST = 4096
+_LONGEST_VALUE = 60
+_LONGEST_TRACE = 64 << 10
+# Of a group of errors: how many of its members are said, and of how many groups within groups.
+_MEMBERS, _DEPTH = 3, 2
+_BLOCK = 512
+_NO_TEXT = "its text cannot be had"
+_BREAKS = re.compile(r"\s*[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]\s*")
+_CONTROLS = re.compile(r"[\0-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+# Errors in words
+
+
+def one_line(text: str, longest: int = _LONGEST) -> str:
+    """A text as one line of so many characters at the most, all of which can be encoded and printed."""
+    if len(text) > longest:
+        text = text[: longest - 3] + "..."
+    if not text.isprintable():
+        text = _BREAKS.sub(" ", text)
+        text = _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+    return text.strip()
+
+
+def text_of(error: BaseException) -> str:
+    """The error's text as one line."""
+    try:
+        with SameProcess():
+            # An exact copy: what __str__ returns may be of a class of its own.
+            return one_line(str.__str__(str(error)))
+    except BaseException as problem:  # noqa: BLE001  an author's __str__ as well may raise anything
+        pass_on_interrupt(problem)
+        return _NO_TEXT
+
+
+def describe(error: BaseException, *plain: type[BaseException]) -> str:
+    """One line that says an error: its type and text, the text alone if it is of a `plain` type; never raises."""
+    return _described(error, plain, _DEPTH)
+
+
+def _described(error: BaseException, plain: tuple[type[BaseException], ...], depth: int) -> str:
+    # Not isinstance, which asks the error's __class__.
+    kind = type(error)
+    text = text_of(error)
+    if text and issubclass(kind, plain):
+        return text
+    if issubclass(kind, BaseExceptionGroup) and depth:
+        # From the group's own type: a class that derives from it may have another `exceptions`.
+        members = vars(BaseExceptionGroup)["exceptions"].__get__(error)
+        said = [_described(member, plain, depth - 1) for member in members[:_MEMBERS]]
+        text = f"{text}: {'; '.join(said)}{'; ...' if len(members) > _MEMBERS else ''}"
+    name = one_line(_name(kind))
+    return one_line(f"{name}: {text}" if text else name)
+
+
+def _name(kind: type) -> str:
+    """A class's name, whatever its metaclass makes of `__name__`."""
+    return str(vars(type)["__name__"].__get__(kind))
+
+
+def trace(error: BaseException) -> str:
+    """The error with its traceback, for the log; never raises."""
+    import traceback
+
+    try:
+        with SameProcess():
+            text = "".join(traceback.format_exception(error))
+    except BaseException as problem:  # noqa: BLE001  it asks the error, its class and its causes for many things
+        pass_on_interrupt(problem)
+        text = "".join(traceback.format_tb(error.__traceback__)) + describe(error)
+    if len(text) > _LONGEST_TRACE:
+        half = _LONGEST_TRACE // 2
+        text = f"{text[:half]}\n...\n{text[-half:]}"
+    return text
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: shortened, one line; never raises."""
+    if type(value) in (str, bytes):
+        value = value[:_LONGEST_VALUE]  # type: ignore[index]  # both have slices
+    try:
+        with SameProcess():
+            text = str.__str__(repr(value))
+    except BaseException as problem:  # noqa: BLE001  an author's __repr__ may raise anything
+        pass_on_interrupt(problem)
+        text = _outline(value)
+    return one_line(text, _LONGEST_VALUE)
+
+
+def _outline(value: object) -> str:
+    """A value that has no repr: nested too deep, or too long a number, or its class has a faulty one."""
+    import reprlib
+
+    kind = type(value)
+    try:
+        if kind in (list, tuple, dict, set, frozenset, int):
+            return reprlib.repr(value)
+    except Exception:  # noqa: BLE001, S110  so has something in it
+        pass
+    return f"<{_name(kind)}>"
+
+
+def pass_on_interrupt(error: BaseException) -> None:
+    """Raise a Ctrl-C again; whatever else was caught is the author's."""
+    if (
+        not issubclass(type(error), KeyboardInterrupt)
+        or threading.current_thread() is not threading.main_thread()
+    ):
+        return
+    import signal
+
+    # A program with a handler of its own for Ctrl-C gets no KeyboardInterrupt from Python.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        raise error
+
+
+# Processes
+
+
+class SameProcess:
+    """A context around a call of an author's code: a process that it has forked ends when it comes out of it."""
+
+    __slots__ = ("_pid",)
+
+    def __init__(self) -> None:
+        """Remember which process this is."""
+        self._pid = os.getpid()
+
+    def __enter__(self) -> None:
+        """Nothing more."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End this process unless it is the one that entered."""
+        end_if_forked(self._pid, error)
+
+
+def end_if_forked(pid: int, error: BaseException | None = None) -> None:
+    """End this process at once unless it is `pid`.
+
+    Its exit status is that of SystemExit, 0 without an error, and 1 with any other, which is said on standard error.
+
+    Args:
+        pid: the process in which it all began.
+        error: what the author's code has raised.
+    """
+    if os.getpid() != pid:
+        _end(error)
+
+
+def _end(error: BaseException | None) -> None:
+    status = 1
+    try:
+        status = _status(error)
+    finally:
+        # No handler, no flushing: what is in the buffers is the parent's as well, and it will write it.
+        os._exit(status)
+
+
+def _status(error: BaseException | None) -> int:
+    if error is None:
+        return 0
+    code = error.code if issubclass(type(error), SystemExit) else error  # type: ignore[attr-defined]
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return int(code) & 0xFF
+    # Written past Python's own stream and without an import: a thread that is not here may have held their locks.
+    line = describe(error) if code is error else one_line(str(code))
+    at = _place(error.__traceback__) if code is error else ""
+    os.write(
+        2, f"process {os.getpid()}, forked by an extension: {line}{at}\n".encode(errors="backslashreplace")
+    )
+    return 1
+
+
+def _place(trace: TracebackType | None) -> str:
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f" ({trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno})"
+
+
+def until_fork(items: Iterator[T]) -> Iterator[T]:
+    """The items, in a process that their generator forks none at all: so that it does not go on making them."""
+    return compress(items, _forks().signs())
+
+
+@cache
+def _forks() -> _Forks:
+    """The one there is, from the first use on: what is told of forks cannot be untold."""
+    return _Forks()
+
+
+class _Forks:
+    """Gives out endless iterators that end in every process that is forked. They cost a generator's row 4 % of its time."""
+
+    def __init__(self) -> None:
+        self._signs = [True] * _BLOCK
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        self._signs.clear()
+        self._signs = [True] * _BLOCK
+
+    def signs(self) -> Iterator[bool]:
+        signs = self._signs
+        return chain.from_iterable(iter(lambda: signs or None, None))
+
+
+# Functions that an author gives
+
+
+class Log:
+    """An author's function for lines of the log, which may fail: then they go to standard error.
+
+    Args:
+        write: gets each line.
+    """
+
+    __slots__ = ("_write",)
+
+    def __init__(self, write: Callable[[str], Any]) -> None:
+        """Take the function."""
+        self._write = write
+
+    def __call__(self, line: str) -> None:
+        """Log a line; never raises."""
+        try:
+            with SameProcess():
+                self._write(line)
+        except BaseException as error:  # noqa: BLE001  a log that fails fails nothing else
+            pass_on_interrupt(error)
+            to_stderr(f"{line}\n(not logged: {describe(error)})")
+
+
+def to_stderr(line: str) -> None:
+    """Write a line to standard error, if anybody reads it."""
+    if sys.stderr is None:
+        return  # as in a program without a console
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        # Whoever read it has gone, which is no reason to go as well, or to end with an error for what it still holds.
+        sys.stderr = None
+
+
+__all__ = [
+    "Log",
+    "SameProcess",
+    "describe",
+    "end_if_forked",
+    "one_line",
+    "pass_on_interrupt",
+    "shown",
+    "text_of",
+    "to_stderr",
+    "trace",
+    "until_fork",
+]

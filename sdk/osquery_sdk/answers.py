@@ -13,13 +13,16 @@ import os
 from array import array
 from datetime import datetime
 from itertools import islice
+from operator import index
 from struct import error as PackError  # noqa: N812
 from struct import pack
 from typing import TYPE_CHECKING, Any
 
+from .authors import describe, pass_on_interrupt, shown, text_of
 from .columns import INTEGER_RANGES, ColumnType
 from .errors import ColumnValueError, LimitExceeded
 from .rows import Row
+from .times import unix_seconds
 from .wire.codec import encode_row_header, encode_string, encode_text
 
 if TYPE_CHECKING:
@@ -78,6 +81,8 @@ class ColumnInfo:
                     return numbers
         except (TypeError, PackError):
             pass
+        except BaseException as error:  # noqa: BLE001  __index__ of an author's class: below it is told of which value
+            pass_on_interrupt(error)
         return [self._text(value) for value in values]
 
     def texts(self, values: Sequence[Any]) -> Sequence[str]:
@@ -95,25 +100,43 @@ class ColumnInfo:
                 return int.__repr__(value)
         return self._text(value)
 
+    def operand(self, value: Any) -> str:
+        """One value as osqueryd sends it in a term; raises as `checked` does."""
+        if isinstance(value, str) and not isinstance(value, enum.Enum):
+            return str.__str__(value)
+        if value is None:
+            raise self._wrong(value, "osqueryd sends no term with NULL")
+        if self.type is ColumnType.TEXT and type(value) in (int, float):
+            return str(value)  # SQLite compares a text with the text of a number
+        if type(value) is float and self._range is not None:
+            return str(value)  # and a whole number with any other
+        return self._text(value)
+
     def _text(self, value: Any) -> str:
         if value is None:
             # A column left out because nobody wants it is None whatever its type says.
             if self.nullable or self.costly:
                 return ""
             raise self._wrong(value, "declare the type with `| None`, or give a value")
+        try:
+            return self._converted(value)
+        except ColumnValueError:
+            raise
+        except BaseException as error:  # whatever is a value may be of an author's class
+            pass_on_interrupt(error)
+            raise self._wrong(value, _reason(error)) from error
+
+    def _converted(self, value: Any) -> str:
         if isinstance(value, enum.Enum):
             value = value.value
         kind = self.type
         if kind is ColumnType.TEXT:
             if isinstance(value, str):
-                return value
+                return str.__str__(value)  # exactly a str, whatever its class makes of one
             if isinstance(value, os.PathLike):
                 return os.fsdecode(value)
             if isinstance(value, (list, dict, tuple)):
-                try:
-                    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-                except (TypeError, ValueError) as error:
-                    raise self._wrong(value, str(error)) from error
+                return _json(value)
         elif kind is ColumnType.BLOB:
             if isinstance(value, (bytes, bytearray, memoryview)):
                 return bytes(value).decode("utf-8", "surrogateescape")
@@ -122,9 +145,10 @@ class ColumnInfo:
                 number = float(value)
                 return "" if math.isnan(number) else repr(number)
         elif isinstance(value, datetime):
-            return self._integer(int(value.timestamp()))
-        elif isinstance(value, int):
-            return self._integer(int(value))
+            return self._integer(unix_seconds(value))
+        elif hasattr(type(value), "__index__"):
+            # The integers of other libraries too: this is what a column of them is packed by.
+            return self._integer(int.__pos__(index(value)))
         raise self._wrong(value, f"a {kind.value} column takes no {type(value).__name__}")
 
     def _integer(self, value: int) -> str:
@@ -134,10 +158,35 @@ class ColumnInfo:
         return str(value)
 
     def _wrong(self, value: object, why: str) -> ColumnValueError:
-        shown = repr(value)
-        if len(shown) > 60:
-            shown = shown[:57] + "..."
-        return ColumnValueError(f"{self.table}.{self.name} = {shown}: {why}")
+        return ColumnValueError(f"{self.table}.{self.name} = {shown(value)}: {why}")
+
+
+def _json(value: list[Any] | dict[Any, Any] | tuple[Any, ...]) -> str:
+    """JSON that every reader takes.
+
+    Raises:
+        TypeError, ValueError, RecursionError: it cannot be said in JSON.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Half of a character, or a byte of a file's name: JSON has escapes for what UTF-8 has not.
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text
+
+
+def _reason(error: BaseException) -> str:
+    """Why a value has no text."""
+    kind = type(error)
+    if issubclass(kind, RecursionError):
+        return "it is nested too deep"
+    if issubclass(kind, OverflowError):
+        return f"it is out of range: {text_of(error)}"
+    text = text_of(error)
+    if text.startswith("Out of range float values"):
+        return "JSON has neither nan nor infinity: give None, or a text"
+    return text if kind in (TypeError, ValueError) else describe(error)
 
 
 class _Heads(dict[int, str]):
@@ -203,10 +252,7 @@ class Answer:
         for at, (heads, column) in enumerate(zip(self._heads, columns, strict=True)):
             # The row identifier is most often the first column as well.
             if column is not previous:
-                texts = _texts(column)
-                if texts is column and not "".join(texts).isascii():
-                    texts = [encode_text(text).decode("latin-1") for text in texts]
-                lengths = list(map(len, texts))
+                texts, lengths = _measured(column)
                 previous = column
             # Numbers, hashes and times are mostly of one length.
             if lengths.count(lengths[0]) == len(lengths):
@@ -215,6 +261,25 @@ class Answer:
                 parts[2 * at :: width] = map(heads.__getitem__, lengths)
             parts[2 * at + 1 :: width] = texts
         return "".join(parts).encode("latin-1")
+
+
+def _measured(column: Sequence[str] | array[int]) -> tuple[Sequence[str], list[int]]:
+    """The texts of a column as latin-1 that stands for bytes, and their lengths."""
+    if isinstance(column, array):
+        texts: Sequence[str] = _texts(column)
+        return texts, list(map(len, texts))
+    joined = "".join(column)
+    if not joined.isascii():
+        texts = [encode_text(text).decode("latin-1") for text in column]
+        return texts, list(map(len, texts))
+    try:
+        lengths = list(map(len, column))
+        if sum(lengths) == len(joined):
+            return column, lengths
+    except BaseException as error:  # noqa: BLE001  a class of an author's that derives from str has a length of its own
+        pass_on_interrupt(error)
+    texts = list(map(str.__str__, column))
+    return texts, list(map(len, texts))
 
 
 def _texts(column: Sequence[str] | array[int]) -> Sequence[str]:

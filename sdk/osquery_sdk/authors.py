@@ -121,7 +121,9 @@ def _outline(value: object) -> str:
 
     kind = type(value)
     try:
-        if kind in (list, tuple, dict, set, frozenset, int):
+        if kind is int:
+            return f"<int of {int.bit_length(value)} bits>"  # type: ignore[arg-type]  # as was just checked
+        if kind in (list, tuple, dict, set, frozenset):
             return reprlib.repr(value)
     except Exception:  # noqa: BLE001, S110  so has something in it
         pass

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from .authors import describe, one_line, pass_on_interrupt, shown, text_of
 from .errors import ColumnValueError, DeadlineExceeded, DefinitionError, RemoteError
 from .rows import Row
 from .wire.client import ManagerConnection
@@ -231,12 +232,15 @@ def _maker(kind: type) -> Callable[[Mapping[str, str]], Any]:
                 value: Value = row[name]
                 try:
                     values[name] = read(value)
-                except ValueError as error:
-                    raise ColumnValueError(f"{kind.__name__}.{name} = {value!r:.60}: {error}") from error
+                except BaseException as error:
+                    pass_on_interrupt(error)
+                    reason = describe(error, ValueError)
+                    raise ColumnValueError(f"{kind.__name__}.{name} = {shown(value)}: {reason}") from error
         try:
             return kind(**values)
         except TypeError as error:
-            raise DefinitionError(f"{kind.__name__} of the columns {', '.join(row)}: {error}") from error
+            columns = one_line(", ".join(row))
+            raise DefinitionError(f"{kind.__name__} of the columns {columns}: {text_of(error)}") from error
 
     return make
 

@@ -6,6 +6,7 @@ import enum
 import re
 from typing import Any, Final
 
+from .authors import shown
 from .errors import DefinitionError
 
 # osquery's column options, a bit set in the `op` of a route row
@@ -76,6 +77,22 @@ class ColumnDef:
     collate: str | None
     aliases: tuple[str, ...]
 
+    def check(self, where: str) -> None:
+        """Raise DefinitionError for an option that no column can have.
+
+        Args:
+            where: what an error calls the column.
+        """
+        if not isinstance(self.description, str):
+            raise DefinitionError(f"{where}: its description is a text, not {shown(self.description)}")
+        if self.type is not None and not isinstance(self.type, ColumnType):
+            raise DefinitionError(f"{where}: type is one of ColumnType, not {shown(self.type)}")
+        if self.collate is not None and self.collate not in COLLATIONS:
+            raise DefinitionError(
+                f"{where}: collate is one of {', '.join(COLLATIONS)}, not {shown(self.collate)}"
+            )
+        check_names(self.aliases, f"{where}: aliases")
+
     def options(self) -> int:
         """The column's `op`: never 0, which osqueryd would turn into an index."""
         bits = COLLATIONS[self.collate or "binary"]
@@ -126,18 +143,24 @@ def Column(  # noqa: N802  it reads as the type of thing that it declares
         costly=costly,
         key=key,
         collate=collate,
-        aliases=tuple(aliases),
+        aliases=aliases,
     )
 
 
 def check_name(name: str, what: str) -> None:
     """Raise DefinitionError unless osqueryd's SQL takes the name unquoted."""
-    if not _NAME.match(name) or len(name) > 128:
+    if not isinstance(name, str) or not _NAME.match(name) or len(name) > 128:
         raise DefinitionError(
-            f"{what} {name!r}: use letters, digits and underscores, not starting with a digit"
+            f"{what} {shown(name)}: use letters, digits and underscores, not starting with a digit"
         )
     if name.upper() in _KEYWORDS:
         raise DefinitionError(f"{what} {name!r} is a word of SQL; choose another name")
+
+
+def check_names(names: object, what: str) -> None:
+    """Raise DefinitionError unless it is a tuple or list of texts: a text by itself would be one of letters."""
+    if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
+        raise DefinitionError(f"{what} is a tuple of texts, not {shown(names)}")
 
 
 # Those of SQLite's keywords that it does not take as an identifier.

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from .authors import one_line
 from .errors import DefinitionError
+from .times import unix_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,9 +131,10 @@ def _bytes(value: Value) -> bytes:
 
 
 def _moment(value: Value) -> datetime:
+    seconds = _whole(value)
     try:
-        return datetime.fromtimestamp(_whole(value), UTC)
-    except (OverflowError, OSError):
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
         raise ValueError("it takes Unix seconds of a year up to 9999") from None
 
 
@@ -151,17 +154,25 @@ def _json(kind: type) -> Reader:
 
 def _enumeration(kind: type[enum.Enum]) -> Reader:
     # By their text: a number comes as text from osquery, and as a number from a statement.
-    members = {str(int(m.value) if isinstance(m.value, bool) else m.value): m for m in kind}
+    members = {_as_sent(m.value): m for m in kind}
 
     def read(value: Value) -> enum.Enum:
         if value is None:
             raise ValueError(_NULL)
         found = members.get(str(value))
         if found is None:
-            raise ValueError(f"it takes one of {', '.join(members)}")
+            raise ValueError(one_line(f"it takes one of {', '.join(members)}"))
         return found
 
     return read
+
+
+def _as_sent(value: Any) -> str:
+    if isinstance(value, datetime):
+        return str(unix_seconds(value))
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return str(int(value) if isinstance(value, bool) else value)
 
 
 _READERS: dict[Any, Reader] = {

@@ -9,9 +9,10 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from .authors import Log, describe, end_if_forked, to_stderr
+from .authors import Log, describe, end_if_forked, shown, to_stderr
 from .errors import ConnectionFailed, DefinitionError, OsquerySdkError
 from .plugin import Plugin
 from .session import Session
@@ -20,7 +21,7 @@ from .tables import Table, this_platform
 from .wire.protocol import Response, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from .client import Client
     from .telemetry import Telemetry
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     AnyPlugin = Table | Plugin
 
 _MAX_COLUMNS = 2000
+_MAX_TEXT = 256
 _EXIT_PATIENCE = 2.0
 _STOP_WITHIN = 8.0
 _START_TIMEOUT = 1.0
@@ -75,7 +77,7 @@ class Extension:
             is called for `tables --all`, and for a statement that uses a table that is not there.
 
     Raises:
-        DefinitionError: osqueryd would refuse the plugins; the text says what to change.
+        DefinitionError: osqueryd would refuse it, or an argument is none that it could serve with; the text says what to change.
     """
 
     def __init__(
@@ -89,9 +91,18 @@ class Extension:
         left_out: Callable[[], Iterable[tuple[Table, str]]] = tuple,
     ) -> None:
         """Check the plugins; nothing starts yet."""
+        _check_text("name", name)
+        _check_text("version", version, name)
+        for option, given in (("log", log), ("left_out", left_out)):
+            if given is not None and not callable(given):
+                raise DefinitionError(f"extension {name}: {option} is called, and {shown(given)} cannot be")
+        if telemetry is not None and not callable(getattr(telemetry, "around", None)):
+            raise DefinitionError(
+                f"extension {name}: telemetry is an object of Telemetry, not {shown(telemetry)}"
+            )
         self.name = name
         self.version = version
-        self.all_plugins = tuple(plugins)
+        self.all_plugins = _listed(name, plugins)
         _check(name, self.all_plugins)
         self.all_tables = tuple(p for p in self.all_plugins if isinstance(p, Table))
         self.tables = {t.name: t for t in self.all_tables if this_platform() in t.options.platforms}
@@ -230,14 +241,29 @@ class Extension:
         self._says_end = verbose or "OSQUERY_EXTENSION" not in os.environ
 
 
+def _check_text(what: str, text: object, name: str = "") -> None:
+    """Raise DefinitionError unless osqueryd could be told it, and people could read it in its log."""
+    of = f"extension {name}" if name else "an extension"
+    if not isinstance(text, str) or not text.strip() or not text.isprintable():
+        raise DefinitionError(f"{of} needs a {what} that can be printed, not {shown(text)}")
+    if len(text) > _MAX_TEXT:
+        raise DefinitionError(f"{of} needs a {what} of {_MAX_TEXT} characters at the most, not {len(text):,}")
+
+
+def _listed(name: str, plugins: Iterable[AnyPlugin]) -> tuple[AnyPlugin, ...]:
+    if not isinstance(plugins, Iterable) or isinstance(plugins, (str, bytes, Mapping)):
+        raise DefinitionError(
+            f"extension {name}: plugins is a list of tables and plugins, not {shown(plugins)}"
+        )
+    return tuple(plugins)
+
+
 def _check(name: str, plugins: Sequence[AnyPlugin]) -> None:
     """Raise DefinitionError for what osqueryd would refuse.
 
     A refusal must not happen: the names of tables that were attached before the one in error cannot be had again until
     osqueryd is restarted.
     """
-    if not name or not name.isprintable():
-        raise DefinitionError(f"an extension needs a name that can be printed, not {name!r}")
     seen: set[tuple[str, str]] = set()
     for plugin in plugins:
         if isinstance(plugin, Plugin):
@@ -246,7 +272,7 @@ def _check(name: str, plugins: Sequence[AnyPlugin]) -> None:
             _check_table(name, plugin, seen)
         else:
             raise DefinitionError(
-                f"extension {name}: {plugin!r} is no table; decorate the function with @table"
+                f"extension {name}: {shown(plugin)} is no table; decorate the function with @table"
                 + (", or give an object of the class if it is a plugin" if isinstance(plugin, type) else "")
             )
 
@@ -270,7 +296,7 @@ def _check_table(name: str, table: Table, seen: set[tuple[str, str]]) -> None:
 def _check_other(name: str, plugin: Plugin, seen: set[tuple[str, str]]) -> None:
     if plugin.registry not in ("config", "logger", "distributed"):
         raise DefinitionError(
-            f"extension {name}: {plugin!r} is of no kind that osqueryd has; derive from ConfigPlugin, LoggerPlugin or "
+            f"extension {name}: {shown(plugin)} is of no kind that osqueryd has; derive from ConfigPlugin, LoggerPlugin or "
             "DistributedPlugin"
         )
     if not hasattr(plugin, "name"):

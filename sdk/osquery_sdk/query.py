@@ -76,16 +76,20 @@ class Query:
         warn: Callable[[str], None] | None = None,
         client: Client | None = None,
     ) -> Query:
-        """A query for a test: a list of values stands for IN, or for several LIKE."""
+        """A query for a test: a list of values stands for IN, or for several LIKE.
+
+        Raises:
+            DefinitionError: the table has no such column.
+            ColumnValueError: a value is none of the column's; a text is taken as SQL would send it.
+        """
         constraints: dict[str, tuple[Constraint, ...]] = {}
         for op, given in ((EQUALS, equals), (LIKE, like)):
             for name, value in (given or {}).items():
                 values = value if isinstance(value, (list, tuple)) else [value]
-                made = tuple(
-                    Constraint(op, v if isinstance(v, str) else str(int(v) if v is True else v))
-                    for v in values
+                info = table.column(name)
+                constraints[name] = constraints.get(name, ()) + tuple(
+                    Constraint(op, info.operand(one)) for one in values
                 )
-                constraints[name] = constraints.get(name, ()) + made
         wanted = None if used is None else frozenset(used)
         return cls(table, constraints, wanted, deadline=time.monotonic() + timeout, warn=warn, client=client)
 

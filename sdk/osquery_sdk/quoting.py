@@ -7,9 +7,12 @@ import math
 import os
 from collections.abc import Mapping
 from datetime import datetime
+from operator import index
 from typing import TYPE_CHECKING, Any
 
+from .authors import describe, pass_on_interrupt, shown
 from .sqltext import tokens
+from .times import unix_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,9 +44,9 @@ def with_parameters(sql: str, parameters: Parameters) -> str:
             )
     parts: list[str] = []
     end = 0
-    for (start, after, _), value in zip(places, values, strict=True):
+    for number, ((start, after, name), value) in enumerate(zip(places, values, strict=True), 1):
         # Blanks around: what stands beside the place must not grow together with the value.
-        parts += (sql[end:start], " ", quoted(value), " ")
+        parts += (sql[end:start], " ", _filled(value, name or str(number)), " ")
         end = after
     return "".join([*parts, sql[end:]])
 
@@ -63,6 +66,15 @@ def _places(sql: str, *, named: bool) -> Iterator[tuple[int, int, str]]:
             yield token.start, after.end, after.text
 
 
+def _filled(value: Any, place: str) -> str:
+    """A parameter as a literal; `place` is its name, or its number from 1."""
+    try:
+        return quoted(value)
+    except BaseException as error:
+        pass_on_interrupt(error)
+        raise ValueError(f"parameter {place} = {shown(value)}: {describe(error, ValueError)}") from error
+
+
 def quoted(value: Any) -> str:
     """A value as a literal of SQL; raises ValueError for one that SQL has not."""
     if isinstance(value, enum.Enum):
@@ -72,20 +84,23 @@ def quoted(value: Any) -> str:
     if isinstance(value, (int, float)):
         return _number(value)
     if isinstance(value, datetime):
-        return _number(int(value.timestamp()))
+        return _number(unix_seconds(value))
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
         value = os.fsdecode(value) if isinstance(value, bytes) else value
     if isinstance(value, str):
-        if "\0" in value or not _is_plain(value):
+        text: str = str.__str__(value)
+        if "\0" in text or not _is_plain(text):
             # The text of a statement ends at a NUL byte, and bytes that are no UTF-8 may not be in it.
-            return f"cast(x'{value.encode('utf-8', 'surrogateescape').hex()}' as text)"
-        return "'" + value.replace("'", "''") + "'"
+            return f"cast(x'{text.encode('utf-8', 'surrogateescape').hex()}' as text)"
+        return "'" + text.replace("'", "''") + "'"
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"x'{bytes(value).hex()}'"
     if isinstance(value, (list, tuple, set, frozenset)):
         return f"({', '.join(map(_item, value))})"
-    raise ValueError(f"SQL has no {type(value).__name__}: {value!r:.60}")
+    if hasattr(type(value), "__index__"):
+        return _number(index(value))
+    raise ValueError(f"SQL has no {type(value).__name__}")
 
 
 def _item(value: Any) -> str:
@@ -98,11 +113,13 @@ def _number(value: float) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return "NULL"
-        text = repr(value) if math.isfinite(value) else "9e999" if value > 0 else "-9e999"
+        # Not the repr of a class that derives from float, which may be anything.
+        text = float.__repr__(value) if math.isfinite(value) else "9e999" if value > 0 else "-9e999"
     else:
-        text = str(int(value))
+        value = int.__pos__(index(value))
         if not -(2**63) <= value < 2**63:
-            raise ValueError(f"{text} is no number of SQL: they go from -2^63 to 2^63-1")
+            raise ValueError("it is no number of SQL: they go from -2^63 to 2^63-1")
+        text = str(value)
     # Behind a minus sign another one would begin a comment.
     return f"({text})" if text[0] == "-" else text
 

@@ -20,10 +20,11 @@ class RowType(type):
             columns.update(getattr(base, "__columns__", {}))
         own = {key: value for key, value in body.items() if isinstance(value, ColumnDef)}
         annotated = body.get("__annotations__", {})
-        for key in own:
+        for key, column in own.items():
             if key not in annotated:
                 raise DefinitionError(f"column {name}.{key} has no type: write `{key}: str = Column(...)`")
             check_name(key, f"column {name}.")
+            column.check(f"column {name}.{key}")
         columns.update(own)
         defaults = {f"_{key}": column.default for key, column in columns.items()}
         for position, key in enumerate(columns):

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
-from threading import Event, Thread
+from threading import TIMEOUT_MAX, Event, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-from .authors import SameProcess
+from .authors import SameProcess, shown
 from .errors import DefinitionError, Rejected
 from .logger import LoggerPlugin, StatusLog
 from .spool import KINDS, LogRecord, Spool, SpoolError
 from .wire.protocol import Response, Status
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
 
 _WANTS = {"status": 1, "event": 2}
@@ -93,15 +93,7 @@ class SpooledLogger(LoggerPlugin):
     ) -> None:
         """Check the options; the folder is made when osqueryd begins to log."""
         super().__init__(name, fatal=options.fatal)
-        for kind in options.kinds:
-            if kind not in KINDS:
-                raise DefinitionError(
-                    f"logger {name}: no kind of record is named {kind!r}; there are {', '.join(KINDS)}"
-                )
-        if options.max_bytes < 16_384 or options.batch_records < 1 or options.batch_bytes < 1:
-            raise DefinitionError(
-                f"logger {name}: max_bytes has to be 16,384 at least, a batch one record and one byte"
-            )
+        _check_options(name, spool, options)
         self.options = options
         self._folder = spool
         self._spool: Spool | None = None
@@ -330,6 +322,30 @@ class SpooledLogger(LoggerPlugin):
         self.counters.dropped += count
         spool.add_dropped(count)
         self.warn(f"{count} records of the spool {self._folder} are damaged, and lost")
+
+
+def _check_options(name: str, spool: object, options: SpoolOptions) -> None:
+    """Raise DefinitionError for what would fail only when osqueryd logs."""
+    if not isinstance(spool, (str, os.PathLike)):
+        raise DefinitionError(f"logger {name}: spool is the path of a folder, not {shown(spool)}")
+    for option in ("max_bytes", "batch_records", "batch_bytes"):
+        if not isinstance(getattr(options, option), int):
+            raise DefinitionError(
+                f"logger {name}: {option} is a whole number, not {shown(getattr(options, option))}"
+            )
+    for option in ("batch_seconds", "sync_seconds", "first_retry", "last_retry"):
+        seconds = getattr(options, option)
+        if not isinstance(seconds, (int, float)) or not 0 <= seconds <= TIMEOUT_MAX:
+            raise DefinitionError(f"logger {name}: {option} is a number of seconds, not {shown(seconds)}")
+    for kind in options.kinds:
+        if kind not in KINDS:
+            raise DefinitionError(
+                f"logger {name}: no kind of record is named {kind!r}; there are {', '.join(KINDS)}"
+            )
+    if options.max_bytes < 16_384 or options.batch_records < 1 or options.batch_bytes < 1:
+        raise DefinitionError(
+            f"logger {name}: max_bytes has to be 16,384 at least, a batch one record and one byte"
+        )
 
 
 def _retry_after(error: BaseException) -> float:

@@ -57,7 +57,7 @@ class StatusLogHandler(logging.Handler):
     def __init__(self, extension: HasClient, *, level: int = logging.INFO, most: int = _MOST) -> None:
         """Set up; the thread starts with the first record."""
         super().__init__(level)
-        self._pid = os.getpid()
+        self._pid = 0
         self._extension = extension
         self._waiting: deque[dict[str, Any]] = deque()
         self._most = most
@@ -72,7 +72,7 @@ class StatusLogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a record; it is sent soon. In a forked process it is left out, for the thread that sends is not there."""
-        if os.getpid() != self._pid:
+        if self._is_forked():
             return
         try:
             with SameProcess():
@@ -90,13 +90,14 @@ class StatusLogHandler(logging.Handler):
                 self.dropped += 1
                 self._untold += 1
             if self._thread is None:
+                self._pid = os.getpid()
                 self._thread = threading.Thread(target=self._run, name="status-log", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
 
     def flush(self) -> None:
         """Wait until what was logged is sent, for two seconds at the most."""
-        if os.getpid() != self._pid:
+        if self._is_forked():
             return
         end = time.monotonic() + _PATIENCE
         with self._changed:
@@ -107,13 +108,17 @@ class StatusLogHandler(logging.Handler):
 
     def close(self) -> None:
         """Send what is left, within two seconds, and stop."""
-        if os.getpid() != self._pid:
+        if self._is_forked():
             return
         self.flush()
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         super().close()
+
+    def _is_forked(self) -> bool:
+        """Whether the thread that sends runs in another process, and may have held the locks of this one's copy."""
+        return self._pid not in (0, os.getpid())
 
     def _run(self) -> None:
         while True:

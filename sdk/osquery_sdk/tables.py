@@ -16,8 +16,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .answers import ColumnInfo, Layout
-from .authors import SameProcess, describe, end_if_forked, pass_on_interrupt, trace, until_fork
-from .columns import INTEGER_RANGES, MISSING, ColumnType, check_name
+from .authors import SameProcess, describe, end_if_forked, pass_on_interrupt, shown, trace, until_fork
+from .columns import INTEGER_RANGES, MISSING, ColumnType, check_name, check_names
 from .errors import DeadlineExceeded, DefinitionError, QueryCancelled, TableError, WriteError
 from .query import NOT_TERMS, Constraint, Query
 from .rows import Row
@@ -627,31 +627,21 @@ def table(
     Raises:
         DefinitionError: osqueryd would refuse the table.
     """
-    for platform in platforms:
-        if platform not in PLATFORMS:
-            raise DefinitionError(f"table {name}: platform {platform!r} is none of {', '.join(PLATFORMS)}")
-    if elsewhere and set(platforms) == set(PLATFORMS):
-        raise DefinitionError(
-            f"table {name}: it is on all platforms, so elsewhere={elsewhere!r} is of no use"
-        )
-    for alias in aliases:
-        check_name(alias, f"table {name}: alias")
+    seconds = _DEFAULT_DEADLINE if deadline is None else deadline
     options = TableOptions(
-        platforms,
-        examples,
-        cache,
-        snapshot,
-        _DEFAULT_DEADLINE if deadline is None else deadline,
-        max_rows,
-        aliases,
-        attributes,
-        " ".join(elsewhere.split()),
+        platforms, examples, cache, snapshot, seconds, max_rows, aliases, attributes, elsewhere
     )
+    _check_options(name, options)
+    if rows is not None and not (isinstance(rows, type) and issubclass(rows, Row)):
+        raise DefinitionError(f"table {name}: rows is a class that derives from Row, not {shown(rows)}")
+    options = options._replace(elsewhere=" ".join(elsewhere.split()))
 
     def decorate(made: Made) -> Table:
         if isinstance(made, type):
             # Type checkers take a decorated class for the class that it was, so it is no decorator for one.
             raise DefinitionError(f"table {name}: give an object: table({name!r})({made.__name__}(...))")
+        if not isinstance(made, WritableTable) and not callable(made):
+            raise DefinitionError(f"table {name}: it is made of a function, not of {shown(made)}")
         if not isinstance(made, WritableTable):
             return Table(name, made, rows or _row_class(made, name), _description(made.__doc__), options)
         from .writes import Writer
@@ -661,6 +651,38 @@ def table(
         return Table(name, writer.scan, writer.row, described, options, writer)
 
     return decorate
+
+
+def _check_options(name: str, options: TableOptions) -> None:
+    """Raise DefinitionError for what would fail only when the table is asked, or would mean something else."""
+    check_name(name, "table")
+    for option in ("platforms", "examples", "aliases"):
+        check_names(getattr(options, option), f"table {name}: {option}")
+    for platform in options.platforms:
+        if platform not in PLATFORMS:
+            raise DefinitionError(f"table {name}: platform {platform!r} is none of {', '.join(PLATFORMS)}")
+    for alias in options.aliases:
+        check_name(alias, f"table {name}: alias")
+    if options.cache is not None and not (_is_number(options.cache) and options.cache >= 0):
+        raise DefinitionError(f"table {name}: cache is a number of seconds, not {shown(options.cache)}")
+    if not (_is_number(options.deadline) and 0 < options.deadline <= threading.TIMEOUT_MAX):
+        raise DefinitionError(
+            f"table {name}: deadline is a number of seconds above 0, not {shown(options.deadline)}"
+        )
+    for option in ("max_rows", "attributes"):
+        number = getattr(options, option)
+        if not isinstance(number, int) or number < 0:
+            raise DefinitionError(f"table {name}: {option} is a whole number, not {shown(number)}")
+    if not isinstance(options.elsewhere, str):
+        raise DefinitionError(f"table {name}: elsewhere is a text, not {shown(options.elsewhere)}")
+    if options.elsewhere and set(options.platforms) == set(PLATFORMS):
+        raise DefinitionError(
+            f"table {name}: it is on all platforms, so elsewhere={options.elsewhere!r} is of no use"
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _description(docstring: str | None) -> str:

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .answers import Layout
-from .authors import text_of, until_fork
+from .authors import describe, pass_on_interrupt, shown, text_of, until_fork
 from .columns import INTEGER_RANGES, MISSING, ColumnType
 from .decoding import reader
 from .errors import ColumnValueError, ConstraintFailed, DefinitionError, ReadOnly, TableError
@@ -203,7 +203,7 @@ class Writer:
         text = request.get("json_value_array", "")
         try:
             values = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             if text.endswith(","):
                 # osqueryd's JSON ends before a number that JSON has not.
                 raise ConstraintFailed("an infinite number cannot be written") from None
@@ -243,9 +243,12 @@ class Writer:
             if isinstance(value, float) and math.isinf(value):
                 raise ValueError("it takes no infinite number")
             made = self._readers[position](value)
-        except ValueError as error:
-            shown = "" if value is None else f" = {value!r:.60}"
-            raise ConstraintFailed(f"{self._name}.{info.name}{shown}: {error}") from error
+        except BaseException as error:  # a path of an author's class, or what it makes of the text
+            pass_on_interrupt(error)
+            given = "" if value is None else f" = {shown(value)}"
+            raise ConstraintFailed(
+                f"{self._name}.{info.name}{given}: {describe(error, ValueError)}"
+            ) from error
         try:
             info.text(made)
         except ColumnValueError as error:

@@ -186,6 +186,7 @@ class SpawnInstance:
             f"--extensions_socket={socket}",
         ]
         try:
+            self._pid = os.getpid()
             self.instance = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )

@@ -62,7 +62,7 @@ class Host:
         on_line: Callable[[str], None] | None = None,
     ) -> None:
         """Set up; nothing starts before `__enter__`."""
-        self._pid = os.getpid()
+        self._pid = 0
         self._wanted = list(extensions)
         self._given_socket = socket
         self._timeout = timeout
@@ -84,6 +84,7 @@ class Host:
             LaunchError: an extension did not start, ended, or did not register in time.
             ConnectionFailed: the socket cannot be listened on.
         """
+        self._pid = os.getpid()
         socket = self._given_socket
         if socket is None:
             self._directory = tempfile.TemporaryDirectory(prefix="osquery-", dir=short_folder())
@@ -211,7 +212,8 @@ class Host:
 
     def close(self) -> None:
         """Stop the extensions and the manager, and remove the sockets. Closing twice is harmless."""
-        end_if_forked(self._pid, sys.exception())
+        if self._pid:
+            end_if_forked(self._pid, sys.exception())
         self._closing = True
         manager = self._manager
         asked = manager is not None and bool(manager.extensions())

@@ -115,7 +115,7 @@ def encode_text(text: str) -> bytes:
     Those that stand for none, which JSON can bring into a text, become U+FFFD: they have no encoding.
     """
     try:
-        return text.encode("utf-8", "surrogateescape")
+        return str.encode(text, "utf-8", "surrogateescape")
     except UnicodeEncodeError:
         fitting = "".join("\ufffd" if _is_lone(char) else char for char in text)
         return fitting.encode("utf-8", "surrogateescape")

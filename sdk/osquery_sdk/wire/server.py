@@ -17,7 +17,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ..authors import SameProcess
+from ..authors import SameProcess, describe, end_if_forked
 from ..errors import DeadlineExceeded, ProtocolError, WireError
 from .guard import Guard
 from .memory import expect_large, give_back
@@ -420,13 +420,15 @@ class Server:
         if method is None:
             return _NotOffered()
         try:
-            with SameProcess():
-                if request.name == "call":
-                    return method(*request.arguments, context)
-                return method(*request.arguments)
+            result = (
+                method(*request.arguments, context) if request.name == "call" else method(*request.arguments)
+            )
         except BaseException as error:  # noqa: BLE001  SystemExit in a plugin must not end the process
-            self._report(f"{request.name} raised {type(error).__name__}", error)
+            end_if_forked(self._pid, error)
+            self._report(f"{request.name} raised {describe(error)}", error)
             return error
+        end_if_forked(self._pid)
+        return result
 
     def _reply(self, connection: Connection, request: Request, result: Any, timeout: float) -> None:
         name, sequence, _ = request

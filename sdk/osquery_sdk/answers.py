@@ -268,18 +268,15 @@ def _measured(column: Sequence[str] | array[int]) -> tuple[Sequence[str], list[i
     if isinstance(column, array):
         texts: Sequence[str] = _texts(column)
         return texts, list(map(len, texts))
-    joined = "".join(column)
-    if not joined.isascii():
-        texts = [encode_text(text).decode("latin-1") for text in column]
-        return texts, list(map(len, texts))
+    texts = column
+    if not "".join(texts).isascii():
+        texts = [encode_text(text).decode("latin-1") for text in texts]
     try:
-        lengths = list(map(len, column))
-        if sum(lengths) == len(joined):
-            return column, lengths
-    except BaseException as error:  # noqa: BLE001  a class of an author's that derives from str has a length of its own
+        return texts, list(map(len, texts))
+    except BaseException as error:  # noqa: BLE001  an author's class that derives from str may have a length of its own
         pass_on_interrupt(error)
-    texts = list(map(str.__str__, column))
-    return texts, list(map(len, texts))
+        texts = list(map(str.__str__, texts))
+        return texts, list(map(len, texts))
 
 
 def _texts(column: Sequence[str] | array[int]) -> Sequence[str]:

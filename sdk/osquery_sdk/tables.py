@@ -256,16 +256,18 @@ class Table:
         started = time.monotonic()
         message = ""
         count = 0
-        made: list[Any] = []
+        made: list[types.GeneratorType[Any, None, None]] = []
+        pid = os.getpid()
         try:
             constraints, used, layout = self._requests.get(text) or self._understand(text)
             deadline = context.limit(self.options.deadline, self._late)
             query = Query(self, constraints, used, deadline=deadline, call=context, warn=warn, client=client)
-            with SameProcess():
-                answer = layout.build(iter(self._rows(query, made)), self.options.max_rows)
+            answer = layout.build(iter(self._rows(query, made)), self.options.max_rows)
+            end_if_forked(pid)  # in place of SameProcess, which takes longer than a small answer should
             count = answer.count
             return Response(Status(), answer)
         except BaseException as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
+            end_if_forked(pid, error)
             pass_on_interrupt(error)
             message = self._complain(error, warn, TableError)
             self._close(made, warn)
@@ -290,16 +292,17 @@ class Table:
             warn(f"{message}\n{trace(error)}")
         return message
 
-    def _close(self, made: Sequence[Any], warn: Callable[[str], None]) -> None:
+    def _close(
+        self, made: Sequence[types.GeneratorType[Any, None, None]], warn: Callable[[str], None]
+    ) -> None:
         """Close the generators that a failed call has left open: what they do then may fail as well."""
-        for one in made:
-            if type(one) is types.GeneratorType:
-                try:
-                    with SameProcess():
-                        one.close()
-                except BaseException as error:  # noqa: BLE001  the call has failed already
-                    pass_on_interrupt(error)
-                    self._complain(error, warn)
+        for generator in made:
+            try:
+                with SameProcess():
+                    generator.close()
+            except BaseException as error:  # noqa: BLE001  the call has failed already
+                pass_on_interrupt(error)
+                self._complain(error, warn)
 
     def _write(
         self, action: str, request: Mapping[str, str], context: CallContext, warn: Callable[[str], None]
@@ -352,10 +355,12 @@ class Table:
             self._requests[text] = request
         return request
 
-    def _rows(self, query: Query, made: list[Any]) -> Iterable[Sequence[Any]]:
+    def _rows(
+        self, query: Query, made: list[types.GeneratorType[Any, None, None]]
+    ) -> Iterable[Sequence[Any]]:
         """Rows for a query: generated, or from a fresh snapshot, or shared with whoever asks the same at once.
 
-        What the author's function returns for it is added to `made`.
+        A generator that the author's function returns is added to `made`.
         """
         if self.options.snapshot:
             return self._look_up(self._fly("", query.whole(), made), query)
@@ -385,7 +390,7 @@ class Table:
             return [row for text in found for row in index.get(text, ())]
         return flight.rows
 
-    def _fly(self, key: str, query: Query, made: list[Any]) -> _Flight:
+    def _fly(self, key: str, query: Query, made: list[types.GeneratorType[Any, None, None]]) -> _Flight:
         """The generation that is fresh or on its way, or else a new one, run by this call."""
         while True:
             flight, mine = self._board(key)
@@ -422,10 +427,11 @@ class Table:
             flight = self._shared[key] = _Flight()
             return flight, True
 
-    def _run(self, query: Query, made: list[Any]) -> Iterator[Sequence[Any]]:
-        """Rows as tuples in column order; what the function returns is added to `made`."""
+    def _run(self, query: Query, made: list[types.GeneratorType[Any, None, None]]) -> Iterator[Sequence[Any]]:
+        """Rows as tuples in column order; a generator of theirs is added to `made`."""
         result = self.function(query)
-        made.append(result)
+        if type(result) is types.GeneratorType:
+            made.append(result)
         if type(result) not in _PLAIN_RESULTS and (
             hasattr(result, "__aiter__") or hasattr(result, "__await__")
         ):

@@ -6,6 +6,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
+from osquery_sdk.streams import stdout
+
 from .parser import Command, command_parser
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def completion_command(program: str, others: Sequence[Command], top: Parser) -> 
     def run(options: argparse.Namespace) -> int:
         words = [_of(program, command) for command in (*others, made)]
         makers = {"bash": _bash, "zsh": _zsh, "fish": _fish}
-        print(makers[options.shell](program, _words("", "", top), words), end="")
+        print(makers[options.shell](program, _words("", "", top), words), end="", file=stdout())
         return 0
 
     examples = tuple(f"completion {shell} > {place.format(program)}" for shell, place in SHELLS.items())

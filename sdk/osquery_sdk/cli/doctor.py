@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from osquery_sdk.streams import stdout
+
 from .outcome import Misuse
 from .parser import Command, completes
 
@@ -130,7 +132,7 @@ def _print_json(checks: Iterator[Check]) -> list[Check]:
     done = list(checks)
     listed = [{"extension": check.extension, "name": check.name, **check.finding._asdict()} for check in done]
     # Names of files that are no UTF-8 are written as escapes.
-    print(json.dumps({"loads": not failed(done), "checks": listed}, indent=2))
+    print(json.dumps({"loads": not failed(done), "checks": listed}, indent=2), file=stdout())
     return done
 
 
@@ -138,27 +140,28 @@ def _print(checks: Iterator[Check]) -> list[Check]:
     """Print each as it is done: starting an extension may take a while."""
     from osquery_sdk.doctor import EXTENSION_CHECKS, failed
 
-    colours = sys.stdout.isatty()
+    colours = stdout().isatty()
     width = max(map(len, EXTENSION_CHECKS))
     done: list[Check] = []
     for check in checks:
         if not done or done[-1].extension != check.extension:
-            print(_clean(check.extension or "osqueryd"))
+            print(_clean(check.extension or "osqueryd"), file=stdout())
         status, message, cure = check.finding
         shown = f"\x1b[{_COLOURS[status]}m{status:<7}\x1b[0m" if colours else f"{status:<7}"
-        print(f"  {shown}  {check.name:<{width}}  {_clean(message)}")
+        print(f"  {shown}  {check.name:<{width}}  {_clean(message)}", file=stdout())
         if cure and status != "ok":
-            print(f"  {'':<7}  {'':<{width}}  $ {_clean(cure)}")
-        sys.stdout.flush()
+            print(f"  {'':<7}  {'':<{width}}  $ {_clean(cure)}", file=stdout())
+        stdout().flush()
         done.append(check)
     extensions = {check.extension for check in done} - {""}
     what = "it" if len(extensions) == 1 else "all of them" if extensions else "any extension"
     if wrong := failed(done):
-        print(f"osqueryd would not load {what}: {', '.join(dict.fromkeys(check.name for check in wrong))}")
+        names = ", ".join(dict.fromkeys(check.name for check in wrong))
+        print(f"osqueryd would not load {what}: {names}", file=stdout())
     elif extensions:
-        print(f"osqueryd would load {what}")
+        print(f"osqueryd would load {what}", file=stdout())
     else:
-        print("no extension was looked at: none is named, and the load list has none")
+        print("no extension was looked at: none is named, and the load list has none", file=stdout())
     return done
 
 

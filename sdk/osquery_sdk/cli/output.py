@@ -6,13 +6,17 @@ NULL is empty in every form, as in osqueryi; `--nullvalue` names it.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from typing import TYPE_CHECKING
 
+from osquery_sdk.streams import stdout
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Mapping, Sequence
+    from typing import TextIO
 
 FORMS = {
     "table": "a table",
@@ -21,6 +25,7 @@ FORMS = {
     "csv": "comma-separated values with a header",
 }
 _LEAST_WIDTH = 6
+_USUAL_WIDTH = 80
 # What is not UTF-8 has no place in JSON but as an escape; control characters have none on a terminal.
 _CSV_SIGNS = re.compile(r'[",\r\n]')
 _TO_ESCAPE = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
@@ -43,21 +48,30 @@ def add_forms(parser: ArgumentParser) -> None:
 
 def write(columns: Sequence[str], rows: Sequence[Mapping[str, str]], form: str) -> None:
     """Print rows to standard output: made to fit a terminal, or whole and in UTF-8 for a pipe or file."""
-    if not sys.stdout.isatty():
+    out = stdout()
+    if not out.isatty():
         # Bytes that a table sent and that are no UTF-8 go out as they came.
-        sys.stdout.flush()
-        sys.stdout.buffer.write(render(columns, rows, form).encode("utf-8", "surrogateescape"))
-        sys.stdout.buffer.flush()
+        out.flush()
+        out.buffer.write(render(columns, rows, form).encode("utf-8", "surrogateescape"))
+        out.buffer.flush()
         return
-    import shutil
-
-    width = shutil.get_terminal_size().columns
-    text = render(columns, rows, form, width=width)
+    text = render(columns, rows, form, width=terminal_width(out))
     if form == "csv":
         text = "".join(c if c == "\n" else _clean(c) for c in text)
-    print(text.encode("utf-8", "backslashreplace").decode(), end="", flush=True)
+    print(text.encode("utf-8", "backslashreplace").decode(), end="", flush=True, file=out)
     if form == "table" and "…" in text:
         print("Cells end in … to fit the terminal; line form shows them whole.", file=sys.stderr)
+
+
+def terminal_width(terminal: TextIO) -> int:
+    """Columns of a terminal: what COLUMNS says, or its own width, or 80 if it has none."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said):
+        return int(said)
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or _USUAL_WIDTH
+    except (OSError, ValueError):
+        return _USUAL_WIDTH
 
 
 def render(

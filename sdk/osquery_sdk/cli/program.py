@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
+
+from osquery_sdk.streams import apart
 
 from .outcome import outcome, require_output
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from osquery_sdk.engine import Host
     from osquery_sdk.extension import Extension
@@ -22,12 +26,25 @@ def run(extension: Extension, arguments: Sequence[str]) -> int:
     """Do what the arguments say; returns 0 when done, 1 when it failed, 2 for misuse."""
     # osqueryd starts the program with options alone; what begins with a word is a command.
     if arguments and not arguments[0].startswith("-"):
-        return run_command(extension.name, commands(extension), arguments)
+        return run_command(extension.name, commands(extension), arguments, around=apart)
     return outcome(extension.name, lambda: _serve(extension, arguments), verbose="--verbose" in arguments)
 
 
-def run_command(prog: str, known: Sequence[Command], arguments: Sequence[str]) -> int:
-    """Do one of the commands that are known."""
+def run_command(
+    prog: str,
+    known: Sequence[Command],
+    arguments: Sequence[str],
+    *,
+    around: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> int:
+    """Do one of the commands that are known.
+
+    Args:
+        prog: the program's name.
+        known: the commands.
+        arguments: the name of one of them, and its arguments.
+        around: makes the context that it runs in.
+    """
     from .parser import command_parser, find
 
     try:
@@ -38,7 +55,9 @@ def run_command(prog: str, known: Sequence[Command], arguments: Sequence[str]) -
 
     def do() -> int:
         require_output()
-        return command.run(command_parser(prog, command).parse_args(list(arguments[1:])))
+        options = command_parser(prog, command).parse_args(list(arguments[1:]))
+        with around():
+            return command.run(options)
 
     return outcome(prog, do, verbose="--verbose" in arguments)
 
@@ -193,8 +212,10 @@ def _serve(extension: Extension, arguments: Sequence[str]) -> int:
     # does form them, as a class or a parser made for one answer, must not pile up by the megabyte between two looks.
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
-    extension.catch_signals(verbose=serving.verbose)
-    extension.serve(serving.socket, timeout=serving.timeout, interval=serving.interval)
+    # osquery shares its standard output with the extension, and its rows go there.
+    with apart():
+        extension.catch_signals(verbose=serving.verbose)
+        extension.serve(serving.socket, timeout=serving.timeout, interval=serving.interval)
     return 0
 
 

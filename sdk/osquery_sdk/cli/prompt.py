@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from osquery_sdk.sqltext import is_complete
+from osquery_sdk.streams import stdout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +34,10 @@ def history_path() -> Path:
 def prompts(host: Host, commands: tuple[str, ...]) -> Iterator[str]:
     """What is entered, a complete statement or a dot command each, until Ctrl-D. Ctrl-C drops what is being typed."""
     from prompt_toolkit import PromptSession
-    from prompt_toolkit.application import get_app
+    from prompt_toolkit.application import create_app_session, get_app
     from prompt_toolkit.filters import Condition
     from prompt_toolkit.lexers import PygmentsLexer
+    from prompt_toolkit.output import create_output
     from prompt_toolkit.patch_stdout import patch_stdout
     from pygments.lexers.sql import SqlLexer
 
@@ -46,8 +48,11 @@ def prompts(host: Host, commands: tuple[str, ...]) -> Iterator[str]:
         text = get_app().current_buffer.text
         return bool(text.strip()) and not text.lstrip().startswith(".") and not is_complete(text)
 
+    # What an author's code prints goes elsewhere: see `streams`.
+    terminal = create_output(stdout=stdout())
     session: PromptSession[str] = PromptSession(
         _PROMPT,
+        output=terminal,
         multiline=unfinished,
         prompt_continuation=_CONTINUED,
         history=_history(),
@@ -58,8 +63,8 @@ def prompts(host: Host, commands: tuple[str, ...]) -> Iterator[str]:
     )
     while True:
         try:
-            # Lines that an extension logs meanwhile go above the prompt.
-            with patch_stdout():
+            # Lines that an extension logs or prints meanwhile go above the prompt.
+            with create_app_session(output=terminal), patch_stdout():
                 text = session.prompt()
         except KeyboardInterrupt:
             continue

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from osquery_sdk.errors import OsquerySdkError
 from osquery_sdk.sqltext import is_complete, statements
+from osquery_sdk.streams import stdout
 
 from .output import FORMS, write
 
@@ -46,10 +47,13 @@ class Shell:
 
     def run(self) -> int:
         """Read and run until the end of the input; 1 if a statement failed that no person saw fail."""
-        if sys.stdin.isatty() and sys.stdout.isatty():
+        if sys.stdin.isatty() and stdout().isatty():
             from .prompt import prompts
 
-            print("Embedded engine, for development: production has osqueryd. .help lists commands.")
+            print(
+                "Embedded engine, for development: production has osqueryd. .help lists commands.",
+                file=stdout(),
+            )
             self._all(prompts(self._host, tuple(_COMMANDS)))
             return 0
         self._all(_read(sys.stdin))
@@ -76,7 +80,7 @@ class Shell:
             case ".exit" | ".quit":
                 return False
             case ".tables":
-                self._try(lambda: print("\n".join(name for name in self._host.tables() if rest in name)))
+                self._try(lambda: self._tables(rest))
             case ".schema":
                 self._try(lambda: self._schema(rest))
             case ".explain" if rest:
@@ -86,11 +90,16 @@ class Shell:
             case ".timer" if rest in ("on", "off"):
                 self._timer = rest == "on"
             case ".help":
-                print("\n".join(f"{command:<9}{words}" for command, words in _COMMANDS.items()))
-                print("Anything else is SQL; a statement ends with a semicolon.")
+                print(
+                    "\n".join(f"{command:<9}{words}" for command, words in _COMMANDS.items()), file=stdout()
+                )
+                print("Anything else is SQL; a statement ends with a semicolon.", file=stdout())
             case _:
                 self._error(f"{name} {_COMMANDS.get(name, 'is no command; .help lists them')}")
         return True
+
+    def _tables(self, word: str) -> None:
+        print("\n".join(name for name in self._host.tables() if word in name), file=stdout())
 
     def _schema(self, table: str) -> None:
         names = [table] if table else self._host.tables()
@@ -100,13 +109,13 @@ class Shell:
                 self._error(f"no table {name}; .tables lists them")
                 continue
             inner = ",\n".join(f"    {column} {kind}" for column, kind in columns)
-            print(f"CREATE TABLE {name} (\n{inner}\n);")
+            print(f"CREATE TABLE {name} (\n{inner}\n);", file=stdout())
 
     def _explain(self, sql: str) -> None:
         from osquery_sdk.explain import explain
 
         for statement in statements(sql):
-            print(explain(self._host, statement, timeout=self._timeout).as_text(), end="")
+            print(explain(self._host, statement, timeout=self._timeout).as_text(), end="", file=stdout())
 
     def _sql(self, sql: str) -> None:
         self._try(lambda: self._print(sql))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from osquery_sdk.streams import stdout
+
 from .outcome import Misuse
 from .output import add_forms, write
 from .parser import Command
@@ -70,9 +72,9 @@ def sql_commands(
         with open_host(options) as host:
             told = [explain(host, statement, timeout=options.timeout) for statement in statements]
         if options.json:
-            print(json.dumps([one.as_dict() for one in told], indent=2))
+            print(json.dumps([one.as_dict() for one in told], indent=2), file=stdout())
         else:
-            print("\n".join(one.as_text() for one in told), end="")
+            print("\n".join(one.as_text() for one in told), end="", file=stdout())
         return 1 if any(one.error is not None for one in told) else 0
 
     def shell(options: Namespace) -> int:

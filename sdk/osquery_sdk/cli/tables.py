@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from osquery_sdk.schema import SUFFIXES, TableSchema, render
+from osquery_sdk.streams import stdout
 
 from .outcome import Failed
 from .parser import Command, completes, did_you_mean
@@ -40,9 +40,9 @@ def tables_command(extension: Extension) -> Command:
         width = max((len(table.name) for table, _ in shown), default=0)
         for table, reasons in sorted(shown, key=lambda one: one[0].name):
             writable = " (writable)" if table.is_writable else ""
-            print(f"{table.name:<{width}}  {table.description}{writable}")
+            print(f"{table.name:<{width}}  {table.description}{writable}", file=stdout())
             for reason in reasons:
-                print(f"{'':<{width}}  {reason}")
+                print(f"{'':<{width}}  {reason}", file=stdout())
         return 0
 
     return Command("tables", "list the tables", ("tables", "tables --all"), add_arguments, run)
@@ -130,7 +130,7 @@ def schema_command(
         program, schemas = source(options)
         chosen = _choose(schemas, options.table, absent)
         if options.output is None:
-            sys.stdout.write(render(chosen, options.format, program=program))
+            stdout().write(render(chosen, options.format, program=program))
             return 0
         folder = Path(options.output)
         try:

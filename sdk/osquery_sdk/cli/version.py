@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from osquery_sdk._version import __version__
+from osquery_sdk.streams import stdout
 
 from .parser import Command
 
@@ -51,14 +52,17 @@ def version_command(program: str, version: str, package: str) -> Command:
 
     def run(options: Namespace) -> int:
         if not (options.full or options.json):
-            print(f"{program} version {version}")
+            print(f"{program} version {version}", file=stdout())
             return 0
         facts = facts_of(version, package)
         if options.json:
-            print(json.dumps({"name": program, **facts}, indent=2))
+            print(json.dumps({"name": program, **facts}, indent=2), file=stdout())
         else:
-            print(f"{program} version {version}")
-            print("\n".join(f"  {_NAMES[key]}: {value}" for key, value in facts.items() if key != "version"))
+            print(f"{program} version {version}", file=stdout())
+            print(
+                "\n".join(f"  {_NAMES[key]}: {value}" for key, value in facts.items() if key != "version"),
+                file=stdout(),
+            )
         return 0
 
     return Command(

@@ -46,7 +46,7 @@ class Host:
         observer: called with a `TableCall` after each call into a table.
         verbose: start the extensions with `--verbose`.
         respawn: start an extension again when it ends.
-        on_line: gets each line that an extension writes to standard error, until the host closes.
+        on_line: gets each line that an extension writes to standard error or output, until the host closes.
     """
 
     def __init__(

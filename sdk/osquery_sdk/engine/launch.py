@@ -119,7 +119,7 @@ class ExtensionProcess:
         path: see `command_line`.
         arguments: what follows the path.
         respawn: start it again, a second after it ended by itself.
-        on_line: gets each line that it writes to standard error; without it they are only kept for `last_lines`.
+        on_line: gets each line that it writes to standard error or output; without it they are only kept for `last_lines`.
         replace_osquery: give a file that imports PyPI's `osquery` package this SDK in its place.
     """
 
@@ -158,7 +158,7 @@ class ExtensionProcess:
 
     @property
     def last_lines(self) -> list[str]:
-        """The last lines that it wrote to standard error."""
+        """The last lines that it wrote to standard error or output."""
         return list(self._lines)
 
     def describe_exit(self) -> str:
@@ -180,7 +180,9 @@ class ExtensionProcess:
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
+                # Together: this process's own standard output is for other things than what an author's code prints.
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 env={**os.environ, "OSQUERY_EXTENSIONS": "true"},
                 process_group=0 if posix else None,
             )
@@ -204,7 +206,7 @@ class ExtensionProcess:
                     return
 
     def _read(self) -> None:
-        stream = self._process.stderr
+        stream = self._process.stdout
         assert stream is not None
         with stream:
             for raw in stream:

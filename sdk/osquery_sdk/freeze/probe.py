@@ -7,6 +7,7 @@ would be, up to the point where the extension would begin to serve.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -82,10 +83,13 @@ def _loaded(before: set[str]) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Print what there is to know; an extension that does not get that far says why, in its last line."""
     script, name, *folders = arguments
-    out = sys.stdout
-    sys.stdout = sys.stderr  # what the extension prints is not the answer
+    # What the extension prints, by whatever means, is not the answer.
+    answer = os.dup(1)
+    os.dup2(2, 1)
     sys.path[:0] = folders
-    print(json.dumps(look(script, name)), file=out)
+    found = look(script, name)
+    with open(answer, "w", encoding="utf-8") as out:  # noqa: PTH123  it is no path
+        print(json.dumps(found), file=out)
     return 0
 
 

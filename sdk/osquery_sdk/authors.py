@@ -95,7 +95,8 @@ def trace(error: BaseException) -> str:
             text = "".join(traceback.format_exception(error))
     except BaseException as problem:  # noqa: BLE001  it asks the error, its class and its causes for many things
         pass_on_interrupt(problem)
-        text = "".join(traceback.format_tb(error.__traceback__)) + describe(error)
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        text = f"Traceback (most recent call last):\n{frames}{describe(error)}\n"
     if len(text) > _LONGEST_TRACE:
         half = _LONGEST_TRACE // 2
         text = f"{text[:half]}\n...\n{text[-half:]}"

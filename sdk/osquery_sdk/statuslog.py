@@ -17,7 +17,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .authors import SameProcess, pass_on_interrupt
+from .authors import SameProcess, describe, pass_on_interrupt, to_stderr
 from .errors import DeadlineExceeded, WireError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class StatusLogHandler(logging.Handler):
                 line = _line(record, self.format(record))
         except BaseException as error:  # noqa: BLE001  as every handler does with a record that cannot be formatted
             pass_on_interrupt(error)
-            self.handleError(record)
+            self._lose(record, error)
             return
         with self._changed:
             if self._closed:
@@ -94,6 +94,14 @@ class StatusLogHandler(logging.Handler):
                 self._thread = threading.Thread(target=self._run, name="status-log", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
+
+    def _lose(self, record: logging.LogRecord, error: BaseException) -> None:
+        try:
+            with SameProcess():
+                self.handleError(record)
+        except BaseException as problem:  # noqa: BLE001  it prints the record and the error, which may both fail at that
+            pass_on_interrupt(problem)
+            to_stderr(f"a log record cannot be formatted: {describe(error)}")
 
     def flush(self) -> None:
         """Wait until what was logged is sent, for two seconds at the most."""

@@ -435,7 +435,9 @@ class Table:
         if type(result) not in _PLAIN_RESULTS and (
             hasattr(result, "__aiter__") or hasattr(result, "__await__")
         ):
-            result = _run_async(result)
+            from .loops import run_async
+
+            result = run_async(result)
         if result is None:
             return iter(())
         rows = iter(result) if type(result) is list else until_fork(iter(result))
@@ -463,30 +465,6 @@ class Table:
 def _folded(text: str) -> str:
     """What texts share that any of SQLite's own collations takes for equal: which one a statement names, nobody tells."""
     return text.casefold().rstrip(" ")
-
-
-def _run_async(result: Any) -> Any:
-    """What an asynchronous function returns, or all that it yields; in an event loop of its own."""
-    import asyncio
-
-    with (
-        asyncio.Runner() as runner,
-        SameProcess(),
-    ):  # the loop's own end is the parent's: both share what it waits with
-        return runner.run(_collect(result))
-
-
-async def _collect(result: Any) -> Any:
-    with SameProcess():
-        if hasattr(result, "__aiter__"):
-            pid = os.getpid()
-            rows = []
-            async for row in result:
-                end_if_forked(pid)
-                rows.append(row)
-            return rows
-        result = await result
-    return await _collect(result) if hasattr(result, "__aiter__") else result
 
 
 def _parse(

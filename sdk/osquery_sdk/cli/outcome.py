@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from osquery_sdk.authors import describe, text_of, trace
 from osquery_sdk.errors import OsquerySdkError
 
 if TYPE_CHECKING:
@@ -32,14 +33,15 @@ def outcome(prog: str, do: Callable[[], int], *, verbose: bool = False) -> int:
         _discard_output()  # whose reader has closed it
         return 0
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
+        if stop.code is None or isinstance(stop.code, int):
+            return stop.code or 0
+        print(f"{prog}: {text_of(stop)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 1
     except Exception as error:  # noqa: BLE001  whatever it is, it is told in one line
         if verbose:
-            import traceback
-
-            traceback.print_exc()
+            print(trace(error), end="", file=sys.stderr)
         print(f"{prog}: {_words(error, verbose)}", file=sys.stderr)
         try:
             if _is_open(sys.stdout):
@@ -65,7 +67,7 @@ def _is_open(stream: TextIO | None) -> bool:
 
 
 def _words(error: Exception, verbose: bool) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(text_of(error).split())
     if isinstance(error, (OsquerySdkError, Misuse, Failed)):
         return text
     if isinstance(error, ImportError) and error.name in ("apsw", "prompt_toolkit", "pygments"):
@@ -73,4 +75,4 @@ def _words(error: Exception, verbose: bool) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     hint = "" if verbose else "; --verbose shows where"
-    return f"{type(error).__name__}: {text}{hint}"
+    return f"{describe(error)}{hint}"

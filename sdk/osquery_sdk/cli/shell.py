@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from osquery_sdk.authors import text_of
 from osquery_sdk.errors import OsquerySdkError
 from osquery_sdk.sqltext import is_complete, statements
 from osquery_sdk.streams import stdout
@@ -133,7 +134,7 @@ class Shell:
         try:
             do()
         except OsquerySdkError as error:
-            self._error(" ".join(str(error).split()))
+            self._error(text_of(error))
 
     def _error(self, text: str) -> None:
         self._failed = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from osquery_sdk.authors import SameProcess, describe, one_line, pass_on_interrupt
 from osquery_sdk.schema import SUFFIXES, TableSchema, render
 from osquery_sdk.streams import stdout
 
@@ -33,7 +34,7 @@ def tables_command(extension: Extension) -> Command:
             shown = [(table, _lines(_where(table))) for table in extension.all_tables]
             shown += [
                 (table, _lines(f"Off: {why.rstrip('.')}.", _where(table)))
-                for table, why in extension.left_out()
+                for table, why in _left_out(extension)
             ]
         else:
             shown = [(table, []) for table in extension.tables.values()]
@@ -53,7 +54,20 @@ def absent(extension: Extension, name: str) -> str:
     for table in extension.all_tables:
         if table.name == name and not table.is_here:
             return _where(table)
-    return next((f"Off: {why}" for table, why in extension.left_out() if table.name == name), "")
+    try:
+        return next((f"Off: {why}" for table, why in _left_out(extension) if table.name == name), "")
+    except Failed as error:
+        return str(error)
+
+
+def _left_out(extension: Extension) -> list[tuple[Table, str]]:
+    """The tables that there would be with other settings, and why they are not there."""
+    try:
+        with SameProcess():
+            return [(table, one_line(why)) for table, why in extension.left_out()]
+    except BaseException as error:
+        pass_on_interrupt(error)
+        raise Failed(f"the extension's left_out fails: {describe(error)}") from error
 
 
 def wanted(extension: Extension, name: str) -> str:

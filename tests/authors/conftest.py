@@ -1,0 +1,19 @@
+"""What the tests of authors' faults share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .faults import FAULTS
+
+if TYPE_CHECKING:
+    from .faults import Fault
+
+
+@pytest.fixture(params=FAULTS, ids=[fault.name for fault in FAULTS])
+def fault(request: pytest.FixtureRequest) -> Fault:
+    """Each way to fail."""
+    found: Any = request.param
+    return found  # type: ignore[no-any-return]

@@ -48,7 +48,11 @@ def apart() -> Iterator[None]:
         # Closed, and perhaps something else by now, which is left alone.
         if is_free:
             _point_at_stderr()
-        yield
+            sys.stdout = _printing("utf-8")
+        try:
+            yield
+        finally:
+            sys.stdout = before
     elif isinstance(before, TextIOWrapper) and _number(before) == _OUT:
         with _by_descriptor(before):
             yield
@@ -79,11 +83,8 @@ def _by_descriptor(printed: TextIOWrapper) -> Iterator[None]:
     _point_at_stderr()
     # What an author's module has printed while it was imported may still wait in it.
     _flush(printed)
-    # As standard error writes: at once, and whatever it is.
-    said = os.fdopen(_OUT, "w", encoding=printed.encoding, errors="backslashreplace", closefd=False)
-    said.reconfigure(line_buffering=True)
     token = _own.set(own)
-    sys.stdout = said
+    sys.stdout = said = _printing(printed.encoding)
     try:
         yield
         own.flush()
@@ -96,6 +97,13 @@ def _by_descriptor(printed: TextIOWrapper) -> Iterator[None]:
         os.close(original)
         _flush(own)
         own.close()
+
+
+def _printing(encoding: str) -> TextIO:
+    """A stream for what an author's code prints; it writes as standard error does: at once, and whatever it is."""
+    stream = os.fdopen(_OUT, "w", encoding=encoding, errors="backslashreplace", closefd=False)
+    stream.reconfigure(line_buffering=True)
+    return stream
 
 
 def _point_at_stderr() -> None:

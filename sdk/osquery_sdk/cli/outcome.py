@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from osquery_sdk.authors import describe, text_of, trace
+from osquery_sdk.authors import describe, text_of, to_stderr, trace
 from osquery_sdk.errors import OsquerySdkError
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ def outcome(prog: str, do: Callable[[], int], *, verbose: bool = False) -> int:
     except SystemExit as stop:
         if stop.code is None or isinstance(stop.code, int):
             return stop.code or 0
-        print(f"{prog}: {text_of(stop)}", file=sys.stderr)
+        to_stderr(f"{prog}: {text_of(stop)}")
         return 1
     except KeyboardInterrupt:
         return 1
     except Exception as error:  # noqa: BLE001  whatever it is, it is told in one line
         if verbose:
-            print(trace(error), end="", file=sys.stderr)
-        print(f"{prog}: {_words(error, verbose)}", file=sys.stderr)
+            to_stderr(trace(error).rstrip())
+        to_stderr(f"{prog}: {_words(error, verbose)}")
         try:
             if _is_open(sys.stdout):
                 sys.stdout.flush()

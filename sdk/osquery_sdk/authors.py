@@ -126,8 +126,8 @@ def _outline(value: object) -> str:
             return f"<int of {int.bit_length(value)} bits>"  # type: ignore[arg-type]  # as was just checked
         if kind in (list, tuple, dict, set, frozenset):
             return reprlib.repr(value)
-    except Exception:  # noqa: BLE001, S110  so has something in it
-        pass
+    except BaseException as error:  # noqa: BLE001  so has something in it
+        pass_on_interrupt(error)
     return f"<{_name(kind)}>"
 
 

@@ -8,6 +8,8 @@ a word too few in a table is a small loss. It cannot find a secret that nothing 
 import re
 from collections.abc import Mapping, Sequence
 
+from kolide_tables.quoted import past_quoted
+
 REDACTED = "[redacted]"
 
 # fmt: off
@@ -41,31 +43,32 @@ _NOT_VALUES = frozenset((
 
 _WORD = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+"
 
-# All quantifiers that could meet again what they have left are bounded or possessive: any process may put megabytes
-# of anything into its command line.
-_NAME = r"[A-Za-z_][\w.\-]{0,127}+"
-_QUOTED = r"\"(?:[^\"\\]|\\.)*+\"?|'(?:[^'\\]|\\.)*+'?"
+# Any process may put megabytes of anything into its command line. So a quantifier that could meet again what it has left
+# is bounded, or what it repeats cannot begin what follows it; and none repeats a group, for which `re` takes memory.
+_NAME = r"[A-Za-z_][\w.\-]{0,127}"
+# As many blanks as there are, up to eight: none of them is given back for what follows to match.
+_BLANKS = r"(?:\s{8}|\s{0,7}(?!\s))"
 
 # A whole argument NAME=VALUE, --name=value, -Dname=value, /name:value: the value is all that follows.
 _WHOLE = rf"(--?|/)?({_NAME})([=:]\s?)"
 # The same within a longer text (a shell's -c, a connection string, JSON, a process title); there the value ends at a blank,
 # or where a separator begins the next name.
-_PAIR = rf"(?<![\w.\-])-{{0,2}}+({_NAME})\\?[\"']?\s{{0,8}}+(?:=>|[=:])\s{{0,8}}+(?!//)"
-_PAIR_VALUE = rf"{_QUOTED}|(?:(?![&;,]\s?{_NAME}[\"']?[=:])\S)++"
-_OPTION = rf"(?<!\S)--?({_NAME})\s{{1,8}}+(?!--|-\w(?:\s|\Z))"
-_OPTION_VALUE = rf"{_QUOTED}|\S++"
+_PAIR = rf"(?<![\w.\-])-{{0,2}}({_NAME})\\?[\"']?\s{{0,8}}(?:=>|[=:]){_BLANKS}(?!//)"
+_PAIR_END = rf"\s|[&;,]\s?{_NAME}[\"']?[=:]"
+_OPTION = rf"(?<!\S)--?({_NAME})(?=\s){_BLANKS}(?!--|-\w(?:\s|\Z))"
+_OPTION_END = r"\s"
 _HEADER = (
     r"((?<![\w\-])(?:proxy-)?authorization|(?<![\w\-])(?:set-)?cookie|(?<![\w\-])x-[\w\-]{0,64}(?:key|token|auth|secret))"
-    r"(\s{0,8}+:\s{0,8}+)[^\r\n\"']++"
+    rf"(\s{{0,8}}:{_BLANKS})[^\r\n\"']+"
 )
-_BEARER = r"(?<![\w\-])(bearer\s{1,8}+)[\w\-.~+/]{8,}+=*+"
-_URL_WORD = r"[^\s\"'<>]++"
+_BEARER = r"(?<![\w\-])(bearer\s{1,8})[\w\-.~+/]{8,}=*"
+_URL_WORD = r"[^\s\"'<>]+"
 _LOGIN_SCHEMES = ("ssh", "sftp", "scp", "rsync")
 _SHAPES = (
     r"(?<![\w\-])(?:"
-    r"eyJ[\w\-]{8,}+\.[\w\-]{8,}+\.[\w\-]*+"  # JSON web token
-    r"|gh[pousr]_\w{20,}+|github_pat_\w{20,}+|glpat-[\w\-]{16,}+|npm_\w{30,}+|pypi-[\w\-]{30,}+"
-    r"|xox[abeoprs]-[\w\-]{10,}+|sk-[\w\-]{20,}+|[rs]k_(?:live|test)_\w{16,}+|AIza[\w\-]{30,}+|hvs\.[\w\-]{20,}+"
+    r"eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*"  # JSON web token
+    r"|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w\-]{16,}|npm_\w{30,}|pypi-[\w\-]{30,}"
+    r"|xox[abeoprs]-[\w\-]{10,}|sk-[\w\-]{20,}|[rs]k_(?:live|test)_\w{16,}|AIza[\w\-]{30,}|hvs\.[\w\-]{20,}"
     r")|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?s:.)*"
 )
 
@@ -115,8 +118,8 @@ def redact_text(text: str) -> str:
     text = re.sub(_URL_WORD, _without_credentials, text)
     text = re.sub(_HEADER, rf"\1\2{REDACTED}", text, flags=re.IGNORECASE)
     text = re.sub(_BEARER, rf"\1{REDACTED}", text, flags=re.IGNORECASE)
-    text = _without_values(text, _OPTION, _OPTION_VALUE)
-    text = _without_values(text, _PAIR, _PAIR_VALUE)
+    text = _without_values(text, _OPTION, _OPTION_END)
+    text = _without_values(text, _PAIR, _PAIR_END)
     return re.sub(_SHAPES, REDACTED, text)
 
 
@@ -184,18 +187,28 @@ def _is_option(argument: str) -> bool:
     return argument.startswith("--") or re.fullmatch(r"-[A-Za-z]", argument) is not None
 
 
-def _without_values(text: str, name: str, value: str) -> str:
-    """Redact each `value` that follows a `name` which is a secret's; other names leave what follows to be looked at."""
-    names, values = re.compile(name), re.compile(value)
+def _without_values(text: str, name: str, ends: str) -> str:
+    """Redact what follows each `name` which is a secret's: a quoted string, or all up to what `ends` it.
+
+    Other names leave what follows to be looked at.
+    """
+    names, value_ends = re.compile(name), re.compile(ends)
     shown: list[str] = []
     done = start = 0
     while (found := names.search(text, start)) is not None:
         start = found.end()
-        if not is_secret_name(found[1]) or (secret := values.match(text, start)) is None:
+        if not is_secret_name(found[1]):
             continue
-        quote = text[start] if text[start] in "\"'" else ""
+        quote = text[start] if text.startswith(('"', "'"), start) else ""
+        if quote:
+            end, _ = past_quoted(text, start)
+        else:
+            ending = value_ends.search(text, start)
+            end = len(text) if ending is None else ending.start()
+        if end == start:
+            continue
         shown += (text[done:start], quote, REDACTED, quote)
-        start = done = secret.end()
+        start = done = end
     return "".join((*shown, text[done:]))
 
 

@@ -30,17 +30,18 @@ class Found(NamedTuple):
 LONGEST = 32_768
 _PRIVATE_KEY = "private-key"
 # What has to be in a text that a rule may find something in, and the rule: the group, or else all of it, is the secret.
-# Every quantifier is bounded or possessive.
+# Every quantifier is bounded, and what it repeats cannot begin what follows it: no text is divided in two ways, so that a
+# match that fails fails at once. A long block excludes its own first line, so that no part of a text is read for two blocks.
 _RULES = (
     (
         _PRIVATE_KEY,
         ("PRIVATE KEY",),
-        r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[^\-]|-(?!----)){40,30000}+-----END ",
+        r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[^\-]|-(?!----)){40,30000}-----END ",
     ),
     (
         "putty-private-key",
         ("PuTTY-User-Key",),
-        r"PuTTY-User-Key-File-[23]: (?:[^P]|P(?!rivate-(?:Lines|MAC))){40,20000}+Private-Lines: \d{1,3}(?:\s{1,2}[A-Za-z0-9+/=]{1,64}){1,300}+",
+        r"PuTTY-User-Key-File-[23]: (?:[^P]|P(?!rivate-(?:Lines|MAC)|uTTY-User-Key)){40,20000}Private-Lines: \d{1,3}(?:\s{1,2}[A-Za-z0-9+/=]{1,64}){1,300}",
     ),
     ("age-secret-key", ("AGE-SECRET",), r"\bAGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}\b"),
     (
@@ -81,8 +82,8 @@ _RULES = (
         r"\bgl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat)-[\w\-]{20,64}(?![\w\-])",
     ),
     ("npm-token", ("npm_",), r"\bnpm_[A-Za-z0-9]{36}\b"),
-    ("pypi-token", ("pypi-AgE",), r"\bpypi-AgE[\w\-]{50,1000}+"),
-    ("slack-token", ("xox",), r"\bxox[abeoprs]-[\w\-]{10,250}+"),
+    ("pypi-token", ("pypi-AgE",), r"\bpypi-AgE[\w\-]{50,1000}"),
+    ("slack-token", ("xox",), r"\bxox[abeoprs]-[\w\-]{10,250}"),
     (
         "slack-webhook",
         ("hooks.slack.com",),
@@ -104,11 +105,11 @@ _RULES = (
     ),
     ("google-api-key", ("AIza",), r"\bAIza[\w\-]{35}(?![\w\-])"),
     ("google-oauth-secret", ("GOCSPX-",), r"\bGOCSPX-[\w\-]{28}(?![\w\-])"),
-    ("anthropic-key", ("sk-ant-",), r"\bsk-ant-[\w\-]{32,200}+"),
+    ("anthropic-key", ("sk-ant-",), r"\bsk-ant-[\w\-]{32,200}"),
     (
         "openai-key",
         ("sk-",),
-        r"\bsk-(?:(?:proj|svcacct|admin)-[\w\-]{40,250}+|[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}\b)",
+        r"\bsk-(?:(?:proj|svcacct|admin)-[\w\-]{40,250}|[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}\b)",
     ),
     ("huggingface-token", ("hf_",), r"\bhf_[A-Za-z0-9]{34}\b"),
     (
@@ -118,7 +119,7 @@ _RULES = (
             "hvb.",
             "hvr.",
         ),
-        r"\bhv[sbr]\.[\w\-]{24,300}+",
+        r"\bhv[sbr]\.[\w\-]{24,300}",
     ),
     (
         "digitalocean-token",
@@ -142,8 +143,8 @@ _RULES = (
         ),
         r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b",
     ),
-    ("docker-token", ("dckr_pat_",), r"\bdckr_pat_[\w\-]{27,40}+"),
-    ("doppler-token", ("dp.",), r"\bdp\.(?:pt|st|ct|sa|scim|audit)\.[\w\-.]{40,64}+"),
+    ("docker-token", ("dckr_pat_",), r"\bdckr_pat_[\w\-]{27,40}"),
+    ("doppler-token", ("dp.",), r"\bdp\.(?:pt|st|ct|sa|scim|audit)\.[\w\-.]{40,64}"),
     (
         "linear-key",
         (
@@ -153,14 +154,19 @@ _RULES = (
         r"\blin_(?:api|oauth)_[A-Za-z0-9]{40,64}\b",
     ),
     ("telegram-bot-token", (":AA",), r"\b\d{8,10}:AA[\w\-]{33}(?![\w\-])"),
-    ("json-web-token", ("eyJ",), r"\beyJ[\w\-]{10,2000}+\.eyJ[\w\-]{10,4000}+\.[\w\-]{10,2000}+"),
+    ("json-web-token", ("eyJ",), r"\beyJ(?:\w|-(?!eyJ)){10,2000}\.eyJ[\w\-]{10,4000}\.[\w\-]{10,2000}"),
     (
         "url-password",
         ("://",),
-        r"\b[a-z][a-z0-9+.\-]{1,20}+://[^\s/:@\"'<>]{0,64}+:([^\s/@\"'<>{}$%*]{3,128}+)@[\w.\-\[]",
+        r"\b[a-z][a-z0-9+.\-]{1,20}://[^\s/:@\"'<>]{0,64}:([^\s/@\"'<>{}$%*]{3,128})@[\w.\-\[]",
     ),
 )
-_ASSIGNED = r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,64}+)[\"']?[ \t]{0,4}+(?:=>|:=|[=:])[ \t]{0,4}+(?:\"([^\"\s]{8,256})\"|'([^'\s]{8,256})'|([\w+/=.\-~]{16,256}+)(?![(\[]))"
+# Not possessive, which some Pythons do wrong: a bare value takes all characters of its kind, or the call behind it shows.
+_BARE = r"[\w+/=.\-~]{16,256}"
+_ASSIGNED = (
+    r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,64})[\"']?[ \t]{0,4}(?:=>|:=|[=:])[ \t]{0,4}"
+    rf"(?:\"([^\"\s]{{8,256}})\"|'([^'\s]{{8,256}})'|(?!{_BARE}[(\[])({_BARE}))"
+)
 _SECRET_HINTS = (
     "pass",
     "pwd",

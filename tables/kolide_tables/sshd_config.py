@@ -11,6 +11,7 @@ from typing import NamedTuple
 from kolide_tables.files import read_or_warn
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.paths import past_trusted_links
+from kolide_tables.quoted import past_quoted
 from kolide_tables.text import decode
 from osquery_sdk import Column, ColumnType, Query, Row, Table, table
 
@@ -20,8 +21,8 @@ _PATH = "/etc/ssh/sshd_config"
 _INCLUDE_DIR = "/etc/ssh"
 _DEEPEST = 16
 _MOST_FILES = 1_000
-# Words, quoted or not; a # that begins a word begins a comment.
-_WORD = r'"((?:[^"\\]|\\.)*+)"|([^\s"]++)'
+# A word without quotes, or where one with quotes begins; a # that begins a word begins a comment.
+_WORD = re.compile(r'[^\s"]+|"')
 
 
 class SshdDirective(Row):
@@ -127,8 +128,18 @@ def _lines(text: str) -> Iterator[_Line]:
 
 def _words(text: str) -> list[str]:
     words: list[str] = []
-    for found in re.finditer(_WORD, text):
-        if found[2] is not None and found[2].startswith("#"):
+    at = 0
+    is_closed = True
+    while (found := _WORD.search(text, at)) is not None:
+        at = found.end()
+        if found[0].startswith("#"):
             break
-        words.append(re.sub(r'\\(["\\ ])', r"\1", found[1]) if found[1] is not None else found[2])
+        if found[0] != '"':
+            words.append(found[0])
+        elif is_closed:
+            # Behind one quote that nothing closes, nothing closes any other.
+            end, is_closed = past_quoted(text, found.start())
+            if is_closed:
+                words.append(re.sub(r'\\(["\\ ])', r"\1", text[at : end - 1]))
+                at = end
     return words

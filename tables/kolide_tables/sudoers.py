@@ -16,9 +16,12 @@ _TAG = re.compile(
     re.ASCII,
 )
 _OPTION = re.compile(
-    r'(?:ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(?:"[^"]*+"|\S++)\s*',
+    r'(?:ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(?:"[^"]*"|\S+)\s*',
     re.ASCII,
 )
+# One of a word, an escaped one with its backslash. Only one way to read each text: with two, a word of n such characters that
+# does not fit could be read in 2 to the power of n ways, and all of them would be tried.
+_CHARACTER = r"(?:\\.|\\(?!.)|[^\s\\])"
 
 
 class SudoRule(NamedTuple):
@@ -52,7 +55,7 @@ def logical_lines(text: str) -> Iterator[tuple[int, str | None]]:
 
 def included(line: str) -> tuple[str, bool] | None:
     """The file that a line includes, and whether it is a folder of files; None for another line."""
-    found = re.match(r'[@#]include(dir)?\s+(?:"([^"]+)"|((?:\\.|\S)+))\s*$', line)
+    found = re.match(rf'[@#]include(dir)?\s+(?:"([^"]+)"|((?:{_CHARACTER})+))\s*$', line)
     if found is None:
         return None
     return found[2] or re.sub(r"\\(.)", r"\1", found[3]), found[1] is not None
@@ -99,7 +102,7 @@ def _commands(users: str, hosts: str, text: str) -> Iterator[SudoRule]:
 def _users_and_hosts(head: str) -> tuple[str, str]:
     """The list of users ends at the first blank that no comma is beside."""
     joined = re.sub(r"\s*,\s*", ",", re.sub(r"!\s+", "!", head.strip()))
-    found = re.match(r'((?:"[^"]*"|\\.|\S)+)\s+(.*)', joined)
+    found = re.match(rf'((?:"[^"]*"|"(?![^"]*")|(?!"){_CHARACTER})+)\s+(.*)', joined)
     return (found[1], _listed(found[2])) if found is not None else (joined, "")
 
 

@@ -208,7 +208,7 @@ def test_bad_regex(pattern: str) -> None:
         compile_ecmascript(pattern.encode())
 
 
-@given(st.text("ab.*+?{}[]()|^$\\1,2-:x", max_size=12))
+@given(st.text("ab.+*?{}[]()|^$\\1,2-:x", max_size=12))
 def test_any_regex_is_compiled_or_refused(pattern: str) -> None:
     try:
         compile_ecmascript(pattern.encode()).search(b"abab")

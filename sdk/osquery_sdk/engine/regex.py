@@ -105,7 +105,7 @@ def _translate(pattern: bytes) -> bytes:
             quantified = True
             position = quantifier.end()
             continue
-        if letter in b"*+?{":
+        if letter in b"+?*{":
             raise BadRegex("bad quantifier")
         quantified = False
         if letter == b"[":

@@ -107,6 +107,10 @@ DEPTH = 100_000
         ("toml", b"a" + b".a" * 2_000_000 + b" = 1"),
         ("toml", b"[x]\n[" + b' "a" .' * 200_000 + b"a]"),
         ("toml", b"x = {" + b"a." * 200_000 + b"a = 1}"),
+        ("toml", b'"' + b" ' '." * 200_000),
+        ("toml", b",".join([b"a . " * 60] * 2_000)),
+        ("toml", b',"a,"' * 200_000),
+        ("toml", b"a" + b" " * 1_000_000 + b"\n" + b"a" * 1_000_000),
         ("xml", b"<a>" * DEPTH),
         ("xml", b"<a>" * DEPTH + b"</a>" * DEPTH),
         ("plist", b"<plist>" + b"<array>" * DEPTH),
@@ -270,6 +274,25 @@ def test_binary_property_list_bombs(data: bytes) -> None:
 )
 def test_long_numbers(form: str, data: bytes) -> None:
     assert run(form, data) <= 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'"' + b"\\a" * 300_000,
+        b'["' + b"\\n" * 300_000 + b'", // x\n]',
+        b'"\\"' * 100_000,
+        b"[" + b" " * 600_000,
+        b"[1," + b" " * 600_000,
+    ],
+    ids=["escapes", "string", "quotes", "blanks", "comma"],
+)
+def test_json_with_comments_takes_memory_in_proportion(data: bytes) -> None:
+    tracemalloc.start()
+    run("jsonc", data)
+    # A few copies of the text; what remembers each escape would be 36 MB.
+    assert tracemalloc.get_traced_memory()[1] < 12_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("line", [b"{", b'"', b'{"a":', b"x", b"[NaN]", b'{"a":1} x', b"[[1],"])

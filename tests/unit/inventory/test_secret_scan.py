@@ -331,15 +331,46 @@ def test_files_and_texts(tmp_path: Path, opened: list[str]) -> None:
         "-----BEGIN RSA ",
         "\n",
         "a:b@",
+        "eyJ-",
+        "PuTTY-User" + "-Key-File-2: ",
+        "PuTTY-User" + "-Key-File-3: " + "P" * 50,
+        "-----BEGIN RSA PRIVATE" + " KEY-----" + "A" * 41,
+        "token=" + "a" * 300 + "(",
+        "py" + "pi-AgE-",
+        "a=a=",
+        "key\t\t\t\t",
     ],
 )
 def test_a_megabyte_of_nothing_takes_no_time(part: str) -> None:
     started = time.process_time()
     rows = found(part * (1_000_000 // len(part)))
-    assert len(rows) < 20_000
-    assert time.process_time() - started < 5
+    assert len(rows) < 40_000
+    # The machine may be busy; each takes a tenth of that.
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("token = Q7r8s9T0u1V2w3X4y5Z6(", []),
+        ("token = Q7r8s9T0u1V2w3X4y5Z6[0]", []),
+        ("token = Q7r8s9T0u1V2w3X4y5Z6;", ["secret-value"]),
+        ("token = " + "Q7r8s9T0u1V2w3X4" * 16 + "(", []),
+        ("token = " + "Q7r8s9T0u1V2w3X4" * 16 + "a(", ["secret-value"]),
+        ("token := Q7r8s9T0u1V2w3X4y5Z6", ["secret-value"]),
+    ],
+)
+def test_a_call_is_no_value(line: str, expected: list[str]) -> None:
+    assert [row.rule_id for row in found(line)] == expected
+
+
+def test_a_key_that_breaks_off_does_not_hide_the_next() -> None:
+    for rule in ("private-key", "putty-private-key", "json-web-token"):
+        key = SECRETS[rule]
+        (row,) = found(f"{key[:60]}\n{key}")
+        assert (row.rule_id, row.line_number, row.column_start) == (rule, key[:60].count("\n") + 2, 1)
 
 
 def test_no_pattern_has_an_unbounded_quantifier() -> None:
     for _, _, pattern in secret_rules._RULES:
-        assert not re.search(r"[*+](?!\+)", re.sub(r"\[[^\]]*\]|\\.|\}\+|\+\+", "", pattern)), pattern
+        assert not re.search(r"[*+]", re.sub(r"\[[^\]]*\]|\\.", "", pattern)), pattern

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,29 @@ def test_hostile_configurations(tmp_path: Path, link: Link) -> None:
         sshd_config(Limits(max_rows=10)).rows(path=str(tmp_path / "many"))
 
 
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        (r'Banner "a \"b\" c" "d\\"', 'a "b" c d\\'),
+        ('AllowUsers a"b c"d # e', "a b c d"),
+        ('AllowUsers "a" "b c', "a b c"),
+        (r'AllowUsers "a\" b\"', "a\\ b\\"),
+        ('AllowUsers a "# b" # c', "a # b"),
+    ],
+)
+def test_words_of_a_line(line: str, value: str, tmp_path: Path) -> None:
+    (tmp_path / "sshd_config").write_text(line + "\n")
+    assert [row.value for row in lines_of(tmp_path / "sshd_config")] == [value]
+
+
+@pytest.mark.parametrize("unit", [r"\"", r'"\"', '"a', '" ', r"\\", "a ", '"\\\\'])
+def test_a_long_line_takes_time_in_proportion(unit: str, tmp_path: Path) -> None:
+    (tmp_path / "sshd_config").write_text("AllowUsers " + unit * (1_000_000 // len(unit)) + "\n")
+    started = time.process_time()
+    assert len(lines_of(tmp_path / "sshd_config")) == 1
+    assert time.process_time() - started < 10
+
+
 SUDOERS = r"""
 # a comment
 Defaults env_reset, secure_path="/usr/sbin:/usr/bin"
@@ -310,6 +334,19 @@ def test_a_machine_without_sudo(tmp_path: Path) -> None:
     one = sudo_rules(path=str(tmp_path / "sudoers"))
     assert one.rows(Query.of(one, warn=warnings.append)) == []
     assert warnings == []
+
+
+@pytest.mark.parametrize("unit", ['"a"', '"', 'a"', r"\a", "\\", '"a b"', "a,", "!", "%a"])
+@pytest.mark.parametrize(
+    "line", ["{}=ALL", "{} ALL=(ALL) {}", "@include {} x", "ALL ALL=CWD={}", "{}:{}=ALL"]
+)
+def test_a_long_line_of_rules_takes_time_in_proportion(line: str, unit: str, tmp_path: Path) -> None:
+    text = line.format(*[unit * (20_000 // len(unit))] * 2) + "\n"
+    (tmp_path / "sudoers").write_text(text)
+    started = time.process_time()
+    one = sudo_rules(path=str(tmp_path / "sudoers"))
+    one.rows(Query.of(one, warn=[].append))
+    assert time.process_time() - started < 5
 
 
 @settings(deadline=None)  # the machine may be busy

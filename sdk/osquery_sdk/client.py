@@ -10,7 +10,6 @@ from .authors import describe, one_line, pass_on_interrupt, shown, text_of
 from .errors import ColumnValueError, DeadlineExceeded, DefinitionError, RemoteError
 from .rows import Row
 from .wire.client import ManagerConnection
-from .wire.protocol import EncodedRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -204,7 +203,7 @@ def _filled(sql: str, parameters: Parameters) -> str:
 def _rows(answer: Response) -> list[dict[str, str]]:
     if answer.status.code:
         raise RemoteError(answer.status.message or "osquery says nothing more", code=answer.status.code)
-    assert not isinstance(answer.rows, EncodedRows)
+    assert isinstance(answer.rows, (tuple, list))
     return [dict(row) for row in answer.rows]
 
 

@@ -23,7 +23,7 @@ from .errors import (
     WireError,
 )
 from .wire.client import ExtensionConnection, ManagerConnection
-from .wire.protocol import EncodedRows, ExtensionInfo
+from .wire.protocol import ExtensionInfo
 from .wire.server import Server, ServerOptions
 from .wire.transport import listen
 
@@ -201,7 +201,7 @@ class Session:
         answer = manager.query("select name from sqlite_temp_master")
         if answer.status.code:
             raise RegistrationError(f"osqueryd does not say which tables it has: {answer.status.message}")
-        assert not isinstance(answer.rows, EncodedRows)
+        assert isinstance(answer.rows, (tuple, list))
         taken = {row.get("name", "").lower() for row in answer.rows}
         free = {
             name: table
@@ -225,7 +225,7 @@ class Session:
     def _free_others(self, manager: ManagerConnection) -> list[Plugin]:
         """The plugins that are no tables and whose names are free."""
         answer = manager.query("select registry, name from osquery_registry where registry <> 'table'")
-        assert not isinstance(answer.rows, EncodedRows)
+        assert isinstance(answer.rows, (tuple, list))
         # Without an answer osqueryd itself says what it refuses.
         taken = {(row.get("registry"), row.get("name")) for row in answer.rows}
         for plugin in self._others:
@@ -396,7 +396,7 @@ def _watcher_of(manager: ManagerConnection) -> int:
         answer = manager.query("select watcher from osquery_info")
     except (WireError, DeadlineExceeded):
         return 0
-    assert not isinstance(answer.rows, EncodedRows)
+    assert isinstance(answer.rows, (tuple, list))
     watcher = answer.rows[0].get("watcher", "") if answer.rows else ""
     return int(watcher) if watcher.isdecimal() and _is_alive(int(watcher)) else 0
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 from .authors import SameProcess, describe, pass_on_interrupt, to_stderr, trace
 from .errors import DefinitionError
-from .wire.protocol import EncodedRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,14 +156,14 @@ class _Once:
 
 
 def _count(answer: Response) -> int:
-    return answer.rows.count if isinstance(answer.rows, EncodedRows) else len(answer.rows)
+    return len(answer.rows) if isinstance(answer.rows, (tuple, list)) else answer.rows.count
 
 
 def _problem(answer: Response) -> str | None:
     """What an answer says went wrong: in its status, or, to a write, in its row."""
     if answer.status.code:
         return answer.status.message
-    if not isinstance(answer.rows, EncodedRows) and len(answer.rows) == 1:
+    if isinstance(answer.rows, (tuple, list)) and len(answer.rows) == 1:
         row = answer.rows[0]
         if row.get("status") in ("readonly", "constraint", "failure"):
             return row.get("message", row["status"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct as Packer
 from struct import error as packer_error
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..errors import ProtocolError
 from .codec import (
@@ -81,9 +81,11 @@ class OptionInfo(NamedTuple):
     type: str = ""
 
 
-@runtime_checkable
 class EncodedRows(Protocol):
-    """Rows whose encoding is ready or can be made piece by piece while earlier pieces are being sent."""
+    """Rows whose encoding is ready or can be made piece by piece while earlier pieces are being sent.
+
+    Told from rows by those being a tuple or a list: `isinstance` of a protocol imports `inspect` from Python 3.12 on.
+    """
 
     @property
     def count(self) -> int:

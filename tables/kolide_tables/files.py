@@ -12,7 +12,7 @@ from typing import BinaryIO
 from kolide_tables.limits import Limits
 from osquery_sdk import LimitExceeded, Query
 
-__all__ = ["Missing", "TooLarge", "Unreadable", "open_file", "read_file", "read_or_warn"]
+__all__ = ["Missing", "TooLarge", "Unreadable", "open_file", "read_file", "read_or_warn", "why_not"]
 
 _BLOCK = 1 << 20
 _TRIES = 3
@@ -62,9 +62,9 @@ def open_file(path: str) -> BinaryIO:
         _require_regular(path, os.lstat(path).st_mode)
         descriptor = os.open(path, _FLAGS)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise Missing(_why(path, error)) from error
+        raise Missing(f"{path}: {why_not(path, error)}") from error
     except (OSError, ValueError) as error:
-        raise Unreadable(_why(path, error)) from error
+        raise Unreadable(f"{path}: {why_not(path, error)}") from error
     try:
         _require_regular(path, os.fstat(descriptor).st_mode)
         return os.fdopen(descriptor, "rb", buffering=0)
@@ -90,7 +90,7 @@ def read_file(path: str, *, max_bytes: int = Limits().max_file_bytes) -> bytes:
                 content = _read_up_to(file, max_bytes, before.st_size)
                 after = os.fstat(file.fileno())
             except OSError as error:
-                raise Unreadable(_why(path, error)) from error
+                raise Unreadable(f"{path}: {why_not(path, error)}") from error
             if len(content) > max_bytes:
                 raise _too_large(path, "more", max_bytes)
             # Files under /proc have no size, those under /sys have less in them than their size.
@@ -139,5 +139,8 @@ def _require_regular(path: str, mode: int) -> None:
         raise Unreadable(f"{path} is {kind}")
 
 
-def _why(path: str, error: OSError | ValueError) -> str:
-    return f"{path}: {(error.strerror if isinstance(error, OSError) else None) or error}"
+def why_not(path: str, error: OSError | ValueError) -> str:
+    """Say why the system does not open a path, in words that do not depend on the version of Python."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "a path cannot have a null character" if "\0" in path else str(error)

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from kolide_tables.files import why_not
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.paths import asked_paths
 from kolide_tables.text import printable, printable_or_none, shown
@@ -81,7 +82,7 @@ def luks(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
             try:
                 header = read_header(path)
             except (OSError, ValueError) as error:
-                query.warn(f"{shown(path)}: {getattr(error, 'strerror', None) or error}")
+                query.warn(f"{shown(path)}: {why_not(path, error)}")
                 continue
             if header is not None:
                 yield from _rows(path, header)

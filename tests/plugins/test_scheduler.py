@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -301,7 +302,7 @@ def test_the_query_in_which_it_was_killed_is_not_run_for_a_day(
             return False
         import sqlite3
 
-        with sqlite3.connect(database) as connection:
+        with contextlib.closing(sqlite3.connect(database)) as connection:
             try:
                 found = connection.execute("select value from kv where key = 'executing_query'").fetchall()
             except sqlite3.OperationalError:

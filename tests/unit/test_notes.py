@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,12 +71,11 @@ def test_notes_are_kept(osquery_host: Serve, folder: Path) -> None:
     host.query("delete from kolide_notes where key = 'empty' or id = 2")
     assert rows(host) == [("1", "owner", "maria!"), ("50", "older", "!")]
     # As another program has it.
-    with sqlite3.connect(path) as other:
+    with closing(sqlite3.connect(path)) as other:
         assert other.execute("select id, key, value from notes").fetchall() == [
             (1, "owner", "maria!"),
             (50, "older", "!"),
         ]
-    other.close()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator  # noqa: TC003  looked up when the tables are made
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -162,9 +163,10 @@ def test_rows_that_do_not_fit(
 )
 def test_parameters(client: Client, value: Any) -> None:
     """Each is what SQLite itself makes of the same parameter."""
-    sql = "select typeof(?1) as t, quote(?1) as q, 5 -?1 as minus"
-    (wanted,) = sqlite3.connect(":memory:").execute(sql, [value]).fetchall()
-    got = client.query(sql.replace("?1", ":v"), {"v": value, "unused": 1})
+    sql = "select typeof(:v) as t, quote(:v) as q, 5 -:v as minus"
+    with closing(sqlite3.connect(":memory:")) as database:
+        (wanted,) = database.execute(sql, {"v": value}).fetchall()
+    got = client.query(sql, {"v": value, "unused": 1})
     assert got == [{"t": wanted[0], "q": wanted[1], "minus": _text(wanted[2])}] or isinstance(
         wanted[2], float
     )

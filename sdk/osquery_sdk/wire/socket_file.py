@@ -48,6 +48,9 @@ def bind(path: str) -> socket.socket:
         raise ConnectionFailed(
             f"socket path is longer than {_PATH_LIMIT} bytes: {path}; choose a shorter --socket"
         )
+    if "\0" in path:
+        # Python would say so as well, but in other words from one version to the next.
+        raise ConnectionFailed(f"socket path has a null character: {path!r}; choose another --socket")
     sock = None
     try:
         _remove_stale(path)
@@ -61,7 +64,7 @@ def bind(path: str) -> socket.socket:
             sock.bind(path)
             os.chmod(path, 0o600)  # noqa: PTH101  see above
             sock.listen(_BACKLOG)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         if sock is not None:
             sock.close()
         raise broken(f"cannot listen on {path}", error) from error

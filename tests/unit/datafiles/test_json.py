@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,11 @@ def same_number(found: str, expected: float) -> bool:
 def test_leaves_are_those_of_sqlite(select: Select, document: object) -> None:
     # SQLite's full keys have a key's escapes as they are written
     text = json.dumps(document, ensure_ascii=False)
-    leaves = sqlite3.connect(":memory:").execute(
-        "select fullkey, type, atom from json_tree(?) where type not in ('object', 'array', 'null')", [text]
-    )
+    with closing(sqlite3.connect(":memory:")) as database:
+        leaves = database.execute(
+            "select fullkey, type, atom from json_tree(?) where type not in ('object', 'array', 'null')",
+            [text],
+        ).fetchall()
     expected = {_key_of(path): (kind, atom) for path, kind, atom in leaves}
     found = select("json", text)
     assert found.keys() == expected.keys()

@@ -114,6 +114,23 @@ def ask_osqueryi(tmp_path: Path) -> AskOsqueryi:
     return run
 
 
+@pytest.fixture(scope="session")
+def static_busybox() -> Path:
+    """A busybox that runs in a folder which has nothing else; skips the test where there is none.
+
+    Debian has two packages of it: the one that most machines have needs the C library.
+    """
+    found = shutil.which("busybox")
+    if found is None:
+        pytest.skip("busybox is not on PATH")
+    from elftools.elf.elffile import ELFFile
+
+    with Path(found).open("rb") as file:
+        if any(segment.header.p_type == "PT_INTERP" for segment in ELFFile(file).iter_segments()):
+            pytest.skip(f"{found} is no static program (Debian: busybox-static)")
+    return Path(found)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--comparisons", metavar="FILE", help="write what was compared with oracles to FILE")
 

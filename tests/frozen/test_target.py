@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,7 +103,9 @@ def test_the_installed_bundle_is_found_by_its_name(tmp_path: Path) -> None:
         ("without", r"pyproject.toml has no \[project.scripts\]"),
         ("broken", "pyproject.toml is no TOML"),
         ("json", "the package json has no __main__.py"),
-        ("math", "the module math is no Python source"),
+        ("compiled", "the module compiled is no Python source"),
+        ("sys", "the module sys is no Python source"),
+        ("sys.monitoring", r"no such extension: sys\.monitoring is neither"),
     ],
 )
 def test_what_is_no_extension_is_told(tmp_path: Path, extension: str, says: str) -> None:
@@ -115,6 +118,8 @@ def test_what_is_no_extension_is_told(tmp_path: Path, extension: str, says: str)
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "pyproject.toml").write_text(content)
     (tmp_path / "empty").mkdir()
+    # Nothing is loaded that is no source: the name is enough.
+    (tmp_path / f"compiled{EXTENSION_SUFFIXES[0]}").touch()
     with pytest.raises(TargetError, match=says):
         find_target(extension, here=tmp_path)
 

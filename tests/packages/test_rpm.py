@@ -25,10 +25,8 @@ def rpms(bundle: Path, bundle_2: Path, tmp_path_factory: pytest.TempPathFactory)
 class RpmRoot(Root):
     """A folder with an rpm database of its own, and the few programs that scripts call in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, busybox: Path) -> None:
         super().__init__(folder)
-        busybox = shutil.which("busybox")
-        assert busybox is not None
         (folder / "bin").mkdir(parents=True)
         shutil.copy(busybox, folder / "bin/busybox")
         for tool in TOOLS:
@@ -62,10 +60,10 @@ SAID = (
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> RpmRoot:
-    needs("rpm", "busybox")
+def root(tmp_path: Path, static_busybox: Path) -> RpmRoot:
+    needs("rpm")
     needs_root()
-    return RpmRoot(tmp_path / "root")
+    return RpmRoot(tmp_path / "root", static_busybox)
 
 
 def test_install_upgrade_back_remove(root: RpmRoot, rpms: tuple[Path, Path]) -> None:

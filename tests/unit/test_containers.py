@@ -61,7 +61,7 @@ print(json.dumps({"all": everything, "one": rows(id=everything[0]["id"]), "none"
 """
 
 
-def run_podman(root: Path, busybox: str) -> tuple[list[Any], list[str], Any]:
+def run_podman(root: Path, busybox: Path) -> tuple[list[Any], list[str], Any]:
     """What podman says of its containers, and the table of its service."""
     (root / "image/bin").mkdir(parents=True)
     shutil.copy(busybox, root / "image/bin/busybox")
@@ -94,13 +94,11 @@ def run_podman(root: Path, busybox: str) -> tuple[list[Any], list[str], Any]:
     return json.loads(listed), inspected.splitlines(), json.loads(ours)
 
 
-def test_containers_are_those_of_podman(compare: Compare) -> None:
-    busybox = shutil.which("busybox")
-    needed = ("podman", "unshare", "crun")
-    if busybox is None or not all(map(shutil.which, needed)) or os.geteuid() != 0:
-        pytest.skip("needs root, podman, crun, unshare and a static busybox")
+def test_containers_are_those_of_podman(compare: Compare, static_busybox: Path) -> None:
+    if not all(map(shutil.which, ("podman", "unshare", "crun"))) or os.geteuid() != 0:
+        pytest.skip("needs root, podman, crun and unshare")
     with tempfile.TemporaryDirectory(prefix="pod", dir="/tmp") as folder:  # podman takes no long paths
-        listed, inspected, ours = run_podman(Path(folder), busybox)
+        listed, inspected, ours = run_podman(Path(folder), static_busybox)
 
     assert ours["warnings"] == []
     facts = {line.split()[0]: line.split()[1:] for line in inspected}

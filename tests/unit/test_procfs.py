@@ -141,7 +141,8 @@ def test_names_and_arguments_of_any_bytes(name: bytes, tmp_path: Path) -> None:
     shutil.copy(os.fsencode(shutil.which("sleep") or ""), program)
     child = subprocess.Popen([program, b"60"])
     try:
-        wait_until(lambda: Path(f"/proc/{child.pid}/comm").read_bytes() == name + b"\n")
+        # A program that is being started has its name before it has its arguments.
+        wait_until(lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes() == program + b"\0" + b"60\0")
         with Process(child.pid) as process:
             shown = name.decode("utf-8", "backslashreplace")
             assert procfs.comm(process) == shown

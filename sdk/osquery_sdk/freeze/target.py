@@ -102,6 +102,8 @@ def _module(name: str, here: Path) -> Target:
     parts = name.split(".")
     if not all(part.isidentifier() for part in parts):
         raise TargetError(f"no such extension: {name} is neither a file nor a folder nor a module")
+    if name in sys.builtin_module_names:
+        raise TargetError(f"the module {name} is no Python source")
     places = [str(here), *sys.path]
     spec = None
     for index in range(len(parts)):

@@ -85,6 +85,16 @@ def statement(scene: Scene, condition: str, what: str = "*") -> str:
     return f"select {what} from {scene.table}" + (f" where {condition}" if condition else "")
 
 
+def not_here(manager: ManagerConnection, scenes: list[Scene]) -> dict[str, str]:
+    """The tables that say that the program they ask is not installed on this machine, and what each says."""
+    told = {}
+    for scene in scenes:
+        status = manager.query(statement(scene, scene.lookup or scene.scan)).status
+        if status.code and " is not installed: " in status.message:
+            told[scene.table] = status.message.removeprefix(f"{scene.table}: ")
+    return told
+
+
 def all_columns(manager: ManagerConnection, table: str) -> str:
     """What uses each column of a table and gives one row with their number, so that it is the table that is measured."""
     columns = ask(manager, f"select name from pragma_table_info('{table}')")
@@ -367,9 +377,14 @@ def main() -> int:
         scenes = stage(folder, stack, processes=options.processes, values=options.values)
         with serve(socket) as served:
             served_now = {row["name"] for row in ask(served.manager, "select name from kolide_ext_tables")}
+            left_out = not_here(served.manager, scenes.scenes)
         if served_now != {scene.table for scene in scenes.scenes}:
             raise SystemExit("bench: not every table has its scene, or there is a scene without its table")
         print(f"through {name}; medians")
+        for table, why in left_out.items():
+            print(f"left out {table}: {why}")
+        results["left_out"] = left_out
+        scenes = scenes._replace(scenes=[one for one in scenes.scenes if one.table not in left_out])
         results["host"] = name
         if "tables" in what:
             lines = tables(socket, scenes, options.rounds, options.table)

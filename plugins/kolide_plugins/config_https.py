@@ -103,7 +103,7 @@ class HttpsConfig(WatchedConfig):
     def _to_cache(self, text: str) -> None:
         if self._cache is None:
             return
-        from .atomic import replace_file
+        from osquery_sdk import replace_file
 
         try:
             replace_file(self._cache, text.encode())

@@ -52,6 +52,7 @@ from .writable import WritableTable
 if TYPE_CHECKING:
     from .config import ConfigPlugin, check_config, check_pack
     from .distributed import DistributedPlugin, DistributedQueries, DistributedResult, QueryStats
+    from .files import replace_file
     from .logger import LoggerPlugin, StatusLog
     from .spool import LogRecord
     from .spooled import LogBatch, SpooledLogger, SpoolOptions
@@ -101,6 +102,7 @@ __all__ = [
     "check_config",
     "check_pack",
     "program_environment",
+    "replace_file",
     "run_program",
     "table",
 ]
@@ -120,6 +122,7 @@ _LATER = {
     "StatusLog": "logger",
     "check_config": "config",
     "check_pack": "config",
+    "replace_file": "files",
 }
 
 

@@ -39,12 +39,14 @@ def _git(folder: Path, *arguments: str) -> str:
     import shutil
     import subprocess
 
+    from .leftovers import run_process
+
     git = shutil.which("git")
     if git is None:
         return ""
     command = [git, "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=False)
+        done = run_process(command, timeout=_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""

@@ -16,7 +16,7 @@ from .authors import Log, describe, end_if_forked, shown, to_stderr
 from .errors import ConnectionFailed, DefinitionError, OsquerySdkError
 from .plugin import Plugin
 from .session import Session
-from .signals import on_stop_signals
+from .signals import on_stop_signals, stop_handler
 from .tables import Table, this_platform
 from .wire.protocol import Response, Status
 
@@ -33,7 +33,7 @@ _MAX_COLUMNS = 2000
 _MAX_TEXT = 256
 _EXIT_PATIENCE = 2.0
 _STOP_WITHIN = 8.0
-_START_TIMEOUT = 1.0
+_START_TIMEOUT = 10.0
 
 
 class _Plugins:
@@ -167,6 +167,8 @@ class Extension:
         finally:
             session.leave(gone=gone)
             if self._is_program:
+                # Those of calls that were given up.
+                stop_handler().kill_processes()
                 _end_anyway(sys.exc_info()[0] is not None)
 
     def start(self, socket: str) -> Callable[[], None]:
@@ -222,7 +224,10 @@ class Extension:
         )
 
     def catch_signals(self, *, verbose: bool = False) -> None:
-        """Stop on SIGTERM and SIGINT, and end the process when `serve` has returned. From the main thread of a program.
+        """Stop on a signal, and end the process when `serve` has returned. From the main thread of a program.
+
+        SIGTERM, SIGINT, SIGHUP and SIGQUIT stop it; what was ignored when the program was started, as SIGHUP under nohup, is
+        still ignored, but for SIGTERM.
 
         Args:
             verbose: log the end also where osquery started the process and has ended it: osqueryi does so whenever it ends.
@@ -234,6 +239,7 @@ class Extension:
             # All that follows has bounds of its own, but for a manager that takes calls and answers none.
             time.sleep(_STOP_WITHIN)
             self._write_log(f"{self.name}: still there {_STOP_WITHIN:g} s after {name}; ending as it is")
+            stop_handler().kill_processes()
             os._exit(1)
 
         on_stop_signals(stop)

@@ -76,6 +76,8 @@ def run_program(
     import subprocess
     import time
 
+    from .leftovers import start_process
+
     program = os.fspath(path)
     if not os.path.isabs(program):  # noqa: PTH117  pathlib is not loaded for this
         raise ValueError(f"run_program takes an absolute path, not {program!r}")
@@ -83,16 +85,14 @@ def run_program(
     if seconds <= 0:
         raise DeadlineExceeded(f"no time is left to run {program}")
     end = time.monotonic() + seconds
-    posix = os.name == "posix"
     try:
-        process = subprocess.Popen(
+        process = start_process(
             [program, *arguments],
             stdin=subprocess.PIPE if input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            cwd="/" if posix else None,
+            cwd="/" if os.name == "posix" else None,
             env=program_environment(os.environ) | {"LC_ALL": "C"} | dict(environment or {}),
-            process_group=0 if posix else None,
         )
     except OSError as error:
         raise TableError(f"cannot run {program}: {error.strerror or error}") from error
@@ -152,8 +152,11 @@ class _Output:
         return self
 
     def __exit__(self, *error: object) -> None:
+        from .leftovers import kill_group
+
         # Before its end is taken note of: until then no other process can get its number.
-        _kill(self._process)
+        if self._process.returncode is None:  # else its number may be another's by now
+            kill_group(self._process)
         self._process.wait()
         # Something that has left the group may hold a pipe: its thread then reads on, and closes it in the end.
         for thread in self._threads:
@@ -173,12 +176,14 @@ class _Output:
         """Whether it has ended or written too much, after at most so long; what it wrote has been read then."""
         import time
 
+        from .signals import has_ended
+
         end = time.monotonic() + seconds
         # Its pipes are closed when it ends: as a rule that is what is waited for.
         for reader in self._readers:
             reader.join(max(end - time.monotonic(), 0))
         # It may close them and go on.
-        while not (ended := _has_ended(self._process)) and not self.over and time.monotonic() < end:
+        while not (ended := has_ended(self._process)) and not self.over and time.monotonic() < end:
             time.sleep(0.001)
         if ended:
             for reader in self._readers:
@@ -197,32 +202,6 @@ def _feed(stream: BinaryIO, given: bytes) -> None:
             stream.write(given)
     except OSError:
         pass  # it did not read all of it, as it may
-
-
-def _has_ended(process: Popen[bytes]) -> bool:
-    """Whether the program has ended; where the system can, its number stays its own until it is waited for."""
-    import sys
-
-    if sys.platform == "linux":
-        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        return ended is not None
-    return process.poll() is not None
-
-
-def _kill(process: Popen[bytes]) -> None:
-    """Kill the program and all that it has started, which may outlive it."""
-    import signal
-    import sys
-
-    if process.returncode is not None:
-        return  # its number may be another's by now
-    if sys.platform == "win32":
-        process.kill()
-        return
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _ending(result: ProgramOutput) -> str:

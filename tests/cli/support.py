@@ -79,6 +79,18 @@ class Terminal:
         )
         os.close(child)
         self._seen = b""
+        self._closed = False
+
+    @property
+    def descriptor(self) -> int:
+        """The terminal's other end."""
+        return self._fd
+
+    def close(self) -> None:
+        """Close the terminal, as when its window is closed."""
+        if not self._closed:
+            self._closed = True
+            os.close(self._fd)
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +98,7 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._fd)
+        self.close()
         self.process.kill()
         self.process.wait()
 

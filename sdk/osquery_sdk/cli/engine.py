@@ -48,36 +48,37 @@ def engine_command(
         )
 
     def run(options: Namespace) -> int:
-        import threading
-
         from osquery_sdk.engine import Daemon, Host
-        from osquery_sdk.signals import on_stop_signals
+        from osquery_sdk.signals import stopping
 
         flags = _flags(options)
-        stop = threading.Event()
-        code = [0]
+        code = 0
+        with (
+            Host(
+                options.extension,
+                socket=options.socket,
+                verbose=options.verbose,
+                respawn=True,
+                on_line=log,
+                options=flags,
+            ) as host,
+            stopping() as stop,
+        ):
 
-        def ended(status: int) -> None:
-            code[0] = status
-            stop.set()
+            def ended(status: int) -> None:
+                nonlocal code
+                code = status
+                stop.set()
 
-        on_stop_signals(lambda _: stop.set())
-        with Host(
-            options.extension,
-            socket=options.socket,
-            verbose=options.verbose,
-            respawn=True,
-            on_line=log,
-            options=flags,
-        ) as host:
             print(f"embedded engine at {options.socket}; Ctrl-C stops it", file=sys.stderr)
             if any(f"{kind}_plugin" in flags for kind in ("config", "logger", "distributed")):
                 daemon = Daemon(host.manager, notice=log, ended=ended)
                 daemon.start()
                 stop.wait()
                 daemon.stop()
-            stop.wait()
-        return code[0]
+            else:
+                stop.wait()
+        return code
 
     return Command(
         "engine",

@@ -7,6 +7,7 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
+from osquery_sdk.signals import ending_cleanly
 from osquery_sdk.streams import apart
 
 from .outcome import outcome, require_output
@@ -59,7 +60,8 @@ def run_command(
         with around():
             return command.run(options)
 
-    return outcome(prog, do, verbose="--verbose" in arguments)
+    with ending_cleanly():
+        return outcome(prog, do, verbose="--verbose" in arguments)
 
 
 def commands(extension: Extension) -> list[Command]:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from osquery_sdk.signals import stop_handler
 from osquery_sdk.sqltext import is_complete
 from osquery_sdk.streams import stdout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prompt_toolkit.history import History
 
     from osquery_sdk.engine import Host
 
 _PROMPT, _CONTINUED = "osquery> ", "    ...> "
+# Bracketed paste off, the cursor shown, colours off, a new line.
+_PLAIN = b"\x1b[?2004l\x1b[?25h\x1b[0m\r\n"
 
 
 def history_path() -> Path:
@@ -50,6 +54,7 @@ def prompts(host: Host, commands: tuple[str, ...]) -> Iterator[str]:
 
     # What an author's code prints goes elsewhere: see `streams`.
     terminal = create_output(stdout=stdout())
+    stop_handler().undo.append(_terminal_as_now())
     session: PromptSession[str] = PromptSession(
         _PROMPT,
         output=terminal,
@@ -72,6 +77,24 @@ def prompts(host: Host, commands: tuple[str, ...]) -> Iterator[str]:
             return
         if text.strip():
             yield text
+
+
+def _terminal_as_now() -> Callable[[], None]:
+    """Return what gives the terminal its present state back, for when a signal ends the program at the prompt."""
+    if sys.platform == "win32":
+        return lambda: None
+    import signal
+    import termios
+
+    descriptor, output = sys.stdin.fileno(), stdout().fileno()
+    state = termios.tcgetattr(descriptor)
+
+    def restore() -> None:
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # which stops a program in the background here
+        os.write(output, _PLAIN)
+        termios.tcsetattr(descriptor, termios.TCSANOW, state)
+
+    return restore
 
 
 def _history() -> History:

@@ -75,11 +75,10 @@ def _run(options: Namespace) -> int:
 
 
 def _wait_for_end() -> int:
-    from osquery_sdk.signals import on_stop_signals
+    from osquery_sdk.signals import stopping
 
-    stop = threading.Event()
-    on_stop_signals(lambda _: stop.set())
-    stop.wait()
+    with stopping() as stop:
+        stop.wait()
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from osquery_sdk.authors import text_of
 from osquery_sdk.errors import OsquerySdkError
+from osquery_sdk.signals import interrupting
 from osquery_sdk.sqltext import is_complete, statements
 from osquery_sdk.streams import stdout
 
@@ -55,14 +56,19 @@ class Shell:
                 "Embedded engine, for development: production has osqueryd. .help lists commands.",
                 file=stdout(),
             )
-            self._all(prompts(self._host, tuple(_COMMANDS)))
+            with interrupting():
+                self._all(prompts(self._host, tuple(_COMMANDS)))
             return 0
         self._all(_read(sys.stdin))
         return 1 if self._failed else 0
 
     def _all(self, inputs: Iterable[str]) -> None:
-        for text in inputs:
+        rest = iter(inputs)
+        while True:
             try:
+                text = next(rest, None)
+                if text is None:
+                    return
                 if text.lstrip().startswith("."):
                     if not self._command(text.strip()):
                         return

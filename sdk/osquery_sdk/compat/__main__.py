@@ -46,8 +46,11 @@ def main() -> None:
     del sys.argv[0]
     from pathlib import Path
 
+    from ..signals import ending_cleanly
+
     sys.path[0] = str(Path(sys.argv[0]).absolute().parent)
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    with ending_cleanly(interrupts=False):
+        runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":

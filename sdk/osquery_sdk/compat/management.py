@@ -141,7 +141,7 @@ class SpawnInstance:
 
     def __init__(self, path: str | None = None) -> None:
         """Nothing starts yet."""
-        import tempfile
+        from ..leftovers import TemporaryFolder
 
         usual = (
             "/opt/osquery/lib/osquery.app/Contents/MacOS/osqueryd"
@@ -152,7 +152,7 @@ class SpawnInstance:
         self._pid = os.getpid()
         self.instance: subprocess.Popen[bytes] | None = None
         self.connection: ExtensionClient | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="osq-", ignore_cleanup_errors=True)
+        self._folder = TemporaryFolder("osq-")
 
     def __del__(self) -> None:
         """End it."""
@@ -176,6 +176,8 @@ class SpawnInstance:
         Raises:
             Exception: it did not start, or did not answer in time.
         """
+        from ..leftovers import start_process
+
         folder = self._folder.name
         socket = rf"\\.\pipe\osq-{id(self)}" if sys.platform == "win32" else f"{folder}/em"
         command = [self.path, "--ephemeral", "--disable_database", "--disable_watchdog", "--disable_logging"]
@@ -187,7 +189,7 @@ class SpawnInstance:
         ]
         try:
             self._pid = os.getpid()
-            self.instance = subprocess.Popen(
+            self.instance = start_process(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
         except OSError as error:

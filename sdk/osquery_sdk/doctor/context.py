@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from osquery_sdk.errors import ConnectionFailed, DeadlineExceeded, WireError
+from osquery_sdk.leftovers import TemporaryFolder, run_process
 
 from . import flags as osqueryd_flags
 from . import loadlist
@@ -258,16 +259,11 @@ class Context:
         if self.osqueryd is None:
             return ""
         try:
-            done = subprocess.run(
-                [str(self.osqueryd), "--version"],
-                capture_output=True,
-                text=True,
-                timeout=_PATIENCE,
-                check=False,
-            )
+            done = run_process([self.osqueryd, "--version"], timeout=_PATIENCE)
         except (OSError, subprocess.TimeoutExpired):
             return ""
-        return done.stdout.strip().removeprefix("osqueryd version ") if done.returncode == 0 else ""
+        said = done.stdout.decode(errors="replace").strip()
+        return said.removeprefix("osqueryd version ") if done.returncode == 0 else ""
 
 
 def _places() -> list[Path]:
@@ -283,9 +279,8 @@ def _ask_shell(osqueryd: Path, sql: str) -> list[dict[str, str]]:
     """Rows of a statement, from osqueryd as a shell: without its flags, files and extensions, and with a home that goes again."""
     import json
     import subprocess
-    import tempfile
 
-    with tempfile.TemporaryDirectory(prefix="osq-", ignore_cleanup_errors=True) as home:
+    with TemporaryFolder("osq-") as home:
         quiet = [
             "--disable_extensions",
             "--disable_database",
@@ -293,14 +288,10 @@ def _ask_shell(osqueryd: Path, sql: str) -> list[dict[str, str]]:
             "--flagfile=/dev/null",
         ]
         try:
-            done = subprocess.run(
-                [str(osqueryd), "-S", *quiet, "--json", sql],
-                capture_output=True,
-                text=True,
+            done = run_process(
+                [osqueryd, "-S", *quiet, "--json", sql],
                 timeout=2 * _PATIENCE,
-                check=False,
                 env={**os.environ, "HOME": home},
-                stdin=subprocess.DEVNULL,
             )
             rows = json.loads(done.stdout)
         except (OSError, ValueError, subprocess.TimeoutExpired):

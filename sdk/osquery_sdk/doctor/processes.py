@@ -72,9 +72,11 @@ def _linux_rss(pid: int) -> int:
 def _from_ps() -> list[Process]:
     import subprocess
 
+    from osquery_sdk.leftovers import run_process
+
     command = ["/bin/ps", "-axww", "-o", "pid=,uid=,rss=,args="]
     try:
-        text = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
+        text = run_process(command, timeout=10).stdout.decode(errors="replace")
     except (OSError, subprocess.TimeoutExpired):
         return []
     found = []

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from osquery_sdk.engine.folder import short_folder
 from osquery_sdk.engine.launch import LaunchError, command_line
 from osquery_sdk.errors import WireError
+from osquery_sdk.leftovers import TemporaryFolder, kill_group, start_process, wait_for_end
+from osquery_sdk.signals import has_ended
 from osquery_sdk.wire.protocol import ExtensionInfo, OptionInfo, Response, Status
 from osquery_sdk.wire.server import Server, ServerOptions
 from osquery_sdk.wire.transport import listen
@@ -105,7 +106,7 @@ def start_once(path: Path, *, options: Mapping[str, str], patience: float) -> Tr
         command = command_line(path)
     except LaunchError as error:
         return Trial(None, (), 0.0, 0, False, str(error))
-    with tempfile.TemporaryDirectory(prefix="osq-", dir=short_folder(), ignore_cleanup_errors=True) as folder:
+    with TemporaryFolder("osq-", short_folder()) as folder:
         address = f"\\\\.\\pipe\\osq-doctor-{os.getpid()}" if sys.platform == "win32" else f"{folder}/em"
         registrar = _Registrar(options)
         try:
@@ -137,27 +138,27 @@ def _run(
     start = time.monotonic()
     with said.open("wb") as log:
         try:
-            process = subprocess.Popen(
+            process = start_process(
                 [*command, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 env=environment,
-                process_group=0 if sys.platform != "win32" else None,
             )
         except OSError as error:
             return Trial(None, (), 0.0, 0, False, f"it cannot be executed: {error.strerror or error}")
     try:
         while not registrar.registered.wait(0.02):
-            if process.poll() is not None or time.monotonic() - start > patience:
+            if has_ended(process) or time.monotonic() - start > patience:
                 break
         seconds = time.monotonic() - start
         info, tables, rss, problem = registrar.info, registrar.tables, 0, ""
         if info is not None:
             seconds = registrar.at - start
             rss = rss_of(process.pid)
-        elif process.returncode is not None:
-            problem = f"it ended {_how(process.returncode)}{_last_line(said)}"
+        elif has_ended(process):
+            kill_group(process)
+            problem = f"it ended {_how(process.wait())}{_last_line(said)}"
         else:
             problem = f"it did not register within {patience:g} s{_last_line(said)}"
     finally:
@@ -178,16 +179,11 @@ def _last_line(said: Path) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is not None:
+        return
     process.terminate()
-    try:
-        process.wait(_STOP_WITHIN)
-    except subprocess.TimeoutExpired:
-        process.kill()
-    if sys.platform != "win32":
-        try:
-            os.killpg(process.pid, signal.SIGKILL)  # its children, if any are left
-        except (ProcessLookupError, PermissionError):
-            pass
+    wait_for_end(process, _STOP_WITHIN)
+    kill_group(process)  # its children, if any are left
     process.wait()
 
 

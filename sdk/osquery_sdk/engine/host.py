@@ -5,13 +5,15 @@ from __future__ import annotations
 import glob
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..authors import end_if_forked
+from ..leftovers import TemporaryFolder
+from ..signals import stop_handler
 from .folder import short_folder
 from .launch import ExtensionProcess, LaunchError
 from .manager import Manager
@@ -72,7 +74,8 @@ class Host:
         self._respawn = respawn
         self._on_line = on_line
         self._closing = False
-        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._listens = False
+        self._directory: TemporaryFolder | None = None
         self._manager: Manager | None = None
         self._stops: list[Callable[[], None]] = []
         self.processes: list[ExtensionProcess] = []
@@ -87,11 +90,14 @@ class Host:
         self._pid = os.getpid()
         socket = self._given_socket
         if socket is None:
-            self._directory = tempfile.TemporaryDirectory(prefix="osquery-", dir=short_folder())
+            self._directory = TemporaryFolder("osquery-", short_folder())
             socket = str(Path(self._directory.name) / "osquery.em")
         try:
             self._manager = Manager(socket, options=self._options, observer=self._observer)
-            self._manager.start()
+            with stop_handler() as handler:
+                self._manager.start()
+                self._listens = True
+                handler.undo.append(self._remove_sockets)
             for extension in self._wanted:
                 self.launch(extension, wait=False)
             self._wait(len(self._wanted))
@@ -225,10 +231,20 @@ class Host:
         for process in self.processes:
             process.stop(asked=asked)
         self.processes.clear()
-        if manager is not None:
-            socket = Path(manager.socket)
-            for stale in socket.parent.glob(f"{glob.escape(socket.name)}.*"):
-                stale.unlink(missing_ok=True)
+        if manager is not None and self._listens:
+            # Else they are those of another manager, which was there before.
+            self._remove_sockets()
+            with suppress(ValueError):
+                stop_handler().undo.remove(self._remove_sockets)
         if self._directory is not None:
             self._directory.cleanup()
             self._directory = None
+
+    def _remove_sockets(self) -> None:
+        """Remove the manager's socket and those of extensions, which may have been killed. On Windows there are no files."""
+        manager = self._manager
+        if manager is None or os.name == "nt":
+            return
+        socket = Path(manager.socket)
+        for stale in (socket, *socket.parent.glob(f"{glob.escape(socket.name)}.*")):
+            stale.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ extension's own pid in OSQUERY_EXTENSION.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..authors import Log
 from ..errors import OsquerySdkError
+from ..leftovers import kill_group, start_process, wait_for_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +30,7 @@ _OLD_IMPORT = re.compile(rb"^\s*(?:import|from) +osquery\b(?!_)", re.MULTILINE)
 _ANY_PYTHON = re.compile(rb"#! */usr/bin/env +python3?\s*\Z")
 _MAX_FIRST_LINE = 256
 _RESPAWN_DELAY = 1.0
+_LAST_WORDS = 0.5
 # The shell puts its own pid into the environment and then becomes the extension.
 _WRAPPER = ("/bin/sh", "-c", 'OSQUERY_EXTENSION=$$ exec "$@"', "sh")
 
@@ -154,7 +157,7 @@ class ExtensionProcess:
     @property
     def exit_status(self) -> int | None:
         """How it ended, negative for a signal; None while it runs."""
-        return self._process.poll()
+        return self._process.returncode
 
     @property
     def last_lines(self) -> list[str]:
@@ -173,27 +176,31 @@ class ExtensionProcess:
         return f"{self.path} {how}" + (f": {said}" if said else "")
 
     def _start(self) -> subprocess.Popen[bytes]:
-        posix = os.name != "nt"
-        command = [*_WRAPPER, *self._command] if posix else self._command
+        command = [*_WRAPPER, *self._command] if os.name != "nt" else self._command
         try:
             # A process group of its own: Ctrl-C on a terminal reaches the host alone, and all of it can be ended.
-            return subprocess.Popen(
+            return start_process(
                 command,
                 stdin=subprocess.DEVNULL,
                 # Together: this process's own standard output is for other things than what an author's code prints.
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "OSQUERY_EXTENSIONS": "true"},
-                process_group=0 if posix else None,
             )
         except OSError as exc:
             raise LaunchError(f"cannot start {self.path}: {exc.strerror or exc}") from exc
 
     def _keep(self) -> None:
-        """Read what it says; start it again when it is to be."""
+        """Have it read what the extension says; start that again when it is to be."""
         while True:
-            self._read()
-            self._process.wait()
+            process = self._process
+            reader = Thread(target=self._read, args=(process,), name="extension-lines", daemon=True)
+            reader.start()
+            wait_for_end(process, math.inf)
+            # What it has started is of no use any more, and may hold its standard error open.
+            kill_group(process)
+            process.wait()
+            reader.join(_LAST_WORDS)
             if not self._respawn or self._stopping.wait(_RESPAWN_DELAY):
                 return
             with self._lock:
@@ -205,8 +212,8 @@ class ExtensionProcess:
                     self._lines.append(str(exc))
                     return
 
-    def _read(self) -> None:
-        stream = self._process.stdout
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        stream = process.stdout
         assert stream is not None
         with stream:
             for raw in stream:
@@ -228,28 +235,9 @@ class ExtensionProcess:
         with self._lock:
             self._stopping.set()
         process = self._process
-        if not _ended(process, grace if asked else 0):
+        if not wait_for_end(process, grace if asked else 0):
             process.terminate()
-            _ended(process, grace)
-        _kill_group(process)
+            wait_for_end(process, grace)
+        kill_group(process)
         process.wait()
         self._keeper.join(grace)
-
-
-def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    if os.name == "nt":
-        if process.poll() is None:
-            process.kill()
-        return
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return

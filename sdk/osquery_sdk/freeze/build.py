@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from osquery_sdk.files import move_files, place_of, work_folder
+from osquery_sdk.leftovers import run_process
+from osquery_sdk.signals import stop_handler
 
 from . import pyinstaller
 from .data import data_files
@@ -79,9 +82,9 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
     pyinstaller.require()
     output = options.output.absolute()
     made = build_date(os.environ)
+    stack = contextlib.ExitStack()
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=output))
+        work = stack.enter_context(work_folder(output, f".{target.name}-"))
     except OSError as error:
         raise FreezeError(f"cannot write to {options.output}: {error.strerror}") from error
     try:
@@ -133,10 +136,9 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
         sbom = make_sbom(target.name, facts["version"], contents, made=made, digest=digest)
         return _install(made_of, output, target, options.onefile, report, sbom)
     except OSError as error:
-        where = error.filename or options.output
-        raise FreezeError(f"{where}: {error.strerror or error}") from error
+        raise FreezeError(f"{place_of(error, work, options.output)}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        stack.close()
 
 
 def _silent(text: str) -> None:
@@ -155,19 +157,11 @@ def probe(target: Target, work: Path) -> dict[str, Any]:
         script.write_text(target.source, encoding="utf-8")
     command = [sys.executable, str(pyinstaller.HERE / "probe.py"), str(script), target.name]
     try:
-        done = subprocess.run(
-            [*command, *map(str, target.folders)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PROBE_TIMEOUT,
-            check=False,
-        )
+        done = run_process([*command, *map(str, target.folders)], timeout=_PROBE_TIMEOUT)
     except subprocess.TimeoutExpired as error:
         raise FreezeError(f"{target.name} did not get to serving within {_PROBE_TIMEOUT} s") from error
     if done.returncode != 0:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
         raise FreezeError(f"{target.name} cannot be loaded: {lines[-1] if lines else 'it said nothing'}")
     facts: dict[str, Any] = json.loads(done.stdout)
     if not facts["plugins"]:
@@ -200,22 +194,25 @@ def _install(
     made: Path, output: Path, target: Target, onefile: bool, report: Report, sbom: dict[str, Any]
 ) -> Built:
     """Put the result in place of the one before it."""
-    place = output / made.name
-    _replace(made, place)
-    link = None
-    program = place
-    if not onefile:
-        program = place / (target.name + SUFFIX)
-        if os.name == "posix":
-            link = output / target.name
-            new = made.parent / "link"
-            new.symlink_to(Path(place.name, program.name))
-            _replace(new, link)
     stem = target.name + SUFFIX if onefile else target.name
-    files = output / f"{stem}.cdx.json", output / f"{stem}.report.json"
+    files = made.parent / f"{stem}.cdx.json", made.parent / f"{stem}.report.json"
     for file, content in zip(files, (sbom, report.as_json()), strict=True):
         file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    return Built(program, link, *files, report)
+    place = output / made.name
+    link = None
+    program = place
+    with stop_handler():
+        _replace(made, place)
+        if not onefile:
+            program = place / (target.name + SUFFIX)
+            if os.name == "posix":
+                link = output / target.name
+                new = made.parent / "link"
+                new.symlink_to(Path(place.name, program.name))
+                _replace(new, link)
+        move_files(files, output)
+    sbom_file, report_file = (output / file.name for file in files)
+    return Built(program, link, sbom_file, report_file, report)
 
 
 def _replace(new: Path, place: Path) -> None:

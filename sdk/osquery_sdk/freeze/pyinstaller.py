@@ -11,6 +11,8 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from osquery_sdk.leftovers import start_process
+
 from .errors import FreezeError
 
 if TYPE_CHECKING:
@@ -106,18 +108,11 @@ def run(
     # One order of sets, and nothing of what other builds have left.
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYINSTALLER_CONFIG_DIR": str(work / "cache")}
     lines: deque[str] = deque(maxlen=200)
-    with subprocess.Popen(
-        command,
-        cwd=work,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with start_process(command, cwd=work, env=environment, **streams) as process:
         assert process.stdout is not None
-        for line in process.stdout:
+        for raw in process.stdout:
+            line = raw.decode(errors="replace")
             lines.append(line.rstrip())
             found = _LINE.match(line)
             if found is not None and found["level"] == "INFO":

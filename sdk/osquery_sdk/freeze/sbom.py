@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from osquery_sdk._version import __version__
+from osquery_sdk.leftovers import run_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,13 +155,7 @@ def _debian_package(file: Path) -> tuple[str, str]:
 
 def _dpkg(*arguments: str) -> str:
     try:
-        done = subprocess.run(
-            ["dpkg-query", *arguments],  # noqa: S607  there is one only where there is Debian
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        done = run_process(["dpkg-query", *arguments], timeout=30)  # there is one only where there is Debian
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""

@@ -8,14 +8,15 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from osquery_sdk.engine import Host
 from osquery_sdk.engine.database import SqlError
 from osquery_sdk.engine.folder import short_folder
+from osquery_sdk.leftovers import TemporaryFolder, kill_group, run_process, start_process
 from osquery_sdk.sqltext import tables_of
 
 from .errors import FreezeError
@@ -58,8 +59,9 @@ def smoke(
     Raises:
         FreezeError: it does not do what it has to; the text says what it did instead.
     """
-    with tempfile.TemporaryDirectory(prefix="osq-", dir=short_folder()) as folder, Host() as host:
+    with TemporaryFolder("osq-", short_folder()) as folder, Host() as host, ExitStack() as stack:
         run = _Run(program, host, Path(folder))
+        stack.callback(run.end)
         before = _unpacked(tmpdir)
         starts = []
         for number in range(_STARTS):
@@ -106,7 +108,7 @@ class _Run:
         command = [str(self._program), "--socket", self._host.socket, "--timeout", str(_REGISTERS_WITHIN)]
         began = time.monotonic()
         try:
-            self._process = process = subprocess.Popen(
+            self._process = process = start_process(
                 command,
                 env=self._environment,
                 cwd=self._folder.anchor,
@@ -157,22 +159,20 @@ class _Run:
         if os.name != "nt" and self._host.manager.extensions():
             raise FreezeError(f"{self._program.name} ended on SIGTERM and did not deregister")
 
+    def end(self) -> None:
+        """Kill what is left of it, as after a failure."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            kill_group(process)
+            process.wait()
+
     def query(self) -> None:
         """Have it run SQL on the engine that it brings."""
         command = [str(self._program), "query", "--json", "select 6 * 7 as answer"]
-        done = subprocess.run(
-            command,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_REGISTERS_WITHIN,
-            check=False,
-        )
-        if done.returncode != 0 or '"42"' not in done.stdout:
-            raise FreezeError(
-                f"{self._program.name} query ended with {done.returncode}: {done.stderr.strip() or done.stdout}"
-            )
+        done = run_process(command, env=self._environment, timeout=_REGISTERS_WITHIN)
+        if done.returncode != 0 or b'"42"' not in done.stdout:
+            said = (done.stderr.strip() or done.stdout).decode(errors="replace")
+            raise FreezeError(f"{self._program.name} query ended with {done.returncode}: {said}")
 
     def memory(self) -> int | None:
         """Bytes of memory that the process which serves has, without what it shares with nobody yet to be loaded."""

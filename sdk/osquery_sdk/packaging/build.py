@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import shutil
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from osquery_sdk.files import move_files, place_of, work_folder
 
 from . import msi, nfpm, pkg, tarball
 from .bundle import SYSTEMS, Bundle, read_bundle
@@ -113,10 +114,9 @@ def package(
     osquery = next((one.version for one in osquerys if one.version), "")
     _check_output(jobs, options)
     output = options.output.absolute()
-    existed = output.is_dir()
+    stack = contextlib.ExitStack()
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".package-", dir=output))
+        work = stack.enter_context(work_folder(output, ".package-"))
     except OSError as error:
         raise PackagingError(f"cannot write to {options.output}: {error.strerror}") from error
     try:
@@ -134,11 +134,9 @@ def package(
         done = _finish(results, packages, osquery, work, output)
         return done._replace(warnings=tuple(line for bundle in found for line in _warnings(bundle)))
     except OSError as error:
-        raise PackagingError(f"{error.filename or options.output}: {error.strerror or error}") from error
+        raise PackagingError(f"{place_of(error, work, options.output)}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
-        if not existed and not any(output.iterdir()):
-            output.rmdir()
+        stack.close()
 
 
 def count_steps(bundles: Sequence[Path], options: Options) -> int:
@@ -372,16 +370,8 @@ def _finish(
     manifest.write_text(json.dumps(make_manifest(results, osquery), indent=2) + "\n", encoding="utf-8")
     sums = done / f"{stem}.sha256"
     sums.write_text(checksums([*files, *sboms, manifest]), encoding="utf-8")
-    placed: list[Path] = []
-    try:
-        # The checksums come last: with them everything is there.
-        for file in (*files, *sboms, manifest, sums):
-            file.replace(output / file.name)
-            placed.append(output / file.name)
-    except OSError:
-        for file in placed:
-            file.unlink(missing_ok=True)
-        raise
+    # The checksums come last: with them everything is there.
+    move_files([*files, *sboms, manifest, sums], output)
     return Packaged(
         tuple(one._replace(file=output / one.file.name) for one in results),
         output / manifest.name,

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path  # noqa: TC003  a NamedTuple's annotation
 from typing import NamedTuple
 
+from osquery_sdk.leftovers import run_process
+
 from .bundle import SYSTEMS
 from .errors import PackagingError
 
@@ -42,18 +44,10 @@ def read_osqueryd(path: Path) -> Osqueryd:
     version = ""
     if runs_here(found):
         try:
-            done = subprocess.run(
-                [str(real), "--version"],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_TIMEOUT,
-                check=False,
-            )
+            done = run_process([real, "--version"], timeout=_TIMEOUT)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise PackagingError(f"--osqueryd {path}: does not run: {error}") from error
-        said = _SAYS.search(done.stdout)
+        said = _SAYS.search(done.stdout.decode(errors="replace"))
         if said is None:
             raise PackagingError(f"--osqueryd {path}: a program, but no osqueryd: it says no version")
         version = said[1]

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+from osquery_sdk.leftovers import run_process
+
 from .errors import PackagingError
 
 if TYPE_CHECKING:
@@ -56,15 +58,7 @@ def run_tool(
         PackagingError: it did not; the text has the last line that it said.
     """
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
+        done = run_process(command, cwd=folder, env={**os.environ, **(environment or {})}, timeout=_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PackagingError(f"{name} did not {task}: {error}") from error
     if done.returncode != 0 or (makes is not None and not makes.is_file()):

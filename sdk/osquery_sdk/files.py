@@ -1,0 +1,127 @@
+"""Files that are there whole or not at all: written aside, and renamed when all of it is on the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .leftovers import TemporaryFolder
+from .signals import stop_handler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+__all__ = ["move_files", "place_of", "replace_file", "work_folder", "write_files"]
+
+
+def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Put a file in place once all of it is on the disk; whoever reads sees the old one or the new one.
+
+    Args:
+        path: of the file; its folder has to be there.
+        data: what it holds.
+        mode: who may read and write it.
+
+    Raises:
+        OSError: it cannot be written; the old one is as it was.
+    """
+    with stop_handler():
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600, a new file
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                if os.name == "posix":
+                    os.fchmod(file.fileno(), mode)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def write_files(folder: Path, files: Mapping[str, str], *, programs: Sequence[str] = ()) -> None:
+    """Write text files into a folder, all of them or none; the folder is made if it is missing.
+
+    Args:
+        folder: where to.
+        files: their texts by name.
+        programs: names of those that everybody may execute.
+
+    Raises:
+        OSError: they cannot be written; what was there before is as it was.
+    """
+    with work_folder(folder, ".new-") as work:
+        for name, text in files.items():
+            with (work / name).open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        for name in programs:
+            (work / name).chmod((work / name).stat().st_mode | 0o111)
+        move_files([work / name for name in files], folder)
+
+
+def move_files(files: Sequence[Path], folder: Path) -> None:
+    """Move files into a folder of the same file system, in place of those that are there: all of them or none.
+
+    Raises:
+        OSError: one cannot be moved; new ones have been removed again.
+    """
+    new: list[Path] = []
+    with stop_handler():
+        try:
+            for file in files:
+                place = folder / file.name
+                is_new = not os.path.lexists(place)
+                file.replace(place)
+                if is_new:
+                    new.append(place)
+        except OSError:
+            for place in new:
+                place.unlink(missing_ok=True)
+            raise
+
+
+def place_of(error: OSError, work: Path, output: Path) -> str | Path:
+    """Return what an error about a file is to name: `output` for one in the work folder, which nobody knows."""
+    if not error.filename or Path(os.fsdecode(error.filename)).is_relative_to(work):
+        return output
+    return os.fsdecode(error.filename)
+
+
+@contextlib.contextmanager
+def work_folder(output: Path, prefix: str) -> Iterator[Path]:
+    """Make a folder for what is not finished, within `output`; it is removed at the end.
+
+    `output` and the folders above it are made as well, and removed again if nothing is in them.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    output = output.absolute()
+
+    def remove_empty() -> None:
+        for place in missing:
+            with contextlib.suppress(OSError):
+                place.rmdir()
+
+    with stop_handler() as handler:
+        missing = [place for place in (output, *output.parents) if not os.path.lexists(place)]
+        handler.undo.append(remove_empty)
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+            work = TemporaryFolder(prefix, output)
+        except BaseException:
+            remove_empty()
+            handler.undo.remove(remove_empty)
+            raise
+    try:
+        yield Path(work.name)
+    finally:
+        work.cleanup()
+        remove_empty()
+        handler.undo.remove(remove_empty)

@@ -1,0 +1,113 @@
+"""Temporary folders and other programs that must not outlive this one: a stop signal takes them along, see `signals.py`."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from typing import TYPE_CHECKING, Any
+
+from .signals import has_ended, stop_handler
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["TemporaryFolder", "kill_group", "run_process", "start_process", "wait_for_end"]
+
+_AFTER_KILL = 2.0
+_LOOK = 0.05
+
+
+class TemporaryFolder(tempfile.TemporaryDirectory[str]):
+    """A temporary folder; as a context manager its path.
+
+    Args:
+        prefix: of its name.
+        folder: where it is made; the system's temporary folder unless given.
+    """
+
+    def __init__(self, prefix: str, folder: str | os.PathLike[str] | None = None) -> None:
+        """Make it."""
+        with stop_handler() as handler:
+            super().__init__(prefix=prefix, dir=folder, ignore_cleanup_errors=True)
+            handler.folders.add(self.name)
+
+    def cleanup(self) -> None:
+        """Remove it, with all that is in it."""
+        super().cleanup()
+        stop_handler().folders.discard(self.name)
+
+
+def start_process(command: Sequence[str | os.PathLike[str]], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a program, with the options of `subprocess.Popen`, in a process group of its own where there are groups.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    with stop_handler() as handler:
+        process = subprocess.Popen(command, process_group=0 if os.name == "posix" else None, **options)
+        handler.add_process(process)
+    return process
+
+
+def run_process(
+    command: Sequence[str | os.PathLike[str]], *, timeout: float, **options: Any
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program to its end, without standard input, and return what it wrote.
+
+    Args:
+        command: the program and its arguments.
+        timeout: seconds that it has; then it is killed, with what it has started.
+        options: those of `subprocess.Popen`; both outputs are caught unless they say otherwise.
+
+    Raises:
+        OSError: it cannot be started.
+        subprocess.TimeoutExpired: its time was over.
+    """
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with start_process(command, **(streams | options)) as process:
+        try:
+            output, errors = process.communicate(timeout=timeout)
+        except BaseException:
+            kill_group(process)
+            # What has left the group may hold the pipes open for ever.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=_AFTER_KILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+def wait_for_end(process: subprocess.Popen[Any], seconds: float) -> bool:
+    """Wait for a program's end, at most so long; whether it has ended. Where the system can, it keeps its number."""
+    if seconds == math.inf and sys.platform == "linux":
+        with contextlib.suppress(ChildProcessError):  # somebody else has waited for it
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        return True
+    end = time.monotonic() + seconds
+    pause = 0.0005
+    while not has_ended(process):
+        left = end - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, _LOOK)
+    return True
+
+
+def kill_group(process: subprocess.Popen[Any]) -> None:
+    """Kill a program of `start_process`, and all that it has started and that may outlive it.
+
+    To be called before the program is waited for: until then no other process can have its number.
+    """
+    if os.name != "posix":
+        process.kill()
+        return
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # all of it has ended

@@ -1,0 +1,350 @@
+"""A command that is ended by a signal, whenever that comes, ends as the signal says and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+import pytest
+
+from osquery_sdk.engine import Host
+
+from .support import EXTENSION, SAMPLE, SDK, Terminal, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+NAP = "select * from sample_naps where seconds = 60"
+LOAD = ("--extension", str(SAMPLE))
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+MARK = "OSQUERY_SDK_TEST_STOPPING"
+
+
+class Case(NamedTuple):
+    """A command that goes on until it is ended."""
+
+    name: str
+    command: tuple[str, ...]
+    gets: str = ""
+    """What it reads; standard input stays open then."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+CASES = (
+    Case("query", (*SDK, "query", *LOAD, NAP)),
+    Case("query of an extension", (*EXTENSION, "query", NAP)),
+    Case("explain", (*SDK, "explain", *LOAD, NAP)),
+    Case("shell", (*SDK, "shell", *LOAD)),
+    Case("shell with a statement", (*SDK, "shell", *LOAD), f"{NAP};\nselect 1;\n"),
+    Case("run", (*SDK, "run", str(SAMPLE)), f"{NAP};\nselect 1;\n"),
+    Case("schema", (*SDK, "schema", "--extension", "{slow}")),
+    Case("doctor", (*SDK, "doctor", "--socket", "{folder}/none", "{slow}")),
+)
+SLOW = f"""\
+#!{sys.executable}
+import subprocess, time
+subprocess.Popen(["sleep", "600"])
+time.sleep(600)
+"""
+
+
+class Ended(NamedTuple):
+    """How a program ended, and what it left."""
+
+    code: int
+    stdout: str
+    stderr: str
+    left: list[str]
+    """Names in its temporary folder, and the programs that still run."""
+
+
+class Started:
+    """A command with a temporary folder of its own, whose processes can be told from all others.
+
+    Args:
+        case: the command.
+        folder: an empty one.
+    """
+
+    def __init__(self, case: Case, folder: Path) -> None:
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+        slow = folder / "slow.ext"
+        slow.write_text(SLOW)
+        slow.chmod(0o755)
+        self.mark = uuid.uuid4().hex
+        self.output = folder / "output"
+        self.errors = folder / "errors"
+        with self.output.open("wb") as output, self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [part.format(slow=slow, folder=folder) for part in case.command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=errors,
+                env={**os.environ, "TMPDIR": str(self.temporary), MARK: self.mark},
+                preexec_fn=defaults,  # noqa: PLW1509
+            )
+        assert self.process.stdin is not None
+        self.process.stdin.write(case.gets.encode())
+        self.process.stdin.flush()
+
+    def processes(self) -> list[psutil.Process]:
+        """It, and all that it has started."""
+        return [one for one in psutil.process_iter() if has_mark(one, self.mark)]
+
+    def is_busy(self) -> bool:
+        """Whether it has come as far as to have a folder, and a program where it starts one."""
+        return any(self.temporary.iterdir())
+
+    def end(self, number: int) -> Ended:
+        self.process.send_signal(number)
+        try:
+            self.process.wait(20)
+        finally:
+            left = [one.name() for one in self.processes()]
+            for one in self.processes():
+                one.kill()
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+        left += [path.name for path in self.temporary.iterdir()]
+        return Ended(self.process.wait(), self.output.read_text(), self.errors.read_text(), left)
+
+
+def defaults() -> None:
+    """The signals as a terminal's shell starts programs, whatever started the tests; and no dumps."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def has_mark(one: psutil.Process, mark: str) -> bool:
+    try:
+        return one.environ().get(MARK) == mark and one.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):
+        return False
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One with a short path: sockets are made in it."""
+    import shutil
+    import tempfile
+
+    path = Path(tempfile.mkdtemp(prefix="osq-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_command_that_is_ended_leaves_nothing(case: Case, folder: Path) -> None:
+    number = SIGNALS[CASES.index(case) % len(SIGNALS)]
+    started = Started(case, folder)
+    until(started.is_busy, 60)
+    time.sleep(0.5)
+    ended = started.end(number)
+    assert (ended.code, ended.stderr, ended.left) == (-number, "", [])
+
+
+@pytest.mark.parametrize(
+    "seed", [pytest.param(n, marks=pytest.mark.slow if n > 1 else ()) for n in range(60)]
+)
+def test_it_leaves_nothing_whenever_the_signal_comes(seed: int, folder: Path) -> None:
+    """While Python starts, while modules are loaded, while an extension is started, while it is asked."""
+    chance = random.Random(seed)
+    for count in range(5):
+        case, number = chance.choice(CASES), chance.choice(SIGNALS)
+        place = folder / str(count)
+        place.mkdir()
+        started = Started(case, place)
+        delay = chance.uniform(0, 1.5)
+        time.sleep(delay)
+        ended = started.end(number)
+        assert ended.left == [], (case, number, delay)
+        # Ctrl-C while Python itself starts is an exception of Python's.
+        assert ended.code == -number or (number == signal.SIGINT and ended.code == 1), (case, number, ended)
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_the_engine_ends_as_it_should(number: signal.Signals, folder: Path) -> None:
+    socket = folder / "em"
+    command = (*SDK, "engine", "--socket", str(socket), *LOAD, "--database_path", str(folder / "database"))
+    started = Started(Case("engine", command), folder)
+    until(lambda: b"Ctrl-C stops it" in started.errors.read_bytes(), 60)
+    ended = started.end(number)
+    assert (ended.code, ended.left) == (0, [])
+    assert [path.name for path in folder.iterdir() if path.name.startswith("em")] == []
+
+
+def test_the_engine_is_ended_while_it_starts(folder: Path) -> None:
+    """It has its sockets at a path that it was given, and not in a folder that is removed."""
+    command = (*SDK, "engine", "--socket", str(folder / "em"), "--extension", "{slow}")
+    started = Started(Case("engine", command), folder)
+    until((folder / "em").exists, 60)
+    time.sleep(0.5)
+    assert started.end(signal.SIGHUP) == Ended(-signal.SIGHUP, "", "", [])
+    assert [path.name for path in folder.iterdir() if path.name.startswith("em")] == []
+
+
+def test_an_engine_that_cannot_listen_leaves_those_of_the_other_one(folder: Path) -> None:
+    with Host([str(SAMPLE)], socket=str(folder / "em")) as host:
+        sockets = sorted(path.name for path in folder.iterdir())
+        done = subprocess.run(
+            [*SDK, "engine", "--socket", host.socket], capture_output=True, text=True, timeout=30
+        )
+        assert done.returncode == 1
+        assert "Address already in use" in done.stderr
+        assert sorted(path.name for path in folder.iterdir()) == sockets
+        assert host.query("select word from sample_numbers where n = 3").rows == [{"word": "three"}]
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_run_takes_its_extension_along(number: signal.Signals, folder: Path) -> None:
+    """And it is registered no more."""
+    with Host(socket=str(folder / "em")) as host:
+        started = Started(Case("run", (*SDK, "run", str(SAMPLE), "--socket", host.socket)), folder)
+        until(host.manager.extensions, 30)
+        time.sleep(0.5)
+        ended = started.end(number)
+        assert (ended.code in (0, -number), ended.left) == (True, [])
+        assert host.manager.extensions() == {}
+        assert [path.name for path in folder.iterdir() if path.name.startswith("em.")] == []
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_an_extension_deregisters(number: signal.Signals, folder: Path) -> None:
+    with Host(socket=str(folder / "em")) as host:
+        started = Started(Case("extension", (*EXTENSION, "--socket", host.socket)), folder)
+        host.wait_for_extensions(1, timeout=30)
+        ended = started.end(number)
+        assert (ended.code, ended.stdout, ended.left) == (0, "", [])
+        assert ended.stderr == f"sample: stopped by {number.name}; leaving\n"
+        assert host.manager.extensions() == {}
+        assert [path.name for path in folder.iterdir() if path.name.startswith("em.")] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT], ids=lambda n: n.name)
+@pytest.mark.parametrize("served", [True, False], ids=["served", "query"])
+def test_what_is_ignored_at_the_start_stays_ignored(
+    number: signal.Signals, served: bool, folder: Path
+) -> None:
+    """As SIGHUP under nohup, and SIGINT of what a script starts in the background."""
+    ignoring = f"import os, signal, sys; signal.signal({int(number)}, signal.SIG_IGN); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    with Host(socket=str(folder / "em")) as host:
+        arguments = ("--socket", host.socket) if served else ("query", NAP)
+        started = Started(Case("ignoring", (sys.executable, "-c", ignoring, str(SAMPLE), *arguments)), folder)
+        until(host.manager.extensions if served else started.is_busy, 30)
+        time.sleep(0.5)
+        started.process.send_signal(number)
+        time.sleep(0.5)
+        assert started.process.poll() is None
+        ended = started.end(signal.SIGTERM)
+        assert (ended.code, ended.left) == (0 if served else -signal.SIGTERM, [])
+
+
+PROGRAM_OF_A_TABLE = """
+from osquery_sdk import Column, Extension, Query, Row, run_program, table
+
+class Word(Row):
+    word: str = Column("A word")
+
+@table("sleeps")
+def sleeps(query: Query) -> list[Word]:
+    \"\"\"Sleeps.\"\"\"
+    run_program("/bin/sleep", "600", timeout=50)
+    return []
+
+raise SystemExit(Extension("sleeper", version="1", plugins=[sleeps]).run())
+"""
+
+
+@pytest.mark.parametrize("served", [True, False], ids=["served", "query"])
+def test_programs_that_a_table_runs_are_ended(served: bool, folder: Path) -> None:
+    program = folder / "sleeper.py"
+    program.write_text(PROGRAM_OF_A_TABLE)
+    with Host(socket=str(folder / "em")) as host:
+        arguments = ("--socket", host.socket) if served else ("query", "select * from sleeps")
+        started = Started(Case("program", (sys.executable, str(program), *arguments)), folder)
+        if served:
+            host.wait_for_extensions(1, timeout=30)
+            asked = subprocess.Popen(
+                [sys.executable, "-c", ASK, host.socket], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        until(lambda: any(one.name() == "sleep" for one in started.processes()), 30)
+        ended = started.end(signal.SIGTERM)
+        assert ended.left == []
+        if served:
+            asked.wait(10)
+
+
+ASK = """
+import sys
+from osquery_sdk.client import Client
+Client(sys.argv[1]).query("select * from sleeps")
+"""
+
+
+def test_a_terminal_that_is_closed_ends_the_shell(folder: Path) -> None:
+    mark = uuid.uuid4().hex
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    env = {"TMPDIR": str(temporary), MARK: mark, "XDG_STATE_HOME": str(folder)}
+    with Terminal(*SDK, "shell", *LOAD, env=env) as terminal:
+        terminal.expect("osquery>")
+        terminal.send(f"{NAP};\n")
+        terminal.expect("60;")
+        time.sleep(1)
+        terminal.close()
+        assert terminal.process.wait(20) in (-signal.SIGHUP, 0, 1)
+    assert [one for one in psutil.process_iter() if has_mark(one, mark)] == []
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_terminal_is_as_it_was(folder: Path) -> None:
+    """The shell at its prompt reads keys one by one and shows none; what comes after it does not."""
+    import termios
+
+    env = {"TMPDIR": str(folder), "XDG_STATE_HOME": str(folder)}
+    with Terminal(*EXTENSION, "shell", env=env) as terminal:
+        before = termios.tcgetattr(terminal.descriptor)
+        terminal.expect("osquery>")
+        until(lambda: termios.tcgetattr(terminal.descriptor) != before)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.process.wait(20) == -signal.SIGTERM
+        assert termios.tcgetattr(terminal.descriptor) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_pytest_with_the_fixture(number: signal.Signals, folder: Path) -> None:
+    """What ends pytest takes the fixture's hosts and their extensions along."""
+    test = folder / "test_it.py"
+    test.write_text(
+        f"""
+import sys
+import time
+sys.path.insert(0, {str(SAMPLE.parent)!r})
+from sample import naps
+
+def test_it(osquery_host):
+    osquery_host(naps).launch({str(SAMPLE)!r})
+    time.sleep(600)
+"""
+    )
+    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test))
+    started = Started(Case("pytest", command), folder)
+    until(lambda: len(started.processes()) > 1, 60)
+    time.sleep(1)
+    ended = started.end(number)
+    assert (ended.code, ended.left) == (-number, [])

@@ -114,8 +114,12 @@ class Started:
         try:
             self.process.wait(20)
         finally:
-            left = [one.name() for one in self.processes()]
-            for one in self.processes():
+            # What was killed may need a moment to be gone.
+            end = time.monotonic() + 2
+            while (living := self.processes()) and time.monotonic() < end:
+                time.sleep(0.05)
+            left = [one.name() for one in living]
+            for one in living:
                 one.kill()
             assert self.process.stdin is not None
             self.process.stdin.close()

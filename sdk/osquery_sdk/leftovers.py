@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from .signals import has_ended, stop_handler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
 __all__ = ["TemporaryFolder", "kill_group", "run_process", "start_process", "wait_for_end"]
 
@@ -23,8 +26,10 @@ _AFTER_KILL = 2.0
 _LOOK = 0.05
 
 
-class TemporaryFolder(tempfile.TemporaryDirectory[str]):
-    """A temporary folder; as a context manager its path.
+class TemporaryFolder:
+    """A temporary folder; as a context manager its path. It is removed at the end of the program, if not before.
+
+    Not `tempfile.TemporaryDirectory`: at its own end, a process that the program has forked would remove the program's folder.
 
     Args:
         prefix: of its name.
@@ -34,13 +39,38 @@ class TemporaryFolder(tempfile.TemporaryDirectory[str]):
     def __init__(self, prefix: str, folder: str | os.PathLike[str] | None = None) -> None:
         """Make it."""
         with stop_handler() as handler:
-            super().__init__(prefix=prefix, dir=folder, ignore_cleanup_errors=True)
+            self.name = tempfile.mkdtemp(prefix=prefix, dir=folder)
             handler.folders.add(self.name)
+        self._remove = weakref.finalize(self, _remove, self.name, os.getpid())
+
+    def __enter__(self) -> str:
+        """Return the path."""
+        return self.name
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove it."""
+        self.cleanup()
 
     def cleanup(self) -> None:
         """Remove it, with all that is in it."""
-        super().cleanup()
+        self._remove()
         stop_handler().folders.discard(self.name)
+
+
+def _remove(folder: str, pid: int) -> None:
+    """Remove a folder, if this is the process that made it."""
+    if os.getpid() != pid:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    if os.path.lexists(folder):
+        for inside, names, _ in os.walk(folder):
+            for name in names:
+                path = os.path.join(inside, name)  # noqa: PTH118
+                if not os.path.islink(path):  # noqa: PTH114
+                    os.chmod(path, 0o700)  # noqa: PTH101
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def start_process(command: Sequence[str | os.PathLike[str]], **options: Any) -> subprocess.Popen[bytes]:

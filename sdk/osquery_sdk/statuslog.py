@@ -18,7 +18,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .authors import SameProcess, describe, pass_on_interrupt, to_stderr
-from .errors import DeadlineExceeded, WireError
 
 if TYPE_CHECKING:
     from .client import Client
@@ -163,7 +162,7 @@ class StatusLogHandler(logging.Handler):
             item, host = self._where
             log = json.dumps([{**line, "h": host} for line in lines], ensure_ascii=False)
             client.call("logger", item, {"status": "true", "log": log}, timeout=_TIMEOUT)
-        except (WireError, DeadlineExceeded):
+        except BaseException:  # noqa: BLE001  osquery does not take it now, or the object that has the client does not say
             self._where = None
             return False
         return True

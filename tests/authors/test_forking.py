@@ -259,6 +259,26 @@ print("after")
     assert done.returncode == 0
 
 
+def test_a_host_that_nobody_closes(tmp_path: Path) -> None:
+    """The end of a child's interpreter leaves the folder with the parent's socket alone."""
+    done = script(
+        tmp_path,
+        """
+from osquery_sdk.engine import Host
+host = Host()
+host.__enter__()
+if not os.fork():
+    sys.exit(7)
+status = os.waitstatus_to_exitcode(os.wait()[1])
+print(status, Path(host.socket).is_socket(), host.query("select 1 as one").rows)
+folder = Path(host.socket).parent
+host.close()
+print(folder.exists())
+""",
+    )
+    assert (done.returncode, done.stdout) == (0, "7 True [{'one': '1'}]\nFalse\n")
+
+
 def test_a_child_may_have_an_extension_of_its_own(tmp_path: Path) -> None:
     """What was made before a fork, and has not begun yet, belongs to whoever begins it: so programs become daemons."""
     done = script(

@@ -91,7 +91,7 @@ def test_every_command(arguments: tuple[str, ...], text: str, begins: str) -> No
 def test_what_an_extension_is_served_to_is_not_printed_to(tmp_path: Path) -> None:
     """Nor by a process that a host starts, which has another standard output."""
     lines: list[str] = []
-    with Host([PROGRAM], on_line=lines.append) as host:
+    with Host([PROGRAM], on_line=lines.append, timeout=30) as host:
         assert host.query("select n from noisy").rows == ROWS
         assert host.manager.call("config", "noisy", {"action": "genConfig"}).status.code == 0
     assert heard("table", "\n".join(lines))
@@ -156,7 +156,7 @@ def test_serving_with_closed_descriptors(closed: str, tmp_path: Path) -> None:
     program = tmp_path / "closed"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} {PROGRAM} "$@" {closed}\n')
     program.chmod(0o755)
-    with Host([program]) as host:
+    with Host([program], timeout=30) as host:
         for _ in range(5):
             assert host.query("select n from noisy").rows == ROWS
 

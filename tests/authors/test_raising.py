@@ -518,6 +518,7 @@ def _quiet() -> Table:
     return made
 
 
+@pytest.mark.parametrize("fault", FEW, ids=[one.name for one in FEW])
 def test_telemetry_that_fails(fault: Fault) -> None:
     """Calls are answered, and the log says once what is wrong."""
     pytest.importorskip("opentelemetry.sdk")
@@ -565,6 +566,16 @@ def test_a_record_of_python_s_log(fault: Fault, capsys: pytest.CaptureFixture[st
         handler.close()
     said = capsys.readouterr().err
     assert "--- Logging error ---" in said or said == f"a log record cannot be formatted: {fault.text}\n"
+
+
+def test_a_plugin_with_a_call_of_its_own(fault: Fault) -> None:
+    class Own(ConfigPlugin):
+        def call(self, *arguments: Any) -> Any:
+            fault.fail()
+
+    with Served(Own("own")) as served:
+        assert _failed(served.call("config", "own", action="genConfig")) == f"own: {fault.text}"
+        assert served.log[0].startswith(f"own: {fault.text}\n")
 
 
 # Extensions of PyPI's package

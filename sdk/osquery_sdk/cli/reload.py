@@ -111,6 +111,7 @@ class Reloader:
         self._process: ExtensionProcess | None = None
         self._stopping = False
         self._place = ""
+        self._in_traceback = False
         self._end = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="extension-reloader", daemon=True)
 
@@ -185,10 +186,15 @@ class Reloader:
             return
         place = _PLACE.match(line)
         if place is not None:
+            # A syntax error has no other beginning.
+            self._in_traceback = True
             self._place = f" ({Path(place[1]).name}, line {place[2]})"
-        elif line and not line.startswith((" ", "Traceback (most recent call last):")):
+        elif "Traceback (most recent call last):" in line:
+            self._in_traceback = True
+        elif line and not (self._in_traceback and line.startswith(" ")):
             self._say(line + self._place)
             self._place = ""
+            self._in_traceback = False
 
     def _registered(self) -> set[int]:
         from osquery_sdk.wire.client import ManagerConnection

@@ -81,7 +81,7 @@ class ColumnInfo:
                     return numbers
         except (TypeError, PackError):
             pass
-        except BaseException as error:  # noqa: BLE001  __index__ of an author's class: below it is told of which value
+        except BaseException as error:  # noqa: BLE001  an author's __index__; the loop below finds the value
             pass_on_interrupt(error)
         return [self._text(value) for value in values]
 
@@ -177,7 +177,7 @@ def _json(value: list[Any] | dict[Any, Any] | tuple[Any, ...]) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """Why a value has no text."""
+    """Return the reason why a value has no text."""
     kind = type(error)
     if issubclass(kind, RecursionError):
         return "it is nested too deep"
@@ -273,7 +273,7 @@ def _measured(column: Sequence[str] | array[int]) -> tuple[Sequence[str], list[i
         texts = [encode_text(text).decode("latin-1") for text in texts]
     try:
         return texts, list(map(len, texts))
-    except BaseException as error:  # noqa: BLE001  an author's class that derives from str may have a length of its own
+    except BaseException as error:  # noqa: BLE001  a class that derives from str may have a __len__ of its own
         pass_on_interrupt(error)
         texts = list(map(str.__str__, texts))
         return texts, list(map(len, texts))

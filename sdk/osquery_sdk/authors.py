@@ -2,11 +2,11 @@
 
 These rules apply wherever the SDK calls a table, a plugin, or a function that it was given:
 
-- Whatever is raised is a failure of that one call: SystemExit and an error whose text raises are no exceptions. Ctrl-C alone
-  still stops a program: Python raises it in the main thread, whatever runs there.
-- Its text is one line that can be encoded, of bounded length.
-- A process that the code has forked never comes back out of the call. It has its parent's sockets and none of its threads, so
-  the SDK ends it there, without a word to anybody else: no handler runs and nothing is flushed.
+- Any exception fails that one call, SystemExit included, and so does an error whose own text raises. Ctrl-C
+  alone still stops a program: Python raises it in the main thread, whatever runs there.
+- An error is told in one line of bounded length that can be encoded.
+- A process that the code has forked never comes back out of the call. It has its parent's sockets and none of
+  its threads. So the SDK ends it there: no exit handler runs, and no buffer is written.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _CONTROLS = re.compile(r"[\0-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def one_line(text: str, longest: int = _LONGEST) -> str:
-    """A text as one line of so many characters at the most, all of which can be encoded and printed."""
+    """Return a text as one line of at most `longest` characters, all of which can be encoded and printed."""
     if len(text) > longest:
         text = text[: longest - 3] + "..."
     if not text.isprintable():
@@ -51,18 +51,18 @@ def one_line(text: str, longest: int = _LONGEST) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """The error's text as one line."""
+    """Return the error's text as one line; never raises."""
     try:
         with SameProcess():
             # An exact copy: what __str__ returns may be of a class of its own.
             return one_line(str.__str__(str(error)))
-    except BaseException as problem:  # noqa: BLE001  an author's __str__ as well may raise anything
+    except BaseException as problem:  # noqa: BLE001  an author's __str__ may raise anything as well
         pass_on_interrupt(problem)
         return _NO_TEXT
 
 
 def describe(error: BaseException, *plain: type[BaseException]) -> str:
-    """One line that says an error: its type and text, the text alone if it is of a `plain` type; never raises."""
+    """Return one line about an error: its type and text, or the text alone for a `plain` type; never raises."""
     return _described(error, plain, _DEPTH)
 
 
@@ -87,13 +87,13 @@ def _name(kind: type) -> str:
 
 
 def trace(error: BaseException) -> str:
-    """The error with its traceback, for the log; never raises."""
+    """Return the error with its traceback, for the log; never raises."""
     import traceback
 
     try:
         with SameProcess():
             text = "".join(traceback.format_exception(error))
-    except BaseException as problem:  # noqa: BLE001  it asks the error, its class and its causes for many things
+    except BaseException as problem:  # noqa: BLE001  it looks at many things of the error and its class
         pass_on_interrupt(problem)
         frames = "".join(traceback.format_tb(error.__traceback__))
         text = f"Traceback (most recent call last):\n{frames}{describe(error)}\n"
@@ -104,7 +104,7 @@ def trace(error: BaseException) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as an error shows it: shortened, one line; never raises."""
+    """Return a value as an error shows it: shortened, one line; never raises."""
     if type(value) in (str, bytes):
         value = value[:_LONGEST_VALUE]  # type: ignore[index]  # both have slices
     try:
@@ -117,7 +117,7 @@ def shown(value: object) -> str:
 
 
 def _outline(value: object) -> str:
-    """A value that has no repr: nested too deep, or too long a number, or its class has a faulty one."""
+    """Return a substitute for a repr that fails: of a deep nest, a long number, or a faulty class."""
     import reprlib
 
     kind = type(value)
@@ -132,7 +132,7 @@ def _outline(value: object) -> str:
 
 
 def pass_on_interrupt(error: BaseException) -> None:
-    """Raise a Ctrl-C again; whatever else was caught is the author's."""
+    """Raise a Ctrl-C again; anything else that was caught is the author's."""
     if (
         not issubclass(type(error), KeyboardInterrupt)
         or threading.current_thread() is not threading.main_thread()
@@ -149,7 +149,7 @@ def pass_on_interrupt(error: BaseException) -> None:
 
 
 class SameProcess:
-    """A context around a call of an author's code: a process that it has forked ends when it comes out of it."""
+    """A context around a call of an author's code. A process that the code has forked ends when it leaves it."""
 
     __slots__ = ("_pid",)
 
@@ -170,7 +170,8 @@ class SameProcess:
 def end_if_forked(pid: int, error: BaseException | None = None) -> None:
     """End this process at once unless it is `pid`.
 
-    Its exit status is that of SystemExit, 0 without an error, and 1 with any other, which is said on standard error.
+    The exit status is that of SystemExit, or 0 without an error. With any other error it is 1, and a line on
+    standard error tells it.
 
     Args:
         pid: the process in which it all began.
@@ -197,7 +198,7 @@ def _status(error: BaseException | None) -> int:
         return 0
     if isinstance(code, int):
         return int(code) & 0xFF
-    # Written past Python's own stream and without an import: a thread that is not here may have held their locks.
+    # Past Python's own stream, and without an import: a thread that is not here may have held their locks.
     line = describe(error) if code is error else one_line(str(code))
     at = _place(error.__traceback__) if code is error else ""
     os.write(
@@ -215,18 +216,18 @@ def _place(trace: TracebackType | None) -> str:
 
 
 def until_fork(items: Iterator[T]) -> Iterator[T]:
-    """The items, in a process that their generator forks none at all: so that it does not go on making them."""
+    """Return the items; in a process that their generator forks they end, so that it does not go on making them."""
     return compress(items, _forks().signs())
 
 
 @cache
 def _forks() -> _Forks:
-    """The one there is, from the first use on: what is told of forks cannot be untold."""
+    """Return the only one, made at the first use: a function that is registered for forks stays so."""
     return _Forks()
 
 
 class _Forks:
-    """Gives out endless iterators that end in every process that is forked. They cost a generator's row 4 % of its time."""
+    """Gives out endless iterators that end in every forked process. They cost a row 4 % of what makes it."""
 
     def __init__(self) -> None:
         self._signs = [True] * _BLOCK
@@ -275,7 +276,7 @@ def to_stderr(line: str) -> None:
     try:
         print(line, file=sys.stderr, flush=True)
     except (OSError, ValueError):
-        # Whoever read it has gone, which is no reason to go as well, or to end with an error for what it still holds.
+        # Its reader has gone. That is no reason to end, nor to fail at the end for what could not be written.
         sys.stderr = None
 
 

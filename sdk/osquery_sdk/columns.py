@@ -158,7 +158,7 @@ def check_name(name: str, what: str) -> None:
 
 
 def check_names(names: object, what: str) -> None:
-    """Raise DefinitionError unless it is a tuple or list of texts: a text by itself would be one of letters."""
+    """Raise DefinitionError unless it is a tuple or list of texts; a single text would be taken for its letters."""
     if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
         raise DefinitionError(f"{what} is a tuple of texts, not {shown(names)}")
 

@@ -85,7 +85,8 @@ class Extension:
             is called for `tables --all`, and for a statement that uses a table that is not there.
 
     Raises:
-        DefinitionError: osqueryd would refuse it, or an argument is none that it could serve with; the text says what to change.
+        DefinitionError: osqueryd would refuse it, or it could not serve with an argument; the text says what to
+            change.
     """
 
     def __init__(

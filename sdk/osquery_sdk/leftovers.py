@@ -27,9 +27,9 @@ _LOOK = 0.05
 
 
 class TemporaryFolder:
-    """A temporary folder; as a context manager its path. It is removed at the end of the program, if not before.
+    """A temporary folder; as a context manager its path. The end of the program removes it, if nothing else does.
 
-    Not `tempfile.TemporaryDirectory`: at its own end, a process that the program has forked would remove the program's folder.
+    `tempfile.TemporaryDirectory` would also be removed at the end of a process that the program has forked.
 
     Args:
         prefix: of its name.

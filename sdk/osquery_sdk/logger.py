@@ -121,7 +121,7 @@ class LoggerPlugin(Plugin):
         return Response(Status(1, f"{self.name}: unknown request for a logger"))
 
     def _features(self) -> Response:
-        """What the logger wants; nothing if it does not say, as any code but 0 would be taken for a wish."""
+        """Answer with what the logger wants; if it raises, with nothing: any code but 0 would be a wish."""
         try:
             with SameProcess():
                 return Response(Status(int(self.features)))

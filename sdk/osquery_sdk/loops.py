@@ -1,7 +1,7 @@
 """Asynchronous tables: an event loop for each call.
 
-A process that is forked within a loop shares with its parent what the loop waits on. So it must not come back into the loop, not
-even for the loop's own end: the look at which process this is comes before each wait, and before the end.
+A process that is forked within a loop shares with its parent what the loop waits on. So it must not come back
+into the loop, not even to close it. The check comes before each wait, and before the loop is closed.
 """
 
 from __future__ import annotations

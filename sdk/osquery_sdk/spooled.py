@@ -349,7 +349,7 @@ def _check_options(name: str, spool: object, options: SpoolOptions) -> None:
 
 
 def _retry_after(error: BaseException) -> float:
-    """The seconds that an error asks for, as the HTTP logger's do; 0 if it asks for none, or for what cannot be waited."""
+    """Return the seconds that an error asks for, as the HTTP logger's do; 0 if it asks for none that can be waited."""
     try:
         seconds = float(getattr(error, "retry_after", 0.0))
     except BaseException:  # noqa: BLE001  an attribute of an author's class

@@ -70,13 +70,13 @@ class StatusLogHandler(logging.Handler):
         self._untold = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a record; it is sent soon. In a forked process it is left out, for the thread that sends is not there."""
+        """Take a record; it is sent soon. A forked process has no thread that sends, and drops its records."""
         if self._is_forked():
             return
         try:
             with SameProcess():
                 line = _line(record, self.format(record))
-        except BaseException as error:  # noqa: BLE001  as every handler does with a record that cannot be formatted
+        except BaseException as error:  # noqa: BLE001  as every handler does with what cannot be formatted
             pass_on_interrupt(error)
             self._lose(record, error)
             return
@@ -98,7 +98,7 @@ class StatusLogHandler(logging.Handler):
         try:
             with SameProcess():
                 self.handleError(record)
-        except BaseException as problem:  # noqa: BLE001  it prints the record and the error, which may both fail at that
+        except BaseException as problem:  # noqa: BLE001  it prints the record and the error; both may raise
             pass_on_interrupt(problem)
             to_stderr(f"a log record cannot be formatted: {describe(error)}")
 
@@ -124,7 +124,7 @@ class StatusLogHandler(logging.Handler):
         super().close()
 
     def _is_forked(self) -> bool:
-        """Whether the thread that sends runs in another process, and may have held the locks of this one's copy."""
+        """Return True where this is a copy in a forked process: its thread and the owners of its locks are elsewhere."""
         return self._pid not in (0, os.getpid())
 
     def _run(self) -> None:
@@ -162,7 +162,7 @@ class StatusLogHandler(logging.Handler):
             item, host = self._where
             log = json.dumps([{**line, "h": host} for line in lines], ensure_ascii=False)
             client.call("logger", item, {"status": "true", "log": log}, timeout=_TIMEOUT)
-        except BaseException:  # noqa: BLE001  osquery does not take it now, or the object that has the client does not say
+        except BaseException:  # noqa: BLE001  osquery does not take it now, or there is no client
             self._where = None
             return False
         return True

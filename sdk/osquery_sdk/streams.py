@@ -1,13 +1,14 @@
 """Standard output for what the program itself has to say, and for nothing else.
 
-An author's code prints what it likes: by `print`, through a library in C, by a program that it starts. All of that goes to
-descriptor 1, among the rows of `query --json` or of osqueryi, which shares its own with the extension. So within `apart()`
-descriptor 1 is standard error, and the program's own words go to a copy of what it was::
+An author's code prints what it likes: by `print`, through a library in C, by a program that it starts. All of
+that goes to descriptor 1, among the rows of `query --json`, or of osqueryi, which shares its own with the
+extension. So within `apart()` descriptor 1 is standard error, and the program's own words go to a copy of what
+it was::
 
     descriptor   outside            within
-    1            standard output    standard error   print() in a table, and whatever a table starts
+    1            standard output    standard error     print() in a table, and programs that a table starts
     2            standard error     standard error
-    n                               standard output  `stdout()`, which programs that are started do not inherit
+    n                               standard output    `stdout()`; programs do not inherit it
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def _number(stream: TextIO) -> int:
 
 @contextmanager
 def _by_descriptor(printed: TextIOWrapper) -> Iterator[None]:
-    """Have descriptor 1, to which `printed` writes, be standard error, and what is printed a stream of its own."""
+    """Have descriptor 1, to which `printed` writes, be standard error, with a stream of its own."""
     original = os.dup(_OUT)
     own = os.fdopen(os.dup(_OUT), "w", encoding=printed.encoding, errors=printed.errors)
     own.reconfigure(line_buffering=printed.line_buffering, write_through=printed.write_through)
@@ -100,7 +101,7 @@ def _by_descriptor(printed: TextIOWrapper) -> Iterator[None]:
 
 
 def _printing(encoding: str) -> TextIO:
-    """A stream for what an author's code prints; it writes as standard error does: at once, and whatever it is."""
+    """Make a stream for what an author's code prints; like standard error it writes at once, and any text."""
     stream = os.fdopen(_OUT, "w", encoding=encoding, errors="backslashreplace", closefd=False)
     stream.reconfigure(line_buffering=True)
     return stream
@@ -121,7 +122,7 @@ def _point_nowhere(number: int) -> None:
 
 
 def _occupy() -> None:
-    """Open the descriptors 0 to 2 where they are closed: they would be the next files and sockets, and be printed to."""
+    """Open the descriptors 0 to 2 where they are closed: a socket that got such a number would be printed to."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= _ERR:
         os.set_inheritable(number, True)
     os.close(number)

@@ -295,7 +295,7 @@ class Table:
     def _close(
         self, made: Sequence[types.GeneratorType[Any, None, None]], warn: Callable[[str], None]
     ) -> None:
-        """Close the generators that a failed call has left open: what they do then may fail as well."""
+        """Close the generators that a failed call has left open; that may fail as well."""
         for generator in made:
             try:
                 with SameProcess():
@@ -638,7 +638,7 @@ def table(
 
 
 def _check_options(name: str, options: TableOptions) -> None:
-    """Raise DefinitionError for what would fail only when the table is asked, or would mean something else."""
+    """Raise DefinitionError for an option that would fail only when the table is asked, or mean another thing."""
     check_name(name, "table")
     for option in ("platforms", "examples", "aliases"):
         check_names(getattr(options, option), f"table {name}: {option}")

@@ -1,4 +1,4 @@
-"""What the tests of authors' faults share."""
+"""Fixtures for the tests of authors' faults."""
 
 from __future__ import annotations
 

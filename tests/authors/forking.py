@@ -1,4 +1,4 @@
-"""An extension whose tables and plugins fork, in every way there is, and whose children come back where they should not.
+"""An extension whose tables and plugins fork, in every way there is. Their children come back where they should not.
 
 The file FORKED gets the number of each child and its exit status, as its parent sees them.
 """
@@ -41,7 +41,7 @@ class Child(Row):
 
 
 def act(how: str) -> None:
-    """What a child does."""
+    """Do what a child is told to."""
     match how:
         case "exits":
             sys.exit(7)
@@ -95,7 +95,7 @@ def forks(query: Query) -> list[Child]:
 
 @table("fork_generators", rows=Child, deadline=10)
 def generators(query: Query) -> Iterator[Child]:
-    """The same, with five processes and many rows."""
+    """Five processes, and many rows."""
     for how in query.equals("how") or ():
         by, does = how.split()
         for _ in range(5):
@@ -113,7 +113,7 @@ def generators(query: Query) -> Iterator[Child]:
 
 @table("fork_loops", rows=Child, deadline=10)
 async def loops(query: Query) -> AsyncIterator[Child]:
-    """The same in an event loop, which has descriptors of its own."""
+    """A process in an event loop, which has descriptors of its own."""
     for how in query.equals("how") or ():
         by, does = how.split()
         status = fork(does, by)
@@ -124,7 +124,7 @@ async def loops(query: Query) -> AsyncIterator[Child]:
 
 @table("fork_cached", rows=Child, deadline=10, cache=1.0)
 def cached(query: Query) -> list[Child]:
-    """The same for rows that are kept."""
+    """A process of a table whose rows are kept."""
     return [Child(how=how, status=fork(how.split()[1])) for how in query.equals("how") or ()]
 
 
@@ -155,7 +155,7 @@ def square(n: int) -> int:
 
 @table("pools", rows=Square, deadline=30)
 def pools(query: Query) -> list[Square]:
-    """What Python's own processes compute: they leave by themselves, and must be let go on."""
+    """Squares from Python's own processes: they leave by themselves, and must be let go on."""
     context = multiprocessing.get_context("fork")
     with context.Pool(2) as pool:
         squares = pool.map(square, range(10))

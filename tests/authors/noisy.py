@@ -1,4 +1,4 @@
-"""An extension that prints, in every way there is: while it is imported, in its tables and plugins, and from their threads."""
+"""An extension that prints, in every way there is: while it is imported, in tables, in plugins, and from threads."""
 
 from __future__ import annotations
 

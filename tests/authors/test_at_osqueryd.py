@@ -1,4 +1,4 @@
-"""A real osqueryd with an extension that ends the program wherever it is asked for anything: it goes on, and so do the others."""
+"""A real osqueryd with an extension that calls `sys.exit` wherever it is asked for anything: both go on."""
 
 from __future__ import annotations
 

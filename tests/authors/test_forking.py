@@ -183,7 +183,7 @@ def test_plugins(forking: Forking, does: str) -> None:
 
 
 def test_a_life_from_its_start_to_its_end() -> None:
-    """Plugins that fork when they start and stop, and a log that forks: in the main thread, which could take all away."""
+    """Plugins that fork at their start and end, and a log that forks: in the main thread, which could take all away."""
     folder = Path(tempfile.mkdtemp(prefix="osq-"))
     try:
         with Forking(folder) as forking:
@@ -280,7 +280,7 @@ print(folder.exists())
 
 
 def test_a_child_may_have_an_extension_of_its_own(tmp_path: Path) -> None:
-    """What was made before a fork, and has not begun yet, belongs to whoever begins it: so programs become daemons."""
+    """A host that has not begun before the fork belongs to the process that begins it: so programs become daemons."""
     done = script(
         tmp_path,
         """

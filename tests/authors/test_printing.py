@@ -1,4 +1,4 @@
-"""What an author's code prints goes to standard error, and standard output has what the program itself has to say."""
+"""An author's code prints to standard error; standard output has what the program itself has to say."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROGRAM = Path(__file__).with_name("noisy.py")
 OWN = (sys.executable, str(PROGRAM))
 SDK = (sys.executable, "-m", "osquery_sdk.cli.main")
 ROWS = [{"n": "1"}, {"n": "2"}]
-# What is not flushed when the program is asked for something waits in a buffer, unless Python is told to have none.
+# Text that is not flushed waits in a buffer, unless Python is told to have none.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
@@ -39,7 +39,7 @@ def run(*command: str, shell: str = "", text: str = "", **options: str) -> tuple
 
 
 def heard(place: str, said: str) -> bool:
-    """Whether it was said in every way."""
+    """Assert that it was said in every way."""
     missing = [way for way in WAYS if f"{place} {way}" not in said]
     assert missing == []
     return True
@@ -199,7 +199,7 @@ def loud(query: Query) -> list[Number]:
 
 
 def test_within_another_program(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where something has been put in the place of standard output, the rows go there, and it is back afterwards."""
+    """A substitute for standard output gets the rows, and is back afterwards."""
     before = sys.stdout
     assert Extension("e", version="1", plugins=[loud]).run(["query", "--line", "select n from t"]) == 0
     assert sys.stdout is before

@@ -478,7 +478,7 @@ def test_plugins_that_fail_at_their_start_and_end(fault: Fault) -> None:
 
 
 def test_a_log_that_fails(fault: Fault, capsys: pytest.CaptureFixture[str]) -> None:
-    """What it was given goes to standard error, and the table answers."""
+    """Its lines go to standard error, and the table answers."""
 
     def log(line: str) -> None:
         fault.fail()

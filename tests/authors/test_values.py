@@ -1,4 +1,4 @@
-"""Values that no column can hold: the error names table, column and value; and those that are on the edge of what one can."""
+"""Values that no column can hold, with an error that names table, column and value; and those that one just can."""
 
 from __future__ import annotations
 

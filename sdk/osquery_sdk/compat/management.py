@@ -161,7 +161,7 @@ class SpawnInstance:
     def close(self) -> None:
         """End it now."""
         if getattr(self, "_pid", 0) != os.getpid():
-            return  # a child of this process has a copy of this object, and no right to end what it does not own
+            return  # this is a copy in a forked process, which has not started what is to be ended
         instance, self.instance, self.connection = getattr(self, "instance", None), None, None
         if instance is not None:
             instance.kill()

@@ -181,6 +181,16 @@ def stubborn(query: Query) -> list[Square]:
     return [Square(n=int(10 * (time.monotonic() - started)), square=process.exitcode or 0)]
 
 
+@table("workers", rows=Square)
+def workers(query: Query) -> list[Square]:
+    """A process that outlives the statement, and would outlive the extension: n is its number."""
+    pid = os.fork()
+    if not pid:
+        time.sleep(60)
+        os._exit(0)
+    return [Square(n=pid, square=0)]
+
+
 @table("quiet", rows=Square)
 def quiet(query: Query) -> list[Square]:
     """One row."""
@@ -225,7 +235,7 @@ def log(line: str) -> None:
 
 
 def main() -> int:
-    plugins: list[Any] = [forks, generators, loops, cached, pools, stubborn, quiet]
+    plugins: list[Any] = [forks, generators, loops, cached, pools, stubborn, workers, quiet]
     plugins.append(table("fork_written")(Written()))
     if "SPOOL" in os.environ:
         options = SpoolOptions(batch_seconds=0.0)

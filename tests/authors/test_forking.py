@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -200,6 +201,33 @@ def test_a_life_from_its_start_to_its_end() -> None:
         assert forking.lines == ["forking: stopped by SIGTERM; leaving"]
     finally:
         shutil.rmtree(folder)
+
+
+def test_a_worker_does_not_stand_in_for_an_extension_that_was_killed(tmp_path: Path) -> None:
+    """It has no copy of the socket, at which nobody would answer: a successor of the name would wait for it."""
+    environment = {**os.environ, "FORKED": str(tmp_path / "forked"), "PYTHONWARNINGS": "ignore"}
+    with Host(options={"extensions_interval": "600"}) as host:
+        command = [sys.executable, PROGRAM, "--socket", host.socket]
+        first = subprocess.Popen(command, env=environment)
+        host.wait_for_extensions(1, timeout=20)
+        (row,) = host.query("select n from workers").rows
+        worker = psutil.Process(int(row["n"]))
+        (uuid,) = host.manager.extensions()
+        first.kill()
+        first.wait()
+        assert worker.is_running()
+        with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
+            client.connect(host.manager.extension_socket(uuid))
+        second = subprocess.Popen(command, env=environment)
+        end = time.monotonic() + 20
+        while list(host.manager.extensions()) in ([uuid], []):
+            assert time.monotonic() < end
+            assert second.poll() is None
+            time.sleep(0.02)
+        assert worker.is_running()
+        worker.kill()
+        second.terminate()
+        second.wait(20)
 
 
 def test_the_command_line(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from ..authors import when_forked
 from ..errors import ConnectionFailed, DeadlineExceeded
 
 if TYPE_CHECKING:
@@ -158,6 +159,12 @@ class UnixListener:
         self._keep_reserve()
         self._poller.add(self._wake_reader, once=False)
         self._poller.add(self._socket.fileno(), once=False)
+        when_forked(self._let_go)
+
+    def _let_go(self) -> None:
+        """Close a forked process's copy of the socket: after the parent's end nobody is to wait there for an answer."""
+        self._closed = True
+        self._socket.close()
 
     @property
     def address(self) -> str:

@@ -46,7 +46,7 @@ class DatabasePlugin:
             import apsw
 
             self._file = apsw.Connection(path)
-            self._file.set_busy_timeout(2000)
+            self._file.setbusytimeout(2000)
             self._file.execute(
                 "create table if not exists kv (domain, key, value, primary key (domain, key))"
             )

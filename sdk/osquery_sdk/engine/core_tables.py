@@ -110,7 +110,7 @@ def build_platform() -> dict[str, str]:
     import apsw
 
     system = platform.system().lower()
-    distro = f"python{platform.python_version()}-sqlite{apsw.sqlite_lib_version()}"
+    distro = f"python{platform.python_version()}-sqlite{apsw.sqlitelibversion()}"
     return {"build_platform": system, "build_distro": distro, "platform_mask": str(platform_mask())}
 
 

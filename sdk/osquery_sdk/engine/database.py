@@ -12,9 +12,10 @@ from ..errors import DeadlineExceeded, OsquerySdkError
 from ..wire.protocol import Status
 from .answer import Answer, Caller, TextRows, to_bytes, to_text
 from .column_types import expression_types
-from .functions import hide_functions, register_functions
-from .routes import parse_routes
-from .values import SQLiteValue, render
+from .functions import hide_functions, register_collations, register_functions
+from .routes import Definition, parse_routes
+from .statements import ResultSet, Statements
+from .values import SQLiteValue
 from .virtual_table import VirtualTable
 
 if TYPE_CHECKING:
@@ -50,21 +51,13 @@ _ALLOWED_PRAGMAS = frozenset(
     ("table_info", "table_xinfo", "function_list", "journal_mode", "case_sensitive_like", "collation_list")
 )
 _STEPS_BETWEEN_CHECKS = 2000
+_NO_MODULE = "[there is none]"
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?(?:\*/|$)", re.DOTALL)
 _WRONG_COUNT = re.compile(r"wrong number of arguments to function (.+)\(\)")
 
 
 class SqlError(OsquerySdkError):
     """A statement failed; the text is what osqueryd would reply."""
-
-
-class ResultSet(NamedTuple):
-    """What a query returned."""
-
-    columns: list[str]
-    """Names in the order of the last statement that returned rows or could have."""
-    rows: list[dict[str, str]]
-    """Every value as text, keys sorted; of columns with the same name the last one counts."""
 
 
 class Source(NamedTuple):
@@ -129,18 +122,17 @@ class Database:
         self._null = null
         self._affected: set[VirtualTable] = set()
         self._inserted: int | None = None
-        self._attaching: TextRows | None = None
+        self._attaching: Definition | None = None
         self._deadline: float | None = None
         # A plan belongs to one query, so a statement must be planned anew each time.
         self._connection = apsw.Connection(":memory:", statementcachesize=0)
-        if fp_digits := getattr(apsw, "SQLITE_DBCONFIG_FP_DIGITS", None):
-            self._connection.config(fp_digits, 15)  # as SQLite 3.42, which osqueryd has
-        self._connection.pragma("journal_mode", "off")
+        self._connection.execute("PRAGMA journal_mode = off").fetchall()
         self.hidden_functions = hide_functions(self._connection)
         register_functions(self._connection)
+        register_collations(self._connection)
         self._connection.authorizer = _authorize
         # Without a deadline as well: Ctrl-C is noticed only where Python code runs.
-        self._connection.set_progress_handler(self._is_late, _STEPS_BETWEEN_CHECKS)
+        self._connection.setprogresshandler(self._is_late, _STEPS_BETWEEN_CHECKS)
 
     # -- tables
 
@@ -156,20 +148,24 @@ class Database:
             The name of SQLite's error code, or None.
         """
         name = source.name
-        routes: TextRows = source.routes
         if not known and self.call(name, {"action": "columns"}).failed:
             return None
-        self._attaching = routes if known else None
         module: Any = _Module(self, name)  # APSW's protocol class asks for methods that are optional
         try:
-            self._connection.create_module(
+            self._connection.createmodule(
                 name,
                 module,
                 use_bestindex_object=True,
                 eponymous=True,
                 read_only=not source.extension,
             )
-            self._connection.execute(f"CREATE VIRTUAL TABLE temp.{name} USING {name}").fetchall()
+            # Before SQLite asks for it: a Python exception within CREATE VIRTUAL TABLE is reported to sys.unraisablehook
+            # for every other table, as SQLite lets go of them all. It does so, too, where there is no such module.
+            try:
+                self._attaching, maker = self._define(name, source.routes if known else None), name
+            except LookupError:
+                maker = _NO_MODULE
+            self._connection.execute(f"CREATE VIRTUAL TABLE temp.{name} USING {maker}").fetchall()
         except apsw.Error as exc:
             return _code_name(exc)
         except UnicodeError:
@@ -189,10 +185,25 @@ class Database:
         """Declaration and table for SQLite, when a table is created or its name is used without one.
 
         Raises:
-            LookupError: nobody tells the table's columns.
+            LookupError: nobody tells the table's columns, or SQL rejects them.
+        """
+        definition = self._attaching or self._define(name, None)
+        for view in definition.views:
+            # In the main database, as osqueryd: the table behind it is then asked for its columns when first used.
+            try:
+                statement = f"CREATE VIEW {view} AS SELECT * FROM {name}"  # noqa: S608  unquoted, as osqueryd
+                self._connection.execute(statement).fetchall()
+            except apsw.Error:
+                continue
+        return definition.statement, VirtualTable(self, definition)
+
+    def _define(self, name: str, routes: TextRows | None) -> Definition:
+        """A table's definition, by these routes or by those that its owner tells.
+
+        Raises:
+            LookupError: nobody tells them, or SQL rejects what they declare.
         """
         source = self._sources.get(name)
-        routes = self._attaching
         if routes is None:
             if source is None:
                 raise LookupError(name)
@@ -202,16 +213,8 @@ class Database:
             raise LookupError(name)
         extension = source is None or source.extension
         definition = parse_routes(name, routes, extension=extension, default_index=self._default_index)
-        if self._attaching is None and source is not None and source.caller is None:
-            _check(definition.statement)
-        for view in definition.views:
-            # In the main database, as osqueryd: the table behind it is then asked for its columns when first used.
-            try:
-                statement = f"CREATE VIEW {view} AS SELECT * FROM {name}"  # noqa: S608  unquoted, as osqueryd
-                self._connection.execute(statement).fetchall()
-            except apsw.Error:
-                continue
-        return definition.statement, VirtualTable(self, definition)
+        _check(definition.statement)
+        return definition
 
     # -- what a table needs (virtual_table.Host)
 
@@ -251,33 +254,8 @@ class Database:
             SqlError: osqueryd's message.
             DeadlineExceeded: `deadline` (of `time.monotonic()`) passed.
         """
-        result = ResultSet([], [])
-        order: list[tuple[str, int]] = []
-
-        def begin(cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
-            self._tell_inserted()
-            names = [column[0] for column in cursor.get_description()]
-            result.columns[:] = names
-            order[:] = sorted(
-                {name: position for position, name in enumerate(names)}.items(), key=_name_bytes
-            )
-            return True
-
-        cursor = self._connection.cursor()
-        cursor.exec_trace = begin
-        null, append = self._null, result.rows.append
         with _Guard(self, deadline):
-            for row in cursor.execute(_c_string(sql)):
-                # Nearly every value is text that goes through as it is.
-                append(
-                    {
-                        name: value
-                        if type(value := row[position]) is str and "\0" not in value
-                        else render(value, null)
-                        for name, position in order
-                    }
-                )
-        return result
+            return Statements(self._connection, self._null, self._tell_inserted).run(_c_string(sql))
 
     def query_columns(self, sql: str) -> list[tuple[str, str]]:
         """Name and type of each column that the first statement in `sql` would return, without running it.
@@ -299,12 +277,12 @@ class Database:
         found: list[tuple[str, list[tuple[str, str]]]] = []
 
         def stop(cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
-            columns = [(name, _osquery_type(kind)) for name, kind, *_ in cursor.get_description()]
+            columns = [(name, _osquery_type(kind)) for name, kind, *_ in cursor.getdescription()]
             found.append((statement, columns))
             return False
 
         cursor = self._connection.cursor()
-        cursor.exec_trace = stop
+        cursor.exectrace = stop
         try:
             cursor.execute(sql)
         except apsw.ExecTraceAbort:
@@ -363,7 +341,7 @@ class _Guard:
             seconds = deadline - self._started
             raise DeadlineExceeded(f"the query took longer than {seconds:.3g} s") from exc
         if isinstance(exc, apsw.Error):
-            message = str(exc)
+            message = _message(exc)
             function = _WRONG_COUNT.fullmatch(message)
             if function is not None and function[1].lower() in self._database.hidden_functions:
                 message = f"no such function: {function[1]}"
@@ -372,17 +350,18 @@ class _Guard:
             raise SqlError("the statement is not valid UTF-8") from exc
         if isinstance(exc, UnicodeDecodeError):
             raise SqlError(
-                "the statement computed text that is not UTF-8, which this engine cannot return"
+                "the statement computed text that is not UTF-8, which this engine cannot give to functions and tables"
             ) from exc
 
 
 def _check(statement: str) -> None:
-    """Try a declaration that failed once. Its own error would name what SQL does not like; osqueryd keeps that to itself.
+    """Try a declaration, for APSW reports an error in one to `sys.unraisablehook`, and osqueryd keeps its text to itself.
 
     Raises:
         LookupError: SQL rejects it.
     """
     scratch = apsw.Connection(":memory:")
+    register_collations(scratch)
     try:
         scratch.execute(statement)
     except apsw.Error as exc:
@@ -404,13 +383,15 @@ def _c_string(sql: str) -> str:
     return sql.partition("\0")[0]
 
 
+def _message(exc: apsw.Error) -> str:
+    """The text of an error. APSW 3.42 puts its class's name before the texts of SQLite itself, not before a table's."""
+    text = str(exc)
+    return text.removeprefix(f"{type(exc).__name__}: ") if hasattr(exc, "result") else text
+
+
 def _code_name(exc: apsw.Error) -> str:
     code: int = getattr(exc, "result", apsw.SQLITE_ERROR)
     return str(apsw.mapping_result_codes[code & 0xFF])
-
-
-def _name_bytes(item: tuple[str, int]) -> bytes:
-    return item[0].encode(errors="surrogateescape")
 
 
 def _osquery_type(declared: str | None) -> str:

@@ -141,8 +141,8 @@ def hide_functions(connection: apsw.Connection) -> frozenset[str]:
     hidden = {(str(name), max(int(str(count)), -1)) for name, count in listed if name not in known}
     for name, count in hidden:
         # A function that was added and removed again stands before the one of the same name that is built in.
-        connection.create_scalar_function(name, _nothing, count)
-        connection.create_scalar_function(name, None, count)
+        connection.createscalarfunction(name, _nothing, count)
+        connection.createscalarfunction(name, None, count)
     return frozenset(name for name, _ in hidden)
 
 
@@ -151,13 +151,17 @@ def _nothing(*_: SQLiteValue) -> None:
 
 
 def register_functions(connection: apsw.Connection) -> None:
-    """Add every function and collation to a connection."""
+    """Add every function to a connection."""
     for name, (function, arguments) in _FUNCTIONS.items():
         for count in arguments:
-            connection.create_scalar_function(name, function, count, deterministic=name != "sleep")
-    connection.create_aggregate_function("carve", _carve, 1)
+            connection.createscalarfunction(name, function, count, deterministic=name != "sleep")
+    connection.createaggregatefunction("carve", _carve, 1)
+
+
+def register_collations(connection: apsw.Connection) -> None:
+    """Add every collation to a connection."""
     for collation, comparison in COLLATIONS.items():
-        connection.create_collation(collation.lower(), comparison)
+        connection.createcollation(collation.lower(), comparison)
 
 
 def _real(value: SQLiteValue) -> float:

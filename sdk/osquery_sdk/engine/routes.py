@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .answer import TextRows
 
 INDEX, REQUIRED, ADDITIONAL, OPTIMIZED, HIDDEN = 1, 2, 4, 8, 16
+USER_BASED = 8
 _COLLATIONS = (
     (32, "BINARY"),
     (64, "NOCASE"),

@@ -1,7 +1,7 @@
 """osquery's version collations, and the comparison behind `version_compare`.
 
 Facts from `osquery/sql/sqlite_version.cpp`. A version is a row of segments between the delimiters ``~ - ^ . :``; within
-a segment characters compare by their byte.
+a segment bytes compare as C's signed characters do: those of letters beyond ASCII are negative.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_RANK = {"~": 1, "-": 2, "^": 3, ".": 4, ":": 5}
+_RANK = {ord(delimiter): rank for rank, delimiter in enumerate("~-^.:", 1)}
+_TILDE, _HYPHEN, _CARET = b"~-^"
 
 
 class Flavor(NamedTuple):
@@ -31,19 +32,23 @@ class Flavor(NamedTuple):
 GENERIC = Flavor()
 
 
-def _rest(left: str, right: str, difference: int, flavor: Flavor) -> int:
+def _signed(byte: int) -> int:
+    return byte - 256 if byte > 127 else byte
+
+
+def _rest(left: bytes, right: bytes, difference: int, flavor: Flavor) -> int:
     shorter_is_left = len(left) < len(right)
     shorter, longer = (left, right) if shorter_is_left else (right, left)
     following = longer[len(shorter)]
     sign = 1 if shorter_is_left else -1
     if flavor.rest_decides:
-        if following == "~":
+        if following == _TILDE:
             return sign
-        if following == "-":
+        if following == _HYPHEN:
             return 0
-        if following == "^":
+        if following == _CARET:
             return -sign
-        if difference and (not flavor.digits_by_length or shorter[-1] not in "0123456789"):
+        if difference and (not flavor.digits_by_length or not shorter[-1:].isdigit()):
             return difference
     elif difference and following in _RANK:
         return difference
@@ -52,12 +57,16 @@ def _rest(left: str, right: str, difference: int, flavor: Flavor) -> int:
 
 def compare(left: str, right: str, flavor: Flavor = GENERIC) -> int:
     """Negative, zero or positive as `left` sorts before, with or after `right`."""
+    return _compare(left.encode(errors="surrogateescape"), right.encode(errors="surrogateescape"), flavor)
+
+
+def _compare(left: bytes, right: bytes, flavor: Flavor) -> int:
     if left == right:
         return 0
     if not left or not right:
         return 1 if left else -1
     if flavor.epoch:
-        epochs = left.find(":"), right.find(":")
+        epochs = left.find(b":"), right.find(b":")
         if epochs[0] != epochs[1]:
             if -1 in epochs:
                 return 1 if epochs[1] == -1 else -1
@@ -66,7 +75,7 @@ def compare(left: str, right: str, flavor: Flavor = GENERIC) -> int:
     for one, other in zip(left, right, strict=False):
         ranks = _RANK.get(one, 0), _RANK.get(other, 0)
         if ranks == (0, 0):
-            difference = difference or ord(one) - ord(other)
+            difference = difference or _signed(one) - _signed(other)
             continue
         if 0 in ranks:
             return 1 if ranks[0] == 0 else -1

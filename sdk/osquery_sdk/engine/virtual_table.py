@@ -7,6 +7,8 @@ odd here is osqueryd's own behaviour, which a table has to live with: it is mark
 
 from __future__ import annotations
 
+import os
+import sys
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +16,7 @@ import apsw
 
 from .answer import Answer, ByteRows, to_text
 from .context import Operand, context_json, values_json
-from .routes import ADDITIONAL, INDEX, OPTIMIZED, REQUIRED, Definition, RouteColumn
+from .routes import ADDITIONAL, INDEX, OPTIMIZED, REQUIRED, USER_BASED, Definition, RouteColumn
 from .trace import Observer, TableCall, Term
 from .values import DECODERS, Decoder, SQLiteValue, in_order, parse_decimal, value_text
 
@@ -27,6 +29,7 @@ _LIMITS = (73, 74)
 _TEXT_WITHHELD = frozenset((_GREATER, _LESS_EQUAL, _LESS, _GREATER_EQUAL))
 _MAX_COST = 1_000_000.0
 _LAST_BIT = 63
+_AFTER_OSQUERYDS = 3_043_000  # osqueryd has SQLite 3.42, which APSW brings for Python 3.11 alone
 
 
 class Host(Protocol):
@@ -87,6 +90,7 @@ class VirtualTable:
         self._host = host
         self._columns = list(definition.columns)
         self._aliases = dict(definition.aliases)
+        self._user_based = bool(definition.attributes & USER_BASED)
         self._plans: dict[int, _Plan] = {}
         self.readers: list[tuple[str, Decoder | None]] = [
             (column.name, None if column.name in self._aliases else DECODERS[column.type])
@@ -103,15 +107,16 @@ class VirtualTable:
         terms: list[_PlannedTerm] = []
         cost = _MAX_COST
         required_given = False
-        # Newer versions of SQLite offer OFFSET before LIMIT, osqueryd's 3.42 behind it.
-        offered = sorted(
-            range(index.nConstraint), key=lambda number: index.get_aConstraint_op(number) == _OFFSET
-        )
-        limited = any(index.get_aConstraint_op(number) in _LIMITS for number in offered)
-        unknown = limited and any(
-            index.get_aConstraint_op(number) == _EQUALS and not _is_constant(index, number)
-            for number in offered
-        )
+        offered: Sequence[int] = range(index.nConstraint)
+        limited = unknown = False
+        if apsw.SQLITE_VERSION_NUMBER >= _AFTER_OSQUERYDS:
+            # Newer versions of SQLite offer OFFSET before LIMIT, osqueryd's behind it.
+            offered = sorted(offered, key=lambda number: index.get_aConstraint_op(number) == _OFFSET)
+            limited = any(index.get_aConstraint_op(number) in _LIMITS for number in offered)
+            unknown = limited and any(
+                index.get_aConstraint_op(number) == _EQUALS and not _is_constant(index, number)
+                for number in offered
+            )
         arguments = 0
         for number in offered:
             position, op = index.get_aConstraint_iColumn(number), index.get_aConstraint_op(number)
@@ -127,7 +132,7 @@ class VirtualTable:
             elif not column.options & (INDEX | REQUIRED | ADDITIONAL):
                 reason = "the column is neither INDEX, REQUIRED nor ADDITIONAL"
             elif unknown and op in _LIMITS:
-                # SQLite 3.42 does not offer it beside `column = column of an outer query`, newer versions do.
+                # osqueryd's SQLite does not offer it beside `column = column of an outer query`, newer versions do.
                 reason = "another term depends on a value that is not a constant"
             else:
                 cost = 1
@@ -143,7 +148,7 @@ class VirtualTable:
                 index.set_aConstraintUsage_argvIndex(number, arguments)
                 continue
             if limited and usable and op not in _LIMITS:
-                # Newer versions of SQLite take LIMIT back when another term is left unused; 3.42 passes it all the same.
+                # Newer versions of SQLite take LIMIT back when another term is left unused; osqueryd's passes it all the same.
                 # So the term is taken, without looking at its operand: that of an IN as a whole, or there would be a scan
                 # for each of its values.
                 if index.get_aConstraintUsage_in(number):
@@ -216,9 +221,7 @@ class VirtualTable:
                 constraints.setdefault(term.column, []).append(Operand(term.op, expr))
             trace.append(Term(term.column, term.op, given, bool(given), reason))
         if required and not any(options[term.column] & REQUIRED for term in plan.terms):
-            raise apsw.ConstraintError(
-                f"Table {self.name} was queried without a required column in the WHERE clause"
-            )
+            raise apsw.ConstraintError(self._without_required(plan))
         context = context_json(affinities, constraints, plan.used, plan.bitset)
         request = {"action": "generate", "context": context}
         started = perf_counter()
@@ -236,6 +239,16 @@ class VirtualTable:
         if answer.failed:
             raise apsw.SQLError(answer.status.message)
         return rows
+
+    def _without_required(self, plan: _Plan) -> str:
+        """The error of a scan without a required column.
+
+        As osqueryd: where it misses a user as well, which a USER_BASED table wants from an administrator, it has no words.
+        """
+        named = any(term.column in ("uid", "username") for term in plan.terms)
+        if self._user_based and not named and _is_administrator():
+            return "constraint failed"
+        return f"Table {self.name} was queried without a required column in the WHERE clause"
 
     def resolve_alias(self, position: int) -> tuple[str, Decoder]:
         """The column behind a column alias.
@@ -329,6 +342,14 @@ class VirtualTable:
         if error is not None:
             raise error
         return reply
+
+
+def _is_administrator() -> bool:
+    if sys.platform == "win32":
+        import ctypes
+
+        return bool(ctypes.windll.shell32.IsUserAnAdmin())
+    return os.getuid() == 0
 
 
 def _is_constant(index: apsw.IndexInfo, number: int) -> bool:

@@ -1,0 +1,107 @@
+"""The statements of a query on a connection, and their rows as osqueryd renders them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .values import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import apsw
+
+_ROWS = "[the rows]"
+
+
+class ResultSet(NamedTuple):
+    """What a query returned."""
+
+    columns: list[str]
+    """Names in the order of the last statement that returned rows or could have."""
+    rows: list[dict[str, str]]
+    """Every value as text, keys sorted; of columns with the same name the last one counts."""
+
+
+class Statements:
+    """Runs statements, one after the other.
+
+    Args:
+        connection: where they run.
+        null: the text for NULL.
+        before_each: called before each statement.
+    """
+
+    def __init__(self, connection: apsw.Connection, null: str, before_each: Callable[[], None]) -> None:
+        self._connection = connection
+        self._null = null
+        self._before_each = before_each
+        self._result = ResultSet([], [])
+        self._order: list[tuple[str, int]] = []
+        self._position = 0
+        """End of the statement that runs, in the text of the query."""
+        self._running: tuple[str, bool, int] = "", False, 0
+        """Its text, whether it only reads, and how many rows there were before it."""
+
+    def run(self, sql: str) -> ResultSet:
+        """Run the statements in `sql`; the rows of all of them.
+
+        Raises:
+            apsw.Error: SQLite's, of the first statement that fails.
+            UnicodeDecodeError: text that is not UTF-8 came to a function or a table.
+        """
+        while True:
+            cursor = self._connection.cursor()
+            cursor.exectrace = self._begin
+            base = self._position
+            try:
+                self._read(cursor, sql[base:])
+            except UnicodeDecodeError:
+                cursor.close(True)
+                statement, reads, rows = self._running
+                if not reads:
+                    raise
+                del self._result.rows[rows:]
+                self._read(self._connection.cursor(), self._as_bytes(statement))
+            else:
+                return self._result
+
+    def _begin(self, cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
+        self._before_each()
+        names = [column[0] for column in cursor.getdescription()]
+        self._result.columns[:] = names
+        positions = {name: position for position, name in enumerate(names)}
+        self._order[:] = sorted(positions.items(), key=_name_bytes)
+        # APSW gives out the text piece by piece, with all that is between two statements.
+        self._position += len(statement)
+        self._running = statement, cursor.is_readonly and not cursor.is_explain, len(self._result.rows)
+        return True
+
+    def _read(self, cursor: apsw.Cursor, sql: str) -> None:
+        null, append, order = self._null, self._result.rows.append, self._order
+        for row in cursor.execute(sql):
+            # Nearly every value is text that goes through as it is.
+            append(
+                {
+                    name: value
+                    if type(value := row[position]) is str and "\0" not in value
+                    else render(value, null)
+                    for name, position in order
+                }
+            )
+
+    def _as_bytes(self, statement: str) -> str:
+        """A statement with the same rows as `statement`, whose texts come as blobs.
+
+        APSW has no text that is not UTF-8, such as `cast(x'ff' as text)`. It says so when it meets one, so that the tables
+        are asked a second time.
+        """
+        names = [f"c{number}" for number in range(len(self._result.columns))]
+        values = ", ".join(f"iif(typeof({name}) = 'text', cast({name} as blob), {name})" for name in names)
+        rows = statement.rstrip().removesuffix(";")
+        # The line break ends a comment.
+        return f"WITH {_ROWS}({', '.join(names)}) AS MATERIALIZED ({rows}\n) SELECT {values} FROM {_ROWS}"  # noqa: S608
+
+
+def _name_bytes(item: tuple[str, int]) -> bytes:
+    return item[0].encode(errors="surrogateescape")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 # opcode -> which of P1, P2, P3 is the result's register, and the type that it then has
 _RESULTS: dict[str, tuple[int, str]] = {
@@ -35,18 +35,18 @@ _CASTS = {ord("A"): "BLOB", ord("B"): "TEXT", ord("C"): "UNKNOWN", ord("D"): "BI
 
 
 def expression_types(
-    columns: Sequence[tuple[str, str]], program: Iterable[Sequence[object]]
+    columns: Sequence[tuple[str, str]], program: Iterable[Mapping[str, str]]
 ) -> list[tuple[str, str]]:
     """`columns` with the types that the program gives away.
 
     Args:
         columns: name and declared type.
-        program: rows of EXPLAIN: address, opcode, P1, P2, P3 and more.
+        program: rows of EXPLAIN.
     """
     typed = list(columns)
     registers: dict[int, str] = {}
     for row in program:
-        opcode, operands = str(row[1]), [int(str(operand)) for operand in row[2:5]]
+        opcode, operands = row["opcode"], [int(row[operand]) for operand in ("p1", "p2", "p3")]
         if opcode == "ResultRow":
             for register, kind in registers.items():
                 position = register - operands[0]

@@ -14,7 +14,7 @@ from .answer import Answer, Caller, TextRows, to_bytes, to_text
 from .column_types import expression_types
 from .functions import hide_functions, register_collations, register_functions
 from .routes import Definition, parse_routes
-from .statements import ResultSet, Statements
+from .statements import ResultSet, Statements, parameters_of
 from .values import SQLiteValue
 from .virtual_table import VirtualTable
 
@@ -255,7 +255,7 @@ class Database:
             DeadlineExceeded: `deadline` (of `time.monotonic()`) passed.
         """
         with _Guard(self, deadline):
-            return Statements(self._connection, self._null, self._tell_inserted).run(_c_string(sql))
+            return self._statements().run(_c_string(sql))
 
     def query_columns(self, sql: str) -> list[tuple[str, str]]:
         """Name and type of each column that the first statement in `sql` would return, without running it.
@@ -264,14 +264,34 @@ class Database:
             SqlError: the statement is not valid.
         """
         with _Guard(self, None):
-            prepared = self._prepare(_c_string(sql))
+            sql = _c_string(sql)
+            prepared = self._prepare(sql)
             if prepared is None or not _COMMENTS.sub("", prepared[0]).strip(" \t\n\f\r;"):
                 raise SqlError("not an error")  # what SQLite says when there was no statement at all
-            statement, columns = prepared
+            columns = prepared[1]
             if any(kind == "UNKNOWN" for _, kind in columns):
-                program = self._connection.execute(f"EXPLAIN {statement}").fetchall()
-                columns = expression_types(columns, program)
+                self._explained(f"EXPLAIN QUERY PLAN {sql}", "detail")
+                columns = expression_types(columns, self._explained(f"EXPLAIN {sql}", "opcode"))
         return columns
+
+    def _explained(self, sql: str, key: str) -> list[dict[str, str]]:
+        """The rows of EXPLAIN; none if it fails.
+
+        As osqueryd: of several statements only the first is explained, the others run, and their rows are taken for its.
+
+        Raises:
+            SqlError: they lack a key.
+        """
+        try:
+            rows = self._statements().run(sql).rows
+        except (apsw.Error, UnicodeDecodeError):
+            return []
+        if any(key not in row for row in rows):
+            raise SqlError("map::at")
+        return rows
+
+    def _statements(self) -> Statements:
+        return Statements(self._connection, self._null, self._tell_inserted)
 
     def _prepare(self, sql: str) -> tuple[str, list[tuple[str, str]]] | None:
         found: list[tuple[str, list[tuple[str, str]]]] = []
@@ -284,7 +304,10 @@ class Database:
         cursor = self._connection.cursor()
         cursor.exectrace = stop
         try:
-            cursor.execute(sql)
+            try:
+                cursor.execute(sql)
+            except apsw.BindingsError as error:
+                cursor.execute(sql, (None,) * parameters_of(error))
         except apsw.ExecTraceAbort:
             return found[0]
         return None

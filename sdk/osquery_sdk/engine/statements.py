@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import apsw
 
 from .values import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import apsw
-
 _ROWS = "[the rows]"
+_PARAMETERS = re.compile(r"(?:has|uses) (\d+)")
 
 
 class ResultSet(NamedTuple):
@@ -21,6 +23,16 @@ class ResultSet(NamedTuple):
     """Names in the order of the last statement that returned rows or could have."""
     rows: list[dict[str, str]]
     """Every value as text, keys sorted; of columns with the same name the last one counts."""
+
+
+class _Running(NamedTuple):
+    """The statement that runs."""
+
+    sql: str
+    parameters: int
+    reads: bool
+    """Whether it does nothing but give rows."""
+    rows_before: int
 
 
 class Statements:
@@ -40,8 +52,7 @@ class Statements:
         self._order: list[tuple[str, int]] = []
         self._position = 0
         """End of the statement that runs, in the text of the query."""
-        self._running: tuple[str, bool, int] = "", False, 0
-        """Its text, whether it only reads, and how many rows there were before it."""
+        self._running = _Running("", 0, False, 0)
 
     def run(self, sql: str) -> ResultSet:
         """Run the statements in `sql`; the rows of all of them.
@@ -50,23 +61,26 @@ class Statements:
             apsw.Error: SQLite's, of the first statement that fails.
             UnicodeDecodeError: text that is not UTF-8 came to a function or a table.
         """
+        parameters = 0
         while True:
             cursor = self._connection.cursor()
             cursor.exectrace = self._begin
-            base = self._position
             try:
-                self._read(cursor, sql[base:])
+                self._read(cursor, sql[self._position :], parameters)
+            except apsw.BindingsError as error:
+                cursor.close(True)
+                parameters = parameters_of(error)
             except UnicodeDecodeError:
                 cursor.close(True)
-                statement, reads, rows = self._running
-                if not reads:
+                if not self._running.reads:
                     raise
-                del self._result.rows[rows:]
-                self._read(self._connection.cursor(), self._as_bytes(statement))
+                del self._result.rows[self._running.rows_before :]
+                self._read(self._connection.cursor(), self._as_bytes(), self._running.parameters)
+                parameters = 0
             else:
                 return self._result
 
-    def _begin(self, cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
+    def _begin(self, cursor: apsw.Cursor, statement: str, bindings: Any) -> bool:
         self._before_each()
         names = [column[0] for column in cursor.getdescription()]
         self._result.columns[:] = names
@@ -74,12 +88,13 @@ class Statements:
         self._order[:] = sorted(positions.items(), key=_name_bytes)
         # APSW gives out the text piece by piece, with all that is between two statements.
         self._position += len(statement)
-        self._running = statement, cursor.is_readonly and not cursor.is_explain, len(self._result.rows)
+        reads = cursor.is_readonly and not cursor.is_explain
+        self._running = _Running(statement, len(bindings), reads, len(self._result.rows))
         return True
 
-    def _read(self, cursor: apsw.Cursor, sql: str) -> None:
+    def _read(self, cursor: apsw.Cursor, sql: str, parameters: int) -> None:
         null, append, order = self._null, self._result.rows.append, self._order
-        for row in cursor.execute(sql):
+        for row in cursor.execute(sql, (None,) * parameters):
             # Nearly every value is text that goes through as it is.
             append(
                 {
@@ -90,17 +105,25 @@ class Statements:
                 }
             )
 
-    def _as_bytes(self, statement: str) -> str:
-        """A statement with the same rows as `statement`, whose texts come as blobs.
+    def _as_bytes(self) -> str:
+        """A statement with the rows of the one that runs, whose texts come as blobs.
 
         APSW has no text that is not UTF-8, such as `cast(x'ff' as text)`. It says so when it meets one, so that the tables
         are asked a second time.
         """
         names = [f"c{number}" for number in range(len(self._result.columns))]
         values = ", ".join(f"iif(typeof({name}) = 'text', cast({name} as blob), {name})" for name in names)
-        rows = statement.rstrip().removesuffix(";")
+        rows = self._running.sql.rstrip().removesuffix(";")
         # The line break ends a comment.
         return f"WITH {_ROWS}({', '.join(names)}) AS MATERIALIZED ({rows}\n) SELECT {values} FROM {_ROWS}"  # noqa: S608
+
+
+def parameters_of(error: apsw.BindingsError) -> int:
+    """How many parameters (`?`) the statement has that APSW refuses. They are NULL, as osqueryd gives them no values."""
+    count = _PARAMETERS.search(str(error))
+    if count is None:
+        raise error
+    return int(count[1])
 
 
 def _name_bytes(item: tuple[str, int]) -> bytes:

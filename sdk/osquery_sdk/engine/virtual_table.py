@@ -359,15 +359,18 @@ def _is_constant(index: apsw.IndexInfo, number: int) -> bool:
 
 def _operands(term: _PlannedTerm, value: SQLiteValue | set[SQLiteValue]) -> tuple[tuple[str, ...], str]:
     """What the table learns of a term, and why."""
-    if isinstance(value, (set, frozenset)):
+    if term.whole_in:
         if term.spent:
             # As osqueryd: it forgets that this is an IN once it was read, so only the first scan of a loop has the values.
             return (), "osqueryd passes the values of an IN on the first scan only"
         term.spent = True
-        texts = tuple(
-            text for item in in_order(value, term.collation) if (text := value_text(item)) is not None
-        )
-        return texts, "the column is OPTIMIZED: all values at once"
+        # A subquery without rows comes as NULL, and so does one that depends on a row and was not run yet.
+        values = value if isinstance(value, (set, frozenset)) else ()
+        texts = (value_text(item) for item in in_order(values, term.collation))
+        return tuple(
+            text for text in texts if text is not None
+        ), "the column is OPTIMIZED: all values at once"
+    assert not isinstance(value, (set, frozenset))
     text = value_text(value)
     if text is None:
         return (), "the operand is NULL"

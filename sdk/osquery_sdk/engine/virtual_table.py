@@ -339,8 +339,13 @@ class VirtualTable:
             seconds = perf_counter() - started
             text = None if error is None else str(error)
             observer(TableCall(self.name, 0, request["action"], (), (), request, len(rows), seconds, text))
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            # The error's traceback has this frame and the statement's. A circle would leave the cursor there to the collector,
+            # which may find it in another thread: APSW then waits for the connection, and the connection for that thread.
+            error = None
         return reply
 
 

@@ -327,12 +327,13 @@ def _concat_ws(*values: SQLiteValue) -> str | None:
 
 
 def _soundex(value: SQLiteValue) -> str:
-    letters = re.sub(r"^[^A-Za-z]+", "", _text(value))
+    letters = re.sub(rb"^[^A-Za-z]+", b"", _text(value).encode(errors="surrogateescape"))
     if not letters:
         return "?000"
-    code, previous = letters[0].upper(), _SOUNDEX.get(letters[0].upper(), 0)
-    for letter in letters[1:]:
-        digit = _SOUNDEX.get(letter.upper(), 0)
+    # As SQLite: of a byte beyond ASCII the other seven bits count.
+    digits = [_SOUNDEX.get(chr(byte & 0x7F).upper(), 0) for byte in letters]
+    code, previous = chr(letters[0]).upper(), digits[0]
+    for digit in digits[1:]:
         if digit and digit != previous:
             code += str(digit)
         previous = digit
@@ -368,9 +369,11 @@ def _in_cidr_block(block: SQLiteValue, address: SQLiteValue) -> int:
         raise apsw.SQLError(f"CIDR for IP address v{host.version} cannot be parsed") from exc
     if host not in network:
         return 0
-    # As osquery: the network's own and its broadcast address are no hosts of an IPv4 block, unless it is one address.
-    edges = host.version == 4 and network.prefixlen < 32 and host in (network[0], network[-1])
-    return 0 if edges else 1
+    if host.version == 4 and network.prefixlen < 32:
+        # As osquery: the network's own and its broadcast address are no hosts of an IPv4 block, unless it is one address.
+        return int(host not in (network[0], network[-1]))
+    # As osquery: it counts up to the address behind the block, and there is none behind the last of all.
+    return int(int(network.broadcast_address) != 2**network.max_prefixlen - 1)
 
 
 def _community_id(*values: SQLiteValue) -> str:
@@ -443,8 +446,9 @@ def _from_base64(value: SQLiteValue) -> str | bytes | None:
     if value is None:
         return None
     data = _bytes(value).replace(b"\r\n", b"").replace(b"\n", b"").rstrip(b"=")
-    if not re.fullmatch(rb"[A-Za-z0-9+/]*", data):
+    if not re.fullmatch(rb"[A-Za-z0-9+/=]*", data):
         return ""
+    data = data.replace(b"=", b"A")  # as osquery: it stands for six bits of 0
     if len(data) % 4 == 1:
         data = data[:-1]  # six bits make no byte
     return _result(base64.b64decode(data + b"=" * (-len(data) % 4)))

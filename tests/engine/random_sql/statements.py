@@ -177,7 +177,7 @@ class Author:
             if self._chance(0.4):
                 out += f" limit {choice(('1', '2', '3', '-1', '0', '1 + 1', '(select 2)'))}"
                 if self._chance(0.3):
-                    out += f" offset {choice(('0', '1', '2', '-1'))}"
+                    out += f"{choice((' offset ', ' offset ', ', '))}{choice(('0', '1', '2', '-1'))}"
         elif self._chance(0.06):
             out = f" limit {choice(('1', '2', '5', '100', '-1'))}{choice(('', ' offset 1'))}"
         return out
@@ -211,7 +211,7 @@ class Author:
             columns, tail = self._grouped(own, scope, kinds, depth)
         else:
             columns, tail = self._plain(sources, own, scope, kinds, depth), ""
-        distinct = "distinct " if self._chance(0.08) else ""
+        distinct = self._random.choice(("distinct ", "all ")) if self._chance(0.1) else ""
         names = ", ".join(sql for sql, _, _ in columns)
         out = tuple((name, kind, _VALUES[kind]) for _, name, kind in columns if name)
         return f"select {distinct}{names}{clause}{where}{tail}", out
@@ -344,6 +344,13 @@ class Author:
             )
             columns = (("column1", INT, _VALUES[INT]), ("column2", TEXT, _VALUES[TEXT]))
             return _Source(f"(values {rows}) {alias}", alias, columns)
+        if roll > 0.905:
+            alias = self._alias()
+            columns = (("key", INT, ("0", "1")), ("value", TEXT, ("1", "'a'")), ("type", TEXT, ("'text'",)))
+            argument = self._random.choice(("'[1, \"a\", null]'", '\'{"a": 1, "b": [2]}\'', "'[]'", "'x'"))
+            return _Source(
+                f"{self._random.choice(('json_each', 'json_tree'))}({argument}) {alias}", alias, columns
+            )
         # Tables that demand a column are looked for more often than there are of them.
         table = self._random.choice(self._tables)
         if self._chance(0.12):
@@ -373,7 +380,12 @@ class Author:
             written, columns = table.name, [("rowid", INT, _VALUES[INT])]
         required = tuple(column.name for column in table.columns if column.required)
         required = tuple(one for one in required if one in {column[0] for column in columns})
-        return _Source(f"{written} {name}" if alias else written, name, tuple(columns), required, rowid=True)
+        if written == table.name:
+            schema = self._random.choice((*("",) * 30, "temp.", "main."))
+            written = f"{schema}{written}"
+        hint = " not indexed" if self._chance(0.01) else ""
+        sql = f"{written} {name}{hint}" if alias else f"{written}{hint}"
+        return _Source(sql, name, tuple(columns), required, rowid=True)
 
     def _where(self, sources: Sequence[_Source], scope: Scope, depth: int) -> str:
         terms = []

@@ -53,6 +53,7 @@ _ALLOWED_PRAGMAS = frozenset(
 _STEPS_BETWEEN_CHECKS = 2000
 _NO_MODULE = "[there is none]"
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?(?:\*/|$)", re.DOTALL)
+_AMBIGUOUS_ROWID = re.compile(r"ambiguous column name: ((?:.*\.)?(?:rowid|oid|_rowid_))", re.IGNORECASE)
 _WRONG_COUNT = re.compile(r"wrong number of arguments to function (.+)\(\)")
 
 
@@ -333,6 +334,18 @@ class Database:
     def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline
 
+    def in_osqueryds_words(self, message: str) -> str:
+        """An error of SQLite's as that of osqueryd, which has fewer functions and an older version."""
+        if (function := _WRONG_COUNT.fullmatch(message)) and function[1].lower() in self.hidden_functions:
+            return f"no such function: {function[1]}"
+        if (column := _AMBIGUOUS_ROWID.fullmatch(message)) and not self._has_column(column[1]):
+            return f"no such column: {column[1]}"
+        return message
+
+    def _has_column(self, name: str) -> bool:
+        sources = list(self._sources.values())
+        return any(row.get("name", "").lower() == name.lower() for source in sources for row in source.routes)
+
     def interrupt(self) -> None:
         """Make the running query fail with "interrupted"; from another thread."""
         self._connection.interrupt()
@@ -364,11 +377,7 @@ class _Guard:
             seconds = deadline - self._started
             raise DeadlineExceeded(f"the query took longer than {seconds:.3g} s") from exc
         if isinstance(exc, apsw.Error):
-            message = _message(exc)
-            function = _WRONG_COUNT.fullmatch(message)
-            if function is not None and function[1].lower() in self._database.hidden_functions:
-                message = f"no such function: {function[1]}"
-            raise SqlError(message) from exc
+            raise SqlError(self._database.in_osqueryds_words(_message(exc))) from exc
         if isinstance(exc, UnicodeEncodeError):
             raise SqlError("the statement is not valid UTF-8") from exc
         if isinstance(exc, UnicodeDecodeError):

@@ -353,10 +353,9 @@ class Author:
             )
         # Tables that demand a column are looked for more often than there are of them.
         table = self._random.choice(self._tables)
-        if self._chance(0.12):
-            table = self._random.choice(
-                [table for table in self._tables if any(c.required for c in table.columns)]
-            )
+        demanding = [table for table in self._tables if any(column.required for column in table.columns)]
+        if demanding and self._chance(0.12):
+            table = self._random.choice(demanding)
         return self._source_of(table, alias=self._chance(0.95))
 
     def _source_of(self, table: RandomTable, *, alias: bool) -> _Source:

@@ -52,6 +52,9 @@ _TEXTS: dict[str, tuple[str, ...]] = {
 }
 _TEXT = (*_TEXTS["name"], "2", "3", "5")
 _UNUSED = ("nosuch", "none")
+# Values that are what they look like, and options with which rows are nothing but rows.
+_PLAIN_VALUES = {"INTEGER": ("0", "1", "2", "3", "5", "-1", ""), "DOUBLE": ("0.5", "1.5", "2.0", "-3.25", "")}
+_PLAIN_OPTIONS = ("0", "1", "1", "4", "9", "9", "32", "33", "40", "65", "64", "129", "73")
 
 
 class RandomColumn(NamedTuple):
@@ -209,3 +212,29 @@ def random_tables(seed: int) -> tuple[RandomTable, ...]:
             row["rowid"] = str(number)
         tables.append(RandomTable(name, columns, (), (), "0", rows, "equal"))
     return tuple(tables)
+
+
+def plain_tables(seed: int) -> tuple[RandomTable, ...]:
+    """Tables that a plain SQLite can have as well: nothing required, hidden or renamed, each row with its own `rowid`."""
+    random = Random(f"plain {seed}")
+    tables = []
+    for number in range(6):
+        chosen = sorted(random.sample(range(len(_COLUMNS)), random.randint(3, 6)))
+        columns = tuple(
+            RandomColumn(name, random.choice(types), random.choice(_PLAIN_OPTIONS))
+            for name, types in (_COLUMNS[i] for i in chosen)
+        )
+        rows = [
+            {column.name: random.choice(_plain_values(column)) for column in columns}
+            | {"rowid": str(place * 7 + 1)}
+            for place in range(random.choice((0, 2, 3, 4, 5, 6)))
+        ]
+        manner = random.choice(("all", "equal"))
+        tables.append(RandomTable(f"t{number}", columns, (), (), "0", rows, manner))
+    return tuple(tables)
+
+
+def _plain_values(column: RandomColumn) -> tuple[str, ...]:
+    if column.type in ("TEXT", "BLOB"):
+        return column.values
+    return _PLAIN_VALUES["DOUBLE" if column.type == "DOUBLE" else "INTEGER"]

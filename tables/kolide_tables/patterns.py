@@ -128,8 +128,9 @@ def _like_regex(name: str) -> re.Pattern[str]:
     if not rest:
         text = first
     else:
-        # The first place where a middle part fits is as good as any later one. A lookahead tries no other once it has
-        # found one; what it found is then taken by its name. (No atomic group: Python 3.11.0 to 3.11.2 do some of them wrongly.)
+        # The first place where a middle part fits is as good as any later one. A lookahead tries no other once it
+        # has found one; what it found is then taken by its name. (Python 3.11.0 to 3.11.2 match some atomic groups
+        # wrongly.)
         middle = enumerate(part for part in rest[:-1] if part)
         text = first + "".join(f"(?=(?P<p{n}>.*?{part}))(?P=p{n})" for n, part in middle) + ".*" + rest[-1]
     return re.compile(text, re.IGNORECASE | re.ASCII | re.DOTALL)

@@ -1,14 +1,14 @@
-"""Quoted strings with backslash escapes, passed over in time in proportion to their length and in constant memory.
+"""Quoted strings with backslash escapes, passed over in linear time and constant memory.
 
-A single regular expression for them takes either a possessive quantifier, which Python 3.11.0 to 3.11.2 match wrongly,
-or 120 bytes of memory for each escape: `re` remembers every round of a repeated group, in case it has to go back.
+A single regular expression for them takes a possessive quantifier, which Python 3.11.0 to 3.11.2 match wrongly, or
+120 bytes of memory for each escape: `re` remembers every round of a repeated group, in case it has to go back.
 """
 
 import re
 
 __all__ = ["past_quoted"]
 
-# So many escapes at once: what `re` remembers of them is 60 kB, and a call of it costs more than a few of them.
+# Escapes in one call of `re`: what it remembers of them is 60 kB, and a call costs more than a few of them.
 _AT_ONCE = 500
 _MORE = {quote: re.compile(rf"[^{quote}\\]*(?:\\.[^{quote}\\]*){{0,{_AT_ONCE}}}") for quote in "\"'"}
 _MORE_OF_LINE = {
@@ -17,10 +17,11 @@ _MORE_OF_LINE = {
 
 
 def past_quoted(text: str, start: int, *, one_line: bool = False) -> tuple[int, bool]:
-    """Return where the string ends whose quote, single or double, is at `start`, and whether it has a closing quote.
+    """Return where the string ends that opens at `start`, and whether a closing quote ends it.
 
-    A backslash keeps the character behind it, other than a line feed, from ending the string. A string without a closing
-    quote ends before a backslash that escapes nothing, with `one_line` at the end of its line, else at the end of the text.
+    The quote at `start` is single or double. A backslash keeps the character behind it from ending the string, unless
+    that is a line feed. A string without a closing quote ends before a backslash that escapes nothing; else at the
+    end of its line with `one_line`, or of the text.
     """
     more = (_MORE_OF_LINE if one_line else _MORE)[text[start]]
     end = start

@@ -43,10 +43,10 @@ _NOT_VALUES = frozenset((
 
 _WORD = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+"
 
-# Any process may put megabytes of anything into its command line. So a quantifier that could meet again what it has left
-# is bounded, or what it repeats cannot begin what follows it; and none repeats a group, for which `re` takes memory.
+# Any process may put megabytes of anything into its command line. So each quantifier is bounded, or what it repeats
+# cannot begin what follows it; and none repeats a group, as `re` takes memory for each round of one.
 _NAME = r"[A-Za-z_][\w.\-]{0,127}"
-# As many blanks as there are, up to eight: none of them is given back for what follows to match.
+# All blanks that there are, up to eight: none of them is given back for what follows to match.
 _BLANKS = r"(?:\s{8}|\s{0,7}(?!\s))"
 
 # A whole argument NAME=VALUE, --name=value, -Dname=value, /name:value: the value is all that follows.

@@ -30,8 +30,9 @@ class Found(NamedTuple):
 LONGEST = 32_768
 _PRIVATE_KEY = "private-key"
 # What has to be in a text that a rule may find something in, and the rule: the group, or else all of it, is the secret.
-# Every quantifier is bounded, and what it repeats cannot begin what follows it: no text is divided in two ways, so that a
-# match that fails fails at once. A long block excludes its own first line, so that no part of a text is read for two blocks.
+# Every quantifier is bounded, and what it repeats cannot begin what follows it: no text can be divided in two ways, so
+# that a match that fails, fails at once. A long secret cannot have its own beginning in it, so that no part of a text
+# is read for two of them.
 _RULES = (
     (
         _PRIVATE_KEY,
@@ -161,7 +162,7 @@ _RULES = (
         r"\b[a-z][a-z0-9+.\-]{1,20}://[^\s/:@\"'<>]{0,64}:([^\s/@\"'<>{}$%*]{3,128})@[\w.\-\[]",
     ),
 )
-# Not possessive, which some Pythons do wrong: a bare value takes all characters of its kind, or the call behind it shows.
+# A value without quotes is all characters of its kind; what a bracket follows is a call or an item, and no value.
 _BARE = r"[\w+/=.\-~]{16,256}"
 _ASSIGNED = (
     r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,64})[\"']?[ \t]{0,4}(?:=>|:=|[=:])[ \t]{0,4}"

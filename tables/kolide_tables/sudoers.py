@@ -19,8 +19,8 @@ _OPTION = re.compile(
     r'(?:ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(?:"[^"]*"|\S+)\s*',
     re.ASCII,
 )
-# One of a word, an escaped one with its backslash. Only one way to read each text: with two, a word of n such characters that
-# does not fit could be read in 2 to the power of n ways, and all of them would be tried.
+# A character of a word, an escaped one with its backslash. There is one way only to read each text: with two, a word of
+# n such characters that does not fit could be read in 2 to the power of n ways, and all of them would be tried.
 _CHARACTER = r"(?:\\.|\\(?!.)|[^\s\\])"
 
 

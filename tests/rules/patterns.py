@@ -1,11 +1,11 @@
-"""Which regular expressions a source has, as far as it says so, and which of them some supported Pythons match wrongly."""
+"""Regular expressions of a source, and those among them that some supported Pythons match wrongly."""
 
 import ast
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# Stands for a part of an f-string that only the running program knows: a digit is a character, and a number within braces.
+# Stands for a part of an f-string that only the running program knows: a character, and within braces a number.
 _UNKNOWN = "0"
 _COUNT = re.compile(r"\{(?:\d+(?:,\d*)?|,\d*)\}")
 
@@ -60,7 +60,7 @@ def _folded(node: ast.expr, known: dict[str, ast.expr], within: frozenset[str]) 
 
 
 def takes_all(pattern: str) -> str | None:
-    """Return the first possessive quantifier or atomic group of a pattern, or of a part of one; None if it has none."""
+    """Return the first possessive quantifier or atomic group of a pattern or a part of one; None if it has none."""
     at = 0
     while at < len(pattern):
         if pattern[at] == "\\":

@@ -1,14 +1,15 @@
-"""No regular expression has a possessive quantifier or an atomic group: Python 3.11.0 to 3.11.2 match some of them wrongly.
+"""No regular expression has a possessive quantifier or an atomic group.
 
-Debian 12 has 3.11.2, where `(?:(?!c)x)++` runs on through a `c` and a possessive group with an alternation in it finds nothing:
-nothing fails, secrets are not found or text is eaten. Use what cannot be divided in two ways, so that nothing is tried twice:
+Python 3.11.0 to 3.11.2 match some of them wrongly, and Debian 12 has 3.11.2. There `(?:(?!c)x)++` runs on through a
+`c`, and a repeated alternation with a lookahead in it finds nothing. No error tells: secrets are not found, or text is
+eaten. Write what cannot be divided in two ways, so that nothing is tried twice:
 
 - `"[^"]*"`: what is repeated cannot begin what follows it, so the repetition ends in one place only.
 - `(?:x{8}|x{0,7}(?!x))` for `x{0,8}+`: as many as there are, where what follows could begin with one.
-- `(?=(?P<a>.*?x))(?P=a)` for `(?>.*?x)`: a lookahead is not tried again either, and has always been right.
+- `(?=(?P<a>.*?x))(?P=a)` for `(?>.*?x)`: a lookahead is not tried again either, and every Python does it rightly.
 - At the end of a pattern a greedy quantifier never gives anything back: leave the plus away.
-- A group repeated without a bound takes 120 bytes for each time: repeat one character, or go on from where a match ended
-  (`kolide_tables.quoted`).
+- A group repeated without a bound takes 120 bytes of memory for each round: repeat one character, or go on from where
+  a match ended, as `kolide_tables.quoted` does.
 """
 
 import ast

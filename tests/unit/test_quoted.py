@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kolide_tables.quoted import past_quoted
 
-# All that a string consists of, with nothing that has to be tried twice: right in every Python, but 120 bytes a character.
+# Right in every Python, but it takes 120 bytes of memory a character.
 WHOLE = {'"': r'"(?:[^"\\]|\\.)*', "'": r"'(?:[^'\\]|\\.)*"}
 LINE = {'"': r'"(?:[^"\\\n]|\\.)*', "'": r"'(?:[^'\\\n]|\\.)*"}
 

@@ -84,7 +84,7 @@ class OptionInfo(NamedTuple):
 class EncodedRows(Protocol):
     """Rows whose encoding is ready or can be made piece by piece while earlier pieces are being sent.
 
-    Told from rows by those being a tuple or a list: `isinstance` of a protocol imports `inspect` from Python 3.12 on.
+    Ask whether rows are a tuple or a list instead: from Python 3.12 on, `isinstance` of a protocol imports `inspect`.
     """
 
     @property

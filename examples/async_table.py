@@ -33,7 +33,8 @@ async def attempt(host: str, port: int, timeout: float) -> Attempt:
 async def tcp_connect(query: Query) -> AsyncIterator[Attempt]:
     """Attempts to connect to TCP ports."""
     hosts, ports = query.equals("host"), query.equals("port")
-    # osqueryd is content with one of two required columns; this table is not.
+    # osqueryd is content with one of two required columns; this table is not. With all_required=True the SDK would check that,
+    # but pass one port at a time: here all of them come in one call.
     if hosts is None or ports is None:
         raise TableError("tcp_connect needs both host and port in the WHERE clause")
     timeout = query.remaining() / 2

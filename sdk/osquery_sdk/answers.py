@@ -51,7 +51,9 @@ class ColumnInfo:
         "type",
     )
 
-    def __init__(self, table: str, name: str, kind: ColumnType, nullable: bool, definition: Any) -> None:
+    def __init__(
+        self, table: str, name: str, kind: ColumnType, nullable: bool, definition: Any, options: int
+    ) -> None:
         """Take what the table found out."""
         self.table = table
         self.name = name
@@ -62,7 +64,7 @@ class ColumnInfo:
         self.definition = definition
         self.key = definition.key
         self.costly = definition.costly
-        self.options = definition.options()
+        self.options = options
 
     def checked(self, values: Sequence[Any]) -> Sequence[str] | array[int]:
         """The values, found to be of the column's type: numbers as they are, all others as osqueryd reads them.

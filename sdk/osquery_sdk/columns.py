@@ -93,9 +93,17 @@ class ColumnDef:
             )
         check_names(self.aliases, f"{where}: aliases")
 
-    def options(self) -> int:
-        """The column's `op`: never 0, which osqueryd would turn into an index."""
+    def options(self, *, each_value: bool = False) -> int:
+        """Return the column's `op`: never 0, which osqueryd would turn into an index.
+
+        Args:
+            each_value: have osqueryd make a call for each value of an IN on a required column. It passes the values of an IN
+                that arrives whole on the first scan of a join only, so an input that may never be missing comes one by one.
+        """
         bits = COLLATIONS[self.collate or "binary"]
+        if self.required and each_value:
+            # The bit of the collation stays: osqueryd takes no NULL in an INSERT where REQUIRED is the only option.
+            return bits | REQUIRED | INDEX * self.index | ADDITIONAL * self.additional | HIDDEN * self.hidden
         bits |= (INDEX | OPTIMIZED) * self.index
         bits |= (REQUIRED | OPTIMIZED) * self.required
         bits |= ADDITIONAL * self.additional | HIDDEN * self.hidden
@@ -124,7 +132,7 @@ def Column(  # noqa: N802  it reads as the type of thing that it declares
         default: value of a row that does not give the column.
         type: osquery's type, where it is not the one that follows from the annotation.
         index: the table can look this column up: `=` and all values of an IN arrive at once.
-        required: a statement must constrain this column, or another required one.
+        required: a statement must constrain this column, or another required one; see also `all_required` of `table`.
         additional: terms on it are sent to the table, though it does not make a look-up cheaper.
         hidden: left out of `select *`.
         costly: expensive to compute; check `query.wants`.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .conditions import conditions
 from .errors import OsquerySdkError
+from .required import listed
 from .sqltext import tables_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Loop(NamedTuple):
 
     table: str
     action: str
-    """generate; or insert, update, delete."""
+    """generate; or insert, update, delete; or refuse, if a required column had no value and the table was not called."""
     calls: int
     rows: int
     """Rows of all answers together."""
@@ -77,6 +78,8 @@ class Explanation(NamedTuple):
     never_called: tuple[str, ...]
     """Tables that the statement names and that were not called."""
     error: str | None
+    advice: tuple[str, ...] = ()
+    """How to write the statement so that tables get the values that they need."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -125,7 +128,9 @@ def _explain(host: Host, sql: str, timeout: float | None, calls: list[TableCall]
     named = {name.lower() for name in tables_of(sql).values()}
     never = tuple(name for name in host.tables() if name.lower() in named and name not in called)
     known = {column.lower() for name in (*called, *never) for column, _ in host.columns(name)}
-    return Explanation(sql, rows, seconds, _loops(calls), _unoffered(sql, calls, never, known), never, error)
+    loops = _loops(calls)
+    unoffered = _unoffered(sql, calls, never, known)
+    return Explanation(sql, rows, seconds, loops, unoffered, never, error, _advice(sql, loops))
 
 
 def _loops(calls: Sequence[TableCall]) -> tuple[Loop, ...]:
@@ -154,7 +159,7 @@ def _loop(calls: Sequence[TableCall]) -> Loop:
     return Loop(
         first.table,
         first.action,
-        len(calls),
+        0 if first.action == "refuse" else len(calls),
         sum(call.rows for call in calls),
         sum(call.seconds for call in calls),
         tuple(columns),
@@ -173,6 +178,37 @@ def _loop(calls: Sequence[TableCall]) -> Loop:
     )
 
 
+def _advice(sql: str, loops: Sequence[Loop]) -> tuple[str, ...]:
+    """Tell how a table that failed gets the values that another table has."""
+    from .engine.trace import NO_OPERAND, NOT_YET_KNOWN
+
+    names = list(dict.fromkeys(name.lower() for name in tables_of(sql).values()))
+    found: dict[str, None] = {}
+    for loop in loops:
+        others = [name for name in names if name != loop.table.lower()]
+        if loop.error is None or not others:
+            continue
+        other = others[0] if len(others) == 1 else "other"
+        cure = f"FROM {other} CROSS JOIN {loop.table}; the order of a CROSS JOIN is kept"
+        if late := _columns(loop, (NOT_YET_KNOWN,)):
+            advice = f"{loop.table} was read before the table that has the values of {late}: name that one first, {cure}"
+        elif empty := _columns(loop, NO_OPERAND):
+            advice = f"{other} has rows without a value of {empty}: leave them out, with ... <> ''"
+        elif names[0] == loop.table.lower() and "was queried without" in loop.error:
+            # Of a CROSS JOIN the wrong way round SQLite offers nothing that a later table has the values of.
+            advice = f"if {other} has the values, name it first, {cure}"
+        else:
+            continue
+        found[advice] = None
+    return tuple(found)
+
+
+def _columns(loop: Loop, reasons: tuple[str, ...]) -> str:
+    """The columns whose terms were withheld for one of the reasons, as a sentence has them."""
+    names = dict.fromkeys(term.column for term in loop.withheld if term.reason in reasons)
+    return listed([*names]) if names else ""
+
+
 def _reason(term: Term) -> str:
     if term.operator in _LIMITS:
         return "osqueryd sends it as a term of a column; a table must not apply it, as other terms may be withheld"
@@ -185,6 +221,7 @@ def _unoffered(
     """Conditions without a trace. `known` are the columns of the tables, their aliases included."""
     offered = {(term.column.lower(), term.operator) for call in calls for term in call.terms}
     used = {column.lower() for call in calls for column in call.columns_used}
+    failed = any(call.error is not None for call in calls)
     out = []
     for condition in conditions(sql):
         reason = condition.reason
@@ -199,7 +236,7 @@ def _unoffered(
                 reason = "about a result, not about a column of a table"
             elif len(columns) > 1 and columns <= known and not never:
                 reason = "two columns: offered only where one is of a table that is read before the other"
-            elif columns & used and not never:
+            elif columns & used and not never and not failed:
                 reason = "SQLite offered it to no table: one side of an outer join, or settled beforehand"
         if reason:
             out.append(Unoffered(condition.text, reason))
@@ -214,7 +251,7 @@ def _text(explanation: Explanation) -> list[str]:
     if explanation.error is not None:
         lines.append(f"failed: {explanation.error}")
     for loop in explanation.loops:
-        verb = "" if loop.action == "generate" else f" {loop.action}"
+        verb = {"generate": "", "refuse": " refused"}.get(loop.action, f" {loop.action}")
         lines += [
             "",
             f"{loop.table}{verb}: {_count(loop.calls, 'call')}, {_count(loop.rows, 'row')}, {_time(loop.seconds)}",
@@ -242,6 +279,8 @@ def _text(explanation: Explanation) -> list[str]:
         lines += ["", "Checked by SQLite on the rows that came back:"]
         width = min(40, max(len(condition.text) for condition in explanation.unoffered))
         lines += [f"  {condition.text:<{width}}  {condition.reason}" for condition in explanation.unoffered]
+    if explanation.advice:
+        lines += ["", *(f"To do: {advice}" for advice in explanation.advice)]
     return lines
 
 

@@ -21,6 +21,8 @@ EQUALS, GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL = 2, 4, 8, 16, 32
 LIKE, GLOB = 65, 66
 # LIMIT and OFFSET come as terms on whatever column is first. They are never a table's business: terms may be withheld.
 NOT_TERMS = (73, 74)
+# Terms that say which rows are wanted; the others, as != and IS NOT, say which are not.
+_NARROWING = (EQUALS, GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL, LIKE, GLOB)
 
 
 class Constraint(NamedTuple):
@@ -124,6 +126,10 @@ class Query:
         """The terms on a column that osqueryd pushed down."""
         self._table.column(column)
         return self._constraints.get(column, ())
+
+    def narrows(self, column: str) -> bool:
+        """Return whether one of `equals`, `like`, `glob` and `range` has something to say of the column."""
+        return any(term.op in _NARROWING for term in self.constraints(column))
 
     def equals(self, column: str) -> tuple[Any, ...] | None:
         """Distinct values that `=` or IN ask for, converted to the column's type; None without such a term."""

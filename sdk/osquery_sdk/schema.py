@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from .columns import ADDITIONAL, COLLATIONS, HIDDEN, INDEX, OPTIMIZED, REQUIRED
+from .required import join_cure, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -76,6 +77,8 @@ class TableSchema(NamedTuple):
     """Why it is not on the other platforms."""
     writes: tuple[str, ...] = ()
     """The statements that write to it: INSERT, UPDATE, DELETE."""
+    all_required: bool = False
+    """A statement has to constrain each of the required columns, not only one."""
 
     @property
     def only(self) -> str:
@@ -93,11 +96,14 @@ class TableSchema(NamedTuple):
 
     @property
     def wanted(self) -> str:
-        """Which columns a statement has to constrain one of, as a sentence; "" if there is no choice."""
+        """Say which of the required columns a statement has to constrain; "" if there is one alone."""
         names = [column.name for column in self.columns if column.required]
         if len(names) < 2:
             return ""
-        return f"A statement has to say {', '.join(names[:-1])} or {names[-1]}: one is enough."
+        if not self.all_required:
+            return f"A statement has to say {listed(names, 'or')}: one is enough."
+        cure = join_cure(self.name, names)
+        return f"A statement has to say {listed(names)}: all are needed. {cure[:1].upper()}{cure[1:]}."
 
     @property
     def written(self) -> str:
@@ -128,6 +134,7 @@ class TableSchema(NamedTuple):
             table.options.aliases,
             table.options.elsewhere,
             table.writes,
+            table.options.all_required,
         )
 
     @classmethod

@@ -72,6 +72,17 @@ def statements(sql: str) -> Iterator[str]:
         yield sql[start:].strip()
 
 
+def one_line(sql: str) -> str:
+    """Return `sql` without comments and line ends, but for those in texts, and without a semicolon at its end."""
+    found = tokens(sql)
+    while found and found[-1].text == ";":
+        found.pop()
+    ends = [found[0].start if found else 0, *(token.end for token in found)]
+    return "".join(
+        f"{' ' if token.start > end else ''}{token.text}" for end, token in zip(ends, found, strict=False)
+    )
+
+
 def is_complete(sql: str) -> bool:
     """Whether `sql` ends with the semicolon of a statement, and not within a text, name or comment."""
     last = ""

@@ -111,6 +111,7 @@ class TableOptions(NamedTuple):
     aliases: tuple[str, ...] = ()
     attributes: int = 0
     elsewhere: str = ""
+    all_required: bool = False
 
 
 class _Flight:
@@ -152,7 +153,12 @@ class Table:
         self.description = description
         self.options = options
         self.counters = Counters()
-        self.columns = _resolve(name, row)
+        self.columns = _resolve(name, row, each_value=options.all_required)
+        self.required = {c.name: c.type.value for c in self.columns if c.definition.required}
+        if options.all_required and not self.required:
+            raise DefinitionError(
+                f"table {name}: with all_required=True declare the columns that are needed with required=True"
+            )
         if options.snapshot:
             for column in self.columns:
                 if column.definition.required or column.definition.costly:
@@ -205,6 +211,11 @@ class Table:
             raise DefinitionError(
                 f"{self.name} has no column {name!r}; it has {', '.join(self._by_name)}"
             ) from None
+
+    def missing(self, query: Query) -> list[str]:
+        """Return the required columns that the query has no value for, if the table needs a value for each."""
+        needed = self.required if self.options.all_required else ()
+        return [name for name in needed if not query.narrows(name)]
 
     def routes(self) -> list[dict[str, str]]:
         """The rows that describe the table to osqueryd."""
@@ -362,6 +373,11 @@ class Table:
 
         A generator that the author's function returns is added to `made`.
         """
+        missing = self.missing(query)
+        if missing:
+            from .required import refusal
+
+            raise TableError(refusal(self.name, missing, self.required, self.options.examples))
         if self.options.snapshot:
             return self._look_up(self._fly("", query.whole(), made), query)
         if self.options.cache is not None:
@@ -493,7 +509,7 @@ def _parse(
         raise TableError(f"the request's context cannot be read: {error}") from error
 
 
-def _resolve(table: str, row: type[Row]) -> tuple[ColumnInfo, ...]:
+def _resolve(table: str, row: type[Row], *, each_value: bool) -> tuple[ColumnInfo, ...]:
     """The columns of a row class with their SQL types."""
     if not row.__columns__:
         raise DefinitionError(f"table {table}: {row.__name__} has no columns")
@@ -520,7 +536,8 @@ def _resolve(table: str, row: type[Row]) -> tuple[ColumnInfo, ...]:
             and kind is not ColumnType.TEXT
         ):
             raise DefinitionError(f"{table}.{name}: a version collation needs a text column")
-        columns.append(ColumnInfo(table, name, kind, nullable, definition))
+        options = definition.options(each_value=each_value)
+        columns.append(ColumnInfo(table, name, kind, nullable, definition, options))
     return tuple(columns)
 
 
@@ -590,6 +607,7 @@ def table(
     aliases: tuple[str, ...] = (),
     attributes: int = 0,
     elsewhere: str = "",
+    all_required: bool = False,
 ) -> Callable[[Made], Table]:
     """Make a `Table` of a function that gets a `Query` and returns or yields rows, also asynchronously.
 
@@ -607,13 +625,14 @@ def table(
         aliases: other names of the table.
         attributes: osquery's bit set of table attributes.
         elsewhere: why it is not on the other platforms, and what is there instead, in some words for `tables --all` and the schema.
+        all_required: a statement must constrain all required columns, where osqueryd is content with one of them.
 
     Raises:
-        DefinitionError: osqueryd would refuse the table.
+        DefinitionError: osqueryd would refuse the table, or its options contradict each other.
     """
     seconds = _DEFAULT_DEADLINE if deadline is None else deadline
     options = TableOptions(
-        platforms, examples, cache, snapshot, seconds, max_rows, aliases, attributes, elsewhere
+        platforms, examples, cache, snapshot, seconds, max_rows, aliases, attributes, elsewhere, all_required
     )
     _check_options(name, options)
     if rows is not None and not (isinstance(rows, type) and issubclass(rows, Row)):

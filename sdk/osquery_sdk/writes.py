@@ -121,7 +121,9 @@ class Writer:
         terms = {}
         if self._number is not None:
             terms[self._columns[self._number].name] = (Constraint(EQUALS, str(rowid)),)
-        rows = self.made.rows(Query(table, terms, None, deadline=deadline)) or ()
+        query = Query(table, terms, None, deadline=deadline)
+        # Without its inputs the table has no rows to read again.
+        rows = () if table.missing(query) else self.made.rows(query) or ()
         found: dict[int, Row] = {}
         for row in islice(until_fork(iter(rows)), table.options.max_rows):
             found.setdefault(self._rowid(row), row)

@@ -24,6 +24,11 @@ OPERATORS: Mapping[int, str] = {
     74: "OFFSET",
 }
 
+NOT_YET_KNOWN = "its other side is not known when this table is scanned"
+"""The reason of a term whose value comes from a table that is read later."""
+NO_OPERAND = ("the operand is NULL", "the operand is the empty string")
+"""The reasons of a term whose value osqueryd does not pass on."""
+
 
 class Term(NamedTuple):
     """A term of the WHERE clause that SQLite offered to the table."""
@@ -45,7 +50,10 @@ class Term(NamedTuple):
 
 
 class TableCall(NamedTuple):
-    """One call into a table: a scan (`generate`) or a write (`insert`, `update`, `delete`)."""
+    """One call into a table: a scan (`generate`) or a write (`insert`, `update`, `delete`).
+
+    A scan that osqueryd refuses, as a required column has no value, is `refuse`: the table is not called.
+    """
 
     table: str
     cursor: int

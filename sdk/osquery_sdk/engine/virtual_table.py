@@ -17,7 +17,7 @@ import apsw
 from .answer import Answer, ByteRows, to_text
 from .context import Operand, context_json, values_json
 from .routes import ADDITIONAL, INDEX, OPTIMIZED, REQUIRED, USER_BASED, Definition, RouteColumn
-from .trace import Observer, TableCall, Term
+from .trace import NO_OPERAND, NOT_YET_KNOWN, Observer, TableCall, Term
 from .values import DECODERS, Decoder, SQLiteValue, in_order, parse_decimal, value_text
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class VirtualTable:
             column = self._columns[position] if 0 <= position < len(self._columns) else None
             usable = index.get_aConstraint_usable(number)
             if not usable:
-                reason = "its other side is not known when this table is scanned"
+                reason = NOT_YET_KNOWN
             elif column is None:
                 reason = "terms on the rowid are never pushed down"
             elif column.type == "TEXT" and op in _TEXT_WITHHELD:
@@ -220,17 +220,21 @@ class VirtualTable:
             for expr in given:
                 constraints.setdefault(term.column, []).append(Operand(term.op, expr))
             trace.append(Term(term.column, term.op, given, bool(given), reason))
-        if required and not any(options[term.column] & REQUIRED for term in plan.terms):
-            raise apsw.ConstraintError(self._without_required(plan))
         context = context_json(affinities, constraints, plan.used, plan.bitset)
         request = {"action": "generate", "context": context}
+        terms = (*trace, *plan.withheld)
+        if required and not any(options[term.column] & REQUIRED for term in plan.terms):
+            refusal = self._without_required(plan)
+            if observer := self._host.observer:
+                used = tuple(plan.used)
+                observer(TableCall(self.name, cursor, "refuse", terms, used, request, 0, 0.0, refusal))
+            raise apsw.ConstraintError(refusal)
         started = perf_counter()
         answer = self._host.call(self.name, request)
         rows = answer.rows
         if observer := self._host.observer:
             error = answer.status.message if answer.failed else None
             seconds = perf_counter() - started
-            terms = (*trace, *plan.withheld)
             observer(
                 TableCall(
                     self.name, cursor, "generate", terms, tuple(plan.used), request, len(rows), seconds, error
@@ -378,9 +382,9 @@ def _operands(term: _PlannedTerm, value: SQLiteValue | set[SQLiteValue]) -> tupl
     assert not isinstance(value, (set, frozenset))
     text = value_text(value)
     if text is None:
-        return (), "the operand is NULL"
+        return (), NO_OPERAND[0]
     if not text:
-        return (), "the operand is the empty string"
+        return (), NO_OPERAND[1]
     return (text,), "the column is pushed down"
 
 

@@ -1,0 +1,73 @@
+"""Required columns: an example that has values for them, and the error of a statement that has not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .conditions import conditions
+from .sqltext import one_line, tables_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_QUOTED_TYPES = ("TEXT", "BLOB")
+
+
+def refusal(table: str, missing: Sequence[str], required: Mapping[str, str], examples: Iterable[str]) -> str:
+    """Return the error of a statement that lacks values a table needs, with how to write the statement.
+
+    Args:
+        table: the table's name; the text begins with it.
+        missing: the columns without a value.
+        required: all columns that need one, each with osquery's name of its type.
+        examples: the table's own.
+    """
+    plural = "s" if len(missing) > 1 else ""
+    return (
+        f"{table} was queried without the required column{plural} {listed(missing)} in the WHERE clause: "
+        f"it needs a value for {listed([*required])}, neither NULL nor empty; {join_cure(table, missing)}; "
+        f"for example: {example(table, required, examples, needs_all=True)}"
+    )
+
+
+def join_cure(table: str, columns: Sequence[str], other: str = "other") -> str:
+    """Return how to join a table with another that has the values: it has to be read first, and CROSS JOIN sees to that."""
+    terms = " AND ".join(f"{table}.{column} = {other}.{column}" for column in columns)
+    return f"if another table has the values, name it first: FROM {other} CROSS JOIN {table} ON {terms}"
+
+
+def example(
+    table: str, required: Mapping[str, str], examples: Iterable[str], *, needs_all: bool = False
+) -> str:
+    """Return a statement that has values for a table's required columns: the first such example, or one that is made up.
+
+    Examples that need no other table come first.
+
+    Args:
+        table: the table's name.
+        required: its required columns, each with osquery's name of its type.
+        examples: the table's own.
+        needs_all: a value is needed for each required column, not for one of them.
+    """
+    enough = all if needs_all else any
+    found = []
+    for statement in examples:
+        named = {name.lower() for name in tables_of(statement).values()}
+        used = {offer.column for condition in conditions(statement) for offer in condition.offers}
+        if table.lower() in named and enough(column.lower() in used for column in required):
+            found.append((len(named), one_line(statement)))
+    if found:
+        return min(found, key=lambda one: one[0])[1]
+    wanted = [*required] if needs_all else [*required][:1]
+    values = {name: "'...'" if required[name] in _QUOTED_TYPES else "1" for name in wanted}
+    terms = " AND ".join(f"{name} = {value}" for name, value in values.items())
+    return f"SELECT * FROM {table} WHERE {terms}"  # noqa: S608  a text for people, of names that were checked
+
+
+def listed(names: Sequence[str], word: str = "and") -> str:
+    """Return names as a sentence has them: a, b and c."""
+    *first, last = names
+    return f"{', '.join(first)} {word} {last}" if first else last
+
+
+__all__ = ["example", "join_cure", "listed", "refusal"]

@@ -19,7 +19,7 @@ is an error, never passed over: a table that somebody meant to disable must not 
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kolide_tables import Limits
@@ -81,9 +81,7 @@ def read_settings(environment: Mapping[str, str], usual: str | None = None) -> S
         if not variable.startswith(_VARIABLES) or variable == _FILE_VARIABLE:
             continue
         if variable not in known:
-            raise SettingsError(
-                f"{variable}: no such setting; there are {_FILE_VARIABLE}, {', '.join(known)}"
-            )
+            raise SettingsError(_no_such_setting(variable, variable, (_FILE_VARIABLE, *known)))
         key = known[variable]
         settings = _with(settings, key, _parsed(key, environment[variable]), variable)
     return settings
@@ -151,10 +149,20 @@ def _parsed(key: str, text: str) -> Any:
     return text
 
 
+def _no_such_setting(where: str, key: str, known: Sequence[str]) -> str:
+    from osquery_sdk import did_you_mean
+
+    meant = did_you_mean(key, known)
+    if not meant:
+        # A limit outside of its section.
+        meant = did_you_mean(f"{_LIMITS}{key}", known, cutoff=0.8)
+    return f"{where}: no such setting; there are {', '.join(known)}" + (f"; {meant}" if meant else "")
+
+
 def _with(settings: Settings, key: str, value: Any, where: str) -> Settings:
     """The settings with one more; `where` is what an error calls it."""
     if key not in _KEYS:
-        raise SettingsError(f"{where}: no such setting; there are {', '.join(_KEYS)}")
+        raise SettingsError(_no_such_setting(where, key, _KEYS))
     if key == "prefix":
         if not isinstance(value, str) or not (value.isascii() and f"{value}x".isidentifier()):
             raise SettingsError(

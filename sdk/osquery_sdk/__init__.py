@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .distributed import DistributedPlugin, DistributedQueries, DistributedResult, QueryStats
     from .files import replace_file
     from .logger import LoggerPlugin, StatusLog
+    from .spelling import did_you_mean
     from .spool import LogRecord
     from .spooled import LogBatch, SpooledLogger, SpoolOptions
 
@@ -101,6 +102,7 @@ __all__ = [
     "__version__",
     "check_config",
     "check_pack",
+    "did_you_mean",
     "program_environment",
     "replace_file",
     "run_program",
@@ -122,6 +124,7 @@ _LATER = {
     "StatusLog": "logger",
     "check_config": "config",
     "check_pack": "config",
+    "did_you_mean": "spelling",
     "replace_file": "files",
 }
 

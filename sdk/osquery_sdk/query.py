@@ -84,6 +84,8 @@ class Query:
             DefinitionError: the table has no such column.
             ColumnValueError: a value is none of the column's; a text is taken as SQL would send it.
         """
+        for name in (*(equals or ()), *(like or ()), *(used or ())):
+            table.column(name)
         constraints: dict[str, tuple[Constraint, ...]] = {}
         for op, given in ((EQUALS, equals), (LIKE, like)):
             for name, value in (given or {}).items():

@@ -8,25 +8,24 @@ from .conditions import conditions
 from .sqltext import one_line, tables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-_QUOTED_TYPES = ("TEXT", "BLOB")
+    from collections.abc import Iterable, Sequence
 
 
-def refusal(table: str, missing: Sequence[str], required: Mapping[str, str], examples: Iterable[str]) -> str:
+def refusal(table: str, missing: Sequence[str], required: Sequence[str], examples: Iterable[str]) -> str:
     """Return the error of a statement that lacks values a table needs, with how to write the statement.
 
     Args:
         table: the table's name; the text begins with it.
         missing: the columns without a value.
-        required: all columns that need one, each with osquery's name of its type.
+        required: all columns that need one.
         examples: the table's own.
     """
     plural = "s" if len(missing) > 1 else ""
+    works = example(table, required, examples, needs_all=True)
     return (
         f"{table} was queried without the required column{plural} {listed(missing)} in the WHERE clause: "
-        f"it needs a value for {listed([*required])}, neither NULL nor empty; {join_cure(table, missing)}; "
-        f"for example: {example(table, required, examples, needs_all=True)}"
+        f"it needs a value for {listed(required)}, neither NULL nor empty; {join_cure(table, missing)}"
+        + (f"; for example: {works}" if works else "")
     )
 
 
@@ -36,16 +35,14 @@ def join_cure(table: str, columns: Sequence[str], other: str = "other") -> str:
     return f"if another table has the values, name it first: FROM {other} CROSS JOIN {table} ON {terms}"
 
 
-def example(
-    table: str, required: Mapping[str, str], examples: Iterable[str], *, needs_all: bool = False
-) -> str:
-    """Return a statement that has values for a table's required columns: the first such example, or one that is made up.
+def example(table: str, required: Sequence[str], examples: Iterable[str], *, needs_all: bool = False) -> str:
+    """Return the first example that has values for a table's required columns; "" if there is none.
 
     Examples that need no other table come first.
 
     Args:
         table: the table's name.
-        required: its required columns, each with osquery's name of its type.
+        required: its required columns.
         examples: the table's own.
         needs_all: a value is needed for each required column, not for one of them.
     """
@@ -56,12 +53,7 @@ def example(
         used = {offer.column for condition in conditions(statement) for offer in condition.offers}
         if table.lower() in named and enough(column.lower() in used for column in required):
             found.append((len(named), one_line(statement)))
-    if found:
-        return min(found, key=lambda one: one[0])[1]
-    wanted = [*required] if needs_all else [*required][:1]
-    values = {name: "'...'" if required[name] in _QUOTED_TYPES else "1" for name in wanted}
-    terms = " AND ".join(f"{name} = {value}" for name, value in values.items())
-    return f"SELECT * FROM {table} WHERE {terms}"  # noqa: S608  a text for people, of names that were checked
+    return min(found, key=lambda one: one[0])[1] if found else ""
 
 
 def listed(names: Sequence[str], word: str = "and") -> str:

@@ -154,7 +154,7 @@ class Table:
         self.options = options
         self.counters = Counters()
         self.columns = _resolve(name, row, each_value=options.all_required)
-        self.required = {c.name: c.type.value for c in self.columns if c.definition.required}
+        self.required = tuple(c.name for c in self.columns if c.definition.required)
         if options.all_required and not self.required:
             raise DefinitionError(
                 f"table {name}: with all_required=True declare the columns that are needed with required=True"
@@ -209,8 +209,17 @@ class Table:
             return self._by_name[name]
         except KeyError:
             raise DefinitionError(
-                f"{self.name} has no column {name!r}; it has {', '.join(self._by_name)}"
+                f"{self.name} has no column {name!r}; it has {', '.join(self._by_name)}{self._meant(name)}"
             ) from None
+
+    def _meant(self, name: str) -> str:
+        """Say which column a name may mean that is none."""
+        from .spelling import did_you_mean
+
+        if name in self._aliases:
+            return f"; {name} is another name of {self._aliases[name]}"
+        meant = did_you_mean(name, self._by_name)
+        return f"; {meant}" if meant else ""
 
     def missing(self, query: Query) -> list[str]:
         """Return the required columns that the query has no value for, if the table needs a value for each."""
@@ -247,6 +256,8 @@ class Table:
         action = request.get("action")
         if action == "columns":
             return Response(Status(), self.routes())
+        if action == "examples":  # osqueryd never asks for them; the command line does, for its errors
+            return Response(Status(), [{"sql": example} for example in self.options.examples])
         if action in ("insert", "update", "delete"):
             return self._write(action, request, context, warn)
         if action != "generate":
@@ -472,8 +483,9 @@ class Table:
             if not isinstance(row, Mapping):
                 raise TableError(f"{self.name}: the first row is a mapping, a later one {type(row).__name__}")
             if not known.issuperset(row):
+                unknown = sorted(set(map(str, row)) - known)
                 raise TableError(
-                    f"{self.name}: a row has unknown columns: {', '.join(sorted(set(row) - known))}"
+                    f"{self.name}: a row has unknown columns: {', '.join(unknown)}{self._meant(unknown[0])}"
                 )
             yield tuple(row.get(name) for name in names)
 

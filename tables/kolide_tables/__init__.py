@@ -49,13 +49,20 @@ def all_tables(
     names = {one.name for one in made} | {about, f"{prefix}notes", f"{prefix}file_lines"}
     left_out = {prefix + name.removeprefix(prefix) for name in disabled}
     if left_out - names:
-        unknown = ", ".join(sorted(left_out - names))
-        raise DefinitionError(f"no table {unknown} to disable; there are {', '.join(sorted(names))}")
+        raise DefinitionError(_no_table(left_out - names, "to disable", names))
     served = [one for one in made if one.name not in left_out]
     if about not in left_out:
         others = [one for one in made if one.name in left_out]
         served.append(ext_tables(served, disabled=others, limits=limits, name=about))
     return served
+
+
+def _no_table(unknown: Collection[str], what: str, names: Collection[str]) -> str:
+    from osquery_sdk import did_you_mean
+
+    there = f"there {'is' if len(names) == 1 else 'are'} {', '.join(sorted(names))}"
+    meant = [text for name in sorted(unknown) if (text := did_you_mean(name, names))]
+    return "; ".join([f"no table {', '.join(sorted(unknown))} {what}", there, *meant])
 
 
 def _of_the_system(limits: Limits) -> tuple[Table, ...]:
@@ -138,8 +145,7 @@ def _if_named(limits: Limits, enabled: Collection[str], prefix: str) -> list[Tab
     """Those of the tables that show more than a machine's owner may expect, and are there only if they are asked for."""
     wanted = {name.removeprefix(prefix).removeprefix(_PREFIX) for name in enabled}
     if wanted - {"file_lines"}:
-        unknown = ", ".join(sorted(wanted - {"file_lines"}))
-        raise DefinitionError(f"no table {unknown} to enable; there is file_lines")
+        raise DefinitionError(_no_table(wanted - {"file_lines"}, "to enable", {"file_lines"}))
     if not wanted:
         return []
     from .file_lines import file_lines

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from osquery_sdk.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+_UNKNOWN = re.compile(r"unrecognized arguments: (.*)", re.DOTALL)
+_NO_CHOICE = re.compile(r"argument ([^:]*): invalid choice: '(.*)' \(choose from")
 
 
 class Command(NamedTuple):
@@ -37,8 +43,27 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, and where to read more; exit with 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        """Say what is wrong, what may have been meant, and where to read more; exit with 2."""
+        meant = self._meant(message)
+        hint = f"; {meant}" if meant else ""
+        self.exit(2, f"{self.prog}: {message}{hint}; see {self.prog} --help\n")
+
+    def meant(self, arguments: Iterable[str]) -> str:
+        """Return the question after the options that arguments may have meant; "" if they look like none."""
+        flags = [flag for action in self._actions for flag in action.option_strings if flag[:2] == "--"]
+        given = [word.partition("=")[0] for word in arguments if word.startswith("--")]
+        return " ".join(dict.fromkeys(text for word in given if (text := did_you_mean(word, flags))))
+
+    def _meant(self, message: str) -> str:
+        if unknown := _UNKNOWN.fullmatch(message):
+            return self.meant(unknown[1].split())
+        if wrong := _NO_CHOICE.match(message):
+            for action in self._actions:
+                # argparse's own way to name it, for its error.
+                names = ("/".join(action.option_strings), action.metavar, action.dest)
+                if action.choices is not None and wrong[1] in names:
+                    return did_you_mean(wrong[2], map(str, action.choices))
+        return ""
 
 
 def command_parser(prog: str, command: Command) -> Parser:
@@ -67,14 +92,6 @@ def find(commands: Sequence[Command], name: str) -> Command:
             return command
     meant = did_you_mean(name, [command.name for command in commands])
     raise LookupError(f"no command {name!r}; {meant or 'see --help'}")
-
-
-def did_you_mean(name: str, names: Sequence[str], *, cutoff: float = 0.6) -> str:
-    """The question after the one of the names that looks most like it; "" if none is as alike as `cutoff`, of 1."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, names, n=1, cutoff=cutoff)
-    return f"did you mean {close[0]}?" if close else ""
 
 
 def completes(action: argparse.Action, what: str) -> None:

@@ -69,7 +69,7 @@ def commands(extension: Extension) -> list[Command]:
     from .completion import completion_command
     from .doctor import extension_doctor_command
     from .sql import engine_options, sql_commands
-    from .tables import absent, extension_schema_command, tables_command, wanted
+    from .tables import absent, extension_schema_command, tables_command
     from .version import version_command
 
     def open_host(options: Namespace) -> Host:
@@ -79,7 +79,6 @@ def commands(extension: Extension) -> list[Command]:
             [extension.start],
             options=engine_options(options),
             absent=lambda name: absent(extension, name),
-            wanted=lambda name: wanted(extension, name),
         )
 
     known = [
@@ -200,8 +199,11 @@ def _parsed(extension: Extension, arguments: Sequence[str]) -> _Serving:
     options, unknown = parser.parse_known_args(list(arguments))
     if unknown:
         # A later osquery may pass more; that is no reason to serve nothing.
+        meant = parser.meant(unknown)
+        hint = f"; {meant}" if meant else ""
         print(
-            f"{extension.name}: ignored arguments that it does not know: {' '.join(unknown)}", file=sys.stderr
+            f"{extension.name}: ignored arguments that it does not know: {' '.join(unknown)}{hint}",
+            file=sys.stderr,
         )
     if not options.socket:
         parser.error("--socket is missing; to try the tables without osquery: shell, or query SQL")

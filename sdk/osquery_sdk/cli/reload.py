@@ -66,11 +66,10 @@ def _run(options: Namespace) -> int:
             )
         with Reloader(options.extension, options.socket, verbose=options.verbose):
             return _wait_for_end()
-    from osquery_sdk.engine import Host
-
+    from .hinting import HintingHost
     from .shell import Shell
 
-    with Host() as host, Reloader(options.extension, host.socket, verbose=options.verbose):
+    with HintingHost() as host, Reloader(options.extension, host.socket, verbose=options.verbose):
         return Shell(host, form=options.form).run()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from osquery_sdk.authors import text_of
 from osquery_sdk.errors import OsquerySdkError
 from osquery_sdk.signals import interrupting
+from osquery_sdk.spelling import did_you_mean
 from osquery_sdk.sqltext import is_complete, statements
 from osquery_sdk.streams import stdout
 
@@ -101,8 +102,12 @@ class Shell:
                     "\n".join(f"{command:<9}{words}" for command, words in _COMMANDS.items()), file=stdout()
                 )
                 print("Anything else is SQL; a statement ends with a semicolon.", file=stdout())
+            case _ if name in _COMMANDS:
+                meant = did_you_mean(rest, FORMS) if name == ".mode" else ""
+                self._error(f"{name} {_COMMANDS[name]}" + (f"; {meant}" if meant else ""))
             case _:
-                self._error(f"{name} {_COMMANDS.get(name, 'is no command; .help lists them')}")
+                meant = did_you_mean(name, (*_COMMANDS, ".quit"))
+                self._error(f"{name} is no command; {meant or '.help lists them'}")
         return True
 
     def _tables(self, word: str) -> None:
@@ -113,7 +118,8 @@ class Shell:
         for name in names:
             columns = self._host.columns(name)
             if not columns:
-                self._error(f"no table {name}; .tables lists them")
+                meant = did_you_mean(name, self._host.tables())
+                self._error(f"no table {name}; {meant or '.tables lists them'}")
                 continue
             inner = ",\n".join(f"    {column} {kind}" for column, kind in columns)
             print(f"CREATE TABLE {name} (\n{inner}\n);", file=stdout())

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from osquery_sdk.authors import SameProcess, describe, one_line, pass_on_interrupt
 from osquery_sdk.schema import SUFFIXES, TableSchema, render
+from osquery_sdk.spelling import did_you_mean
 from osquery_sdk.streams import stdout
 
 from .outcome import Failed
-from .parser import Command, completes, did_you_mean
+from .parser import Command, completes
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -68,13 +69,6 @@ def _left_out(extension: Extension) -> list[tuple[Table, str]]:
     except BaseException as error:
         pass_on_interrupt(error)
         raise Failed(f"the extension's left_out fails: {describe(error)}") from error
-
-
-def wanted(extension: Extension, name: str) -> str:
-    """The columns of a table of the extension of which a statement has to constrain one."""
-    table = extension.tables.get(name)
-    columns = table.columns if table is not None else ()
-    return " or ".join(column.name for column in columns if column.definition.required)
 
 
 def _where(table: Table) -> str:
@@ -173,4 +167,4 @@ def _instead(name: str, names: Sequence[str], why: str) -> str:
     """What to say to somebody who has named a table that is not there."""
     if why:
         return why[:1].lower() + why[1:]
-    return did_you_mean(name, names, cutoff=0.8) or f"there are {', '.join(names) or 'none'}"
+    return did_you_mean(name, names) or f"there are {', '.join(names) or 'none'}"

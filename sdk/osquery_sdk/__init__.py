@@ -50,8 +50,10 @@ from .tables import Table, table
 from .writable import WritableTable
 
 if TYPE_CHECKING:
+    from .client import Client
     from .config import ConfigPlugin, check_config, check_pack
     from .distributed import DistributedPlugin, DistributedQueries, DistributedResult, QueryStats
+    from .engine import Host
     from .files import replace_file
     from .logger import LoggerPlugin, StatusLog
     from .spelling import did_you_mean
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from .spooled import LogBatch, SpooledLogger, SpoolOptions
 
 __all__ = [
+    "Client",
     "Column",
     "ColumnType",
     "ColumnValueError",
@@ -73,6 +76,7 @@ __all__ = [
     "DistributedQueries",
     "DistributedResult",
     "Extension",
+    "Host",
     "LimitExceeded",
     "LogBatch",
     "LogRecord",
@@ -111,10 +115,12 @@ __all__ = [
 
 # Most extensions have tables alone, and osqueryd waits for them to start.
 _LATER = {
+    "Client": "client",
     "ConfigPlugin": "config",
     "DistributedPlugin": "distributed",
     "DistributedQueries": "distributed",
     "DistributedResult": "distributed",
+    "Host": "engine.host",
     "LogBatch": "spooled",
     "LogRecord": "spool",
     "LoggerPlugin": "logger",
@@ -136,3 +142,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(f".{_LATER[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, those that are imported later included."""
+    return sorted({*globals(), *__all__})

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from osquery_sdk import (
+    Client,
     Column,
     ColumnType,
     ConstraintFailed,
     Extension,
+    Host,
     Query,
     ReadOnly,
     Row,
@@ -19,7 +21,6 @@ from osquery_sdk import (
     WritableTable,
     table,
 )
-from osquery_sdk.client import Client
 from osquery_sdk.statuslog import StatusLogHandler
 from osquery_sdk.telemetry import Telemetry
 
@@ -61,6 +62,15 @@ def disk(serial: str) -> Disk:
     if load is None or not name:
         size += 1
     return made
+
+
+def named(made: Disk) -> tuple[Disk, Disk]:
+    """What a row has of a named tuple."""
+    fields: tuple[str, ...] = made._fields + Disk._fields
+    values: dict[str, Any] = {**made._asdict(), **Disk._field_defaults}
+    other = made._replace(size=len(fields) + len(values))
+    size: int = other.size
+    return Disk._make([*other[:-1], size]), other
 
 
 @table("disks", platforms=("linux",), examples=("select * from disks",), cache=1.5, deadline=5, max_rows=10)
@@ -172,6 +182,12 @@ def observed() -> Extension:
     other = Client("/var/osquery/osquery.em", timeout=2.0)
     print(handler.dropped, extension.client.columns("select 1"), other.options())
     return extension
+
+
+def hosted() -> list[dict[str, str]]:
+    """Tables on the embedded engine."""
+    with Host([observed().start]) as host:
+        return host.query("select 1").rows
 
 
 def main() -> int:

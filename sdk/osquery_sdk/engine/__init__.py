@@ -57,6 +57,8 @@ def __getattr__(name: str) -> Any:
             from importlib import import_module
 
             try:
+                if module == "host":  # which needs APSW only when it starts; here it is missed at once
+                    import_module(".manager", __name__)
                 return getattr(import_module(f".{module}", __name__), name)
             except ModuleNotFoundError as exc:
                 if exc.name != "apsw":

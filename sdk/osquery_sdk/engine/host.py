@@ -16,7 +16,6 @@ from ..leftovers import TemporaryFolder
 from ..signals import stop_handler
 from .folder import short_folder
 from .launch import ExtensionProcess, LaunchError
-from .manager import Manager
 from .remote import answers_ping
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from .database import ResultSet
     from .engine import Engine
+    from .manager import Manager
     from .trace import Observer
 
 InProcess: TypeAlias = Callable[[str], Callable[[], None]]
@@ -86,7 +86,11 @@ class Host:
         Raises:
             LaunchError: an extension did not start, ended, or did not register in time.
             ConnectionFailed: the socket cannot be listened on.
+            ImportError: APSW is not installed.
         """
+        # Only here, so that a program without APSW may import every public name. The package's error says what to install.
+        from . import Manager
+
         self._pid = os.getpid()
         socket = self._given_socket
         if socket is None:

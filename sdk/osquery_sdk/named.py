@@ -1,0 +1,59 @@
+"""What makes a tuple a named tuple for other libraries, as pandas and polars: `_fields` and the methods beside it.
+
+Its types are in the stub beside it. Type checkers take a name with an underscore for private, unless a stub declares it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Self
+
+
+class Named(tuple[Any, ...]):
+    """A tuple whose items have names.
+
+    Attributes:
+        _fields: the names, in order.
+        _field_defaults: those that need not be given, and their values.
+    """
+
+    __slots__ = ()
+    _fields: ClassVar[tuple[str, ...]] = ()
+    _field_defaults: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def _make(cls, values: Iterable[Any]) -> Self:
+        """Make one of a value for each name, in order; raises TypeError for more or fewer."""
+        made = tuple.__new__(cls, values)
+        if len(made) != len(cls._fields):
+            raise TypeError(f"{cls.__name__} has {len(cls._fields)} values, not {len(made)}")
+        return made
+
+    def _asdict(self) -> dict[str, Any]:
+        """Return the values by name, in order."""
+        return dict(zip(self._fields, self, strict=True))
+
+    def _replace(self, **values: Any) -> Self:
+        """Return one with other values of some names; an unknown name is the error that it is with `NamedTuple`."""
+        made = self._make(map(values.pop, self._fields, self))
+        if values:
+            from .spelling import did_you_mean
+
+            unknown = next(iter(values))
+            meant = did_you_mean(unknown, self._fields)
+            error = TypeError if sys.version_info >= (3, 13) else ValueError
+            raise error(f"{type(self).__name__} has no {unknown!r}" + (f"; {meant}" if meant else ""))
+        return made
+
+    __replace__ = _replace  # of copy.replace
+
+    def __reduce__(self) -> tuple[Callable[[Iterable[Any]], Self], tuple[tuple[Any, ...]]]:
+        """Tell copy and pickle to make a row as `_make` does: a constructor with keywords takes no values by position."""
+        return self._make, (tuple(self),)
+
+
+__all__ = ["Named"]

@@ -1,0 +1,206 @@
+"""Rows are named tuples, for Python and for libraries that take these; and a star import brings every public name."""
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import osquery_sdk
+from osquery_sdk import Column, DefinitionError, Row
+
+ROOT = Path(__file__).parents[2]
+
+
+class Program(Row):
+    name: str = Column("Name")
+    size: int | None = Column("Bytes", default=None)
+
+
+class Found(Program):
+    path: str = Column("Path")
+    size: int | None = Column("Bytes, or 0", default=0)
+
+
+class Named(NamedTuple):
+    """The same as Python has it: the oracle."""
+
+    name: str
+    size: int | None = None
+
+
+ROW, NAMED = Program(name="sh", size=5), Named("sh", 5)
+
+
+def test_it_has_what_a_named_tuple_has():
+    assert Program._fields == Program.__match_args__ == Named._fields == ("name", "size")
+    assert Program._field_defaults == Named._field_defaults == {"size": None}
+    assert ROW._asdict() == NAMED._asdict() == {"name": "sh", "size": 5}
+    assert list(ROW._asdict()) == list(NAMED._asdict())
+    assert Program._make(["sh", 5]) == Named._make(["sh", 5]) == ROW
+    assert ROW._replace(size=6) == NAMED._replace(size=6) == ("sh", 6)
+    for row in (Program._make(["sh", 5]), ROW._replace(name="x")):
+        assert type(row) is Program
+    assert {name for name in dir(Named) if not name.startswith("__")} <= set(dir(Program))
+
+
+def test_columns_of_base_classes_come_first():
+    assert Found._fields == ("name", "size", "path")
+    assert Found(name="a", path="/a")._asdict() == {"name": "a", "size": 0, "path": "/a"}
+    assert Row._fields == ()
+
+
+@pytest.mark.parametrize("kind", [Program, Named])
+def test_what_does_not_fit_is_refused_as_with_a_named_tuple(kind):
+    with pytest.raises(TypeError):
+        kind._make(["sh"])
+    with pytest.raises(TypeError):
+        kind._make(["sh", 5, 6])
+    with pytest.raises(TypeError if sys.version_info >= (3, 13) else ValueError):
+        kind._make(["sh", 5])._replace(nmae="x")
+
+
+def test_errors_name_the_class():
+    with pytest.raises(
+        TypeError, match=r"Program.__new__\(\) missing 1 required keyword-only argument: 'name'"
+    ):
+        Program(size=5)
+    with pytest.raises((TypeError, ValueError), match=r"Program has no 'nmae'; did you mean name\?"):
+        ROW._replace(nmae="x")
+
+
+def test_it_matches_patterns():
+    match ROW:
+        case Program(name, 5):
+            assert name == "sh"
+        case _:
+            pytest.fail("no match")
+    match ROW:
+        case Program(name="bash"):
+            pytest.fail("a match")
+        case (name, size):
+            assert (name, size) == ("sh", 5)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_it_is_pickled(protocol):
+    for row in (ROW, Found(name="a", path="/a")):
+        again = pickle.loads(pickle.dumps(row, protocol))
+        assert (type(again), again) == (type(row), row)
+
+
+def test_it_is_copied():
+    row = Program(name="sh", size=[1])
+    shallow, deep = copy.copy(row), copy.deepcopy(row)
+    assert type(shallow) is type(deep) is Program
+    assert shallow == deep == row
+    assert shallow.size is row.size
+    assert deep.size is not row.size
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="copy.replace came with Python 3.13")
+def test_copy_replace():
+    assert copy.replace(ROW, size=6) == ("sh", 6)
+
+
+@pytest.mark.parametrize(
+    "name", ["_asdict", "_fields", "_replace", "_make", "__len__", "__class__", "__reduce__"]
+)
+def test_a_column_does_not_take_the_name_of_what_a_row_has(name):
+    body = {"__annotations__": {name: str}, name: Column("x")}
+    with pytest.raises(DefinitionError, match=f"column Wrong.{name}: every row has a {name} of its own"):
+        type(Row)("Wrong", (Row,), body)
+
+
+def test_count_is_a_column():
+    class Counted(Row):
+        count: int = Column("x")  # type: ignore[assignment]
+
+    assert Counted(count=2)._asdict() == {"count": 2}
+
+
+class Everything(Row):
+    text: str = Column("text")
+    number: int = Column("number")
+    real: float | None = Column("real", default=None)
+    truth: bool = Column("truth", default=True)
+    data: bytes = Column("data", default=b"\x00")
+    at: datetime = Column("at", default=datetime(2024, 1, 2, tzinfo=UTC))
+    parts: list[str] = Column("parts", default=["a"])
+
+
+class Turned(Everything):
+    """Columns of the base class again, in another order, and something that is no column."""
+
+    number: int = Column("number")
+    text: str = Column("text")
+    kind = "x"
+
+
+ROWS = [Everything(text="a", number=1), Everything(text="b", number=2, real=1.5)]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_it_becomes_a_frame(library):
+    frames = pytest.importorskip(library, reason=f"{library} is not installed")
+    frame = frames.DataFrame(ROWS)
+    assert list(frame.columns) == list(Everything._fields)
+    assert (frame["number"].sum(), list(frame["text"]), frame["real"][1]) == (3, ["a", "b"], 1.5)
+    assert list(frames.DataFrame([ROW, NAMED])["name"]) == ["sh", "sh"]
+    turned = frames.DataFrame([Turned(text="a", number=1)] * 2)
+    assert list(turned.columns) == list(Everything._fields)
+    assert list(turned["number"]) == [1, 1]
+
+
+def test_every_public_name_is_listed_and_imported():
+    assert set(osquery_sdk.__all__) <= set(dir(osquery_sdk))
+    assert {"Client", "Host"} <= set(osquery_sdk.__all__)
+    namespace = {}
+    exec("from osquery_sdk import *", namespace)
+    assert set(osquery_sdk.__all__) <= set(namespace)
+    from osquery_sdk.client import Client
+    from osquery_sdk.engine import Host
+
+    assert (namespace["Client"], namespace["Host"]) == (Client, Host)
+
+
+def test_all_are_there_without_the_engine_which_says_what_to_install():
+    code = (
+        "import sys; sys.modules['apsw'] = None\n"
+        "from osquery_sdk import *\n"
+        "try:\n    Host([]).__enter__()\nexcept ImportError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("the embedded engine needs APSW")
+
+
+def test_what_is_imported_later_is_not_imported_at_first():
+    code = "import sys, osquery_sdk; dir(osquery_sdk); print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"apsw", "difflib", "osquery_sdk.client", "osquery_sdk.engine", "osquery_sdk.spelling"} & set(
+        loaded
+    )
+
+
+def test_the_wheel_has_the_types_of_rows(tmp_path):
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", tmp_path, os.fspath(ROOT)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert {"osquery_sdk/named.py", "osquery_sdk/named.pyi"} <= set(archive.namelist())
+
+
+def test_the_stub_says_what_the_code_says(tmp_path):
+    """As mypy's stubtest compares them."""
+    command = [sys.executable, "-m", "mypy.stubtest", "osquery_sdk.named", "--concise"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")

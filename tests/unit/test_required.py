@@ -23,14 +23,14 @@ class Distance(Row):
     steps: int = Column("Letters between them", default=0)
 
 
-class Route(Row):
+class Trip(Row):
     start: str = Column("Where to begin", index=True)
     end: str | None = Column("Where to go", index=True, default=None)
 
 
 EXAMPLES = (
     "select * from distances where start = 'a'",
-    "select * from routes r cross join distances d using (start, end)",
+    "select * from trips r cross join distances d using (start, end)",
     """
     select steps from distances -- both are said
       where start = 'a' and end in ('c', 'z');
@@ -43,7 +43,7 @@ LACKS_END = (
     "FROM other CROSS JOIN distances ON distances.end = other.end; "
     f"for example: {WORKS}"
 )
-CURE = "FROM routes CROSS JOIN distances; the order of a CROSS JOIN is kept"
+CURE = "FROM trips CROSS JOIN distances; the order of a CROSS JOIN is kept"
 OSQUERYS = "Table distances was queried without a required column in the WHERE clause"
 
 
@@ -58,14 +58,14 @@ def make_distances(**options):
     return distances
 
 
-@table("routes")
-def routes(query: Query) -> list[Route]:
-    """Two routes, in an index."""
-    return [Route(start="a", end="c"), Route(start="b", end="z")]
+@table("trips")
+def trips(query: Query) -> list[Trip]:
+    """Two trips, in an index."""
+    return [Trip(start="a", end="c"), Trip(start="b", end="z")]
 
 
-@table("plain_routes", rows=Route)
-def plain_routes(query: Query) -> list[tuple[str, str | None]]:
+@table("plain_trips", rows=Trip)
+def plain_trips(query: Query) -> list[tuple[str, str | None]]:
     """Routes of which one has no end."""
     return [("a", "c"), ("b", None)]
 
@@ -131,9 +131,9 @@ def test_a_cached_answer_is_no_way_round(osquery_host):
 @pytest.mark.parametrize(
     "sql",
     [
-        "select start, end, steps from routes r cross join distances d using (start, end)",
-        "select d.* from routes r cross join distances d on d.start = r.start and d.end = r.end",
-        "select d.* from routes r left join distances d on d.start = r.start and d.end = r.end",
+        "select start, end, steps from trips r cross join distances d using (start, end)",
+        "select d.* from trips r cross join distances d on d.start = r.start and d.end = r.end",
+        "select d.* from trips r left join distances d on d.start = r.start and d.end = r.end",
         (
             "with r(s, e) as (values ('a', 'c'), ('b', 'z')) "
             "select d.* from r cross join distances d on d.start = s and d.end = e"
@@ -141,13 +141,13 @@ def test_a_cached_answer_is_no_way_round(osquery_host):
     ],
 )
 def test_a_cross_join_gives_it_the_values_of_another_table(osquery_host, sql):
-    assert osquery_host(make_distances(), routes).query(sql).rows == JOINED
+    assert osquery_host(make_distances(), trips).query(sql).rows == JOINED
 
 
 def test_values_of_an_in_are_there_for_each_row_of_a_join(osquery_host):
     """osqueryd passes the values of an IN that arrives whole to the first scan alone."""
-    rows = osquery_host(make_distances(), routes).query(
-        "select d.start, d.end from routes r cross join distances d on d.start = r.start where d.end in ('c', 'd')"
+    rows = osquery_host(make_distances(), trips).query(
+        "select d.start, d.end from trips r cross join distances d on d.start = r.start where d.end in ('c', 'd')"
     )
     assert [(row["start"], row["end"]) for row in rows.rows] == [
         ("a", "c"),
@@ -161,25 +161,25 @@ def test_values_of_an_in_are_there_for_each_row_of_a_join(osquery_host):
     ("sql", "said"),
     [
         (
-            "select * from distances d join routes r using (start, end)",
+            "select * from distances d join trips r using (start, end)",
             f"distances was read before the table that has the values of start and end: name that one first, {CURE}",
         ),
         (
-            "select * from distances d join routes r on r.end = d.end where d.start = 'a'",
+            "select * from distances d join trips r on r.end = d.end where d.start = 'a'",
             f"distances was read before the table that has the values of end: name that one first, {CURE}",
         ),
         (
-            "select * from distances d cross join routes r using (start, end)",
-            f"if routes has the values, name it first, {CURE}",
+            "select * from distances d cross join trips r using (start, end)",
+            f"if trips has the values, name it first, {CURE}",
         ),
         (
-            "select * from plain_routes r cross join distances d using (start, end)",
-            "plain_routes has rows without a value of end: leave them out, with ... <> ''",
+            "select * from plain_trips r cross join distances d using (start, end)",
+            "plain_trips has rows without a value of end: leave them out, with ... <> ''",
         ),
     ],
 )
 def test_explain_names_the_cure_of_a_join(osquery_host, sql, said):
-    told = explain(osquery_host(make_distances(), routes, plain_routes), sql)
+    told = explain(osquery_host(make_distances(), trips, plain_trips), sql)
     assert told.error is not None
     assert told.advice == (said,)
     assert f"\nTo do: {said}\n" in told.as_text()
@@ -195,9 +195,9 @@ def test_explain_does_not_say_that_a_refused_table_was_called(osquery_host):
 
 
 def test_what_the_cures_say_works(osquery_host):
-    host = osquery_host(make_distances(), routes, plain_routes)
-    assert host.query("select d.* from routes r cross join distances d using (start, end)").rows == JOINED
-    sql = "select d.* from plain_routes r cross join distances d using (start, end) where r.end <> ''"
+    host = osquery_host(make_distances(), trips, plain_trips)
+    assert host.query("select d.* from trips r cross join distances d using (start, end)").rows == JOINED
+    sql = "select d.* from plain_trips r cross join distances d using (start, end) where r.end <> ''"
     assert host.query(sql).rows == JOINED[:1]
     assert host.query(WORKS).rows
 
@@ -228,7 +228,7 @@ def test_the_example_of_an_error_has_the_values(examples, needs_all, chosen):
 @pytest.mark.parametrize(
     ("row", "options", "said"),
     [
-        (Route, {}, "declare the columns that are needed with required=True"),
+        (Trip, {}, "declare the columns that are needed with required=True"),
         (Distance, {"snapshot": True}, "so start cannot be required"),
     ],
 )
@@ -303,7 +303,7 @@ def test_a_real_osqueryd_plans_it_so(tmp_path):
                 start: str = Column("Where to begin", index=True, required=True)
                 end: str = Column("Where to go", index=True, required=True)
 
-            class Route(Row):
+            class Trip(Row):
                 start: str = Column("Where to begin", index=True)
                 end: str | None = Column("Where to go", index=True)
 
@@ -311,11 +311,11 @@ def test_a_real_osqueryd_plans_it_so(tmp_path):
             def distances(query):
                 return [(start, end) for start in query.equals("start") for end in query.equals("end")]
 
-            @table("routes", rows=Route)
-            def routes(query):
+            @table("trips", rows=Trip)
+            def trips(query):
                 return [("a", "c"), ("b", "z")]
 
-            raise SystemExit(Extension("required", version="1", plugins=[distances, routes]).run())
+            raise SystemExit(Extension("required", version="1", plugins=[distances, trips]).run())
             """
         )
     )
@@ -331,15 +331,15 @@ def test_a_real_osqueryd_plans_it_so(tmp_path):
             env={**os.environ, "HOME": str(tmp_path)},
         )
         rows = json.loads(done.stdout) if done.stdout.strip() else []
-        return [tuple(row.values()) for row in rows], done.stderr
+        return [(row["start"], row["end"]) for row in rows], done.stderr
 
     both = [("a", "c"), ("b", "z")]
-    assert ask("select start, end from routes cross join distances using (start, end)")[0] == both
+    assert ask("select start, end from trips cross join distances using (start, end)")[0] == both
     four = [("a", "c"), ("a", "d"), ("b", "c"), ("b", "d")]
-    sql = "select d.start, d.end from routes r cross join distances d on d.start = r.start where d.end in ('c', 'd')"
+    sql = "select d.start, d.end from trips r cross join distances d on d.start = r.start where d.end in ('c', 'd')"
     assert ask(sql)[0] == four
     assert ask("select start, end from distances where start in ('a', 'b') and end in ('c', 'd')")[0] == four
-    assert OSQUERYS in ask("select * from distances cross join routes using (start, end)")[1]
-    assert OSQUERYS in ask("select * from distances d join routes r using (start, end)")[1]
+    assert OSQUERYS in ask("select * from distances cross join trips using (start, end)")[1]
+    assert OSQUERYS in ask("select * from distances d join trips r using (start, end)")[1]
     said = "distances was queried without the required column end in the WHERE clause: it needs a value for start and end"
     assert said in ask("select * from distances where start = 'a'")[1]

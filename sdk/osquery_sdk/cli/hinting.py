@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 from osquery_sdk.columns import REQUIRED
@@ -15,12 +16,18 @@ if TYPE_CHECKING:
 
     from osquery_sdk.engine import ResultSet
 
+    from .reload import Reloader
+
 _TABLE = re.compile(r"no such table: (?:main\.)?(\w+)\Z")
+# What SQLite says of a table that was there before.
+_GONE = re.compile(r"vtable constructor failed: (\w+)\Z")
+_UNREACHED = re.compile(r"Extension (?:call failed|socket not available): ")
 _WANTING = re.compile(r"Table (\w+) was queried without a required column in the WHERE clause\Z")
 # Newer versions of SQLite go on behind a name in double quotes.
 _COLUMN = re.compile(r"no such column: \"?(?:(?:\w+\.)*?(\w+)\.)?(\w+)\"?(?: - should this .*)?\Z")
 _COLUMN_OF = re.compile(r"table (\w+) has no column named (\w+)\Z")
 _SHARED_COLUMN = re.compile(r"cannot join using column ()(\w+) - column not present in both tables\Z")
+_ENDS_WITHIN = 0.5
 _FUNCTION = re.compile(r"no such function: (\w+)\Z")
 
 
@@ -34,7 +41,10 @@ class HintingHost(Host):
     """
 
     def __init__(
-        self, *arguments: Any, absent: Callable[[str], str] = lambda name: "", **options: Any
+        self,
+        *arguments: Any,
+        absent: Callable[[str], str] = lambda name: "",
+        **options: Any,
     ) -> None:
         """Set up; nothing starts before `__enter__`."""
         super().__init__(*arguments, **options)
@@ -49,17 +59,23 @@ class HintingHost(Host):
         try:
             return super().query(sql, timeout=timeout)
         except SqlError as error:
-            hint = self._hint(str(error), sql)
+            message = str(error)
+            if gone := _GONE.search(message):
+                message = f"no such table: {gone[1]}"
+            hint = self._hint(message, sql, was_there=gone is not None)
             if not hint:
                 raise
-            raise SqlError(f"{error}; {hint}") from error
+            raise SqlError(f"{message}; {hint}") from error
 
-    def _hint(self, message: str, sql: str) -> str:
+    def _hint(self, message: str, sql: str, *, was_there: bool) -> str:
         # What is asked here is no part of what the statement asks.
         observer, self.observer = self.observer, None
         try:
             if found := _TABLE.search(message):
-                return self._table(found[1])
+                return self.why_down(0) or self._table(found[1], was_there=was_there)
+            if _UNREACHED.search(message):
+                # The call may have been the last thing that the extension did.
+                return self.why_down(_ENDS_WITHIN)
             if found := _WANTING.search(message):
                 return self._required(found[1], sql)
             if found := _COLUMN.search(message) or _SHARED_COLUMN.search(message):
@@ -72,13 +88,32 @@ class HintingHost(Host):
         finally:
             self.observer = observer
 
-    def _table(self, name: str) -> str:
+    def why_down(self, patience: float) -> str:
+        """Say why an extension does not run; "" if all of them do.
+
+        Args:
+            patience: seconds within which it may end.
+        """
+        end = time.monotonic() + patience
+        while self.processes:
+            for process in self.processes:
+                if process.exit_status is not None:
+                    how = process.describe_exit().partition(": ")[0]
+                    return f"{how}: {process.last_lines[-1]}" if process.last_lines else how
+            if time.monotonic() >= end:
+                break
+            time.sleep(0.02)
+        return ""
+
+    def _table(self, name: str, *, was_there: bool) -> str:
         why = self._why_absent(name)
         if why:
             return why[:1].lower() + why[1:].rstrip(".")
-        return (
-            did_you_mean(name, self.tables(), cutoff=0.8)
-            or "this engine has the extension's tables alone, osqueryi --extension PATH has osquery's as well"
+        alone = (
+            "this engine has the extension's tables alone, osqueryi --extension PATH has osquery's as well"
+        )
+        return did_you_mean(name, self.tables(), cutoff=0.8) or (
+            "the extension had it before, and has it no more" if was_there else alone
         )
 
     def _required(self, table: str, sql: str) -> str:
@@ -93,7 +128,7 @@ class HintingHost(Host):
         hints = [f"say which {listed(columns, 'or')}"]
         others = [name for name in tables_of(sql).values() if name.lower() != table.lower()]
         if others:
-            has_it = len(others) == 1 and columns[0] in dict(self.columns(others[0]))
+            has_it = len(others) == 1 and columns[0] in self._columns(others[0])
             hints.append(join_cure(table, columns[:1], others[0] if has_it else "other"))
         works = example(table, columns, [row.get("sql", "") for row in self._ask(table, "examples")])
         if works:
@@ -108,12 +143,18 @@ class HintingHost(Host):
             name: what is not there.
             named: the statement's tables by alias.
         """
-        columns = {alias: [column for column, _ in self.columns(table)] for alias, table in named.items()}
+        columns = {alias: self._columns(table) for alias, table in named.items()}
         here = columns.get(place.lower(), []) if place else [c for found in columns.values() for c in found]
         elsewhere = [alias for alias, found in columns.items() if name in found and alias != place.lower()]
         if place and elsewhere:
             return f"did you mean {elsewhere[0]}.{name}?"
         return did_you_mean(name, here)
+
+    def _columns(self, table: str) -> list[str]:
+        try:
+            return [column for column, _ in self.columns(table)]
+        except SqlError:  # its extension does not run
+            return []
 
     def _functions(self) -> Sequence[str]:
         rows = self.query("select distinct name from pragma_function_list").rows
@@ -125,8 +166,28 @@ class HintingHost(Host):
         return response.rows if isinstance(response.rows, (list, tuple)) else ()
 
 
+class ReloadingHost(HintingHost):
+    """A host whose extension a reloader runs: each statement is asked of the files as they are then.
+
+    Attributes:
+        reloader: of the extension; None before it has been started.
+    """
+
+    reloader: Reloader | None = None
+
+    def query(self, sql: str, *, timeout: float | None = None) -> ResultSet:
+        """Run SQL, see `HintingHost`; when a file has changed, first start the extension again."""
+        if self.reloader is not None:
+            self.reloader.refresh()
+        return super().query(sql, timeout=timeout)
+
+    def why_down(self, patience: float) -> str:
+        """Say why the extension does not run; see `HintingHost`."""
+        return "" if self.reloader is None else self.reloader.why_down(patience)
+
+
 def _options(text: str | None) -> int:
     return int(text) if text and text.isdecimal() else 0
 
 
-__all__ = ["HintingHost"]
+__all__ = ["HintingHost", "ReloadingHost"]

@@ -28,6 +28,11 @@ _POLL = 0.25
 _REGISTERS_WITHIN = 10.0
 _MOST_FILES = 2_000
 _PLACE = re.compile(r'  File "(.+)", line (\d+)')
+_OF_TRACEBACKS = (
+    "Traceback (most recent call last):",
+    "During handling of the ",
+    "The above exception was ",
+)
 
 
 def run_extension_command() -> Command:
@@ -66,10 +71,14 @@ def _run(options: Namespace) -> int:
             )
         with Reloader(options.extension, options.socket, verbose=options.verbose):
             return _wait_for_end()
-    from .hinting import HintingHost
+    from .hinting import ReloadingHost
     from .shell import Shell
 
-    with HintingHost() as host, Reloader(options.extension, host.socket, verbose=options.verbose):
+    with (
+        ReloadingHost() as host,
+        Reloader(options.extension, host.socket, verbose=options.verbose) as reloader,
+    ):
+        host.reloader = reloader
         return Shell(host, form=options.form).run()
 
 
@@ -111,6 +120,11 @@ class Reloader:
         self._stopping = False
         self._place = ""
         self._in_traceback = False
+        self._source = ""
+        self._error = ""
+        self._trouble = ""
+        self._told = False
+        self._turn = threading.Lock()
         self._end = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="extension-reloader", daemon=True)
 
@@ -129,24 +143,50 @@ class Reloader:
         self._watcher.join(_REGISTERS_WITHIN)
         self._stop()
 
-    def _watch(self) -> None:
-        told = False
-        while not self._end.wait(_POLL):
-            process = self._process
-            if process is not None and process.exit_status is not None and not told:
-                told = True
-                self._say(f"{process.describe_exit()}; waiting for a change")
+    def refresh(self) -> None:
+        """Start the extension again if one of its files has changed; one that is being started is waited for."""
+        with self._turn:
             files = fingerprint(self._extension)
-            if files == self._files:
-                continue
+            if files == self._files or self._end.is_set():
+                return
             changed = sorted(Path(name).name for name, _ in (files.items() ^ self._files.items()))
             self._files = files
             self._say(f"{changed[0]} changed: starting {self._extension} again")
             self._stop()
             self._start()
-            told = self._process is None or self._process.exit_status is not None
+            self._told = self._process is None or self._process.exit_status is not None
+
+    def why_down(self, patience: float) -> str:
+        """Say why the extension does not run; "" if it runs.
+
+        Args:
+            patience: seconds within which it may end.
+        """
+        process = self._process
+        end = time.monotonic() + patience
+        while process is not None and process.exit_status is None and time.monotonic() < end:
+            time.sleep(0.02)
+        if not self._trouble and process is not None and process.exit_status is not None:
+            process.describe_exit()  # which waits for its last lines
+            self._trouble = self._error or _ended(process.exit_status)
+        if not self._trouble:
+            return ""
+        return f"{self._extension} does not run: {self._trouble}; it is started again when one of its files changes"
+
+    def _watch(self) -> None:
+        while not self._end.wait(_POLL):
+            process = self._process
+            if process is not None and process.exit_status is not None and not self._told:
+                self._told = True
+                self._say(f"{process.describe_exit()}; waiting for a change")
+            self.refresh()
 
     def _start(self) -> None:
+        self._place = self._source = self._error = ""
+        self._trouble = self._launch()
+
+    def _launch(self) -> str:
+        """Start the extension, and wait until it is registered; returns why it is not."""
         from osquery_sdk.engine import ExtensionProcess, LaunchError
 
         before = self._registered()
@@ -156,19 +196,19 @@ class Reloader:
             )
         except LaunchError as error:
             self._say(f"{error}; waiting for a change")
-            return
+            return str(error)
         self._process = process
         end = time.monotonic() + _REGISTERS_WITHIN
         while time.monotonic() < end and not self._end.wait(0.02):
             if process.exit_status is not None:
                 self._say(f"{self._extension} ended with status {process.exit_status}; waiting for a change")
-                return
+                return ""  # what it said last is looked up when it is asked for
             if self._registered() - before:
-                return
+                return ""
+        late = f"has not registered within {_REGISTERS_WITHIN:g} s"
         if not self._end.is_set():
-            self._say(
-                f"{self._extension} has not registered within {_REGISTERS_WITHIN:g} s; waiting for a change"
-            )
+            self._say(f"{self._extension} {late}; waiting for a change")
+        return f"it {late}"
 
     def _stop(self) -> None:
         if self._process is None:
@@ -187,13 +227,20 @@ class Reloader:
         if place is not None:
             # A syntax error has no other beginning.
             self._in_traceback = True
-            self._place = f" ({Path(place[1]).name}, line {place[2]})"
-        elif "Traceback (most recent call last):" in line:
+            self._place, self._source = f"{Path(place[1]).name}, line {place[2]}", ""
+        elif any(mark in line for mark in _OF_TRACEBACKS):
             self._in_traceback = True
-        elif line and not (self._in_traceback and line.startswith(" ")):
-            self._say(line + self._place)
-            self._place = ""
+        elif self._in_traceback and line.startswith(" "):
+            if self._place and not self._source and line.startswith("    "):
+                self._source = line.strip()
+        elif line:
+            self._error = line
+            if self._place:
+                self._error += f" ({self._place}: {self._source})" if self._source else f" ({self._place})"
+                line += f" ({self._place})"
+            self._place = self._source = ""
             self._in_traceback = False
+            self._say(line)
 
     def _registered(self) -> set[int]:
         from osquery_sdk.wire.client import ManagerConnection
@@ -216,6 +263,14 @@ class Reloader:
                         manager.deregister_extension(uuid)
         except (WireError, DeadlineExceeded):
             return
+
+
+def _ended(status: int) -> str:
+    if status >= 0:
+        return f"it ended with status {status}"
+    import signal
+
+    return f"it was killed by {signal.Signals(-status).name}"
 
 
 def fingerprint(extension: str) -> dict[str, tuple[int, int]]:

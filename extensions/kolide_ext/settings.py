@@ -106,7 +106,7 @@ def _from_file(path: str) -> Settings:
     try:
         content = tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or arrays in arrays without end
-        raise SettingsError(f"settings: {path} is no TOML: {error or 'nested too deep'}") from error
+        raise SettingsError(f"settings: {path} is no TOML: {_problem(data, error)}") from error
     limits = content.pop("limits", {})
     if not isinstance(limits, dict):
         raise SettingsError(f"{path}: limits has to be a table of settings, [limits]")
@@ -115,6 +115,14 @@ def _from_file(path: str) -> Settings:
     for key, value in content.items():
         settings = _with(settings, key, value, f"{path}: {key}")
     return settings
+
+
+def _problem(data: bytes, error: Exception) -> str:
+    from osquery_sdk import place_of
+
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 (at {place_of(error.object, error.start)})"
+    return str(error).replace("end of document", place_of(data, len(data))) or "nested too deep"
 
 
 def _target(path: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from osquery_sdk import ConfigError, check_config, check_pack
+from osquery_sdk import ConfigError, check_config, check_pack, place_of
 
 from .watched import WatchedConfig
 
@@ -130,7 +130,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8: {error}") from error
+        raise ConfigError(f"{path}: is not UTF-8: {place_of(error.object, error.start)}") from error
     ending = path.suffix.lower()
     if ending not in (*_YAML, *_TOML):
         return check_config(text, str(path))
@@ -146,7 +146,8 @@ def _toml(text: str, path: Path) -> Any:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: no TOML: {error or 'nested too deep'}") from error
+        problem = str(error).replace("end of document", place_of(text, len(text))) or "nested too deep"
+        raise ConfigError(f"{path}: no TOML: {problem}") from error
 
 
 def _yaml(text: str, path: Path) -> Any:
@@ -160,18 +161,37 @@ def _yaml(text: str, path: Path) -> Any:
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.events.AliasEvent):
-                raise ConfigError(f"{path}: has an alias (*), which is not supported")
+                place = _place(self.peek_event())  # type: ignore[no-untyped-call]
+                raise ConfigError(f"{path}: has an alias (*), which is not supported: {place}")
             return super().compose_node(parent, index)
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            names = [key.value for key, _ in node.value]
-            twice = next((name for name in names if names.count(name) > 1), None)
-            if twice is not None:
-                raise ConfigError(f"{path}: {twice!r} stands twice in one object")
+            names = set()
+            for key, _ in node.value:
+                # A key that is a list or a mapping is refused by the loader itself.
+                if isinstance(key, yaml.ScalarNode) and key.value in names:
+                    raise ConfigError(f"{path}: {key.value!r} stands twice in one object: {_place(key)}")
+                names.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
             return super().construct_mapping(node, deep=deep)
 
     try:
         return yaml.load(text, Loader) or {}  # noqa: S506  it is a safe loader
     except (yaml.YAMLError, RecursionError) as error:
-        problem = " ".join(str(error).split()) or "nested too deep"
-        raise ConfigError(f"{path}: no YAML: {problem}") from error
+        raise ConfigError(f"{path}: no YAML: {_problem(text, error)}") from error
+
+
+def _problem(text: str, error: Exception) -> str:
+    """What is wrong with a YAML text, and where."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return f"{getattr(error, 'problem', None) or error}: line {mark.line + 1} column {mark.column + 1}"
+    position = getattr(error, "position", None)  # of a character that YAML has not
+    if isinstance(position, int):
+        return f"{getattr(error, 'reason', error)}: {place_of(text, position)}"
+    return " ".join(str(error).split()) or "nested too deep"
+
+
+def _place(found: Any) -> str:
+    """The place of a YAML event or node."""
+    mark = found.start_mark
+    return f"line {mark.line + 1} column {mark.column + 1}"

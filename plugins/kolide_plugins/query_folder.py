@@ -13,6 +13,7 @@ from osquery_sdk import (
     DistributedQueries,
     DistributedResult,
     PluginError,
+    place_of,
 )
 
 __all__ = ["QueryFolder"]
@@ -177,7 +178,7 @@ def _read(folder: int, name: str) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         if time.time() - facts.st_mtime < _STILL_WRITTEN:
             raise _Later from error
-        raise PluginError(f"{name}.json: no JSON: {error}") from error
+        raise PluginError(f"{name}.json: no JSON: {_problem(data, error)}") from error
     if not isinstance(found, dict) or not isinstance(found.get("query"), str) or not found["query"].strip():
         raise PluginError(f'{name}.json: has to be an object with a statement: {{"query": "select ..."}}')
     if unknown := found.keys() - _KEYS:
@@ -187,6 +188,14 @@ def _read(folder: int, name: str) -> Mapping[str, Any]:
     if type(found.get("accelerate", 0)) is not int or found.get("accelerate", 0) < 0:
         raise PluginError(f"{name}.json: accelerate has to be a number of seconds")
     return found
+
+
+def _problem(data: bytes, error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8: {place_of(error.object, error.start)}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg}: line {error.lineno} column {error.colno}"
+    return str(error)
 
 
 def _answer(folder: int, name: str, content: Mapping[str, Any]) -> None:

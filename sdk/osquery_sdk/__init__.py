@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .engine import Host
     from .files import replace_file
     from .logger import LoggerPlugin, StatusLog
+    from .places import place_of
     from .spelling import did_you_mean
     from .spool import LogRecord
     from .spooled import LogBatch, SpooledLogger, SpoolOptions
@@ -107,6 +108,7 @@ __all__ = [
     "check_config",
     "check_pack",
     "did_you_mean",
+    "place_of",
     "program_environment",
     "replace_file",
     "run_program",
@@ -131,6 +133,7 @@ _LATER = {
     "check_config": "config",
     "check_pack": "config",
     "did_you_mean": "spelling",
+    "place_of": "places",
     "replace_file": "files",
 }
 

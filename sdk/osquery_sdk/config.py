@@ -204,28 +204,14 @@ def parse_json(text: str, where: str) -> Any:
     """A JSON text as osqueryd reads configurations, without its comments.
 
     Raises:
-        ConfigError: it is none, or an object has a name twice.
+        ConfigError: it is none, or an object has a name twice; the text names the line and the column.
     """
-    import json
+    from .jsontext import BadJson, read_json
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ConfigError(f"{where}: {twice!r} stands twice in one object")
-        return made
-
-    def refuse(constant: str) -> Any:
-        raise ConfigError(f"{where}: {constant} is no JSON")
-
-    lines = (line.strip() for line in text.replace("\\\n", "").split("\n"))
-    # Lines stay where they are, so that an error names the right one.
-    plain = "\n".join("" if line.startswith(("#", "//")) else line for line in lines)
     try:
-        return json.loads(plain, object_pairs_hook=unique, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{where}: no JSON: {error or 'nested too deep'}") from error
+        return read_json(text, strict=True)
+    except BadJson as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def to_json(document: Mapping[str, Any]) -> str:

@@ -153,6 +153,8 @@ class ConfigPlugin:
         self.gen_pack: Callable[[str, str], str | None] = lambda name, value: None
         """Makes the text of a pack of which a source says only a value."""
         self.warn: Callable[[str], None] = lambda line: None
+        self.problem = ""
+        """What was wrong with the last source that was refused; osqueryd keeps that to itself."""
 
     def call(self, request: Mapping[str, str]) -> Answer:
         """Update, genConfig and option."""
@@ -177,8 +179,9 @@ class ConfigPlugin:
         """Have a source say something else from now on."""
         try:
             document = parse(data)
-        except ValueError:
+        except ValueError as exc:
             self.configuration.is_valid = False
+            self.problem = str(exc)
             return failure("Error parsing the config JSON")
         self.configuration.put(source, data, list(self._packs(document)))
         self._flags.override(self.configuration.merged("options"))
@@ -190,11 +193,11 @@ class ConfigPlugin:
         packs = document.get("packs")
         for name, content in packs.items() if isinstance(packs, dict) else ():
             if isinstance(content, str):
+                text = self.gen_pack(name, content)
                 try:
-                    text = self.gen_pack(name, content)
                     content = None if text is None else parse(text)  # noqa: PLW2901
-                except ValueError:
-                    self.warn(f'Error parsing the "{name}" pack JSON')
+                except ValueError as exc:
+                    self.warn(f'Error parsing the "{name}" pack JSON: {content}: {exc}')
                     continue
             if name == "*" and isinstance(content, dict):
                 for inner, one in content.items():

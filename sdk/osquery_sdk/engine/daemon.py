@@ -14,6 +14,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from ..errors import OsquerySdkError
+from ..jsontext import read_json
 from ..wire.protocol import Status
 from .answer import Answer, to_bytes
 from .database import SqlError
@@ -60,10 +61,12 @@ class FilesystemConfig:
                 if name != "*":
                     return Answer(rows=to_bytes([{name: _text(value)}]))
                 found = sorted(glob.glob(value))  # noqa: PTH207
-                packs = {os.path.splitext(os.path.basename(one))[0]: json.loads(_text(one)) for one in found}  # noqa: PTH119, PTH122
+                packs = {os.path.splitext(os.path.basename(one))[0]: _document(one) for one in found}  # noqa: PTH119, PTH122
                 return Answer(rows=to_bytes([{name: json.dumps(packs)}]))
-        except (OSError, ValueError) as exc:
-            return Answer(Status(1, f"{path}: {exc}"))
+        except OSError as exc:
+            return Answer(Status(1, f"{exc.filename or path}: {exc.strerror or exc}"))
+        except ValueError as exc:
+            return Answer(Status(1, str(exc)))
         return Answer(Status(1, "Config plugin action unknown"))
 
 
@@ -101,7 +104,7 @@ class Daemon:
         self._loggers = Loggers(registries, names, host=self.host, min_status=min_status)
         self._distributed = Distributed(manager.engine, registries, manager.database, self._flags, self._say)
         manager.config.gen_pack = self._gen_pack
-        manager.config.warn = lambda line: self._say(WARNING, "packs.py", line)
+        manager.config.warn = lambda line: self._tell(WARNING, "packs.py", line)
 
     def start(self) -> None:
         """Begin, once the plugins are there."""
@@ -176,7 +179,8 @@ class Daemon:
             if texts.get(source) == text:
                 continue
             if self._manager.config.update(source, text).failed:
-                self._tell(ERROR, "config.py", f"updateSource failed to parse config, of source: {source}")
+                problem = f"{source}: {self._manager.config.problem}"
+                self._tell(ERROR, "config.py", f"updateSource failed to parse config, of source: {problem}")
                 return False
         self._decorate("load")
         return True
@@ -384,6 +388,13 @@ class Daemon:
         """Into the status log, and to whoever watches."""
         self._say(severity, where, message)
         self._notice(message)
+
+
+def _document(path: str) -> object:
+    try:
+        return read_json(_text(path))
+    except ValueError as exc:
+        raise ValueError(f"{path}: {exc}") from exc
 
 
 def _text(path: str) -> str:

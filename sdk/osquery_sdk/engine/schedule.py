@@ -5,11 +5,12 @@ Facts from `osquery/config/config.cpp` and `packs.cpp`. Intervals are not splaye
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..jsontext import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -126,19 +127,20 @@ def parse(text: str) -> dict[str, Any]:
     """A source's text, which may have lines of comment.
 
     Raises:
-        ValueError: it is no JSON object, or is over osqueryd's limit.
+        ValueError: it is no JSON object, or is over osqueryd's limit; the text says why, and where.
     """
-    lines = (line.strip() for line in text.replace("\\\n", "").split("\n"))
-    plain = "\n".join(line for line in lines if not line.startswith(("#", "//")))
-    if len(plain) > _MAX_BYTES:
-        raise ValueError("the config size exceeds the limit")
-    try:
-        document = json.loads(plain)
-    except RecursionError as exc:
-        raise ValueError("too many nesting levels") from exc
+    if len(text) > _MAX_BYTES and _plain_length(text) > _MAX_BYTES:
+        raise ValueError(f"the config size exceeds the limit of {_MAX_BYTES:,} bytes")
+    document = read_json(text)
     if not isinstance(document, dict):
         raise ValueError("no object")
     return document
+
+
+def _plain_length(text: str) -> int:
+    """How long the text is without its comments."""
+    lines = (line.strip() for line in text.replace("\\\n", "").split("\n"))
+    return len("\n".join(line for line in lines if not line.startswith(("#", "//"))))
 
 
 def is_for_this_platform(wanted: Any) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from osquery_sdk import ConfigError, check_config, check_pack, place_of
+from osquery_sdk import ConfigError, check_config, check_pack, install_hint, place_of
 
 from .watched import WatchedConfig
 
@@ -154,7 +154,7 @@ def _yaml(text: str, path: Path) -> Any:
     try:
         import yaml
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{path}: YAML needs pip install 'osquery-sdk[plugins]'") from error
+        raise ConfigError(f"{path}: YAML needs PyYAML; {install_hint('yaml', 'plugins')}") from error
 
     class Loader(yaml.SafeLoader):
         """Objects with no name twice, and without aliases, which a few bytes could make huge."""

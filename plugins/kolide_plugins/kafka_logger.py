@@ -4,7 +4,15 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from osquery_sdk import DefinitionError, LogBatch, PluginError, Rejected, SpooledLogger, SpoolOptions
+from osquery_sdk import (
+    DefinitionError,
+    LogBatch,
+    PluginError,
+    Rejected,
+    SpooledLogger,
+    SpoolOptions,
+    install_hint,
+)
 
 __all__ = ["KafkaLogger"]
 
@@ -44,7 +52,8 @@ class KafkaLogger(SpooledLogger):
         from importlib.util import find_spec
 
         if find_spec("confluent_kafka") is None:
-            raise DefinitionError(f"logger {name}: needs confluent-kafka: pip install 'osquery-sdk[kafka]'")
+            hint = install_hint("confluent_kafka", "kafka")
+            raise DefinitionError(f"logger {name}: needs confluent-kafka; {hint}")
         import socket
 
         self._topic = topic

@@ -5,7 +5,15 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from osquery_sdk import DefinitionError, LogBatch, LogRecord, Rejected, SpooledLogger, SpoolOptions
+from osquery_sdk import (
+    DefinitionError,
+    LogBatch,
+    LogRecord,
+    Rejected,
+    SpooledLogger,
+    SpoolOptions,
+    install_hint,
+)
 
 __all__ = ["ParquetLogger"]
 
@@ -56,7 +64,8 @@ class ParquetLogger(SpooledLogger):
 
         for module in ("pyarrow", "fsspec"):
             if find_spec(module) is None:
-                raise DefinitionError(f"logger {name}: needs {module}: pip install 'osquery-sdk[parquet]'")
+                hint = install_hint(module, "parquet")
+                raise DefinitionError(f"logger {name}: needs {module}; {hint}")
         self._root = os.fspath(root)
         self._compression = compression
         self._storage = dict(storage or {})

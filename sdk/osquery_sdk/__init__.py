@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .distributed import DistributedPlugin, DistributedQueries, DistributedResult, QueryStats
     from .engine import Host
     from .files import replace_file
+    from .installed import install_command, install_hint
     from .logger import LoggerPlugin, StatusLog
     from .places import place_of
     from .spelling import did_you_mean
@@ -108,6 +109,8 @@ __all__ = [
     "check_config",
     "check_pack",
     "did_you_mean",
+    "install_command",
+    "install_hint",
     "place_of",
     "program_environment",
     "replace_file",
@@ -133,6 +136,8 @@ _LATER = {
     "check_config": "config",
     "check_pack": "config",
     "did_you_mean": "spelling",
+    "install_command": "installed",
+    "install_hint": "installed",
     "place_of": "places",
     "replace_file": "files",
 }

@@ -49,7 +49,10 @@ class Telemetry:
         try:
             from opentelemetry import metrics, trace
         except ImportError as error:
-            raise DefinitionError("Telemetry needs OpenTelemetry: pip install opentelemetry-sdk") from error
+            from .installed import install_hint
+
+            hint = install_hint("opentelemetry", package="opentelemetry-sdk")
+            raise DefinitionError(f"Telemetry needs OpenTelemetry; {hint}") from error
         self._tracer = trace.get_tracer(_SCOPE, __version__, tracer_provider=tracer_provider)
         meter = metrics.get_meter(_SCOPE, __version__, meter_provider=meter_provider)
         self._seconds = meter.create_histogram(

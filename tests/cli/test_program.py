@@ -9,6 +9,8 @@ from itertools import pairwise
 
 import pytest
 
+from osquery_sdk import install_command
+
 from .support import EXTENSION, SDK, run
 
 LOAD = ("--extension", EXTENSION[1])
@@ -178,7 +180,7 @@ def test_a_missing_extra_is_named(module):
     code += "import os, pty; main_fd, fd = pty.openpty(); [os.dup2(fd, n) for n in (0, 1)]; sys.exit(main())"
     done = run((sys.executable, "-c", code))
     assert done.returncode == 1
-    assert done.stderr == f"osquery-sdk: {module} is not installed; install osquery-sdk[engine]\n"
+    assert done.stderr == f"osquery-sdk: {module} is not installed; run: {install_command('engine')}\n"
 
 
 def test_tables_lists_those_of_this_platform_and_all():

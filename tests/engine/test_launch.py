@@ -15,6 +15,7 @@ import osquery
 import psutil
 import pytest
 
+from osquery_sdk import install_command
 from osquery_sdk.engine import Host, LaunchError
 from osquery_sdk.engine.launch import command_line
 
@@ -316,7 +317,7 @@ def test_apsw_is_asked_for_only_when_needed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
-        "the embedded engine needs APSW: pip install 'osquery-sdk[engine]'",
+        f"the embedded engine needs apsw; run: {install_command('engine')}",
         "module 'osquery_sdk.engine' has no attribute 'nosuch'",
     ]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from osquery_sdk import install_command
 from osquery_sdk.freeze import FreezeError, Options, build
 from osquery_sdk.freeze.build import probe
 from osquery_sdk.freeze.errors import TargetError
@@ -187,7 +188,7 @@ raise SystemExit(main(["build", {str(home / "single.py")!r}, "--output", {str(tm
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (
         1,
-        "osquery-sdk: PyInstaller is not installed; install osquery-sdk[build]\n",
+        f"osquery-sdk: PyInstaller is not installed; run: {install_command('build')}\n",
     )
 
 

@@ -71,7 +71,9 @@ def _words(error: Exception, verbose: bool) -> str:
     if isinstance(error, (OsquerySdkError, Misuse, Failed)):
         return text
     if isinstance(error, ImportError) and error.name in ("apsw", "prompt_toolkit", "pygments"):
-        return f"{error.name} is not installed; install osquery-sdk[engine]"
+        from osquery_sdk.installed import install_hint
+
+        return f"{error.name} is not installed; {install_hint(error.name, 'engine')}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     hint = "" if verbose else "; --verbose shows where"

@@ -3,7 +3,7 @@
 It behaves toward extensions as osqueryd 5.23 does: which terms of a statement reach a table, what a table is sent, how its
 answer is read, and what an error says. It is for development and for a first run; production has osqueryd.
 
-It needs APSW, which comes with ``pip install 'osquery-sdk[engine]'``.
+It needs APSW, which comes with the extra ``engine``.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def __getattr__(name: str) -> Any:
             except ModuleNotFoundError as exc:
                 if exc.name != "apsw":
                     raise
-                raise ImportError(
-                    "the embedded engine needs APSW: pip install 'osquery-sdk[engine]'", name="apsw"
-                ) from exc
+                from ..installed import install_hint
+
+                hint = install_hint("apsw", "engine")
+                raise ImportError(f"the embedded engine needs apsw; {hint}", name="apsw") from exc
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

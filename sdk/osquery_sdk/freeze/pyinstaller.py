@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from osquery_sdk.leftovers import start_process
 
+from ..installed import install_hint
 from .errors import FreezeError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def require() -> None:
     wanted = ("PyInstaller", "elftools", "apsw") if sys.platform == "linux" else ("PyInstaller", "apsw")
     for module in wanted:
         if find_spec(module) is None:
-            raise FreezeError(f"{module} is not installed; install osquery-sdk[build]")
+            raise FreezeError(f"{module} is not installed; {install_hint(module, 'build')}")
     if sys.platform == "linux":
         missing = [program for program in ("ldd", "objdump", "objcopy", "strip") if which(program) is None]
         if missing:

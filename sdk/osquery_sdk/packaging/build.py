@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from osquery_sdk.files import move_files, place_of, work_folder
+from osquery_sdk.installed import install_hint
 
 from . import msi, nfpm, pkg, tarball
 from .bundle import SYSTEMS, Bundle, read_bundle
@@ -259,7 +260,8 @@ def _glibc(bundle: Bundle) -> str:
 
         return oldest_glibc(bundle.files)
     except ImportError as error:
-        raise PackagingError(f"{error.name} is not installed; install osquery-sdk[build]") from error
+        hint = install_hint(error.name or "elftools", "build")
+        raise PackagingError(f"{error.name} is not installed; {hint}") from error
 
 
 def _warnings(bundle: Bundle) -> Sequence[str]:

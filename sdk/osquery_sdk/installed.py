@@ -54,6 +54,15 @@ class Source(NamedTuple):
             return path.is_file() or (path / _PROJECT).is_file()
         return not self.url.startswith("git+") or which("git") is not None
 
+    @property
+    def line(self) -> str:
+        """The SDK in a requirements file."""
+        if self.editable:
+            return f"-e {self.url}"
+        if self.url.startswith("git+file:"):
+            return self.url
+        return f"{_NAME} @ {self.url}" if self.url else _NAME
+
     def requirement(self, *extras: str) -> list[str]:
         """The arguments of `pip install` for the SDK with these extras."""
         name = f"[{','.join(extras)}]" if extras else ""

@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING
 from ..authors import Log
 from ..errors import OsquerySdkError
 from ..leftovers import kill_group, start_process, wait_for_end
+from ..projects import PROJECT_FILE, ProjectError, find_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+_MAIN = "__main__.py"
 _LINES_KEPT = 20
 _MAX_SOURCE = 1 << 20
 _OLD_IMPORT = re.compile(rb"^\s*(?:import|from) +osquery\b(?!_)", re.MULTILINE)
@@ -43,22 +45,24 @@ def command_line(path: str | os.PathLike[str]) -> list[str]:
     """The command for an extension.
 
     Args:
-        path: a program; a Python file or a folder with a `__main__.py`, which this Python runs unless the file is
-            executable and its first line names another one; or else the name of a Python module, found here or among
-            what is installed.
+        path: a program; a Python file, which this Python runs unless it is executable and its first line names another
+            one; a folder with a `__main__.py`; a folder with a pyproject.toml that has one entry in `[project.scripts]`;
+            or else the name of a Python module, found here or among what is installed.
 
     Raises:
         LaunchError: there is no such file or module, or it can be run neither way.
     """
     file = Path(path)
     python = [] if getattr(sys, "frozen", False) else [sys.executable]
-    if python and (file / "__main__.py").is_file():
-        return [*python, str(file.absolute())]
+    if python and file.is_dir() and any((file / name).is_file() for name in (_MAIN, PROJECT_FILE)):
+        return [*python, *_folder_arguments(file.absolute())]
     if not file.is_file():
         if python and module_path(str(path)) is not None:
             return [*python, "-m", str(path)]
         if python and file.is_dir():
-            raise LaunchError(f"no such extension: {file} is a folder without a __main__.py")
+            raise LaunchError(
+                f"no such extension: {file} has no {PROJECT_FILE}, and is a folder without a {_MAIN}"
+            )
         raise LaunchError(
             f"no such extension: {file} is no file" + (" and no Python module" if python else "")
         )
@@ -71,6 +75,25 @@ def command_line(path: str | os.PathLike[str]) -> list[str]:
     if not python:
         raise LaunchError(f"{file} is not executable, and a frozen program has no Python to run it with")
     return [*python, str(file.absolute())]
+
+
+def _folder_arguments(folder: Path) -> list[str]:
+    """How Python runs a folder: as it runs one by itself, a package as `python -m` does, a project by its entry."""
+    if not (folder / _MAIN).is_file():
+        try:
+            entry = find_entry(folder / PROJECT_FILE)
+        except ProjectError as error:
+            raise LaunchError(str(error)) from error
+        places = [str(place) for place in (folder, folder / "src") if place.is_dir()]
+        return ["-c", f"import sys; sys.path[:1] = {places}; sys.argv[0] = {entry.name!r}\n{entry.source}"]
+    if not (folder / "__init__.py").is_file():
+        return [str(folder)]
+    top = folder
+    while (top.parent / "__init__.py").is_file():
+        top = top.parent
+    package = ".".join(folder.relative_to(top.parent).parts)
+    start = f"runpy.run_module({package!r}, run_name='__main__', alter_sys=True)"
+    return ["-c", f"import runpy, sys; sys.path[:1] = [{str(top.parent)!r}]; {start}"]
 
 
 def _says_how(file: Path) -> bool:

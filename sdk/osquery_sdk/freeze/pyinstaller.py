@@ -11,9 +11,8 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from osquery_sdk.leftovers import start_process
-
 from ..installed import install_hint
+from ..leftovers import start_process
 from .errors import FreezeError
 
 if TYPE_CHECKING:
@@ -80,7 +79,8 @@ def run(
     """
     script = target.script
     if script is None:
-        script = work / "program" / f"{target.name}.py"
+        # By a name that no import can mean: the package that it imports may be called as the program is.
+        script = work / "program" / f"start-{target.name}.py"
         script.parent.mkdir()
         script.write_text(target.source, encoding="utf-8")
     options = {

@@ -188,11 +188,13 @@ class _Run:
         return None
 
     def _said(self) -> str:
-        """The last line that it wrote, once it has ended."""
+        """The last line that it wrote, once it has ended; the bootloader's own word only if there is no other."""
         assert self._process is not None
         assert self._process.stderr is not None
-        lines = self._process.stderr.read().decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        text = self._process.stderr.read().decode(errors="replace")
+        lines = [line.strip() for line in text.split("\n") if line.strip()]
+        own = [line for line in lines if not line.startswith("[PYI-")]
+        return (own or lines or ["it said nothing"])[-1]
 
 
 def _children(pid: int) -> Iterator[int]:

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from ..projects import PROJECT_FILE, Entry, ProjectError, find_entry, parse_entry, scripts
 from .errors import TargetError
 
 _MAIN = "__main__.py"
-_PROJECT = "pyproject.toml"
 _ENTRY = re.compile(r"[\w.]+:[\w.]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -58,7 +58,7 @@ def find_target(extension: str, *, name: str | None = None, here: Path | None = 
 def _find(extension: str, here: Path) -> Target:
     path = here / extension
     if path.is_file():
-        if path.name == _PROJECT:
+        if path.name == PROJECT_FILE:
             return _project(path, None)
         if path.suffix == ".py":
             return _script(path.resolve())
@@ -66,13 +66,14 @@ def _find(extension: str, here: Path) -> Target:
     if path.is_dir():
         if (path / _MAIN).is_file():
             return _folder(path.resolve())
-        if (path / _PROJECT).is_file():
-            return _project(path / _PROJECT, None)
-        raise TargetError(f"{extension} has neither a {_MAIN} nor a {_PROJECT}")
+        if (path / PROJECT_FILE).is_file():
+            return _project(path / PROJECT_FILE, None)
+        raise TargetError(f"{extension} has neither a {_MAIN} nor a {PROJECT_FILE}")
     if _ENTRY.fullmatch(extension):
-        return _entry(extension, extension.partition(":")[0].rpartition(".")[2], here, (here,))
-    if (here / _PROJECT).is_file() and extension in _scripts(here / _PROJECT):
-        return _project(here / _PROJECT, extension)
+        name = extension.partition(":")[0].rpartition(".")[2]
+        return _entry(parse_entry(name, extension), here, (here,))
+    if (here / PROJECT_FILE).is_file() and _has_entry(here / PROJECT_FILE, extension):
+        return _project(here / PROJECT_FILE, extension)
     return _module(extension, here)
 
 
@@ -136,35 +137,26 @@ def _run_module(module: str, name: str, folders: tuple[Path, ...], home: Path) -
     return Target(name, source, None, folders, home, (module,))
 
 
-def _project(file: Path, entry: str | None) -> Target:
-    scripts = _scripts(file)
-    if entry is None:
-        if len(scripts) != 1:
-            names = f"has {', '.join(sorted(scripts))}: name one" if scripts else "has no [project.scripts]"
-            raise TargetError(f"{file} {names}")
-        entry = next(iter(scripts))
+def _project(file: Path, name: str | None) -> Target:
     folder = file.resolve().parent
-    return _entry(scripts[entry], entry, folder, (folder, folder / "src"))
-
-
-def _scripts(file: Path) -> dict[str, str]:
-    import tomllib
-
     try:
-        content = tomllib.loads(_read(file))
-    except ValueError as error:
-        raise TargetError(f"{file} is no TOML: {error}") from error
-    scripts = content.get("project", {}).get("scripts", {})
-    return {name: str(value) for name, value in scripts.items()}
+        return _entry(find_entry(file, name), folder, (folder, folder / "src"))
+    except ProjectError as error:
+        raise TargetError(str(error)) from error
 
 
-def _entry(entry: str, name: str, home: Path, folders: tuple[Path, ...]) -> Target:
-    """An entry of `[project.scripts]`, run as pip's scripts run it."""
-    module, _, function = (part.strip() for part in entry.partition(":"))
-    if not (module and function):
-        raise TargetError(f"the entry {entry!r} is not of the form module:function")
-    source = f"import sys\n\nfrom {module} import {function.partition('.')[0]}\n\nsys.exit({function}())\n"
-    return Target(name, source, None, tuple(folder for folder in folders if folder.is_dir()), home)
+def _has_entry(file: Path, name: str) -> bool:
+    try:
+        return name in scripts(file)
+    except ProjectError as error:
+        raise TargetError(str(error)) from error
+
+
+def _entry(entry: Entry, home: Path, folders: tuple[Path, ...]) -> Target:
+    """An entry of `[project.scripts]`."""
+    return Target(
+        entry.name, entry.source, None, tuple(folder for folder in folders if folder.is_dir()), home
+    )
 
 
 def _read(path: Path) -> str:

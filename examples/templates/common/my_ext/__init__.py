@@ -1,0 +1,3 @@
+"""The osquery extension my-ext."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,15 @@
+"""Serves the plugin to osqueryd, or runs one of the commands that every extension has; see --help."""
+
+from osquery_sdk import Extension
+
+from . import __version__
+from .config import Config, default_path
+
+
+def main() -> int:
+    """Run the program; returns its exit code."""
+    return Extension("my-ext", version=__version__, plugins=[Config("my_ext", default_path())]).run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

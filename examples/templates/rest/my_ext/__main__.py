@@ -1,0 +1,19 @@
+"""Serves the table to osqueryd, or runs one of the commands that every extension has; see --help."""
+
+from osquery_sdk import Extension
+
+from . import __version__
+from .api import Api
+from .devices import devices_table
+from .settings import read_settings
+
+
+def main() -> int:
+    """Run the program; returns its exit code."""
+    # The settings are read when the table is asked: a new token counts at once, and none is needed to build the program.
+    devices = devices_table(Api(read_settings))
+    return Extension("my-ext", version=__version__, plugins=[devices]).run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

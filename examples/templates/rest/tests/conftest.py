@@ -1,0 +1,26 @@
+"""What the tests share: the stand-in for the API, and the table over it."""
+
+from collections.abc import Iterator
+
+import pytest
+from osquery_sdk import Table
+
+from my_ext.api import Api
+from my_ext.devices import devices_table
+from my_ext.settings import Secret, Settings
+
+from . import server
+
+
+@pytest.fixture
+def api() -> Iterator[server.Api]:
+    """The stand-in."""
+    with server.Api() as running:
+        yield running
+
+
+@pytest.fixture
+def devices(api: server.Api) -> Table:
+    """The table, which asks the stand-in as often as it likes and keeps no answers."""
+    settings = Settings(api.url, Secret(server.TOKEN))
+    return devices_table(Api(lambda: settings, per_second=1000), cache=0.001)

@@ -8,47 +8,18 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from .projects import TEMPLATES, give_environment, make, readme_commands
 from .support import SDK, run, until
 
 ROOT = Path(__file__).parents[2]
-TEMPLATES = ("table", "rest", "database", "async", "writable", "config", "logger")
 # One template in every run, the others in the slow one.
 EACH = [pytest.param(name, marks=() if name == "table" else pytest.mark.slow) for name in TEMPLATES]
-SITE = sysconfig.get_path("purelib")
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-
-
-def make(parent: Path, name: str, *arguments: str) -> Path:
-    """A new project."""
-    done = run(SDK, "new", name, *arguments, cwd=parent)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"Made {name}. Next:\n  cd {name}\n  make deps test\n  make run\n"
-    return parent / name
-
-
-def give_environment(project: Path) -> None:
-    """What `make deps` makes, without an index: this environment's packages, and the project itself."""
-    folder = project / ".venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    python = folder / "bin" / "python"
-    site = subprocess.check_output(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
-    )
-    Path(site.strip(), "others.pth").write_text(
-        f"{project}\nimport site; site.addsitedir({SITE!r})\n"  # with the .pth files that are there
-    )
-    entry = re.search(r'^([\w-]+) = "([\w.]+):main"$', (project / "pyproject.toml").read_text(), re.MULTILINE)
-    assert entry is not None
-    for name, module in ((entry[1], entry[2]), ("osquery-sdk", "osquery_sdk.cli.main")):
-        program = folder / "bin" / name
-        program.write_text(f"#!{python}\nfrom {module} import main\nraise SystemExit(main())\n")
-        program.chmod(0o755)
 
 
 def python(project: Path, *arguments: str, timeout: float = 120) -> str:
@@ -56,12 +27,6 @@ def python(project: Path, *arguments: str, timeout: float = 120) -> str:
     done = run((sys.executable, *arguments), cwd=project, timeout=timeout)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def readme_commands(project: Path) -> list[str]:
-    """The commands of its README: what stands indented."""
-    lines = (project / "README.md").read_text().splitlines()
-    return [line.removeprefix("    ") for line in lines if line.startswith("    ")]
 
 
 @pytest.fixture(scope="module")
@@ -379,7 +344,10 @@ def test_a_template_that_is_not_there(tmp_path: Path) -> None:
         ("nope", f"no template 'nope'; there are {', '.join(TEMPLATES)}"),
     ):
         done = run(SDK, "new", "thing", "--template", wrong, cwd=tmp_path)
-        assert (done.returncode, done.stderr) == (2, f"osquery-sdk: {error}\n")
+        assert (done.returncode, done.stderr) == (
+            2,
+            f"osquery-sdk new: argument --template: {error}; see osquery-sdk new --help\n",
+        )
     assert list(tmp_path.iterdir()) == []
 
 

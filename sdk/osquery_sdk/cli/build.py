@@ -45,7 +45,7 @@ def build_command() -> Command:
     return Command(
         "build",
         "freeze an extension into a program that osqueryd autoloads",
-        ("build ./hello.py", "build hello:main --name hello --output dist", "build . --onefile"),
+        ("build hello", "build ./hello.py --output dist", "build . --onefile"),
         add_arguments,
         _run,
     )

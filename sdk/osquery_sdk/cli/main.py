@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from osquery_sdk.wire.protocol import Response
 
 _PROGRAM = "osquery-sdk"
-_SOURCE = "--extension ./hello.py"
+_SOURCE = "--extension hello"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,7 +102,7 @@ def _without_command(arguments: Sequence[str]) -> int:
     parser.usage = f"{_PROGRAM} COMMAND [options]"
     parser.epilog = (
         f"commands, each with a --help of its own:\n{overview(commands())}\n\n"
-        f"examples:\n  {_PROGRAM} new hello\n  {_PROGRAM} run ./hello.py\n  {_PROGRAM} shell {_SOURCE}"
+        f"examples:\n  {_PROGRAM} new hello\n  {_PROGRAM} run hello\n  {_PROGRAM} shell {_SOURCE}"
     )
     parser.add_argument("--version", action="version", version=f"{_PROGRAM} version {__version__}")
     parser.parse_args(list(arguments))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .outcome import Failed
-from .parser import Command, completes
+from .parser import Command, completes, did_you_mean
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -26,6 +26,8 @@ def new_command() -> Command:
         parser.add_argument(
             "--template",
             metavar="TEMPLATE",
+            type=_template,
+            choices=list(TEMPLATES),
             default=DEFAULT,
             help=f"what to begin with ({DEFAULT} unless given). {about}",
         )
@@ -35,13 +37,12 @@ def new_command() -> Command:
     def run(options: Namespace) -> int:
         from osquery_sdk.installed import source
 
-        from .templates import check_names, check_template, render
+        from .templates import check_names, render
 
-        template = check_template(options.template)
-        names = check_names(options.name, template)
+        names = check_names(options.name, options.template)
         folder = Path(options.folder or options.name)
         place = source()
-        write_project(folder, render(template, names, place))
+        write_project(folder, render(options.template, names, place))
         if not place.is_there:
             text = (
                 f"{place.path or 'git'} is not there: name another place for osquery-sdk in requirements.txt"
@@ -57,6 +58,18 @@ def new_command() -> Command:
         add_arguments,
         run,
     )
+
+
+def _template(name: str) -> str:
+    """The name of a template; argparse's own error for another one would not say what was meant."""
+    from argparse import ArgumentTypeError
+
+    from .templates import TEMPLATES
+
+    if name not in TEMPLATES:
+        instead = did_you_mean(name, list(TEMPLATES)) or f"there are {', '.join(TEMPLATES)}"
+        raise ArgumentTypeError(f"no template {name!r}; {instead}")
+    return name
 
 
 def write_project(folder: Path, files: dict[str, str]) -> None:

@@ -52,7 +52,7 @@ def run_extension_command() -> Command:
     return Command(
         "run",
         "serve an extension, and start it again when its files change",
-        ("run ./hello.py", "run hello --socket ~/.osquery/shell.em"),
+        ("run hello", "run ./hello.py --socket ~/.osquery/shell.em"),
         add_arguments,
         _run,
     )

@@ -16,7 +16,6 @@ from osquery_sdk.columns import check_name
 from osquery_sdk.errors import DefinitionError
 
 from .outcome import Failed, Misuse
-from .parser import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,18 +56,6 @@ class Names(NamedTuple):
     """The extension, the distribution and the program."""
     module: str
     """The package and the table."""
-
-
-def check_template(name: str) -> str:
-    """Return the name of a template.
-
-    Raises:
-        Misuse: there is none of that name.
-    """
-    if name in TEMPLATES:
-        return name
-    instead = did_you_mean(name, list(TEMPLATES)) or f"there are {', '.join(TEMPLATES)}"
-    raise Misuse(f"no template {name!r}; {instead}")
 
 
 def check_names(name: str, template: str = DEFAULT) -> Names:

@@ -1,0 +1,47 @@
+"""Projects that `new` makes, for tests: with an environment that needs no index, and with the commands of their README."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from .support import SDK, run
+
+TEMPLATES = ("table", "rest", "database", "async", "writable", "config", "logger")
+SITE = sysconfig.get_path("purelib")
+
+
+def make(parent: Path, name: str, *arguments: str) -> Path:
+    """A new project."""
+    done = run(SDK, "new", name, *arguments, cwd=parent)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"Made {name}. Next:\n  cd {name}\n  make deps test\n  make run\n"
+    return parent / name
+
+
+def give_environment(project: Path) -> None:
+    """What `make deps` makes, without an index: this environment's packages, and the project itself."""
+    folder = project / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / "bin" / "python"
+    site = subprocess.check_output(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
+    )
+    Path(site.strip(), "others.pth").write_text(
+        f"{project}\nimport site; site.addsitedir({SITE!r})\n"  # with the .pth files that are there
+    )
+    entry = re.search(r'^([\w-]+) = "([\w.]+):main"$', (project / "pyproject.toml").read_text(), re.MULTILINE)
+    assert entry is not None
+    for name, module in ((entry[1], entry[2]), ("osquery-sdk", "osquery_sdk.cli.main")):
+        program = folder / "bin" / name
+        program.write_text(f"#!{python}\nfrom {module} import main\nraise SystemExit(main())\n")
+        program.chmod(0o755)
+
+
+def readme_commands(project: Path) -> list[str]:
+    """The commands of its README: what stands indented."""
+    lines = (project / "README.md").read_text().splitlines()
+    return [line.removeprefix("    ") for line in lines if line.startswith("    ")]

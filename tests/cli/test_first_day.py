@@ -1,0 +1,47 @@
+"""What a new user does who knows nothing but the README, with nothing on PATH but the system's own programs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def five_commands() -> list[str]:
+    """The commands from nothing to a program that answers SQL, as the README has them."""
+    _, _, after = (ROOT / "README.md").read_text().partition("<!-- five commands -->\n```sh\n")
+    return after.partition("```")[0].splitlines()
+
+
+def test_they_are_no_more_than_five() -> None:
+    assert 1 < len(five_commands()) <= 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_from_nothing_to_a_frozen_extension_that_answers(tmp_path: Path) -> None:
+    """With what the checkout has committed."""
+    probe = ["pip", "download", "--quiet", "--no-deps", "--dest", str(tmp_path / "probe"), "hatchling"]
+    if subprocess.run([sys.executable, "-m", *probe], capture_output=True).returncode:
+        pytest.skip("no package index can be reached")
+    given = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    env = {**given, "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    said = ""
+    for line in five_commands():
+        done = subprocess.run(
+            ["/bin/sh", "-c", line.replace("REPOSITORY", str(ROOT))],
+            cwd=tmp_path,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}"
+        said = done.stdout
+    assert said.count("\n") == 7, said  # three rows in their frame

@@ -1,0 +1,40 @@
+"""The code on the pages of the examples: it is that of the templates, and a program writes it anew.
+
+``python -m tests.docs.example_pages`` writes; a test compares.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .pages import DOCS, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEMPLATES = ROOT / "examples" / "templates"
+PAGES = sorted(DOCS.glob("example-*.md"))
+_CODE = re.compile(
+    r"(?P<head>^<!-- template: (?P<file>\S+) -->\n```py\n)(?P<code>.*?)(?=^```$)", re.DOTALL | re.MULTILINE
+)
+
+
+def shown(page: Path) -> dict[str, str]:
+    """The code on a page, by the file of the templates that it is."""
+    return {found["file"]: found["code"] for found in _CODE.finditer(page.read_text(encoding="utf-8"))}
+
+
+def main() -> None:
+    """Write the code anew."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+
+        def code(found: re.Match[str]) -> str:
+            return found["head"] + (TEMPLATES / found["file"]).read_text(encoding="utf-8")
+
+        page.write_text(_CODE.sub(code, text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

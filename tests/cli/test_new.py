@@ -78,6 +78,18 @@ def test_what_its_readme_shows_runs_on_the_engine(project: Path, template: str) 
         assert done.stdout or "insert" in line or "update" in line or "sample" in line, line
 
 
+@pytest.mark.parametrize("name", ["q", "an-extension-with-a-name-of-forty-letters"[:40]])
+def test_the_style_is_right_whatever_the_name(name: str, tmp_path: Path) -> None:
+    """A long name makes no line longer than it may be, a short one none that would fit on one."""
+    for template in TEMPLATES:
+        project = tmp_path / template
+        assert (
+            run(SDK, "new", name, "--template", template, "--folder", template, cwd=tmp_path).returncode == 0
+        )
+        python(project, "-m", "ruff", "check", "--no-cache")
+        python(project, "-m", "ruff", "format", "--no-cache", "--check")
+
+
 def test_there_is_a_page_for_each_template_and_a_word_in_the_help() -> None:
     shown = run(SDK, "new", "--help").stdout
     for template in TEMPLATES:
@@ -289,6 +301,7 @@ def test_and_within_it_by_its_module(made: Path, name: str) -> None:
         ("../up", "use letters, digits and underscores"),
         ("select", "is a word of SQL"),
         ("x" * 200, "use letters, digits and underscores"),
+        ("x" * 41, "has 41 letters; use 40 at the most"),
         ("_x", "begin and end it with a letter or digit"),
         ("x-", "begin and end it with a letter or digit"),
         ("class", "is taken by a word of Python; choose another, such as my_class"),

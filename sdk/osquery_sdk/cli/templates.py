@@ -38,6 +38,8 @@ _COMMON = "common"
 _PARTS = {"ABOUT": "about.md", "TRY": "try.md"}
 _HIDDEN = (".ci", ".github", ".gitignore")
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+# Templates are formatted for names up to this.
+_MAX_LETTERS = 40
 # What a project has besides its package, what its environment has besides modules, and what Windows makes no file of.
 _TAKEN = {
     "build": "its folder of programs",
@@ -69,6 +71,8 @@ def check_names(name: str, template: str = DEFAULT) -> Names:
         check_name(module, "the name")
     except DefinitionError as error:
         raise Misuse(str(error)) from error
+    if len(name) > _MAX_LETTERS:
+        raise Misuse(f"the name {name} has {len(name)} letters; use {_MAX_LETTERS} at the most")
     if not _PROJECT_NAME.fullmatch(name):
         raise Misuse(f"the name {name!r}: begin and end it with a letter or digit, as pip wants it")
     owner = _owner(module, template)

@@ -45,8 +45,10 @@ def silent() -> Iterator[int]:
 
 
 def test_open_and_closed(osquery_host: Serve, listening: int, closed: int) -> None:
-    sql = f"select port, open, error from my_ext where host = '127.0.0.1' and port in ({listening}, {closed})"
-    rows = {row["port"]: (row["open"], row["error"]) for row in osquery_host(ports).query(sql).rows}
+    host = osquery_host(ports)
+    where = f"host = '127.0.0.1' and port in ({listening}, {closed})"
+    found = host.query(f"select * from my_ext where {where}").rows
+    rows = {row["port"]: (row["open"], row["error"]) for row in found}
     assert rows[str(listening)] == ("1", "")
     assert rows[str(closed)][0] == "0"
     assert "refused" in rows[str(closed)][1].lower()

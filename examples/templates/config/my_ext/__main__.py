@@ -8,7 +8,8 @@ from .config import Config, default_path
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    return Extension("my-ext", version=__version__, plugins=[Config("my_ext", default_path())]).run()
+    plugins = [Config("my_ext", default_path())]
+    return Extension("my-ext", version=__version__, plugins=plugins).run()
 
 
 if __name__ == "__main__":

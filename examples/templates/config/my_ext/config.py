@@ -8,12 +8,15 @@ from typing import Any
 
 from osquery_sdk import ConfigError, ConfigPlugin
 
+# It names another file than the usual one.
+VARIABLE = "MY_EXT_CONFIG"
+USUAL = "/etc/osquery/my_ext.json"
 MAX_BYTES = 1 << 20
 
 
 def default_path() -> Path:
-    """Return the file that MY_EXT_CONFIG names, or else the usual one."""
-    return Path(os.environ.get("MY_EXT_CONFIG") or "/etc/osquery/my_ext.json")
+    """Return the file that the environment names, or else the usual one."""
+    return Path(os.environ.get(VARIABLE) or USUAL)
 
 
 class Config(ConfigPlugin):

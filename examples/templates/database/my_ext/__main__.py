@@ -9,8 +9,8 @@ from .orders import orders_table
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    orders = orders_table(Database(default_path()))
-    return Extension("my-ext", version=__version__, plugins=[orders]).run()
+    plugins = [orders_table(Database(default_path()))]
+    return Extension("my-ext", version=__version__, plugins=plugins).run()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ from typing import Any
 
 from osquery_sdk import Query, TableError
 
+# It names another file than the usual one.
+VARIABLE = "MY_EXT_DATABASE"
+USUAL = "/var/lib/my_ext/orders.sqlite"
 # Seconds to wait for a program that is writing.
 PATIENCE = 2.0
 # After so many of its instructions SQLite asks whether to go on.
@@ -18,8 +21,8 @@ BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def default_path() -> Path:
-    """Return the file that MY_EXT_DATABASE names, or else the usual one."""
-    return Path(os.environ.get("MY_EXT_DATABASE") or "/var/lib/my_ext/orders.sqlite")
+    """Return the file that the environment names, or else the usual one."""
+    return Path(os.environ.get(VARIABLE) or USUAL)
 
 
 class Database:
@@ -75,11 +78,11 @@ class Database:
         try:
             if not self.path.is_file():
                 self.path.stat()
-                raise TableError(f"{self.path} is no file; MY_EXT_DATABASE names another one")
+                raise TableError(f"{self.path} is no file; {VARIABLE} names another one")
             with self.path.open("rb"):
                 pass
         except OSError as error:
-            raise TableError(f"{self.path}: {error.strerror}; MY_EXT_DATABASE names another file") from error
+            raise TableError(f"{self.path}: {error.strerror}; {VARIABLE} names another file") from error
 
     @staticmethod
     def _why(error: sqlite3.Error) -> str:

@@ -11,7 +11,7 @@ import pytest
 from osquery_sdk import DeadlineExceeded, Query, Table, TableError
 from osquery_sdk.engine import Host, SqlError
 
-from my_ext.database import Database
+from my_ext.database import VARIABLE, Database
 from my_ext.orders import orders_table, where
 
 from . import sample
@@ -57,8 +57,8 @@ def test_rows(osquery_host: Serve, orders: Table) -> None:
     ],
 )
 def test_conditions(osquery_host: Serve, orders: Table, condition: str, ids: list[str]) -> None:
-    rows = osquery_host(orders).query(f"select id from my_ext where {condition} order by id").rows
-    assert [row["id"] for row in rows] == ids
+    sql = f"select id from my_ext where {condition} order by id"
+    assert [row["id"] for row in osquery_host(orders).query(sql).rows] == ids
 
 
 def test_values_are_parameters(orders: Table) -> None:
@@ -77,7 +77,7 @@ def test_nothing_is_written(orders: Table, path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_not_made(osquery_host: Serve, tmp_path: Path) -> None:
     orders = orders_table(Database(tmp_path / "no.sqlite"))
-    with pytest.raises(SqlError, match=r"no\.sqlite: No such file or directory; MY_EXT_DATABASE"):
+    with pytest.raises(SqlError, match=rf"no\.sqlite: No such file or directory; {VARIABLE} names"):
         osquery_host(orders).query("select id from my_ext")
     assert os.listdir(tmp_path) == []
 

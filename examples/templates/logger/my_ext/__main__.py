@@ -8,7 +8,8 @@ from .batches import Batches, default_folder
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    return Extension("my-ext", version=__version__, plugins=[Batches("my_ext", default_folder())]).run()
+    plugins = [Batches("my_ext", default_folder())]
+    return Extension("my-ext", version=__version__, plugins=plugins).run()
 
 
 if __name__ == "__main__":

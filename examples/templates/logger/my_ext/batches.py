@@ -5,10 +5,14 @@ from pathlib import Path
 
 from osquery_sdk import LogBatch, SpooledLogger, SpoolOptions
 
+# It names another folder than the usual one.
+VARIABLE = "MY_EXT_FOLDER"
+USUAL = "/var/log/my_ext"
+
 
 def default_folder() -> Path:
-    """Return the folder that MY_EXT_FOLDER names, or else the usual one."""
-    return Path(os.environ.get("MY_EXT_FOLDER") or "/var/log/my_ext")
+    """Return the folder that the environment names, or else the usual one."""
+    return Path(os.environ.get(VARIABLE) or USUAL)
 
 
 class Batches(SpooledLogger):

@@ -21,7 +21,8 @@ QUICK = SpoolOptions(batch_seconds=0.1, first_retry=0.1)
 def logging(logger: Batches) -> Iterator[None]:
     """Run the schedule on an engine that logs as osqueryd does."""
     extension = Extension("under_test", version="0", plugins=[logger], log=lambda line: None)
-    options = {"config_plugin": "filesystem", "config_path": str(CONFIG), "logger_plugin": "my_ext"}
+    options = {"config_plugin": "filesystem", "config_path": str(CONFIG)}
+    options["logger_plugin"] = "my_ext"
     with Host([extension.start], options=options) as host:
         daemon = Daemon(host.manager, notice=lambda line: None, ended=lambda status: None)
         daemon.start()

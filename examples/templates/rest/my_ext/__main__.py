@@ -11,8 +11,8 @@ from .settings import read_settings
 def main() -> int:
     """Run the program; returns its exit code."""
     # The settings are read when the table is asked: a new token counts at once, and none is needed to build the program.
-    devices = devices_table(Api(read_settings))
-    return Extension("my-ext", version=__version__, plugins=[devices]).run()
+    plugins = [devices_table(Api(read_settings))]
+    return Extension("my-ext", version=__version__, plugins=plugins).run()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 
 from osquery_sdk import TableError
 
+FILE = "my_ext.toml"
+PREFIX = "MY_EXT_"
 MAX_BYTES = 65_536
 HERE = ("localhost", "127.0.0.1", "::1")
 
@@ -55,31 +57,32 @@ class Settings(NamedTuple):
 def default_path() -> Path:
     """Return the file where an administrator keeps the settings, beside osquery's own files."""
     if sys.platform == "win32":
-        return Path(os.environ.get("PROGRAMFILES", r"C:\Program Files"), "osquery", "my_ext.toml")
-    return Path("/var/osquery/my_ext.toml" if sys.platform == "darwin" else "/etc/osquery/my_ext.toml")
+        return Path(os.environ.get("PROGRAMFILES", r"C:\Program Files"), "osquery", FILE)
+    return Path("/var/osquery" if sys.platform == "darwin" else "/etc/osquery", FILE)
 
 
-def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+def read_settings(environment: Mapping[str, str] | None = None, usual: Path | None = None) -> Settings:
     """Return the settings of the file and the environment.
 
     Args:
         environment: variables; the process's unless given.
+        usual: the file that is read where they name none; `default_path()` unless given.
 
     Raises:
         SettingsError: one is missing, or cannot be used, or others may read the file with the token.
     """
     variables = os.environ if environment is None else environment
-    named = variables.get("MY_EXT_SETTINGS")
-    path = Path(named) if named else default_path()
+    named = variables.get(f"{PREFIX}SETTINGS")
+    path = Path(named) if named else usual or default_path()
     found = _read(path) if named or os.path.lexists(path) else {}
     for key in ("url", "token"):
-        value = variables.get(f"MY_EXT_{key.upper()}", found.get(key))
+        value = variables.get(f"{PREFIX}{key.upper()}", found.get(key))
         if not isinstance(value, str) or not value:
-            raise SettingsError(f"my_ext has no {key}: set it in {path}, or MY_EXT_{key.upper()}")
+            raise SettingsError(f"there is no {key}: set it in {path}, or {PREFIX}{key.upper()}")
         found[key] = value
     # A value that does not fit is not shown: it may be a token that was put in the wrong place.
     if not re.fullmatch(r"[\x21-\x7e]+", found["token"]):
-        raise SettingsError("the token of my_ext has a space, a line break or a letter that is not ASCII")
+        raise SettingsError("the token has a space, a line break or a letter that is not ASCII")
     return Settings(_checked_url(found["url"]), Secret(found["token"]))
 
 
@@ -90,9 +93,9 @@ def _checked_url(url: str) -> str:
     except ValueError:
         host = None
     if not host or parts.scheme not in ("https", "http") or re.search(r"[@?#\s]", url):
-        raise SettingsError("the url of my_ext has to be https://HOST/PATH, with no user, password or query")
+        raise SettingsError("the url has to be https://HOST/PATH, with no user, password or query")
     if parts.scheme == "http" and host not in HERE:
-        raise SettingsError("the url of my_ext has to begin with https://, so that nobody sees the token")
+        raise SettingsError("the url has to begin with https://, so that nobody sees the token")
     return url.rstrip("/")
 
 

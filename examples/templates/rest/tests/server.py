@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from my_ext.settings import PREFIX
+
 TOKEN = "t0p-s3cret"
 PEOPLE = ("maria", "tom", None)
 DEVICES: list[dict[str, Any]] = [
@@ -142,7 +144,7 @@ class Api:
 def main(command: list[str]) -> int:
     """Run a command while the server runs, with the settings that lead to it; returns its exit code."""
     with Api() as api:
-        variables = {**os.environ, "MY_EXT_URL": api.url, "MY_EXT_TOKEN": TOKEN}
+        variables = {**os.environ, f"{PREFIX}URL": api.url, f"{PREFIX}TOKEN": TOKEN}
         return subprocess.run(command, env=variables).returncode
 
 

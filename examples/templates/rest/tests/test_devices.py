@@ -25,8 +25,8 @@ def ask(devices: Table, timeout: float = 30.0) -> tuple[int, list[str]]:
 
 
 def test_all_pages_are_read(osquery_host: Serve, api: server.Api, devices: Table) -> None:
-    rows = osquery_host(devices).query("select count(*) as n, count(distinct id) as ids from my_ext").rows
-    assert rows == [{"n": "250", "ids": "250"}]
+    sql = "select count(*) as n, count(distinct id) as ids from my_ext"
+    assert osquery_host(devices).query(sql).rows == [{"n": "250", "ids": "250"}]
     assert len(api.paths) == 3
 
 
@@ -147,7 +147,8 @@ def test_an_error_is_not_kept(osquery_host: Serve, api: server.Api) -> None:
     api.faults = [400]
     with pytest.raises(SqlError):
         host.query("select name from my_ext where id = 1")
-    assert host.query("select name from my_ext where id = 1").rows == [{"name": "device-1"}]
+    rows = host.query("select name from my_ext where id = 1").rows
+    assert rows == [{"name": "device-1"}]
 
 
 def test_the_token_is_shown_nowhere(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from my_ext.settings import SettingsError, default_path, read_settings
+from my_ext.settings import FILE, PREFIX, SettingsError, read_settings
 
 GOOD = 'url = "https://inventory.example.com/v1/"\ntoken = "t0p-s3cret"\n'
 
@@ -13,7 +13,7 @@ GOOD = 'url = "https://inventory.example.com/v1/"\ntoken = "t0p-s3cret"\n'
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A settings file that only its owner may read."""
-    path = tmp_path / "my_ext.toml"
+    path = tmp_path / FILE
     path.write_text(GOOD)
     path.chmod(0o600)
     return path
@@ -21,7 +21,8 @@ def file(tmp_path: Path) -> Path:
 
 def settings(file: Path, **variables: str) -> tuple[str, str]:
     """Read settings; returns URL and token."""
-    found = read_settings({"MY_EXT_SETTINGS": str(file), **variables})
+    given = {f"{PREFIX}{name.upper()}": value for name, value in variables.items()}
+    found = read_settings({f"{PREFIX}SETTINGS": str(file), **given})
     return found.url, found.token.reveal()
 
 
@@ -30,13 +31,12 @@ def test_from_a_file(file: Path) -> None:
 
 
 def test_the_environment_counts_first(file: Path) -> None:
-    assert settings(file, MY_EXT_TOKEN="other") == ("https://inventory.example.com/v1", "other")
+    assert settings(file, token="other") == ("https://inventory.example.com/v1", "other")
 
 
-def test_the_environment_is_enough() -> None:
-    if default_path().exists():
-        pytest.skip(f"{default_path()} is there")
-    found = read_settings({"MY_EXT_URL": "http://localhost:8000", "MY_EXT_TOKEN": "x"})
+def test_the_environment_is_enough(tmp_path: Path) -> None:
+    usual = tmp_path / "no.toml"
+    found = read_settings({f"{PREFIX}URL": "http://localhost:8000", f"{PREFIX}TOKEN": "x"}, usual)
     assert found.url == "http://localhost:8000"
 
 
@@ -44,23 +44,23 @@ def test_the_environment_is_enough() -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
 def test_a_file_that_others_may_read_is_refused(file: Path, mode: int) -> None:
     file.chmod(mode)
-    with pytest.raises(SettingsError, match=r"my_ext\.toml is open to others.*: chmod 600 it$"):
+    with pytest.raises(SettingsError, match=rf"{FILE} is open to others.*: chmod 600 it$"):
         settings(file)
 
 
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        ("", r"my_ext has no url: set it in .*my_ext\.toml, or MY_EXT_URL$"),
-        ('url = "https://host"', r"my_ext has no token: set it in .*, or MY_EXT_TOKEN$"),
-        ('url = "https://host"\ntoken = 7', r"my_ext has no token"),
+        ("", rf"there is no url: set it in .*{FILE}, or {PREFIX}URL$"),
+        ('url = "https://host"', rf"there is no token: set it in .*, or {PREFIX}TOKEN$"),
+        ('url = "https://host"\ntoken = 7', r"there is no token"),
         ('url = "http://host"\ntoken = "t0p-s3cret"', r"has to begin with https://"),
         ('url = "https://u:t0p-s3cret@host"\ntoken = "x"', r"no user, password or query$"),
         ('url = "t0p-s3cret"\ntoken = "x"', r"has to be https://HOST/PATH"),
         ('url = "https://host:x/"\ntoken = "x"', r"has to be https://HOST/PATH"),
         ('url = "https://host"\ntoken = "t0p-s3cret\\n"', r"a space, a line break"),
         ('url = "https://host"\ntoken = "t0p-s3cret é"', r"a letter that is not ASCII$"),
-        ('token = "t0p-s3cret', r"my_ext\.toml is no TOML( at line 1)?$"),
+        ('token = "t0p-s3cret', r"is no TOML( at line 1)?$"),
         ('tokn = "t0p-s3cret"', r"there is no setting tokn, but url and token$"),
         ("x" * 70_000, r"too large"),
     ],

@@ -33,7 +33,7 @@ def test_rows_are_files(osquery_host: Serve, folder: Path) -> None:
 
 
 def test_without_a_folder_there_are_the_usual_ones(osquery_host: Serve) -> None:
-    assert osquery_host(files).query("select count(*) > 0 as some from my_ext").rows == [{"some": "1"}]
+    assert osquery_host(files).query("select name from my_ext").rows
 
 
 def test_all_folders_of_an_in_arrive_at_once(osquery_host: Serve, folder: Path) -> None:
@@ -41,8 +41,8 @@ def test_all_folders_of_an_in_arrive_at_once(osquery_host: Serve, folder: Path) 
     host = osquery_host(files)
     host.observer = calls.append
     (folder / "inner" / "c.txt").write_text("c")
-    rows = host.query(f"select name from my_ext where folder in ('{folder}', '{folder}/inner')").rows
-    assert sorted(row["name"] for row in rows) == ["a.txt", "b.txt", "c.txt"]
+    sql = f"select name from my_ext where folder in ('{folder}', '{folder}/inner')"
+    assert sorted(row["name"] for row in host.query(sql).rows) == ["a.txt", "b.txt", "c.txt"]
     assert len(calls) == 1
 
 
@@ -67,5 +67,5 @@ def test_a_file_that_cannot_be_read_has_no_hash(folder: Path) -> None:
 def test_names_need_not_be_text(osquery_host: Serve, tmp_path: Path) -> None:
     with open(os.fsencode(tmp_path) + b"/\xff", "wb"):
         pass
-    sql = f"select hex(name) as name from my_ext where folder = '{tmp_path}'"
-    assert osquery_host(files).query(sql).rows == [{"name": "FF"}]
+    sql = f"select hex(name) as x from my_ext where folder = '{tmp_path}'"
+    assert osquery_host(files).query(sql).rows == [{"x": "FF"}]

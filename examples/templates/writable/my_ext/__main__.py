@@ -8,7 +8,8 @@ from .tags import default_path, tags_table
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    return Extension("my-ext", version=__version__, plugins=[tags_table(default_path())]).run()
+    plugins = [tags_table(default_path())]
+    return Extension("my-ext", version=__version__, plugins=plugins).run()
 
 
 if __name__ == "__main__":

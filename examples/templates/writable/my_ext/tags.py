@@ -9,6 +9,9 @@ from pathlib import Path
 
 from osquery_sdk import Column, ConstraintFailed, Query, Row, Table, TableError, WritableTable, table
 
+# It names another file than the usual one.
+VARIABLE = "MY_EXT_FILE"
+USUAL = "/var/lib/my_ext/tags.sqlite"
 SCHEMA = (
     "create table if not exists tags (key text primary key, value text not null, changed integer not null)"
 )
@@ -28,8 +31,8 @@ class Tag(Row):
 
 
 def default_path() -> Path:
-    """Return the file that MY_EXT_FILE names, or else the usual one."""
-    return Path(os.environ.get("MY_EXT_FILE") or "/var/lib/my_ext/tags.sqlite")
+    """Return the file that the environment names, or else the usual one."""
+    return Path(os.environ.get(VARIABLE) or USUAL)
 
 
 class Tags(WritableTable[Tag]):

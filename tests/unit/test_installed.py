@@ -30,7 +30,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the wheel is built from, in a folder whose name has a space."""
     folder = tmp_path_factory.mktemp("a b") / "osquery sdk"
     folder.mkdir()
-    for name in ("sdk", "tables", "plugins", "extensions"):
+    for name in ("sdk", "tables", "plugins", "extensions", "examples"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
@@ -63,7 +63,7 @@ def pip_install(python: Path, *arguments: str) -> None:
 
 def said(python: Path, code: str = "print(install_command('engine'))") -> str:
     """What the SDK that this Python imports prints."""
-    code = f"from osquery_sdk import install_command, install_hint; {code}"
+    code = f"from osquery_sdk.installed import install_command, install_hint, source; {code}"
     return subprocess.check_output([python, "-c", code], text=True, cwd="/").strip()
 
 
@@ -106,6 +106,15 @@ def test_the_command_names_where_the_sdk_came_from_and_works(
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, env=OFFLINE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert said(python) == command
+    # A project that this SDK makes installs it from the same place; `new` finds its templates whatever the form.
+    new = [python, "-m", "osquery_sdk.cli.main", "new", "hello", "--template", "rest"]
+    subprocess.run(new, cwd=tmp_path, check=True, capture_output=True)
+    written = (tmp_path / "hello" / "requirements.txt").read_text()
+    (line,) = (line for line in written.splitlines() if not line.startswith("#"))
+    assert ("git+" in line, line.startswith("-e ")) == (form == "git", form == "editable")
+    pip_install(python, "-r", str(tmp_path / "hello" / "requirements.txt"))
+    assert said(python) == command
+    assert len(list((tmp_path / "hello" / "hello").glob("*.py"))) == 5
 
 
 def test_a_place_that_is_gone_is_not_named(wheel: Path, python: Path, tmp_path: Path) -> None:
@@ -146,6 +155,7 @@ def test_what_pip_records_is_what_is_named(wheel: Path, python: Path) -> None:
         if record is not None:
             file.write_text(record if isinstance(record, str) else json.dumps(record))
         assert shlex.split(said(python))[4:] == [expected]
+        assert said(python, "print(source().line)") == expected.replace("[engine]", "")
 
 
 def test_a_git_url_is_not_named_where_there_is_no_git(sources: Path, python: Path, tmp_path: Path) -> None:

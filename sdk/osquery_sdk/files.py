@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,8 +48,8 @@ def write_files(folder: Path, files: Mapping[str, str], *, programs: Sequence[st
     """Write text files into a folder, all of them or none; the folder is made if it is missing.
 
     Args:
-        folder: where to.
-        files: their texts by name.
+        folder: where to. Folders of `files` may not be there already.
+        files: their texts by name; `folder/name` for one in a folder.
         programs: names of those that everybody may execute.
 
     Raises:
@@ -56,17 +57,20 @@ def write_files(folder: Path, files: Mapping[str, str], *, programs: Sequence[st
     """
     with work_folder(folder, ".new-") as work:
         for name, text in files.items():
+            (work / name).parent.mkdir(parents=True, exist_ok=True)
             with (work / name).open("w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
         for name in programs:
             (work / name).chmod((work / name).stat().st_mode | 0o111)
-        move_files([work / name for name in files], folder)
+        move_files([work / name for name in dict.fromkeys(name.partition("/")[0] for name in files)], folder)
 
 
 def move_files(files: Sequence[Path], folder: Path) -> None:
     """Move files into a folder of the same file system, in place of those that are there: all of them or none.
+
+    A folder among them may not be there already.
 
     Raises:
         OSError: one cannot be moved; new ones have been removed again.
@@ -82,7 +86,10 @@ def move_files(files: Sequence[Path], folder: Path) -> None:
                     new.append(place)
         except OSError:
             for place in new:
-                place.unlink(missing_ok=True)
+                if place.is_dir() and not place.is_symlink():
+                    shutil.rmtree(place, ignore_errors=True)
+                else:
+                    place.unlink(missing_ok=True)
             raise
 
 

@@ -11,7 +11,6 @@ from .parser import Command, completes, did_you_mean
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from types import TracebackType
 
 
 def new_command() -> Command:
@@ -83,62 +82,13 @@ def write_project(folder: Path, files: dict[str, str]) -> None:
         Failed: there is something in the folder, or it cannot be written; what was there before is all that is there.
     """
     import os
-    import tempfile
+
+    from osquery_sdk.files import write_files
 
     place = Path(os.path.abspath(folder))  # noqa: PTH100  a folder `a/..` need not be there
     try:
-        is_new = not os.path.lexists(place)
-        if not is_new and (not place.is_dir() or any(place.iterdir())):
+        if os.path.lexists(place) and (not place.is_dir() or any(place.iterdir())):
             raise Failed(f"{folder} is there already and not empty; give --folder, or another name")
-        beside = place.parent if is_new else place
-        # Next to where they belong, so that they get there in one step.
-        with (
-            _Folders(beside),
-            tempfile.TemporaryDirectory(prefix=".new-", dir=beside, ignore_cleanup_errors=True) as work,
-        ):
-            project = Path(work, "project")
-            _write_files(project, files)
-            for path in [project] if is_new else list(project.iterdir()):
-                path.rename(place if is_new else place / path.name)
+        write_files(place, files, programs=[name for name, text in files.items() if text.startswith("#!")])
     except OSError as error:
         raise Failed(f"cannot make {folder}: {error.strerror or error}") from error
-
-
-def _write_files(folder: Path, files: dict[str, str]) -> None:
-    for name, content in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content, encoding="utf-8", newline="\n")
-        if content.startswith("#!"):
-            file.chmod(0o755)
-
-
-class _Folders:
-    """A folder, and those above it, which go again if what they are made for fails."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._made: list[Path] = []
-
-    def __enter__(self) -> None:
-        try:
-            for folder in reversed((self._folder, *self._folder.parents)):
-                if not folder.is_dir():
-                    folder.mkdir()
-                    self._made.append(folder)
-        except OSError:
-            self._remove()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self._remove()
-
-    def _remove(self) -> None:
-        for folder in reversed(self._made):
-            try:
-                folder.rmdir()
-            except OSError:  # somebody has put something in
-                return

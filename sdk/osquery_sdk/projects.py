@@ -29,7 +29,9 @@ class Entry(NamedTuple):
     def source(self) -> str:
         """A script that runs it, as pip's scripts do."""
         first = self.function.partition(".")[0]
-        return f"import sys\n\nfrom {self.module} import {first}\n\nsys.exit({self.function}())\n"
+        # Guarded: a child of multiprocessing runs the script again.
+        start = f"if __name__ == '__main__':\n    sys.exit({self.function}())\n"
+        return f"import sys\n\nfrom {self.module} import {first}\n\n{start}"
 
 
 def parse_entry(name: str, text: str) -> Entry:

@@ -34,12 +34,14 @@ def build_command() -> Command:
         )
         completes(output, "folder")
         parser.add_argument("--name", metavar="NAME", help="of the program, instead of the extension's")
-        for option, what in (
-            ("--include", "also put this module in; may be given several times"),
-            ("--exclude", "leave this module out; may be given several times"),
-            ("--data", "also put in the data files of this package; may be given several times"),
+        for option, metavar, what in (
+            ("--include", "MODULE", "also put this module in; may be given several times"),
+            ("--exclude", "MODULE", "leave this module out; may be given several times"),
+            ("--data", "PACKAGE", "also put in the data files of this package; may be given several times"),
+            ("--metadata", "DIST", "also put in what importlib.metadata says of this distribution; likewise"),
+            ("--entry-points", "GROUP", "also put in the plugins with such entry points; likewise"),
         ):
-            parser.add_argument(option, action="append", default=[], metavar="MODULE", help=what)
+            parser.add_argument(option, action="append", default=[], metavar=metavar, help=what)
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
     return Command(
@@ -70,6 +72,8 @@ def _run(options: Namespace) -> int:
                 include=tuple(options.include),
                 exclude=tuple(options.exclude),
                 data=tuple(options.data),
+                metadata=tuple(options.metadata),
+                entry_points=tuple(options.entry_points),
             ),
             progress=progress,
         )

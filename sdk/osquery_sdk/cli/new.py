@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from osquery_sdk.spelling import did_you_mean
+
 from .outcome import Failed
-from .parser import Command, completes, did_you_mean
+from .parser import Command, completes
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

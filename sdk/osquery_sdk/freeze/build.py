@@ -17,6 +17,7 @@ from osquery_sdk.signals import stop_handler
 
 from . import pyinstaller
 from .data import data_files
+from .distributions import Installed
 from .elf import oldest_glibc
 from .errors import FreezeError
 from .graph import RARE
@@ -50,6 +51,10 @@ class Options(NamedTuple):
     exclude: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     """Packages whose data files it reads."""
+    metadata: tuple[str, ...] = ()
+    """Distributions that it asks `importlib.metadata` for and has no module of."""
+    entry_points: tuple[str, ...] = ()
+    """Groups of entry points that it loads and does not name in its code."""
 
 
 class Built(NamedTuple):
@@ -80,6 +85,7 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
     say = progress.detail if progress is not None else _silent
     target = find_target(extension, name=options.name)
     pyinstaller.require()
+    Installed().require(metadata=options.metadata, groups=options.entry_points)
     output = options.output.absolute()
     made = build_date(os.environ)
     stack = contextlib.ExitStack()
@@ -103,6 +109,8 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
             kept=options.include,
             datas=[(str(work / _STAMP), "."), *data],
             data=options.data,
+            metadata=options.metadata,
+            groups=options.entry_points,
             program=target.name + SUFFIX,
             folder=f"{target.name}.bundle",
             onefile=options.onefile,
@@ -116,7 +124,7 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
         step("running it")
         from .smoke import smoke  # needs the engine, which `require` has seen
 
-        seen = smoke(program, facts["tables"], tmpdir=options.tmpdir, say=say)
+        seen = smoke(program, facts["tables"], folders=target.folders, tmpdir=options.tmpdir, say=say)
         step("writing the report")
         report = Report(
             name=target.name,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
-from importlib.machinery import PathFinder, all_suffixes
+from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import FreezeError
+from .modules import find_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,14 +40,9 @@ def data_files(packages: Sequence[str], folders: Sequence[Path]) -> list[tuple[s
 
 def _places(package: str, folders: Sequence[Path]) -> list[Path]:
     """The folders of a package."""
-    path: Sequence[str] = [*map(str, folders), *sys.path]
-    for at, _ in enumerate(parts := package.split("."), 1):
-        spec = PathFinder.find_spec(".".join(parts[:at]), path)
-        if spec is None or spec.submodule_search_locations is None:
-            break
-        path = list(spec.submodule_search_locations)
-    else:
-        return [Path(place) for place in path]
+    spec = find_module(package, folders)
+    if spec is not None and spec.submodule_search_locations is not None:
+        return [Path(place) for place in spec.submodule_search_locations]
     # What is installed for development may be found by a finder of its own.
     try:
         spec = importlib.util.find_spec(package)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..installed import install_hint
 from ..leftovers import start_process
 from .errors import FreezeError
+from .starts import CHILDREN, ONE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +52,8 @@ def run(
     kept: Sequence[str],
     datas: Sequence[tuple[str, str]],
     data: Sequence[str],
+    metadata: Sequence[str],
+    groups: Sequence[str],
     program: str,
     folder: str,
     onefile: bool,
@@ -67,6 +70,8 @@ def run(
         kept: those to keep even if they are rare, see `graph.RARE`.
         datas: files, and the folders of the bundle that they go to.
         data: packages whose data was asked for.
+        metadata: distributions whose metadata was asked for.
+        groups: groups of entry points that were asked for, with the modules that these are of.
         program: name of the program's file.
         folder: name of the bundle's folder, where it is one.
         onefile: make a single file.
@@ -91,12 +96,15 @@ def run(
         "kept": list(kept),
         "datas": list(datas),
         "data": list(data),
+        "metadata": list(metadata),
+        "groups": list(groups),
         "program": program,
         "folder": folder,
         "onefile": onefile,
         "tmpdir": tmpdir,
         "strip": sys.platform == "linux",
-        "hooks": [str(HERE / "runtime" / "start_onefile.py")] if onefile else [],
+        # By script, the module that it is for; in this order. Children have no folder to watch over.
+        "starts": {str(CHILDREN): "multiprocessing", **({str(ONE_FILE): ""} if onefile else {})},
         "hookspath": [str(HERE / "hooks")],
         "lazy_ctypes": str(HERE / "runtime" / "pyimod03_ctypes.py"),
         "contents": str(work / "contents.json"),

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from osquery_sdk._version import __version__
 from osquery_sdk.leftovers import run_process
 
+from .distributions import Installed
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -85,23 +87,7 @@ def _version_of(distribution: str) -> str:
 
 def _distributions(contents: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The installed distributions that any of the bundle's files comes from, by name."""
-    from importlib.metadata import distributions
-
-    bundled = {Path(path) for kind in ("modules", "binaries", "datas") for path in contents[kind].values()}
-    folders = {folder for path in bundled for folder in path.parents}
-    tops = {name.partition(".")[0] for name in contents["modules"]}
-    found: dict[str, dict[str, Any]] = {}
-    for distribution in distributions():
-        files = [Path(str(distribution.locate_file(file))) for file in distribution.files or ()]
-        # Of one that is installed in place only its name says which packages it has.
-        in_place = _is_editable(distribution) and distribution.name.replace("-", "_") in tops
-        if in_place or any(file in bundled for file in files if file.parent in folders):
-            found[distribution.name.lower()] = _distribution(distribution)
-    return [found[name] for name in sorted(found)]
-
-
-def _is_editable(distribution: Distribution) -> bool:
-    return '"editable": true' in (distribution.read_text("direct_url.json") or "")
+    return [_distribution(one.distribution) for one in Installed().in_bundle(contents)]
 
 
 def _distribution(distribution: Distribution) -> dict[str, Any]:

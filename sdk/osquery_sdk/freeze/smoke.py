@@ -9,20 +9,22 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from osquery_sdk.engine import Host
 from osquery_sdk.engine.database import SqlError
 from osquery_sdk.engine.folder import short_folder
-from osquery_sdk.leftovers import TemporaryFolder, kill_group, run_process, start_process
+from osquery_sdk.leftovers import TemporaryFolder, kill_group, run_process, start_process, wait_for_end
 from osquery_sdk.sqltext import tables_of
 
 from .errors import FreezeError
+from .lacks import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import IO, Self
 
 _STARTS = 5
 _REGISTERS_WITHIN = 30.0
@@ -46,22 +48,30 @@ class Smoke(NamedTuple):
 
 
 def smoke(
-    program: Path, tables: Sequence[Mapping[str, Any]], *, tmpdir: str | None, say: Callable[[str], None]
+    program: Path,
+    tables: Sequence[Mapping[str, Any]],
+    *,
+    folders: Sequence[Path],
+    tmpdir: str | None,
+    say: Callable[[str], None],
 ) -> Smoke:
     """Run the program on the embedded engine.
 
     Args:
         program: its file.
         tables: those that it has, see `probe.py`.
+        folders: that its sources import from.
         tmpdir: where it unpacks itself, if that is not the temporary folder.
         say: gets what is being done.
 
     Raises:
         FreezeError: it does not do what it has to; the text says what it did instead.
     """
-    with TemporaryFolder("osq-", short_folder()) as folder, Host() as host, ExitStack() as stack:
-        run = _Run(program, host, Path(folder))
-        stack.callback(run.end)
+    with (
+        TemporaryFolder("osq-", short_folder()) as folder,
+        Host() as host,
+        _Run(program, host, Path(folder), folders) as run,
+    ):
         before = _unpacked(tmpdir)
         starts = []
         for number in range(_STARTS):
@@ -73,8 +83,7 @@ def smoke(
         answers = {}
         for table in tables:
             say(table["name"])
-            answers[table["name"]] = _ask(host, table)
-            run.require_alive(f"after a statement over {table['name']}")
+            answers[table["name"]] = run.ask(table)
         queried = run.memory()
         run.stop()
         say("query")
@@ -93,15 +102,30 @@ def _unpacked(tmpdir: str | None) -> set[str]:
 class _Run:
     """The program as a process."""
 
-    def __init__(self, program: Path, host: Host, folder: Path) -> None:
+    def __init__(self, program: Path, host: Host, folder: Path, sources: Sequence[Path]) -> None:
         self._program = program
         self._host = host
         self._folder = folder
+        self._sources = sources
+        self._lines: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         # Nothing of the environment that it was built in: osqueryd starts it with next to nothing.
         self._environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(folder)}
         if os.name == "nt":
             self._environment = {**os.environ, "TEMP": str(folder), "TMP": str(folder)}
+
+    def __enter__(self) -> Self:
+        """Start nothing yet."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End it, if it has not ended as it should."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+            wait_for_end(process, _ENDS_WITHIN)
+            kill_group(process)
+            process.wait()
 
     def start(self) -> float:
         """Start it; returns the seconds until it was registered."""
@@ -118,6 +142,8 @@ class _Run:
             )
         except OSError as error:
             raise FreezeError(f"{self._program} does not start: {error.strerror or error}") from error
+        self._reader = Thread(target=self._read, args=(process.stderr,), daemon=True)
+        self._reader.start()
         while not self._host.manager.extensions():
             if process.poll() is not None:
                 raise FreezeError(
@@ -142,7 +168,6 @@ class _Run:
         """Stop it as osqueryd does, and see that it goes as it should."""
         process = self._process
         assert process is not None
-        assert process.stderr is not None
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(_ENDS_WITHIN)
@@ -155,16 +180,9 @@ class _Run:
             raise FreezeError(
                 f"{self._program.name} ended with {process.returncode} on SIGTERM: {self._said()}"
             )
-        process.stderr.close()
+        self._reader.join(_ENDS_WITHIN)
         if os.name != "nt" and self._host.manager.extensions():
             raise FreezeError(f"{self._program.name} ended on SIGTERM and did not deregister")
-
-    def end(self) -> None:
-        """Kill what is left of it, as after a failure."""
-        process = self._process
-        if process is not None and process.poll() is None:
-            kill_group(process)
-            process.wait()
 
     def query(self) -> None:
         """Have it run SQL on the engine that it brings."""
@@ -187,14 +205,37 @@ class _Run:
                 return int(line.split()[1]) * 1024
         return None
 
+    def ask(self, table: Mapping[str, Any]) -> str:
+        """Read a table; returns what became of it, see `Smoke.tables`."""
+        name = table["name"]
+        rows = 0
+        refused = ""
+        for sql in statements(table):
+            try:
+                rows = max(rows, len(self._host.query(sql, timeout=_STATEMENT_TIMEOUT).rows))
+            except SqlError as error:
+                refused = str(error)
+            # What a process says that the extension has started, or what a table makes nothing of, is nowhere else.
+            if missing := lacking("\n".join([refused, *self._lines]), self._sources):
+                raise FreezeError(f"the table {name} fails in the bundle: {missing}")
+            if _UNMEANT.search(refused):
+                raise FreezeError(f"the table {name} fails in the bundle: {refused}")
+        self.require_alive(f"after a statement over {name}")
+        return refused or f"{rows} row" + ("" if rows == 1 else "s")
+
+    def _read(self, stream: IO[bytes]) -> None:
+        """Take what it writes to standard error: a pipe that nobody empties would stop it."""
+        with stream:
+            for line in stream:
+                self._lines.append(line.decode(errors="replace").strip())
+
     def _said(self) -> str:
-        """The last line that it wrote, once it has ended; the bootloader's own word only if there is no other."""
-        assert self._process is not None
-        assert self._process.stderr is not None
-        text = self._process.stderr.read().decode(errors="replace")
-        lines = [line.strip() for line in text.split("\n") if line.strip()]
+        """What it lacks, or the last line that it wrote; the bootloader's own word only if there is no other."""
+        # Its children may have it open for longer.
+        self._reader.join(_ENDS_WITHIN)
+        lines = [line for line in self._lines if line]
         own = [line for line in lines if not line.startswith("[PYI-")]
-        return (own or lines or ["it said nothing"])[-1]
+        return lacking("\n".join(lines), self._sources) or (own or lines or ["it said nothing"])[-1]
 
 
 def _children(pid: int) -> Iterator[int]:
@@ -211,16 +252,3 @@ def statements(table: Mapping[str, Any]) -> list[str]:
     where = " and ".join(f"\"{column}\" = ''" for column in table["required"])
     sql = f'select * from "{name}"' + (f" where {where}" if where else "")  # noqa: S608  its own name
     return [sql, *(example for example in table["examples"] if set(tables_of(example).values()) == {name})]
-
-
-def _ask(host: Host, table: Mapping[str, Any]) -> str:
-    rows = 0
-    refused = ""
-    for sql in statements(table):
-        try:
-            rows = max(rows, len(host.query(sql, timeout=_STATEMENT_TIMEOUT).rows))
-        except SqlError as error:
-            if _UNMEANT.search(str(error)):
-                raise FreezeError(f"the table {table['name']} fails in the bundle: {error}") from error
-            refused = str(error)
-    return refused or f"{rows} row" + ("" if rows == 1 else "s")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ..projects import PROJECT_FILE, Entry, ProjectError, find_entry, parse_entry, scripts
 from .errors import TargetError
+from .modules import find_module
 
 _MAIN = "__main__.py"
 _ENTRY = re.compile(r"[\w.]+:[\w.]+")
@@ -98,20 +99,12 @@ def _folder(folder: Path) -> Target:
 
 
 def _module(name: str, here: Path) -> Target:
-    from importlib.machinery import PathFinder
-
     parts = name.split(".")
     if not all(part.isidentifier() for part in parts):
         raise TargetError(f"no such extension: {name} is neither a file nor a folder nor a module")
     if name in sys.builtin_module_names:
         raise TargetError(f"the module {name} is no Python source")
-    places = [str(here), *sys.path]
-    spec = None
-    for index in range(len(parts)):
-        spec = PathFinder.find_spec(".".join(parts[: index + 1]), places)
-        if spec is None:
-            break
-        places = list(spec.submodule_search_locations or [])
+    spec = find_module(name, [here])
     if spec is None:
         raise TargetError(f"no such extension: {name} is neither a file nor a folder nor a module")
     if spec.submodule_search_locations is not None:
@@ -133,7 +126,8 @@ def _module(name: str, here: Path) -> Target:
 
 def _run_module(module: str, name: str, folders: tuple[Path, ...], home: Path) -> Target:
     """For a module with relative imports, which mean nothing in a script."""
-    source = f"import runpy\n\nrunpy.run_module({module!r}, run_name='__main__', alter_sys=True)\n"
+    start = f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    source = f"import runpy\n\nif __name__ == '__main__':\n    {start}\n"
     return Target(name, source, None, folders, home, (module,))
 
 

@@ -1,0 +1,56 @@
+"""The processes that `multiprocessing` starts by itself in a frozen program: workers, and what serves or tidies up after them.
+
+Python starts them as `python -c "from multiprocessing..."`, or with `--multiprocessing-fork` as the first argument where
+`sys.frozen` is set. In a frozen program that is the program itself. It tells them by their arguments.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from itertools import pairwise
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["is_child", "run_child"]
+
+_WORKER = "--multiprocessing-fork"
+_HANDLE = re.compile(r"\w+=(?:\d+|None)")
+# https://github.com/python/cpython/blob/3.13/Lib/multiprocessing/forkserver.py and resource_tracker.py
+_HELPER = re.compile(
+    r"(?:import sys; ?)?from multiprocessing\.(?:forkserver|resource_tracker) import main;.*", re.DOTALL
+)
+
+
+def is_child(arguments: Sequence[str]) -> bool:
+    """Whether a program with these arguments, the first its own name, was started by `multiprocessing`."""
+    if arguments[1:2] == [_WORKER]:
+        return len(arguments) > 2 and all(map(_HANDLE.fullmatch, arguments[2:]))
+    return _helper(arguments) is not None
+
+
+def run_child(arguments: Sequence[str]) -> NoReturn:
+    """Do what the process was started for, and end it."""
+    code = _helper(arguments)
+    try:
+        if code is None:
+            from multiprocessing.spawn import freeze_support
+
+            freeze_support()
+        else:
+            exec(code, {"__name__": "__main__"})  # noqa: S102  that is what Python does with it
+    except (EOFError, OSError) as error:
+        # What the task itself raises never comes as far as this.
+        why = getattr(error, "strerror", None) or "end of file"
+        sys.exit(f"{arguments[0]}: started for a process that is gone: {why}")
+    sys.exit()
+
+
+def _helper(arguments: Sequence[str]) -> str | None:
+    """The code of a process that helps others; options of Python itself may come before it."""
+    for option, text in pairwise(arguments):
+        if option == "-c" and _HELPER.fullmatch(text):
+            return text
+    return None

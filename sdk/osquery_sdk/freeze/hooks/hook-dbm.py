@@ -1,0 +1,6 @@
+"""`dbm.open` tries a list of names; PyInstaller has a hook for `shelve` alone."""
+
+import dbm
+from pkgutil import iter_modules
+
+hiddenimports = [f"dbm.{module.name}" for module in iter_modules(dbm.__path__)]

@@ -1,0 +1,38 @@
+"""What a bundle lacks, by what its program says when it runs: the module or metadata, and the option that puts it in."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .distributions import Installed
+from .modules import find_module
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_MODULE = re.compile(r"No module named '([\w.]+)'")
+_NAME = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
+_METADATA = re.compile(r"No package metadata was found for ([\w.-]+)")
+# As the command line tells of options that are not its own.
+_PYTHON_S = re.compile(r"ignored arguments that it does not know: (?:-[cmIESBu]+|--multiprocessing-fork)\b")
+
+
+def lacking(text: str, folders: Sequence[Path]) -> str:
+    """Return what is missing in a bundle and is there where it was built, and how to put it in; empty if nothing is.
+
+    Args:
+        text: errors of the program.
+        folders: that the extension imports from, beside those that everybody does.
+    """
+    modules = _MODULE.findall(text) + [f"{package}.{name}" for name, package in _NAME.findall(text)]
+    for module in modules:
+        if find_module(module, folders) is not None:
+            return f"{module} is not in the bundle; build with --include {module}"
+    for name in _METADATA.findall(text):
+        if Installed().has(name):
+            return f"the metadata of {name} is not in the bundle; build with --metadata {name}"
+    if _PYTHON_S.search(text):
+        return "it starts sys.executable as a Python, and in a bundle that is the extension itself"
+    return ""

@@ -1,0 +1,55 @@
+"""The scripts that a frozen program runs before its own: those of this package, and PyInstaller's for single modules."""
+
+from __future__ import annotations
+
+import ast
+import py_compile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_HERE = Path(__file__).parent / "runtime"
+CHILDREN = _HERE / "start_children.py"
+ONE_FILE = _HERE / "start_onefile.py"
+# The first loads `inspect` and `zipfile` at every start so that tracebacks can show source text, of which a bundle has none;
+# the second loads `multiprocessing` at every start, where CHILDREN does so in a child alone.
+_REPLACED = frozenset(("pyi_rth_inspect", "pyi_rth_multiprocessing"))
+
+
+def is_wanted(script: Path, modules: Collection[str]) -> bool:
+    """Whether one of PyInstaller's scripts has something to do.
+
+    Args:
+        script: in a folder of its hooks.
+        modules: names of the modules in the bundle.
+    """
+    table = script.parent.with_name("rthooks.dat")
+    if script.stem in _REPLACED or not table.is_file():
+        return False
+    known: dict[str, Any] = ast.literal_eval(table.read_text(encoding="utf-8"))
+    return any(script.name in files for module, files in known.items() if module in modules)
+
+
+def compiled(script: Path, folder: Path) -> str:
+    """Compile a program's script for the processes that multiprocessing starts, and return the file's path.
+
+    Such a process runs the script for what it defines, as the file that `__main__` has come from. Python does so with a
+    file's script, and not with a folder's `__main__.py`, which as a rule starts the program without asking for its own name.
+    """
+    folder.mkdir(parents=True)
+    source = script
+    if script.stem == "__main__":
+        source = folder / "empty.py"
+        source.touch()
+    made = py_compile.compile(
+        str(source),
+        cfile=str(folder / "script.pyc"),
+        dfile=script.name,
+        doraise=True,
+        optimize=0,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+    assert made is not None
+    return made

@@ -1,0 +1,87 @@
+"""The import statements of a module of Python's library: where each stands, and whether the module works without what it names.
+
+A statement in a `try` whose handler takes the ImportError and goes on has something to fall back on. One within a function
+has not: the function fails when it is called. PyInstaller's graph does not tell these apart where a module has both.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CATCHES = frozenset(("ImportError", "ModuleNotFoundError", "Exception", "BaseException"))
+
+
+class Import(NamedTuple):
+    """A module that a statement names."""
+
+    module: str
+    """Absolute; of `from package import name` both the package and the name in it, which may be a module."""
+    is_in_function: bool
+    is_conditional: bool
+    """It stands in an `if`."""
+    has_fallback: bool
+    """Its failure is caught, and not raised again."""
+
+
+def imports_of(source: bytes, package: str) -> list[Import]:
+    """Return the imports of a module.
+
+    Args:
+        source: of the module.
+        package: that relative imports begin from: the module itself, where it is a package.
+
+    Raises:
+        SyntaxError: it is no Python.
+    """
+    return list(_walk(ast.parse(source), package, Import("", False, False, False)))
+
+
+def _walk(node: ast.AST, package: str, place: Import) -> Iterator[Import]:
+    if isinstance(node, ast.Import):
+        for name in node.names:
+            yield place._replace(module=name.name)
+    elif isinstance(node, ast.ImportFrom):
+        module = _absolute(node, package)
+        yield place._replace(module=module)
+        for name in node.names:
+            yield place._replace(module=f"{module}.{name.name}")
+    elif isinstance(node, (ast.Try, ast.TryStar)):
+        caught = place.has_fallback or any(map(_goes_on, node.handlers))
+        for statement in node.body:
+            yield from _walk(statement, package, place._replace(has_fallback=caught))
+        for part in (*node.handlers, *node.orelse, *node.finalbody):
+            yield from _walk(part, package, place)
+    else:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            place = place._replace(is_in_function=True)
+        elif isinstance(node, ast.If):
+            place = place._replace(is_conditional=True)
+        for child in ast.iter_child_nodes(node):
+            yield from _walk(child, package, place)
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    if not node.level:
+        return node.module or ""
+    above = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join((*above, *([node.module] if node.module else [])))
+
+
+def _goes_on(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler takes an ImportError and does not raise one itself."""
+    if handler.type is None:
+        names = {"ImportError"}
+    else:
+        names = {one.id for one in ast.walk(handler.type) if isinstance(one, ast.Name)}
+    return bool(names & _CATCHES) and not _raises(handler)
+
+
+def _raises(node: ast.AST) -> bool:
+    """Whether there is a `raise`, other than in a function that is defined there."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        return False
+    return isinstance(node, ast.Raise) or any(map(_raises, ast.iter_child_nodes(node)))

@@ -72,31 +72,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(400))
 
 
-@pytest.fixture(scope="session")
-def freeze(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Frozen]:
-    """Builds a form once, even for several workers."""
-    needs_pyinstaller()
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "frozen"
+class Freezer:
+    """Builds each thing once, even for several workers."""
 
-    def made(form: str) -> Frozen:
-        folder = shared / form
-        result = shared / f"{form}.json"
+    def __init__(self, shared: Path) -> None:
+        self.shared = shared
         shared.mkdir(exist_ok=True)
-        with (shared / f"{form}.lock").open("w") as lock:
+
+    def once(self, name: str, make: Callable[[Path, Path], subprocess.CompletedProcess[str]]) -> Frozen:
+        """Call `make` with folders for a copy of the sources and for the output, unless somebody has."""
+        result = self.shared / f"{name}.json"
+        with (self.shared / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not result.exists():
                 # Outside of the checkout, whose commit may be another one before the tests are done.
-                source = shared / f"{form}-source"
+                source = self.shared / f"{name}-source"
                 shutil.rmtree(source, ignore_errors=True)  # of a build that was broken off
-                done = build_small(source, form, "--output", folder)
+                done = make(source, self.shared / name)
                 assert done.returncode == 0, done.stderr
                 result.write_text(done.stdout)
         facts = json.loads(result.read_text())
         program = Path(facts["program"])
         return Frozen(program, Path(facts["link"] or program), facts)
 
-    return made
+    def __call__(self, form: str) -> Frozen:
+        """The small extension in one of the forms."""
+        return self.once(form, lambda source, output: build_small(source, form, "--output", output))
+
+
+@pytest.fixture(scope="session")
+def freeze(tmp_path_factory: pytest.TempPathFactory) -> Freezer:
+    """Builds a form once, even for several workers."""
+    needs_pyinstaller()
+    base = tmp_path_factory.getbasetemp()
+    return Freezer((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "frozen")
 
 
 @pytest.fixture(scope="session")

@@ -86,3 +86,41 @@ def test_what_is_imported_is_there(programs: Programs) -> None:
 
 def test_what_is_named_is_kept(programs: Programs) -> None:
     assert "ssl" in programs.modules_of("import asyncio", kept=["ssl"])
+
+
+@pytest.mark.parametrize(
+    ("source", "module", "is_kept"),
+    [
+        ("from concurrent.futures import ProcessPoolExecutor", "multiprocessing.queues", True),
+        ("import concurrent.futures as f\nf.ProcessPoolExecutor()", "multiprocessing.queues", True),
+        ("from concurrent.futures import *", "multiprocessing.queues", True),
+        ("import concurrent.futures.process", "multiprocessing.synchronize", True),
+        ("from concurrent.futures import ThreadPoolExecutor", "multiprocessing", False),
+        ("import multiprocessing", "multiprocessing.queues", True),
+        ("import multiprocessing.pool", "multiprocessing.managers", True),
+        ("import unittest", "unittest.async_case", True),
+        ("import shelve", "dbm", True),
+        ("import xmlrpc.client", "ssl", True),
+        ("import urllib.robotparser", "ssl", True),
+        ("import urllib.parse", "ssl", False),
+        ("import asyncio\nasyncio.open_connection('', 443, ssl=True)", "ssl", True),
+        (
+            "import logging.config\nlogging.config.dictConfig({'class': 'logging.handlers.HTTPHandler'})",
+            "ssl",
+            True,
+        ),
+        ("import logging.handlers\nlogging.handlers.SysLogHandler()", "ssl", False),
+        ("import hashlib\nhashlib.scrypt(b'')", "_hashlib", True),
+        ("from hashlib import pbkdf2_hmac", "_hashlib", True),
+        ("import hashlib\nhashlib.new('ripemd160', b'')", "_hashlib", True),
+        ("import hashlib\nhashlib.new('sha256', b'')", "_hashlib", False),
+        ("import hashlib\nNAMES = {'1.3.132.1': 'scrypt'}", "_hashlib", False),
+        # What was asked for works as it does for a person at a terminal.
+        ("import pdb", "pydoc", True),
+        ("import pickle, difflib", "doctest", False),
+    ],
+)
+def test_what_works_without_it_is_told_from_what_does_not(
+    programs: Programs, source: str, module: str, is_kept: bool
+) -> None:
+    assert (module in programs.modules_of(source)) == is_kept

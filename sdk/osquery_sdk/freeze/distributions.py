@@ -48,8 +48,8 @@ class Installed:
         found: dict[str, Distribution] = {}
         for one in distributions():
             # What a broken installation has left may have no name.
-            if name := one.metadata["Name"]:
-                found.setdefault(normal(name), one)
+            if "Name" in one.metadata:
+                found.setdefault(normal(one.name), one)
         self._found = {name: found[name] for name in sorted(found)}
 
     def has(self, name: str) -> bool:

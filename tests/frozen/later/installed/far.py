@@ -1,0 +1,7 @@
+"""A plugin."""
+
+import graphlib
+
+
+def say() -> str:
+    return graphlib.__name__

@@ -1,0 +1,7 @@
+"""A plugin."""
+
+import colorsys
+
+
+def say() -> str:
+    return colorsys.__name__

@@ -21,7 +21,7 @@ def install(site: Path, folder: str, **files: str) -> Path:
     place = site / folder
     place.mkdir(parents=True)
     for name, text in files.items():
-        (place / name.replace("__", ".")).write_text(text)
+        (place / (name if "." in name else name.replace("__", "."))).write_text(text)
     return place
 
 
@@ -36,6 +36,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         RECORD="wheel_top/__init__.py,,\nwheel_top/data.txt,,\nSome_Wheel-1.0.dist-info/METADATA,,\n",
         entry_points__txt="[a.group]\nhere = wheel_top:here\naway = wheel_top.away:it [extra]\nbad = \n",
     )
+    install(site, "wheel_top", **{"__init__.py": "", "data.txt": ""})
     project = tmp_path / "project"
     install(
         site,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["facts_of_checkout"]
+__all__ = ["facts_of_checkout", "git_identity"]
 
 _TIMEOUT = 30
 
@@ -33,6 +33,12 @@ def facts_of_checkout(folder: Path) -> dict[str, str]:
         "user": user,
     }
     return {key: value for key, value in facts.items() if value}
+
+
+def git_identity(folder: Path) -> str:
+    """Who commits there, as `Name <mail address>`; empty if git has not been told."""
+    name, mail = _git(folder, "config", "user.name"), _git(folder, "config", "user.email")
+    return f"{name} <{mail}>" if name and mail else ""
 
 
 def _git(folder: Path, *arguments: str) -> str:

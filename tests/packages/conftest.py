@@ -23,6 +23,14 @@ PROGRAM = "/usr/lib/osquery/extensions/hello_ext/hello_ext.ext"
 OTHERS = "# mine\n/opt/other.ext\n"
 
 
+def off(number: int, load_list: str = "/etc/osquery/extensions.load", name: str = "hello_ext") -> str:
+    """What a package says of a load list in which a comment alone names the program."""
+    return (
+        f"{name}: stays off, since line {number} of {load_list} is a comment; "
+        "to have it loaded, take the comment sign away and restart osqueryd"
+    )
+
+
 class Done(NamedTuple):
     """What a run of the command came to."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import made, needs
+from .conftest import made, needs, off
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,6 +141,10 @@ def test_arch_scripts(arch: Path, tmp_path: Path) -> None:
         done = subprocess.run(["bash", "-c", f"{script}{call}"], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, ""), call
         assert lists.read_text() == after, call
+    lists.write_text(f"# /{HOME}/hello_ext.ext\n")
+    for call in ("post_install 1.2.3-1", "post_upgrade 1.3.0-1 1.2.3-1"):
+        done = subprocess.run(["bash", "-c", f"{script}{call}"], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, f"{off(1)}\n"), call
 
 
 def test_arch_contents(arch: Path) -> None:

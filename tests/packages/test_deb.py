@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import OTHERS, PROGRAM, Root, made, needs, needs_root, package, two_versions
+from .conftest import OTHERS, PROGRAM, Root, made, needs, needs_root, off, package, two_versions
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,20 @@ def test_what_the_operator_wrote_stays(root: DebRoot, debs: tuple[Path, Path]) -
     assert root.listed == f"/first.ext\n#{PROGRAM}\n/last.ext"
     root.dpkg("--purge", "hello-ext")
     assert root.listed == f"/first.ext\n#{PROGRAM}\n/last.ext"
+
+
+def test_what_is_switched_off_is_said(root: DebRoot, debs: tuple[Path, Path]) -> None:
+    old, new = debs
+    assert "stays off" not in root.dpkg("--install", old)
+    (root / "/etc/osquery/extensions.load").write_text(f"/first.ext\n# {PROGRAM}\n")
+    for arguments in (["--install", new], ["--install", new], ["--remove", "hello-ext"], ["--install", old]):
+        said = root.dpkg(*arguments)
+        assert (off(2) in said.splitlines()) == (arguments[0] == "--install"), said
+    root.dpkg("--purge", "hello-ext")
+    # Its configuration is gone, and the comment is not its own.
+    assert off(2) in root.dpkg("--install", old).splitlines()
+    (root / "/etc/osquery/extensions.load").write_text(f"/first.ext\n{PROGRAM}\n")
+    assert "stays off" not in root.dpkg("--install", new)
 
 
 def test_nothing_is_left_of_an_install_into_nothing(root: DebRoot, debs: tuple[Path, Path]) -> None:

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from .conftest import mach_program, made, needs
+from .conftest import mach_program, made, needs, off
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,7 +197,7 @@ def test_documents(inner: Path) -> None:
     assert [ref.text for ref in distribution.iter("pkg-ref") if ref.text] == ["#hello_ext.pkg"]
 
 
-def script(inner: Path, name: str, root: Path, temporary: Path) -> None:
+def script(inner: Path, name: str, root: Path, temporary: Path, *, says: str = "") -> None:
     """As the installer calls it: the package, where to, the volume, the system's root."""
     done = subprocess.run(
         ["bash", inner.parent / "Scripts" / name, "x.pkg", "/", f"{root}/", "/"],
@@ -205,7 +205,7 @@ def script(inner: Path, name: str, root: Path, temporary: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stderr) == (0, ""), name
+    assert (done.returncode, done.stderr) == (0, says), name
 
 
 def test_scripts(inner: Path, tmp_path: Path) -> None:
@@ -224,6 +224,11 @@ def test_scripts(inner: Path, tmp_path: Path) -> None:
     script(inner, "preinstall", root, temporary)
     script(inner, "postinstall", root, temporary)
     assert lists.read_text() == "/other\n", "an upgrade adds nothing that somebody took out"
+    lists.write_text(f"#{program}\n")
+    said = f"{off(1, '/private/var/osquery/extensions.load')}\n"
+    script(inner, "postinstall", root, temporary, says=said)
+    script(inner, "preinstall", root, temporary)
+    script(inner, "postinstall", root, temporary, says=said)
     assert list(temporary.iterdir()) == []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import OTHERS, PROGRAM, Root, needs, needs_root, two_versions
+from .conftest import OTHERS, PROGRAM, Root, needs, needs_root, off, two_versions
 
 # What scripts call, for a folder that they change into.
 TOOLS = ("sh", "cat", "cp", "mv", "rm", "rmdir", "mkdir", "tail", "readlink", "chmod", "kill")
@@ -97,6 +97,16 @@ def test_what_the_operator_wrote_stays(root: RpmRoot, rpms: tuple[Path, Path]) -
     assert root.listed == "/first.ext\n/last.ext"
     root.do("--erase", "hello_ext")
     assert root.listed == "/first.ext\n/last.ext"
+
+
+def test_what_is_switched_off_is_said(root: RpmRoot, rpms: tuple[Path, Path]) -> None:
+    old, new = rpms
+    root.do("--install", old)
+    (root / "/etc/osquery/extensions.load").write_text(f"# {PROGRAM}\n/last.ext\n")
+    assert off(1) in root.rpm("--upgrade", new).stderr.splitlines()
+    assert "stays off" not in root.rpm("--erase", "hello_ext").stderr
+    assert off(1) in root.rpm("--install", new).stderr.splitlines()
+    assert root.listed == f"# {PROGRAM}\n/last.ext\n"
 
 
 def test_verify_sees_what_was_changed(root: RpmRoot, rpms: tuple[Path, Path]) -> None:

@@ -12,7 +12,7 @@ from osquery_sdk.packaging import maintainer
 from osquery_sdk.packaging.model import Package
 from osquery_sdk.packaging.version import parse_version
 
-from .conftest import needs
+from .conftest import needs, off
 
 PROGRAM = "/usr/lib/osquery/extensions/hello/hello.ext"
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
@@ -90,10 +90,35 @@ def test_the_line_is_added_once(
     if before is not None:
         file.parent.mkdir(parents=True)
         file.write_bytes(before)
+    is_off = before is not None and before.startswith((b"#", b";")) and before.endswith(LINE)
     for _ in range(2):
         done = run(shell, library, tmp_path, "installed")
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, done.stderr) == (0, f"{off(1, name='hello')}\n" if is_off else "")
         assert file.read_bytes() == after
+
+
+@pytest.mark.parametrize("what", ["installed", "upgraded"])
+@pytest.mark.parametrize(
+    ("content", "number"),
+    [
+        (b"# mine\n/a.ext\n\t# \t;" + LINE + b"/b.ext\n# " + LINE, 3),
+        (b"\r\n#" + PROGRAM.encode() + b"\r\n", 2),
+        (b"#" + PROGRAM.encode(), 1),
+        # It is on, whatever else there is.
+        (b"#" + LINE + LINE, 0),
+        (LINE + b"#" + LINE, 0),
+        (b"#" + PROGRAM.encode() + b".old\n" + LINE, 0),
+    ],
+)
+def test_what_is_switched_off_is_said(
+    shell: list[str], library: str, tmp_path: Path, what: str, content: bytes, number: int
+) -> None:
+    file = tmp_path / LIST[1:]
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    done = run(shell, library, tmp_path, what)
+    assert (done.returncode, done.stderr) == (0, f"{off(number, name='hello')}\n" if number else "")
+    assert file.read_bytes() == content
 
 
 REMOVED = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import made, needs
+from .conftest import made, needs, off
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +81,15 @@ def test_install_upgrade_back_remove(tars: tuple[Path, Path], tmp_path: Path) ->
         "only option is --purge"
         in subprocess.run([old / "remove", "-x"], capture_output=True, text=True).stderr
     )
+
+
+def test_what_is_switched_off_is_said(tars: tuple[Path, Path], tmp_path: Path) -> None:
+    old, new = tars
+    assert run(old, "install", tmp_path) == ""
+    (tmp_path / "etc/osquery/extensions.load").write_text(f"/other\n\n;{PROGRAM}")
+    assert run(new, "install", tmp_path) == f"{off(3)}\n"
+    assert run(new, "remove", tmp_path, "--purge") == ""
+    assert run(old, "install", tmp_path) == f"{off(3)}\n"
 
 
 def test_full_keeps_settings_and_state(bundle: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .outcome import Misuse
-from .parser import Command, completes
+from .parser import Command, completes, given, given_path
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -19,6 +19,7 @@ def build_command() -> Command:
     def add_arguments(parser: ArgumentParser) -> None:
         extension = parser.add_argument(
             "extension",
+            type=given,
             metavar="EXTENSION",
             help="a Python file, a folder with a __main__.py or pyproject.toml, a module, or an entry module:function",
         )
@@ -27,13 +28,18 @@ def build_command() -> Command:
             "--onefile", action="store_true", help="make a single file, which unpacks itself at each start"
         )
         parser.add_argument(
-            "--tmpdir", metavar="DIR", help="where the single file unpacks itself ($TMPDIR, or else /tmp)"
+            "--tmpdir",
+            type=given,
+            metavar="DIR",
+            help="where the single file unpacks itself ($TMPDIR, or else /tmp)",
         )
         output = parser.add_argument(
-            "--output", type=Path, default=Path("build"), metavar="DIR", help="where to (build)"
+            "--output", type=given_path, default=Path("build"), metavar="DIR", help="where to (build)"
         )
         completes(output, "folder")
-        parser.add_argument("--name", metavar="NAME", help="of the program, instead of the extension's")
+        parser.add_argument(
+            "--name", type=given, metavar="NAME", help="of the program, instead of the extension's"
+        )
         for option, metavar, what in (
             ("--include", "MODULE", "also put this module in; may be given several times"),
             ("--exclude", "MODULE", "leave this module out; may be given several times"),
@@ -41,7 +47,7 @@ def build_command() -> Command:
             ("--metadata", "DIST", "also put in what importlib.metadata says of this distribution; likewise"),
             ("--entry-points", "GROUP", "also put in the plugins with such entry points; likewise"),
         ):
-            parser.add_argument(option, action="append", default=[], metavar=metavar, help=what)
+            parser.add_argument(option, action="append", type=given, default=[], metavar=metavar, help=what)
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
     return Command(

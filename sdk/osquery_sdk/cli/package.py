@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .outcome import Misuse
-from .parser import Command, completes
+from .parser import Command, completes, given, given_path
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from osquery_sdk.packaging import Options, Packaged
 
+# In these nothing says who maintains them.
+_NAMELESS = frozenset(("pkg", "tar"))
 _FORMS = "deb, rpm, apk, arch, msi, pkg, tar"
 
 
@@ -36,12 +38,14 @@ def _add_arguments(parser: ArgumentParser) -> None:
     bundle = parser.add_argument(
         "bundle",
         nargs="+",
+        type=given_path,
         metavar="BUNDLE",
         help="folder that osquery-sdk build made, or its program; one for each platform",
     )
     parser.add_argument(
         "--to",
         action="append",
+        type=given,
         default=[],
         metavar="FORMS",
         help=f"any of {_FORMS} (those that fit the bundle)",
@@ -63,40 +67,58 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="with osqueryd, its settings and a service",
     )
     osqueryd = parser.add_argument(
-        "--osqueryd", action="append", default=[], metavar="PATH", help="the osqueryd of a full package"
+        "--osqueryd",
+        action="append",
+        type=given_path,
+        default=[],
+        metavar="PATH",
+        help="the osqueryd of a full package",
     )
-    flags = parser.add_argument("--flags", metavar="FILE", help="its flag file")
-    secret = parser.add_argument("--secret", metavar="FILE", help="its enrollment secret")
+    flags = parser.add_argument("--flags", type=given_path, metavar="FILE", help="its flag file")
+    secret = parser.add_argument("--secret", type=given_path, metavar="FILE", help="its enrollment secret")
     for action in (bundle, osqueryd, flags, secret):
         completes(action, "file")
     output = parser.add_argument(
-        "--output", default="build/packages", metavar="DIR", help="folder to write to (build/packages)"
+        "--output",
+        type=given_path,
+        default=Path("build/packages"),
+        metavar="DIR",
+        help="folder to write to (build/packages)",
     )
     completes(output, "folder")
-    parser.add_argument("--name", default="", help="of the package (the bundle's)")
-    parser.add_argument("--version", default="", help="of the package (the bundle's)")
+    parser.add_argument("--name", type=given, help="of the package (the bundle's)")
+    parser.add_argument("--version", type=given, help="of the package (the bundle's)")
     parser.add_argument("--release", type=int, default=1, metavar="N", help="of the same version (1)")
     parser.add_argument(
-        "--identifier", default="", metavar="ID", help="of whoever ships it: names folders and the service"
+        "--identifier",
+        type=given,
+        metavar="ID",
+        help="of whoever ships it: names folders and the service",
     )
-    parser.add_argument("--root", default="", metavar="PATH", help="folder to install below (the platform's)")
+    parser.add_argument("--root", type=given, metavar="PATH", help="folder to install below (the platform's)")
     parser.add_argument(
-        "--load-list", default="", metavar="PATH", help="osqueryd's load list (osquery's own)"
+        "--load-list", type=given, metavar="PATH", help="osqueryd's load list (osquery's own)"
     )
-    parser.add_argument("--summary", default="", metavar="TEXT", help="one line on what it is")
-    parser.add_argument("--description", default="", metavar="TEXT", help="more than a line")
-    parser.add_argument("--maintainer", default="", metavar="WHO", help='"Name <mail address>"')
-    parser.add_argument("--homepage", default="", metavar="URL", help="where there is more to read")
-    parser.add_argument("--license", default="", metavar="SPDX", help="licence of the extension")
+    parser.add_argument("--summary", type=given, metavar="TEXT", help="one line on what it is")
+    parser.add_argument("--description", type=given, metavar="TEXT", help="more than a line")
+    parser.add_argument("--maintainer", type=given, metavar="WHO", help='"Name <mail address>"')
+    parser.add_argument("--homepage", type=given, metavar="URL", help="where there is more to read")
+    parser.add_argument("--license", type=given, metavar="SPDX", help="licence of the extension")
     parser.add_argument(
-        "--depends", action="append", default=[], metavar="NAME", help="a package that it needs"
+        "--depends", action="append", type=given, default=[], metavar="NAME", help="a package that it needs"
     )
     parser.add_argument(
-        "--conflicts", action="append", default=[], metavar="NAME", help="a package that it cannot be beside"
+        "--conflicts",
+        action="append",
+        type=given,
+        default=[],
+        metavar="NAME",
+        help="a package that it cannot be beside",
     )
     parser.add_argument(
         "--sign",
         action="append",
+        type=given,
         default=[],
         metavar="KIND=FILE",
         help="private key: gpg=FILE for deb and rpm, rsa=FILE for apk, authenticode=FILE for msi",
@@ -107,20 +129,52 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace) -> int:
     from osquery_sdk.freeze.progress import Progress
-    from osquery_sdk.packaging import count_steps, package
+    from osquery_sdk.packaging import count_steps, forms_for, package
 
     wanted = _options(options)
-    bundles = [Path(one) for one in options.bundle]
-    progress = Progress(steps=count_steps(bundles, wanted))
+    if not wanted.maintainer and not _NAMELESS.issuperset(forms_for(options.bundle, wanted)):
+        wanted = wanted._replace(maintainer=_ask_maintainer())
+    progress = Progress(steps=count_steps(options.bundle, wanted))
     try:
-        done = package(bundles, wanted, progress=progress)
+        done = package(options.bundle, wanted, progress=progress)
     finally:
         progress.close()
+    if not wanted.maintainer and not _NAMELESS.issuperset(one.form for one in done.packages):
+        done = done._replace(warnings=(*done.warnings, _placeholder(done)))
     if options.json:
         print(done.manifest.read_text(encoding="utf-8"), end="")
+        for line in done.warnings:
+            print(f"osquery-sdk package: {line}", file=sys.stderr)
     else:
         _print(done)
     return 0
+
+
+def _ask_maintainer() -> str:
+    """Ask a person at a terminal who maintains the package; empty if there is none, or no answer."""
+    if not sys.stdin.isatty() or not sys.stderr.isatty():
+        return ""
+    from osquery_sdk.checkout import git_identity
+
+    known = git_identity(Path.cwd())
+    hint = f" [{known}]" if known else ""
+    print(f"Maintainer, as in Jane Doe <jane@example.com>{hint}: ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        print(file=sys.stderr)
+        return answer.strip()  # the end of input is no yes to what was offered
+    return answer.strip() or known
+
+
+def _placeholder(done: Packaged) -> str:
+    """What to do about packages that name no maintainer."""
+    import shlex
+
+    from osquery_sdk.checkout import git_identity
+
+    known = git_identity(Path.cwd()) or "Jane Doe <jane@example.com>"
+    name = done.packages[0].package.maintainer
+    return f"their maintainer is a placeholder, {name}; to name one: --maintainer {shlex.quote(known)}"
 
 
 def _options(options: Namespace) -> Options:
@@ -132,25 +186,24 @@ def _options(options: Namespace) -> Options:
     for form in forms:
         if form not in FORMS:
             raise Misuse(f"--to {form}: no such form; there are {_FORMS}")
-    defaults = Options()
     return Options(
-        output=Path(options.output),
+        output=options.output,
         forms=forms,
         kind=options.kind,
-        osqueryd=tuple(map(Path, options.osqueryd)),
-        flags=Path(options.flags) if options.flags else None,
-        secret=Path(options.secret) if options.secret else None,
-        identifier=options.identifier,
-        name=options.name,
-        version=options.version,
+        osqueryd=tuple(options.osqueryd),
+        flags=options.flags,
+        secret=options.secret,
+        identifier=options.identifier or "",
+        name=options.name or "",
+        version=options.version or "",
         release=options.release,
-        root=options.root,
-        load_list=options.load_list,
-        summary=options.summary,
-        description=options.description,
-        maintainer=options.maintainer,
-        homepage=options.homepage,
-        license=options.license or defaults.license,
+        root=options.root or "",
+        load_list=options.load_list or "",
+        summary=options.summary or "",
+        description=options.description or "",
+        maintainer=options.maintainer or "",
+        homepage=options.homepage or "",
+        license=options.license or Options().license,
         depends=tuple(options.depends),
         conflicts=tuple(options.conflicts),
         keys=read_keys(options.sign),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from osquery_sdk.spelling import did_you_mean
@@ -92,6 +93,22 @@ def find(commands: Sequence[Command], name: str) -> Command:
             return command
     meant = did_you_mean(name, [command.name for command in commands])
     raise LookupError(f"no command {name!r}; {meant or 'see --help'}")
+
+
+def given(value: str) -> str:
+    """An argument's value, unless it is empty: as the type of an argument.
+
+    Raises:
+        ArgumentTypeError: it is empty, as of a variable of the shell that is not set.
+    """
+    if not value.strip():
+        raise argparse.ArgumentTypeError("is empty; give it a value, or leave it out")
+    return value
+
+
+def given_path(value: str) -> Path:
+    """A path, unless it is empty, which would be the working folder; see `given`."""
+    return Path(given(value))
 
 
 def completes(action: argparse.Action, what: str) -> None:

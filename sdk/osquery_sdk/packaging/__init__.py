@@ -13,7 +13,7 @@
 renders that: `nfpm` deb, rpm, apk and pacman's, `msi`, `pkg` and `tarball`. `maintainer` composes their scripts.
 """
 
-from .build import FORMS, Options, Packaged, count_steps, package
+from .build import FORMS, Options, Packaged, count_steps, forms_for, package
 from .errors import PackagingError
 from .manifest import Made
 from .signing import Keys, read_keys
@@ -26,6 +26,7 @@ __all__ = [
     "Packaged",
     "PackagingError",
     "count_steps",
+    "forms_for",
     "package",
     "read_keys",
 ]

@@ -21,10 +21,11 @@ from .manifest import Made, checksums, made, make_manifest
 from .names import check_identifier, check_name
 from .sbom import make_sbom
 from .signing import Keys
+from .texts import check_text, check_texts
 from .version import parse_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from osquery_sdk.freeze.progress import Progress
 
@@ -140,6 +141,15 @@ def package(
         stack.close()
 
 
+def forms_for(bundles: Sequence[Path], options: Options) -> tuple[str, ...]:
+    """Return the forms that there will be: those that were named, or all that fit the bundles.
+
+    Raises:
+        PackagingError: one of them is no bundle.
+    """
+    return _forms((read_bundle(path).platform for path in bundles), options)
+
+
 def count_steps(bundles: Sequence[Path], options: Options) -> int:
     """How many steps `package` will tell of.
 
@@ -149,6 +159,13 @@ def count_steps(bundles: Sequence[Path], options: Options) -> int:
     platforms = [read_bundle(path).platform for path in bundles]
     forms = options.forms or tuple(FORMS)
     return 2 + sum(platform in FORMS.get(form, ()) for form in dict.fromkeys(forms) for platform in platforms)
+
+
+def _forms(platforms: Iterable[str], options: Options) -> tuple[str, ...]:
+    known = frozenset(platforms)
+    return tuple(dict.fromkeys(options.forms)) or tuple(
+        form for form, fitting in FORMS.items() if not known.isdisjoint(fitting)
+    )
 
 
 def _silent(text: str) -> None:
@@ -189,9 +206,6 @@ def _package(
     for option, path in (("--root", options.root), ("--load-list", options.load_list)):
         if path and (not path.startswith("/") or ".." in path.split("/") or not path.isprintable()):
             raise PackagingError(f"{option} {path}: has to be an absolute path")
-    for text in (options.summary, options.maintainer, options.homepage, options.license):
-        if "\n" in text:
-            raise PackagingError(f"{text.splitlines()[0]!r}: has to be one line")
     return lay_out(
         bundle,
         Wanted(
@@ -202,23 +216,23 @@ def _package(
             identifier=identifier,
             root=options.root,
             load_list=options.load_list,
-            summary=options.summary
+            summary=check_text("--summary", options.summary)
             or (
                 f"Osqueryd with the extension {bundle.name}"
                 if full
                 else f"Tables for osquery, by {bundle.name}"
             ),
-            description=options.description
+            description=check_text("--description", options.description, lines=True)
             or (
                 f"An osqueryd that runs as the service {identifier} and loads the extension {bundle.name}."
                 if full
                 else f"The extension {bundle.name}, which the osqueryd of this machine starts by itself."
             ),
-            maintainer=options.maintainer or f"{identifier} <root@localhost>",
-            homepage=options.homepage,
-            license=options.license,
-            depends=options.depends,
-            conflicts=options.conflicts,
+            maintainer=check_text("--maintainer", options.maintainer) or f"{identifier} <root@localhost>",
+            homepage=check_text("--homepage", options.homepage),
+            license=check_text("--license", options.license) or Options().license,
+            depends=check_texts("--depends", options.depends),
+            conflicts=check_texts("--conflicts", options.conflicts),
             made=_date(bundle, environment),
             osqueryd=_osqueryd(bundle, osquerys).path if full else None,
             flags=read_flags(options.flags) if options.flags else None,
@@ -276,9 +290,7 @@ def _warnings(bundle: Bundle) -> Sequence[str]:
 
 
 def _jobs(packages: Sequence[tuple[Bundle, Package]], options: Options) -> Sequence[_Job]:
-    wanted = tuple(dict.fromkeys(options.forms)) or tuple(
-        form for form, platforms in FORMS.items() if any(one.platform in platforms for _, one in packages)
-    )
+    wanted = _forms((one.platform for _, one in packages), options)
     jobs = []
     for form in wanted:
         if form not in FORMS:

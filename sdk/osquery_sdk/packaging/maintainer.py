@@ -32,7 +32,8 @@ def library(package: Package, *, root: str = "", defaults: tuple[Default, ...] =
     values = {
         "name": package.name,
         "program": package.program,
-        "load_list": "" if package.owns_load_list else package.load_list,
+        "load_list": package.load_list,
+        "own_list": "yes" if package.owns_load_list else "",
         "services": " ".join(service.name for service in package.services),
         "state": package.state,
         "defaults": "\n".join(f"{one.mode:04o} {one.source} {one.path}" for one in defaults),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from pathlib import Path
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 _ACTIONS = Path(__file__).parent / "scripts" / "actions.js"
 _NAMESPACE = uuid.UUID("5d0f1c1e-6a58-4b44-9f1c-6f7371776978")
 _TOP = "/Program Files/"
+# wixl ends in the middle of some texts, and takes others for names of variables: it gets these, and the tables the texts.
+_MANUFACTURER, _SUMMARY, _DESCRIPTION, _HOMEPAGE = (f"osquery-sdk-text-{number}" for number in range(4))
+_PLAIN = re.compile(r"[A-Za-z0-9 _.+,()@=~-]+")
 
 
 def find_wixl() -> str:
@@ -77,7 +81,7 @@ def render(package: Package, work: Path, keys: Keys) -> Path:
     environment = {"TZ": "UTC", "SOURCE_DATE_EPOCH": str(package.made)}
     run_tool("wixl", "write the msi", command, makes=made, folder=work, environment=environment)
     code = str(uuid.uuid5(uuid.UUID(product), "package")).upper()
-    rewrite(made, work, steps(listed), made=package.made, code=f"{{{code}}}")
+    rewrite(made, work, steps(listed), made=package.made, code=f"{{{code}}}", texts=_texts(package))
     return _signed(made, package, keys) if keys.authenticode else made
 
 
@@ -99,6 +103,23 @@ def _signed(made: Path, package: Package, keys: Keys) -> Path:
     return made
 
 
+def _texts(package: Package) -> dict[str, str]:
+    """What stands for which text; each is one line."""
+    paths = (package.load_list, *(entry.path for entry in package.entries))
+    return {
+        _MANUFACTURER: package.maintainer.partition("<")[0].strip() or package.identifier,
+        _SUMMARY: package.summary,
+        _DESCRIPTION: " ".join(package.description.split()),
+        _HOMEPAGE: package.homepage,
+        **{_name(part): part for path in paths for part in path.split("/")},
+    }
+
+
+def _name(name: str) -> str:
+    """A file's name, or what stands for it; see _MANUFACTURER."""
+    return name if _PLAIN.fullmatch(name) else f"osquery-sdk-name-{hashlib.sha256(name.encode()).hexdigest()}"
+
+
 def _product_code(package: Package) -> str:
     """Of this version with this content: building it again gives the same."""
     digest = hashlib.sha256()
@@ -116,7 +137,7 @@ def _id(kind: str, path: str) -> str:
 
 def formatted(path: str) -> str:
     """A path as Windows Installer completes it: the folder of programs may be on another drive."""
-    return "[ProgramFiles64Folder]" + path.removeprefix(_TOP).replace("/", "\\")
+    return "[ProgramFiles64Folder]" + "\\".join(map(_name, path.removeprefix(_TOP).split("/")))
 
 
 def _source(package: Package, listed: list[Action], staged: Path, product: str) -> bytes:
@@ -129,9 +150,9 @@ def _source(package: Package, listed: list[Action], staged: Path, product: str) 
             "Name": package.name,
             "UpgradeCode": upgrade_code(package),
             "Language": "1033",
-            "Codepage": "1252",
+            "Codepage": "65001",
             "Version": package.version.msi(),
-            "Manufacturer": package.maintainer.partition("<")[0].strip() or package.identifier,
+            "Manufacturer": _MANUFACTURER,
         },
     )
     SubElement(
@@ -141,9 +162,9 @@ def _source(package: Package, listed: list[Action], staged: Path, product: str) 
             "InstallerVersion": "500",
             "Compressed": "yes",
             "InstallScope": "perMachine",
-            "Description": package.summary,
-            "Comments": package.description,
-            "Manufacturer": package.maintainer.partition("<")[0].strip() or package.identifier,
+            "Description": _SUMMARY,
+            "Comments": _DESCRIPTION,
+            "Manufacturer": _MANUFACTURER,
         },
     )
     SubElement(top, "Media", {"Id": "1", "Cabinet": "files.cab", "EmbedCab": "yes"})
@@ -154,7 +175,7 @@ def _source(package: Package, listed: list[Action], staged: Path, product: str) 
     )
     SubElement(top, "Property", {"Id": "ARPNOMODIFY", "Value": "1"})
     if package.homepage:
-        SubElement(top, "Property", {"Id": "ARPURLINFOABOUT", "Value": package.homepage})
+        SubElement(top, "Property", {"Id": "ARPURLINFOABOUT", "Value": _HOMEPAGE})
     root = SubElement(top, "Directory", {"Id": "TARGETDIR", "Name": "SourceDir"})
     components = _directories(package, SubElement(root, "Directory", {"Id": "ProgramFiles64Folder"}), staged)
     feature = SubElement(top, "Feature", {"Id": "Complete", "Level": "1", "Title": package.name})
@@ -173,7 +194,8 @@ def _directories(package: Package, top: Element, staged: Path) -> list[str]:
     def folder(path: str) -> Element:
         if path not in folders:
             parent, _, name = path.rpartition("/")
-            folders[path] = SubElement(folder(parent), "Directory", {"Id": _id("d", path), "Name": name})
+            attributes = {"Id": _id("d", path), "Name": _name(name)}
+            folders[path] = SubElement(folder(parent), "Directory", attributes)
         return folders[path]
 
     for entry in sorted(package.entries):
@@ -207,7 +229,7 @@ def _add_file(component: Element, entry: Entry, staged: Path, made: int) -> None
         "File",
         {
             "Id": _id("f", entry.path),
-            "Name": name,
+            "Name": _name(name),
             "Source": f"{staged.name}/{copy.name}",
             "KeyPath": "yes",
             "DiskId": "1",

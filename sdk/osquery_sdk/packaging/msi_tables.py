@@ -7,13 +7,14 @@ Table files: https://learn.microsoft.com/windows/win32/msi/archive-file-format
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .tools import find_tool, run_tool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from .msi_actions import Step
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _HEAD = 3
 # Tables whose first lines are of another kind.
 _CODEPAGE = "_ForceCodepage"
+_UTF_8 = 65001
+_STANDS_FOR = re.compile(rb"osquery-sdk-(?:text|name)-[0-9a-f]+")
 _SUMMARY = "_SummaryInformation"
 _SEQUENCE = "InstallExecuteSequence"
 _REVISION, _CREATED, _SAVED = "9", "12", "13"
@@ -28,7 +31,9 @@ _REVISION, _CREATED, _SAVED = "9", "12", "13"
 _REMOVE_OLD = ("RemoveExistingProducts", "", 1450)
 
 
-def rewrite(file: Path, work: Path, steps: Iterable[Step], *, made: int, code: str) -> None:
+def rewrite(
+    file: Path, work: Path, steps: Iterable[Step], *, made: int, code: str, texts: Mapping[str, str]
+) -> None:
     """Write the file anew.
 
     Args:
@@ -37,6 +42,7 @@ def rewrite(file: Path, work: Path, steps: Iterable[Step], *, made: int, code: s
         steps: actions for the sequence of an installation.
         made: Unix seconds that it is dated with.
         code: what this file is known by, with braces.
+        texts: by what stands for them in the file, see `_STANDS_FOR`; without tabs and ends of lines.
 
     Raises:
         PackagingError: msitools is not there, or refused it.
@@ -48,10 +54,10 @@ def rewrite(file: Path, work: Path, steps: Iterable[Step], *, made: int, code: s
     for table in sorted(_run("msiinfo", "tables", whole).decode().split()):
         lines = _run("msiinfo", "export", whole, table, folder=folder).split(b"\r\n")
         if table == _CODEPAGE:
-            (folder / f"{table}.idt").write_bytes(b"\r\n".join(lines))
+            (folder / f"{table}.idt").write_bytes(f"\r\n\r\n{_UTF_8}\t{_CODEPAGE}\r\n".encode())
             arguments += ["-i", f"{table}.idt"]
             continue
-        head, rows = lines[:_HEAD], [row for row in lines[_HEAD:] if row]
+        head, rows = lines[:_HEAD], [_filled(row, texts) for row in lines[_HEAD:] if row]
         if table == _SUMMARY:
             rows = _summary(rows, made, code)
         elif table == _SEQUENCE:
@@ -64,6 +70,10 @@ def rewrite(file: Path, work: Path, steps: Iterable[Step], *, made: int, code: s
             arguments += ["-a", stream, stream]
     _run("msibuild", "new.msi", *arguments, folder=folder)
     (folder / "new.msi").replace(file)
+
+
+def _filled(row: bytes, texts: Mapping[str, str]) -> bytes:
+    return _STANDS_FOR.sub(lambda found: texts.get(found[0].decode(), found[0].decode()).encode(), row)
 
 
 def _summary(rows: list[bytes], made: int, code: str) -> list[bytes]:

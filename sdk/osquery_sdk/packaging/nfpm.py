@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from .signing import Keys
 
 FORMS = ("deb", "rpm", "apk", "arch")
+# A variable of nfpm's own, which holds the sign that begins the name of one.
+_DOLLAR = "OSQUERY_SDK_DOLLAR"
 _PACKAGERS = {"deb": "deb", "rpm": "rpm", "apk": "apk", "arch": "archlinux"}
 # Debian's own packages may not do these; one of a vendor's program, which brings its libraries as it was built, has to.
 _DEB_OVERRIDES = (
@@ -92,7 +95,7 @@ def render(package: Package, form: str, work: Path, keys: Keys) -> Path:
     """
     made = work / file_name(package, form)
     settings = work / f"{form}.json"
-    settings.write_text(json.dumps(configuration(package, form, work, keys), indent=1), encoding="utf-8")
+    settings.write_text(_yaml(configuration(package, form, work, keys)), encoding="ascii")
     command = [find_nfpm(), "package", "--config", str(settings), "--packager", _PACKAGERS[form]]
     run_tool(
         "nfpm",
@@ -100,9 +103,29 @@ def render(package: Package, form: str, work: Path, keys: Keys) -> Path:
         [*command, "--target", str(made)],
         makes=made,
         folder=work,
-        environment={**keys.environment(), "SOURCE_DATE_EPOCH": str(package.made), "TZ": "UTC"},
+        environment={
+            **keys.environment(),
+            "SOURCE_DATE_EPOCH": str(package.made),
+            "TZ": "UTC",
+            _DOLLAR: "$",
+        },
     )
     return made
+
+
+def _yaml(value: object) -> str:
+    """Write a value as YAML: JSON in ASCII, but for characters that JSON would write as two halves, which YAML refuses."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    return re.sub(r"[^\n\x20-\x7e]", lambda found: _escaped(ord(found[0])), text)
+
+
+def _escaped(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _literal(text: str) -> str:
+    """A text as it is, for a setting in which nfpm puts values of variables in the place of their names."""
+    return text.replace("$", f"${{{_DOLLAR}}}")
 
 
 def configuration(package: Package, form: str, work: Path, keys: Keys) -> dict[str, Any]:
@@ -126,29 +149,39 @@ def configuration(package: Package, form: str, work: Path, keys: Keys) -> dict[s
         "version": getattr(package.version, form)(),
         "version_schema": "none",
         "release": str(package.release),
-        "maintainer": package.maintainer,
-        "vendor": package.maintainer.partition("<")[0].strip(),
-        "description": f"{package.summary}\n{package.description}".strip(),
-        "homepage": package.homepage,
+        "maintainer": _literal(package.maintainer),
+        "vendor": _literal(package.maintainer.partition("<")[0].strip()),
+        "description": _literal(_description(package, form)),
+        "homepage": _literal(package.homepage),
         "license": package.license,
         "section": "utils",
         "priority": "optional",
         "mtime": moment,
         "umask": 0o022,
         "disable_globbing": True,
-        "depends": [*_libc(package, form), *package.depends],
+        "depends": [*_libc(package, form), *map(_literal, package.depends)],
         "recommends": list(package.recommends),
-        "conflicts": list(package.conflicts),
+        "conflicts": [*map(_literal, package.conflicts)],
         "contents": [_content(entry, form, staged, moment) for entry in entries],
         "scripts": files,
         **_of_form(package, form, work, upgrade, keys),
     }
 
 
+def _description(package: Package, form: str) -> str:
+    """For apk in one line: those after the first could be taken for other settings."""
+    lines = (package.summary, *package.description.split("\n"))
+    return " ".join(filter(None, map(str.strip, lines))) if form == "apk" else "\n".join(lines)
+
+
 def _of_form(package: Package, form: str, work: Path, upgrade: dict[str, str], keys: Keys) -> dict[str, Any]:
     machine = machine_name(package.machine, form)
     if form == "deb":
-        fields = {"Bugs": package.homepage} if package.homepage.startswith(("https://", "mailto:")) else {}
+        fields = (
+            {"Bugs": _literal(package.homepage)}
+            if package.homepage.startswith(("https://", "mailto:"))
+            else {}
+        )
         return {"deb": {"arch": machine, "compression": "gzip", "fields": fields, **keys.deb()}}
     if form == "rpm":
         return {
@@ -158,7 +191,7 @@ def _of_form(package: Package, form: str, work: Path, upgrade: dict[str, str], k
                 "buildhost": "localhost",
                 "group": "System Environment/Daemons",
                 "summary": package.summary,
-                "packager": package.maintainer,
+                "packager": _literal(package.maintainer),
                 "compression": "gzip",
                 **keys.rpm(),
             },
@@ -178,7 +211,7 @@ def _changelog(package: Package, work: Path) -> Path:
         "packager": package.maintainer,
         "changes": [{"note": f"Version {package.version.text}"}],
     }
-    file.write_text(json.dumps([entry]), encoding="utf-8")
+    file.write_text(_yaml([entry]), encoding="ascii")
     return file
 
 

@@ -7,6 +7,7 @@ tools and an account there; `productsign` does it on a Mac, and does not have to
 from __future__ import annotations
 
 import gzip
+import shlex
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,7 +140,7 @@ def _scripts(package: Package, library: str) -> list[Entry]:
     from .model import Entry
 
     note = '"${INSTALLER_TEMP:-/tmp}/' + f'{package.identifier}.{package.name}.upgrade"'
-    program = f'"${{3%/}}{package.program}"'
+    program = f'"${{3%/}}"{shlex.quote(package.program)}'
     before = f"#!/bin/sh\nif [ -e {program} ]; then : >{note}; else rm -f {note}; fi\nexit 0\n"
     root = 'case "${3-/}" in /) root= ;; *) root=${3%/} ;; esac\n'
     after = f"#!/bin/sh\n{library}\n{root}if [ -e {note} ]; then\n\trm -f {note}\n\tupgraded\nelse\n\tinstalled\nfi\nexit 0\n"
@@ -156,13 +157,13 @@ def _remove_script(package: Package) -> str:
         e.path for e in package.entries if e.kind != "folder" and not e.path.startswith(f"{package.home}/")
     ]
     folders = sorted((e.path for e in package.of_kind("folder")), reverse=True)
-    paths = "\n".join(f"rm -f '{path}'" for path in files)
-    empty = "\n".join(f"rmdir '{path}' 2>/dev/null" for path in folders if path != package.home)
+    paths = "\n".join(f"rm -f {shlex.quote(path)}" for path in files)
+    empty = "\n".join(f"rmdir {shlex.quote(path)} 2>/dev/null" for path in folders if path != package.home)
     return (
         f"#!/bin/sh\n# Removes {package.name}. With --purge, its settings and state as well.\n"
         f"{maintainer.library(package)}\n"
         'if [ "$(id -u)" != 0 ]; then\n\tsay "has to be run by root: use sudo"\n\texit 1\nfi\n'
-        f"removing\n{paths}\nrm -rf '{package.home}'\nremoved\n"
+        f"removing\n{paths}\nrm -rf {shlex.quote(package.home)}\nremoved\n"
         f'if [ "${{1-}}" = "--purge" ]; then\n\tpurged state-too\n{_purge(package)}else\n\tpurged\nfi\n'
         f"gone\n{empty}\n/usr/sbin/pkgutil --forget {identifier(package)} 2>/dev/null\nexit 0\n"
     )
@@ -171,7 +172,7 @@ def _remove_script(package: Package) -> str:
 def _purge(package: Package) -> str:
     if not package.owns_load_list:
         return ""
-    return f"\trm -rf '{package.load_list.rpartition('/')[0]}'\n"
+    return f"\trm -rf {shlex.quote(package.load_list.rpartition('/')[0])}\n"
 
 
 def _machines(package: Package) -> str:

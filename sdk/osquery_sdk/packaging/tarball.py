@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import shlex
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,7 +65,7 @@ def _own(package: Package) -> list[tuple[str, int, bytes]]:
         if not entry.path.startswith(f"{package.home}/")
     )
     head = "#!/bin/sh\n" + maintainer.library(package, root="${DESTDIR:-}")
-    home = f"home='{package.home}'\n"
+    home = f"home={shlex.quote(package.home)}\n"
     return [
         (
             name,

@@ -42,13 +42,28 @@ function bare(line, comments) {
     return comments ? text.replace(/^[#;\s]+/, "") : text;
 }
 
-// The list with the program at its end, unless it names it; a comment counts: somebody has switched it off.
-function withLine(text, program) {
+// The number of the first line that names the program; a comment counts if asked. 0 if there is none.
+function lineOf(text, program, comments) {
     var lines = text.split("\n");
     for (var i = 0; i < lines.length; i++) {
-        if (bare(lines[i], true).toLowerCase() === program.toLowerCase()) {
-            return text;
+        if (bare(lines[i], comments).toLowerCase() === program.toLowerCase()) {
+            return i + 1;
         }
+    }
+    return 0;
+}
+
+// What to say where a comment alone names the program: somebody has switched it off.
+function offText(text, program, list) {
+    var number = lineOf(text, program, false) === 0 ? lineOf(text, program, true) : 0;
+    return number === 0 ? "" : "the extension stays off, since line " + number + " of " + list +
+        " is a comment; to have it loaded, take the comment sign away and restart osqueryd";
+}
+
+// The list with the program at its end, unless it names it; a comment counts.
+function withLine(text, program) {
+    if (lineOf(text, program, true) !== 0) {
+        return text;
     }
     if (text !== "" && text.charAt(text.length - 1) !== "\n") {
         text += "\r\n";
@@ -76,6 +91,10 @@ function AddToList() {
         var after = withLine(before, given[1]);
         if (after !== before) {
             writeAll(fso, given[0], after);
+        }
+        var off = offText(before, given[1], given[0]);
+        if (off !== "") {
+            note(off);
         }
     } catch (error) {
         note("could not add a line to the load list: " + error.message);

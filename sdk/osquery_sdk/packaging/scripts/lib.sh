@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC3013
 # What the scripts of every form have in common. Plain POSIX shell: dash, bash, busybox.
 #
-# Set before it: name, program, load_list (empty if it is the package's own), services, state, defaults.
+# Set before it: name, program, load_list, own_list (not empty if that is the package's own), services, state, defaults.
 # $root is put before every path; it is empty but when a package is installed into a folder without changing into it.
 
 say() {
@@ -21,33 +21,48 @@ bare_line() {
 	done
 }
 
-# Whether the load list names the program; a comment that names it counts too: somebody has switched it off.
-is_listed() {
+# Whether the load list names the program, in $listed: yes; no; or off, if only a comment does, in line $number: somebody has
+# switched it off.
+find_line() {
+	listed=no
+	number=0
+	[ -f "$root$load_list" ] || return 0
+	count=0
 	while IFS= read -r line || [ -n "$line" ]; do
+		count=$((count + 1))
 		bare_line "$line"
-		[ "$bare" = "$program" ] && return 0
-		if [ "${1-}" = "or-commented" ]; then
-			case $bare in
-			'#'* | ';'*)
-				while :; do
-					case $bare in
-					'#'* | ';'* | ' '*) bare=${bare#?} ;;
-					*) break ;;
-					esac
-				done
-				[ "$bare" = "$program" ] && return 0
-				;;
-			esac
+		if [ "$bare" = "$program" ]; then
+			listed=yes
+			return 0
 		fi
+		[ "$listed" = no ] || continue
+		case $bare in
+		'#'* | ';'*)
+			while :; do
+				case $bare in
+				'#'* | ';'* | ' '* | '	'*) bare=${bare#?} ;;
+				*) break ;;
+				esac
+			done
+			if [ "$bare" = "$program" ]; then
+				listed=off
+				number=$count
+			fi
+			;;
+		esac
 	done <"$root$load_list"
-	return 1
+}
+
+# Call it after find_line.
+say_if_off() {
+	[ "$listed" != off ] ||
+		say "stays off, since line $number of $load_list is a comment; to have it loaded, take the comment sign away and restart osqueryd"
 }
 
 add_to_list() {
-	[ -n "$load_list" ] || return 0
+	[ "$listed" = no ] || return 0
 	list=$root$load_list
 	if [ -f "$list" ]; then
-		is_listed or-commented && return 0
 		# A last line without an end would run into the new one.
 		if [ -n "$(tail -c 1 "$list")" ]; then
 			printf '\n' >>"$list" || return 1
@@ -60,9 +75,10 @@ add_to_list() {
 
 # Every other line stays as it is, to the byte.
 remove_from_list() {
-	[ -n "$load_list" ] || return 0
+	[ -z "$own_list" ] || return 0
 	list=$root$load_list
-	[ -f "$list" ] && is_listed || return 0
+	find_line
+	[ "$listed" = yes ] || return 0
 	new=$list.$name.new
 	cp -p "$list" "$new" || return 1
 	end='\n'
@@ -115,7 +131,9 @@ put_defaults() {
 
 installed() {
 	put_defaults
-	if [ -n "$load_list" ]; then
+	find_line
+	say_if_off
+	if [ -z "$own_list" ] && [ "$listed" != off ]; then
 		if add_to_list; then
 			restart_osqueryd "it reads $load_list when it starts"
 		else
@@ -128,6 +146,8 @@ installed() {
 
 upgraded() {
 	put_defaults
+	find_line
+	say_if_off
 	if [ -n "$services" ]; then
 		restart_services
 	else
@@ -157,6 +177,6 @@ purged() {
 
 # After everything else: an osqueryd that runs looks for the program every few seconds, and says each time that it is gone.
 gone() {
-	[ -z "$load_list" ] || restart_osqueryd "until then it looks for $program"
+	[ -n "$own_list" ] || restart_osqueryd "until then it looks for $program"
 	return 0
 }

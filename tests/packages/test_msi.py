@@ -11,7 +11,7 @@ import pytest
 
 from osquery_sdk.packaging import maintainer
 
-from .conftest import made, needs, pe_program
+from .conftest import made, needs, off, pe_program
 
 SCRIPT = Path(maintainer.__file__).parent / "scripts" / "actions.js"
 HOME = "[ProgramFiles64Folder]osquery\\"
@@ -216,11 +216,30 @@ PROGRAM = "C:\\Program Files\\osquery\\extensions\\hello\\hello.exe"
 )
 def test_the_list_keeps_what_is_not_its_line(function: str, before: str, after: str) -> None:
     """The functions of the script that decide; those that touch Windows run there alone."""
+    assert call(function, before, PROGRAM) == after
+
+
+@pytest.mark.parametrize(
+    ("content", "number"),
+    [
+        (f"# mine\r\n;  {PROGRAM.upper()}\r\n", 2),
+        (f"# {PROGRAM}\n{PROGRAM}\n", 0),
+        (f"{PROGRAM}\r\n", 0),
+        ("", 0),
+    ],
+)
+def test_what_is_switched_off_is_said(content: str, number: int) -> None:
+    says = off(number, "C:\\x.load", "the extension").replace("extension: stays", "extension stays")
+    assert call("offText", content, PROGRAM, "C:\\x.load") == (says if number else "")
+
+
+def call(function: str, *arguments: str) -> str:
     needs("node")
     code = f"{SCRIPT.read_text().replace('record.StringData(0) = text;', '').replace(SESSION, '')}"
-    call = f"process.stdout.write({function}({json.dumps(before)}, {json.dumps(PROGRAM)}))"
-    done = subprocess.run(["node", "-e", f"{code}\n{call}"], capture_output=True)
-    assert (done.returncode, done.stdout.decode()) == (0, after), done.stderr
+    written = f"process.stdout.write({function}({', '.join(map(json.dumps, arguments))}))"
+    done = subprocess.run(["node", "-e", f"{code}\n{written}"], capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode()
 
 
 # What JScript may assign to and JavaScript may not.

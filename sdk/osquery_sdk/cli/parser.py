@@ -112,5 +112,7 @@ def given_path(value: str) -> Path:
 
 
 def completes(action: argparse.Action, what: str) -> None:
-    """Note for shell completion what an argument's values are: "file", "folder" or "table"."""
+    """Note what an argument's values are: "file", "folder" or "table". Shell completion offers these; no path may be empty."""
     vars(action)["completes"] = what
+    if what in ("file", "folder") and action.type is None:
+        action.type = given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import struct
 import sys
@@ -15,6 +16,9 @@ _PE_MACHINES = {0x14C: "x86", 0x8664: "x86_64", 0xAA64: "arm64"}
 _MACH_MACHINES = {7: "x86", 0x01000007: "x86_64", 0x0100000C: "arm64"}
 _NAMES = {"amd64": "x86_64", "aarch64": "arm64", "i386": "x86", "i686": "x86", "armv7l": "arm"}
 _HEAD = 64 << 10
+BLANKS = b" \t"
+LOOKED_AT = 512 if sys.platform == "darwin" else 256
+"""Bytes of a script that the system looks at."""
 
 
 class Program(NamedTuple):
@@ -25,6 +29,26 @@ class Program(NamedTuple):
     machines: tuple[str, ...] = ()
     needs: str = ""
     """The script's interpreter, or the loader of a program that is linked dynamically."""
+
+
+class Line(NamedTuple):
+    """The first line of a script."""
+
+    interpreter: str
+    argument: str = ""
+
+    @property
+    def words(self) -> str:
+        """It as one writes it."""
+        return f"{self.interpreter} {self.argument}".strip() or "nothing"
+
+
+def first_line(head: bytes) -> Line:
+    """Read a script's first line as the system does."""
+    line = head[2:LOOKED_AT].split(b"\n", 1)[0].strip(BLANKS)
+    words = line.replace(b"\t", b" ").split(b" ", 1)
+    interpreter, argument = words[0], words[1].strip(BLANKS) if len(words) > 1 else b""
+    return Line(os.fsdecode(interpreter), os.fsdecode(argument))
 
 
 def program_of(path: Path) -> Program:
@@ -43,8 +67,7 @@ def program_of(path: Path) -> Program:
 
 def _program(head: bytes) -> Program:
     if head.startswith(b"#!"):
-        words = head[2:].split(b"\n", 1)[0].replace(b"\t", b" ").strip(b" ").split(b" ", 1)
-        return Program("script", (), words[0].decode("utf-8", "surrogateescape"))
+        return Program("script", (), first_line(head).interpreter)
     if head.startswith(b"\x7fELF"):
         return _elf(head)
     if head.startswith(b"MZ"):
@@ -110,4 +133,4 @@ def runs_here(program: Program) -> bool:
     )
 
 
-__all__ = ["Program", "program_of", "runs_here", "this_machine"]
+__all__ = ["BLANKS", "LOOKED_AT", "Line", "Program", "first_line", "program_of", "runs_here", "this_machine"]

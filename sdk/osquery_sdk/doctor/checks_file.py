@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -9,61 +10,96 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .binary import program_of, runs_here, this_machine
-from .finding import Finding, append, as_root, failure, ok, quoted, skipped, warning
+from .finding import (
+    Finding,
+    append,
+    as_root,
+    by_root,
+    failure,
+    in_turn,
+    ok,
+    quoted,
+    replace_line,
+    skipped,
+    warning,
+)
+from .looking import files_below, is_folder, real, status_of, why
+from .scripts import judge, judge_other
+from .target import SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .context import Context
     from .target import Target
 
 _NO_MODES = "owners and modes are not looked at on Windows: Administrators or SYSTEM must own it, others must not write it"
-_MOST_FILES = 20_000
+_HEAD = 64 << 10
 
 
 def file(context: Context, target: Target) -> Finding:
     """There is a file."""
-    status = target.status
-    if isinstance(status, FileNotFoundError):
-        if target.path.is_symlink():
-            return failure(f"{target.path} is a link that leads nowhere: {os.readlink(target.path)}")  # noqa: PTH115
-        return failure("there is no such file")
+    status, path = target.status, target.path
+    if isinstance(status, PermissionError):
+        return skipped(f"this user cannot look at it: {why(status)}", by_root())
     if isinstance(status, OSError):
-        return skipped(f"this user cannot look at it: {status.strerror}")
+        if not path.is_symlink():
+            return failure(
+                f"there is no such file: {why(status)}" if _is_odd(status) else "there is no such file"
+            )
+        if status.errno == errno.ELOOP:
+            return failure(f"{path} is a link that leads to itself")
+        return failure(f"{path} is a link that leads nowhere: {os.readlink(path)}")  # noqa: PTH115
     if stat.S_ISDIR(status.st_mode):
-        program = target.path / f"{target.path.name}.ext"
-        hint = f": the program in it is {program}" if program.is_file() else ""
-        return failure(f"it is a folder{hint}")
+        return failure("it is a folder, and not one that freezing made: no program of its name is in it")
     if target.file is None:
         return failure("it is no regular file")
-    real = target.path.resolve()
-    return ok("a file" if real == target.path else f"leads to {real}")
+    if target.match is not None and target.match.how == "copy":
+        return ok(f"a copy of {target.given}")
+    leads = real(path)
+    return ok("a file" if leads == path else f"leads to {leads}")
+
+
+def _is_odd(error: OSError) -> bool:
+    return error.errno != errno.ENOENT
 
 
 def suffix(context: Context, target: Target) -> Finding:
     """Its name ends as osqueryd wants it, and in lower case."""
-    wanted = ".exe" if sys.platform == "win32" else ".ext"
-    path = target.path
-    if path.suffix == wanted:
-        return ok(f"ends in {wanted}")
-    renamed = path.with_name(f"{path.stem if path.suffix.lower() == wanted else path.name}{wanted}")
-    cure = (
-        f"ln -s {quoted(path)} {quoted(renamed)}"
-        if sys.platform != "win32"
-        else f"Copy-Item {quoted(path)} {quoted(renamed)}"
-    )
+    path, proper = target.path, target.proper
+    if path.suffix == SUFFIX:
+        return ok(f"ends in {SUFFIX}")
+    if not path.name:
+        return failure(f"it has no name that could end in {SUFFIX}")
+    if sys.platform != "win32":
+        # A link that leads nowhere may be replaced, another file may not.
+        force = (
+            ""
+            if not os.path.lexists(proper)
+            else "-sfn"
+            if isinstance(status_of(proper), FileNotFoundError)
+            else None
+        )
+        cure = "" if force is None else as_root(f"ln {force or '-s'} {quoted(path)} {quoted(proper)}")
+    else:
+        cure = f"Copy-Item {quoted(path)} {quoted(proper)}"
     if path.suffix == ".ext":
         return warning(
             "osquery on Windows gives a file that ends in .ext to a Python of its own tests: use .exe", cure
         )
-    return failure(f"does not end in {wanted}: {path.name}; list {renamed}", as_root(cure))
+    if not cure:
+        return failure(
+            f"does not end in {SUFFIX}: {path.name}; {proper} is another file, so choose another name"
+        )
+    if target.match is not None and target.match.how == "itself":
+        # It is listed under the name that osqueryd does not take.
+        cure = in_turn(cure, replace_line(target.match.line.number, str(proper), context.load_list))
+    return failure(f"does not end in {SUFFIX}: {path.name}; list {proper}", cure)
 
 
 def owner(context: Context, target: Target) -> Finding:
     """root's, or that of the user that osqueryd runs as."""
     status = target.file
     if status is None:
-        return skipped("there is no file")
+        return skipped(target.absence)
     if sys.platform == "win32":
         return skipped(_NO_MODES)
     if status.st_uid in (0, context.uid):
@@ -80,7 +116,7 @@ def mode(context: Context, target: Target) -> Finding:
     """Its owner may execute it, and not everybody write it."""
     status = target.file
     if status is None:
-        return skipped("there is no file")
+        return skipped(target.absence)
     if sys.platform == "win32":
         return skipped(_NO_MODES)
     bits = f"{stat.S_IMODE(status.st_mode):04o}"
@@ -103,15 +139,16 @@ def mode(context: Context, target: Target) -> Finding:
 def folder(context: Context, target: Target) -> Finding:
     """Its folder has no sticky bit, and nobody but root can put another file in its place."""
     if target.file is None:
-        return skipped("there is no file")
+        return skipped(target.absence)
     if sys.platform == "win32":
         return skipped(_NO_MODES)
     parent = target.path.parent
-    if parent.stat().st_mode & stat.S_ISVTX:
-        shared = parent.stat().st_mode & stat.S_IWOTH
+    mode = os.stat(parent).st_mode  # noqa: PTH116  its error names the folder
+    if mode & stat.S_ISVTX:
+        shared = mode & stat.S_IWOTH
         cure = install_command(context, target) if shared else as_root(f"chmod -t {quoted(parent)}")
         return _unless_allowed(context, f"{parent} has the sticky bit, as temporary folders have", cure)
-    places = dict.fromkeys([*target.path.parents, *target.path.resolve().parents])
+    places = dict.fromkeys([*target.path.parents, *real(target.path).parents])
     for place in places:
         status = place.stat()
         if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
@@ -134,8 +171,8 @@ def bundle(context: Context, target: Target) -> Finding:
         return skipped("it is not frozen into a folder")
     if sys.platform == "win32":
         return skipped(_NO_MODES)
-    for path in _files_below(root / "_internal"):
-        status = path.lstat()
+    for path in files_below(root / "_internal", folders=True):
+        status = os.lstat(path)
         if stat.S_ISLNK(status.st_mode):
             continue
         if status.st_mode & stat.S_IWOTH:
@@ -153,7 +190,7 @@ def bundle(context: Context, target: Target) -> Finding:
 def filesystem(context: Context, target: Target) -> Finding:
     """Programs may run from where it is."""
     if target.file is None:
-        return skipped("there is no file")
+        return skipped(target.absence)
     if forbids_programs(target.path):
         return failure(
             "it is on a file system that is mounted noexec: osqueryd says error 13",
@@ -165,22 +202,24 @@ def filesystem(context: Context, target: Target) -> Finding:
 def program(context: Context, target: Target) -> Finding:
     """It is a program for this system and machine, and what it begins with is there."""
     if target.file is None:
-        return skipped("there is no file")
+        return skipped(target.absence)
+    path = target.path
     try:
-        found = program_of(target.path)
+        found = program_of(path)
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
     except OSError as error:
-        return skipped(f"this user cannot read it: {error.strerror}")
+        return skipped(f"this user cannot read it: {why(error)}", by_root())
     if not found.system:
-        return failure("it is no program, nor a script that begins with #!: osqueryd says error 8")
+        return judge_other(path, head)
     if found.system == "script":
         kind = f"a script for {found.needs or 'nothing'}"
     else:
         kind = f"a program for {found.system} on {' and '.join(found.machines)}"
     if not runs_here(found):
         return failure(f"{kind}; this is {sys.platform} on {this_machine()}: build it on such a machine")
-    if found.needs and found.needs.endswith("\r"):
-        cure = as_root(f"sed -i.bak {quoted('1s/' + chr(92) + 'r$//')} {quoted(target.path)}")
-        return failure("the line after #! ends in a carriage return: osqueryd says error 2", cure)
+    if found.system == "script":
+        return judge(path, head, context.environment)
     if found.system != "win32" and found.needs and not os.access(found.needs, os.X_OK):
         return failure(f"{kind} needs {found.needs}, which is not here: osqueryd says error 2")
     return ok(kind)
@@ -213,18 +252,36 @@ def install_command(context: Context, target: Target) -> str:
     """The command that copies it to where it belongs, root's and writable by nobody else, and lists it there."""
     if sys.platform == "win32":
         return ""
-    name = target.path.stem
+    name = target.proper.stem
     home = Path(
         "/usr/local/lib/osquery/extensions" if sys.platform == "darwin" else "/usr/lib/osquery/extensions",
         name,
     )
-    program = home / f"{name}.ext"
+    program = home / f"{name}{SUFFIX}"
+    # Plain cp takes what a link leads to; the links in a bundle are kept.
+    copy = "cp -R" if target.bundle else "cp"
+    # A bundle's program keeps its name: what it loads is beside it.
     copied = f"{target.bundle}/." if target.bundle else str(target.path)
     into = str(home) if target.bundle else str(program)
-    steps = f"mkdir -p {quoted(home)} && cp -R {quoted(copied)} {quoted(into)} && chown -R root:{_root_group()} {quoted(home)}"
+    steps = f"mkdir -p {quoted(home)} && {copy} {quoted(copied)} {quoted(into)} && chown -R root:{_root_group()} {quoted(home)}"
     steps += f" && chmod -R go-w {quoted(home)}"
-    line = append(str(program), context.load_list)
-    return f"{steps if os.geteuid() == 0 else f'sudo sh -c {quoted(steps)}'} && {line}"
+    steps = steps if os.geteuid() == 0 else f"sudo sh -c {quoted(steps)}"
+    return in_turn(steps, enlist(context, target, program))
+
+
+def enlist(context: Context, target: Target, path: Path) -> str:
+    """The command that has the load list name this path, in place of the line that leads to the extension now."""
+    file, match = context.load_list, target.match
+    if match is not None and match.how != "folder":
+        return replace_line(match.line.number, str(path), file)
+    folder = (
+        ""
+        if is_folder(file.parent) or sys.platform == "win32"
+        else as_root(f"mkdir -p {quoted(file.parent)}")
+    )
+    # A link that leads nowhere would be followed.
+    gone = os.path.islink(file) and isinstance(status_of(file), FileNotFoundError)  # noqa: PTH114
+    return in_turn(folder, as_root(f"rm {quoted(file)}") if gone else "", append(str(path), file))
 
 
 def _unless_allowed(context: Context, message: str, cure: str) -> Finding:
@@ -232,17 +289,6 @@ def _unless_allowed(context: Context, message: str, cure: str) -> Finding:
     if context.unsafe:
         return warning(f"{message}; it is loaded because of --allow_unsafe", cure)
     return failure(message, cure)
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    count = 0
-    for place, _, names in os.walk(folder):
-        yield Path(place)
-        for name in names:
-            count += 1
-            if count > _MOST_FILES:
-                return
-            yield Path(place, name)
 
 
 def _root_group() -> str:

@@ -12,9 +12,23 @@ from typing import TYPE_CHECKING
 from osquery_sdk.errors import DeadlineExceeded, WireError
 
 from . import loadlist
-from .checks_file import forbids_programs
-from .finding import Finding, append, as_root, failure, ok, quoted, restart, skipped, warning
+from .checks_file import enlist, forbids_programs
+from .finding import (
+    Finding,
+    append,
+    as_root,
+    by_root,
+    failure,
+    in_turn,
+    ok,
+    quoted,
+    restart,
+    skipped,
+    warning,
+)
 from .flags import default_flagfile, defaults, number, truth
+from .looking import is_file, is_folder, why
+from .target import SUFFIX
 from .unpacking import left_behind, one_file_of, usual_folder
 
 if TYPE_CHECKING:
@@ -27,20 +41,24 @@ _LIMITS = {-1: 10_000, 1: 100}
 _LIMIT = 200
 _PING = 2.0
 _MOST_FOLDERS = 20
-_NOT_THERE = "there is no file"
 
 
 def load_list(context: Context, target: Target) -> Finding:
     """The list of extensions names it."""
-    file, lines = context.load_list, context.lines
-    add = append(str(target.path), file)
+    file, lines, match = context.load_list, context.lines, target.match
+    # The name that osqueryd takes, even where there is no file of that name yet.
+    wanted = target.path if target.path.suffix == SUFFIX else target.proper
+    add = enlist(context, target, wanted)
     if isinstance(lines, FileNotFoundError):
-        if not file.parent.is_dir() and sys.platform != "win32":
-            add = f"{as_root(f'mkdir -p {quoted(file.parent)}')} && {add}"
+        if file.is_symlink():
+            return failure(f"the load list {file} is a link that leads nowhere", add)
         return failure(f"there is no load list {file}{_elsewhere(context, target)}", add)
+    if isinstance(lines, PermissionError):
+        return skipped(f"this user cannot read {file}: {why(lines)}", by_root())
     if isinstance(lines, OSError):
-        return skipped(f"this user cannot read {file}: {lines.strerror}", as_root(f"cat {quoted(file)}"))
-    match = target.match
+        return failure(f"osqueryd cannot read the load list {file}: {why(lines)}")
+    if "\n" in str(wanted):
+        return failure("its path has the end of a line in it, and no line of the list can name it: rename it")
     if match is None:
         comment = loadlist.commented(file, target.path)
         if comment is not None:
@@ -48,30 +66,30 @@ def load_list(context: Context, target: Target) -> Finding:
         return failure(f"{file} does not name it{_elsewhere(context, target)}", add)
     where = f"line {match.line.number} of {file}"
     if match.how in ("near", "relative"):
-        if match.how == "relative" and Path("/", match.path).exists() and "/" in match.path:
+        if match.how == "relative" and is_file(f"/{match.path}") and "/" in match.path:
             return warning(
-                f"{where} has no absolute path: osqueryd looks for {match.path} from its working folder"
+                f"{where} has no absolute path: osqueryd looks for {match.path} from its working folder", add
             )
-        why = (
+        reason = (
             "has no absolute path" if match.how == "relative" else "names another file than seems to be meant"
         )
-        replace = f"{match.line.number}s|.*|{target.path}|"
-        cure = as_root(f"sed -i.bak {quoted(replace)} {quoted(file)}") if sys.platform != "win32" else add
-        return failure(f"{where} {why}: {match.path!r}", cure)
+        return failure(f"{where} {reason}: {match.path!r}", add)
     if sys.platform != "win32" and file.stat().st_mode & stat.S_IWOTH:
         return warning(f"anybody may write {file}", as_root(f"chmod o-w {quoted(file)}"))
     return ok(
         f"{where}"
-        + {"itself": "", "folder": f" names the folder {match.line.text}"}.get(
-            match.how, f" names {match.path}"
-        )
+        + {
+            "itself": "",
+            "folder": f" names the folder {match.line.text}",
+            "copy": f" names {match.path}, a copy of it",
+        }.get(match.how, f" names {match.path}")
     )
 
 
 def temporary_folder(context: Context, target: Target) -> Finding:
     """A one-file program can unpack itself."""
     if target.file is None:
-        return skipped(_NOT_THERE)
+        return skipped(target.absence)
     program = one_file_of(target.path)
     if program is None:
         return ok("it needs none: it does not unpack itself")
@@ -81,7 +99,7 @@ def temporary_folder(context: Context, target: Target) -> Finding:
         "" if program.folder else ", or give osqueryd another TMPDIR"
     )
     # One that it was built for is made by the program.
-    place = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    place = next(path for path in (folder, *folder.absolute().parents) if is_folder(path))
     if not os.access(place, os.W_OK | os.X_OK):
         return failure(f"{says}, where it may not write: {instead}")
     if forbids_programs(place):
@@ -103,7 +121,7 @@ def _cleared(folders: list[Path]) -> str:
 def start(context: Context, target: Target) -> Finding:
     """It starts and registers, within the time that osqueryd gives it."""
     if target.file is None:
-        return skipped(_NOT_THERE)
+        return skipped(target.absence)
     trial = target.trial
     if trial is None:
         return skipped(target.distrust)
@@ -243,7 +261,9 @@ def _set_flag(context: Context, name: str, value: str) -> str:
     file = context.flags.file
     if file is None and context.daemon is not None:
         return ""
-    return append(f"--{name}={value}", file or default_flagfile())
+    # An osqueryd that runs has the flags that it was started with.
+    running = restart() if context.manager is not None else ""
+    return in_turn(append(f"--{name}={value}", file or default_flagfile()), running)
 
 
 def _answers(address: str) -> bool:

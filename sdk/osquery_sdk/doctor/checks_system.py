@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import flags as osqueryd_flags
-from .finding import Finding, as_root, failure, ok, quoted, restart, skipped, warning, without
+from .finding import Finding, as_root, by_root, failure, ok, quoted, restart, skipped, warning, without
+from .looking import is_folder, real, status_of, why
 
 if TYPE_CHECKING:
     from .context import Context
@@ -23,10 +24,14 @@ def osqueryd(context: Context) -> Finding:
     path = context.osqueryd
     if path is None:
         return warning("no osqueryd on PATH, nor where osquery's packages put it; --osqueryd PATH names one")
-    try:
-        file, folder = path.stat(), path.parent.stat()
-    except OSError as error:
-        return failure(f"{path}: {error.strerror}")
+    file, folder = status_of(path), status_of(path.parent)
+    for status in (folder, file):
+        if isinstance(status, PermissionError):
+            return skipped(f"this user cannot look at {path}: {why(status)}", by_root())
+    if isinstance(file, OSError):
+        return failure(f"{path}: {why(file)}")
+    if not stat.S_ISREG(file.st_mode):
+        return failure(f"{path} is no program: it is no regular file")
     if not os.access(path, os.X_OK):
         return failure(f"{path} cannot be executed", as_root(f"chmod a+rx {quoted(path)}"))
     if sys.platform != "win32" and not context.unsafe:
@@ -37,7 +42,7 @@ def osqueryd(context: Context) -> Finding:
             )
         if file.st_uid not in (0, context.uid):
             return failure(f"{path} is not root's, {watched}", as_root(f"chown root {quoted(path)}"))
-        if folder.st_mode & stat.S_ISVTX:
+        if not isinstance(folder, OSError) and folder.st_mode & stat.S_ISVTX:
             return failure(
                 f"{path.parent} has the sticky bit, {watched}", as_root(f"chmod -t {quoted(path.parent)}")
             )
@@ -53,13 +58,13 @@ def flags(context: Context) -> Finding:
             text = f"{problem.file} {problem.text}"
             if problem.fatal:
                 return failure(f"{text}, and osqueryd does not start without it")
-            return skipped(
-                text, "" if os.name == "nt" or os.geteuid() == 0 else f"sudo cat {quoted(problem.file)}"
-            )
+            return skipped(text, by_root()) if problem.unseen else warning(text)
         text = f"line {problem.line} of {problem.file} {problem.text}"
         expression = f"{problem.line}{problem.repair or 'd'}"
         cure = (
-            as_root(f"sed -i.bak {quoted(expression)} {quoted(problem.file)}") if os.name == "posix" else ""
+            as_root(f"sed -i.bak {quoted(expression)} {quoted(real(problem.file))}")
+            if os.name == "posix"
+            else ""
         )
         return failure(text, cure) if problem.fatal else warning(text, cure)
     return ok(
@@ -94,16 +99,15 @@ def socket(context: Context) -> Finding:
         )
     if context.manager is not None:
         return ok(f"osqueryd {context.manager.version} answers at {path}")
-    why = context.silence
-    if isinstance(why, PermissionError):
-        cure = "" if sys.platform == "win32" else f"sudo {quoted(Path(sys.argv[0]).absolute())} doctor"
-        return skipped(f"this user may not connect to {path}; run the doctor as root", cure)
+    silence = context.silence
+    if isinstance(silence, PermissionError):
+        return skipped(f"this user may not connect to {path}; run the doctor as root", by_root())
     start = restart()
-    if isinstance(why, FileNotFoundError):
+    if isinstance(silence, FileNotFoundError):
         folder = Path(path).parent
         # The folder of its database osqueryd makes itself, and by default that is the socket's as well.
         made = Path(osqueryd_flags.defaults()["extensions_socket"]).parent
-        if sys.platform != "win32" and not folder.is_dir() and folder != made:
+        if sys.platform != "win32" and not is_folder(folder) and folder != made:
             return failure(
                 f"osqueryd cannot listen at {path}: there is no folder {folder}",
                 as_root(f"mkdir -p {quoted(folder)}"),
@@ -113,9 +117,9 @@ def socket(context: Context) -> Finding:
                 f"osqueryd runs as process {context.daemon.pid}, but its socket {path} is gone", start
             )
         return warning(f"osqueryd does not run, or not with this socket: there is no {path}", start)
-    if isinstance(why, ConnectionRefusedError):
+    if isinstance(silence, ConnectionRefusedError):
         return warning(f"nobody listens at {path} any more: osqueryd has ended", start)
-    return warning(f"no answer at {path}: {why}", start)
+    return warning(f"no answer at {path}: {silence}", start)
 
 
 SYSTEM_CHECKS = {"osqueryd": osqueryd, "flags": flags, "extensions": extensions, "socket": socket}

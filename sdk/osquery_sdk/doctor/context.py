@@ -13,6 +13,7 @@ from osquery_sdk.leftovers import TemporaryFolder, run_process
 
 from . import flags as osqueryd_flags
 from . import loadlist
+from .looking import is_file
 from .processes import Process, environment_of, processes
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Context:
             return self.settings.osqueryd
         found = shutil.which("osqueryd")
         places = [Path(found)] if found else _places()
-        return next((place for place in places if place.is_file()), None)
+        return next((place for place in places if is_file(place)), None)
 
     @cached_property
     def daemons(self) -> list[Process]:
@@ -145,8 +146,7 @@ class Context:
                 parsed = osqueryd_flags.Parsed({}, problems, [])
                 source, file = f"osqueryd's defaults, as there is no {error.filename}", []
             except OSError as error:
-                why = f"cannot be read by this user: {error.strerror}"
-                parsed = osqueryd_flags.Parsed({}, [osqueryd_flags.Problem(path, 0, why)], [])
+                parsed = osqueryd_flags.Parsed({}, [osqueryd_flags.unreadable(path, error)], [])
                 source, file = "osqueryd's defaults", []
         values.update(parsed.values)
         if told.autoload is not None:

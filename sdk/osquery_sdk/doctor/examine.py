@@ -9,11 +9,13 @@ from . import loadlist
 from .checks_file import FILE_CHECKS
 from .checks_running import RUNNING_CHECKS
 from .checks_system import SYSTEM_CHECKS
+from .finding import by_root, skipped
+from .looking import why
 from .target import Target
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .context import Context
     from .finding import Finding
@@ -34,14 +36,24 @@ class Check(NamedTuple):
 def examine_system(context: Context) -> Iterator[Check]:
     """The checks of osqueryd."""
     for name, check in SYSTEM_CHECKS.items():
-        yield Check("", name, check(context))
+        yield Check("", name, _done(lambda check=check: check(context)))  # type: ignore[misc]
 
 
 def examine(context: Context, path: str | os.PathLike[str]) -> Iterator[Check]:
     """The checks of one extension."""
     target = Target(path, context)
     for name, check in EXTENSION_CHECKS.items():
-        yield Check(str(target.path), name, check(context, target))
+        yield Check(str(target.path), name, _done(lambda check=check: check(context, target)))  # type: ignore[misc]
+
+
+def _done(check: Callable[[], Finding]) -> Finding:
+    """What a check says; what this user may not look at, or what goes while it is looked at, it has not looked at."""
+    try:
+        return check()
+    except OSError as error:
+        if isinstance(error, PermissionError):
+            return skipped(f"this user cannot look at {error.filename or 'it'}: {why(error)}", by_root())
+        return skipped(f"cannot look at {error.filename or 'it'}: {why(error)}")
 
 
 def listed_extensions(context: Context) -> list[Path]:

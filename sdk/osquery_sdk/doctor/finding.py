@@ -7,6 +7,8 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from .looking import real
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -49,7 +51,14 @@ def quoted(path: str | os.PathLike[str]) -> str:
     text = os.fspath(path)
     if sys.platform == "win32":
         return "'" + text.replace("'", "''") + "'"
-    return shlex.quote(text)
+    if text.isprintable():
+        return shlex.quote(text)
+    # So that it can be shown on a terminal and pasted: the shell makes it of its octal escapes.
+    plain = b"".join(
+        byte if byte.isalnum() or byte in b"/._- " else f"\\{ord(byte):03o}".encode()
+        for byte in (bytes([number]) for number in os.fsencode(text))
+    )
+    return f"\"$(printf '{plain.decode()}')\""
 
 
 def as_root(command: str) -> str:
@@ -59,11 +68,39 @@ def as_root(command: str) -> str:
     return f"sudo {command}"
 
 
+def by_root() -> str:
+    """The command that looks again as root; empty for root, and on Windows."""
+    if sys.platform == "win32" or os.geteuid() == 0:
+        return ""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if getattr(sys, "frozen", False):
+        program = [sys.executable]
+    elif spec is not None:  # python -m
+        program = [sys.executable, "-m", spec.name]
+    else:
+        program = [sys.executable, sys.argv[0]]
+    return shlex.join(["sudo", *program, *sys.argv[1:]])
+
+
+def in_turn(*commands: str) -> str:
+    """Commands of which each is run if the one before has worked."""
+    return " && ".join(command for command in commands if command)
+
+
+def replace_line(number: int, line: str, file: Path) -> str:
+    """The command that puts a line in place of another one in a file, of which a copy is kept."""
+    if sys.platform == "win32":
+        lines = f"$lines = @(Get-Content {quoted(file)}); $lines[{number - 1}] = {quoted(line)}"
+        return f"{lines}; $lines | Set-Content {quoted(file)}"
+    escaped = "".join(f"\\{c}" if c in "\\&|" else c for c in line)
+    return as_root(f"sed -i.bak {quoted(f'{number}s|.*|{escaped}|')} {quoted(real(file))}")
+
+
 def append(line: str, file: Path) -> str:
     """The command that adds a line to a file, whose last line may lack its end."""
     if sys.platform == "win32":
         return f"Add-Content {quoted(file)} {quoted(line)}"
-    return f"printf '\\n%s\\n' {shlex.quote(line)} | {as_root(f'tee -a {quoted(file)}')}"
+    return f"printf '\\n%s\\n' {quoted(line)} | {as_root(f'tee -a {quoted(file)}')}"
 
 
 def without(pattern: str, file: Path) -> str:
@@ -71,7 +108,7 @@ def without(pattern: str, file: Path) -> str:
     if sys.platform == "win32":
         lines = f"(Get-Content {quoted(file)}) -notmatch {quoted(pattern)}"
         return f"{lines} | Set-Content {quoted(file)}"
-    return as_root(f"sed -i.bak {shlex.quote(f'/{pattern}/d')} {quoted(file)}")
+    return as_root(f"sed -i.bak {shlex.quote(f'/{pattern}/d')} {quoted(real(file))}")
 
 
 def restart() -> str:

@@ -11,6 +11,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from .looking import read_text, why
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -67,6 +69,8 @@ class Problem(NamedTuple):
     """osqueryd does not even start."""
     repair: str = ""
     """The command of sed that makes the line do what it seems to; empty where only its removal helps."""
+    unseen: bool = False
+    """It is a file that this user may not read, and osqueryd perhaps may."""
 
 
 class Parsed(NamedTuple):
@@ -121,7 +125,7 @@ def parse_file(file: Path, program: str = "osqueryd") -> Parsed:
 
 
 def _read(parsed: Parsed, file: Path, program: str, depth: int) -> None:
-    text = file.read_bytes().decode("utf-8", "surrogateescape")
+    text = read_text(file)
     parsed.files.append(file)
     applies, naming = True, False
     for count, raw in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
@@ -216,7 +220,16 @@ def _nested(parsed: Parsed, target: Path, file: Path, line: int, program: str, d
     try:
         _read(parsed, target, program, depth + 1)
     except OSError as error:
-        parsed.problems.append(Problem(target, 0, f"cannot be read: {error.strerror}", fatal=True))
+        parsed.problems.append(unreadable(target, error))
+
+
+def unreadable(file: Path, error: OSError) -> Problem:
+    """A flag file that cannot be read."""
+    if isinstance(error, PermissionError):
+        return Problem(file, 0, f"cannot be read by this user: {why(error)}", unseen=True)
+    if isinstance(error, IsADirectoryError):
+        return Problem(file, 0, "is a folder: osqueryd takes no flag from it")
+    return Problem(file, 0, f"cannot be read: {why(error)}", fatal=True)
 
 
 def unusual(values: Mapping[str, str]) -> str:

@@ -6,9 +6,10 @@ out; a folder stands for every file below it.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import NamedTuple
+
+from .looking import files_below, is_folder, read_text, same_content, same_file
 
 _COMMENTS = ("#", ";")
 _BLANKS = " \t\n\v\f\r"
@@ -29,7 +30,11 @@ class Match(NamedTuple):
     """As osqueryd gets to see it."""
     how: str
     """`itself`, `folder` (it is below the folder that is named), `same file` (a link, or another spelling), `relative`
-    (to osqueryd's working folder), `near` (osqueryd finds no file there, but that seems to be what was meant)."""
+    (to osqueryd's working folder), `near` (osqueryd finds no file there, but that seems to be what was meant), `copy`
+    (another file with the same content)."""
+
+
+_ORDER = ("itself", "same file", "copy", "folder", "relative", "near")
 
 
 def read(file: Path) -> list[Line]:
@@ -38,15 +43,14 @@ def read(file: Path) -> list[Line]:
     Raises:
         OSError: it cannot be read.
     """
-    text = file.read_bytes().decode("utf-8", "surrogateescape")
+    text = read_text(file)
     lines = (Line(number, raw.strip(_BLANKS)) for number, raw in enumerate(text.split("\n"), 1))
     return [line for line in lines if line.text and not line.text.startswith(_COMMENTS)]
 
 
 def commented(file: Path, path: Path) -> Line | None:
     """The line that would name the file if it were no comment."""
-    text = file.read_bytes().decode("utf-8", "surrogateescape")
-    for number, raw in enumerate(text.split("\n"), 1):
+    for number, raw in enumerate(read_text(file).split("\n"), 1):
         line = raw.strip(_BLANKS)
         if line.startswith(_COMMENTS) and line.lstrip("#; \t") == str(path):
             return Line(number, line)
@@ -57,43 +61,38 @@ def paths(lines: list[Line]) -> list[str]:
     """The files that osqueryd looks at."""
     found: dict[str, None] = {}
     for line in lines:
-        path = Path(line.text)
-        found.update(
-            dict.fromkeys(_below(line.text) if path.is_absolute() and path.is_dir() else [line.text])
-        )
+        is_whole = Path(line.text).is_absolute() and is_folder(line.text)
+        found.update(dict.fromkeys(files_below(line.text) if is_whole else [line.text]))
     return list(found)
 
 
 def find(lines: list[Line], path: Path) -> Match | None:
-    """The line that leads to the file; the best of several."""
-    wanted, best = str(path), None
-    for line in lines:
-        if line.text == wanted:
-            return Match(line, wanted, "itself")
-        if not Path(line.text).is_absolute():
-            if best is None and Path(_meant(line.text)).name == path.name:
-                how = "near" if _meant(line.text) == wanted else "relative"
-                best = Match(line, line.text, how)
-        elif Path(line.text).is_dir():
-            best = next(
-                (Match(line, one, "folder") for one in _below(line.text) if _same(Path(one), path)), best
-            )
-        elif _same(Path(line.text), path):
-            best = Match(line, line.text, "same file")
-        elif best is None and _meant(line.text) == wanted:
-            best = Match(line, line.text, "near")
-    return best
+    """The line that leads to the file, or to a copy of it; the best of several."""
+    found = [match for line in lines if (match := _match(line, path)) is not None]
+    # What osqueryd takes by its name comes before what it does not.
+    return min(
+        found, key=lambda one: (not one.path.endswith((".ext", ".exe")), _ORDER.index(one.how)), default=None
+    )
 
 
-def _below(folder: str) -> list[str]:
-    return [str(Path(root) / name) for root, _, names in os.walk(folder) for name in sorted(names)]
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
+def _match(line: Line, path: Path) -> Match | None:
+    """How a line leads to the file; None if it does not."""
+    wanted = str(path)
+    if line.text == wanted:
+        return Match(line, wanted, "itself")
+    if not Path(line.text).is_absolute():
+        if Path(_meant(line.text)).name != path.name:
+            return None
+        return Match(line, line.text, "near" if _meant(line.text) == wanted else "relative")
+    if is_folder(line.text):
+        inside = next((one for one in files_below(line.text) if same_file(one, path)), None)
+        return None if inside is None else Match(line, inside, "folder")
+    if same_file(line.text, path):
+        return Match(line, line.text, "same file")
+    if _meant(line.text) == wanted:
+        return Match(line, line.text, "near")
+    is_namesake = Path(line.text).stem == path.stem
+    return Match(line, line.text, "copy") if is_namesake and same_content(Path(line.text), path) else None
 
 
 def _meant(text: str) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from osquery_sdk.engine.folder import short_folder
-from osquery_sdk.engine.launch import LaunchError, command_line
 from osquery_sdk.errors import WireError
 from osquery_sdk.leftovers import TemporaryFolder, kill_group, start_process, wait_for_end
 from osquery_sdk.signals import has_ended
@@ -94,18 +93,15 @@ class _Registrar:
         return Response(Status(), ())
 
 
-def start_once(path: Path, *, options: Mapping[str, str], patience: float) -> Trial:
+def start_once(path: Path, *, options: Mapping[str, str], patience: float, search: str = "") -> Trial:
     """Start a program, wait until it has registered, and end it again with all that it started.
 
     Args:
         path: of the program.
         options: osqueryd's flags, for extensions that ask.
         patience: seconds that it may take.
+        search: its PATH; that of this process unless given.
     """
-    try:
-        command = command_line(path)
-    except LaunchError as error:
-        return Trial(None, (), 0.0, 0, False, str(error))
     with TemporaryFolder("osq-", short_folder()) as folder:
         address = f"\\\\.\\pipe\\osq-doctor-{os.getpid()}" if sys.platform == "win32" else f"{folder}/em"
         registrar = _Registrar(options)
@@ -115,7 +111,7 @@ def start_once(path: Path, *, options: Mapping[str, str], patience: float) -> Tr
             return Trial(None, (), 0.0, 0, False, f"the doctor cannot listen for it: {error}")
         server.start()
         try:
-            return _run(command, address, Path(folder), registrar, options, patience)
+            return _run([str(path)], address, Path(folder), registrar, options, patience, search)
         finally:
             server.stop()
 
@@ -127,6 +123,7 @@ def _run(
     registrar: _Registrar,
     options: Mapping[str, str],
     patience: float,
+    search: str,
 ) -> Trial:
     timeout, interval = options.get("extensions_timeout", "3"), options.get("extensions_interval", "3")
     arguments = ["--socket", address, "--timeout", timeout, "--interval", interval]
@@ -134,6 +131,8 @@ def _run(
     environment = {**os.environ, "OSQUERY_EXTENSIONS": "true", "PYINSTALLER_RESET_ENVIRONMENT": "1"}
     # Nothing that it leaves there stays: one that has no room to unpack itself leaves what it had unpacked.
     environment |= {"TMPDIR": str(folder)}
+    if search:
+        environment["PATH"] = search
     said = folder / "stderr"
     start = time.monotonic()
     with said.open("wb") as log:

@@ -1,0 +1,210 @@
+"""Scripts as the system runs them: the line after #!, and what it leads to.
+
+Linux (`fs/binfmt_script.c`) looks at the first 256 bytes. Blanks around the interpreter do not matter; what follows it is
+one argument, blanks and all. A carriage return is a letter like any other.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import sys
+from typing import TYPE_CHECKING
+
+from .binary import BLANKS, LOOKED_AT, first_line, program_of, runs_here, this_machine
+from .finding import Finding, as_root, failure, ok, quoted, skipped, warning
+from .looking import real, status_of, why
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from .binary import Line
+
+_MARK = "\ufeff".encode()
+_MOST_NESTED = 4
+# Within a shell's double quotes: the end of a line with a carriage return.
+_RETURN = "s/$(printf '\\r')\\$//"
+_ENV = "env"
+_USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def judge(path: Path, head: bytes, environment: Mapping[str, str]) -> Finding:
+    """Say whether the system runs a script.
+
+    Args:
+        path: of the script.
+        head: its first bytes, which begin with #!.
+        environment: the variables that it is started with.
+    """
+    line = first_line(head)
+    kind = f"a script for {_shown(line.words)}"
+    is_whole = b"\n" in head[:LOOKED_AT] or len(head) < LOOKED_AT
+    if head[2:].split(b"\n", 1)[0].rstrip(BLANKS).endswith(b"\r"):
+        error = "" if line.argument else ": osqueryd says error 2"
+        return failure(f"the line after #! ends in a carriage return{error}", _without_returns(path))
+    if not line.interpreter:
+        return failure(
+            "there is no program after #!: osqueryd says error 8", _this_python(path, replace=True)
+        )
+    if not is_whole and not line.argument:
+        return failure(
+            f"the line after #! has more than {LOOKED_AT - 1} bytes: osqueryd says error 8",
+            _this_python(path, replace=True),
+        )
+    found = _of_interpreter(line.interpreter, kind)
+    if found is None and os.path.basename(line.interpreter) == _ENV:  # noqa: PTH119  a text
+        found = _of_env(path, line, environment)
+    if found is not None:
+        cure = _this_python(path, replace=True, line=line) if found.status == "failed" else ""
+        return found._replace(cure=found.cure or cure)
+    if not is_whole:
+        return warning(
+            f"the line after #! has more than {LOOKED_AT - 1} bytes: the system cuts off what follows"
+        )
+    return ok(kind)
+
+
+def judge_other(path: Path, head: bytes) -> Finding:
+    """Say what keeps a file from being a program that is not one at all."""
+    if not head:
+        return failure("it is empty: osqueryd says error 8")
+    begins = head.removeprefix(_MARK).lstrip()
+    if begins.startswith(b"#!"):
+        return failure(
+            f"{_before(head)} before #!, which has to be the very beginning: osqueryd says error 8",
+            _from_the_mark_on(path, head[: head.index(b"#!")]),
+        )
+    if path.suffix.lower() in (".py", ".pyw"):
+        return failure(
+            "it is a Python file that does not begin with #! and what runs it: osqueryd says error 8",
+            _this_python(path, replace=False),
+        )
+    return failure("it is no program, nor a script that begins with #!: osqueryd says error 8")
+
+
+def _before(head: bytes) -> str:
+    if head.startswith(_MARK):
+        return "there is a byte order mark"
+    return "there is an empty line" if head[:1] in b"\r\n" else "there are blanks"
+
+
+def _of_interpreter(interpreter: str, kind: str, nested: int = 0) -> Finding | None:
+    """What is wrong with an interpreter; None if nothing is."""
+    if not interpreter.startswith("/"):
+        return failure(
+            f"{kind}: osqueryd looks for {_shown(interpreter)} in its working folder; write the whole path"
+        )
+    status = status_of(interpreter)
+    if isinstance(status, PermissionError):
+        return skipped(f"this user cannot look at {interpreter}: {why(status)}")
+    if isinstance(status, OSError):
+        return failure(
+            f"{kind} needs {_shown(interpreter)}, which is not here: osqueryd says error {status.errno}"
+        )
+    if not stat.S_ISREG(status.st_mode) or not status.st_mode & 0o111:
+        return failure(f"{kind}: {interpreter} is no program that may be run: osqueryd says error 13")
+    path = real(interpreter)
+    try:
+        program = program_of(path)
+        with path.open("rb") as file:
+            head = file.read(LOOKED_AT)
+    except OSError:
+        return None  # it may be executed, and not be read
+    if program.system != "script":
+        if not program.system:
+            return failure(f"{kind}: {interpreter} is no program: osqueryd says error 8")
+        if not runs_here(program):
+            return failure(
+                f"{kind}: {interpreter} is for another system than {sys.platform} on {this_machine()}"
+            )
+        return None
+    if nested >= _MOST_NESTED:
+        return failure(f"{kind}: {interpreter} is a script for a script, too often: osqueryd says error 40")
+    return _of_interpreter(first_line(head).interpreter, kind, nested + 1)
+
+
+def _of_env(path: Path, line: Line, environment: Mapping[str, str]) -> Finding | None:
+    """What is wrong with the program that `env` is to find; None if nothing is."""
+    argument = line.argument
+    if not argument:
+        return failure("a script for env, which is not told what to run")
+    is_split = argument.startswith(("-S", "--split-string", "-vS", "-iS"))
+    if not is_split and " " in argument and not argument.startswith("-"):
+        first = argument.split(maxsplit=1)[0]
+        change = f"1s|env[[:space:]]*{_pattern(first)}|env -S {_replacement(first)}|"
+        return failure(
+            f"env looks for a program of the name {_shown(repr(argument))}: what follows env is one word without -S",
+            as_root(f"LC_ALL=C sed -i.bak {shlex.quote(change)} {quoted(real(path))}"),
+        )
+    name = _named(argument) if is_split else argument
+    if name is None or name.startswith("-") or "=" in name:
+        return None  # too much for this check: the start tells
+    places = environment.get("PATH") or _USUAL_PATH
+    candidates = [name] if "/" in name else [f"{place or '.'}/{name}" for place in places.split(":")]
+    if any(os.access(one, os.X_OK) and not isinstance(status_of(one), OSError) for one in candidates):
+        return None
+    return failure(f"env does not find {_shown(name)} on osqueryd's PATH, {places}")
+
+
+def _named(argument: str) -> str | None:
+    """The program that `env -S` runs; None if that cannot be told."""
+    long = "--split-string"
+    rest = argument[len(long) :].lstrip("= ") if argument.startswith(long) else argument.partition("S")[2]
+    try:
+        words = shlex.split(rest)
+    except ValueError:
+        return None
+    name = next((word for word in words if "=" not in word), "-")
+    return None if name.startswith("-") else name
+
+
+def _this_python(path: Path, *, replace: bool, line: Line | None = None) -> str:
+    """The command that has this Python run a Python file; empty for any other, and where this is frozen."""
+    is_python = path.suffix.lower() in (".py", ".pyw") or (line is not None and "python" in line.words)
+    if sys.platform == "win32" or getattr(sys, "frozen", False) or not is_python:
+        return ""
+    first = f"#!{sys.executable}"
+    if replace:
+        change = f"-e {shlex.quote(f'1s|.*|{_replacement(first)}|')}"
+    else:
+        change = f"-e {shlex.quote('1i' + chr(92))} -e {shlex.quote(first)}"
+    return as_root(f"LC_ALL=C sed -i.bak {change} {quoted(real(path))}")
+
+
+def _without_returns(path: Path) -> str:
+    """The command that takes carriage returns from the ends of the lines; of a file that is not all text, of the first one."""
+    return _edited(path, [f"{_lines(path)}{_RETURN}"])
+
+
+def _from_the_mark_on(path: Path, before: bytes) -> str:
+    """The command that removes what stands before #!, and the carriage returns that such files often have as well."""
+    above = before.count(b"\n")
+    edits = [f"{above + 1}s/^[^#]*#!/#!/", f"{_lines(path, above + 1)}{_RETURN}"]
+    return _edited(path, [*([f"1,{above}d"] if above else []), *edits])
+
+
+def _lines(path: Path, number: int = 1) -> str:
+    """Which lines of a file may be changed: all of one that is text."""
+    with path.open("rb") as file:
+        return str(number) if b"\0" in file.read() else ""
+
+
+def _edited(path: Path, edits: list[str]) -> str:
+    # Not every sed knows \r, so the shell makes one.
+    given = " ".join(f'-e "{edit}"' if _RETURN in edit else f"-e {shlex.quote(edit)}" for edit in edits)
+    command = f"LC_ALL=C sed -i.bak {given} {quoted(real(path))}"
+    return command if os.geteuid() == 0 else f"sudo sh -c {shlex.quote(command)}"
+
+
+def _pattern(text: str) -> str:
+    return "".join(f"\\{c}" if c in "\\.*[]^$|" else c for c in text)
+
+
+def _replacement(text: str) -> str:
+    return "".join(f"\\{c}" if c in "\\&|" else c for c in text)
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:100]}..."

@@ -1,0 +1,201 @@
+"""Files of every kind in every place: what is no file, what this user may not see, what would never end. No traceback, no waiting."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from .support import ENVIRONMENT, Installation
+from .test_cures import SDK, Said, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+
+class Odd(NamedTuple):
+    """A file that is none, or none to be read."""
+
+    what: str
+    make: Callable[[Path], object]
+    """Puts it at a path."""
+    root: str
+    """What `file` says of it to root: its status and a part of its message."""
+    nobody: str = ""
+    """The same to a user who may do nothing, where that is another."""
+
+    def __str__(self) -> str:
+        return self.what
+
+
+def closed(path: Path) -> None:
+    """Make a file in a folder that its owner alone may enter."""
+    folder = path.with_name("closed")
+    folder.mkdir(mode=0o700)
+    copy(folder / path.name)
+    path.symlink_to(folder / path.name)
+
+
+def copy(path: Path) -> None:
+    path.write_text("#!/bin/sh\nexit 0\n")
+    path.chmod(0o755)
+
+
+def unreadable(path: Path) -> None:
+    copy(path)
+    path.chmod(0o711)
+
+
+def listening(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+def chain(path: Path) -> None:
+    path.with_name("other").symlink_to(path)
+    path.symlink_to(path.with_name("other"))
+
+
+ODD = (
+    Odd("a link to itself", lambda path: path.symlink_to(path), "failed leads to itself"),
+    Odd("two links", chain, "failed leads to itself"),
+    Odd("a link to nowhere", lambda path: path.symlink_to("/nonexistent"), "failed leads nowhere"),
+    Odd("a link to a folder", lambda path: path.symlink_to(path.parent), "failed it is a folder"),
+    Odd("a folder", lambda path: path.mkdir(), "failed it is a folder"),
+    Odd("a pipe", os.mkfifo, "failed no regular file"),
+    Odd("a socket", listening, "failed no regular file"),
+    Odd("a device", lambda path: path.symlink_to("/dev/zero"), "failed no regular file"),
+    Odd("nothing", lambda path: None, "failed no such file"),
+    Odd("below a file", lambda path: copy(path.parent), "failed Not a directory"),
+    Odd("in a closed folder", closed, "ok leads to", "skipped this user cannot look at it"),
+    Odd("not to be read", unreadable, "ok a file", "ok a file"),
+    Odd("an empty file", lambda path: path.touch(0o755), "ok a file"),
+)
+
+
+@pytest.fixture(params=["root", "nobody"])
+def user(request: pytest.FixtureRequest, root: None) -> str:
+    """Who looks."""
+    if request.param == "nobody":
+        if shutil.which("setpriv") is None:
+            pytest.skip("setpriv is not on PATH")
+        able = subprocess.run(
+            [*AS_NOBODY, sys.executable, "-c", "import osquery_sdk"], cwd="/", capture_output=True
+        )
+        if able.returncode != 0:
+            pytest.skip("nobody may not use this Python")
+    return str(request.param)
+
+
+def look(user: str, *arguments: str) -> tuple[list[Said], str]:
+    """What the doctor says to this user, and where it ends."""
+    command = [*(AS_NOBODY if user == "nobody" else ()), *SDK, "--no-start", "--user=0", *arguments]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        timeout=30,
+        cwd="/",
+        env=ENVIRONMENT,
+    )
+    assert done.stderr == ""
+    assert done.returncode in (0, 1)
+    return read(done.stdout), done.stdout
+
+
+def place(odd: Odd, installation: Installation) -> Path:
+    path = installation.folder / "odd.ext"
+    if odd.what == "below a file":
+        path = installation.folder / "odd" / "odd.ext"
+    odd.make(path)
+    return path
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_an_extension(odd: Odd, user: str, installation: Installation) -> None:
+    path = place(odd, installation)
+    found, _ = look(user, f"--flagfile={installation.flagfile}", str(path))
+    status, _, says = (odd.nobody if user == "nobody" and odd.nobody else odd.root).partition(" ")
+    file = next(one for one in found if one.check == "file")
+    assert (file.status, says in file.message) == (status, True), file
+    # What cannot be looked at is not there, or not for this user: no check guesses.
+    if status == "skipped":
+        assert {
+            one.status for one in found if one.check in ("owner", "mode", "folder", "program", "start")
+        } == {"skipped"}
+        assert file.cure.startswith("sudo ")
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+@pytest.mark.parametrize("option", ["--flagfile", "--extensions-autoload", "--osqueryd", "--socket"])
+def test_what_an_option_names(option: str, odd: Odd, user: str, installation: Installation) -> None:
+    path = place(odd, installation)
+    given = {"--flagfile": str(installation.flagfile), "--socket": installation.socket, option: str(path)}
+    found, text = look(user, *(f"{name}={value}" for name, value in given.items()), str(installation.path))
+    said = {one.check: one for one in found}
+    check = {"--flagfile": "flags", "--extensions-autoload": "load list"}.get(option, option[2:])
+    if user == "nobody" and odd.what in ("in a closed folder", "not to be read") and option != "--socket":
+        is_seen = option == "--osqueryd" and odd.what == "not to be read"
+        assert said[check].status == ("ok" if is_seen else "skipped"), text
+        assert is_seen or said[check].cure.startswith("sudo ")
+    elif odd.what in ("in a closed folder", "not to be read", "an empty file") and option in (
+        "--flagfile",
+        "--osqueryd",
+    ):
+        assert said[check].status in ("ok", "warning")
+    else:
+        assert said[check].status in ("failed", "warning", "skipped"), text
+
+
+def test_the_load_list_names_them(user: str, installation: Installation) -> None:
+    paths = []
+    for number, odd in enumerate(ODD):
+        folder = installation.directory / f"place{number}"
+        folder.mkdir()
+        paths.append(folder / "odd.ext")
+        if odd.what != "below a file":
+            odd.make(paths[-1])
+    installation.enlist(*map(str, paths), "/nonexistent", "x" * 300, "/" + "y" * 300)
+    found, _ = look(user, f"--flagfile={installation.flagfile}")
+    assert len([one for one in found if one.check == "file"]) >= len(paths)
+
+
+@pytest.mark.parametrize(
+    "name", [b"two\nlines.ext", b"\xff.ext", b"\x1b[2J.ext", b" .ext", b"-n.ext", b"'\"$HOME`id`.ext"]
+)
+def test_names(name: bytes, user: str, installation: Installation) -> None:
+    path = installation.folder / os.fsdecode(name)
+    installation.path.rename(path)
+    found, text = look(user, f"--flagfile={installation.flagfile}", str(path))
+    assert next(one for one in found if one.check == "file").status == "ok"
+    assert text.count("\n") == len(text.splitlines()) == len([line for line in text.split("\n") if line])
+    assert text.isascii() or "\x1b" not in text
+    listed = next(one for one in found if one.check == "load list")
+    if b"\n" in name:
+        assert (listed.cure, "end of a line" in listed.message) == ("", True)
+    elif user == "root":
+        done = subprocess.run(["/bin/sh", "-c", listed.cure], cwd="/", capture_output=True)
+        assert done.returncode == 0, done.stderr
+        found, _ = look(user, f"--flagfile={installation.flagfile}", str(path))
+        assert next(one for one in found if one.check == "load list").status == "ok"
+
+
+@pytest.mark.parametrize("path", ["/", ".", "/dev/null", "/proc/self/fd", "x" * 300, "/dev/stdin"])
+def test_places_that_every_machine_has(path: str, user: str, installation: Installation) -> None:
+    found, _ = look(user, f"--flagfile={installation.flagfile}", path)
+    assert next(one for one in found if one.check == "file").status in ("failed", "skipped")
+
+
+@pytest.mark.parametrize("option", ["--flagfile=", "--extensions-autoload=", "--socket=", "--osqueryd=", ""])
+def test_an_empty_path_is_misuse(option: str) -> None:
+    done = subprocess.run([*SDK, option], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)

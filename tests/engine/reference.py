@@ -141,6 +141,13 @@ def tables() -> dict[str, LiveTable]:
     out["req2"] = table_of(
         columns(("a", "TEXT", 2), ("b", "TEXT", 2), ("c", "TEXT", 32)), [{"a": "x", "b": "y", "c": "z"}]
     )
+    out["user_based"] = table_of(
+        [
+            *columns(("a", "TEXT", 2), ("b", "TEXT", 32), ("uid", "BIGINT", 4))[:-1],
+            {"id": "attributes", "attributes": "8"},
+        ],
+        [{"a": "x", "b": "y", "uid": "1"}],
+    )
     out["reqalias"] = table_of(
         [
             {"id": "column", "name": "a", "type": "TEXT", "op": "2"},

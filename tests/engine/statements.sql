@@ -439,3 +439,38 @@ attach 'file.db' as other
 COLUMNS  
 COLUMNS -- x
 COLUMNS /* x */ ;
+COLUMNS select name, pid + 1 as p, soundex(name) s from ref_scan where cpu in (1.5, 3)
+COLUMNS select null as a union select 'b'
+COLUMNS select 1 as a; select 2 as b where 0
+COLUMNS select ? as a, pid from ref_scan
+COLUMNS select cast(x'ff' as text) || ifnull(?, '') as a
+select * from pushed where i in (select pid from ref_scan where pid = 5 and pid = 6)
+select * from pushed where t in (select name from ref_scan where 0)
+select * from pushed where i in (select null where 0)
+select a.pid from ref_scan a join pushed p on p.i in (select pid from ref_indexed where pid = a.parent and name = 'proc1')
+select * from ref_required where path in (select path from ref_scan where 0)
+select rowid from ref_scan a join ref_indexed b on a.pid = b.pid
+select oid, a.pid from ref_scan a, ref_indexed b where a.pid = b.pid
+select a.rowid, b.oid from ref_scan a, ref_indexed b where a.pid = b.pid
+select rowid from ref_scan a join rowidcol b on a.pid = b.rowid
+select rowid from rowidcol a join rowidcol b on a.v = b.v
+select pid from ref_indexed where pid = ?
+select ?, :a as a, @b as b, $c as c, ?7 as d
+select 1 as a; select ? as b; select pid from ref_indexed where pid in (?, 103); select ?2 as c
+insert into wrn (k) values (?)
+select cast(x'ff61' as text) as a, pid from ref_indexed where pid = 103
+select cast(x'ff61' as text) as a where 0; select 'x' as b, x'c3' || 'y' as a -- a comment
+values (cast(x'ff' as text)), ('b')
+select typeof(from_base64('/w=='))
+select sha256(cast(x'ff' as text))
+select name from vers where name < 'é'
+select version_compare('é', 'a') a, version_compare('10', 'ü', 'RHEL') b, version_compare('1é', '1a', 'arch') c, 'é' < 'z' collate version_dpkg d
+select soundex('?(bé$') a, soundex('a😀😀') b, soundex('é') c
+select in_cidr_block('::/0', '::1') a, in_cidr_block('ff00::/8', 'ff00::1') b, in_cidr_block('255.255.255.255/32', '255.255.255.255') c, in_cidr_block('0.0.0.0/0', '10.0.0.1') d, in_cidr_block('fe00::/8', 'fe00::1') e
+select from_base64('=0aa') a, from_base64('a=b=') b
+select * from user_based where uid = 1
+select * from user_based where a = 'x'
+select s.pid, r.name from ref_scan s left join ref_required r on r.pid = s.pid where r.path in ('/usr/bin/p1', '/usr/bin/p2')
+select s.pid, r.name from ref_scan s full join ref_required r on r.pid = s.pid where r.path = '/usr/bin/p1'
+select s.pid, r.name from ref_required r right join ref_scan s on r.pid = s.pid where r.path = '/usr/bin/p1'
+select name from ref_required where path = '/usr/bin/p1' and pid = 101 order by name limit 1 + 1

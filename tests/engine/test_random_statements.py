@@ -15,6 +15,7 @@ import pytest
 
 from osquery_sdk.engine import Host
 
+from .known_differences import OWN_SQLITE
 from .random_sql import kept
 from .random_sql.comparison import CALLS, CODE, COLUMNS, ORDER, ROWS, TEXT, Asked, differences
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from .random_sql.comparison import Difference
 
-OWN_SQLITE = apsw.sqlitelibversion().startswith("3.42.")
 # How many statements in a thousand may differ.
 OF_NEWER_SQLITE = {ROWS: 1, ORDER: 2, CODE: 25, TEXT: 15, CALLS: 70, COLUMNS: 15}
 

@@ -255,7 +255,7 @@ class Database:
             SqlError: osqueryd's message.
             DeadlineExceeded: `deadline` (of `time.monotonic()`) passed.
         """
-        with _Guard(self, deadline):
+        with _Guard(self, sql, deadline):
             return self._statements().run(_c_string(sql))
 
     def query_columns(self, sql: str) -> list[tuple[str, str]]:
@@ -264,7 +264,7 @@ class Database:
         Raises:
             SqlError: the statement is not valid.
         """
-        with _Guard(self, None):
+        with _Guard(self, sql, None):
             sql = _c_string(sql)
             prepared = self._prepare(sql)
             if prepared is None or not _COMMENTS.sub("", prepared[0]).strip(" \t\n\f\r;"):
@@ -334,17 +334,19 @@ class Database:
     def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline
 
-    def in_osqueryds_words(self, message: str) -> str:
-        """An error of SQLite's as that of osqueryd, which has fewer functions and an older version."""
+    def in_osqueryds_words(self, message: str, sql: str) -> str:
+        """An error of SQLite's as osqueryd has it, with fewer functions and an older version; `sql` is the query."""
         if (function := _WRONG_COUNT.fullmatch(message)) and function[1].lower() in self.hidden_functions:
             return f"no such function: {function[1]}"
-        if (column := _AMBIGUOUS_ROWID.fullmatch(message)) and not self._has_column(column[1]):
+        if (column := _AMBIGUOUS_ROWID.fullmatch(message)) and not self._has_column(column[1], sql):
             return f"no such column: {column[1]}"
         return message
 
-    def _has_column(self, name: str) -> bool:
-        sources = list(self._sources.values())
-        return any(row.get("name", "").lower() == name.lower() for source in sources for row in source.routes)
+    def _has_column(self, name: str, sql: str) -> bool:
+        """Whether a table that `sql` names has a column of its own with a name."""
+        words = set(re.findall(r"\w+", sql.lower()))
+        tables = [source for source in list(self._sources.values()) if source.name.lower() in words]
+        return any(row.get("name", "").lower() == name.lower() for table in tables for row in table.routes)
 
     def interrupt(self) -> None:
         """Make the running query fail with "interrupted"; from another thread."""
@@ -358,10 +360,11 @@ class Database:
 class _Guard:
     """Around the statements of a query: beginning, end, and errors as osqueryd words them."""
 
-    __slots__ = ("_database", "_deadline", "_started")
+    __slots__ = ("_database", "_deadline", "_sql", "_started")
 
-    def __init__(self, database: Database, deadline: float | None) -> None:
+    def __init__(self, database: Database, sql: str, deadline: float | None) -> None:
         self._database = database
+        self._sql = sql
         self._deadline = deadline
         self._started = time.monotonic()
 
@@ -377,7 +380,7 @@ class _Guard:
             seconds = deadline - self._started
             raise DeadlineExceeded(f"the query took longer than {seconds:.3g} s") from exc
         if isinstance(exc, apsw.Error):
-            raise SqlError(self._database.in_osqueryds_words(_message(exc))) from exc
+            raise SqlError(self._database.in_osqueryds_words(_message(exc), self._sql)) from exc
         if isinstance(exc, UnicodeEncodeError):
             raise SqlError("the statement is not valid UTF-8") from exc
         if isinstance(exc, UnicodeDecodeError):

@@ -82,18 +82,18 @@ class Asked:
 
 
 def kinds_of_difference(mine: Outcome, theirs: Outcome) -> list[str]:
-    """In which ways two outcomes differ: the gravest of rows, code, text and order, and columns and calls beside it."""
+    """In which ways two outcomes differ: the gravest of code, text, rows, order and calls, and columns beside it."""
     out = []
-    if (mine.code == 0) != (theirs.code == 0) or mine.code != theirs.code:
+    if mine.code != theirs.code:
         out.append(CODE)
     elif mine.message != theirs.message:
         out.append(TEXT)
     elif mine.rows != theirs.rows:
         out.append(ORDER if sorted(map(_key, mine.rows)) == sorted(map(_key, theirs.rows)) else ROWS)
+    elif mine.calls != theirs.calls:
+        out.append(CALLS)
     if mine.columns != theirs.columns:
         out.append(COLUMNS)
-    if mine.calls != theirs.calls:
-        out.append(CALLS)
     return out
 
 

@@ -192,7 +192,9 @@ def test_full(root: DebRoot, full: tuple[Path, Path]) -> None:
     (root / "/var/acme/osquery.db").mkdir()
     (root / "/etc/acme/osquery.flags").write_text("--config_refresh=5\n")
     (root / "/etc/acme/secret").write_text("another\n")
-    root.dpkg("--install", new)
+    (root / "/etc/acme/extensions.load").write_text(f"# {program}\n")
+    assert off(1, "/etc/acme/extensions.load", "acme") in root.dpkg("--install", new).splitlines()
+    assert (root / "/etc/acme/extensions.load").read_text() == f"# {program}\n"
     assert (root / "/etc/acme/osquery.flags").read_text() == "--config_refresh=5\n"
     assert (root / "/etc/acme/secret").read_text() == "another\n"
     assert (root / "/etc/acme/secret").stat().st_mode & 0o7777 == 0o600

@@ -111,6 +111,9 @@ def test_full_keeps_settings_and_state(bundle: Path, tmp_path: Path) -> None:
     (root / "var/acme/state").write_text("")
     said = run(top, "install", root)
     assert "/etc/acme/osquery.flags is kept as it is; the new one is /etc/acme/osquery.flags.new" in said
+    assert "stays off" not in said
+    (root / "etc/acme/extensions.load").write_text("#/usr/local/acme/extensions/hello_ext/hello_ext.ext\n")
+    assert off(1, "/etc/acme/extensions.load", "acme") in run(top, "install", root).splitlines()
     assert (root / "etc/acme/osquery.flags").read_text() == "--config_refresh=5\n"
     run(top, "remove", root)
     assert not (root / "usr/local/acme").exists()

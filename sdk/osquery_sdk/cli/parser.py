@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from osquery_sdk.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
 _UNKNOWN = re.compile(r"unrecognized arguments: (.*)", re.DOTALL)
 _NO_CHOICE = re.compile(r"argument ([^:]*): invalid choice: '(.*)' \(choose from")
@@ -108,6 +108,8 @@ def given(value: str) -> str:
 
 def given_path(value: str) -> Path:
     """A path, unless it is empty, which would be the working folder; see `given`."""
+    from pathlib import Path  # not at the start of every extension
+
     return Path(given(value))
 
 

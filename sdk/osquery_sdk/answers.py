@@ -108,10 +108,11 @@ class ColumnInfo:
             return str.__str__(value)
         if value is None:
             raise self._wrong(value, "osqueryd sends no term with NULL")
-        if self.type is ColumnType.TEXT and type(value) in (int, float):
-            return str(value)  # SQLite compares a text with the text of a number
-        if type(value) is float and self._range is not None:
-            return str(value)  # and a whole number with any other
+        if type(value) in (int, float) and self.type is not ColumnType.BLOB:
+            # A statement may ask for any number, also for one that the column cannot have.
+            if type(value) is int and not -(2**63) <= value < 2**63:
+                raise self._wrong(value, "it is no number of SQL")
+            return str(value)
         return self._text(value)
 
     def _text(self, value: Any) -> str:

@@ -78,13 +78,13 @@ def _described(error: BaseException, plain: tuple[type[BaseException], ...], dep
         members = vars(BaseExceptionGroup)["exceptions"].__get__(error)
         said = [_described(member, plain, depth - 1) for member in members[:_MEMBERS]]
         text = f"{text}: {'; '.join(said)}{'; ...' if len(members) > _MEMBERS else ''}"
-    name = one_line(_name(kind))
+    name = type_name(error)
     return one_line(f"{name}: {text}" if text else name)
 
 
-def _name(kind: type) -> str:
-    """A class's name, whatever its metaclass makes of `__name__`."""
-    return str(vars(type)["__name__"].__get__(kind))
+def type_name(value: object) -> str:
+    """Return the name of a value's class, whatever a metaclass makes of `__name__`; never raises."""
+    return one_line(vars(type)["__name__"].__get__(type(value)))
 
 
 def trace(error: BaseException) -> str:
@@ -129,7 +129,7 @@ def _outline(value: object) -> str:
             return reprlib.repr(value)
     except BaseException as error:  # noqa: BLE001  so has something in it
         pass_on_interrupt(error)
-    return f"<{_name(kind)}>"
+    return f"<{type_name(value)}>"
 
 
 def pass_on_interrupt(error: BaseException) -> None:
@@ -307,6 +307,7 @@ __all__ = [
     "text_of",
     "to_stderr",
     "trace",
+    "type_name",
     "until_fork",
     "when_forked",
 ]

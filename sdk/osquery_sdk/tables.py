@@ -483,7 +483,7 @@ class Table:
             if not isinstance(row, Mapping):
                 raise TableError(f"{self.name}: the first row is a mapping, a later one {type(row).__name__}")
             if not known.issuperset(row):
-                unknown = sorted(set(map(str, row)) - known)
+                unknown = sorted(key if type(key) is str else shown(key) for key in row if key not in known)
                 raise TableError(
                     f"{self.name}: a row has unknown columns: {', '.join(unknown)}{self._meant(unknown[0])}"
                 )
@@ -680,10 +680,8 @@ def _check_options(name: str, options: TableOptions) -> None:
         check_name(alias, f"table {name}: alias")
     if options.cache is not None and not (_is_number(options.cache) and options.cache >= 0):
         raise DefinitionError(f"table {name}: cache is a number of seconds, not {shown(options.cache)}")
-    if not (_is_number(options.deadline) and 0 < options.deadline <= threading.TIMEOUT_MAX):
-        raise DefinitionError(
-            f"table {name}: deadline is a number of seconds above 0, not {shown(options.deadline)}"
-        )
+    if not (_is_number(options.deadline) and 0 <= options.deadline <= threading.TIMEOUT_MAX):
+        raise DefinitionError(f"table {name}: deadline is a number of seconds, not {shown(options.deadline)}")
     for option in ("max_rows", "attributes"):
         number = getattr(options, option)
         if not isinstance(number, int) or number < 0:

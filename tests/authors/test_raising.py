@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
     from osquery_sdk.wire.protocol import Response
 
-# Those of a kind that a generator, or an event loop, turns into another before anybody sees it.
-OF_GENERATORS = [one for one in FAULTS if one.name != "generator_exit"]
 FEW = [one for one in FAULTS if one.name in ("exit_text", "interrupt", "ending")]
 # What is called in the main thread may be stopped by Ctrl-C.
 IN_MAIN = [one for one in FAULTS if one.name in ("exit_text", "generator_exit", "ending")]
@@ -106,7 +104,6 @@ def test_a_table_s_function(fault: Fault) -> None:
 
 
 @pytest.mark.parametrize("before", [0, 1, 600])
-@pytest.mark.parametrize("fault", OF_GENERATORS, ids=[one.name for one in OF_GENERATORS])
 def test_a_generator(fault: Fault, before: int) -> None:
     @table("t", rows=Item)
     def made(query: Query) -> Iterator[Item]:
@@ -277,8 +274,6 @@ WRITES = {
 def test_writes(fault: Fault, what: str) -> None:
     store = Store(fault)
     made = table("t")(store)
-    if what == "rows" and fault.name == "generator_exit":
-        pytest.skip("a generator that raises it is a generator that ends")
     with Served(made) as served:
         store.at = what
         assert served.fails(WRITES.get(what, "select * from t")) == f"t: {fault.text}"

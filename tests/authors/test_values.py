@@ -183,6 +183,16 @@ def test_what_is_refused(column: str, make: Callable[[], Any], shown: str, why: 
     assert made.counters.last_error == said
 
 
+def test_mappings_with_columns_that_are_none() -> None:
+    rows: list[Any] = [{"text": "x", 5: 6, "other": 1, (1,): Bad()}]
+    with (
+        Host([Extension("e", version="1", plugins=[of(rows)]).start]) as host,
+        pytest.raises(SqlError) as caught,
+    ):
+        host.query("select * from t")
+    assert str(caught.value) == "t: a row has unknown columns: (1,), 5, other"
+
+
 @pytest.fixture(scope="module")
 def sql() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:")
@@ -333,6 +343,8 @@ def test_what_is_taken_is_taken_alone_and_in_company(column: str, value: Any, sh
         ("whole", "any text", "any text"),
         ("whole", 5, "5"),
         ("whole", 1.5, "1.5"),
+        ("small", 2**40, "1099511627776"),
+        ("real", 5, "5"),
         ("whole", False, "0"),
         ("moment", datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC), "-1"),
         ("place", PurePosixPath("/x"), "/x"),
@@ -354,6 +366,7 @@ def test_terms_of_a_test_s_query(column: str, value: Any, sent: str) -> None:
             "t.moment = datetime.datetime(1, 1, 1, 0, 0): the system knows no local time",
         ),
         ("real", 10**400, "t.real = 1000"),
+        ("whole", 2**63, "t.whole = 9223372036854775808: it is no number of SQL"),
         ("whole", Bad(), "t.whole = <Bad>: SystemExit: repr"),
         ("whole", None, "t.whole = None: osqueryd sends no term with NULL"),
         ("data", 5, "t.data = 5: a BLOB column takes no int"),
@@ -560,10 +573,10 @@ def test_an_extension_s_arguments_that_are_right() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"deadline": "5"}, "deadline is a number of seconds above 0, not '5'"),
-        ({"deadline": 0}, "deadline is a number of seconds above 0, not 0"),
-        ({"deadline": math.nan}, "deadline is a number of seconds above 0, not nan"),
-        ({"deadline": math.inf}, "deadline is a number of seconds above 0, not inf"),
+        ({"deadline": "5"}, "deadline is a number of seconds, not '5'"),
+        ({"deadline": -1}, "deadline is a number of seconds, not -1"),
+        ({"deadline": math.nan}, "deadline is a number of seconds, not nan"),
+        ({"deadline": math.inf}, "deadline is a number of seconds, not inf"),
         ({"cache": "1"}, "cache is a number of seconds, not '1'"),
         ({"cache": -1}, "cache is a number of seconds, not -1"),
         ({"max_rows": 1.5}, "max_rows is a whole number, not 1.5"),

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ..authors import SameProcess, describe, end_if_forked
+from ..authors import SameProcess, end_if_forked, type_name
 from ..errors import DeadlineExceeded, ProtocolError, WireError
 from .guard import Guard
 from .memory import expect_large, give_back
@@ -129,6 +129,7 @@ class Server:
 
     def start(self) -> None:
         """Begin to answer; returns at once."""
+        self._pid = os.getpid()
         with self._lock:
             self._promote()
 
@@ -425,7 +426,7 @@ class Server:
             )
         except BaseException as error:  # noqa: BLE001  SystemExit in a plugin must not end the process
             end_if_forked(self._pid, error)
-            self._report(f"{request.name} raised {describe(error)}", error)
+            self._report(f"{request.name} raised {type_name(error)}", error)
             return error
         end_if_forked(self._pid)
         return result

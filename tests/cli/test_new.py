@@ -75,7 +75,7 @@ def test_what_its_readme_shows_runs_on_the_engine(project: Path, template: str) 
     for line in shown:
         done = run(("/bin/sh", "-c", line), cwd=project, env={"HOME": str(project)}, timeout=60)
         assert done.returncode == 0, line + done.stderr
-        assert done.stdout or "insert" in line or "update" in line or "sample" in line, line
+        assert done.stdout or ' query "select' not in line, line
 
 
 @pytest.mark.parametrize("name", ["q", "an-extension-with-a-name-of-forty-letters"[:40]])

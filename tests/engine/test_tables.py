@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import signal
 import threading
 import time
 from typing import TYPE_CHECKING
 
+import apsw
 import pytest
 
 from osquery_sdk.engine import Engine, SqlError, TableCall
@@ -105,6 +108,43 @@ def test_in_is_told_on_the_first_scan_of_a_join_only(host: Host, extend: Extend)
     ]
     told = ['"op":2' in call.constraints for call in extension.taken_calls() if call.table == "i"]
     assert told == [True, False, False]
+
+
+def test_a_user_based_table_without_a_required_column(engine: Engine) -> None:
+    """osqueryd has no words for an administrator's statement that names no user either."""
+    rows = columns(("path", "TEXT", 2), ("uid", "BIGINT", 4))[:-1]
+    attach(engine, "mine", [*rows, {"id": "attributes", "attributes": "8"}], [])
+    plain = "Table mine was queried without a required column in the WHERE clause"
+    for sql, message in (
+        ("select * from mine", "constraint failed" if os.name != "nt" and os.getuid() == 0 else plain),
+        ("select * from mine where uid = 0", plain),
+    ):
+        with pytest.raises(SqlError) as caught:
+            engine.query(sql)
+        assert str(caught.value) == message
+
+
+def test_a_write_that_failed_leaves_no_cursor_to_the_collector(host: Host, extend: Extend) -> None:
+    """The collector may run in the thread that is to answer the next statement, and a cursor waits for that statement."""
+    refuses = LiveTable(
+        columns(("a", "TEXT", 32)), lambda request: Response(Status(), [{"status": "readonly"}])
+    )
+    extend({"refuses": refuses})
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            host.query("insert into refuses values ('x')")
+        except SqlError as error:
+            assert str(error) == "table refuses may not be modified"
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = [found for found in gc.garbage if isinstance(found, apsw.Cursor)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == []
 
 
 def test_columns_are_decoded_only_when_asked_for(engine: Engine) -> None:

@@ -118,11 +118,11 @@ def _from_file(path: str) -> Settings:
 
 
 def _problem(data: bytes, error: Exception) -> str:
-    from osquery_sdk import place_of
+    from osquery_sdk import line_and_column
 
     if isinstance(error, UnicodeDecodeError):
-        return f"it is not UTF-8 (at {place_of(error.object, error.start)})"
-    return str(error).replace("end of document", place_of(data, len(data))) or "nested too deep"
+        return f"it is not UTF-8 (at {line_and_column(error.object, error.start)})"
+    return str(error).replace("end of document", line_and_column(data, len(data))) or "nested too deep"
 
 
 def _target(path: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from osquery_sdk import ConfigError, check_config, check_pack, install_hint, place_of
+from osquery_sdk import ConfigError, check_config, check_pack, install_hint, line_and_column
 
 from .watched import WatchedConfig
 
@@ -130,7 +130,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8: {place_of(error.object, error.start)}") from error
+        raise ConfigError(f"{path}: is not UTF-8: {line_and_column(error.object, error.start)}") from error
     ending = path.suffix.lower()
     if ending not in (*_YAML, *_TOML):
         return check_config(text, str(path))
@@ -146,7 +146,7 @@ def _toml(text: str, path: Path) -> Any:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        problem = str(error).replace("end of document", place_of(text, len(text))) or "nested too deep"
+        problem = str(error).replace("end of document", line_and_column(text, len(text))) or "nested too deep"
         raise ConfigError(f"{path}: no TOML: {problem}") from error
 
 
@@ -187,7 +187,7 @@ def _problem(text: str, error: Exception) -> str:
         return f"{getattr(error, 'problem', None) or error}: line {mark.line + 1} column {mark.column + 1}"
     position = getattr(error, "position", None)  # of a character that YAML has not
     if isinstance(position, int):
-        return f"{getattr(error, 'reason', error)}: {place_of(text, position)}"
+        return f"{getattr(error, 'reason', error)}: {line_and_column(text, position)}"
     return " ".join(str(error).split()) or "nested too deep"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from osquery_sdk import ConfigError, OsquerySdkError, check_config, place_of
+from osquery_sdk import ConfigError, OsquerySdkError, check_config, line_and_column
 
 from .https import HttpsClient
 from .watched import WatchedConfig
@@ -76,7 +76,7 @@ class HttpsConfig(WatchedConfig):
         try:
             text = answer.body.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            place = place_of(error.object, error.start)
+            place = line_and_column(error.object, error.start)
             raise ConfigError(f"{self._client.url}: is not UTF-8: {place}") from error
         document = check_config(text, self._client.url)
         # Only now: of what was wrong, the server is to say again what it is.

@@ -13,7 +13,7 @@ from osquery_sdk import (
     DistributedQueries,
     DistributedResult,
     PluginError,
-    place_of,
+    line_and_column,
 )
 
 __all__ = ["QueryFolder"]
@@ -192,7 +192,7 @@ def _read(folder: int, name: str) -> Mapping[str, Any]:
 
 def _problem(data: bytes, error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return f"it is not UTF-8: {place_of(error.object, error.start)}"
+        return f"it is not UTF-8: {line_and_column(error.object, error.start)}"
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg}: line {error.lineno} column {error.colno}"
     return str(error)

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from .files import replace_file
     from .installed import install_command, install_hint
     from .logger import LoggerPlugin, StatusLog
-    from .places import place_of
+    from .places import line_and_column
     from .spelling import did_you_mean
     from .spool import LogRecord
     from .spooled import LogBatch, SpooledLogger, SpoolOptions
@@ -111,7 +111,7 @@ __all__ = [
     "did_you_mean",
     "install_command",
     "install_hint",
-    "place_of",
+    "line_and_column",
     "program_environment",
     "replace_file",
     "run_program",
@@ -138,7 +138,7 @@ _LATER = {
     "did_you_mean": "spelling",
     "install_command": "installed",
     "install_hint": "installed",
-    "place_of": "places",
+    "line_and_column": "places",
     "replace_file": "files",
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .authors import describe, one_line, pass_on_interrupt, shown, text_of
-from .errors import ColumnValueError, DeadlineExceeded, DefinitionError, RemoteError
+from .errors import ColumnValueError, DeadlineExceeded, DefinitionError, RemoteError, WireError
 from .rows import Row
 from .wire.client import ManagerConnection
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 _TIMEOUT = 60.0
 _DOMAIN = "configurations"
+_ORDERS_KEPT = 100
 
 
 class Client:
@@ -42,11 +43,13 @@ class Client:
         self._timeout = timeout
         self._deadline = deadline
         self._makers: dict[type, Callable[[Mapping[str, str]], Any]] = {}
+        self._orders: dict[str, tuple[str, ...]] = {}
 
     def until(self, deadline: float) -> Client:
         """The same client, whose calls end at a `time.monotonic()` at the latest."""
         made = Client(self._socket, timeout=self._timeout, deadline=deadline)
         made._makers = self._makers
+        made._orders = self._orders
         return made
 
     @overload
@@ -69,6 +72,9 @@ class Client:
     ) -> list[Any]:
         """Run SQL, and return its rows: mappings of text, where NULL is the empty text, or objects of a class of yours.
 
+        The mappings have the columns in the order of the statement. osquery sends them sorted by name, so it is asked for the
+        order as well, once for each text of a statement.
+
         Args:
             sql: one statement.
             parameters: values for each `?`, or a mapping for each `:name`; a list stands for that of an IN.
@@ -83,10 +89,12 @@ class Client:
             ValueError: the parameters do not fit the statement.
         """
         maker = None if rows is None else self._maker(rows)
-        sql = _filled(sql, parameters)
+        filled = _filled(sql, parameters)
         with self._connect(timeout) as manager:
-            found = _rows(manager.query(sql))
-        return found if maker is None else [maker(row) for row in found]
+            found = _rows(manager.query(filled))
+            if maker is None:
+                return self._in_order(found, sql, filled, manager)
+        return [maker(row) for row in found]
 
     def columns(
         self, sql: str, parameters: Parameters = (), *, timeout: float | None = None
@@ -136,6 +144,23 @@ class Client:
         if seconds <= 0:
             raise DeadlineExceeded("no time left to ask osquery")
         return ManagerConnection(self._socket, timeout=seconds)
+
+    def _in_order(
+        self, rows: list[dict[str, str]], sql: str, filled: str, manager: ManagerConnection
+    ) -> list[dict[str, str]]:
+        """Rows with their columns in the order of the statement; as they are, if osquery does not tell it."""
+        if not rows or len(rows[0]) < 2:
+            return rows
+        order = self._orders.get(sql, ())
+        if rows[0].keys() != set(order):
+            order = _order(filled, manager)
+            if rows[0].keys() != set(order):
+                return rows
+            if len(self._orders) >= _ORDERS_KEPT:
+                self._orders.clear()
+            self._orders[sql] = order
+        names = set(order)
+        return [{name: row[name] for name in order} if row.keys() == names else row for row in rows]
 
     def _maker(self, kind: type) -> Callable[[Mapping[str, str]], Any]:
         # A race between threads makes the same twice.
@@ -210,6 +235,14 @@ def _rows(answer: Response) -> list[dict[str, str]]:
 def _is_missing(message: str) -> bool:
     """Whether a failed `get` found nothing: RocksDB's words, or those of the database in memory."""
     return message.startswith("NotFound") or message.endswith(" does not exist")
+
+
+def _order(sql: str, manager: ManagerConnection) -> tuple[str, ...]:
+    """The columns of a statement in their order, of several statements the first one's; none if osquery does not tell."""
+    try:
+        return tuple(dict.fromkeys(name for row in _rows(manager.get_query_columns(sql)) for name in row))
+    except (WireError, DeadlineExceeded):
+        return ()
 
 
 def _maker(kind: type) -> Callable[[Mapping[str, str]], Any]:

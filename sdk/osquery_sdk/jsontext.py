@@ -12,7 +12,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import Any
 
-from .places import place_of
+from .places import line_and_column
 
 _CONTINUED = "\\\n"
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
@@ -43,7 +43,7 @@ def read_json(text: str, *, strict: bool = False) -> Any:
     plain, cuts = _plain(text)
 
     def place(position: int) -> str:
-        return place_of(text, position + len(_CONTINUED) * bisect_right(cuts, position))
+        return line_and_column(text, position + len(_CONTINUED) * bisect_right(cuts, position))
 
     try:
         if strict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def place_of(text: str | bytes, position: int) -> str:
+def line_and_column(text: str | bytes, position: int) -> str:
     """Return where something stands in a text, as in "line 3 column 5", for errors.
 
     Args:
@@ -17,4 +17,4 @@ def place_of(text: str | bytes, position: int) -> str:
     return f"line {before.count(chr(10)) + 1} column {len(before) - start + 1}"
 
 
-__all__ = ["place_of"]
+__all__ = ["line_and_column"]

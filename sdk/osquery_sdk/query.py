@@ -84,7 +84,8 @@ class Query:
             DefinitionError: the table has no such column.
             ColumnValueError: a value is none of the column's; a text is taken as SQL would send it.
         """
-        for name in (*(equals or ()), *(like or ()), *(used or ())):
+        wanted = None if used is None else frozenset(used)
+        for name in wanted or ():
             table.column(name)
         constraints: dict[str, tuple[Constraint, ...]] = {}
         for op, given in ((EQUALS, equals), (LIKE, like)):
@@ -94,7 +95,6 @@ class Query:
                 constraints[name] = constraints.get(name, ()) + tuple(
                     Constraint(op, info.operand(one)) for one in values
                 )
-        wanted = None if used is None else frozenset(used)
         return cls(table, constraints, wanted, deadline=time.monotonic() + timeout, warn=warn, client=client)
 
     @property

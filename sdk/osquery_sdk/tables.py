@@ -112,6 +112,7 @@ class TableOptions(NamedTuple):
     attributes: int = 0
     elsewhere: str = ""
     all_required: bool = False
+    family: str = ""
 
 
 class _Flight:
@@ -620,6 +621,7 @@ def table(
     attributes: int = 0,
     elsewhere: str = "",
     all_required: bool = False,
+    family: str = "",
 ) -> Callable[[Made], Table]:
     """Make a `Table` of a function that gets a `Query` and returns or yields rows, also asynchronously.
 
@@ -638,18 +640,29 @@ def table(
         attributes: osquery's bit set of table attributes.
         elsewhere: why it is not on the other platforms, and what is there instead, in some words for `tables --all` and the schema.
         all_required: a statement must constrain all required columns, where osqueryd is content with one of them.
+        family: what it is about, in some words that it shares with others; `tables` lists those together.
 
     Raises:
         DefinitionError: osqueryd would refuse the table, or its options contradict each other.
     """
     seconds = _DEFAULT_DEADLINE if deadline is None else deadline
     options = TableOptions(
-        platforms, examples, cache, snapshot, seconds, max_rows, aliases, attributes, elsewhere, all_required
+        platforms,
+        examples,
+        cache,
+        snapshot,
+        seconds,
+        max_rows,
+        aliases,
+        attributes,
+        elsewhere,
+        all_required,
+        family,
     )
     _check_options(name, options)
     if rows is not None and not (isinstance(rows, type) and issubclass(rows, Row)):
         raise DefinitionError(f"table {name}: rows is a class that derives from Row, not {shown(rows)}")
-    options = options._replace(elsewhere=" ".join(elsewhere.split()))
+    options = options._replace(elsewhere=" ".join(elsewhere.split()), family=" ".join(family.split()))
 
     def decorate(made: Made) -> Table:
         if isinstance(made, type):
@@ -686,8 +699,13 @@ def _check_options(name: str, options: TableOptions) -> None:
         number = getattr(options, option)
         if not isinstance(number, int) or number < 0:
             raise DefinitionError(f"table {name}: {option} is a whole number, not {shown(number)}")
-    if not isinstance(options.elsewhere, str):
-        raise DefinitionError(f"table {name}: elsewhere is a text, not {shown(options.elsewhere)}")
+    if not isinstance(options.all_required, bool):
+        raise DefinitionError(
+            f"table {name}: all_required is True or False, not {shown(options.all_required)}: each column says required=True"
+        )
+    for option in ("elsewhere", "family"):
+        if not isinstance(getattr(options, option), str):
+            raise DefinitionError(f"table {name}: {option} is a text, not {shown(getattr(options, option))}")
     if options.elsewhere and set(options.platforms) == set(PLATFORMS):
         raise DefinitionError(
             f"table {name}: it is on all platforms, so elsewhere={options.elsewhere!r} is of no use"

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from osquery_sdk import DefinitionError, Table
 
+from .families import family_of
 from .limits import Limits
 
 __all__ = ["Limits", "all_tables"]
@@ -157,5 +158,10 @@ def _adapted(one: Table, limits: Limits, prefix: str) -> Table:
     """The same table under these limits and with this prefix."""
     name = prefix + one.name.removeprefix(_PREFIX)
     examples = tuple(example.replace(one.name, name) for example in one.options.examples)
-    options = one.options._replace(examples=examples, deadline=limits.max_seconds, max_rows=limits.max_rows)
+    options = one.options._replace(
+        examples=examples,
+        deadline=limits.max_seconds,
+        max_rows=limits.max_rows,
+        family=family_of(one.name.removeprefix(_PREFIX)),
+    )
     return Table(name, one.function, one.row, one.description, options)

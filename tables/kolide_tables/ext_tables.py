@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from kolide_tables.families import family_of
 from kolide_tables.limits import Limits
 from osquery_sdk import Column, Query, Row, Table, table
 
@@ -49,6 +50,7 @@ def ext_tables(
         ),
         deadline=limits.max_seconds,
         max_rows=limits.max_rows,
+        family=family_of("ext_tables"),
     )
     def counted(query: Query) -> Iterator[ExtTable]:
         """The tables of this extension: how often each was asked, how long it took, and what went wrong."""

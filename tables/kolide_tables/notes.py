@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from kolide_tables.families import family_of
 from kolide_tables.limits import Limits
 from osquery_sdk import (
     Column,
@@ -163,6 +164,7 @@ def notes_table(
         ),
         deadline=limits.max_seconds,
         max_rows=limits.max_rows,
+        family=family_of("notes"),
     )
     return made(Notes(path, limits=limits))
 

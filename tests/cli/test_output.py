@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -28,6 +29,80 @@ def results(draw):
 def test_json_reads_back(result):
     columns, rows = result
     assert json.loads(render(columns, rows, "json")) == rows
+
+
+@FEW
+@given(results())
+def test_ndjson_reads_back_line_by_line(result):
+    columns, rows = result
+    lines = render(columns, rows, "ndjson").split("\n")
+    assert lines.pop() == ""
+    assert [json.loads(line) for line in lines] == rows
+
+
+@pytest.mark.parametrize("form", ["json", "ndjson"])
+def test_columns_are_in_the_order_of_the_statement(form):
+    text = render(["b", "c", "a"], [{"a": "1", "b": "2", "c": "3"}], form)
+    rows = json.loads(text)
+    assert list((rows[0] if form == "json" else rows).items()) == [("b", "2"), ("c", "3"), ("a", "1")]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (1, "1"),
+        (-(2**63), "-9223372036854775808"),
+        (2**63 - 1, "9223372036854775807"),
+        (1.5, "1.5"),
+        (1e300, "1e+300"),
+        (None, "null"),
+        ("1", '"1"'),
+        ("", '""'),
+        (float("inf"), '"inf"'),
+        (float("-inf"), '"-inf"'),
+    ],
+)
+def test_typed_values_are_those_of_json(value, written):
+    assert render(["v"], [{"v": value}], "ndjson") == f'{{"v":{written}}}\n'
+    assert render(["v"], [{"v": value}], "json") == f'[\n  {{\n    "v": {written}\n  }}\n]\n'
+
+
+def shown_by_markdown(text):
+    """The cells that a reader of GitHub's Markdown finds in a table's text."""
+    rows = []
+    for line in text.splitlines():
+        assert line.startswith("| ")
+        assert line.endswith(" |")
+        cells = re.split(r"(?<!\\)(?:\\\\)*\|", line[1:-1])
+        rows.append([re.sub(r"\\(.)", r"\1", cell.strip().replace("<br>", "\n")) for cell in cells])
+    return rows
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "plain",
+        "a|b",
+        "a\\|b",
+        "*bold* _x_ `code`",
+        "<b>&amp;</b>",
+        "[a](b)",
+        "two\nlines",
+        "~~x~~",
+        "",
+        "日本",
+        "\\",
+    ],
+)
+def test_markdown_shows_each_value_as_it_is(value):
+    text = render(["a", "b|c"], [{"a": value, "b|c": "x"}], "markdown")
+    head, rule, row = shown_by_markdown(text)
+    assert (head, rule) == (["a", "b|c"], ["---", "---"])
+    assert row == [value, "x"]
+
+
+def test_markdown_has_no_control_characters():
+    assert render(["a"], [{"a": "\x1b[31m\x00"}], "markdown") == "| a |\n| --- |\n| \\\\x1b\\[31m\\\\x00 |\n"
 
 
 def test_json_of_bytes_that_are_no_utf8_is_ascii_there():

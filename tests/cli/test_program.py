@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -192,6 +194,169 @@ def test_tables_lists_those_of_this_platform_and_all():
         "                  Not here. Windows and macOS only: on Linux nobody wants it.\n"
     ) in everywhere
     assert "sample_numbers    Numbers & their squares: <small> ones.\n" in everywhere
+
+
+def test_tables_are_found_by_name_description_and_columns():
+    found = {
+        "numb": ["sample_numbers"],
+        "TERMINAL": ["sample_texts"],
+        "hard to PRINT": ["sample_texts"],
+        "how long it took": ["sample_naps"],
+        "called": ["sample_numbers"],
+        "sample": ["sample_naps", "sample_numbers", "sample_texts"],
+    }
+    for word, names in found.items():
+        lines = run(EXTENSION, "tables", word).stdout.splitlines()
+        assert [line.split()[0] for line in lines if not line.startswith(" ")] == names, word
+    # Each of several words has to be there, and a column that has one is named.
+    assert run(EXTENSION, "tables", "squares", "name").stdout == (
+        "sample_numbers  Numbers & their squares: <small> ones.\n                Columns: word\n"
+    )
+    assert run(EXTENSION, "tables", "squares", "terminal").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["squre"], "no table has squre in its name, description or columns; did you mean square?"),
+        (
+            ["windows"],
+            "no table has windows in its name, description or columns; --all looks at those that are ",
+        ),
+        (
+            ["--all", "zzzz"],
+            "no table has zzzz in its name, description or columns; tables lists all of them",
+        ),
+    ],
+)
+def test_a_word_that_no_table_has_is_told(words, said):
+    done = run(EXTENSION, "tables", *words)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"sample: {said}")
+
+
+def test_tables_of_another_platform_are_found_with_all():
+    assert run(EXTENSION, "tables", "not on linux").returncode == 1
+    assert run(EXTENSION, "tables", "--all", "not on linux").stdout.startswith(
+        "sample_elsewhere  Not on Linux.\n"
+    )
+
+
+def test_tables_as_json():
+    found = json.loads(run(EXTENSION, "tables", "--json", "--all").stdout)
+    assert [one["name"] for one in found] == [
+        "sample_elsewhere",
+        "sample_naps",
+        "sample_numbers",
+        "sample_texts",
+    ]
+    elsewhere, naps, numbers, _ = found
+    assert (elsewhere["served"], elsewhere["why"]) == (
+        False,
+        "Not here. Windows and macOS only: on Linux nobody wants it.",
+    )
+    assert (naps["served"], naps["why"]) == (True, "")
+    assert naps["columns"] == [
+        {
+            "name": "seconds",
+            "type": "DOUBLE",
+            "description": "How long it took",
+            "required": True,
+            "index": False,
+            "hidden": False,
+        }
+    ]
+    assert numbers["examples"][0].startswith("select * from sample_numbers")
+    assert json.loads(run(EXTENSION, "tables", "--json", "terminal").stdout)[0]["name"] == "sample_texts"
+
+
+def test_tables_are_listed_by_family():
+    from kolide_tables.families import FAMILIES, TO_BE_ENABLED
+
+    lines = bundled("tables").splitlines()
+    heads = [line.removesuffix(":") for line in lines if line.endswith(":") and "  " not in line]
+    assert heads == sorted(set(FAMILIES) - {TO_BE_ENABLED})
+    at = lines.index("Keys, certificates, secrets, without showing any:")
+    names = FAMILIES["Keys, certificates, secrets, without showing any"]
+    assert [line.split()[0] for line in lines[at + 1 : at + 1 + len(names)]] == sorted(
+        f"kolide_{n}" for n in names
+    )
+    families = {
+        one["name"]: one["family"] for one in json.loads(bundled("tables", "--json", "--all", PREFIX="x_"))
+    }
+    assert families == {f"x_{name}": family for family, names in FAMILIES.items() for name in names}
+
+
+@BOTH
+def test_an_answer_is_written_to_a_file_whole_or_not_at_all(program, load, tmp_path):
+    file = tmp_path / "answer.json"
+    arguments = ("query", *load, "--json", "--output", str(file))
+    done = run(program, *arguments, "select n from sample_numbers where n = 1; select 2 as b")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    written = file.read_text()
+    assert written == '[\n  {\n    "n": "1"\n  }\n]\n[\n  {\n    "b": "2"\n  }\n]\n'
+    assert file.stat().st_mode & 0o777 == 0o666 & ~_umask()
+    # A statement that fails, the second as well as the first, leaves it as it was, and nothing beside it.
+    assert run(program, *arguments, "select 1 as a; select nothing").returncode == 1
+    assert file.read_text() == written
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_a_file_keeps_its_mode_and_a_link_leads_to_it(tmp_path):
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("before")
+    file.chmod(0o640)
+    link.symlink_to(file)
+    assert run(EXTENSION, "query", "--csv", "--output", str(link), "select 1 as a").returncode == 0
+    assert link.is_symlink()
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("a\n1\n", 0o640)
+
+
+def test_a_device_and_a_pipe_are_written_to(tmp_path):
+    assert run(EXTENSION, "query", "--csv", "--output", "/dev/null", "select 1 as a").returncode == 0
+    assert Path("/dev/null").is_char_device()
+    assert run(EXTENSION, "query", "--csv", "--output", "/dev/stdout", "select 1 as a").stdout == "a\n1\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("{0}", "{0} is a folder, not a file"),
+        ("{0}/none/x", "{0}/none/x: there is no folder {0}/none"),
+        ("/proc/none", "/proc/none: "),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told(output, said, tmp_path):
+    done = run(EXTENSION, "query", "--output", output.format(tmp_path), "select 1 as a")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"sample: {said.format(tmp_path)}")
+
+
+@BOTH
+def test_typed_json(program, load):
+    sql = "select n, half, word, 1.0 as r, null as x, '' as e, count(*) as c from sample_numbers where n = 3"
+    done = run(program, "query", *load, "--ndjson", "--typed", sql)
+    assert done.stdout == '{"n":3,"half":null,"word":"three","r":1.0,"x":null,"e":"","c":1}\n'
+    untyped = run(program, "query", *load, "--ndjson", "--nullvalue", "-", sql).stdout
+    assert untyped == '{"n":"3","half":"-","word":"three","r":"1.0","x":"-","e":"","c":"1"}\n'
+    # Errors are those of any statement.
+    wrong = run(program, "query", *load, "--json", "--typed", "select wrod from sample_numbers")
+    assert "no such column: wrod; did you mean word?" in wrong.stderr
+
+
+@pytest.mark.parametrize("command", [("query", "select 1"), ("shell",), ("query", "--csv", "select 1")])
+def test_typed_is_for_json_alone(command):
+    done = run(EXTENSION, command[0], "--typed", *command[1:])
+    assert (done.returncode, done.stderr) == (
+        2,
+        "sample: --typed is for JSON: give --json or --ndjson as well\n",
+    )
 
 
 def bundled(*arguments: str, **settings: str) -> str:

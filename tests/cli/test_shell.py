@@ -119,6 +119,123 @@ def test_dot_commands(tmp_path):
         assert terminal.process.wait(10) == 0
 
 
+def test_results_go_to_files(tmp_path):
+    text = (
+        f".output {tmp_path}/all\nselect 1 as a;\n.tables naps\nselect 2 as b;\n.output\nselect 3 as c;\n"
+        f'.once "{tmp_path}/once"\nselect 4 as d;\nselect 5 as e;\n.output {tmp_path}/last\nselect 6 as f'
+    )
+    done = run(EXTENSION, "shell", "--csv", text=text)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "c\n3\ne\n5\n")
+    assert (tmp_path / "all").read_text() == "a\n1\nsample_naps\nb\n2\n"
+    assert (tmp_path / "once").read_text() == "d\n4\n"
+    assert (tmp_path / "last").read_text() == "f\n6\n"
+
+
+def test_a_statement_that_fails_leaves_the_file_as_it_was(tmp_path):
+    (tmp_path / "once").write_text("before")
+    done = run(EXTENSION, "shell", "--csv", text=f".once {tmp_path}/once\nselect nope;\nselect 1 as a;")
+    assert (done.returncode, done.stdout) == (1, "a\n1\n")
+    assert (tmp_path / "once").read_text() == "before"
+
+
+def test_files_are_read(tmp_path):
+    (tmp_path / "inner.sql").write_text("\ufeff.mode csv\nselect\n  1 as a;\nselect 2 as b")
+    (tmp_path / "outer.sql").write_text(f".read {tmp_path}/inner.sql\nselect nope;\nselect 3 as c;\n.exit\n")
+    done = run(EXTENSION, "shell", text=f".read '{tmp_path}/outer.sql'\nselect 'never' as d;")
+    assert (done.returncode, done.stdout) == (1, "a\n1\nb\n2\nc\n3\n")
+    assert done.stderr == "Error: no such column: nope\n"
+
+
+def test_a_file_that_reads_itself_ends(tmp_path):
+    (tmp_path / "self.sql").write_text(f".read {tmp_path}/self.sql\n")
+    done = run(EXTENSION, "shell", text=f".read {tmp_path}/self.sql\nselect 1 as a;", timeout=60)
+    assert done.stderr == f"Error: {tmp_path}/self.sql is not read: 10 files read one another already\n"
+    assert "| a |" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (".read", ".read    FILE       run the statements"),
+        (".read {0}/none", "{0}/none: No such file or directory"),
+        (".read {0}", "{0}: Is a directory"),
+        (".once", ".once    FILE "),
+        (".once {0}", "{0} is a folder, not a file"),
+        (".once {0}/none/x", "{0}/none/x: there is no folder {0}/none"),
+        (".output {0}", "{0}: Is a directory"),
+        (".output {0}/none/x", "{0}/none/x: No such file or directory"),
+        (".typed", ".typed   on|off "),
+    ],
+)
+def test_files_that_are_not_there_are_told(tmp_path, line, said):
+    done = run(EXTENSION, "shell", text=f"{line.format(tmp_path)}\nselect 1 as a;")
+    assert done.returncode == 1
+    assert "".join(f"Error: {said.format(tmp_path)}".split()) in "".join(done.stderr.split())
+    assert done.stderr.count("\n") == 1
+    assert "| 1 |" in done.stdout
+
+
+def test_typed_json_in_the_shell():
+    text = ".typed on\nselect 1 as a, null as b;\n.mode csv\nselect 1 as a;\n.mode ndjson\n.typed off\nselect 1 as a;"
+    done = run(EXTENSION, "shell", "--ndjson", text=text)
+    assert (done.stdout, done.stderr) == ('{"a":1,"b":null}\na\n1\n{"a":"1"}\n', "")
+
+
+def test_tables_are_found_by_their_columns():
+    assert run(EXTENSION, "shell", text=".tables SQUARE").stdout == "sample_numbers\n"
+    assert run(EXTENSION, "shell", text=".tables sample_T").stdout == "sample_texts\n"
+
+
+LONG = "with recursive c(x) as (select 1 union all select x + 1 from c limit 100) select 'row ' || x as r from c;\n"
+
+
+def test_a_long_answer_is_paged(tmp_path):
+    with shell(tmp_path, PAGER="less -S") as terminal:
+        terminal.send(LONG)
+        terminal.expect("| row 9 ")
+        terminal.expect(":")  # less waits
+        terminal.send("G")
+        terminal.expect("| row 100 |")
+        # Ctrl-C is less's own, which draws its screen again.
+        terminal.send("\x03")
+        terminal.expect("| row 100 |")
+        terminal.send("q")
+        terminal.expect(PROMPT)
+        terminal.send("select 'short' || 'er' as r;\n")
+        terminal.expect("| shorter |")
+        terminal.expect(PROMPT)
+        assert terminal.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments"),
+    [
+        ({"PAGER": "cat"}, ()),
+        ({"PAGER": ""}, ()),
+        ({"PAGER": "/no/such/pager"}, ()),
+        ({"PAGER": "less"}, ("--no-pager",)),
+    ],
+)
+def test_a_long_answer_is_printed_where_no_pager_is_wanted_or_there(tmp_path, environment, arguments):
+    with shell(tmp_path, *arguments, **environment) as terminal:
+        terminal.send(LONG)
+        terminal.expect("| row 100 |")
+        terminal.expect(PROMPT)
+
+
+def test_any_pager_gets_the_answer(tmp_path):
+    pager = tmp_path / "pager"
+    pager.write_text(f"#!/bin/sh\ncat > {tmp_path}/paged\necho paged it\n")
+    pager.chmod(0o755)
+    with shell(tmp_path, PAGER=str(pager)) as terminal:
+        terminal.send(LONG)
+        terminal.expect("paged it")
+        terminal.expect(PROMPT)
+        terminal.send(".help\n")
+        terminal.expect("Anything else is SQL")
+    assert (tmp_path / "paged").read_text().count("row ") == 100
+
+
 def test_from_a_pipe_it_runs_statements_and_prints_nothing_else(tmp_path):
     text = "select 1 as a; select ';' as b\n;\n.mode csv\n-- a comment;\nselect\n  n from sample_numbers where n = 2"
     done = run(EXTENSION, "shell", "--json", text=text)
@@ -161,7 +278,8 @@ COLUMNS = {"n", "square", "word", "half", "wish", "called"}
         ("select 'sel", set(), {"select"}),
         (".sc", {".schema"}, {"schema"}),
         (".schema sample_n", {"sample_numbers", "sample_naps"}, set()),
-        (".mode ", {"json", "csv", "line", "table"}, {"select"}),
+        (".mode ", {"json", "csv", "line", "table", "ndjson", "markdown"}, {"select"}),
+        (".typed ", {"on", "off"}, {"select"}),
     ],
 )
 def test_completion_offers_what_can_stand_there(completer, typed, offered, not_offered):
@@ -173,6 +291,17 @@ def test_completion_offers_what_can_stand_there(completer, typed, offered, not_o
     texts = {completion.text for completion in found}
     assert offered <= texts
     assert not not_offered & texts
+
+
+def test_completion_offers_files(completer, tmp_path):
+    from prompt_toolkit.completion import CompleteEvent
+    from prompt_toolkit.document import Document
+
+    (tmp_path / "statements.sql").touch()
+    for command in (".read", ".output", ".once"):
+        typed = f"{command} {tmp_path}/sta"
+        (found,) = completer.get_completions(Document(typed, len(typed)), CompleteEvent())
+        assert found.text == "tements.sql"
 
 
 def test_the_environment_has_a_say_in_where_the_history_is(monkeypatch, tmp_path):

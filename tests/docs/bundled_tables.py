@@ -10,7 +10,9 @@ import re
 import subprocess
 import sys
 
-from .pages import DOCS, ROOT, table
+from kolide_tables.families import FAMILIES, TO_BE_ENABLED
+
+from .pages import DOCS, ROOT
 
 PAGE = DOCS / "bundled_tables.md"
 _SYSTEMS = {"linux": "Linux", "darwin": "macOS", "windows": "Windows"}
@@ -31,13 +33,12 @@ def schema(form: str) -> str:
 
 
 def families() -> dict[str, list[str]]:
-    """The README's families of tables, and those that are in none: they have to be enabled."""
-    found = {
-        about: [f"kolide_{name}" for name in re.findall(r"`(\w+)`", names)]
-        for about, names in table(ROOT / "README.md", "families")
+    """The families of tables, each with the whole names of its tables."""
+    enabled = "To be enabled in the [settings](kolide_ext.md#settings)"
+    return {
+        enabled if about == TO_BE_ENABLED else about: [f"kolide_{name}" for name in names]
+        for about, names in FAMILIES.items()
     }
-    found["To be enabled in the [settings](kolide_ext.md#settings)"] = ["kolide_file_lines", "kolide_notes"]
-    return found
 
 
 def expected() -> str:

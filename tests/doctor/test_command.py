@@ -192,3 +192,36 @@ def test_control_characters_do_not_reach_the_terminal(installation: Installation
     done = run(SDK, installation, "--no-start", str(path))
     assert "\x1b" not in done.stdout
     assert "he\\x1b[2Jllo.ext" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "has_colours"),
+    [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_verdicts_have_colours_on_a_terminal_that_wants_them(
+    installation: Installation, environment: dict[str, str], has_colours: bool
+) -> None:
+    import pty
+
+    leader, follower = pty.openpty()
+    command = [*SDK, f"--flagfile={installation.flagfile}", f"--user={os.geteuid()}", "--no-start"]
+    with subprocess.Popen(
+        [*command, str(installation.path)],
+        stdout=follower,
+        stderr=follower,
+        env={**ENVIRONMENT, **environment},
+    ):
+        os.close(follower)
+        shown = b""
+        while True:
+            try:
+                data = os.read(leader, 65536)
+            except OSError:  # Linux: the other side is closed
+                break
+            if not data:
+                break
+            shown += data
+    os.close(leader)
+    assert b"osqueryd would" in shown
+    assert (b"\x1b[32mok" in shown) == has_colours
+    assert (b"\x1b" in shown) == has_colours

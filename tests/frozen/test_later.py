@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -18,6 +17,8 @@ from .conftest import HERE, build
 from .waiting import until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .conftest import Freezer, Frozen
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the forms of Linux and macOS")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osquery_sdk import ConfigError, check_config, check_pack, place_of
+from osquery_sdk import ConfigError, check_config, check_pack, line_and_column
 
 from .support import ask, until
 
@@ -79,10 +79,10 @@ def test_the_place_is_that_of_pythons_own_reader(value: Any, before: str, indent
 @given(st.text(alphabet="ab\né", max_size=20), st.data())
 def test_a_place_leads_back_to_the_position(text: str, data: Any) -> None:
     position = data.draw(st.integers(0, len(text)))
-    _, line, _, column = place_of(text, position).split()
+    _, line, _, column = line_and_column(text, position).split()
     assert sum(len(one) + 1 for one in text.split("\n")[: int(line) - 1]) + int(column) - 1 == position
     encoded = text.encode()
-    assert place_of(encoded, len(text[:position].encode())) == place_of(text, position)
+    assert line_and_column(encoded, len(text[:position].encode())) == line_and_column(text, position)
 
 
 FILES = [

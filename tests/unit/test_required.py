@@ -229,12 +229,13 @@ def test_the_example_of_an_error_has_the_values(examples, needs_all, chosen):
     ("row", "options", "said"),
     [
         (Trip, {}, "declare the columns that are needed with required=True"),
+        (Distance, {"all_required": ("start", "end")}, "all_required is True or False, not"),
         (Distance, {"snapshot": True}, "so start cannot be required"),
     ],
 )
 def test_options_that_contradict_it_are_refused(row, options, said):
     with pytest.raises(DefinitionError, match=said):
-        table("distances", rows=row, all_required=True, **options)(lambda query: [])
+        table("distances", **{"rows": row, "all_required": True, **options})(lambda query: [])
 
 
 @pytest.mark.parametrize("form", ["json", "markdown", "fleet-yaml", "spec"])

@@ -100,6 +100,29 @@ def test_rows_of_text(client: Client) -> None:
     ]
 
 
+def test_untyped_rows_are_in_the_order_of_the_statement(client: Client) -> None:
+    """osquery sends them sorted by name."""
+    for sql, parameters in (
+        ("select 1 as z, 2 as a, 3 as m", ()),
+        ("select ? as z, ? as a, ? as m union all select 4, 5, 6", (1, 2, 3)),
+        ("with t(z, a, m) as (values (1, 2, 3)) select * from t", ()),
+        ("select 1 as z, 2 as a, 3 as m; select 4 as z, 5 as a, 6 as m", ()),
+    ):
+        # The second time it is known already.
+        for _ in range(2):
+            rows = client.query(sql, parameters)
+            assert [list(row) for row in rows] == [["z", "a", "m"]] * len(rows), sql
+            assert rows[0] == {"z": "1", "a": "2", "m": "3"}
+    assert [list(row) for row in client.query("select version, pid, instance_id from osquery_info")] == [
+        ["version", "pid", "instance_id"]
+    ]
+    twice = client.query("select 1 as b, 2 as a, 3 as b")
+    assert (list(twice[0]), twice[0]) == (["b", "a"], {"a": "2", "b": "3"})
+    # Of several statements with other columns the first one's are told, which are of no use.
+    both = client.query("select 1 as a; select 2 as z, 3 as b")
+    assert [sorted(row.items()) for row in both] == [[("a", "1")], [("b", "3"), ("z", "2")]]
+
+
 def test_rows_of_classes(client: Client) -> None:
     assert client.query(EVERYTHING, rows=AsRow) == [("é", 9007199254740993)]
     assert client.query("select 'x' as text, null as number", rows=AsTuple) == [AsTuple("x", None)]

@@ -24,6 +24,7 @@ _WORDS = (
     " AS DISTINCT UNION ALL EXCEPT INTERSECT WITH RECURSIVE CASE WHEN THEN ELSE END EXISTS ASC DESC COUNT SUM MIN MAX AVG"
     " GROUP_CONCAT COALESCE LOWER UPPER LENGTH SUBSTR ROUND CAST DATETIME"
 )
+_TAKE_FILES = (".read", ".output", ".once")
 _BEFORE_A_TABLE = ("FROM", "JOIN", "INTO", "UPDATE")
 
 
@@ -47,6 +48,9 @@ class SqlCompleter(Completer):
         """For the word before the cursor."""
         before = document.text_before_cursor
         if before.lstrip().startswith("."):
+            if before.split(maxsplit=1)[0] in _TAKE_FILES and " " in before.lstrip():
+                yield from self._files(before.lstrip().partition(" ")[2].lstrip(), complete_event)
+                return
             found = self._command(before.lstrip())
             word = before.rpartition(" ")[2]
         else:
@@ -57,13 +61,19 @@ class SqlCompleter(Completer):
                 shown = text.lower() if kind == "SQL" and not word.isupper() else text
                 yield Completion(shown, start_position=-len(word), display_meta=kind)
 
+    def _files(self, path: str, complete_event: CompleteEvent) -> Iterable[Completion]:
+        from prompt_toolkit.completion import PathCompleter
+        from prompt_toolkit.document import Document
+
+        return PathCompleter(expanduser=True).get_completions(Document(path, len(path)), complete_event)
+
     def _command(self, line: str) -> list[tuple[str, str]]:
         name, space, _ = line.partition(" ")
         if not space:
             return [(command, "command") for command in self._commands]
         if name in (".schema", ".tables"):
             return [(table, "table") for table in self._tables()]
-        choices = {".mode": tuple(FORMS), ".timer": ("on", "off")}.get(name, ())
+        choices = {".mode": tuple(FORMS), ".timer": ("on", "off"), ".typed": ("on", "off")}.get(name, ())
         if name == ".explain":
             return self._sql(line, line)[1]
         return [(choice, "") for choice in choices]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from osquery_sdk.streams import stdout
 
 from .outcome import Misuse
+from .output import colours
 from .parser import Command, completes
 
 if TYPE_CHECKING:
@@ -140,14 +141,14 @@ def _print(checks: Iterator[Check]) -> list[Check]:
     """Print each as it is done: starting an extension may take a while."""
     from osquery_sdk.doctor import EXTENSION_CHECKS, failed
 
-    colours = stdout().isatty()
+    has_colours = colours(stdout())
     width = max(map(len, EXTENSION_CHECKS))
     done: list[Check] = []
     for check in checks:
         if not done or done[-1].extension != check.extension:
             print(_clean(check.extension or "osqueryd"), file=stdout())
         status, message, cure = check.finding
-        shown = f"\x1b[{_COLOURS[status]}m{status:<7}\x1b[0m" if colours else f"{status:<7}"
+        shown = f"\x1b[{_COLOURS[status]}m{status:<7}\x1b[0m" if has_colours else f"{status:<7}"
         print(f"  {shown}  {check.name:<{width}}  {_clean(message)}", file=stdout())
         if cure and status != "ok":
             print(f"  {'':<7}  {'':<{width}}  $ {_clean(cure)}", file=stdout())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from osquery_sdk.columns import REQUIRED
 from osquery_sdk.engine import Host, SqlError
@@ -14,10 +14,11 @@ from osquery_sdk.sqltext import tables_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from osquery_sdk.engine import ResultSet
+    from osquery_sdk.engine import ResultSet, TypedResult
 
     from .reload import Reloader
 
+R = TypeVar("R")
 _TABLE = re.compile(r"no such table: (?:main\.)?(\w+)\Z")
 # What SQLite says of a table that was there before.
 _GONE = re.compile(r"vtable constructor failed: (\w+)\Z")
@@ -56,8 +57,18 @@ class HintingHost(Host):
         Raises:
             SqlError: with what is known about the name that is not there, or the column that is wanting.
         """
+        ask = super().query
+        return self._explained(sql, lambda: ask(sql, timeout=timeout))
+
+    def query_typed(self, sql: str, *, timeout: float | None = None) -> TypedResult:
+        """Run SQL for its values; raises as `query` does."""
+        ask = super().query_typed
+        return self._explained(sql, lambda: ask(sql, timeout=timeout))
+
+    def _explained(self, sql: str, run: Callable[[], R]) -> R:
+        """Run a statement, and have its error go on."""
         try:
-            return super().query(sql, timeout=timeout)
+            return run()
         except SqlError as error:
             message = str(error)
             if gone := _GONE.search(message):
@@ -175,11 +186,11 @@ class ReloadingHost(HintingHost):
 
     reloader: Reloader | None = None
 
-    def query(self, sql: str, *, timeout: float | None = None) -> ResultSet:
-        """Run SQL, see `HintingHost`; when a file has changed, first start the extension again."""
+    def _explained(self, sql: str, run: Callable[[], R]) -> R:
+        """Run a statement; when a file has changed, first start the extension again."""
         if self.reloader is not None:
             self.reloader.refresh()
-        return super().query(sql, timeout=timeout)
+        return super()._explained(sql, run)
 
     def why_down(self, patience: float) -> str:
         """Say why the extension does not run; see `HintingHost`."""

@@ -1,38 +1,51 @@
-"""Results of a query as a person or a machine reads them.
+"""Results of a query as a person or a machine reads them, and where they go: a terminal, a pipe or a file.
 
-NULL is empty in every form, as in osqueryi; `--nullvalue` names it.
+NULL is empty in every form, as in osqueryi; `--nullvalue` names it, and in typed JSON it is null.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
 from typing import TYPE_CHECKING
 
+from osquery_sdk.spinner import is_terminal
 from osquery_sdk.streams import stdout
 
+from .outcome import Failed, Misuse
+
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Mapping, Sequence
-    from typing import TextIO
+    from typing import BinaryIO, TextIO, TypeAlias
+
+    from .pager import Pager
+
+    Value: TypeAlias = str | int | float | None
 
 FORMS = {
     "table": "a table",
     "line": "a line for each column",
     "json": "a JSON array of objects",
     "csv": "comma-separated values with a header",
+    "ndjson": "a JSON object a line",
+    "markdown": "a Markdown table",
 }
+JSON_FORMS = ("json", "ndjson")
 _LEAST_WIDTH = 6
 _USUAL_WIDTH = 80
 # What is not UTF-8 has no place in JSON but as an escape; control characters have none on a terminal.
 _CSV_SIGNS = re.compile(r'[",\r\n]')
 _TO_ESCAPE = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
+# What Markdown, or HTML within it, would take for its own in a cell.
+_MARKDOWN_SIGNS = re.compile(r"[\\`*_<>\[\]|~&]")
 
 
 def add_forms(parser: ArgumentParser) -> None:
-    """Add an option for each form; `form` is the one chosen."""
+    """Add an option for each form, `form` is the one chosen, and `--typed`."""
     group = parser.add_mutually_exclusive_group()
     for name, words in FORMS.items():
         default = " (unless told otherwise)" if name == "table" else ""
@@ -44,23 +57,125 @@ def add_forms(parser: ArgumentParser) -> None:
             default="table",
             help=f"print {words}{default}",
         )
+    parser.add_argument(
+        "--typed", action="store_true", help="in JSON, numbers are numbers, and NULL is null, not text"
+    )
 
 
-def write(columns: Sequence[str], rows: Sequence[Mapping[str, str]], form: str) -> None:
-    """Print rows to standard output: made to fit a terminal, or whole and in UTF-8 for a pipe or file."""
-    out = stdout()
-    if not out.isatty():
+def check_forms(options: Namespace) -> None:
+    """Raise Misuse for options of `add_forms` that do not go together."""
+    if options.typed and options.form not in JSON_FORMS:
+        raise Misuse("--typed is for JSON: give --json or --ndjson as well")
+
+
+class Printer:
+    """Where results go: standard output, or a file.
+
+    Args:
+        file: gets everything instead of standard output.
+        pager: shows what is longer than the terminal.
+    """
+
+    def __init__(self, file: BinaryIO | None = None, *, pager: Pager | None = None) -> None:
+        """Print nothing yet."""
+        self._file = file
+        self._pager = pager
+
+    def rows(self, columns: Sequence[str], rows: Sequence[Mapping[str, Value]], form: str) -> None:
+        """Print rows: made to fit a terminal, or whole and in UTF-8 for a pipe or file."""
+        out = stdout()
+        if self._file is not None or not out.isatty():
+            self._write(render(columns, rows, form))
+            return
+        text = render(columns, rows, form, width=terminal_width(out))
+        if form == "csv":
+            text = "".join(c if c == "\n" else _clean(c) for c in text)
+        if self._pager is not None and _is_long(text, out):
+            # A table that is scrolled through to the side is not cut.
+            whole = render(columns, rows, form) if self._pager.scrolls and form == "table" else text
+            if self._pager.show(whole, out):
+                return
+        self._show(text, out)
+        if form == "table" and "…" in text:
+            print("Cells end in … to fit the terminal; line form shows them whole.", file=sys.stderr)
+
+    def text(self, text: str) -> None:
+        """Print text for people, which ends with a line's end."""
+        out = stdout()
+        if self._file is not None or not out.isatty():
+            self._write(text)
+        elif self._pager is None or not _is_long(text, out) or not self._pager.show(text, out):
+            self._show(text, out)
+
+    def _write(self, text: str) -> None:
         # Bytes that a table sent and that are no UTF-8 go out as they came.
+        data = text.encode("utf-8", "surrogateescape")
+        if self._file is not None:
+            self._file.write(data)
+            self._file.flush()
+            return
+        out = stdout()
         out.flush()
-        out.buffer.write(render(columns, rows, form).encode("utf-8", "surrogateescape"))
+        out.buffer.write(data)
         out.buffer.flush()
-        return
-    text = render(columns, rows, form, width=terminal_width(out))
-    if form == "csv":
-        text = "".join(c if c == "\n" else _clean(c) for c in text)
-    print(text.encode("utf-8", "backslashreplace").decode(), end="", flush=True, file=out)
-    if form == "table" and "…" in text:
-        print("Cells end in … to fit the terminal; line form shows them whole.", file=sys.stderr)
+
+    def _show(self, text: str, out: TextIO) -> None:
+        print(text.encode("utf-8", "backslashreplace").decode(), end="", flush=True, file=out)
+
+
+def _is_long(text: str, terminal: TextIO) -> bool:
+    """Whether text takes more lines than a terminal shows above its prompt."""
+    try:
+        lines = os.get_terminal_size(terminal.fileno()).lines
+    except (OSError, ValueError):
+        return False
+    return 0 < lines <= text.count("\n") + 1
+
+
+def save(path: str, data: bytes) -> None:
+    """Write a file, all of it or nothing; a link is followed, and a device or pipe is written to.
+
+    Raises:
+        Failed: it cannot be written; the old one is as it was.
+    """
+    import stat
+    from pathlib import Path
+
+    from osquery_sdk.files import replace_file
+
+    target = Path(os.path.realpath(path))
+    try:
+        facts = target.stat() if target.exists() else None
+        if facts is not None and stat.S_ISDIR(facts.st_mode):
+            raise Failed(f"{path} is a folder, not a file")
+        if facts is not None and not stat.S_ISREG(facts.st_mode):
+            with target.open("wb", buffering=0) as device:
+                device.write(data)
+            return
+        replace_file(target, data, mode=_usual_mode() if facts is None else stat.S_IMODE(facts.st_mode))
+    except OSError as error:
+        raise Failed(f"{path}: {error.strerror or error}") from error
+
+
+def require_place(path: str) -> None:
+    """Raise Failed if a file cannot be put there, before what is to be in it takes its time."""
+    folder = os.path.dirname(os.path.realpath(path))  # noqa: PTH120  beside realpath
+    if os.path.isdir(path):  # noqa: PTH112
+        raise Failed(f"{path} is a folder, not a file")
+    if not os.path.isdir(folder):  # noqa: PTH112
+        raise Failed(f"{path}: there is no folder {folder}")
+
+
+def _usual_mode() -> int:
+    """Who may read and write a new file, as the umask says."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def colours(stream: TextIO) -> bool:
+    """Return whether text for a stream may have colours: a terminal, unless NO_COLOR is set."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
 
 
 def terminal_width(terminal: TextIO) -> int:
@@ -75,30 +190,53 @@ def terminal_width(terminal: TextIO) -> int:
 
 
 def render(
-    columns: Sequence[str], rows: Sequence[Mapping[str, str]], form: str, *, width: int | None = None
+    columns: Sequence[str], rows: Sequence[Mapping[str, Value]], form: str, *, width: int | None = None
 ) -> str:
     """Rows in one of `FORMS`, with a newline at the end.
 
     Args:
         columns: their names, in order.
-        rows: a value, or none, for each column.
+        rows: a value, or none, for each column; text, but for JSON.
         form: one of `FORMS`.
         width: columns of the terminal that a table has to fit.
     """
     if form == "json":
         return _json(columns, rows)
+    if form == "ndjson":
+        return "".join(f"{_object(columns, row)}\n" for row in rows)
+    texts = [{column: _text(row.get(column, "")) for column in columns} for row in rows]
     if form == "csv":
-        return _csv(columns, rows)
+        return _csv(columns, texts)
     if form == "line":
-        return _lines(columns, rows)
-    return _table(columns, rows, width)
+        return _lines(columns, texts)
+    if form == "markdown":
+        return _markdown(columns, texts)
+    return _table(columns, texts, width)
 
 
-def _json(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
-    text = json.dumps(
-        [{column: row.get(column, "") for column in columns} for row in rows], indent=2, ensure_ascii=False
-    )
-    return _TO_ESCAPE.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
+def _text(value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else str(_plain(value))
+
+
+def _plain(value: Value) -> Value:
+    """A value that JSON has: what it has no number for is text."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _json(columns: Sequence[str], rows: Sequence[Mapping[str, Value]]) -> str:
+    objects = [{column: _plain(row.get(column, "")) for column in columns} for row in rows]
+    return _escaped(json.dumps(objects, indent=2, ensure_ascii=False)) + "\n"
+
+
+def _object(columns: Sequence[str], row: Mapping[str, Value]) -> str:
+    values = {column: _plain(row.get(column, "")) for column in columns}
+    return _escaped(json.dumps(values, ensure_ascii=False, separators=(",", ":")))
+
+
+def _escaped(text: str) -> str:
+    return _TO_ESCAPE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
@@ -111,6 +249,20 @@ def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
 def _quoted(value: str) -> str:
     """A value of RFC 4180."""
     return '"' + value.replace('"', '""') + '"' if _CSV_SIGNS.search(value) else value
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
+    if not columns:
+        return ""
+    lines = [list(map(_cell, columns)), ["---"] * len(columns)]
+    lines += [[_cell(row.get(column, "")) for column in columns] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Text that a cell of a Markdown table shows as it is."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "<br>".join(_MARKDOWN_SIGNS.sub(lambda found: f"\\{found[0]}", _clean(line)) for line in lines)
 
 
 def _lines(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:

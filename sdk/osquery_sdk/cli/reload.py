@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from osquery_sdk.errors import DeadlineExceeded, WireError
 
 from .outcome import Misuse
-from .output import add_forms
+from .output import add_forms, check_forms
 from .parser import Command, completes
+from .sql import add_pager, chosen_pager
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -48,6 +49,7 @@ def run_extension_command() -> Command:
         )
         completes(socket, "file")
         add_forms(parser)
+        add_pager(parser)
 
     return Command(
         "run",
@@ -60,6 +62,8 @@ def run_extension_command() -> Command:
 
 def _run(options: Namespace) -> int:
     from osquery_sdk.engine.launch import command_line, old_command_line
+
+    check_forms(options)
 
     if old_command_line(options.extension) is None:
         # What cannot be run now is a mistake, what fails later is work in progress.
@@ -79,7 +83,7 @@ def _run(options: Namespace) -> int:
         Reloader(options.extension, host.socket, verbose=options.verbose) as reloader,
     ):
         host.reloader = reloader
-        return Shell(host, form=options.form).run()
+        return Shell(host, form=options.form, typed=options.typed, pager=chosen_pager(options)).run()
 
 
 def _wait_for_end() -> int:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from osquery_sdk.spinner import Spinner
 from osquery_sdk.streams import stdout
 
 from .outcome import Misuse
-from .output import add_forms, write
-from .parser import Command
+from .output import Printer, add_forms, check_forms, require_place, save
+from .parser import Command, completes
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from osquery_sdk.engine import Host
+    from osquery_sdk.engine import Host, ResultSet, TypedResult
+
+    from .pager import Pager
 
 
 def sql_commands(
@@ -45,6 +50,10 @@ def sql_commands(
     def add_query(parser: ArgumentParser) -> None:
         add_statement(parser)
         add_forms(parser)
+        output = parser.add_argument(
+            "--output", metavar="FILE", help="write to this file, once every statement has been answered"
+        )
+        completes(output, "file")
 
     def add_explain(parser: ArgumentParser) -> None:
         add_statement(parser)
@@ -54,13 +63,26 @@ def sql_commands(
         add_source(parser)
         _add_common(parser)
         add_forms(parser)
+        add_pager(parser)
 
     def query(options: Namespace) -> int:
+        import io
+
         statements = _statements(options.sql)
-        with open_host(options) as host:
+        check_forms(options)
+        if options.output in ("-", "/dev/stdout"):
+            options.output = None
+        if options.output is not None:
+            require_place(options.output)
+        file = None if options.output is None else io.BytesIO()
+        printer = Printer(file)
+        with _opened(open_host(options)) as host:
             for statement in statements:
-                result = host.query(statement, timeout=options.timeout)
-                write(result.columns, result.rows, options.form)
+                with Spinner():
+                    answer = ask(host, statement, typed=options.typed, timeout=options.timeout)
+                printer.rows(answer.columns, answer.rows, options.form)
+        if file is not None:
+            save(options.output, file.getvalue())
         return 0
 
     def explain(options: Namespace) -> int:
@@ -69,7 +91,7 @@ def sql_commands(
         from osquery_sdk.explain import explain
 
         statements = _statements(options.sql)
-        with open_host(options) as host:
+        with _opened(open_host(options)) as host, Spinner():
             told = [explain(host, statement, timeout=options.timeout) for statement in statements]
         if options.json:
             print(json.dumps([one.as_dict() for one in told], indent=2), file=stdout())
@@ -80,14 +102,25 @@ def sql_commands(
     def shell(options: Namespace) -> int:
         from .shell import Shell
 
-        with open_host(options) as host:
-            return Shell(host, form=options.form, timeout=options.timeout).run()
+        check_forms(options)
+        with _opened(open_host(options)) as host:
+            return Shell(
+                host,
+                form=options.form,
+                typed=options.typed,
+                timeout=options.timeout,
+                pager=chosen_pager(options),
+            ).run()
 
     return [
         Command(
             "query",
             "run SQL on the embedded engine",
-            (f'query {source}"{sql}"', f'query {source}--json "{sql}"', f"query {source}- < queries.sql"),
+            (
+                f'query {source}"{sql}"',
+                f'query {source}--json --typed "{sql}"',
+                f"query {source}--csv --output answer.csv - < queries.sql",
+            ),
             add_query,
             query,
         ),
@@ -106,6 +139,38 @@ def sql_commands(
             shell,
         ),
     ]
+
+
+def ask(host: Host, sql: str, *, typed: bool, timeout: float | None) -> ResultSet | TypedResult:
+    """Run one statement, for its text or, if `typed`, for the values that SQL has."""
+    return host.query_typed(sql, timeout=timeout) if typed else host.query(sql, timeout=timeout)
+
+
+def add_pager(parser: ArgumentParser) -> None:
+    """Add the option that keeps long answers from being paged."""
+    parser.add_argument(
+        "--no-pager",
+        action="store_true",
+        help="on a terminal, do not show long answers in $PAGER (less -S)",
+    )
+
+
+def chosen_pager(options: Namespace) -> Pager | None:
+    """The program that long answers are shown in; None if that is not wanted."""
+    if options.no_pager:
+        return None
+    from .pager import find_pager
+
+    return find_pager(os.environ)
+
+
+@contextmanager
+def _opened(host: Host) -> Iterator[Host]:
+    """A host that is started, with a sign of life if that takes its time."""
+    with ExitStack() as stack:
+        with Spinner():
+            stack.enter_context(host)
+        yield host
 
 
 def engine_options(options: Namespace) -> dict[str, str]:

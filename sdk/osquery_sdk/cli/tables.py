@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from osquery_sdk.authors import SameProcess, describe, one_line, pass_on_interrupt
 from osquery_sdk.schema import SUFFIXES, TableSchema, render
@@ -11,6 +11,7 @@ from osquery_sdk.spelling import did_you_mean
 from osquery_sdk.streams import stdout
 
 from .outcome import Failed
+from .output import colours
 from .parser import Command, completes
 
 if TYPE_CHECKING:
@@ -21,33 +22,141 @@ if TYPE_CHECKING:
     from osquery_sdk.tables import Table
 
 
+class _Listed(NamedTuple):
+    """A table in a list, and why it is not served, if it is not."""
+
+    table: Table
+    reasons: tuple[str, ...] = ()
+    is_served: bool = True
+    columns: tuple[str, ...] = ()
+    """Those in which what was looked for is."""
+
+
 def tables_command(extension: Extension) -> Command:
     """The command `tables` of an extension's program."""
 
     def add_arguments(parser: ArgumentParser) -> None:
         parser.add_argument(
+            "word",
+            nargs="*",
+            metavar="WORD",
+            help="only those with each WORD in a name, description or column",
+        )
+        parser.add_argument(
             "--all", action="store_true", help="also those that are not served here, each with the reason"
         )
+        parser.add_argument("--json", action="store_true", help="print a JSON array, with the columns")
 
     def run(options: Namespace) -> int:
-        shown: list[tuple[Table, list[str]]]
-        if options.all:
-            shown = [(table, _lines(_where(table))) for table in extension.all_tables]
-            shown += [
-                (table, _lines(f"Off: {why.rstrip('.')}.", _where(table)))
-                for table, why in _left_out(extension)
-            ]
-        else:
-            shown = [(table, []) for table in extension.tables.values()]
-        width = max((len(table.name) for table, _ in shown), default=0)
-        for table, reasons in sorted(shown, key=lambda one: one[0].name):
-            writable = " (writable)" if table.is_writable else ""
-            print(f"{table.name:<{width}}  {table.description}{writable}", file=stdout())
-            for reason in reasons:
-                print(f"{'':<{width}}  {reason}", file=stdout())
+        every = _every(extension) if options.all else [_Listed(t) for t in extension.tables.values()]
+        found = [match for one in every if (match := _match(one, options.word)) is not None]
+        if options.word and not found:
+            raise Failed(_nothing(options.word, every, everywhere=options.all))
+        found.sort(key=lambda one: one.table.name)
+        text = _as_json(found) if options.json else _as_text(found)
+        print(text, end="", file=stdout())
         return 0
 
-    return Command("tables", "list the tables", ("tables", "tables --all"), add_arguments, run)
+    examples = ("tables", "tables --all", f"tables {_a_word(extension)}", "tables --json")
+    return Command("tables", "list the tables, or find some", examples, add_arguments, run)
+
+
+def _a_word(extension: Extension) -> str:
+    """A word for the examples."""
+    return next((column.name for table in extension.tables.values() for column in table.columns), "path")
+
+
+def _every(extension: Extension) -> list[_Listed]:
+    """The tables of the extension, those included that are not served here."""
+    listed = [_Listed(t, _lines(_where(t)), t.is_here) for t in extension.all_tables]
+    for table, why in _left_out(extension):
+        listed.append(_Listed(table, _lines(f"Off: {why.rstrip('.')}.", _where(table)), is_served=False))
+    return listed
+
+
+def _match(listed: _Listed, words: Sequence[str]) -> _Listed | None:
+    """A table in which each of the words is, with the columns that have one which its name and description have not."""
+    table = listed.table
+    about = f"{table.name} {table.description}".casefold()
+    columns: dict[str, None] = {}
+    for word in map(str.casefold, words):
+        within = [
+            column.name
+            for column in table.columns
+            if word
+            in f"{column.name} {' '.join(column.definition.aliases)} {column.definition.description}".casefold()
+        ]
+        if word in about:
+            continue
+        if not within:
+            return None
+        columns.update(dict.fromkeys(within))
+    return listed._replace(columns=tuple(columns))
+
+
+def _nothing(words: Sequence[str], every: Sequence[_Listed], *, everywhere: bool) -> str:
+    """What to say where no table has the words."""
+    names = [name for one in every for name in (one.table.name, *(c.name for c in one.table.columns))]
+    meant = next((text for word in words if (text := did_you_mean(word, names))), "")
+    what = " and ".join(words)
+    hint = meant or (
+        "tables lists all of them" if everywhere else "--all looks at those that are not served here as well"
+    )
+    return f"no table has {what} in its name, description or columns; {hint}"
+
+
+def _as_text(found: Sequence[_Listed]) -> str:
+    """A line for each table, below the line of its family, and what else there is to say of it."""
+    width = max((len(one.table.name) for one in found), default=0)
+    families = sorted({one.table.options.family for one in found}, key=lambda family: (not family, family))
+    lines: list[str] = []
+    for family in families:
+        if len(families) > 1 or family:
+            lines.append(_bold(f"{family or 'Others'}:"))
+        for table, reasons, _, columns in (one for one in found if one.table.options.family == family):
+            writable = " (writable)" if table.is_writable else ""
+            lines.append(f"{table.name:<{width}}  {table.description}{writable}")
+            if columns:
+                lines.append(f"{'':<{width}}  Columns: {', '.join(columns)}")
+            lines += [f"{'':<{width}}  {reason}" for reason in reasons]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _bold(text: str) -> str:
+    return f"\x1b[1m{text}\x1b[0m" if colours(stdout()) else text
+
+
+def _as_json(found: Sequence[_Listed]) -> str:
+    import json
+
+    objects = []
+    for table, reasons, is_served, _ in found:
+        schema = TableSchema.of(table)
+        columns = [
+            {
+                "name": column.name,
+                "type": column.type,
+                "description": column.description,
+                "required": column.required,
+                "index": column.indexed,
+                "hidden": column.hidden,
+            }
+            for column in schema.columns
+        ]
+        objects.append(
+            {
+                "name": schema.name,
+                "family": table.options.family,
+                "description": schema.description,
+                "platforms": list(schema.platforms),
+                "writes": list(schema.writes),
+                "served": is_served,
+                "why": " ".join(reasons),
+                "examples": list(schema.examples),
+                "columns": columns,
+            }
+        )
+    return json.dumps(objects, indent=2, ensure_ascii=False) + "\n"
 
 
 def absent(extension: Extension, name: str) -> str:
@@ -78,8 +187,8 @@ def _where(table: Table) -> str:
     return f"Not here. {only}" if only and not table.is_here else only
 
 
-def _lines(*texts: str) -> list[str]:
-    return [text for text in texts if text]
+def _lines(*texts: str) -> tuple[str, ...]:
+    return tuple(text for text in texts if text)
 
 
 def extension_schema_command(extension: Extension) -> Command:

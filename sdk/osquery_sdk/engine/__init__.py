@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .answer import Answer, Caller
     from .daemon import Daemon
-    from .database import ResultSet, SqlError
+    from .database import ResultSet, SqlError, TypedResult
     from .engine import Engine
     from .host import Host
     from .launch import ExtensionProcess, LaunchError
@@ -36,12 +36,13 @@ __all__ = [
     "SqlError",
     "TableCall",
     "Term",
+    "TypedResult",
 ]
 
 _HOMES = {
     "answer": ("Answer", "Caller"),
     "daemon": ("Daemon",),
-    "database": ("ResultSet", "SqlError"),
+    "database": ("ResultSet", "SqlError", "TypedResult"),
     "engine": ("Engine",),
     "host": ("Host",),
     "launch": ("ExtensionProcess", "LaunchError"),

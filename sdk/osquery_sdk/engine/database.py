@@ -14,7 +14,7 @@ from .answer import Answer, Caller, TextRows, to_bytes, to_text
 from .column_types import expression_types
 from .functions import hide_functions, register_collations, register_functions
 from .routes import Definition, parse_routes
-from .statements import ResultSet, Statements, parameters_of
+from .statements import ResultSet, Statements, TypedResult, parameters_of
 from .values import SQLiteValue
 from .virtual_table import VirtualTable
 
@@ -248,15 +248,25 @@ class Database:
 
     # -- statements
 
-    def query(self, sql: str, *, deadline: float | None = None) -> ResultSet:
+    def query(self, sql: str, *, deadline: float | None = None, in_order: bool = False) -> ResultSet:
         """Run the statements in `sql` one after the other; the rows of all of them, or the first error.
+
+        Args:
+            sql: the statements.
+            deadline: a moment of `time.monotonic()`.
+            in_order: have the keys of the rows in the order of the columns, and not sorted, as osqueryd sends them.
 
         Raises:
             SqlError: osqueryd's message.
-            DeadlineExceeded: `deadline` (of `time.monotonic()`) passed.
+            DeadlineExceeded: `deadline` passed.
         """
         with _Guard(self, sql, deadline):
-            return self._statements().run(_c_string(sql))
+            return self._statements(in_order=in_order).run(_c_string(sql))
+
+    def query_typed(self, sql: str, *, deadline: float | None = None) -> TypedResult:
+        """Run the statements in `sql`; see `query`."""
+        with _Guard(self, sql, deadline):
+            return self._statements(in_order=True).run_typed(_c_string(sql))
 
     def query_columns(self, sql: str) -> list[tuple[str, str]]:
         """Name and type of each column that the first statement in `sql` would return, without running it.
@@ -291,8 +301,8 @@ class Database:
             raise SqlError("map::at")
         return rows
 
-    def _statements(self) -> Statements:
-        return Statements(self._connection, self._null, self._tell_inserted)
+    def _statements(self, *, in_order: bool = False) -> Statements:
+        return Statements(self._connection, self._null, self._tell_inserted, in_order=in_order)
 
     def _prepare(self, sql: str) -> tuple[str, list[tuple[str, str]]] | None:
         found: list[tuple[str, list[tuple[str, str]]]] = []
@@ -434,4 +444,4 @@ def _osquery_type(declared: str | None) -> str:
     return declared if declared in known else "UNKNOWN"
 
 
-__all__ = ["Caller", "Counters", "Database", "ResultSet", "SQLiteValue", "Source", "SqlError"]
+__all__ = ["Caller", "Counters", "Database", "ResultSet", "SQLiteValue", "Source", "SqlError", "TypedResult"]

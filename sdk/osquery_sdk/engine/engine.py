@@ -8,7 +8,7 @@ from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from .database import Counters, Database, ResultSet, Source, SqlError
+from .database import Counters, Database, ResultSet, Source, SqlError, TypedResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,19 +75,25 @@ class Engine:
             self._main.detach(name)
         self._sources.pop(name, None)
 
-    def query(self, sql: str, *, timeout: float | None = None) -> ResultSet:
+    def query(self, sql: str, *, timeout: float | None = None, in_order: bool = False) -> ResultSet:
         """Run SQL, one statement or several.
 
         Args:
             sql: the statements.
             timeout: seconds after which the query is given up.
+            in_order: have the keys of the rows in the order of the columns, and not sorted, as osqueryd sends them.
 
         Raises:
             SqlError: osqueryd's error message.
             DeadlineExceeded: the time is over.
         """
         with self._database() as database:
-            return database.query(sql, deadline=None if timeout is None else time.monotonic() + timeout)
+            return database.query(sql, deadline=_deadline(timeout), in_order=in_order)
+
+    def query_typed(self, sql: str, *, timeout: float | None = None) -> TypedResult:
+        """Run SQL, and return the values that it has and not their text; see `query`."""
+        with self._database() as database:
+            return database.query_typed(sql, deadline=_deadline(timeout))
 
     def get_query_columns(self, sql: str) -> list[tuple[str, str]]:
         """Name and osquery type of each column that `sql` would return.
@@ -148,3 +154,7 @@ class Engine:
         finally:
             with self._state:
                 self._running.discard(database)
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from .database import ResultSet
+    from .database import ResultSet, TypedResult
     from .engine import Engine
     from .manager import Manager
     from .trace import Observer
@@ -145,8 +145,12 @@ class Host:
             self._manager.engine.observer = observer
 
     def query(self, sql: str, *, timeout: float | None = None) -> ResultSet:
-        """Run SQL; see `Engine.query`."""
-        return self.engine.query(sql, timeout=timeout)
+        """Run SQL; see `Engine.query`. The rows' keys are in the order of the columns."""
+        return self.engine.query(sql, timeout=timeout, in_order=True)
+
+    def query_typed(self, sql: str, *, timeout: float | None = None) -> TypedResult:
+        """Run SQL, and return the values that it has and not their text; see `Engine.query`."""
+        return self.engine.query_typed(sql, timeout=timeout)
 
     def tables(self) -> list[str]:
         """Names of the tables that there are now, the engine's own included."""

@@ -22,7 +22,19 @@ class ResultSet(NamedTuple):
     columns: list[str]
     """Names in the order of the last statement that returned rows or could have."""
     rows: list[dict[str, str]]
-    """Every value as text, keys sorted; of columns with the same name the last one counts."""
+    """Every value as text; of columns with the same name the last one counts.
+
+    A host's keys are in the order of the columns, an engine's are sorted, as osqueryd sends them.
+    """
+
+
+class TypedResult(NamedTuple):
+    """What a query returned, with the values that SQL has: numbers, None for NULL, and all else as a `ResultSet` has it."""
+
+    columns: list[str]
+    """As a `ResultSet`'s."""
+    rows: list[dict[str, str | int | float | None]]
+    """Values by column, in the order of the columns."""
 
 
 class _Running(NamedTuple):
@@ -42,13 +54,24 @@ class Statements:
         connection: where they run.
         null: the text for NULL.
         before_each: called before each statement.
+        in_order: have the keys of the rows in the order of the columns, and not sorted.
     """
 
-    def __init__(self, connection: apsw.Connection, null: str, before_each: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        null: str,
+        before_each: Callable[[], None],
+        *,
+        in_order: bool = False,
+    ) -> None:
         self._connection = connection
         self._null = null
         self._before_each = before_each
-        self._result = ResultSet([], [])
+        self._in_order = in_order
+        self._typed = False
+        self._columns: list[str] = []
+        self._rows: list[dict[str, Any]] = []
         self._order: list[tuple[str, int]] = []
         self._position = 0
         """End of the statement that runs, in the text of the query."""
@@ -61,6 +84,16 @@ class Statements:
             apsw.Error: SQLite's, of the first statement that fails.
             UnicodeDecodeError: text that is not UTF-8 came to a function or a table.
         """
+        self._run(sql)
+        return ResultSet(self._columns, self._rows)
+
+    def run_typed(self, sql: str) -> TypedResult:
+        """Run the statements in `sql`; see `run`."""
+        self._typed = True
+        self._run(sql)
+        return TypedResult(self._columns, self._rows)
+
+    def _run(self, sql: str) -> None:
         parameters = 0
         while True:
             cursor = self._connection.cursor()
@@ -74,27 +107,38 @@ class Statements:
                 cursor.close(True)
                 if not self._running.reads:
                     raise
-                del self._result.rows[self._running.rows_before :]
+                del self._rows[self._running.rows_before :]
                 self._read(self._connection.cursor(), self._as_bytes(), self._running.parameters)
                 parameters = 0
             else:
-                return self._result
+                return
 
     def _begin(self, cursor: apsw.Cursor, statement: str, bindings: Any) -> bool:
         self._before_each()
         names = [column[0] for column in cursor.getdescription()]
-        self._result.columns[:] = names
-        positions = {name: position for position, name in enumerate(names)}
-        self._order[:] = sorted(positions.items(), key=_name_bytes)
+        self._columns[:] = names
+        self._order[:] = {name: position for position, name in enumerate(names)}.items()
+        if not self._in_order:
+            self._order.sort(key=_name_bytes)
         # APSW gives out the text piece by piece, with all that is between two statements.
         self._position += len(statement)
         reads = cursor.is_readonly and not cursor.is_explain
-        self._running = _Running(statement, len(bindings), reads, len(self._result.rows))
+        self._running = _Running(statement, len(bindings), reads, len(self._rows))
         return True
 
     def _read(self, cursor: apsw.Cursor, sql: str, parameters: int) -> None:
-        null, append, order = self._null, self._result.rows.append, self._order
-        for row in cursor.execute(sql, (None,) * parameters):
+        null, append, order = self._null, self._rows.append, self._order
+        found = cursor.execute(sql, (None,) * parameters)
+        if self._typed:
+            self._rows += (
+                {
+                    name: render(value) if isinstance(value := row[position], (str, bytes)) else value
+                    for name, position in order
+                }
+                for row in found
+            )
+            return
+        for row in found:
             # Nearly every value is text that goes through as it is.
             append(
                 {
@@ -111,7 +155,7 @@ class Statements:
         APSW has no text that is not UTF-8, such as `cast(x'ff' as text)`. It says so when it meets one, so that the tables
         are asked a second time.
         """
-        names = [f"c{number}" for number in range(len(self._result.columns))]
+        names = [f"c{number}" for number in range(len(self._columns))]
         values = ", ".join(f"iif(typeof({name}) = 'text', cast({name} as blob), {name})" for name in names)
         rows = self._running.sql.rstrip().removesuffix(";")
         # The line break ends a comment.

@@ -7,6 +7,7 @@ from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.datafiles.flatten import Cell
 from kolide_tables.datafiles.formats import FORMATS, Format
 from kolide_tables.datafiles.terms import parse_query
+from kolide_tables.families import family_of
 from kolide_tables.files import Missing, TooLarge, Unreadable, read_file
 from kolide_tables.limits import Budget, Limits
 from kolide_tables.paths import asked_paths, asked_texts
@@ -54,6 +55,7 @@ def _data_file_table(form: Format, limits: Limits, prefix: str) -> Table:
         examples=tuple(f"select path, fullkey, value from {name} where {where}" for where in form.examples),  # noqa: S608 - no input
         deadline=limits.max_seconds,
         max_rows=limits.max_rows,
+        family=family_of(form.name),
     )(values)
 
 

@@ -178,7 +178,7 @@ def test_all_are_there_without_the_engine_which_says_what_to_install():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("the embedded engine needs APSW")
+    assert done.stdout.startswith("the embedded engine needs apsw; run: ")
 
 
 def test_what_is_imported_later_is_not_imported_at_first():

@@ -1,7 +1,7 @@
-"""The processes that `multiprocessing` starts by itself in a frozen program: workers, and what serves or tidies up after them.
+"""The processes that `multiprocessing` starts by itself in a frozen program: workers, and those that help them.
 
-Python starts them as `python -c "from multiprocessing..."`, or with `--multiprocessing-fork` as the first argument where
-`sys.frozen` is set. In a frozen program that is the program itself. It tells them by their arguments.
+Python starts them as `python -c "from multiprocessing..."`, or with `--multiprocessing-fork` as the first argument
+where `sys.frozen` is set. In a frozen program `python` is the program itself, which knows them by their arguments.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HELPER = re.compile(
 
 
 def is_child(arguments: Sequence[str]) -> bool:
-    """Whether a program with these arguments, the first its own name, was started by `multiprocessing`."""
+    """Return True if `multiprocessing` has started a program with these arguments, the first of which is its name."""
     if arguments[1:2] == [_WORKER]:
         return len(arguments) > 2 and all(map(_HANDLE.fullmatch, arguments[2:]))
     return _helper(arguments) is not None

@@ -1,4 +1,4 @@
-"""Which processes are children that multiprocessing has started, by their arguments; and what they leave alone."""
+"""Children that multiprocessing has started are known by their arguments, and leave alone what is not theirs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which installed distributions a bundle is made of, and their metadata in it, read back by importlib."""
+"""Installed distributions that a bundle is made of, and their metadata in it, read back by importlib."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def install(site: Path, folder: str, **files: str) -> Path:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of installed distributions: of a wheel, of one in place, of a system's package, and of one without a name."""
+    """Installed distributions: of a wheel, of one in place, of a system's package, and of one without a name."""
     site = tmp_path / "site"
     install(
         site,

@@ -1,4 +1,4 @@
-"""What a bundle lacks, by what its program said."""
+"""Errors of a program name what its bundle lacks."""
 
 from __future__ import annotations
 

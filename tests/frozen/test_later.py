@@ -1,4 +1,4 @@
-"""What a frozen extension does later than at its start: imports, processes, and questions about what is installed."""
+"""A frozen extension after its start: it imports, starts processes, and asks what is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A module of Python's library that is kept brings what it imports later: compared with the bytecode of all of them."""
+"""A module of Python's library that is kept brings what it imports later: compared with their bytecode."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def exists(name: str) -> bool:
 
 
 def imports(code: CodeType, package: str, *, is_in_function: bool = False) -> Iterator[Imported]:
-    """By bytecode: a constant with the level, one with the names, and the name of the module come before IMPORT_NAME."""
+    """Read bytecode: a constant with the level and one with the names come before IMPORT_NAME."""
     constants: list[object] = []
     for one in dis.get_instructions(code):
         if one.opname in ("LOAD_CONST", "LOAD_SMALL_INT"):

@@ -1,4 +1,4 @@
-"""Texts of any language, as each form carries them: read back with the form's own tools, and refused where none could."""
+"""Texts of any language, read back from each form with its own tools; those that no form can carry are refused."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def _ask_maintainer() -> str:
 
 
 def _placeholder(done: Packaged) -> str:
-    """What to do about packages that name no maintainer."""
+    """Return a line on packages that name no maintainer, and how to name one."""
     import shlex
 
     from osquery_sdk.checkout import git_identity

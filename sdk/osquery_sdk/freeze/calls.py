@@ -1,7 +1,7 @@
 """Modules and distributions that an extension names in texts: in calls that import, and to `importlib.metadata`.
 
-No import statement names these, so no graph has them. An extension's own modules are read for them, and those of the
-libraries that it has brought.
+No import statement names these, so they are not in PyInstaller's graph. The extension's own modules are searched for
+them, and those of the libraries that it has brought.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The installed distributions that a bundle is made of, and their metadata in it, as `importlib.metadata` finds it.
+"""The installed distributions that a bundle is made of, and their metadata, as `importlib.metadata` finds it.
 
 A distribution is in a bundle if one of its modules, binaries or data files is. Of its metadata the bundle gets what
-programs ask for: METADATA (version, requirements), the entry points, and which packages it has. The rest of it tells of the
-machine that it was installed on.
+programs ask for: METADATA (version, requirements), the entry points, and the names of its packages. The rest
+describes the machine that it was installed on.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class Bundled(NamedTuple):
 
 
 class Installed:
-    """The distributions that are installed where the build runs; of two of one name the one that Python finds first."""
+    """The distributions that are installed where the build runs.
+
+    Of two with the same name it has the one that Python finds first.
+    """
 
     def __init__(self) -> None:
         """Look for them."""
@@ -53,7 +56,7 @@ class Installed:
         self._found = {name: found[name] for name in sorted(found)}
 
     def has(self, name: str) -> bool:
-        """Whether one of this name is installed."""
+        """Return True if one of this name is installed."""
         return normal(name) in self._found
 
     def require(self, *, metadata: Iterable[str], groups: Iterable[str]) -> None:
@@ -127,7 +130,7 @@ class _Files:
         """The packages of a distribution that have a file here."""
         project = _project(distribution)
         if project is not None:
-            # Nothing tells which modules it has: those below its folder that are not installed into one there.
+            # Its metadata names no modules. They are those below its folder, but not in an environment there.
             sites = self._sites - {project}
             return frozenset(
                 top
@@ -162,7 +165,8 @@ def write_metadata(
 ) -> list[tuple[str, str, str]]:
     """Write the metadata, and return it as PyInstaller's entries: name in the bundle, path, kind.
 
-    An entry point whose module is not in the bundle is left out, unless the distribution was asked for: to load it would fail.
+    An entry point whose module is not in the bundle is left out, as it could not be loaded, unless the distribution
+    was asked for.
 
     Args:
         bundled: the distributions.

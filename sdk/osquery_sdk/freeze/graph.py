@@ -1,9 +1,9 @@
-"""Which modules a program needs: those that are reached from its script without the detours of Python's own library.
+"""The modules that a program needs: those that are reached from its script without the detours of Python's library.
 
-Python's library imports much of itself for rare occasions: `inspect` a disassembler, `pickle` its debugger, `asyncio` and
-`urllib` OpenSSL. An import of that kind is left out if the module that has it works without it: see `_can_do_without`. What
-the extension or a library of its own asks for is kept, with all that it may import later. This module is used from the
-PyInstaller spec beside it.
+Python's library imports much of itself for rare occasions: `inspect` a disassembler, `pickle` its debugger, `asyncio`
+and `urllib` OpenSSL. An import of that kind is left out if the module that has it works without it: see
+`_can_do_without`. What the extension or a library of its own asks for is kept, with all that it may import later.
+This module is used from the PyInstaller spec beside it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ RARE = _AT_A_DESK | frozenset(
         "xmlrpc",
     )
 )
-"""Modules that are kept only for an extension that asks for them, or for a module that does not work without them."""
+"""Modules that are kept only for an extension that asks for them, or a module that does not work without them."""
 
 # Libraries of the SDK itself: what they import on rare occasions is no wish of the extension's.
 _OURS = frozenset(
@@ -102,7 +102,10 @@ _RELEASES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "logging.handlers": (frozenset(("HTTPHandler", "SMTPHandler")), _ENCRYPTION),
     "osquery_sdk.telemetry": (frozenset(), frozenset(("opentelemetry",))),
 }
-"""By a module that the extension imports: names, one of which has to be in its code if there are any; and what it wants then."""
+"""Modules that come with one that the extension imports.
+
+The values are names and modules. If there are any names, one of them has to be in the extension's code.
+"""
 
 
 def needed(graph: Any, start: Iterable[Any], *, kept: Collection[str] = ()) -> set[str]:
@@ -143,7 +146,7 @@ def needed(graph: Any, start: Iterable[Any], *, kept: Collection[str] = ()) -> s
 
 
 def _can_do_without(node: Any, other: Any) -> bool:
-    """Whether a module works without one of those that it imports on some occasions."""
+    """Return True if a module works without one of those that it imports on some occasions."""
     name, target = str(node.identifier), str(other.identifier)
     if is_own(name):
         return False
@@ -171,7 +174,7 @@ def _statements(node: Any) -> Iterable[Import]:
 
 
 def _released(node: Any, target: str) -> frozenset[str]:
-    """What a module that imports `target` wants besides."""
+    """Return the rare modules that come with `target` for a module that imports it."""
     names, wanted = _RELEASES.get(target) or _RELEASES.get(target.partition(".")[0], (_NONE, _NONE))
     code = getattr(node, "code", None)
     if code is None:  # compiled: nobody can tell
@@ -221,7 +224,7 @@ def is_own(name: str) -> bool:
 
 
 def _imports(graph: Any, node: Any) -> Iterable[tuple[Any, bool]]:
-    """What a module imports, and whether it does so only on some occasions: in a `try`, an `if` or a function."""
+    """Yield the imports of a module, each with whether it is made on some occasions only: in a `try`, `if` or function."""
     for other in graph.outgoing(node):
         target = "" if other is None else str(other.identifier)
         # PyInstaller's hook has every lexer and style depend on the package; of Pygments, the shell wants the one for SQL.

@@ -1,4 +1,4 @@
-"""What a bundle lacks, by what its program says when it runs: the module or metadata, and the option that puts it in."""
+"""Errors of a program that tell what its bundle lacks: a module or metadata, and the option that puts it in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PYTHON_S = re.compile(r"ignored arguments that it does not know: (?:-[cmIESBu]+
 
 
 def lacking(text: str, folders: Sequence[Path]) -> str:
-    """Return what is missing in a bundle and is there where it was built, and how to put it in; empty if nothing is.
+    """Return what the bundle lacks and the build machine has, and how to put it in; empty if it lacks nothing.
 
     Args:
         text: errors of the program.

@@ -215,7 +215,7 @@ class _Run:
                 rows = max(rows, len(self._host.query(sql, timeout=_STATEMENT_TIMEOUT).rows))
             except SqlError as error:
                 refused = str(error)
-            # What a process says that the extension has started, or what a table makes nothing of, is nowhere else.
+            # An error in a process that the extension started, or that the table caught, is seen only here.
             if missing := lacking("\n".join([refused, *self._lines]), self._sources):
                 raise FreezeError(f"the table {name} fails in the bundle: {missing}")
             if _UNMEANT.search(refused):

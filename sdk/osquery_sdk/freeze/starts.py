@@ -1,4 +1,4 @@
-"""The scripts that a frozen program runs before its own: those of this package, and PyInstaller's for single modules."""
+"""The scripts that a frozen program runs before its own: this package's, and PyInstaller's for single modules."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent / "runtime"
 CHILDREN = _HERE / "start_children.py"
 ONE_FILE = _HERE / "start_onefile.py"
-# The first loads `inspect` and `zipfile` at every start so that tracebacks can show source text, of which a bundle has none;
-# the second loads `multiprocessing` at every start, where CHILDREN does so in a child alone.
+# The first loads `inspect` and `zipfile` at every start so that tracebacks can show source text, of which a bundle
+# has none. The second loads `multiprocessing` at every start, where CHILDREN does so only in a child.
 _REPLACED = frozenset(("pyi_rth_inspect", "pyi_rth_multiprocessing"))
 
 
 def is_wanted(script: Path, modules: Collection[str]) -> bool:
-    """Whether one of PyInstaller's scripts has something to do.
+    """Return True if one of PyInstaller's scripts has something to do.
 
     Args:
         script: in a folder of its hooks.
@@ -35,8 +35,9 @@ def is_wanted(script: Path, modules: Collection[str]) -> bool:
 def compiled(script: Path, folder: Path) -> str:
     """Compile a program's script for the processes that multiprocessing starts, and return the file's path.
 
-    Such a process runs the script for what it defines, as the file that `__main__` has come from. Python does so with a
-    file's script, and not with a folder's `__main__.py`, which as a rule starts the program without asking for its own name.
+    Such a process runs the script for what it defines, as the file that `__main__` has come from. Python does so with
+    a script, and not with the `__main__.py` of a folder, which as a rule starts the program without asking for its
+    own name.
     """
     folder.mkdir(parents=True)
     source = script

@@ -1,7 +1,8 @@
-"""The import statements of a module of Python's library: where each stands, and whether the module works without what it names.
+"""The import statements of a module of Python's library: where each stands, and what happens without the module.
 
-A statement in a `try` whose handler takes the ImportError and goes on has something to fall back on. One within a function
-has not: the function fails when it is called. PyInstaller's graph does not tell these apart where a module has both.
+A statement in a `try` whose handler takes the ImportError and goes on has something to fall back on. One within a
+function has not: the function fails when it is called. PyInstaller's graph does not tell these apart where a module
+has both.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
 
 
 def _goes_on(handler: ast.ExceptHandler) -> bool:
-    """Whether a handler takes an ImportError and does not raise one itself."""
+    """Return True for a handler that takes an ImportError and raises nothing itself."""
     if handler.type is None:
         names = {"ImportError"}
     else:
@@ -81,7 +82,7 @@ def _goes_on(handler: ast.ExceptHandler) -> bool:
 
 
 def _raises(node: ast.AST) -> bool:
-    """Whether there is a `raise`, other than in a function that is defined there."""
+    """Return True if there is a `raise` other than in a function that is defined there."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
         return False
     return isinstance(node, ast.Raise) or any(map(_raises, ast.iter_child_nodes(node)))

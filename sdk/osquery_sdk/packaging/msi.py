@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 _ACTIONS = Path(__file__).parent / "scripts" / "actions.js"
 _NAMESPACE = uuid.UUID("5d0f1c1e-6a58-4b44-9f1c-6f7371776978")
 _TOP = "/Program Files/"
-# wixl ends in the middle of some texts, and takes others for names of variables: it gets these, and the tables the texts.
+# wixl crashes on some texts and takes others for names of variables. It gets these in their place, and the texts are
+# put into the tables that it has written.
 _MANUFACTURER, _SUMMARY, _DESCRIPTION, _HOMEPAGE = (f"osquery-sdk-text-{number}" for number in range(4))
 _PLAIN = re.compile(r"[A-Za-z0-9 _.+,()@=~-]+")
 
@@ -104,7 +105,7 @@ def _signed(made: Path, package: Package, keys: Keys) -> Path:
 
 
 def _texts(package: Package) -> dict[str, str]:
-    """What stands for which text; each is one line."""
+    """Return the texts by what stands for them; each is one line."""
     paths = (package.load_list, *(entry.path for entry in package.entries))
     return {
         _MANUFACTURER: package.maintainer.partition("<")[0].strip() or package.identifier,

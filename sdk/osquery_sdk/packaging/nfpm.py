@@ -114,7 +114,10 @@ def render(package: Package, form: str, work: Path, keys: Keys) -> Path:
 
 
 def _yaml(value: object) -> str:
-    """Write a value as YAML: JSON in ASCII, but for characters that JSON would write as two halves, which YAML refuses."""
+    """Write a value as YAML, in ASCII.
+
+    It is JSON but for the characters that JSON escapes as two halves of one, which YAML refuses.
+    """
     text = json.dumps(value, indent=1, ensure_ascii=False)
     return re.sub(r"[^\n\x20-\x7e]", lambda found: _escaped(ord(found[0])), text)
 

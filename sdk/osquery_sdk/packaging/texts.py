@@ -1,4 +1,4 @@
-"""Texts that a person gives a package, if every form can carry them: formats of lines have no way to write some characters."""
+"""Texts that a person gives a package: refused if they have characters that some form has no way to write."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def check_text(option: str, text: str, *, lines: bool = False) -> str:
             raise PackagingError(f"{option}: has to be one line")
         if unicodedata.category(character) in _REFUSED or ord(character) & 0xFFFE == 0xFFFE:
             raise PackagingError(
-                f"{option}: character {place} is U+{ord(character):04X}, which cannot be in a package's text; leave it out"
+                f"{option}: character {place} is U+{ord(character):04X}, "
+                "which cannot be in a package's text; leave it out"
             )
     if len(plain) > _MOST:
         raise PackagingError(f"{option}: has {len(plain)} characters, and may have {_MOST}")

@@ -1,7 +1,8 @@
 # shellcheck shell=sh disable=SC2154,SC3013
 # What the scripts of every form have in common. Plain POSIX shell: dash, bash, busybox.
 #
-# Set before it: name, program, load_list, own_list (not empty if that is the package's own), services, state, defaults.
+# Set before it: name, program, load_list, own_list (not empty if the list is the package's own), services, state,
+# defaults.
 # $root is put before every path; it is empty but when a package is installed into a folder without changing into it.
 
 say() {
@@ -21,8 +22,7 @@ bare_line() {
 	done
 }
 
-# Whether the load list names the program, in $listed: yes; no; or off, if only a comment does, in line $number: somebody has
-# switched it off.
+# Sets $listed: yes, if the load list names the program; off, if only a comment does, which is in line $number; or no.
 find_line() {
 	listed=no
 	number=0

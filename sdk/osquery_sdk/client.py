@@ -12,7 +12,7 @@ from .rows import Row
 from .wire.client import ManagerConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from .decoding import Value
     from .quoting import Parameters
@@ -72,8 +72,8 @@ class Client:
     ) -> list[Any]:
         """Run SQL, and return its rows: mappings of text, where NULL is the empty text, or objects of a class of yours.
 
-        The mappings have the columns in the order of the statement. osquery sends them sorted by name, so it is asked for the
-        order as well, once for each text of a statement.
+        The mappings have the columns in the order of the statement, where the SQL names them. osquery sends them sorted by name;
+        for `select *` it is asked for the order as well, but not by a table's `query.client`.
 
         Args:
             sql: one statement.
@@ -148,18 +148,23 @@ class Client:
     def _in_order(
         self, rows: list[dict[str, str]], sql: str, filled: str, manager: ManagerConnection
     ) -> list[dict[str, str]]:
-        """Rows with their columns in the order of the statement; as they are, if osquery does not tell it."""
+        """Rows with their columns in the order of the statement; as they are, if nobody tells it."""
         if not rows or len(rows[0]) < 2:
             return rows
-        order = self._orders.get(sql, ())
-        if rows[0].keys() != set(order):
+        from .sqltext import result_names
+
+        names = rows[0].keys()
+        order = next(
+            (o for o in (self._orders.get(sql, ()), _once(result_names(sql))) if names == set(o)), ()
+        )
+        # osquery within a statement makes a second database for another, and asks each table for its columns then.
+        if not order and self._deadline is None:
             order = _order(filled, manager)
-            if rows[0].keys() != set(order):
-                return rows
-            if len(self._orders) >= _ORDERS_KEPT:
-                self._orders.clear()
-            self._orders[sql] = order
-        names = set(order)
+        if names != set(order):
+            return rows
+        if len(self._orders) >= _ORDERS_KEPT:
+            self._orders.clear()
+        self._orders[sql] = order
         return [{name: row[name] for name in order} if row.keys() == names else row for row in rows]
 
     def _maker(self, kind: type) -> Callable[[Mapping[str, str]], Any]:
@@ -237,10 +242,14 @@ def _is_missing(message: str) -> bool:
     return message.startswith("NotFound") or message.endswith(" does not exist")
 
 
+def _once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
 def _order(sql: str, manager: ManagerConnection) -> tuple[str, ...]:
     """The columns of a statement in their order, of several statements the first one's; none if osquery does not tell."""
     try:
-        return tuple(dict.fromkeys(name for row in _rows(manager.get_query_columns(sql)) for name in row))
+        return _once(name for row in _rows(manager.get_query_columns(sql)) for name in row)
     except (WireError, DeadlineExceeded):
         return ()
 

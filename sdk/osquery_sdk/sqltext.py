@@ -124,3 +124,41 @@ def tables_of(sql: str) -> dict[str, str]:
                 break
             place += 1
     return out
+
+
+_ENDS_LIST = frozenset(
+    ("FROM", "WHERE", "GROUP", "ORDER", "LIMIT", "UNION", "INTERSECT", "EXCEPT", "HAVING", "WINDOW")
+)
+
+
+def result_names(sql: str) -> tuple[str, ...]:
+    """Return the names of the columns that the first SELECT of `sql` returns, as SQLite names them; none if `*` is among them."""
+    found = tokens(sql)
+    depth, start = 0, None
+    items: list[list[Token]] = [[]]
+    for number, token in enumerate(found):
+        depth += (token.text == "(") - (token.text == ")")
+        if start is None:
+            # Behind a WITH, the SELECT that is not within its parentheses.
+            start = number if depth == 0 and token.upper == "SELECT" else None
+        elif depth == 0 and (token.text == ";" or token.upper in _ENDS_LIST):
+            break
+        elif depth == 0 and token.text == ",":
+            items.append([])
+        elif number > start + 1 or token.upper not in ("DISTINCT", "ALL"):
+            items[-1].append(token)
+    names = [_result_name(sql, item) for item in items if item]
+    return () if None in names else tuple(name for name in names if name is not None)
+
+
+def _result_name(sql: str, item: list[Token]) -> str | None:
+    """The name of one column of a result; None for `*`."""
+    last = item[-1]
+    if last.text == "*":
+        return None
+    if len(item) > 1 and last.name is not None and last.upper not in ("END", "NULL", "ISNULL", "NOTNULL"):
+        before = item[-2]
+        # An alias, with AS or without; or a column of a table that is named.
+        if before.upper == "AS" or before.kind != "sign" or before.text in (".", ")"):
+            return last.name
+    return last.name if len(item) == 1 and last.name is not None else sql[item[0].start : last.end]

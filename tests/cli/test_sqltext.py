@@ -150,3 +150,57 @@ def test_conditions_are_cut_at_and_alone():
         "z = 4",
         "case when a and b then 1 end = 1",
     ]
+
+
+EXPRESSIONS = (
+    "1",
+    "a",
+    "t.a",
+    '"t"."b"',
+    "a as x",
+    "a x",
+    'b AS "y z"',
+    "count(*)",
+    "count( * ) as n",
+    "a + 1",
+    "a+b c",
+    "'text'",
+    "(select max(a) from t) m",
+    "case when a then 1 else 2 end",
+    "case a when 1 then 2 end as d",
+    "a is null",
+    "a isnull",
+    "null",
+    "[b]",
+    "max(a, b)",
+    "a between 1 and 2",
+    "cast(a as text)",
+    "-- c\n a",
+)
+
+
+@given(
+    st.lists(st.sampled_from(EXPRESSIONS), min_size=1, max_size=4),
+    st.sampled_from(["", "distinct ", "all "]),
+    st.sampled_from(
+        [
+            "{}",
+            "with w(q) as (select a from t) {}",
+            "{} union all {}",
+            "select * from ({})",
+            "{}; select 1 as other",
+        ]
+    ),
+)
+def test_names_of_a_result_are_sqlite_s(expressions, distinct, frame):
+    import sqlite3
+    from contextlib import closing
+
+    from osquery_sdk.sqltext import result_names
+
+    inner = f"select {distinct}{', '.join(expressions)} from t"
+    sql = frame.replace("{}", inner)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("create table t (a, b)")
+        names = tuple(one[0] for one in connection.execute(sql.partition(";")[0]).description)
+    assert result_names(sql) == (() if frame.startswith("select *") else names)

@@ -57,7 +57,7 @@ MAY_KNOW = {
     "loops": {"authors"},
     "quoting": {"authors", "sqltext", "times"},
     "decoding": {"errors", "authors", "times"},
-    "client": {"errors", "authors", "rows", "quoting", "decoding", "wire"},
+    "client": {"errors", "authors", "rows", "quoting", "sqltext", "decoding", "wire"},
     "statuslog": {"errors", "authors"},
     "telemetry": {"_version", "errors", "authors", "installed", "wire"},
     "plugin": {"errors", "authors", "wire"},

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import BinaryIO, TextIO, TypeAlias
 
+    from osquery_sdk.engine import Host, ResultSet, TypedResult
+
     from .pager import Pager
 
     Value: TypeAlias = str | int | float | None
@@ -66,6 +68,11 @@ def check_forms(options: Namespace) -> None:
     """Raise Misuse for options of `add_forms` that do not go together."""
     if options.typed and options.form not in JSON_FORMS:
         raise Misuse("--typed is for JSON: give --json or --ndjson as well")
+
+
+def ask(host: Host, sql: str, *, typed: bool, timeout: float | None) -> ResultSet | TypedResult:
+    """Run one statement, for its text or, if `typed`, for the values that SQL has."""
+    return host.query_typed(sql, timeout=timeout) if typed else host.query(sql, timeout=timeout)
 
 
 class Printer:

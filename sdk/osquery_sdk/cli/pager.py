@@ -8,6 +8,7 @@ import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Mapping
     from typing import TextIO
 
@@ -71,4 +72,20 @@ def find_pager(environment: Mapping[str, str]) -> Pager | None:
     return Pager(command, scrolls="-S" in command[1:])
 
 
-__all__ = ["Pager", "find_pager"]
+def add_pager(parser: ArgumentParser) -> None:
+    """Add the option that keeps long answers from being paged."""
+    parser.add_argument(
+        "--no-pager",
+        action="store_true",
+        help="on a terminal, do not show long answers in $PAGER (less -S)",
+    )
+
+
+def chosen_pager(options: Namespace) -> Pager | None:
+    """The program that long answers are shown in; None if that is not wanted."""
+    if options.no_pager:
+        return None
+    return find_pager(os.environ)
+
+
+__all__ = ["Pager", "add_pager", "chosen_pager", "find_pager"]

@@ -14,8 +14,8 @@ from osquery_sdk.errors import DeadlineExceeded, WireError
 
 from .outcome import Misuse
 from .output import add_forms, check_forms
+from .pager import add_pager, chosen_pager
 from .parser import Command, completes
-from .sql import add_pager, chosen_pager
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -17,8 +17,7 @@ from osquery_sdk.sqltext import is_complete, statements
 from osquery_sdk.streams import stdout
 
 from .outcome import Failed
-from .output import FORMS, JSON_FORMS, Printer, require_place, save
-from .sql import ask
+from .output import FORMS, JSON_FORMS, Printer, ask, require_place, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -11,16 +10,15 @@ from osquery_sdk.spinner import Spinner
 from osquery_sdk.streams import stdout
 
 from .outcome import Misuse
-from .output import Printer, add_forms, check_forms, require_place, save
+from .output import Printer, add_forms, ask, check_forms, require_place, save
+from .pager import add_pager, chosen_pager
 from .parser import Command, completes
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Iterator
 
-    from osquery_sdk.engine import Host, ResultSet, TypedResult
-
-    from .pager import Pager
+    from osquery_sdk.engine import Host
 
 
 def sql_commands(
@@ -139,29 +137,6 @@ def sql_commands(
             shell,
         ),
     ]
-
-
-def ask(host: Host, sql: str, *, typed: bool, timeout: float | None) -> ResultSet | TypedResult:
-    """Run one statement, for its text or, if `typed`, for the values that SQL has."""
-    return host.query_typed(sql, timeout=timeout) if typed else host.query(sql, timeout=timeout)
-
-
-def add_pager(parser: ArgumentParser) -> None:
-    """Add the option that keeps long answers from being paged."""
-    parser.add_argument(
-        "--no-pager",
-        action="store_true",
-        help="on a terminal, do not show long answers in $PAGER (less -S)",
-    )
-
-
-def chosen_pager(options: Namespace) -> Pager | None:
-    """The program that long answers are shown in; None if that is not wanted."""
-    if options.no_pager:
-        return None
-    from .pager import find_pager
-
-    return find_pager(os.environ)
 
 
 @contextmanager

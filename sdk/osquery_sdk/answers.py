@@ -18,7 +18,7 @@ from struct import error as PackError  # noqa: N812
 from struct import pack
 from typing import TYPE_CHECKING, Any
 
-from .authors import describe, pass_on_interrupt, shown, text_of
+from .authors import describe, end_if_forked, pass_on_interrupt, shown, text_of
 from .columns import INTEGER_RANGES, ColumnType
 from .errors import ColumnValueError, LimitExceeded
 from .rows import Row
@@ -333,6 +333,7 @@ class Layout:
         block = list(islice(rows, _BLOCK))
         if len(block) == 1 and max_rows > 0:
             return self._build_one(block[0])
+        pid = os.getpid()
         answer = Answer(self._heads)
         while block:
             if answer.count + len(block) > max_rows:
@@ -343,6 +344,7 @@ class Layout:
             checked = {i: self._columns[i].checked(by_column[i]) for i in self._needed}
             answer.add(self._identities(checked), [checked[i] for i in self._sent])
             block = list(islice(rows, _BLOCK))
+            end_if_forked(pid)
         answer.number()
         return answer
 

@@ -128,6 +128,21 @@ class _Flight:
         self.indexes: dict[str, dict[Any, list[Sequence[Any]]]] = {}
 
 
+class _Run:
+    """What a call has to clean up, and in which process it began.
+
+    Attributes:
+        pid: of the process.
+        generators: what the author's function has returned.
+    """
+
+    __slots__ = ("generators", "pid")
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.generators: tuple[types.GeneratorType[Any, None, None], ...] = ()
+
+
 class Table:
     """A table; made by `table`, registered by an `Extension`."""
 
@@ -244,7 +259,7 @@ class Table:
     def rows(self, query: Query | None = None, /, **equals: Any) -> list[Any]:
         """The rows for a query, or for columns that equal values; for tests. Nothing is filtered afterwards."""
         with SameProcess():
-            return list(self._rows(query or Query.of(self, equals=equals), []))
+            return list(self._rows(query or Query.of(self, equals=equals), _Run()))
 
     def call(
         self,
@@ -279,21 +294,20 @@ class Table:
         started = time.monotonic()
         message = ""
         count = 0
-        made: list[types.GeneratorType[Any, None, None]] = []
-        pid = os.getpid()
+        run = _Run()
         try:
             constraints, used, layout = self._requests.get(text) or self._understand(text)
             deadline = context.limit(self.options.deadline, self._late)
             query = Query(self, constraints, used, deadline=deadline, call=context, warn=warn, client=client)
-            answer = layout.build(iter(self._rows(query, made)), self.options.max_rows)
-            end_if_forked(pid)  # in place of SameProcess, which takes longer than a small answer should
+            answer = layout.build(iter(self._rows(query, run)), self.options.max_rows)
+            end_if_forked(run.pid)  # in place of SameProcess, which takes longer than a small answer should
             count = answer.count
             return Response(Status(), answer)
         except BaseException as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
-            end_if_forked(pid, error)
+            end_if_forked(run.pid, error)
             pass_on_interrupt(error)
             message = self._complain(error, warn, TableError)
-            self._close(made, warn)
+            self._close(run, warn)
             return Response(Status(1, message))
         finally:
             took = time.monotonic() - started
@@ -315,11 +329,9 @@ class Table:
             warn(f"{message}\n{trace(error)}")
         return message
 
-    def _close(
-        self, made: Sequence[types.GeneratorType[Any, None, None]], warn: Callable[[str], None]
-    ) -> None:
+    def _close(self, run: _Run, warn: Callable[[str], None]) -> None:
         """Close the generators that a failed call has left open; that may fail as well."""
-        for generator in made:
+        for generator in run.generators:
             try:
                 with SameProcess():
                     generator.close()
@@ -378,24 +390,19 @@ class Table:
             self._requests[text] = request
         return request
 
-    def _rows(
-        self, query: Query, made: list[types.GeneratorType[Any, None, None]]
-    ) -> Iterable[Sequence[Any]]:
-        """Rows for a query: generated, or from a fresh snapshot, or shared with whoever asks the same at once.
-
-        A generator that the author's function returns is added to `made`.
-        """
+    def _rows(self, query: Query, run: _Run) -> Iterable[Sequence[Any]]:
+        """Rows for a query: generated, or from a fresh snapshot, or shared with whoever asks the same at once."""
         missing = self.missing(query)
         if missing:
             from .required import refusal
 
             raise TableError(refusal(self.name, missing, self.required, self.options.examples))
         if self.options.snapshot:
-            return self._look_up(self._fly("", query.whole(), made), query)
+            return self._look_up(self._fly("", query.whole(), run), query)
         if self.options.cache is not None:
             key = query.identity()
-            return self._fly(key, query, made).rows
-        return self._run(query, made)
+            return self._fly(key, query, run).rows
+        return self._run(query, run)
 
     def _look_up(self, flight: _Flight, query: Query) -> Iterable[Sequence[Any]]:
         """Rows of a snapshot, through a hash index of the first column that has to equal something."""
@@ -418,14 +425,14 @@ class Table:
             return [row for text in found for row in index.get(text, ())]
         return flight.rows
 
-    def _fly(self, key: str, query: Query, made: list[types.GeneratorType[Any, None, None]]) -> _Flight:
+    def _fly(self, key: str, query: Query, run: _Run) -> _Flight:
         """The generation that is fresh or on its way, or else a new one, run by this call."""
         while True:
             flight, mine = self._board(key)
             if mine:
                 try:
                     with SameProcess():
-                        flight.rows = list(self._run(query, made))
+                        flight.rows = list(self._run(query, run))
                 except BaseException as error:
                     flight.error = error
                     with self._lock:
@@ -455,11 +462,11 @@ class Table:
             flight = self._shared[key] = _Flight()
             return flight, True
 
-    def _run(self, query: Query, made: list[types.GeneratorType[Any, None, None]]) -> Iterator[Sequence[Any]]:
-        """Rows as tuples in column order; a generator of theirs is added to `made`."""
+    def _run(self, query: Query, run: _Run) -> Iterator[Sequence[Any]]:
+        """Rows as tuples in column order."""
         result = self.function(query)
         if type(result) is types.GeneratorType:
-            made.append(result)
+            run.generators += (result,)
         if type(result) not in _PLAIN_RESULTS and (
             hasattr(result, "__aiter__") or hasattr(result, "__await__")
         ):
@@ -468,11 +475,15 @@ class Table:
             result = run_async(result)
         if result is None:
             return iter(())
-        rows = iter(result) if type(result) is list else until_fork(iter(result))
+        rows: Iterator[Any] = iter(result)
         first = next(rows, MISSING)
         if first is MISSING:
             return iter(())
-        rows = chain((first,), rows)
+        if type(result) is list:
+            rows = chain((first,), rows)
+        else:
+            end_if_forked(run.pid)
+            rows = until_fork(rows, first)
         if isinstance(first, tuple) or not isinstance(first, Mapping):
             return rows
         return self._from_mappings(rows)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import itertools
 import multiprocessing
 import os
 import pty
@@ -98,8 +99,17 @@ def generators(query: Query) -> Iterator[Child]:
     """Five processes, and many rows."""
     for how in query.equals("how") or ():
         by, does = how.split()
+        if does == "late":
+            yield from (Child(how=f"{n} before") for n in range(1500))
         for _ in range(5):
-            if does == "yields":
+            if does == "late":
+                pid = os.fork()
+                if not pid:
+                    for n in itertools.count():
+                        yield Child(how=str(n))
+                _, status = os.waitpid(pid, 0)
+                yield Child(how=how, status=os.waitstatus_to_exitcode(status))
+            elif does == "yields":
                 pid = os.fork()
                 if not pid:
                     for _ in range(1000):

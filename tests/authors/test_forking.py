@@ -111,7 +111,7 @@ def test_a_table(forking: Forking, by: str, does: str) -> None:
     forking.is_well()
 
 
-@pytest.mark.parametrize("does", [*DOES, "yields"])
+@pytest.mark.parametrize("does", [*DOES, "yields", "late"])
 def test_a_generator(forking: Forking, does: str) -> None:
     """It ends with the first row that it yields, so that it forks no others."""
     started = time.monotonic()

@@ -85,7 +85,8 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
     say = progress.detail if progress is not None else _silent
     target = find_target(extension, name=options.name)
     pyinstaller.require()
-    Installed().require(metadata=options.metadata, groups=options.entry_points)
+    if options.metadata or options.entry_points:
+        Installed().require(metadata=options.metadata, groups=options.entry_points)
     output = options.output.absolute()
     made = build_date(os.environ)
     stack = contextlib.ExitStack()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,32 @@ from .signals import stop_handler
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["move_files", "place_of", "replace_file", "work_folder", "write_files"]
+_MOST_BYTES = 16 << 20
+
+__all__ = ["move_files", "place_of", "read_text", "replace_file", "work_folder", "write_files"]
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read a file that is not large; what is no UTF-8 is kept.
+
+    Raises:
+        OSError: it cannot be read, is no file, or is too large; from a pipe or device nothing is read, for it may never end.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(path, flags)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        if not stat.S_ISREG(mode) and os.path.realpath(path) != os.devnull:
+            raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(_MOST_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > _MOST_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {_MOST_BYTES >> 20} MB", os.fspath(path))
+    return data.decode("utf-8", "surrogateescape")
 
 
 def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
@@ -77,6 +104,10 @@ def move_files(files: Sequence[Path], folder: Path) -> None:
     """
     new: list[Path] = []
     with stop_handler():
+        for file in files:
+            place = folder / file.name
+            if place.is_dir() and not place.is_symlink():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
         try:
             for file in files:
                 place = folder / file.name

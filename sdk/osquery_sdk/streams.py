@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
-__all__ = ["apart", "stdout"]
+__all__ = ["apart", "complete", "stdout"]
 
 _OUT, _ERR = 1, 2
 _own: ContextVar[TextIO | None] = ContextVar("stdout", default=None)
@@ -33,6 +33,13 @@ _own: ContextVar[TextIO | None] = ContextVar("stdout", default=None)
 def stdout() -> TextIO:
     """Return standard output, for the program's own words."""
     return _own.get() or sys.stdout
+
+
+def complete() -> None:
+    """Have standard error lead nowhere if it is closed: what is said there would go to standard output, or to another file."""
+    if sys.stderr is None:
+        _occupy()
+        sys.stderr = os.fdopen(_ERR, "w", errors="backslashreplace", closefd=False)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from osquery_sdk.spelling import did_you_mean
@@ -11,6 +12,8 @@ from osquery_sdk.spelling import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
+
+    from _typeshed import SupportsWrite
 
 _UNKNOWN = re.compile(r"unrecognized arguments: (.*)", re.DOTALL)
 _NO_CHOICE = re.compile(r"argument ([^:]*): invalid choice: '(.*)' \(choose from")
@@ -48,6 +51,13 @@ class Parser(argparse.ArgumentParser):
         meant = self._meant(message)
         hint = f"; {meant}" if meant else ""
         self.exit(2, f"{self.prog}: {message}{hint}; see {self.prog} --help\n")
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """Write help, which argparse calls done even where it could not be written, or an error."""
+        if file is not None and file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
 
     def meant(self, arguments: Iterable[str]) -> str:
         """Return the question after the options that arguments may have meant; "" if they look like none."""

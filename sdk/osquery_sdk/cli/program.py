@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from osquery_sdk.signals import ending_cleanly
 from osquery_sdk.streams import apart
 
-from .outcome import outcome, require_output
+from .outcome import Misuse, outcome, require_output
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -48,13 +48,11 @@ def run_command(
     """
     from .parser import command_parser, find
 
-    try:
-        command = find(known, arguments[0])
-    except LookupError as error:
-        print(f"{prog}: {error.args[0]}", file=sys.stderr)
-        return 2
-
     def do() -> int:
+        try:
+            command = find(known, arguments[0])
+        except LookupError as error:
+            raise Misuse(error.args[0]) from error
         require_output()
         options = command_parser(prog, command).parse_args(list(arguments[1:]))
         with around():

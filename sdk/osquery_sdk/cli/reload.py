@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from osquery_sdk.errors import DeadlineExceeded, WireError
 
-from .outcome import Misuse
+from .outcome import Misuse, require_input
 from .output import add_forms, check_forms
 from .pager import add_pager, chosen_pager
 from .parser import Command, completes
@@ -78,6 +78,7 @@ def _run(options: Namespace) -> int:
     from .hinting import ReloadingHost
     from .shell import Shell
 
+    require_input()
     with (
         ReloadingHost() as host,
         Reloader(options.extension, host.socket, verbose=options.verbose) as reloader,

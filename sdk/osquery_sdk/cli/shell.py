@@ -266,7 +266,7 @@ def _read(lines: Iterable[str]) -> Iterable[str]:
             yield line
             continue
         pending += line
-        if is_complete(pending) or not pending.strip():
+        if (";" in line and is_complete(pending)) or not pending.strip():
             yield pending
             pending = ""
     if pending.strip():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from osquery_sdk.spinner import Spinner
 from osquery_sdk.streams import stdout
 
-from .outcome import Misuse
+from .outcome import Misuse, require_input
 from .output import Printer, add_forms, ask, check_forms, require_place, save
 from .pager import add_pager, chosen_pager
 from .parser import Command, completes
@@ -101,6 +101,7 @@ def sql_commands(
         from .shell import Shell
 
         check_forms(options)
+        require_input()
         with _opened(open_host(options)) as host:
             return Shell(
                 host,
@@ -176,6 +177,7 @@ def _statements(sql: str) -> list[str]:
     from osquery_sdk.sqltext import statements
 
     if sql == "-":
+        require_input()
         sql = sys.stdin.read()
     found = list(statements(sql))
     if not found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +17,7 @@ from .parser import Command, completes
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from osquery_sdk.extension import Extension
     from osquery_sdk.tables import Table
@@ -249,17 +250,25 @@ def schema_command(
         if options.output is None:
             stdout().write(render(chosen, options.format, program=program))
             return 0
-        folder = Path(options.output)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except FileExistsError as error:
-            raise Failed(f"{folder} is no folder, and --output has to be one") from error
-        for schema in chosen:
-            text = render([schema], options.format, program=program)
-            (folder / f"{schema.name}{SUFFIXES[options.format]}").write_text(text, encoding="utf-8")
+        files = {
+            f"{schema.name}{SUFFIXES[options.format]}": render([schema], options.format, program=program)
+            for schema in chosen
+        }
+        _write(Path(options.output), files)
         return 0
 
     return Command("schema", "print what the tables look like", examples, add_arguments, run)
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    from osquery_sdk.files import write_files
+
+    try:
+        write_files(folder, files)
+    except OSError as error:
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise Failed(f"{folder} is no folder, and --output has to be one") from error
+        raise Failed(f"cannot write to {folder}: {error.strerror or error}") from error
 
 
 def _choose(

@@ -11,7 +11,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .looking import read_text, why
+from osquery_sdk.files import read_text
+
+from .looking import why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

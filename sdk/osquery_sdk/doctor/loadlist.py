@@ -9,7 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from .looking import files_below, is_folder, read_text, same_content, same_file
+from osquery_sdk.files import read_text
+
+from .looking import files_below, is_folder, same_content, same_file
 
 _COMMENTS = ("#", ";")
 _BLANKS = " \t\n\v\f\r"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MOST_BYTES = 16 << 20
 _MOST_FILES = 20_000
 
 
@@ -60,25 +59,6 @@ def same_content(one: Path, other: Path) -> bool:
 def real(path: str | os.PathLike[str]) -> Path:
     """Where links lead, as far as that can be seen; a link that leads to itself stays as it is."""
     return Path(os.path.realpath(path))
-
-
-def read_text(path: Path) -> str:
-    """The text of a small file; what is no UTF-8 is kept.
-
-    Raises:
-        OSError: it cannot be read, is no file, or is too large; from a pipe or device nothing is read.
-    """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if path.samefile(os.devnull):
-            return ""
-        if not stat.S_ISREG(mode):
-            raise OSError(22, "it is no regular file", str(path))
-        data = file.read(_MOST_BYTES + 1)
-    if len(data) > _MOST_BYTES:
-        raise OSError(27, f"it has more than {_MOST_BYTES >> 20} MB", str(path))
-    return data.decode("utf-8", "surrogateescape")
 
 
 def files_below(folder: str | os.PathLike[str], *, folders: bool = False) -> Iterator[str]:

@@ -15,11 +15,10 @@ from ..wire.protocol import Status
 from .answer import Answer, to_bytes
 from .database import SqlError
 from .schedule import Configuration, Pack, parse
+from .store import Store, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    import apsw
 
     from .engine import Engine
     from .flags import Flags
@@ -38,20 +37,18 @@ class DatabasePlugin:
     """
 
     def __init__(self, path: str = "") -> None:
-        """Start with what the file has."""
+        """Start with what the file has.
+
+        Raises:
+            StoreError: it cannot be used.
+        """
         self._domains: dict[str, dict[str, str]] = {}
         self._lock = Lock()
-        self._file: apsw.Connection | None = None
+        self._file: Store | None = None
         if path:
-            import apsw
-
-            self._file = apsw.Connection(path)
-            self._file.setbusytimeout(2000)
-            self._file.execute(
-                "create table if not exists kv (domain, key, value, primary key (domain, key))"
-            )
-            for domain, key, value in self._file.execute("select domain, key, value from kv"):
-                self._domains.setdefault(str(domain), {})[str(key)] = str(value)
+            self._file = Store(path)
+            for domain, key, value in self._file.rows():
+                self._domains.setdefault(domain, {})[key] = value
 
     def get(self, domain: str, key: str) -> str | None:
         """A value, for the engine itself."""
@@ -59,20 +56,28 @@ class DatabasePlugin:
             return self._domains.get(domain, {}).get(key)
 
     def put(self, domain: str, values: Mapping[str, str]) -> None:
-        """Set values."""
+        """Set values.
+
+        Raises:
+            StoreError: the file does not take them.
+        """
         with self._lock:
-            self._domains.setdefault(domain, {}).update(values)
             if self._file is not None:
-                rows = [(domain, key, value) for key, value in values.items()]
-                self._file.executemany("insert or replace into kv values (?, ?, ?)", rows)
+                self._file.put(domain, values)
+            self._domains.setdefault(domain, {}).update(values)
 
     def remove(self, domain: str, keys: Iterable[str]) -> None:
-        """Remove keys; those that are not there are no error."""
+        """Remove keys; those that are not there are no error.
+
+        Raises:
+            StoreError: the file does not let go of them.
+        """
+        gone = list(keys)
         with self._lock:
-            for key in keys:
+            if self._file is not None:
+                self._file.remove(domain, gone)
+            for key in gone:
                 self._domains.get(domain, {}).pop(key, None)
-                if self._file is not None:
-                    self._file.execute("delete from kv where domain = ? and key = ?", (domain, key))
 
     def keys(self, domain: str) -> list[str]:
         """The keys of a domain, in order."""
@@ -81,6 +86,12 @@ class DatabasePlugin:
 
     def call(self, request: Mapping[str, str]) -> Answer:
         """get, put, putBatch, remove, remove_range, scan and reset."""
+        try:
+            return self._call(request)
+        except StoreError as error:
+            return failure(str(error))
+
+    def _call(self, request: Mapping[str, str]) -> Answer:
         domain, key = request.get("domain", ""), request.get("key", "")
         match request.get("action"):
             case None:

@@ -14,6 +14,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from ..errors import OsquerySdkError
+from ..files import read_text
 from ..jsontext import read_json
 from ..wire.protocol import Status
 from .answer import Answer, to_bytes
@@ -55,11 +56,11 @@ class FilesystemConfig:
         try:
             if request.get("action") == "genConfig":
                 paths = [path, *sorted(glob.glob(f"{glob.escape(path)}.d/*.conf"))]  # noqa: PTH207  a flag's text
-                return Answer(rows=to_bytes([{one: _text(one) for one in paths}]))
+                return Answer(rows=to_bytes([{one: read_text(one) for one in paths}]))
             if request.get("action") == "genPack":
                 name, value = request.get("name", ""), request.get("value", "")
                 if name != "*":
-                    return Answer(rows=to_bytes([{name: _text(value)}]))
+                    return Answer(rows=to_bytes([{name: read_text(value)}]))
                 found = sorted(glob.glob(value))  # noqa: PTH207
                 packs = {os.path.splitext(os.path.basename(one))[0]: _document(one) for one in found}  # noqa: PTH119, PTH122
                 return Answer(rows=to_bytes([{name: json.dumps(packs)}]))
@@ -108,8 +109,7 @@ class Daemon:
 
     def start(self) -> None:
         """Begin, once the plugins are there."""
-        self._threads.append(Thread(target=self._run, name="daemon", daemon=True))
-        self._threads[0].start()
+        self._begin("daemon", self._run)
 
     def stop(self) -> None:
         """End; status lines that wait are sent."""
@@ -128,22 +128,25 @@ class Daemon:
     # -- begin
 
     def _run(self) -> None:
+        if not self._wait_for_plugins():
+            return
+        self._load()
+        self._deny_what_failed()
+        self._loggers.init()
+        self._begin("config-refresh", self._refresh)
+        if self._names["distributed"] and not self._flags.truth("disable_distributed"):
+            self._begin("distributed", lambda: self._distributed.run(self._stopping))
+        self._schedule()
+
+    def _until_it_fails(self, run: Callable[[], None]) -> None:
         try:
-            if not self._wait_for_plugins():
-                return
-            self._load()
-            self._deny_what_failed()
-            self._loggers.init()
-            self._begin("config-refresh", self._refresh)
-            if self._names["distributed"] and not self._flags.truth("disable_distributed"):
-                self._begin("distributed", lambda: self._distributed.run(self._stopping))
-            self._schedule()
+            run()
         except OsquerySdkError as exc:
             self._notice(f"the engine's schedule ends: {exc}")
             self._ended(1)
 
     def _begin(self, name: str, run: Callable[[], None]) -> None:
-        thread = Thread(target=run, name=name, daemon=True)
+        thread = Thread(target=self._until_it_fails, args=(run,), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -392,11 +395,6 @@ class Daemon:
 
 def _document(path: str) -> object:
     try:
-        return read_json(_text(path))
+        return read_json(read_text(path))
     except ValueError as exc:
         raise ValueError(f"{path}: {exc}") from exc
-
-
-def _text(path: str) -> str:
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123  a flag's text
-        return file.read()

@@ -1,0 +1,127 @@
+"""The file of `--database_path`: an SQLite database with keys and values by domain."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import apsw
+
+from ..errors import OsquerySdkError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+_BUSY = 2000
+_TABLE = "create table if not exists kv (domain, key, value, primary key (domain, key))"
+_COLUMNS = ("domain", "key", "value")
+
+
+class StoreError(OsquerySdkError):
+    """The file cannot be used, or does not take what is to be kept; the text names it and says why."""
+
+
+class Store:
+    """Keys and values in a file.
+
+    Args:
+        path: of the file, which is made if it is missing; its folder is not.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open it.
+
+        Raises:
+            StoreError: it cannot be read and written, or is another program's.
+        """
+        self._path = path
+        _require_place(path)
+        try:
+            self._connection = apsw.Connection(path)
+            self._connection.setbusytimeout(_BUSY)
+            self._require_own()
+            self._connection.execute(_TABLE)
+            # What may be read only is noticed now, and not by the first query that has a result.
+            self._connection.execute("begin immediate; rollback")
+        except apsw.Error as error:
+            raise self._error(error) from error
+
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """Each domain, key and value.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        try:
+            for domain, key, value in self._connection.execute("select domain, key, value from kv"):
+                yield str(domain), str(key), str(value)
+        except apsw.Error as error:
+            raise self._error(error) from error
+
+    def put(self, domain: str, values: Mapping[str, str]) -> None:
+        """Keep values.
+
+        Raises:
+            StoreError: none of them is kept.
+        """
+        rows = [(domain, key, value) for key, value in values.items()]
+        self._change("insert or replace into kv values (?, ?, ?)", rows)
+
+    def remove(self, domain: str, keys: Iterable[str]) -> None:
+        """Keep these keys no longer.
+
+        Raises:
+            StoreError: all of them are still there.
+        """
+        self._change("delete from kv where domain = ? and key = ?", [(domain, key) for key in keys])
+
+    def _change(self, sql: str, rows: Sequence[tuple[str, ...]]) -> None:
+        try:
+            with self._connection:
+                self._connection.executemany(sql, rows)
+        except apsw.Error as error:
+            raise self._error(error) from error
+
+    def _require_own(self) -> None:
+        """Refuse a database that holds something else."""
+        tables = [str(name) for (name,) in self._connection.execute("select name from sqlite_master")]
+        columns = tuple(str(row[1]) for row in self._connection.execute("pragma table_info(kv)"))
+        if (tables and "kv" not in tables) or (columns and columns != _COLUMNS):
+            raise StoreError(
+                f"--database_path {self._path}: it is another program's database; name a new file"
+            )
+
+    def _error(self, error: apsw.Error) -> StoreError:
+        why = {
+            apsw.NotADBError: "it is no SQLite database; name a new file",
+            apsw.CantOpenError: "it cannot be opened",
+            apsw.ReadOnlyError: "it may not be written",
+            apsw.PermissionsError: "it may not be used by this user",
+            apsw.FullError: "there is no room for it on its file system",
+            apsw.BusyError: "another program is using it",
+            apsw.CorruptError: "it is damaged; name a new file",
+        }.get(type(error), str(error))
+        return StoreError(f"--database_path {self._path}: {why}")
+
+
+def _require_place(path: str) -> None:
+    """Refuse what SQLite would only say of that it is "unable to open" it."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116  a flag's text
+    except FileNotFoundError:
+        folder = os.path.dirname(os.path.realpath(path))  # noqa: PTH120
+        if not os.path.isdir(folder):  # noqa: PTH112
+            raise StoreError(f"--database_path {path}: there is no folder {folder}") from None
+        return
+    except OSError as error:
+        raise StoreError(f"--database_path {path}: {error.strerror}") from error
+    if stat.S_ISDIR(mode):
+        raise StoreError(
+            f"--database_path {path}: it is a folder, as osqueryd keeps its database; this engine keeps it in a file"
+        )
+    if not stat.S_ISREG(mode):
+        raise StoreError(f"--database_path {path}: it is no regular file")
+
+
+__all__ = ["Store", "StoreError"]

@@ -38,7 +38,9 @@ def stdout() -> TextIO:
 def complete() -> None:
     """Have standard error lead nowhere if it is closed: what is said there would go to standard output, or to another file."""
     if sys.stderr is None:
-        _occupy()
+        # Standard output stays as it is: `apart` looks whether that is closed too.
+        if not _is_open(_ERR):
+            _point_nowhere(_ERR)
         sys.stderr = os.fdopen(_ERR, "w", errors="backslashreplace", closefd=False)
 
 
@@ -124,8 +126,11 @@ def _point_at_stderr() -> None:
 
 def _point_nowhere(number: int) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)
+    if nowhere == number:
+        os.set_inheritable(number, True)
+    else:
+        os.dup2(nowhere, number)
+        os.close(nowhere)
 
 
 def _occupy() -> None:

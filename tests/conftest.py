@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -129,6 +130,18 @@ def static_busybox() -> Path:
         if any(segment.header.p_type == "PT_INTERP" for segment in ELFFile(file).iter_segments()):
             pytest.skip(f"{found} is no static program (Debian: busybox-static)")
     return Path(found)
+
+
+def pytest_configure() -> None:
+    """Have the programs that tests start meet signals as a terminal's shell starts them, whatever started the tests.
+
+    What a script runs in the background ignores SIGINT, what nohup runs SIGHUP, and what either starts inherits that.
+    A signal with a handler is not ignored by what is started, and these do to the tests themselves what they did before.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if os.name == "posix" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

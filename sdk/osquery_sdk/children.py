@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["is_child", "run_child"]
+__all__ = ["UNGUARDED", "is_child", "is_defining", "run_child"]
+
+UNGUARDED = (
+    "multiprocessing runs this script again in each process that it starts: "
+    "start the extension under if __name__ == '__main__'"
+)
 
 _WORKER = "--multiprocessing-fork"
 _HANDLE = re.compile(r"\w+=(?:\d+|None)")
@@ -29,6 +34,13 @@ def is_child(arguments: Sequence[str]) -> bool:
     if arguments[1:2] == [_WORKER]:
         return len(arguments) > 2 and all(map(_HANDLE.fullmatch, arguments[2:]))
     return _helper(arguments) is not None
+
+
+def is_defining() -> bool:
+    """Return True in a process of `multiprocessing` that is running its program's script for what it defines."""
+    process = sys.modules.get("multiprocessing.process")
+    # Python itself looks at this mark, before such a process starts another one.
+    return process is not None and getattr(process.current_process(), "_inheriting", False)
 
 
 def run_child(arguments: Sequence[str]) -> NoReturn:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from osquery_sdk.children import is_child
+from osquery_sdk.children import UNGUARDED, is_child
 
 from .waiting import until
 
@@ -64,6 +64,38 @@ def test_a_worker_is_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_any_other_is_the_extension(arguments: list[str]) -> None:
     assert not is_child(["hello.ext", *arguments])
+
+
+SCRIPT = """
+import multiprocessing, sys
+from osquery_sdk import Column, Extension, Row, table
+
+class Some(Row):
+    code: int = Column("Exit code of a process")
+
+@table("some", rows=Some)
+def some(query):
+    process = multiprocessing.get_context("spawn").Process(target=int)
+    process.start()
+    process.join()
+    yield Some(code=process.exitcode)
+
+"""
+
+
+@pytest.mark.parametrize(("guard", "code"), [("if __name__ == '__main__': ", 0), ("", 1)])
+def test_a_script_that_starts_anew_in_its_processes_is_told(guard: str, code: int, tmp_path: Path) -> None:
+    script = tmp_path / "some.py"
+    start = "raise SystemExit(Extension('some', version='1', plugins=[some]).run())"
+    script.write_text(f"{SCRIPT}{guard}{start}\n")
+    done = subprocess.run(
+        [sys.executable, script, "query", "--csv", "select code from some"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["code", str(code)])
+    assert done.stderr == (f"some: {UNGUARDED}\n" if code else "")
 
 
 FORKS = """

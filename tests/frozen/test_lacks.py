@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from osquery_sdk.children import UNGUARDED
 from osquery_sdk.freeze.lacks import lacking
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
         (
             "small: ignored arguments that it does not know: -c print(1)",
             "it starts sys.executable as a Python, and in a bundle that is the extension itself",
+        ),
+        (
+            f"small: {UNGUARDED}\nsmall: {UNGUARDED}\n",
+            UNGUARDED,
         ),
         # Not there where it was built either: no fault of the bundle.
         ("No module named 'no_such_module'", ""),

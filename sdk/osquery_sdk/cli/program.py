@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 def run(extension: Extension, arguments: Sequence[str]) -> int:
     """Do what the arguments say; returns 0 when done, 1 when it failed, 2 for misuse."""
+    if "multiprocessing.process" in sys.modules:
+        from osquery_sdk.children import UNGUARDED, is_defining
+
+        if is_defining():
+            print(f"{extension.name}: {UNGUARDED}", file=sys.stderr)
+            return 1
     # osqueryd starts the program with options alone; what begins with a word is a command.
     if arguments and not arguments[0].startswith("-"):
         return run_command(extension.name, commands(extension), arguments, around=apart)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from osquery_sdk.children import UNGUARDED
+
 from .distributions import Installed
 from .modules import find_module
 
@@ -33,6 +35,8 @@ def lacking(text: str, folders: Sequence[Path]) -> str:
     for name in _METADATA.findall(text):
         if Installed().has(name):
             return f"the metadata of {name} is not in the bundle; build with --metadata {name}"
+    if UNGUARDED in text:
+        return UNGUARDED
     if _PYTHON_S.search(text):
         return "it starts sys.executable as a Python, and in a bundle that is the extension itself"
     return ""

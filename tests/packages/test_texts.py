@@ -357,6 +357,14 @@ def test_a_person_is_not_asked_for_what_nothing_says(bundle: Path, tmp_path: Pat
         assert "placeholder" not in said
 
 
+@pytest.mark.parametrize("streams", ["<&-", "</dev/null", "<&- 2>&-"])
+def test_nobody_is_waited_for(bundle: Path, tmp_path: Path, streams: str) -> None:
+    command = f"{sys.executable} -m osquery_sdk.cli.main package {bundle} --to deb --output {tmp_path}/out {streams}"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert b"placeholder" in done.stdout
+
+
 @pytest.mark.parametrize("more", [[], ["--json"]])
 def test_who_is_no_person_is_told_of_the_placeholder(bundle: Path, tmp_path: Path, more: list[str]) -> None:
     done = package(bundle, "--to", "deb", *more, output=tmp_path)

@@ -152,7 +152,8 @@ def _run(options: Namespace) -> int:
 
 def _ask_maintainer() -> str:
     """Ask a person at a terminal who maintains the package; empty if there is none, or no answer."""
-    if not sys.stdin.isatty() or not sys.stderr.isatty():
+    # Python has none of those that are closed.
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
         return ""
     from osquery_sdk.checkout import git_identity
 

@@ -14,8 +14,7 @@ def main() -> int:
         settings = read_settings(os.environ)
         tables = all_tables(**settings._asdict())
     except OsquerySdkError as error:
-        print(f"kolide_ext: {error}", file=sys.stderr)
-        return 1
+        sys.exit(f"kolide_ext: {error}")
     return Extension(
         "kolide_ext", version=__version__, plugins=tables, left_out=lambda: _left_out(settings, tables)
     ).run()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
+
+from osquery_sdk.authors import to_stderr
 
 from .outcome import Misuse
 from .parser import Command, completes
@@ -70,7 +71,7 @@ def engine_command(
                 code = status
                 stop.set()
 
-            print(f"embedded engine at {options.socket}; Ctrl-C stops it", file=sys.stderr)
+            to_stderr(f"embedded engine at {options.socket}; Ctrl-C stops it")
             if any(f"{kind}_plugin" in flags for kind in ("config", "logger", "distributed")):
                 daemon = Daemon(host.manager, notice=log, ended=ended)
                 daemon.start()

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from osquery_sdk._version import __version__
+from osquery_sdk.authors import to_stderr
 
 from .outcome import Failed, outcome
 from .parser import Command, Parser, completes, overview
@@ -90,7 +91,7 @@ def open_host(options: Namespace) -> Host:
 
 
 def _log(line: str) -> None:
-    print(line, file=sys.stderr)
+    to_stderr(line)
 
 
 def _top_parser() -> Parser:

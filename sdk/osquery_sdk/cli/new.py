@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from osquery_sdk.authors import to_stderr
 from osquery_sdk.spelling import did_you_mean
 
 from .outcome import Failed
@@ -48,7 +48,7 @@ def new_command() -> Command:
             text = (
                 f"{place.path or 'git'} is not there: name another place for osquery-sdk in requirements.txt"
             )
-            print(f"osquery-sdk new: {text}", file=sys.stderr)
+            to_stderr(f"osquery-sdk new: {text}")
         print(f"Made {folder}. Next:\n  cd {folder}\n  make deps test\n  make run")
         return 0
 

@@ -9,9 +9,9 @@ import json
 import math
 import os
 import re
-import sys
 from typing import TYPE_CHECKING
 
+from osquery_sdk.authors import to_stderr
 from osquery_sdk.spinner import is_terminal
 from osquery_sdk.streams import stdout
 
@@ -104,7 +104,7 @@ class Printer:
                 return
         self._show(text, out)
         if form == "table" and "…" in text:
-            print("Cells end in … to fit the terminal; line form shows them whole.", file=sys.stderr)
+            to_stderr("Cells end in … to fit the terminal; line form shows them whole.")
 
     def text(self, text: str) -> None:
         """Print text for people, which ends with a line's end."""

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from osquery_sdk.authors import to_stderr
+
 from .outcome import Misuse
 from .parser import Command, completes, given, given_path
 
@@ -144,7 +146,7 @@ def _run(options: Namespace) -> int:
     if options.json:
         print(done.manifest.read_text(encoding="utf-8"), end="")
         for line in done.warnings:
-            print(f"osquery-sdk package: {line}", file=sys.stderr)
+            to_stderr(f"osquery-sdk package: {line}")
     else:
         _print(done)
     return 0
@@ -162,7 +164,7 @@ def _ask_maintainer() -> str:
     print(f"Maintainer, as in Jane Doe <jane@example.com>{hint}: ", end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
-        print(file=sys.stderr)
+        to_stderr("")
         return answer.strip()  # the end of input is no yes to what was offered
     return answer.strip() or known
 

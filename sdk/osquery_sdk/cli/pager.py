@@ -7,6 +7,8 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
+from osquery_sdk.signals import stop_handler
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Mapping
@@ -30,9 +32,12 @@ class Pager(NamedTuple):
         environment = {"LESS": _LESS, "LESSCHARSET": "utf-8", **os.environ}
         terminal.flush()
         try:
-            process = subprocess.Popen(
-                self.command, stdin=subprocess.PIPE, stdout=terminal.fileno(), env=environment
-            )
+            # In this process's group, which has the terminal.
+            with stop_handler() as handler:
+                process = subprocess.Popen(
+                    self.command, stdin=subprocess.PIPE, stdout=terminal.fileno(), env=environment
+                )
+                handler.add_process(process)
         except OSError:
             return False
         assert process.stdin is not None

@@ -7,6 +7,7 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
+from osquery_sdk.authors import to_stderr
 from osquery_sdk.signals import ending_cleanly
 from osquery_sdk.streams import apart
 
@@ -205,10 +206,7 @@ def _parsed(extension: Extension, arguments: Sequence[str]) -> _Serving:
         # A later osquery may pass more; that is no reason to serve nothing.
         meant = parser.meant(unknown)
         hint = f"; {meant}" if meant else ""
-        print(
-            f"{extension.name}: ignored arguments that it does not know: {' '.join(unknown)}{hint}",
-            file=sys.stderr,
-        )
+        to_stderr(f"{extension.name}: ignored arguments that it does not know: {' '.join(unknown)}{hint}")
     if not options.socket:
         parser.error("--socket is missing; to try the tables without osquery: shell, or query SQL")
     return _Serving(options.socket, options.timeout, options.interval, options.verbose)

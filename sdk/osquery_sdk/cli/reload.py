@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from osquery_sdk.authors import to_stderr
 from osquery_sdk.errors import DeadlineExceeded, WireError
 
 from .outcome import Misuse, require_input
@@ -120,7 +120,7 @@ class Reloader:
             "--interval",
             "3",
         ]
-        self._say = say or _to_stderr
+        self._say = say or to_stderr
         self._process: ExtensionProcess | None = None
         self._stopping = False
         self._place = ""
@@ -193,6 +193,7 @@ class Reloader:
     def _launch(self) -> str:
         """Start the extension, and wait until it is registered; returns why it is not."""
         from osquery_sdk.engine import ExtensionProcess, LaunchError
+        from osquery_sdk.engine.remote import answers_ping
 
         before = self._registered()
         try:
@@ -208,7 +209,8 @@ class Reloader:
             if process.exit_status is not None:
                 self._say(f"{self._extension} ended with status {process.exit_status}; waiting for a change")
                 return ""  # what it said last is looked up when it is asked for
-            if self._registered() - before:
+            # It listens a moment after it has registered.
+            if any(answers_ping(f"{self._socket}.{one}", timeout=1.0) for one in self._registered() - before):
                 return ""
         late = f"has not registered within {_REGISTERS_WITHIN:g} s"
         if not self._end.is_set():
@@ -310,7 +312,3 @@ def _sources(extension: str) -> Iterator[str]:
         # Further down only packages: beside an extension's file there may be a whole home.
         folders[:] = [name for name in folders if Path(root, name, "__init__.py").is_file()]
         yield from (os.path.join(root, name) for name in names if name.endswith(".py"))  # noqa: PTH118
-
-
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from osquery_sdk.authors import text_of
+from osquery_sdk.authors import text_of, to_stderr
 from osquery_sdk.errors import OsquerySdkError
 from osquery_sdk.signals import interrupting
 from osquery_sdk.spelling import did_you_mean
@@ -108,7 +108,7 @@ class Shell:
                     return
             except KeyboardInterrupt:
                 self._failed = True
-                print("cancelled", file=sys.stderr)
+                to_stderr("cancelled")
 
     def _input(self, text: str) -> bool:
         """Run a dot command, or statements; False is the end."""
@@ -232,7 +232,7 @@ class Shell:
             self._printer.rows(answer.columns, answer.rows, self._form)
         if self._timer:
             count = len(answer.rows)
-            print(f"{count} {'row' if count == 1 else 'rows'}, {seconds:.3f} s", file=sys.stderr)
+            to_stderr(f"{count} {'row' if count == 1 else 'rows'}, {seconds:.3f} s")
 
     def _try(self, do: Callable[[], None]) -> None:
         try:
@@ -248,7 +248,7 @@ class Shell:
 
     def _error(self, text: str) -> None:
         self._failed = True
-        print(f"Error: {text}", file=sys.stderr)
+        to_stderr(f"Error: {text}")
 
 
 def _path(text: str) -> str:

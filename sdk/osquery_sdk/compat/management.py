@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..authors import describe
+from ..authors import describe, to_stderr
 from ..errors import OsquerySdkError
 from .client import DEFAULT_SOCKET_PATH, Client, ExtensionClient
 from .extensions.ttypes import ExtensionException
@@ -100,7 +100,7 @@ def start_extension(
     try:
         sys.exit(extension(name, version).run(arguments))
     except OsquerySdkError as error:
-        print(f"{name}: {describe(error, OsquerySdkError)}", file=sys.stderr)
+        to_stderr(f"{name}: {describe(error, OsquerySdkError)}")
         sys.exit(1)
 
 

@@ -41,9 +41,10 @@ class Store:
             self._connection = apsw.Connection(path)
             self._connection.setbusytimeout(_BUSY)
             self._require_own()
+            # SQLite opens what may only be read without a word, and fails at the first query that has a result.
+            if self._connection.readonly("main"):
+                raise apsw.ReadOnlyError
             self._connection.execute(_TABLE)
-            # What may be read only is noticed now, and not by the first query that has a result.
-            self._connection.execute("begin immediate; rollback")
         except apsw.Error as error:
             raise self._error(error) from error
 

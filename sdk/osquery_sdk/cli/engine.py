@@ -95,15 +95,17 @@ def engine_command(
 
 
 def _flags(options: Namespace) -> dict[str, str]:
+    from osquery_sdk.engine.flags import problem
+
     flags = {name: getattr(options, name) for name in _FLAGS if getattr(options, name) is not None}
     for given in options.flag:
         name, equals, value = given.removeprefix("--").partition("=")
         if not equals or not name.isidentifier():
             raise Misuse(f"--flag {given!r}: write NAME=VALUE")
         flags[name] = value
-    for name in ("config_refresh", "distributed_interval"):
-        if name in flags and not flags[name].isdecimal():
-            raise Misuse(f"--{name} {flags[name]!r} is no whole number of seconds")
+    for name, value in flags.items():
+        if why := problem(name, value):
+            raise Misuse(why)
     if "config_path" in flags:
         flags.setdefault("config_plugin", "filesystem")
     if flags.get("config_plugin"):

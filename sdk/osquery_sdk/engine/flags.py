@@ -18,6 +18,12 @@ class Flag(NamedTuple):
     description: str
 
 
+_TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+_SECONDS = ("extensions_interval", "extensions_timeout")
+_COUNTS = ("schedule_epoch",)
+_SEVERITIES = ("0", "1", "2", "3", "4")
+_LONGEST = 1e9
+
 FLAGS: dict[str, Flag] = {
     "config_accelerated_refresh": Flag("uint64", "300", "Interval to wait if reading a configuration fails"),
     "config_path": Flag("string", "/etc/osquery/osquery.conf", "Path to JSON config file"),
@@ -59,6 +65,31 @@ FLAGS: dict[str, Flag] = {
 }
 
 
+def problem(name: str, value: str) -> str:
+    """What keeps a flag from having a value; "" if it may have it, or if this engine knows no such flag."""
+    kind = FLAGS[name].type if name in FLAGS else "string"
+    if kind == "bool" and value.lower() not in (*_TRUE, *_FALSE):
+        return f"--{name} {value!r} is neither true nor false"
+    if kind in ("uint64", "uint32"):
+        digits, unit = (19, "") if name in _COUNTS else (9, " of seconds")
+        if not (value.isascii() and value.isdecimal() and len(value) <= digits):
+            return f"--{name} {value!r} is no whole number{unit}"
+    if kind == "int32" and value not in _SEVERITIES:
+        return f"--{name} {value!r} is none of {', '.join(_SEVERITIES)}"
+    if name in _SECONDS and _number(value) is None:
+        return f"--{name} {value!r} is no number of seconds"
+    return ""
+
+
+def _number(value: str) -> float | None:
+    """A number of seconds that can be waited for; None for anything else."""
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if 0 <= number <= _LONGEST else None
+
+
 class Flags:
     """The values of the flags of one engine.
 
@@ -74,9 +105,11 @@ class Flags:
 
     def override(self, options: Mapping[str, object]) -> None:
         """Set what the options of a configuration say, which counts before the command line, as with osqueryd."""
-        self._overrides = {
+        texts = {
             name: value if isinstance(value, str) else str(value).lower() for name, value in options.items()
         }
+        # osqueryd takes no notice of what is no value of a flag either.
+        self._overrides = {name: value for name, value in texts.items() if not problem(name, value)}
 
     def __getitem__(self, name: str) -> str:
         """The value of a flag; "" for an unknown one."""
@@ -91,17 +124,14 @@ class Flags:
         Raises:
             ValueError: it is no number, or negative.
         """
-        try:
-            number = float(self[name])
-        except ValueError:
-            number = -1.0
-        if not number >= 0:
+        number = _number(self[name])
+        if number is None:
             raise ValueError(f"--{name} must be a number of seconds, not {self[name]!r}")
         return number
 
     def truth(self, name: str) -> bool:
         """The value of a flag that is true or false."""
-        return self[name].lower() in ("true", "t", "yes", "y", "1")
+        return self[name].lower() in _TRUE
 
     def names(self) -> list[str]:
         """Every known name."""

@@ -4,7 +4,7 @@ import os
 import sys
 
 from kolide_ext.settings import Settings, read_settings, settings_path
-from kolide_tables import all_tables
+from kolide_tables import all_tables, why_unable
 from osquery_sdk import Extension, OsquerySdkError, Table, __version__
 
 
@@ -21,7 +21,7 @@ def main() -> int:
 
 
 def _left_out(settings: Settings, tables: list[Table]) -> list[tuple[Table, str]]:
-    """The tables that the settings leave out, each with what to set."""
+    """The tables that are not served, each with what to set or to install."""
     served = {table.name for table in tables}
     # Nothing is asked of these tables, so any whole path will do for the notes'.
     notes = settings.notes or os.path.realpath(__file__)
@@ -30,7 +30,8 @@ def _left_out(settings: Settings, tables: list[Table]) -> list[tuple[Table, str]
     file = settings_path(os.environ)
     disabled = "KOLIDE_EXT_DISABLED" if "KOLIDE_EXT_DISABLED" in os.environ else f"disabled in {file}"
     found = []
-    for table in all_tables(**every._asdict()):
+    unwanted = {name.removeprefix(settings.prefix).removeprefix("kolide_") for name in settings.disabled}
+    for table in all_tables(**every._asdict(), unable=True):
         name = table.name.removeprefix(settings.prefix)
         if table.name in served:
             continue
@@ -38,6 +39,8 @@ def _left_out(settings: Settings, tables: list[Table]) -> list[tuple[Table, str]
             why = f'it shows any file. To have it, set enabled = ["file_lines"] in {file}, or KOLIDE_EXT_ENABLED=file_lines'
         elif name == "notes" and not settings.notes:
             why = f'it has no file to be kept in. To have it, set notes = "PATH" in {file}, or KOLIDE_EXT_NOTES=PATH'
+        elif name not in unwanted and (unable := why_unable(name)):
+            why = unable
         else:
             why = f"it is disabled. To have it, take it out of {disabled}"
         found.append((table, why))

@@ -19,6 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["Source", "install_command", "install_hint", "source"]
 
 _NAME = "osquery-sdk"
+# Of the modules that only some commands and tables need.
+_EXTRAS = {
+    "apsw": "engine",
+    "prompt_toolkit": "engine",
+    "pygments": "engine",
+    "psutil": "tables",
+    "yaml": "tables",
+    "defusedxml": "tables",
+    "PyInstaller": "build",
+    "elftools": "build",
+    "pyarrow": "parquet",
+    "fsspec": "parquet",
+    "confluent_kafka": "kafka",
+}
 _PROJECT = "pyproject.toml"
 # As the build writes it: pyelftools>=0.31; (sys_platform == 'linux') and extra == 'build'
 _OF_EXTRA = re.compile(r"(?P<name>.+?)\s*;\s*(?:\((?P<where>.+)\) and )?extra == ['\"](?P<extra>\w+)['\"]")
@@ -112,6 +126,15 @@ def install_hint(module: str, extra: str | None = None, *, package: str | None =
         having = f"{_NAME}[{extra}]" if extra else package or module
         return f"build the program again with --include {module}, where {having} is installed"
     return f"run: {install_command(extra) if extra else _pip_install(package or module)}"
+
+
+def missing_module(error: BaseException) -> str:
+    """Return what to do about a module of one of the SDK's extras that cannot be found; "" for any other error."""
+    if not issubclass(type(error), ImportError):
+        return ""
+    module = str(getattr(error, "name", None) or "").partition(".")[0]
+    extra = _EXTRAS.get(module)
+    return f"{module} is not installed; {install_hint(module, extra)}" if extra else ""
 
 
 def _distribution(package: Path) -> Distribution | None:

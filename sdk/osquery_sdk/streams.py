@@ -37,11 +37,14 @@ def stdout() -> TextIO:
 
 def complete() -> None:
     """Have standard error lead nowhere if it is closed: what is said there would go to standard output, or to another file."""
-    if sys.stderr is None:
-        # Standard output stays as it is: `apart` looks whether that is closed too.
-        if not _is_open(_ERR):
-            _point_nowhere(_ERR)
-        sys.stderr = os.fdopen(_ERR, "w", errors="backslashreplace", closefd=False)
+    if sys.stderr is not None:
+        return
+    if _is_open(_ERR):  # it is something else by now
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  for as long as the program runs
+        return
+    # Standard output stays as it is: `apart` looks whether that is closed too.
+    _point_nowhere(_ERR)
+    sys.stderr = os.fdopen(_ERR, "w", errors="backslashreplace", closefd=False)
 
 
 @contextmanager

@@ -323,9 +323,10 @@ class Table:
         self, error: BaseException, warn: Callable[[str], None], *plain: type[BaseException]
     ) -> str:
         """Log an error unless somebody raised it on purpose; returns the line that says it."""
-        message = describe(error, *plain)
+        lacks = _lacks(error)
+        message = lacks or describe(error, *plain)
         message = message if message.startswith(self.name) else f"{self.name}: {message}"
-        if not issubclass(type(error), plain):
+        if not lacks and not issubclass(type(error), plain):
             warn(f"{message}\n{trace(error)}")
         return message
 
@@ -721,6 +722,15 @@ def _check_options(name: str, options: TableOptions) -> None:
         raise DefinitionError(
             f"table {name}: it is on all platforms, so elsewhere={options.elsewhere!r} is of no use"
         )
+
+
+def _lacks(error: BaseException) -> str:
+    """What to install, for a module that is known and missing; of a frozen program the build looks for Python's own words."""
+    if not issubclass(type(error), ImportError) or getattr(sys, "frozen", False):
+        return ""
+    from .installed import missing_module
+
+    return missing_module(error)
 
 
 def _is_number(value: object) -> bool:

@@ -8,9 +8,10 @@ from collections.abc import Collection
 from osquery_sdk import DefinitionError, Table
 
 from .families import family_of
+from .libraries import how_to_install, missing_library
 from .limits import Limits
 
-__all__ = ["Limits", "all_tables"]
+__all__ = ["Limits", "all_tables", "why_unable"]
 
 _PREFIX = "kolide_"
 
@@ -22,8 +23,9 @@ def all_tables(
     disabled: Collection[str] = (),
     notes: str = "",
     enabled: Collection[str] = (),
+    unable: bool = False,
 ) -> list[Table]:
-    """Every bundled table but the disabled ones.
+    """Every bundled table but the disabled ones, and those whose library is not installed.
 
     Args:
         limits: of each request for a table's rows.
@@ -31,6 +33,7 @@ def all_tables(
         disabled: names of tables to leave out, with or without the prefix.
         notes: path of the file of the table of notes, which is left out without one.
         enabled: names of tables that are left out unless they are named here: file_lines.
+        unable: include the tables whose library is not installed, see `why_unable`.
 
     Raises:
         DefinitionError: the prefix makes no name, or there is no table of a name, or the notes' path is no whole one.
@@ -51,11 +54,23 @@ def all_tables(
     left_out = {prefix + name.removeprefix(prefix) for name in disabled}
     if left_out - names:
         raise DefinitionError(_no_table(left_out - names, "to disable", names))
+    if not unable:
+        left_out |= {one.name for one in made if missing_library(one.name.removeprefix(prefix))}
     served = [one for one in made if one.name not in left_out]
     if about not in left_out:
         others = [one for one in made if one.name in left_out]
         served.append(ext_tables(served, disabled=others, limits=limits, name=about))
     return served
+
+
+def why_unable(name: str) -> str:
+    """Return why a table cannot answer on this machine, and what to install; "" if it can.
+
+    Args:
+        name: of the table, without its prefix.
+    """
+    module = missing_library(name)
+    return how_to_install(module) if module else ""
 
 
 def _no_table(unknown: Collection[str], what: str, names: Collection[str]) -> str:

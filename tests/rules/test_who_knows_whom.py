@@ -46,6 +46,7 @@ MAY_KNOW = {
     "writable": {"errors", "query", "rows"},
     "writes": {"errors", "authors", "columns", "rows", "query", "answers", "decoding", "writable"},
     "tables": {
+        "installed",
         "errors",
         "authors",
         "loops",

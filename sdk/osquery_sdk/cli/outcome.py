@@ -98,10 +98,11 @@ def _words(error: Exception, verbose: bool) -> str:
     text = " ".join(text_of(error).split())
     if isinstance(error, (OsquerySdkError, Misuse, Failed)):
         return text
-    if isinstance(error, ImportError) and error.name in ("apsw", "prompt_toolkit", "pygments"):
-        from osquery_sdk.installed import install_hint
+    if isinstance(error, ImportError):
+        from osquery_sdk.installed import missing_module
 
-        return f"{error.name} is not installed; {install_hint(error.name, 'engine')}"
+        if missing := missing_module(error):
+            return missing
     if isinstance(error, FileNotFoundError) and not error.filename and _is_working_folder_gone():
         return "the working folder is no longer there; go to another one"
     if isinstance(error, OSError) and error.strerror:

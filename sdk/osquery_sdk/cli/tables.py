@@ -71,8 +71,13 @@ def _every(extension: Extension) -> list[_Listed]:
     """The tables of the extension, those included that are not served here."""
     listed = [_Listed(t, _lines(_where(t)), t.is_here) for t in extension.all_tables]
     for table, why in _left_out(extension):
-        listed.append(_Listed(table, _lines(f"Off: {why.rstrip('.')}.", _where(table)), is_served=False))
+        listed.append(_Listed(table, _lines(f"Off: {_sentence(why)}", _where(table)), is_served=False))
     return listed
+
+
+def _sentence(text: str) -> str:
+    """A reason with a full stop; behind a command, which is to be pasted, there is none."""
+    return text if "; run: " in text else f"{text.rstrip('.')}."
 
 
 def _match(listed: _Listed, words: Sequence[str]) -> _Listed | None:

@@ -49,6 +49,8 @@ def load_list(context: Context, target: Target) -> Finding:
     # The name that osqueryd takes, even where there is no file of that name yet.
     wanted = target.path if target.path.suffix == SUFFIX else target.proper
     add = enlist(context, target, wanted)
+    if any("--extensions_autoload" in one.text for one in context.flags.problems):
+        add = ""  # it is another list that is meant: the flags come first
     if isinstance(lines, FileNotFoundError):
         if file.is_symlink():
             return failure(f"the load list {file} is a link that leads nowhere", add)

@@ -103,6 +103,10 @@ def test_arguments_of_children_without_a_parent_are_refused_in_a_line(later: Fro
         ["-c", "from multiprocessing.resource_tracker import main;main(99)"],
     ):
         done = subprocess.run([later.program, *arguments], capture_output=True, text=True, timeout=60)
+        if sys.version_info >= (3, 13) and arguments[0] == "-c":
+            # There the resource tracker itself ends without a word.
+            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+            continue
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"{later.program}: started for a process that is gone: ")
         assert done.stderr.count("\n") == 1

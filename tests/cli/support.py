@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,6 +117,15 @@ class Terminal:
                 return before
             if time.monotonic() > end or not self._read():
                 raise AssertionError(f"{text!r} did not come, but {shown!r}")
+
+    def expect_answer(self, key: str, text: str) -> None:
+        """Press a key until `text` comes: for a program that may not read yet."""
+        for _ in range(30):
+            self.send(key)
+            with suppress(AssertionError):
+                self.expect(text, 0.5)
+                return
+        raise AssertionError(f"{text!r} did not come after {key!r}")
 
     def _read(self) -> bool:
         if not select.select([self._fd], [], [], 0.1)[0]:

@@ -7,6 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from osquery_sdk.authors import to_stderr
 from osquery_sdk.spelling import did_you_mean
 
 if TYPE_CHECKING:
@@ -53,11 +54,12 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}{hint}; see {self.prog} --help\n")
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
-        """Write help, which argparse calls done even where it could not be written, or an error."""
+        """Write help, or an error: help that cannot be written fails, an error that cannot changes no exit code."""
+        # argparse treats both alike, and not in every version of Python the same way.
         if file is not None and file is sys.stdout:
             file.write(message)
         else:
-            super()._print_message(message, file)
+            to_stderr(message.removesuffix("\n"))
 
     def meant(self, arguments: Iterable[str]) -> str:
         """Return the question after the options that arguments may have meant; "" if they look like none."""

@@ -30,7 +30,7 @@ def run(extension: Extension, arguments: Sequence[str]) -> int:
         from osquery_sdk.children import UNGUARDED, is_defining
 
         if is_defining():
-            print(f"{extension.name}: {UNGUARDED}", file=sys.stderr)
+            to_stderr(f"{extension.name}: {UNGUARDED}")
             return 1
     # osqueryd starts the program with options alone; what begins with a word is a command.
     if arguments and not arguments[0].startswith("-"):

@@ -85,7 +85,7 @@ generate: ## Generate the reference codec from osquery.thrift (needs the thrift 
 	from=$$(dirname "$$(find "$$out" -name ttypes.py)"); \
 	cp "$$from"/{ttypes,Extension,ExtensionManager}.py sdk/osquery_sdk/wire/gen/
 
-COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -p 3.11
+COMPILE := uv pip compile -p 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 # run.lock takes its versions from dev.lock.
 lock: ## Resolve pyproject.toml and requirements/*.in into dev.lock and run.lock (needs uv)
@@ -95,18 +95,15 @@ lock: ## Resolve pyproject.toml and requirements/*.in into dev.lock and run.lock
 
 xp: ## Say how programs for other platforms are built
 	@echo "PyInstaller freezes a program only for the platform it runs on: there is no cross build here."
-	@echo "The workflow .github/workflows/build.yml builds and runs them on Linux, macOS and Windows runners; \`make build\` builds for this one."
+	@echo "The workflow .github/workflows/build.yml builds and runs the programs for the platforms in build/targets.toml:"
+	@sed -n 's/^name = "\(.*\)"/  \1/p' build/targets.toml
+	@echo "\`make build\` builds for this one."
 
-build: deps ## Freeze the programs under extensions/ into build/: `make build ARGS=--onefile`
-	@for program in extensions/*/__main__.py; do \
-	  $(BIN)/osquery-sdk build "$$(dirname "$$program")" --output build $(ARGS); \
-	done
+build: deps ## Freeze the programs by the recipes in build/, into build/: `make build ARGS=--onefile`
+	$(BIN)/python build/recipes.py build $(ARGS)
 
 package: deps ## Make packages of the programs in build/, in build/packages: `make package ARGS="--to deb,rpm"`
-	@compgen -G "build/*.bundle" >/dev/null || $(MAKE) --no-print-directory build ARGS=
-	@for bundle in build/*.bundle; do \
-	  PATH="$(abspath $(BIN)):$$PATH" $(BIN)/osquery-sdk package "$$bundle" --output build/packages --license MIT --force $(ARGS); \
-	done
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python build/recipes.py package $(ARGS)
 
 wheel: deps ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
@@ -114,4 +111,5 @@ wheel: deps ## Build the wheel into dist/
 
 clean: ## Remove what was built and cached; .venv stays
 	rm -rf dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find sdk tables extensions tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find build -mindepth 1 -maxdepth 1 ! -name README.md ! -name '*.toml' ! -name recipes.py -exec rm -rf {} +
+	find . -path './.venv*' -prune -o -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

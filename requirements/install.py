@@ -4,7 +4,7 @@
     requirements/install.py "make run" .venv run.lock
 
 The first argument is the name that messages begin with. On a terminal the progress is one line that is rewritten
-every second. Elsewhere each package is a line of its own, and a step without news says every 15 seconds that it goes on.
+every second. Elsewhere each package is a line of its own, and a step without news says every 5 seconds that it goes on.
 """
 
 import queue
@@ -19,7 +19,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
 PIP_OPTIONS = ("--disable-pip-version-check", "--no-input", "--progress-bar", "off")
-HEARTBEAT = 15.0
+HEARTBEAT = 5.0
 
 
 class Progress:
@@ -115,10 +115,8 @@ def main() -> None:
     command, folder, lock = sys.argv[1:]
     progress = Progress(command)
     python = str(Path(folder, "Scripts" if sys.platform == "win32" else "bin", "python").absolute())
-    if (
-        Path(python).exists()
-        and subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode == 0
-    ):
+    pip = [python, "-m", "pip", "--version"]
+    if Path(python).exists() and not subprocess.run(pip, capture_output=True, check=False).returncode:
         progress.step(f"the environment {folder} is there")
     else:
         try:

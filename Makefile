@@ -44,14 +44,14 @@ test: deps ## Run the tests, without those marked slow
 
 lint: deps ## Check style, formatting and types
 	@failed=0; \
-	for check in "ruff check" "ruff format --check" "mypy"; do \
+	for check in "ruff check . build" "ruff format --check . build" "mypy"; do \
 	  echo "$(BIN)/$$check"; $(BIN)/$$check || failed=1; \
 	done; \
 	exit $$failed
 
 format: deps ## Rewrite the sources as `make lint` wants them
-	$(BIN)/ruff check --fix
-	$(BIN)/ruff format
+	$(BIN)/ruff check --fix . build
+	$(BIN)/ruff format . build
 
 run: $(VENV)/.run ## Start the extension in osqueryi, or in the embedded engine where there is none
 	@if [ ! -f extensions/kolide_ext/__main__.py ]; then \

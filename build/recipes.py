@@ -74,7 +74,7 @@ def release(name: str, recipe: dict[str, Any]) -> None:
 
 
 def check(name: str, recipe: dict[str, Any]) -> None:
-    """Run the built program with each command line of its recipe, and look for the text that it has to print."""
+    """Run the built program with each command line of its recipe, and check its exit code and output."""
     program = HERE / f"{name}.bundle" / f"{name}{EXE}"
     for case in recipe["check"]:
         # Forward slashes, so that the path can stand in SQL on Windows too.

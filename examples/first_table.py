@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-# osquery-sdk query --extension ./first_table.py "select name, path from path_programs where name like 'python%'"
+# osquery-sdk query --extension ./first_table.py \
+#   "select name, path from path_programs where name like 'python%'"
 import os
 from collections.abc import Iterator
 from pathlib import Path

@@ -3,8 +3,8 @@
 
     requirements/install.py "make run" .venv run.lock
 
-The first argument is the name that messages begin with. On a terminal the progress is one line that is rewritten
-every second. Elsewhere each package is a line of its own, and a step without news says every 5 seconds that it goes on.
+Messages begin with the first argument. On a terminal the progress is one line, rewritten every second.
+Elsewhere each package is a line, and a long step prints a line every 5 seconds.
 """
 
 import queue
@@ -23,7 +23,7 @@ HEARTBEAT = 5.0
 
 
 class Progress:
-    """The lines that say what is being done: rewritten in place on a terminal, one below the other elsewhere."""
+    """Progress on standard output: one line, rewritten in place, on a terminal; a line per step elsewhere."""
 
     def __init__(self, command: str) -> None:
         self._command = command

@@ -1,4 +1,4 @@
-"""The page of the bundled tables is what their code says, and their examples are statements that osquery understands."""
+"""Test that the page of the bundled tables matches their code, and that osquery accepts their examples."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_page_is_what_the_code_says() -> None:
 
 
 def test_no_text_column_is_said_to_be_null() -> None:
-    """In osquery a TEXT is never NULL: whoever asks for `is null` gets nothing."""
+    """A TEXT is never NULL in osquery, so a statement with `is null` would find no rows."""
     tables = all_tables(enabled=["file_lines"], notes="/var/lib/notes.sqlite")
     texts = [
         column
@@ -64,7 +64,7 @@ def test_queries_of_a_document_select_what_the_page_says(row: list[str], osquery
 
 @pytest.mark.osqueryd
 def test_examples_are_statements_that_osquery_understands(ask_osqueryi: Callable[..., Any]) -> None:
-    """Planned and not run: tables, columns and functions are there, and what is required is constrained."""
+    """osquery plans the examples without running them: it knows their names and has the required columns."""
     tables = [one for one in all_tables(enabled=["file_lines"]) if one.is_here]
     statements = [f"explain query plan {example}" for one in tables for example in one.options.examples]
     assert len(statements) == 2 * len(tables)

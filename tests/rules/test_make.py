@@ -1,4 +1,4 @@
-"""Tests of what `make` does before there is a program: installing with progress, recipes for builds, cleaning up."""
+"""Test the parts of `make` that need no build: installing with progress, recipes, cleaning."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def test_the_lock_for_running_has_what_running_needs() -> None:
 
 
 class Installing:
-    """A copy of install.py beside a lock of two packages, and an environment whose Python plays pip."""
+    """A copy of install.py beside a lock of two packages, and a script as the environment's Python."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -79,7 +79,7 @@ class Installing:
         )
 
     def pip(self, script: str) -> None:
-        """Let the environment's Python do this, when it is called as pip that installs from a lock."""
+        """Make the environment's Python run a shell script when it is called to install from a lock."""
         python = self.folder / ".venv" / "bin" / "python"
         python.parent.mkdir(parents=True)
         python.write_text(f'#!/bin/sh\ncase "$*" in *--require-hashes*) {script};; esac\n')
@@ -196,7 +196,7 @@ def copy(tmp_path: Path) -> Path:
     folder = tmp_path / "copy"
     for name in filter(None, names.stdout.split("\0")):
         source, place = ROOT / name, folder / name
-        # Only what cleaning could touch is copied whole; elsewhere an empty file stands for each.
+        # Copy the two files that cleaning reads; an empty file stands for each of the others.
         if source.is_file():
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(source.read_bytes() if name in ("Makefile", ".gitignore") else b"")
@@ -233,7 +233,7 @@ def test_cleaning_removes_what_was_made_and_nothing_that_is_tracked(copy: Path) 
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text("")
     changes = ["status", "--porcelain", "--ignored", "--untracked-files=all"]
-    # All of it is ignored while it is there.
+    # git ignores all of these outputs.
     assert {line[:2] for line in git(copy, *changes).splitlines()} == {"A ", "!!"}
     subprocess.run(["make", "-C", copy, "clean"], capture_output=True, check=True)
     left = [line for line in git(copy, *changes).splitlines() if not line.startswith("A ")]

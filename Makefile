@@ -6,9 +6,9 @@ SHELL := bash
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Workers for the tests: more than processors, as many tests wait for programs and for time to pass.
+# Workers for the tests. There are more than processors, because many tests wait for programs or for time.
 JOBS ?= 4
-# Passed on to pytest: `make test ARGS="-k codec"`.
+# Arguments for the command of a target, such as pytest: `make test ARGS="-k codec"`.
 ARGS ?=
 
 .PHONY: help deps test lint format run bench measure fuzz generate lock xp build package wheel clean
@@ -18,17 +18,17 @@ help: ## List the targets
 
 deps: $(VENV)/.deps ## Create .venv and install everything: exactly what requirements/dev.lock names
 
-# A stamp is touched last, so an install that was broken off is done again. Whoever has everything can run, too.
+# A stamp is touched last, so an interrupted install is repeated. A full install includes what running needs.
 $(VENV)/.deps: pyproject.toml requirements/dev.lock
 	@$(call install,make deps,dev.lock)
 	@touch $@ $(VENV)/.run
 
-# dev.lock has the same versions of all that run.lock names: `make test` after `make run` installs the rest.
+# run.lock is a part of dev.lock, in the same versions: `make test` after `make run` installs the rest.
 $(VENV)/.run: pyproject.toml requirements/run.lock
 	@$(call install,make run,run.lock)
 	@touch $@
 
-# $(call install,COMMAND,LOCK): find a Python; the script makes the environment and shows the progress.
+# $(call install,COMMAND,LOCK) finds a Python; the script makes the environment and shows the progress.
 define install
 python=; for candidate in "$${PYTHON:-}" python3 python3.13 python3.12 python3.11; do \
   if [ -n "$$candidate" ] && "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
@@ -49,22 +49,20 @@ lint: deps ## Check style, formatting and types
 	done; \
 	exit $$failed
 
-format: deps ## Rewrite the sources as `make lint` wants them
+format: deps ## Format the sources as `make lint` requires
 	$(BIN)/ruff check --fix . build
 	$(BIN)/ruff format . build
 
 run: $(VENV)/.run ## Start the extension in osqueryi, or in the embedded engine where there is none
-	@if [ ! -f extensions/kolide_ext/__main__.py ]; then \
-	  echo "make run: extensions/kolide_ext/__main__.py is not there yet, so there is no extension to run" >&2; exit 1; fi; \
-	sql="select protocol, port, address, scope, name from kolide_exposed_ports order by port limit 5; select fullkey, value from kolide_toml where path = '$(CURDIR)/pyproject.toml' and query = 'project/name'"; \
+	@sql="select protocol, port, address, scope, name from kolide_exposed_ports order by port limit 5; select fullkey, value from kolide_toml where path = '$(CURDIR)/pyproject.toml' and query = 'project/name'"; \
 	osqueryi=$$(command -v osqueryi || true); \
 	if [ -n "$$osqueryi" ]; then \
 	  flags=(--extension "$(abspath $(BIN))/kolide_ext" --extensions_require=kolide_ext --allow_unsafe); \
 	  if [ -t 0 ]; then exec "$$osqueryi" "$${flags[@]}"; fi; \
-	  echo "through $$osqueryi:"; IFS=";"; for one in $$sql; do "$$osqueryi" "$${flags[@]}" "$$one"; done; \
+	  echo "through $$osqueryi:"; IFS=";"; for statement in $$sql; do "$$osqueryi" "$${flags[@]}" "$$statement"; done; \
 	elif [ -t 0 ]; then exec $(BIN)/kolide_ext shell; \
 	else echo "through the embedded engine, as no osqueryi is on PATH:"; \
-	  IFS=";"; for one in $$sql; do $(BIN)/kolide_ext query "$$one"; done; fi
+	  IFS=";"; for statement in $$sql; do $(BIN)/kolide_ext query "$$statement"; done; fi
 
 bench: deps ## Run the benchmarks: `make bench ARGS="--peer ./other.ext:its_table"`
 	$(BIN)/python benchmarks/bench_tables.py $(ARGS)
@@ -74,7 +72,7 @@ measure: deps ## Compare each bundled table with its oracle, and measure it: `ma
 	$(BIN)/python -m pytest -q -m "not slow" -n $(JOBS) tests/unit --comparisons build/comparisons.json
 	$(BIN)/python benchmarks/bench_bundle.py --comparisons build/comparisons.json $(ARGS)
 
-# One process: these measure memory and time, and share badly.
+# These tests measure memory and time, so they run in one process.
 fuzz: deps ## Run the slow tests: fuzzing, memory and endurance
 	$(BIN)/python -m pytest -m slow -n 0 $(ARGS)
 
@@ -94,7 +92,7 @@ lock: ## Resolve pyproject.toml and requirements/*.in into dev.lock and run.lock
 	cd requirements && $(COMPILE) --extra tables --extra engine -c dev.lock ../pyproject.toml run.in -o run.lock
 
 xp: ## Say how programs for other platforms are built
-	@echo "PyInstaller freezes a program only for the platform it runs on: there is no cross build here."
+	@echo "PyInstaller freezes a program only for the platform it runs on, so there is no cross build."
 	@echo "The workflow .github/workflows/build.yml builds and runs the programs for the platforms in build/targets.toml:"
 	@sed -n 's/^name = "\(.*\)"/  \1/p' build/targets.toml
 	@echo "\`make build\` builds for this one."

@@ -11,11 +11,11 @@ import json
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from ..errors import SqlError, StoreError
 from ..wire.protocol import Status
 from .answer import Answer, to_bytes
-from .database import SqlError
 from .schedule import Configuration, Pack, parse
-from .store import Store, StoreError
+from .store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

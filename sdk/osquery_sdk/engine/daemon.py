@@ -13,12 +13,11 @@ import time
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from ..errors import OsquerySdkError
+from ..errors import OsquerySdkError, SqlError
 from ..files import read_text
 from ..jsontext import read_json
 from ..wire.protocol import Status
 from .answer import Answer, to_bytes
-from .database import SqlError
 from .distributed import Distributed
 from .logs import ERROR, INFO, WARNING, Loggers, StdoutLogger
 from .results import Stamp, batch_line, difference, escaped, event_lines, snapshot_line

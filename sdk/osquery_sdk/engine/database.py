@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
 
-from ..errors import DeadlineExceeded, OsquerySdkError
+from ..errors import DeadlineExceeded, SqlError
 from ..wire.protocol import Status
 from .answer import Answer, Caller, TextRows, to_bytes, to_text
 from .column_types import expression_types
@@ -55,10 +55,6 @@ _NO_MODULE = "[there is none]"
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?(?:\*/|$)", re.DOTALL)
 _AMBIGUOUS_ROWID = re.compile(r"ambiguous column name: ((?:.*\.)?(?:rowid|oid|_rowid_))", re.IGNORECASE)
 _WRONG_COUNT = re.compile(r"wrong number of arguments to function (.+)\(\)")
-
-
-class SqlError(OsquerySdkError):
-    """A statement failed; the text is what osqueryd would reply."""
 
 
 class Source(NamedTuple):

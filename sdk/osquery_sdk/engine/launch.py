@@ -18,9 +18,9 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
 from ..authors import Log
-from ..errors import OsquerySdkError
+from ..errors import LaunchError, ProjectError
 from ..leftovers import kill_group, start_process, wait_for_end
-from ..projects import PROJECT_FILE, ProjectError, find_entry
+from ..projects import PROJECT_FILE, find_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,10 +35,6 @@ _RESPAWN_DELAY = 1.0
 _LAST_WORDS = 0.5
 # The shell puts its own pid into the environment and then becomes the extension.
 _WRAPPER = ("/bin/sh", "-c", 'OSQUERY_EXTENSION=$$ exec "$@"', "sh")
-
-
-class LaunchError(OsquerySdkError):
-    """An extension could not be started, or ended before it had registered; the text says how."""
 
 
 def command_line(path: str | os.PathLike[str]) -> list[str]:

@@ -9,14 +9,13 @@ import uuid as uuids
 from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING
 
-from ..errors import DeadlineExceeded
-from ..wire.protocol import ExtensionInfo, OptionInfo, Response, Status
+from ..errors import SqlError
+from ..wire.protocol import ExtensionInfo, OptionInfo, Reply, Status
 from ..wire.server import Server, ServerOptions
 from ..wire.transport import listen
 from .answer import Answer, to_text
 from .core_plugins import ConfigPlugin, DatabasePlugin, SqlPlugin
 from .core_tables import core_tables, info_rows, schedule_rows
-from .database import SqlError
 from .engine import Engine
 from .flags import Flags
 from .registry import Registries
@@ -165,12 +164,12 @@ class Manager:
 
     def call(
         self, registry: str, item: str, request: dict[str, str], context: CallContext | None = None
-    ) -> Response:
+    ) -> Reply:
         """Call a plugin of the engine, or of any extension."""
         answer = self._registries.call(registry, item, request)
         # osqueryd returns rows only with a success, their keys in order.
         rows = () if answer.failed else [dict(sorted(row.items())) for row in to_text(answer.rows)]
-        return Response(answer.status._replace(uuid=0), rows)
+        return Reply(answer.status._replace(uuid=0), rows)
 
     def shutdown(self) -> None:
         """Nothing: osqueryd's manager does not stop because a client asks it to."""
@@ -211,19 +210,19 @@ class Manager:
         self._registries.remove(uuid)
         return Status()
 
-    def query(self, sql: str) -> Response:
+    def query(self, sql: str) -> Reply:
         """Run SQL."""
         try:
-            return Response(Status(), self.engine.query(sql).rows)
+            return Reply(Status(), self.engine.query(sql).rows)
         except SqlError as exc:
-            return Response(Status(1, str(exc)))
+            return Reply.failure(str(exc))
 
-    def get_query_columns(self, sql: str) -> Response:
+    def get_query_columns(self, sql: str) -> Reply:
         """Name and type of the columns that SQL would return, one a row."""
         try:
-            return Response(Status(), [{name: kind} for name, kind in self.engine.get_query_columns(sql)])
+            return Reply(Status(), [{name: kind} for name, kind in self.engine.get_query_columns(sql)])
         except SqlError as exc:
-            return Response(Status(1, str(exc)))
+            return Reply.failure(str(exc))
 
     # -- for who launches extensions
 
@@ -281,7 +280,7 @@ class Manager:
         try:
             with ExtensionConnection(self.extension_socket(uuid), timeout=1.0) as connection:
                 connection.shutdown()
-        except (WireError, DeadlineExceeded):
+        except WireError:
             return
 
     def _info_rows(self) -> TextRows:

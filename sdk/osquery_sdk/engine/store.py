@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from ..errors import OsquerySdkError
+from ..errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 _BUSY = 2000
 _TABLE = "create table if not exists kv (domain, key, value, primary key (domain, key))"
 _COLUMNS = ("domain", "key", "value")
-
-
-class StoreError(OsquerySdkError):
-    """The file cannot be used, or does not take what is to be kept; the text names it and says why."""
 
 
 class Store:

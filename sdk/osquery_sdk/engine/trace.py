@@ -5,24 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
-OPERATORS: Mapping[int, str] = {
-    2: "=",
-    4: ">",
-    8: "<=",
-    16: "<",
-    32: ">=",
-    64: "MATCH",
-    65: "LIKE",
-    66: "GLOB",
-    67: "REGEXP",
-    68: "!=",
-    69: "IS NOT",
-    70: "IS NOT NULL",
-    71: "IS NULL",
-    72: "IS",
-    73: "LIMIT",
-    74: "OFFSET",
-}
+from ..vocabulary import EQUALS, OPERATORS
 
 NOT_YET_KNOWN = "its other side is not known when this table is scanned"
 """The reason of a term whose value comes from a table that is read later."""
@@ -46,7 +29,7 @@ class Term(NamedTuple):
     @property
     def operator(self) -> str:
         """The operator as it is written in SQL; `IN` for an equality with several operands."""
-        return "IN" if self.op == 2 and len(self.operands) > 1 else OPERATORS.get(self.op, str(self.op))
+        return "IN" if self.op == EQUALS and len(self.operands) > 1 else OPERATORS.get(self.op, str(self.op))
 
 
 class TableCall(NamedTuple):

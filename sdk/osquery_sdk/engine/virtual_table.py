@@ -14,19 +14,31 @@ from typing import TYPE_CHECKING, Protocol
 
 import apsw
 
+from ..vocabulary import (
+    ADDITIONAL,
+    EQUALS,
+    GREATER,
+    GREATER_OR_EQUAL,
+    INDEX,
+    LESS,
+    LESS_OR_EQUAL,
+    LIMIT,
+    OFFSET,
+    OPTIMIZED,
+    REQUIRED,
+    USER_BASED,
+)
 from .answer import Answer, ByteRows, to_text
 from .context import Operand, context_json, values_json
-from .routes import ADDITIONAL, INDEX, OPTIMIZED, REQUIRED, USER_BASED, Definition, RouteColumn
+from .routes import Definition, RouteColumn
 from .trace import NO_OPERAND, NOT_YET_KNOWN, Observer, TableCall, Term
 from .values import DECODERS, Decoder, SQLiteValue, in_order, parse_decimal, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_EQUALS, _GREATER, _LESS_EQUAL, _LESS, _GREATER_EQUAL = 2, 4, 8, 16, 32
-_OFFSET = 74
-_LIMITS = (73, 74)
-_TEXT_WITHHELD = frozenset((_GREATER, _LESS_EQUAL, _LESS, _GREATER_EQUAL))
+_LIMITS = (LIMIT, OFFSET)
+_TEXT_WITHHELD = frozenset((GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL))
 _MAX_COST = 1_000_000.0
 _LAST_BIT = 63
 _AFTER_OSQUERYDS = 3_043_000  # osqueryd has SQLite 3.42, which APSW brings for Python 3.11 alone
@@ -111,10 +123,10 @@ class VirtualTable:
         limited = unknown = False
         if apsw.SQLITE_VERSION_NUMBER >= _AFTER_OSQUERYDS:
             # Newer versions of SQLite offer OFFSET before LIMIT, osqueryd's behind it.
-            offered = sorted(offered, key=lambda number: index.get_aConstraint_op(number) == _OFFSET)
+            offered = sorted(offered, key=lambda number: index.get_aConstraint_op(number) == OFFSET)
             limited = any(index.get_aConstraint_op(number) in _LIMITS for number in offered)
             unknown = limited and any(
-                index.get_aConstraint_op(number) == _EQUALS and not _is_constant(index, number)
+                index.get_aConstraint_op(number) == EQUALS and not _is_constant(index, number)
                 for number in offered
             )
         arguments = 0

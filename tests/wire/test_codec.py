@@ -20,6 +20,7 @@ from thrift.transport.TTransport import TMemoryBuffer
 import osquery_sdk.wire
 from osquery_sdk.errors import ProtocolError
 from osquery_sdk.wire.codec import Limits
+from osquery_sdk.wire.fast_request import whole_request
 from osquery_sdk.wire.gen import Extension, ExtensionManager, ttypes
 from osquery_sdk.wire.protocol import (
     METHODS,
@@ -32,7 +33,6 @@ from osquery_sdk.wire.protocol import (
     encode_call,
     encode_exception,
     encode_reply,
-    whole_request,
 )
 
 from .support import (

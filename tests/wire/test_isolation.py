@@ -163,7 +163,7 @@ def test_the_queue_drains_in_order_and_more_is_refused(serve: Serve, gate: Gate)
     assert eventually(lambda: len(gate.order) == 1)
     for n in range(1, 5):
         callers.call("t", n=str(n))
-        assert eventually(lambda n=n: len(running.server._queue) == n)  # type: ignore[misc]
+        assert eventually(lambda n=n: running.server.waiting == n)  # type: ignore[misc]
     with ExtensionConnection(running.path) as extension:
         refused = extension.call("table", "t", {})
         assert refused == Response(
@@ -185,9 +185,9 @@ def test_who_has_left_the_queue_is_not_called(serve: Serve, gate: Gate) -> None:
     assert eventually(lambda: gate.order == ["first"])
     with connected(running.path) as sock:
         sock.sendall(call_bytes("t", {"n": "gone"}))
-        assert eventually(lambda: len(running.server._queue) == 1)
+        assert eventually(lambda: running.server.waiting == 1)
     callers.call("t", n="last")
-    assert eventually(lambda: len(running.server._queue) == 2)
+    assert eventually(lambda: running.server.waiting == 2)
     gate.opened.set()
     callers.join()
     assert gate.order == ["first", "last"]
@@ -228,7 +228,7 @@ def test_an_answer_in_a_late_calls_stead(serve: Serve, gate: Gate) -> None:
         # The connection goes on, though the call is still asleep; what it returns in the end is dropped.
         assert extension.call("table", "t", {"k": "v"}).rows == [{"k": "v"}]
         gate.opened.set()
-        assert eventually(lambda: not running.server._running)
+        assert eventually(lambda: not running.server.running)
         assert extension.call("table", "t", {"k": "w"}).rows == [{"k": "w"}]
     assert running.errors == []
 
@@ -280,7 +280,7 @@ def test_a_caller_that_hangs_up_cancels_its_call(serve: Serve, gate: Gate) -> No
         assert not context.cancelled
     assert eventually(lambda: context.cancelled, 1)
     gate.opened.set()
-    assert eventually(lambda: not running.server._running)
+    assert eventually(lambda: not running.server.running)
     assert running.errors == []
 
 
@@ -415,7 +415,7 @@ def test_one_pipelining_caller_does_not_keep_the_others_waiting(serve: Serve, ga
         callers.call("wait", n="b")
         assert eventually(lambda: gate.order == ["a", "b"])
         callers.call("wait", n="c")
-        assert eventually(lambda: len(running.server._queue) == 1)
+        assert eventually(lambda: running.server.waiting == 1)
         gate.opened.set()
         assert first.ping(timeout=1).code == 0
         callers.join()
@@ -429,7 +429,7 @@ def test_stop_while_calls_run(serve: Serve, gate: Gate) -> None:
         callers.call("wait", n=str(n))
         assert eventually(lambda n=n: len(gate.order) == n + 1)  # type: ignore[misc]
     callers.call("t", n="2")
-    assert eventually(lambda: len(running.server._queue) == 1)
+    assert eventually(lambda: running.server.waiting == 1)
     timer = threading.Timer(0.1, gate.opened.set)
     timer.start()
     start = time.monotonic()

@@ -216,8 +216,8 @@ def test_a_caller_that_does_not_read_is_dropped(serve: Callable[..., Server], pi
     )
     stream = pipes.PipeStream(NAME, 5)
     stream.send(call_bytes("t"), 5)
-    assert eventually(lambda: bool(server._running))
-    assert eventually(lambda: not server._running, 2)
+    assert eventually(lambda: bool(server.running))
+    assert eventually(lambda: not server.running, 2)
     stream.close()
 
 
@@ -256,7 +256,7 @@ def test_stop_cuts_off_what_runs(serve: Callable[..., Server], pipes: Any) -> No
     )
     stream = pipes.PipeStream(NAME, 5)
     stream.send(call_bytes("t"), 5)
-    assert eventually(lambda: bool(server._running))
+    assert eventually(lambda: bool(server.running))
     start = time.monotonic()
     server.stop()
     assert time.monotonic() - start < 2

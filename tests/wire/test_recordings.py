@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from osquery_sdk.wire.client import ExtensionConnection, ManagerConnection
 from osquery_sdk.wire.codec import Limits
+from osquery_sdk.wire.fast_request import whole_request
 from osquery_sdk.wire.protocol import (
     METHODS,
     ExtensionInfo,
@@ -21,7 +22,6 @@ from osquery_sdk.wire.protocol import (
     Status,
     encode_call,
     encode_reply,
-    whole_request,
 )
 
 from .support import (

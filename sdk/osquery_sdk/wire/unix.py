@@ -18,7 +18,7 @@ from ..errors import ConnectionFailed, WireTimeout
 
 if TYPE_CHECKING:
     from .protocol import RequestReader
-    from .transport import Connection
+    from .streams import Connection
 
 assert sys.platform != "win32"
 

@@ -134,7 +134,7 @@ def test_a_message_byte_by_byte(serve: Callable[..., Server], pipes: Any) -> Non
 
 def test_the_name_cannot_be_taken_twice(serve: Callable[..., Server], pipes: Any, windows: Windows) -> None:
     serve()
-    with pytest.raises(ConnectionFailed, match="somebody else has a pipe of this name"):
+    with pytest.raises(ConnectionFailed, match="another process has a pipe of this name"):
         pipes.PipeListener(NAME, max_connections=1)
     # The loser's own handles are closed as well.
     assert sum(security.valid for security in windows.security) == 1

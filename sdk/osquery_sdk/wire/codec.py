@@ -1,10 +1,10 @@
 """Encode and decode Thrift's strict binary protocol, as far as the extension protocol uses it.
 
-Decoding is incremental: a `Decoder` takes what the socket had and continues where it stopped. Its work is linear in the
-bytes received, however they were split, and a length field alone makes it allocate nothing.
+Decoding is incremental: a `Decoder` takes what the socket had and continues where it stopped. Its work is
+linear in the bytes received, however they were split, and a length field alone makes it allocate nothing.
 
-A `Spec` describes a type on the wire. Text is `str`. Bytes that are not UTF-8 become surrogate escapes, and encoding
-turns those back into the same bytes.
+A `Spec` describes a type on the wire. Text is `str`. Bytes that are not UTF-8 become surrogate escapes, and
+encoding turns those back into the same bytes.
 
 Numbers are big-endian, and a type is one byte:
 
@@ -98,7 +98,7 @@ class ListOf(Spec):
 
 
 class StructOf(Spec):
-    """A struct: fields are decoded to keyword arguments of `make`, and encoded from attributes of the same names."""
+    """A struct, decoded to keyword arguments of `make` and encoded from attributes of the same names."""
 
     __slots__ = ("fields", "make")
 
@@ -203,8 +203,8 @@ def encode_value(spec: Spec, value: Any, out: list[bytes]) -> None:
 class Decoder:
     """Decodes values from bytes that arrive in pieces.
 
-    The `read_*` methods are generators. They yield while bytes are missing, to be resumed after `feed`, and return the
-    value. They raise `ProtocolError` for anything invalid or over a limit.
+    The `read_*` methods are generators. They yield while bytes are missing, to be resumed after `feed`, and
+    return the value. They raise `ProtocolError` for anything invalid or over a limit.
     """
 
     __slots__ = ("_elements", "_limits", "buffer", "position")
@@ -287,7 +287,8 @@ class Decoder:
         self._count(count)
         if count and (key_type != spec.key.ttype or value_type != spec.value.ttype):
             raise ProtocolError(
-                f"map of types {key_type} and {value_type} where {spec.key.ttype} and {spec.value.ttype} belong"
+                f"map of types {key_type} and {value_type} "
+                f"where {spec.key.ttype} and {spec.value.ttype} belong"
             )
         return int(count)
 
@@ -308,7 +309,7 @@ class Decoder:
                 raise ProtocolError(f"list of type {item_type} where {spec.item.ttype} belongs")
             items = []
             for _ in range(count):
-                items.append((yield from self.read(spec.item)))  # noqa: PERF401  a generator cannot yield from a comprehension
+                items.append((yield from self.read(spec.item)))  # noqa: PERF401  no yield in comprehensions
             return items
         if isinstance(spec, MapOf):
             count = yield from self._map_header(spec)

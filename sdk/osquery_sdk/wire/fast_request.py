@@ -1,11 +1,11 @@
 """Decode the two requests that osqueryd sends all the time, `ping` and `call`, when one arrives whole.
 
-osqueryd sends nothing else while it runs a query, each request in one piece, and a join sends thousands. Decoding one
-here takes a tenth of the time of the incremental decoder, `protocol.RequestReader`. `whole_request` returns None for
-anything that it does not know exactly, and the caller then uses a `RequestReader`, which accepts all of Thrift or says
-what is wrong.
+osqueryd sends nothing else while it runs a query, each request in one piece, and a join sends thousands.
+Decoding one here takes a tenth of the time of the incremental decoder, `protocol.RequestReader`.
+`whole_request` returns None for anything that it does not know exactly, and the caller then uses a
+`RequestReader`, which accepts all of Thrift or says what is wrong.
 
-Numbers are big-endian. L is the length in bytes of the text behind it. The first line of each layout is offsets:
+Numbers are big-endian. L is the length in bytes of the text behind it. Offsets are above each layout:
 
     ping  0         4         8       12        16
           80010001  00000004  "ping"  sequence  00
@@ -51,7 +51,7 @@ def whole_request(data: bytes, limits: Limits) -> Request | None:
         return Request("ping", _i32(data, 12)[0], ()) if data[16] == 0 else None
     if not data.startswith(_CALL):
         return None
-    # A slice beyond the end is shorter than what it is compared with; a number beyond the end is a StructError.
+    # Beyond the end, a slice is too short to be equal, and reading a number is a StructError.
     try:
         sequence, field, length = _sequence_field_length(data, 12)
         if field != _REGISTRY:

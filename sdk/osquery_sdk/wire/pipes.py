@@ -1,10 +1,11 @@
 """Listen and connect on Windows named pipes. Threads wait on a listener one after another.
 
-All input and output is overlapped, so every wait has its timeout. The project's own tests do not run on Windows: they
-run this module's logic against a stand-in for the functions of Windows that it calls.
+All input and output is overlapped, so every wait has its timeout. The project's own tests do not run on
+Windows: they run this module's logic against a stand-in for the functions of Windows that it calls.
 
-No other process can take the pipe's name. The first instance must be the first of that name, one instance always waits
-for the next client, and only this user, administrators and the system may open it, from this machine alone.
+No other process can take the pipe's name. The first instance must be the first of that name, one instance
+always waits for the next client, and only this user, administrators and the system may open it, from this
+machine alone.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
 assert sys.platform == "win32"
 
-from .windows import OwnerOnly, create_event, disconnect, set_event  # noqa: E402  these exist on Windows alone
+from .windows import OwnerOnly, create_event, disconnect, set_event  # noqa: E402  Windows alone has these
 
 _BUFFER = 64 << 10
 _PIPE_REJECT_REMOTE_CLIENTS = 8
-# SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION: the server can ask who its client is, and cannot act in its name.
+# SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION: the server can see who its client is, but not act for it.
 _IDENTIFICATION = 0x00100000 | 0x00010000
 # WaitForMultipleObjects takes 64 handles: two are the listener's own, and one is Python's for Ctrl-C.
 _MOST_CONNECTIONS = 60
@@ -39,7 +40,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _transferred(overlapped: _winapi.Overlapped, error: int, timeout: float) -> int | None:
-    """Wait for an operation and return the bytes that it moved; None if it was cancelled after `timeout` seconds."""
+    """Wait for an operation; return the bytes that it moved, or None if it took over `timeout` seconds."""
     if error == _winapi.ERROR_IO_PENDING:
         done = _winapi.WaitForMultipleObjects([overlapped.event], False, _milliseconds(timeout))
         if done == _winapi.WAIT_TIMEOUT:
@@ -233,8 +234,8 @@ class PipeListener:
 
         None means that the connections to watch have changed.
         """
-        # Windows reports the first handle that is set. New clients and parked connections go first in turn, so that
-        # neither kind keeps the other waiting.
+        # Windows reports the first handle that is set. New clients and parked connections go first in turn,
+        # so that neither kind keeps the other waiting.
         sources: list[PipeConnection | PipeListener]
         sources = [*parked, self] if self._parked_first else [self, *parked]
         events = [source.event for source in sources]

@@ -26,9 +26,9 @@ if sys.platform == "linux":
             self._epoll.modify(fd, self._ONCE)
 
         def wait(self, spin: float = 0.0) -> int:
-            """Block until a descriptor has something to read or its other end was closed; return the descriptor.
+            """Block until a descriptor can be read or its other end was closed; return the descriptor.
 
-            For the first `spin` seconds it polls: a sleeping thread takes longer to wake than a ping takes to answer.
+            It polls for the first `spin` seconds: waking a thread takes longer than answering a ping.
             """
             poll = self._epoll.poll
             if spin:
@@ -65,7 +65,7 @@ elif sys.platform != "win32":
             self._change(fd, select.KQ_EV_ADD | select.KQ_EV_ONESHOT)
 
         def wait(self, spin: float = 0.0) -> int:
-            """Block until a descriptor has something to read or its other end was closed; poll for `spin` seconds."""
+            """Block until a descriptor can be read or its other end was closed; poll for `spin` seconds."""
             poll = self._kqueue.control
             if spin:
                 end = monotonic() + spin

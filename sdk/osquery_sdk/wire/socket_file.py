@@ -25,7 +25,7 @@ def connection_failed(problem: str, error: OSError | ValueError) -> ConnectionFa
 
 
 def identity(path: str) -> tuple[int, int] | None:
-    """Return device and inode, which tell this file from another at the same path; None if there is no file."""
+    """Return device and inode, which tell this file from another at the same path; None without a file."""
     try:
         info = os.lstat(path)
     except OSError:
@@ -79,8 +79,8 @@ def bind(path: str) -> socket.socket:
 def _publish(sock: socket.socket, path: str) -> None:
     """Make the socket file appear at `path` only once the socket listens.
 
-    osqueryd's watcher deregisters an extension if its file is there and refuses to connect. So the socket is bound
-    beside the path, listens, and is then linked to the path.
+    osqueryd's watcher deregisters an extension if its file is there and refuses to connect. So the socket is
+    bound beside the path, listens, and is then linked to the path.
     """
     beside = f"{path}~"
     if len(os.fsencode(beside)) > _PATH_LIMIT:

@@ -1,6 +1,6 @@
-"""The interfaces between the protocol and the transports: a client's stream, a server's connection, a listener.
+"""Interfaces between the protocol and the transports: client's stream, server's connection, listener.
 
-`unix.py` implements them for Unix stream sockets and `pipes.py` for Windows named pipes; `transport.py` chooses.
+`unix.py` implements them for Unix stream sockets, `pipes.py` for Windows named pipes.
 """
 
 from __future__ import annotations
@@ -57,14 +57,17 @@ class Connection(Protocol):
 
 
 class Listener(Protocol):
-    """A listening socket and its parked connections, which wait for their next message. Every method is thread-safe."""
+    """A listening socket and its parked connections, which wait for their next message.
+
+    Every method is thread-safe.
+    """
 
     @property
     def address(self) -> str:
         """The socket's path or the pipe's name."""
 
     def wait(self, spin: float = 0.0) -> Connection | None:
-        """Block until a connection, new or parked, may have something to read, and return it; None once closed.
+        """Block until a connection, new or parked, may have bytes to read; return it, or None once closed.
 
         Args:
             spin: seconds for which it may poll before it sleeps.
@@ -77,8 +80,8 @@ class Listener(Protocol):
         """Close parked connections.
 
         Args:
-            older_than: close those with an incomplete message that began before this `time.monotonic()`. If None, close
-                the one that was parked longest ago.
+            older_than: close those with an incomplete message that began before this `time.monotonic()`. If
+                None, close the one that was parked longest ago.
 
         Returns:
             Number of connections that were closed.

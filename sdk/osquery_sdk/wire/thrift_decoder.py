@@ -1,4 +1,4 @@
-"""Decode large answers with Thrift's C-accelerated protocol, into the structs generated from osquery.thrift."""
+"""Decode large answers with Thrift's decoder in C, into the structs generated from osquery.thrift."""
 
 from __future__ import annotations
 

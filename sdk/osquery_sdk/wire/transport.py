@@ -1,6 +1,7 @@
 """Listen at and connect to a socket, with the transport that this system has.
 
-osqueryd speaks over Unix stream sockets on POSIX systems (`unix.py`) and over named pipes on Windows (`pipes.py`).
+osqueryd speaks over Unix stream sockets on POSIX systems (`unix.py`) and over named pipes on Windows
+(`pipes.py`).
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ def listen(address: str, *, max_connections: int = 512) -> Listener:
 
     Args:
         address: path of the socket, or name of the pipe.
-        max_connections: how many connections may be open without a call in progress. Beyond it, the one that has been
-            silent longest is closed. It is lowered to half of the descriptors that this process may have, or to the
-            number that the system can wait for.
+        max_connections: how many connections may be open without a call in progress. Beyond it, the one that
+            has been silent longest is closed. It is lowered to half of the descriptors that this process may
+            have, or to the number that the system can wait for.
 
     Raises:
         ConnectionFailed: the address cannot be listened on; the text says why.

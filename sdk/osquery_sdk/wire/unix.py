@@ -105,7 +105,7 @@ class UnixConnection:
 
     def hung_up(self) -> bool:
         """See `Connection`."""
-        # A caller that has only shut down its sending side still waits for its answer. That raises no POLLHUP.
+        # POLLHUP does not come from a caller that only shut down its sending side, and waits for its answer.
         try:
             poll = select.poll()
             poll.register(self.socket, 0)
@@ -122,13 +122,13 @@ class UnixConnection:
 
     def close(self) -> None:
         """See `Connection`."""
-        # A thread that waits for the next connection may still refer to this one, and so to what it has received.
+        # A thread that waits for the next connection may still refer to this one, and so keep its bytes.
         self.reader = None
         self.socket.close()
 
 
 class UnixListener:
-    """Listens on a socket file that only its owner may use, and keeps the connections that have sent nothing yet."""
+    """Listens on a socket file for its owner alone, and keeps the connections that have sent nothing yet."""
 
     def __init__(self, path: str, *, max_connections: int) -> None:
         """Create the socket file; see `listen`."""
@@ -162,7 +162,10 @@ class UnixListener:
         when_forked(self._let_go)
 
     def _let_go(self) -> None:
-        """Close a forked process's copy of the socket. Otherwise callers could connect, and wait, after the parent's end."""
+        """Close a forked process's copy of the socket.
+
+        Otherwise callers could connect, and wait, after the parent's end.
+        """
         self._closed = True
         self._socket.close()
 
@@ -254,7 +257,7 @@ class UnixListener:
                 full = len(self._parked) >= self._max_connections
                 self._parked[fd] = connection
                 try:
-                    # A closed descriptor leaves the poller by itself, so there is nothing to remove elsewhere.
+                    # No code removes a descriptor from the poller: one that is closed leaves it by itself.
                     (self._poller.rearm if connection.polled else self._poller.add)(fd)
                     connection.polled = True
                 except OSError:
@@ -314,7 +317,7 @@ class UnixListener:
 
 
 def _connected(path: str, timeout: float) -> socket.socket:
-    """Return a socket connected within `timeout` seconds; raises OSError, or ValueError for an impossible path."""
+    """Connect within `timeout` seconds; raises OSError, or ValueError for an impossible path."""
     end = time.monotonic() + timeout
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -1,4 +1,4 @@
-"""Call, through ctypes, the functions of Windows that named pipes need and the standard library's `_winapi` lacks.
+"""Call functions of Windows that named pipes need and the standard library's `_winapi` lacks.
 
 The project's own tests do not run this: they run on Linux, with a stand-in for this module and for `_winapi`.
 """

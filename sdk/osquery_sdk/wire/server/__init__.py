@@ -8,8 +8,8 @@
     calls        reads, runs and answers; uses the three above
     leader       the threads, one of which waits on the listener; calls `Calls.serve`
 
-Watchdog, admission and leader share one lock, so that there is no order of locks to keep. Nothing is sent, received or
-run while it is held.
+Watchdog, admission and leader share one lock, so that there is no order of locks to keep. Nothing is sent,
+received or run while it is held.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ class Server:
             service: answers the calls, from several threads at once.
             listener: brings the connections; the server closes it.
             options: bounds.
-            is_quick: says which calls are answered at once and outside the bounds, as pings are. They must not block.
-            on_error: called with a message and the exception of a call that raised, which its caller sees only as
-                "Internal error".
+            is_quick: says which calls are answered at once and outside the bounds, as pings are. They must
+                not block.
+            on_error: called with a message and the exception of a call that raised, which its caller sees
+                only as "Internal error".
         """
         self._listener = listener
         self._options = options or ServerOptions()

@@ -59,8 +59,8 @@ class Admission:
             may_run: whether the calling thread can run it; if not, it waits even if a place is free.
 
         Returns:
-            The call to run. None if it waits, or was dropped because the server stops: the connection belongs to the
-            calling thread no longer.
+            The call to run. None if it waits, or was dropped because the server stops: the connection belongs
+            to the calling thread no longer.
 
         Raises:
             Busy: the caller is to be refused.
@@ -74,10 +74,8 @@ class Admission:
             if len(self._waiting) < self._options.max_queue:
                 self._waiting.append((connection, request))
                 return None
-        raise Busy(
-            f"extension is busy: {self._options.max_calls} calls are running and {self._options.max_queue} wait; "
-            "try again later"
-        )
+        running, waiting = self._options.max_calls, self._options.max_queue
+        raise Busy(f"extension is busy: {running} calls are running and {waiting} wait; try again later")
 
     def _begin(self, connection: Connection, request: Request) -> CallContext:
         """Give a call a place. The lock is held."""
@@ -107,7 +105,10 @@ class Admission:
             return list(self.running)
 
     def stop(self) -> list[Connection]:
-        """Admit no more calls and cancel those that run; return the connections of those that waited. The lock is held."""
+        """Admit no more calls, cancel those that run, and return the connections of those that waited.
+
+        The lock is held.
+        """
         self._stopping = True
         dropped = [connection for connection, _ in self._waiting]
         self._waiting.clear()

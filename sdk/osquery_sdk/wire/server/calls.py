@@ -2,15 +2,15 @@
 
 The life of a call, with the method that is responsible for each step:
 
-    serve -> _read ---- whole request ----> _answer -> _run -> _execute -> _reply
-               |                              ^          ^          |
-               |                              |          |          +-> the connection is parked until its next request
+    serve -> _read ---- whole request ----> _answer -> _run -> _execute -> _reply -> the connection is parked
+               |                              ^          ^                           until its next request
                +-- part of one: _read_on -----+          |
                    (connection.reader)            _run gives its place to a call that waited
 
-Exactly one thread works on a connection at a time. That thread either answers and parks it, or closes it, or leaves it
-to the thread that runs the call. `CallContext.claim` decides between that thread and the watchdog, which answers in
-`inspect` when the call's deadline has passed: only the first to claim a call may send its answer.
+Exactly one thread works on a connection at a time. That thread either answers and parks it, or closes it, or
+leaves it to the thread that runs the call. `CallContext.claim` decides between that thread and the watchdog,
+which answers in `inspect` when the call's deadline has passed: only the first to claim a call may send its
+answer.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ class _NotOffered(Exception):
 
 
 class Calls:
-    """Answers what arrives on the connections of one server. Every method may be called from several threads."""
+    """Answers what arrives on the connections of one server.
+
+    Every method may be called from several threads.
+    """
 
     def __init__(
         self,
@@ -99,7 +102,7 @@ class Calls:
             self.memory.trim()
 
     def inspect(self, now: float) -> None:
-        """Answer calls that are late, cancel calls whose caller hung up, close messages that stopped in the middle.
+        """Answer late calls, cancel calls whose caller hung up, and close those that stopped in a message.
 
         The watchdog's thread calls this, without the lock. `now` is its `time.monotonic()`.
         """
@@ -139,13 +142,16 @@ class Calls:
                     self._listener.park(connection)
                 return
             reader = connection.reader = RequestReader(self._options.limits)
-        # The message is large, rare or incomplete. The watchdog closes the connection if the rest does not come.
+        # The message is large, rare or incomplete. If the rest does not come, the watchdog closes.
         self._watchdog.watch(self._options.message_timeout)
         self.memory.count(len(data))
         self._read_on(connection, reader, data)
 
     def _decode(self, data: bytes) -> Request | None:
-        """Decode one whole request, or return None; keep it, since a schedule sends the same bytes again and again."""
+        """Decode one whole request, or return None.
+
+        The request is kept, since a schedule sends the same bytes again and again.
+        """
         request = whole_request(data, self._options.limits)
         if request is not None and len(data) <= _MAX_RECENT_SIZE:
             if len(self._recent) >= _MAX_RECENT:
@@ -156,7 +162,8 @@ class Calls:
     def _read_on(self, connection: Connection, reader: RequestReader, data: bytes = b"") -> None:
         """Answer the messages of a connection that are complete, then park it.
 
-        Without `data`, these came behind a message that was answered while others waited: calls among them wait too.
+        Without `data`, these came behind a message that was answered while others waited: calls among them
+        wait too.
         """
         try:
             request = reader.feed(data) if data else reader.next()
@@ -202,7 +209,10 @@ class Calls:
         return context is not None and self._run(context)
 
     def _run(self, context: CallContext) -> bool:
-        """Run a call, then those that waited for its place. Return whether the first connection may be read on."""
+        """Run a call, then those that waited for its place.
+
+        Return whether the first connection may be read on.
+        """
         in_order = self._execute(context)
         following = self._admission.end(context)
         if following is None:
@@ -211,14 +221,17 @@ class Calls:
         while following is not None:
             context = following
             in_order = self._execute(context)
-            # Released before its place is: a call that came behind this message waits, and this loop comes to it.
+            # Release before the place is free: then a call behind this message waits, and this loop runs it.
             self._release(context, in_order)
             self.memory.trim()
             following = self._admission.end(context)
         return False
 
     def _execute(self, context: CallContext) -> bool:
-        """Run one call and send its result. Return whether its connection is in order, and still this thread's."""
+        """Run one call and send its result.
+
+        Return whether its connection is in order, and still this thread's.
+        """
         request, connection = context.request, context.connection
         assert connection is not None
         try:
@@ -295,7 +308,7 @@ class Calls:
         connection.send(encode_exception(name, sequence, "Internal error"), timeout)
 
     def _answer_late(self, context: CallContext) -> None:
-        """Send the answer that `CallContext.limit` keeps for a call whose time is over, unless the call has answered."""
+        """Send the late answer of a call whose time is over, unless the call has answered."""
         connection = context.connection
         if connection is None or not context.claim():
             return
@@ -306,7 +319,7 @@ class Calls:
         except WireError:
             connection.close()
             return
-        # A caller that sent more without waiting for its answer is cut off: no thread is free to answer the rest.
+        # A caller that sent more without waiting for its answer is cut off: no thread would answer the rest.
         if connection.reader is not None and connection.reader.pending:
             connection.close()
         else:

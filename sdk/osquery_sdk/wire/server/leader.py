@@ -1,14 +1,14 @@
 """Wait for connections on one thread at a time, and hand over to another thread when that one is busy.
 
-The leading thread answers what it reads itself, so a small call is never handed from thread to thread. A thread of
-the pool is in one of three states:
+The leading thread answers what it reads itself, so a small call is never handed from thread to thread. A
+thread of the pool is in one of three states:
 
     spare ---- promote ---> leading ---- promote of another ---> working ---> spare
                                ^                                    (until its call ends)
                                +--- call answered: waits for the next
 
-The watchdog calls `relieve` every 5 ms while calls run. If the leading thread has been at one connection for more than
-4 ms, `relieve` promotes another thread; the busy one goes back to the pool when it is done.
+The watchdog calls `relieve` every 5 ms while calls run. If the leading thread has been at one connection for
+more than 4 ms, `relieve` promotes another thread; the busy one goes back to the pool when it is done.
 """
 
 from __future__ import annotations
@@ -121,15 +121,15 @@ class Leader:
     def _lead(self) -> None:
         """Serve the listener's connections until another thread is the leader.
 
-        A promotion that comes just as the work ends makes two leaders for a moment. That is harmless: each has its own
-        turn, and the older one stops after the connection for which it already waits.
+        A promotion that comes just as the work ends makes two leaders for a moment. That is harmless: each
+        has its own turn, and the older one stops after the connection for which it already waits.
         """
         self._turn = turn = _Turn()
         spin = 0.0
         while self._turn is turn:
             turn.busy_since = None
             try:
-                # While a table works, it has a better use for the processor and for the interpreter than spinning.
+                # No spinning while a table works: it needs the processor and the interpreter.
                 connection = self._listener.wait(0.0 if self._running else spin)
             except Exception as error:  # noqa: BLE001  without a leader nothing would be answered any more
                 self._report("the socket cannot be waited for", error)

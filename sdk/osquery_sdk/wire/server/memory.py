@@ -1,7 +1,7 @@
 """Return the memory of large messages to the system once they are done with.
 
-glibc keeps freed memory, for each thread separately: after a few answers of 100 MB, an extension looks to osqueryd's
-watchdog as if it leaked. Other allocators lack the functions called here and do not need them.
+glibc keeps freed memory, for each thread separately: after a few answers of 100 MB, an extension looks to
+osqueryd's watchdog as if it leaked. Other allocators lack the functions called here and do not need them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _TRIM_AFTER = 16 << 20
 
 
 class _ThreadCount(threading.local):
-    """Bytes of large messages that this thread has handled. Only the thread knows when it has let go of them."""
+    """Bytes of large messages that this thread has handled.
+
+    Only the thread knows when it has let go of them.
+    """
 
     size = 0
 
@@ -44,7 +47,10 @@ class LargeMessages:
             _map_large_blocks()
 
     def trim(self) -> None:
-        """Trim if this thread has handled 16 MB since it last did. Call it when no variable refers to them any more."""
+        """Trim if this thread has handled 16 MB since it last did.
+
+        Call it when no variable refers to them any more.
+        """
         if self._handled.size > _TRIM_AFTER:
             self._handled.size = 0
             _trim()
@@ -70,7 +76,8 @@ def _libc() -> ctypes.CDLL | None:
 def _map_large_blocks() -> None:
     """Make the allocator map each block of a megabyte or more by itself, and unmap it when it is freed.
 
-    By default glibc raises its threshold after the first few such blocks, and then keeps up to 64 MB for each thread.
+    By default glibc raises its threshold after the first few such blocks, and then keeps up to 64 MB for each
+    thread.
     """
     libc = _libc()
     if libc is not None and hasattr(libc, "mallopt"):

@@ -1,4 +1,7 @@
-"""Run the checks of a busy server every few milliseconds, on a thread that sleeps while there is nothing to watch."""
+"""Run the checks of a busy server every few milliseconds.
+
+The thread that does so sleeps while there is nothing to watch.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ class Watchdog:
 
         Args:
             lock: the server's lock. It makes "nothing left to watch" and "go to sleep" one step.
-            check: called every 5 ms with the time, the lock held; returns whether there is still something to watch.
+            check: called every 5 ms with the time, the lock held; returns whether to go on watching.
             inspect: called ten times a second with the time, without the lock.
             retire: called before the thread sleeps, without the lock.
         """
@@ -56,7 +59,7 @@ class Watchdog:
             try:
                 thread.start()
             except RuntimeError:
-                # The system gives this process no more threads now: this call runs unwatched, the next tries again.
+                # The system gives this process no more threads now. The next call tries again.
                 return
             self.thread = thread
         self.awake = True

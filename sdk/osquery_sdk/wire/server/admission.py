@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Busy(Exception):
-    """As many calls run and wait as may."""
+    """All places are taken: the text is the answer for the caller."""
 
 
 class Admission:

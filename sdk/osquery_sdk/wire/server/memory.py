@@ -37,7 +37,7 @@ class LargeMessages:
         """Start with nothing counted."""
         self._handled = _ThreadCount()
         self.untrimmed = False
-        """Whether a thread has handled a large message since the last `trim_all`."""
+        """True after a thread has handled a large message, until `trim_all`."""
 
     def count(self, size: int) -> None:
         """Add bytes that this thread has received or is about to send."""

@@ -46,7 +46,7 @@ class Watchdog:
         self._until = 0.0
         self._stopping = False
         self.awake = False
-        """Whether the thread is checking. Read it with the lock held."""
+        """True while the thread checks. Read it with the lock held."""
         self.thread: threading.Thread | None = None
         """The thread, once there was something to watch."""
 

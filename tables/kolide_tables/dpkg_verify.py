@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kolide_tables.files import Unreadable, open_file, read_file
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.text import shown
-from osquery_sdk import Column, ColumnType, Query, Row, Table, TableError, table
+from osquery_sdk import Column, ColumnType, Query, Row, TableError, table
 
 _DATABASE = "/var/lib/dpkg"  # below the root folder
 _NAME = r"[a-z0-9][a-z0-9+.\-]+"
@@ -46,37 +46,34 @@ class Expected(NamedTuple):
     conffile: bool
 
 
-def dpkg_verify(limits: Limits = Limits(), root: str = "") -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call, about what is installed below a root folder."""
-
-    @table(
-        "kolide_dpkg_verify",
-        platforms=("linux",),
-        elsewhere="dpkg is Debian's package manager",
-        examples=(
-            "select path, expected_md5, actual_md5 from kolide_dpkg_verify where package in ('openssh-server', 'sudo', 'login') and conffile = 0",
-            "select package, path from kolide_dpkg_verify where package = 'openssh-server' and conffile = 1",
-        ),
-    )
-    def rows(query: Query) -> Iterator[ChangedFile]:
-        """Files of Debian packages that have been changed or are missing since they were installed, by their MD5 sums."""
-        asked = query.equals("package")
-        if asked is None and query.constraints("package"):
-            raise TableError(
-                "name a package with = or IN: all files of all of them are too many to read at once"
-            )
-        # A term that compares with NULL or an empty text, as a join may have it, osqueryd keeps to itself: no package.
-        return changed_rows(query, list(asked or ()), Budget(limits, query.check), root)
-
-    return rows
+@table(
+    "kolide_dpkg_verify",
+    platforms=("linux",),
+    elsewhere="dpkg is Debian's package manager",
+    examples=(
+        "select path, expected_md5, actual_md5 from kolide_dpkg_verify where package in ('openssh-server', 'sudo', 'login') and conffile = 0",
+        "select package, path from kolide_dpkg_verify where package = 'openssh-server' and conffile = 1",
+    ),
+)
+def dpkg_verify(query: Query) -> Iterator[ChangedFile]:
+    """Files of Debian packages that have been changed or are missing since they were installed, by their MD5 sums."""
+    return changed_rows(query)
 
 
-def changed_rows(query: Query, packages: list[str], budget: Budget, root: str) -> Iterator[ChangedFile]:
-    """The rows of these packages."""
+def changed_rows(query: Query, root: str = "") -> Iterator[ChangedFile]:
+    """Yield the rows of the packages that are installed below a root folder."""
+    names = query.equals("package")
+    if names is None and query.constraints("package"):
+        raise TableError(
+            "name a package with = or IN: the files of all packages are too many to read at once"
+        )
+    # osqueryd does not pass on a term that compares with NULL or an empty text, as a join may have it: then
+    # no package is wanted.
+    budget = Budget.of(query)
     database = root + _DATABASE
     known = [
         (name, expected)
-        for name in dict.fromkeys(packages)
+        for name in dict.fromkeys(names or ())
         if (expected := _sums(name, database)) is not None
     ]
     if not known:

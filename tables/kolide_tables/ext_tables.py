@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from kolide_tables.families import family_of
+from kolide_tables.catalog import family_of
 from kolide_tables.limits import Limits
 from osquery_sdk import Column, Query, Row, Table, table
 
@@ -38,34 +38,35 @@ def ext_tables(
     limits: Limits = Limits(),  # noqa: B008 - a constant
     name: str = "kolide_ext_tables",
 ) -> Table:
-    """The table about `tables`, about itself, and about those that the extension has but does not serve, `disabled`."""
-    served = tuple(tables)  # the list that it is about to be put into is the caller's
+    """Return the table about `tables`, about itself, and about `disabled`, which the extension has but does not serve.
 
-    @table(
-        name,
-        platforms=("linux", "darwin", "windows"),
-        examples=(
-            f"select name, calls, last_ms, total_ms / calls as mean_ms from {name} where calls > 0 order by total_ms desc",  # noqa: S608 - no input
-            f"select name, errors, last_error from {name} where errors > 0 or enabled = 0",  # noqa: S608
-        ),
-        deadline=limits.max_seconds,
-        max_rows=limits.max_rows,
-        family=family_of("ext_tables"),
-    )
-    def counted(query: Query) -> Iterator[ExtTable]:
+    It is made by a function because its rows are about tables that only the caller has.
+    """
+    served = list(tables)
+
+    def rows(_query: Query) -> Iterator[ExtTable]:
         """The tables of this extension: how often each was asked, how long it took, and what went wrong."""
-        for one in (*served, counted):
-            yield _row(one, enabled=one.is_here and not one.counters.is_taken)
-        for one in disabled:
-            yield _row(one, enabled=False)
+        for each in served:
+            yield _row(each, enabled=each.is_here and not each.counters.is_taken)
+        for each in disabled:
+            yield _row(each, enabled=False)
 
-    return counted
+    about = table(
+        "kolide_ext_tables",
+        examples=(
+            "select name, calls, last_ms, total_ms / calls as mean_ms from kolide_ext_tables "
+            "where calls > 0 order by total_ms desc",
+            "select name, errors, last_error from kolide_ext_tables where errors > 0 or enabled = 0",
+        ),
+    )(rows).configured(name=name, limits=limits, family=family_of("ext_tables"))
+    served.append(about)
+    return about
 
 
-def _row(one: Table, *, enabled: bool) -> ExtTable:
-    done = one.counters
+def _row(subject: Table, *, enabled: bool) -> ExtTable:
+    done = subject.counters
     return ExtTable(
-        name=one.name,
+        name=subject.name,
         calls=done.calls,
         errors=done.errors,
         last_ms=None if done.last_seconds is None else round(done.last_seconds * 1000, 3),
@@ -73,5 +74,5 @@ def _row(one: Table, *, enabled: bool) -> ExtTable:
         last_rows=done.last_rows,
         last_error=done.last_error,
         enabled=enabled,
-        cached=one.options.snapshot or one.options.cache is not None,
+        cached=subject.options.snapshot or subject.options.cache is not None,
     )

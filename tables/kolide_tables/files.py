@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from kolide_tables.limits import Limits
-from osquery_sdk import LimitExceeded, Query
+from osquery_sdk import LimitExceeded
 
-__all__ = ["Missing", "TooLarge", "Unreadable", "open_file", "read_file", "read_or_warn", "why_not"]
+__all__ = ["Missing", "TooLarge", "Unreadable", "open_file", "read_file", "why_not"]
 
 _BLOCK = 1 << 20
 _TRIES = 3
@@ -98,21 +98,6 @@ def read_file(path: str, *, max_bytes: int = Limits().max_file_bytes) -> bytes:
             if fits and (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
                 return content
     raise Unreadable(f"{path} changes while it is read")
-
-
-def read_or_warn(path: str, query: Query, *, max_bytes: int) -> bytes | None:
-    """Content of a regular file, for a table that has no column for errors.
-
-    None where it cannot be read, or is too large, which is logged; and where there is none, which is not: whoever joins
-    users with a file of their homes asks for many that are not there.
-    """
-    try:
-        return read_file(path, max_bytes=max_bytes)
-    except Missing:
-        return None
-    except (Unreadable, TooLarge) as error:
-        query.warn(str(error))
-        return None
 
 
 def _read_up_to(file: BinaryIO, max_bytes: int, expected: int) -> bytes:

@@ -6,15 +6,15 @@ Source: flatpak's documentation of its filesystem layout, flatpak-installation(5
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from kolide_tables.files import Unreadable, read_file
 from kolide_tables.gvariant import split_tuple, string, string_dictionary
 from kolide_tables.homes import local_homes
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.text import decode, shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, LimitExceeded, Query, Row, table
 
 _SYSTEM = "/var/lib/flatpak"
 _OF_USER = ".local/share/flatpak"
@@ -56,29 +56,23 @@ class _Deployment(NamedTuple):
     path: str
 
 
-def flatpak_packages(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_flatpak_packages",
-        platforms=("linux",),
-        elsewhere="flatpak runs nowhere else",
-        examples=(
-            "select id, version, channel, origin, installation from kolide_flatpak_packages where origin <> 'flathub'",
-            "select u.username, f.id, f.version from kolide_flatpak_packages f join users u using (uid)",
-        ),
-    )
-    def rows(query: Query) -> Iterator[FlatpakPackage]:
-        """Applications and runtimes installed by flatpak, for everybody and in users' homes, with versions and remotes."""
-        return package_rows(query, _installations(query), Budget(limits, query.check))
-
-    return rows
+@table(
+    "kolide_flatpak_packages",
+    platforms=("linux",),
+    elsewhere="flatpak runs nowhere else",
+    examples=(
+        "select id, version, channel, origin, installation from kolide_flatpak_packages where origin <> 'flathub'",
+        "select u.username, f.id, f.version from kolide_flatpak_packages f join users u using (uid)",
+    ),
+)
+def flatpak_packages(query: Query) -> Iterator[FlatpakPackage]:
+    """Applications and runtimes installed by flatpak, for everybody and in users' homes, with versions and remotes."""
+    return package_rows(query, _installations(query))
 
 
-def package_rows(
-    query: Query, installations: Iterator[Installation], budget: Budget
-) -> Iterator[FlatpakPackage]:
-    """The rows of these installations."""
+def package_rows(query: Query, installations: Iterable[Installation]) -> Iterator[FlatpakPackage]:
+    """Yield the rows of these installations."""
+    budget = Budget.of(query)
     for installation in installations:
         for found in _deployments(installation.path, query, budget):
             try:

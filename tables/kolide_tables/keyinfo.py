@@ -8,12 +8,11 @@ import stat
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kolide_tables.files import read_or_warn
 from kolide_tables.homes import Home, local_homes
-from kolide_tables.limits import Budget, Limits
-from kolide_tables.paths import asked_paths, past_trusted_links
+from kolide_tables.limits import Budget
+from kolide_tables.paths import asked_paths, past_trusted_links, read_or_warn
 from kolide_tables.text import shown
-from osquery_sdk import Column, ColumnType, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, Query, Row, table
 
 if TYPE_CHECKING:
     from kolide_tables.keys import KeyFacts
@@ -79,46 +78,36 @@ class SshKey(Row):
     mode: str | None = _SHARED["mode"]
 
 
-def keyinfo(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table of keys in files, with these limits for each statement's call."""
-
-    @table(
-        "kolide_keyinfo",
-        examples=(
-            "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssh/%' and encrypted = 0",
-            "select u.username, k.fingerprint_sha256, k.type, k.bits, k.comment from users u join kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'",
-        ),
-    )
-    def rows(query: Query) -> Iterator[KeyInfo]:
-        """Private and public keys in files: kind, size, fingerprint, whether a password protects them; none is opened."""
-        budget = Budget(limits, query.check)
-        for path in asked_paths(query, "path", budget, links=True):
-            for columns in _keys(past_trusted_links(path), query, budget):
-                yield KeyInfo(path=path, **columns)
-
-    return rows
+@table(
+    "kolide_keyinfo",
+    examples=(
+        "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssh/%' and encrypted = 0",
+        "select u.username, k.fingerprint_sha256, k.type, k.bits, k.comment from users u join kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'",
+    ),
+)
+def keyinfo(query: Query) -> Iterator[KeyInfo]:
+    """Private and public keys in files: kind, size, fingerprint, whether a password protects them; none is opened."""
+    budget = Budget.of(query)
+    for path in asked_paths(query, "path", budget, links=True):
+        for columns in _keys(past_trusted_links(path), query, budget):
+            yield KeyInfo(path=path, **columns)
 
 
-def ssh_keys(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table of users' private keys, with these limits for each statement's call."""
-
-    @table(
-        "kolide_ssh_keys",
-        examples=(
-            "select user, path, type, bits, mode from kolide_ssh_keys where encrypted = 0",
-            "select u.username, k.path, k.type, k.fingerprint_sha256 from users u join kolide_ssh_keys k using (uid) where k.type in ('dsa', 'rsa') and k.bits < 3072",
-        ),
-    )
-    def rows(query: Query) -> Iterator[SshKey]:
-        """Private keys in the .ssh folders of local users: kind, size, fingerprint, whether a password protects them."""
-        budget = Budget(limits, query.check)
-        for home in local_homes(query):
-            for path in _ssh_files(home, budget):
-                for columns in _keys(path, query, budget):
-                    if columns["encrypted"] is not None:  # a private one
-                        yield SshKey(user=home.username, uid=home.uid, path=shown(path), **columns)
-
-    return rows
+@table(
+    "kolide_ssh_keys",
+    examples=(
+        "select user, path, type, bits, mode from kolide_ssh_keys where encrypted = 0",
+        "select u.username, k.path, k.type, k.fingerprint_sha256 from users u join kolide_ssh_keys k using (uid) where k.type in ('dsa', 'rsa') and k.bits < 3072",
+    ),
+)
+def ssh_keys(query: Query) -> Iterator[SshKey]:
+    """Private keys in the .ssh folders of local users: kind, size, fingerprint, whether a password protects them."""
+    budget = Budget.of(query)
+    for home in local_homes(query):
+        for path in _ssh_files(home, budget):
+            for columns in _keys(path, query, budget):
+                if columns["encrypted"] is not None:  # a private one
+                    yield SshKey(user=home.username, uid=home.uid, path=shown(path), **columns)
 
 
 def _ssh_files(home: Home, budget: Budget) -> list[str]:
@@ -140,7 +129,7 @@ def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
     from kolide_tables.keys import keys_in
 
     budget.check()
-    content = read_or_warn(path, query, max_bytes=budget.limits.max_file_bytes)
+    content = read_or_warn(path, query)
     if content is None:
         return
     mode: str | None = None

@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from kolide_tables.files import read_or_warn
 from kolide_tables.homes import Home, local_homes, walk
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
+from kolide_tables.paths import read_or_warn
 from kolide_tables.text import shown
-from osquery_sdk import Column, Query, Row, Table, table
+from osquery_sdk import Column, Query, Row, table
 
 __all__ = ["LlmModel", "llm_models"]
 
@@ -57,27 +57,22 @@ class _Model(NamedTuple):
     digest: str | None
 
 
-def llm_models(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_llm_models",
-        examples=(
-            "select tool, name, size / 1000000000.0 as gigabytes, path from kolide_llm_models order by size desc",
-            "select u.username, m.tool, count(*) as models, sum(m.size) as bytes from users u join kolide_llm_models m using (uid) group by u.username, m.tool",
-        ),
-    )
-    def rows(query: Query) -> Iterator[LlmModel]:
-        """Language models in users' homes, as ollama, Hugging Face, LM Studio and others keep them; none is read."""
-        budget = Budget(limits, query.check)
-        for home in local_homes(query):
-            for model in _models(home, query, budget):
-                budget.add_rows()
-                yield LlmModel(
-                    uid=home.uid, **model._replace(name=shown(model.name), path=shown(model.path))._asdict()
-                )
-
-    return rows
+@table(
+    "kolide_llm_models",
+    examples=(
+        "select tool, name, size / 1000000000.0 as gigabytes, path from kolide_llm_models order by size desc",
+        "select u.username, m.tool, count(*) as models, sum(m.size) as bytes from users u join kolide_llm_models m using (uid) group by u.username, m.tool",
+    ),
+)
+def llm_models(query: Query) -> Iterator[LlmModel]:
+    """Language models in users' homes, as ollama, Hugging Face, LM Studio and others keep them; none is read."""
+    budget = Budget.of(query)
+    for home in local_homes(query):
+        for model in _models(home, query, budget):
+            budget.add_rows()
+            yield LlmModel(
+                uid=home.uid, **model._replace(name=shown(model.name), path=shown(model.path))._asdict()
+            )
 
 
 def _models(home: Home, query: Query, budget: Budget) -> Iterator[_Model]:
@@ -111,7 +106,7 @@ def _ollama(folder: str, query: Query, budget: Budget) -> Iterator[_Model]:
 def _layers(path: str, query: Query, budget: Budget) -> list[dict[str, Any]] | None:
     import json
 
-    content = read_or_warn(path, query, max_bytes=budget.limits.max_file_bytes)
+    content = read_or_warn(path, query)
     if content is None:
         return None
     try:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import ParseError
 from kolide_tables.text import decode, decode_kept, printable
 
 __all__ = ["LOCK_FILES", "LockedPackage", "ParseError"]
@@ -271,7 +271,7 @@ def _pnpm_name(key: str, *, old: bool) -> tuple[str, str]:
 
 
 def _yaml(text: str, budget: Budget) -> Iterator[dict[str, Any]]:
-    from kolide_tables.datafiles.yamltext import yaml_documents
+    from kolide_tables.yamltext import yaml_documents
 
     yield from (one for one in yaml_documents(text, budget) if isinstance(one, dict))
 

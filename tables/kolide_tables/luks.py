@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from kolide_tables.files import why_not
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.paths import asked_paths
 from kolide_tables.text import printable, printable_or_none, shown
-from osquery_sdk import Column, ColumnType, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, Query, Row, table
 
 _MAGIC, _SECOND_MAGIC = b"LUKS\xba\xbe", b"SKUL\xba\xbe"
 _ACTIVE = 0x00AC71F3
@@ -62,32 +62,27 @@ class Header(NamedTuple):
     slots: list[Slot]
 
 
-def luks(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_luks",
-        platforms=("linux",),
-        elsewhere="LUKS is Linux's; osquery itself has disk_encryption for macOS and bitlocker_info for Windows",
-        examples=(
-            "select b.name, l.version, l.cipher, l.key_bits, l.slot, l.kdf, l.tokens from block_devices b join kolide_luks l on l.device_path = b.name where b.type = 'crypto_LUKS'",
-            "select device_path, count(slot) as slots from kolide_luks where device_path like '/dev/nvme%' group by device_path",
-        ),
-    )
-    def rows(query: Query) -> Iterator[LuksSlot]:
-        """LUKS encryption of devices and files: cipher, key size, key slots, key derivation and tokens, from the headers."""
-        budget = Budget(limits, query.check)
-        for path in asked_paths(query, "device_path", budget):
-            budget.check()
-            try:
-                header = read_header(path)
-            except (OSError, ValueError) as error:
-                query.warn(f"{shown(path)}: {why_not(path, error)}")
-                continue
-            if header is not None:
-                yield from _rows(path, header)
-
-    return rows
+@table(
+    "kolide_luks",
+    platforms=("linux",),
+    elsewhere="LUKS is Linux's; osquery itself has disk_encryption for macOS and bitlocker_info for Windows",
+    examples=(
+        "select b.name, l.version, l.cipher, l.key_bits, l.slot, l.kdf, l.tokens from block_devices b join kolide_luks l on l.device_path = b.name where b.type = 'crypto_LUKS'",
+        "select device_path, count(slot) as slots from kolide_luks where device_path like '/dev/nvme%' group by device_path",
+    ),
+)
+def luks(query: Query) -> Iterator[LuksSlot]:
+    """LUKS encryption of devices and files: cipher, key size, key slots, key derivation and tokens, from the headers."""
+    budget = Budget.of(query)
+    for path in asked_paths(query, "device_path", budget):
+        budget.check()
+        try:
+            header = read_header(path)
+        except (OSError, ValueError) as error:
+            query.warn(f"{shown(path)}: {why_not(path, error)}")
+            continue
+        if header is not None:
+            yield from _rows(path, header)
 
 
 def _rows(path: str, header: Header) -> Iterator[LuksSlot]:

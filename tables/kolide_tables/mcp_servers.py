@@ -9,14 +9,14 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from kolide_tables.datafiles.errors import ParseError
-from kolide_tables.files import read_or_warn
 from kolide_tables.homes import Home, Mounts, local_homes
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.mcp_clients import Client, Server, clients, managed_files, project_clients, servers_in
+from kolide_tables.parsing import ParseError
+from kolide_tables.paths import read_or_warn
 from kolide_tables.redact import REDACTED, redact_arguments, redact_text, redact_url
 from kolide_tables.text import decode_kept, printable, shown
-from osquery_sdk import Column, Query, Row, Table, table
+from osquery_sdk import Column, Query, Row, table
 
 __all__ = ["McpServer", "mcp_servers"]
 
@@ -66,30 +66,24 @@ class _File(NamedTuple):
     sha256: str
 
 
-def mcp_servers(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_mcp_servers",
-        examples=(
-            "select username, client, server_name, command, args from kolide_mcp_servers where transport = 'stdio' and enabled = 1",
-            "select u.username, m.client, m.url, m.env_keys from users u join kolide_mcp_servers m using (uid) where m.url not like 'https://%'",
-        ),
-    )
-    def rows(query: Query) -> Iterator[McpServer]:
-        """MCP servers configured for AI assistants and editors, by user and project; no secrets' values."""
-        return _Search(query, limits).rows()
-
-    return rows
+@table(
+    "kolide_mcp_servers",
+    examples=(
+        "select username, client, server_name, command, args from kolide_mcp_servers where transport = 'stdio' and enabled = 1",
+        "select u.username, m.client, m.url, m.env_keys from users u join kolide_mcp_servers m using (uid) where m.url not like 'https://%'",
+    ),
+)
+def mcp_servers(query: Query) -> Iterator[McpServer]:
+    """MCP servers configured for AI assistants and editors, by user and project; no secrets' values."""
+    return _Search(query).rows()
 
 
 class _Search:
     """One statement's call of the table."""
 
-    def __init__(self, query: Query, limits: Limits) -> None:
+    def __init__(self, query: Query) -> None:
         self._query = query
-        self._limits = limits
-        self._budget = Budget(limits, query.check)
+        self._budget = Budget.of(query)
 
     def rows(self) -> Iterator[McpServer]:
         if self._query.equals("uid") is None:
@@ -167,7 +161,7 @@ class _Search:
     def _read(self, path: str) -> _File | None:
         """A configuration; None, and a warning if it is there, where it cannot be read."""
         self._budget.check()
-        content = read_or_warn(path, self._query, max_bytes=self._limits.max_file_bytes)
+        content = read_or_warn(path, self._query)
         if content is None:
             return None
         try:
@@ -211,16 +205,16 @@ def _document(path: str, content: bytes, budget: Budget) -> object:
     """What is in a file, by its ending; raises ParseError."""
     text = decode_kept(content)
     if path.endswith((".yaml", ".yml")):
-        from kolide_tables.datafiles.yamltext import yaml_documents
+        from kolide_tables.yamltext import yaml_documents
 
         return next(iter(yaml_documents(printable(text), budget)), None)
     if path.endswith(".toml"):
-        from kolide_tables.datafiles.tomltext import toml_document
+        from kolide_tables.tomltext import toml_document
 
         return toml_document(printable(text))
     import json
 
-    from kolide_tables.datafiles.jsonc import without_comments
+    from kolide_tables.jsoncomments import without_comments
 
     try:
         return json.loads(without_comments(text)) if text.strip() else None

@@ -34,7 +34,11 @@ class NetRate(Row):
 
 
 def net_rates() -> Table:
-    """The table; who asks it while it measures, or within a second after that, gets the same measurement."""
+    """Return the table, with a meter of its own.
+
+    It is made by a function because the meter keeps its last measurements for the requests that come with the same
+    statement. The SDK's cache would not do: each interface of a join is a request with other terms.
+    """
     meter = Meter(_counters)
 
     @table(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from kolide_tables.families import family_of
+from kolide_tables.catalog import family_of
 from kolide_tables.limits import Limits
 from osquery_sdk import (
     Column,
@@ -154,19 +154,15 @@ def notes_table(
         DefinitionError: the path is not a whole one.
     """
     made = table(
-        name,
-        platforms=("linux", "darwin", "windows"),
+        "kolide_notes",
         examples=(
-            f"insert into {name} (key, value) values ('owner', 'maria')",  # noqa: S608 - no input
-            f"select value, datetime(created, 'unixepoch') as since from {name} where key = 'owner'",  # noqa: S608
-            f"update {name} set value = 'tom' where key = 'owner'",  # noqa: S608
-            f"delete from {name} where key = 'owner'",  # noqa: S608
+            "insert into kolide_notes (key, value) values ('owner', 'maria')",
+            "select value, datetime(created, 'unixepoch') as since from kolide_notes where key = 'owner'",
+            "update kolide_notes set value = 'tom' where key = 'owner'",
+            "delete from kolide_notes where key = 'owner'",
         ),
-        deadline=limits.max_seconds,
-        max_rows=limits.max_rows,
-        family=family_of("notes"),
-    )
-    return made(Notes(path, limits=limits))
+    )(Notes(path, limits=limits))
+    return made.configured(name=name, limits=limits, family=family_of("notes"))
 
 
 def _text(data: bytes) -> str:

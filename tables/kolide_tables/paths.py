@@ -8,11 +8,12 @@ import os
 import stat
 from collections.abc import Iterator
 
+from kolide_tables.files import Missing, TooLarge, Unreadable, read_file
 from kolide_tables.limits import Budget
 from kolide_tables.patterns import expand_like
 from osquery_sdk import Query, TableError
 
-__all__ = ["asked_paths", "asked_texts", "past_trusted_links"]
+__all__ = ["asked_paths", "asked_texts", "past_trusted_links", "read_or_warn"]
 
 _MOST_LINKS = 40
 _ROOT = 0
@@ -61,3 +62,19 @@ def past_trusted_links(path: str) -> str:
         except (OSError, ValueError):
             break
     return path
+
+
+def read_or_warn(path: str, query: Query, *, max_bytes: int | None = None) -> bytes | None:
+    """Return the content of a regular file, for a table without a column for errors.
+
+    `max_bytes` is the query's own limit unless given. None stands for a file that cannot be read or is larger,
+    which is logged as a warning, and for a missing file, which is not: a join of users with a file of their
+    homes names many that do not exist.
+    """
+    try:
+        return read_file(path, max_bytes=max_bytes or query.limits.max_file_bytes)
+    except Missing:
+        return None
+    except (Unreadable, TooLarge) as error:
+        query.warn(str(error))
+        return None

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kolide_tables.files import Unreadable, read_file
-from kolide_tables.limits import Limits
 from kolide_tables.text import shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, LimitExceeded, Query, Row, table
 
 _PSI = "/proc/pressure"
 _GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
@@ -44,35 +43,24 @@ class Line(NamedTuple):
     total: int
 
 
-def pressure(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_pressure",
-        platforms=("linux",),
-        elsewhere="its kernel alone measures it, in /proc/pressure",
-        examples=(
-            "select resource, kind, avg10, avg60, avg300 from kolide_pressure where cgroup = '/'",
-            (
-                "select p.pid, p.name, k.avg60 from processes p join kolide_pressure k on k.cgroup = p.cgroup_path "
-                "where k.resource = 'memory' and k.kind = 'full' and k.avg60 > 1"
-            ),
+@table(
+    "kolide_pressure",
+    platforms=("linux",),
+    elsewhere="its kernel alone measures it, in /proc/pressure",
+    examples=(
+        "select resource, kind, avg10, avg60, avg300 from kolide_pressure where cgroup = '/'",
+        (
+            "select p.pid, p.name, k.avg60 from processes p join kolide_pressure k on k.cgroup = p.cgroup_path "
+            "where k.resource = 'memory' and k.kind = 'full' and k.avg60 > 1"
         ),
-    )
-    def rows(query: Query) -> Iterator[Pressure]:
-        """Pressure stall information: the share of time in which work waited for CPU, memory or I/O, by control group."""
-        return pressure_rows(query, max_folders=limits.max_folders)
+    ),
+)
+def pressure(query: Query) -> Iterator[Pressure]:
+    """Pressure stall information: the share of time in which work waited for CPU, memory or I/O, by control group."""
+    return pressure_rows(query)
 
-    return rows
 
-
-def pressure_rows(
-    query: Query,
-    psi: str = _PSI,
-    groups: tuple[str, ...] = _GROUPS,
-    *,
-    max_folders: int = Limits().max_folders,
-) -> Iterator[Pressure]:
+def pressure_rows(query: Query, psi: str = _PSI, groups: tuple[str, ...] = _GROUPS) -> Iterator[Pressure]:
     """The rows from the kernel's files: `psi` for the machine, and the first of `groups` that holds control groups."""
     asked = query.equals("cgroup")
     if query.matches("cgroup", "/"):
@@ -81,7 +69,7 @@ def pressure_rows(
     if root is None:
         return
     if asked is None:
-        paths = _all_groups(query, root, max_folders)
+        paths = _all_groups(query, root)
     else:
         paths = (path for path in dict.fromkeys(asked) if _is_group(path))
     for path in paths:
@@ -118,7 +106,8 @@ def _is_group(path: str) -> bool:
     )
 
 
-def _all_groups(query: Query, root: str, most: int) -> Iterator[str]:
+def _all_groups(query: Query, root: str) -> Iterator[str]:
+    most = query.limits.max_folders
     listed = 0
     waiting = [""]
     while waiting:

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from kolide_tables.files import read_or_warn
-from kolide_tables.limits import Budget, Limits
-from kolide_tables.paths import asked_paths, asked_texts
+from kolide_tables.limits import Budget
+from kolide_tables.paths import asked_paths, asked_texts, read_or_warn
 from kolide_tables.text import decode
-from osquery_sdk import Column, ColumnType, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, Query, Row, table
 
 __all__ = ["SecretFound", "secret_scan"]
 
@@ -38,28 +37,23 @@ class SecretFound(Row):
     )
 
 
-def secret_scan(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_secret_scan",
-        examples=(
-            "select path, line_number, rule_id, entropy from kolide_secret_scan where path like '/home/%/%%/.env%'",
-            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc",
-        ),
-    )
-    def rows(query: Query) -> Iterator[SecretFound]:
-        """Secrets that lie open in files: where, of which kind, and a part of their hash; never the secrets themselves."""
-        budget = Budget(limits, query.check)
-        for path in asked_paths(query, "path", budget):
-            budget.check()
-            content = read_or_warn(path, query, max_bytes=limits.max_file_bytes)
-            if content is not None:
-                yield from _found(decode(content), budget, path=path)
-        for text in asked_texts(query, "raw_data"):
-            yield from _found(text, budget, raw_data=text)
-
-    return rows
+@table(
+    "kolide_secret_scan",
+    examples=(
+        "select path, line_number, rule_id, entropy from kolide_secret_scan where path like '/home/%/%%/.env%'",
+        "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc",
+    ),
+)
+def secret_scan(query: Query) -> Iterator[SecretFound]:
+    """Secrets that lie open in files: where, of which kind, and a part of their hash; never the secrets themselves."""
+    budget = Budget.of(query)
+    for path in asked_paths(query, "path", budget):
+        budget.check()
+        content = read_or_warn(path, query)
+        if content is not None:
+            yield from _found(decode(content), budget, path=path)
+    for text in asked_texts(query, "raw_data"):
+        yield from _found(text, budget, raw_data=text)
 
 
 def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> Iterator[SecretFound]:

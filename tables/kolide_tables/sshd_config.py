@@ -8,12 +8,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kolide_tables.files import read_or_warn
-from kolide_tables.limits import Budget, Limits
-from kolide_tables.paths import past_trusted_links
+from kolide_tables.limits import Budget
+from kolide_tables.paths import past_trusted_links, read_or_warn
 from kolide_tables.quoted import past_quoted
 from kolide_tables.text import decode
-from osquery_sdk import Column, ColumnType, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, Query, Row, table
 
 __all__ = ["SshdDirective", "sshd_config"]
 
@@ -38,24 +37,19 @@ class SshdDirective(Row):
     line: int = Column("Line of that file, from 1", type=ColumnType.INTEGER, key=True)
 
 
-def sshd_config(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_sshd_config",
-        platforms=("linux", "darwin"),
-        elsewhere="the SSH server of Windows has its configuration elsewhere, and other rules for its paths",
-        examples=(
-            "select keyword, value, match_block, source, line from kolide_sshd_config where keyword in ('permitrootlogin', 'passwordauthentication')",
-            "select source, count(*) as lines, sum(match_block <> '') as in_match_blocks from kolide_sshd_config group by source",
-        ),
-    )
-    def rows(query: Query) -> Iterator[SshdDirective]:
-        """Lines of the SSH server's configuration, with those of included files, in the order in which the server reads them."""
-        for path in query.equals("path") or (_PATH,):
-            yield from _Reader(path, query, limits).rows()
-
-    return rows
+@table(
+    "kolide_sshd_config",
+    platforms=("linux", "darwin"),
+    elsewhere="the SSH server of Windows has its configuration elsewhere, and other rules for its paths",
+    examples=(
+        "select keyword, value, match_block, source, line from kolide_sshd_config where keyword in ('permitrootlogin', 'passwordauthentication')",
+        "select source, count(*) as lines, sum(match_block <> '') as in_match_blocks from kolide_sshd_config group by source",
+    ),
+)
+def sshd_config(query: Query) -> Iterator[SshdDirective]:
+    """Lines of the SSH server's configuration, with those of included files, in the order in which the server reads them."""
+    for path in query.equals("path") or (_PATH,):
+        yield from _Reader(path, query).rows()
 
 
 class _Line(NamedTuple):
@@ -67,11 +61,10 @@ class _Line(NamedTuple):
 class _Reader:
     """Reads a configuration and what it includes."""
 
-    def __init__(self, path: str, query: Query, limits: Limits) -> None:
+    def __init__(self, path: str, query: Query) -> None:
         self._path = path
         self._query = query
-        self._limits = limits
-        self._budget = Budget(limits, query.check)
+        self._budget = Budget.of(query)
         self._files = 0
         # Where the server has its own configuration it looks for what that includes.
         self._folder = _INCLUDE_DIR if path == _PATH else os.path.dirname(path)  # noqa: PTH120
@@ -84,7 +77,7 @@ class _Reader:
         if self._files > _MOST_FILES or depth > _DEEPEST:
             self._query.warn(f"{path} is not read: too many files, or included too deep")
             return
-        content = read_or_warn(past_trusted_links(path), self._query, max_bytes=self._limits.max_file_bytes)
+        content = read_or_warn(past_trusted_links(path), self._query)
         if content is None:
             return
         for line in _lines(decode(content)):

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from kolide_tables.files import Unreadable, read_file
 from kolide_tables.homes import LEVELS, Mounts, local_homes, walk
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.redact import redact_url
 from kolide_tables.text import decode, shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, LimitExceeded, Query, Row, table
 
 __all__ = ["VenvPackage", "venv_packages"]
 
@@ -70,36 +70,31 @@ class _Venv(NamedTuple):
     root: str | None
 
 
-def venv_packages(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_venv_packages",
-        examples=(
-            "select venv_path, python_version, version from kolide_venv_packages where name = 'requests' order by version",
-            "select venv_path, name, version, direct_url from kolide_venv_packages where root = '/opt' and (editable = 1 or direct_url <> '')",
-        ),
-    )
-    def rows(query: Query) -> Iterator[VenvPackage]:
-        """Packages in Python's virtual environments, those in homes or below a folder; nothing of them is run."""
-        budget = Budget(limits, query.check)
-        for venv in _venvs(query, budget):
-            try:
-                version = _python_version(f"{venv.path}/{_MARK}", limits)
-            except (Unreadable, LimitExceeded) as error:
-                query.warn(str(error))
-                continue
-            for package in packages_in(venv.path, query, budget):
-                budget.add_rows()
-                yield VenvPackage(
-                    root=venv.root,
-                    uid=venv.uid,
-                    venv_path=shown(venv.path),
-                    python_version=version,
-                    **package._asdict(),
-                )
-
-    return rows
+@table(
+    "kolide_venv_packages",
+    examples=(
+        "select venv_path, python_version, version from kolide_venv_packages where name = 'requests' order by version",
+        "select venv_path, name, version, direct_url from kolide_venv_packages where root = '/opt' and (editable = 1 or direct_url <> '')",
+    ),
+)
+def venv_packages(query: Query) -> Iterator[VenvPackage]:
+    """Packages in Python's virtual environments, those in homes or below a folder; nothing of them is run."""
+    budget = Budget.of(query)
+    for venv in _venvs(query, budget):
+        try:
+            version = _python_version(f"{venv.path}/{_MARK}", query.limits.max_file_bytes)
+        except (Unreadable, LimitExceeded) as error:
+            query.warn(str(error))
+            continue
+        for package in packages_in(venv.path, query, budget):
+            budget.add_rows()
+            yield VenvPackage(
+                root=venv.root,
+                uid=venv.uid,
+                venv_path=shown(venv.path),
+                python_version=version,
+                **package._asdict(),
+            )
 
 
 def _venvs(query: Query, budget: Budget) -> Iterator[_Venv]:
@@ -144,9 +139,9 @@ def _owner(path: str) -> int | None:
         return None
 
 
-def _python_version(path: str, limits: Limits) -> str | None:
+def _python_version(path: str, max_bytes: int) -> str | None:
     """The version that pyvenv.cfg names: venv writes `version`, virtualenv and uv `version_info`."""
-    text = decode(read_file(path, max_bytes=limits.max_file_bytes))
+    text = decode(read_file(path, max_bytes=max_bytes))
     found: dict[str, str] = {}
     for line in text.split("\n", 100):
         name, equals, value = line.partition("=")

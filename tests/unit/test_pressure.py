@@ -19,7 +19,7 @@ Compare = Any  # of tests/conftest.py
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
-TABLE = pressure()
+TABLE = pressure
 SOME = b"some avg10=1.50 avg60=0.25 avg300=0.00 total=123\n"
 FULL = b"full avg10=0.00 avg60=0.00 avg300=99.99 total=18446744073\n"
 Facts = dict[tuple[str, str], tuple[float, ...]]

@@ -1,7 +1,7 @@
 """CSV: each record a map from the header's names to its fields."""
 
-from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import ParseError
 
 __all__ = ["csv_records"]
 

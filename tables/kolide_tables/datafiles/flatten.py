@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from kolide_tables.datafiles.errors import MAX_DEPTH, too_deep
 from kolide_tables.datafiles.terms import Term
-from kolide_tables.datafiles.values import key_text, text_of
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import MAX_DEPTH, too_deep
+from kolide_tables.scalars import key_text, text_of
 
 __all__ = ["Cell", "Documents", "Tree", "Walker"]
 

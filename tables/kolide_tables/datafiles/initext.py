@@ -11,8 +11,8 @@ The words for yes and no that go-ini knows become true and false, as Kolide's ow
 
 import re
 
-from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import ParseError
 
 __all__ = ["ini_document"]
 

@@ -8,13 +8,13 @@ import re
 from json import JSONDecodeError, JSONDecoder
 from typing import NoReturn
 
-from kolide_tables.datafiles.errors import ParseError, too_deep
 from kolide_tables.datafiles.flatten import Cell, Walker
 from kolide_tables.datafiles.terms import Term
-from kolide_tables.datafiles.values import key_text
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import JsonError, ParseError, too_deep
+from kolide_tables.scalars import key_text
 
-__all__ = ["JsonDecode", "JsonError", "JsonScanner", "JsonText"]
+__all__ = ["JsonDecode", "JsonScanner", "JsonText"]
 
 _WINDOW = 1 << 16
 # How much text is gone through member by member after many at a time did not work, as a multiple of the window.
@@ -40,22 +40,6 @@ class JsonText:
         if end != len(self._text):
             raise JsonError(self._text, "more after the end of the document", end)
         return walker.rows
-
-
-class JsonError(ParseError):
-    """Text that is no JSON.
-
-    Attributes:
-        position: index of the text where that was noticed.
-        problem: what it is, without the place.
-    """
-
-    def __init__(self, text: str, problem: str, position: int) -> None:
-        """Find the line and column of the position."""
-        line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
-        super().__init__(f"line {line}, column {column}: {problem}")
-        self.position = position
-        self.problem = problem
 
 
 class JsonDecode:

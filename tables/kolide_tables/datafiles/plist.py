@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from kolide_tables.datafiles.errors import MAX_DEPTH, ParseError, too_deep
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import MAX_DEPTH, ParseError, too_deep
 
 __all__ = ["plist_document"]
 

@@ -14,7 +14,7 @@ anything.
 import re
 from collections.abc import Callable
 
-from kolide_tables.datafiles.values import key_text, text_of
+from kolide_tables.scalars import key_text, text_of
 
 __all__ = ["Term", "parse_query"]
 

@@ -11,9 +11,9 @@ is more often a port than 1342). A map's keys are the text that is written, so t
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kolide_tables.datafiles.errors import MAX_DEPTH, ParseError, too_deep
-from kolide_tables.datafiles.values import key_text
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import MAX_DEPTH, ParseError, too_deep
+from kolide_tables.scalars import key_text
 
 if TYPE_CHECKING:
     from yaml import Event

@@ -2,7 +2,7 @@
 
 import re
 
-from kolide_tables.datafiles.errors import MAX_DEPTH, ParseError, too_deep
+from kolide_tables.parsing import MAX_DEPTH, ParseError, too_deep
 
 __all__ = ["toml_document"]
 

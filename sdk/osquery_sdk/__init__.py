@@ -43,6 +43,7 @@ from .errors import (
     WriteError,
 )
 from .extension import Extension
+from .limits import Limits
 from .programs import ProgramOutput, program_environment, run_program
 from .query import Constraint, Query, Range
 from .rows import Row
@@ -80,6 +81,7 @@ __all__ = [
     "Extension",
     "Host",
     "LimitExceeded",
+    "Limits",
     "LogBatch",
     "LogRecord",
     "LoggerPlugin",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .client import Client
+    from .limits import Limits
     from .tables import Table
     from .wire.service import CallContext
 
@@ -107,6 +108,11 @@ class Query:
         if self._client is None:
             raise ConnectionFailed(f"{self._table.name}: there is no osquery to ask")
         return self._client.until(self.deadline)
+
+    @property
+    def limits(self) -> Limits:
+        """The table's limits; `Table.configured` sets them."""
+        return self._table.options.limits
 
     def whole(self) -> Query:
         """The same without any terms, and with all columns wanted."""

@@ -19,6 +19,7 @@ from .answers import ColumnInfo, Layout
 from .authors import SameProcess, describe, end_if_forked, pass_on_interrupt, shown, trace, until_fork
 from .columns import INTEGER_RANGES, MISSING, ColumnType, check_name, check_names
 from .errors import DeadlineExceeded, DefinitionError, QueryCancelled, TableError, WriteError
+from .limits import Limits
 from .query import NOT_TERMS, Constraint, Query
 from .rows import Row
 from .wire.protocol import Response, Status
@@ -113,6 +114,7 @@ class TableOptions(NamedTuple):
     elsewhere: str = ""
     all_required: bool = False
     family: str = ""
+    limits: Limits = Limits()
 
 
 class _Flight:
@@ -201,6 +203,43 @@ class Table:
     def __call__(self, query: Query) -> Any:
         """Run the author's function."""
         return self.function(query)
+
+    def configured(
+        self, *, name: str | None = None, limits: Limits | None = None, family: str | None = None
+    ) -> Table:
+        """Return a new `Table` with the same function, other settings, and counters of its own.
+
+        Args:
+            name: the new table's name; its examples use it too.
+            limits: what the author's function reads as `query.limits`. `max_seconds` becomes the deadline and
+                `max_rows` the most rows.
+            family: the group that the new table is listed under.
+
+        Raises:
+            DefinitionError: a value is refused, as by `table`.
+        """
+        options = self.options
+        if limits is not None:
+            if not isinstance(limits, Limits):
+                raise DefinitionError(f"table {self.name}: limits is a Limits, not {shown(limits)}")
+            options = options._replace(limits=limits, deadline=limits.max_seconds, max_rows=limits.max_rows)
+        if family is not None:
+            options = options._replace(family=family)
+        if name is None or name == self.name:
+            name = self.name
+        else:
+            check_name(name, "table")
+            from .sqltext import renamed
+
+            examples = tuple(renamed(example, self.name, name) for example in options.examples)
+            options = options._replace(examples=examples)
+        _check_options(name, options)
+        if self._writer is None:
+            return Table(name, self.function, self.row, self.description, options)
+        from .writes import Writer
+
+        writer = Writer(self._writer.made)
+        return Table(name, writer.scan, self.row, self.description, options, writer)
 
     @property
     def is_here(self) -> bool:

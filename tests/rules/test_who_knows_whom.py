@@ -25,6 +25,7 @@ MAY_KNOW = {
     "files": {"leftovers", "signals"},
     "wire": {"errors", "authors"},
     "places": set(),
+    "limits": set(),
     "jsontext": {"places"},
     "engine": {
         "errors",
@@ -49,6 +50,7 @@ MAY_KNOW = {
         "installed",
         "errors",
         "authors",
+        "limits",
         "loops",
         "columns",
         "rows",
@@ -56,6 +58,7 @@ MAY_KNOW = {
         "answers",
         "required",
         "spelling",
+        "sqltext",
         "writable",
         "writes",
         "wire",

@@ -54,8 +54,10 @@ def ext_tables(
     about = table(
         "kolide_ext_tables",
         examples=(
-            "select name, calls, last_ms, total_ms / calls as mean_ms from kolide_ext_tables "
-            "where calls > 0 order by total_ms desc",
+            (
+                "select name, calls, last_ms, total_ms / calls as mean_ms from kolide_ext_tables "
+                "where calls > 0 order by total_ms desc"
+            ),
             "select name, errors, last_error from kolide_ext_tables where errors > 0 or enabled = 0",
         ),
     )(rows).configured(name=name, limits=limits, family=family_of("ext_tables"))

@@ -271,7 +271,8 @@ def test_tables_as_json():
 
 
 def test_tables_are_listed_by_family():
-    from kolide_tables.catalog import TO_BE_ENABLED, families as bundled_families
+    from kolide_tables.catalog import TO_BE_ENABLED
+    from kolide_tables.catalog import families as bundled_families
 
     lines = bundled("tables").splitlines()
     heads = [line.removesuffix(":") for line in lines if line.endswith(":") and "  " not in line]

@@ -1,4 +1,6 @@
-"""kolide_certificates: the certificates in files: PEM, DER and PKCS#7, whole chains, expired and odd ones."""
+"""kolide_certificates: the certificates in PEM, DER and PKCS#7 files, whole chains, expired and malformed
+ones too.
+"""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -19,7 +21,7 @@ _PKCS12_VERSION = b"\x02\x01\x03"
 
 
 class Certificate(Row):
-    """A certificate in a file, or what is wrong with it."""
+    """A certificate in a file, or an error about one."""
 
     path: str = Column(
         "File to read; LIKE finds files, with % for any text in one folder's name",
@@ -90,7 +92,9 @@ def certificates(query: Query) -> Iterator[Certificate]:
 
 
 def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | str"]]:
-    """The certificates in a file's content, each with what it was in, or with what is wrong with it in its place."""
+    """Yield the certificates in a file's content, each with the name of its container, or with an error in
+    its place.
+    """
     from kolide_tables.der import Malformed
     from kolide_tables.pem import pem_blocks
     from kolide_tables.x509 import certificate_facts, pkcs7_certificates

@@ -1,6 +1,8 @@
-"""kolide_keyinfo and kolide_ssh_keys: keys in files, and those in the homes of this machine's users.
+"""kolide_keyinfo and kolide_ssh_keys: the keys in files, and the private keys in the homes of this machine's
+users.
 
-Nothing is decrypted, and nothing of a private key leaves: its kind, its size and the fingerprint of its public part do.
+Nothing is decrypted. Of a private key only its kind, its size and the fingerprint of its public part are
+shown.
 """
 
 import os
@@ -57,7 +59,7 @@ class KeyInfo(Row):
     )
 
 
-# A column is declared once for both tables.
+# Both tables share these columns.
 _SHARED: Mapping[str, Any] = KeyInfo.__columns__
 
 
@@ -106,7 +108,7 @@ def ssh_keys(query: Query) -> Iterator[SshKey]:
     for home in local_homes(query):
         for path in _ssh_files(home, budget):
             for columns in _keys(path, query, budget):
-                if columns["encrypted"] is not None:  # a private one
+                if columns["encrypted"] is not None:  # a private key
                     yield SshKey(user=home.username, uid=home.uid, path=shown(path), **columns)
 
 
@@ -120,12 +122,14 @@ def _ssh_files(home: Home, budget: Budget) -> list[str]:
                 if entry.name not in _NO_KEYS and entry.is_file(follow_symlinks=False):
                     names.append(entry.name)
     except OSError:
-        return []  # no keys, or no right to look
+        return []  # no keys, or not readable
     return [os.path.join(folder, name) for name in sorted(names)]  # noqa: PTH118
 
 
 def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
-    """The keys of one file, as columns. One that cannot be read has none, and a warning, and does not hide the others."""
+    """Yield the keys of one file, as columns. A file that cannot be read is logged, and the others are still
+    read.
+    """
     from kolide_tables.keys import keys_in
 
     budget.check()

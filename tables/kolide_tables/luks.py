@@ -1,4 +1,4 @@
-"""kolide_luks: how a disk or file is encrypted by LUKS, one row for each key slot; no key is read.
+"""kolide_luks: the LUKS encryption of disks and files, a row for each key slot; no key is read.
 
 Source: LUKS On-Disk Format Specification 1.2.3, LUKS2 On-Disk Format Specification 1.1.3.
 """
@@ -20,7 +20,8 @@ _ACTIVE = 0x00AC71F3
 _SLOTS_1, _SLOT_1_SIZE, _SLOTS_1_AT = 8, 48, 208
 _HEADER_2 = 4096
 _CHECKSUM_AT, _CHECKSUM_SIZE = 448, 64
-# Where a second header may be, by the sizes that the specification allows: the first one's may be what is broken.
+# Offsets where the second header may be, by the sizes that the specification allows. The first header gives
+# the offset, but may itself be the damaged one.
 _SIZES_2 = tuple(_HEADER_2 << shift for shift in range(2, 11))
 
 
@@ -53,7 +54,7 @@ class Slot(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What is known of an encrypted device."""
+    """The facts of an encrypted device."""
 
     version: int
     uuid: str
@@ -101,11 +102,11 @@ def _rows(path: str, header: Header) -> Iterator[LuksSlot]:
 
 
 def read_header(path: str) -> Header | None:
-    """The header of a device or file; None where it has none.
+    """Return the header of a device or file; None if it has none.
 
-    Raises OSError where it cannot be read, ValueError where it is damaged or neither a disk nor a file.
+    Raises OSError if it cannot be read, and ValueError if it is damaged, or neither a disk nor a file.
     """
-    # Disks go by links of many names (/dev/disk/by-uuid); a link to a file is not followed.
+    # Disks are named by links of many kinds (/dev/disk/by-uuid); a link to a file is not followed.
     _require_storage(path, os.lstat(path).st_mode, may_link=True)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
@@ -145,7 +146,7 @@ def _header(descriptor: int) -> Header | None:
 
 
 def parse_1(data: bytes) -> Header:
-    """A header of version 1; raises ValueError where it is cut off."""
+    """Return a header of version 1; raises ValueError if it is cut off."""
     if len(data) < _SLOTS_1_AT + _SLOTS_1 * _SLOT_1_SIZE:
         raise ValueError("its LUKS header is cut off")
     slots = []
@@ -158,7 +159,7 @@ def parse_1(data: bytes) -> Header:
 
 
 def _second(descriptor: int, first: bytes) -> tuple[bytes, bytes] | None:
-    """The second header of version 2; it is where the first one ends, or has to be looked for."""
+    """Return the second header of version 2: it is where the first one ends, or has to be searched for."""
     said = _number(first, 8, 8) if first[:6] == _MAGIC else 0
     for at in (said,) if said in _SIZES_2 else _SIZES_2:
         found = _read_2(descriptor, os.pread(descriptor, _HEADER_2, at), at)
@@ -168,7 +169,7 @@ def _second(descriptor: int, first: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _read_2(descriptor: int, binary: bytes, at: int) -> tuple[bytes, bytes] | None:
-    """The binary and the JSON part of a header whose checksum is right; None otherwise."""
+    """Return the binary and the JSON part of a header whose checksum is right; None otherwise."""
     import hashlib
 
     magic = _SECOND_MAGIC if at else _MAGIC
@@ -179,7 +180,7 @@ def _read_2(descriptor: int, binary: bytes, at: int) -> tuple[bytes, bytes] | No
     blank = binary[:_CHECKSUM_AT] + bytes(_CHECKSUM_SIZE) + binary[_CHECKSUM_AT + _CHECKSUM_SIZE :]
     try:
         digest = hashlib.new(_string(binary, 72, 32), blank + area, usedforsecurity=False).digest()
-    except (ValueError, TypeError):  # there is no such hash, or it has no size of its own
+    except (ValueError, TypeError):  # the hash is unknown, or has no size of its own
         return None
     return (binary, area) if binary[_CHECKSUM_AT:].startswith(digest) else None
 
@@ -228,7 +229,7 @@ def _dictionary(value: object, key: str) -> dict[str, Any]:
 
 
 def _count(value: object) -> int | None:
-    # As wide as the format's own fields: who can write a header may write any number into it.
+    # The format's fields are 32 bits wide, but a hostile header may hold any number.
     return value if isinstance(value, int) and 0 <= value < 1 << 32 else None
 
 

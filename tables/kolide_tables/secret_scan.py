@@ -1,4 +1,4 @@
-"""kolide_secret_scan: where secrets lie open in files, never what they are."""
+"""kolide_secret_scan: the places of secrets that lie open in files, never the secrets themselves."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from osquery_sdk import Column, ColumnType, Query, Row, table
 __all__ = ["SecretFound", "secret_scan"]
 
 _PREFIX = 12
-# Lines are looked at many at once, and those of a minified file in pieces.
+# Many lines are searched at once; the long lines of a minified file are searched in pieces.
 _PIECE = 1 << 18
 
 
@@ -45,7 +45,9 @@ class SecretFound(Row):
     ),
 )
 def secret_scan(query: Query) -> Iterator[SecretFound]:
-    """Secrets that lie open in files: where, of which kind, and a part of their hash; never the secrets themselves."""
+    """Secrets that lie open in files: their place, their kind, and a part of their hash; never the secrets
+    themselves.
+    """
     budget = Budget.of(query)
     for path in asked_paths(query, "path", budget):
         budget.check()
@@ -65,7 +67,7 @@ def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> 
         budget.check()
         for one in sorted(secrets_in(piece), key=lambda found: found.offset):
             if one.offset >= end:
-                break  # the next piece has it whole
+                break  # the next piece has the whole of it
             budget.add_rows()
             ends = piece.count("\n", 0, one.offset)
             begin = piece.rfind("\n", 0, one.offset) + 1
@@ -82,9 +84,11 @@ def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> 
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int, str, int]]:
-    """Pieces of a text, which share as much as a secret may be long, and begin with a line if that is not too long.
+    """Yield pieces of a text that overlap by the length of the longest secret, and begin with a line if that
+    is not too long.
 
-    Each with the number of its first line, how many characters of that line are before it, and where the next piece begins.
+    Each comes with the number of its first line, how many characters of that line are before it, and where
+    the next piece begins.
     """
     from kolide_tables.secret_rules import LONGEST
 

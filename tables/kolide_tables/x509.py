@@ -1,6 +1,7 @@
-"""What an X.509 certificate says (RFC 5280), read leniently: whatever is in use is shown, right or wrong.
+"""Read X.509 certificates (RFC 5280) leniently: show what is in use, right or wrong.
 
-Nothing is verified. A part that cannot be read is None, or is left out; only a thing that is no certificate at all is an error.
+Nothing is verified. A part that cannot be read is None, or is left out; only data that is no certificate at
+all is an error.
 """
 
 from collections.abc import Iterator
@@ -88,7 +89,7 @@ _MOST_NAMES = 5_000
 
 
 class CertificateFacts(NamedTuple):
-    """What a certificate says; see the columns of the table."""
+    """The facts of a certificate; the columns of the table describe them."""
 
     subject: str
     issuer: str
@@ -105,11 +106,11 @@ class CertificateFacts(NamedTuple):
 
 
 def certificate_facts(data: bytes) -> CertificateFacts:
-    """Read a certificate in DER; what follows it is left out of account. Raises Malformed."""
+    """Read a certificate in DER, and ignore what follows it. Raises Malformed."""
     whole = element(data).expect(SEQUENCE)
     signed, algorithm, _signature = _exactly(whole, 3)
     fields = list(children(signed.expect(SEQUENCE)))
-    if fields and fields[0].tag == 0xA0:  # the version, which version 1 leaves out
+    if fields and fields[0].tag == 0xA0:  # the version; version 1 leaves it out
         del fields[0]
     if len(fields) < 6:
         raise Malformed("it has too few parts for a certificate")
@@ -136,7 +137,7 @@ def certificate_facts(data: bytes) -> CertificateFacts:
 
 
 def pkcs7_certificates(data: bytes) -> list[bytes]:
-    """The certificates in a PKCS#7 or CMS structure (RFC 5652), which may be BER. Raises Malformed."""
+    """Return the certificates in a PKCS#7 or CMS structure (RFC 5652), which may be BER. Raises Malformed."""
     content = list(children(element(data).expect(SEQUENCE)))
     if len(content) < 2 or oid_text(content[0]) != _SIGNED_DATA:
         raise Malformed("it is no PKCS#7 that has certificates")
@@ -145,7 +146,9 @@ def pkcs7_certificates(data: bytes) -> list[bytes]:
 
 
 def name_text(name: Element) -> str:
-    """A distinguished name as RFC 4514 writes it, the most specific part first, in UTF-8. Raises Malformed."""
+    """Return a distinguished name as RFC 4514 writes it, the most specific part first, in UTF-8. Raises
+    Malformed.
+    """
     parts = []
     for count, part in enumerate(children(name.expect(SEQUENCE))):
         if count == _MOST_NAMES:
@@ -156,7 +159,7 @@ def name_text(name: Element) -> str:
 
 
 def general_names(names: Element) -> Iterator[str]:
-    """GeneralNames as text, each with its kind in openssl's words in front. Raises Malformed."""
+    """Yield GeneralNames as text, each behind its kind in openssl's words. Raises Malformed."""
     for name in children(names.expect(SEQUENCE)):
         kind = name.tag & 0x1F
         if kind in (1, 2, 6):
@@ -175,7 +178,10 @@ def general_names(names: Element) -> Iterator[str]:
 
 
 def public_key(info: Element) -> tuple[str, Element | None, bytes]:
-    """The algorithm of a SubjectPublicKeyInfo as an object identifier, its parameters, and the key's bytes. Raises Malformed."""
+    """Return a SubjectPublicKeyInfo's algorithm (an object identifier), its parameters, and the key's bytes.
+
+    Raises Malformed.
+    """
     algorithm, key = _exactly(info.expect(SEQUENCE), 2)
     parts = list(children(algorithm.expect(SEQUENCE)))
     if not parts:
@@ -184,7 +190,9 @@ def public_key(info: Element) -> tuple[str, Element | None, bytes]:
 
 
 def key_size(algorithm: str, parameters: Element | None, key: bytes) -> tuple[str, int | None]:
-    """A public key's algorithm by name, or else its numbers, and its bits where they are known. Raises Malformed."""
+    """Return a public key's algorithm, by name or else by its numbers, and its bits if they are known. Raises
+    Malformed.
+    """
     if algorithm in _FIXED_KEYS:
         return _FIXED_KEYS[algorithm]
     if algorithm in (_RSA, _RSA_PSS):
@@ -200,12 +208,14 @@ def key_size(algorithm: str, parameters: Element | None, key: bytes) -> tuple[st
 
 
 def curve_bits(parameters: Element) -> int | None:
-    """The size of a curve, by its name or by its parameters; None for one that is not known. Raises Malformed."""
+    """Return the size of a curve, given by name or by parameters; None for an unknown curve. Raises
+    Malformed.
+    """
     if parameters.tag == OID:
         return CURVES.get(oid_text(parameters))
     if parameters.tag != SEQUENCE:
         return None
-    # Given in full: version, field, curve, base, order; the size is the order's.
+    # The parameters are version, field, curve, base, order; the order gives the size.
     parts = list(children(parameters))
     return bits_of(parts[4]) if len(parts) > 4 else None
 
@@ -236,7 +246,9 @@ def _algorithm(identifier: Element) -> str:
 
 
 def _serial(content: bytes) -> str:
-    """As openssl prints it: hexadecimal digits, an even number of them, behind a minus sign if it is negative."""
+    """Return the serial number as openssl prints it: an even number of hexadecimal digits, behind a minus
+    sign if negative.
+    """
     if not content:
         raise Malformed("the serial number is empty")
     if content[0] & 0x80:
@@ -261,7 +273,7 @@ def _alternative_names(extensions: dict[str, bytes]) -> list[str]:
         try:
             names.extend(general_names(element(extensions[_ALTERNATIVE_NAMES])))
         except Malformed:
-            pass  # as many as can be read
+            pass  # keep those that were read
     return names
 
 
@@ -274,7 +286,7 @@ def _is_ca(extensions: dict[str, bytes]) -> bool:
 
 
 def _same_key(extensions: dict[str, bytes]) -> bool:
-    """Whether the issuer's key may be the certificate's own, by the identifiers of both."""
+    """Return whether the issuer's key may be the certificate's own, by the identifiers of both."""
     if _SUBJECT_KEY not in extensions or _AUTHORITY_KEY not in extensions:
         return True
     try:

@@ -1,4 +1,4 @@
-"""kolide_cpu_vulnerabilities: what the kernel says about the processor's known flaws.
+"""kolide_cpu_vulnerabilities: the processor's known flaws, and the kernel's judgement of each.
 
 Source: the kernel's Documentation/ABI/testing/sysfs-devices-system-cpu and Documentation/admin-guide/hw-vuln.
 """
@@ -44,7 +44,9 @@ def cpu_vulnerabilities(query: Query) -> Iterator[CpuVulnerability]:
 
 
 def folder_rows(query: Query, folder: str = _FOLDER) -> Iterator[CpuVulnerability]:
-    """The rows from the kernel's folder, a file each; none where a kernel, before 4.15, has no such folder."""
+    """Yield the rows from the kernel's folder, one for each file; none in kernels before 4.15, which have no
+    such folder.
+    """
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - names are all that is needed
     except (FileNotFoundError, NotADirectoryError):
@@ -63,10 +65,10 @@ def folder_rows(query: Query, folder: str = _FOLDER) -> Iterator[CpuVulnerabilit
 
 
 def assess(status: str) -> tuple[int | None, int | None]:
-    """Whether a status in the kernel's words means affected, and mitigated.
+    """Return whether a status in the kernel's words means affected, and mitigated.
 
-    What follows the first word may call parts vulnerable ("Mitigation: Clear CPU buffers; SMT vulnerable") or not affected:
-    the first word is the kernel's judgement.
+    The first word is the kernel's judgement. The words after it may call parts vulnerable ("Mitigation: Clear
+    CPU buffers; SMT vulnerable") or not affected.
     """
     verdict = status.removeprefix("KVM: ").removeprefix("Processor ").lower()
     if verdict.startswith("not affected"):

@@ -1,4 +1,4 @@
-"""kolide_disk_io: what each block device has read and written since the machine was started."""
+"""kolide_disk_io: the reads and writes of each block device since the machine was started."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -40,12 +40,13 @@ def disk_io(query: Query) -> Iterator[DiskIo]:
     """Disks and partitions: operations, bytes and time of reading and writing since the machine was started."""
     import psutil
 
-    # Without psutil's memory of earlier calls: it would add up what it takes for an overflow, for all callers together.
+    # nowrap=False: psutil would keep earlier answers for all callers together, and add up what it takes for
+    # an overflow.
     return counter_rows(query, lambda: psutil.disk_io_counters(perdisk=True, nowrap=False))
 
 
 def counter_rows(query: Query, read: Callable[[], Mapping[str, object] | None]) -> Iterator[DiskIo]:
-    """The rows of what psutil.disk_io_counters returns: None where there is no disk."""
+    """Yield the rows of what psutil.disk_io_counters returns: None if there is no disk."""
     for device, counters in (read() or {}).items():
         name = shown(device)
         if not query.matches("device", name):

@@ -1,4 +1,4 @@
-"""kolide_ext_tables: what each table of this extension has been asked, how long it took and what went wrong."""
+"""kolide_ext_tables: how often each table of this extension was asked, how long it took, and its errors."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ __all__ = ["ExtTable", "ext_tables"]
 
 
 class ExtTable(Row):
-    """A table of this extension, and what it has done since the extension was started."""
+    """A table of this extension, and its counters since the extension was started."""
 
     name: str = Column("Table's name", key=True)
     calls: int = Column(

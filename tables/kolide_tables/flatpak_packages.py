@@ -1,7 +1,8 @@
-"""kolide_flatpak_packages: applications and runtimes that flatpak has installed, for everybody or for one user.
+"""kolide_flatpak_packages: applications and runtimes that flatpak has installed, for everybody or for one
+user.
 
-From the folders of flatpak's deployments; flatpak is not run.
-Source: flatpak's documentation of its filesystem layout, flatpak-installation(5), and the deploy file as it writes it.
+They are read from the folders of flatpak's deployments; flatpak is not run. Source: flatpak's documentation
+of its filesystem layout, flatpak-installation(5), and the deploy file as flatpak writes it.
 """
 
 import os
@@ -20,7 +21,7 @@ _SYSTEM = "/var/lib/flatpak"
 _OF_USER = ".local/share/flatpak"
 _MORE = "/etc/flatpak/installations.d"
 _KINDS = ("app", "runtime")
-_COMMIT = r"[0-9a-f]{64}(?:\.[0-9]+)?"  # a number follows where the same commit is deployed once more
+_COMMIT = r"[0-9a-f]{64}(?:\.[0-9]+)?"  # a number follows if the same commit is deployed again
 # (ssasta{sv}): origin, commit, subpaths, installed size, and the rest by name.
 _ALIGNMENTS = (1, 1, 1, 8, 8)
 _SIZES = (None, None, None, 8, None)
@@ -98,7 +99,7 @@ def package_rows(query: Query, installations: Iterable[Installation]) -> Iterato
 
 
 def _installations(query: Query) -> Iterator[Installation]:
-    # NULL equals nothing: whoever asks for a user's packages wants none that are everybody's.
+    # NULL equals nothing: a statement about a user's packages wants none of everybody's.
     if query.equals("uid") is None:
         yield Installation("system", _SYSTEM, None)
         yield from _more_installations(query, _MORE)
@@ -107,11 +108,11 @@ def _installations(query: Query) -> Iterator[Installation]:
 
 
 def _more_installations(query: Query, folder: str) -> Iterator[Installation]:
-    """Those that the administrator has added, by files `[Installation "NAME"]` with a Path."""
+    """Yield the installations that the administrator has added, by files `[Installation "NAME"]` with a Path."""
     try:
         files = sorted(os.listdir(folder))  # noqa: PTH208
     except OSError:
-        return  # as a rule there are none
+        return  # most machines have none
     for file in files:
         if not file.endswith(".conf"):
             continue
@@ -129,7 +130,9 @@ def _more_installations(query: Query, folder: str) -> Iterator[Installation]:
 
 
 def _deployments(top: str, query: Query, budget: Budget) -> Iterator[_Deployment]:
-    """What is active below KIND/ID/ARCHITECTURE/BRANCH; links that flatpak does not make are not followed."""
+    """Yield the active deployments below KIND/ID/ARCHITECTURE/BRANCH; only links that flatpak makes are
+    followed.
+    """
 
     def folders(path: str) -> list[str]:
         budget.check()
@@ -139,7 +142,7 @@ def _deployments(top: str, query: Query, budget: Budget) -> Iterator[_Deployment
             with os.scandir(path) as entries:
                 return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
         except (FileNotFoundError, NotADirectoryError):
-            return []  # nothing of that kind
+            return []  # nothing of that kind is installed
         except OSError as error:
             query.warn(f"{shown(path)}: {error.strerror or error}")
             return []
@@ -152,13 +155,15 @@ def _deployments(top: str, query: Query, budget: Budget) -> Iterator[_Deployment
                     try:
                         commit = os.readlink(f"{path}/active")  # noqa: PTH115
                     except OSError:
-                        continue  # none is
+                        continue  # no deployment is active
                     if re.fullmatch(_COMMIT, commit) and not os.path.islink(f"{path}/{commit}"):  # noqa: PTH114
                         yield _Deployment(package, branch, commit, f"{path}/{commit}")
 
 
 def parse_deploy(data: bytes) -> tuple[bytes, dict[bytes, bytes]]:
-    """Origin, and what is known by name as text, of the content of a deploy file; raises ValueError where it is none."""
+    """Return the origin and the named texts in the content of a deploy file; raises ValueError for other
+    content.
+    """
     origin, _, _, _, rest = split_tuple(data, _ALIGNMENTS, _SIZES)
     return string(origin), string_dictionary(rest)
 

@@ -1,4 +1,4 @@
-"""kolide_go_buildinfo: which modules, and which Go, the programs in files were built from."""
+"""kolide_go_buildinfo: the modules, and the version of Go, that programs were built from."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -64,7 +64,7 @@ def go_buildinfo(query: Query) -> Iterator[GoModule]:
 
 
 def _modules(path: str, info: "BuildInfo") -> Iterator[GoModule]:
-    # Without modules, as Go's own programs are built, there is still the package.
+    # Programs that are built without modules, as Go's own are, still have a package.
     module, version = info.main or (info.package, None)
     yield GoModule(
         path=path,

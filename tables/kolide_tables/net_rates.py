@@ -1,4 +1,4 @@
-"""kolide_net_rates: what goes through each network interface right now, measured while the statement waits."""
+"""kolide_net_rates: the traffic of each network interface right now, measured while the statement waits."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -8,14 +8,14 @@ from osquery_sdk import Column, ColumnType, Query, Row, Table, TableError, table
 
 _USUAL_MS = 1_000
 _MOST_MS = 5_000
-# For how many seconds a measurement is good.
+# Seconds for which a measurement is good.
 _FRESH = 1.0
-# How soon a cancelled statement is noticed.
+# Seconds between two looks at whether the statement is cancelled.
 _LOOK = 0.05
 
 
 class NetRate(Row):
-    """What went through an interface in an interval that has just passed."""
+    """The traffic of an interface in an interval that has just passed."""
 
     interface: str = Column("Name: eth0, en0, Ethernet", index=True, key=True)
     interval_ms: int = Column(
@@ -57,7 +57,7 @@ def net_rates() -> Table:
 
 
 def measured_rows(query: Query, meter: "Meter") -> Iterator[NetRate]:
-    """The rows of a meter's measurements."""
+    """Yield the rows of a meter's measurements."""
     started = time.monotonic()
     for interval in _intervals(query):
         for row in meter.measure(interval, query, started):
@@ -73,13 +73,15 @@ def _counters() -> Mapping[str, object]:
 
 
 class Meter:
-    """Measures all interfaces for an interval, once for all who ask at about the same time.
+    """Measures all interfaces for an interval, once for all requests at about the same time.
 
-    SQLite may well look up each interface of a join by itself: n of them must not take n intervals.
+    SQLite may look up each interface of a join by itself: n of them must not take n intervals. Requests for
+    one interval wait on its lock in `_busy`, and take the result that the first of them leaves in `_done`;
+    `_lock` guards both.
     """
 
     def __init__(self, read: Callable[[], Mapping[str, object]]) -> None:
-        """`read` is what psutil.net_io_counters does."""
+        """Take a function that reads the counters as psutil.net_io_counters does."""
         from threading import Lock
 
         self._read = read
@@ -88,7 +90,9 @@ class Meter:
         self._done: dict[int, tuple[float, list[NetRate]]] = {}
 
     def measure(self, interval: int, query: Query, asked: float) -> list[NetRate]:
-        """The rates over `interval` milliseconds; at most a second old when they are `asked` for (time.monotonic)."""
+        """Return the rates over `interval` milliseconds, at most a second old when they were `asked` for
+        (time.monotonic).
+        """
         from threading import Lock
 
         with self._lock:
@@ -136,7 +140,7 @@ def _wait(query: Query, until: float) -> None:
 
 def _row(name: str, interval: int, seconds: float, before: object, after: object) -> NetRate:
     def passed(*fields: str) -> int | None:
-        """By how much counters have grown; None if the interface was made anew."""
+        """Return by how much counters have grown; None if the interface was made anew."""
         counts = [getattr(after, field) - getattr(before, field) for field in fields]
         return sum(counts) if min(counts) >= 0 else None
 

@@ -1,4 +1,4 @@
-"""kolide_node_packages: the packages that the lock files of Node.js projects below a folder name."""
+"""kolide_node_packages: the packages in the lock files of Node.js projects below a folder."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -62,7 +62,9 @@ def node_packages(query: Query) -> Iterator[NodePackage]:
 
 
 def _locked(path: str, name: str, query: Query, budget: Budget) -> list["LockedPackage"]:
-    """A lock file's packages, each once. A file that cannot be read has none, and a warning, and does not hide the others."""
+    """Return a lock file's packages, each once. A file that cannot be read is logged, and the others are
+    still read.
+    """
     from kolide_tables.lockfiles import LOCK_FILES, ParseError
 
     folder = path.removesuffix(name)
@@ -75,7 +77,7 @@ def _locked(path: str, name: str, query: Query, budget: Budget) -> list["LockedP
         except (Unreadable, LimitExceeded):
             return None
 
-    # In several places in node_modules it is still one package; it is for production if it is anywhere.
+    # A package in several places in node_modules is one package; it is for production if any place is.
     found: dict[tuple[str, str], LockedPackage] = {}
     content = read_or_warn(path, query)
     if content is None:

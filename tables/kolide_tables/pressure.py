@@ -1,4 +1,4 @@
-"""kolide_pressure: how long work waits for CPU, memory and I/O, of the machine and of each control group.
+"""kolide_pressure: the time that work waits for CPU, memory and I/O, for the machine and each control group.
 
 Source: the kernel's Documentation/accounting/psi.rst and Documentation/admin-guide/cgroup-v2.rst.
 """
@@ -18,7 +18,7 @@ _PAGE = 4096
 
 
 class Pressure(Row):
-    """How long tasks of a control group, or of the whole machine, have waited for a resource."""
+    """The time that tasks of a control group, or of the whole machine, have waited for a resource."""
 
     cgroup: str = Column(
         "Control group's path, as cgroup_path in core's processes; / is the whole machine",
@@ -61,7 +61,9 @@ def pressure(query: Query) -> Iterator[Pressure]:
 
 
 def pressure_rows(query: Query, psi: str = _PSI, groups: tuple[str, ...] = _GROUPS) -> Iterator[Pressure]:
-    """The rows from the kernel's files: `psi` for the machine, and the first of `groups` that holds control groups."""
+    """Yield the rows from the kernel's files: `psi` for the machine, and the first of `groups` that holds
+    control groups.
+    """
     asked = query.equals("cgroup")
     if query.matches("cgroup", "/"):
         yield from _rows(query, "/", psi, "")
@@ -83,7 +85,8 @@ def _rows(query: Query, group: str, folder: str, ending: str) -> Iterator[Pressu
         try:
             data = read_file(f"{folder}/{resource}{ending}", max_bytes=_PAGE)
         except Unreadable as error:
-            # A kernel without it, or a group that has gone, has no file; one started without it has files that cannot be read.
+            # The file does not exist in a kernel without it, or in a group that has gone. In a kernel that
+            # was started without it the file exists and cannot be read.
             if not isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
                 query.warn(str(error))
             continue
@@ -100,7 +103,7 @@ def _rows(query: Query, group: str, folder: str, ending: str) -> Iterator[Pressu
 
 
 def _is_group(path: str) -> bool:
-    # As the kernel writes it: what else it could be made to mean, another folder, is not asked for.
+    # Only paths as the kernel writes them: no other spelling may lead to another folder.
     return path.startswith("/") and all(
         part not in ("", ".", "..") and "\0" not in part for part in path[1:].split("/")
     )
@@ -131,7 +134,7 @@ def _all_groups(query: Query, root: str) -> Iterator[str]:
 
 
 def parse_pressure(data: bytes) -> Iterator[Line]:
-    """The lines of a pressure file; what is no such line is passed over."""
+    """Yield the lines of a pressure file; lines of another form are skipped."""
     for line in data.split(b"\n"):
         kind, *pairs = line.decode("ascii", "replace").split() or [""]
         values = dict(pair.partition("=")[::2] for pair in pairs)

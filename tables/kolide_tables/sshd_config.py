@@ -1,6 +1,7 @@
-"""kolide_sshd_config: what the configuration of the SSH server says, file by file and line by line, Include and Match resolved.
+"""kolide_sshd_config: the configuration of the SSH server, line by line, with Include and Match resolved.
 
-Source: sshd_config(5). The first value of a keyword counts, in the order of the rows, for most keywords; defaults are not here.
+Source: sshd_config(5). For most keywords the first value counts, in the order of the rows; defaults are not
+shown.
 """
 
 import os
@@ -20,7 +21,7 @@ _PATH = "/etc/ssh/sshd_config"
 _INCLUDE_DIR = "/etc/ssh"
 _DEEPEST = 16
 _MOST_FILES = 1_000
-# A word without quotes, or where one with quotes begins; a # that begins a word begins a comment.
+# A word without quotes, or the quote that begins one; a # that begins a word begins a comment.
 _WORD = re.compile(r'[^\s"]+|"')
 
 
@@ -66,7 +67,7 @@ class _Reader:
         self._query = query
         self._budget = Budget.of(query)
         self._files = 0
-        # Where the server has its own configuration it looks for what that includes.
+        # The server looks for included files beside its own configuration.
         self._folder = _INCLUDE_DIR if path == _PATH else os.path.dirname(path)  # noqa: PTH120
 
     def rows(self) -> Iterator[SshdDirective]:
@@ -84,7 +85,7 @@ class _Reader:
             self._budget.add_rows()
             value = " ".join(line.words)
             if line.keyword == "match":
-                # `Match all` is for all connections again.
+                # `Match all` ends the block: the lines after it are for all connections.
                 block = None if value.lower() == "all" else value
                 continue
             yield SshdDirective(
@@ -98,7 +99,7 @@ class _Reader:
             if line.keyword == "include":
                 for pattern in line.words:
                     for file in self._included(pattern):
-                        # A Match in an included file ends with it.
+                        # A Match in an included file ends with that file.
                         yield from self._read(file, block, depth + 1)
 
     def _included(self, pattern: str) -> list[str]:
@@ -130,7 +131,7 @@ def _words(text: str) -> list[str]:
         if found[0] != '"':
             words.append(found[0])
         elif is_closed:
-            # Behind one quote that nothing closes, nothing closes any other.
+            # After one quote that nothing closes, no later quote can be closed either.
             end, is_closed = past_quoted(text, found.start())
             if is_closed:
                 words.append(re.sub(r'\\(["\\ ])', r"\1", text[at : end - 1]))

@@ -1,4 +1,6 @@
-"""kolide_sudo_rules: who may run what as whom, by the rules in sudoers and the files that it includes."""
+"""kolide_sudo_rules: the commands that users may run as other users, by sudoers and the files that it
+includes.
+"""
 
 import os
 from collections.abc import Iterator
@@ -82,7 +84,7 @@ def _read(path: str, query: Query, budget: Budget, seen: set[str], depth: int) -
 
 
 def _files(folder: str) -> list[str]:
-    """Files of an included folder: names with a dot in them, or a tilde at the end, are passed over, as sudo does."""
+    """Return the files of an included folder; like sudo, skip names with a dot in them or a tilde at the end."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries)

@@ -1,4 +1,5 @@
-"""kolide_systemd_exec: what confines a service, by its unit file and drop-ins; systemd need not run.
+"""kolide_systemd_exec: the directives that confine services, from unit files and drop-ins; systemd need not
+run.
 
 Source: systemd.exec(5), systemd.resource-control(5).
 """
@@ -30,7 +31,7 @@ _DYNAMIC = frozenset(("1", "yes", "y", "true", "t", "on"))
 
 
 class SystemdExec(Row):
-    """A directive that holds for a service."""
+    """A directive that applies to a service."""
 
     unit: str = Column("Service's name, with .service", index=True, key=True)
     directive: str = Column("NoNewPrivileges, ProtectSystem, SystemCallFilter, User, ...", key=True)
@@ -55,12 +56,14 @@ class SystemdExec(Row):
     ),
 )
 def systemd_exec(query: Query) -> Iterator[SystemdExec]:
-    """What confines systemd's services: users, capabilities, sandboxing, system call filters, and which file says so."""
+    """Directives that confine systemd's services: users, capabilities, sandboxing, system call filters, and
+    their files.
+    """
     return exec_rows(query, UnitFiles())
 
 
 def exec_rows(query: Query, files: UnitFiles) -> Iterator[SystemdExec]:
-    """The rows from unit files."""
+    """Yield the rows from unit files."""
     asked = query.equals("unit")
     for name in files.names(".service") if asked is None else asked:
         query.check()
@@ -88,7 +91,9 @@ def exec_rows(query: Query, files: UnitFiles) -> Iterator[SystemdExec]:
 
 
 def effective(directives: list[Directive]) -> Iterator[Directive]:
-    """Those that hold in the end: the last one of a kind, or all since the last empty one where lines add up."""
+    """Yield the directives that apply in the end: the last of a kind, or all since the last empty one where
+    lines add up.
+    """
     found: dict[str, list[Directive]] = {}
     for one in directives:
         if one.key in _ONE_VALUE or (one.key in _MANY_VALUES and not one.value):

@@ -1,7 +1,7 @@
-"""kolide_venv_packages: what is installed in Python's virtual environments, those of users' homes or those below a folder.
+"""kolide_venv_packages: packages in Python's virtual environments, in users' homes or below a folder.
 
-Nothing in them is run: what installers wrote beside the packages is read. Sources: PEP 376, 405, 610, 627, the core metadata
-specification, and setuptools' older egg-info and egg-link.
+Nothing in them is run: only the files that installers wrote beside the packages are read. Sources: PEP 376,
+405, 610, 627, the core metadata specification, and setuptools' older egg-info and egg-link.
 """
 
 import os
@@ -18,7 +18,7 @@ from osquery_sdk import Column, LimitExceeded, Query, Row, table
 __all__ = ["VenvPackage", "venv_packages"]
 
 _MARK = "pyvenv.cfg"
-# Where tools keep environments, deeper in a home than a walk goes, or in a cache: folders with one environment each in them.
+# Folders in which tools keep environments, one folder each: deeper in a home than a walk goes, or in a cache.
 _TOOL_FOLDERS = (
     ".local/share/virtualenvs",
     ".local/share/pipx/venvs",
@@ -55,7 +55,7 @@ class VenvPackage(Row):
 
 
 class Package(NamedTuple):
-    """What is known of an installed package."""
+    """The facts of an installed package."""
 
     name: str
     version: str | None
@@ -126,7 +126,7 @@ def _below(top: str, levels: int, mounts: Mounts, budget: Budget) -> Iterator[st
     )
     for folder in folders:
         if _MARK in folder.files:
-            folder.folders.clear()  # what is in an environment is its own
+            folder.folders.clear()  # an environment within an environment is its own matter
             yield folder.path
 
 
@@ -140,7 +140,9 @@ def _owner(path: str) -> int | None:
 
 
 def _python_version(path: str, max_bytes: int) -> str | None:
-    """The version that pyvenv.cfg names: venv writes `version`, virtualenv and uv `version_info`."""
+    """Return the version that pyvenv.cfg names: venv writes `version`, virtualenv and uv write
+    `version_info`.
+    """
     text = decode(read_file(path, max_bytes=max_bytes))
     found: dict[str, str] = {}
     for line in text.split("\n", 100):
@@ -152,7 +154,7 @@ def _python_version(path: str, max_bytes: int) -> str | None:
 
 
 def packages_in(venv: str, query: Query, budget: Budget) -> Iterator[Package]:
-    """The packages of an environment, those of its own alone; the first of a name counts, as it does for Python."""
+    """Yield the packages of an environment itself; the first of a name counts, as it does for Python."""
     wants_source = query.wants("direct_url") or query.wants("editable")
     wants_installer = query.wants("installer")
     seen: set[str] = set()
@@ -173,7 +175,7 @@ def packages_in(venv: str, query: Query, budget: Budget) -> Iterator[Package]:
 
 
 def _site_packages(venv: str) -> Iterator[str]:
-    """Its folders of packages; lib64 is a link to lib, or the place of those that are compiled."""
+    """Yield the folders of packages; lib64 is a link to lib, or the place of compiled packages."""
     for lib in ("lib", "lib64"):
         folder = f"{venv}/{lib}"
         if os.path.islink(folder):  # noqa: PTH114
@@ -219,7 +221,7 @@ def _package(folder: str, entry: str, *, wants_source: bool, wants_installer: bo
 
 
 def _linked(path: str) -> Package | None:
-    """A package that setuptools' `develop` linked to its sources."""
+    """Return the package that setuptools' `develop` linked to its sources."""
     sources = _first_line(path)
     if not sources or not os.path.isabs(sources):  # noqa: PTH117
         return None
@@ -239,7 +241,9 @@ def _names_of_eggs(folder: str) -> list[str]:
 
 
 def _name_and_version(path: str) -> tuple[str | None, str | None]:
-    """From the headers of a package's metadata; the description after them, most of it, is not looked at."""
+    """Return name and version from the headers of a package's metadata; the long description after them is
+    not read.
+    """
     text = decode(read_file(path, max_bytes=_MOST_METADATA))
     name = version = None
     for line in text.split("\n"):
@@ -257,7 +261,7 @@ def _name_and_version(path: str) -> tuple[str | None, str | None]:
 
 
 def _source(path: str) -> tuple[str | None, bool]:
-    """Where a package came from, and whether it is run from there (PEP 610)."""
+    """Return the URL that a package came from, and whether it is run from there (PEP 610)."""
     import json
 
     if not os.path.lexists(path):

@@ -1,6 +1,6 @@
-"""kolide_browser_profiles: the profiles of users' browsers, and which organization each is signed in to.
+"""kolide_browser_profiles: the profiles of users' browsers, and the organization that each is signed in to.
 
-Of an address only the domain leaves; no history, password or cookie is looked at.
+Of an address only the domain is shown; no history, password or cookie is read.
 """
 
 import sys
@@ -16,7 +16,7 @@ from osquery_sdk import Column, Query, Row, table
 __all__ = ["BrowserProfile", "browser_profiles"]
 
 _NOT_HOSTED = "NO_HOSTED_DOMAIN"
-# Where each browser keeps its profiles, on Linux, macOS and Windows.
+# Folders in which each browser keeps its profiles, on Linux, macOS and Windows.
 _CHROMIUM = (
     ("chrome", ".config/google-chrome", "Google/Chrome", "Google/Chrome/User Data"),
     ("chrome-beta", ".config/google-chrome-beta", "Google/Chrome Beta", "Google/Chrome Beta/User Data"),
@@ -92,7 +92,7 @@ def _profiles(home: Home, query: Query, budget: Budget, platform: str = sys.plat
 
 
 def _chromium(browser: str, folder: str, query: Query, budget: Budget) -> Iterator[_Profile]:
-    """One file has what the browser shows of its profiles."""
+    """Yield the profiles in Local State, the file from which the browser lists them."""
     known = _json(f"{folder}/Local State", query, budget).get("profile")
     cache = known.get("info_cache") if isinstance(known, dict) else None
     if not isinstance(cache, dict):

@@ -1,4 +1,6 @@
-"""kolide_file_lines: the lines of text files. It can show any file's content, so a program has to ask for it by name."""
+"""kolide_file_lines: the lines of text files. It can show any file's content, so a program has to enable it
+by name.
+"""
 
 from collections.abc import Iterator
 
@@ -40,7 +42,7 @@ def file_lines(query: Query) -> Iterator[FileLine]:
             continue
         lines = decode(content).split("\n")
         if not lines[-1]:
-            del lines[-1]  # what ends with a line's end has no line after it
+            del lines[-1]  # a line feed at the end begins no further line
         budget.add_rows(len(lines))
         for number, line in enumerate(lines, 1):
             yield FileLine(path=path, line_number=number, line=line.removesuffix("\r"))

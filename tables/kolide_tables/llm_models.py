@@ -1,4 +1,4 @@
-"""kolide_llm_models: language models that users have on their machine, by the tool that keeps them.
+"""kolide_llm_models: language models on users' machines, by the tool that keeps them.
 
 Only names, sizes and manifests are read, never a model. Sources: the tools' own documentation and layouts.
 """
@@ -19,7 +19,7 @@ _OLLAMA = ".ollama/models"
 _OLLAMA_HOST = "registry.ollama.ai"
 _OLLAMA_MODEL = "application/vnd.ollama.image.model"
 _HUGGINGFACE = ".cache/huggingface/hub"
-# Folders with models that are files, one each.
+# Folders with models that are one file each.
 _FILES = (
     ("lm-studio", ".lmstudio/models"),
     ("lm-studio", ".cache/lm-studio/models"),
@@ -84,7 +84,9 @@ def _models(home: Home, query: Query, budget: Budget) -> Iterator[_Model]:
 
 
 def _ollama(folder: str, query: Query, budget: Budget) -> Iterator[_Model]:
-    """Manifests, each with the checksums of its layers, in folders for host, namespace and model."""
+    """Yield ollama's models: manifests with the checksums of their layers, in folders for host, namespace and
+    model.
+    """
     manifests = f"{folder}/manifests"
     for found in walk(manifests, max_folders=budget.limits.max_folders, on_step=budget.check):
         parts = found.path[len(manifests) + 1 :].split("/")
@@ -118,7 +120,9 @@ def _layers(path: str, query: Query, budget: Budget) -> list[dict[str, Any]] | N
 
 
 def _huggingface(hub: str, query: Query, budget: Budget) -> Iterator[_Model]:
-    """Folders models--OWNER--NAME, with the files under blobs and the newest revision under refs."""
+    """Yield Hugging Face's models: folders models--OWNER--NAME with files under blobs and the newest revision
+    under refs.
+    """
     for entry in _entries(hub, budget):
         if not entry.name.startswith("models--") or not entry.is_dir(follow_symlinks=False):
             continue

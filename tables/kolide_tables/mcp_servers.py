@@ -1,7 +1,7 @@
-"""kolide_mcp_servers: the MCP servers that users have given to their AI assistants and editors.
+"""kolide_mcp_servers: the MCP servers in the configuration of users' AI assistants and editors.
 
-Of environment variables and headers no value is read on, arguments are redacted, and URLs lose their credentials, the values
-of their parameters and whatever in their path looks like a key.
+Values of environment variables and headers are not read. Arguments are redacted. URLs lose their credentials,
+the values of their parameters, and parts of their path that look like keys.
 """
 
 import os
@@ -23,7 +23,7 @@ __all__ = ["McpServer", "mcp_servers"]
 _CLAUDE_CODE = "claude-code"
 _MOST_PROJECTS = 1_000
 _MOST_PROFILES = 100
-# A word without separators, of letters and digits mixed: a key, or nobody can tell it from one.
+# A word of letters and digits without separators: a key, or something that cannot be told from one.
 _KEY = r"(?ai:(?=[^\d]*\d)(?=[^a-z]*[a-z])[\w\-]{20,})"
 _VARIABLE = r"\w+="
 _VARIABLE_OPTION = r"(?:--env=|-e)\w+="
@@ -59,7 +59,7 @@ class McpServer(Row):
 
 
 class _File(NamedTuple):
-    """A configuration file that was read."""
+    """A configuration file that has been read."""
 
     path: str
     document: object
@@ -79,7 +79,7 @@ def mcp_servers(query: Query) -> Iterator[McpServer]:
 
 
 class _Search:
-    """One statement's call of the table."""
+    """A search for one statement: through the administrator's files, then through each home and its projects."""
 
     def __init__(self, query: Query) -> None:
         self._query = query
@@ -98,7 +98,9 @@ class _Search:
             yield from self._claude_code(home, f"{top}/.claude.json", mounts)
 
     def _claude_code(self, home: Home, path: str, mounts: Mounts) -> Iterator[McpServer]:
-        """Its one file has the servers of the user, those of the user in each project, and which projects there are."""
+        """Yield the servers in Claude Code's one file: the user's, the user's in each project, and those of
+        the projects.
+        """
         file = self._read(path)
         if file is None:
             return
@@ -120,7 +122,7 @@ class _Search:
                 yield self._row(
                     home, _CLAUDE_CODE, "local", file, server._replace(enabled=False) if is_off else server
                 )
-            # A home has been looked through already.
+            # The home itself has been searched already.
             if (
                 not os.path.isabs(folder)  # noqa: PTH117
                 or folder.rstrip("/") == home.path.rstrip("/")
@@ -142,7 +144,7 @@ class _Search:
             yield self._row(home, client.name, scope, file, made)
 
     def _places(self, top: str, path: str) -> list[str]:
-        """The files that a path stands for; a `*` in it is any folder."""
+        """Return the files that a path stands for; a `*` in it is any folder."""
         before, star, after = path.partition("/*/")
         if not star:
             return [f"{top}/{path}"]
@@ -159,7 +161,7 @@ class _Search:
         return [f"{top}/{before}/{name}/{after}" for name in names]
 
     def _read(self, path: str) -> _File | None:
-        """A configuration; None, and a warning if it is there, where it cannot be read."""
+        """Return a configuration; None if it is missing, or cannot be read, which is logged."""
         self._budget.check()
         content = read_or_warn(path, self._query)
         if content is None:
@@ -193,7 +195,7 @@ class _Search:
 
 
 def _answer(name: str, asked: dict[str, Any]) -> bool | None:
-    """Whether the user wants to use a project's server: Claude Code asks."""
+    """Return whether the user wants a project's server, which Claude Code asks; None without an answer."""
     for key, answer in (("disabledMcpjsonServers", False), ("enabledMcpjsonServers", True)):
         names = asked.get(key)
         if isinstance(names, list) and name in names:
@@ -202,7 +204,7 @@ def _answer(name: str, asked: dict[str, Any]) -> bool | None:
 
 
 def _document(path: str, content: bytes, budget: Budget) -> object:
-    """What is in a file, by its ending; raises ParseError."""
+    """Return the document in a file, by the file's ending; raises ParseError."""
     text = decode_kept(content)
     if path.endswith((".yaml", ".yml")):
         from kolide_tables.yamltext import yaml_documents
@@ -223,7 +225,7 @@ def _document(path: str, content: bytes, budget: Budget) -> object:
 
 
 def public_url(url: str) -> str:
-    """A URL without what may be secret: credentials, values of parameters, the fragment, and keys in its path."""
+    """Return a URL without secrets: credentials, values of parameters, the fragment, and keys in its path."""
     before, mark, parameters = redact_url(url).partition("?")
     before = before.partition("#")[0]
     scheme, slashes, rest = before.partition("://")
@@ -237,8 +239,10 @@ def public_url(url: str) -> str:
 
 
 def public_arguments(command: str, arguments: list[str]) -> list[str]:
-    """Arguments without secrets, nor the values of environment variables that they hand on to a container."""
-    # The program's name tells how its arguments are to be read.
+    """Return arguments without secrets, and without the values of environment variables that are passed to a
+    container.
+    """
+    # The program's name decides how its arguments are read.
     _, *shown_ = redact_arguments([command, *arguments])
     result: list[str] = []
     for before, one in zip(("", *arguments), shown_, strict=False):

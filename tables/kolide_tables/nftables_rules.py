@@ -1,6 +1,6 @@
-"""kolide_nftables_rules: the rules of the kernel's packet filter, as nft itself lists them.
+"""kolide_nftables_rules: the rules of the kernel's packet filter, as nft lists them.
 
-What iptables-nft, firewalld, ufw and container engines have put there is among them; rules of iptables-legacy are not.
+Rules of iptables-nft, firewalld, ufw and container engines are among them; rules of iptables-legacy are not.
 Source: nft(8), libnftables-json(5).
 """
 
@@ -12,7 +12,7 @@ from kolide_tables.text import decode_kept, printable, printable_or_none
 from kolide_tables.tools import need_tool
 from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
 
-# nft makes one text of its arguments and parses that: nothing but a plain name may get there.
+# nft joins its arguments to one text and parses that: only plain names may become part of it.
 _PLAIN_NAME = r"[A-Za-z][A-Za-z0-9_]*"
 _FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 # Statements that decide about a packet, or hand it to another chain. Source: libnftables-json(5), verdicts.
@@ -85,7 +85,7 @@ def nftables_rules(query: Query) -> Iterator[NftablesRule]:
 
 
 def listed_rows(query: Query, run: Callable[..., bytes]) -> Iterator[NftablesRule]:
-    """The rows of what `nft -jat list ...` answers; of all tables, or only of those that are asked for."""
+    """Yield the rows of what `nft -jat list ...` answers, for all tables or only those that are asked for."""
     for objects in _listings(query, run):
         chains = {_place(chain, "name"): chain for chain in _of_kind(objects, "chain")}
         positions: dict[tuple[str, ...], int] = {}
@@ -97,7 +97,7 @@ def listed_rows(query: Query, run: Callable[..., bytes]) -> Iterator[NftablesRul
 
 
 def _listings(query: Query, run: Callable[..., bytes]) -> Iterator[list[_Object]]:
-    """What nft lists, table by table where that is less."""
+    """Yield nft's listings: table by table if only some are wanted."""
     if query.equals("table_name") is None and not query.like("table_name"):
         yield parse_listing(run("ruleset"))
         return
@@ -113,7 +113,8 @@ def _listings(query: Query, run: Callable[..., bytes]) -> Iterator[list[_Object]
                 raise TableError(f"no plain name: {name}")
             found.append(parse_listing(run("table", family, name)))
         except TableError:
-            # Its name is one that nft cannot be told, or a word of its language, or the table has just been deleted.
+            # nft cannot be given this name (it may be a word of its language), or the table has just been
+            # deleted.
             query.check()
             found = [parse_listing(run("ruleset"))]
             break
@@ -121,7 +122,7 @@ def _listings(query: Query, run: Callable[..., bytes]) -> Iterator[list[_Object]
 
 
 def parse_listing(data: bytes) -> list[_Object]:
-    """The objects of a listing; raises TableError where it is none."""
+    """Return the objects of a listing; raises TableError for other data."""
     import json
 
     try:
@@ -164,7 +165,7 @@ def _row(rule: _Object, place: tuple[str, str, str], chain: _Object, position: i
 
 
 def _verdict(expressions: list[_Object]) -> str | None:
-    # At most one of them decides; what stands before it only matches, counts or marks.
+    # At most one statement decides; the ones before it only match, count or mark.
     for expression in reversed(expressions):
         for name, detail in expression.items():
             if name not in _VERDICTS:

@@ -1,21 +1,21 @@
-"""The one error of the parsers."""
+"""The errors of the parsers of documents, and the depth that all of them refuse."""
 
 __all__ = ["MAX_DEPTH", "JsonError", "ParseError", "too_deep"]
 
-# Deeper than any document made for use, and far from the depth at which a recursion ends badly.
+# Deeper than any document made for use, and far from the depth at which a recursion fails.
 MAX_DEPTH = 64
 
 
 class ParseError(Exception):
-    """The data is not what the table reads; the text, one line, says where and why."""
+    """The data is not of the parser's format; the text, one line, says where and why."""
 
 
 class JsonError(ParseError):
-    """Text that is no JSON.
+    """The text is no JSON.
 
     Attributes:
-        position: index of the text where that was noticed.
-        problem: what it is, without the place.
+        position: index of the text at which the error was noticed.
+        problem: the error without its place.
     """
 
     def __init__(self, text: str, problem: str, position: int) -> None:
@@ -27,5 +27,5 @@ class JsonError(ParseError):
 
 
 def too_deep() -> ParseError:
-    """The error of a document with containers in more than MAX_DEPTH others."""
+    """Return the error of a document with containers in more than MAX_DEPTH others."""
     return ParseError(f"nested more than {MAX_DEPTH} deep")

@@ -10,13 +10,15 @@ __all__ = ["without_comments"]
 
 
 def without_comments(text: str) -> str:
-    """JSON with comments as JSON: `//` and `/* */` comments and trailing commas become white space of the same length."""
+    """Return JSON with comments as JSON: `//` and `/* */` comments and trailing commas become blanks of the
+    same length.
+    """
     if "/" in text:
         text = _outside_strings(_STRING_OR_COMMENT, _blank_comment, text)
     return _outside_strings(_STRING_OR_COMMA, _blank_comma, text)
 
 
-# A string without escapes is found whole, any other by its quote.
+# A string without escapes is matched whole, any other by its opening quote.
 _STRING = r'(?P<string>"[^"\\\n]*")|(?P<quote>")'
 _STRING_OR_COMMENT = re.compile(_STRING + r"|//[^\n]*|/\*(?:(?s:.*?)\*/|(?P<endless>))")
 _STRING_OR_COMMA = re.compile(_STRING + r"|(?P<empty>[\[{][ \t\r\n]*,)|,(?=[ \t\r\n]*[\]}])")
@@ -24,7 +26,7 @@ _NOT_SPACE = re.compile(r"[^ \t\r\n]")
 
 
 def _outside_strings(marks: re.Pattern[str], blank: Callable[[re.Match[str]], str], text: str) -> str:
-    """Replace what `marks` finds but for strings, which are passed over.
+    """Replace the matches of `marks`, except in strings, which are skipped.
 
     A string ends at its closing quote or, being wrong then, at the end of its line.
     """

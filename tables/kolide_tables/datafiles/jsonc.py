@@ -1,4 +1,4 @@
-"""JSON with comments: as editors and their kin write it, with trailing commas, one document or several."""
+"""Read JSON with comments and trailing commas, as editors write it, one document or several."""
 
 from kolide_tables.datafiles.flatten import Cell, Walker
 from kolide_tables.datafiles.jsontext import JsonScanner
@@ -11,15 +11,17 @@ __all__ = ["JsonWithComments"]
 
 
 class JsonWithComments:
-    """JSON values one after the other, with white space and comments between them; the first term is for their index."""
+    """JSON values one after the other, with blanks and comments between them; the first term is for their
+    index.
+    """
 
     def __init__(self, text: str) -> None:
-        """Take the comments out; raises ParseError for one without an end."""
+        """Remove the comments; raises ParseError for one without an end."""
         self._text = without_comments(text)
         self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
-        """Rows of what the query selects; raises ParseError where the text is no JSON."""
+        """Return the rows of the selected values; raises ParseError if the text is not JSON."""
         walker = Walker(terms, budget, deepest=MAX_DEPTH + 1)
         scanner = JsonScanner(self._text, walker)
         index, position = 0, scanner.skip(0)

@@ -19,7 +19,7 @@ __all__ = ["DataFileValue"]
 
 
 class DataFileValue(Row):
-    """One value of a data file, with the way that leads to it."""
+    """One value of a data file, with the keys that lead to it."""
 
     fullkey: str = Column("Keys and indices that lead to the value, separated by /")
     parent: str = Column("The full key without its last part")
@@ -169,7 +169,7 @@ class _Request:
         self._queries = {text: parse_query(text) for text in (("*",) if asked is None else asked)}
 
     def rows(self) -> Iterator[DataFileValue]:
-        """Rows of all files, then of all texts."""
+        """Yield the rows of all files, then of all texts."""
         for path in asked_paths(self._query, "path", self._budget):
             yield from self._values(
                 path, partial(read_file, path, max_bytes=self._query.limits.max_file_bytes), path=path
@@ -180,7 +180,9 @@ class _Request:
     def _values(
         self, source: str, read: Callable[[], bytes], *, path: str = "", raw_data: str = ""
     ) -> Iterator[DataFileValue]:
-        """Rows of one document. One that cannot be read has none, and a warning, and does not hide the others."""
+        """Yield the rows of one document. A document that cannot be read is logged, and the others are still
+        read.
+        """
         self._budget.check()
         try:
             found = self._selected(source, read)
@@ -190,7 +192,7 @@ class _Request:
             self._query.warn(str(error))
             return
         except TooLarge as error:
-            # Who names a file gets an error in place of its values; who finds it by a pattern cannot leave it out.
+            # A file that is named is an error; a file that a pattern found can only be left out.
             if self._query.equals("path") is not None:
                 raise
             self._query.warn(str(error))
@@ -211,7 +213,7 @@ class _Request:
                 )
 
     def _selected(self, source: str, read: Callable[[], bytes]) -> list[tuple[str, list[Cell]]]:
-        # The bytes are in nobody's hands but the opener's, which lets them go once they are text.
+        # Only the opener has the bytes, and frees them once they are text.
         document = self._open(read(), self._budget)
         found = [(query, document.select(terms, self._budget)) for query, terms in self._queries.items()]
         for problem in document.problems:
@@ -219,7 +221,7 @@ class _Request:
         return found
 
     def _encoded(self, text: str) -> bytes:
-        # Bytes that are no UTF-8 come from the wire as lone surrogates, and become bytes again.
+        # Bytes that are not UTF-8 come from the wire as lone surrogates, and become bytes again.
         data = text.encode("utf-8", "surrogateescape")
         most = self._query.limits.max_file_bytes
         if len(data) > most:

@@ -36,9 +36,15 @@ def _left_out(settings: Settings, tables: list[Table]) -> list[tuple[Table, str]
         if table.name in served:
             continue
         if name == "file_lines" and name not in enabled:
-            why = f'it shows any file. To have it, set enabled = ["file_lines"] in {file}, or KOLIDE_EXT_ENABLED=file_lines'
+            why = (
+                f'it shows any file. To have it, set enabled = ["file_lines"] in {file}, or '
+                "KOLIDE_EXT_ENABLED=file_lines"
+            )
         elif name == "notes" and not settings.notes:
-            why = f'it has no file to be kept in. To have it, set notes = "PATH" in {file}, or KOLIDE_EXT_NOTES=PATH'
+            why = (
+                f'it has no file to be kept in. To have it, set notes = "PATH" in {file}, or '
+                "KOLIDE_EXT_NOTES=PATH"
+            )
         elif name not in unwanted and (unable := why_unable(name)):
             why = unable
         else:

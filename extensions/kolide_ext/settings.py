@@ -1,6 +1,7 @@
 """Read an administrator's settings: the tables' limits, their prefix, and which of them are left out.
 
-The settings are a TOML file beside osquery's own files, and environment variables, which count before the file::
+The settings are a TOML file beside osquery's own files, and environment variables, which count before the
+file::
 
     prefix = "kolide_"                # KOLIDE_EXT_PREFIX
     disabled = ["plist", "xml"]       # KOLIDE_EXT_DISABLED=plist,xml
@@ -13,8 +14,8 @@ The settings are a TOML file beside osquery's own files, and environment variabl
     max_seconds = 20                  # KOLIDE_EXT_MAX_SECONDS
     max_folders = 4000                # KOLIDE_EXT_MAX_FOLDERS
 
-KOLIDE_EXT_SETTINGS names another file, which has to be there; the usual one need not. A setting that is not understood
-is an error, never passed over: a table that somebody meant to disable must not be served.
+KOLIDE_EXT_SETTINGS names another file, which has to be there; the usual one need not. A setting that is not
+understood is an error, never passed over: a table that somebody meant to disable must not be served.
 """
 
 import os
@@ -37,8 +38,9 @@ _MAX_SECONDS = 300
 
 
 class SettingsError(OsquerySdkError):
-    """The settings cannot be used; the text, one line, names the file or variable, the setting, and the
-    error.
+    """The settings cannot be used.
+
+    The text, one line, names the file or variable, the setting, and the error.
     """
 
 
@@ -142,15 +144,17 @@ def _require_trusted(path: str, facts: os.stat_result) -> None:
         return
     if facts.st_uid not in (0, os.geteuid()):
         raise SettingsError(
-            f"settings: {path} belongs to user {facts.st_uid}: it has to be root's, or of the user who runs this"
+            f"settings: {path} belongs to user {facts.st_uid}: it has to be root's, or of the user who "
+            "runs this"
         )
     if facts.st_mode & 0o002:
         raise SettingsError(f"settings: {path} can be written by everybody: chmod o-w it")
 
 
 def _parsed(key: str, text: str) -> Any:
-    """Return a variable's value in the type that TOML would give it; else the text, which `_with` then
-    refuses.
+    """Return a variable's value in the type that TOML would give it.
+
+    A text that does not fit stays a text, which `_with` then refuses.
     """
     if key in ("disabled", "enabled"):
         return [name.strip() for name in text.split(",") if name.strip()]
@@ -184,7 +188,8 @@ def _with(settings: Settings, key: str, value: Any, where: str) -> Settings:
             )
         return settings._replace(prefix=value)
     if key == "notes":
-        if not isinstance(value, str) or not (value == "" or os.path.isabs(value)):  # noqa: PTH117 - starting must be fast
+        # Not pathlib: starting must be fast.
+        if not isinstance(value, str) or not (value == "" or os.path.isabs(value)):  # noqa: PTH117
             raise SettingsError(f"{where} = {value!r}: has to be the whole path of a file")
         return settings._replace(notes=value)
     if key in ("disabled", "enabled"):

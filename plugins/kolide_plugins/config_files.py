@@ -110,7 +110,8 @@ def _merge(
         elif value != into[key]:
             owner = next(owners[here[:end]] for end in range(len(here), 0, -1) if here[:end] in owners)
             raise ConfigError(
-                f"{': '.join(here)} is {into[key]!r} in {owner} and {value!r} in {file}: take it out of one of them"
+                f"{': '.join(here)} is {into[key]!r} in {owner} and {value!r} in {file}: take it out "
+                "of one of them"
             )
 
 
@@ -159,7 +160,7 @@ def _yaml(text: str, path: Path) -> Any:
         raise ConfigError(f"{path}: YAML needs PyYAML; {install_hint('yaml', 'plugins')}") from error
 
     class Loader(yaml.SafeLoader):
-        """Refuses an object with a name twice, and aliases, with which a few bytes could make a huge object."""
+        """Refuses an object with a name twice, and aliases, by which a few bytes can make a huge object."""
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.events.AliasEvent):

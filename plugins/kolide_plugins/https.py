@@ -93,7 +93,8 @@ class HttpsClient:
         from urllib.request import Request
 
         end = time.monotonic() + self._timeout
-        request = Request(self.url, data=body, headers={**self._headers, **(headers or {})})  # noqa: S310  checked
+        sent = {**self._headers, **(headers or {})}
+        request = Request(self.url, data=body, headers=sent)  # noqa: S310  checked
         try:
             opener = self._opener = self._opener or self._make_opener()
             with opener.open(request, timeout=self._timeout) as answer:

@@ -61,7 +61,8 @@ class ParquetLogger(SpooledLogger):
         super().__init__(name, spool=spool, options=options)
         if compression not in _COMPRESSIONS:
             raise DefinitionError(
-                f"logger {name}: no compression is named {compression!r}; there are {', '.join(_COMPRESSIONS)}"
+                f"logger {name}: no compression is named {compression!r}; there are "
+                f"{', '.join(_COMPRESSIONS)}"
             )
         from importlib.util import find_spec
 

@@ -103,7 +103,8 @@ class QueryFolder(DistributedPlugin):
         if not _is_ours(os.fstat(folder)):
             os.close(folder)
             raise PluginError(
-                f"{self._folder}: has to belong to root or to the user who runs this, and nobody else may write there"
+                f"{self._folder}: has to belong to root or to the user who runs this, and nobody else "
+                "may write there"
             )
         return folder
 
@@ -166,7 +167,8 @@ def _read(folder: int, name: str) -> Mapping[str, Any]:
         facts = os.fstat(file)
         if not stat.S_ISREG(facts.st_mode) or not _is_ours(facts):
             raise PluginError(
-                f"{name}.json: has to be a file of root or of the user who runs this, which nobody else may write"
+                f"{name}.json: has to be a file of root or of the user who runs this, which nobody "
+                "else may write"
             )
         data = b""
         while len(data) <= _MAX_BYTES and (chunk := os.read(file, 65536)):

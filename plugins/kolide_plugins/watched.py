@@ -46,5 +46,6 @@ class WatchedConfig(ConfigPlugin):
                 said = ""
             except ManagerUnavailable:
                 continue
-            except BaseException as error:  # noqa: BLE001  the next look may do better, and osqueryd keeps what it has
+            # The next look may succeed, and osqueryd keeps what it has.
+            except BaseException as error:  # noqa: BLE001
                 said = self.complain(error, unless=said)  # once, not at every look

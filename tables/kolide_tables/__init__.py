@@ -1,6 +1,7 @@
 """Bundled osquery tables.
 
-A program calls `all_tables` and passes the tables on to its `Extension`. The import makes and registers nothing.
+A program calls `all_tables` and passes the tables on to its `Extension`. The import makes and registers
+nothing.
 """
 
 from collections.abc import Collection
@@ -36,8 +37,8 @@ def all_tables(
         unable: include the tables whose library is not installed, see `why_unable`.
 
     Raises:
-        DefinitionError: the prefix cannot begin a name, no table has a name that is to be disabled or enabled, or
-            the path of the notes is not absolute.
+        DefinitionError: the prefix cannot begin a name, no table has a name that is to be disabled or
+            enabled, or the path of the notes is not absolute.
     """
     wanted = {name.removeprefix(prefix).removeprefix(_PREFIX) for name in enabled}
     if wanted - {"file_lines"}:

@@ -78,11 +78,14 @@ class _Archive(NamedTuple):
     cache=30.0,
     examples=(
         "select name, installed, candidate, origin from kolide_apt_upgrades where security = 1",
-        "select u.name, u.installed, u.candidate, d.maintainer from kolide_apt_upgrades u join deb_packages d on d.name = u.name where u.phased = 0",
+        (
+            "select u.name, u.installed, u.candidate, d.maintainer from kolide_apt_upgrades u join "
+            "deb_packages d on d.name = u.name where u.phased = 0"
+        ),
     ),
 )
 def apt_upgrades(query: Query) -> Iterator[AptUpgrade]:
-    """Packages that apt would upgrade, as of the last `apt update`: versions, archives, and which are security updates."""
+    """Packages that apt would upgrade, as of the last `apt update`: versions, archives, security updates."""
     tools = {name: find_tool(name) for name in ("dpkg-query", "apt-cache", "apt-get")}
 
     def run(name: str, *arguments: str) -> bytes:
@@ -127,8 +130,9 @@ def upgrade_rows(run: Run) -> Iterator[AptUpgrade]:
 
 
 def _newer(policy: Policy) -> list[Version]:
-    """Return the versions from the candidate down to the one before the installed one; none if it is no
-    upgrade.
+    """Return the versions from the candidate down to the one before the installed one.
+
+    Return None if it is no upgrade.
     """
     newer: list[Version] = []
     for version in policy.versions:

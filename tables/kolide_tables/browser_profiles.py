@@ -64,12 +64,18 @@ class _Profile(NamedTuple):
 @table(
     "kolide_browser_profiles",
     examples=(
-        "select uid, browser, profile, email_domain from kolide_browser_profiles where email_domain <> '' and managed = 0",
-        "select u.username, p.browser, p.email_domain, count(*) as profiles from users u join kolide_browser_profiles p using (uid) group by u.username, p.browser, p.email_domain",
+        (
+            "select uid, browser, profile, email_domain from kolide_browser_profiles where email_domain <> "
+            "'' and managed = 0"
+        ),
+        (
+            "select u.username, p.browser, p.email_domain, count(*) as profiles from users u join "
+            "kolide_browser_profiles p using (uid) group by u.username, p.browser, p.email_domain"
+        ),
     ),
 )
 def browser_profiles(query: Query) -> Iterator[BrowserProfile]:
-    """Profiles of Chrome, Edge, Brave, Firefox and their kin: the domain each is signed in to, and whether it is managed."""
+    """Profiles of Chrome, Edge, Brave, Firefox and their kin: the domain they are signed in to."""
     budget = Budget.of(query)
     for home in local_homes(query):
         for found in _profiles(home, query, budget):

@@ -1,8 +1,4 @@
-"""List the bundled tables: a line for each, with its family, its module, and whether it is served unless disabled.
-
-Nothing is imported until a table is asked for. The README, the page of the tables and the command `tables` list them
-by these families.
-"""
+"""List the bundled tables: a line for each, with its family, its module, and whether it is on by default."""
 
 from typing import NamedTuple
 
@@ -34,7 +30,10 @@ class Entry(NamedTuple):
     is_on: bool = True
 
     def load(self) -> Table:
-        """Import the table; a table that keeps state between requests is made anew, by a function of its name."""
+        """Import the table.
+
+        A table that keeps state between requests is made anew, by a function of its name.
+        """
         from importlib import import_module
 
         found = getattr(import_module(f".{self.module}", __package__), self.name)

@@ -49,17 +49,21 @@ class Container(Row):
     elsewhere="elsewhere containers run in a virtual machine, and not among the machine's own processes",
     examples=(
         "select name, image, state, privileged, ports from kolide_containers where state = 'running'",
-        "select c.name, c.image, p.pid, p.name as process, p.cmdline from kolide_containers c join processes p on p.pid = c.pid where c.privileged = 1",
+        (
+            "select c.name, c.image, p.pid, p.name as process, p.cmdline from kolide_containers c join "
+            "processes p on p.pid = c.pid where c.privileged = 1"
+        ),
     ),
 )
 def containers(query: Query) -> Iterator[Container]:
-    """Containers of docker and podman, root's and users': image, state, first process, privileges and ports."""
+    """Containers of docker and podman, root's and users': image, state, process, privileges and ports."""
     return container_rows(query)
 
 
 def container_rows(query: Query, root: str = "", *, seconds: float = _SECONDS) -> Iterator[Container]:
-    """Yield the rows of the services at the sockets below /run, or at those asked for; each has `seconds` to
-    answer.
+    """Yield the rows of the services at the sockets below /run, or at those asked for.
+
+    Each has `seconds` to answer.
     """
     asked = query.equals("socket_path")
     paths = list(_known(root)) if asked is None else [path for path in asked if path.startswith("/")]

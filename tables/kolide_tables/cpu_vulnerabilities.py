@@ -35,17 +35,21 @@ class CpuVulnerability(Row):
     elsewhere="its kernel tells, in /sys/devices/system/cpu/vulnerabilities",
     examples=(
         "select name, status from kolide_cpu_vulnerabilities where affected = 1 and mitigated = 0",
-        "select c.cpu_brand, v.name, v.status from system_info c cross join kolide_cpu_vulnerabilities v where v.affected = 1",
+        (
+            "select c.cpu_brand, v.name, v.status from system_info c cross join kolide_cpu_vulnerabilities "
+            "v where v.affected = 1"
+        ),
     ),
 )
 def cpu_vulnerabilities(query: Query) -> Iterator[CpuVulnerability]:
-    """Flaws of the processor such as Meltdown and Spectre: whether it has them, and whether the kernel mitigates them."""
+    """Flaws of processors such as Meltdown and Spectre: whether this one has them, and is protected."""
     return folder_rows(query)
 
 
 def folder_rows(query: Query, folder: str = _FOLDER) -> Iterator[CpuVulnerability]:
-    """Yield the rows from the kernel's folder, one for each file; none in kernels before 4.15, which have no
-    such folder.
+    """Yield the rows from the kernel's folder, one for each file.
+
+    Kernels before 4.15 have no such folder, and no rows.
     """
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - names are all that is needed

@@ -51,12 +51,15 @@ class Expected(NamedTuple):
     platforms=("linux",),
     elsewhere="dpkg is Debian's package manager",
     examples=(
-        "select path, expected_md5, actual_md5 from kolide_dpkg_verify where package in ('openssh-server', 'sudo', 'login') and conffile = 0",
+        (
+            "select path, expected_md5, actual_md5 from kolide_dpkg_verify where package in "
+            "('openssh-server', 'sudo', 'login') and conffile = 0"
+        ),
         "select package, path from kolide_dpkg_verify where package = 'openssh-server' and conffile = 1",
     ),
 )
 def dpkg_verify(query: Query) -> Iterator[ChangedFile]:
-    """Files of Debian packages that have been changed or are missing since they were installed, by their MD5 sums."""
+    """Files of Debian packages that have changed or are missing since they were installed, by MD5 sums."""
     return changed_rows(query)
 
 

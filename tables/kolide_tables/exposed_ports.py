@@ -39,7 +39,8 @@ class ExposedPort(Row):
     )
     port: int = Column("Local port", type=ColumnType.INTEGER, index=True, key=True)
     scope: str = Column(
-        "Who can reach the address: loopback (this machine), private (its networks), public, any (it is bound to all)"
+        "Who can reach the address: loopback (this machine), private (its networks), public, any (it "
+        "is bound to all)"
     )
     name: str | None = Column("Process's name", default=None)
     path: str | None = Column("Process's executable", default=None)
@@ -73,12 +74,18 @@ class _Facts(NamedTuple):
     "kolide_exposed_ports",
     platforms=("linux", "darwin", "windows"),
     examples=(
-        "select protocol, address, port, name, path, unit from kolide_exposed_ports where scope in ('any', 'public')",
-        "select e.port, e.container_id, u.username from kolide_exposed_ports e left join users u using (uid) where e.port < 1024",
+        (
+            "select protocol, address, port, name, path, unit from kolide_exposed_ports where scope in "
+            "('any', 'public')"
+        ),
+        (
+            "select e.port, e.container_id, u.username from kolide_exposed_ports e left join users u using "
+            "(uid) where e.port < 1024"
+        ),
     ),
 )
 def exposed_ports(query: Query) -> Iterator[ExposedPort]:
-    """Listening TCP and bound UDP sockets: who can reach them, and the processes, users, units and containers behind them."""
+    """Listening TCP and bound UDP sockets: who can reach them, with process, user, unit and container."""
     platform: str = sys.platform
     if platform == "linux":
         return linux_rows(query)
@@ -115,8 +122,9 @@ def linux_rows(query: Query, root: str = procfs.PROC) -> Iterator[ExposedPort]:
 def _holders(
     query: Query, root: str, asked: tuple[object, ...] | None, sockets: Iterable[Socket]
 ) -> Iterator[tuple[int, _Facts | None, list[Socket]]]:
-    """Yield the processes that hold some of the sockets, with those sockets; facts are None if one ended
-    before they were read.
+    """Yield the processes that hold some of the sockets, with those sockets.
+
+    Facts are None if one ended before they were read.
     """
     links: dict[str, list[Socket]] = {}
     for socket in sockets:
@@ -198,8 +206,9 @@ def _sockets(root: str, warn: Callable[[str], None], files: frozenset[str] | Non
 
 
 def _asked(file: str, protocol: str, state: bytes) -> list[Socket] | None:
-    """Return a table's sockets by netlink; None if the kernel, or a container's security policy, does not
-    answer that.
+    """Return a table's sockets by netlink.
+
+    Return None if the kernel, or a container's security policy, does not answer that.
     """
     import socket
 
@@ -215,8 +224,9 @@ def _asked(file: str, protocol: str, state: bytes) -> list[Socket] | None:
 def parse_sockets(
     lines: Iterable[bytes], protocol: str, state: bytes, byteorder: str = sys.byteorder
 ) -> Iterator[Socket]:
-    """Yield the sockets in one state from the lines of /proc/net/{tcp,tcp6,udp,udp6}; other lines are
-    skipped.
+    """Yield the sockets in one state from the lines of /proc/net/{tcp,tcp6,udp,udp6}.
+
+    Other lines are skipped.
 
     The kernel writes addresses as 32-bit words in the machine's byte order.
     """

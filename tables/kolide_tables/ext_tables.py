@@ -14,11 +14,13 @@ class ExtTable(Row):
 
     name: str = Column("Table's name", key=True)
     calls: int = Column(
-        "Requests for its rows or to write one, one under way included; a statement with a join, an OR or an IN may make several"
+        "Requests for its rows or to write one, one under way included; a statement with a join, an OR "
+        "or an IN may make several"
     )
     errors: int = Column("Requests that failed, were refused, or took longer than the table's deadline")
     last_ms: float | None = Column(
-        "Milliseconds until the rows of its last finished request were there, or it failed; NULL before the first"
+        "Milliseconds until the rows of its last finished request were there, or it failed; NULL "
+        "before the first"
     )
     total_ms: float = Column("Milliseconds of all finished requests together")
     last_rows: int | None = Column(
@@ -38,7 +40,8 @@ def ext_tables(
     limits: Limits = Limits(),  # noqa: B008 - a constant
     name: str = "kolide_ext_tables",
 ) -> Table:
-    """Return the table about `tables`, about itself, and about `disabled`, which the extension has but does not serve.
+    """Return the table about `tables`, about itself, and about `disabled`, which the extension has but does
+    not serve.
 
     It is made by a function because its rows are about tables that only the caller has.
     """

@@ -1,5 +1,6 @@
-"""kolide_file_lines: the lines of text files. It can show any file's content, so a program has to enable it
-by name.
+"""kolide_file_lines: the lines of text files.
+
+It can show any file's content, so a program has to enable it by name.
 """
 
 from collections.abc import Iterator

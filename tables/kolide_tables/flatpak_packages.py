@@ -62,12 +62,15 @@ class _Deployment(NamedTuple):
     platforms=("linux",),
     elsewhere="flatpak runs nowhere else",
     examples=(
-        "select id, version, channel, origin, installation from kolide_flatpak_packages where origin <> 'flathub'",
+        (
+            "select id, version, channel, origin, installation from kolide_flatpak_packages where origin "
+            "<> 'flathub'"
+        ),
         "select u.username, f.id, f.version from kolide_flatpak_packages f join users u using (uid)",
     ),
 )
 def flatpak_packages(query: Query) -> Iterator[FlatpakPackage]:
-    """Applications and runtimes installed by flatpak, for everybody and in users' homes, with versions and remotes."""
+    """Applications and runtimes that flatpak has installed, for everybody or for a user."""
     return package_rows(query, _installations(query))
 
 
@@ -108,7 +111,7 @@ def _installations(query: Query) -> Iterator[Installation]:
 
 
 def _more_installations(query: Query, folder: str) -> Iterator[Installation]:
-    """Yield the installations that the administrator has added, by files `[Installation "NAME"]` with a Path."""
+    """Yield the installations that files `[Installation "NAME"]` with a Path add."""
     try:
         files = sorted(os.listdir(folder))  # noqa: PTH208
     except OSError:
@@ -130,8 +133,9 @@ def _more_installations(query: Query, folder: str) -> Iterator[Installation]:
 
 
 def _deployments(top: str, query: Query, budget: Budget) -> Iterator[_Deployment]:
-    """Yield the active deployments below KIND/ID/ARCHITECTURE/BRANCH; only links that flatpak makes are
-    followed.
+    """Yield the active deployments below KIND/ID/ARCHITECTURE/BRANCH.
+
+    Only links that flatpak makes are followed.
     """
 
     def folders(path: str) -> list[str]:
@@ -156,13 +160,15 @@ def _deployments(top: str, query: Query, budget: Budget) -> Iterator[_Deployment
                         commit = os.readlink(f"{path}/active")  # noqa: PTH115
                     except OSError:
                         continue  # no deployment is active
-                    if re.fullmatch(_COMMIT, commit) and not os.path.islink(f"{path}/{commit}"):  # noqa: PTH114
-                        yield _Deployment(package, branch, commit, f"{path}/{commit}")
+                    deployed = f"{path}/{commit}"
+                    if re.fullmatch(_COMMIT, commit) and not os.path.islink(deployed):  # noqa: PTH114
+                        yield _Deployment(package, branch, commit, deployed)
 
 
 def parse_deploy(data: bytes) -> tuple[bytes, dict[bytes, bytes]]:
-    """Return the origin and the named texts in the content of a deploy file; raises ValueError for other
-    content.
+    """Return the origin and the named texts in the content of a deploy file.
+
+    Raises ValueError for other content.
     """
     origin, _, _, _, rest = split_tuple(data, _ALIGNMENTS, _SIZES)
     return string(origin), string_dictionary(rest)

@@ -36,12 +36,18 @@ class GoModule(Row):
 @table(
     "kolide_go_buildinfo",
     examples=(
-        "select path, go_version, module, vcs_revision from kolide_go_buildinfo where path like '/usr/local/bin/%' and is_main = 1",
-        "select p.pid, p.path, g.go_version, g.version as crypto from processes p join kolide_go_buildinfo g using (path) where g.module = 'golang.org/x/crypto'",
+        (
+            "select path, go_version, module, vcs_revision from kolide_go_buildinfo where path like "
+            "'/usr/local/bin/%' and is_main = 1"
+        ),
+        (
+            "select p.pid, p.path, g.go_version, g.version as crypto from processes p join "
+            "kolide_go_buildinfo g using (path) where g.module = 'golang.org/x/crypto'"
+        ),
     ),
 )
 def go_buildinfo(query: Query) -> Iterator[GoModule]:
-    """Modules that Go programs were built from; only the headers and the build information of a file are read."""
+    """Modules that Go programs were built from; only a file's headers and build information are read."""
     from kolide_tables.gobinary import build_info
 
     budget = Budget.of(query)

@@ -105,8 +105,9 @@ def _module(fields: list[str]) -> Module:
 
 
 def _replaced(module: Module, other: Module) -> Module:
-    """Return the replacement, which is what the program contains; a local folder has no name that means
-    anything elsewhere.
+    """Return the replacement, which is what the program contains.
+
+    A local folder has no name that means anything elsewhere.
     """
     is_folder = other.path.startswith((".", "/")) or other.path[1:3] in (":\\", ":/")
     return module._replace(version=None) if is_folder else other

@@ -41,8 +41,9 @@ def split_tuple(data: bytes, alignments: Sequence[int], fixed: Sequence[int | No
 
 
 def split_array(data: bytes, alignment: int) -> list[bytes]:
-    """Return the bytes of each element of an array of elements of any size; raises ValueError if it is no
-    such array.
+    """Return the bytes of each element of an array of elements of any size.
+
+    Raises ValueError if it is no such array.
     """
     if not data:
         return []

@@ -26,9 +26,10 @@ _MOST_LINKS = 40
 
 # fmt: off
 _REMOTE = frozenset((
-    b"autofs", b"nfs", b"nfs4", b"cifs", b"smb3", b"smbfs", b"ncpfs", b"afs", b"coda", b"ceph", b"lustre", b"gpfs", b"beegfs",
-    b"glusterfs", b"orangefs", b"davfs", b"fuse.sshfs", b"fuse.rclone", b"fuse.s3fs", b"fuse.glusterfs", b"fuse.ceph",
-    b"fuse.davfs", b"fuse.davfs2", b"fuse.gvfsd-fuse", b"fuse.gcsfuse", b"fuse.blobfuse", b"fuse.moosefs", b"fuse.juicefs",
+    b"autofs", b"nfs", b"nfs4", b"cifs", b"smb3", b"smbfs", b"ncpfs", b"afs", b"coda", b"ceph", b"lustre",
+    b"gpfs", b"beegfs", b"glusterfs", b"orangefs", b"davfs", b"fuse.sshfs", b"fuse.rclone", b"fuse.s3fs",
+    b"fuse.glusterfs", b"fuse.ceph", b"fuse.davfs", b"fuse.davfs2", b"fuse.gvfsd-fuse", b"fuse.gcsfuse",
+    b"fuse.blobfuse", b"fuse.moosefs", b"fuse.juicefs",
 ))
 # fmt: on
 
@@ -161,8 +162,9 @@ class Mounts:
         return self._remote[path]
 
     def is_local_folder(self, path: str) -> bool:
-        """Return whether a path leads to a folder of this machine; each link is checked before it is
-        followed.
+        """Return whether a path leads to a folder of this machine.
+
+        Each link is checked before it is followed.
         """
         if not self._remote:
             return os.path.isdir(path)  # noqa: PTH112
@@ -199,8 +201,9 @@ def walk(
     on_step: Callable[[], None],
     mounts: Mounts | None = None,
 ) -> Iterator[Folder]:
-    """Yield the folders from `top` down, the nearest first; skip links, other machines, node_modules, .git
-    and caches.
+    """Yield the folders from `top` down, the nearest first.
+
+    Skip links, other machines, node_modules, .git and caches.
 
     Args:
         top: the first folder, level 0.
@@ -220,7 +223,8 @@ def walk(
             if listed >= max_folders:
                 left = len(folders) - index + len(below)
                 raise LimitExceeded(
-                    f"{shown(top)} has more than {max_folders:,} folders within {levels} levels: {left:,} or more were not "
+                    f"{shown(top)} has more than {max_folders:,} folders within {levels} levels: "
+                    f"{left:,} or more were not "
                     f"searched, {shown(path)} the first of them; name a folder, or raise max_folders"
                 )
             listed += 1

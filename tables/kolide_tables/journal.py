@@ -32,7 +32,10 @@ class JournalEntry(Row):
         index=True,
     )
     since: int = Column(
-        "Only entries from this moment on, Unix seconds; unless given, from where the terms on time begin, or the last hour",
+        (
+            "Only entries from this moment on, Unix seconds; unless given, from where the terms on time "
+            "begin, or the last hour"
+        ),
         additional=True,
         hidden=True,
     )
@@ -46,14 +49,23 @@ class JournalEntry(Row):
 @table(
     "kolide_journal",
     platforms=("linux",),
-    elsewhere="the journal is systemd's, so Linux's; osquery itself has unified_log for macOS and windows_eventlog for Windows",
+    elsewhere=(
+        "the journal is systemd's, so Linux's; osquery itself has unified_log for macOS and "
+        "windows_eventlog for Windows"
+    ),
     examples=(
-        "select datetime(time, 'unixepoch') as at, unit, identifier, message from kolide_journal where priority <= 3 and time > unixepoch() - 86400 order by time",
-        "select count(*) as failures from kolide_journal where identifier = 'sshd' and since = unixepoch('now', '-1 day') and message like 'Failed password%'",
+        (
+            "select datetime(time, 'unixepoch') as at, unit, identifier, message from kolide_journal where "
+            "priority <= 3 and time > unixepoch() - 86400 order by time"
+        ),
+        (
+            "select count(*) as failures from kolide_journal where identifier = 'sshd' and since = "
+            "unixepoch('now', '-1 day') and message like 'Failed password%'"
+        ),
     ),
 )
 def journal(query: Query) -> Iterator[JournalEntry]:
-    """Entries of systemd's journal, of the last hour or of the time that is asked for; more than 5,000 are an error."""
+    """Entries of systemd's journal, of the last hour or of a given time; more than 5,000 are an error."""
     journalctl = need_tool("journalctl", "systemd")
 
     def run(*arguments: str) -> bytes:
@@ -86,7 +98,8 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
         ).splitlines()
         if len(lines) > _MOST:
             raise LimitExceeded(
-                f"the journal has more than {_MOST:,} such entries since {since}: ask for a unit, an identifier or a priority, "
+                f"the journal has more than {_MOST:,} such entries since {since}: ask for a unit, an "
+                "identifier or a priority, "
                 "or for less time"
             )
         unreadable = 0
@@ -167,8 +180,9 @@ def _row(line: bytes, since: int) -> JournalEntry | None:
 
 
 def _text(value: Any) -> str | None:
-    """Return a field as text; journalctl writes a list of bytes if it is not UTF-8, and a list of values if
-    it repeats.
+    """Return a field as text.
+
+    journalctl writes a list of bytes if it is not UTF-8, and a list of values if it repeats.
     """
     if isinstance(value, str):
         return printable(value)

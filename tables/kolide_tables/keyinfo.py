@@ -35,19 +35,28 @@ class KeyInfo(Row):
         key=True,
     )
     type: str | None = Column(
-        "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; empty if it is encrypted as well",
+        (
+            "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; empty "
+            "if it is encrypted as well"
+        ),
     )
     encrypted: bool | None = Column(
         "1 if only a password opens it, 0 if it is in clear; NULL for a public key"
     )
     bits: int | None = Column("Size in bits; NULL if the file does not tell it", type=ColumnType.INTEGER)
     fingerprint_sha256: str | None = Column(
-        "Fingerprint of the public key as ssh-keygen -l prints it; empty if the public key is not there in clear",
+        (
+            "Fingerprint of the public key as ssh-keygen -l prints it; empty if the public key is not "
+            "there in clear"
+        ),
         key=True,
     )
     fingerprint_md5: str | None = Column("The same with MD5, as older logs have it")
     format: str = Column(
-        "How it is written: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, rfc4716, spki; -der if it is no text",
+        (
+            "How it is written: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, "
+            "rfc4716, spki; -der if it is no text"
+        ),
         key=True,
     )
     comment: str | None = Column("Comment in the file, where it is in clear", key=True)
@@ -83,12 +92,18 @@ class SshKey(Row):
 @table(
     "kolide_keyinfo",
     examples=(
-        "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssh/%' and encrypted = 0",
-        "select u.username, k.fingerprint_sha256, k.type, k.bits, k.comment from users u join kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'",
+        (
+            "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssh/%' and "
+            "encrypted = 0"
+        ),
+        (
+            "select u.username, k.fingerprint_sha256, k.type, k.bits, k.comment from users u join "
+            "kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'"
+        ),
     ),
 )
 def keyinfo(query: Query) -> Iterator[KeyInfo]:
-    """Private and public keys in files: kind, size, fingerprint, whether a password protects them; none is opened."""
+    """Private and public keys in files: kind, size, fingerprint, and whether a password protects them."""
     budget = Budget.of(query)
     for path in asked_paths(query, "path", budget, links=True):
         for columns in _keys(past_trusted_links(path), query, budget):
@@ -99,11 +114,14 @@ def keyinfo(query: Query) -> Iterator[KeyInfo]:
     "kolide_ssh_keys",
     examples=(
         "select user, path, type, bits, mode from kolide_ssh_keys where encrypted = 0",
-        "select u.username, k.path, k.type, k.fingerprint_sha256 from users u join kolide_ssh_keys k using (uid) where k.type in ('dsa', 'rsa') and k.bits < 3072",
+        (
+            "select u.username, k.path, k.type, k.fingerprint_sha256 from users u join kolide_ssh_keys k "
+            "using (uid) where k.type in ('dsa', 'rsa') and k.bits < 3072"
+        ),
     ),
 )
 def ssh_keys(query: Query) -> Iterator[SshKey]:
-    """Private keys in the .ssh folders of local users: kind, size, fingerprint, whether a password protects them."""
+    """Private keys in the .ssh folders of local users: kind, size, fingerprint, protection by a password."""
     budget = Budget.of(query)
     for home in local_homes(query):
         for path in _ssh_files(home, budget):
@@ -127,8 +145,9 @@ def _ssh_files(home: Home, budget: Budget) -> list[str]:
 
 
 def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
-    """Yield the keys of one file, as columns. A file that cannot be read is logged, and the others are still
-    read.
+    """Yield the keys of one file, as columns.
+
+    A file that cannot be read is logged, and the others are still read.
     """
     from kolide_tables.keys import keys_in
 

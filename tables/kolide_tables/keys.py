@@ -68,7 +68,8 @@ _KDFS = {
 _PBES2, _PKCS12_PBE, _PKCS5 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.12.1.", "1.2.840.113549.1.5."
 _ED25519, _ED448 = "1.3.101.112", "1.3.101.113"
 _LINE = re.compile(
-    rb"(?:^|[ \t])((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]{3,50})[ \t]+([A-Za-z0-9+/]{16,60000}={0,2})(?:[ \t]+([^\r\n]*))?"
+    rb"(?:^|[ \t])((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]{3,50})"  # the kind
+    rb"[ \t]+([A-Za-z0-9+/]{16,60000}={0,2})(?:[ \t]+([^\r\n]*))?"  # the key in base64, and a comment
 )
 
 
@@ -237,7 +238,10 @@ def _edwards_blob(oid: str, key: bytes) -> bytes | None:
 
 
 def _stretched_by(algorithm: Element) -> str | None:
-    """Return the function that turns a password into the key; None if nothing is encrypted with a password."""
+    """Return the function that turns a password into the key.
+
+    Return None if nothing is encrypted with a password.
+    """
     parts = list(children(algorithm))
     if not parts or parts[0].tag != OID:
         return None
@@ -344,8 +348,9 @@ def _public_lines(content: bytes) -> Iterator[KeyFacts]:
 
 
 def _lines_with(mark: bytes, content: bytes) -> Iterator[bytes]:
-    """Yield the lines that contain a mark, except those longer than any key; most of a large file is never
-    split.
+    """Yield the lines that contain a mark, except those longer than any key.
+
+    Most of a large file is never split.
     """
     position = 0
     while (at := content.find(mark, position)) >= 0:

@@ -37,7 +37,10 @@ class Budget:
 
     @classmethod
     def of(cls, query: Query) -> Self:
-        """Return a budget with the limits of the query's table; an answer that nobody waits for ends early."""
+        """Return a budget with the limits of the query's table.
+
+        An answer that nobody waits for ends early.
+        """
         return cls(query.limits, query.check)
 
     def add_rows(self, count: int = 1) -> None:

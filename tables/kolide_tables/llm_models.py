@@ -61,11 +61,14 @@ class _Model(NamedTuple):
     "kolide_llm_models",
     examples=(
         "select tool, name, size / 1000000000.0 as gigabytes, path from kolide_llm_models order by size desc",
-        "select u.username, m.tool, count(*) as models, sum(m.size) as bytes from users u join kolide_llm_models m using (uid) group by u.username, m.tool",
+        (
+            "select u.username, m.tool, count(*) as models, sum(m.size) as bytes from users u join "
+            "kolide_llm_models m using (uid) group by u.username, m.tool"
+        ),
     ),
 )
 def llm_models(query: Query) -> Iterator[LlmModel]:
-    """Language models in users' homes, as ollama, Hugging Face, LM Studio and others keep them; none is read."""
+    """Language models in users' homes, as ollama, Hugging Face, LM Studio and others keep them."""
     budget = Budget.of(query)
     for home in local_homes(query):
         for model in _models(home, query, budget):

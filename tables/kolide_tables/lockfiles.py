@@ -138,8 +138,9 @@ def yarn_packages(content: bytes, beside: Beside, budget: Budget) -> Iterator[Lo
 
 
 def _yarn_production(entries: Mapping[str, _YarnEntry], beside: Beside) -> set[str] | None:
-    """Return what the manifests of the project and its workspaces ask for in production; None if that is
-    unknown.
+    """Return what the manifests of the project and its workspaces ask for in production.
+
+    Return None if that is unknown.
     """
     workspaces = sorted({one.workspace for one in entries.values() if one.workspace is not None} - {"."})
     needed: set[str] = set()

@@ -68,12 +68,18 @@ class Header(NamedTuple):
     platforms=("linux",),
     elsewhere="LUKS is Linux's; osquery itself has disk_encryption for macOS and bitlocker_info for Windows",
     examples=(
-        "select b.name, l.version, l.cipher, l.key_bits, l.slot, l.kdf, l.tokens from block_devices b join kolide_luks l on l.device_path = b.name where b.type = 'crypto_LUKS'",
-        "select device_path, count(slot) as slots from kolide_luks where device_path like '/dev/nvme%' group by device_path",
+        (
+            "select b.name, l.version, l.cipher, l.key_bits, l.slot, l.kdf, l.tokens from block_devices b "
+            "join kolide_luks l on l.device_path = b.name where b.type = 'crypto_LUKS'"
+        ),
+        (
+            "select device_path, count(slot) as slots from kolide_luks where device_path like '/dev/nvme%' "
+            "group by device_path"
+        ),
     ),
 )
 def luks(query: Query) -> Iterator[LuksSlot]:
-    """LUKS encryption of devices and files: cipher, key size, key slots, key derivation and tokens, from the headers."""
+    """LUKS encryption of devices and files: cipher, key size, key slots, key derivation and tokens."""
     budget = Budget.of(query)
     for path in asked_paths(query, "device_path", budget):
         budget.check()

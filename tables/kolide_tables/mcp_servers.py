@@ -40,7 +40,10 @@ class McpServer(Row):
         "Program that uses it: claude-desktop, claude-code, cursor, vscode, zed, codex, goose, ..."
     )
     scope: str = Column(
-        "user: everywhere; local: in one project; project: whoever has the project; managed: all users of the machine",
+        (
+            "user: everywhere; local: in one project; project: whoever has the project; managed: all users "
+            "of the machine"
+        ),
         key=True,
     )
     config_path: str = Column("File that it is in", key=True)
@@ -69,8 +72,14 @@ class _File(NamedTuple):
 @table(
     "kolide_mcp_servers",
     examples=(
-        "select username, client, server_name, command, args from kolide_mcp_servers where transport = 'stdio' and enabled = 1",
-        "select u.username, m.client, m.url, m.env_keys from users u join kolide_mcp_servers m using (uid) where m.url not like 'https://%'",
+        (
+            "select username, client, server_name, command, args from kolide_mcp_servers where transport = "
+            "'stdio' and enabled = 1"
+        ),
+        (
+            "select u.username, m.client, m.url, m.env_keys from users u join kolide_mcp_servers m using "
+            "(uid) where m.url not like 'https://%'"
+        ),
     ),
 )
 def mcp_servers(query: Query) -> Iterator[McpServer]:
@@ -79,7 +88,7 @@ def mcp_servers(query: Query) -> Iterator[McpServer]:
 
 
 class _Search:
-    """A search for one statement: through the administrator's files, then through each home and its projects."""
+    """A search for one statement: the administrator's files, then each home and its projects."""
 
     def __init__(self, query: Query) -> None:
         self._query = query
@@ -155,7 +164,8 @@ class _Search:
             return []
         if len(names) > _MOST_PROFILES:
             self._query.warn(
-                f"{top}/{before}: of its {len(names):,} folders only the first {_MOST_PROFILES:,} are looked at"
+                f"{top}/{before}: of its {len(names):,} folders only the first {_MOST_PROFILES:,} are "
+                "looked at"
             )
             del names[_MOST_PROFILES:]
         return [f"{top}/{before}/{name}/{after}" for name in names]

@@ -36,8 +36,8 @@ class NetRate(Row):
 def net_rates() -> Table:
     """Return the table, with a meter of its own.
 
-    It is made by a function because the meter keeps its last measurements for the requests that come with the same
-    statement. The SDK's cache would not do: each interface of a join is a request with other terms.
+    It is made by a function because the meter keeps its last measurements for the requests that come with the
+    same statement. The SDK's cache would not do: each interface of a join is a request with other terms.
     """
     meter = Meter(_counters)
 
@@ -45,12 +45,18 @@ def net_rates() -> Table:
         "kolide_net_rates",
         platforms=("linux", "darwin", "windows"),
         examples=(
-            "select interface, rx_bytes_per_s, tx_bytes_per_s from kolide_net_rates where rx_bytes_per_s + tx_bytes_per_s > 0",
-            "select d.interface, d.mac, r.rx_packets_per_s, r.errors, r.drops from kolide_net_rates r join interface_details d using (interface) where r.interval_ms = 3000",
+            (
+                "select interface, rx_bytes_per_s, tx_bytes_per_s from kolide_net_rates where "
+                "rx_bytes_per_s + tx_bytes_per_s > 0"
+            ),
+            (
+                "select d.interface, d.mac, r.rx_packets_per_s, r.errors, r.drops from kolide_net_rates r "
+                "join interface_details d using (interface) where r.interval_ms = 3000"
+            ),
         ),
     )
     def rows(query: Query) -> Iterator[NetRate]:
-        """Network interfaces: bytes and packets a second, errors and drops, measured for a second or for interval_ms."""
+        """Network interfaces: bytes and packets a second, errors and drops, over a second or interval_ms."""
         return measured_rows(query, meter)
 
     return rows

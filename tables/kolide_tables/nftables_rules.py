@@ -47,7 +47,8 @@ class NftablesRule(Row):
     table_name: str = Column("Table's name", index=True, key=True)
     chain: str = Column("Chain's name", key=True)
     hook: str | None = Column(
-        "Where the chain meets packets: prerouting, input, forward, output, postrouting, ingress; empty if others jump to it"
+        "Where the chain meets packets: prerouting, input, forward, output, postrouting, ingress; "
+        "empty if others jump to it"
     )
     policy: str | None = Column(
         "What befalls packets that no rule of the chain decides about: accept or drop"
@@ -55,7 +56,8 @@ class NftablesRule(Row):
     handle: int = Column("The kernel's number of the rule within the table", key=True)
     position: int = Column("Place within the chain, from 1", type=ColumnType.INTEGER)
     verdict: str | None = Column(
-        "accept, drop, reject, return, jump CHAIN, goto CHAIN, vmap, masquerade, snat, dnat, ...; empty if it decides nothing"
+        "accept, drop, reject, return, jump CHAIN, goto CHAIN, vmap, masquerade, snat, dnat, ...; "
+        "empty if it decides nothing"
     )
     comment: str | None = Column("The rule's comment")
     packets: int | None = Column("Packets that its counter has counted; NULL without a counter of its own")
@@ -68,10 +70,19 @@ class NftablesRule(Row):
 @table(
     "kolide_nftables_rules",
     platforms=("linux",),
-    elsewhere="nftables is Linux's packet filter; osquery itself has alf for macOS and windows_firewall_rules for Windows",
+    elsewhere=(
+        "nftables is Linux's packet filter; osquery itself has alf for macOS and windows_firewall_rules "
+        "for Windows"
+    ),
     examples=(
-        "select table_name, chain, position, verdict, comment, packets from kolide_nftables_rules where hook = 'input' order by chain, position",
-        "select distinct family, table_name, chain from kolide_nftables_rules where hook = 'input' and policy = 'accept'",
+        (
+            "select table_name, chain, position, verdict, comment, packets from kolide_nftables_rules "
+            "where hook = 'input' order by chain, position"
+        ),
+        (
+            "select distinct family, table_name, chain from kolide_nftables_rules where hook = 'input' and "
+            "policy = 'accept'"
+        ),
     ),
 )
 def nftables_rules(query: Query) -> Iterator[NftablesRule]:

@@ -38,7 +38,10 @@ class NodePackage(Row):
     "kolide_node_packages",
     examples=(
         "select lockfile, version, dev from kolide_node_packages where root = '/srv' and name = 'lodash'",
-        "select u.username, n.lockfile, n.name, n.version from users u join kolide_node_packages n on n.root = u.directory || '/src' where n.name in ('event-stream', 'ua-parser-js', 'node-ipc')",
+        (
+            "select u.username, n.lockfile, n.name, n.version from users u join kolide_node_packages n on "
+            "n.root = u.directory || '/src' where n.name in ('event-stream', 'ua-parser-js', 'node-ipc')"
+        ),
     ),
 )
 def node_packages(query: Query) -> Iterator[NodePackage]:
@@ -62,8 +65,9 @@ def node_packages(query: Query) -> Iterator[NodePackage]:
 
 
 def _locked(path: str, name: str, query: Query, budget: Budget) -> list["LockedPackage"]:
-    """Return a lock file's packages, each once. A file that cannot be read is logged, and the others are
-    still read.
+    """Return a lock file's packages, each once.
+
+    A file that cannot be read is logged, and the others are still read.
     """
     from kolide_tables.lockfiles import LOCK_FILES, ParseError
 

@@ -45,8 +45,9 @@ def asked_paths(query: Query, column: str, budget: Budget, *, links: bool = Fals
 
 
 def asked_texts(query: Query, column: str) -> Iterator[str]:
-    """Yield the texts that the terms on `column` are equal to, each once. Raises TableError for terms that
-    name none.
+    """Yield the texts that the terms on `column` are equal to, each once.
+
+    Raises TableError for terms that name none.
     """
     named = query.equals(column)
     if named is None and query.constraints(column):
@@ -75,9 +76,9 @@ def past_trusted_links(path: str) -> str:
 def read_or_warn(path: str, query: Query, *, max_bytes: int | None = None) -> bytes | None:
     """Return the content of a regular file, for a table without a column for errors.
 
-    `max_bytes` is the query's own limit unless given. None stands for a file that cannot be read or is larger,
-    which is logged as a warning, and for a missing file, which is not: a join of users with a file of their
-    homes names many that do not exist.
+    `max_bytes` is the query's own limit unless given. None stands for a file that cannot be read or is
+    larger, which is logged as a warning, and for a missing file, which is not: a join of users with a file of
+    their homes names many that do not exist.
     """
     try:
         return read_file(path, max_bytes=max_bytes or query.limits.max_file_bytes)

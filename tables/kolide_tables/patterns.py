@@ -102,7 +102,8 @@ class _LikeWalk:
         self._listed += 1
         if self._listed > self._max_folders:
             raise LimitExceeded(
-                f"the pattern leads through more than {self._max_folders:,} folders: narrow it, or raise max_folders"
+                f"the pattern leads through more than {self._max_folders:,} folders: narrow it, or "
+                "raise max_folders"
             )
         if self._on_folder is not None:
             self._on_folder()

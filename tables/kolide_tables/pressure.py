@@ -50,13 +50,14 @@ class Line(NamedTuple):
     examples=(
         "select resource, kind, avg10, avg60, avg300 from kolide_pressure where cgroup = '/'",
         (
-            "select p.pid, p.name, k.avg60 from processes p join kolide_pressure k on k.cgroup = p.cgroup_path "
+            "select p.pid, p.name, k.avg60 from processes p join kolide_pressure k on k.cgroup = "
+            "p.cgroup_path "
             "where k.resource = 'memory' and k.kind = 'full' and k.avg60 > 1"
         ),
     ),
 )
 def pressure(query: Query) -> Iterator[Pressure]:
-    """Pressure stall information: the share of time in which work waited for CPU, memory or I/O, by control group."""
+    """Pressure stall information: share of time that work waited for CPU, memory or I/O, by control group."""
     return pressure_rows(query)
 
 

@@ -37,17 +37,19 @@ class Ancestor(Row):
     platforms=("linux", "darwin", "windows"),
     examples=(
         (
-            "select p.pid, p.name, a.depth, a.ancestor_pid, a.name as ancestor from processes p join kolide_process_ancestry a using (pid) "
+            "select p.pid, p.name, a.depth, a.ancestor_pid, a.name as ancestor from processes p join "
+            "kolide_process_ancestry a using (pid) "
             "where p.name = 'bash' order by p.pid, a.depth"
         ),
         (
-            "select p.pid, p.name, group_concat(a.name, ' < ') as started_by from (select distinct pid from listening_ports where port > 0) "
+            "select p.pid, p.name, group_concat(a.name, ' < ') as started_by from (select distinct pid "
+            "from listening_ports where port > 0) "
             "join processes p using (pid) join kolide_process_ancestry a using (pid) group by p.pid"
         ),
     ),
 )
 def process_ancestry(query: Query) -> Iterator[Ancestor]:
-    """Parents of a process, their parents and so on: what started what, with names, programs and arguments."""
+    """Parents of a process, their parents and so on, with names, programs and arguments."""
     # osqueryd refuses a statement without a term on pid. It does not pass on a term that compares with NULL,
     # as a join with sockets that no process holds has: that asks for nothing, and not for everything.
     if not query.constraints("pid"):

@@ -30,8 +30,9 @@ _NO_PRIORITY = -1
 
 
 class ProcessDetails(Row):
-    """A process, and its facts by its kernel; NULL, or an empty text, if a fact does not exist there or may
-    not be read.
+    """A process, and its facts by its kernel.
+
+    NULL, or an empty text, if a fact does not exist there or may not be read.
     """
 
     pid: int = Column("Process id", index=True, key=True)
@@ -54,7 +55,10 @@ class ProcessDetails(Row):
         "JSON list of the CPUs it may run on; on Linux its main thread; not on macOS", default=None
     )
     ionice_class: str | None = Column(
-        "I/O scheduling class: none, realtime, best-effort, idle; on Windows very-low, low, normal, high; not on macOS",
+        (
+            "I/O scheduling class: none, realtime, best-effort, idle; on Windows very-low, low, normal, "
+            "high; not on macOS"
+        ),
         default=None,
     )
     ionice_value: int | None = Column(
@@ -96,12 +100,18 @@ class ProcessDetails(Row):
     "kolide_process_details",
     platforms=("linux", "darwin", "windows"),
     examples=(
-        "select p.pid, p.name, p.path from kolide_process_details d join processes p using (pid) where d.exe_deleted = 1",
-        "select p.name, d.uss, d.swap, d.num_fds from kolide_process_details d join processes p using (pid) order by d.uss desc limit 10",
+        (
+            "select p.pid, p.name, p.path from kolide_process_details d join processes p using (pid) where "
+            "d.exe_deleted = 1"
+        ),
+        (
+            "select p.name, d.uss, d.swap, d.num_fds from kolide_process_details d join processes p using "
+            "(pid) order by d.uss desc limit 10"
+        ),
     ),
 )
 def process_details(query: Query) -> Iterator[ProcessDetails]:
-    """What processes read, hold and may do: I/O, scheduling, private memory, privileges, confinement, deleted programs."""
+    """Processes in detail: I/O, scheduling, private memory, privileges, confinement, deleted programs."""
     platform: str = sys.platform
     if platform == "linux":
         return linux_rows(query)
@@ -307,7 +317,10 @@ def parse_tty(stat: bytes) -> int:
 
 
 def terminal_name(device: int) -> str | None:
-    """Return the path under /dev of a terminal, by its device number in /proc/PID/stat; None if it has none."""
+    """Return the path under /dev of a terminal, by its device number in /proc/PID/stat.
+
+    Return None if it has none.
+    """
     major, minor = device >> 8 & 0xFFF, device & 0xFF | device >> 12 & 0xFFF00
     if device <= 0:
         return None
@@ -370,8 +383,9 @@ def _signed(data: bytes | None) -> int | None:
 
 def _portable(process: object, psutil: ModuleType, wants: Callable[[str], bool]) -> ProcessDetails:
     def ask(columns: tuple[str, ...], *methods: str) -> object:
-        """Return the answer of the first method that this platform has; None for a fact that may not be read
-        or is unknown.
+        """Return the answer of the first method that this platform has.
+
+        Return None for a fact that may not be read or is unknown.
         """
         if not any(map(wants, columns)):
             return None

@@ -40,7 +40,8 @@ class ProcessLimit(Row):
 
     pid: int = Column("Process id", index=True, key=True)
     resource: str = Column(
-        "as, core, data, fsize, memlock, msgqueue, rss, stack (bytes), cpu (s), rttime (us), locks, nofile, nproc, "
+        "as, core, data, fsize, memlock, msgqueue, rss, stack (bytes), cpu (s), rttime (us), locks, "
+        "nofile, nproc, "
         "sigpending (numbers), nice, rtprio (priorities)",
         key=True,
     )
@@ -54,8 +55,10 @@ class ProcessLimit(Row):
     elsewhere="there alone a process is told the limits of another, by prlimit(2)",
     examples=(
         (
-            "select p.pid, p.name, count(*) as files, l.soft from kolide_process_limits l join processes p using (pid) "
-            "join process_open_files f using (pid) where l.resource = 'nofile' group by p.pid having files > 0.5 * l.soft"
+            "select p.pid, p.name, count(*) as files, l.soft from kolide_process_limits l join "
+            "processes p using (pid) "
+            "join process_open_files f using (pid) where l.resource = 'nofile' group by p.pid having "
+            "files > 0.5 * l.soft"
         ),
         (
             "select p.pid, p.name, p.path from kolide_process_limits l join processes p using (pid) "
@@ -64,7 +67,7 @@ class ProcessLimit(Row):
     ),
 )
 def process_limits(query: Query) -> Iterator[ProcessLimit]:
-    """Resource limits of processes: open files, processes, memory, core dumps and the others of getrlimit(2)."""
+    """Resource limits of processes: open files, processes, memory, core dumps and the rest of getrlimit."""
     return limit_rows(query)
 
 

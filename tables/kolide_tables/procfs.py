@@ -77,8 +77,9 @@ class Process:
         os.close(self._fd)
 
     def read(self, name: str, *, pieces: bool = False) -> bytes | None:
-        """Return a file's content; `pieces` says that the kernel may return it in pieces of any length
-        (cmdline, smaps).
+        """Return a file's content.
+
+        `pieces` says that the kernel may return it in pieces of any length (cmdline, smaps).
 
         For the other files (status, io, stat, cgroup, ...) a short answer is the whole one, and another read
         would cost a system call each.
@@ -195,8 +196,9 @@ def find(pid: int, root: str = PROC) -> Process:
 
 
 def field(data: bytes, name: bytes) -> bytes | None:
-    r"""Return the value of a `Name:\tvalue` line of status, io or smaps_rollup; the kernel escapes newlines
-    in names there.
+    r"""Return the value of a `Name:\tvalue` line of status, io or smaps_rollup.
+
+    The kernel escapes newlines in names there.
     """
     line = name + b":"
     if data.startswith(line):
@@ -256,8 +258,9 @@ def cgroup(process: Process) -> Cgroup:
 
 
 def parse_cgroup(data: bytes) -> Cgroup:
-    """Return unit and container from the content of /proc/PID/cgroup, cgroup v1 or v2; anything else names
-    neither.
+    """Return unit and container from the content of /proc/PID/cgroup, cgroup v1 or v2.
+
+    Anything else names neither.
 
     The unit is the system's, as in `ps -o unit` and `systemctl status PID`: for a user's service it is
     `user@UID.service`. The container is the innermost one, by its full id as docker, podman, containerd,

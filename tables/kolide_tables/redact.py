@@ -14,7 +14,7 @@ from kolide_tables.quoted import past_quoted
 REDACTED = "[redacted]"
 
 # fmt: off
-# Secret anywhere in a name, in any spelling: DB_PASSWORD, PGPASSWORD, keyStorePassword, x-api-key, client.secret. any spelling: DB_PASSWORD, PGPASSWORD, keyStorePassword, x-api-key, client.secret.
+# Secret anywhere in a name, in any spelling: DB_PASSWORD, PGPASSWORD, keyStorePassword, client.secret.
 _SECRET_PARTS = (
     "password", "passwd", "passphrase", "passcode", "secret", "credential", "apikey", "accesskey",
     "privatekey", "accountkey", "authkey", "masterkey", "signingkey", "encryptionkey", "sharedkey",
@@ -61,7 +61,8 @@ _PAIR_END = rf"\s|[&;,]\s?{_NAME}[\"']?[=:]"
 _OPTION = rf"(?<!\S)--?({_NAME})(?=\s){_BLANKS}(?!--|-\w(?:\s|\Z))"
 _OPTION_END = r"\s"
 _HEADER = (
-    r"((?<![\w\-])(?:proxy-)?authorization|(?<![\w\-])(?:set-)?cookie|(?<![\w\-])x-[\w\-]{0,64}(?:key|token|auth|secret))"
+    r"((?<![\w\-])(?:proxy-)?authorization|(?<![\w\-])(?:set-)?cookie"
+    r"|(?<![\w\-])x-[\w\-]{0,64}(?:key|token|auth|secret))"
     rf"(\s{{0,8}}:{_BLANKS})[^\r\n\"']+"
 )
 _BEARER = r"(?<![\w\-])(bearer\s{1,8})[\w\-.~+/]{8,}=*"
@@ -106,8 +107,9 @@ _LETTERS: Mapping[str, Mapping[str, str]] = {
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether the value of this name (an option, variable, key or header; without leading dashes) is a
-    secret.
+    """Return whether a value of this name is a secret.
+
+    The name is an option's, without leading dashes, or a variable's, key's or header's.
     """
     words = [word.lower() for word in re.findall(_WORD, name)]
     if words[-2:] == ["secret", "id"]:  # in Vault's AppRole the secret_id is the secret

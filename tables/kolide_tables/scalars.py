@@ -10,9 +10,9 @@ _NOT_FINITE = {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}
 def text_of(value: object) -> str:
     """Return a scalar's text.
 
-    Booleans are true and false, integers exact, floats the shortest digits that mean the same number, without exponent
-    and without a fraction of zero (+Inf, -Inf and NaN as Go writes them); times are Unix seconds, a date is its midnight
-    in UTC, a time without zone is UTC, a time of day is ISO 8601; bytes are base64.
+    Booleans are true and false, integers exact, floats the shortest digits that mean the same number, without
+    exponent and without a fraction of zero (+Inf, -Inf and NaN as Go writes them); times are Unix seconds, a
+    date is its midnight in UTC, a time without zone is UTC, a time of day is ISO 8601; bytes are base64.
     """
     if isinstance(value, str):
         return value if value.isascii() else printable(value)

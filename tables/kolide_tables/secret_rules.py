@@ -38,12 +38,19 @@ _RULES = (
     (
         _PRIVATE_KEY,
         ("PRIVATE KEY",),
-        r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[^\-]|-(?!----)){40,30000}-----END ",
+        (
+            r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: "
+            r"BLOCK)?-----(?:[^\-]|-(?!----)){40,30000}-----END "
+        ),
     ),
     (
         "putty-private-key",
         ("PuTTY-User-Key",),
-        r"PuTTY-User-Key-File-[23]: (?:[^P]|P(?!rivate-(?:Lines|MAC)|uTTY-User-Key)){40,20000}Private-Lines: \d{1,3}(?:\s{1,2}[A-Za-z0-9+/=]{1,64}){1,300}",
+        (
+            r"PuTTY-User-Key-File-[23]: "
+            r"(?:[^P]|P(?!rivate-(?:Lines|MAC)|uTTY-User-Key)){40,20000}Private-Lines: "
+            r"\d{1,3}(?:\s{1,2}[A-Za-z0-9+/=]{1,64}){1,300}"
+        ),
     ),
     ("age-secret-key", ("AGE-SECRET",), r"\bAGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}\b"),
     (
@@ -192,7 +199,11 @@ _SECRET_HINTS = (
 _LEAST_ENTROPY = 3.3
 # Placeholders for secrets: ${VAR}, <token>, xxxx, changeme, process.env.TOKEN; and the signature that is the
 # same in every CACHEDIR.TAG.
-_PLACEHOLDER = r"(?i)[$<{%\[]|(.)\1{5}|example|change.?me|placeholder|your[_-]|dummy|redacted|todo|^8a477f597d28d172789f06886806bc55$|^(?:os|process|env|config|settings|self|this|vault|secret)[.\[(]"
+_PLACEHOLDER = (
+    r"(?i)[$<{%\[]|(.)\1{5}|example|change.?me|placeholder|your[_-]|dummy|redacted|todo"
+    r"|^8a477f597d28d172789f06886806bc55$"
+    r"|^(?:os|process|env|config|settings|self|this|vault|secret)[.\[(]"
+)
 
 # A value without quotes may be a name of code: words, with numbers behind them, joined by points and
 # underscores.

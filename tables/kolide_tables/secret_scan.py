@@ -33,21 +33,26 @@ class SecretFound(Row):
     )
     entropy: float = Column("How random it looks: Shannon entropy, in bits a character")
     sha256_prefix: str = Column(
-        "First 12 hexadecimal digits of its SHA-256, of a key in PEM of its base64, by which the same secret shows elsewhere"
+        "First 12 hexadecimal digits of its SHA-256, of a key in PEM of its base64, by which the same "
+        "secret shows elsewhere"
     )
 
 
 @table(
     "kolide_secret_scan",
     examples=(
-        "select path, line_number, rule_id, entropy from kolide_secret_scan where path like '/home/%/%%/.env%'",
-        "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc",
+        (
+            "select path, line_number, rule_id, entropy from kolide_secret_scan where path like "
+            "'/home/%/%%/.env%'"
+        ),
+        (
+            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from "
+            "kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc"
+        ),
     ),
 )
 def secret_scan(query: Query) -> Iterator[SecretFound]:
-    """Secrets that lie open in files: their place, their kind, and a part of their hash; never the secrets
-    themselves.
-    """
+    """Secrets that lie open in files: their place, kind, and a part of their hash; never the secrets."""
     budget = Budget.of(query)
     for path in asked_paths(query, "path", budget):
         budget.check()

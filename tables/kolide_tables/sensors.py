@@ -35,9 +35,15 @@ class Sensor(Row):
 @table(
     "kolide_sensors",
     platforms=("linux",),
-    elsewhere="they are read from Linux's /sys/class/hwmon; osquery itself has temperature_sensors and fan_speed_sensors for macOS",
+    elsewhere=(
+        "they are read from Linux's /sys/class/hwmon; osquery itself has temperature_sensors and "
+        "fan_speed_sensors for macOS"
+    ),
     examples=(
-        "select chip, label, value, high from kolide_sensors where kind = 'temperature' and value > coalesce(high, 90)",
+        (
+            "select chip, label, value, high from kolide_sensors where kind = 'temperature' and value > "
+            "coalesce(high, 90)"
+        ),
         "select chip, label, value from kolide_sensors where kind = 'fan' and value = 0",
     ),
 )
@@ -47,8 +53,9 @@ def sensors(query: Query) -> Iterator[Sensor]:
 
 
 def sensor_rows(query: Query, folder: str = _MONITORS) -> Iterator[Sensor]:
-    """Yield the rows from the kernel's folder of chips; other chips than the wanted ones are not read, which
-    can be slow.
+    """Yield the rows from the kernel's folder of chips.
+
+    Other chips than the wanted ones are not read, which can be slow.
     """
     numbered: dict[tuple[str, str], int] = {}  # several chips may share a name, as disks do
     for chip in _folders(query, folder):
@@ -94,10 +101,15 @@ class Battery(Row):
 @table(
     "kolide_batteries",
     platforms=("linux",),
-    elsewhere="they are read from Linux's /sys/class/power_supply; osquery itself has battery for macOS and Windows",
+    elsewhere=(
+        "they are read from Linux's /sys/class/power_supply; osquery itself has battery for macOS and Windows"
+    ),
     examples=(
         "select name, percent, status, health_percent, cycles from kolide_batteries where scope = 'system'",
-        "select s.hostname, b.manufacturer, b.model, b.health_percent from kolide_batteries b cross join system_info s where b.health_percent < 60",
+        (
+            "select s.hostname, b.manufacturer, b.model, b.health_percent from kolide_batteries b cross "
+            "join system_info s where b.health_percent < 60"
+        ),
     ),
 )
 def batteries(query: Query) -> Iterator[Battery]:
@@ -132,8 +144,9 @@ def battery_rows(query: Query, folder: str = _SUPPLIES) -> Iterator[Battery]:
 
 
 class _Folder:
-    """A folder of small files, one fact each, as the kernel has for a device; a fact that cannot be read is
-    None.
+    """A folder of small files, one fact each, as the kernel has for a device.
+
+    A fact that cannot be read is None.
     """
 
     def __init__(self, path: str, name: str) -> None:
@@ -180,8 +193,9 @@ def _over(value: float | None, unit: int) -> float | None:
 
 
 def _percent(supply: _Folder) -> float | None:
-    """Return the charge by energy or charge counters, which are finer than the battery's own percents; at
-    most 100.
+    """Return the charge in percent, at most 100.
+
+    Counters of energy or charge are finer than the battery's own percents.
     """
     share = _share(supply, "now", "full")
     return supply.number("capacity") if share is None else min(share, 100.0)

@@ -43,8 +43,9 @@ def snap_packages(query: Query) -> Iterator[SnapPackage]:
 
 
 def snap_rows(query: Query, path: str = _SOCKET, *, seconds: float = _SECONDS) -> Iterator[SnapPackage]:
-    """Yield the rows of snapd's answer at this socket; none without snapd, or if a user's own snaps are asked
-    for.
+    """Yield the rows of snapd's answer at this socket.
+
+    There are no rows without snapd, or if a user's own snaps are asked for.
     """
     if query.equals("uid") is not None or not is_socket(path):
         return

@@ -43,12 +43,20 @@ class SshdDirective(Row):
     platforms=("linux", "darwin"),
     elsewhere="the SSH server of Windows has its configuration elsewhere, and other rules for its paths",
     examples=(
-        "select keyword, value, match_block, source, line from kolide_sshd_config where keyword in ('permitrootlogin', 'passwordauthentication')",
-        "select source, count(*) as lines, sum(match_block <> '') as in_match_blocks from kolide_sshd_config group by source",
+        (
+            "select keyword, value, match_block, source, line from kolide_sshd_config where keyword in "
+            "('permitrootlogin', 'passwordauthentication')"
+        ),
+        (
+            "select source, count(*) as lines, sum(match_block <> '') as in_match_blocks from "
+            "kolide_sshd_config group by source"
+        ),
     ),
 )
 def sshd_config(query: Query) -> Iterator[SshdDirective]:
-    """Lines of the SSH server's configuration, with those of included files, in the order in which the server reads them."""
+    """Lines of the SSH server's configuration, included files too, in the order in which the server reads
+    them.
+    """
     for path in query.equals("path") or (_PATH,):
         yield from _Reader(path, query).rows()
 

@@ -36,11 +36,16 @@ class SudoCommand(Row):
     elsewhere="Windows has no sudoers file",
     examples=(
         "select users, hosts, runas, command, source, line from kolide_sudo_rules where nopasswd = 1",
-        "select g.groupname, r.command, r.source from kolide_sudo_rules r join groups g on r.users = '%' || g.groupname where r.command = 'ALL'",
+        (
+            "select g.groupname, r.command, r.source from kolide_sudo_rules r join groups g on r.users = "
+            "'%' || g.groupname where r.command = 'ALL'"
+        ),
     ),
 )
 def sudo_rules(query: Query) -> Iterator[SudoCommand]:
-    """Commands that sudo lets users run, a row for each, from sudoers and what it includes; aliases are not resolved."""
+    """Commands that sudo lets users run, a row for each, from sudoers and its includes; aliases stay
+    unresolved.
+    """
     return rule_rows(query)
 
 
@@ -84,7 +89,10 @@ def _read(path: str, query: Query, budget: Budget, seen: set[str], depth: int) -
 
 
 def _files(folder: str) -> list[str]:
-    """Return the files of an included folder; like sudo, skip names with a dot in them or a tilde at the end."""
+    """Return the files of an included folder.
+
+    Like sudo, skip names with a dot in them or a tilde at the end.
+    """
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries)

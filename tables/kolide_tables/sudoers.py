@@ -16,7 +16,8 @@ _TAG = re.compile(
     re.ASCII,
 )
 _OPTION = re.compile(
-    r'(?:ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(?:"[^"]*"|\S+)\s*',
+    r"(?:ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)"
+    r'\s*=\s*(?:"[^"]*"|\S+)\s*',
     re.ASCII,
 )
 # A character of a word, an escaped one with its backslash. There is only one way to read each text: with two,
@@ -36,8 +37,9 @@ class SudoRule(NamedTuple):
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str | None]]:
-    """Yield the number and text of each line without comments; lines that end in a backslash are joined with
-    the next.
+    """Yield the number and text of each line without comments.
+
+    Lines that end in a backslash are joined with the next.
 
     The number is that of the first line. None stands for a line that is too long to be a rule.
     """
@@ -122,8 +124,9 @@ def _after(text: str, mark: str) -> str | None:
 
 
 def _split(text: str, mark: str, *, tags: bool = False) -> list[str]:
-    """Split a text at marks that are not escaped, quoted or in parentheses; with `tags`, the colon of a tag
-    is no mark.
+    """Split a text at marks that are not escaped, quoted or in parentheses.
+
+    With `tags`, the colon of a tag is no mark.
     """
     parts: list[str] = []
     start = depth = 0
@@ -156,7 +159,8 @@ def _is_inner(text: str, colon: int) -> bool:
     """
     before = text[max(0, colon - 16) : colon].rstrip()
     if re.search(
-        r"(?:^|[\s,=):])(?:(?:NO)?(?:PASSWD|EXEC|FOLLOW|INTERCEPT|LOG_INPUT|LOG_OUTPUT|MAIL|SETENV)|sha(?:224|256|384|512))$",
+        r"(?:^|[\s,=):])(?:(?:NO)?(?:PASSWD|EXEC|FOLLOW|INTERCEPT|LOG_INPUT|LOG_OUTPUT|MAIL|SETENV)"
+        r"|sha(?:224|256|384|512))$",
         before,
     ):
         return True

@@ -1,5 +1,6 @@
-"""kolide_systemd_exec: the directives that confine services, from unit files and drop-ins; systemd need not
-run.
+"""kolide_systemd_exec: the directives that confine services, from unit files and drop-ins.
+
+Systemd need not run.
 
 Source: systemd.exec(5), systemd.resource-control(5).
 """
@@ -12,19 +13,20 @@ from osquery_sdk import Column, LimitExceeded, Query, Row, table
 
 # fmt: off
 _ONE_VALUE = frozenset((
-    "User", "Group", "DynamicUser", "UMask", "NoNewPrivileges", "RootDirectory", "RootImage", "WorkingDirectory", "KeyringMode",
-    "LockPersonality", "MemoryDenyWriteExecute", "MountAPIVFS", "PrivateDevices", "PrivateIPC", "PrivateMounts", "PrivateNetwork",
-    "PrivatePIDs", "PrivateTmp", "PrivateUsers", "ProcSubset", "ProtectClock", "ProtectControlGroups", "ProtectHome",
-    "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem",
-    "RemoveIPC", "RestrictRealtime", "RestrictSUIDSGID", "AppArmorProfile", "SELinuxContext", "SmackProcessLabel", "DevicePolicy",
-    "Delegate", "NotifyAccess", "SystemCallErrorNumber",
+    "User", "Group", "DynamicUser", "UMask", "NoNewPrivileges", "RootDirectory", "RootImage",
+    "WorkingDirectory", "KeyringMode", "LockPersonality", "MemoryDenyWriteExecute", "MountAPIVFS",
+    "PrivateDevices", "PrivateIPC", "PrivateMounts", "PrivateNetwork", "PrivatePIDs", "PrivateTmp",
+    "PrivateUsers", "ProcSubset", "ProtectClock", "ProtectControlGroups", "ProtectHome", "ProtectHostname",
+    "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem",
+    "RemoveIPC", "RestrictRealtime", "RestrictSUIDSGID", "AppArmorProfile", "SELinuxContext",
+    "SmackProcessLabel", "DevicePolicy", "Delegate", "NotifyAccess", "SystemCallErrorNumber",
 ))
 _MANY_VALUES = frozenset((
-    "AmbientCapabilities", "CapabilityBoundingSet", "SecureBits", "SupplementaryGroups", "SystemCallFilter", "SystemCallLog",
-    "SystemCallArchitectures", "RestrictAddressFamilies", "RestrictFileSystems", "RestrictNamespaces",
-    "RestrictNetworkInterfaces", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths",
-    "TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths", "DeviceAllow", "IPAddressAllow", "IPAddressDeny",
-    "SocketBindAllow", "SocketBindDeny",
+    "AmbientCapabilities", "CapabilityBoundingSet", "SecureBits", "SupplementaryGroups", "SystemCallFilter",
+    "SystemCallLog", "SystemCallArchitectures", "RestrictAddressFamilies", "RestrictFileSystems",
+    "RestrictNamespaces", "RestrictNetworkInterfaces", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths",
+    "ExecPaths", "NoExecPaths", "TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths", "DeviceAllow",
+    "IPAddressAllow", "IPAddressDeny", "SocketBindAllow", "SocketBindDeny",
 ))
 # fmt: on
 _DYNAMIC = frozenset(("1", "yes", "y", "true", "t", "on"))
@@ -50,15 +52,15 @@ class SystemdExec(Row):
     examples=(
         "select unit, directive, value from kolide_systemd_exec where unit = 'ssh.service'",
         (
-            "select id, fragment_path from systemd_units where id like '%.service' and active_state = 'active' and id not in "
-            "(select unit from kolide_systemd_exec where directive = 'NoNewPrivileges' and value in ('yes', 'true', 'on', '1'))"
+            "select id, fragment_path from systemd_units where id like '%.service' and active_state = "
+            "'active' and id not in "
+            "(select unit from kolide_systemd_exec where directive = 'NoNewPrivileges' and value in "
+            "('yes', 'true', 'on', '1'))"
         ),
     ),
 )
 def systemd_exec(query: Query) -> Iterator[SystemdExec]:
-    """Directives that confine systemd's services: users, capabilities, sandboxing, system call filters, and
-    their files.
-    """
+    """Directives that confine systemd's services: users, capabilities, sandboxing, system call filters."""
     return exec_rows(query, UnitFiles())
 
 

@@ -44,7 +44,8 @@ class SystemdTimer(Row):
     )
     last: int | None = Column("When it elapsed last, Unix seconds; NULL if never")
     calendar: str | None = Column(
-        "Calendar expressions, separated by '; ', normalized if systemd has loaded the unit; empty if it only counts from events"
+        "Calendar expressions, separated by '; ', normalized if systemd has loaded the unit; empty if "
+        "it only counts from events"
     )
     persistent: int = Column(
         "1 if what was missed while the machine was off is made up for", type=ColumnType.INTEGER
@@ -62,12 +63,20 @@ class SystemdTimer(Row):
     # systemctl takes as long for one timer as for all, so those of a join are looked up in one answer.
     snapshot=True,
     examples=(
-        "select unit, activates, datetime(next, 'unixepoch') as next, datetime(last, 'unixepoch') as last from kolide_systemd_timers where enabled = 'enabled'",
-        "select t.unit, t.calendar, f.uid, f.mode from kolide_systemd_timers t join file f on f.path = t.fragment_path where t.fragment_path like '/etc/%'",
+        (
+            "select unit, activates, datetime(next, 'unixepoch') as next, datetime(last, 'unixepoch') as "
+            "last from kolide_systemd_timers where enabled = 'enabled'"
+        ),
+        (
+            "select t.unit, t.calendar, f.uid, f.mode from kolide_systemd_timers t join file f on f.path = "
+            "t.fragment_path where t.fragment_path like '/etc/%'"
+        ),
     ),
 )
 def systemd_timers(query: Query) -> Iterator[SystemdTimer]:
-    """systemd's timers: what they start, when they last did and next will, their calendar and whether they are enabled."""
+    """systemd's timers: the units they start, their last and next time, calendar, and whether they are
+    enabled.
+    """
     systemctl = find_tool("systemctl") if os.path.lexists(_RUNNING) else None
 
     def run(*arguments: str) -> str:
@@ -104,7 +113,10 @@ def _loaded(query: Query, run: Callable[..., str]) -> dict[str, dict[str, str]]:
 
 
 def parse_properties(text: str) -> Iterator[dict[str, str]]:
-    """Yield the units that `systemctl show` wrote; the values of a repeated property are joined by newlines."""
+    """Yield the units that `systemctl show` wrote.
+
+    The values of a repeated property are joined by newlines.
+    """
     properties: dict[str, str] = {}
     for line in [*text.split("\n"), ""]:
         key, equals, value = line.partition("=")

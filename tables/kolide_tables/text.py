@@ -17,8 +17,9 @@ _BOMS = (
 
 
 def shown(data: bytes | str) -> str:
-    r"""Return a name, path or argument of the system with each byte that is not UTF-8 as `\xNN`; takes a str
-    with surrogateescape.
+    r"""Return a name, path or argument of the system with each byte that is not UTF-8 as `\xNN`.
+
+    Takes a str with surrogateescape.
     """
     if isinstance(data, str):
         if data.isascii():
@@ -51,7 +52,7 @@ def _decode(data: bytes, errors: str) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Replace what is not Unicode with escapes: a kept byte by `\xNN`, any other lone surrogate by `\uNNNN`."""
+    r"""Replace what is not Unicode with escapes: a kept byte by `\xNN`, other lone surrogates by `\uNNNN`."""
     if text.isascii():
         return text
     try:

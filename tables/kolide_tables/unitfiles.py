@@ -212,8 +212,9 @@ def _target(path: str) -> str:
 
 
 def _takes_away(target: str) -> bool:
-    """Return whether a file masks a unit: /dev/null, or an empty file. A file that cannot be looked at does
-    not.
+    """Return whether a file masks a unit: /dev/null, or an empty file.
+
+    A file that cannot be looked at does not.
     """
     if target == "/dev/null":
         return True

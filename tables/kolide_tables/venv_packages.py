@@ -73,8 +73,14 @@ class _Venv(NamedTuple):
 @table(
     "kolide_venv_packages",
     examples=(
-        "select venv_path, python_version, version from kolide_venv_packages where name = 'requests' order by version",
-        "select venv_path, name, version, direct_url from kolide_venv_packages where root = '/opt' and (editable = 1 or direct_url <> '')",
+        (
+            "select venv_path, python_version, version from kolide_venv_packages where name = 'requests' "
+            "order by version"
+        ),
+        (
+            "select venv_path, name, version, direct_url from kolide_venv_packages where root = '/opt' and "
+            "(editable = 1 or direct_url <> '')"
+        ),
     ),
 )
 def venv_packages(query: Query) -> Iterator[VenvPackage]:
@@ -241,8 +247,9 @@ def _names_of_eggs(folder: str) -> list[str]:
 
 
 def _name_and_version(path: str) -> tuple[str | None, str | None]:
-    """Return name and version from the headers of a package's metadata; the long description after them is
-    not read.
+    """Return name and version from the headers of a package's metadata.
+
+    The long description after them is not read.
     """
     text = decode(read_file(path, max_bytes=_MOST_METADATA))
     name = version = None

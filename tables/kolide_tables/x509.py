@@ -36,33 +36,32 @@ __all__ = [
 # fmt: off
 # Short names as openssl prints them.
 _NAMES = {
-    "2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST",
-    "2.5.4.9": "street", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "title", "2.5.4.13": "description",
-    "2.5.4.15": "businessCategory", "2.5.4.17": "postalCode", "2.5.4.20": "telephoneNumber", "2.5.4.41": "name",
-    "2.5.4.42": "GN", "2.5.4.43": "initials", "2.5.4.44": "generationQualifier", "2.5.4.46": "dnQualifier",
-    "2.5.4.65": "pseudonym", "2.5.4.97": "organizationIdentifier",
-    "0.9.2342.19200300.100.1.1": "UID", "0.9.2342.19200300.100.1.25": "DC",
-    "1.2.840.113549.1.9.1": "emailAddress", "1.2.840.113549.1.9.2": "unstructuredName",
-    "1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL", "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST",
-    "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
+    "2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C", "2.5.4.7": "L",
+    "2.5.4.8": "ST", "2.5.4.9": "street", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "title",
+    "2.5.4.13": "description", "2.5.4.15": "businessCategory", "2.5.4.17": "postalCode",
+    "2.5.4.20": "telephoneNumber", "2.5.4.41": "name", "2.5.4.42": "GN", "2.5.4.43": "initials",
+    "2.5.4.44": "generationQualifier", "2.5.4.46": "dnQualifier", "2.5.4.65": "pseudonym",
+    "2.5.4.97": "organizationIdentifier", "0.9.2342.19200300.100.1.1": "UID",
+    "0.9.2342.19200300.100.1.25": "DC", "1.2.840.113549.1.9.1": "emailAddress",
+    "1.2.840.113549.1.9.2": "unstructuredName", "1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL",
+    "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST", "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
 }
 _SIGNATURES = {
     "1.2.840.113549.1.1.2": "md2WithRSAEncryption", "1.2.840.113549.1.1.4": "md5WithRSAEncryption",
     "1.2.840.113549.1.1.5": "sha1WithRSAEncryption", "1.2.840.113549.1.1.14": "sha224WithRSAEncryption",
     "1.2.840.113549.1.1.11": "sha256WithRSAEncryption", "1.2.840.113549.1.1.12": "sha384WithRSAEncryption",
     "1.2.840.113549.1.1.13": "sha512WithRSAEncryption", "1.2.840.113549.1.1.10": "rsassaPss",
-    "1.2.840.113549.1.1.15": "sha512-224WithRSAEncryption", "1.2.840.113549.1.1.16": "sha512-256WithRSAEncryption",
-    "2.16.840.1.101.3.4.3.13": "RSA-SHA3-224", "2.16.840.1.101.3.4.3.14": "RSA-SHA3-256",
-    "2.16.840.1.101.3.4.3.15": "RSA-SHA3-384", "2.16.840.1.101.3.4.3.16": "RSA-SHA3-512",
-    "1.3.14.3.2.29": "sha1WithRSA",
+    "1.2.840.113549.1.1.15": "sha512-224WithRSAEncryption",
+    "1.2.840.113549.1.1.16": "sha512-256WithRSAEncryption", "2.16.840.1.101.3.4.3.13": "RSA-SHA3-224",
+    "2.16.840.1.101.3.4.3.14": "RSA-SHA3-256", "2.16.840.1.101.3.4.3.15": "RSA-SHA3-384",
+    "2.16.840.1.101.3.4.3.16": "RSA-SHA3-512", "1.3.14.3.2.29": "sha1WithRSA",
     "1.2.840.10045.4.1": "ecdsa-with-SHA1", "1.2.840.10045.4.3.1": "ecdsa-with-SHA224",
     "1.2.840.10045.4.3.2": "ecdsa-with-SHA256", "1.2.840.10045.4.3.3": "ecdsa-with-SHA384",
-    "1.2.840.10045.4.3.4": "ecdsa-with-SHA512",
-    "2.16.840.1.101.3.4.3.9": "ecdsa_with_SHA3-224", "2.16.840.1.101.3.4.3.10": "ecdsa_with_SHA3-256",
-    "2.16.840.1.101.3.4.3.11": "ecdsa_with_SHA3-384", "2.16.840.1.101.3.4.3.12": "ecdsa_with_SHA3-512",
-    "1.2.840.10040.4.3": "dsaWithSHA1", "2.16.840.1.101.3.4.3.1": "dsa_with_SHA224",
-    "2.16.840.1.101.3.4.3.2": "dsa_with_SHA256", "2.16.840.1.101.3.4.3.3": "dsa_with_SHA384",
-    "2.16.840.1.101.3.4.3.4": "dsa_with_SHA512",
+    "1.2.840.10045.4.3.4": "ecdsa-with-SHA512", "2.16.840.1.101.3.4.3.9": "ecdsa_with_SHA3-224",
+    "2.16.840.1.101.3.4.3.10": "ecdsa_with_SHA3-256", "2.16.840.1.101.3.4.3.11": "ecdsa_with_SHA3-384",
+    "2.16.840.1.101.3.4.3.12": "ecdsa_with_SHA3-512", "1.2.840.10040.4.3": "dsaWithSHA1",
+    "2.16.840.1.101.3.4.3.1": "dsa_with_SHA224", "2.16.840.1.101.3.4.3.2": "dsa_with_SHA256",
+    "2.16.840.1.101.3.4.3.3": "dsa_with_SHA384", "2.16.840.1.101.3.4.3.4": "dsa_with_SHA512",
     "1.3.101.112": "ED25519", "1.3.101.113": "ED448", "1.2.156.10197.1.501": "SM2-with-SM3",
 }
 _FIXED_KEYS = {
@@ -72,11 +71,12 @@ _FIXED_KEYS = {
 _RSA, _RSA_PSS, _EC = "1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", "1.2.840.10045.2.1"
 _DSA, _DH, _X942 = "1.2.840.10040.4.1", "1.2.840.113549.1.3.1", "1.2.840.10046.2.1"
 CURVES = {
-    "1.2.840.10045.3.1.1": 192, "1.3.132.0.33": 224, "1.2.840.10045.3.1.7": 256, "1.3.132.0.34": 384, "1.3.132.0.35": 521,
-    "1.3.132.0.10": 256, "1.3.132.0.31": 192, "1.3.132.0.32": 224,
-    "1.3.36.3.3.2.8.1.1.1": 160, "1.3.36.3.3.2.8.1.1.3": 192, "1.3.36.3.3.2.8.1.1.5": 224, "1.3.36.3.3.2.8.1.1.7": 256,
-    "1.3.36.3.3.2.8.1.1.9": 320, "1.3.36.3.3.2.8.1.1.11": 384, "1.3.36.3.3.2.8.1.1.13": 512, "1.2.156.10197.1.301": 256,
-    "1.3.36.3.3.2.8.1.1.2": 160, "1.3.36.3.3.2.8.1.1.4": 192, "1.3.36.3.3.2.8.1.1.6": 224, "1.3.36.3.3.2.8.1.1.8": 256,
+    "1.2.840.10045.3.1.1": 192, "1.3.132.0.33": 224, "1.2.840.10045.3.1.7": 256, "1.3.132.0.34": 384,
+    "1.3.132.0.35": 521, "1.3.132.0.10": 256, "1.3.132.0.31": 192, "1.3.132.0.32": 224,
+    "1.3.36.3.3.2.8.1.1.1": 160, "1.3.36.3.3.2.8.1.1.3": 192, "1.3.36.3.3.2.8.1.1.5": 224,
+    "1.3.36.3.3.2.8.1.1.7": 256, "1.3.36.3.3.2.8.1.1.9": 320, "1.3.36.3.3.2.8.1.1.11": 384,
+    "1.3.36.3.3.2.8.1.1.13": 512, "1.2.156.10197.1.301": 256, "1.3.36.3.3.2.8.1.1.2": 160,
+    "1.3.36.3.3.2.8.1.1.4": 192, "1.3.36.3.3.2.8.1.1.6": 224, "1.3.36.3.3.2.8.1.1.8": 256,
     "1.3.36.3.3.2.8.1.1.10": 320, "1.3.36.3.3.2.8.1.1.12": 384, "1.3.36.3.3.2.8.1.1.14": 512,
 }
 # fmt: on
@@ -146,8 +146,9 @@ def pkcs7_certificates(data: bytes) -> list[bytes]:
 
 
 def name_text(name: Element) -> str:
-    """Return a distinguished name as RFC 4514 writes it, the most specific part first, in UTF-8. Raises
-    Malformed.
+    """Return a distinguished name as RFC 4514 writes it, the most specific part first, in UTF-8.
+
+    Raises Malformed.
     """
     parts = []
     for count, part in enumerate(children(name.expect(SEQUENCE))):
@@ -190,8 +191,9 @@ def public_key(info: Element) -> tuple[str, Element | None, bytes]:
 
 
 def key_size(algorithm: str, parameters: Element | None, key: bytes) -> tuple[str, int | None]:
-    """Return a public key's algorithm, by name or else by its numbers, and its bits if they are known. Raises
-    Malformed.
+    """Return a public key's algorithm, by name or else by its numbers, and its bits if they are known.
+
+    Raises Malformed.
     """
     if algorithm in _FIXED_KEYS:
         return _FIXED_KEYS[algorithm]
@@ -208,8 +210,9 @@ def key_size(algorithm: str, parameters: Element | None, key: bytes) -> tuple[st
 
 
 def curve_bits(parameters: Element) -> int | None:
-    """Return the size of a curve, given by name or by parameters; None for an unknown curve. Raises
-    Malformed.
+    """Return the size of a curve, given by name or by parameters; None for an unknown curve.
+
+    Raises Malformed.
     """
     if parameters.tag == OID:
         return CURVES.get(oid_text(parameters))

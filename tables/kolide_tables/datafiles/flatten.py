@@ -101,7 +101,10 @@ class Tree:
 
 
 class Documents:
-    """Several documents, or records, that are made while they are walked; the first term is for their index."""
+    """Several documents, or records, that are made while they are walked.
+
+    The first term is for their index.
+    """
 
     def __init__(self, values: Iterable[object]) -> None:
         """Keep an iterable that can be iterated many times."""

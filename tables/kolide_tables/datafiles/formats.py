@@ -1,7 +1,7 @@
 """Open the bytes of a data file, in one of nine formats, as a document that a query can select from.
 
-Every opener imports its own parser, so that no statement waits for the parsers of other formats. All of them raise
-ParseError for bytes that are not of their format.
+Every opener imports its own parser, so that no statement waits for the parsers of other formats. All of them
+raise ParseError for bytes that are not of their format.
 """
 
 from collections.abc import Callable, Mapping

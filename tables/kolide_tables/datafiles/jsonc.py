@@ -11,8 +11,9 @@ __all__ = ["JsonWithComments"]
 
 
 class JsonWithComments:
-    """JSON values one after the other, with blanks and comments between them; the first term is for their
-    index.
+    """JSON values one after the other, with blanks and comments between them.
+
+    The first term is for their index.
     """
 
     def __init__(self, text: str) -> None:

@@ -20,8 +20,9 @@ class JsonLines:
     one of a log that is being written, does not spoil the others: it has an index, has no rows, and is
     reported.
 
-    A line may have several maps and arrays, and one value several lines. A line that is no JSON, as the last one of a log
-    that is being written, does not spoil the others: it keeps an index, has no rows, and is reported.
+    A line may have several maps and arrays, and one value several lines. A line that is no JSON, as the last
+    one of a log that is being written, does not spoil the others: it keeps an index, has no rows, and is
+    reported.
 
     Attributes:
         problems: the report on lines that the last `select` left out.
@@ -33,8 +34,9 @@ class JsonLines:
         self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
-        """Return the rows of the selected values; raises ParseError if no line is JSON, or more than single
-        lines are wrong.
+        """Return the rows of the selected values.
+
+        Raises ParseError if no line is JSON, or more than single lines are wrong.
         """
         reading = _Reading(self._text, Walker(terms, budget, deepest=MAX_DEPTH + 1))
         reading.run()

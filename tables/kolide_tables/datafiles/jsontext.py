@@ -115,7 +115,10 @@ class JsonScanner:
         return end
 
     def document(self, position: int, index: int) -> int:
-        """Walk the value at a position, which is document number `index` of the text; return where it ends."""
+        """Walk the value at a position, which is document number `index` of the text.
+
+        Return where it ends.
+        """
         term = self._walker.term(0)
         if term is not None and term.by_content:
             value, end = self.whole(position)
@@ -124,7 +127,10 @@ class JsonScanner:
         return self.value(position, "", str(index), 1, wanted=term is None or term.index == index)
 
     def _small(self, position: int) -> tuple[object, int] | None:
-        """Return the container at a position, decoded, and where it ends; None if it is larger than a window."""
+        """Return the container at a position, decoded, and where it ends.
+
+        Return None if it is larger than a window.
+        """
         for size in (self.window // 16, self.window):
             try:
                 value, end = self._decode(self.text[position : position + size], 0)

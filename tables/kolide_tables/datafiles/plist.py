@@ -1,4 +1,4 @@
-"""Read property lists, binary and XML, with the standard library's parser behind a check of what it trusts."""
+"""Read property lists, binary and XML, with the standard library's parser, after a check of its input."""
 
 from typing import Any
 

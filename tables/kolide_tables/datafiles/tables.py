@@ -1,6 +1,7 @@
 """Nine tables of data files, kolide_json to kolide_csv: a row for each value that a statement selects.
 
-All of them have the same columns and the same query language (`terms`), and differ in the opener of their format.
+All of them have the same columns and the same query language (`terms`), and differ in the opener of their
+format.
 """
 
 from collections.abc import Callable, Iterator
@@ -180,8 +181,9 @@ class _Request:
     def _values(
         self, source: str, read: Callable[[], bytes], *, path: str = "", raw_data: str = ""
     ) -> Iterator[DataFileValue]:
-        """Yield the rows of one document. A document that cannot be read is logged, and the others are still
-        read.
+        """Yield the rows of one document.
+
+        A document that cannot be read is logged, and the others are still read.
         """
         self._budget.check()
         try:

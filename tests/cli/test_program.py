@@ -271,20 +271,21 @@ def test_tables_as_json():
 
 
 def test_tables_are_listed_by_family():
-    from kolide_tables.families import FAMILIES, TO_BE_ENABLED
+    from kolide_tables.catalog import TO_BE_ENABLED
+    from kolide_tables.catalog import families as bundled_families
 
     lines = bundled("tables").splitlines()
     heads = [line.removesuffix(":") for line in lines if line.endswith(":") and "  " not in line]
-    assert heads == sorted(set(FAMILIES) - {TO_BE_ENABLED})
+    assert heads == sorted(set(bundled_families()) - {TO_BE_ENABLED})
     at = lines.index("Keys, certificates, secrets, without showing any:")
-    names = FAMILIES["Keys, certificates, secrets, without showing any"]
+    names = bundled_families()["Keys, certificates, secrets, without showing any"]
     assert [line.split()[0] for line in lines[at + 1 : at + 1 + len(names)]] == sorted(
         f"kolide_{n}" for n in names
     )
     families = {
         one["name"]: one["family"] for one in json.loads(bundled("tables", "--json", "--all", PREFIX="x_"))
     }
-    assert families == {f"x_{name}": family for family, names in FAMILIES.items() for name in names}
+    assert families == {f"x_{name}": family for family, names in bundled_families().items() for name in names}
 
 
 @BOTH

@@ -24,11 +24,6 @@ OPERATORS: Mapping[int, str] = {
     74: "OFFSET",
 }
 
-NOT_YET_KNOWN = "its other side is not known when this table is scanned"
-"""The reason of a term whose value comes from a table that is read later."""
-NO_OPERAND = ("the operand is NULL", "the operand is the empty string")
-"""The reasons of a term whose value osqueryd does not pass on."""
-
 
 class Term(NamedTuple):
     """A term of the WHERE clause that SQLite offered to the table."""

@@ -16,20 +16,13 @@ import apsw
 
 from .answer import Answer, ByteRows, to_text
 from .context import Operand, context_json, values_json
-from .routes import ADDITIONAL, INDEX, OPTIMIZED, REQUIRED, USER_BASED, Definition, RouteColumn
-from .trace import NO_OPERAND, NOT_YET_KNOWN, Observer, TableCall, Term
-from .values import DECODERS, Decoder, SQLiteValue, in_order, parse_decimal, value_text
+from .planning import Plan, plan_scan
+from .routes import INDEX, REQUIRED, USER_BASED, Definition, RouteColumn
+from .trace import Observer, TableCall, Term
+from .values import DECODERS, Decoder, SQLiteValue, parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-_EQUALS, _GREATER, _LESS_EQUAL, _LESS, _GREATER_EQUAL = 2, 4, 8, 16, 32
-_OFFSET = 74
-_LIMITS = (73, 74)
-_TEXT_WITHHELD = frozenset((_GREATER, _LESS_EQUAL, _LESS, _GREATER_EQUAL))
-_MAX_COST = 1_000_000.0
-_LAST_BIT = 63
-_AFTER_OSQUERYDS = 3_043_000  # osqueryd has SQLite 3.42, which APSW brings for Python 3.11 alone
 
 
 class Host(Protocol):
@@ -55,32 +48,6 @@ class Host(Protocol):
         """Send a request to the table's owner. A failure to reach it is a status, not an exception."""
 
 
-class _PlannedTerm:
-    """A term that SQLite hands to `Filter` with its operand."""
-
-    __slots__ = ("collation", "column", "op", "place", "spent", "whole_in")
-
-    def __init__(self, column: str, op: int, *, whole_in: bool, collation: str, place: int) -> None:
-        self.column = column
-        self.op = op
-        self.whole_in = whole_in
-        self.collation = collation
-        self.place = place
-        self.spent = False
-
-
-class _Plan:
-    """What `BestIndex` agreed with SQLite about one way to scan the table."""
-
-    __slots__ = ("bitset", "terms", "used", "withheld")
-
-    def __init__(self, terms: list[_PlannedTerm], used: list[str], bitset: int, withheld: list[Term]) -> None:
-        self.terms = terms
-        self.used = used
-        self.bitset = bitset
-        self.withheld = withheld
-
-
 class VirtualTable:
     """APSW's `VTTable` for one table of one connection."""
 
@@ -91,7 +58,7 @@ class VirtualTable:
         self._columns = list(definition.columns)
         self._aliases = dict(definition.aliases)
         self._user_based = bool(definition.attributes & USER_BASED)
-        self._plans: dict[int, _Plan] = {}
+        self._plans: dict[int, Plan] = {}
         self.readers: list[tuple[str, Decoder | None]] = [
             (column.name, None if column.name in self._aliases else DECODERS[column.type])
             for column in self._columns
@@ -100,90 +67,12 @@ class VirtualTable:
     # -- planning
 
     def BestIndexObject(self, index: apsw.IndexInfo) -> bool:
-        """Choose which terms come to `Filter`, and tell SQLite what that costs."""
+        """Plan a scan: choose the terms that come to `Filter`, and tell SQLite what the scan costs."""
         self._host.affected(self)
+        index.idxNum = self._host.next_plan()
         explain = self._host.observer is not None
-        withheld: list[Term] = []
-        terms: list[_PlannedTerm] = []
-        cost = _MAX_COST
-        required_given = False
-        offered: Sequence[int] = range(index.nConstraint)
-        limited = unknown = False
-        if apsw.SQLITE_VERSION_NUMBER >= _AFTER_OSQUERYDS:
-            # Newer versions of SQLite offer OFFSET before LIMIT, osqueryd's behind it.
-            offered = sorted(offered, key=lambda number: index.get_aConstraint_op(number) == _OFFSET)
-            limited = any(index.get_aConstraint_op(number) in _LIMITS for number in offered)
-            unknown = limited and any(
-                index.get_aConstraint_op(number) == _EQUALS and not _is_constant(index, number)
-                for number in offered
-            )
-        arguments = 0
-        for number in offered:
-            position, op = index.get_aConstraint_iColumn(number), index.get_aConstraint_op(number)
-            column = self._columns[position] if 0 <= position < len(self._columns) else None
-            usable = index.get_aConstraint_usable(number)
-            if not usable:
-                reason = NOT_YET_KNOWN
-            elif column is None:
-                reason = "terms on the rowid are never pushed down"
-            elif column.type == "TEXT" and op in _TEXT_WITHHELD:
-                cost += 10
-                reason = "osqueryd never pushes down < <= > >= on TEXT"
-            elif not column.options & (INDEX | REQUIRED | ADDITIONAL):
-                reason = "the column is neither INDEX, REQUIRED nor ADDITIONAL"
-            elif unknown and op in _LIMITS:
-                # osqueryd's SQLite does not offer it beside `column = column of an outer query`, newer versions do.
-                reason = "another term depends on a value that is not a constant"
-            else:
-                cost = 1
-                required_given = required_given or bool(column.options & REQUIRED)
-                whole_in = index.get_aConstraintUsage_in(number) and bool(column.options & OPTIMIZED)
-                if whole_in:
-                    index.set_aConstraintUsage_in(number, True)
-                collation = index.get_aConstraint_collation(number)
-                terms.append(
-                    _PlannedTerm(column.name, op, whole_in=whole_in, collation=collation, place=arguments)
-                )
-                arguments += 1
-                index.set_aConstraintUsage_argvIndex(number, arguments)
-                continue
-            if limited and usable and op not in _LIMITS:
-                # Newer versions of SQLite take LIMIT back when another term is left unused; osqueryd's passes it all the same.
-                # So the term is taken, without looking at its operand: that of an IN as a whole, or there would be a scan
-                # for each of its values.
-                if index.get_aConstraintUsage_in(number):
-                    index.set_aConstraintUsage_in(number, True)
-                arguments += 1
-                index.set_aConstraintUsage_argvIndex(number, arguments)
-            if explain:
-                withheld.append(Term("rowid" if column is None else column.name, op, (), False, reason))
-        used, bitset, required_used = self._columns_used(index.colUsed)
-        if required_used and not required_given:
-            cost = _MAX_COST
-        plan = self._host.next_plan()
-        self._plans[plan] = _Plan(terms, used, bitset, withheld)
-        index.idxNum = plan
-        index.estimatedCost = cost
+        self._plans[index.idxNum] = plan_scan(index, self._columns, self._aliases, explain=explain)
         return True
-
-    def _columns_used(self, positions: set[int]) -> tuple[list[str], int, bool]:
-        """Names and bit set of the columns in use, and whether a REQUIRED one is among them."""
-        bitset = sum(1 << position for position in positions)
-        names: dict[str, None] = {}
-        required = False
-        if bitset:
-            for number, column in enumerate(self._columns):
-                bit = min(number, _LAST_BIT)
-                if not bitset >> bit & 1:
-                    continue
-                name = column.name
-                if name in self._aliases:
-                    target = self._aliases[name]
-                    bitset = bitset & ~(1 << bit) | 1 << min(target, _LAST_BIT)
-                    name = self._columns[target].name
-                names[name] = None
-                required = required or bool(column.options & REQUIRED)
-        return list(names), bitset, required
 
     def forget_plans(self) -> None:
         """Drop what was agreed for the statements of a query that is done."""
@@ -204,7 +93,35 @@ class VirtualTable:
             apsw.Error: the statement fails; the text is its error message.
         """
         self._host.affected(self)
-        plan = self._plans.get(plan_number) or _Plan([], [], 0, [])
+        plan = self._plans.get(plan_number) or Plan()
+        request, pushed, required_given = self._scan_request(plan, operands)
+        terms = (*pushed, *plan.withheld)
+        used = tuple(plan.used)
+        if not required_given:
+            refusal = self._without_required(plan)
+            if observer := self._host.observer:
+                observer(TableCall(self.name, cursor, "refuse", terms, used, request, 0, 0.0, refusal))
+            raise apsw.ConstraintError(refusal)
+        started = perf_counter()
+        answer = self._host.call(self.name, request)
+        error = answer.status.message if answer.failed else None
+        rows = answer.rows
+        if observer := self._host.observer:
+            seconds = perf_counter() - started
+            observer(
+                TableCall(self.name, cursor, "generate", terms, used, request, len(rows), seconds, error)
+            )
+        if error is not None:
+            raise apsw.SQLError(error)
+        return rows
+
+    def _scan_request(
+        self, plan: Plan, operands: Sequence[SQLiteValue | set[SQLiteValue]]
+    ) -> tuple[dict[str, str], list[Term], bool]:
+        """Return the request of a scan, the terms in it, and whether it has the required columns.
+
+        A term whose operand is withheld counts as given.
+        """
         affinities: dict[str, str] = {}
         options: dict[str, int] = {}
         required = False
@@ -214,37 +131,17 @@ class VirtualTable:
             options[column.name] = column.options
             required = required or bool(column.options & REQUIRED)
         constraints: dict[str, list[Operand]] = {}
-        trace: list[Term] = []
+        pushed: list[Term] = []
         for term in plan.terms:
-            given, reason = _operands(term, operands[term.place])
-            for expr in given:
-                constraints.setdefault(term.column, []).append(Operand(term.op, expr))
-            trace.append(Term(term.column, term.op, given, bool(given), reason))
+            texts, reason = term.read(operands[term.place])
+            for text in texts:
+                constraints.setdefault(term.column, []).append(Operand(term.op, text))
+            pushed.append(Term(term.column, term.op, texts, bool(texts), reason))
         context = context_json(affinities, constraints, plan.used, plan.bitset)
-        request = {"action": "generate", "context": context}
-        terms = (*trace, *plan.withheld)
-        if required and not any(options[term.column] & REQUIRED for term in plan.terms):
-            refusal = self._without_required(plan)
-            if observer := self._host.observer:
-                used = tuple(plan.used)
-                observer(TableCall(self.name, cursor, "refuse", terms, used, request, 0, 0.0, refusal))
-            raise apsw.ConstraintError(refusal)
-        started = perf_counter()
-        answer = self._host.call(self.name, request)
-        rows = answer.rows
-        if observer := self._host.observer:
-            error = answer.status.message if answer.failed else None
-            seconds = perf_counter() - started
-            observer(
-                TableCall(
-                    self.name, cursor, "generate", terms, tuple(plan.used), request, len(rows), seconds, error
-                )
-            )
-        if answer.failed:
-            raise apsw.SQLError(answer.status.message)
-        return rows
+        given = not required or any(options[term.column] & REQUIRED for term in plan.terms)
+        return {"action": "generate", "context": context}, pushed, given
 
-    def _without_required(self, plan: _Plan) -> str:
+    def _without_required(self, plan: Plan) -> str:
         """The error of a scan without a required column.
 
         As osqueryd: where it misses a user as well, which a USER_BASED table wants from an administrator, it has no words.
@@ -359,33 +256,6 @@ def _is_administrator() -> bool:
 
         return bool(ctypes.windll.shell32.IsUserAnAdmin())
     return os.getuid() == 0
-
-
-def _is_constant(index: apsw.IndexInfo, number: int) -> bool:
-    """Whether the right side of a term is known before the statement runs; that of an IN counts as such."""
-    return index.get_aConstraint_rhs(number) is not None or index.get_aConstraintUsage_in(number)
-
-
-def _operands(term: _PlannedTerm, value: SQLiteValue | set[SQLiteValue]) -> tuple[tuple[str, ...], str]:
-    """What the table learns of a term, and why."""
-    if term.whole_in:
-        if term.spent:
-            # As osqueryd: it forgets that this is an IN once it was read, so only the first scan of a loop has the values.
-            return (), "osqueryd passes the values of an IN on the first scan only"
-        term.spent = True
-        # A subquery without rows comes as NULL, and so does one that depends on a row and was not run yet.
-        values = value if isinstance(value, (set, frozenset)) else ()
-        texts = (value_text(item) for item in in_order(values, term.collation))
-        return tuple(
-            text for text in texts if text is not None
-        ), "the column is OPTIMIZED: all values at once"
-    assert not isinstance(value, (set, frozenset))
-    text = value_text(value)
-    if text is None:
-        return (), NO_OPERAND[0]
-    if not text:
-        return (), NO_OPERAND[1]
-    return (text,), "the column is pushed down"
 
 
 class Cursor:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..wire.protocol import Status
 from .answer import Answer, to_bytes
+from .configuration import Configuration, Pack, parse
 from .database import SqlError
-from .schedule import Configuration, Pack, parse
 from .store import Store, StoreError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .answer import TextRows
-    from .schedule import ScheduledQuery
+    from .configuration import ScheduledQuery
 
 _NOCASE, _VERSION = 64, 256
 _UTILITY = "1"

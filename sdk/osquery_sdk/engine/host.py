@@ -88,8 +88,10 @@ class Host:
             ConnectionFailed: the socket cannot be listened on.
             ImportError: APSW is not installed.
         """
-        # Only here, so that a program without APSW may import every public name. The package's error says what to install.
-        from . import Manager
+        from .needs import apsw_needed
+
+        with apsw_needed():  # here, so that a program without APSW can import every public name
+            from .manager import Manager
 
         self._pid = os.getpid()
         socket = self._given_socket

@@ -28,6 +28,7 @@ _REAL = re.compile(
     r"|[ \t\n\v\f\r]*(?P<word>[+-]?(?:inf(?:inity)?|nan(?:\([0-9a-z_]*\))?))",
     re.IGNORECASE,
 )
+_LEADING_REAL = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def parse_integer(text: str) -> int | None:
@@ -139,6 +140,37 @@ def value_text(value: SQLiteValue) -> str | None:
     if isinstance(value, bytes):
         return value.partition(b"\0")[0].decode(errors="surrogateescape")
     return str(value) if isinstance(value, int) else real_text(value)
+
+
+def text_of(value: SQLiteValue) -> str:
+    """Return a value's text; "" for NULL."""
+    return value_text(value) or ""
+
+
+def bytes_of(value: SQLiteValue) -> bytes:
+    """Return the bytes of a blob, or of a value's text, which does not end at a NUL byte here."""
+    if isinstance(value, bytes):
+        return value
+    return value.encode(errors="surrogateescape") if isinstance(value, str) else text_of(value).encode()
+
+
+def value_real(value: SQLiteValue) -> float:
+    """Return a value as `sqlite3_value_double` does: of a text or blob, the number at its start, or 0."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    match = _LEADING_REAL.match(text_of(value))
+    return float(match[0]) if match else 0.0
+
+
+def value_int32(value: SQLiteValue) -> int:
+    """Return a value as `sqlite3_value_int` does: the lowest 32 bits, with their sign."""
+    if isinstance(value, float):
+        number = int(max(min(value, 2.0**63), -(2.0**63)))
+    elif isinstance(value, int):
+        number = value
+    else:
+        number = parse_decimal(text_of(value)) or 0
+    return (number + 0x80000000 & 0xFFFFFFFF) - 0x80000000
 
 
 def render(value: SQLiteValue, null: str = "") -> str:

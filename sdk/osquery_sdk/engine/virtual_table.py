@@ -1,7 +1,10 @@
-"""An extension's table as a SQLite virtual table, planned, called and read as osqueryd 5.23 does it.
+"""A SQLite virtual table that calls an extension's table as osqueryd 5.23 does.
 
-Facts from `osquery/sql/virtual_table.cpp` (`xBestIndex`, `xFilter`, `xUpdate`) and `dynamic_table_row.cpp`. What looks
-odd here is osqueryd's own behaviour, which a table has to live with: it is marked with "As osqueryd".
+SQLite's calls, in order: `BestIndexObject` plans a scan, `Open` makes a cursor, `Filter` calls the table, and `Column`
+reads the values of its answer.
+
+Facts from `osquery/sql/virtual_table.cpp` (`xBestIndex`, `xFilter`, `xUpdate`) and `dynamic_table_row.cpp`. "As osqueryd"
+marks odd behaviour that is osqueryd's own: tables have to live with it.
 """
 # ruff: noqa: N802  APSW calls these methods by SQLite's names
 
@@ -26,26 +29,26 @@ if TYPE_CHECKING:
 
 
 class Host(Protocol):
-    """What a table needs from the connection that it belongs to."""
+    """The connection that a table belongs to, as the table needs it."""
 
     @property
     def observer(self) -> Observer | None:
-        """Who wants to know of each call."""
+        """Gets a record of each call; None if there is no observer."""
 
     def next_plan(self) -> int:
-        """A number for a plan, unique in the engine."""
+        """Return a number for a plan, unique in the engine."""
 
     def next_cursor(self) -> int:
-        """A number for a cursor, unique in the engine."""
+        """Return a number for a cursor, unique in the engine."""
 
     def affected(self, table: VirtualTable) -> None:
-        """Note that the statement uses the table: its plans are forgotten when the query is done."""
+        """Note that the statement uses the table, so that its plans are dropped when the query ends."""
 
     def inserted(self, rowid: int | None) -> None:
-        """Note the row identifier that the statement gave the row; None if the table gave it."""
+        """Note the row identifier that the statement gave a row; None if the table gave it."""
 
     def call(self, name: str, request: dict[str, str]) -> Answer:
-        """Send a request to the table's owner. A failure to reach it is a status, not an exception."""
+        """Send a request to the table's owner. A failure to reach it is a status in the answer, not an exception."""
 
 
 class VirtualTable:
@@ -75,13 +78,13 @@ class VirtualTable:
         return True
 
     def forget_plans(self) -> None:
-        """Drop what was agreed for the statements of a query that is done."""
+        """Drop the plans of a query that has ended."""
         self._plans.clear()
 
     # -- reading
 
     def Open(self) -> Cursor:
-        """A cursor of its own for each place where a statement reads the table."""
+        """Return a new cursor, for one place where a statement reads the table."""
         return Cursor(self, self._host.next_cursor())
 
     def scan(
@@ -90,7 +93,7 @@ class VirtualTable:
         """Call the table for one scan.
 
         Raises:
-            apsw.Error: the statement fails; the text is its error message.
+            apsw.Error: the statement fails with this text.
         """
         self._host.affected(self)
         plan = self._plans.get(plan_number) or Plan()
@@ -126,7 +129,7 @@ class VirtualTable:
         options: dict[str, int] = {}
         required = False
         for column in self._columns:
-            # As osqueryd: of two columns with one name (an alias that was read once), the later counts.
+            # As osqueryd: of two columns with the same name (an alias that was read once), the later counts.
             affinities[column.name] = column.type
             options[column.name] = column.options
             required = required or bool(column.options & REQUIRED)
@@ -142,9 +145,9 @@ class VirtualTable:
         return {"action": "generate", "context": context}, pushed, given
 
     def _without_required(self, plan: Plan) -> str:
-        """The error of a scan without a required column.
+        """Return the error of a scan without a required column.
 
-        As osqueryd: where it misses a user as well, which a USER_BASED table wants from an administrator, it has no words.
+        As osqueryd: if an administrator queries a USER_BASED table and names no user either, the text says nothing.
         """
         named = any(term.column in ("uid", "username") for term in plan.terms)
         if self._user_based and not named and _is_administrator():
@@ -152,10 +155,10 @@ class VirtualTable:
         return f"Table {self.name} was queried without a required column in the WHERE clause"
 
     def resolve_alias(self, position: int) -> tuple[str, Decoder]:
-        """The column behind a column alias.
+        """Return name and decoder of the column that an alias stands for.
 
-        As osqueryd: once an alias has been read, its place in the table has the target's name and type for good. The
-        alias is then missing from the constraints of every later request on this connection.
+        As osqueryd: once an alias has been read, its place in the table keeps the target's name and type. From then on,
+        the constraints in requests of this connection lack the alias.
         """
         alias, target = self._columns[position], self._columns[self._aliases[self._columns[position].name]]
         self._columns[position] = RouteColumn(target.name, target.type, alias.options)
@@ -166,7 +169,7 @@ class VirtualTable:
     # -- writing
 
     def UpdateInsertRow(self, rowid: int | None, fields: Sequence[SQLiteValue]) -> int | None:
-        """INSERT. Returns the new row's id if SQLite does not give it."""
+        """Insert a row. Returns its id."""
         request = {"action": "insert", "json_value_array": self._values(fields)}
         if rowid is None:
             request["auto_rowid"] = "false"
@@ -183,7 +186,7 @@ class VirtualTable:
         return new_rowid
 
     def UpdateChangeRow(self, row: int, newrowid: int, fields: Sequence[SQLiteValue]) -> None:
-        """UPDATE."""
+        """Change a row."""
         request = {"action": "update", "id": str(row)}
         if newrowid != row:
             request["new_id"] = str(newrowid)
@@ -191,21 +194,25 @@ class VirtualTable:
         self._write(request)
 
     def UpdateDeleteRow(self, rowid: int) -> None:
-        """DELETE."""
+        """Delete a row."""
         self._write({"action": "delete", "id": str(rowid)})
 
     def Disconnect(self) -> None:
-        """The connection no longer refers to the table."""
+        """Take note that the connection no longer refers to the table."""
 
     Destroy = Disconnect
 
     def _values(self, fields: Sequence[SQLiteValue]) -> str:
-        """The `json_value_array`, once each value has the very type of its column."""
+        """Return the `json_value_array` of values.
+
+        Raises:
+            apsw.MismatchError: a value does not have exactly the type of its column.
+        """
         if len(fields) != len(self._columns):
             raise apsw.RangeError("column index out of range")
         for value, column in zip(fields, self._columns, strict=True):
             if value is None:
-                # As osqueryd: exactly these options, so that OPTIMIZED or a collation beside them allows NULL.
+                # As osqueryd: only exactly these options forbid NULL; OPTIMIZED or a collation beside them allows it.
                 fits = column.options not in (INDEX, REQUIRED)
             elif isinstance(value, int):
                 fits = column.type in ("INTEGER", "BIGINT", "UNSIGNED BIGINT")
@@ -218,7 +225,11 @@ class VirtualTable:
         return values_json(fields)
 
     def _write(self, request: dict[str, str]) -> Mapping[str, str]:
-        """Send a write; the table's one row of reply when it says "success"."""
+        """Send a write, and return the row of the reply, which says "success".
+
+        Raises:
+            apsw.Error: the table refused the write, or did not answer.
+        """
         request["context"] = context_json({}, {})
         started = perf_counter()
         rows = to_text(self._host.call(self.name, request).rows)
@@ -234,7 +245,7 @@ class VirtualTable:
             case "constraint":
                 error = apsw.ConstraintError("constraint failed")
             case _:
-                # As osqueryd: the status of the reply is not looked at, not even when the extension is gone.
+                # As osqueryd: it ignores the status of the answer, even if the extension is gone.
                 error = apsw.SQLError("SQL logic error")
         if observer := self._host.observer:
             seconds = perf_counter() - started
@@ -244,8 +255,9 @@ class VirtualTable:
             if error is not None:
                 raise error
         finally:
-            # The error's traceback has this frame and the statement's. A circle would leave the cursor there to the collector,
-            # which may find it in another thread: APSW then waits for the connection, and the connection for that thread.
+            # Break the circle error -> traceback -> this frame -> error. The statement's frame in the traceback has the
+            # cursor: the garbage collector might free that in another thread, where APSW waits for the connection, and
+            # the connection for that thread.
             error = None
         return reply
 
@@ -259,7 +271,7 @@ def _is_administrator() -> bool:
 
 
 class Cursor:
-    """APSW's `VTCursor`: goes over the rows of one answer and decodes only what SQLite asks for."""
+    """APSW's `VTCursor`: goes over the rows of an answer, and decodes a value only when SQLite asks for it."""
 
     __slots__ = ("_number", "_position", "_readers", "_rest", "_row", "_table")
 
@@ -269,16 +281,16 @@ class Cursor:
         self._number = number
         self._position = 0
         self._rest: Iterator[Mapping[str, bytes]] = iter(())
-        self._row: Mapping[str, bytes] | None = None  # None behind the last row
+        self._row: Mapping[str, bytes] | None = None  # None after the last row
 
     def Filter(self, plan: int, _: str | None, operands: Sequence[SQLiteValue | set[SQLiteValue]]) -> None:
-        """Begin a scan."""
+        """Call the table, and go to the first row of its answer."""
         self._rest = iter(self._table.scan(plan, operands or (), self._number))
         self._position = 0
         self._row = next(self._rest, None)
 
     def Eof(self) -> bool:
-        """Whether the rows are used up."""
+        """Return True after the last row."""
         return self._row is None
 
     def Next(self) -> None:
@@ -287,18 +299,17 @@ class Cursor:
         self._row = next(self._rest, None)
 
     def Column(self, number: int) -> SQLiteValue:
-        """The value of a column of this row; -1 is the rowid."""
+        """Return the value of a column of this row; -1 is the rowid."""
         if number < 0:
             return self.Rowid()
         name, decode = self._readers[number]
         if decode is None:
             name, decode = self._table.resolve_alias(number)
-        # SQLite asks only while there is a row.
-        # A missing key is an empty string: NULL for numbers, the empty text for TEXT and BLOB.
+        # SQLite asks only while there is a row. A missing key counts as an empty text, which is NULL for numbers.
         return decode(self._row.get(name, b""))  # type: ignore[union-attr]
 
     def Rowid(self) -> int:
-        """The row's own `rowid`, else its position in this one answer: two scans then give different rows the same id."""
+        """Return the row's `rowid`, or its position in this answer: then rows of two scans may have the same one."""
         assert self._row is not None
         text = self._row.get("rowid")
         if text is None:

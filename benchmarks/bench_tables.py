@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from osquery_sdk.errors import DeadlineExceeded, WireError
+from osquery_sdk.errors import WireError
 from osquery_sdk.wire.client import ManagerConnection
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def answers(socket: str) -> bool:
     try:
         with ManagerConnection(socket, timeout=1) as manager:
             return manager.ping().code == 0
-    except (WireError, DeadlineExceeded):
+    except WireError:
         return False
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _LONGEST = 4096
 _LONGEST_VALUE = 60
 _LONGEST_TRACE = 64 << 10
+# More than an endless recursion has. An error that is raised again gets more each time, the newest first.
+_MOST_FRAMES = 2_000
 # Of a group of errors: how many of its members are said, and of how many groups within groups.
 _MEMBERS, _DEPTH = 3, 2
 _BLOCK = 512
@@ -88,16 +90,20 @@ def type_name(value: object) -> str:
 
 
 def trace(error: BaseException) -> str:
-    """Return the error with its traceback, for the log; never raises."""
+    """Return the error with its traceback, for the log; never raises.
+
+    The error loses its traceback: one that code keeps and raises again and again would collect every frame.
+    """
     import traceback
 
     try:
         with SameProcess():
-            text = "".join(traceback.format_exception(error))
+            text = "".join(traceback.format_exception(error, limit=_MOST_FRAMES))
     except BaseException as problem:  # noqa: BLE001  it looks at many things of the error and its class
         pass_on_interrupt(problem)
-        frames = "".join(traceback.format_tb(error.__traceback__))
+        frames = "".join(traceback.format_tb(error.__traceback__, _MOST_FRAMES))
         text = f"Traceback (most recent call last):\n{frames}{describe(error)}\n"
+    BaseException.with_traceback(error, None)
     if len(text) > _LONGEST_TRACE:
         half = _LONGEST_TRACE // 2
         text = f"{text[:half]}\n...\n{text[-half:]}"

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from typing import Any, Final
 
 from .authors import shown
 from .errors import DefinitionError
+from .vocabulary import ADDITIONAL, COLLATIONS, HIDDEN, INDEX, OPTIMIZED, REQUIRED, ColumnType
 
-# osquery's column options, a bit set in the `op` of a route row
-INDEX, REQUIRED, ADDITIONAL, OPTIMIZED, HIDDEN = 1, 2, 4, 8, 16
-COLLATIONS: Final = {
-    "binary": 32,
-    "nocase": 64,
-    "rtrim": 128,
-    "version": 256,
-    "version_arch": 512,
-    "version_dpkg": 1024,
-    "version_rhel": 2048,
-}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 MISSING: Final = object()
-
-
-class ColumnType(enum.Enum):
-    """osquery's column types."""
-
-    TEXT = "TEXT"
-    INTEGER = "INTEGER"
-    BIGINT = "BIGINT"
-    UNSIGNED_BIGINT = "UNSIGNED BIGINT"
-    DOUBLE = "DOUBLE"
-    BLOB = "BLOB"
 
 
 INTEGER_RANGES: Final = {

@@ -18,7 +18,7 @@ from .plugin import Plugin
 from .session import Session
 from .signals import on_stop_signals, stop_handler
 from .tables import Table, this_platform
-from .wire.protocol import Response, Status
+from .wire.protocol import Reply, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,10 +54,10 @@ class _Plugins:
     def ping(self) -> Status:
         return Status()
 
-    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         plugin = self._plugins.get((registry, item))
         if plugin is None:
-            return Response(Status(1, f"no {registry} plugin {item!r} in this extension"))
+            return Reply.failure(f"no {registry} plugin {item!r} in this extension")
         pid = os.getpid()
         try:
             return plugin.call(request, context, self._log, self._client)
@@ -66,7 +66,7 @@ class _Plugins:
             pass_on_interrupt(error)
             message = f"{item}: {describe(error)}"
             self._log(f"{message}\n{trace(error)}")
-            return Response(Status(1, message))
+            return Reply.failure(message)
 
     def shutdown(self) -> None:
         self._shutdown()

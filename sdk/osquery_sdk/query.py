@@ -7,20 +7,30 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .columns import ColumnType
 from .errors import ConnectionFailed, DeadlineExceeded, QueryCancelled
+from .vocabulary import (
+    EQUALS,
+    GLOB,
+    GREATER,
+    GREATER_OR_EQUAL,
+    LESS,
+    LESS_OR_EQUAL,
+    LIKE,
+    LIMIT,
+    OFFSET,
+    ColumnType,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .client import Client
+    from .limits import Limits
     from .tables import Table
     from .wire.service import CallContext
 
-EQUALS, GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL = 2, 4, 8, 16, 32
-LIKE, GLOB = 65, 66
 # LIMIT and OFFSET come as terms on whatever column is first. They are never a table's business: terms may be withheld.
-NOT_TERMS = (73, 74)
+NOT_TERMS = (LIMIT, OFFSET)
 # Terms that say which rows are wanted; the others, as != and IS NOT, say which are not.
 _NARROWING = (EQUALS, GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL, LIKE, GLOB)
 
@@ -107,6 +117,11 @@ class Query:
         if self._client is None:
             raise ConnectionFailed(f"{self._table.name}: there is no osquery to ask")
         return self._client.until(self.deadline)
+
+    @property
+    def limits(self) -> Limits:
+        """The table's limits; `Table.configured` sets them."""
+        return self._table.options.limits
 
     def whole(self) -> Query:
         """The same without any terms, and with all columns wanted."""

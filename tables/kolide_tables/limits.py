@@ -2,30 +2,14 @@
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Self
 
-from osquery_sdk import LimitExceeded
+from osquery_sdk import LimitExceeded, Limits, Query
 
 __all__ = ["Budget", "Limits"]
 
 # A clock reading and a cancellation check cost more than a node of a document: do them once in so many.
 _EVERY = 2048
-
-
-class Limits(NamedTuple):
-    """Limits of one statement's call of a table; give other ones to the function that makes the tables.
-
-    Attributes:
-        max_file_bytes: the largest file that is read.
-        max_rows: the most rows of one answer.
-        max_seconds: the longest time for one answer.
-        max_folders: the most folders that one path pattern may list.
-    """
-
-    max_file_bytes: int = 16 * 1024 * 1024
-    max_rows: int = 100_000
-    max_seconds: float = 20.0
-    max_folders: int = 4_000
 
 
 def _nothing() -> None:
@@ -48,6 +32,11 @@ class Budget:
         self._on_check = on_check
         self._rows = 0
         self._steps = 0
+
+    @classmethod
+    def of(cls, query: Query) -> Self:
+        """Return a budget with the limits of the query's table; an answer that nobody waits for ends early."""
+        return cls(query.limits, query.check)
 
     def add_rows(self, count: int = 1) -> None:
         """Count rows of the answer."""

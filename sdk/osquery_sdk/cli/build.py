@@ -62,8 +62,8 @@ def build_command() -> Command:
 def _run(options: Namespace) -> int:
     if options.tmpdir and not options.onefile:
         raise Misuse("--tmpdir is for --onefile: the folder form unpacks nothing")
+    from osquery_sdk.errors import TargetError
     from osquery_sdk.freeze import Options, build
-    from osquery_sdk.freeze.errors import TargetError
     from osquery_sdk.freeze.progress import Progress
 
     progress = Progress(steps=4)

@@ -6,10 +6,10 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from osquery_sdk.columns import REQUIRED
 from osquery_sdk.engine import Host, SqlError
 from osquery_sdk.spelling import did_you_mean
 from osquery_sdk.sqltext import tables_of
+from osquery_sdk.vocabulary import REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

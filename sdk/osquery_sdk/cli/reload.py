@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from osquery_sdk.authors import to_stderr
-from osquery_sdk.errors import DeadlineExceeded, WireError
+from osquery_sdk.errors import WireError
 
 from .outcome import Misuse, require_input
 from .output import add_forms, check_forms
@@ -255,7 +255,7 @@ class Reloader:
         try:
             with ManagerConnection(self._socket, timeout=5.0) as manager:
                 return set(manager.extensions())
-        except (WireError, DeadlineExceeded):
+        except WireError:
             return set()
 
     def _deregister_dead(self) -> None:
@@ -268,7 +268,7 @@ class Reloader:
                 for uuid in manager.extensions():
                     if uuid and not answers_ping(f"{self._socket}.{uuid}", timeout=1.0):
                         manager.deregister_extension(uuid)
-        except (WireError, DeadlineExceeded):
+        except WireError:
             return
 
 

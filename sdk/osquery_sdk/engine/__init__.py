@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..errors import LaunchError, SqlError
+from ..vocabulary import OPERATORS
+
 if TYPE_CHECKING:
     from .answer import Answer, Caller
     from .daemon import Daemon
-    from .database import ResultSet, SqlError, TypedResult
+    from .database import ResultSet, TypedResult
     from .engine import Engine
     from .host import Host
-    from .launch import ExtensionProcess, LaunchError
+    from .launch import ExtensionProcess
     from .manager import VERSION, Manager
-    from .trace import OPERATORS, Observer, TableCall, Term
+    from .trace import Observer, TableCall, Term
 
 __all__ = [
     "OPERATORS",
@@ -42,12 +45,12 @@ __all__ = [
 _HOMES = {
     "answer": ("Answer", "Caller"),
     "daemon": ("Daemon",),
-    "database": ("ResultSet", "SqlError", "TypedResult"),
+    "database": ("ResultSet", "TypedResult"),
     "engine": ("Engine",),
     "host": ("Host",),
-    "launch": ("ExtensionProcess", "LaunchError"),
+    "launch": ("ExtensionProcess",),
     "manager": ("VERSION", "Manager"),
-    "trace": ("OPERATORS", "Observer", "TableCall", "Term"),
+    "trace": ("Observer", "TableCall", "Term"),
 }
 
 

@@ -12,6 +12,7 @@ import json
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from ..errors import SqlError, StoreError
 from ..wire.protocol import Status
 from .answer import Answer, to_bytes
 from .configuration import Configuration, Pack, parse

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
 
-from ..errors import DeadlineExceeded, OsquerySdkError
+from ..errors import DeadlineExceeded, SqlError
 from ..wire.protocol import Status
 from .answer import Answer, Caller, TextRows, to_bytes, to_text
 from .column_types import expression_types

@@ -10,8 +10,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import OsquerySdkError
-from .database import SqlError
+from ..errors import OsquerySdkError, SqlError
 from .results import to_json
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from .database import Counters, Database, ResultSet, Source, SqlError, TypedResult
+from ..errors import SqlError
+from .database import Counters, Database, ResultSet, Source, TypedResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..authors import end_if_forked
+from ..errors import LaunchError
 from ..leftovers import TemporaryFolder
 from ..signals import stop_handler
 from .folder import short_folder
-from .launch import ExtensionProcess, LaunchError
+from .launch import ExtensionProcess
 from .remote import answers_ping
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
 from ..authors import Log
-from ..errors import OsquerySdkError
+from ..errors import LaunchError, ProjectError
 from ..leftovers import kill_group, start_process, wait_for_end
-from ..projects import PROJECT_FILE, ProjectError, find_entry
+from ..projects import PROJECT_FILE, find_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,14 +9,13 @@ import uuid as uuids
 from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING
 
-from ..errors import DeadlineExceeded
-from ..wire.protocol import ExtensionInfo, OptionInfo, Response, Status
+from ..errors import SqlError
+from ..wire.protocol import ExtensionInfo, OptionInfo, Reply, Status
 from ..wire.server import Server, ServerOptions
 from ..wire.transport import listen
 from .answer import Answer, to_text
 from .core_plugins import ConfigPlugin, DatabasePlugin, SqlPlugin
 from .core_tables import core_tables, info_rows, schedule_rows
-from .database import SqlError
 from .engine import Engine
 from .flags import Flags
 from .registry import Registries
@@ -170,7 +169,7 @@ class Manager:
         answer = self._registries.call(registry, item, request)
         # osqueryd returns rows only with a success, and sorts their keys.
         rows = () if answer.failed else [dict(sorted(row.items())) for row in to_text(answer.rows)]
-        return Response(answer.status._replace(uuid=0), rows)
+        return Reply(answer.status._replace(uuid=0), rows)
 
     def shutdown(self) -> None:
         """Do nothing: osqueryd's manager does not stop when a client asks for it."""
@@ -214,16 +213,16 @@ class Manager:
     def query(self, sql: str) -> Response:
         """Run SQL, and return its rows, or its error as the status."""
         try:
-            return Response(Status(), self.engine.query(sql).rows)
+            return Reply(Status(), self.engine.query(sql).rows)
         except SqlError as exc:
-            return Response(Status(1, str(exc)))
+            return Reply.failure(str(exc))
 
     def get_query_columns(self, sql: str) -> Response:
         """Return name and type of each column that SQL would return, one a row."""
         try:
-            return Response(Status(), [{name: kind} for name, kind in self.engine.get_query_columns(sql)])
+            return Reply(Status(), [{name: kind} for name, kind in self.engine.get_query_columns(sql)])
         except SqlError as exc:
-            return Response(Status(1, str(exc)))
+            return Reply.failure(str(exc))
 
     # -- for programs that launch extensions
 
@@ -279,7 +278,7 @@ class Manager:
         try:
             with ExtensionConnection(self.extension_socket(uuid), timeout=1.0) as connection:
                 connection.shutdown()
-        except (WireError, DeadlineExceeded):
+        except WireError:
             return
 
     def _info_rows(self) -> TextRows:

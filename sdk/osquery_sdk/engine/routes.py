@@ -9,24 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..vocabulary import ADDITIONAL, COLLATIONS, HIDDEN, INDEX
 from .values import DECODERS, parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .answer import TextRows
-
-INDEX, REQUIRED, ADDITIONAL, OPTIMIZED, HIDDEN = 1, 2, 4, 8, 16
-USER_BASED = 8
-_COLLATIONS = (
-    (32, "BINARY"),
-    (64, "NOCASE"),
-    (128, "RTRIM"),
-    (256, "VERSION"),
-    (512, "VERSION_ARCH"),
-    (1024, "VERSION_DPKG"),
-    (2048, "VERSION_RHEL"),
-)
 
 
 class RouteColumn(NamedTuple):
@@ -96,9 +85,9 @@ def create_statement(name: str, columns: Sequence[RouteColumn], *, extension: bo
         term = f"`{column.name}` {column.type}"
         if column.options & HIDDEN:
             term += " HIDDEN"
-        for bit, collation in _COLLATIONS:
+        for collation, bit in COLLATIONS.items():
             if column.options & bit:
-                term += f" COLLATE {collation}"
+                term += f" COLLATE {collation.upper()}"
                 break
         terms.append(term)
         if column.options & (INDEX | ADDITIONAL):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from ..errors import OsquerySdkError
+from ..errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -5,24 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
-OPERATORS: Mapping[int, str] = {
-    2: "=",
-    4: ">",
-    8: "<=",
-    16: "<",
-    32: ">=",
-    64: "MATCH",
-    65: "LIKE",
-    66: "GLOB",
-    67: "REGEXP",
-    68: "!=",
-    69: "IS NOT",
-    70: "IS NOT NULL",
-    71: "IS NULL",
-    72: "IS",
-    73: "LIMIT",
-    74: "OFFSET",
-}
+from ..vocabulary import EQUALS, OPERATORS
 
 
 class Term(NamedTuple):

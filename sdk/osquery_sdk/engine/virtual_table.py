@@ -17,6 +17,20 @@ from typing import TYPE_CHECKING, Protocol
 
 import apsw
 
+from ..vocabulary import (
+    ADDITIONAL,
+    EQUALS,
+    GREATER,
+    GREATER_OR_EQUAL,
+    INDEX,
+    LESS,
+    LESS_OR_EQUAL,
+    LIMIT,
+    OFFSET,
+    OPTIMIZED,
+    REQUIRED,
+    USER_BASED,
+)
 from .answer import Answer, ByteRows, to_text
 from .context import Operand, context_json, values_json
 from .planning import Plan, plan_scan

@@ -51,8 +51,8 @@ def look(script: str, name: str) -> dict[str, Any]:
 
 
 def _facts(made: Extension) -> dict[str, Any]:
-    from osquery_sdk.columns import REQUIRED
     from osquery_sdk.tables import Table, this_platform
+    from osquery_sdk.vocabulary import REQUIRED
 
     tables = [
         {

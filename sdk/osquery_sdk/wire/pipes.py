@@ -15,7 +15,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ..errors import ConnectionFailed, DeadlineExceeded
+from ..errors import ConnectionFailed, WireTimeout
 
 if TYPE_CHECKING:
     from .protocol import RequestReader
@@ -56,7 +56,7 @@ def _send(handle: int, data: bytes, timeout: float) -> None:
             overlapped, error = _winapi.WriteFile(handle, data[at : at + _BUFFER], overlapped=True)
             count = _transferred(overlapped, error, timeout)
             if count is None:
-                raise DeadlineExceeded(f"the other side has not read for {timeout:g} s")
+                raise WireTimeout(f"the other side has not read for {timeout:g} s")
             at += count
     except OSError as error:
         raise ConnectionFailed(f"connection broke while sending: {error.strerror or error}") from error
@@ -340,7 +340,7 @@ class PipeStream:
         except OSError as error:
             raise ConnectionFailed(f"connection to {self._name} broke: {error.strerror or error}") from error
         if count is None:
-            raise DeadlineExceeded(f"no answer from {self._name} within {timeout:g} s")
+            raise WireTimeout(f"no answer from {self._name} within {timeout:g} s")
         return bytes(overlapped.getbuffer() or b"")
 
     def send(self, data: bytes, timeout: float) -> None:

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..errors import ProtocolError
+from ..vocabulary import FAILURE, SUCCESS
 from .codec import (
     I32,
     I64,
@@ -38,6 +39,7 @@ from .codec import (
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
+    from typing import Self
 
 _i32 = Packer(">i").unpack_from
 _i32_field_i32 = Packer(">i3si").unpack_from
@@ -56,7 +58,7 @@ UNKNOWN_METHOD, INVALID_MESSAGE_TYPE, INTERNAL_ERROR, PROTOCOL_ERROR = 1, 2, 6, 
 class Status(NamedTuple):
     """osquery's `ExtensionStatus`: code 0 is success; `uuid` identifies the extension that answers."""
 
-    code: int = 0
+    code: int = SUCCESS
     message: str = "OK"
     uuid: int = 0
 
@@ -96,10 +98,22 @@ class EncodedRows(Protocol):
 
 
 class Response(NamedTuple):
-    """osquery's `ExtensionResponse`: a status and rows of text."""
+    """osquery's `ExtensionResponse` as it was received: a status and rows of text."""
+
+    status: Status = Status()
+    rows: Sequence[dict[str, str]] = ()
+
+
+class Reply(NamedTuple):
+    """osquery's `ExtensionResponse` as it is to be sent; its rows may be encoded already."""
 
     status: Status = Status()
     rows: tuple[Mapping[str, str], ...] | list[dict[str, str]] | EncodedRows = ()
+
+    @classmethod
+    def failure(cls, message: str) -> Self:
+        """Return a reply without rows that says what went wrong."""
+        return cls(Status(FAILURE, message))
 
 
 class ApplicationException(NamedTuple):

@@ -18,7 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ..authors import SameProcess, end_if_forked, type_name
-from ..errors import DeadlineExceeded, ProtocolError, WireError
+from ..errors import ProtocolError, WireError
 from .guard import Guard
 from .memory import expect_large, give_back
 from .protocol import (
@@ -26,9 +26,9 @@ from .protocol import (
     RESPONSE,
     STATUS,
     UNKNOWN_METHOD,
+    Reply,
     Request,
     RequestReader,
-    Response,
     Status,
     encode_exception,
     encode_reply,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from .transport import Connection, Listener
 
-__all__ = ["CallContext", "Request", "Response", "Server", "ServerOptions", "Service", "Status"]
+__all__ = ["CallContext", "Reply", "Request", "Server", "ServerOptions", "Service", "Status"]
 
 _BUSY = 0.004
 # After an answer the next request is most often a fraction of a millisecond away: osqueryd pings, then calls.
@@ -219,7 +219,7 @@ class Server:
         """Answer what a connection has to say, whatever that is."""
         try:
             self._read(connection)
-        except (WireError, DeadlineExceeded):
+        except WireError:
             connection.close()
         except BaseException as error:  # noqa: BLE001  whatever one connection does, the thread goes on
             connection.close()
@@ -343,7 +343,7 @@ class Server:
         )
         result = METHODS[name].result
         if result is RESPONSE:
-            return Response(Status(1, message))
+            return Reply.failure(message)
         return Status(1, message) if result is STATUS else RuntimeError(message)
 
     def _begin(self, connection: Connection, request: Request) -> CallContext:
@@ -390,7 +390,7 @@ class Server:
             if not context.claim():
                 return False
             self._reply(connection, request, result, self._options.send_timeout)
-        except (WireError, DeadlineExceeded):
+        except WireError:
             connection.close()
             return False
         except BaseException as error:  # noqa: BLE001  one answer that breaks off must not end the thread
@@ -409,7 +409,7 @@ class Server:
                 self._listener.park(connection)
             else:
                 self._go_on(connection, connection.reader)
-        except (WireError, DeadlineExceeded):
+        except WireError:
             connection.close()
         except BaseException as error:  # noqa: BLE001  as in _serve
             connection.close()
@@ -485,7 +485,7 @@ class Server:
         try:
             # Never wait here: pings depend on this thread.
             self._reply(connection, context.request, context.late_answer, 0)
-        except (WireError, DeadlineExceeded):
+        except WireError:
             connection.close()
             return
         # One that did not wait for its answer cannot be read on: what it said next would have nobody to run it.

@@ -19,7 +19,7 @@ class Stream(Protocol):
         """Wait for bytes; empty at the end of the stream.
 
         Raises:
-            DeadlineExceeded: nothing came within `timeout` seconds.
+            WireTimeout: nothing came within `timeout` seconds.
             ConnectionFailed: the connection broke.
         """
 
@@ -40,7 +40,7 @@ class Connection(Protocol):
         """What has arrived: empty at the end of the stream, None if nothing is there yet."""
 
     def send(self, data: bytes, timeout: float) -> None:
-        """Send all of `data`; raises ConnectionFailed, or DeadlineExceeded without progress for `timeout` seconds."""
+        """Send all of `data`; raises ConnectionFailed, or WireTimeout without progress for `timeout` seconds."""
 
     def hung_up(self) -> bool:
         """The other side can read no more. Safe from any thread."""

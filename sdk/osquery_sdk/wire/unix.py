@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..authors import when_forked
-from ..errors import ConnectionFailed, DeadlineExceeded
+from ..errors import ConnectionFailed, WireTimeout
 
 if TYPE_CHECKING:
     from .protocol import RequestReader
@@ -65,7 +65,7 @@ def _send(sock: socket.SocketType, data: bytes, timeout: float) -> None:
         poll.register(sock, select.POLLOUT)
         while rest:
             if not poll.poll(timeout * 1000):
-                raise DeadlineExceeded(f"the other side has not read for {timeout:g} s")
+                raise WireTimeout(f"the other side has not read for {timeout:g} s")
             try:
                 rest = rest[sock.send(rest, _SEND_FLAGS) :]
             except BlockingIOError:
@@ -354,7 +354,7 @@ class UnixStream:
             self._socket.settimeout(max(timeout, 0.001))
             return self._socket.recv(_RECEIVE)
         except TimeoutError as error:
-            raise DeadlineExceeded(f"no answer from {self._path} within {timeout:g} s") from error
+            raise WireTimeout(f"no answer from {self._path} within {timeout:g} s") from error
         except OSError as error:
             raise broken(f"connection to {self._path} broke", error) from error
 

@@ -16,8 +16,7 @@ from ..errors import SqlError, StoreError
 from ..wire.protocol import Status
 from .answer import Answer, to_bytes
 from .configuration import Configuration, Pack, parse
-from .database import SqlError
-from .store import Store, StoreError
+from .store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -12,7 +12,7 @@ import socket
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from ..errors import OsquerySdkError, SqlError
+from ..errors import OsquerySdkError
 from ..files import read_text
 from ..jsontext import read_json
 from ..wire.protocol import Status

@@ -57,10 +57,6 @@ _AMBIGUOUS_ROWID = re.compile(r"ambiguous column name: ((?:.*\.)?(?:rowid|oid|_r
 _WRONG_COUNT = re.compile(r"wrong number of arguments to function (.+)\(\)")
 
 
-class SqlError(OsquerySdkError):
-    """A statement failed. The text is osqueryd's reply."""
-
-
 class Source(NamedTuple):
     """A table that can be attached."""
 

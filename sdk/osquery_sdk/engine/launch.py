@@ -37,10 +37,6 @@ _LAST_WORDS = 0.5
 _WRAPPER = ("/bin/sh", "-c", 'OSQUERY_EXTENSION=$$ exec "$@"', "sh")
 
 
-class LaunchError(OsquerySdkError):
-    """An extension could not be started, or ended before it had registered. The text says how."""
-
-
 def command_line(path: str | os.PathLike[str]) -> list[str]:
     """Return the command that runs an extension.
 

@@ -164,7 +164,7 @@ class Manager:
 
     def call(
         self, registry: str, item: str, request: dict[str, str], context: CallContext | None = None
-    ) -> Response:
+    ) -> Reply:
         """Call a plugin of the engine or of an extension."""
         answer = self._registries.call(registry, item, request)
         # osqueryd returns rows only with a success, and sorts their keys.
@@ -210,14 +210,14 @@ class Manager:
         self._registries.remove(uuid)
         return Status()
 
-    def query(self, sql: str) -> Response:
+    def query(self, sql: str) -> Reply:
         """Run SQL, and return its rows, or its error as the status."""
         try:
             return Reply(Status(), self.engine.query(sql).rows)
         except SqlError as exc:
             return Reply.failure(str(exc))
 
-    def get_query_columns(self, sql: str) -> Response:
+    def get_query_columns(self, sql: str) -> Reply:
         """Return name and type of each column that SQL would return, one a row."""
         try:
             return Reply(Status(), [{name: kind} for name, kind in self.engine.get_query_columns(sql)])

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import apsw
 
-from .pushdown import EQUALS, LIMITS, OFFSET, ROWID, Offer, PlannedTerm, Rule, withholding_rule
-from .routes import OPTIMIZED, REQUIRED
+from ..vocabulary import EQUALS, OFFSET, OPTIMIZED, REQUIRED
+from .pushdown import LIMITS, ROWID, Offer, PlannedTerm, Rule, withholding_rule
 from .trace import Term
 
 if TYPE_CHECKING:

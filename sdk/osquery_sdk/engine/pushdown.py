@@ -17,16 +17,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .routes import ADDITIONAL, INDEX, REQUIRED, RouteColumn
+from ..vocabulary import (
+    ADDITIONAL,
+    GREATER,
+    GREATER_OR_EQUAL,
+    INDEX,
+    LESS,
+    LESS_OR_EQUAL,
+    LIMIT,
+    OFFSET,
+    REQUIRED,
+)
+from .routes import RouteColumn
 from .values import SQLiteValue, in_order, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EQUALS, GREATER, LESS_EQUAL, LESS, GREATER_EQUAL = 2, 4, 8, 16, 32
-LIMIT, OFFSET = 73, 74
 LIMITS = (LIMIT, OFFSET)
-_RANGES = (GREATER, LESS_EQUAL, LESS, GREATER_EQUAL)
+_RANGES = (GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL)
 
 ROWID = RouteColumn("rowid", "UNKNOWN", 0)
 """Stands for the rowid, which is no column of the table."""

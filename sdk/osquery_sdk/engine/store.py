@@ -18,10 +18,6 @@ _TABLE = "create table if not exists kv (domain, key, value, primary key (domain
 _COLUMNS = ("domain", "key", "value")
 
 
-class StoreError(OsquerySdkError):
-    """The file cannot be read or written. The text names it and says why."""
-
-
 class Store:
     """Keys and values in a file.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
-from ..vocabulary import EQUALS, OPERATORS
+from ..vocabulary import OPERATORS
 
 
 class Term(NamedTuple):

@@ -17,24 +17,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import apsw
 
-from ..vocabulary import (
-    ADDITIONAL,
-    EQUALS,
-    GREATER,
-    GREATER_OR_EQUAL,
-    INDEX,
-    LESS,
-    LESS_OR_EQUAL,
-    LIMIT,
-    OFFSET,
-    OPTIMIZED,
-    REQUIRED,
-    USER_BASED,
-)
+from ..vocabulary import INDEX, REQUIRED, USER_BASED
 from .answer import Answer, ByteRows, to_text
 from .context import Operand, context_json, values_json
 from .planning import Plan, plan_scan
-from .routes import INDEX, REQUIRED, USER_BASED, Definition, RouteColumn
+from .routes import Definition, RouteColumn
 from .trace import Observer, TableCall, Term
 from .values import DECODERS, Decoder, SQLiteValue, parse_decimal
 

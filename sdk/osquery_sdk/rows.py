@@ -112,7 +112,7 @@ def _constructor(name: str, columns: dict[str, ColumnDef]) -> Any:
 
 
 class Row(Named, metaclass=RowType):
-    """Base of an author's row classes."""
+    """Base of the row classes that an author writes."""
 
     __columns__: ClassVar[dict[str, ColumnDef]] = {}
 

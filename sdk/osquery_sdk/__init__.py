@@ -20,6 +20,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
+from .cli.extension import Extension
 from .columns import Column, ColumnType
 from .errors import (
     ColumnValueError,
@@ -42,7 +43,6 @@ from .errors import (
     WireError,
     WriteError,
 )
-from .extension import Extension
 from .programs import ProgramOutput, program_environment, run_program
 from .query import Constraint, Query, Range
 from .rows import Row

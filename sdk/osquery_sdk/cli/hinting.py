@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from osquery_sdk.columns import REQUIRED
 from osquery_sdk.engine import Host, SqlError
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from osquery_sdk.engine import ResultSet, TypedResult
 
-    from .reload import Reloader
 
 R = TypeVar("R")
 _TABLE = re.compile(r"no such table: (?:main\.)?(\w+)\Z")
@@ -177,14 +176,24 @@ class HintingHost(Host):
         return response.rows if isinstance(response.rows, (list, tuple)) else ()
 
 
+class Restarter(Protocol):
+    """Keeps an extension running, and starts it again when its files have changed."""
+
+    def refresh(self) -> None:
+        """Start the extension again if one of its files has changed."""
+
+    def why_down(self, patience: float) -> str:
+        """Say why the extension does not run; see `HintingHost.why_down`."""
+
+
 class ReloadingHost(HintingHost):
-    """A host whose extension a reloader runs: each statement is asked of the files as they are then.
+    """A host whose extension a `Restarter` runs: a statement sees the files as they are when it runs.
 
     Attributes:
-        reloader: of the extension; None before it has been started.
+        reloader: runs the extension; None before it has been started.
     """
 
-    reloader: Reloader | None = None
+    reloader: Restarter | None = None
 
     def _explained(self, sql: str, run: Callable[[], R]) -> R:
         """Run a statement; when a file has changed, first start the extension again."""
@@ -201,4 +210,4 @@ def _options(text: str | None) -> int:
     return int(text) if text and text.isdecimal() else 0
 
 
-__all__ = ["HintingHost", "ReloadingHost"]
+__all__ = ["HintingHost", "ReloadingHost", "Restarter"]

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from osquery_sdk.engine import Host
-    from osquery_sdk.extension import Extension
+    from osquery_sdk.extension import ServingExtension
 
     from .parser import Command, Parser
 
 
-def run(extension: Extension, arguments: Sequence[str]) -> int:
+def run(extension: ServingExtension, arguments: Sequence[str]) -> int:
     """Do what the arguments say; returns 0 when done, 1 when it failed, 2 for misuse."""
     if "multiprocessing.process" in sys.modules:
         from osquery_sdk.children import UNGUARDED, is_defining
@@ -69,7 +69,7 @@ def run_command(
         return outcome(prog, do, verbose="--verbose" in arguments)
 
 
-def commands(extension: Extension) -> list[Command]:
+def commands(extension: ServingExtension) -> list[Command]:
     """Every command of the program."""
     from .completion import completion_command
     from .doctor import extension_doctor_command
@@ -102,7 +102,7 @@ def commands(extension: Extension) -> list[Command]:
     return known
 
 
-def _example(extension: Extension) -> str:
+def _example(extension: ServingExtension) -> str:
     """A statement that works without osquery's own tables."""
     from osquery_sdk.sqltext import tables_of
 
@@ -113,7 +113,7 @@ def _example(extension: Extension) -> str:
     return "select * from time"
 
 
-def _served(extension: Extension) -> str:
+def _served(extension: ServingExtension) -> str:
     """What the extension has, counted by kind."""
     kinds: dict[str, int] = (
         {} if extension.tables == {} and extension.plugins else {"table": len(extension.tables)}
@@ -126,7 +126,7 @@ def _served(extension: Extension) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def serve_parser(extension: Extension) -> Parser:
+def serve_parser(extension: ServingExtension) -> Parser:
     """The arguments with which osqueryd starts the program."""
     from .parser import Parser, completes
 
@@ -190,7 +190,7 @@ def _usual(arguments: Sequence[str]) -> _Serving | None:
     return _Serving(given["socket"], **numbers, verbose=verbose) if given.get("socket") else None
 
 
-def _parsed(extension: Extension, arguments: Sequence[str]) -> _Serving:
+def _parsed(extension: ServingExtension, arguments: Sequence[str]) -> _Serving:
     parser = serve_parser(extension)
     if "--help" in arguments or "-h" in arguments:
         from .parser import overview
@@ -212,7 +212,7 @@ def _parsed(extension: Extension, arguments: Sequence[str]) -> _Serving:
     return _Serving(options.socket, options.timeout, options.interval, options.verbose)
 
 
-def _serve(extension: Extension, arguments: Sequence[str]) -> int:
+def _serve(extension: ServingExtension, arguments: Sequence[str]) -> int:
     serving = _usual(arguments) or _parsed(extension, arguments)
     # Rows come by the hundred thousand and form no cycles: looking for some after every 700 objects costs time. But what
     # does form them, as a class or a parser made for one answer, must not pile up by the megabyte between two looks.

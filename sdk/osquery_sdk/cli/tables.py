@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Mapping, Sequence
 
-    from osquery_sdk.extension import Extension
+    from osquery_sdk.extension import ServingExtension
     from osquery_sdk.tables import Table
 
 
@@ -33,7 +33,7 @@ class _Listed(NamedTuple):
     """Those in which what was looked for is."""
 
 
-def tables_command(extension: Extension) -> Command:
+def tables_command(extension: ServingExtension) -> Command:
     """The command `tables` of an extension's program."""
 
     def add_arguments(parser: ArgumentParser) -> None:
@@ -62,12 +62,12 @@ def tables_command(extension: Extension) -> Command:
     return Command("tables", "list the tables, or find some", examples, add_arguments, run)
 
 
-def _a_word(extension: Extension) -> str:
+def _a_word(extension: ServingExtension) -> str:
     """A word for the examples."""
     return next((column.name for table in extension.tables.values() for column in table.columns), "path")
 
 
-def _every(extension: Extension) -> list[_Listed]:
+def _every(extension: ServingExtension) -> list[_Listed]:
     """The tables of the extension, those included that are not served here."""
     listed = [_Listed(t, _lines(_where(t)), t.is_here) for t in extension.all_tables]
     for table, why in _left_out(extension):
@@ -165,7 +165,7 @@ def _as_json(found: Sequence[_Listed]) -> str:
     return json.dumps(objects, indent=2, ensure_ascii=False) + "\n"
 
 
-def absent(extension: Extension, name: str) -> str:
+def absent(extension: ServingExtension, name: str) -> str:
     """Why the extension has no such table here; "" if that is not known."""
     for table in extension.all_tables:
         if table.name == name and not table.is_here:
@@ -176,7 +176,7 @@ def absent(extension: Extension, name: str) -> str:
         return str(error)
 
 
-def _left_out(extension: Extension) -> list[tuple[Table, str]]:
+def _left_out(extension: ServingExtension) -> list[tuple[Table, str]]:
     """The tables that there would be with other settings, and why they are not there."""
     try:
         with SameProcess():
@@ -197,7 +197,7 @@ def _lines(*texts: str) -> tuple[str, ...]:
     return tuple(text for text in texts if text)
 
 
-def extension_schema_command(extension: Extension) -> Command:
+def extension_schema_command(extension: ServingExtension) -> Command:
     """The command `schema` of an extension's program: all of its tables, whatever the platform."""
     # Of two tables with a name, for different platforms, the one that is here.
     tables = {table.name: table for table in (*extension.all_tables, *extension.tables.values())}

@@ -274,6 +274,9 @@ class Table:
             return Response(Status(), self.routes())
         if action == "examples":  # osqueryd never asks for them; the command line does, for its errors
             return Response(Status(), [{"sql": example} for example in self.options.examples])
+        if action == "describe":  # osqueryd never asks for it; the shell does
+            columns = ({"name": c.name, "description": c.definition.description} for c in self.columns)
+            return Response(Status(), [{"name": "", "description": self.description}, *columns])
         if action in ("insert", "update", "delete"):
             return self._write(action, request, context, warn)
         if action != "generate":

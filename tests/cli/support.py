@@ -118,6 +118,12 @@ class Terminal:
             if time.monotonic() > end or not self._read():
                 raise AssertionError(f"{text!r} did not come, but {shown!r}")
 
+    def rest(self) -> str:
+        """Return all further output of a process that has ended, without control sequences."""
+        while self._read():
+            pass
+        return _CONTROL.sub(b"", self._seen).decode(errors="replace").replace("\r", "")
+
     def expect_answer(self, key: str, text: str) -> None:
         """Press a key until `text` comes: for a program that may not read yet."""
         for _ in range(30):

@@ -118,9 +118,9 @@ def test_options_commands_and_tables_say_what_was_meant(program, arguments, said
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (".tabels", ".tabels is no command; did you mean .tables?"),
-        (".quti", ".quti is no command; did you mean .quit?"),
-        (".zzz", ".zzz is no command; .help lists them"),
+        (".tabels", "unknown command .tabels; did you mean .tables?"),
+        (".quti", "unknown command .quti; did you mean .quit?"),
+        (".zzz", "unknown command .zzz; .help lists the commands"),
         (".schema sample_txts", "no table sample_txts; did you mean sample_texts?"),
         (".mode jsno", "did you mean json?"),
     ],

@@ -11,6 +11,8 @@ from osquery_sdk.engine import Host, SqlError
 from osquery_sdk.spelling import did_you_mean
 from osquery_sdk.sqltext import tables_of
 
+from .catalog import ask_table
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -131,7 +133,9 @@ class HintingHost(Host):
         from osquery_sdk.required import example, join_cure, listed
 
         columns = [
-            row.get("name", "") for row in self._ask(table, "columns") if _options(row.get("op")) & REQUIRED
+            row.get("name", "")
+            for row in ask_table(self, table, "columns")
+            if _options(row.get("op")) & REQUIRED
         ]
         if not columns:
             return ""
@@ -140,7 +144,7 @@ class HintingHost(Host):
         if others:
             has_it = len(others) == 1 and columns[0] in self._columns(others[0])
             hints.append(join_cure(table, columns[:1], others[0] if has_it else "other"))
-        works = example(table, columns, [row.get("sql", "") for row in self._ask(table, "examples")])
+        works = example(table, columns, [row.get("sql", "") for row in ask_table(self, table, "examples")])
         if works:
             hints.append(f"for example: {works}")
         return "; ".join(hints)
@@ -169,11 +173,6 @@ class HintingHost(Host):
     def _functions(self) -> Sequence[str]:
         rows = self.query("select distinct name from pragma_function_list").rows
         return [row["name"] for row in rows if row["name"].isidentifier()]
-
-    def _ask(self, table: str, action: str) -> Sequence[Mapping[str, str]]:
-        """Ask the table's extension; nothing of one that does not know the action."""
-        response = self.manager.call("table", table, {"action": action})
-        return response.rows if isinstance(response.rows, (list, tuple)) else ()
 
 
 class Restarter(Protocol):

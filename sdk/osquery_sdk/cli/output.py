@@ -37,6 +37,8 @@ FORMS = {
     "markdown": "a Markdown table",
 }
 JSON_FORMS = ("json", "ndjson")
+# A program reads the others, even where a terminal shows them.
+_FOR_PEOPLE = ("table", "line")
 _LEAST_WIDTH = 6
 _USUAL_WIDTH = 80
 # What is not UTF-8 has no place in JSON but as an escape; control characters have none on a terminal.
@@ -88,13 +90,20 @@ class Printer:
         self._file = file
         self._pager = pager
 
+    @property
+    def is_on_terminal(self) -> bool:
+        """Results go to a terminal, where a person reads them."""
+        return self._file is None and stdout().isatty()
+
     def rows(self, columns: Sequence[str], rows: Sequence[Mapping[str, Value]], form: str) -> None:
         """Print rows: made to fit a terminal, or whole and in UTF-8 for a pipe or file."""
         out = stdout()
-        if self._file is not None or not out.isatty():
+        if not self.is_on_terminal:
             self._write(render(columns, rows, form))
             return
         text = render(columns, rows, form, width=terminal_width(out))
+        if columns and not rows and form in _FOR_PEOPLE:
+            text += "0 rows\n"
         if form == "csv":
             text = "".join(c if c == "\n" else _clean(c) for c in text)
         if self._pager is not None and _is_long(text, out):
@@ -109,7 +118,7 @@ class Printer:
     def text(self, text: str) -> None:
         """Print text for people, which ends with a line's end."""
         out = stdout()
-        if self._file is not None or not out.isatty():
+        if not self.is_on_terminal:
             self._write(text)
         elif self._pager is None or not _is_long(text, out) or not self._pager.show(text, out):
             self._show(text, out)

@@ -35,8 +35,16 @@ def history_path() -> Path:
     return base / "osquery-sdk" / "history"
 
 
-def prompts(host: Host, commands: tuple[str, ...]) -> Iterator[str]:
-    """What is entered, a complete statement or a dot command each, until Ctrl-D. Ctrl-C drops what is being typed."""
+def prompts(host: Host, commands: tuple[str, ...], is_command: Callable[[str], bool]) -> Iterator[str]:
+    """Yield each complete statement or shell command that a person enters, until Ctrl-D.
+
+    Ctrl-C drops the text that is being typed.
+
+    Args:
+        host: completion offers its tables.
+        commands: names of the dot commands, for completion.
+        is_command: tells a shell command, which one line completes, from a statement.
+    """
     from prompt_toolkit import PromptSession
     from prompt_toolkit.application import create_app_session, get_app
     from prompt_toolkit.filters import Condition
@@ -50,7 +58,7 @@ def prompts(host: Host, commands: tuple[str, ...]) -> Iterator[str]:
     @Condition
     def unfinished() -> bool:
         text = get_app().current_buffer.text
-        return bool(text.strip()) and not text.lstrip().startswith(".") and not is_complete(text)
+        return bool(text.strip()) and not is_command(text) and not is_complete(text)
 
     # What an author's code prints goes elsewhere: see `streams`.
     terminal = create_output(stdout=stdout())

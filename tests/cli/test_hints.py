@@ -102,7 +102,7 @@ def test_what_looks_like_nothing_is_osqueryds_error_alone(sql):
         (EXTENSION, ["--sockte", "/tmp/x"], "does not know: --sockte /tmp/x; did you mean --socket?"),
         (SDK, ["--verison"], "did you mean --version?"),
         (SDK, ["completion", "bsh"], "did you mean bash?; see"),
-        (SDK, ["shel"], "no command 'shel'; did you mean shell?"),
+        (SDK, ["shel"], "unknown command 'shel'; did you mean shell?"),
         (SDK, ["schema", "--extension", EXTENSION[1], "sample_textz"], "did you mean sample_texts?"),
         (BUNDLE, ["schema", "exposed_prts"], "no table exposed_prts; did you mean kolide_exposed_ports?"),
         (BUNDLE, ["schema", "jsn"], "no table jsn; did you mean kolide_json?"),

@@ -301,7 +301,7 @@ def test_and_within_it_by_its_module(made: Path, name: str) -> None:
         ("../up", "use letters, digits and underscores"),
         ("select", "is a word of SQL"),
         ("x" * 200, "use letters, digits and underscores"),
-        ("x" * 41, "has 41 letters; use 40 at the most"),
+        ("x" * 41, "has 41 characters; use at most 40"),
         ("_x", "begin and end it with a letter or digit"),
         ("x-", "begin and end it with a letter or digit"),
         ("class", "is taken by a word of Python; choose another, such as my_class"),
@@ -353,8 +353,8 @@ def test_names_of_tables_are_those_of_osquery(tmp_path: Path) -> None:
 
 def test_a_template_that_is_not_there(tmp_path: Path) -> None:
     for wrong, error in (
-        ("tabel", "no template 'tabel'; did you mean table?"),
-        ("nope", f"no template 'nope'; there are {', '.join(TEMPLATES)}"),
+        ("tabel", "unknown template 'tabel'; did you mean table?"),
+        ("nope", f"unknown template 'nope'; there are {', '.join(TEMPLATES)}"),
     ):
         done = run(SDK, "new", "thing", "--template", wrong, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (
@@ -378,9 +378,7 @@ def test_what_is_there_is_left_alone(what: str, tmp_path: Path) -> None:
     before = sorted((path.name, path.is_symlink()) for path in tmp_path.rglob("*"))
     done = run(SDK, "new", "thing", cwd=tmp_path)
     assert done.returncode == 1
-    assert (
-        done.stderr == "osquery-sdk: thing is there already and not empty; give --folder, or another name\n"
-    )
+    assert done.stderr == "osquery-sdk: thing exists and is not empty; give --folder, or another name\n"
     assert sorted((path.name, path.is_symlink()) for path in tmp_path.rglob("*")) == before
 
 

@@ -71,7 +71,7 @@ def test_bytes_go_through_a_pipe_as_they_came():
     ("arguments", "code", "said"),
     [
         (["query", "select * from no_such"], 1, "no such table: no_such"),
-        (["qurey", "select 1"], 2, "no command 'qurey'; did you mean query?"),
+        (["qurey", "select 1"], 2, "unknown command 'qurey'; did you mean query?"),
         (["query"], 2, "the following arguments are required: SQL; see "),
     ],
 )
@@ -102,7 +102,7 @@ def test_an_error_is_one_line_and_a_code(program, load, arguments, code, said):
         (["query", "--json", "--csv", "select 1"], 2, "not allowed with argument"),
         (["query", "--timeout", "x", "select 1"], 2, "'x' is not a number of seconds"),
         (["query", "--tim", "1", "select 1"], 2, "--tim"),
-        (["zzz"], 2, "no command 'zzz'; see --help"),
+        (["zzz"], 2, "unknown command 'zzz'; see --help"),
         (["schema", "--format", "xml"], 2, "invalid choice: 'xml'"),
         (["schema", "sample_number"], 1, "no table sample_number; did you mean sample_numbers?\n"),
         (["schema", "--output", __file__], 1, "test_program.py is no folder, and --output has to be one\n"),
@@ -126,7 +126,7 @@ def test_an_error_of_an_extension_is_one_line_and_a_code(arguments, code, said):
             1,
             "README.md is not executable; run chmod +x on it",
         ),
-        (["schema"], 1, "no extension; give --extension PATH"),
+        (["schema"], 1, "no extension is named; give --extension PATH"),
         (["schema", "--socket", "/no/such"], 1, "/no/such"),
         (["engine"], 2, "--socket"),
         (["engine", "--socket", "/no/such/folder/em"], 1, "/no/such/folder/em"),

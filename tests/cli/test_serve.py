@@ -44,7 +44,7 @@ def test_it_serves_whatever_osquery_passes(flags):
         ([], 2, "--socket is missing"),
         (["--timeout", "x", "--socket", "/no"], 2, "--timeout"),
         (["--socket", "/no/such.em", "--timeout", "0.2"], 1, "no extension manager at /no/such.em"),
-        (["--verbose=perhaps", "--socket", "/no"], 2, "'perhaps' is neither true nor false"),
+        (["--verbose=perhaps", "--socket", "/no"], 2, "'perhaps' is not a boolean; write true or false"),
     ],
 )
 def test_what_keeps_it_from_serving_is_one_line(arguments, code, said):

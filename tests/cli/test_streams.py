@@ -38,7 +38,7 @@ def name_of(program: tuple[str, ...]) -> str:
     ("redirections", "says"),
     [
         ("<&-", "standard input is closed"),
-        ("0>/dev/null", "standard input is open for writing alone"),
+        ("0>/dev/null", "standard input is open for writing only"),
         ("<&- 2>&-", ""),
     ],
 )

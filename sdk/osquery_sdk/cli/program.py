@@ -210,7 +210,7 @@ def _parse(extension: ServingExtension, arguments: Sequence[str]) -> _Serving:
         # A later osquery may pass further arguments; the extension serves all the same.
         meant = parser.meant(unknown)
         hint = f"; {meant}" if meant else ""
-        to_stderr(f"{extension.name}: ignored unknown arguments: {' '.join(unknown)}{hint}")
+        to_stderr(f"{extension.name}: ignored arguments that it does not know: {' '.join(unknown)}{hint}")
     if not options.socket:
         parser.error("--socket is missing; to try the tables without osquery, use: shell, or query SQL")
     return _Serving(options.socket, options.timeout, options.interval, options.verbose)

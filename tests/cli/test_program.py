@@ -105,7 +105,7 @@ def test_an_error_is_one_line_and_a_code(program, load, arguments, code, said):
         (["zzz"], 2, "unknown command 'zzz'; see --help"),
         (["schema", "--format", "xml"], 2, "invalid choice: 'xml'"),
         (["schema", "sample_number"], 1, "no table sample_number; did you mean sample_numbers?\n"),
-        (["schema", "--output", __file__], 1, "test_program.py is no folder, and --output has to be one\n"),
+        (["schema", "--output", __file__], 1, "test_program.py is not a folder; give --output a folder\n"),
         (["completion", "tcsh"], 2, "invalid choice: 'tcsh'"),
     ],
 )
@@ -132,7 +132,7 @@ def test_an_error_of_an_extension_is_one_line_and_a_code(arguments, code, said):
         (["engine", "--socket", "/no/such/folder/em"], 1, "/no/such/folder/em"),
         (["run"], 2, "EXTENSION"),
         (["run", "/no/such"], 1, "no such extension: /no/such"),
-        (["run", EXTENSION[1], "--socket", "/no/such"], 2, "nothing listens at /no/such"),
+        (["run", EXTENSION[1], "--socket", "/no/such"], 2, "no socket at /no/such"),
         (["new", "1st"], 2, "not starting with a digit"),
         (["new", "select"], 2, "is a word of SQL"),
     ],
@@ -221,7 +221,7 @@ def test_tables_are_found_by_name_description_and_columns():
         (["squre"], "no table has squre in its name, description or columns; did you mean square?"),
         (
             ["windows"],
-            "no table has windows in its name, description or columns; --all looks at those that are ",
+            "no table has windows in its name, description or columns; --all searches also tables that are not ",
         ),
         (
             ["--all", "zzzz"],
@@ -328,7 +328,7 @@ def test_a_device_and_a_pipe_are_written_to(tmp_path):
     ("output", "said"),
     [
         ("{0}", "{0} is a folder, not a file"),
-        ("{0}/none/x", "{0}/none/x: there is no folder {0}/none"),
+        ("{0}/none/x", "{0}/none/x: the folder {0}/none does not exist"),
         ("/proc/none", "/proc/none: "),
     ],
 )
@@ -355,7 +355,7 @@ def test_typed_is_for_json_alone(command):
     done = run(EXTENSION, command[0], "--typed", *command[1:])
     assert (done.returncode, done.stderr) == (
         2,
-        "sample: --typed is for JSON: give --json or --ndjson as well\n",
+        "sample: --typed needs --json or --ndjson\n",
     )
 
 
@@ -392,7 +392,7 @@ def test_tables_that_are_off_are_listed_with_what_to_do(tmp_path):
     [
         ("kolide_file_lines", "no such table: kolide_file_lines; off: it shows any file. To have it, set "),
         ("kolide_exposed_prts", "no such table: kolide_exposed_prts; did you mean kolide_exposed_ports?"),
-        ("processes", "no such table: processes; this engine has the extension's tables alone, osqueryi "),
+        ("processes", "no such table: processes; this engine has the extension's tables only; osqueryi "),
     ],
 )
 def test_a_table_that_is_not_there_is_told_why(table, said):

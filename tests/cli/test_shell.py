@@ -93,7 +93,7 @@ def test_ctrl_c_drops_what_is_typed_and_cancels_what_runs(tmp_path):
 def test_a_wide_table_is_cut_to_the_terminal_and_says_so(tmp_path):
     with shell(tmp_path) as terminal:
         terminal.send("select text from sample_texts where length(text) = 300;\n")
-        shown = terminal.expect("line form shows them whole")
+        shown = terminal.expect("the line form shows them in full")
         row = next(line for line in shown.splitlines() if line.startswith("| xxx"))
         assert len(row) == 120
         assert row.endswith("… |")
@@ -295,7 +295,7 @@ def test_a_file_that_reads_itself_ends(tmp_path):
         (".read {0}", "{0}: Is a directory"),
         (".once", ".once    FILE "),
         (".once {0}", "{0} is a folder, not a file"),
-        (".once {0}/none/x", "{0}/none/x: there is no folder {0}/none"),
+        (".once {0}/none/x", "{0}/none/x: the folder {0}/none does not exist"),
         (".output {0}", "{0}: Is a directory"),
         (".output {0}/none/x", "{0}/none/x: No such file or directory"),
         (".typed", ".typed   on|off "),

@@ -29,7 +29,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "extension",
         type=given,
         metavar="EXTENSION",
-        help="a Python file, a folder with a __main__.py or pyproject.toml, a module, or an entry module:function",
+        help="a Python file, a folder with a __main__.py or pyproject.toml, a module, or an entry"
+        " module:function",
     )
     completes(extension, "file")
     parser.add_argument(

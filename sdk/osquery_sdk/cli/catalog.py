@@ -1,7 +1,7 @@
 """Describe the tables that the extensions of a running host have, for the shell and for errors.
 
-Extensions made with this SDK answer two actions that osqueryd never sends: `describe` and `examples`. Other extensions
-refuse them, and their tables have no description and no examples here.
+Extensions made with this SDK answer two actions that osqueryd never sends: `describe` and `examples`. Other
+extensions refuse them; their tables have neither descriptions nor examples here.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ def _descriptions(host: Host, table: str) -> dict[str, str]:
 def statement_to_try(host: Host) -> str:
     """Return a statement that runs on this host, without a semicolon.
 
-    It is an example of a table, if any has one: first of a table that requires no column, because a required column often
-    names a file that this machine lacks, and the shortest. Otherwise it reads a table that requires no column, or the time.
+    It is the shortest example of a table that requires no column: a required column often names a file that
+    this machine lacks. Otherwise it is the shortest example of all. Without examples it reads a table that
+    requires no column, or the time.
     """
     present = {name.lower() for name in host.tables()}
     examples, readable = [], []

@@ -23,7 +23,7 @@ _COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 
 
 def doctor_command() -> Command:
-    """Return the command `doctor` of `osquery-sdk`, which checks the named extensions or those of the load list."""
+    """Return the command `doctor` of `osquery-sdk`, which checks named extensions, or the load list."""
 
     def add_arguments(parser: ArgumentParser) -> None:
         _add_options(parser)

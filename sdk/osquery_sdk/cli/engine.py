@@ -1,4 +1,4 @@
-"""Run the embedded engine in place of osqueryd, with its schedule, loggers and distributed queries: the command `engine`."""
+"""Run the embedded engine in place of osqueryd, with schedule and loggers: the command `engine`."""
 
 from __future__ import annotations
 

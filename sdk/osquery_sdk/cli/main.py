@@ -119,7 +119,7 @@ def _add_schema_source(parser: ArgumentParser) -> None:
 
 
 def _schemas(options: Namespace) -> tuple[str, list[TableSchema]]:
-    """Return a name for the extensions, and their tables as they describe them to osquery: without descriptions."""
+    """Return a name for the extensions, and their tables. Extensions tell osquery no descriptions."""
     if options.socket:
         return _ask_manager(options.socket)
     if not options.extension:

@@ -47,7 +47,7 @@ def new_command() -> Command:
         place = source()
         write_project(folder, render(options.template, names, place))
         if not place.is_there:
-            text = f"{place.path or 'git'} does not exist; name another source of osquery-sdk in requirements.txt"
+            text = f"{place.path or 'git'} does not exist; name another source in requirements.txt"
             to_stderr(f"osquery-sdk new: {text}")
         print(f"Made {folder}. Next:\n  cd {folder}\n  make deps test\n  make run")
         return 0

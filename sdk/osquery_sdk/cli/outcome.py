@@ -1,4 +1,4 @@
-"""Exit codes of the commands: 0 for done, 1 for failed, 2 for misuse. An error is one line on standard error."""
+"""Exit codes of commands: 0 for done, 1 for failed, 2 for misuse. An error is one line on stderr."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _exit_code(prog: str, command: Callable[[], int]) -> int:
 
 
 def _discard_output() -> None:
-    """Drop unwritten output. Else Python tries to write it again at its end, and exits with a code of its own."""
+    """Drop unwritten output. Else Python writes it again at its end, and exits with another code."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -78,7 +78,7 @@ def require_output() -> None:
 
 
 def require_input() -> None:
-    """Raise Failed if standard input cannot be read. From now on, bytes that are not UTF-8 are kept as they are."""
+    """Raise Failed if standard input cannot be read. Keep its bytes that are not UTF-8 from now on."""
     if sys.stdin is None:
         raise Failed("standard input is closed; redirect a file to it, or write the SQL on the command line")
     if os.name == "posix" and _is_for_writing(sys.stdin):

@@ -1,6 +1,6 @@
 """Print the results of queries in several forms, to a terminal, a pipe or a file.
 
-NULL is empty in every form, as in osqueryi. `--nullvalue` prints another text for it, and typed JSON has null.
+NULL is empty in every form, as in osqueryi. `--nullvalue` sets another text for it; typed JSON has null.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def save(path: str, data: bytes) -> None:
 
 
 def require_place(path: str) -> None:
-    """Raise Failed if no file can be made at a path. Checked before the statements run, which may take long."""
+    """Raise Failed if no file can be made at a path; called before statements that may take long."""
     folder = os.path.dirname(os.path.realpath(path))  # noqa: PTH120  beside realpath
     if os.path.isdir(path):  # noqa: PTH112
         raise Failed(f"{path} is a folder, not a file")
@@ -256,7 +256,8 @@ def _escaped(text: str) -> str:
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
-    # Not with Python's csv module: with "\\n" as the line end it leaves a carriage return unquoted, and readers split there.
+    # Python's csv module leaves a carriage return unquoted if lines end with a line feed alone. Readers would
+    # then see the end of a line.
     lines = [columns, *([row.get(column, "") for column in columns] for row in rows)]
     alone = len(columns) == 1  # readers skip the empty line of a single empty value
     return "".join(",".join(_quoted(v) if v or not alone else '""' for v in line) + "\n" for line in lines)

@@ -29,7 +29,10 @@ def package_command() -> Command:
         (
             "package build/hello.bundle --to deb,rpm",
             "package build/hello.bundle --to tar --version 1.2.3 --output dist",
-            "package build/hello.bundle --full --identifier acme --osqueryd /usr/bin/osqueryd --flags acme.flags --secret acme.secret",
+            (
+                "package build/hello.bundle --full --identifier acme --osqueryd /usr/bin/osqueryd"
+                " --flags acme.flags --secret acme.secret"
+            ),
         ),
         _add_arguments,
         _run,
@@ -92,6 +95,22 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="write to this folder (build/packages)",
     )
     completes(output, "folder")
+    _add_descriptions(parser)
+    parser.add_argument(
+        "--sign",
+        action="append",
+        type=given,
+        default=[],
+        metavar="KIND=FILE",
+        help="sign with this private key: gpg=FILE for deb and rpm, rsa=FILE for apk,"
+        " authenticode=FILE for msi",
+    )
+    parser.add_argument("--force", action="store_true", help="replace existing packages")
+    parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
+
+
+def _add_descriptions(parser: ArgumentParser) -> None:
+    """Add the arguments that describe the packages to an installer."""
     parser.add_argument("--name", type=given, help="name of the package (the bundle's)")
     parser.add_argument("--version", type=given, help="version of the package (the bundle's)")
     parser.add_argument("--release", type=int, default=1, metavar="N", help="release of this version (1)")
@@ -137,16 +156,6 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME",
         help="exclude this package; may be given several times",
     )
-    parser.add_argument(
-        "--sign",
-        action="append",
-        type=given,
-        default=[],
-        metavar="KIND=FILE",
-        help="sign with this private key: gpg=FILE for deb and rpm, rsa=FILE for apk, authenticode=FILE for msi",
-    )
-    parser.add_argument("--force", action="store_true", help="replace existing packages")
-    parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
 
 
 def _run(options: Namespace) -> int:
@@ -235,20 +244,19 @@ def _options(options: Namespace) -> Options:
 
 
 def _print(done: Packaged) -> None:
+    """Print the packages that were made, and what they contain for each platform."""
     first = done.packages[0].package
     print(f"{first.name} {first.version.text}, {first.kind}")
-    for one in done.packages:
+    contents = []
+    for file in done.packages:
+        if file.package not in contents:
+            contents.append(file.package)
         marks = ", ".join(
-            ("signed" if one.signed else "unsigned", *(["holds the secret"] if one.package.secret else []))
+            ("signed" if file.signed else "unsigned", *(["holds the secret"] if file.package.secret else []))
         )
-        print(f"  {one.form:<5} {one.file.name}  {one.size / (1 << 20):.1f} MiB, {marks}")
-        print(f"        sha256 {one.sha256}")
-    seen = []
-    for one in done.packages:
-        if one.package in seen:
-            continue
-        seen.append(one.package)
-        package = one.package
+        print(f"  {file.form:<5} {file.file.name}  {file.size / (1 << 20):.1f} MiB, {marks}")
+        print(f"        sha256 {file.sha256}")
+    for package in contents:
         inside = [entry for entry in package.entries if entry.path.startswith(f"{package.home}/")]
         files = sum(entry.kind in ("file", "link") for entry in inside)
         print(f"  contents for {package.platform} on {package.machine}:")

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
 
-# Options of less: F ends at once if all text fits on a screen, R shows colours, X leaves the text on the screen.
+# Options of less: F ends at once if a screen holds all text, R shows colours, X leaves the text on the
+# screen.
 _LESS = "FRX"
 
 

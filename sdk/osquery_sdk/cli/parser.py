@@ -1,4 +1,4 @@
-"""Commands, and a parser of their arguments that reports an error in one line and ends its help with examples."""
+"""Commands, and a parser of their arguments with errors of one line and examples in its help."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def given_path(value: str) -> Path:
 
 
 def completes(action: argparse.Action, kind: str) -> None:
-    """Have shell completion offer values of a kind for an argument: "file", "folder" or "table". Refuse empty paths."""
+    """Have shell completion offer a kind of value: "file", "folder" or "table". Refuse empty paths."""
     vars(action)["completes"] = kind
     if kind in ("file", "folder") and action.type is None:
         action.type = given

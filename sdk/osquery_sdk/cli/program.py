@@ -1,7 +1,7 @@
 """Run the command line of an extension program.
 
-osqueryd starts the program with options alone, such as `--socket PATH`: the program serves. A person starts it with a
-command, such as `shell`.
+osqueryd starts the program with options alone, such as `--socket PATH`: the program serves. A person starts
+it with a command, such as `shell`.
 """
 
 from __future__ import annotations
@@ -218,9 +218,9 @@ def _parse(extension: ServingExtension, arguments: Sequence[str]) -> _Serving:
 
 def _serve(extension: ServingExtension, arguments: Sequence[str]) -> int:
     serving = _read_usual(arguments) or _parse(extension, arguments)
-    # Rows come by the hundred thousand and form no reference cycles. To look for cycles after every 700 objects costs time.
-    # Classes or parsers that are made for one answer do form cycles, so that the collector cannot be off: they would pile
-    # up by the megabyte.
+    # Rows come by the hundred thousand and form no reference cycles. To look for cycles after every 700
+    # objects costs time. The collector is not turned off: classes or parsers that are made for one answer
+    # form cycles, which would pile up by the megabyte.
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
     # The extension inherits osquery's standard output, where osquery prints its rows.

@@ -88,7 +88,7 @@ def prompts(host: Host, commands: tuple[str, ...], is_command: Callable[[str], b
 
 
 def _terminal_as_now() -> Callable[[], None]:
-    """Return a function that restores the terminal's present state, for a signal that ends the program at the prompt."""
+    """Return a function that restores the terminal's present state when a signal ends the program."""
     if sys.platform == "win32":
         return lambda: None
     import signal

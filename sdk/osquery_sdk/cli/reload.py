@@ -73,7 +73,7 @@ def _run(options: Namespace) -> int:
     if options.socket:
         if not Path(options.socket).exists():
             raise Misuse(
-                f"there is no socket at {options.socket}; start osquery with --extensions_socket {options.socket}"
+                f"no socket at {options.socket}; start osquery with --extensions_socket {options.socket}"
             )
         with Reloader(options.extension, options.socket, verbose=options.verbose):
             return _wait_for_end()
@@ -180,7 +180,10 @@ class Reloader:
             self._trouble = self._error or _ended(process.exit_status)
         if not self._trouble:
             return ""
-        return f"{self._extension} does not run: {self._trouble}; it is started again when one of its files changes"
+        return (
+            f"{self._extension} does not run: {self._trouble};"
+            " it is started again when one of its files changes"
+        )
 
     def _watch(self) -> None:
         while not self._end.wait(_POLL):
@@ -233,7 +236,7 @@ class Reloader:
         self._deregister_dead()
 
     def _line(self, line: str) -> None:
-        """Pass on a line of the extension; reduce a traceback to its last line, which has the error, and the place."""
+        """Pass on a line of the extension; of a traceback only its last line, with the place of the error."""
         if self._stopping:
             return
         place = _PLACE.match(line)

@@ -1,4 +1,4 @@
-"""Run an SQL shell: with history and completion on a terminal, over the statements of a pipe or file elsewhere."""
+"""Run an SQL shell: with history and completion on a terminal, or over the statements of a pipe."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Shell:
         """Read and run until the end of the input.
 
         Returns:
-            The exit code: 1 if a statement of a pipe or file failed, else 0. A person at a terminal saw it fail.
+            The exit code: 1 if a statement failed, but 0 on a terminal, where a person saw it fail.
         """
         try:
             if sys.stdin.isatty() and stdout().isatty():

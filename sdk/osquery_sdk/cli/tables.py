@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Mapping, Sequence
 
+    from osquery_sdk.answers import ColumnInfo
     from osquery_sdk.extension import ServingExtension
     from osquery_sdk.tables import Table
 
@@ -83,23 +84,23 @@ def _sentence(text: str) -> str:
 
 
 def _match(listed: _Listed, words: Sequence[str]) -> _Listed | None:
-    """Return a table with the columns that match; None unless each word is in its name, description or columns."""
+    """Return a table with its matching columns; None unless each word is in its texts or columns."""
     table = listed.table
     about = f"{table.name} {table.description}".casefold()
     columns: dict[str, None] = {}
     for word in map(str.casefold, words):
-        within = [
-            column.name
-            for column in table.columns
-            if word
-            in f"{column.name} {' '.join(column.definition.aliases)} {column.definition.description}".casefold()
-        ]
+        within = [column.name for column in table.columns if word in _column_text(column)]
         if word in about:
             continue
         if not within:
             return None
         columns.update(dict.fromkeys(within))
     return listed._replace(columns=tuple(columns))
+
+
+def _column_text(column: ColumnInfo) -> str:
+    definition = column.definition
+    return " ".join((column.name, *definition.aliases, definition.description)).casefold()
 
 
 def _no_match(words: Sequence[str], every: Sequence[_Listed], *, everywhere: bool) -> str:

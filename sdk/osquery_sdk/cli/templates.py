@@ -1,7 +1,8 @@
 """Check the name of a new project, and return its files from a template.
 
-A template is a folder with the files of a project named my_ext. In a checkout the templates are in examples/templates, in an
-installed SDK in a folder of the package. The new project's name replaces my_ext wherever it stands.
+A template is a folder with the files of a project named my_ext. In a checkout the templates are in
+examples/templates, in an installed SDK in a folder of the package. The new project's name replaces my_ext
+wherever it stands.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _HIDDEN = (".ci", ".github", ".gitignore")
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 # Longer names would break the templates' line lengths.
 _MAX_LETTERS = 40
-# Names of a project's other folders, of programs in its environment, and of devices, which are no file names on Windows.
+# Names of a project's other folders, of programs in its environment, and of devices on Windows.
 _TAKEN = {
     "build": "its folder of programs",
     "dist": "its folder of packages",

@@ -1,7 +1,7 @@
 """Print the version and the build of a program: the command `version`.
 
-A build writes `build.json` beside the program's package: an object with the texts commit, branch, date and user. A program
-that runs from a git checkout has no such file; only the command `version` then asks git.
+A build writes `build.json` beside the program's package: an object with the texts commit, branch, date and
+user. A program that runs from a git checkout has no such file; only the command `version` then asks git.
 """
 
 from __future__ import annotations

@@ -288,7 +288,7 @@ def test_a_file_that_reads_itself_ends(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (".read", ".read    FILE       run the statements"),
         (".read {0}/none", "{0}/none: No such file or directory"),
@@ -301,10 +301,10 @@ def test_a_file_that_reads_itself_ends(tmp_path):
         (".typed", ".typed   on|off "),
     ],
 )
-def test_files_that_are_not_there_are_told(tmp_path, line, said):
+def test_files_that_are_not_there_are_told(tmp_path, line, message):
     done = run(EXTENSION, "shell", text=f"{line.format(tmp_path)}\nselect 1 as a;")
     assert done.returncode == 1
-    assert "".join(f"Error: {said.format(tmp_path)}".split()) in "".join(done.stderr.split())
+    assert "".join(f"Error: {message.format(tmp_path)}".split()) in "".join(done.stderr.split())
     assert done.stderr.count("\n") == 1
     assert "| 1 |" in done.stdout
 
@@ -422,8 +422,8 @@ def test_completion_offers_what_can_stand_there(completer, typed, offered, not_o
     from prompt_toolkit.document import Document
 
     before, _, after = typed.partition("|")
-    found = completer.get_completions(Document(before + after, len(before)), CompleteEvent())
-    texts = {completion.text for completion in found}
+    completions = completer.get_completions(Document(before + after, len(before)), CompleteEvent())
+    texts = {completion.text for completion in completions}
     assert offered <= texts
     assert not not_offered & texts
 
@@ -435,8 +435,8 @@ def test_completion_offers_files(completer, tmp_path):
     (tmp_path / "statements.sql").touch()
     for command in (".read", ".output", ".once"):
         typed = f"{command} {tmp_path}/sta"
-        (found,) = completer.get_completions(Document(typed, len(typed)), CompleteEvent())
-        assert found.text == "tements.sql"
+        (completions,) = completer.get_completions(Document(typed, len(typed)), CompleteEvent())
+        assert completions.text == "tements.sql"
 
 
 def test_the_environment_has_a_say_in_where_the_history_is(monkeypatch, tmp_path):

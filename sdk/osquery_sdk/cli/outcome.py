@@ -110,7 +110,7 @@ def _message(error: Exception, verbose: bool) -> str:
         if missing := missing_module(error):
             return missing
     if isinstance(error, FileNotFoundError) and not error.filename and _is_working_folder_gone():
-        return "the working folder is no longer there; go to another one"
+        return "the working folder was removed; change to another one"
     if isinstance(error, OSError) and error.strerror:
         name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
         return one_line(f"{name}: {error.strerror}" if name else error.strerror)

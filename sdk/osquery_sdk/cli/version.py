@@ -81,9 +81,8 @@ def facts_of(version: str, package: str) -> dict[str, str]:
     from osquery_sdk.checkout import facts_of_checkout
 
     folders = list(_folders(package))
-    stamp = next((found for folder in folders if (found := _stamp(folder))), None)
-    if stamp is None:
-        stamp = next((found for folder in folders if (found := facts_of_checkout(folder))), {})
+    stamps = [stamp for folder in folders if (stamp := _stamp(folder))]
+    stamp = stamps[0] if stamps else next(filter(None, map(facts_of_checkout, folders)), {})
     return {
         "version": version,
         **{key: stamp.get(key, "unknown") for key in _STAMPED},

@@ -72,8 +72,8 @@ class _Plugins:
         self._shutdown()
 
 
-class Extension:
-    """An extension with its plugins.
+class ServingExtension:
+    """An extension with its plugins, without a command line.
 
     Args:
         name: osquery's name for it; one extension of a name may be registered at a time.
@@ -125,12 +125,6 @@ class Extension:
         self._reason = "told to stop"
         self._is_program = False
         self._says_end = True
-
-    def run(self, arguments: Sequence[str] | None = None) -> int:
-        """Run the program's command line (`sys.argv` unless given); returns the exit code."""
-        from .cli.program import run
-
-        return run(self, sys.argv[1:] if arguments is None else list(arguments))
 
     @property
     def client(self) -> Client:
@@ -334,4 +328,4 @@ def _end_anyway(failed: bool) -> None:
     threading.Thread(target=end, daemon=True).start()
 
 
-__all__ = ["Extension"]
+__all__ = ["ServingExtension"]

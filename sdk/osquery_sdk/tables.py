@@ -312,6 +312,9 @@ class Table:
             return Reply(Status(), self.routes())
         if action == "examples":  # osqueryd never asks for them; the command line does, for its errors
             return Reply(Status(), [{"sql": example} for example in self.options.examples])
+        if action == "describe":  # osqueryd never asks for it; the shell does
+            columns = ({"name": c.name, "description": c.definition.description} for c in self.columns)
+            return Reply(Status(), [{"name": "", "description": self.description}, *columns])
         if action in ("insert", "update", "delete"):
             return self._write(action, request, context, warn)
         if action != "generate":

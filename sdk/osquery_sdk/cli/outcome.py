@@ -39,7 +39,7 @@ def outcome(prog: str, do: Callable[[], int], *, verbose: bool = False) -> int:
         return 1
     except Exception as error:  # noqa: BLE001  whatever it is, it is told in one line
         if verbose:
-            to_stderr(trace(error).rstrip())
+            to_stderr(trace(error, with_message=False).rstrip())
         to_stderr(f"{prog}: {_words(error, verbose)}")
         try:
             if _is_open(sys.stdout):

@@ -121,6 +121,7 @@ class Reloader:
             "3",
         ]
         self._say = say or to_stderr
+        self._is_verbose = verbose
         self._process: ExtensionProcess | None = None
         self._stopping = False
         self._place = ""
@@ -230,6 +231,8 @@ class Reloader:
         """Pass on what the extension writes; of a traceback the last line, where Python says what is wrong, and the place."""
         if self._stopping:
             return
+        if self._is_verbose:
+            self._say(line)
         place = _PLACE.match(line)
         if place is not None:
             # A syntax error has no other beginning.
@@ -247,7 +250,8 @@ class Reloader:
                 line += f" ({self._place})"
             self._place = self._source = ""
             self._in_traceback = False
-            self._say(line)
+            if not self._is_verbose:
+                self._say(line)
 
     def _registered(self) -> set[int]:
         from osquery_sdk.wire.client import ManagerConnection

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from .authors import Log, describe, end_if_forked, pass_on_interrupt, shown, to_stderr, trace
+from .authors import Log, describe, end_if_forked, pass_on_interrupt, shown
 from .errors import ConnectionFailed, DefinitionError, OsquerySdkError
 from .plugin import Plugin
 from .session import Session
@@ -42,7 +42,7 @@ class _Plugins:
     def __init__(
         self,
         plugins: Sequence[AnyPlugin],
-        log: Callable[[str], None],
+        log: Log,
         shutdown: Callable[[], None],
         client: Client,
     ) -> None:
@@ -65,7 +65,7 @@ class _Plugins:
             end_if_forked(pid, error)
             pass_on_interrupt(error)
             message = f"{item}: {describe(error)}"
-            self._log(f"{message}\n{trace(error)}")
+            self._log.fault(message, error, is_answer=True)
             return Reply.failure(message)
 
     def shutdown(self) -> None:
@@ -118,7 +118,7 @@ class ServingExtension:
         others = [p for p in self.all_plugins if isinstance(p, Plugin)]
         self.plugins: tuple[AnyPlugin, ...] = (*self.tables.values(), *others)
         self.left_out = left_out
-        self.log = log or to_stderr
+        self.log = Log(log)
         self._telemetry = telemetry
         self._client: Client | None = None
         self._stop = threading.Event()
@@ -166,7 +166,7 @@ class ServingExtension:
             gone = not (session.register(timeout) and session.stay(interval)) and not self._stop.is_set()
             if gone or self._says_end:
                 reason = f"osqueryd has gone from {socket}" if gone else self._reason
-                self._write_log(f"{self.name}: {reason}; leaving")
+                self.log(f"{self.name}: {reason}; leaving")
         finally:
             session.leave(gone=gone)
             if self._is_program:
@@ -194,16 +194,12 @@ class ServingExtension:
 
         return end
 
-    def _write_log(self, line: str) -> None:
-        """Log a line; never raises, whatever `log` does."""
-        Log(self.log)(line)
-
     def _stay(self, session: Session) -> None:
         gone = False
         try:
             gone = not session.stay(1.0)
         except BaseException as error:  # noqa: BLE001  a thread has nobody to raise to
-            self._write_log(f"{self.name}: {describe(error, OsquerySdkError)}")
+            self.log(f"{self.name}: {describe(error, OsquerySdkError)}")
         finally:
             session.leave(gone=gone)
 
@@ -211,9 +207,9 @@ class ServingExtension:
         from .client import Client
 
         self._client = Client(socket)
-        service: Service = _Plugins(self.plugins, self._write_log, shutdown, self._client)
+        service: Service = _Plugins(self.plugins, self.log, shutdown, self._client)
         if self._telemetry is not None:
-            service = self._telemetry.around(service, self._write_log)
+            service = self._telemetry.around(service, self.log)
         others = [plugin for plugin in self.plugins if isinstance(plugin, Plugin)]
         return Session(
             self.name,
@@ -223,7 +219,7 @@ class ServingExtension:
             others=others,
             socket=socket,
             stop=stop,
-            log=self._write_log,
+            log=self.log,
         )
 
     def catch_signals(self, *, verbose: bool = False) -> None:
@@ -241,11 +237,12 @@ class ServingExtension:
             self.stop()
             # All that follows has bounds of its own, but for a manager that takes calls and answers none.
             time.sleep(_STOP_WITHIN)
-            self._write_log(f"{self.name}: still there {_STOP_WITHIN:g} s after {name}; ending as it is")
+            self.log(f"{self.name}: still there {_STOP_WITHIN:g} s after {name}; ending as it is")
             stop_handler().kill_processes()
             os._exit(1)
 
         on_stop_signals(stop)
+        self.log.is_verbose = verbose
         self._is_program = True
         self._says_end = verbose or "OSQUERY_EXTENSION" not in os.environ
 

@@ -16,7 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .answers import ColumnInfo, Layout
-from .authors import SameProcess, describe, end_if_forked, pass_on_interrupt, shown, trace, until_fork
+from .authors import SameProcess, describe, end_if_forked, log_fault, pass_on_interrupt, shown, until_fork
 from .columns import INTEGER_RANGES, MISSING, check_name, check_names
 from .errors import DeadlineExceeded, DefinitionError, QueryCancelled, TableError, WriteError
 from .limits import Limits
@@ -368,7 +368,7 @@ class Table:
         message = lacks or describe(error, *plain)
         message = message if message.startswith(self.name) else f"{self.name}: {message}"
         if not lacks and not issubclass(type(error), plain):
-            warn(f"{message}\n{trace(error)}")
+            log_fault(warn, message, error, is_answer=bool(plain))
         return message
 
     def _close(self, run: _Run, warn: Callable[[str], None]) -> None:

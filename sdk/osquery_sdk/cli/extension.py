@@ -29,7 +29,9 @@ class Extension(ServingExtension):
         # osqueryd waits for the program to start: importing an extension must not import its command line.
         from .program import run
 
-        return run(self, sys.argv[1:] if arguments is None else list(arguments))
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        self.log.is_verbose = "--verbose" in words
+        return run(self, words)
 
 
 __all__ = ["Extension"]

@@ -45,7 +45,7 @@ def outcome(prog: str, command: Callable[[], int], *, verbose: bool = False) -> 
         return 1
     except Exception as error:  # noqa: BLE001  every error becomes one line
         if verbose:
-            to_stderr(trace(error).rstrip())
+            to_stderr(trace(error, with_message=False).rstrip())
         to_stderr(f"{prog}: {_message(error, verbose)}")
         try:
             if _is_open(sys.stdout):

@@ -125,6 +125,7 @@ class Reloader:
             "3",
         ]
         self._say = say or to_stderr
+        self._is_verbose = verbose
         self._process: ExtensionProcess | None = None
         self._stopping = False
         self._place = ""
@@ -239,6 +240,8 @@ class Reloader:
         """Pass on a line of the extension; of a traceback only its last line, with the place of the error."""
         if self._stopping:
             return
+        if self._is_verbose:
+            self._say(line)
         place = _PLACE.match(line)
         if place is not None:
             # The traceback of a syntax error begins with this line.
@@ -256,7 +259,8 @@ class Reloader:
                 line += f" ({self._place})"
             self._place = self._source = ""
             self._in_traceback = False
-            self._say(line)
+            if not self._is_verbose:
+                self._say(line)
 
     def _registered(self) -> set[int]:
         from osquery_sdk.wire.client import ManagerConnection

@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 
-from osquery_sdk.wire.protocol import Response, Status
+from osquery_sdk.wire.protocol import Reply, Status
 from osquery_sdk.wire.server import CallContext, Server, ServerOptions
 from osquery_sdk.wire.transport import listen
 
@@ -21,14 +21,14 @@ class Tables:
     def ping(self) -> Status:
         return Status()
 
-    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         if item == "rows":
             row = {"value": "x" * int(request["size"])}
-            return Response(Status(), [row] * int(request["count"]))
+            return Reply(Status(), [row] * int(request["count"]))
         if item == "distinct":
             # A separate string for each value, as in a real table.
             size = int(request["size"])
-            return Response(Status(), [{"value": f"{n:0{size}}"} for n in range(int(request["count"]))])
+            return Reply(Status(), [{"value": f"{n:0{size}}"} for n in range(int(request["count"]))])
         if item == "sleep":
             time.sleep(float(request["seconds"]))
         elif item == "spin":
@@ -46,8 +46,8 @@ class Tables:
             for file in hoard:
                 file.close()
         elif item == "limits":
-            return Response(Status(), [{"soft": str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])}])
-        return Response(Status(), [request])
+            return Reply(Status(), [{"soft": str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])}])
+        return Reply(Status(), [request])
 
     def shutdown(self) -> None:
         pass

@@ -15,7 +15,7 @@ from thrift.Thrift import TMessageType
 from thrift.transport.TTransport import TMemoryBuffer
 
 from osquery_sdk.wire.gen import Extension, ExtensionManager
-from osquery_sdk.wire.protocol import ExtensionInfo, Request, Response, Status
+from osquery_sdk.wire.protocol import ExtensionInfo, Reply, Request, Status
 from osquery_sdk.wire.server import CallContext, Server
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "osqueryd"
@@ -113,20 +113,20 @@ def call_bytes(item: str, request: Mapping[str, str] = {}, *, sequence: int = 0)
     return oracle_write("call", TMessageType.CALL, sequence, arguments)
 
 
-Call = Callable[[str, str, dict[str, str], CallContext], Response]
+Call = Callable[[str, str, dict[str, str], CallContext], Reply]
 
 
 class Service:
     """A service whose `call` is a function."""
 
     def __init__(self, call: Call | None = None) -> None:
-        self._call = call or (lambda registry, item, request, context: Response(Status(), [request]))
+        self._call = call or (lambda registry, item, request, context: Reply(Status(), [request]))
         self.shutdowns = 0
 
     def ping(self) -> Status:
         return Status()
 
-    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         return self._call(registry, item, request, context)
 
     def shutdown(self) -> None:
@@ -145,8 +145,8 @@ class Manager(Service):
         self.arguments = arguments
         return self.reply
 
-    def _plugin(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
-        response: Response = self._answer(registry, item, request)
+    def _plugin(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
+        response: Reply = self._answer(registry, item, request)
         return response
 
     def extensions(self) -> Any:

@@ -13,7 +13,7 @@ from osquery_sdk.errors import ConnectionFailed, DeadlineExceeded, ProtocolError
 from osquery_sdk.wire.client import ExtensionConnection
 from osquery_sdk.wire.codec import Limits
 from osquery_sdk.wire.gen import Extension, ttypes
-from osquery_sdk.wire.protocol import Response, Status, encode_exception
+from osquery_sdk.wire.protocol import Reply, Status, encode_exception
 
 from .support import PING, PONG, call_bytes, oracle_write
 
@@ -84,15 +84,15 @@ def test_sound_answers(rows: list[dict[str, bytes]] | None, replay: Any) -> None
     with ExtensionConnection(replay(answer(rows), SIZE)) as extension:
         expected = [{k: v.decode() for k, v in row.items()} for row in rows or []]
         status, received = extension.call("table", "t", {})
-        assert (status, list(received)) == (Status(), expected)  # type: ignore[arg-type]
+        assert (status, list(received)) == (Status(), expected)
 
 
 @pytest.mark.parametrize("count", [1, 3000])
 def test_bytes_that_are_not_utf8(count: int, serve: Serve) -> None:
-    running = serve(lambda *_: Response(Status(), [{"k": "\udcff\udc00 \u00e9"}] * count))
+    running = serve(lambda *_: Reply(Status(), [{"k": "\udcff\udc00 \u00e9"}] * count))
     with ExtensionConnection(running.path) as extension:
         rows = extension.call("table", "t", {}).rows
-        assert list(rows) == [{"k": "\udcff\ufffd \u00e9"}] * count  # type: ignore[arg-type]
+        assert list(rows) == [{"k": "\udcff\ufffd \u00e9"}] * count
         assert extension.call_raw("table", "t", {})[1][-1] == {"k": b"\xff\xef\xbf\xbd \xc3\xa9"}
 
 

@@ -26,6 +26,7 @@ from osquery_sdk.wire.protocol import (
     METHODS,
     ExtensionInfo,
     OptionInfo,
+    Reply,
     Request,
     RequestReader,
     Response,
@@ -96,7 +97,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, ttypes.ExtensionResponse):
         return {"status": plain(value.status), "rows": rows_of(value)}
     if isinstance(value, Response):
-        return {"status": plain(value.status), "rows": list(value.rows)}  # type: ignore[arg-type]
+        return {"status": plain(value.status), "rows": list(value.rows)}
     if isinstance(value, (Status, ExtensionInfo, OptionInfo)):
         return value._asdict()
     if hasattr(value, "thrift_spec"):
@@ -111,7 +112,7 @@ def plain(value: Any) -> Any:
 def generated(value: Any) -> Any:
     """Return a value of this package as the struct that the Thrift compiler generated."""
     if isinstance(value, Response):
-        rows = [{k: v.encode() for k, v in row.items()} for row in value.rows]  # type: ignore[union-attr]
+        rows = [{k: v.encode() for k, v in row.items()} for row in value.rows]
         return ttypes.ExtensionResponse(generated(value.status), rows)
     if isinstance(value, Status):
         return ttypes.ExtensionStatus(*value)
@@ -228,7 +229,7 @@ def test_thrift_reads_our_exceptions(name: str, message: str, sequence: int, kin
     ],
 )
 def test_text_with_lone_surrogates(text: str, sent: bytes) -> None:
-    reply = b"".join(encode_reply(Request("call", 0, ()), Response(Status(), [{"v": text}])))
+    reply = b"".join(encode_reply(Request("call", 0, ()), Reply(Status(), [{"v": text}])))
     assert oracle_read(reply)[3].success.response == [{"v": sent}]
 
 
@@ -249,13 +250,13 @@ def test_answers_of_any_length_are_the_same_in_pieces(method: str, count: int) -
     rows = [{"n": str(n), "v": "x" * (n % 90)} for n in range(count)]
     request = Request(method, 0, ())
     status = Status(0, "fine")
-    whole = b"".join(encode_reply(request, Response(status, rows)))
+    whole = b"".join(encode_reply(request, Reply(status, rows)))
     assert rows_of(oracle_read(whole)[3].success) == rows
     chunks = [
         b"\x0b\x0b\0\0\0\2" + b"".join(pack(">I", len(t)) + t.encode() for kv in row.items() for t in kv)
         for row in rows
     ]
-    pieces = list(encode_reply(request, Response(status, Batches(chunks, count))))
+    pieces = list(encode_reply(request, Reply(status, Batches(chunks, count))))
     assert b"".join(pieces) == whole
     assert all(len(piece) > 4096 for piece in pieces[:-1])
 

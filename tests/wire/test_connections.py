@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from osquery_sdk.wire.client import ExtensionConnection
-from osquery_sdk.wire.protocol import Response, Status
+from osquery_sdk.wire.protocol import Reply, Status
 from osquery_sdk.wire.server import ServerOptions
 
 from .support import (
@@ -48,7 +48,7 @@ def echoed(data: bytes) -> Any:
 def echo_works(path: str) -> bool:
     with ExtensionConnection(path, timeout=10) as extension:
         rows = extension.call("table", "echo", {"k": "v"}).rows
-        return list(rows) == [{"k": "v"}]  # type: ignore[arg-type]
+        return list(rows) == [{"k": "v"}]
 
 
 def test_a_message_byte_by_byte(serve: Serve) -> None:
@@ -175,10 +175,10 @@ def test_pipelined_messages_are_answered_in_order_when_calls_queue(serve: Serve)
 def test_a_caller_that_says_it_will_send_no_more_is_answered(serve: Serve) -> None:
     contexts: list[CallContext] = []
 
-    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         contexts.append(context)
         time.sleep(0.3)
-        return Response(Status(), [request])
+        return Reply(Status(), [request])
 
     running = serve(call)
     with connected(running.path) as sock:
@@ -202,7 +202,7 @@ def test_a_caller_that_hangs_up_at_any_point(sent: bytes, serve: Serve) -> None:
 def test_a_caller_that_never_reads_its_answer_is_dropped(serve: Serve) -> None:
     row = {"v": "x" * 100_000}
     running = serve(
-        lambda registry, item, request, context: Response(Status(), [row] * 1000),
+        lambda registry, item, request, context: Reply(Status(), [row] * 1000),
         options=ServerOptions(send_timeout=0.3, max_calls=1),
     )
     with connected(running.path) as sock:
@@ -224,7 +224,7 @@ def test_a_caller_that_reads_no_quick_answers_holds_up_no_pings(serve: Serve) ->
     """Answers to quick calls, which have no bounds, can fill a socket as well."""
     row = {"v": "x" * 100_000}
     running = serve(
-        lambda registry, item, request, context: Response(Status(), [row] * 10),
+        lambda registry, item, request, context: Reply(Status(), [row] * 10),
         is_quick=lambda request: True,
         options=ServerOptions(send_timeout=1.0),
     )
@@ -247,9 +247,7 @@ def test_a_caller_that_reads_no_pongs_is_dropped(serve: Serve) -> None:
 
 
 def test_a_large_request_in_tiny_pieces(serve: Serve) -> None:
-    running = serve(
-        lambda registry, item, request, context: Response(Status(), [{"n": str(len(request["k"]))}])
-    )
+    running = serve(lambda registry, item, request, context: Reply(Status(), [{"n": str(len(request["k"]))}]))
     message = call_bytes("echo", {"k": "v" * (4 << 20)})
     with connected(running.path) as sock:
         for at in range(0, len(message), 300):
@@ -275,7 +273,7 @@ def test_the_largest_request_in_small_pieces(serve_apart: Callable[..., ServerPr
 
 
 def test_an_answer_larger_than_any_limit_of_requests(serve: Serve) -> None:
-    running = serve(lambda registry, item, request, context: Response(Status(), [{"v": "x" * (70 << 20)}]))
+    running = serve(lambda registry, item, request, context: Reply(Status(), [{"v": "x" * (70 << 20)}]))
     with ExtensionConnection(running.path, timeout=30) as extension:
         status, rows = extension.call_raw("table", "t", {})
     assert status.code == 0
@@ -392,7 +390,7 @@ def test_a_default_timeout_that_some_library_set(library_timeout: float, serve: 
 def test_a_program_that_gave_sigpipe_its_default_action(serve: Serve) -> None:
     import signal
 
-    running = serve(lambda registry, item, request, context: Response(Status(), [{"v": "x" * (1 << 20)}]))
+    running = serve(lambda registry, item, request, context: Reply(Status(), [{"v": "x" * (1 << 20)}]))
     before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         for _ in range(20):

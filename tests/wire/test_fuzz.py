@@ -263,7 +263,7 @@ def assert_sound(name: str, result: Any) -> None:
         assert [type(value) for value in result] == [int, str, int]
     elif name in ("call", "query", "getQueryColumns"):
         assert isinstance(result, Response)
-        pairs = [pair for row in result.rows for pair in row.items()]  # type: ignore[union-attr]
+        pairs = [pair for row in result.rows for pair in row.items()]
         assert all(type(key) is str and type(value) is str for key, value in pairs)
     elif name == "raw":
         assert isinstance(result[0], Status)

@@ -23,7 +23,7 @@ from thrift.transport.TTransport import TBufferedTransport, TBufferedTransportFa
 from osquery_sdk.errors import RemoteError
 from osquery_sdk.wire.client import ManagerConnection
 from osquery_sdk.wire.gen import Extension, ExtensionManager, ttypes
-from osquery_sdk.wire.protocol import ExtensionInfo, OptionInfo, Response, Status
+from osquery_sdk.wire.protocol import ExtensionInfo, OptionInfo, Reply, Response, Status
 
 from .support import Manager, connected, eventually, ping_works
 
@@ -76,7 +76,7 @@ def test_thrifts_client_of_a_manager(protocol: Any, serve: Serve) -> None:
         assert client.registerExtension(info, {"table": {"t": encoded(ROUTES)}}).uuid == 9
         assert service.arguments == (ExtensionInfo("n", "1", "2", "3"), {"table": {"t": ROUTES}})
         assert client.deregisterExtension(9).code == 0
-        service.reply = Response(Status(1, "no such table"), ())
+        service.reply = Reply(Status(1, "no such table"), ())
         assert client.query("select").status.message == "no such table"
         service.reply = RuntimeError
         with pytest.raises(TApplicationException, match="Internal error"):
@@ -99,7 +99,7 @@ def test_the_clients_of_osquery_python(serve: Serve) -> None:
     client.open()
     try:
         assert client.extension_client().ping().code == 0
-        service.reply = Response(Status(), [{"a": "b"}])
+        service.reply = Reply(Status(), [{"a": "b"}])
         answer = client.extension_client().call("table", "t", {"action": "generate"})
         assert (answer.status.code, answer.response) == (0, [{"a": "b"}])
         assert service.arguments == ("table", "t", {"action": "generate"})

@@ -13,7 +13,7 @@ import pytest
 
 from osquery_sdk.errors import ConnectionFailed, RemoteError
 from osquery_sdk.wire.client import ExtensionConnection, ManagerConnection
-from osquery_sdk.wire.protocol import ExtensionInfo, Response, Status
+from osquery_sdk.wire.protocol import ExtensionInfo, Reply, Response, Status
 from osquery_sdk.wire.server import Server, ServerOptions
 from osquery_sdk.wire.transport import listen
 
@@ -46,12 +46,12 @@ class Gate:
         self.order: list[str] = []
         self.contexts: queue.Queue[CallContext] = queue.Queue()
 
-    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         self.order.append(request.get("n", item))
         self.contexts.put(context)
         if item == "wait":
             assert self.opened.wait(30)
-        return Response(Status(), [request])
+        return Reply(Status(), [request])
 
 
 @pytest.fixture
@@ -213,9 +213,9 @@ def test_a_busy_manager_refuses_in_the_types_of_the_method(method: str, serve: S
 
 
 def test_the_late_answer_is_sent_at_the_deadline(serve: Serve, gate: Gate) -> None:
-    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         if item == "wait":
-            deadline = context.limit(0.2, Response(Status(1, "late")))
+            deadline = context.limit(0.2, Reply(Status(1, "late")))
             assert 0.1 < deadline - time.monotonic() <= 0.2
         return gate.call(registry, item, request, context)
 
@@ -234,18 +234,17 @@ def test_the_late_answer_is_sent_at_the_deadline(serve: Serve, gate: Gate) -> No
 
 
 def test_a_call_that_is_in_time_is_not_answered_twice(serve: Serve) -> None:
-    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
-        context.limit(0.1, Response(Status(1, "late")))
+    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
+        context.limit(0.1, Reply(Status(1, "late")))
         time.sleep(float(request["seconds"]))
-        return Response(Status(), [{"v": "x" * 500_000}])
+        return Reply(Status(), [{"v": "x" * 500_000}])
 
     running = serve(call)
     with ExtensionConnection(running.path) as extension:
         # Around the deadline either answer may win, but only one of them is sent.
         for n in range(10):
             answer = extension.call("table", "t", {"seconds": str(0.05 + n / 50)})
-            count = len(answer.rows)  # type: ignore[arg-type]
-            assert (answer.status.message, count) in (("OK", 1), ("late", 0))
+            assert (answer.status.message, len(answer.rows)) in (("OK", 1), ("late", 0))
     assert running.errors == []
 
 
@@ -254,9 +253,9 @@ def test_a_late_answer_that_nobody_reads_holds_up_no_pings(
 ) -> None:
     """The watchdog's thread, on which pings depend, sends it."""
 
-    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         if item == "wait":
-            context.limit(0.1, Response(Status(1, "late" * 1_000_000)))
+            context.limit(0.1, Reply(Status(1, "late" * 1_000_000)))
         return gate.call(registry, item, request, context)
 
     running = serve(call)
@@ -293,10 +292,10 @@ class Interrupted(BaseException):
     "error", [ValueError("no"), SystemExit(3), KeyboardInterrupt(), Interrupted(), RecursionError()]
 )
 def test_a_call_that_raises_is_an_internal_error(error: BaseException, serve: Serve) -> None:
-    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         if item == "bad":
             raise error
-        return Response(Status(), [request])
+        return Reply(Status(), [request])
 
     running = serve(call)
     with ExtensionConnection(running.path) as extension:
@@ -312,9 +311,9 @@ def test_a_call_that_raises_is_an_internal_error(error: BaseException, serve: Se
     "result",
     [
         None,
-        Response(Status(), [{"k": None}]),  # type: ignore[dict-item]
-        Response(Status("no", 1, 2), []),  # type: ignore[arg-type]
-        Response(Status(2**40), []),
+        Reply(Status(), [{"k": None}]),  # type: ignore[dict-item]
+        Reply(Status("no", 1, 2), []),  # type: ignore[arg-type]
+        Reply(Status(2**40), []),
     ],
 )
 def test_an_answer_that_cannot_be_encoded_is_an_internal_error(result: Any, serve: Serve) -> None:
@@ -328,7 +327,7 @@ def test_an_answer_that_cannot_be_encoded_is_an_internal_error(result: Any, serv
 
 def test_an_answer_that_breaks_off_closes_its_connection_only(serve: Serve) -> None:
     rows: Any = [{"k": "v" * 1000}] * 3000 + [{"k": None}]
-    running = serve(lambda registry, item, request, context: Response(Status(), rows))
+    running = serve(lambda registry, item, request, context: Reply(Status(), rows))
     with ExtensionConnection(running.path) as extension, pytest.raises(ConnectionFailed):
         extension.call("table", "bad", {})
     assert ping_works(running.path)
@@ -365,9 +364,9 @@ def test_a_shutdown_that_raises_ends_no_thread(serve: Serve) -> None:
 
 
 def test_a_service_may_change_the_request_that_it_is_given(serve: Serve) -> None:
-    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         request["seen"] = "yes" if "seen" not in request else "before"
-        return Response(Status(), [request])
+        return Reply(Status(), [request])
 
     running = serve(call)
     # A call without its map of arguments, as Thrift allows.
@@ -459,7 +458,7 @@ def test_stop_does_not_wait_for_ever(serve: Serve, gate: Gate) -> None:
 def test_stop_cuts_off_a_caller_that_does_not_read(serve: Serve) -> None:
     row = {"v": "x" * 100_000}
     running = serve(
-        lambda registry, item, request, context: Response(Status(), [row] * 1000),
+        lambda registry, item, request, context: Reply(Status(), [row] * 1000),
         options=ServerOptions(stop_timeout=0.2),
     )
     with connected(running.path) as sock:

@@ -16,7 +16,7 @@ import osquery_sdk.wire
 from osquery_sdk.errors import ConnectionFailed, DeadlineExceeded
 from osquery_sdk.wire import client as client_module
 from osquery_sdk.wire.client import ExtensionConnection
-from osquery_sdk.wire.protocol import Response, Status
+from osquery_sdk.wire.protocol import Reply, Status
 from osquery_sdk.wire.server import Server, ServerOptions
 
 from .fake_windows import CONSTANTS, Event, Windows
@@ -171,9 +171,9 @@ def test_callers_that_come_and_go(serve: Callable[..., Server], pipes: Any) -> N
 def test_pings_while_a_call_sleeps(serve: Callable[..., Server]) -> None:
     opened = threading.Event()
 
-    def call(registry: str, item: str, request: dict[str, str], context: Any) -> Response:
+    def call(registry: str, item: str, request: dict[str, str], context: Any) -> Reply:
         assert item != "wait" or opened.wait(20)
-        return Response(Status(), [request])
+        return Reply(Status(), [request])
 
     serve(call)
 
@@ -197,10 +197,10 @@ def test_pings_while_a_call_sleeps(serve: Callable[..., Server]) -> None:
 def test_a_caller_that_hangs_up_cancels_its_call(serve: Callable[..., Server], pipes: Any) -> None:
     contexts: list[Any] = []
 
-    def call(registry: str, item: str, request: dict[str, str], context: Any) -> Response:
+    def call(registry: str, item: str, request: dict[str, str], context: Any) -> Reply:
         contexts.append(context)
         assert eventually(lambda: context.cancelled)
-        return Response(Status(), [])
+        return Reply(Status(), [])
 
     serve(call)
     stream = pipes.PipeStream(NAME, 5)
@@ -213,7 +213,7 @@ def test_a_caller_that_hangs_up_cancels_its_call(serve: Callable[..., Server], p
 
 def test_a_caller_that_does_not_read_is_dropped(serve: Callable[..., Server], pipes: Any) -> None:
     server = serve(
-        lambda registry, item, request, context: Response(Status(), [{"v": "x" * 1_000_000}]),
+        lambda registry, item, request, context: Reply(Status(), [{"v": "x" * 1_000_000}]),
         options=ServerOptions(send_timeout=0.2),
     )
     stream = pipes.PipeStream(NAME, 5)
@@ -253,7 +253,7 @@ def test_the_system_limits_the_number_of_connections(serve: Callable[..., Server
 
 def test_stop_cuts_off_what_runs(serve: Callable[..., Server], pipes: Any) -> None:
     server = serve(
-        lambda registry, item, request, context: Response(Status(), [{"v": "x" * 1_000_000}]),
+        lambda registry, item, request, context: Reply(Status(), [{"v": "x" * 1_000_000}]),
         options=ServerOptions(stop_timeout=0.2, send_timeout=20),
     )
     stream = pipes.PipeStream(NAME, 5)

@@ -16,6 +16,7 @@ from osquery_sdk.wire.protocol import (
     METHODS,
     ExtensionInfo,
     OptionInfo,
+    Reply,
     Request,
     RequestReader,
     Response,
@@ -58,7 +59,7 @@ def recorded_answer(exchange: Exchange) -> Any:
         return None
     if hasattr(result, "response"):
         status = result.status
-        return Response(Status(status.code, status.message, status.uuid), rows_of(result))
+        return Reply(Status(status.code, status.message, status.uuid), rows_of(result))
     return Status(result.code, result.message, result.uuid)
 
 
@@ -201,5 +202,5 @@ def test_values_as_bytes_are_those_that_were_sent(replay: Any) -> None:
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_bytes_survive_as_text(rows: list[dict[str, bytes]]) -> None:
     text = [{k: v.decode("utf-8", "surrogateescape") for k, v in row.items()} for row in rows]
-    reply = b"".join(encode_reply(Request("call", 0, ()), Response(Status(), text)))
+    reply = b"".join(encode_reply(Request("call", 0, ()), Reply(Status(), text)))
     assert oracle_read(reply)[3].success.response == rows

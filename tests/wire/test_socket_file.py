@@ -77,7 +77,7 @@ def test_it_listens_from_its_first_moment_on(directory: Path) -> None:
 
 
 def test_nobody_else_can_connect_even_for_a_moment(directory: Path) -> None:
-    """From its first moment on, the file has the mode 0600."""
+    """The file has the mode 0600 from its first moment on."""
     target = str(directory / "s")
     modes = set()
     stop = threading.Event()

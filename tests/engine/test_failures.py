@@ -175,7 +175,8 @@ def test_an_extension_that_stops_answering_is_removed(watchful: Host) -> None:
     time.sleep(0.5)
     assert watchful.query("select a from t").rows == [{"a": "x"}]
     extension.stop()
-    assert _eventually(lambda: watchful.manager.extensions() == {})
+    assert _eventually(lambda: "t" not in watchful.tables())
+    assert watchful.manager.extensions() == {}
     with pytest.raises(SqlError, match="vtable constructor failed: t"):
         watchful.query("select a from t")
     # Its name and its tables are free for a successor.

@@ -1,7 +1,7 @@
-"""Translate ECMAScript regular expressions, which osquery's `regex_match` and `regex_split` take, for Python's `re`.
+"""Translate ECMAScript regular expressions, as osquery's `regex_*` functions take them, for Python's `re`.
 
-osquery uses C++'s `std::regex` on bytes. Nearly all of the syntax is Python's, too. A pattern is read token by token,
-and these are rewritten: `$` and `.`, empty classes, POSIX classes, repeated quantifiers, escapes.
+osquery uses C++'s `std::regex` on bytes. Python shares most of its syntax. A pattern is read token by token, and
+these parts are rewritten: `$` and `.`, empty classes, POSIX classes, repeated quantifiers, escapes.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ def _escape(token: bytes, *, in_class: bool) -> bytes:
 
 
 def _character_class(pattern: bytes, start: int) -> tuple[bytes, int]:
-    """Translate the class that opens at `start`; return it with its end. ECMAScript has empty ones: `[]` and `[^]`."""
+    """Translate the class that opens at `start`; return it with its end.
+
+    ECMAScript has empty ones: `[]` and `[^]`.
+    """
     position = start + 1
     negated = pattern[position : position + 1] == b"^"
     position += negated

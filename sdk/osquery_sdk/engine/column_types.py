@@ -1,7 +1,7 @@
 """Guess the types of columns that are expressions, as osqueryd does: from SQLite's program for a statement.
 
-Facts from `QueryPlanner::applyTypes` (osquery/sql/sqlite_util.cpp). An opcode's registers change between versions
-of SQLite; the guess is osqueryd's.
+Facts from `QueryPlanner::applyTypes` (osquery/sql/sqlite_util.cpp). An opcode's registers differ among
+versions of SQLite; the guess is osqueryd's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Translate ECMAScript regular expressions, as osquery's `regex_*` functions take them, for Python's `re`.
 
-osquery uses C++'s `std::regex` on bytes. Python shares most of its syntax. A pattern is read token by token, and
-these parts are rewritten: `$` and `.`, empty classes, POSIX classes, repeated quantifiers, escapes.
+osquery uses C++'s `std::regex` on bytes. Python shares most of its syntax. A pattern is read token by token,
+and these parts are rewritten: `$` and `.`, empty classes, POSIX classes, repeated quantifiers, escapes.
 """
 
 from __future__ import annotations

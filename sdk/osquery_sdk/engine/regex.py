@@ -63,6 +63,8 @@ def _character_class(pattern: bytes, start: int) -> tuple[bytes, int]:
     negated = pattern[position : position + 1] == b"^"
     position += negated
     body = b""
+    # A hyphen is a range's operator only between two single characters. Escape all others: Python warns of "--".
+    may_begin_range = in_range = False
     while True:
         letter = pattern[position : position + 1]
         if not letter:
@@ -82,8 +84,15 @@ def _character_class(pattern: bytes, start: int) -> tuple[bytes, int]:
             body += _escape(escape[0], in_class=True)
             position = escape.end()
         else:
-            body += b"-" if letter == b"-" else re.escape(letter)
+            following = pattern[position + 1 : position + 2]
             position += 1
+            if letter == b"-" and may_begin_range and not in_range and following != b"]":
+                body += letter
+                in_range = True
+                continue
+            body += re.escape(letter)
+        ends_with_range = in_range or (posix is not None and body[-2:-1] == b"-")
+        may_begin_range, in_range = not ends_with_range, False
     if not body:
         return (rb"[\x00-\xff]" if negated else rb"(?!)"), position + 1
     return b"[" + (b"^" if negated else b"") + body + b"]", position + 1

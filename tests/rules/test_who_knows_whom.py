@@ -97,7 +97,7 @@ MAY_KNOW = {
     "extension": {"errors", "authors", "plugin", "tables", "session", "client", "signals", "wire"},
 }
 # An extension's `run` hands over to its command line: every extension has it, and only that function imports it.
-HANDS_OVER = ("osquery_sdk.extension", "osquery_sdk.cli.program")
+HANDS_OVER = ("osquery_sdk.cli.extension", "osquery_sdk.cli.program")
 # These may not know what is above them even by type: they are to be read, and could be used, without it.
 STRICT = ("wire", "engine")
 
@@ -223,7 +223,7 @@ def test_the_test_sees_imports(modules: "dict[str, Module]") -> None:
         for one in module.imports()
     }
     assert ("osquery_sdk.tables", "osquery_sdk.rows", False) in seen  # relative
-    assert ("osquery_sdk.extension", "osquery_sdk.cli.program", False) in seen  # within a function
+    assert ("osquery_sdk.cli.extension", "osquery_sdk.cli.program", False) in seen  # within a function
     assert ("osquery_sdk.query", "osquery_sdk.tables", True) in seen  # for type checkers
     assert ("kolide_tables.ext_tables", "osquery_sdk", False) in seen  # absolute
     assert ("osquery_sdk.engine.database", "osquery_sdk.wire.protocol", False) in seen  # from two packages up

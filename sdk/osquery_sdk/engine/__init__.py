@@ -1,7 +1,8 @@
 """Run SQL over extensions without osqueryd: an extension manager on SQLite's virtual tables.
 
-It treats extensions as osqueryd 5.23 does: the same terms of a statement reach a table, in the same requests; answers
-are read alike, and errors have the same texts. Use it for development and for a first run, and osqueryd in production.
+It treats extensions as osqueryd 5.23 does: the same terms of a statement reach a table, in the same requests;
+answers are read alike, and errors have the same texts. Use it for development and for a first run, and
+osqueryd in production.
 
 The engine needs APSW, which the extra `engine` installs.
 """
@@ -55,7 +56,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: most need APSW, which is slow to import and may be missing."""
+    """Import a public name at its first use: most need APSW, which is slow to import and may be missing."""
     for module, names in _HOMES.items():
         if name in names:
             from importlib import import_module

@@ -12,7 +12,10 @@ TextRows: TypeAlias = Sequence[Mapping[str, str]]
 
 
 class Answer(NamedTuple):
-    """An answer to a table call. Values stay bytes until SQLite asks for one, which it does for few of them."""
+    """An answer to a table call.
+
+    Values stay bytes until SQLite asks for one, which it does for few of them.
+    """
 
     status: Status = Status()
     rows: ByteRows = ()

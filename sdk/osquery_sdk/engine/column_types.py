@@ -1,6 +1,6 @@
-"""Guess the types of result columns that are expressions from SQLite's program for a statement, as osqueryd does.
+"""Guess the types of columns that are expressions, as osqueryd does: from SQLite's program for a statement.
 
-Facts from `QueryPlanner::applyTypes` (osquery/sql/sqlite_util.cpp). The registers that an opcode writes change between
+Facts from `QueryPlanner::applyTypes` (osquery/sql/sqlite_util.cpp). An opcode's registers differ among
 versions of SQLite; the guess is osqueryd's.
 """
 

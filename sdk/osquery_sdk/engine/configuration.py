@@ -1,7 +1,7 @@
 """Read a configuration as osqueryd does: its sources, their packs, and the scheduled queries of these.
 
-Facts from `osquery/config/config.cpp` and `packs.cpp`. Unlike osqueryd's, intervals are not splayed, so it can be
-foretold when a query is due.
+Facts from `osquery/config/config.cpp` and `packs.cpp`. Unlike osqueryd's, intervals are not splayed, so it
+can be foretold when a query is due.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class Pack:
     def __init__(
         self, name: str, content: Mapping[str, Any], *, delimiter: str, default_interval: int
     ) -> None:
-        """Read a pack. As osqueryd, skip entries that are not valid; `problems` names those with a bad interval."""
+        """Read a pack.
+
+        As osqueryd, skip entries that are not valid; `problems` names those with a bad interval.
+        """
         self.name = name
         self.discovery = [sql for sql in content.get("discovery") or () if isinstance(sql, str)]
         self.queries: list[ScheduledQuery] = []
@@ -134,7 +137,8 @@ def parse(text: str) -> dict[str, Any]:
     """Read a source's text: a JSON object, which may have lines of comment.
 
     Raises:
-        ValueError: the text is not a JSON object, or longer than osqueryd's limit; the error says why, and where.
+        ValueError: the text is not a JSON object, or longer than osqueryd's limit; the error says why, and
+            where.
     """
     if len(text) > _MAX_BYTES and _plain_length(text) > _MAX_BYTES:
         raise ValueError(f"the config size exceeds the limit of {_MAX_BYTES:,} bytes")
@@ -151,7 +155,7 @@ def _plain_length(text: str) -> int:
 
 
 def is_for_this_platform(wanted: Any) -> bool:
-    """Check a platform as osquery does: an empty text, "all" or "any" always fit, else one of the words has to."""
+    """Check a platform as osquery does: "", "all" and "any" always fit, else one of the words has to."""
     if not isinstance(wanted, str) or wanted in ("", "null", "all", "any"):
         return True
     linux = sys.platform.startswith("linux")

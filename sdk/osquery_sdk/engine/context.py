@@ -1,7 +1,7 @@
-"""Write the texts that osqueryd sends with a table call: the query context, and the array of values of a write.
+"""Write the texts that osqueryd sends with a table call: the query context, and the values of a write.
 
-osqueryd writes them with rapidjson. These functions give the same bytes, except for the order in `colsUsed`: osqueryd
-takes that from a hash set.
+osqueryd writes them with rapidjson. These functions give the same bytes, except for the order in `colsUsed`:
+osqueryd takes that from a hash set.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ class Operand(NamedTuple):
 
 
 def json_string(text: str) -> str:
-    """Return `text` as a JSON string. Only what needs it is escaped, control characters with upper-case digits."""
+    """Return `text` as a JSON string.
+
+    Only what needs it is escaped, control characters with upper-case digits.
+    """
     if _TO_ESCAPE.search(text):
         text = _TO_ESCAPE.sub(lambda match: _ESCAPES.get(match[0]) or f"\\u{ord(match[0]):04X}", text)
     return f'"{text}"'
@@ -35,7 +38,8 @@ def json_string(text: str) -> str:
 def json_double(number: float) -> str:
     """Return a finite number in the fewest digits that tell it from its neighbours, in rapidjson's layout.
 
-    The layout is plain for up to 21 digits before the point and 6 zeros after it ("100.0", "0.000001"), else "1.5e30".
+    The layout is plain for up to 21 digits before the point and 6 zeros after it ("100.0", "0.000001"), else
+    "1.5e30".
     """
     sign = "-" if number < 0 or str(number).startswith("-") else ""
     mantissa, _, exponent = repr(abs(number)).partition("e")
@@ -55,7 +59,10 @@ def json_double(number: float) -> str:
 
 
 def values_json(values: Iterable[SQLiteValue]) -> str:
-    """Return the `json_value_array` of a write. It ends before an infinite number, because rapidjson stops there."""
+    """Return the `json_value_array` of a write.
+
+    It ends before an infinite number, because rapidjson stops there.
+    """
     out: list[str] = []
     for value in values:
         if value is None:

@@ -157,7 +157,10 @@ class DatabasePlugin:
 
 
 class ConfigPlugin:
-    """The config that was pushed through `call("config", "update", ...)`. The last text of each source counts."""
+    """The config that was pushed through `call("config", "update", ...)`.
+
+    The last text of each source counts.
+    """
 
     def __init__(self, flags: Flags) -> None:
         """Start without a config. Options of later ones override `flags`."""
@@ -202,7 +205,7 @@ class ConfigPlugin:
         return Answer()
 
     def _packs(self, document: Mapping[str, Any]) -> Iterator[Pack]:
-        """Yield the packs of a source: its schedule, its own packs, and those that `gen_pack` returns the text of."""
+        """Yield the packs of a source: its schedule, its own packs, and those that `gen_pack` returns."""
         if isinstance(document.get("schedule"), dict):
             yield self._pack("main", {"queries": document["schedule"]})
         packs = document.get("packs")

@@ -1,6 +1,7 @@
 """The tables in which osquery describes itself, with osqueryd's columns and this engine's own values.
 
-The columns are from `specs/utility/*.table`, the rows from `osquery/tables/utility/osquery.cpp` and `time.cpp`.
+The columns are from `specs/utility/*.table`, the rows from `osquery/tables/utility/osquery.cpp` and
+`time.cpp`.
 """
 
 from __future__ import annotations
@@ -25,19 +26,20 @@ _UTILITY = "1"
 
 # Columns as words NAME[:TYPE[:OPTIONS]]; see `_routes`.
 _TIME = (
-    "weekday year:I month:I day:I hour:I minutes:I seconds:I timezone local_timezone unix_time:I timestamp datetime"
-    " iso_8601 win_timestamp:B:16"
+    "weekday year:I month:I day:I hour:I minutes:I seconds:I timezone local_timezone unix_time:I timestamp"
+    " datetime iso_8601 win_timestamp:B:16"
 )
 _INFO = (
-    f"pid:I uuid:T:{_NOCASE} instance_id version:T:{_VERSION} config_hash:T:{_NOCASE} config_valid:I extensions"
-    " build_platform build_distro start_time:I watcher:I platform_mask:I"
+    f"pid:I uuid:T:{_NOCASE} instance_id version:T:{_VERSION} config_hash:T:{_NOCASE} config_valid:I"
+    " extensions build_platform build_distro start_time:I watcher:I platform_mask:I"
 )
 _EXTENSIONS = f"uuid:B name version:T:{_VERSION} sdk_version:T:{_VERSION} path type"
 _REGISTRY = "registry name owner_uuid:I internal:I active:I"
 _FLAGS = "name type description default_value value shell_only:I"
 _SCHEDULE = (
     "name query interval:I executions:B last_executed:B denylisted:I output_size:B wall_time:B wall_time_ms:B"
-    " last_wall_time_ms:B user_time:B last_user_time:B system_time:B last_system_time:B average_memory:B last_memory:B"
+    " last_wall_time_ms:B user_time:B last_user_time:B system_time:B last_system_time:B average_memory:B"
+    " last_memory:B"
 )
 _TYPES = {"T": "TEXT", "I": "INTEGER", "B": "BIGINT"}
 
@@ -145,7 +147,7 @@ def info_rows(
 
 
 def schedule_rows(queries: Iterable[ScheduledQuery], done: Mapping[str, Mapping[str, int]]) -> TextRows:
-    """Return the rows of `osquery_schedule`: the scheduled queries, with those costs that the engine counts."""
+    """Return the rows of `osquery_schedule`: the scheduled queries, with the costs that the engine counts."""
     never = dict.fromkeys((word.partition(":")[0] for word in _SCHEDULE.split()[3:]), "0")
     return [
         {
@@ -167,7 +169,10 @@ def core_tables(
     flags: Callable[[], TextRows],
     schedule: Callable[[], TextRows],
 ) -> dict[str, CoreTable]:
-    """Return every core table by name. The arguments return the rows of the table that they are named after."""
+    """Return every core table by name.
+
+    The arguments return the rows of the table that they are named after.
+    """
     date_time = {"id": "columnAlias", "name": "date_time", "target": "datetime"}
     denylisted = {"id": "columnAlias", "name": "blacklisted", "target": "denylisted"}
     return {

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 class FilesystemConfig:
     """The config plugin `filesystem`.
 
-    Its sources are the file of `--config_path`, and the files `*.conf` in the folder with that name and `.d` after it.
+    Its sources are the file of `--config_path`, and the files `*.conf` in the folder with that name and `.d`
+    after it.
     """
 
     def __init__(self, flags: Flags) -> None:
@@ -43,7 +44,8 @@ class FilesystemConfig:
         path = self._flags["config_path"]
         try:
             if request.get("action") == "genConfig":
-                sources = [path, *sorted(glob.glob(f"{glob.escape(path)}.d/*.conf"))]  # noqa: PTH207  a flag's text
+                pattern = f"{glob.escape(path)}.d/*.conf"
+                sources = [path, *sorted(glob.glob(pattern))]  # noqa: PTH207  a flag's text
                 return Answer(rows=to_bytes([{source: read_text(source) for source in sources}]))
             if request.get("action") == "genPack":
                 name, value = request.get("name", ""), request.get("value", "")
@@ -57,11 +59,12 @@ class FilesystemConfig:
 
 
 def _packs(pattern: str) -> str:
-    """Return the packs of the files that match a pattern as one JSON object, by the files' names without suffix."""
+    """Return the packs of the files that match a pattern, as JSON: file name without suffix -> pack."""
     packs: dict[str, object] = {}
     for path in sorted(glob.glob(pattern)):  # noqa: PTH207
+        name = os.path.splitext(os.path.basename(path))[0]  # noqa: PTH119, PTH122
         try:
-            packs[os.path.splitext(os.path.basename(path))[0]] = read_json(read_text(path))  # noqa: PTH119, PTH122
+            packs[name] = read_json(read_text(path))
         except ValueError as exc:
             raise ValueError(f"{path}: {exc}") from exc
     return json.dumps(packs)
@@ -118,7 +121,7 @@ class Daemon:
         self._loggers.relay()
 
     def host(self) -> str:
-        """Return the host identifier that `--host_identifier` asks for: the specified one, or the host's name."""
+        """Return the identifier that `--host_identifier` asks for: the specified one, or the host's name."""
         if self._flags["host_identifier"] == "specified" and self._flags["specified_identifier"]:
             return self._flags["specified_identifier"]
         return socket.gethostname()
@@ -170,7 +173,10 @@ class Daemon:
     # -- configuration
 
     def _load(self) -> bool:
-        """Ask the config plugin for the configuration. Returns False if it failed, or gave one that is not valid."""
+        """Ask the config plugin for the configuration.
+
+        Returns False if it failed, or gave one that is not valid.
+        """
         if self._names["config"] == "update":
             return True
         answer = self._manager.registries.call("config", "", {"action": "genConfig"})

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from .trace import Observer
 
-# osqueryd allows statements to read, to write to tables that take writes, and to make temporary tables and views.
+# osqueryd allows statements to read, to write to tables that take writes, and to make temporary tables and
+# views.
 _ALLOWED_ACTIONS = frozenset(
     (
         apsw.SQLITE_READ,
@@ -138,8 +139,8 @@ class Database:
 
         Args:
             source: the table.
-            known: use the routes as registered. Otherwise ask the table's owner for its columns, twice, as osqueryd
-                does for a transient connection.
+            known: use the routes as registered. Otherwise ask the table's owner for its columns, twice, as
+                osqueryd does for a transient connection.
 
         Returns:
             The name of SQLite's error code; None without an error.
@@ -156,9 +157,9 @@ class Database:
                 eponymous=True,
                 read_only=not source.extension,
             )
-            # Define the table before SQLite asks for it. SQLite lets go of all tables when a Python exception ends
-            # CREATE VIRTUAL TABLE, and APSW then reports it to sys.unraisablehook for each of them. An unknown module
-            # fails without that.
+            # Define the table before SQLite asks for it. SQLite lets go of all tables when a Python exception
+            # ends CREATE VIRTUAL TABLE, and APSW then reports it to sys.unraisablehook for each of them. An
+            # unknown module fails without that.
             try:
                 self._attaching, maker = self._define(name, source.routes if known else None), name
             except LookupError:
@@ -173,7 +174,10 @@ class Database:
         return None
 
     def detach(self, name: str) -> None:
-        """Drop a table. Its module stays, so that the name fails with "vtable constructor failed" from then on."""
+        """Drop a table.
+
+        Its module stays, so that the name fails with "vtable constructor failed" from then on.
+        """
         try:
             self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}").fetchall()
         except apsw.Error:
@@ -187,7 +191,8 @@ class Database:
         """
         definition = self._attaching or self._define(name, None)
         for view in definition.views:
-            # As osqueryd: the view is in the main database, so its table is asked for its columns at the first use.
+            # As osqueryd: the view is in the main database, so its table is asked for its columns at the
+            # first use.
             try:
                 statement = f"CREATE VIEW {view} AS SELECT * FROM {name}"  # noqa: S608  unquoted, as osqueryd
                 self._connection.execute(statement).fetchall()
@@ -255,7 +260,8 @@ class Database:
         Args:
             sql: the statements.
             deadline: a moment of `time.monotonic()`.
-            in_order: keep the keys of a row in the order of the columns, instead of sorting them as osqueryd does.
+            in_order: keep the keys of a row in the order of the columns, instead of sorting them as osqueryd
+                does.
 
         Raises:
             SqlError: the first error, in osqueryd's words.
@@ -289,8 +295,8 @@ class Database:
     def _explained(self, sql: str, key: str) -> list[dict[str, str]]:
         """Return the rows of EXPLAIN; no rows if it fails.
 
-        As osqueryd: of several statements only the first is explained. The others run, and their rows are taken for
-        rows of EXPLAIN.
+        As osqueryd: of several statements only the first is explained. The others run, and their rows are
+        taken for rows of EXPLAIN.
 
         Raises:
             SqlError: a row lacks the key.
@@ -307,7 +313,7 @@ class Database:
         return Statements(self._connection, self._null, self._tell_inserted, in_order=in_order)
 
     def _prepare(self, sql: str) -> tuple[str, list[tuple[str, str]]] | None:
-        """Return the first statement in `sql` and its columns, without running it; None if there is no statement."""
+        """Return the first statement in `sql`, not run, and its columns; None without a statement."""
         prepared: list[tuple[str, list[tuple[str, str]]]] = []
 
         def stop(cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
@@ -410,7 +416,8 @@ class _Guard:
 def _check(statement: str) -> None:
     """Try a declaration on a connection that is thrown away.
 
-    Otherwise APSW would report an error in it to `sys.unraisablehook`. osqueryd does not show the error's text.
+    Otherwise APSW would report an error in it to `sys.unraisablehook`. osqueryd does not show the error's
+    text.
 
     Raises:
         LookupError: SQL rejects the declaration.
@@ -439,7 +446,10 @@ def _c_string(sql: str) -> str:
 
 
 def _message(exc: apsw.Error) -> str:
-    """Return the text of an error. APSW 3.42 puts the name of its class before SQLite's texts, not before a table's."""
+    """Return the text of an error.
+
+    APSW 3.42 puts the name of its class before SQLite's texts, not before a table's.
+    """
     text = str(exc)
     return text.removeprefix(f"{type(exc).__name__}: ") if hasattr(exc, "result") else text
 

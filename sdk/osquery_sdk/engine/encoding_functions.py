@@ -37,9 +37,9 @@ def _from_base64(value: SQLiteValue) -> str | bytes | None:
     data = bytes_of(value).replace(b"\r\n", b"").replace(b"\n", b"").rstrip(b"=")
     if not re.fullmatch(rb"[A-Za-z0-9+/=]*", data):
         return ""
-    data = data.replace(b"=", b"A")  # as osquery: it stands for six bits of 0
+    data = data.replace(b"=", b"A")  # as osquery: an inner "=" stands for six bits of 0
     if len(data) % 4 == 1:
-        data = data[:-1]  # six bits make no byte
+        data = data[:-1]  # six bits are not enough for a byte
     return decode_text(base64.b64decode(data + b"=" * (-len(data) % 4)))
 
 

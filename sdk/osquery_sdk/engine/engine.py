@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Engine:
     """SQL over attached tables.
 
-    As in osqueryd, queries run on a main connection. A query that finds it busy gets a transient connection, and each
-    extension table is asked for its columns again. Temporary tables and views are in the main connection: a query that
-    runs at the same time as another does not see them.
+    As in osqueryd, queries run on a main connection. A query that finds it busy gets a transient connection,
+    and each extension table is asked for its columns again. Temporary tables and views are in the main
+    connection: a query that runs at the same time as another does not see them.
 
     Args:
         observer: called with a `TableCall` after each call into a table, in the thread of the query.
@@ -55,8 +55,8 @@ class Engine:
             extension: False for a core table, which is read-only and to which `default_index` does not apply.
 
         Raises:
-            SqlError: osqueryd's text: "Invalid route info", or the name of SQLite's error code. The name then stays
-                known with its routes alone.
+            SqlError: osqueryd's text: "Invalid route info", or the name of SQLite's error code. The name then
+                stays known with its routes alone.
         """
         if not routes:
             self._sources[name] = Source(name, routes, None, extension)
@@ -82,7 +82,8 @@ class Engine:
         Args:
             sql: the statements.
             timeout: seconds until the query is stopped.
-            in_order: keep the keys of a row in the order of the columns, instead of sorting them as osqueryd does.
+            in_order: keep the keys of a row in the order of the columns, instead of sorting them as osqueryd
+                does.
 
         Raises:
             SqlError: the statement failed; the text is osqueryd's.

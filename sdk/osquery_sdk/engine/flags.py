@@ -66,7 +66,7 @@ FLAGS: dict[str, Flag] = {
 
 
 def problem(name: str, value: str) -> str:
-    """Return the reason why a flag cannot have a value; "" if it can, or if this engine does not know the flag."""
+    """Return the reason why a flag cannot have a value; "" if it can, or if the flag is not known here."""
     kind = FLAGS[name].type if name in FLAGS else "string"
     if kind == "bool" and value.lower() not in (*_TRUE, *_FALSE):
         return f"--{name} {value!r} is neither true nor false"
@@ -94,8 +94,8 @@ class Flags:
     """The values of the flags of one engine.
 
     Args:
-        values: values that differ from the default. Names that the engine does not know are kept, as an extension may
-            read them from `options`.
+        values: values that differ from the default. Names that the engine does not know are kept, as an
+            extension may read them from `options`.
     """
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:

@@ -7,7 +7,8 @@ import tempfile
 
 from ..signals import stop_handler
 
-# A socket's path has at most 107 bytes. The rest of them is for the name of a folder below, and for the sockets in it.
+# A socket's path has at most 107 bytes. The rest of them is for the name of a folder below, and for the
+# sockets in it.
 _LONGEST = 60
 
 

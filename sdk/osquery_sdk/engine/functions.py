@@ -1,7 +1,7 @@
-"""Give a connection osquery's SQL functions and collations, and hide the functions that osqueryd's SQLite lacks.
+"""Give a connection osquery's SQL functions and collations, and hide those that osqueryd's SQLite lacks.
 
-Facts from `osquery/sql/sqlite_*.cpp`: names, arguments, results and error texts. Each module `*_functions` has a table
-`FUNCTIONS`: name -> function and numbers of arguments, -1 for any number.
+Facts from `osquery/sql/sqlite_*.cpp`: names, arguments, results and error texts. Each module `*_functions`
+has a table `FUNCTIONS`: name -> function and numbers of arguments, -1 for any number.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 Function: TypeAlias = "Callable[..., SQLiteValue]"
 
-# The functions of SQLite 3.42 as osquery compiles it. A newer SQLite has more; a statement that used one would fail later
-# on osqueryd.
+# The functions of SQLite 3.42 as osquery compiles it. A newer SQLite has more; a statement that used one
+# would fail later on osqueryd.
 _BUILT_IN = frozenset(
     [
         "->",
@@ -124,7 +124,8 @@ def hide_functions(connection: apsw.Connection) -> frozenset[str]:
     """
     known = _BUILT_IN | _functions().keys() | {"carve"}
     listed = connection.execute("select distinct name, narg from pragma_function_list").fetchall()
-    # -1 stands for any number of arguments. SQLite's own functions have other negative numbers for "at least so many".
+    # -1 stands for any number of arguments. SQLite's own functions have other negative numbers for "at least
+    # so many".
     hidden = {(str(name), max(int(str(count)), -1)) for name, count in listed if name not in known}
     for name, count in hidden:
         # A function that was added and removed again hides the built-in one of the same name.
@@ -171,5 +172,5 @@ def _sleep(value: SQLiteValue) -> int:
 
 
 def _carve() -> tuple[None, Callable[..., None], Callable[..., str]]:
-    """Aggregate for `carve(path)`, with the answer of an osqueryd that may not carve, which is its default."""
+    """Return the aggregate `carve(path)`, which answers as an osqueryd that may not carve, the default."""
     return None, lambda *_: None, lambda *_: "Carve Failed:"

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from .trace import Observer
 
 InProcess: TypeAlias = Callable[[str], Callable[[], None]]
-"""Starts an extension in this process without blocking. It gets the socket's path, and returns a function to stop it."""
+"""Starts an extension in this process without blocking.
+
+It gets the socket's path, and returns a function to stop it.
+"""
 
 
 class Host:
@@ -161,7 +164,10 @@ class Host:
         return sorted(row["name"] for row in rows)
 
     def columns(self, table: str) -> list[tuple[str, str]]:
-        """Return name and type of a table's columns, also of hidden ones and aliases. An unknown table has none."""
+        """Return name and type of a table's columns, also of hidden ones and aliases.
+
+        An unknown table has none.
+        """
         quoted = table.replace("'", "''")
         rows = self.query(f"select name, type from pragma_table_xinfo('{quoted}')").rows  # noqa: S608  quoted
         return [(row["name"], row["type"]) for row in rows]
@@ -252,7 +258,10 @@ class Host:
             self._directory = None
 
     def _remove_sockets(self) -> None:
-        """Remove the sockets of the manager and of extensions, which may have been killed. Windows has pipes, not files."""
+        """Remove the sockets of the manager and of extensions, which may have been killed.
+
+        Windows has pipes, not files.
+        """
         manager = self._manager
         if manager is None or os.name == "nt":
             return

@@ -1,7 +1,8 @@
 """Start extensions as osqueryd does, and end them with all processes that they started.
 
-Facts from `PlatformProcess::launchExtension`: the command is ``PATH [--verbose] --socket S --timeout N --interval N``,
-and OSQUERY_EXTENSION in its environment has the extension's own pid.
+Facts from `PlatformProcess::launchExtension`: the command is
+``PATH [--verbose] --socket S --timeout N --interval N``, and OSQUERY_EXTENSION in its environment has the
+extension's own pid.
 """
 
 from __future__ import annotations
@@ -131,12 +132,13 @@ def old_command_line(path: str | os.PathLike[str]) -> list[str] | None:
 
 
 def module_path(name: str) -> Path | None:
-    """Return the folder of the package, or the file of the module, that `python -m NAME` runs; None without one."""
+    """Return the package's folder, or the module's file, that `python -m NAME` runs; None without one."""
     from importlib.machinery import PathFinder
 
     if not all(part.isidentifier() for part in name.split(".")):
         return None
-    spec = PathFinder.find_spec(name.partition(".")[0], [os.getcwd(), *sys.path])  # noqa: PTH109  as Python does
+    folders = [os.getcwd(), *sys.path]  # noqa: PTH109  as Python does
+    spec = PathFinder.find_spec(name.partition(".")[0], folders)
     if spec is None:
         return None
     if spec.submodule_search_locations:
@@ -151,7 +153,8 @@ class ExtensionProcess:
         path: see `command_line`.
         arguments: arguments after the path.
         respawn: start the extension again a second after it ended by itself.
-        on_line: gets each line that the extension writes to standard output or error. `last_lines` has the latest ones.
+        on_line: gets each line that the extension writes to standard output or error. `last_lines` has the
+            latest ones.
         replace_osquery: give a file that imports PyPI's `osquery` package this SDK instead.
     """
 
@@ -207,7 +210,8 @@ class ExtensionProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         command = [*_WRAPPER, *self._command] if os.name != "nt" else self._command
         try:
-            # In a process group of its own: Ctrl-C on a terminal reaches the host alone, and the group can be killed.
+            # In a process group of its own: Ctrl-C on a terminal reaches the host alone, and the group can be
+            # killed.
             return start_process(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -249,11 +253,12 @@ class ExtensionProcess:
                 line = raw.decode(errors="replace").rstrip()
                 self._lines.append(line)
                 if self._on_line is not None:
-                    # `Log` keeps errors of `on_line` away: the extension would block if its pipe were not read.
+                    # `Log` keeps errors of `on_line` away: the extension would block if its pipe were not
+                    # read.
                     Log(self._on_line)(line)
 
     def stop(self, *, grace: float = 2.0, asked: bool = True) -> None:
-        """End the extension: wait for it to end, then send SIGTERM, then SIGKILL to it and all that it started.
+        """End the extension: wait for it, then send SIGTERM, then SIGKILL to it and all that it started.
 
         Args:
             grace: seconds to wait at each step.

@@ -1,4 +1,4 @@
-"""Drive the loggers as osqueryd does: init and features first, then results one by one, and its status log every 3 s.
+"""Drive the loggers as osqueryd does: init and features, results one by one, and its status log every 3 s.
 
 Facts from `osquery/logger/logger.cpp`.
 """
@@ -54,7 +54,7 @@ class Loggers:
         self._lock = Lock()
 
     def init(self, process: str = "osqueryd") -> None:
-        """Initialize each logger, ask for its features, and send the status lines so far to those that want them."""
+        """Initialize each logger, ask for its features, and send the status lines so far."""
         for name in self._names:
             self._call(name, {"init": process})
             features = self._call(name, {"action": "features"}).status.code

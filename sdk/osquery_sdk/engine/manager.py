@@ -1,4 +1,4 @@
-"""Run osqueryd's extension manager: register extensions, answer their calls and SQL, and notice when they are gone."""
+"""Run osqueryd's extension manager: register extensions, answer calls and SQL, and notice who is gone."""
 
 from __future__ import annotations
 
@@ -186,7 +186,10 @@ class Manager:
     def register_extension(
         self, info: ExtensionInfo, registry: Mapping[str, Mapping[str, TextRows]]
     ) -> Status:
-        """Add an extension and its plugins. The status has the extension's uuid, or says why it was not added."""
+        """Add an extension and its plugins.
+
+        The status has the extension's uuid, or says why it was not added.
+        """
         with self._changed:
             if any(known.name == info.name for known in self._extensions.values()):
                 return Status(1, "Duplicate extension registered")
@@ -227,7 +230,10 @@ class Manager:
     # -- for programs that launch extensions
 
     def wait_for_extensions(self, count: int, *, timeout: float) -> bool:
-        """Wait for `count` extensions, for any change, or for `timeout` seconds. Returns True if there are as many."""
+        """Wait for `count` extensions, for any change, or for `timeout` seconds.
+
+        Returns True if there are as many.
+        """
         with self._changed:
             if len(self._extensions) < count and not self._stopping.is_set():
                 self._changed.wait(timeout)

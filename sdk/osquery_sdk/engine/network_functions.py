@@ -46,20 +46,21 @@ def _in_cidr_block(block: SQLiteValue, address: SQLiteValue) -> int:
     if host not in network:
         return 0
     if host.version == 4 and network.prefixlen < 32:
-        # As osquery: the network's own and its broadcast address are no hosts of an IPv4 block, unless it is one address.
+        # As osquery: the network's own address and its broadcast address are not in an IPv4 block of several.
         return int(host not in (network[0], network[-1]))
-    # As osquery: it counts up to the address behind the block, and there is none behind the last of all.
+    # As osquery: it counts up to the address after the block, and the very last block has no address after
+    # it.
     return int(int(network.broadcast_address) != 2**network.max_prefixlen - 1)
 
 
 def _community_id(*values: SQLiteValue) -> str:
-    seed = 0
-    if len(values) == 6:
-        if not isinstance(values[5], int):
-            raise apsw.SQLError("Community ID seed must be an integer")
-        seed = values[5]
-        if not -0x8000 <= seed <= 0x7FFF:
-            raise apsw.SQLError("Community ID seed must fit in 2 bytes")
+    """Return the Community ID (version 1) of a flow: "1:" and the SHA-1 of these bytes in Base64.
+
+    ::
+
+        seed 2 | address A | address B | protocol 1 | zero 1 | port A 2 | port B 2     (A is the smaller end)
+    """
+    seed = _community_id_seed(values[5]) if len(values) == 6 else 0
     source, target, source_port, target_port, protocol = values[:5]
     if not isinstance(source, str) or not isinstance(target, str):
         raise apsw.SQLError("Community ID IPs must be strings")
@@ -77,14 +78,21 @@ def _community_id(*values: SQLiteValue) -> str:
         raise apsw.SQLError("Community ID protocol must be an integer")
     if not 0 <= protocol <= 0xFF:
         raise apsw.SQLError("Community ID protocol must fit in 1 byte")
-    one, other = (
+    ends = [
         (address.version, address.packed, port)
         for address, port in zip(addresses, (source_port, target_port), strict=True)
-    )
-    if not one < other:
-        one, other = other, one
-    data = struct.pack(">h", seed) + one[1] + other[1] + struct.pack(">BBHH", protocol, 0, one[2], other[2])
+    ]
+    (_, address_a, port_a), (_, address_b, port_b) = sorted(ends)
+    data = struct.pack(">h", seed) + address_a + address_b + struct.pack(">BBHH", protocol, 0, port_a, port_b)
     return "1:" + base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
+
+
+def _community_id_seed(value: SQLiteValue) -> int:
+    if not isinstance(value, int):
+        raise apsw.SQLError("Community ID seed must be an integer")
+    if not -0x8000 <= value <= 0x7FFF:
+        raise apsw.SQLError("Community ID seed must fit in 2 bytes")
+    return value
 
 
 def _community_id_or_null(*values: SQLiteValue) -> str | None:

@@ -19,14 +19,23 @@ _ESCAPE = "^" if os.name == "nt" else "\\"
 
 
 def _program(shortest: bool, values: tuple[SQLiteValue, ...]) -> str | None:
-    """The program in a command line: the shortest or longest start of it that is an existing file, else ""."""
+    """Return the program in a command line: the shortest or longest start of it that is a file, else "".
+
+    Args:
+        shortest: return the shortest program, not the longest.
+        values: the SQL function's arguments: the command line, whether quotes count, and the escape
+            character.
+
+    Returns:
+        None if the arguments are not valid.
+    """
     if not values or any(value is None for value in values):
         return None
     quoting = len(values) > 1 and value_int32(values[1]) != 0
     escape = text_of(values[2]) if len(values) > 2 else _ESCAPE
     if len(escape.encode(errors="surrogateescape")) != 1:
         return None
-    found, word, quoted, escaped = "", "", False, False
+    program, word, quoted, escaped = "", "", False, False
     for letter in text_of(values[0]).lstrip():
         if escaped:
             word, escaped = word + letter, False
@@ -36,13 +45,13 @@ def _program(shortest: bool, values: tuple[SQLiteValue, ...]) -> str | None:
             escaped = True
         else:
             if not quoted and letter.isspace() and _is_program(word):
-                found = word
+                program = word
                 if shortest:
                     break
             word += letter
-    if (not found or not shortest) and _is_program(word):
-        found = word
-    return found
+    if (not program or not shortest) and _is_program(word):
+        program = word
+    return program
 
 
 def _is_program(path: str) -> bool:
@@ -53,10 +62,10 @@ def _is_program(path: str) -> bool:
 
 
 def _find_file_path_in_cmd(*values: SQLiteValue) -> str:
-    found = _program(True, values)
-    if found is None:
+    program = _program(True, values)
+    if program is None:
         raise apsw.SQLError("Invalid inputs to find_binary_path_from_cmd")
-    return found
+    return program
 
 
 def _is_path_deterministic(*values: SQLiteValue) -> int:

@@ -1,7 +1,7 @@
 """Plan a scan: read the terms that SQLite offers (`xBestIndex`), and answer with those that a table is told.
 
-`pushdown.RULES` decide about each term. This module speaks to SQLite, and makes newer versions of SQLite plan as
-osqueryd's 3.42 does.
+`pushdown.RULES` decide about each term. This module speaks to SQLite, and makes newer versions of SQLite plan
+as osqueryd's 3.42 does.
 """
 
 from __future__ import annotations
@@ -110,9 +110,9 @@ class _Planner:
         """Leave a term to SQLite."""
         self.cost += rule.cost
         if self._has_limit and offer.is_usable and offer.op not in LIMITS:
-            # Newer versions of SQLite take LIMIT back when another term is left unused; osqueryd's passes it all the
-            # same. So claim the term and ignore its operand. Claim an IN as a whole: else there would be a scan for
-            # each of its values.
+            # Newer versions of SQLite take LIMIT back when another term is left unused; osqueryd's passes it
+            # all the same. So claim the term and ignore its operand. Claim an IN as a whole: else there would
+            # be a scan for each of its values.
             if self._index.get_aConstraintUsage_in(number):
                 self._index.set_aConstraintUsage_in(number, True)
             self._claim(number)

@@ -1,14 +1,14 @@
 """Decide which terms of a statement a table is told, and say why the others are withheld.
 
-SQLite offers a table the terms of the WHERE clause, and the LIMIT and OFFSET. osqueryd passes some of them on; SQLite
-checks all others on the rows that come back. Each term is decided twice:
+SQLite offers a table the terms of the WHERE clause, and the LIMIT and OFFSET. osqueryd passes some of them
+on; SQLite checks all others on the rows that come back. Each term is decided twice:
 
 1. While SQLite plans a scan (`xBestIndex`): the first of `RULES` that applies withholds the term.
-2. When the scan begins (`xFilter`) and the operand is known: `PlannedTerm.read` withholds operands that osqueryd
-   drops.
+2. When the scan begins (`xFilter`) and the operand is known: `PlannedTerm.read` withholds operands that
+   osqueryd drops.
 
-SQLite offers LIMIT and OFFSET as terms of the table's first column, so they pass or fail by that column's options. A
-table must not apply them, as another term may have been withheld.
+SQLite offers LIMIT and OFFSET as terms of the table's first column, so they pass or fail by that column's
+options. A table must not apply them, as another term may have been withheld.
 
 Facts from `osquery/sql/virtual_table.cpp`.
 """
@@ -92,7 +92,10 @@ RULES = (
         lambda offer: offer.has_variable_neighbour and offer.op in LIMITS,
     ),
 )
-"""The rules of planning, in the order in which they are tried. A term that none of them withholds is passed on."""
+"""The rules of planning, in the order in which they are tried.
+
+A term that none of them withholds is passed on.
+"""
 
 
 def withholding_rule(offer: Offer) -> Rule | None:
@@ -123,14 +126,18 @@ class PlannedTerm:
         self.is_read = False
 
     def read(self, value: SQLiteValue | set[SQLiteValue]) -> tuple[tuple[str, ...], str]:
-        """Return the texts that the table is told of an operand, and the reason. No texts: the term is withheld."""
+        """Return the texts that the table is told of an operand, and the reason.
+
+        No texts: the term is withheld.
+        """
         if self.is_whole_in:
             if self.is_read:
-                # As osqueryd: it forgets that this is an IN once it was read, so only the first scan of a loop has the
-                # values.
+                # As osqueryd: it forgets that this is an IN once it was read, so only the first scan of a
+                # loop has the values.
                 return (), "osqueryd passes the values of an IN on the first scan only"
             self.is_read = True
-            # A subquery without rows comes as NULL, and so does one that depends on a row and was not run yet.
+            # A subquery without rows comes as NULL, and so does one that depends on a row and was not run
+            # yet.
             values = value if isinstance(value, (set, frozenset)) else ()
             texts = (value_text(item) for item in in_order(values, self.collation))
             return tuple(text for text in texts if text is not None), PUSHED_WHOLE_IN

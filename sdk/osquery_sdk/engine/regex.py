@@ -1,7 +1,7 @@
-"""Translate ECMAScript regular expressions, which osquery's `regex_match` and `regex_split` take, for Python's `re`.
+"""Translate ECMAScript regular expressions, as osquery's `regex_*` functions take them, for Python's `re`.
 
-osquery uses C++'s `std::regex` on bytes. Nearly all of the syntax is Python's, too. A pattern is read token by token,
-and these are rewritten: `$` and `.`, empty classes, POSIX classes, repeated quantifiers, escapes.
+osquery uses C++'s `std::regex` on bytes. Python shares most of its syntax. A pattern is read token by token,
+and these parts are rewritten: `$` and `.`, empty classes, POSIX classes, repeated quantifiers, escapes.
 """
 
 from __future__ import annotations
@@ -55,11 +55,16 @@ def _escape(token: bytes, *, in_class: bool) -> bytes:
 
 
 def _character_class(pattern: bytes, start: int) -> tuple[bytes, int]:
-    """Translate the class that opens at `start`; return it with its end. ECMAScript has empty ones: `[]` and `[^]`."""
+    """Translate the class that opens at `start`; return it with its end.
+
+    ECMAScript has empty ones: `[]` and `[^]`.
+    """
     position = start + 1
     negated = pattern[position : position + 1] == b"^"
     position += negated
     body = b""
+    # A hyphen is a range's operator only between two single characters. Escape all others: Python warns of "--".
+    may_begin_range = in_range = False
     while True:
         letter = pattern[position : position + 1]
         if not letter:
@@ -79,8 +84,15 @@ def _character_class(pattern: bytes, start: int) -> tuple[bytes, int]:
             body += _escape(escape[0], in_class=True)
             position = escape.end()
         else:
-            body += b"-" if letter == b"-" else re.escape(letter)
+            following = pattern[position + 1 : position + 2]
             position += 1
+            if letter == b"-" and may_begin_range and not in_range and following != b"]":
+                body += letter
+                in_range = True
+                continue
+            body += re.escape(letter)
+        ends_with_range = in_range or (posix is not None and body[-2:-1] == b"-")
+        may_begin_range, in_range = not ends_with_range, False
     if not body:
         return (rb"[\x00-\xff]" if negated else rb"(?!)"), position + 1
     return b"[" + (b"^" if negated else b"") + body + b"]", position + 1

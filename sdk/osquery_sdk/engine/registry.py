@@ -1,6 +1,7 @@
 """Find and call plugins by registry and name, in the core or in an extension, as osqueryd's registries do.
 
-A trap: routes are noted before an item is added. They stay if that fails, and the item's name is taken from then on.
+A trap: routes are noted before an item is added. They stay if that fails, and the item's name is taken from
+then on.
 
 Facts from `osquery/registry/registry_interface.cpp` and `registry_factory.cpp`.
 """
@@ -67,8 +68,8 @@ class Registries:
         self._registries = {name: _Registry() for name in sorted(names)}
         self._call_external = call_external
         self._lock = RLock()
-        # One registration at a time. `_adding` is taken before `_lock`, which is never held while a hook or plugin runs:
-        # calls go on meanwhile.
+        # One registration at a time. `_adding` is taken before `_lock`, which is never held while a hook or
+        # plugin runs: calls go on meanwhile.
         self._adding = RLock()
 
     def add_core(self, registry: str, name: str, plugin: CorePlugin, *, active: bool = False) -> None:
@@ -143,7 +144,10 @@ class Registries:
     def call(
         self, registry: str, item: str, request: dict[str, str], deadline: float | None = None
     ) -> Answer:
-        """Call an item, or several with commas between their names. An empty name is the registry's active item."""
+        """Call an item, or several with commas between their names.
+
+        An empty name is the registry's active item.
+        """
         known = self._registries.get(registry)
         if known is None:
             return Answer(Status(1, f"Unknown registry requested: {registry}"))

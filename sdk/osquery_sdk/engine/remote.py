@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 PING_TIMEOUT = 10.0
 
-# Texts of this client -> texts of Thrift for C++, for a reply without a result and for an exception without a text.
+# Texts of this client -> texts of Thrift for C++, for a reply without a result and for an exception without a
+# text.
 _REASONS = {
     "call returned nothing": "call failed: unknown result",
     "unknown error": "TApplicationException: Unknown application exception",

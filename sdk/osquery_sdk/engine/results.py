@@ -1,4 +1,4 @@
-"""Write the log lines of a scheduled query: the differences since its last run, as osqueryd's JSON byte for byte.
+"""Write the log lines of a scheduled query: the differences since its last run, in osqueryd's JSON.
 
 Facts from `osquery/core/query.cpp`, `diff_results.cpp` and `sql.cpp`.
 """
@@ -46,7 +46,7 @@ def to_json(value: Any) -> str:
 
 
 def escaped(row: Mapping[str, str]) -> dict[str, str]:
-    r"""Return a row with control characters, and bytes that are not UTF-8, as \xHH: differences are kept so."""
+    r"""Return a row as differences keep it: control characters, and bytes that are not UTF-8, are \xHH."""
     return {name: _escape(value) for name, value in row.items()}
 
 

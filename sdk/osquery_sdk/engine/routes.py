@@ -1,6 +1,7 @@
 """Read the route rows that describe a table, and make osqueryd's `CREATE TABLE` from them.
 
-Names go into the statement without quotes or checks, so osqueryd answers "SQLITE_ERROR" to those that SQL rejects.
+Names go into the statement without quotes or checks, so osqueryd answers "SQLITE_ERROR" to those that SQL
+rejects.
 
 Facts from `columnDefinition` (osquery/core/tables.cpp) and `xCreate` (osquery/sql/virtual_table.cpp).
 """
@@ -55,8 +56,8 @@ def _type(name: str) -> str:
 def _column_definitions(rows: TextRows) -> list[RouteColumn]:
     """Return the columns to declare to SQLite.
 
-    Unlike the columns that the engine works with, they ignore `extensions_default_index`, and an alias has the type of
-    its target.
+    Unlike the columns that the engine works with, they ignore `extensions_default_index`, and an alias has
+    the type of its target.
     """
     columns: list[RouteColumn] = []
     types: dict[str, str] = {}
@@ -78,7 +79,8 @@ def create_statement(name: str, columns: Sequence[RouteColumn], *, extension: bo
     Args:
         name: the table's name.
         columns: every column, aliases included.
-        extension: True for a table of an extension, which keeps its rowid. A core table with a key has no rowid.
+        extension: True for a table of an extension, which keeps its rowid. A core table with a key has no
+            rowid.
     """
     terms, keys = [], []
     for column in columns:
@@ -109,7 +111,8 @@ def parse_routes(name: str, rows: TextRows, *, extension: bool, default_index: b
         name: the table's name.
         rows: `{id: column|alias|columnAlias|attributes, ...}`. Incomplete rows and other kinds are skipped.
         extension: True if the table comes from an extension.
-        default_index: the flag `--extensions_default_index`: a column of an extension that has no option is an INDEX.
+        default_index: the flag `--extensions_default_index`: a column of an extension that has no option is
+            an INDEX.
     """
     columns: list[RouteColumn] = []
     aliases: dict[str, int] = {}

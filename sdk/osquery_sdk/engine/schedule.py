@@ -148,7 +148,7 @@ class Schedule:
     def _differ(
         self, query: ScheduledQuery, now: list[dict[str, str]], epoch: int
     ) -> tuple[list[dict[str, str]], list[dict[str, str]], int]:
-        """Return the rows that are new since the last run, those that are gone, and the number of this run."""
+        """Return the rows that are new since the last run, those that are gone, and this run's number."""
         database, name = self._database, query.name
         stored = database.get(_QUERIES, name)
         is_new = stored is None or database.get(_QUERIES, f"{name}epoch") != str(epoch)
@@ -185,7 +185,7 @@ class Schedule:
         row["wall_time"] = row["wall_time_ms"] // 1000
 
     def deny_failed(self) -> None:
-        """Deny the query that ran when the last engine with this database was killed: it does not run for a day."""
+        """Deny, for a day, the query that ran when the last engine with this database was killed."""
         database = self._database
         failed = database.get(_SETTINGS, _EXECUTING)
         if failed:

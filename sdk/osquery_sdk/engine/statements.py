@@ -29,7 +29,7 @@ class ResultSet(NamedTuple):
 
 
 class TypedResult(NamedTuple):
-    """The result of a query, with SQL's values: numbers, None for NULL, and texts and blobs as in a `ResultSet`."""
+    """The result of a query, with SQL's values: numbers, None for NULL, and texts as in a `ResultSet`."""
 
     columns: list[str]
     """Names, as in a `ResultSet`."""
@@ -96,8 +96,9 @@ class Statements:
     def _run(self, sql: str) -> None:
         """Run until the end of `sql`.
 
-        APSW has two reasons to stop before. Where a statement has parameters (`?`), run the rest again with values for
-        them; where it has text that is not UTF-8, run it again with texts as blobs, and go on after it.
+        APSW has two reasons to stop before. Where a statement has parameters (`?`), run the rest again with
+        values for them; where it has text that is not UTF-8, run it again with texts as blobs, and go on
+        after it.
         """
         parameters = 0
         while True:
@@ -157,14 +158,15 @@ class Statements:
     def _as_bytes(self) -> str:
         """Return a statement that gives the rows of the running one with texts as blobs.
 
-        APSW cannot return text that is not UTF-8, such as `cast(x'ff' as text)`. It fails when it meets one, and the
-        tables are called a second time.
+        APSW cannot return text that is not UTF-8, such as `cast(x'ff' as text)`. It fails when it meets one,
+        and the tables are called a second time.
         """
         names = [f"c{number}" for number in range(len(self._columns))]
         values = ", ".join(f"iif(typeof({name}) = 'text', cast({name} as blob), {name})" for name in names)
         rows = self._running.sql.rstrip().removesuffix(";")
         # The line break ends a comment in `rows`.
-        return f"WITH {_ROWS}({', '.join(names)}) AS MATERIALIZED ({rows}\n) SELECT {values} FROM {_ROWS}"  # noqa: S608
+        table = f"{_ROWS}({', '.join(names)})"
+        return f"WITH {table} AS MATERIALIZED ({rows}\n) SELECT {values} FROM {_ROWS}"  # noqa: S608
 
 
 def parameters_of(error: apsw.BindingsError) -> int:

@@ -115,7 +115,8 @@ def _require_place(path: str) -> None:
         raise StoreError(f"--database_path {path}: {error.strerror}") from error
     if stat.S_ISDIR(mode):
         raise StoreError(
-            f"--database_path {path}: it is a folder, as osqueryd keeps its database; this engine keeps it in a file"
+            f"--database_path {path}: it is a folder, as osqueryd keeps its database;"
+            " this engine keeps it in a file"
         )
     if not stat.S_ISREG(mode):
         raise StoreError(f"--database_path {path}: it is no regular file")

@@ -81,7 +81,8 @@ def _joined(separator: str, values: tuple[SQLiteValue, ...]) -> str | None:
     out = ""
     for position, value in enumerate(values, 1):
         if value is not None:
-            # As osquery: a separator follows each value but the last argument, so NULLs at the end leave one behind.
+            # As osquery: a separator follows each value but the last argument, so NULLs at the end leave one
+            # behind.
             out += text_of(value) + (separator if position < len(values) else "")
     return out
 
@@ -100,7 +101,7 @@ def _soundex(value: SQLiteValue) -> str:
     letters = re.sub(rb"^[^A-Za-z]+", b"", text_of(value).encode(errors="surrogateescape"))
     if not letters:
         return "?000"
-    # As SQLite: of a byte beyond ASCII the other seven bits count.
+    # As SQLite: the lower seven bits of a byte count.
     digits = [_SOUNDEX.get(chr(byte & 0x7F).upper(), 0) for byte in letters]
     code, previous = chr(letters[0]).upper(), digits[0]
     for digit in digits[1:]:

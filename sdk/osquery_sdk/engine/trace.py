@@ -16,7 +16,10 @@ class Term(NamedTuple):
     op: int
     """SQLite's operator number; `OPERATORS` names them."""
     operands: tuple[str, ...]
-    """The values that the table was told: one, or all of an `IN` that arrives whole. Empty if the term was withheld."""
+    """The values that the table was told: one, or all of an `IN` that arrives whole.
+
+    Empty if the term was withheld.
+    """
     pushed: bool
     reason: str
     """One line on why the term was pushed down or withheld; see `pushdown`."""
@@ -30,7 +33,8 @@ class Term(NamedTuple):
 class TableCall(NamedTuple):
     """A call into a table: a scan (`generate`) or a write (`insert`, `update`, `delete`).
 
-    The action `refuse` is a scan that osqueryd refuses because a required column has no value: the table is not called.
+    The action `refuse` is a scan that osqueryd refuses because a required column has no value: the table is
+    not called.
     """
 
     table: str

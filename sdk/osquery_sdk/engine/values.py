@@ -1,7 +1,8 @@
 """Convert values between an extension's text, SQLite and osqueryd's replies, by the rules of osqueryd 5.23.
 
 - `decode_*`: the text of a column becomes an SQL value (`DynamicTableRow::get_column`).
-- `value_*`: an operand or argument becomes a text or number, as SQLite's functions `sqlite3_value_*` give it to C code.
+- `value_*`: an operand or argument becomes a text or number, as SQLite's functions `sqlite3_value_*` give it
+  to C code.
 - `render`: a value becomes a cell of the reply to `ExtensionManager.query`.
 """
 
@@ -33,7 +34,7 @@ _LEADING_REAL = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII
 
 
 def parse_integer(text: str) -> int | None:
-    """Return the number at the start of `text`, read like C's `strtoll` with base 0; None if none fits 64 bits."""
+    """Return the number at the start of `text` as C's `strtoll` with base 0; None if none fits 64 bits."""
     match = _INTEGER.match(text)
     if match is None:
         return None
@@ -59,7 +60,7 @@ def parse_decimal(text: str) -> int | None:
 
 
 def decode_bigint(value: bytes) -> int | None:
-    """Read a BIGINT or UNSIGNED BIGINT: a leading number in base 8, 10 or 16; NULL if it is missing or too large."""
+    """Read a BIGINT or UNSIGNED BIGINT: a leading number in base 8, 10 or 16; NULL if none fits 64 bits."""
     # Nearly every value takes this path.
     if value.isdigit() and value[0] != _ZERO and len(value) < 19:
         return int(value)
@@ -75,7 +76,10 @@ def decode_integer(value: bytes) -> int | None:
 
 
 def decode_double(value: bytes) -> float | None:
-    """Read a DOUBLE: the whole text must be a floating point number of C, else it is NULL. NaN is NULL, too."""
+    """Read a DOUBLE: the whole text must be a floating point number of C, else it is NULL.
+
+    NaN is NULL, too.
+    """
     try:
         number = float(value)
     except ValueError:
@@ -99,8 +103,8 @@ def decode_double(value: bytes) -> float | None:
 def decode_text(value: bytes) -> str | bytes:
     """Read a TEXT or BLOB: the text as it is, and never NULL.
 
-    APSW takes only valid UTF-8 as text. Other bytes become a blob, so that the query returns them unchanged; only
-    `typeof()` shows the difference.
+    APSW takes only valid UTF-8 as text. Other bytes become a blob, so that the query returns them unchanged;
+    only `typeof()` shows the difference.
     """
     try:
         return value.decode()
@@ -133,7 +137,10 @@ def real_text(number: float) -> str:
 
 
 def value_text(value: SQLiteValue) -> str | None:
-    """Return a value as `sqlite3_value_text` gives it to C code: None for NULL, and a text up to the first NUL byte."""
+    """Return a value as `sqlite3_value_text` gives it to C code:
+
+    None for NULL, and a text up to the first NUL byte.
+    """
     if isinstance(value, str):
         return value.partition("\0")[0]
     if value is None:
@@ -175,7 +182,10 @@ def value_int32(value: SQLiteValue) -> int:
 
 
 def render(value: SQLiteValue, null: str = "") -> str:
-    """Return a cell of osqueryd's reply: NULL is `null`, and a REAL has a decimal point ("1e+20.0", "inf.0")."""
+    """Return a cell of osqueryd's reply:
+
+    NULL is `null`, and a REAL has a decimal point ("1e+20.0", "inf.0").
+    """
     if isinstance(value, str):
         return value if "\0" not in value else value.partition("\0")[0]
     if isinstance(value, int):

@@ -1,7 +1,7 @@
 """Compare versions as osquery's version collations and `version_compare` do.
 
-A version is a row of segments between the delimiters ``~ - ^ . :``. Within a segment, bytes compare like C's signed
-characters: those from 0x80 on are negative.
+A version is a row of segments between the delimiters ``~ - ^ . :``. Within a segment, bytes compare like C's
+signed characters: those from 0x80 on are negative.
 
 Facts from `osquery/sql/sqlite_version.cpp`.
 """
@@ -39,7 +39,7 @@ def _signed(byte: int) -> int:
 
 
 def _rest(left: bytes, right: bytes, difference: int, flavor: Flavor) -> int:
-    """Compare two versions of which one begins like the other, up to a first `difference` within a segment."""
+    """Compare versions of different length, which differ at most by `difference` where both have bytes."""
     shorter_is_left = len(left) < len(right)
     shorter, longer = (left, right) if shorter_is_left else (right, left)
     following = longer[len(shorter)]

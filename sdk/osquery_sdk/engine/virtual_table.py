@@ -1,10 +1,10 @@
 """A SQLite virtual table that calls an extension's table as osqueryd 5.23 does.
 
-SQLite's calls, in order: `BestIndexObject` plans a scan, `Open` makes a cursor, `Filter` calls the table, and `Column`
-reads the values of its answer.
+SQLite's calls, in order: `BestIndexObject` plans a scan, `Open` makes a cursor, `Filter` calls the table, and
+`Column` reads the values of its answer.
 
-Facts from `osquery/sql/virtual_table.cpp` (`xBestIndex`, `xFilter`, `xUpdate`) and `dynamic_table_row.cpp`. "As osqueryd"
-marks odd behaviour that is osqueryd's own: tables have to live with it.
+Facts from `osquery/sql/virtual_table.cpp` (`xBestIndex`, `xFilter`, `xUpdate`) and `dynamic_table_row.cpp`.
+"As osqueryd" marks odd behaviour that is osqueryd's own: tables have to live with it.
 """
 # ruff: noqa: N802  APSW calls these methods by SQLite's names
 
@@ -49,7 +49,10 @@ class Host(Protocol):
         """Note the row identifier that the statement gave a row; None if the table gave it."""
 
     def call(self, name: str, request: dict[str, str]) -> Answer:
-        """Send a request to the table's owner. A failure to reach it is a status in the answer, not an exception."""
+        """Send a request to the table's owner.
+
+        A failure to reach it is a status in the answer, not an exception.
+        """
 
 
 class VirtualTable:
@@ -148,7 +151,8 @@ class VirtualTable:
     def _without_required(self, plan: Plan) -> str:
         """Return the error of a scan without a required column.
 
-        As osqueryd: if an administrator queries a USER_BASED table and names no user either, the text says nothing.
+        As osqueryd: if an administrator queries a USER_BASED table and names no user either, the text says
+        nothing.
         """
         named = any(term.column in ("uid", "username") for term in plan.terms)
         if self._user_based and not named and _is_administrator():
@@ -158,8 +162,8 @@ class VirtualTable:
     def resolve_alias(self, position: int) -> tuple[str, Decoder]:
         """Return name and decoder of the column that an alias stands for.
 
-        As osqueryd: once an alias has been read, its place in the table keeps the target's name and type. From then on,
-        the constraints in requests of this connection lack the alias.
+        As osqueryd: once an alias has been read, its place in the table keeps the target's name and type.
+        From then on, the constraints in requests of this connection lack the alias.
         """
         alias, target = self._columns[position], self._columns[self._aliases[self._columns[position].name]]
         self._columns[position] = RouteColumn(target.name, target.type, alias.options)
@@ -213,7 +217,8 @@ class VirtualTable:
             raise apsw.RangeError("column index out of range")
         for value, column in zip(fields, self._columns, strict=True):
             if value is None:
-                # As osqueryd: only exactly these options forbid NULL; OPTIMIZED or a collation beside them allows it.
+                # As osqueryd: only exactly these options forbid NULL; OPTIMIZED or a collation beside them
+                # allows it.
                 fits = column.options not in (INDEX, REQUIRED)
             elif isinstance(value, int):
                 fits = column.type in ("INTEGER", "BIGINT", "UNSIGNED BIGINT")
@@ -256,9 +261,9 @@ class VirtualTable:
             if error is not None:
                 raise error
         finally:
-            # Break the circle error -> traceback -> this frame -> error. The statement's frame in the traceback has the
-            # cursor: the garbage collector might free that in another thread, where APSW waits for the connection, and
-            # the connection for that thread.
+            # Break the circle error -> traceback -> this frame -> error. The statement's frame in the
+            # traceback has the cursor: the garbage collector might free that in another thread, where APSW
+            # waits for the connection, and the connection for that thread.
             error = None
         return reply
 
@@ -272,7 +277,7 @@ def _is_administrator() -> bool:
 
 
 class Cursor:
-    """APSW's `VTCursor`: goes over the rows of an answer, and decodes a value only when SQLite asks for it."""
+    """APSW's `VTCursor`: goes over an answer's rows, and decodes a value only when SQLite asks for it."""
 
     __slots__ = ("_number", "_position", "_readers", "_rest", "_row", "_table")
 
@@ -306,11 +311,12 @@ class Cursor:
         name, decode = self._readers[number]
         if decode is None:
             name, decode = self._table.resolve_alias(number)
-        # SQLite asks only while there is a row. A missing key counts as an empty text, which is NULL for numbers.
+        # SQLite asks only while there is a row. A missing key counts as an empty text, which is NULL for
+        # numbers.
         return decode(self._row.get(name, b""))  # type: ignore[union-attr]
 
     def Rowid(self) -> int:
-        """Return the row's `rowid`, or its position in this answer: then rows of two scans may have the same one."""
+        """Return the row's `rowid`, or else its position in this answer, which is not unique among scans."""
         assert self._row is not None
         text = self._row.get("rowid")
         if text is None:

@@ -82,9 +82,9 @@ def why_unable(name: str) -> str:
     return how_to_install(module) if module else ""
 
 
-def _no_table(unknown: Collection[str], what: str, names: Collection[str]) -> str:
+def _no_table(unknown: Collection[str], purpose: str, names: Collection[str]) -> str:
     from osquery_sdk import did_you_mean
 
     there = f"there {'is' if len(names) == 1 else 'are'} {', '.join(sorted(names))}"
     meant = [text for name in sorted(unknown) if (text := did_you_mean(name, names))]
-    return "; ".join([f"no table {', '.join(sorted(unknown))} {what}", there, *meant])
+    return "; ".join([f"no table {', '.join(sorted(unknown))} {purpose}", there, *meant])

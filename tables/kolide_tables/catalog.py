@@ -36,8 +36,8 @@ class Entry(NamedTuple):
         """
         from importlib import import_module
 
-        found = getattr(import_module(f".{self.module}", __package__), self.name)
-        table: Table = found if isinstance(found, Table) else found()
+        member = getattr(import_module(f".{self.module}", __package__), self.name)
+        table: Table = member if isinstance(member, Table) else member()
         return table
 
 

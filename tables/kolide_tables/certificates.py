@@ -94,12 +94,14 @@ def certificates(query: Query) -> Iterator[Certificate]:
         except (Unreadable, LimitExceeded) as error:
             yield Certificate(path=path, error=str(error))
             continue
-        for index, (container, one) in enumerate(found_in(content)):
+        for index, (container, facts) in enumerate(found_in(content)):
             budget.add_rows()
-            if isinstance(one, str):
-                yield Certificate(path=path, idx=index if container else None, container=container, error=one)
+            if isinstance(facts, str):
+                yield Certificate(
+                    path=path, idx=index if container else None, container=container, error=facts
+                )
             else:
-                yield Certificate(path=path, idx=index, container=container, **one._asdict())
+                yield Certificate(path=path, idx=index, container=container, **facts._asdict())
 
 
 def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | str"]]:
@@ -128,7 +130,7 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
         except Malformed:
             yield None, _no_certificate(content, str(error))
         else:
-            yield from (("pkcs7", _read(one)) for one in inner)
+            yield from (("pkcs7", _read(certificate)) for certificate in inner)
     else:
         yield "der", facts
 
@@ -156,7 +158,7 @@ def _read_pkcs7(data: bytes | None) -> Iterator[tuple[str | None, "CertificateFa
     else:
         if data is None:
             yield "pkcs7", "its base64 is broken"
-        yield from (("pkcs7", _read(one)) for one in inner)
+        yield from (("pkcs7", _read(certificate)) for certificate in inner)
 
 
 def _no_certificate(content: bytes, why: str) -> str:

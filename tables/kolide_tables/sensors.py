@@ -173,7 +173,7 @@ class _Folder:
         except OSError:
             return []
         numbers = [
-            found[1] for file in files if (found := re.fullmatch(rf"{prefix}([0-9]{{1,4}})_input", file))
+            match[1] for file in files if (match := re.fullmatch(rf"{prefix}([0-9]{{1,4}})_input", file))
         ]
         return [f"{prefix}{number}" for number in sorted(numbers, key=int)]
 

@@ -34,7 +34,7 @@ class Container(Row):
     image_id: str | None = Column("Image's id: sha256: and 64 hex digits")
     state: str | None = Column("created, running, paused, restarting, exited, dead, ...")
     pid: int | None = Column("Its first process on this machine; NULL if it does not run", costly=True)
-    created: int | None = Column("When it was made, Unix seconds")
+    created: int | None = Column("Time at which it was made, Unix seconds")
     privileged: int | None = Column(
         "1 if it may do to the machine whatever root may", type=ColumnType.INTEGER, costly=True
     )

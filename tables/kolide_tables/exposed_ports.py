@@ -39,7 +39,7 @@ class ExposedPort(Row):
     )
     port: int = Column("Local port", type=ColumnType.INTEGER, index=True, key=True)
     scope: str = Column(
-        "Who can reach the address: loopback (this machine), private (its networks), public, any (it "
+        "Reach of the address: loopback (this machine), private (its networks), public, any (it "
         "is bound to all)"
     )
     name: str | None = Column("Process's name", default=None)

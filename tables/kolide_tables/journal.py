@@ -25,7 +25,7 @@ class JournalEntry(Row):
     """An entry of the journal."""
 
     unit: str | None = Column("systemd unit that logged it; empty if none did", index=True)
-    identifier: str | None = Column("What the program calls itself: sshd, kernel, sudo", index=True)
+    identifier: str | None = Column("Program's name for itself: sshd, kernel, sudo", index=True)
     priority: int | None = Column(
         "0 emergency, 1 alert, 2 critical, 3 error, 4 warning, 5 notice, 6 information, 7 debugging",
         type=ColumnType.INTEGER,
@@ -39,7 +39,7 @@ class JournalEntry(Row):
         additional=True,
         hidden=True,
     )
-    time: int = Column("When it was received, Unix seconds", additional=True)
+    time: int = Column("Time at which it was received, Unix seconds", additional=True)
     pid: int | None = Column("Process that logged it")
     uid: int | None = Column("User that the process ran as")
     message: str | None = Column("The message, secrets redacted", costly=True)

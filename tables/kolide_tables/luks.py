@@ -31,12 +31,12 @@ class LuksSlot(Row):
     device_path: str = Column("Disk, partition or file", index=True, required=True, key=True)
     version: int = Column("Version of the format, 1 or 2", type=ColumnType.INTEGER)
     uuid: str = Column("The device's UUID")
-    cipher: str | None = Column("How data is encrypted: aes-xts-plain64")
+    cipher: str | None = Column("Cipher of the data: aes-xts-plain64")
     key_bits: int | None = Column("Bits of the key that encrypts data", type=ColumnType.INTEGER)
     slot: int | None = Column(
         "Key slot's number; NULL if the device has none", type=ColumnType.INTEGER, key=True
     )
-    kdf: str | None = Column("How a key is made of the passphrase: pbkdf2, argon2i, argon2id")
+    kdf: str | None = Column("Derivation of a key from the passphrase: pbkdf2, argon2i, argon2id")
     iterations: int | None = Column("Rounds of pbkdf2, or the time cost of argon2")
     tokens: list[str] = Column(
         "JSON list of the kinds of tokens that open the slot: systemd-tpm2, systemd-fido2, clevis"

@@ -47,12 +47,10 @@ class NftablesRule(Row):
     table_name: str = Column("Table's name", index=True, key=True)
     chain: str = Column("Chain's name", key=True)
     hook: str | None = Column(
-        "Where the chain meets packets: prerouting, input, forward, output, postrouting, ingress; "
+        "Hook at which the chain meets packets: prerouting, input, forward, output, postrouting, ingress; "
         "empty if others jump to it"
     )
-    policy: str | None = Column(
-        "What befalls packets that no rule of the chain decides about: accept or drop"
-    )
+    policy: str | None = Column("Verdict on packets that no rule of the chain decides about: accept or drop")
     handle: int = Column("The kernel's number of the rule within the table", key=True)
     position: int = Column("Place within the chain, from 1", type=ColumnType.INTEGER)
     verdict: str | None = Column(

@@ -28,7 +28,7 @@ class NodePackage(Row):
     )
     name: str = Column("Package's name; that of the package itself where the project uses another", key=True)
     version: str = Column("Version that is locked, or where it comes from if not from an index", key=True)
-    manager: str = Column("Whose lock file it is: npm, yarn or pnpm")
+    manager: str = Column("Package manager of the lock file: npm, yarn or pnpm")
     lockfile: str = Column("Path of the lock file", key=True)
     dev: bool | None = Column("1 if only development needs it; NULL if that cannot be told")
     integrity: str | None = Column("Checksum of the package as the lock file has it")

@@ -48,10 +48,10 @@ class Note(Row):
     """A note."""
 
     id: int | None = Column("Number of the note; given by the table", index=True, key=True, default=None)
-    key: str = Column("What the note is about; there is one of each key", index=True)
-    value: str = Column("What the note says", default="")
+    key: str = Column("Subject of the note; each key has one note", index=True)
+    value: str = Column("Text of the note", default="")
     created: datetime | None = Column(
-        "When it was written, Unix seconds; now, unless an INSERT says otherwise", default=None
+        "Time of writing, Unix seconds; now, unless an INSERT says otherwise", default=None
     )
 
 

@@ -29,7 +29,7 @@ class Ancestor(Row):
     name: str | None = Column("Ancestor's name", default=None)
     path: str | None = Column("Ancestor's executable; empty if it may not be read", default=None)
     cmdline: str | None = Column("Ancestor's arguments, secrets redacted", default=None)
-    start_time: int | None = Column("When the ancestor was started, Unix seconds", default=None)
+    start_time: int | None = Column("Time at which the ancestor was started, Unix seconds", default=None)
 
 
 @table(

@@ -25,13 +25,14 @@ class SecretFound(Row):
     )
     raw_data: str = Column("Text to look through instead of a file", index=True, required=True)
     rule_id: str = Column(
-        "What it was known by: private-key, github-token, ..., secret-value for a value of a secret's name"
+        "Rule that found it: private-key, github-token, ..., secret-value for a random value under a "
+        "secret's name"
     )
     line_number: int = Column("Line that it begins in, from 1", type=ColumnType.INTEGER, key=True)
     column_start: int = Column(
         "Character of the line that it begins at, from 1", type=ColumnType.INTEGER, key=True
     )
-    entropy: float = Column("How random it looks: Shannon entropy, in bits a character")
+    entropy: float = Column("Randomness: Shannon entropy, in bits a character")
     sha256_prefix: str = Column(
         "First 12 hexadecimal digits of its SHA-256, of a key in PEM of its base64, by which the same "
         "secret shows elsewhere"

@@ -30,7 +30,7 @@ class SshdDirective(Row):
 
     path: str = Column("Configuration to read; the server's own unless given", index=True, key=True)
     keyword: str = Column("Keyword, in lower case")
-    value: str = Column("What follows it, quotes and comments left out")
+    value: str = Column("Value after the keyword, without quotes and comments")
     match_block: str | None = Column(
         "Criteria of the Match block that it is in; empty if it is for all connections"
     )

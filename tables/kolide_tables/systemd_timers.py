@@ -39,15 +39,15 @@ class SystemdTimer(Row):
     unit: str = Column("Timer's name, with .timer", index=True, key=True)
     activates: str = Column("Unit that it starts")
     next: int | None = Column(
-        "When it elapses next, Unix seconds; NULL if it is not active, or systemd does not run"
+        "Time at which it elapses next, Unix seconds; NULL if it is not active, or systemd does not run"
     )
-    last: int | None = Column("When it elapsed last, Unix seconds; NULL if never")
+    last: int | None = Column("Time at which it elapsed last, Unix seconds; NULL if never")
     calendar: str | None = Column(
         "Calendar expressions, separated by '; ', normalized if systemd has loaded the unit; empty if "
         "it only counts from events"
     )
     persistent: int = Column(
-        "1 if what was missed while the machine was off is made up for", type=ColumnType.INTEGER
+        "1 if a run that was missed while the machine was off is made up for", type=ColumnType.INTEGER
     )
     enabled: str = Column(
         "enabled, enabled-runtime, disabled, static, indirect, masked, generated or transient"

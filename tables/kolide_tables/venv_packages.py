@@ -49,9 +49,9 @@ class VenvPackage(Row):
     version: str | None = Column("Package's version")
     editable: bool = Column("1 if it is run from its sources")
     direct_url: str | None = Column(
-        "Where it came from, if not from an index: a URL without credentials", default=None
+        "URL of its source without credentials; empty for a package from an index", default=None
     )
-    installer: str | None = Column("What installed it: pip, uv, ...", default=None)
+    installer: str | None = Column("Installer: pip, uv, ...", default=None)
 
 
 class Package(NamedTuple):

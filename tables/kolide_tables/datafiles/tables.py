@@ -27,7 +27,7 @@ class DataFileValue(Row):
     key: str = Column("The last part of the full key")
     value: str = Column("The value: text, true or false, a number without exponent, Unix seconds, or base64")
     query: str = Column(
-        "What is wanted of the document, one term a depth, separated by /; * is everything", index=True
+        "Query for parts of the document, one term a depth, separated by /; * is everything", index=True
     )
     path: str = Column(
         "File to read; LIKE finds files, with % for any text in one folder's name", index=True, required=True

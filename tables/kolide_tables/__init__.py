@@ -64,11 +64,12 @@ def all_tables(
         table = table.configured(name=name, limits=limits, family=entry.family)
         lacks_library = not unable and missing_library(entry.name)
         (left_out if name in disabled or lacks_library else served).append(table)
-    if f"{prefix}ext_tables" not in disabled:
+    about = next(entry for entry in CATALOG if entry.name == "ext_tables")
+    name = prefix + about.name
+    if name not in disabled:
         from .ext_tables import ext_tables
 
-        about = ext_tables(served, disabled=left_out, limits=limits, name=f"{prefix}ext_tables")
-        served.append(about)
+        served.append(ext_tables(served, disabled=left_out, limits=limits, name=name, family=about.family))
     return served
 
 

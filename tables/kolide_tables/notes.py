@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from kolide_tables.catalog import family_of
 from kolide_tables.limits import Limits
 from osquery_sdk import (
     Column,
@@ -166,7 +165,7 @@ def notes_table(
             "delete from kolide_notes where key = 'owner'",
         ),
     )(Notes(path, limits=limits))
-    return notes.configured(name=name, limits=limits, family=family_of("notes"))
+    return notes.configured(name=name, limits=limits)
 
 
 def _kept_text(data: bytes) -> str:

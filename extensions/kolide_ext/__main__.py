@@ -29,7 +29,7 @@ def _left_out(settings: Settings, tables: list[Table]) -> list[tuple[Table, str]
     enabled = {name.removeprefix(settings.prefix).removeprefix("kolide_") for name in settings.enabled}
     file = settings_path(os.environ)
     disabled = "KOLIDE_EXT_DISABLED" if "KOLIDE_EXT_DISABLED" in os.environ else f"disabled in {file}"
-    found = []
+    left_out = []
     unwanted = {name.removeprefix(settings.prefix).removeprefix("kolide_") for name in settings.disabled}
     for table in all_tables(**every._asdict(), unable=True):
         name = table.name.removeprefix(settings.prefix)
@@ -49,8 +49,8 @@ def _left_out(settings: Settings, tables: list[Table]) -> list[tuple[Table, str]
             why = unable
         else:
             why = f"it is disabled. To have it, take it out of {disabled}"
-        found.append((table, why))
-    return found
+        left_out.append((table, why))
+    return left_out
 
 
 if __name__ == "__main__":

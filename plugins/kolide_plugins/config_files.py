@@ -45,8 +45,8 @@ class FileConfig(WatchedConfig):
             return _read(path)
         import glob
 
-        found = sorted(glob.glob(str(path)))  # noqa: PTH207  an absolute pattern
-        return {Path(one).stem: check_pack(_read(Path(one)), one) for one in found}
+        paths = sorted(glob.glob(str(path)))  # noqa: PTH207  an absolute pattern
+        return {Path(path).stem: check_pack(_read(Path(path)), path) for path in paths}
 
 
 class FolderConfig(WatchedConfig):
@@ -106,7 +106,7 @@ def _merge(
         elif isinstance(value, dict) and isinstance(into[key], dict):
             _merge(into[key], value, here, file, owners)
         elif isinstance(value, list) and isinstance(into[key], list):
-            into[key] += [one for one in value if one not in into[key]]
+            into[key] += [item for item in value if item not in into[key]]
         elif value != into[key]:
             owner = next(owners[here[:end]] for end in range(len(here), 0, -1) if here[:end] in owners)
             raise ConfigError(
@@ -194,7 +194,7 @@ def _problem(text: str, error: Exception) -> str:
     return " ".join(str(error).split()) or "nested too deep"
 
 
-def _place(found: Any) -> str:
+def _place(marked: Any) -> str:
     """Return the place of a YAML event or node."""
-    mark = found.start_mark
+    mark = marked.start_mark
     return f"line {mark.line + 1} column {mark.column + 1}"

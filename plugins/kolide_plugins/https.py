@@ -98,23 +98,23 @@ class HttpsClient:
         try:
             opener = self._opener = self._opener or self._make_opener()
             with opener.open(request, timeout=self._timeout) as answer:
-                found = b""
+                body = b""
                 while chunk := answer.read1(65536):
-                    found += chunk
-                    if len(found) > max_bytes:
+                    body += chunk
+                    if len(body) > max_bytes:
                         raise HttpsError(f"{self.url}: the answer has more than {max_bytes:,} bytes")
                     if time.monotonic() > end:
                         raise HttpsError(f"{self.url}: no whole answer within {self._timeout:g} s")
                 length = answer.headers.get("Content-Length")
-                if length is not None and length.isdecimal() and int(length) != len(found):
-                    raise HttpsError(f"{self.url}: the answer ended after {len(found)} of {length} bytes")
-                return HttpAnswer(answer.status, dict(answer.headers), found)
+                if length is not None and length.isdecimal() and int(length) != len(body):
+                    raise HttpsError(f"{self.url}: the answer ended after {len(body)} of {length} bytes")
+                return HttpAnswer(answer.status, dict(answer.headers), body)
         except HTTPError as error:
             with error:
                 if error.code == 304:
                     return HttpAnswer(304, dict(error.headers), b"")
-                said = error.read(200).decode(errors="replace").split("\n")[0].strip()
-            text = f"{self.url}: {error.code} {error.reason}" + (f": {said}" if said else "")
+                reason = error.read(200).decode(errors="replace").split("\n")[0].strip()
+            text = f"{self.url}: {error.code} {error.reason}" + (f": {reason}" if reason else "")
             raise HttpsError(
                 text, status=error.code, retry_after=_seconds(error.headers.get("Retry-After"))
             ) from error

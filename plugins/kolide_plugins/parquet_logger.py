@@ -138,40 +138,40 @@ def _day(microseconds: int) -> str:
 def _rows(record: LogRecord) -> Sequence[dict[str, Any]]:
     """Return the rows of a record; one row with the line alone if it is not osqueryd's."""
     try:
-        said = json.loads(record.text)
-        seconds = int(said.get("unixTime") or record.time)
+        entry = json.loads(record.text)
+        seconds = int(entry.get("unixTime") or record.time)
         if not 0 <= seconds < 1 << 33:
             seconds = int(record.time)
         row: dict[str, Any] = {
             "time": seconds * 1_000_000,
-            "name": _text(said.get("name")),
-            "action": _text(said.get("action", record.kind)),
-            "host": _text(said.get("hostIdentifier")),
-            "epoch": int(said.get("epoch", 0)),
-            "counter": int(said.get("counter", 0)),
-            "decorations": _map(said.get("decorations")),
+            "name": _as_text(entry.get("name")),
+            "action": _as_text(entry.get("action", record.kind)),
+            "host": _as_text(entry.get("hostIdentifier")),
+            "epoch": int(entry.get("epoch", 0)),
+            "counter": int(entry.get("counter", 0)),
+            "decorations": _map(entry.get("decorations")),
             "number": record.number,
         }
-        if isinstance(said.get("columns"), dict):
-            return [row | {"columns": _map(said["columns"])}]
-        if isinstance(said.get("snapshot"), list):
-            return [row | {"columns": _map(one)} for one in said["snapshot"]]
-        if isinstance(said.get("diffResults"), dict):
+        if isinstance(entry.get("columns"), dict):
+            return [row | {"columns": _map(entry["columns"])}]
+        if isinstance(entry.get("snapshot"), list):
+            return [row | {"columns": _map(columns)} for columns in entry["snapshot"]]
+        if isinstance(entry.get("diffResults"), dict):
             return [
-                row | {"columns": _map(one), "action": action}
-                for action, many in said["diffResults"].items()
-                for one in many
+                row | {"columns": _map(columns), "action": action}
+                for action, changed in entry["diffResults"].items()
+                for columns in changed
             ]
     except (ValueError, TypeError, AttributeError):
         row = {"time": int(record.time * 1e6), "action": record.kind, "number": record.number}
     return [row | {"line": record.text.encode(errors="replace").decode()}]
 
 
-def _text(value: Any) -> str | None:
+def _as_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value)
 
 
 def _map(value: Any) -> list[tuple[str, str | None]] | None:
-    return None if value is None else [(key, _text(inner)) for key, inner in value.items()]
+    return None if value is None else [(key, _as_text(inner)) for key, inner in value.items()]

@@ -64,18 +64,18 @@ class QueryFolder(DistributedPlugin):
         try:
             for name in self._unanswered(folder):
                 try:
-                    found = _read(folder, name)
+                    query = _read(folder, name)
                 except _Later:
                     continue
                 except PluginError as error:
                     self.complain(error)
                     _answer(folder, name, {"name": name, "status": 1, "message": str(error), "rows": []})
                     continue
-                queries[name] = found["query"]
-                if "discovery" in found:
-                    discovery[name] = found["discovery"]
-                if "accelerate" in found:
-                    accelerate.append(found["accelerate"])
+                queries[name] = query["query"]
+                if "discovery" in query:
+                    discovery[name] = query["discovery"]
+                if "accelerate" in query:
+                    accelerate.append(query["accelerate"])
                 self._given[name] = time.monotonic()
         finally:
             os.close(folder)
@@ -178,20 +178,20 @@ def _read(folder: int, name: str) -> Mapping[str, Any]:
     if len(data) > _MAX_BYTES:
         raise PluginError(f"{name}.json: has more than {_MAX_BYTES:,} bytes")
     try:
-        found = json.loads(data)
+        query = json.loads(data)
     except (ValueError, RecursionError) as error:
         if time.time() - facts.st_mtime < _STILL_WRITTEN:
             raise _Later from error
         raise PluginError(f"{name}.json: no JSON: {_problem(data, error)}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("query"), str) or not found["query"].strip():
+    if not isinstance(query, dict) or not isinstance(query.get("query"), str) or not query["query"].strip():
         raise PluginError(f'{name}.json: has to be an object with a statement: {{"query": "select ..."}}')
-    if unknown := found.keys() - _KEYS:
+    if unknown := query.keys() - _KEYS:
         raise PluginError(f"{name}.json: {', '.join(sorted(unknown))}: there are {', '.join(sorted(_KEYS))}")
-    if not isinstance(found.get("discovery", "select 1"), str) or not found.get("discovery", "select 1"):
+    if not isinstance(query.get("discovery", "select 1"), str) or not query.get("discovery", "select 1"):
         raise PluginError(f"{name}.json: discovery has to be a statement")
-    if type(found.get("accelerate", 0)) is not int or found.get("accelerate", 0) < 0:
+    if type(query.get("accelerate", 0)) is not int or query.get("accelerate", 0) < 0:
         raise PluginError(f"{name}.json: accelerate has to be a number of seconds")
-    return found
+    return query
 
 
 def _problem(data: bytes, error: Exception) -> str:

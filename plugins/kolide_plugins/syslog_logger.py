@@ -143,14 +143,14 @@ def _connector(name: str, address: str) -> Callable[[], socket.socket]:
     if not slashes:
 
         def local() -> socket.socket:
-            made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
-                made.settimeout(_SEND_WITHIN)
-                made.connect(address)
+                connection.settimeout(_SEND_WITHIN)
+                connection.connect(address)
             except BaseException:
-                made.close()
+                connection.close()
                 raise
-            return made
+            return connection
 
         return local
     host, _, port = place.rpartition(":")
@@ -164,9 +164,9 @@ def _connector(name: str, address: str) -> Callable[[], socket.socket]:
 
     def datagrams() -> socket.socket:
         family, kind, protocol, _, target = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
-        made = socket.socket(family, kind, protocol)
-        made.settimeout(_SEND_WITHIN)
-        made.connect(target)
-        return made
+        connection = socket.socket(family, kind, protocol)
+        connection.settimeout(_SEND_WITHIN)
+        connection.connect(target)
+        return connection
 
     return datagrams

@@ -37,15 +37,15 @@ class WatchedConfig(ConfigPlugin):
         self._thread = None
 
     def _watch(self, ended: Event) -> None:
-        said = ""
+        complaint = ""
         # Random, so that not all machines of a fleet look at the same moment.
         while not ended.wait(self._poll * random.uniform(0.9, 1.1)):  # noqa: S311
             try:
                 if self.is_served and (changed := self.push()):
                     self.warn(f"pushed to osqueryd: {', '.join(changed)}")
-                said = ""
+                complaint = ""
             except ManagerUnavailable:
                 continue
             # The next look may succeed, and osqueryd keeps what it has.
             except BaseException as error:  # noqa: BLE001
-                said = self.complain(error, unless=said)  # once, not at every look
+                complaint = self.complain(error, unless=complaint)  # once, not at every look

@@ -64,11 +64,12 @@ def all_tables(
         table = table.configured(name=name, limits=limits, family=entry.family)
         lacks_library = not unable and missing_library(entry.name)
         (left_out if name in disabled or lacks_library else served).append(table)
-    if f"{prefix}ext_tables" not in disabled:
+    about = next(entry for entry in CATALOG if entry.name == "ext_tables")
+    name = prefix + about.name
+    if name not in disabled:
         from .ext_tables import ext_tables
 
-        about = ext_tables(served, disabled=left_out, limits=limits, name=f"{prefix}ext_tables")
-        served.append(about)
+        served.append(ext_tables(served, disabled=left_out, limits=limits, name=name, family=about.family))
     return served
 
 
@@ -82,9 +83,9 @@ def why_unable(name: str) -> str:
     return how_to_install(module) if module else ""
 
 
-def _no_table(unknown: Collection[str], what: str, names: Collection[str]) -> str:
+def _no_table(unknown: Collection[str], purpose: str, names: Collection[str]) -> str:
     from osquery_sdk import did_you_mean
 
     there = f"there {'is' if len(names) == 1 else 'are'} {', '.join(sorted(names))}"
     meant = [text for name in sorted(unknown) if (text := did_you_mean(name, names))]
-    return "; ".join([f"no table {', '.join(sorted(unknown))} {what}", there, *meant])
+    return "; ".join([f"no table {', '.join(sorted(unknown))} {purpose}", there, *meant])

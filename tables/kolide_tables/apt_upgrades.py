@@ -103,8 +103,8 @@ def upgrade_rows(run: Run) -> Iterator[AptUpgrade]:
     """Yield the rows of what the three programs answer."""
     from concurrent.futures import ThreadPoolExecutor
 
-    said = shown(run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${binary:Package}\n"))
-    names = [line[4:].strip() for line in said.splitlines() if line[1:2] == "i"]
+    packages = shown(run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${binary:Package}\n"))
+    names = [line[4:].strip() for line in packages.splitlines() if line[1:2] == "i"]
     names = [name for name in names if re.fullmatch(_NAME, name)]
     if not names:
         return
@@ -124,7 +124,7 @@ def upgrade_rows(run: Run) -> Iterator[AptUpgrade]:
             installed=policy.installed,
             candidate=policy.candidate,
             origin=_origin(candidate, archives),
-            security=int(any(_is_security(one, archives) for one in newer)),
+            security=int(any(_is_security(version, archives) for version in newer)),
             phased=int(candidate.phased is not None and candidate.phased < 100),
         )
 
@@ -144,8 +144,8 @@ def _newer(policy: Policy) -> list[Version]:
 
 
 def _origin(version: Version, archives: dict[str, _Archive]) -> str:
-    found = [archives[source].shown if source in archives else source for source in version.sources]
-    return ", ".join(dict.fromkeys(found))
+    origins = [archives[source].shown if source in archives else source for source in version.sources]
+    return ", ".join(dict.fromkeys(origins))
 
 
 def _is_security(version: Version, archives: dict[str, _Archive]) -> bool:
@@ -180,6 +180,6 @@ def parse_archives(text: str) -> dict[str, _Archive]:
         description, label, suite, codename, version = fields
         # Debian's and Ubuntu's security archives have such a suite and code name; ESM's are like
         # noble-apps-security.
-        security = any(one.lower().endswith("security") for one in (label, suite, codename))
+        security = any(name.lower().endswith("security") for name in (label, suite, codename))
         archives[description] = _Archive(f"{label}:{version}/{suite}", security)
     return archives

@@ -78,9 +78,9 @@ def browser_profiles(query: Query) -> Iterator[BrowserProfile]:
     """Profiles of Chrome, Edge, Brave, Firefox and their kin: the domain they are signed in to."""
     budget = Budget.of(query)
     for home in local_homes(query):
-        for found in _profiles(home, query, budget):
+        for profile in _profiles(home, query, budget):
             budget.add_rows()
-            yield BrowserProfile(uid=home.uid, **found._asdict())
+            yield BrowserProfile(uid=home.uid, **profile._asdict())
 
 
 def _profiles(home: Home, query: Query, budget: Budget, platform: str = sys.platform) -> Iterator[_Profile]:
@@ -99,7 +99,7 @@ def _profiles(home: Home, query: Query, budget: Budget, platform: str = sys.plat
 
 def _chromium(browser: str, folder: str, query: Query, budget: Budget) -> Iterator[_Profile]:
     """Yield the profiles in Local State, the file from which the browser lists them."""
-    known = _json(f"{folder}/Local State", query, budget).get("profile")
+    known = _json_object(f"{folder}/Local State", query, budget).get("profile")
     cache = known.get("info_cache") if isinstance(known, dict) else None
     if not isinstance(cache, dict):
         return
@@ -130,7 +130,7 @@ def _firefox(browser: str, folder: str, query: Query, budget: Budget) -> Iterato
         if not path:
             continue
         relative = parser[section].get("isrelative") != "0"
-        user = _json(
+        user = _json_object(
             f"{folder}/{path}/signedInUser.json" if relative else f"{path}/signedInUser.json", query, budget
         )
         account = user.get("accountData")
@@ -138,7 +138,7 @@ def _firefox(browser: str, folder: str, query: Query, budget: Budget) -> Iterato
         yield _Profile(browser, path, _domain(email), None)
 
 
-def _json(path: str, query: Query, budget: Budget) -> dict[str, Any]:
+def _json_object(path: str, query: Query, budget: Budget) -> dict[str, Any]:
     content = _content(path, query, budget)
     if content is None:
         return {}

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from osquery_sdk import Table
 
-__all__ = ["CATALOG", "TO_BE_ENABLED", "Entry", "families", "family_of"]
+__all__ = ["CATALOG", "TO_BE_ENABLED", "Entry", "families"]
 
 _DOCUMENTS = "Any configuration file"
 _SOFTWARE = "What is installed beside the packages"
@@ -36,8 +36,8 @@ class Entry(NamedTuple):
         """
         from importlib import import_module
 
-        found = getattr(import_module(f".{self.module}", __package__), self.name)
-        table: Table = found if isinstance(found, Table) else found()
+        member = getattr(import_module(f".{self.module}", __package__), self.name)
+        table: Table = member if isinstance(member, Table) else member()
         return table
 
 
@@ -95,8 +95,3 @@ def families() -> dict[str, tuple[str, ...]]:
         family: tuple(entry.name for entry in CATALOG if entry.family == family)
         for family in dict.fromkeys(entry.family for entry in CATALOG)
     }
-
-
-def family_of(name: str) -> str:
-    """Return the family of a table, by its name without the prefix."""
-    return next(entry.family for entry in CATALOG if entry.name == name)

@@ -30,15 +30,15 @@ class Certificate(Row):
         key=True,
     )
     idx: int | None = Column(
-        "Its place among the certificates of the file, from 0",
+        "Number among the certificates of the file, from 0",
         type=ColumnType.INTEGER,
         key=True,
         default=None,
     )
     subject: str | None = Column(
-        "Whose it is: a name as RFC 4514 writes it, the most specific part first", default=None
+        "Name of its subject as RFC 4514 writes it, the most specific part first", default=None
     )
-    issuer: str | None = Column("Who issued it, written in the same way", default=None)
+    issuer: str | None = Column("Name of its issuer, written in the same way", default=None)
     serial: str | None = Column("Serial number, in hexadecimal digits", default=None)
     sans: list[str] | None = Column(
         (
@@ -47,8 +47,8 @@ class Certificate(Row):
         ),
         default=None,
     )
-    not_before: int | None = Column("When it begins to be valid: Unix seconds", default=None)
-    not_after: int | None = Column("When it ceases to be valid: Unix seconds", default=None)
+    not_before: int | None = Column("Beginning of its validity, Unix seconds", default=None)
+    not_after: int | None = Column("End of its validity, Unix seconds", default=None)
     is_ca: bool | None = Column("1 if it says that it may issue others", default=None)
     self_signed: bool | None = Column(
         "1 if by its names and key identifiers it is its own issuer; the signature is not verified",
@@ -60,12 +60,12 @@ class Certificate(Row):
     )
     key_bits: int | None = Column("Size of its public key, in bits", type=ColumnType.INTEGER, default=None)
     signature_algorithm: str | None = Column(
-        "How it is signed, in openssl's words, or an object identifier", default=None
+        "Signature algorithm in openssl's words, or an object identifier", default=None
     )
     sha256: str | None = Column("SHA-256 of the certificate in DER: its fingerprint", default=None)
-    container: str | None = Column("What it was in: pem, der or pkcs7", default=None)
+    container: str | None = Column("Container that it was in: pem, der or pkcs7", default=None)
     error: str | None = Column(
-        "Why the file, or this certificate in it, could not be read", key=True, default=None
+        "Reason why the file, or this certificate in it, could not be read", key=True, default=None
     )
 
 
@@ -94,12 +94,14 @@ def certificates(query: Query) -> Iterator[Certificate]:
         except (Unreadable, LimitExceeded) as error:
             yield Certificate(path=path, error=str(error))
             continue
-        for index, (container, one) in enumerate(found_in(content)):
+        for index, (container, facts) in enumerate(found_in(content)):
             budget.add_rows()
-            if isinstance(one, str):
-                yield Certificate(path=path, idx=index if container else None, container=container, error=one)
+            if isinstance(facts, str):
+                yield Certificate(
+                    path=path, idx=index if container else None, container=container, error=facts
+                )
             else:
-                yield Certificate(path=path, idx=index, container=container, **one._asdict())
+                yield Certificate(path=path, idx=index, container=container, **facts._asdict())
 
 
 def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | str"]]:
@@ -128,7 +130,7 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
         except Malformed:
             yield None, _no_certificate(content, str(error))
         else:
-            yield from (("pkcs7", _read(one)) for one in inner)
+            yield from (("pkcs7", _read(certificate)) for certificate in inner)
     else:
         yield "der", facts
 
@@ -156,7 +158,7 @@ def _read_pkcs7(data: bytes | None) -> Iterator[tuple[str | None, "CertificateFa
     else:
         if data is None:
             yield "pkcs7", "its base64 is broken"
-        yield from (("pkcs7", _read(one)) for one in inner)
+        yield from (("pkcs7", _read(certificate)) for certificate in inner)
 
 
 def _no_certificate(content: bytes, why: str) -> str:

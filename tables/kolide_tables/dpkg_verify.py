@@ -87,27 +87,27 @@ def changed_rows(query: Query, root: str = "") -> Iterator[ChangedFile]:
     except Unreadable as error:
         raise TableError(f"dpkg's database cannot be read: {error}") from error
     for name, sums in known:
-        for one in _each_once(sums, conffiles[name]):
+        for file in _each_once(sums, conffiles[name]):
             budget.check()
-            place = diverted.get(one.path, (one.path, b""))
+            place = diverted.get(file.path, (file.path, b""))
             # The package that diverted the file has its own file at the original path.
-            path = one.path if place[1] == name.partition(":")[0].encode() else place[0]
+            path = file.path if place[1] == name.partition(":")[0].encode() else place[0]
             place_now = root + os.fsdecode(path)
-            if one.md5 is None and os.path.lexists(place_now):
+            if file.md5 is None and os.path.lexists(place_now):
                 continue
             try:
-                actual = None if one.md5 is None else _md5(place_now, budget)
+                actual = None if file.md5 is None else _md5(place_now, budget)
             except Unreadable as error:
                 query.warn(f"whether it has changed cannot be said: {error}")
                 continue
-            if actual is None or actual != one.md5:
+            if actual is None or actual != file.md5:
                 budget.add_rows()
                 yield ChangedFile(
                     package=name,
                     path=shown(path),
-                    expected_md5=one.md5,
+                    expected_md5=file.md5,
                     actual_md5=actual,
-                    conffile=int(one.conffile),
+                    conffile=int(file.conffile),
                 )
 
 
@@ -130,16 +130,16 @@ def _sums(name: str, database: str) -> list[Expected] | None:
                 )
         except OSError:
             return None
-    found = [stem for stem in files if os.path.lexists(f"{stem}.list")]
-    if not found:
+    stems = [stem for stem in files if os.path.lexists(f"{stem}.list")]
+    if not stems:
         return None
     # Take the first of several architectures: they share the files that are not for one alone.
     try:
-        listed = read_file(f"{found[0]}.list").split(b"\n")
+        listed = read_file(f"{stems[0]}.list").split(b"\n")
     except Unreadable as error:
         raise TableError(f"dpkg's database cannot be read: {error}") from error
     try:
-        sums = list(parse_sums(read_file(f"{found[0]}.md5sums")))
+        sums = list(parse_sums(read_file(f"{stems[0]}.md5sums")))
     except Unreadable:
         sums = []  # a package with configuration alone, or without files, has no sums
     return sums + [Expected(path, None, conffile=False) for path in listed if path.startswith(b"/")]
@@ -147,8 +147,8 @@ def _sums(name: str, database: str) -> list[Expected] | None:
 
 def _each_once(files: list[Expected], conffiles: list[Expected]) -> list[Expected]:
     """Return each file once; a file that is listed without a sum only if it has none elsewhere."""
-    with_sums = {one.path: one for one in (*files, *conffiles) if one.md5}
-    rest = (one for one in files if one.md5 is None and one.path not in with_sums)
+    with_sums = {file.path: file for file in (*files, *conffiles) if file.md5}
+    rest = (file for file in files if file.md5 is None and file.path not in with_sums)
     return [*with_sums.values(), *rest]
 
 
@@ -161,15 +161,15 @@ def parse_sums(content: bytes) -> Iterator[Expected]:
 
 
 def _conffiles(packages: set[str], database: str) -> dict[str, list[Expected]]:
-    found: dict[str, list[Expected]] = {name: [] for name in packages}
+    conffiles: dict[str, list[Expected]] = {name: [] for name in packages}
     status = read_file(f"{database}/status", max_bytes=_STATUS_BYTES)
     for name in packages:
         package, _, architecture = name.partition(":")
         for stanza in _stanzas(status, package.encode()):
             if not architecture or b"\nArchitecture: %b\n" % architecture.encode() in stanza:
-                found[name] = list(parse_conffiles(stanza))
+                conffiles[name] = list(parse_conffiles(stanza))
                 break
-    return found
+    return conffiles
 
 
 def _stanzas(status: bytes, package: bytes) -> Iterator[bytes]:

@@ -39,7 +39,7 @@ class ExposedPort(Row):
     )
     port: int = Column("Local port", type=ColumnType.INTEGER, index=True, key=True)
     scope: str = Column(
-        "Who can reach the address: loopback (this machine), private (its networks), public, any (it "
+        "Reach of the address: loopback (this machine), private (its networks), public, any (it "
         "is bound to all)"
     )
     name: str | None = Column("Process's name", default=None)
@@ -105,13 +105,13 @@ def linux_rows(query: Query, root: str = procfs.PROC) -> Iterator[ExposedPort]:
     )
     if not sockets:
         return
-    asked = query.equals("pid")
+    pids = query.equals("pid")
     held: set[int] = set()
-    for pid, facts, mine in _holders(query, root, asked, sockets):
+    for pid, facts, mine in _holders(query, root, pids, sockets):
         held.update(socket.inode for socket in mine)
         if facts is not None:
             yield from _rows(pid, facts, mine)
-    if asked is None:
+    if pids is None:
         rest = [socket for socket in sockets if socket.inode not in held]
         # A socket without a holder may have been closed meanwhile. One that is still there is held by a
         # process that cannot be seen.
@@ -189,9 +189,9 @@ def _sockets(root: str, warn: Callable[[str], None], files: frozenset[str] | Non
     for file, protocol, state in _TABLES:
         if files is not None and file not in files:
             continue
-        asked = _asked(file, protocol, state) if root == procfs.PROC else None
-        if asked is not None:
-            yield from asked
+        answered = _asked(file, protocol, state) if root == procfs.PROC else None
+        if answered is not None:
+            yield from answered
             continue
         from pathlib import Path
 
@@ -215,10 +215,10 @@ def _asked(file: str, protocol: str, state: bytes) -> list[Socket] | None:
     family = socket.AF_INET6 if file.endswith("6") else socket.AF_INET
     number = socket.IPPROTO_TCP if protocol == "tcp" else socket.IPPROTO_UDP
     try:
-        found = inet_sockets(family, number, int(state, 16))
+        sockets = inet_sockets(family, number, int(state, 16))
     except OSError:
         return None
-    return [Socket(protocol, address_text(one.address), one.port, one.uid, one.inode) for one in found]
+    return [Socket(protocol, address_text(each.address), each.port, each.uid, each.inode) for each in sockets]
 
 
 def parse_sockets(
@@ -289,10 +289,10 @@ def portable_rows(query: Query, psutil: ModuleType) -> Iterator[ExposedPort]:
     """Yield the rows from psutil."""
     # Written from psutil's documentation and tested with its Linux form and with recorded values; not run on
     # macOS and Windows.
-    asked = query.equals("pid")
+    pids = query.equals("pid")
     places: dict[int | None, list[Socket]] = {}
-    for pid, connection in _connections(query, psutil, asked):
-        if asked is not None and pid not in asked:
+    for pid, connection in _connections(query, psutil, pids):
+        if pids is not None and pid not in pids:
             continue
         tcp = int(connection.type) == 1  # SOCK_STREAM
         listens = connection.status == psutil.CONN_LISTEN if tcp else not connection.raddr
@@ -319,18 +319,18 @@ class _Connection(NamedTuple):
 
 
 def _connections(
-    query: Query, psutil: ModuleType, asked: tuple[object, ...] | None
+    query: Query, psutil: ModuleType, pids: tuple[object, ...] | None
 ) -> Iterator[tuple[int | None, _Connection]]:
-    if asked is None:
+    if pids is None:
         try:
             everything = psutil.net_connections(kind="inet")
         except psutil.AccessDenied:  # on macOS only root may: then take the processes that may be read
-            asked = tuple(psutil.pids())
+            pids = tuple(psutil.pids())
         else:
             for connection in everything:
                 yield connection.pid, connection
             return
-    for pid in asked:
+    for pid in pids:
         query.check()
         try:
             own = psutil.Process(pid).net_connections(kind="inet")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from kolide_tables.catalog import family_of
 from kolide_tables.limits import Limits
 from osquery_sdk import Column, Query, Row, Table, table
 
@@ -39,6 +38,7 @@ def ext_tables(
     disabled: Sequence[Table] = (),
     limits: Limits = Limits(),  # noqa: B008 - a constant
     name: str = "kolide_ext_tables",
+    family: str = "",
 ) -> Table:
     """Return the table about `tables`, about itself, and about `disabled`, which the extension has but does
     not serve.
@@ -63,7 +63,7 @@ def ext_tables(
             ),
             "select name, errors, last_error from kolide_ext_tables where errors > 0 or enabled = 0",
         ),
-    )(rows).configured(name=name, limits=limits, family=family_of("ext_tables"))
+    )(rows).configured(name=name, limits=limits, family=family)
     served.append(about)
     return about
 

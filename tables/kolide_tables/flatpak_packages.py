@@ -78,24 +78,24 @@ def package_rows(query: Query, installations: Iterable[Installation]) -> Iterato
     """Yield the rows of these installations."""
     budget = Budget.of(query)
     for installation in installations:
-        for found in _deployments(installation.path, query, budget):
+        for deployment in _deployments(installation.path, query, budget):
             try:
-                content = read_file(f"{found.path}/deploy", max_bytes=budget.limits.max_file_bytes)
-                origin, said = parse_deploy(content)
+                content = read_file(f"{deployment.path}/deploy", max_bytes=budget.limits.max_file_bytes)
+                origin, texts = parse_deploy(content)
             except (Unreadable, LimitExceeded) as error:
                 query.warn(str(error))
                 continue
             except ValueError as error:
-                query.warn(f"{shown(found.path)}/deploy: {error}")
-                origin, said = None, {}
+                query.warn(f"{shown(deployment.path)}/deploy: {error}")
+                origin, texts = None, {}
             budget.add_rows()
             yield FlatpakPackage(
-                name=_text(said.get(b"appdata-name")),
-                id=shown(found.id),
-                version=_text(said.get(b"appdata-version")),
-                channel=shown(found.branch),
-                revision=found.commit.partition(".")[0],
-                origin=_text(origin),
+                name=_shown_or_none(texts.get(b"appdata-name")),
+                id=shown(deployment.id),
+                version=_shown_or_none(texts.get(b"appdata-version")),
+                channel=shown(deployment.branch),
+                revision=deployment.commit.partition(".")[0],
+                origin=_shown_or_none(origin),
                 installation=installation.name,
                 uid=installation.uid,
             )
@@ -174,5 +174,5 @@ def parse_deploy(data: bytes) -> tuple[bytes, dict[bytes, bytes]]:
     return string(origin), string_dictionary(rest)
 
 
-def _text(value: bytes | None) -> str | None:
+def _shown_or_none(value: bytes | None) -> str | None:
     return shown(value) if value else None

@@ -81,7 +81,11 @@ def _modules(path: str, info: "BuildInfo") -> Iterator[GoModule]:
         vcs_revision=info.settings.get("vcs.revision"),
         vcs_time=info.settings.get("vcs.time"),
     )
-    for one in info.dependencies:
+    for dependency in info.dependencies:
         yield GoModule(
-            path=path, go_version=info.go_version, module=one.path, version=one.version, is_main=False
+            path=path,
+            go_version=info.go_version,
+            module=dependency.path,
+            version=dependency.version,
+            is_main=False,
         )

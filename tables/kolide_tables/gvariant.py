@@ -30,7 +30,7 @@ def split_tuple(data: bytes, alignments: Sequence[int], fixed: Sequence[int | No
             # The ends of the members of any size, but the last one's, stand at the tuple's end, the first one
             # last.
             end -= width
-            stop = _number(data, end, width)
+            stop = _little_endian(data, end, width)
         if not position <= stop <= end:
             raise ValueError("a tuple's member is outside of it")
         members.append((position, stop))
@@ -48,13 +48,15 @@ def split_array(data: bytes, alignment: int) -> list[bytes]:
     if not data:
         return []
     width = _offset_width(len(data))
-    table = _number(data, len(data) - width, width)  # the last offset is where the table of offsets begins
+    table = _little_endian(
+        data, len(data) - width, width
+    )  # the last offset is where the table of offsets begins
     if table > len(data) - width or (len(data) - table) % width:
         raise ValueError("an array's ends are outside of it")
     elements, start = [], 0
     for at in range(table, len(data), width):
         start = -(-start // alignment) * alignment
-        stop = _number(data, at, width)
+        stop = _little_endian(data, at, width)
         if not start <= stop <= table:
             raise ValueError("an array's element is outside of it")
         elements.append(data[start:stop])
@@ -71,13 +73,13 @@ def string(data: bytes) -> bytes:
 
 def string_dictionary(data: bytes) -> dict[bytes, bytes]:
     """Return the entries of an `a{sv}` whose values are strings."""
-    found = {}
+    entries = {}
     for entry in split_array(data, _ALIGN_VARIANT):
         key, variant = split_tuple(entry, (1, _ALIGN_VARIANT), (None, None))
         value, separator, kind = variant.rpartition(b"\0")
         if separator and kind == b"s":
-            found[string(key)] = string(value)
-    return found
+            entries[string(key)] = string(value)
+    return entries
 
 
 def _offset_width(size: int) -> int:
@@ -85,7 +87,7 @@ def _offset_width(size: int) -> int:
     return next(width for width in (1, 2, 4, 8) if size < 1 << 8 * width)
 
 
-def _number(data: bytes, at: int, width: int) -> int:
+def _little_endian(data: bytes, at: int, width: int) -> int:
     if at < 0:
         raise ValueError("there is no place for the ends")
     return int.from_bytes(data[at : at + width], "little")

@@ -228,11 +228,11 @@ def walk(
                     f"searched, {shown(path)} the first of them; name a folder, or raise max_folders"
                 )
             listed += 1
-            found = _listed(path, on_step)
-            yield found
+            folder = _listed(path, on_step)
+            yield folder
             if level < levels:
-                inner = (f"{path.rstrip('/')}/{name}" for name in found.folders)
-                below += (one for one in inner if not mounts.is_remote(one))
+                inner = (f"{path.rstrip('/')}/{name}" for name in folder.folders)
+                below += (path for path in inner if not mounts.is_remote(path))
         folders = below
 
 

@@ -25,7 +25,7 @@ class JournalEntry(Row):
     """An entry of the journal."""
 
     unit: str | None = Column("systemd unit that logged it; empty if none did", index=True)
-    identifier: str | None = Column("What the program calls itself: sshd, kernel, sudo", index=True)
+    identifier: str | None = Column("Program's name for itself: sshd, kernel, sudo", index=True)
     priority: int | None = Column(
         "0 emergency, 1 alert, 2 critical, 3 error, 4 warning, 5 notice, 6 information, 7 debugging",
         type=ColumnType.INTEGER,
@@ -39,7 +39,7 @@ class JournalEntry(Row):
         additional=True,
         hidden=True,
     )
-    time: int = Column("When it was received, Unix seconds", additional=True)
+    time: int = Column("Time at which it was received, Unix seconds", additional=True)
     pid: int | None = Column("Process that logged it")
     uid: int | None = Column("User that the process ran as")
     message: str | None = Column("The message, secrets redacted", costly=True)
@@ -117,9 +117,9 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
 
 def _moments(query: Query, until: int | None) -> list[int]:
     """Return the moments from which on entries are wanted: one moment, or those that `since` is equal to."""
-    asked = query.equals("since")
-    if asked is not None:
-        return [moment for moment in asked if isinstance(moment, int)]
+    moments = query.equals("since")
+    if moments is not None:
+        return [moment for moment in moments if isinstance(moment, int)]
     for column in ("since", "time"):
         low, _, after, _ = query.range(column)
         if low is not None:
@@ -140,12 +140,12 @@ def _matches(query: Query) -> list[str] | None:
     """Return journalctl's terms for the columns that are asked for; None if nothing can match them."""
     terms: list[str] = []
     for column, field in (("unit", "_SYSTEMD_UNIT"), ("identifier", "SYSLOG_IDENTIFIER")):
-        asked = query.equals(column)
-        if asked is not None:
-            found = [f"{field}={value}" for value in asked if value and "\0" not in value]
-            if not found:
+        values = query.equals(column)
+        if values is not None:
+            matches = [f"{field}={value}" for value in values if value and "\0" not in value]
+            if not matches:
                 return None
-            terms += found
+            terms += matches
     if query.equals("priority") is not None or query.range("priority") != (None, None, False, False):
         # An entry without a priority equals none, and is in no range.
         numbers = [number for number in _PRIORITIES if query.matches("priority", number)]
@@ -165,21 +165,21 @@ def _row(line: bytes, since: int) -> JournalEntry | None:
         return None
     if not isinstance(entry, dict):
         return None
-    moment, message = _number(entry.get("__REALTIME_TIMESTAMP")), _text(entry.get("MESSAGE"))
+    moment, message = _field_number(entry.get("__REALTIME_TIMESTAMP")), _field_text(entry.get("MESSAGE"))
     return JournalEntry(
-        unit=_text(entry.get("_SYSTEMD_UNIT")),
-        identifier=_text(entry.get("SYSLOG_IDENTIFIER")),
-        priority=_number(entry.get("PRIORITY")),
+        unit=_field_text(entry.get("_SYSTEMD_UNIT")),
+        identifier=_field_text(entry.get("SYSLOG_IDENTIFIER")),
+        priority=_field_number(entry.get("PRIORITY")),
         since=since,
         time=0 if moment is None else moment // 1_000_000,
-        pid=_number(entry.get("_PID")),
-        uid=_number(entry.get("_UID")),
+        pid=_field_number(entry.get("_PID")),
+        uid=_field_number(entry.get("_UID")),
         message=None if message is None else redact_text(message),
-        cursor=_text(entry.get("__CURSOR")) or "",
+        cursor=_field_text(entry.get("__CURSOR")) or "",
     )
 
 
-def _text(value: Any) -> str | None:
+def _field_text(value: Any) -> str | None:
     """Return a field as text.
 
     journalctl writes a list of bytes if it is not UTF-8, and a list of values if it repeats.
@@ -187,12 +187,12 @@ def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, list) and value:
-        if all(isinstance(one, int) and 0 <= one < 256 for one in value):
+        if all(isinstance(byte, int) and 0 <= byte < 256 for byte in value):
             return shown(bytes(value))
-        return _text(value[0])
+        return _field_text(value[0])
     return None
 
 
-def _number(value: Any) -> int | None:
-    text = _text(value)
+def _field_number(value: Any) -> int | None:
+    text = _field_text(value)
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -32,14 +32,14 @@ def _outside_strings(marks: re.Pattern[str], blank: Callable[[re.Match[str]], st
     """
     parts: list[str] = []
     done = at = 0
-    while (found := marks.search(text, at)) is not None:
-        if found.lastgroup == "string":
-            at = found.end()
-        elif found.lastgroup == "quote":
-            at, _ = past_quoted(text, found.start(), one_line=True)
+    while (match := marks.search(text, at)) is not None:
+        if match.lastgroup == "string":
+            at = match.end()
+        elif match.lastgroup == "quote":
+            at, _ = past_quoted(text, match.start(), one_line=True)
         else:
-            parts += (text[done : found.start()], blank(found))
-            done = at = found.end()
+            parts += (text[done : match.start()], blank(match))
+            done = at = match.end()
     return "".join((*parts, text[done:]))
 
 
@@ -50,7 +50,7 @@ def _blank_comment(match: re.Match[str]) -> str:
 
 
 def _blank_comma(match: re.Match[str]) -> str:
-    found = match.group()
+    text = match.group()
     if match["empty"]:
         raise JsonError(match.string, "a comma without a value before it", match.end() - 1)
-    return " " if found == "," else found
+    return " " if text == "," else text

@@ -51,17 +51,18 @@ class KeyInfo(Row):
         ),
         key=True,
     )
-    fingerprint_md5: str | None = Column("The same with MD5, as older logs have it")
+    fingerprint_md5: str | None = Column("Fingerprint with MD5, as older logs have it")
     format: str = Column(
         (
-            "How it is written: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, "
+            "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, "
             "rfc4716, spki; -der if it is no text"
         ),
         key=True,
     )
     comment: str | None = Column("Comment in the file, where it is in clear", key=True)
     kdf: str | None = Column(
-        "How its password becomes a key: bcrypt, pbkdf2, scrypt, argon2id, md5, ...; empty if it has none"
+        "Derivation of the key from its password: bcrypt, pbkdf2, scrypt, argon2id, md5, ...; empty if "
+        "it has none"
     )
     mode: str | None = Column(
         "The file's permissions, in octal digits such as 0600; empty on Windows", default=None
@@ -75,7 +76,7 @@ _SHARED: Mapping[str, Any] = KeyInfo.__columns__
 class SshKey(Row):
     """A private key in a user's folder .ssh."""
 
-    user: str = Column("Whose home it is in")
+    user: str = Column("User whose home it is in")
     uid: int = Column("That user's number; on Windows the last part of the SID", index=True, key=True)
     path: str = Column("File that the key is in", key=True)
     type: str | None = _SHARED["type"]

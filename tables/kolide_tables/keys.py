@@ -336,12 +336,12 @@ def _ssh_bits(kind: str, name: str, values: list[bytes]) -> int | None:
 def _public_lines(content: bytes) -> Iterator[KeyFacts]:
     """Yield the keys in lines of authorized_keys, known_hosts and .pub files."""
     for line in _lines_with(b" AAAA", content):
-        found = None if line.lstrip()[:1] == b"#" else _LINE.search(line)
-        if found is None:
+        match = None if line.lstrip()[:1] == b"#" else _LINE.search(line)
+        if match is None:
             continue
         try:
-            blob = binascii.a2b_base64(found[2], strict_mode=True)
-            key = _ssh_key(blob, "openssh-public", comment=shown((found[3] or b"").strip()) or None)
+            blob = binascii.a2b_base64(match[2], strict_mode=True)
+            key = _ssh_key(blob, "openssh-public", comment=shown((match[3] or b"").strip()) or None)
         except (binascii.Error, Malformed):
             continue
         yield key

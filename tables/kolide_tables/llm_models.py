@@ -91,20 +91,21 @@ def _ollama(folder: str, query: Query, budget: Budget) -> Iterator[_Model]:
     model.
     """
     manifests = f"{folder}/manifests"
-    for found in walk(manifests, max_folders=budget.limits.max_folders, on_step=budget.check):
-        parts = found.path[len(manifests) + 1 :].split("/")
-        for tag in found.files if len(parts) == 3 else ():
+    for reached in walk(manifests, max_folders=budget.limits.max_folders, on_step=budget.check):
+        parts = reached.path[len(manifests) + 1 :].split("/")
+        for tag in reached.files if len(parts) == 3 else ():
             host, namespace, model = parts
             prefix = "" if host == _OLLAMA_HOST else f"{host}/"
             prefix += "" if namespace == "library" else f"{namespace}/"
-            layers = _layers(f"{found.path}/{tag}", query, budget)
+            layers = _layers(f"{reached.path}/{tag}", query, budget)
             if layers is None:
                 continue
             digest = next(
-                (str(one.get("digest")) for one in layers if one.get("mediaType") == _OLLAMA_MODEL), None
+                (str(layer.get("digest")) for layer in layers if layer.get("mediaType") == _OLLAMA_MODEL),
+                None,
             )
-            path = f"{folder}/blobs/{digest.replace(':', '-')}" if digest else f"{found.path}/{tag}"
-            sizes = [one["size"] for one in layers if isinstance(one.get("size"), int)]
+            path = f"{folder}/blobs/{digest.replace(':', '-')}" if digest else f"{reached.path}/{tag}"
+            sizes = [layer["size"] for layer in layers if isinstance(layer.get("size"), int)]
             yield _Model("ollama", f"{prefix}{model}:{tag}", path, _bounded(sum(sizes)), digest)
 
 
@@ -116,7 +117,7 @@ def _layers(path: str, query: Query, budget: Budget) -> list[dict[str, Any]] | N
         return None
     try:
         layers = json.loads(content)["layers"]
-        return [one for one in layers if isinstance(one, dict)] if isinstance(layers, list) else None
+        return [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else None
     except (ValueError, RecursionError, KeyError, TypeError):
         query.warn(f"{path} is no manifest of a model")
     return None
@@ -141,9 +142,9 @@ def _revision(path: str, query: Query) -> str | None:
 
 
 def _files(tool: str, folder: str, budget: Budget) -> Iterator[_Model]:
-    for found in walk(folder, max_folders=budget.limits.max_folders, on_step=budget.check):
-        names = [name for name in found.files if name.lower().endswith(_ENDINGS)]
-        for entry in _entries(found.path, budget) if names else ():
+    for reached in walk(folder, max_folders=budget.limits.max_folders, on_step=budget.check):
+        names = [name for name in reached.files if name.lower().endswith(_ENDINGS)]
+        for entry in _entries(reached.path, budget) if names else ():
             if entry.name in names and entry.is_file(follow_symlinks=False):
                 inner = entry.path[len(folder) + 1 :]
                 yield _Model(tool, inner, entry.path, _size(entry), None)

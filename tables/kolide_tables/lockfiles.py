@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from kolide_tables.limits import Budget
-from kolide_tables.parsing import ParseError
+from kolide_tables.parsing import ParseError, as_object
 from kolide_tables.text import decode, decode_kept, printable
 
 __all__ = ["LOCK_FILES", "LockedPackage", "ParseError"]
@@ -33,11 +33,7 @@ class LockedPackage(NamedTuple):
     integrity: str | None
 
 
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str | None:
+def _scalar_text(value: object) -> str | None:
     return (
         printable(str(value))
         if isinstance(value, (str, int, float)) and not isinstance(value, bool)
@@ -66,19 +62,19 @@ def npm_packages(content: bytes, _beside: Beside, budget: Budget) -> Iterator[Lo
     if isinstance(packages, dict):
         yield from _npm_flat(packages, budget)
     else:
-        yield from _npm_nested(_object(lock.get("dependencies")), budget)
+        yield from _npm_nested(as_object(lock.get("dependencies")), budget)
 
 
 def _npm_flat(packages: dict[str, Any], budget: Budget) -> Iterator[LockedPackage]:
     for place, value in packages.items():
         budget.step()
-        entry = _object(value)
-        version = _text(entry.get("version"))
+        entry = as_object(value)
+        version = _scalar_text(entry.get("version"))
         # Skip the project itself, and links to folders of the project, which have entries of their own.
         if not place or entry.get("link") or version is None:
             continue
-        name = _text(entry.get("name")) or printable(place.rpartition("node_modules/")[2])
-        yield LockedPackage(name, version, entry.get("dev") is True, _text(entry.get("integrity")))
+        name = _scalar_text(entry.get("name")) or printable(place.rpartition("node_modules/")[2])
+        yield LockedPackage(name, version, entry.get("dev") is True, _scalar_text(entry.get("integrity")))
 
 
 def _npm_nested(dependencies: dict[str, Any], budget: Budget) -> Iterator[LockedPackage]:
@@ -86,12 +82,12 @@ def _npm_nested(dependencies: dict[str, Any], budget: Budget) -> Iterator[Locked
     while levels:
         for name, value in levels.pop().items():
             budget.step()
-            entry = _object(value)
-            version = _text(entry.get("version"))
+            entry = as_object(value)
+            version = _scalar_text(entry.get("version"))
             if version is not None and not version.startswith("file:"):
                 real, real_version = _alias(printable(name), version)
                 yield LockedPackage(
-                    real, real_version, entry.get("dev") is True, _text(entry.get("integrity"))
+                    real, real_version, entry.get("dev") is True, _scalar_text(entry.get("integrity"))
                 )
             if isinstance(entry.get("dependencies"), dict):
                 levels.append(entry["dependencies"])
@@ -124,13 +120,15 @@ def yarn_packages(content: bytes, beside: Beside, budget: Budget) -> Iterator[Lo
     entries = dict(_yarn_modern(text, budget) if modern else _yarn_classic(text, budget))
     needed = _yarn_production(entries, beside)
     production = (
-        None if needed is None else _reached(needed, {key: one.needs for key, one in entries.items()}, budget)
+        None
+        if needed is None
+        else _reached(needed, {key: entry.needs for key, entry in entries.items()}, budget)
     )
-    found: dict[int, tuple[_YarnEntry, bool]] = {}
+    used_entries: dict[int, tuple[_YarnEntry, bool]] = {}
     for key, entry in entries.items():
-        used = found.get(id(entry), (entry, False))[1]
-        found[id(entry)] = entry, used or (production is not None and key in production)
-    for entry, used in found.values():
+        used = used_entries.get(id(entry), (entry, False))[1]
+        used_entries[id(entry)] = entry, used or (production is not None and key in production)
+    for entry, used in used_entries.values():
         if entry.workspace is None:
             yield LockedPackage(
                 entry.name, entry.version, None if production is None else not used, entry.integrity
@@ -142,7 +140,9 @@ def _yarn_production(entries: Mapping[str, _YarnEntry], beside: Beside) -> set[s
 
     Return None if that is unknown.
     """
-    workspaces = sorted({one.workspace for one in entries.values() if one.workspace is not None} - {"."})
+    workspaces = sorted(
+        {entry.workspace for entry in entries.values() if entry.workspace is not None} - {"."}
+    )
     needed: set[str] = set()
     for folder in (".", *workspaces):
         manifest = beside("package.json" if folder == "." else f"{folder}/package.json")
@@ -156,7 +156,7 @@ def _yarn_production(entries: Mapping[str, _YarnEntry], beside: Beside) -> set[s
         if "workspaces" in content and not workspaces:
             return None
         for kind in _PRODUCTION:
-            for name, wanted in _object(content.get(kind)).items():
+            for name, wanted in as_object(content.get(kind)).items():
                 needed.update((f"{name}@{wanted}", f"{name}@npm:{wanted}"))
     return needed
 
@@ -185,9 +185,9 @@ def _yarn_classic(text: str, budget: Budget) -> Iterator[tuple[str, _YarnEntry]]
             if not section:
                 fields[name] = value.strip('"')
         elif section in _PRODUCTION:
-            found = re.match(r'"?([^"\s]+)"?\s+"?([^"]*)"?', stripped)
-            if found is not None:
-                needs.append(f"{found[1]}@{found[2]}")
+            need = re.match(r'"?([^"\s]+)"?\s+"?([^"]*)"?', stripped)
+            if need is not None:
+                needs.append(f"{need[1]}@{need[2]}")
 
 
 def _yarn_name(key: str) -> str:
@@ -202,17 +202,21 @@ def _yarn_name(key: str) -> str:
 def _yarn_modern(text: str, budget: Budget) -> Iterator[tuple[str, _YarnEntry]]:
     for document in _yaml(text, budget):
         for keys, value in document.items():
-            entry = _object(value)
-            resolution, version = _text(entry.get("resolution")), _text(entry.get("version"))
+            entry = as_object(value)
+            resolution, version = _scalar_text(entry.get("resolution")), _scalar_text(entry.get("version"))
             if keys == "__metadata" or resolution is None or version is None:
                 continue
             name, _, source = resolution[1:].partition("@")
             needs = [
-                f"{one}@{wanted}" for kind in _EDGES[:2] for one, wanted in _object(entry.get(kind)).items()
+                f"{package}@{wanted}"
+                for kind in _EDGES[:2]
+                for package, wanted in as_object(entry.get(kind)).items()
             ]
             workspace = source.removeprefix("workspace:") if source.startswith("workspace:") else None
-            made = _YarnEntry(resolution[:1] + name, version, _text(entry.get("checksum")), needs, workspace)
-            yield from ((key.strip(), made) for key in keys.split(","))
+            locked = _YarnEntry(
+                resolution[:1] + name, version, _scalar_text(entry.get("checksum")), needs, workspace
+            )
+            yield from ((key.strip(), locked) for key in keys.split(","))
 
 
 # -- pnpm
@@ -221,20 +225,25 @@ def _yarn_modern(text: str, budget: Budget) -> Iterator[tuple[str, _YarnEntry]]:
 def pnpm_packages(content: bytes, _beside: Beside, budget: Budget) -> Iterator[LockedPackage]:
     """Yield the packages of pnpm-lock.yaml."""
     for document in _yaml(decode(content), budget):
-        packages = _object(document.get("packages"))
+        packages = as_object(document.get("packages"))
         old = str(document.get("lockfileVersion")).startswith("5")
         production = _pnpm_production(document, budget) if "snapshots" in document else None
         for key, value in packages.items():
             budget.step()
-            entry = _object(value)
+            entry = as_object(value)
             name, version = _pnpm_name(key, old=old)
-            name, version = _text(entry.get("name")) or name, _text(entry.get("version")) or version
+            name, version = (
+                _scalar_text(entry.get("name")) or name,
+                _scalar_text(entry.get("version")) or version,
+            )
             if not name or not version:
                 continue
             # Until version 8 pnpm wrote `dev`, and left it out if both production and development need the
             # package.
             dev = entry.get("dev") is True if production is None else key not in production
-            yield LockedPackage(name, version, dev, _text(_object(entry.get("resolution")).get("integrity")))
+            yield LockedPackage(
+                name, version, dev, _scalar_text(as_object(entry.get("resolution")).get("integrity"))
+            )
 
 
 def _pnpm_production(document: dict[str, Any], budget: Budget) -> set[str]:
@@ -242,18 +251,18 @@ def _pnpm_production(document: dict[str, Any], budget: Budget) -> set[str]:
     format on.
     """
     graph: dict[str, list[str]] = {}
-    for key, value in _object(document.get("snapshots")).items():
+    for key, value in as_object(document.get("snapshots")).items():
         needs = [
             (name, wanted)
             for kind in _PRODUCTION
-            for name, wanted in _object(_object(value).get(kind)).items()
+            for name, wanted in as_object(as_object(value).get(kind)).items()
         ]
         graph[key] = [_pnpm_key(name, str(wanted)) for name, wanted in needs]
     needed: set[str] = set()
-    for importer in _object(document.get("importers")).values():
+    for importer in as_object(document.get("importers")).values():
         for kind in _PRODUCTION:
-            for name, wanted in _object(_object(importer).get(kind)).items():
-                needed.add(_pnpm_key(name, str(_object(wanted).get("version"))))
+            for name, wanted in as_object(as_object(importer).get(kind)).items():
+                needed.add(_pnpm_key(name, str(as_object(wanted).get("version"))))
     return {key.partition("(")[0] for key in _reached(needed, graph, budget)}
 
 
@@ -281,7 +290,7 @@ def _pnpm_name(key: str, *, old: bool) -> tuple[str, str]:
 def _yaml(text: str, budget: Budget) -> Iterator[dict[str, Any]]:
     from kolide_tables.yamltext import yaml_documents
 
-    yield from (one for one in yaml_documents(text, budget) if isinstance(one, dict))
+    yield from (document for document in yaml_documents(text, budget) if isinstance(document, dict))
 
 
 def _reached(start: Iterable[str], graph: _Graph, budget: Budget) -> set[str]:
@@ -290,10 +299,10 @@ def _reached(start: Iterable[str], graph: _Graph, budget: Budget) -> set[str]:
     todo = list(start)
     while todo:
         budget.step()
-        one = todo.pop()
-        if one not in seen:
-            seen.add(one)
-            todo.extend(graph.get(one, ()))
+        node = todo.pop()
+        if node not in seen:
+            seen.add(node)
+            todo.extend(graph.get(node, ()))
     return seen
 
 

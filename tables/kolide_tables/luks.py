@@ -31,12 +31,12 @@ class LuksSlot(Row):
     device_path: str = Column("Disk, partition or file", index=True, required=True, key=True)
     version: int = Column("Version of the format, 1 or 2", type=ColumnType.INTEGER)
     uuid: str = Column("The device's UUID")
-    cipher: str | None = Column("How data is encrypted: aes-xts-plain64")
+    cipher: str | None = Column("Cipher of the data: aes-xts-plain64")
     key_bits: int | None = Column("Bits of the key that encrypts data", type=ColumnType.INTEGER)
     slot: int | None = Column(
         "Key slot's number; NULL if the device has none", type=ColumnType.INTEGER, key=True
     )
-    kdf: str | None = Column("How a key is made of the passphrase: pbkdf2, argon2i, argon2id")
+    kdf: str | None = Column("Derivation of a key from the passphrase: pbkdf2, argon2i, argon2id")
     iterations: int | None = Column("Rounds of pbkdf2, or the time cost of argon2")
     tokens: list[str] = Column(
         "JSON list of the kinds of tokens that open the slot: systemd-tpm2, systemd-fido2, clevis"
@@ -141,11 +141,11 @@ def _header(descriptor: int) -> Header | None:
     first = os.pread(descriptor, _HEADER_2, 0)
     if first[:8] == _MAGIC + b"\0\1":
         return parse_1(first)
-    found = [
+    headers = [
         header for header in (_read_2(descriptor, first, 0), _second(descriptor, first)) if header is not None
     ]
-    if found:
-        return _parse_2(*max(found, key=lambda header: int.from_bytes(header[0][16:24], "big")))
+    if headers:
+        return _parse_2(*max(headers, key=lambda header: int.from_bytes(header[0][16:24], "big")))
     if first[:6] == _MAGIC:
         raise ValueError("its LUKS header is damaged")
     return None
@@ -158,19 +158,19 @@ def parse_1(data: bytes) -> Header:
     slots = []
     for number in range(_SLOTS_1):
         at = _SLOTS_1_AT + number * _SLOT_1_SIZE
-        if _number(data, at, 4) == _ACTIVE:
-            slots.append(Slot(number, "pbkdf2", _number(data, at + 4, 4), None, []))
+        if _big_endian(data, at, 4) == _ACTIVE:
+            slots.append(Slot(number, "pbkdf2", _big_endian(data, at + 4, 4), None, []))
     cipher = f"{_string(data, 8, 32)}-{_string(data, 40, 32)}"
-    return Header(1, _string(data, 168, 40), cipher, _number(data, 108, 4) * 8, slots)
+    return Header(1, _string(data, 168, 40), cipher, _big_endian(data, 108, 4) * 8, slots)
 
 
 def _second(descriptor: int, first: bytes) -> tuple[bytes, bytes] | None:
     """Return the second header of version 2: it is where the first one ends, or has to be searched for."""
-    said = _number(first, 8, 8) if first[:6] == _MAGIC else 0
-    for at in (said,) if said in _SIZES_2 else _SIZES_2:
-        found = _read_2(descriptor, os.pread(descriptor, _HEADER_2, at), at)
-        if found is not None:
-            return found
+    given = _big_endian(first, 8, 8) if first[:6] == _MAGIC else 0
+    for at in (given,) if given in _SIZES_2 else _SIZES_2:
+        header = _read_2(descriptor, os.pread(descriptor, _HEADER_2, at), at)
+        if header is not None:
+            return header
     return None
 
 
@@ -179,8 +179,8 @@ def _read_2(descriptor: int, binary: bytes, at: int) -> tuple[bytes, bytes] | No
     import hashlib
 
     magic = _SECOND_MAGIC if at else _MAGIC
-    size = _number(binary, 8, 8)
-    if binary[:8] != magic + b"\0\2" or size not in _SIZES_2 or _number(binary, 256, 8) != at:
+    size = _big_endian(binary, 8, 8)
+    if binary[:8] != magic + b"\0\2" or size not in _SIZES_2 or _big_endian(binary, 256, 8) != at:
         return None
     area = os.pread(descriptor, size - _HEADER_2, at + _HEADER_2)
     blank = binary[:_CHECKSUM_AT] + bytes(_CHECKSUM_SIZE) + binary[_CHECKSUM_AT + _CHECKSUM_SIZE :]
@@ -195,10 +195,10 @@ def _parse_2(binary: bytes, area: bytes) -> Header:
     import json
 
     try:
-        said = json.loads(area.partition(b"\0")[0])
+        document = json.loads(area.partition(b"\0")[0])
     except (ValueError, RecursionError) as error:
         raise ValueError(f"its LUKS header has no JSON: {error}") from error
-    keyslots, tokens, segments = (_dictionary(said, key) for key in ("keyslots", "tokens", "segments"))
+    keyslots, tokens, segments = (_dictionary(document, key) for key in ("keyslots", "tokens", "segments"))
     slots = []
     for number in sorted((key for key in keyslots if re.fullmatch(r"[0-9]{1,2}", key)), key=int):
         keyslot, kdf = _dictionary(keyslots, number), _dictionary(_dictionary(keyslots, number), "kdf")
@@ -221,17 +221,17 @@ def _parse_2(binary: bytes, area: bytes) -> Header:
 
 
 def _token_kinds(tokens: dict[str, Any], slot: str) -> list[str]:
-    found = [_dictionary(tokens, key) for key in sorted(tokens)]
+    entries = [_dictionary(tokens, key) for key in sorted(tokens)]
     return [
-        printable(str(one.get("type")))
-        for one in found
-        if isinstance(one.get("keyslots"), list) and slot in one["keyslots"]
+        printable(str(token.get("type")))
+        for token in entries
+        if isinstance(token.get("keyslots"), list) and slot in token["keyslots"]
     ]
 
 
 def _dictionary(value: object, key: str) -> dict[str, Any]:
-    found = value.get(key) if isinstance(value, dict) else None
-    return found if isinstance(found, dict) else {}
+    member = value.get(key) if isinstance(value, dict) else None
+    return member if isinstance(member, dict) else {}
 
 
 def _count(value: object) -> int | None:
@@ -243,5 +243,5 @@ def _string(data: bytes, at: int, size: int) -> str:
     return shown(data[at : at + size].partition(b"\0")[0])
 
 
-def _number(data: bytes, at: int, size: int) -> int:
+def _big_endian(data: bytes, at: int, size: int) -> int:
     return int.from_bytes(data[at : at + size], "big")

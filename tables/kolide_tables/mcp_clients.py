@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from kolide_tables.parsing import as_object
 from kolide_tables.text import printable
 
 __all__ = ["Client", "Server", "clients", "managed_files", "project_clients", "servers_in"]
@@ -114,27 +115,29 @@ def managed_files(platform: str = sys.platform) -> Iterator[Client]:
 def servers_in(document: object, keys: tuple[str, ...]) -> Iterator[Server]:
     """Yield the servers that the keys lead to in a document; entries that are no servers are skipped."""
     root = document if isinstance(document, dict) else {}
-    found: object = root
+    place: object = root
     for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    if isinstance(found, list):  # a list of servers that have their names inside
+        place = place.get(key) if isinstance(place, dict) else None
+    if isinstance(place, list):  # a list of servers that have their names inside
         pairs = [
-            (str(one.get("name") or index), one) for index, one in enumerate(found) if isinstance(one, dict)
+            (str(entry.get("name") or index), entry)
+            for index, entry in enumerate(place)
+            if isinstance(entry, dict)
         ]
     else:
-        pairs = [(str(name), one) for name, one in _object(found).items() if isinstance(one, dict)]
-    rules = _object(root.get("mcp"))
+        pairs = [(str(name), entry) for name, entry in as_object(place).items() if isinstance(entry, dict)]
+    rules = as_object(root.get("mcp"))
     for name, entry in pairs:
-        made = _server(name, entry)
-        if made is not None:
-            yield made._replace(enabled=False) if _is_excluded(name, rules) else made
+        server = _server(name, entry)
+        if server is not None:
+            yield server._replace(enabled=False) if _is_excluded(name, rules) else server
 
 
 def _server(name: str, entry: Mapping[str, Any]) -> Server | None:
     kind = entry.get("type")
     if isinstance(kind, str) and kind in _INNER_TYPES:
         return None
-    entry = {**entry, **_object(entry.get("transport"))}
+    entry = {**entry, **as_object(entry.get("transport"))}
     command, args = _command(entry)
     url = next(
         (entry[key] for key in ("url", "httpUrl", "serverUrl", "uri") if isinstance(entry.get(key), str)),
@@ -146,15 +149,15 @@ def _server(name: str, entry: Mapping[str, Any]) -> Server | None:
         and not {"env", "settings", "args", "disabled", "enabled"} & entry.keys()
     ):
         return None
-    environment = [str(key) for kind in ("env", "environment", "envs") for key in _object(entry.get(kind))]
+    environment = [str(key) for kind in ("env", "environment", "envs") for key in as_object(entry.get(kind))]
     environment += [key for key in _list(entry.get("env_keys")) if isinstance(key, str)]
     return Server(
         name=printable(name),
         transport=_transport(entry, command, url),
         command=None if command is None else printable(command),
-        args=[printable(one) for one in args],
+        args=[printable(argument) for argument in args],
         url=None if url is None else printable(url),
-        env_keys=sorted({printable(one) for one in environment}),
+        env_keys=sorted({printable(name) for name in environment}),
         enabled=not (entry.get("disabled") is True or entry.get("enabled") is False),
     )
 
@@ -167,7 +170,7 @@ def _command(entry: Mapping[str, Any]) -> tuple[str | None, list[str]]:
         command, args = command.get("path"), command.get("args")
     if isinstance(command, list):
         command, args = (command[0], command[1:]) if command else (None, [])
-    return command if isinstance(command, str) else None, [str(one) for one in _list(args)]
+    return command if isinstance(command, str) else None, [str(argument) for argument in _list(args)]
 
 
 def _transport(entry: Mapping[str, Any], command: str | None, url: str | None) -> str | None:
@@ -183,10 +186,6 @@ def _is_excluded(name: str, rules: Mapping[str, Any]) -> bool:
     """Return whether Gemini's lists of allowed and excluded servers exclude a server."""
     allowed = rules.get("allowed")
     return name in _list(rules.get("excluded")) or (isinstance(allowed, list) and name not in allowed)
-
-
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _list(value: object) -> list[Any]:

@@ -139,18 +139,18 @@ class _Search:
             ):
                 continue
             for client in project_clients():
-                asked = known if client.name == _CLAUDE_CODE else None
-                yield from self._rows(home, client, f"{folder.rstrip('/')}/{client.path}", "project", asked)
+                answers = known if client.name == _CLAUDE_CODE else None
+                yield from self._rows(home, client, f"{folder.rstrip('/')}/{client.path}", "project", answers)
 
     def _rows(
-        self, home: Home | None, client: Client, path: str, scope: str, asked: dict[str, Any] | None = None
+        self, home: Home | None, client: Client, path: str, scope: str, answers: dict[str, Any] | None = None
     ) -> Iterator[McpServer]:
         file = self._read(path)
         if file is None:
             return
         for server in servers_in(file.document, client.keys):
-            made = server if asked is None else server._replace(enabled=_answer(server.name, asked))
-            yield self._row(home, client.name, scope, file, made)
+            known = server if answers is None else server._replace(enabled=_answer(server.name, answers))
+            yield self._row(home, client.name, scope, file, known)
 
     def _places(self, top: str, path: str) -> list[str]:
         """Return the files that a path stands for; a `*` in it is any folder."""
@@ -204,10 +204,10 @@ class _Search:
         )
 
 
-def _answer(name: str, asked: dict[str, Any]) -> bool | None:
+def _answer(name: str, answers: dict[str, Any]) -> bool | None:
     """Return whether the user wants a project's server, which Claude Code asks; None without an answer."""
     for key, answer in (("disabledMcpjsonServers", False), ("enabledMcpjsonServers", True)):
-        names = asked.get(key)
+        names = answers.get(key)
         if isinstance(names, list) and name in names:
             return answer
     return None
@@ -241,10 +241,10 @@ def public_url(url: str) -> str:
     scheme, slashes, rest = before.partition("://")
     host, slash, path = rest.partition("/") if slashes else ("", "", before)
     shown_path = "/".join(re.sub(_KEY, REDACTED, part) for part in path.split("/"))
-    made = f"{scheme}{slashes}{host}{slash}{shown_path}" if slashes else shown_path
+    start = f"{scheme}{slashes}{host}{slash}{shown_path}" if slashes else shown_path
     names = (pair.partition("=") for pair in parameters.partition("#")[0].split("&"))
     return (
-        made + mark + "&".join(name + equals + (REDACTED if value else "") for name, equals, value in names)
+        start + mark + "&".join(name + equals + (REDACTED if value else "") for name, equals, value in names)
     )
 
 
@@ -255,9 +255,9 @@ def public_arguments(command: str, arguments: list[str]) -> list[str]:
     # The program's name decides how its arguments are read.
     _, *shown_ = redact_arguments([command, *arguments])
     result: list[str] = []
-    for before, one in zip(("", *arguments), shown_, strict=False):
-        pair = re.match(_VARIABLE if before in ("-e", "--env") else _VARIABLE_OPTION, one)
-        result.append(pair[0] + REDACTED if pair is not None else _without_keys(one))
+    for before, argument in zip(("", *arguments), shown_, strict=False):
+        pair = re.match(_VARIABLE if before in ("-e", "--env") else _VARIABLE_OPTION, argument)
+        result.append(pair[0] + REDACTED if pair is not None else _without_keys(argument))
     return result
 
 

@@ -95,21 +95,21 @@ class Meter:
         self._busy: dict[int, Lock] = {}
         self._done: dict[int, tuple[float, list[NetRate]]] = {}
 
-    def measure(self, interval: int, query: Query, asked: float) -> list[NetRate]:
+    def measure(self, interval: int, query: Query, asked_at: float) -> list[NetRate]:
         """Return the rates over `interval` milliseconds, at most a second old when they were `asked` for
         (time.monotonic).
         """
         from threading import Lock
 
         with self._lock:
-            for old in [one for one, (ended, _) in self._done.items() if ended < asked - _FRESH]:
+            for old in [kept for kept, (ended, _) in self._done.items() if ended < asked_at - _FRESH]:
                 del self._done[old]
             busy = self._busy.setdefault(interval, Lock())
         while not busy.acquire(timeout=_LOOK):
             query.check()
         try:
             ended, rows = self._done.get(interval, (0.0, []))
-            if ended < asked - _FRESH:
+            if ended < asked_at - _FRESH:
                 rows = self._measured(interval, query)
                 with self._lock:
                     self._done[interval] = time.monotonic(), rows
@@ -129,13 +129,13 @@ class Meter:
 
 
 def _intervals(query: Query) -> list[int]:
-    asked = query.equals("interval_ms")
-    if asked is None:
+    intervals = query.equals("interval_ms")
+    if intervals is None:
         return [ms for ms in (_USUAL_MS,) if query.matches("interval_ms", ms)]
-    for ms in asked:
+    for ms in intervals:
         if not isinstance(ms, int) or not 1 <= ms <= _MOST_MS:
             raise TableError(f"interval_ms is {ms}: give a whole number from 1 to {_MOST_MS:,}")
-    return sorted(asked)
+    return sorted(intervals)
 
 
 def _wait(query: Query, until: float) -> None:

@@ -47,12 +47,10 @@ class NftablesRule(Row):
     table_name: str = Column("Table's name", index=True, key=True)
     chain: str = Column("Chain's name", key=True)
     hook: str | None = Column(
-        "Where the chain meets packets: prerouting, input, forward, output, postrouting, ingress; "
+        "Hook at which the chain meets packets: prerouting, input, forward, output, postrouting, ingress; "
         "empty if others jump to it"
     )
-    policy: str | None = Column(
-        "What befalls packets that no rule of the chain decides about: accept or drop"
-    )
+    policy: str | None = Column("Verdict on packets that no rule of the chain decides about: accept or drop")
     handle: int = Column("The kernel's number of the rule within the table", key=True)
     position: int = Column("Place within the chain, from 1", type=ColumnType.INTEGER)
     verdict: str | None = Column(
@@ -113,23 +111,23 @@ def _listings(query: Query, run: Callable[..., bytes]) -> Iterator[list[_Object]
         yield parse_listing(run("ruleset"))
         return
     tables = [
-        (str(one.get("family")), str(one.get("name")))
-        for one in _of_kind(parse_listing(run("tables")), "table")
+        (str(entry.get("family")), str(entry.get("name")))
+        for entry in _of_kind(parse_listing(run("tables")), "table")
     ]
     wanted = [(family, name) for family, name in tables if query.matches("table_name", name)]
-    found = []
+    listings = []
     for family, name in wanted:
         try:
             if family not in _FAMILIES or not re.fullmatch(_PLAIN_NAME, name):
                 raise TableError(f"no plain name: {name}")
-            found.append(parse_listing(run("table", family, name)))
+            listings.append(parse_listing(run("table", family, name)))
         except TableError:
             # nft cannot be given this name (it may be a word of its language), or the table has just been
             # deleted.
             query.check()
-            found = [parse_listing(run("ruleset"))]
+            listings = [parse_listing(run("ruleset"))]
             break
-    yield from found
+    yield from listings
 
 
 def parse_listing(data: bytes) -> list[_Object]:
@@ -142,22 +140,26 @@ def parse_listing(data: bytes) -> list[_Object]:
         raise TableError(f"nft's answer cannot be read: {error}") from error
     if not isinstance(objects, list):
         raise TableError("nft's answer is no list")
-    return [one for one in objects if isinstance(one, dict)]
+    return [item for item in objects if isinstance(item, dict)]
 
 
 def _of_kind(objects: list[_Object], kind: str) -> list[_Object]:
-    return [found for one in objects if isinstance(found := one.get(kind), dict)]
+    return [detail for item in objects if isinstance(detail := item.get(kind), dict)]
 
 
-def _place(found: _Object, chain: str) -> tuple[str, str, str]:
-    family, name, within = (printable(str(found.get(key, ""))) for key in ("family", "table", chain))
+def _place(item: _Object, chain: str) -> tuple[str, str, str]:
+    family, name, within = (printable(str(item.get(key, ""))) for key in ("family", "table", chain))
     return family, name, within
 
 
 def _row(rule: _Object, place: tuple[str, str, str], chain: _Object, position: int) -> NftablesRule:
     listed = rule.get("expr")
-    expressions = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    counters = [found for one in expressions if isinstance(found := one.get("counter"), dict)]
+    expressions = (
+        [expression for expression in listed if isinstance(expression, dict)]
+        if isinstance(listed, list)
+        else []
+    )
+    counters = [detail for expression in expressions if isinstance(detail := expression.get("counter"), dict)]
     counter = counters[0] if counters else {}
     return NftablesRule(
         family=place[0],
@@ -165,12 +167,12 @@ def _row(rule: _Object, place: tuple[str, str, str], chain: _Object, position: i
         chain=place[2],
         hook=printable_or_none(chain.get("hook")),
         policy=printable_or_none(chain.get("policy")),
-        handle=_number(rule.get("handle")) or 0,
+        handle=_counted(rule.get("handle")) or 0,
         position=position,
         verdict=_verdict(expressions),
         comment=printable_or_none(rule.get("comment")),
-        packets=_number(counter.get("packets")),
-        bytes=_number(counter.get("bytes")),
+        packets=_counted(counter.get("packets")),
+        bytes=_counted(counter.get("bytes")),
         expr=expressions,
     )
 
@@ -186,5 +188,5 @@ def _verdict(expressions: list[_Object]) -> str | None:
     return None
 
 
-def _number(value: object) -> int | None:
+def _counted(value: object) -> int | None:
     return min(value, (1 << 63) - 1) if isinstance(value, int) else None

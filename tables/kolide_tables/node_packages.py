@@ -28,7 +28,7 @@ class NodePackage(Row):
     )
     name: str = Column("Package's name; that of the package itself where the project uses another", key=True)
     version: str = Column("Version that is locked, or where it comes from if not from an index", key=True)
-    manager: str = Column("Whose lock file it is: npm, yarn or pnpm")
+    manager: str = Column("Package manager of the lock file: npm, yarn or pnpm")
     lockfile: str = Column("Path of the lock file", key=True)
     dev: bool | None = Column("1 if only development needs it; NULL if that cannot be told")
     integrity: str | None = Column("Checksum of the package as the lock file has it")
@@ -82,17 +82,19 @@ def _locked(path: str, name: str, query: Query, budget: Budget) -> list["LockedP
             return None
 
     # A package in several places in node_modules is one package; it is for production if any place is.
-    found: dict[tuple[str, str], LockedPackage] = {}
+    packages: dict[tuple[str, str], LockedPackage] = {}
     content = read_or_warn(path, query)
     if content is None:
         return []
     try:
-        for one in LOCK_FILES[name][1](content, beside, budget):
-            package = one._replace(version=redact_url(one.version) if "/" in one.version else one.version)
-            known = found.get(package[:2])
+        for locked in LOCK_FILES[name][1](content, beside, budget):
+            package = locked._replace(
+                version=redact_url(locked.version) if "/" in locked.version else locked.version
+            )
+            known = packages.get(package[:2])
             if known is None or (known.dev and not package.dev):
-                found[package[:2]] = package
+                packages[package[:2]] = package
     except ParseError as error:
         query.warn(f"{path}: {error}")
         return []
-    return list(found.values())
+    return list(packages.values())

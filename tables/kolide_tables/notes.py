@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from kolide_tables.catalog import family_of
 from kolide_tables.limits import Limits
 from osquery_sdk import (
     Column,
@@ -48,10 +47,10 @@ class Note(Row):
     """A note."""
 
     id: int | None = Column("Number of the note; given by the table", index=True, key=True, default=None)
-    key: str = Column("What the note is about; there is one of each key", index=True)
-    value: str = Column("What the note says", default="")
+    key: str = Column("Subject of the note; each key has one note", index=True)
+    value: str = Column("Text of the note", default="")
     created: datetime | None = Column(
-        "When it was written, Unix seconds; now, unless an INSERT says otherwise", default=None
+        "Time of writing, Unix seconds; now, unless an INSERT says otherwise", default=None
     )
 
 
@@ -127,7 +126,7 @@ class Notes(WritableTable[Note]):
             # Opened by URI with mode=rw, SQLite makes no file if there is none.
             file = sqlite3.connect(f"{Path(self._path).as_uri()}?mode=rw", uri=True, timeout=_PATIENCE)
             try:
-                file.text_factory = _text
+                file.text_factory = _kept_text
                 file.execute("pragma trusted_schema = off")
                 file.execute(f"pragma max_page_count = {max(self._limits.max_file_bytes // _PAGE_BYTES, 8)}")
                 if create:
@@ -157,7 +156,7 @@ def notes_table(
     Raises:
         DefinitionError: the path is not a whole one.
     """
-    made = table(
+    notes = table(
         "kolide_notes",
         examples=(
             "insert into kolide_notes (key, value) values ('owner', 'maria')",
@@ -166,10 +165,10 @@ def notes_table(
             "delete from kolide_notes where key = 'owner'",
         ),
     )(Notes(path, limits=limits))
-    return made.configured(name=name, limits=limits, family=family_of("notes"))
+    return notes.configured(name=name, limits=limits)
 
 
-def _text(data: bytes) -> str:
+def _kept_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -212,8 +211,8 @@ def _check_folder(folder: str) -> None:
     from pathlib import Path
 
     at = Path(os.path.realpath(folder))
-    for one in (at, *at.parents):
-        facts = one.stat()
-        open_to_others = facts.st_mode & 0o022 and (one == at or not facts.st_mode & stat.S_ISVTX)
+    for place in (at, *at.parents):
+        facts = place.stat()
+        open_to_others = facts.st_mode & 0o022 and (place == at or not facts.st_mode & stat.S_ISVTX)
         if facts.st_uid not in (0, os.geteuid()) or open_to_others:
-            raise TableError(f"{one} can be written by other users, who could replace the notes' file")
+            raise TableError(f"{place} can be written by other users, who could replace the notes' file")

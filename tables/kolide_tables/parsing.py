@@ -1,6 +1,8 @@
 """The errors of the parsers of documents, and the depth that all of them refuse."""
 
-__all__ = ["MAX_DEPTH", "JsonError", "ParseError", "too_deep"]
+from typing import Any
+
+__all__ = ["MAX_DEPTH", "JsonError", "ParseError", "as_object", "too_deep"]
 
 # Deeper than any document made for use, and far from the depth at which a recursion fails.
 MAX_DEPTH = 64
@@ -29,3 +31,8 @@ class JsonError(ParseError):
 def too_deep() -> ParseError:
     """Return the error of a document with containers in more than MAX_DEPTH others."""
     return ParseError(f"nested more than {MAX_DEPTH} deep")
+
+
+def as_object(value: object) -> dict[str, Any]:
+    """Return a document's value if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}

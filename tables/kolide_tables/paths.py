@@ -38,10 +38,10 @@ def asked_paths(query: Query, column: str, budget: Budget, *, links: bool = Fals
         return iter(())
     # A path has to match every pattern. The files of the first are listed, and those that the others do not
     # match are left out.
-    found = expand_like(
+    paths = expand_like(
         patterns[0], max_folders=budget.limits.max_folders, on_folder=budget.check, links=links
     )
-    return (path for path in found if query.matches(column, path))
+    return (path for path in paths if query.matches(column, path))
 
 
 def asked_texts(query: Query, column: str) -> Iterator[str]:

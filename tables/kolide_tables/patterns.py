@@ -75,13 +75,13 @@ class _LikeWalk:
                     if not _is_folder(entry, follow=False) and (self._links or not entry.is_symlink())
                 )
             return
-        found = False
+        is_found = False
         for entry in self._matching(base, name):
-            found = True
+            is_found = True
             if not _is_folder(entry, follow=False):
                 yield base + entry.name
         # A folder that may be entered but not listed still has the file, if the pattern names it.
-        if not found and name and os.path.lexists(base + name):
+        if not is_found and name and os.path.lexists(base + name):
             yield base + name
 
     def _below(self, base: str, level: int) -> Iterator[str]:

@@ -65,16 +65,16 @@ def pressure_rows(query: Query, psi: str = _PSI, groups: tuple[str, ...] = _GROU
     """Yield the rows from the kernel's files: `psi` for the machine, and the first of `groups` that holds
     control groups.
     """
-    asked = query.equals("cgroup")
+    wanted = query.equals("cgroup")
     if query.matches("cgroup", "/"):
         yield from _rows(query, "/", psi, "")
     root = next((folder for folder in groups if os.path.lexists(f"{folder}/cgroup.controllers")), None)
     if root is None:
         return
-    if asked is None:
+    if wanted is None:
         paths = _all_groups(query, root)
     else:
-        paths = (path for path in dict.fromkeys(asked) if _is_group(path))
+        paths = (path for path in dict.fromkeys(wanted) if _is_group(path))
     for path in paths:
         query.check()
         if query.matches("cgroup", shown(path)):

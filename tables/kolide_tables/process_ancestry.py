@@ -29,7 +29,7 @@ class Ancestor(Row):
     name: str | None = Column("Ancestor's name", default=None)
     path: str | None = Column("Ancestor's executable; empty if it may not be read", default=None)
     cmdline: str | None = Column("Ancestor's arguments, secrets redacted", default=None)
-    start_time: int | None = Column("When the ancestor was started, Unix seconds", default=None)
+    start_time: int | None = Column("Time at which the ancestor was started, Unix seconds", default=None)
 
 
 @table(
@@ -193,10 +193,10 @@ def portable_rows(query: Query, psutil: ModuleType) -> Iterator[Ancestor]:
     """Yield the rows from psutil, which compares the ages itself."""
     # Written from psutil's documentation and tested with its Linux form and with recorded values; not run on
     # macOS and Windows.
-    asked = query.equals("pid")
-    if asked is None:
-        asked = tuple(pid for pid in psutil.pids() if query.matches("pid", pid))
-    for pid in dict.fromkeys(pid for pid in asked if isinstance(pid, int) and 0 <= pid < 1 << 31):
+    pids = query.equals("pid")
+    if pids is None:
+        pids = tuple(pid for pid in psutil.pids() if query.matches("pid", pid))
+    for pid in dict.fromkeys(pid for pid in pids if isinstance(pid, int) and 0 <= pid < 1 << 31):
         query.check()
         try:
             parents = psutil.Process(pid).parents()

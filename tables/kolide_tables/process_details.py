@@ -123,11 +123,11 @@ def process_details(query: Query) -> Iterator[ProcessDetails]:
 def linux_rows(query: Query, root: str = procfs.PROC, online: str = _ONLINE) -> Iterator[ProcessDetails]:
     """Yield the rows from a proc file system; `online` is the file that lists the CPUs in use."""
     read = _Reader(query.wants, root, online).read
-    asked = query.equals("pid")
-    for pid in _candidates(query, asked, lambda: procfs.pids(root)):
+    pids = query.equals("pid")
+    for pid in _candidates(query, pids, lambda: procfs.pids(root)):
         query.check()
         try:
-            with procfs.Process(pid, root) if asked is None else procfs.find(pid, root) as process:
+            with procfs.Process(pid, root) if pids is None else procfs.find(pid, root) as process:
                 row = read(process)
         except procfs.ProcessGone:
             continue
@@ -150,10 +150,10 @@ def portable_rows(query: Query, psutil: ModuleType) -> Iterator[ProcessDetails]:
 
 
 def _candidates(
-    query: Query, asked: tuple[object, ...] | None, everything: Callable[[], list[int]]
+    query: Query, pids: tuple[object, ...] | None, everything: Callable[[], list[int]]
 ) -> Iterable[int]:
-    if asked is not None:
-        return dict.fromkeys(pid for pid in asked if isinstance(pid, int) and 0 <= pid < 1 << 31)
+    if pids is not None:
+        return dict.fromkeys(pid for pid in pids if isinstance(pid, int) and 0 <= pid < 1 << 31)
     if query.constraints("pid"):
         return [pid for pid in everything() if query.matches("pid", pid)]
     return everything()
@@ -197,12 +197,12 @@ class _Reader:
         uss, pss, swap = _memory(process) if self._memory else (None, None, None)
         return ProcessDetails(
             pid=process.pid,
-            io_read_count=_number(io, b"syscr"),
-            io_write_count=_number(io, b"syscw"),
-            io_read_bytes=_number(io, b"read_bytes"),
-            io_write_bytes=_number(io, b"write_bytes"),
-            ctx_voluntary=_number(status, b"voluntary_ctxt_switches"),
-            ctx_involuntary=_number(status, b"nonvoluntary_ctxt_switches"),
+            io_read_count=_field_number(io, b"syscr"),
+            io_write_count=_field_number(io, b"syscw"),
+            io_read_bytes=_field_number(io, b"read_bytes"),
+            io_write_bytes=_field_number(io, b"write_bytes"),
+            ctx_voluntary=_field_number(status, b"voluntary_ctxt_switches"),
+            ctx_involuntary=_field_number(status, b"nonvoluntary_ctxt_switches"),
             num_fds=self._num_fds(process) if self._fds else None,
             affinity=self._affinity(status),
             ionice_class=None if ioprio is None else _CLASSES[ioprio >> 13 & 3],
@@ -212,9 +212,9 @@ class _Reader:
             swap=swap,
             terminal=_terminal(process) if self._terminal else None,
             oom_score_adj=_signed(oom),
-            no_new_privs=_number(status, b"NoNewPrivs"),
-            seccomp=_number(status, b"Seccomp"),
-            cap_eff=_text(status, b"CapEff"),
+            no_new_privs=_field_number(status, b"NoNewPrivs"),
+            seccomp=_field_number(status, b"Seccomp"),
+            cap_eff=_field_text(status, b"CapEff"),
             lsm_label=shown(label.rstrip(b"\0\n")) if label else None,
             exe_deleted=None if deleted is None else int(deleted),
         )
@@ -233,7 +233,7 @@ class _Reader:
         if cpus is None:
             return None
         if cpus not in self._affinities:
-            self._affinities[cpus] = _json(parse_cpus(cpus), self._cpus)
+            self._affinities[cpus] = _cpu_list(parse_cpus(cpus), self._cpus)
         return self._affinities[cpus]
 
 
@@ -270,7 +270,7 @@ def parse_cpus(data: bytes) -> list[int] | None:
     return cpus
 
 
-def _json(cpus: list[int] | None, online: frozenset[int] | None) -> str | None:
+def _cpu_list(cpus: list[int] | None, online: frozenset[int] | None) -> str | None:
     if cpus is None:
         return None
     return f"[{','.join(str(cpu) for cpu in cpus if online is None or cpu in online)}]"
@@ -365,11 +365,11 @@ def _psutil_ioprio(pid: int) -> int | None:
     return int(priority.ioclass) << 13 | priority.value
 
 
-def _number(data: bytes | None, name: bytes) -> int | None:
+def _field_number(data: bytes | None, name: bytes) -> int | None:
     return None if data is None else procfs.number(data, name)
 
 
-def _text(data: bytes | None, name: bytes) -> str | None:
+def _field_text(data: bytes | None, name: bytes) -> str | None:
     value = None if data is None else procfs.field(data, name)
     return None if value is None else shown(value)
 
@@ -417,7 +417,7 @@ def _portable(process: object, psutil: ModuleType, wants: Callable[[str], bool])
         ctx_voluntary=getattr(switches, "voluntary", None),
         ctx_involuntary=involuntary,
         num_fds=fds if isinstance(fds, int) else None,
-        affinity=_json(cpus, None) if isinstance(cpus, list) else None,
+        affinity=_cpu_list(cpus, None) if isinstance(cpus, list) else None,
         ionice_class=_class_name(priority),
         ionice_value=getattr(priority, "value", None) if hasattr(priority, "ioclass") else None,
         uss=getattr(memory, "uss", None),

@@ -45,8 +45,8 @@ class ProcessLimit(Row):
         "sigpending (numbers), nice, rtprio (priorities)",
         key=True,
     )
-    soft: int | None = Column("What holds now, in the resource's unit; -1 is unlimited")
-    hard: int | None = Column("Up to where the process may raise it itself; -1 is unlimited")
+    soft: int | None = Column("Limit in force, in the resource's unit; -1 is unlimited")
+    hard: int | None = Column("Most to which the process may raise it itself; -1 is unlimited")
 
 
 @table(

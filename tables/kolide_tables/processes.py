@@ -13,15 +13,15 @@ def each_process(query: Query, root: str = procfs.PROC) -> Iterator[procfs.Proce
 
     The object is closed when the next one is asked for. The caller handles ProcessGone from its methods.
     """
-    asked = query.equals("pid")
-    if asked is None:
+    named = query.equals("pid")
+    if named is None:
         pids = [pid for pid in procfs.pids(root) if query.matches("pid", pid)]
     else:
-        pids = list(dict.fromkeys(pid for pid in asked if isinstance(pid, int) and 0 < pid < 1 << 31))
+        pids = list(dict.fromkeys(pid for pid in named if isinstance(pid, int) and 0 < pid < 1 << 31))
     for pid in pids:
         query.check()
         try:
-            process = procfs.Process(pid, root) if asked is None else procfs.find(pid, root)
+            process = procfs.Process(pid, root) if named is None else procfs.find(pid, root)
         except procfs.ProcessGone:
             continue
         with process:

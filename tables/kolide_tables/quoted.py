@@ -29,8 +29,8 @@ def past_quoted(text: str, start: int, *, one_line: bool = False) -> tuple[int, 
     after = start + 1
     while after > end:
         end = after
-        found = more.match(text, end)
-        assert found is not None, "it matches nothing at all as well"
-        after = found.end()
+        match = more.match(text, end)
+        assert match is not None, "it matches nothing at all as well"
+        after = match.end()
     closed = text.startswith(text[start], end)
     return end + closed, closed

@@ -208,9 +208,9 @@ def _without_values(text: str, name: str, ends: str) -> str:
     names, value_ends = re.compile(name), re.compile(ends)
     shown: list[str] = []
     done = start = 0
-    while (found := names.search(text, start)) is not None:
-        start = found.end()
-        if not is_secret_name(found[1]):
+    while (match := names.search(text, start)) is not None:
+        start = match.end()
+        if not is_secret_name(match[1]):
             continue
         quote = text[start] if text.startswith(('"', "'"), start) else ""
         if quote:

@@ -216,9 +216,9 @@ def secrets_in(text: str) -> Iterator[Found]:
     for rule_id, hints, pattern in _RULES:
         if not any(hint in text for hint in hints):
             continue
-        for found in re.finditer(pattern, text):
-            start, end = found.span(found.lastindex or 0)
-            if rule_id == "url-password" and re.search(_PLACEHOLDER, found[1]):
+        for match in re.finditer(pattern, text):
+            start, end = match.span(match.lastindex or 0)
+            if rule_id == "url-password" and re.search(_PLACEHOLDER, match[1]):
                 continue
             if not _overlaps(taken, start, end):
                 insort(taken, (start, end))
@@ -227,13 +227,13 @@ def secrets_in(text: str) -> Iterator[Found]:
     lowered = text.lower()
     if not any(hint in lowered for hint in _SECRET_HINTS):
         return
-    for found in re.finditer(_ASSIGNED, text):
-        group = found.lastindex or 0
-        start, end = found.span(group)
-        if not is_secret_name(found[1]) or not _is_random(found[group]) or _overlaps(taken, start, end):
+    for match in re.finditer(_ASSIGNED, text):
+        group = match.lastindex or 0
+        start, end = match.span(group)
+        if not is_secret_name(match[1]) or not _is_random(match[group]) or _overlaps(taken, start, end):
             continue
-        if found[4] is None or re.fullmatch(_CODE, found[4]) is None:
-            yield Found("secret-value", start, found[group])
+        if match[4] is None or re.fullmatch(_CODE, match[4]) is None:
+            yield Found("secret-value", start, match[group])
 
 
 def _inner(block: str) -> str:

@@ -25,13 +25,14 @@ class SecretFound(Row):
     )
     raw_data: str = Column("Text to look through instead of a file", index=True, required=True)
     rule_id: str = Column(
-        "What it was known by: private-key, github-token, ..., secret-value for a value of a secret's name"
+        "Rule that found it: private-key, github-token, ..., secret-value for a random value under a "
+        "secret's name"
     )
     line_number: int = Column("Line that it begins in, from 1", type=ColumnType.INTEGER, key=True)
     column_start: int = Column(
         "Character of the line that it begins at, from 1", type=ColumnType.INTEGER, key=True
     )
-    entropy: float = Column("How random it looks: Shannon entropy, in bits a character")
+    entropy: float = Column("Randomness: Shannon entropy, in bits a character")
     sha256_prefix: str = Column(
         "First 12 hexadecimal digits of its SHA-256, of a key in PEM of its base64, by which the same "
         "secret shows elsewhere"
@@ -70,20 +71,20 @@ def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> 
 
     for line, before, piece, end in _pieces(text):
         budget.check()
-        for one in sorted(secrets_in(piece), key=lambda found: found.offset):
-            if one.offset >= end:
+        for secret in sorted(secrets_in(piece), key=lambda found: found.offset):
+            if secret.offset >= end:
                 break  # the next piece has the whole of it
             budget.add_rows()
-            ends = piece.count("\n", 0, one.offset)
-            begin = piece.rfind("\n", 0, one.offset) + 1
-            digest = hashlib.sha256(one.secret.encode("utf-8", "surrogateescape")).hexdigest()
+            ends = piece.count("\n", 0, secret.offset)
+            begin = piece.rfind("\n", 0, secret.offset) + 1
+            digest = hashlib.sha256(secret.secret.encode("utf-8", "surrogateescape")).hexdigest()
             yield SecretFound(
                 path=path,
                 raw_data=raw_data,
-                rule_id=one.rule_id,
+                rule_id=secret.rule_id,
                 line_number=line + ends,
-                column_start=one.offset - begin + 1 + (0 if ends else before),
-                entropy=round(entropy(one.secret), 2),
+                column_start=secret.offset - begin + 1 + (0 if ends else before),
+                entropy=round(entropy(secret.secret), 2),
                 sha256_prefix=digest[:_PREFIX],
             )
 

@@ -26,7 +26,7 @@ class Sensor(Row):
     idx: int = Column(
         "Number among those of that kind of that chip, from 0", type=ColumnType.INTEGER, key=True
     )
-    label: str = Column("What is measured: Core 0, Composite; empty if the chip does not say it")
+    label: str = Column("Label of the measurement: Core 0, Composite; empty if the chip has none")
     value: float | None = Column("Degrees Celsius, or rotations a minute")
     high: float | None = Column("Degrees Celsius from which it is too hot; NULL for a fan, or if not known")
     critical: float | None = Column("Degrees Celsius at which it takes harm; NULL for a fan, or if not known")
@@ -90,7 +90,7 @@ class Battery(Row):
     technology: str | None = Column("Li-ion, Li-poly, NiMH, ...")
     status: str | None = Column("Charging, Discharging, Full, Not charging, Unknown")
     percent: float | None = Column("Charge in percent of what it holds when full")
-    health_percent: float | None = Column("What it holds when full, in percent of what it did when new")
+    health_percent: float | None = Column("Capacity when full, in percent of the capacity when new")
     cycles: int | None = Column(
         "Times it was charged and discharged; NULL if it does not count", type=ColumnType.INTEGER
     )
@@ -173,7 +173,7 @@ class _Folder:
         except OSError:
             return []
         numbers = [
-            found[1] for file in files if (found := re.fullmatch(rf"{prefix}([0-9]{{1,4}})_input", file))
+            match[1] for file in files if (match := re.fullmatch(rf"{prefix}([0-9]{{1,4}})_input", file))
         ]
         return [f"{prefix}{number}" for number in sorted(numbers, key=int)]
 

@@ -63,15 +63,15 @@ def snap_rows(query: Query, path: str = _SOCKET, *, seconds: float = _SECONDS) -
         publisher = snap.get("publisher")
         yield SnapPackage(
             name=printable(snap["name"]),
-            id=_text(snap.get("id")),
-            version=_text(snap.get("version")),
-            channel=_text(snap.get("tracking-channel")) or _text(snap.get("channel")),
-            revision=_text(snap.get("revision")),
-            origin=_text(publisher.get("username")) if isinstance(publisher, dict) else None,
+            id=_text_or_none(snap.get("id")),
+            version=_text_or_none(snap.get("version")),
+            channel=_text_or_none(snap.get("tracking-channel")) or _text_or_none(snap.get("channel")),
+            revision=_text_or_none(snap.get("revision")),
+            origin=_text_or_none(publisher.get("username")) if isinstance(publisher, dict) else None,
             installation="system",
             uid=None,
         )
 
 
-def _text(value: object) -> str | None:
+def _text_or_none(value: object) -> str | None:
     return printable(value) if isinstance(value, str) and value else None

@@ -30,7 +30,7 @@ class SshdDirective(Row):
 
     path: str = Column("Configuration to read; the server's own unless given", index=True, key=True)
     keyword: str = Column("Keyword, in lower case")
-    value: str = Column("What follows it, quotes and comments left out")
+    value: str = Column("Value after the keyword, without quotes and comments")
     match_block: str | None = Column(
         "Criteria of the Match block that it is in; empty if it is for all connections"
     )
@@ -123,24 +123,24 @@ def _lines(text: str) -> Iterator[_Line]:
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue
-        found = re.match(r'"?([A-Za-z0-9]+)"?(?:\s*=\s*|\s+|$)', stripped)
-        if found is not None:
-            yield _Line(number, found[1].lower(), _words(stripped[found.end() :]))
+        match = re.match(r'"?([A-Za-z0-9]+)"?(?:\s*=\s*|\s+|$)', stripped)
+        if match is not None:
+            yield _Line(number, match[1].lower(), _words(stripped[match.end() :]))
 
 
 def _words(text: str) -> list[str]:
     words: list[str] = []
     at = 0
     is_closed = True
-    while (found := _WORD.search(text, at)) is not None:
-        at = found.end()
-        if found[0].startswith("#"):
+    while (match := _WORD.search(text, at)) is not None:
+        at = match.end()
+        if match[0].startswith("#"):
             break
-        if found[0] != '"':
-            words.append(found[0])
+        if match[0] != '"':
+            words.append(match[0])
         elif is_closed:
             # After one quote that nothing closes, no later quote can be closed either.
-            end, is_closed = past_quoted(text, found.start())
+            end, is_closed = past_quoted(text, match.start())
             if is_closed:
                 words.append(re.sub(r'\\(["\\ ])', r"\1", text[at : end - 1]))
                 at = end

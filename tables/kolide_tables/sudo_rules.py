@@ -23,11 +23,13 @@ class SudoCommand(Row):
 
     source: str = Column("File that the rule is in", key=True)
     line: int = Column("Line of that file that the rule begins in, from 1", type=ColumnType.INTEGER, key=True)
-    users: str = Column("Who may: names, %groups, #numbers and aliases, separated by commas")
-    hosts: str = Column("On which machines", key=True)
-    runas: str | None = Column("As whom, users:groups; empty for what Defaults say, which is root as a rule")
+    users: str = Column("Users who may: names, %groups, #numbers and aliases, separated by commas")
+    hosts: str = Column("Machines on which they may", key=True)
+    runas: str | None = Column("Users as whom, users:groups; empty for the default, which is usually root")
     nopasswd: bool = Column("1 if no password is asked for")
-    command: str = Column("What: a program with its arguments, an alias, or ALL; secrets redacted", key=True)
+    command: str = Column(
+        ("Command: a program with its arguments, an alias, or ALL; secrets redacted"), key=True
+    )
 
 
 @table(

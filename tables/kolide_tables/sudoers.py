@@ -59,10 +59,10 @@ def logical_lines(text: str) -> Iterator[tuple[int, str | None]]:
 
 def included(line: str) -> tuple[str, bool] | None:
     """Return the file that a line includes, and whether it is a folder of files; None for any other line."""
-    found = re.match(rf'[@#]include(dir)?\s+(?:"([^"]+)"|((?:{_CHARACTER})+))\s*$', line)
-    if found is None:
+    match = re.match(rf'[@#]include(dir)?\s+(?:"([^"]+)"|((?:{_CHARACTER})+))\s*$', line)
+    if match is None:
         return None
-    return found[2] or re.sub(r"\\(.)", r"\1", found[3]), found[1] is not None
+    return match[2] or re.sub(r"\\(.)", r"\1", match[3]), match[1] is not None
 
 
 def rules_in(line: str) -> Iterator[SudoRule]:
@@ -94,10 +94,10 @@ def _commands(users: str, hosts: str, text: str) -> Iterator[SudoRule]:
                 return
             runas = re.sub(r"\s*([,:])\s*", r"\1", inside.strip())
             rest = rest.strip()
-        while (found := _OPTION.match(rest) or _TAG.match(rest)) is not None:
-            if found.re is _TAG and found[1]:
-                nopasswd = found[1] == "NOPASSWD"
-            rest = rest[found.end() :]
+        while (match := _OPTION.match(rest) or _TAG.match(rest)) is not None:
+            if match.re is _TAG and match[1]:
+                nopasswd = match[1] == "NOPASSWD"
+            rest = rest[match.end() :]
         if rest:
             command = re.sub(r"\\([,:=\\])", r"\1", " ".join(rest.split()))
             yield SudoRule(users, hosts, runas, nopasswd, command)
@@ -106,8 +106,8 @@ def _commands(users: str, hosts: str, text: str) -> Iterator[SudoRule]:
 def _users_and_hosts(head: str) -> tuple[str, str]:
     """Split a line's head into users and hosts, at the first blank without a comma beside it."""
     joined = re.sub(r"\s*,\s*", ",", re.sub(r"!\s+", "!", head.strip()))
-    found = re.match(rf'((?:"[^"]*"|"(?![^"]*")|(?!"){_CHARACTER})+)\s+(.*)', joined)
-    return (found[1], _listed(found[2])) if found is not None else (joined, "")
+    match = re.match(rf'((?:"[^"]*"|"(?![^"]*")|(?!"){_CHARACTER})+)\s+(.*)', joined)
+    return (match[1], _listed(match[2])) if match is not None else (joined, "")
 
 
 def _listed(text: str) -> str:

@@ -8,7 +8,7 @@ Source: systemd.exec(5), systemd.resource-control(5).
 from collections.abc import Iterator
 
 from kolide_tables.files import Unreadable
-from kolide_tables.unitfiles import Directive, UnitFiles
+from kolide_tables.unitfiles import YES, Directive, UnitFiles
 from osquery_sdk import Column, LimitExceeded, Query, Row, table
 
 # fmt: off
@@ -29,7 +29,6 @@ _MANY_VALUES = frozenset((
     "IPAddressAllow", "IPAddressDeny", "SocketBindAllow", "SocketBindDeny",
 ))
 # fmt: on
-_DYNAMIC = frozenset(("1", "yes", "y", "true", "t", "on"))
 
 
 class SystemdExec(Row):
@@ -66,8 +65,8 @@ def systemd_exec(query: Query) -> Iterator[SystemdExec]:
 
 def exec_rows(query: Query, files: UnitFiles) -> Iterator[SystemdExec]:
     """Yield the rows from unit files."""
-    asked = query.equals("unit")
-    for name in files.names(".service") if asked is None else asked:
+    named = query.equals("unit")
+    for name in files.names(".service") if named is None else named:
         query.check()
         if not name.endswith(".service") or not query.matches("unit", name):
             continue
@@ -75,19 +74,19 @@ def exec_rows(query: Query, files: UnitFiles) -> Iterator[SystemdExec]:
             unit = files.find(name)
             if unit is None:
                 continue
-            said = [one for one in files.directives(unit) if one.section == "Service"]
+            directives = [directive for directive in files.directives(unit) if directive.section == "Service"]
         except (Unreadable, LimitExceeded) as error:
             query.warn(str(error))
             continue
-        found = list(effective(said))
+        applying = list(effective(directives))
         own = files.shown(unit)
-        for one in found:
+        for directive in applying:
             yield SystemdExec(
                 unit=name,
-                directive=one.key,
-                value=one.value,
-                drop_in=None if one.path == own else one.path,
-                user=_user(found),
+                directive=directive.key,
+                value=directive.value,
+                drop_in=None if directive.path == own else directive.path,
+                user=_user(applying),
                 path=own,
             )
 
@@ -96,18 +95,20 @@ def effective(directives: list[Directive]) -> Iterator[Directive]:
     """Yield the directives that apply in the end: the last of a kind, or all since the last empty one where
     lines add up.
     """
-    found: dict[str, list[Directive]] = {}
-    for one in directives:
-        if one.key in _ONE_VALUE or (one.key in _MANY_VALUES and not one.value):
-            found[one.key] = [one] if one.value or one.key == "CapabilityBoundingSet" else []
-        elif one.key in _MANY_VALUES:
-            found.setdefault(one.key, []).append(one)
-    for key in sorted(found):
-        yield from dict.fromkeys(found[key])
+    applying: dict[str, list[Directive]] = {}
+    for directive in directives:
+        if directive.key in _ONE_VALUE or (directive.key in _MANY_VALUES and not directive.value):
+            applying[directive.key] = (
+                [directive] if directive.value or directive.key == "CapabilityBoundingSet" else []
+            )
+        elif directive.key in _MANY_VALUES:
+            applying.setdefault(directive.key, []).append(directive)
+    for key in sorted(applying):
+        yield from dict.fromkeys(applying[key])
 
 
 def _user(directives: list[Directive]) -> str:
-    said = {one.key: one.value for one in directives}
-    if said.get("DynamicUser", "").lower() in _DYNAMIC:
+    values = {directive.key: directive.value for directive in directives}
+    if values.get("DynamicUser", "").lower() in YES:
         return "(dynamic)"
-    return said.get("User", "root")
+    return values.get("User", "root")

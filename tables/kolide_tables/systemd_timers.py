@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from kolide_tables.files import Unreadable
 from kolide_tables.text import shown
 from kolide_tables.tools import find_tool
-from kolide_tables.unitfiles import Directive, UnitFiles
+from kolide_tables.unitfiles import YES, Directive, UnitFiles
 from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, TableError, run_program, table
 
 _STAMPS = "/var/lib/systemd/timers"
@@ -31,7 +31,6 @@ _PROPERTIES = (
 )
 _UNITS = {"y": 31_557_600.0, "month": 2_629_800.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0}
 _UNITS |= {"min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
-_YES = frozenset(("1", "yes", "y", "true", "t", "on"))
 
 
 class SystemdTimer(Row):
@@ -40,15 +39,15 @@ class SystemdTimer(Row):
     unit: str = Column("Timer's name, with .timer", index=True, key=True)
     activates: str = Column("Unit that it starts")
     next: int | None = Column(
-        "When it elapses next, Unix seconds; NULL if it is not active, or systemd does not run"
+        "Time at which it elapses next, Unix seconds; NULL if it is not active, or systemd does not run"
     )
-    last: int | None = Column("When it elapsed last, Unix seconds; NULL if never")
+    last: int | None = Column("Time at which it elapsed last, Unix seconds; NULL if never")
     calendar: str | None = Column(
         "Calendar expressions, separated by '; ', normalized if systemd has loaded the unit; empty if "
         "it only counts from events"
     )
     persistent: int = Column(
-        "1 if what was missed while the machine was off is made up for", type=ColumnType.INTEGER
+        "1 if a run that was missed while the machine was off is made up for", type=ColumnType.INTEGER
     )
     enabled: str = Column(
         "enabled, enabled-runtime, disabled, static, indirect, masked, generated or transient"
@@ -103,12 +102,12 @@ def timer_rows(
 def _loaded(query: Query, run: Callable[..., str]) -> dict[str, dict[str, str]]:
     """Return the properties of the timers that systemd has loaded, by name."""
     try:
-        said = run("show", "--all", "--no-pager", f"--property={','.join(_PROPERTIES)}", "--", "*.timer")
+        output = run("show", "--all", "--no-pager", f"--property={','.join(_PROPERTIES)}", "--", "*.timer")
     except TableError as error:
         query.check()
         query.warn(f"systemd does not answer, what it knows is left out: {error}")
         return {}
-    units = parse_properties(said)
+    units = parse_properties(output)
     return {unit["Id"]: unit for unit in units if unit.get("LoadState") == "loaded" and "Id" in unit}
 
 
@@ -136,7 +135,7 @@ def _of_systemd(name: str, properties: dict[str, str]) -> SystemdTimer:
     return SystemdTimer(
         unit=name,
         activates=properties.get("Unit", ""),
-        next=min((one for one in elapses if one is not None), default=None),
+        next=min((moment for moment in elapses if moment is not None), default=None),
         last=parse_time(properties.get("LastTriggerUSec", "")),
         calendar="; ".join(reversed(calendars)) or None,  # systemd lists the last one first
         persistent=int(properties.get("Persistent") == "yes"),
@@ -186,12 +185,12 @@ def _of_files(query: Query, name: str, files: UnitFiles, stamps: str) -> Systemd
         unit = files.find(name)
         if unit is None:
             return None
-        directives = [one for one in files.directives(unit) if one.section == "Timer"]
+        directives = [directive for directive in files.directives(unit) if directive.section == "Timer"]
         state = files.state(unit)
     except (Unreadable, LimitExceeded) as error:
         query.warn(str(error))
         return None
-    persistent = _last_value(directives, "Persistent").lower() in _YES
+    persistent = _last_value(directives, "Persistent").lower() in YES
     return SystemdTimer(
         unit=name,
         activates=_last_value(directives, "Unit") or name.removesuffix(".timer") + ".service",
@@ -207,14 +206,14 @@ def _of_files(query: Query, name: str, files: UnitFiles, stamps: str) -> Systemd
 def _values(directives: list[Directive], key: str) -> list[str]:
     # An empty assignment takes back all earlier ones.
     values: list[str] = []
-    for one in directives:
-        if one.key == key:
-            values = [*values, one.value] if one.value else []
+    for directive in directives:
+        if directive.key == key:
+            values = [*values, directive.value] if directive.value else []
     return values
 
 
 def _last_value(directives: list[Directive], key: str) -> str:
-    return next((one.value for one in reversed(directives) if one.key == key), "")
+    return next((directive.value for directive in reversed(directives) if directive.key == key), "")
 
 
 def _stamp(path: str) -> int | None:

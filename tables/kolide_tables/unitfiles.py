@@ -11,7 +11,10 @@ from typing import NamedTuple
 from kolide_tables.files import read_file
 from kolide_tables.text import decode, shown
 
-__all__ = ["Directive", "Unit", "UnitFiles"]
+__all__ = ["YES", "Directive", "Unit", "UnitFiles"]
+
+YES = frozenset(("1", "yes", "y", "true", "t", "on"))
+"""Words for yes in unit files, in lower case."""
 
 # A file in an earlier folder hides the file of the same name in a later one.
 _FOLDERS = (
@@ -72,14 +75,14 @@ class UnitFiles:
         """Return the names of all units of a kind (".timer"): no aliases and no templates, but their enabled
         instances.
         """
-        found = {
+        all_names = {
             name
             for names in self._names.values()
             for name in names
             if name.endswith(suffix) and not name.endswith(f"@{suffix}")
         }
-        found |= {name for name in self._wanted if name.endswith(suffix)}
-        return sorted(name for name in found if self.find(name) is not None)
+        all_names |= {name for name in self._wanted if name.endswith(suffix)}
+        return sorted(name for name in all_names if self.find(name) is not None)
 
     def find(self, name: str) -> Unit | None:
         """Return a unit by its name; None if there is no file, or the name is another unit's alias."""
@@ -124,7 +127,11 @@ class UnitFiles:
                 return state
         if unit.name in self._wanted:
             return self._wanted[unit.name]
-        keys = {one.key for one in self.directives(unit) if one.section == "Install" and one.value}
+        keys = {
+            directive.key
+            for directive in self.directives(unit)
+            if directive.section == "Install" and directive.value
+        }
         if keys & _INSTALL:
             return "disabled"
         return "indirect" if "Also" in keys else "static"
@@ -145,14 +152,14 @@ class UnitFiles:
 
     def _drop_ins(self, name: str) -> list[str]:
         """Return the paths of the drop-ins, sorted by name; of two with one name, the more important one."""
-        found: dict[str, str] = {}
+        drop_ins: dict[str, str] = {}
         for within in _drop_in_folders(name):
             for names in self._names.values():
                 if within in names:
                     for file in _listed(names[within]):
                         if file.endswith(".conf"):
-                            found.setdefault(file, f"{names[within]}/{file}")
-        return [found[file] for file in sorted(found) if not _takes_away(_target(found[file]))]
+                            drop_ins.setdefault(file, f"{names[within]}/{file}")
+        return [drop_ins[file] for file in sorted(drop_ins) if not _takes_away(_target(drop_ins[file]))]
 
 
 def parse_unit(text: str) -> Iterator[tuple[str, str, str]]:

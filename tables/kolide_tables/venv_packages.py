@@ -49,9 +49,9 @@ class VenvPackage(Row):
     version: str | None = Column("Package's version")
     editable: bool = Column("1 if it is run from its sources")
     direct_url: str | None = Column(
-        "Where it came from, if not from an index: a URL without credentials", default=None
+        "URL of its source without credentials; empty for a package from an index", default=None
     )
-    installer: str | None = Column("What installed it: pip, uv, ...", default=None)
+    installer: str | None = Column("Installer: pip, uv, ...", default=None)
 
 
 class Package(NamedTuple):
@@ -117,7 +117,7 @@ def _venvs(query: Query, budget: Budget) -> Iterator[_Venv]:
         seen: set[str] = set()
         tops = [
             (home.path.rstrip("/"), LEVELS),
-            *((f"{home.path.rstrip('/')}/{one}", 1) for one in _TOOL_FOLDERS),
+            *((f"{home.path.rstrip('/')}/{folder}", 1) for folder in _TOOL_FOLDERS),
         ]
         for top, levels in tops:
             for path in _below(top, levels, mounts, budget):
@@ -150,12 +150,12 @@ def _python_version(path: str, max_bytes: int) -> str | None:
     `version_info`.
     """
     text = decode(read_file(path, max_bytes=max_bytes))
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for line in text.split("\n", 100):
         name, equals, value = line.partition("=")
         if equals:
-            found[name.strip().lower()] = value.strip()
-    version = found.get("version") or found.get("version_info", "").partition(".final")[0]
+            settings[name.strip().lower()] = value.strip()
+    version = settings.get("version") or settings.get("version_info", "").partition(".final")[0]
     return version or None
 
 
@@ -199,12 +199,12 @@ def _names(folder: str, budget: Budget) -> list[str]:
     budget.check()
     try:
         with os.scandir(folder) as entries:
-            found = [
+            names = [
                 e.name for e in entries if e.name.endswith((".dist-info", ".egg-info", ".egg-link", ".egg"))
             ]
     except OSError:
         return []
-    return sorted(found)
+    return sorted(names)
 
 
 def _package(folder: str, entry: str, *, wants_source: bool, wants_installer: bool) -> Package | None:

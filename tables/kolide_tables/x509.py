@@ -142,7 +142,9 @@ def pkcs7_certificates(data: bytes) -> list[bytes]:
     if len(content) < 2 or oid_text(content[0]) != _SIGNED_DATA:
         raise Malformed("it is no PKCS#7 that has certificates")
     parts = list(children(_only(content[1].expect(0xA0)).expect(SEQUENCE)))
-    return [one.raw for part in parts if part.tag == 0xA0 for one in children(part) if one.tag == SEQUENCE]
+    return [
+        child.raw for part in parts if part.tag == 0xA0 for child in children(part) if child.tag == SEQUENCE
+    ]
 
 
 def name_text(name: Element) -> str:
@@ -172,8 +174,8 @@ def general_names(names: Element) -> Iterator[str]:
         elif kind == 8:
             yield "RID:" + oid_text(name._replace(tag=OID))
         elif kind == 0:
-            what, value = _exactly(name, 2)
-            yield f"otherName:{oid_text(what)};{_string(_only(value))}"
+            kind_, value = _exactly(name, 2)
+            yield f"otherName:{oid_text(kind_)};{_string(_only(value))}"
         else:
             yield f"{kind}:{name.content.hex()}"
 
@@ -231,10 +233,10 @@ def _key(info: Element) -> tuple[str | None, int | None]:
 
 
 def _exactly(parent: Element, count: int) -> list[Element]:
-    found = list(children(parent))
-    if len(found) != count:
-        raise Malformed(f"an element contains {len(found)} others in place of {count}")
-    return found
+    parts = list(children(parent))
+    if len(parts) != count:
+        raise Malformed(f"an element contains {len(parts)} others in place of {count}")
+    return parts
 
 
 def _only(parent: Element) -> Element:
@@ -336,10 +338,14 @@ def _string(value: Element) -> str:
 
 
 def _escaped(text: str) -> str:
-    made = "".join(
-        f"\\{one}" if one in ',+"\\<>;' else f"\\{ord(one):02X}" if one < " " or one == "\x7f" else one
-        for one in text
+    escaped = "".join(
+        f"\\{character}"
+        if character in ',+"\\<>;'
+        else f"\\{ord(character):02X}"
+        if character < " " or character == "\x7f"
+        else character
+        for character in text
     )
-    if made.startswith(("#", " ")):
-        made = "\\" + made
-    return made[:-1] + "\\ " if made.endswith(" ") and not made.endswith("\\ ") else made
+    if escaped.startswith(("#", " ")):
+        escaped = "\\" + escaped
+    return escaped[:-1] + "\\ " if escaped.endswith(" ") and not escaped.endswith("\\ ") else escaped

@@ -1,4 +1,4 @@
-"""kolide_pressure against the kernel's files, with a control group made for it where that may be done."""
+"""kolide_pressure against the kernel's files, with a control group made for it where that is allowed."""
 
 import os
 import shutil
@@ -55,7 +55,7 @@ def test_the_machine_s_pressure_is_the_kernel_s(compare: Compare) -> None:
 
 
 def meanwhile(before: Facts, found: Facts, after: Facts) -> Facts:
-    """What the kernel has said between two readings, as near to what was found as it can have been."""
+    """Return the kernel's value, from two readings, that is nearest to the table's."""
     said: Facts = {}
     for key, first in before.items():
         ours, last = found.get(key, first), after[key]
@@ -74,7 +74,7 @@ def groups_root() -> Path:
 
 @pytest.fixture
 def group() -> Iterator[str]:
-    """A control group of the kernel, with one below it."""
+    """Make a control group of the kernel, with one below it."""
     folder = groups_root() / f"pressure-{uuid.uuid4().hex}"
     try:
         folder.mkdir()
@@ -108,7 +108,7 @@ def test_a_scan_finds_every_control_group(group: str) -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> tuple[str, tuple[str, ...]]:
-    """Folders as the kernel's: a machine under pressure, and two control groups."""
+    """Make folders like the kernel's: a machine under pressure, and two control groups."""
     psi, root = tmp_path / "psi", tmp_path / "cgroup"
     psi.mkdir()
     (psi / "cpu").write_bytes(SOME)

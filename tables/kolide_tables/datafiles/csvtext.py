@@ -41,7 +41,7 @@ def _delimiter(text: str) -> str:
     """Return the separator of the header's names; quoted names are skipped."""
     first = text.lstrip("\r\n")
     quoted = False
-    found = set()
+    separators = set()
     for character in first:
         if character == '"':
             quoted = not quoted
@@ -50,5 +50,5 @@ def _delimiter(text: str) -> str:
         elif character in "\r\n":
             break
         elif character in ",\t;":
-            found.add(character)
-    return next((character for character in ",\t;" if character in found), ",")
+            separators.add(character)
+    return next((character for character in ",\t;" if character in separators), ",")

@@ -193,7 +193,7 @@ class _Container:
         resume, windows = 0, 1
         while True:
             self.walker.budget.step()
-            end = self.one(position)
+            end = self.member(position)
             comma = skip(end)
             if text.startswith(self.brackets[1], comma):
                 return comma + 1
@@ -218,7 +218,7 @@ class _Container:
             resume = position + windows * self.scanner.window
             windows = min(2 * windows, _LONGEST_PAUSE)
 
-    def one(self, position: int) -> int:
+    def member(self, position: int) -> int:
         """Scan one member; return where it ends."""
         raise NotImplementedError
 
@@ -231,7 +231,7 @@ class _Elements(_Container):
     brackets = "[]"
     count = 0
 
-    def one(self, position: int) -> int:
+    def member(self, position: int) -> int:
         index, self.count = self.count, self.count + 1
         if self.term is not None and self.term.by_content:
             value, end = self.scanner.whole(position)
@@ -252,14 +252,14 @@ class _Members(_Container):
 
     def run(self, position: int) -> int:
         rows = self.walker.rows
-        self.found: dict[str, list[Cell]] = {}
+        self.cells_by_name: dict[str, list[Cell]] = {}
         end = super().run(position)
-        for cells in self.found.values():
+        for cells in self.cells_by_name.values():
             rows.extend(cells)
         self.walker.rows = rows
         return end
 
-    def one(self, position: int) -> int:
+    def member(self, position: int) -> int:
         if not self.text.startswith('"', position):
             raise JsonError(self.text, "Expecting property name enclosed in double quotes", position)
         key, end = self.scanner.whole(position)
@@ -282,8 +282,8 @@ class _Members(_Container):
     def _begin(self, name: str) -> bool:
         if not self.wanted or not (self.term is None or self.term.matches(name)):
             return False
-        self.walker.budget.drop_rows(len(self.found.get(name, ())))
-        self.walker.rows = self.found[name] = []
+        self.walker.budget.drop_rows(len(self.cells_by_name.get(name, ())))
+        self.walker.rows = self.cells_by_name[name] = []
         return True
 
 

@@ -27,7 +27,7 @@ class DataFileValue(Row):
     key: str = Column("The last part of the full key")
     value: str = Column("The value: text, true or false, a number without exponent, Unix seconds, or base64")
     query: str = Column(
-        "What is wanted of the document, one term a depth, separated by /; * is everything", index=True
+        "Query for parts of the document, one term a depth, separated by /; * is everything", index=True
     )
     path: str = Column(
         "File to read; LIKE finds files, with % for any text in one folder's name", index=True, required=True
@@ -166,8 +166,8 @@ class _Request:
         self._open = open_document
         self._query = query
         self._budget = Budget.of(query)
-        asked = query.equals("query")
-        self._queries = {text: parse_query(text) for text in (("*",) if asked is None else asked)}
+        texts = query.equals("query")
+        self._queries = {text: parse_query(text) for text in (("*",) if texts is None else texts)}
 
     def rows(self) -> Iterator[DataFileValue]:
         """Yield the rows of all files, then of all texts."""
@@ -187,7 +187,7 @@ class _Request:
         """
         self._budget.check()
         try:
-            found = self._selected(source, read)
+            selections = self._selected(source, read)
         except Missing:
             return
         except Unreadable as error:
@@ -202,7 +202,7 @@ class _Request:
         except ParseError as error:
             self._query.warn(f"{source}: {error}")
             return
-        for query, cells in found:
+        for query, cells in selections:
             for fullkey, parent, key, value in cells:
                 yield DataFileValue(
                     fullkey=fullkey,
@@ -217,10 +217,10 @@ class _Request:
     def _selected(self, source: str, read: Callable[[], bytes]) -> list[tuple[str, list[Cell]]]:
         # Only the opener has the bytes, and frees them once they are text.
         document = self._open(read(), self._budget)
-        found = [(query, document.select(terms, self._budget)) for query, terms in self._queries.items()]
+        selections = [(query, document.select(terms, self._budget)) for query, terms in self._queries.items()]
         for problem in document.problems:
             self._query.warn(f"{source}: {problem}")
-        return found
+        return selections
 
     def _encoded(self, text: str) -> bytes:
         # Bytes that are not UTF-8 come from the wire as lone surrogates, and become bytes again.

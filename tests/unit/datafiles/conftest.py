@@ -1,4 +1,4 @@
-"""What the tests of the family share: a document in, its rows out."""
+"""Share what the tests of data files need: a document in, its rows out."""
 
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Data made to do harm: it ends in the family's own error, in no time and in little memory."""
+"""Hostile data ends in the parsers' own error, in little time and memory."""
 
 import plistlib
 import struct
@@ -29,7 +29,7 @@ def _soon() -> Iterator[None]:
 
 
 def run(form: str, data: bytes, query: str = "*") -> int:
-    """How many rows there are; ParseError and LimitExceeded are answers as well."""
+    """Return the number of rows; ParseError and LimitExceeded are answers as well."""
     opener = OPENERS[form]
     budget = Budget(Limits())
     try:
@@ -48,7 +48,7 @@ def test_random_bytes(form: str, data: bytes, query: str) -> None:
     run(form, data, query)
 
 
-# Pieces that make a parser go far before it finds out.
+# Pieces that make a parser read far before it fails.
 PIECES = {
     "json": [b"{", b"}", b"[", b"]", b'"', b":", b",", b"\\", b'"a"', b"1", b"-", b"1e5", b"null", b"NaN", b" ", b"\\u"],
     "jsonc": [b"//", b"/*", b"*/", b"\n", b",", b"]", b"[", b"{", b'"', b"\\", b'"a":', b"1"],
@@ -196,7 +196,7 @@ def test_yaml_alias_bombs(text: str) -> None:
 
 
 def _binary(objects: list[bytes], *, offsets: list[int] | None = None, width: int = 2) -> bytes:
-    """A binary property list of these objects, the first one on top, all numbers of `width` bytes."""
+    """Return a binary property list of these objects, the first one on top, all numbers of `width` bytes."""
     body = b"bplist00"
     places = []
     for item in objects:
@@ -297,7 +297,7 @@ def test_json_with_comments_takes_memory_in_proportion(data: bytes) -> None:
 
 @pytest.mark.parametrize("line", [b"{", b'"', b'{"a":', b"x", b"[NaN]", b'{"a":1} x', b"[[1],"])
 def test_nothing_but_wrong_lines(line: bytes) -> None:
-    # that each costs no more than itself shows in the time
+    # the time shows that each costs no more than itself
     run("jsonl", (line + b"\n") * 20_000)
 
 

@@ -1,4 +1,4 @@
-"""The tables: constraints in, rows out, warnings for what cannot be read, errors for what is over a limit."""
+"""Check the data files' tables: terms in, rows out, warnings for unreadable files, errors over a limit."""
 
 import os
 import re
@@ -23,7 +23,7 @@ def tables() -> dict[str, Table]:
 
 @pytest.fixture
 def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the tables warn about."""
+    """Collect the tables' warnings."""
     found: list[str] = []
     monkeypatch.setattr(Query, "warn", lambda _query, message: found.append(message))
     return found
@@ -31,7 +31,7 @@ def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files that can be read, files that cannot, and what only looks like one."""
+    """Make readable files, unreadable ones, and things that only look like files."""
     folder = tmp_path_factory.mktemp("data")
     (folder / "a.json").write_text('{"x": 1, "y": [2]}')
     (folder / "b.json").write_text('{"x": "b"}')
@@ -136,7 +136,7 @@ def test_lines_that_are_left_out_are_told(tables: dict[str, Table], warnings: li
 
 
 def test_neither_path_nor_text(tables: dict[str, Table]) -> None:
-    """As osqueryd asks for a row of a join whose path is empty; a statement that names none it refuses itself."""
+    """osqueryd asks so for a row of a join whose path is empty; it refuses a statement without a path."""
     for table in tables.values():
         assert table.rows(query="x") == []
         assert table.rows(path=["", ""], raw_data="") == []
@@ -182,7 +182,7 @@ def test_limits(files: Path) -> None:
     ],
 )
 def test_what_a_query_does_not_select_is_no_row(name: str, text: str, query: str) -> None:
-    """The limit of rows is of those that are selected; and no file is opened for a text."""
+    """The limit of rows counts selected rows only; and no file is opened for a text."""
     table = getattr(data_file_tables, name).configured(limits=Limits(max_rows=1))
     (row,) = table.rows(raw_data=text, query=query)
     assert row.value == "4999"

@@ -1,4 +1,4 @@
-"""kolide_dpkg_verify beside `dpkg -V`, on this machine and on packages made for it, of which much has been changed."""
+"""kolide_dpkg_verify beside `dpkg -V`, on this machine and on packages made and changed for it."""
 
 import hashlib
 import os
@@ -34,7 +34,7 @@ def dpkg(*arguments: str) -> str:
 
 
 def said_by_dpkg(*packages: str, root: str = "") -> Said:
-    """Path, whether it is missing and whether it is configuration, of what has changed."""
+    """Return path, missing and configuration of each change that dpkg reports."""
     said = dpkg(*([f"--root={root}"] if root else []), "--verify", *packages)
     found: Said = set()
     for line in said.splitlines():
@@ -49,7 +49,7 @@ def ours(rows: list[Any]) -> Said:
 
 
 def said_by_md5sum(package: str, root: Path) -> set[str]:
-    """Paths of a package's files whose content has changed, where dpkg-divert says that they are."""
+    """Return the paths of a package's files whose content has changed, at their places by dpkg-divert."""
     database = f"{root}/var/lib/dpkg"
     sums = ""
     for line in Path(f"{database}/info/{package}.md5sums").read_text().splitlines():
@@ -62,7 +62,7 @@ def said_by_md5sum(package: str, root: Path) -> set[str]:
 
 
 def installed() -> list[str]:
-    """The packages of this machine, those with the most files left out as they take seconds each."""
+    """Return packages of this machine, without those with the most files, which take seconds each."""
     if shutil.which("dpkg-query") is None:
         pytest.skip("dpkg is not installed: it is the oracle of this test")
     form = "${db:Status-Abbrev}\t${binary:Package}\t${Installed-Size}\n"
@@ -73,7 +73,7 @@ def installed() -> list[str]:
 
 def test_this_machine_s_packages_are_what_dpkg_says(compare: Compare) -> None:
     names = installed()
-    # Some of all kinds, and those whose files others have diverted.
+    # Some of all kinds, and those with files that others have diverted.
     some = {"bash", "base-files", "coreutils", "login", "perl-base", "debconf", *names[::40]}
     packages = [name for name in names if name.partition(":")[0] in some or name in some]
     rows = [row for package in packages for row in dpkg_verify.rows(package=package)]
@@ -105,7 +105,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root folder with two packages that dpkg has installed there, and of which much has been changed since."""
+    """Make a root folder with two packages that dpkg has installed there."""
     folder = tmp_path_factory.mktemp("dpkg")
     root = folder / "root"
     for name in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers", "var/log"):
@@ -182,7 +182,7 @@ def changed(root: Path, tmp_path: Path) -> Path:
 def test_changes_are_those_of_dpkg(changed: Path, compare: Compare) -> None:
     rows = rows_below(changed, "tool")
     said = said_by_dpkg("tool", root=str(changed))
-    # dpkg knows no sum for the new place of a file that has been diverted, and only looks whether it is there.
+    # dpkg knows no sum for the new place of a diverted file, and only checks that it exists.
     diverted = {("/usr/share/moved.real", False, False)}
     compare("dpkg_verify", "dpkg -V", ours(rows), said | diverted)
     content = {row.path for row in rows if row.actual_md5 is not None and not row.conffile}
@@ -199,7 +199,7 @@ def test_changes_are_those_of_dpkg(changed: Path, compare: Compare) -> None:
     assert (row.expected_md5, row.actual_md5) == tuple(
         subprocess.check_output(["md5sum"], input=data, text=True).split()[0] for data in ("before", "after!")
     )
-    # The one that has moved the other's file away has its own in its place.
+    # The package that diverted the other's file has its own file in its place.
     assert rows_below(changed, "other") == []
 
 
@@ -273,9 +273,11 @@ def test_a_file_that_may_not_be_read_is_not_said_to_have_changed(changed: Path) 
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv")
     code = (
-        "import sys; from kolide_tables.dpkg_verify import ChangedFile, changed_rows, dpkg_verify as t; from osquery_sdk import Query\n"
+        "import sys; from kolide_tables.dpkg_verify import ChangedFile, changed_rows, dpkg_verify as "
+        "t; from osquery_sdk import Query\n"
         "import hashlib, os; said = []\n"
-        "list(changed_rows(Query.of(t, equals={'package': 'none'}), sys.argv[1])); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "list(changed_rows(Query.of(t, equals={'package': 'none'}), sys.argv[1])); os.setgroups([]); "
+        "os.setgid(65534); os.setuid(65534)\n"
         "rows = list(changed_rows(Query.of(t, equals={'package': 'tool'}, warn=said.append), sys.argv[1]))\n"
         "print(sorted(row.path for row in rows), len(said))"
     )

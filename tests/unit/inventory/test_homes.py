@@ -1,4 +1,4 @@
-"""Whose homes there are, and walks through them."""
+"""Find the local users' homes, and walk through them."""
 
 import os
 import pwd
@@ -93,7 +93,8 @@ def test_homes_on_other_machines_are_left_alone(
     users.add(10, "dots", users.root / "net" / ".." / "net" / "carl")
     space = str(users.root / "with space").replace(" ", "\\040")
     users.mounts.write_text(
-        f"{PLAIN}22 21 0:30 / {users.root}/net rw - {kind} server:/x rw\n23 21 0:31 / {space} rw shared:2 master:1 - {kind} y rw\n"
+        f"{PLAIN}22 21 0:30 / {users.root}/net rw - {kind} server:/x rw\n23 21 0:31 / {space} rw "
+        f"shared:2 master:1 - {kind} y rw\n"
     )
     touched: list[str] = []
     real = os.readlink

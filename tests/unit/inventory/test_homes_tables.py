@@ -1,4 +1,4 @@
-"""kolide_llm_models and kolide_browser_profiles on homes laid out as the tools do it; kolide_file_lines, which is off by default."""
+"""kolide_llm_models and kolide_browser_profiles on homes as the tools lay them out; kolide_file_lines."""
 
 import json
 import os
@@ -110,7 +110,7 @@ def test_models_are_the_files_that_find_finds(users: Users, run: Run, compare: C
 def test_models_are_those_that_hugging_face_s_own_library_lists(
     users: Users, fixtures: Path, compare: Compare
 ) -> None:
-    """A cache as its library lays it out, with what `scan_cache_dir` said of it."""
+    """Make a cache as its library lays it out; return what `scan_cache_dir` said of it."""
     hub = users.add(1001, "ann") / ".cache/huggingface/hub"
     recorded = json.loads((fixtures / "llm" / "huggingface.json").read_text())
     for name, files in recorded["files"].items():
@@ -220,7 +220,7 @@ def test_profiles(users: Users, opened: list[str]) -> None:
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which Chromium itself has made two profiles."""
+    """Return a home in which Chromium itself has made two profiles."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no Chromium on PATH: it is the oracle of this test")
@@ -257,7 +257,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_profiles_that_chromium_made(chromium: Path, users: Users, run: Run, compare: Compare) -> None:
-    """Its folders that have preferences of their own, and what its list says of them."""
+    """Compare the folders with preferences of their own, and the entries of the list."""
     users.add(1001, "ann", chromium)
     folder = chromium / ".config" / "chromium"
     names = {path.parent.name for path in folder.glob("*/Preferences")} - {"System Profile", "Guest Profile"}
@@ -284,7 +284,7 @@ def test_profiles_that_firefox_made(users: Users, compare: Compare) -> None:
             timeout=60,
             env={**os.environ, "HOME": str(home)},
         )
-    # Where it keeps them has changed with its versions.
+    # Its folder has changed between its versions.
     places = (home / ".mozilla/firefox", home / ".config/mozilla/firefox")
     folders = {path.name for place in places for path in place.glob("*.*") if path.is_dir()}
     rows = browser_profiles.rows()
@@ -293,7 +293,7 @@ def test_profiles_that_firefox_made(users: Users, compare: Compare) -> None:
 
 
 def test_profiles_are_those_that_jq_reads(users: Users, run: Run, compare: Compare) -> None:
-    """A list of a hundred, signed in or not, managed or not."""
+    """A list of a hundred profiles, signed in or not, managed or not."""
     file = users.add(1001, "ann") / ".config/google-chrome/Local State"
     cache = {
         f"Profile {number}": {
@@ -305,7 +305,8 @@ def test_profiles_are_those_that_jq_reads(users: Users, run: Run, compare: Compa
     write(file, {"profile": {"info_cache": cache}})
     program = (
         '.profile.info_cache | to_entries[] | [.key, (.value.user_name | split("@")[1]), '
-        '(if .value.user_name == "" then null else (.value.hosted_domain | . != "" and . != "NO_HOSTED_DOMAIN") end)]'
+        '(if .value.user_name == "" then null else (.value.hosted_domain | . != "" and . != '
+        '"NO_HOSTED_DOMAIN") end)]'
     )
     said = [tuple(json.loads(line)) for line in run("jq", "-c", program, file).splitlines()]
     ours = [(row.profile, row.email_domain, row.managed) for row in browser_profiles.rows()]
@@ -391,7 +392,7 @@ def test_lines(tmp_path: Path) -> None:
 
 
 def test_lines_are_those_of_grep(run: Run, compare: Compare) -> None:
-    """Every line of the files in /etc that are UTF-8."""
+    """Compare every line of the files in /etc that are UTF-8."""
     paths = []
     for path in sorted(Path("/etc").iterdir()):
         if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK):

@@ -1,4 +1,4 @@
-"""kolide_keyinfo and kolide_ssh_keys against ssh-keygen, openssl and puttygen: keys of every form, with passwords and without."""
+"""kolide_keyinfo and kolide_ssh_keys against ssh-keygen, openssl and puttygen: keys of every form."""
 
 import json
 import os
@@ -54,12 +54,12 @@ def only(path: Path) -> dict[str, Any]:
 
 
 def of(row: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
-    """Of a row what the oracle says, too."""
+    """Return the part of a row that the oracle tells too."""
     return {column: row[column] for column in said}
 
 
 def said_by_ssh_keygen(run: Run, path: Path) -> dict[str, Any]:
-    """The columns that ssh-keygen can tell."""
+    """Return the columns that ssh-keygen can tell."""
     said = {}
     for column, algorithm in (("fingerprint_sha256", "sha256"), ("fingerprint_md5", "md5")):
         found = re.fullmatch(
@@ -74,7 +74,7 @@ def said_by_ssh_keygen(run: Run, path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def made(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with keys of ssh-keygen and of openssl."""
+    """Make a folder with keys of ssh-keygen and of openssl."""
     folder = tmp_path_factory.mktemp("keys")
     for name, options in SSH.items():
         run("ssh-keygen", "-q", "-N", "", "-C", f"a {name} é", *options, "-f", folder / f"{name}.ssh")
@@ -393,7 +393,7 @@ def test_this_machine_s_own_keys(run: Run, compare: Compare) -> None:
 
 
 def test_recorded_keys(fixtures: Path, compare: Compare) -> None:
-    """Public and encrypted keys made by ssh-keygen, hardware keys' stubs among them, with what it said of them."""
+    """Public and encrypted keys of ssh-keygen, stubs of hardware keys too, with its answers about them."""
     recorded = json.loads((fixtures / "keys" / "ssh-keygen.json").read_text())
     assert len(recorded) >= 6
     ours = {name: of(only(fixtures / "keys" / name), said) for name, said in recorded.items()}
@@ -488,7 +488,7 @@ def test_keys_of_users(users: Users, made: Path, opened: list[str]) -> None:
     sys.platform != "linux" or os.geteuid() != 0, reason="only root can put keys into a home for itself alone"
 )
 def test_keys_of_users_are_those_of_osquery(made: Path, run: Run, tmp_path: Path, compare: Compare) -> None:
-    """Beside core's user_ssh_keys, with keys in a home that is seen by the two alone."""
+    """Compare with core's user_ssh_keys, on keys in a home that only the two tables see."""
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     (tmp_path / "passwd").write_text(f"root:x:0:0::{home}:/bin/sh\nann:x:7001:7001::{home}:/bin/sh\n")
@@ -501,7 +501,10 @@ def test_keys_of_users_are_those_of_osquery(made: Path, run: Run, tmp_path: Path
     (folder / "p256.pem").write_bytes((made / "p256.pem").read_bytes())
     (folder / "no key").write_text("nothing")
     sql = "select k.uid, path, encrypted from users join user_ssh_keys k using (uid)"
-    ours = "import json; from kolide_tables.keyinfo import ssh_keys; print(json.dumps([(str(r.uid), r.path, str(int(r.encrypted))) for r in ssh_keys.rows()]))"
+    ours = (
+        "import json; from kolide_tables.keyinfo import ssh_keys; print(json.dumps([(str(r.uid), r.path, "
+        "str(int(r.encrypted))) for r in ssh_keys.rows()]))"
+    )
     script = f"""
 mount --bind {tmp_path}/passwd /etc/passwd || exit 77
 osqueryi --json --disable_extensions --extensions_socket={tmp_path}/em "{sql}" && {sys.executable} -c '{ours}'

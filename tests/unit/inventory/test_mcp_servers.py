@@ -1,4 +1,4 @@
-"""kolide_mcp_servers on files in each client's documented form, and on what somebody may have put in their place."""
+"""kolide_mcp_servers on files in each client's documented form, and on hostile ones."""
 
 import hashlib
 import json
@@ -44,7 +44,8 @@ SERVERS = json.dumps(
     {"servers": {"local": {"type": "stdio", **STDIO}}, "inputs": [{"id": "k", "password": True}]}
 )
 
-# path, content, what the rows are: client, name, transport, command, args, url, env_keys, enabled
+# Each row: path, content, and the expected rows: client, name, transport, command, args, url, env_keys,
+# enabled.
 STDIO_ROW = ("stdio", "npx", SHOWN_ARGS, None, ["DEBUG", "EXAMPLE_TOKEN"], True)
 HTTP_ROW = ("http", None, [], SHOWN_URL, [], True)
 OFF_ROW = ("stdio", "x", [], None, [], False)
@@ -98,7 +99,12 @@ FORMS: list[tuple[str, str, str, dict[str, tuple[Any, ...]]]] = [
     (
         "codex",
         ".codex/config.toml",
-        '[mcp_servers.local]\ncommand = "npx"\nargs = ["-y", "@example/server", "--api-key", "hunter2", "--root", "/srv"]\n[mcp_servers.local.env]\nEXAMPLE_TOKEN = "hunter2"\nDEBUG = "1"\n[mcp_servers.off]\ncommand = "x"\nenabled = false\n[mcp_servers.far]\nurl = "https://me:hunter2@mcp.example/v1?key=s3cr3t&x="\nbearer_token_env_var = "T"\n',
+        (
+            '[mcp_servers.local]\ncommand = "npx"\nargs = ["-y", "@example/server", "--api-key", '
+            '"hunter2", "--root", "/srv"]\n[mcp_servers.local.env]\nEXAMPLE_TOKEN = "hunter2"\nDEBUG = '
+            '"1"\n[mcp_servers.off]\ncommand = "x"\nenabled = false\n[mcp_servers.far]\nurl = '
+            '"https://me:hunter2@mcp.example/v1?key=s3cr3t&x="\nbearer_token_env_var = "T"\n'
+        ),
         PLAIN_ROWS,
     ),
     (
@@ -121,7 +127,10 @@ FORMS: list[tuple[str, str, str, dict[str, tuple[Any, ...]]]] = [
     (
         "continue",
         ".continue/config.yaml",
-        "name: x\nmcpServers:\n  - name: local\n    command: npx\n    args: [-y, '@example/server', --api-key, hunter2, --root, /srv]\n    env: {EXAMPLE_TOKEN: hunter2, DEBUG: 1}\n",
+        (
+            "name: x\nmcpServers:\n  - name: local\n    command: npx\n    args: [-y, '@example/server', "
+            "--api-key, hunter2, --root, /srv]\n    env: {EXAMPLE_TOKEN: hunter2, DEBUG: 1}\n"
+        ),
         {"local": STDIO_ROW},
     ),
     (
@@ -135,7 +144,13 @@ FORMS: list[tuple[str, str, str, dict[str, tuple[Any, ...]]]] = [
     (
         "goose",
         ".config/goose/config.yaml",
-        "extensions:\n  developer: {type: builtin, enabled: true}\n  local: {type: stdio, cmd: npx, args: [-y, '@example/server', --api-key, hunter2, --root, /srv], envs: {EXAMPLE_TOKEN: hunter2}, env_keys: [DEBUG], enabled: true}\n  off: {type: stdio, cmd: x, args: [], enabled: false}\n  far: {type: streamable_http, uri: 'https://me:hunter2@mcp.example/v1?key=s3cr3t&x='}\n",
+        (
+            "extensions:\n  developer: {type: builtin, enabled: true}\n  local: {type: stdio, cmd: npx, "
+            "args: [-y, '@example/server', --api-key, hunter2, --root, /srv], envs: {EXAMPLE_TOKEN: "
+            "hunter2}, env_keys: [DEBUG], enabled: true}\n  off: {type: stdio, cmd: x, args: [], enabled: "
+            "false}\n  far: {type: streamable_http, uri: "
+            "'https://me:hunter2@mcp.example/v1?key=s3cr3t&x='}\n"
+        ),
         PLAIN_ROWS,
     ),
     (
@@ -210,16 +225,17 @@ def test_a_client_s_form(
     assert not [secret for secret in SECRETS if secret in repr(rows)]
 
 
-# Where jq finds the servers, and what of one is the table's: its name, program, and the names of its variables.
+# The place at which jq finds the servers, and its view of one: name, program, names of variables.
 JQ = (
-    "(.mcpServers // .servers // .context_servers // .mcp.servers // .mcp) | to_entries[] | [input_filename, .key, "
+    "(.mcpServers // .servers // .context_servers // .mcp.servers // .mcp) | to_entries[] | "
+    "[input_filename, .key, "
     '(.value.command | if type == "object" then .path elif type == "array" then .[0] else . end), '
     "((.value.env // .value.environment // {}) | keys)]"
 )
 
 
 def test_servers_are_those_that_jq_reads(users: Users, run: Run, compare: Compare) -> None:
-    """In every form that is JSON, without comments, and keeps its servers in an object."""
+    """Compare each form that is JSON without comments and keeps its servers in an object."""
     home = users.add(1001, "ann")
     files: list[Path] = []
     ours: dict[str, list[list[Any]]] = {}
@@ -409,9 +425,10 @@ def test_what_is_broken_does_not_hide_the_rest(users: Users) -> None:
     write(
         home,
         ".copilot/mcp-config.json",
-        '{"mcpServers": {"s": {"command": 5, "args": {"a": 1}, "env": [1], "url": []}, "t": 1, "u": {"command": "\ud800"}}}'.encode(
-            "utf-8", "surrogatepass"
-        ),
+        (
+            '{"mcpServers": {"s": {"command": 5, "args": {"a": 1}, "env": [1], "url": []}, "t": 1, "u": '
+            '{"command": "\ud800"}}}'
+        ).encode("utf-8", "surrogatepass"),
     )
     write(home, ".junie/mcp/mcp.json", b"")
     warnings: list[str] = []

@@ -1,4 +1,6 @@
-"""kolide_node_packages against npm ls, yarn list and pnpm's own flags, on lock files that the tools made of one project."""
+"""kolide_node_packages against npm ls, yarn list and pnpm's own flags, on the tools' lock files of one
+project.
+"""
 
 import json
 import os
@@ -76,7 +78,7 @@ def test_yarn_list_as_recorded(project: str, projects: Path, compare: Compare) -
 
 
 def test_pnpm_says_the_same_in_all_versions(projects: Path) -> None:
-    """Until version 8 it wrote what is for development; of version 9 it follows from the graph."""
+    """Until version 8 pnpm marks what is for development; in version 9 it follows from the graph."""
     said = [node_packages.rows(root=str(projects / project)) for project in PNPM]
     columns = [sorted((row.name, row.version, row.dev, row.integrity) for row in rows) for rows in said]
     assert columns[0] == columns[1] == columns[2]

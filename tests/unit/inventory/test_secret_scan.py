@@ -1,4 +1,4 @@
-"""kolide_secret_scan: secrets of every known form, made up here, and what only looks like one."""
+"""kolide_secret_scan: secrets of every known form, made up here, and texts that only look like one."""
 
 import hashlib
 import math
@@ -41,11 +41,11 @@ def pem(body: str, end: str = "\n", kind: str = "OPENSSH") -> str:
 
 
 def inner(secret: str) -> str:
-    """Of a key in PEM its base64, of anything else itself."""
+    """Return the base64 of a key in PEM, and any other secret itself."""
     return "".join(secret.split("\n")[1:-1]) if secret.startswith("-----BEGIN") else secret
 
 
-# Put together here so that no scanner finds one in this file.
+# Joined here, so that no scanner finds a secret in this file.
 SECRETS = {
     "private-key": pem(some(500)),
     "putty-private-key": "\n".join(
@@ -178,9 +178,9 @@ def test_ordinary_text_has_none() -> None:
 def test_what_a_rule_found_is_not_found_again_by_another() -> None:
     key, token = SECRETS["github-token"], SECRETS["json-web-token"]
     text = (
-        f'{{"token": "{key}"}}\npassword = {token}\npostgresql://me:{key}@db/x\nsecret = {SECRETS["secret-value"]}\n'
-        * 50
-    )
+        f'{{"token": "{key}"}}\npassword = {token}\npostgresql://me:{key}@db/x\nsecret = '
+        f"{SECRETS['secret-value']}\n"
+    ) * 50
     kinds = [row.rule_id for row in found(text)]
     assert kinds == ["github-token", "json-web-token", "github-token", "secret-value"] * 50
 
@@ -231,7 +231,7 @@ def test_the_same_key_is_the_same_secret_however_it_is_written() -> None:
     assert other.sha256_prefix != rows[0].sha256_prefix
 
 
-# What detect-secrets 1.5.0 finds of those above, each alone in a file. It finds no other.
+# The secrets above that detect-secrets 1.5.0 finds, each alone in a file. It finds no other.
 DETECT_SECRETS = {
     "private-key": "Private Key",
     "aws-access-key-id": "AWS Access Key",
@@ -254,7 +254,7 @@ def test_what_detect_secrets_finds_is_found(compare: Compare) -> None:
 
 
 def test_keys_are_those_that_grep_finds(run: Run, compare: Compare) -> None:
-    """In Python's own tests, which come with certificates and keys, and where this machine has its own.
+    """Compare in Python's own tests, which come with certificates and keys, and on this machine.
 
     Known difference: badkey.pem has words in place of the keys' base64, and so no keys.
     """

@@ -1,4 +1,7 @@
-"""kolide_sshd_config against sshd -T, kolide_sudo_rules against cvtsudoers; includes, Match blocks and broken lines."""
+"""kolide_sshd_config against sshd -T, kolide_sudo_rules against cvtsudoers.
+
+Includes, Match blocks, broken lines.
+"""
 
 import json
 import os
@@ -91,7 +94,7 @@ def test_directives(configuration: Path) -> None:
 
 
 def said_by_sshd(run: Run, *arguments: object) -> dict[str, list[str]]:
-    """What sshd makes of a configuration: the values of each keyword, defaults included."""
+    """Return sshd's own view of a configuration: the values of each keyword, defaults included."""
     Path("/run/sshd").mkdir(exist_ok=True)
     said: dict[str, list[str]] = {}
     for line in run("sshd", "-T", *arguments).splitlines():
@@ -101,9 +104,10 @@ def said_by_sshd(run: Run, *arguments: object) -> dict[str, list[str]]:
 
 
 def what_counts(rows: list[SshdDirective], holds: str | None = None) -> dict[str, list[str]]:
-    """The first value of each keyword, in the words and the form in which sshd says it.
+    """Return the first value of each keyword, in sshd's words and form.
 
-    sshd reads Match blocks after all else, and what they say comes before the rest: `holds` are the criteria of one.
+    sshd reads Match blocks after everything else, and their values come first: `holds` are the criteria of
+    one.
     """
     first: dict[str, list[str]] = {}
     blocks = {None} if holds is None else {holds, None}
@@ -121,7 +125,7 @@ def what_counts(rows: list[SshdDirective], holds: str | None = None) -> dict[str
 def test_what_counts_is_what_sshd_says(
     user: str | None, configuration: Path, run: Run, tmp_path: Path, compare: Compare
 ) -> None:
-    """The first value of each keyword, with the Match block that holds for the connection or without."""
+    """Compare the first value of each keyword, with and without the Match block for the connection."""
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "host")
     absolute = configuration.read_text().replace("Include ", f"Include {tmp_path}/")
     configuration.write_text(absolute)
@@ -135,7 +139,7 @@ def test_what_counts_is_what_sshd_says(
 @pytest.mark.skipif(not Path("/etc/ssh/sshd_config").exists(), reason="this machine has no SSH server")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can read the host keys, which sshd -T asks for")
 def test_this_machine_s_own_configuration(run: Run, compare: Compare) -> None:
-    """A keyword that the configuration does not name has its default, and one that it names has that value."""
+    """Keywords that the configuration does not name have their default, the others their value."""
     said = said_by_sshd(run)
     ours = what_counts([row for row in sshd_config.rows() if isinstance(row, SshdDirective)])
     compare("sshd_config", "sshd -T", ours, {keyword: said.get(keyword) for keyword in ours})
@@ -222,13 +226,13 @@ def flat(rules: list[SudoCommand]) -> list[tuple[str, str, str | None, bool, str
 
 
 def _json(text: str) -> dict[str, Any]:
-    """What cvtsudoers writes; 1.9.13 leaves the braces around one of the options out."""
+    """Return cvtsudoers's output; 1.9.13 omits the braces around one of the options."""
     document: dict[str, Any] = json.loads(re.sub(r'"runcwd": "[^"]*"', r"{\g<0>}", text))
     return document
 
 
 def said_by_cvtsudoers(document: dict[str, Any]) -> list[Rule]:
-    """A row for each command: users, hosts, runas users, whether no password is asked for, the command."""
+    """Return a row for each command: users, hosts, runas users, without a password, command."""
 
     def names(items: list[dict[str, Any]]) -> frozenset[str]:
         found = set()
@@ -258,7 +262,7 @@ def said_by_cvtsudoers(document: dict[str, Any]) -> list[Rule]:
 
 
 def told(path: Path) -> list[Rule]:
-    """The table's rows, as cvtsudoers has them: it leaves runas groups and digests to other keys."""
+    """Return the table's rows in cvtsudoers's form, which has runas groups and digests under other keys."""
     rows = flat(list(rule_rows(Query.of(sudo_rules), str(path))))
     return [
         (
@@ -282,7 +286,7 @@ def test_rules_are_those_of_cvtsudoers(run: Run, tmp_path: Path, compare: Compar
 @pytest.mark.skipif(not Path("/etc/sudoers").exists(), reason="this machine has no sudo")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can read /etc/sudoers")
 def test_this_machine_s_own_rules(run: Run, compare: Compare) -> None:
-    """With the files that it includes."""
+    """Compare the rules of this machine, with the included files."""
     said = said_by_cvtsudoers(_json(run("cvtsudoers", "-f", "json", "-i", "sudoers", "/etc/sudoers")))
     compare("sudo_rules", "cvtsudoers -f json", told(Path("/etc/sudoers")), said)
 

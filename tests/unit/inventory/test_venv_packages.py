@@ -1,4 +1,4 @@
-"""kolide_venv_packages against pip list: the environment that the tests run in, new ones, and broken ones."""
+"""kolide_venv_packages against pip list: the tests' own environment, new ones, and broken ones."""
 
 import json
 import os
@@ -23,7 +23,7 @@ in_venv = pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="the tests ru
 
 
 def environment(folder: Path, version: str = "3.11.2") -> Path:
-    """An environment without a Python in it, as far as it is needed to tell it."""
+    """Make an environment without a Python, with as much as identifies it."""
     site = folder / "lib" / "python3.11" / "site-packages"
     site.mkdir(parents=True)
     (folder / "pyvenv.cfg").write_text(f"home = /usr/bin\nversion = {version}\n")
@@ -64,7 +64,7 @@ def test_this_environment_is_as_pip_lists_it(run: Run, compare: Compare) -> None
 @in_venv
 @pytest.mark.slow
 def test_this_environment_is_as_pip_inspects_it(run: Run, compare: Compare) -> None:
-    """Where each package came from and what installed it, too."""
+    """Compare the sources and the installers of packages too."""
     said = json.loads(run(sys.executable, "-m", "pip", "inspect", "--local", "--disable-pip-version-check"))
     theirs = {
         one["metadata"]["name"]: (
@@ -219,7 +219,7 @@ def test_limits(tmp_path: Path) -> None:
 
 
 def tree(top: Path, prefix: str, folders: int, files: int) -> None:
-    """Folders in three levels, with as many empty files in all."""
+    """Make folders in three levels, with as many empty files in all."""
     names = [
         top / f"{prefix}{number // 100}" / f"{number // 10 % 10}" / f"{number % 10}"
         for number in range(folders)
@@ -232,7 +232,7 @@ def tree(top: Path, prefix: str, folders: int, files: int) -> None:
 
 @pytest.mark.slow
 def test_a_home_of_200_000_files(users: Users) -> None:
-    """Within its limits, and it says what it did not read."""
+    """The search stays within its limits, and says what it did not read."""
     home = users.add(1001, "ann")
     package(environment(home / "near"), "near", "1")
     tree(home, "wide", 3_000, 199_000)

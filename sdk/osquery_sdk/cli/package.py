@@ -159,7 +159,7 @@ def _add_descriptions(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
-    from osquery_sdk.freeze.progress import Progress
+    from osquery_sdk.progress import Progress
     from osquery_sdk.packaging import count_steps, forms_for, package
 
     wanted = _options(options)

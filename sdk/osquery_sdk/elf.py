@@ -1,4 +1,4 @@
-"""Read and change what Linux programs ask of the dynamic linker: the version of glibc, and folders for libraries.
+"""Read and change a Linux program's demands on the dynamic linker: glibc's version, library folders.
 
 It is apart from `binaries.py` because it needs pyelftools, which must not get into frozen programs. The
 functions ignore files that are not ELF files.

@@ -1,4 +1,4 @@
-"""Flag files and load lists are read as osquery reads them: a real one is asked about each file."""
+"""Flag files and load lists are read as osquery reads them: compared with a real osquery, file by file."""
 
 from __future__ import annotations
 

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from .context import Context
     from .target import Target
 
-_NO_MODES = "owners and modes are not looked at on Windows: Administrators or SYSTEM must own it, others must not write it"
+_NO_MODES = (
+    "owners and modes are not looked at on Windows: "
+    "Administrators or SYSTEM must own it, others must not write it"
+)
 _HEAD = 64 << 10
 
 
@@ -202,7 +205,7 @@ def filesystem(context: Context, target: Target) -> Finding:
 
 
 def program(context: Context, target: Target) -> Finding:
-    """Check that the file is a program for this system and machine, and that its interpreter or loader exists."""
+    """Check that the file is a program for this system and machine, and its interpreter or loader exists."""
     if target.file is None:
         return skipped(target.absence)
     path = target.path
@@ -252,7 +255,7 @@ def forbids_programs(path: Path) -> bool:
 
 
 def install_command(context: Context, target: Target) -> str:
-    """Return the command that copies the extension to a folder that only root writes, and lists it in the load list."""
+    """Return the command that copies the extension to a folder that only root writes, and lists it."""
     if sys.platform == "win32":
         return ""
     name = target.proper.stem
@@ -277,7 +280,7 @@ def install_command(context: Context, target: Target) -> str:
 
 
 def enlist(context: Context, target: Target, path: Path) -> str:
-    """Return the command that puts a path into the load list, replacing the line that leads to the extension now."""
+    """Return the command that puts a path into the load list, in place of the extension's present line."""
     file, match = context.load_list, target.match
     if match is not None and match.how != "folder":
         return replace_line(match.line.number, str(path), file)

@@ -1,4 +1,4 @@
-"""Check osqueryd itself: that it is installed, reads its flags as they are meant, takes extensions and answers."""
+"""Check osqueryd itself: it is installed, reads its flags as meant, takes extensions and answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_SOCKET = (103 if sys.platform == "darwin" else 107) - 6
 
 
 def osqueryd(context: Context) -> Finding:
-    """Check that osqueryd is there, and that only root could have written it: else its watcher starts no worker."""
+    """Check that osqueryd is there, and written by root alone: else its watcher starts no worker."""
     path = context.osqueryd
     if path is None:
         return warning("no osqueryd on PATH, nor where osquery's packages put it; --osqueryd PATH names one")

@@ -43,7 +43,7 @@ class Manager(NamedTuple):
     options: dict[str, str]
     extensions: dict[int, ExtensionInfo]
     tables: dict[str, int]
-    """The uuid of the extension that serves each table, by the table's name in lower case; 0 for osquery itself."""
+    """The uuid of each table's extension, by the table's name in lower case; 0 for osquery itself."""
     held: frozenset[str]
     """Names that osqueryd keeps attached although no registered table has them: they are not free."""
     version: str
@@ -95,7 +95,7 @@ class Context:
 
     @cached_property
     def daemon(self) -> Process | None:
-        """The osqueryd of the socket or the flag file in the settings; without these, the only one that runs."""
+        """The osqueryd of the settings' socket or flag file; without these, the only one that runs."""
         settings = self.settings
         if settings.socket is None and settings.flagfile is None:
             return self.daemons[0] if len(self.daemons) == 1 else None
@@ -121,7 +121,7 @@ class Context:
 
     @cached_property
     def environment(self) -> Mapping[str, str]:
-        """The variables that extensions get: osqueryd's if it runs and they can be read, else this process's."""
+        """The variables that extensions get: osqueryd's if they can be read, else this process's."""
         variables = None if self.daemon is None else environment_of(self.daemon.pid)
         return os.environ if variables is None else variables
 
@@ -240,7 +240,7 @@ class Context:
 
     @cached_property
     def core_tables(self) -> frozenset[str]:
-        """The names of osquery's own tables, from the daemon or else from the program; empty if neither tells."""
+        """The names of osquery's own tables, asked of the daemon or else the program; empty if unknown."""
         if self.manager is not None:
             return frozenset(name for name, uuid in self.manager.tables.items() if uuid == 0)
         if self.osqueryd is None:

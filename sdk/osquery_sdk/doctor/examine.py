@@ -36,20 +36,20 @@ class Check(NamedTuple):
 def examine_system(context: Context) -> Iterator[Check]:
     """Run the checks of osqueryd."""
     for name, check in SYSTEM_CHECKS.items():
-        yield Check("", name, _run(lambda check=check: check(context)))  # type: ignore[misc]
+        yield Check("", name, _run(check, context))
 
 
 def examine(context: Context, path: str | os.PathLike[str]) -> Iterator[Check]:
     """Run the checks of one extension."""
     target = Target(path, context)
     for name, check in EXTENSION_CHECKS.items():
-        yield Check(str(target.path), name, _run(lambda check=check: check(context, target)))  # type: ignore[misc]
+        yield Check(str(target.path), name, _run(check, context, target))
 
 
-def _run(check: Callable[[], Finding]) -> Finding:
-    """Run a check; it counts as skipped if this user may not look at a file, or the file vanishes meanwhile."""
+def _run(check: Callable[..., Finding], *arguments: object) -> Finding:
+    """Run a check. It is skipped if this user may not look at a file, or the file vanishes."""
     try:
-        return check()
+        return check(*arguments)
     except OSError as error:
         if isinstance(error, PermissionError):
             return skipped(f"this user cannot look at {error.filename or 'it'}: {why(error)}", by_root())
@@ -57,7 +57,7 @@ def _run(check: Callable[[], Finding]) -> Finding:
 
 
 def listed_extensions(context: Context) -> list[Path]:
-    """Return the extensions of the load list: its lines, and the files below its folders that end as extensions do."""
+    """Return the extensions of the load list: its lines, and files with their suffix below its folders."""
     lines = context.lines
     if isinstance(lines, OSError):
         return []

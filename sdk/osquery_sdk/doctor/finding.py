@@ -63,7 +63,7 @@ def quoted(path: str | os.PathLike[str]) -> str:
 
 
 def as_root(command: str) -> str:
-    """Put sudo before a command unless this user is root. On Windows the command is for an elevated PowerShell."""
+    """Put sudo before a command unless this user is root; on Windows, leave it for an elevated PowerShell."""
     if sys.platform == "win32" or os.geteuid() == 0:
         return command
     return f"sudo {command}"
@@ -89,7 +89,7 @@ def in_turn(*commands: str) -> str:
 
 
 def replace_line(number: int, line: str, file: Path) -> str:
-    """Return the command that replaces a line of a file, by its number from 1, and keeps a copy of the file."""
+    """Return the command that replaces a line of a file (numbers begin with 1) and keeps a copy."""
     if sys.platform == "win32":
         lines = f"$lines = @(Get-Content {quoted(file)}); $lines[{number - 1}] = {quoted(line)}"
         return f"{lines}; $lines | Set-Content {quoted(file)}"
@@ -110,7 +110,7 @@ def append(line: str, file: Path) -> str:
 
 
 def without(pattern: str, file: Path) -> str:
-    """Return the command that removes the lines that match a basic regular expression, and keeps a copy of the file."""
+    """Return the command that removes lines by a basic regular expression, and keeps a copy of the file."""
     if sys.platform == "win32":
         lines = f"(Get-Content {quoted(file)}) -notmatch {quoted(pattern)}"
         return f"{lines} | Set-Content {quoted(file)}"

@@ -76,7 +76,7 @@ class Problem(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """The result of reading: values of `KNOWN`, lines with problems, and flag files in the order of reading."""
+    """The result of reading: values of `KNOWN`, lines with problems, and flag files in reading order."""
 
     values: dict[str, str]
     problems: list[Problem]
@@ -161,8 +161,8 @@ class _Reader:
                 elif name in KNOWN:
                     self._note(
                         place,
-                        "does not apply: a line above that begins without a dash reserves it for other programs: "
-                        f"--{name}",
+                        "does not apply: a line above that begins without a dash reserves it "
+                        f"for other programs: --{name}",
                     )
             else:
                 applies = (applies and naming) or any(
@@ -247,7 +247,7 @@ def _split(argument: str) -> tuple[str, str, str]:
 
 
 def _flag_name(line: str) -> str:
-    """Return the flag's name at the beginning of a line; empty if it is not one of `KNOWN`, as it may be a secret."""
+    """Return the flag's name in a line without a dash; empty if it is not in `KNOWN`: it may be a secret."""
     name = line.replace("=", " ").partition(" ")[0].replace("-", "_")
     return name if name in KNOWN else ""
 

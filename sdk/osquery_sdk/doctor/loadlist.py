@@ -106,7 +106,7 @@ def _match(line: Line, path: Path) -> Match | None:
 
 
 def _meant(text: str) -> str:
-    """Return a line without the byte order mark, quotes and comment that editors and people put around a path."""
+    """Return a line without the byte order mark, quotes and comment that may be around a path."""
     text = text.removeprefix("\ufeff").partition(" #")[0].strip(_BLANKS)
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         text = text[1:-1]

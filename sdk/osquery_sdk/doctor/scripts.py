@@ -165,7 +165,7 @@ def _program_in(argument: str) -> str | None:
 
 
 def _this_python(path: Path, *, replace: bool, line: ScriptLine | None = None) -> str:
-    """Return the command that has this Python run a Python file; empty for other files, and in a frozen program.
+    """Return the command that has this Python run a Python file; empty for other files or if frozen.
 
     Args:
         path: of the file.
@@ -189,7 +189,7 @@ def _without_returns(path: Path) -> str:
 
 
 def _from_the_mark_on(path: Path, before: bytes) -> str:
-    """Return the command that removes the bytes before #!, and the carriage returns that often come with them."""
+    """Return the command that removes the bytes before #!, and the carriage returns at ends of lines."""
     above = before.count(b"\n")
     edits = [f"{above + 1}s/^[^#]*#!/#!/", f"{_lines(path, above + 1)}{_RETURN}"]
     return _edit_command(path, [*([f"1,{above}d"] if above else []), *edits])

@@ -57,7 +57,7 @@ class Target:
 
     @cached_property
     def path(self) -> Path:
-        """The extension's file under the name that osqueryd sees: the one in the load list, if it is there."""
+        """The extension's file under the name that osqueryd sees, which is the load list's if it is there."""
         if self.match is not None and self.match.how in ("folder", "same file", "copy"):
             return Path(self.match.path)
         # Somebody made a link whose name ends as osqueryd wants it.

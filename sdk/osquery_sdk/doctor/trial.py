@@ -1,4 +1,4 @@
-"""Start an extension as osqueryd does, with the doctor as its extension manager, and note what it registers."""
+"""Start an extension as osqueryd does, with the doctor as its manager, and note what it registers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Trial(NamedTuple):
     rss: int
     """Resident memory in bytes once it had registered; 0 if it is not known."""
     avoids_taken: bool
-    """True if it asked for the names that are taken: it leaves those tables out and is not refused as a whole."""
+    """True if it asked which names are taken: it leaves those tables out instead of being refused."""
     problem: str
     """The reason why it did not register; empty if it did."""
 

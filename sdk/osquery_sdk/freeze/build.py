@@ -1,4 +1,4 @@
-"""Build a program from an extension: find it, probe it, freeze it, run the result, report, put it in place."""
+"""Build a program from an extension: find, probe, freeze and run it, report, put it in place."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def _install(
 
 
 def _replace(new: Path, place: Path) -> None:
-    """Move a file or folder to a place. A folder that is there goes beside the new one, to be removed with it."""
+    """Move a file or folder to a place. A folder that is there moves to the work folder, which is removed."""
     old = new.with_name(f"{new.name}.old")
     if place.is_dir() and not place.is_symlink():
         place.rename(old)

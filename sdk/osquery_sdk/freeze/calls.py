@@ -1,4 +1,4 @@
-"""Find modules and distributions that an extension names only in texts: in calls that import, and for metadata.
+"""Find modules and distributions that an extension names only in texts, as in `import_module("json")`.
 
 No import statement names these, so PyInstaller's graph lacks them. The extension's own modules are searched,
 and those of the libraries that come with it.

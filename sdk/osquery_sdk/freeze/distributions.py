@@ -1,4 +1,4 @@
-"""Find the installed distributions that a bundle is made of, and write the metadata that `importlib.metadata` reads.
+"""Find the installed distributions in a bundle, and write their metadata for `importlib.metadata`.
 
 A distribution is in a bundle if one of its modules, binaries or data files is. The bundle gets the metadata
 that programs ask for: METADATA (version, requirements), the entry points, and the names of its packages. The
@@ -41,7 +41,7 @@ class Bundled(NamedTuple):
 
 
 class Installed:
-    """The distributions that are installed where the build runs. If two have one name, the first counts, as in Python."""
+    """The distributions installed on this machine. If two have one name, the first on the path counts."""
 
     def __init__(self) -> None:
         """Read the names of all installed distributions."""

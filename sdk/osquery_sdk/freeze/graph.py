@@ -1,4 +1,4 @@
-"""Select the modules that a program needs: those that its script reaches, without rarely used parts of Python's library.
+"""Select the modules that a program needs: its script reaches them, and they are not rarely used.
 
 Python's library imports much of itself for rare occasions: `inspect` a disassembler, `pickle` its debugger,
 `asyncio` and `urllib` OpenSSL. Such an import is left out if the module that makes it works without it: see
@@ -224,7 +224,7 @@ def is_own(name: str) -> bool:
 
 
 def _imports(graph: Any, node: Any) -> Iterable[tuple[Any, bool]]:
-    """Yield the imports of a module as (node, optional): an optional one stands in a `try`, an `if` or a function."""
+    """Yield a module's imports as (node, optional): an optional one is in a `try`, `if` or function."""
     for other in graph.outgoing(node):
         target = "" if other is None else str(other.identifier)
         # PyInstaller's hook makes Pygments depend on every lexer and style. The shell needs only the one for
@@ -281,7 +281,7 @@ def libraries_needed(
 
 
 def is_missed(graph: Any, node: Any) -> bool:
-    """Return True if the extension's own code needs a module that is missing: it imports it without a fallback."""
+    """Return True if the extension's own code imports a missing module without a fallback."""
     for other in graph.incoming(node):
         if other is not None and is_own(str(other.identifier)):
             facts = graph.edgeData(other, node)

@@ -22,7 +22,7 @@ _PYTHON_S = re.compile(r"ignored arguments that it does not know: (?:-[cmIESBu]+
 
 
 def lacking(text: str, folders: Sequence[Path]) -> str:
-    """Return one line: the thing that the bundle lacks and the build machine has, and the option that adds it.
+    """Return one line: a thing that the bundle lacks and the build machine has, and the option to add it.
 
     The line is empty if the errors show nothing of the kind.
 

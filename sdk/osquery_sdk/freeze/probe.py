@@ -81,7 +81,7 @@ def _loaded(before: set[str]) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the facts as JSON. If the extension does not get that far, the last line of standard error says why."""
+    """Print the facts as JSON. If the extension fails, the last line of standard error says why."""
     script, name, *folders = arguments
     # Standard output is for the JSON alone. Anything that the extension prints goes to standard error.
     answer = os.dup(1)

@@ -1,4 +1,4 @@
-"""Run PyInstaller in a process of its own: report its steps as progress, and its last error as a FreezeError."""
+"""Run PyInstaller in its own process: report its steps as progress, its last error as FreezeError."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Recipe(NamedTuple):
     """The name of the bundle's folder, in the one-folder form."""
     onefile: bool
     tmpdir: str | None
-    """The folder to which the one-file form unpacks itself at run time; None for the system's temporary folder."""
+    """The folder to which the one-file form unpacks itself at run time; None for the temporary folder."""
 
 
 def run(target: Target, recipe: Recipe, *, work: Path, say: Callable[[str], None]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Run a frozen program: it has to start, register, answer for every table, stop on SIGTERM and leave no files."""
+"""Run a frozen program: it has to start, register, answer, stop on SIGTERM and leave no files."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ class _Run:
             raise FreezeError(f"{self._program.name} query ended with {done.returncode}: {output}")
 
     def memory(self) -> int | None:
-        """Return the resident memory of the process that serves, in bytes; None if the system does not tell."""
+        """Return the serving process's resident memory in bytes; None if the system does not tell."""
         assert self._process is not None
         if sys.platform != "linux":
             return None
@@ -232,7 +232,7 @@ class _Run:
                 self._lines.append(line.decode(errors="replace").strip())
 
     def _explanation(self) -> str:
-        """Return what the bundle lacks, or else the program's last line; the bootloader's only if there is no other."""
+        """Return the thing that the bundle lacks, or the program's last line before the bootloader's."""
         # The program's children may keep standard error open after it has ended, so this waits for a limited
         # time.
         self._reader.join(_ENDS_WITHIN)

@@ -19,7 +19,7 @@ UNKNOWN = "unknown"
 
 
 def make_stamp(version: str, home: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return version, commit, branch, date, user and Python version of a build; "unknown" for a fact that is missing.
+    """Return version, commit, branch, date, user and Python version of a build; "unknown" if missing.
 
     Args:
         version: of the extension.

@@ -1,4 +1,4 @@
-"""Select the scripts that a frozen program runs before its own: this package's, and PyInstaller's for single modules."""
+"""Select the scripts that run before a frozen program's own: this package's, and some of PyInstaller's."""
 
 from __future__ import annotations
 

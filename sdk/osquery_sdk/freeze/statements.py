@@ -1,4 +1,4 @@
-"""Read the import statements of a module of Python's library: the place of each, and whether it has a fallback.
+"""Read the import statements of a module of Python's library: their places, and their fallbacks.
 
 A statement has a fallback if it stands in a `try` whose handler catches the ImportError and goes on. A
 statement in a function has none: the function fails when it is called. If a module has both, PyInstaller's
@@ -20,7 +20,7 @@ class Import(NamedTuple):
     """A module that a statement names."""
 
     module: str
-    """The absolute name. `from package import name` counts twice: the package, and `package.name`, perhaps a module."""
+    """The absolute name; `from package import name` gives `package`, and also `package.name`."""
     is_in_function: bool
     is_conditional: bool
     """True if the statement stands in an `if`."""

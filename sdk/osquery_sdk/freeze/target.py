@@ -38,8 +38,8 @@ def find_target(extension: str, *, name: str | None = None, here: Path | None = 
     """Return the extension that a description leads to.
 
     Args:
-        extension: one of these: a Python file; a folder with a `__main__.py`; a pyproject.toml with one entry in
-            `[project.scripts]`, or its folder; the name of an entry in the pyproject.toml in `here`; an entry
+        extension: one of these: a Python file; a folder with a `__main__.py`; a pyproject.toml with one entry
+            in `[project.scripts]`, or its folder; the name of an entry in the pyproject.toml in `here`; an entry
             as it is written there, `module:function`; the name of a module.
         name: of the program; unless given it follows from the extension.
         here: the folder that relative paths begin from; the working folder unless given.
@@ -62,7 +62,7 @@ def _find(extension: str, here: Path) -> Target:
             return _project(path, None)
         if path.suffix == ".py":
             return _script(path.resolve())
-        raise TargetError(f"{extension} is no Python file; name the module or the file that it is made of")
+        raise TargetError(f"{extension} is not a Python file; name the module or the file that it is made of")
     if path.is_dir():
         if (path / _MAIN).is_file():
             return _folder(path.resolve())
@@ -102,7 +102,7 @@ def _module(name: str, here: Path) -> Target:
     if not all(part.isidentifier() for part in parts):
         raise TargetError(f"no such extension: {name} is neither a file nor a folder nor a module")
     if name in sys.builtin_module_names:
-        raise TargetError(f"the module {name} is no Python source")
+        raise TargetError(f"the module {name} is not Python source")
     spec = find_module(name, [here])
     if spec is None:
         raise TargetError(f"no such extension: {name} is neither a file nor a folder nor a module")
@@ -115,7 +115,7 @@ def _module(name: str, here: Path) -> Target:
         return _folder(folder)
     origin = Path(spec.origin or "")
     if origin.suffix != ".py":
-        raise TargetError(f"the module {name} is no Python source")
+        raise TargetError(f"the module {name} is not Python source")
     top = origin.parents[len(parts) - 1]
     source = _read(origin)
     if len(parts) > 1 and _is_relative(source, origin):

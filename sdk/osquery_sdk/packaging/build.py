@@ -1,4 +1,4 @@
-"""Make packages of bundles: check all input, write to a temporary folder, put the files in place at the end."""
+"""Make packages of bundles: check all input, write to a work folder, put the files in place."""
 
 from __future__ import annotations
 

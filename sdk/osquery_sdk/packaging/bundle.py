@@ -1,4 +1,4 @@
-"""Read a bundle, the folder or the single file that freezing made: its files, platform, version and bill of materials."""
+"""Read a bundle, the folder or single file that freezing made: files, platform, stamp, materials."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _described(given: str, program: Path, items: tuple[Item, ...], stamp: dict[s
 
 
 def _sbom(program: Path) -> Path | None:
-    """Return the bill of materials that freezing wrote beside the bundle's folder or single file, if it is there."""
+    """Return the bill of materials that freezing wrote beside the bundle, or None."""
     for place in (
         program.parent.parent / f"{program.stem}.cdx.json",
         program.parent / f"{program.name}.cdx.json",

@@ -1,4 +1,4 @@
-"""Check the files that a full package adds, before anything is written: an osqueryd, its flags, the secret."""
+"""Check the files that a full package adds: an osqueryd, its flags, the secret."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def read_flags(path: Path) -> Path:
             continue
         if not re.match(r"--?[a-z]", word):
             raise PackagingError(
-                f"--flags {path}, line {number}: {word[:40]!r} is not a flag; write one a line, as in --verbose"
+                f"--flags {path}, line {number}: {word[:40]!r} is not a flag; write lines like --verbose"
             )
         name, _, value = word.lstrip("-").partition("=")
         if name == "disable_extensions" and value not in ("false", "0"):

@@ -24,7 +24,7 @@ class Wanted(NamedTuple):
     release: int
     identifier: str
     root: str
-    """The folder for the bundle, or of a full package for all programs; empty for the platform's usual place."""
+    """The folder for the bundle, or for all programs of a full package; empty for the usual one."""
     load_list: str
     """The path of the load list; empty for osquery's own."""
     summary: str
@@ -114,7 +114,7 @@ def lay_out(bundle: Bundle, wanted: Wanted) -> Package:
 
 
 def _parents(home: str, platform: str) -> list[Entry]:
-    """Return the folders above the bundle that are not the system's: rpm sets the mode of those that a package names."""
+    """Return the folders above the bundle that are not the system's: rpm sets modes of named ones only."""
     parts = home.strip("/").split("/")
     above = ["/" + "/".join(parts[: n + 1]) for n in range(len(parts) - 1)]
     return [_folder(path) for path in above if not _is_systems(path)]
@@ -142,7 +142,7 @@ def _is_systems(path: str) -> bool:
 
 
 def _bundled(bundle: Bundle, home: str) -> list[Entry]:
-    """Return the entries of the bundle. Only root may write them: osqueryd checks the program, which loads the others."""
+    """Return the bundle's entries. Only root may write them, as osqueryd runs or loads all of them."""
     entries = [_folder(home)]
     for item in bundle.items:
         path = f"{home}/{item.path}"

@@ -1,4 +1,4 @@
-"""Compose the scripts of a package for each form: forms differ in when they call a script, and with which arguments."""
+"""Compose the scripts of a package: each form calls them on other occasions, with other arguments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SERVICES = {"linux": "systemd.sh", "darwin": "launchd.sh"}
 
 
 class Default(NamedTuple):
-    """A configuration file that a script copies into place, for forms that do not know configuration files."""
+    """A configuration file that a script copies into place, for forms without configuration files."""
 
     source: str
     path: str

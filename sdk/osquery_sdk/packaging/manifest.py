@@ -1,4 +1,4 @@
-"""Describe the packages for programs: a JSON document that an updater can read, and checksums for sha256sum."""
+"""Describe packages for programs: a JSON document for updaters, and checksums for sha256sum."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Package(NamedTuple):
     load_list: str
     """The file that names the program for osqueryd."""
     owns_load_list: bool
-    """True if the load list is one of the entries. Else it is the operator's, and the scripts add a line to it."""
+    """True if the load list is one of the entries. Else the operator owns it, and scripts add a line."""
     services: tuple[Service, ...] = ()
     state: str = ""
     """The folder that the service writes to; empty without a service."""

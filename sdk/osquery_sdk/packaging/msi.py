@@ -223,7 +223,7 @@ def _component(folder: Element, path: str, guid: str) -> Element:
 
 
 def _add_file(component: Element, entry: Entry, staged: Path, made: int) -> None:
-    """Add a file to a component. A copy has the package's date, as the archive in the msi takes its files' dates."""
+    """Add a file to a component: a copy with the package's date, as the msi takes its files' dates."""
     copy = staged / _id("f", entry.path)
     copy.write_bytes(entry.read())
     os.utime(copy, (made, made))

@@ -50,7 +50,7 @@ def check_name(text: str) -> str:
 
 
 def package_name(text: str, form: str) -> str:
-    """Return a name as a form writes it: in lower case for dpkg, apk and pacman; without underscores for dpkg."""
+    """Return a name as a form writes it: lower case for dpkg, apk and pacman; no underscores for dpkg."""
     if form == "deb":
         return text.lower().replace("_", "-")
     return text.lower() if form in ("apk", "arch") else text

@@ -176,7 +176,7 @@ def configuration(package: Package, form: str, work: Path, keys: Keys) -> dict[s
 
 
 def _description(package: Package, form: str) -> str:
-    """Return the description; in one line for apk, which could take the lines after the first for other settings."""
+    """Return the description; in one line for apk, which could take further lines for other settings."""
     lines = (package.summary, *package.description.split("\n"))
     return " ".join(filter(None, map(str.strip, lines))) if form == "apk" else "\n".join(lines)
 
@@ -298,9 +298,11 @@ def _terms(package: Package) -> str:
     return (
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
         f"Upstream-Name: {package.name}\nUpstream-Contact: {package.maintainer}\n{source}"
-        "Comment: The program carries Python and the libraries it uses, each under its own licence. The bill of\n"
+        "Comment: The program carries Python and the libraries it uses, each under its own licence. "
+        "The bill of\n"
         " materials beside the package names them.\n\n"
-        f"Files: *\nCopyright: {package.date.year} {package.maintainer}\nLicense: {package.license}\n{common}\n"
+        f"Files: *\nCopyright: {package.date.year} {package.maintainer}\n"
+        f"License: {package.license}\n{common}\n"
     )
 
 

@@ -46,7 +46,7 @@ class Keys(NamedTuple):
         return {"signature": {"key_file": str(self.gpg)}} if self.gpg else {}
 
     def apk(self) -> dict[str, Any]:
-        """Return nfpm's settings for signing an apk; its `key_name` is the public key's file on the machines."""
+        """Return nfpm's settings for signing an apk; `key_name` is the public key's file on machines."""
         return (
             {"signature": {"key_file": str(self.rsa), "key_name": f"{self.rsa.stem}.rsa.pub"}}
             if self.rsa

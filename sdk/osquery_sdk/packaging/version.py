@@ -70,7 +70,7 @@ class Version(NamedTuple):
         return self.deb().replace("+post", ".post")
 
     def apk(self) -> str:
-        """Return the version for apk, without apk's revision. The part after a `+` is dropped: apk cannot express it."""
+        """Return the version for apk, without apk's revision. apk cannot write the part after a `+`."""
         text = self.base + (f"_{self.stage}{self.stage_number}" if self.stage else "")
         if self.post is not None:
             text += f"_p{self.post}"
@@ -101,7 +101,7 @@ class Version(NamedTuple):
         for number, most in zip(numbers, (255, 255, 65535), strict=True):
             if number > most:
                 raise PackagingError(
-                    f"version {self.text}: {number} is too large for Windows Installer; the most are 255.255.65535"
+                    f"version {self.text}: Windows Installer takes at most 255.255.65535 and has no {number} there"
                 )
         return ".".join(map(str, numbers))
 

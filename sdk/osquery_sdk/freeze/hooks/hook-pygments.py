@@ -1,3 +1,3 @@
-"""Replace PyInstaller's own hook, which analyses every lexer and style; `graph.py` would take none of them."""
+"""Replace PyInstaller's own hook, which analyses every lexer and style; `graph.py` drops them again."""
 
 hiddenimports: list[str] = []

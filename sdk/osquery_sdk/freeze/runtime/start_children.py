@@ -1,4 +1,4 @@
-"""Run a process of `multiprocessing` by its arguments, before the extension would read them as its command line.
+"""Run a process of `multiprocessing`, before the extension would read its arguments as a command line.
 
 `multiprocessing` starts its processes as this program with other arguments. If it is in the bundle,
 PyInstaller runs this file before the program's own script, in the same namespace.

@@ -38,9 +38,9 @@ def find_target(extension: str, *, name: str | None = None, here: Path | None = 
     """Return the extension that a description leads to.
 
     Args:
-        extension: one of these: a Python file; a folder with a `__main__.py`; a pyproject.toml with one entry
-            in `[project.scripts]`, or its folder; the name of an entry in the pyproject.toml in `here`; an entry
-            as it is written there, `module:function`; the name of a module.
+        extension: one of these: a Python file; a folder with a `__main__.py`; a pyproject.toml with one
+            entry in `[project.scripts]`, or its folder; the name of an entry in the pyproject.toml in
+            `here`; an entry as it is written there, `module:function`; the name of a module.
         name: of the program; unless given it follows from the extension.
         here: the folder that relative paths begin from; the working folder unless given.
 

@@ -67,7 +67,7 @@ def _run(options: Namespace) -> int:
         raise Misuse("--tmpdir needs --onefile: a program in a folder is not unpacked")
     from osquery_sdk.errors import TargetError
     from osquery_sdk.freeze import Options, build
-    from osquery_sdk.freeze.progress import Progress
+    from osquery_sdk.progress import Progress
 
     progress = Progress(steps=4)
     try:

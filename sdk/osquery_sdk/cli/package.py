@@ -159,8 +159,8 @@ def _add_descriptions(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
-    from osquery_sdk.freeze.progress import Progress
     from osquery_sdk.packaging import count_steps, forms_for, package
+    from osquery_sdk.progress import Progress
 
     wanted = _options(options)
     if not wanted.maintainer and not _NAMELESS.issuperset(forms_for(options.bundle, wanted)):

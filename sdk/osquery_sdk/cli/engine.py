@@ -35,52 +35,6 @@ def engine_command(
         source: that argument in an example.
         log: gets each line that extensions and engine write.
     """
-
-    def add_arguments(parser: ArgumentParser) -> None:
-        action = parser.add_argument("--socket", required=True, metavar="PATH", help="listen at this socket")
-        completes(action, "file")
-        add_extensions(parser)
-        for name, (metavar, text) in _FLAGS.items():
-            action = parser.add_argument(f"--{name}", metavar=metavar, help=text)
-            if metavar in ("PATH", "FILE"):
-                completes(action, "file")
-        parser.add_argument(
-            "--flag", action="append", default=[], metavar="NAME=VALUE", help="set any other flag of osqueryd"
-        )
-
-    def run(options: Namespace) -> int:
-        from osquery_sdk.engine import Daemon, Host
-        from osquery_sdk.signals import stopping
-
-        flags = _flags(options)
-        code = 0
-        with (
-            Host(
-                options.extension,
-                socket=options.socket,
-                verbose=options.verbose,
-                respawn=True,
-                on_line=log,
-                options=flags,
-            ) as host,
-            stopping() as stop,
-        ):
-
-            def ended(status: int) -> None:
-                nonlocal code
-                code = status
-                stop.set()
-
-            to_stderr(f"embedded engine at {options.socket}; Ctrl-C stops it")
-            if any(f"{kind}_plugin" in flags for kind in ("config", "logger", "distributed")):
-                daemon = Daemon(host.manager, notice=log, ended=ended)
-                daemon.start()
-                stop.wait()
-                daemon.stop()
-            else:
-                stop.wait()
-        return code
-
     return Command(
         "engine",
         "run a stand-in for osqueryd's extension manager, for any client",
@@ -89,9 +43,57 @@ def engine_command(
             f"engine --socket /tmp/osquery.em {source}",
             f"engine --socket /tmp/osquery.em {source} --config_path ./osquery.conf",
         ),
-        add_arguments,
-        run,
+        lambda parser: _add_arguments(parser, add_extensions),
+        lambda options: _run(options, log),
     )
+
+
+def _add_arguments(parser: ArgumentParser, add_extensions: Callable[[ArgumentParser], None]) -> None:
+    action = parser.add_argument("--socket", required=True, metavar="PATH", help="listen at this socket")
+    completes(action, "file")
+    add_extensions(parser)
+    for name, (metavar, text) in _FLAGS.items():
+        action = parser.add_argument(f"--{name}", metavar=metavar, help=text)
+        if metavar in ("PATH", "FILE"):
+            completes(action, "file")
+    parser.add_argument(
+        "--flag", action="append", default=[], metavar="NAME=VALUE", help="set any other flag of osqueryd"
+    )
+
+
+def _run(options: Namespace, log: Callable[[str], None]) -> int:
+    """Run the engine until a signal, or until its daemon ends; return the exit code."""
+    from osquery_sdk.engine import Daemon, Host
+    from osquery_sdk.signals import stopping
+
+    flags = _flags(options)
+    code = 0
+    with (
+        Host(
+            options.extension,
+            socket=options.socket,
+            verbose=options.verbose,
+            respawn=True,
+            on_line=log,
+            options=flags,
+        ) as host,
+        stopping() as stop,
+    ):
+
+        def ended(status: int) -> None:
+            nonlocal code
+            code = status
+            stop.set()
+
+        to_stderr(f"embedded engine at {options.socket}; Ctrl-C stops it")
+        if any(f"{kind}_plugin" in flags for kind in ("config", "logger", "distributed")):
+            daemon = Daemon(host.manager, notice=log, ended=ended)
+            daemon.start()
+            stop.wait()
+            daemon.stop()
+        else:
+            stop.wait()
+    return code
 
 
 def _flags(options: Namespace) -> dict[str, str]:

@@ -55,6 +55,32 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="FORMS",
         help=f"make these packages: any of {_FORMS} (those that fit the bundle)",
     )
+    completes(bundle, "file")
+    _add_contents(parser)
+    output = parser.add_argument(
+        "--output",
+        type=given_path,
+        default=Path("build/packages"),
+        metavar="DIR",
+        help="write to this folder (build/packages)",
+    )
+    completes(output, "folder")
+    _add_descriptions(parser)
+    parser.add_argument(
+        "--sign",
+        action="append",
+        type=given,
+        default=[],
+        metavar="KIND=FILE",
+        help="sign with this private key: gpg=FILE for deb and rpm, rsa=FILE for apk,"
+        " authenticode=FILE for msi",
+    )
+    parser.add_argument("--force", action="store_true", help="replace existing packages")
+    parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
+
+
+def _add_contents(parser: ArgumentParser) -> None:
+    """Add the arguments that choose the contents of the packages."""
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
         "--add-on",
@@ -85,28 +111,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
     secret = parser.add_argument(
         "--secret", type=given_path, metavar="FILE", help="enrollment secret for a full package"
     )
-    for action in (bundle, osqueryd, flags, secret):
+    for action in (osqueryd, flags, secret):
         completes(action, "file")
-    output = parser.add_argument(
-        "--output",
-        type=given_path,
-        default=Path("build/packages"),
-        metavar="DIR",
-        help="write to this folder (build/packages)",
-    )
-    completes(output, "folder")
-    _add_descriptions(parser)
-    parser.add_argument(
-        "--sign",
-        action="append",
-        type=given,
-        default=[],
-        metavar="KIND=FILE",
-        help="sign with this private key: gpg=FILE for deb and rpm, rsa=FILE for apk,"
-        " authenticode=FILE for msi",
-    )
-    parser.add_argument("--force", action="store_true", help="replace existing packages")
-    parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
 
 
 def _add_descriptions(parser: ArgumentParser) -> None:

@@ -14,7 +14,10 @@ from osquery_sdk.streams import stdout
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import Completer
     from prompt_toolkit.history import History
+    from prompt_toolkit.output import Output
 
     from osquery_sdk.engine import Host
 
@@ -45,35 +48,16 @@ def prompts(host: Host, commands: tuple[str, ...], is_command: Callable[[str], b
         commands: names of the dot commands, for completion.
         is_command: tells a shell command, which one line completes, from a statement.
     """
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.application import create_app_session, get_app
-    from prompt_toolkit.filters import Condition
-    from prompt_toolkit.lexers import PygmentsLexer
+    from prompt_toolkit.application import create_app_session
     from prompt_toolkit.output import create_output
     from prompt_toolkit.patch_stdout import patch_stdout
-    from pygments.lexers.sql import SqlLexer
 
     from .completer import SqlCompleter
-
-    @Condition
-    def unfinished() -> bool:
-        text = get_app().current_buffer.text
-        return bool(text.strip()) and not is_command(text) and not is_complete(text)
 
     # An author's code may print to sys.stdout, which `streams` has led elsewhere.
     terminal = create_output(stdout=stdout())
     stop_handler().undo.append(_terminal_as_now())
-    session: PromptSession[str] = PromptSession(
-        _PROMPT,
-        output=terminal,
-        multiline=unfinished,
-        prompt_continuation=_CONTINUED,
-        history=_history(),
-        completer=SqlCompleter(host, commands),
-        complete_while_typing=False,
-        lexer=PygmentsLexer(SqlLexer),
-        enable_history_search=True,
-    )
+    session = _session(terminal, SqlCompleter(host, commands), is_command)
     while True:
         try:
             # Lines that an extension logs or prints meanwhile appear above the prompt.
@@ -85,6 +69,31 @@ def prompts(host: Host, commands: tuple[str, ...], is_command: Callable[[str], b
             return
         if text.strip():
             yield text
+
+
+def _session(terminal: Output, completer: Completer, is_command: Callable[[str], bool]) -> PromptSession[str]:
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.application import get_app
+    from prompt_toolkit.filters import Condition
+    from prompt_toolkit.lexers import PygmentsLexer
+    from pygments.lexers.sql import SqlLexer
+
+    @Condition
+    def unfinished() -> bool:
+        text = get_app().current_buffer.text
+        return bool(text.strip()) and not is_command(text) and not is_complete(text)
+
+    return PromptSession(
+        _PROMPT,
+        output=terminal,
+        multiline=unfinished,
+        prompt_continuation=_CONTINUED,
+        history=_history(),
+        completer=completer,
+        complete_while_typing=False,
+        lexer=PygmentsLexer(SqlLexer),
+        enable_history_search=True,
+    )
 
 
 def _terminal_as_now() -> Callable[[], None]:

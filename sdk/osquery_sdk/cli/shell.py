@@ -103,7 +103,9 @@ class Shell:
         """Run the statements and commands that a person types."""
         from .prompt import prompts
 
-        print(f"{_ENGINE}\n{self._greeting()}", file=stdout())
+        with Spinner():
+            greeting = self._greeting()
+        print(f"{_ENGINE}\n{greeting}", file=stdout())
         self._printer = Printer(pager=self._pager)
         with interrupting():
             self._run_each(prompts(self._host, tuple(_COMMANDS), _is_command))
@@ -146,10 +148,10 @@ class Shell:
 
     def _run_command(self, line: str) -> bool:
         """Run a command; False ends the shell."""
-        name, _, rest = line.partition(" ")
+        name, _, rest = line.rstrip(";").partition(" ")
         if not name.startswith("."):
             name = f".{_word(name)}"
-        rest = rest.strip().rstrip(";")
+        rest = rest.strip()
         match name:
             case ".exit" | ".quit":
                 return False

@@ -62,7 +62,7 @@ class ColumnDef:
             where: the column's name in errors.
         """
         if not isinstance(self.description, str):
-            raise DefinitionError(f"{where}: the description is a text, not {shown(self.description)}")
+            raise DefinitionError(f"{where}: its description is a text, not {shown(self.description)}")
         if self.type is not None and not isinstance(self.type, ColumnType):
             raise DefinitionError(f"{where}: type is one of ColumnType, not {shown(self.type)}")
         if self.collate is not None and self.collate not in COLLATIONS:

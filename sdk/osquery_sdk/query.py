@@ -115,7 +115,7 @@ class Query:
             ConnectionFailed: nothing to ask, as in a test without a client.
         """
         if self._client is None:
-            raise ConnectionFailed(f"{self._table.name}: no osquery to ask: give the query a client")
+            raise ConnectionFailed(f"{self._table.name}: there is no osquery to ask; give the query a client")
         return self._client.until(self.deadline)
 
     @property

@@ -1,7 +1,7 @@
 """Encoding: from an author's rows to the bytes of an answer.
 
-A block of rows is turned into columns, and each column is checked and converted at once by functions that run in C. That is
-faster than a decision for each value.
+A block of rows is turned into columns, and each column is checked and converted at once by functions that run
+in C. That is faster than a decision for each value.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class ColumnInfo:
                     return numbers
         except (TypeError, PackError):
             pass
-        except BaseException as error:  # noqa: BLE001  from an author's __index__; the loop below names the value
+        except BaseException as error:  # noqa: BLE001  from an author's __index__; `_text` names the value
             pass_on_interrupt(error)
         return [self._text(value) for value in values]
 
@@ -229,7 +229,7 @@ class Answer:
         self.count += len(identities)
 
     def number(self) -> None:
-        """Give rows that look the same different row identifiers; every other row keeps its identity as one."""
+        """Give rows that look the same different row identifiers; the others keep their identity as one."""
         seen = set[int]().union(*(block[0] for block in self._blocks))
         if len(seen) == self.count:
             return
@@ -252,7 +252,8 @@ class Answer:
         return map(self._encode, self._blocks)
 
     def _encode(self, columns: Sequence[Sequence[str] | array[int]]) -> bytes:
-        # parts holds, row by row: head, text, head, text, ... A slice assignment in C fills one column at a time.
+        # parts holds, row by row: head, text, head, text, ... A slice assignment in C fills one
+        # column at a time.
         width = 2 * len(self._heads)
         parts: list[Any] = [None] * (width * len(columns[0]))
         previous: Sequence[str] | array[int] = ()

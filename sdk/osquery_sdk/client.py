@@ -27,9 +27,9 @@ _ORDERS_KEPT = 100
 class Client:
     """Ask one osquery over its extension socket. Safe to use from several threads.
 
-    Each call has a connection of its own: no call waits for another, and a restarted osquery is found again. Every method
-    raises WireError: ConnectionFailed if osquery cannot be reached, RemoteError if it answers with an error, WireTimeout
-    if it does not answer in time.
+    Each call has a connection of its own: no call waits for another, and a restarted osquery is found again.
+    Every method raises WireError: ConnectionFailed if osquery cannot be reached, RemoteError if it answers
+    with an error, WireTimeout if it does not answer in time.
 
     Args:
         socket: path of the extension manager's socket.
@@ -72,21 +72,24 @@ class Client:
     ) -> list[Any]:
         """Run SQL and return its rows: mappings of text, or objects of a class of yours.
 
-        In a mapping NULL is the empty text, and the columns have the order of the statement if the SQL names them.
-        osquery sends them sorted by name; for `select *` the client asks for their order too, but not a table's
-        `query.client`.
+        In a mapping NULL is the empty text, and the columns have the order of the statement if the SQL names
+        them. osquery sends them sorted by name; for `select *` the client asks for their order too, but not a
+        table's `query.client`.
 
         Args:
             sql: one statement.
-            parameters: values for each `?`, or a mapping for each `:name`; a list stands for the list of an IN.
-            rows: a Row, a dataclass or a NamedTuple whose fields are columns of the result. Values are converted to
-                the fields' types. Columns without a field are left out; fields without a column need a default.
+            parameters: values for each `?`, or a mapping for each `:name`; a list stands for the list of an
+                IN.
+            rows: a Row, a dataclass or a NamedTuple whose fields are columns of the result. Values are
+                converted to the fields' types. Columns without a field are left out; fields without a column
+                need a default.
             timeout: seconds to wait for the answer.
 
         Raises:
             RemoteError: the statement failed; the text is osquery's.
             ColumnValueError: a value does not fit its field.
-            DefinitionError: no value of osquery's becomes a field's type, or the result lacks a field's column.
+            DefinitionError: no value of osquery's becomes a field's type, or the result lacks a field's
+                column.
             ValueError: the parameters do not fit the statement.
         """
         maker = None if rows is None else self._maker(rows)
@@ -158,7 +161,8 @@ class Client:
         order = next(
             (o for o in (self._orders.get(sql, ()), _once(result_names(sql))) if names == set(o)), ()
         )
-        # Within a statement osquery would make a second database for this, and ask each table for its columns.
+        # Within a statement osquery would make a second database for this, and ask each table for its
+        # columns.
         if not order and self._deadline is None:
             order = _order(filled, manager)
         if names != set(order):
@@ -178,8 +182,8 @@ class Client:
 class Database(MutableMapping[str, str]):
     """Texts by key in osquery's database; `Client.database` makes one.
 
-    They outlive osquery and the extension, unless osquery runs with `--ephemeral` or `--disable_database`. Each access
-    is a call; every method raises as `Client` does.
+    They outlive osquery and the extension, unless osquery runs with `--ephemeral` or `--disable_database`.
+    Each access is a call; every method raises as `Client` does.
     """
 
     def __init__(self, client: Client, name: str, domain: str) -> None:

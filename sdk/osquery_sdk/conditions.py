@@ -1,7 +1,8 @@
 """The conditions of a statement as they are written, and which of them SQLite can offer to a table.
 
-SQLite offers a virtual table only terms of the form `column operator value`, joined by AND (sqlite.org/vtab.html,
-"Inputs"). It checks everything else itself, on the rows that came back. This module reads the statement's text only.
+SQLite offers a virtual table only terms of the form `column operator value`, joined by AND
+(sqlite.org/vtab.html, "Inputs"). It checks everything else itself, on the rows that came back. This module
+reads the statement's text only.
 """
 
 from __future__ import annotations

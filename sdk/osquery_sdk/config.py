@@ -33,8 +33,8 @@ _PLACES = {
 class ConfigPlugin(Plugin):
     """A config plugin (`--config_plugin=NAME`); derive from it and write `gen_config`.
 
-    Every configuration is checked before it is served. If one cannot be made or is wrong, osqueryd gets the last good one
-    and the log says why; without a good one osqueryd gets the error.
+    Every configuration is checked before it is served. If one cannot be made or is wrong, osqueryd gets the
+    last good one and the log says why; without a good one osqueryd gets the error.
     """
 
     registry: str = CONFIG
@@ -53,8 +53,8 @@ class ConfigPlugin(Plugin):
     def gen_config(self) -> Mapping[str, Document]:
         """Return the configuration by source: each a mapping, or the text of a JSON object.
 
-        osqueryd adds up the schedules of all sources. It would keep everything of a source that is left out later, so it is
-        told from then on that the source is empty.
+        osqueryd adds up the schedules of all sources. It would keep everything of a source that is left out
+        later, so it is told from then on that the source is empty.
         """
         raise NotImplementedError
 
@@ -142,7 +142,8 @@ def check_config(document: Document, where: str = "the configuration") -> dict[s
     """Return a configuration as a mapping; refuse whatever osqueryd would refuse or silently ignore.
 
     Args:
-        document: a mapping, or the text of a JSON object; lines that begin with # or // are comments, as in osqueryd.
+        document: a mapping, or the text of a JSON object; lines that begin with # or // are comments, as in
+            osqueryd.
         where: the configuration's name in errors.
 
     Raises:

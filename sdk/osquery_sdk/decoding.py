@@ -31,7 +31,8 @@ def reader(hint: Any, where: str) -> Reader:
     ValueError with the reason if the value does not fit the type.
 
     Args:
-        hint: the annotation: str, int, bool, float, bytes, datetime, a path, an Enum, list, dict, `X | None`, or Any.
+        hint: the annotation: str, int, bool, float, bytes, datetime, a path, an Enum, list, dict, `X | None`,
+            or Any.
         where: the name of the place in errors.
 
     Raises:
@@ -51,7 +52,8 @@ def reader(hint: Any, where: str) -> Reader:
     if isinstance(plain, type) and issubclass(plain, PurePath):
         return lambda value: plain(_text(value))
     raise DefinitionError(
-        f"{where}: nothing of osquery's becomes a {hint}; use str, int, bool, float, bytes, datetime, Path, Enum, list or dict"
+        f"{where}: nothing of osquery's becomes a {hint}; use str, int, bool, float, bytes, datetime, Path, "
+        f"Enum, list or dict"
     )
 
 

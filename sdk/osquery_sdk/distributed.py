@@ -51,7 +51,7 @@ class DistributedResult(NamedTuple):
 
 
 class DistributedPlugin(Plugin):
-    """Give osqueryd queries and take their answers (`--distributed_plugin=NAME --disable_distributed=false`)."""
+    """Queries for osqueryd (`--distributed_plugin=NAME --disable_distributed=false`), and their answers."""
 
     registry: str = DISTRIBUTED
 
@@ -87,7 +87,8 @@ class DistributedPlugin(Plugin):
                 # osqueryd refuses all queries for one such pair.
                 if not isinstance(name, str) or not isinstance(sql, str) or not name or not sql:
                     raise PluginError(
-                        f"{what}: {shown(name)}: {shown(sql)} has to be a statement under a name, neither empty"
+                        f"{what}: {shown(name)}: {shown(sql)} has to be a statement under a name, neither "
+                        f"empty"
                     )
         message: dict[str, Any] = {"queries": dict(work.queries)}
         if work.discovery:

@@ -107,7 +107,7 @@ class ConstraintFailed(WriteError):
 
 
 class PluginError(OsquerySdkError):
-    """A config, logger or distributed plugin cannot do what osqueryd asks; the text goes into osqueryd's log."""
+    """A plugin other than a table cannot do what osqueryd asks; the text goes into osqueryd's log."""
 
 
 class ConfigError(PluginError):

@@ -48,11 +48,11 @@ class LogCounters:
 class LoggerPlugin(Plugin):
     """Take osqueryd's log lines (`--logger_plugin=NAME`).
 
-    The methods that a class overrides decide what osqueryd sends: without `log_status` it keeps its status log to itself,
-    without `log_event` it forwards no events.
+    The methods that a class overrides decide what osqueryd sends: without `log_status` it keeps its status
+    log to itself, without `log_event` it forwards no events.
 
-    osqueryd ends itself, with status 78, as soon as a logger answers a result with an error. So if a method raises, the line
-    is counted in `counters.dropped`, the extension's log says why, and osqueryd goes on.
+    osqueryd ends itself, with status 78, as soon as a logger answers a result with an error. So if a method
+    raises, the line is counted in `counters.dropped`, the extension's log says why, and osqueryd goes on.
 
     Args:
         name: the plugin's name; see `Plugin`.

@@ -24,7 +24,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 class Plugin:
     """A plugin of osquery other than a table. Extension authors derive from one of its three kinds.
 
-    The requests of one plugin are answered one after the other, so an author needs no locks against osqueryd's threads.
+    The requests of one plugin are answered one after the other, so an author needs no locks against
+    osqueryd's threads.
 
     Args:
         name: the value of osqueryd's flag, as in `--logger_plugin=NAME`; letters, digits, and `_.-`.
@@ -39,7 +40,8 @@ class Plugin:
         """Check the name; nothing starts yet."""
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise DefinitionError(
-                f"{self.registry} plugin {name!r}: use letters, digits and _.- in its name, for a flag of osqueryd takes it"
+                f"{self.registry} plugin {name!r}: use letters, digits and _.- in its name, for a flag of "
+                f"osqueryd takes it"
             )
         self.name = name
         self._log: Callable[[str], None] = _nowhere
@@ -71,7 +73,7 @@ class Plugin:
         self._log(message if message.startswith(self.name) else f"{self.name}: {message}")
 
     def complain(self, error: BaseException, *, unless: str = "") -> str:
-        """Log an error and return its one-line message. The traceback is logged unless the error was raised on purpose.
+        """Log an error, with its traceback unless it was raised on purpose; return its one-line message.
 
         Args:
             error: the exception.
@@ -90,7 +92,7 @@ class Plugin:
     # -- life
 
     def start(self, link: Link, log: Callable[[str], None]) -> None:
-        """Begin: the extension is registered. It is called again if osqueryd forgot it and it registered anew.
+        """Begin: the extension is registered. Called again if osqueryd forgot it and it registered anew.
 
         Args:
             link: calls a plugin of osqueryd: registry, item, request.

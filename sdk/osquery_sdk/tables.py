@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     _Some: TypeAlias = Iterable[tuple[Any, ...] | Mapping[str, Any]]
     _SomeLater: TypeAlias = AsyncIterable[tuple[Any, ...] | Mapping[str, Any]]
     Rows: TypeAlias = _Some | _SomeLater | Awaitable[_Some | _SomeLater]
-    Made: TypeAlias = Callable[["Query"], Rows] | WritableTable[Any]
+    Source: TypeAlias = Callable[["Query"], Rows] | WritableTable[Any]
 
 PLATFORMS = ("linux", "darwin", "windows")
 _DEFAULT_DEADLINE = 60.0
@@ -68,7 +68,8 @@ class Counters:
         calls: requests for rows and writes, with those that were refused or still run.
         errors: calls that failed or were answered too late.
         last_rows: rows of the last call that succeeded; None before the first.
-        last_seconds: seconds until the last call had its rows or failed, without sending; None before the first.
+        last_seconds: seconds until the last call had its rows or failed, without sending; None before the
+            first.
         total_seconds: the sum of those seconds over all calls.
         last_error: the message of the last call that failed.
         is_taken: osquery or another extension has a table of this name, so this one was left out.
@@ -118,7 +119,7 @@ class TableOptions(NamedTuple):
     limits: Limits = Limits()
 
 
-class _Flight:
+class _Generation:
     """One run of the function that identical requests share, kept for as long as it is fresh."""
 
     __slots__ = ("done", "ended", "error", "indexes", "rows")
@@ -183,7 +184,8 @@ class Table:
                 if column.definition.required or column.definition.costly:
                     mark = "required" if column.definition.required else "costly"
                     raise DefinitionError(
-                        f"table {name}: with snapshot=True the function makes all rows with all columns, whatever a statement "
+                        f"table {name}: with snapshot=True the function makes all rows with all columns, "
+                        f"whatever a statement "
                         f"asks for, so {column.name} cannot be {mark}"
                     )
         self._by_name = {column.name: column for column in self.columns}
@@ -192,7 +194,7 @@ class Table:
         self._requests: dict[str, _Request] = {}
         seconds = options.deadline
         self._late = Reply(Status(1, f"{name}: no answer within {seconds:g} s; the table's deadline is over"))
-        self._shared: dict[str, _Flight] = {}
+        self._shared: dict[str, _Generation] = {}
         self._lock = threading.Lock()
         self._at_once = 0
         self._writer = writer
@@ -253,9 +255,9 @@ class Table:
     @property
     def writes(self) -> tuple[str, ...]:
         """Return the statements that the table takes: INSERT, UPDATE, DELETE."""
-        made = type(self._writer.made) if self._writer is not None else WritableTable
+        kind = type(self._writer.made) if self._writer is not None else WritableTable
         names = ("insert", "update", "delete")
-        return tuple(n.upper() for n in names if getattr(made, n) is not getattr(WritableTable, n))
+        return tuple(n.upper() for n in names if getattr(kind, n) is not getattr(WritableTable, n))
 
     def column(self, name: str) -> ColumnInfo:
         """Return the column of a name; raises DefinitionError if the table has none."""
@@ -295,7 +297,7 @@ class Table:
         return routes
 
     def rows(self, query: Query | None = None, /, **equals: Any) -> list[Any]:
-        """Return the rows for a query, or for columns that equal values; for tests. Nothing is filtered out."""
+        """Return the rows for a query, or for columns that equal values, unfiltered; for tests."""
         with SameProcess():
             return list(self._rows(query or Query.of(self, equals=equals), _Run()))
 
@@ -415,7 +417,7 @@ class Table:
         return Reply(Status(), [reply])
 
     def _understand(self, text: str) -> _Request:
-        """Return the parsed context of a request. It is kept, because the same statements come again and again."""
+        """Return the parsed context of a request; it is kept, because statements come again and again."""
         constraints, used = _parse(text, self._aliases)
         layout = self._layouts.get(used)
         if layout is None:
@@ -430,21 +432,21 @@ class Table:
         return request
 
     def _rows(self, query: Query, run: _Run) -> Iterable[Sequence[Any]]:
-        """Return the rows for a query: generated, from a fresh snapshot, or shared with an identical request."""
+        """Return the rows of a query: generated, of a fresh snapshot, or shared with an identical request."""
         missing = self.missing(query)
         if missing:
             from .required import refusal
 
             raise TableError(refusal(self.name, missing, self.required, self.options.examples))
         if self.options.snapshot:
-            return self._look_up(self._fly("", query.whole(), run), query)
+            return self._look_up(self._share("", query.whole(), run), query)
         if self.options.cache is not None:
             key = query.identity()
-            return self._fly(key, query, run).rows
+            return self._share(key, query, run).rows
         return self._run(query, run)
 
-    def _look_up(self, flight: _Flight, query: Query) -> Iterable[Sequence[Any]]:
-        """Return rows of a snapshot, found through a hash index of the first column that has to equal something."""
+    def _look_up(self, generation: _Generation, query: Query) -> Iterable[Sequence[Any]]:
+        """Return rows of a snapshot; use a hash index of the first column that has to equal something."""
         for position, column in enumerate(self.columns):
             # A version collation takes different texts for equal; no hash shows that.
             if not column.definition.index or (column.definition.collate or "").startswith("version"):
@@ -453,53 +455,53 @@ class Table:
             if wanted is None or (column.type not in INTEGER_RANGES and column.type is not ColumnType.TEXT):
                 continue
             with self._lock:
-                index = flight.indexes.get(column.name)
+                index = generation.indexes.get(column.name)
                 if index is None:
                     index = {}
-                    texts = column.texts([row[position] for row in flight.rows])
-                    for text, row in zip(texts, flight.rows, strict=True):
+                    texts = column.texts([row[position] for row in generation.rows])
+                    for text, row in zip(texts, generation.rows, strict=True):
                         index.setdefault(_folded(text), []).append(row)
-                    flight.indexes[column.name] = index
-            found = dict.fromkeys(_folded(str(value)) for value in wanted)
-            return [row for text in found for row in index.get(text, ())]
-        return flight.rows
+                    generation.indexes[column.name] = index
+            keys = dict.fromkeys(_folded(str(value)) for value in wanted)
+            return [row for text in keys for row in index.get(text, ())]
+        return generation.rows
 
-    def _fly(self, key: str, query: Query, run: _Run) -> _Flight:
+    def _share(self, key: str, query: Query, run: _Run) -> _Generation:
         """Return a generation that is fresh or still running, or else run a new one."""
         while True:
-            flight, mine = self._board(key)
+            generation, mine = self._claim(key)
             if mine:
                 try:
                     with SameProcess():
-                        flight.rows = list(self._run(query, run))
+                        generation.rows = list(self._run(query, run))
                 except BaseException as error:
-                    flight.error = error
+                    generation.error = error
                     with self._lock:
                         self._shared.pop(key, None)
                     raise
                 finally:
-                    flight.ended = time.monotonic()
-                    flight.done.set()
-            elif not flight.done.wait(query.remaining()):
+                    generation.ended = time.monotonic()
+                    generation.done.set()
+            elif not generation.done.wait(query.remaining()):
                 raise TableError(f"{self.name}: out of time")
-            if flight.error is None:
-                return flight
+            if generation.error is None:
+                return generation
             # The call that ran it gave up for a reason of its own: try again.
-            if not issubclass(type(flight.error), (QueryCancelled, DeadlineExceeded)):
-                raise TableError(describe(flight.error, TableError)) from flight.error
+            if not issubclass(type(generation.error), (QueryCancelled, DeadlineExceeded)):
+                raise TableError(describe(generation.error, TableError)) from generation.error
 
-    def _board(self, key: str) -> tuple[_Flight, bool]:
+    def _claim(self, key: str) -> tuple[_Generation, bool]:
         """Return a generation, and whether the caller has to run it."""
         fresh = 1.0 if self.options.cache is None else self.options.cache
         with self._lock:
             now = time.monotonic()
             for old in [k for k, f in self._shared.items() if f.done.is_set() and now - f.ended > fresh]:
                 del self._shared[old]
-            flight = self._shared.get(key)
-            if flight is not None:
-                return flight, False
-            flight = self._shared[key] = _Flight()
-            return flight, True
+            generation = self._shared.get(key)
+            if generation is not None:
+                return generation, False
+            generation = self._shared[key] = _Generation()
+            return generation, True
 
     def _run(self, query: Query, run: _Run) -> Iterator[Sequence[Any]]:
         """Run the function and return its rows as tuples in column order."""
@@ -561,11 +563,11 @@ def _parse(
         for entry in context.get("constraints", ()):
             terms = entry.get("list") or ()
             if terms:
-                made = tuple(
+                kept = tuple(
                     Constraint(int(t["op"]), str(t["expr"])) for t in terms if int(t["op"]) not in NOT_TERMS
                 )
                 name = str(entry["name"])
-                constraints[aliases.get(name, name)] = made
+                constraints[aliases.get(name, name)] = kept
         used = context.get("colsUsed")
         if used is None or not aliases.keys().isdisjoint(used):
             # osqueryd may look for a column under its name or under its alias: send every column.
@@ -610,13 +612,13 @@ def _resolve(table: str, row: type[Row], *, each_value: bool) -> tuple[ColumnInf
 def _hints(row: type[Row]) -> dict[str, Any]:
     """Return the types of the columns.
 
-    `typing.get_type_hints` takes a third of the start of an extension with many tables, so only annotations that are
-    texts go through it.
+    `typing.get_type_hints` takes a third of the start of an extension with many tables, so only annotations
+    that are texts go through it.
     """
-    found: dict[str, Any] = {}
+    annotations: dict[str, Any] = {}
     for base in reversed(row.__mro__):
-        found.update(base.__dict__.get("__annotations__", {}))  # noqa: RUF063  inspect is not loaded for this
-    columns = {name: found[name] for name in row.__columns__ if name in found}
+        annotations.update(base.__dict__.get("__annotations__", {}))  # noqa: RUF063  inspect is not loaded for this
+    columns = {name: annotations[name] for name in row.__columns__ if name in annotations}
     if len(columns) == len(row.__columns__) and all(isinstance(hint, _PLAIN) for hint in columns.values()):
         return columns
     return typing.get_type_hints(row)
@@ -642,7 +644,8 @@ def _column_type(hint: Any, where: str) -> tuple[ColumnType, bool]:
     if pathlib is not None and isinstance(plain, type) and issubclass(plain, pathlib.PurePath):
         return ColumnType.TEXT, nullable
     raise DefinitionError(
-        f"{where}: no osquery type for {hint}; use str, int, bool, float, bytes, datetime, Path, Enum, list or dict"
+        f"{where}: no osquery type for {hint}; use str, int, bool, float, bytes, datetime, Path, Enum, list "
+        f"or dict"
     )
 
 
@@ -656,9 +659,9 @@ def _row_in(hint: Any) -> type[Row] | None:
 
 def _row_class(function: Callable[..., Any], name: str) -> type[Row]:
     written = getattr(function, "__annotations__", {}).get("return")
-    found = _row_in(written) or _row_in(typing.get_type_hints(function).get("return"))
-    if found is not None:
-        return found
+    row = _row_in(written) or _row_in(typing.get_type_hints(function).get("return"))
+    if row is not None:
+        return row
     raise DefinitionError(
         f"table {name}: annotate the function's result as Iterator[YourRow], or give rows=YourRow"
     )
@@ -679,7 +682,7 @@ def table(
     elsewhere: str = "",
     all_required: bool = False,
     family: str = "",
-) -> Callable[[Made], Table]:
+) -> Callable[[Source], Table]:
     """Make a `Table` of a function that gets a `Query` and returns or yields rows, also asynchronously.
 
     A `WritableTable` becomes a table by `table(name)(store)`, where `store` is an object of your class.
@@ -695,7 +698,8 @@ def table(
         max_rows: more rows are an error.
         aliases: other names of the table.
         attributes: osquery's bit set of table attributes.
-        elsewhere: why it is not on the other platforms, and what is there instead; for `tables --all` and the schema.
+        elsewhere: why it is not on the other platforms, and what is there instead; for `tables --all` and the
+            schema.
         all_required: a statement must constrain all required columns; osqueryd by itself is content with one.
         family: its subject, in some words that it shares with other tables; `tables` lists those together.
 
@@ -721,25 +725,28 @@ def table(
         raise DefinitionError(f"table {name}: rows is a class that derives from Row, not {shown(rows)}")
     options = options._replace(elsewhere=" ".join(elsewhere.split()), family=" ".join(family.split()))
 
-    def decorate(made: Made) -> Table:
-        if isinstance(made, type):
-            # Type checkers take a decorated class for the undecorated one, so `table` refuses to decorate a class.
-            raise DefinitionError(f"table {name}: give an object: table({name!r})({made.__name__}(...))")
-        if not isinstance(made, WritableTable) and not callable(made):
-            raise DefinitionError(f"table {name}: it is made of a function, not of {shown(made)}")
-        if not isinstance(made, WritableTable):
-            return Table(name, made, rows or _row_class(made, name), _description(made.__doc__), options)
+    def decorate(source: Source) -> Table:
+        if isinstance(source, type):
+            # Type checkers take a decorated class for the undecorated one, so `table` refuses to decorate a
+            # class.
+            raise DefinitionError(f"table {name}: give an object: table({name!r})({source.__name__}(...))")
+        if not isinstance(source, WritableTable) and not callable(source):
+            raise DefinitionError(f"table {name}: it is made of a function, not of {shown(source)}")
+        if not isinstance(source, WritableTable):
+            return Table(
+                name, source, rows or _row_class(source, name), _description(source.__doc__), options
+            )
         from .writes import Writer
 
-        writer = Writer(made)
-        described = _description(vars(type(made)).get("__doc__"))
+        writer = Writer(source)
+        described = _description(vars(type(source)).get("__doc__"))
         return Table(name, writer.scan, writer.row, described, options, writer)
 
     return decorate
 
 
 def _check_options(name: str, options: TableOptions) -> None:
-    """Raise DefinitionError for an option that would fail only when a statement runs, or mean something else."""
+    """Raise DefinitionError for an option that would fail only in a statement, or be misread."""
     check_name(name, "table")
     for option in ("platforms", "examples", "aliases"):
         check_names(getattr(options, option), f"table {name}: {option}")
@@ -758,7 +765,8 @@ def _check_options(name: str, options: TableOptions) -> None:
             raise DefinitionError(f"table {name}: {option} is a whole number, not {shown(number)}")
     if not isinstance(options.all_required, bool):
         raise DefinitionError(
-            f"table {name}: all_required is True or False, not {shown(options.all_required)}: each column says required=True"
+            f"table {name}: all_required is True or False, not {shown(options.all_required)}: each column "
+            f"says required=True"
         )
     for option in ("elsewhere", "family"):
         if not isinstance(getattr(options, option), str):

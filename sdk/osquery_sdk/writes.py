@@ -1,7 +1,7 @@
 """Between osqueryd's writes and a `WritableTable`: find the row, read its values, and word the reply.
 
-osqueryd names a row by its rowid alone, and sends the values of all columns, also of those that the statement does not set.
-A statement reads a row before it writes to it, so the rows of recent scans are kept.
+osqueryd names a row by its rowid alone, and sends the values of all columns, also of those that the statement
+does not set. A statement reads a row before it writes to it, so the rows of recent scans are kept.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class Writer:
             )
         if table.options.snapshot or table.options.cache is not None:
             raise DefinitionError(
-                f"table {table.name}: a writable table takes no cache and no snapshot: a statement would read what it has changed"
+                f"table {table.name}: a writable table takes no cache and no snapshot: a statement would "
+                f"read what it has changed"
             )
         if len(self._keys) == 1 and columns[self._keys[0]].type in INTEGER_RANGES:
             self._number = self._keys[0]
@@ -118,7 +119,8 @@ class Writer:
             row = self._kept.get(rowid)
         if row is not None:
             return row
-        # The row is not kept any more: read it again. Keep all rows of this scan, for SQLite goes on in rowid order.
+        # The row is not kept any more: read it again. Keep all rows of this scan, for SQLite goes on in rowid
+        # order.
         terms = {}
         if self._number is not None:
             terms[self._columns[self._number].name] = (Constraint(EQUALS, str(rowid)),)
@@ -175,7 +177,8 @@ class Writer:
         elif isinstance(kept, int):
             if self._number is None:
                 raise TableError(
-                    f"{self._name}: insert returned {kept}, where rows are known by {self._key_names()}: return the row"
+                    f"{self._name}: insert returned {kept}, where rows are known by {self._key_names()}: "
+                    f"return the row"
                 )
             return int(self._columns[self._number].text(kept))
         if any(kept[i] is None for i in self._keys):
@@ -185,7 +188,7 @@ class Writer:
         return self._rowid(kept)
 
     def _changed(self, old: Row, request: Mapping[str, str]) -> Row:
-        """Return a row with the values that an update sets; every other value is the very object of the old row."""
+        """Return a row with the values that an update sets; the other values are the old row's objects."""
         shown = [_shown(info, value) for info, value in zip(self._columns, old, strict=True)]
         given = self._given(request, shown)
         if "new_id" in request:
@@ -215,7 +218,8 @@ class Writer:
         count = len(self._columns)
         if not isinstance(values, list) or len(values) != count + len(self._aliases):
             raise TableError(
-                f"{self._name}: expected {count + len(self._aliases)} values in the write, got {_count(values)}"
+                f"{self._name}: expected {count + len(self._aliases)} values in the write, got "
+                f"{_count(values)}"
             )
         given = values[:count]
         for i, value in zip(self._aliases, values[count:], strict=True):

@@ -35,8 +35,8 @@ _SMALL_ANSWER = 64 << 10
 class ExtensionConnection:
     """One connection for calls to an extension. Not thread-safe; a context manager.
 
-    Every method raises ConnectionFailed, WireTimeout, ProtocolError, or RemoteError for a Thrift exception. After any
-    of the first three the connection is closed.
+    Every method raises ConnectionFailed, WireTimeout, ProtocolError, or RemoteError for a Thrift exception.
+    After any of the first three the connection is closed.
     """
 
     def __init__(self, address: str, *, timeout: float = 10.0, limits: Limits = ANSWER_LIMITS) -> None:

@@ -1,7 +1,7 @@
 """Messages of osquery's extension protocol: requests, replies, and their bytes.
 
-`METHODS` is the interface definition (osquery.thrift) as data, which server and client both read. Field numbers and types
-are those of osquery 5's own definition.
+`METHODS` is the interface definition (osquery.thrift) as data, which server and client both read. Field
+numbers and types are those of osquery 5's own definition.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ class OptionInfo(NamedTuple):
 class EncodedRows(Protocol):
     """Rows that are encoded already, or piece by piece while earlier pieces are sent.
 
-    To tell them from other rows, ask whether rows are a tuple or a list: from Python 3.12 on, `isinstance` of a
-    protocol imports `inspect`.
+    To tell them from other rows, ask whether rows are a tuple or a list: from Python 3.12 on, `isinstance` of
+    a protocol imports `inspect`.
     """
 
     @property
@@ -270,8 +270,8 @@ class RequestReader:
 def _parse(decoder: Decoder, heads: list[Header]) -> Generator[None, None, Request]:
     """Read one request; put its head into `heads` first.
 
-    This is no method: a generator would hold on to the reader, and the megabytes of a broken connection would wait for
-    the garbage collector.
+    This is no method: a generator would hold on to the reader, and the megabytes of a broken connection would
+    wait for the garbage collector.
     """
     header = yield from read_header(decoder)
     heads.append(header)
@@ -382,17 +382,17 @@ _REQUEST = encode_field(MAP_T, 3) + bytes((STRING_T, STRING_T))
 
 
 def whole_request(data: bytes, limits: Limits) -> Request | None:
-    """Return the request in `data`, if that is one whole ping or call of the usual form; None leaves it to a `RequestReader`.
+    """Return the request in `data` if that is one whole ping or call; None leaves it to a `RequestReader`.
 
-    osqueryd sends nothing else while it runs a query, each message in one piece, and a join sends thousands. This takes a
-    tenth of the time of the incremental decoder. All numbers are big-endian; n bytes follow each length n::
+    osqueryd sends nothing else while it runs a query, each message in one piece, and a join sends thousands.
+    This takes a tenth of the time of the incremental decoder. The bytes, all numbers big-endian::
 
-        ping   0 version|CALL (4)    4 length 4 (4)   8 "ping"    12 sequence (4)   16 stop (1)
-        call   0 version|CALL (4)    4 length 4 (4)   8 "call"    12 sequence (4)
-              16 string, field 1 (3)   19 length (4)  23 registry
-                 string, field 2 (3)      length (4)     item
-                 map, field 3 (3)         key and value types (2)   count (4)
-                 per entry: length (4) key, length (4) value
+        ping   0 version|CALL   4 length 4   8 "ping"   12 sequence   16 stop (1 byte)
+        call   0 version|CALL   4 length 4   8 "call"   12 sequence
+              16 field 1, string (3 bytes)   19 length, 23 registry
+                 field 2, string (3)            length,    item
+                 field 3, map (3), types of key and value (2), count,
+                    for each entry              length, key, length, value
                  stop (1)
     """
     size = len(data)

@@ -42,7 +42,7 @@ MAY_KNOW = {
     },
     "columns": {"errors", "vocabulary", "authors"},
     "named": {"spelling"},
-    "rows": {"errors", "columns", "named"},
+    "rows": {"errors", "authors", "columns", "named"},
     "query": {"errors", "vocabulary", "columns"},
     "programs": {"errors", "query", "leftovers", "signals"},
     "answers": {"errors", "vocabulary", "authors", "times", "columns", "rows", "wire"},

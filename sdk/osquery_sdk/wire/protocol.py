@@ -129,7 +129,7 @@ STATUS = StructOf(Status, (1, "code", I32), (2, "message", STRING), (3, "uuid", 
 
 def _response(status: Status | None = None, rows: list[dict[str, str]] | tuple[()] = ()) -> Response:
     if status is None:
-        raise ProtocolError("the answer has no status")
+        raise ProtocolError("an answer without a status")
     return Response(status, rows)
 
 

@@ -123,7 +123,7 @@ __all__ = [
     "table",
 ]
 
-# Most extensions have tables alone, and osqueryd waits for them to start.
+# Import these on first use: most extensions have only tables, and osqueryd waits for them to start.
 _LATER = {
     "Client": "client",
     "ConfigPlugin": "config",
@@ -149,7 +149,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what only some extensions need."""
+    """Import a public name that only some extensions need."""
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
@@ -158,5 +158,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the public names, those that are imported later included."""
+    """List the public names, also those that are imported on first use."""
     return sorted({*globals(), *__all__})

@@ -1,7 +1,7 @@
-"""From an author's rows to the bytes of an answer.
+"""Encoding: from an author's rows to the bytes of an answer.
 
-Rows are turned around into columns, a few hundred at a time: what has to be checked or converted is then decided once for a
-column of values, by functions that run in C, and not once for each value.
+A block of rows is turned into columns, and each column is checked and converted at once by functions that run
+in C. That is faster than a decision for each value.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MASK = (1 << 63) - 1
 
 
 class ColumnInfo:
-    """A column of a table, resolved: its name, SQL type, whether it may be NULL."""
+    """A column of a table, resolved: its name, its SQL type, and whether it may be NULL."""
 
     __slots__ = (
         "_code",
@@ -55,7 +55,7 @@ class ColumnInfo:
     def __init__(
         self, table: str, name: str, kind: ColumnType, nullable: bool, definition: Any, options: int
     ) -> None:
-        """Take what the table found out."""
+        """Take the facts that the table resolved."""
         self.table = table
         self.name = name
         self.type = kind
@@ -68,12 +68,12 @@ class ColumnInfo:
         self.options = options
 
     def checked(self, values: Sequence[Any]) -> Sequence[str] | array[int]:
-        """The values, found to be of the column's type: numbers as they are, all others as osqueryd reads them.
+        """Return the values, checked: numbers as an array, all others as the texts that osqueryd reads.
 
         Raises:
             ColumnValueError: a value is not of the column's type, or out of its range.
         """
-        # These are passes in C that fail at the first value of another type; only then each value is looked at.
+        # These passes in C fail at the first value of another type. Only then is each value looked at.
         try:
             if self.type is ColumnType.TEXT:
                 "".join(values)
@@ -84,16 +84,16 @@ class ColumnInfo:
                     return numbers
         except (TypeError, PackError):
             pass
-        except BaseException as error:  # noqa: BLE001  an author's __index__; the loop below finds the value
+        except BaseException as error:  # noqa: BLE001  from an author's __index__; `_text` names the value
             pass_on_interrupt(error)
         return [self._text(value) for value in values]
 
     def texts(self, values: Sequence[Any]) -> Sequence[str]:
-        """The values as osqueryd reads them; raises as `checked` does."""
+        """Return the values as the texts that osqueryd reads; raises as `checked` does."""
         return _texts(self.checked(values))
 
     def text(self, value: Any) -> str:
-        """One value as osqueryd reads it; raises as `checked` does."""
+        """Return one value as the text that osqueryd reads; raises as `checked` does."""
         kind = type(value)
         if kind is str and self.type is ColumnType.TEXT:
             return value  # type: ignore[no-any-return]  # its type was just checked
@@ -104,7 +104,7 @@ class ColumnInfo:
         return self._text(value)
 
     def operand(self, value: Any) -> str:
-        """One value as osqueryd sends it in a term; raises as `checked` does."""
+        """Return one value as the text that osqueryd sends in a term; raises as `checked` does."""
         if isinstance(value, str) and not isinstance(value, enum.Enum):
             return str.__str__(value)
         if value is None:
@@ -118,7 +118,7 @@ class ColumnInfo:
 
     def _text(self, value: Any) -> str:
         if value is None:
-            # A column left out because nobody wants it is None whatever its type says.
+            # A costly column that the statement does not use is None, whatever its type says.
             if self.nullable or self.costly:
                 return ""
             raise self._wrong(value, "declare the type with `| None`, or give a value")
@@ -126,7 +126,7 @@ class ColumnInfo:
             return self._converted(value)
         except ColumnValueError:
             raise
-        except BaseException as error:  # whatever is a value may be of an author's class
+        except BaseException as error:  # the value may be of an author's class
             pass_on_interrupt(error)
             raise self._wrong(value, _reason(error)) from error
 
@@ -136,7 +136,7 @@ class ColumnInfo:
         kind = self.type
         if kind is ColumnType.TEXT:
             if isinstance(value, str):
-                return str.__str__(value)  # exactly a str, whatever its class makes of one
+                return str.__str__(value)  # a plain str, whatever the value's class makes of it
             if isinstance(value, os.PathLike):
                 return os.fsdecode(value)
             if isinstance(value, (list, dict, tuple)):
@@ -151,7 +151,7 @@ class ColumnInfo:
         elif isinstance(value, datetime):
             return self._integer(unix_seconds(value))
         elif hasattr(type(value), "__index__"):
-            # The integers of other libraries too: this is what a column of them is packed by.
+            # Integers of other libraries have __index__ too; struct packs them by it.
             return self._integer(int.__pos__(index(value)))
         raise self._wrong(value, f"a {kind.value} column takes no {type(value).__name__}")
 
@@ -166,16 +166,16 @@ class ColumnInfo:
 
 
 def _json(value: list[Any] | dict[Any, Any] | tuple[Any, ...]) -> str:
-    """JSON that every reader takes.
+    """Return JSON that every reader takes.
 
     Raises:
-        TypeError, ValueError, RecursionError: it cannot be said in JSON.
+        TypeError, ValueError, RecursionError: JSON cannot express the value.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     try:
         text.encode()
     except UnicodeEncodeError:
-        # Half of a character, or a byte of a file's name: JSON has escapes for what UTF-8 has not.
+        # A lone surrogate, as in a file's name, has no UTF-8; JSON has escapes for it.
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text
 
@@ -194,37 +194,42 @@ def _reason(error: BaseException) -> str:
 
 
 class _Heads(dict[int, str]):
-    """What comes before a value of one column, by the value's length; latin-1 stands for bytes."""
+    """The bytes before a value of one column, by the length of the value.
+
+        column name (length and text) | length of the value (4 bytes, big-endian)
+
+    They are kept as latin-1 text, one character a byte.
+    """
 
     def __init__(self, head: bytes) -> None:
         self._head = head.decode("latin-1")
 
     def __missing__(self, length: int) -> str:
-        made = self._head + length.to_bytes(4, "big").decode("latin-1")
-        # Few lengths come again and again; all of them together would be much.
+        head = self._head + length.to_bytes(4, "big").decode("latin-1")
+        # Short lengths come again and again. Keeping every length would take much memory.
         if length < _COMMON_LENGTH:
-            self[length] = made
-        return made
+            self[length] = head
+        return head
 
 
 class Answer:
-    """Rows that were checked, to be encoded while they are sent."""
+    """Checked rows, which are encoded while they are sent."""
 
     __slots__ = ("_blocks", "_heads", "count")
 
     def __init__(self, heads: Sequence[_Heads]) -> None:
-        """Take the heads of the row identifier and of the columns that are sent."""
+        """Take the heads of the row identifier and of each column that is sent."""
         self._heads = heads
         self._blocks: list[list[Sequence[str] | array[int]]] = []
         self.count = 0
 
     def add(self, identities: array[int], columns: Iterable[Sequence[str] | array[int]]) -> None:
-        """Add a block of rows, as what identifies each and as columns."""
+        """Add a block of rows: each row's identity, and the columns."""
         self._blocks.append([identities, *columns])
         self.count += len(identities)
 
     def number(self) -> None:
-        """Give rows that look the same a row identifier each; all others keep their identity for one."""
+        """Give rows that look the same different row identifiers; the others keep their identity as one."""
         seen = set[int]().union(*(block[0] for block in self._blocks))
         if len(seen) == self.count:
             return
@@ -243,22 +248,23 @@ class Answer:
             block[0] = rowids
 
     def chunks(self) -> Iterator[bytes]:
-        """The rows' encoding; see `EncodedRows`."""
+        """Yield the rows' encoding; see `EncodedRows`."""
         return map(self._encode, self._blocks)
 
     def _encode(self, columns: Sequence[Sequence[str] | array[int]]) -> bytes:
-        # Slices are filled by C, one column at a time: heads and texts alternate along each row.
+        # parts holds, row by row: head, text, head, text, ... A slice assignment in C fills one
+        # column at a time.
         width = 2 * len(self._heads)
         parts: list[Any] = [None] * (width * len(columns[0]))
         previous: Sequence[str] | array[int] = ()
         texts: Sequence[str] = ()
         lengths: list[int] = []
         for at, (heads, column) in enumerate(zip(self._heads, columns, strict=True)):
-            # The row identifier is most often the first column as well.
+            # The row identifier is most often the first column too: measure it once.
             if column is not previous:
                 texts, lengths = _measured(column)
                 previous = column
-            # Numbers, hashes and times are mostly of one length.
+            # Numbers, hashes and times mostly have one length.
             if lengths.count(lengths[0]) == len(lengths):
                 parts[2 * at :: width] = [heads[lengths[0]]] * len(lengths)
             else:
@@ -268,7 +274,7 @@ class Answer:
 
 
 def _measured(column: Sequence[str] | array[int]) -> tuple[Sequence[str], list[int]]:
-    """The texts of a column as latin-1 that stands for bytes, and their lengths."""
+    """Return the texts of a column as latin-1 that stands for bytes, and their lengths."""
     if isinstance(column, array):
         texts: Sequence[str] = _texts(column)
         return texts, list(map(len, texts))
@@ -277,7 +283,7 @@ def _measured(column: Sequence[str] | array[int]) -> tuple[Sequence[str], list[i
         texts = [encode_text(text).decode("latin-1") for text in texts]
     try:
         return texts, list(map(len, texts))
-    except BaseException as error:  # noqa: BLE001  a class that derives from str may have a __len__ of its own
+    except BaseException as error:  # noqa: BLE001  a subclass of str may have its own __len__
         pass_on_interrupt(error)
         texts = list(map(str.__str__, texts))
         return texts, list(map(len, texts))
@@ -288,7 +294,7 @@ def _texts(column: Sequence[str] | array[int]) -> Sequence[str]:
 
 
 class OneRow:
-    """A single row, encoded: look-ups answer with nothing else, and what pays for many rows costs one more."""
+    """A single row, encoded. Look-ups answer with one row, for which the column-wise way would cost more."""
 
     __slots__ = ("_encoded",)
 
@@ -299,19 +305,19 @@ class OneRow:
         self._encoded = encoded
 
     def chunks(self) -> Iterator[bytes]:
-        """See `EncodedRows`."""
+        """Yield the row's encoding; see `EncodedRows`."""
         return iter((self._encoded,))
 
 
 class Layout:
-    """Which columns of a table an answer holds, and which of them identify a row."""
+    """The columns of a table that an answer holds, and those that identify a row."""
 
     __slots__ = ("_columns", "_heads", "_keys", "_kinds", "_needed", "_number", "_row", "_sent", "_table")
 
     def __init__(
         self, table: str, row: type[Row], columns: Sequence[ColumnInfo], used: frozenset[str] | None
     ) -> None:
-        """Take the table's rows and columns, and the names of the columns that the statement uses (None: all)."""
+        """Take the table's rows and columns, and the names of the columns in use (None: all)."""
         self._table = table
         self._row = row
         self._kinds: set[type] = {row, tuple}
@@ -325,7 +331,7 @@ class Layout:
         self._heads = [_Heads(encode_row_header(1 + len(others)) + first), *map(_Heads, others)]
 
     def build(self, rows: Iterator[Sequence[Any]], max_rows: int) -> Answer | OneRow:
-        """Check rows, number them, and make an answer of them.
+        """Check and number the rows, and return them as an answer.
 
         Raises:
             ColumnValueError: see `ColumnInfo.checked`; or a row is not one of this table.
@@ -350,14 +356,14 @@ class Layout:
         return answer
 
     def rowid(self, row: Sequence[Any]) -> int:
-        """The row identifier that a row of this table has in an answer, unless a row before it looks the same."""
+        """Return the row identifier of a row in an answer, unless an earlier row looks the same."""
         texts = [self._columns[i].text(row[i]) for i in self._keys]
         if self._number is not None and texts[0]:
             return int(texts[0])
         return hash(tuple(texts)) & _MASK
 
     def _identities(self, checked: dict[int, Sequence[str] | array[int]]) -> array[int]:
-        """What identifies each row: the key, if that is one number, or else what the texts of the key hash to."""
+        """Return each row's identity: its key if that is one number, otherwise a hash of the key's texts."""
         if self._number is not None:
             numbers = checked[self._number]
             if isinstance(numbers, array):
@@ -387,7 +393,7 @@ class Layout:
         return OneRow("".join(parts).encode("latin-1"))
 
     def _turn(self, block: list[Sequence[Any]]) -> list[tuple[Any, ...]]:
-        """Rows as columns."""
+        """Return rows as columns."""
         for kind in set(map(type, block)) - self._kinds:
             self._check_kind(kind)
         try:
@@ -399,7 +405,7 @@ class Layout:
         return by_column
 
     def _check_kind(self, kind: type) -> None:
-        """A row of another table, or something else that has as many items, would be a wrong answer."""
+        """Refuse a row of another table, and anything else that happens to have as many items."""
         if not issubclass(kind, tuple) or (issubclass(kind, Row) and not issubclass(kind, self._row)):
             raise ColumnValueError(
                 f"{self._table}: rows are {self._row.__name__}, mappings or tuples, not {kind.__name__}"

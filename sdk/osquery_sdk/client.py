@@ -1,4 +1,4 @@
-"""Asking osquery: SQL, its options and extensions, and its database, from a table or from anywhere in an extension."""
+"""Ask osquery from a table or from anywhere in an extension: SQL, options, extensions, and its database."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _ORDERS_KEPT = 100
 
 
 class Client:
-    """Asks one osquery, over its extension socket. Safe to use from several threads.
+    """Ask one osquery over its extension socket. Safe to use from several threads.
 
-    Each call has a connection of its own, so none waits for another, and an osquery that was started again is found again.
-    Every method raises WireError if osquery cannot be reached, RemoteError, which is one of these, if it answers with an error,
-    and WireTimeout if there is no answer in time.
+    Each call has a connection of its own: no call waits for another, and a restarted osquery is found again.
+    Every method raises WireError: ConnectionFailed if osquery cannot be reached, RemoteError if it answers
+    with an error, WireTimeout if it does not answer in time.
 
     Args:
         socket: path of the extension manager's socket.
-        timeout: seconds for each call that is given no other.
+        timeout: seconds for each call without a timeout of its own.
         deadline: a `time.monotonic()` that no call outlasts.
     """
 
     def __init__(self, socket: str, *, timeout: float = _TIMEOUT, deadline: float | None = None) -> None:
-        """Set up; nothing is sent yet."""
+        """Take the settings; nothing is sent yet."""
         self._socket = socket
         self._timeout = timeout
         self._deadline = deadline
@@ -46,11 +46,11 @@ class Client:
         self._orders: dict[str, tuple[str, ...]] = {}
 
     def until(self, deadline: float) -> Client:
-        """The same client, whose calls end at a `time.monotonic()` at the latest."""
-        made = Client(self._socket, timeout=self._timeout, deadline=deadline)
-        made._makers = self._makers
-        made._orders = self._orders
-        return made
+        """Return a client with the same settings whose calls end by a `time.monotonic()`."""
+        client = Client(self._socket, timeout=self._timeout, deadline=deadline)
+        client._makers = self._makers
+        client._orders = self._orders
+        return client
 
     @overload
     def query(
@@ -70,22 +70,26 @@ class Client:
         rows: type[Any] | None = None,
         timeout: float | None = None,
     ) -> list[Any]:
-        """Run SQL, and return its rows: mappings of text, where NULL is the empty text, or objects of a class of yours.
+        """Run SQL and return its rows: mappings of text, or objects of a class of yours.
 
-        The mappings have the columns in the order of the statement, where the SQL names them. osquery sends them sorted by name;
-        for `select *` it is asked for the order as well, but not by a table's `query.client`.
+        In a mapping NULL is the empty text, and the columns have the order of the statement if the SQL names
+        them. osquery sends them sorted by name; for `select *` the client asks for their order too, but not a
+        table's `query.client`.
 
         Args:
             sql: one statement.
-            parameters: values for each `?`, or a mapping for each `:name`; a list stands for that of an IN.
-            rows: a Row, a dataclass or a NamedTuple whose fields are columns of the result. Values are converted to the
-                fields' types; columns that are no field are left out, and fields that are no column need a default.
+            parameters: values for each `?`, or a mapping for each `:name`; a list stands for the list of an
+                IN.
+            rows: a Row, a dataclass or a NamedTuple whose fields are columns of the result. Values are
+                converted to the fields' types. Columns without a field are left out; fields without a column
+                need a default.
             timeout: seconds to wait for the answer.
 
         Raises:
             RemoteError: the statement failed; the text is osquery's.
             ColumnValueError: a value does not fit its field.
-            DefinitionError: a field has a type that nothing of osquery's becomes, or the result has not its column.
+            DefinitionError: no value of osquery's becomes a field's type, or the result lacks a field's
+                column.
             ValueError: the parameters do not fit the statement.
         """
         maker = None if rows is None else self._maker(rows)
@@ -99,18 +103,18 @@ class Client:
     def columns(
         self, sql: str, parameters: Parameters = (), *, timeout: float | None = None
     ) -> list[tuple[str, str]]:
-        """Name and osquery's type of the columns that SQL would return, in their order; it is not run."""
+        """Return name and osquery type of the columns that SQL would return, in order, without running it."""
         with self._connect(timeout) as manager:
             found = _rows(manager.get_query_columns(_filled(sql, parameters)))
         return [item for row in found for item in row.items()]
 
     def options(self) -> dict[str, OptionInfo]:
-        """osquery's flags by name, each with its `value`, `default_value` and `type`."""
+        """Return osquery's flags by name, each with its `value`, `default_value` and `type`."""
         with self._connect(None) as manager:
             return manager.options()
 
     def extensions(self) -> dict[int, ExtensionInfo]:
-        """The registered extensions by their uuid, each with its `name`, `version`, `sdk_version` and `min_sdk_version`."""
+        """Return the extensions by uuid, each with `name`, `version`, `sdk_version` and `min_sdk_version`."""
         with self._connect(None) as manager:
             return manager.extensions()
 
@@ -122,17 +126,17 @@ class Client:
         Args:
             registry: table, logger, config, distributed, database, ...
             item: the plugin's name; "" for the one that is in use.
-            request: what it is sent.
+            request: the keys and texts that the plugin gets.
             timeout: seconds to wait for the answer.
         """
         with self._connect(timeout) as manager:
             return _rows(manager.call(registry, item, request))
 
     def database(self, name: str, *, domain: str = _DOMAIN) -> Database:
-        """Texts by key, kept in osquery's own database.
+        """Return a mapping of texts that osquery keeps in its own database.
 
         Args:
-            name: of the collection; what else is in the database stays out of sight.
+            name: of the collection; it shows nothing else of the database.
             domain: of the database; osquery has a fixed set of them.
         """
         return Database(self, name, domain)
@@ -148,7 +152,7 @@ class Client:
     def _in_order(
         self, rows: list[dict[str, str]], sql: str, filled: str, manager: ManagerConnection
     ) -> list[dict[str, str]]:
-        """Rows with their columns in the order of the statement; as they are, if nobody tells it."""
+        """Return rows with their columns in the order of the statement, or unchanged if that is not known."""
         if not rows or len(rows[0]) < 2:
             return rows
         from .sqltext import result_names
@@ -157,7 +161,8 @@ class Client:
         order = next(
             (o for o in (self._orders.get(sql, ()), _once(result_names(sql))) if names == set(o)), ()
         )
-        # osquery within a statement makes a second database for another, and asks each table for its columns then.
+        # Within a statement osquery would make a second database for this, and ask each table for its
+        # columns.
         if not order and self._deadline is None:
             order = _order(filled, manager)
         if names != set(order):
@@ -168,21 +173,21 @@ class Client:
         return [{name: row[name] for name in order} if row.keys() == names else row for row in rows]
 
     def _maker(self, kind: type) -> Callable[[Mapping[str, str]], Any]:
-        # A race between threads makes the same twice.
+        # Two threads may both make it; that does no harm.
         if kind not in self._makers:
             self._makers[kind] = _maker(kind)
         return self._makers[kind]
 
 
 class Database(MutableMapping[str, str]):
-    """Texts by key in osquery's database; made by `Client.database`.
+    """Texts by key in osquery's database; `Client.database` makes one.
 
-    They outlive osquery and the extension, unless osquery runs with `--ephemeral` or `--disable_database`. Each access is a
-    call; every method raises as `Client` does.
+    They outlive osquery and the extension, unless osquery runs with `--ephemeral` or `--disable_database`.
+    Each access is a call; every method raises as `Client` does.
     """
 
     def __init__(self, client: Client, name: str, domain: str) -> None:
-        """Take where to keep it."""
+        """Take the client and the name."""
         if not name:
             raise DefinitionError("a database needs a name: the keys of osquery itself are beside its own")
         self._client = client
@@ -190,7 +195,7 @@ class Database(MutableMapping[str, str]):
         self._prefix = f"{name}."
 
     def __getitem__(self, key: str) -> str:
-        """The text of a key; raises KeyError if there is none."""
+        """Return the text of a key; raises KeyError if there is none."""
         try:
             (row,) = self._ask("get", key=self._prefix + key)
         except RemoteError as error:
@@ -204,21 +209,21 @@ class Database(MutableMapping[str, str]):
         self._ask("put", key=self._prefix + key, value=value)
 
     def __delitem__(self, key: str) -> None:
-        """Forget a key; raises KeyError if there is none."""
+        """Remove a key; raises KeyError if there is none."""
         self[key]
         self._ask("remove", key=self._prefix + key)
 
     def __iter__(self) -> Iterator[str]:
-        """The keys that there are now, in order."""
+        """Iterate over the present keys, in order."""
         found = self._ask("scan", prefix=self._prefix, max="0")
         return iter([row["k"].removeprefix(self._prefix) for row in found])
 
     def __len__(self) -> int:
-        """The number of keys."""
+        """Return the number of keys."""
         return sum(1 for _ in self)
 
     def _ask(self, action: str, **request: str) -> list[dict[str, str]]:
-        # No name of a database plugin: osqueryd ends when it is given that of one that is not in use.
+        # Give no name of a database plugin: osqueryd ends if that plugin is not the one in use.
         return self._client.call("database", "", {"action": action, "domain": self._domain, **request})
 
 
@@ -237,7 +242,7 @@ def _rows(answer: Response) -> list[dict[str, str]]:
 
 
 def _is_missing(message: str) -> bool:
-    """Whether a failed `get` found nothing: RocksDB's words, or those of the database in memory."""
+    """Return whether a failed `get` found nothing, by RocksDB's words or those of the database in memory."""
     return message.startswith("NotFound") or message.endswith(" does not exist")
 
 
@@ -246,7 +251,7 @@ def _once(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _order(sql: str, manager: ManagerConnection) -> tuple[str, ...]:
-    """The columns of a statement in their order, of several statements the first one's; none if osquery does not tell."""
+    """Return the columns of the first statement in their order; none if osquery does not tell."""
     try:
         return _once(name for row in _rows(manager.get_query_columns(sql)) for name in row)
     except WireError:
@@ -254,7 +259,7 @@ def _order(sql: str, manager: ManagerConnection) -> tuple[str, ...]:
 
 
 def _maker(kind: type) -> Callable[[Mapping[str, str]], Any]:
-    """What makes an object of a class out of a row of text."""
+    """Return a function that makes an object of a class from a row of text."""
     from .decoding import readers_of
 
     readers = readers_of(kind)

@@ -62,7 +62,7 @@ class ColumnDef:
             where: the column's name in errors.
         """
         if not isinstance(self.description, str):
-            raise DefinitionError(f"{where}: the description is a text, not {shown(self.description)}")
+            raise DefinitionError(f"{where}: its description is a text, not {shown(self.description)}")
         if self.type is not None and not isinstance(self.type, ColumnType):
             raise DefinitionError(f"{where}: type is one of ColumnType, not {shown(self.type)}")
         if self.collate is not None and self.collate not in COLLATIONS:
@@ -72,15 +72,17 @@ class ColumnDef:
         check_names(self.aliases, f"{where}: aliases")
 
     def options(self, *, each_value: bool = False) -> int:
-        """Return the column's option bits, the `op` of its route row. Never 0: osqueryd turns 0 into an index.
+        """Return the column's option bits, the `op` of its route row. Never 0: osqueryd makes 0 an index.
 
         Args:
-            each_value: have osqueryd make one call for each value of an IN on a required column. An IN arrives whole
-                only on the first scan of a join; an input that must never be missing has to come value by value.
+            each_value: have osqueryd make one call for each value of an IN on a required column. An IN
+                arrives whole only on the first scan of a join; an input that must never be missing has to
+                come value by value.
         """
         bits = COLLATIONS[self.collate or "binary"]
         if self.required and each_value:
-            # Keep the collation's bit: where REQUIRED is the only option, osqueryd takes no NULL in an INSERT.
+            # Keep the collation's bit: where REQUIRED is the only option, osqueryd takes no
+            # NULL in an INSERT.
             return bits | REQUIRED | INDEX * self.index | ADDITIONAL * self.additional | HIDDEN * self.hidden
         bits |= (INDEX | OPTIMIZED) * self.index
         bits |= (REQUIRED | OPTIMIZED) * self.required
@@ -110,7 +112,8 @@ def Column(  # noqa: N802  reads like a class: `x: str = Column(...)`
         default: value of a row that does not give the column.
         type: osquery's type, if it is not the one that follows from the annotation.
         index: the table can look this column up: `=` and all values of an IN arrive at once.
-        required: a statement must constrain this column, or another required one; see `all_required` of `table`.
+        required: a statement must constrain this column, or another required one; see `all_required` of
+            `table`.
         additional: terms on it are sent to the table, although they make no look-up cheaper.
         hidden: left out of `select *`.
         costly: expensive to compute; check `query.wants`.
@@ -144,7 +147,7 @@ def check_name(name: str, what: str) -> None:
 
 
 def check_names(names: object, what: str) -> None:
-    """Raise DefinitionError unless it is a tuple or list of texts: a text alone would be read letter by letter."""
+    """Raise DefinitionError unless it is a tuple or list of texts; a bare text would count as its letters."""
     if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
         raise DefinitionError(f"{what} is a tuple of texts, not {shown(names)}")
 

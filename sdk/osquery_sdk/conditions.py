@@ -1,7 +1,8 @@
-"""The conditions of a statement as they are written, and which of them SQLite can offer to a table at all.
+"""The conditions of a statement as they are written, and which of them SQLite can offer to a table.
 
-SQLite offers a virtual table only terms of the form `column operator value`, joined by AND (sqlite.org/vtab.html,
-"Inputs"). Everything else it checks itself, on the rows that came back. What is said here is read off the text.
+SQLite offers a virtual table only terms of the form `column operator value`, joined by AND
+(sqlite.org/vtab.html, "Inputs"). It checks everything else itself, on the rows that came back. This module
+reads the statement's text only.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _ENDS_ON = _ENDS_WHERE | frozenset(("WHERE", "JOIN", "LEFT", "RIGHT", "FULL", "I
 _SIGNS = frozenset(("=", "==", "<", ">", "<=", ">=", "!=", "<>"))
 _WORDS = frozenset(("IS", "IN", "LIKE", "GLOB", "REGEXP", "MATCH", "BETWEEN", "ISNULL", "NOTNULL"))
 _OPERATORS = {
-    # Several of them on one column, joined by OR, become an IN.
+    # SQLite turns several of them on one column, joined by OR, into an IN.
     "=": ("=", "IN"),
     "==": ("=", "IN"),
     "<>": ("!=",),
@@ -35,11 +36,11 @@ _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
 class Simple(NamedTuple):
-    """A comparison of a column, as SQLite can offer it."""
+    """A comparison of a column, in a form that SQLite can offer."""
 
     column: str
     operators: tuple[str, ...]
-    """The names that an offered term may have, see `engine.OPERATORS`."""
+    """The names that an offered term may have; see `engine.OPERATORS`."""
 
 
 class Condition(NamedTuple):
@@ -47,15 +48,15 @@ class Condition(NamedTuple):
 
     text: str
     offers: tuple[Simple, ...]
-    """The comparisons in which SQLite may offer it; for an OR those of all sides, for `a = b` those of both columns."""
+    """The comparisons that SQLite may offer: for an OR of all sides, for `a = b` of both columns."""
     reason: str
-    """Why SQLite offers nothing; "" if it can."""
+    """The reason why SQLite offers nothing; "" if it can."""
     either: bool = False
-    """An OR: a table learns of it only if it can look up each of its sides."""
+    """True for an OR: a table gets it only if it can look up each of the sides."""
 
 
 def conditions(sql: str) -> list[Condition]:
-    """The conditions of every WHERE and ON clause in `sql`, those of subqueries included."""
+    """Return the conditions of every WHERE and ON clause in `sql`, also in subqueries."""
     found = tokens(sql)
     return [
         _judge(sql, part)
@@ -83,7 +84,7 @@ def _clauses(found: Sequence[Token]) -> Iterator[tuple[int, int]]:
 
 
 def _split(part: Sequence[Token], word: str) -> list[Sequence[Token]]:
-    """Cut at a word outside of parentheses, CASE and BETWEEN; parentheses around a part are taken off."""
+    """Cut at a word outside parentheses, CASE and BETWEEN; take off parentheses around a part."""
     part = _bare(part)
     pieces: list[Sequence[Token]] = []
     depth, start, between = 0, 0, False
@@ -167,7 +168,7 @@ def _about(left: Sequence[Token], operator: str, right: Sequence[Token]) -> tupl
 
 
 def _column(part: Sequence[Token]) -> str | None:
-    """The name of a column that stands by itself, in lower case."""
+    """Return the name of a column that stands alone, in lower case; None for any other expression."""
     part = _bare(part)
     if len(part) == 1 and part[0].upper not in ("NULL", "TRUE", "FALSE") and (name := part[0].name):
         return name.lower()

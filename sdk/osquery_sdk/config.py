@@ -1,4 +1,4 @@
-"""Config plugins: where osqueryd's configuration comes from."""
+"""Config plugins: give osqueryd its configuration."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _PLACES = {
 
 
 class ConfigPlugin(Plugin):
-    """Gives osqueryd its configuration (`--config_plugin=NAME`).
+    """A config plugin (`--config_plugin=NAME`); derive from it and write `gen_config`.
 
-    Everything is checked before it is served. If a configuration cannot be made, or is wrong, osqueryd gets the last one
-    that was right, and the log says why; without one it gets the error.
+    Every configuration is checked before it is served. If one cannot be made or is wrong, osqueryd gets the
+    last good one and the log says why; without a good one osqueryd gets the error.
     """
 
     registry: str = CONFIG
@@ -47,26 +47,26 @@ class ConfigPlugin(Plugin):
 
     @property
     def is_served(self) -> bool:
-        """Whether osqueryd has been given a configuration, so that it uses this plugin and no other."""
+        """Return whether osqueryd got a configuration, so that it uses this plugin and no other."""
         return bool(self._served)
 
     def gen_config(self) -> Mapping[str, Document]:
-        """The configuration by source: each a mapping, or the text of a JSON object.
+        """Return the configuration by source: each a mapping, or the text of a JSON object.
 
-        osqueryd adds up the schedules of all sources. Of a source that is no longer there it would keep everything, so it
-        is told that it is empty from then on.
+        osqueryd adds up the schedules of all sources. It would keep everything of a source that is left out
+        later, so it is told from then on that the source is empty.
         """
         raise NotImplementedError
 
     def gen_pack(self, name: str, value: str) -> Document:
-        """The pack `name`, where a configuration says only `value` of it and not what is in it."""
+        """Return the pack `name`, for a configuration that has only a text `value` in its place."""
         raise ConfigError(f"no pack {name!r} ({value!r})")
 
     def push(self) -> list[str]:
-        """Make the configuration anew and tell a running osqueryd of the sources that changed; returns their names.
+        """Make the configuration anew, tell osqueryd of the sources that changed, and return their names.
 
         Raises:
-            ConfigError: it is wrong; osqueryd keeps what it has.
+            ConfigError: the configuration is wrong; osqueryd keeps the one it has.
             PluginError: osqueryd refused it.
             ManagerUnavailable: the extension is not registered.
             WireError: osqueryd was not reached.
@@ -74,7 +74,7 @@ class ConfigPlugin(Plugin):
         with self._turn:
             served = self._with_emptied(self._fresh())
             changed = [source for source, text in served.items() if self._served.get(source) != text]
-        # Not under the lock: while it takes an update in, osqueryd asks this plugin for packs.
+        # Do not hold the lock here: during an update osqueryd asks this plugin for packs.
         for source in changed:
             reply = self.ask_osqueryd(
                 CONFIG, "update", {"action": "update", "source": source, "data": served[source]}
@@ -110,13 +110,15 @@ class ConfigPlugin(Plugin):
         return served
 
     def _fresh(self) -> dict[str, str]:
-        """The configuration of each source, checked, as the text of a JSON object."""
-        made = self.gen_config()
-        if not isinstance(made, _mapping()):
+        """Return the configuration of each source, checked, as the text of a JSON object."""
+        documents = self.gen_config()
+        if not isinstance(documents, _mapping()):
             raise ConfigError(
-                f"gen_config returned {shown(made)}; it has to be a mapping of source to configuration"
+                f"gen_config returned {shown(documents)}; it has to be a mapping of source to configuration"
             )
-        return {source: to_json(check_config(document, str(source))) for source, document in made.items()}
+        return {
+            source: to_json(check_config(document, str(source))) for source, document in documents.items()
+        }
 
     def _with_emptied(self, fresh: dict[str, str]) -> dict[str, str]:
         return {**fresh, **{source: "{}" for source in self._served if source not in fresh}}
@@ -137,11 +139,12 @@ class ConfigPlugin(Plugin):
 
 
 def check_config(document: Document, where: str = "the configuration") -> dict[str, Any]:
-    """A configuration as a mapping, after a look at all that osqueryd would refuse or pass over without a word.
+    """Return a configuration as a mapping; refuse whatever osqueryd would refuse or silently ignore.
 
     Args:
-        document: a mapping, or the text of a JSON object; lines that begin with # or // are comments, as in osqueryd.
-        where: what an error calls it.
+        document: a mapping, or the text of a JSON object; lines that begin with # or // are comments, as in
+            osqueryd.
+        where: the configuration's name in errors.
 
     Raises:
         ConfigError: the text names the place and what is wrong with it.
@@ -154,7 +157,7 @@ def check_config(document: Document, where: str = "the configuration") -> dict[s
         _check_query(query, f"{where}: schedule: {name}")
     for name, pack in checked.get("packs", {}).items():
         if isinstance(pack, dict):
-            # The name * stands for several packs.
+            # Under the name * osquery reads several packs.
             packs = pack.items() if name == "*" else [(name, pack)]
             for inner, content in packs:
                 check_pack(content, f"{where}: pack {inner}")
@@ -169,7 +172,7 @@ def check_config(document: Document, where: str = "the configuration") -> dict[s
 
 
 def check_pack(document: Document, where: str = "the pack") -> dict[str, Any]:
-    """The same for a pack."""
+    """Return a pack as a mapping; arguments and errors are those of `check_config`."""
     checked = _object(document, where)
     queries = checked.get("queries", {})
     if not isinstance(queries, dict):
@@ -202,10 +205,10 @@ def _check_query(query: Any, where: str) -> None:
 
 
 def parse_json(text: str, where: str) -> Any:
-    """A JSON text as osqueryd reads configurations, without its comments.
+    """Return the value of a JSON text with comments, read as osqueryd reads configurations.
 
     Raises:
-        ConfigError: it is none, or an object has a name twice; the text names the line and the column.
+        ConfigError: it is no JSON, or an object has a name twice; the text names the line and the column.
     """
     from .jsontext import BadJson, read_json
 
@@ -216,10 +219,10 @@ def parse_json(text: str, where: str) -> Any:
 
 
 def to_json(document: Mapping[str, Any]) -> str:
-    """The text that osqueryd is sent.
+    """Return the text that osqueryd is sent.
 
     Raises:
-        ConfigError: it holds what is no JSON, or is over osqueryd's limits.
+        ConfigError: a value has no JSON, or the text is over osqueryd's limits.
     """
     import json
 
@@ -243,11 +246,11 @@ def _object(document: Document, where: str) -> dict[str, Any]:
 
 def _depth(value: Any, limit: int = _MAX_DEPTH + 1) -> int:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 0 if limit <= 0 else 1 + max((_depth(one, limit - 1) for one in inner), default=0)
+    return 0 if limit <= 0 else 1 + max((_depth(item, limit - 1) for item in inner), default=0)
 
 
 def _plain(value: Any) -> Any:
-    """Mappings of other kinds as objects."""
+    """Return mappings of other kinds as objects of JSON."""
     if isinstance(value, _mapping()):
         return dict(value)
     raise TypeError(f"{shown(value)} is no value of JSON")

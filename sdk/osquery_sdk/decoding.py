@@ -1,4 +1,4 @@
-"""From osquery's values to Python's: what a statement writes into a table, and what osquery answers."""
+"""Values: from osquery's texts and numbers to Python's types, for answers and for writes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ _NULL = "it may not be NULL"
 
 
 def reader(hint: Any, where: str) -> Reader:
-    """What turns a value into the type that an annotation names.
+    """Return a function that turns a value into the type that an annotation names.
 
-    The reader takes text, as osquery answers with, or numbers and None, as statements write them. It raises ValueError, whose
-    text is the reason, for a value that is none of the type.
+    The function takes text, as osquery answers with, or numbers and None, as statements write them. It raises
+    ValueError with the reason if the value does not fit the type.
 
     Args:
-        hint: the annotation: str, int, bool, float, bytes, datetime, a path, an Enum, list, dict, `X | None`, or Any.
-        where: what an error calls the place.
+        hint: the annotation: str, int, bool, float, bytes, datetime, a path, an Enum, list, dict, `X | None`,
+            or Any.
+        where: the name of the place in errors.
 
     Raises:
         DefinitionError: no value of osquery's becomes one of that type.
@@ -51,15 +52,16 @@ def reader(hint: Any, where: str) -> Reader:
     if isinstance(plain, type) and issubclass(plain, PurePath):
         return lambda value: plain(_text(value))
     raise DefinitionError(
-        f"{where}: nothing of osquery's becomes a {hint}; use str, int, bool, float, bytes, datetime, Path, Enum, list or dict"
+        f"{where}: nothing of osquery's becomes a {hint}; use str, int, bool, float, bytes, datetime, Path, "
+        f"Enum, list or dict"
     )
 
 
 def readers_of(kind: type) -> dict[str, Reader]:
-    """The readers of a class's annotated fields.
+    """Return a reader for each annotated field of a class.
 
     Raises:
-        DefinitionError: an annotation cannot be looked up, or none of osquery's values becomes its type.
+        DefinitionError: an annotation cannot be looked up, or no value of osquery's becomes one of its type.
     """
     try:
         hints = typing.get_type_hints(kind)
@@ -79,7 +81,10 @@ def _any(value: Value) -> Value:
 
 
 def _optional(inner: Reader, *, keeps_empty: bool) -> Reader:
-    """NULL is None; and the empty text is, where the type has none: that is how osquery answers with NULL."""
+    """Return a reader that reads NULL as None.
+
+    It reads the empty text as None too, unless the type has an empty value: osquery answers with it for NULL.
+    """
 
     def read(value: Value) -> Any:
         if value is None or (value == "" and not keeps_empty):
@@ -118,7 +123,7 @@ def _real(value: Value) -> float:
     if value is None or value == "":
         raise ValueError(_NULL)
     if isinstance(value, str) and value.endswith(".0"):
-        # osquery puts this behind whatever has no point: "1e+20.0", "inf.0".
+        # osquery appends this to a number without a point: "1e+20.0", "inf.0".
         value = value[:-2]
     try:
         return float(value)
@@ -153,16 +158,16 @@ def _json(kind: type) -> Reader:
 
 
 def _enumeration(kind: type[enum.Enum]) -> Reader:
-    # By their text: a number comes as text from osquery, and as a number from a statement.
+    # Look members up by text: a number comes as text from osquery, and as a number from a statement.
     members = {_as_sent(m.value): m for m in kind}
 
     def read(value: Value) -> enum.Enum:
         if value is None:
             raise ValueError(_NULL)
-        found = members.get(str(value))
-        if found is None:
+        member = members.get(str(value))
+        if member is None:
             raise ValueError(one_line(f"it takes one of {', '.join(members)}"))
-        return found
+        return member
 
     return read
 

@@ -1,4 +1,4 @@
-"""Distributed plugins: where osqueryd gets queries to run at once, and where their answers go."""
+"""Distributed plugins: give osqueryd queries to run at once, and take their answers."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ if TYPE_CHECKING:
 
 
 class DistributedQueries(NamedTuple):
-    """What osqueryd is to run."""
+    """Queries for osqueryd to run."""
 
     queries: Mapping[str, str]
     """Statement by the name under which its answer comes back."""
     discovery: Mapping[str, str] = {}
-    """For some of these names a statement: only where that has rows the query runs. An error in one rejects them all."""
+    """Statement by the name of a query, which runs only if this statement has rows.
+
+    An error in one of them rejects all.
+    """
     accelerate: int | None = None
-    """For so many seconds osqueryd asks every 5 s for more, whatever `--distributed_interval` says."""
+    """Seconds for which osqueryd asks for more every 5 s, instead of each `--distributed_interval`."""
 
 
 class QueryStats(NamedTuple):
-    """What a query cost osqueryd; None where it does not say."""
+    """The cost of a query in osqueryd; None if it does not say."""
 
     wall_time_ms: int | None = None
     user_time_ms: int | None = None
@@ -43,24 +46,24 @@ class DistributedResult(NamedTuple):
     status: int
     """0, or osqueryd's code of the error."""
     message: str
-    """The error, empty without one."""
+    """The error; empty without one."""
     stats: QueryStats
 
 
 class DistributedPlugin(Plugin):
-    """Gives osqueryd queries and takes their answers (`--distributed_plugin=NAME --disable_distributed=false`)."""
+    """Queries for osqueryd (`--distributed_plugin=NAME --disable_distributed=false`), and their answers."""
 
     registry: str = DISTRIBUTED
 
     def get_queries(self) -> DistributedQueries | Mapping[str, str]:
-        """The queries that are to be run now; each once, for osqueryd does not ask whether it had one before.
+        """Return the queries to run now. Return each one once: osqueryd does not notice repeats.
 
         osqueryd asks every `--distributed_interval` seconds, 60 unless set.
         """
         raise NotImplementedError
 
     def write_results(self, results: Sequence[DistributedResult]) -> None:
-        """Answers. If this raises, osqueryd keeps them and sends them again with the next ones."""
+        """Take answers. If this raises, osqueryd keeps them and sends them again with the next ones."""
         raise NotImplementedError
 
     def answer(self, request: Mapping[str, str]) -> Reply:
@@ -81,10 +84,11 @@ class DistributedPlugin(Plugin):
             work = DistributedQueries(work)
         for what, statements in (("queries", work.queries), ("discovery", work.discovery)):
             for name, sql in statements.items():
-                # A single one of these, and osqueryd takes none of them.
+                # osqueryd refuses all queries for one such pair.
                 if not isinstance(name, str) or not isinstance(sql, str) or not name or not sql:
                     raise PluginError(
-                        f"{what}: {shown(name)}: {shown(sql)} has to be a statement under a name, neither empty"
+                        f"{what}: {shown(name)}: {shown(sql)} has to be a statement under a name, neither "
+                        f"empty"
                     )
         message: dict[str, Any] = {"queries": dict(work.queries)}
         if work.discovery:
@@ -95,10 +99,10 @@ class DistributedPlugin(Plugin):
 
 
 def read_results(text: str) -> list[DistributedResult]:
-    """The answers in a message of osqueryd's.
+    """Return the answers in a message from osqueryd.
 
     Raises:
-        PluginError: it is none.
+        PluginError: the message is not understood.
     """
     import json
 
@@ -109,7 +113,7 @@ def read_results(text: str) -> list[DistributedResult]:
         return [
             DistributedResult(
                 name,
-                # Older ones say "" for a query without an answer.
+                # An older osqueryd sends "" for a query without an answer.
                 [dict(row) for row in rows or ()],
                 int(statuses.get(name, 0)),
                 str(messages.get(name, "")),

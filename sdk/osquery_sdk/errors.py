@@ -7,12 +7,12 @@
     ├── TableError               a table cannot answer; the text becomes the SQL statement's error
     │   ├── ColumnValueError     a value does not fit its column's type
     │   ├── LimitExceeded        a configured limit was reached
-    │   ├── QueryCancelled       nobody waits for this answer any more
+    │   ├── QueryCancelled       nobody waits for the answer any more
     │   └── DeadlineExceeded     out of time
     ├── WriteError               the reply of a writable table
     │   ├── ReadOnly             the table or row may not be modified
     │   └── ConstraintFailed     the write breaks a constraint
-    ├── PluginError              a config, logger or distributed plugin cannot do what it was asked
+    ├── PluginError              a config, logger or distributed plugin cannot do what osqueryd asks
     │   ├── ConfigError          a configuration that osqueryd would refuse or misread
     │   ├── Rejected             log records that no further attempt would deliver
     │   └── SpoolError           the folder of a spool cannot be used
@@ -91,7 +91,7 @@ class QueryCancelled(TableError):
 
 
 class DeadlineExceeded(TableError):
-    """The time for this answer, or for this remote call, is over."""
+    """The time for an answer, or for a remote call, is over."""
 
 
 class WriteError(OsquerySdkError):
@@ -99,7 +99,7 @@ class WriteError(OsquerySdkError):
 
 
 class ReadOnly(WriteError):
-    """The table, or this row of it, may not be modified."""
+    """The table, or this row, may not be modified."""
 
 
 class ConstraintFailed(WriteError):
@@ -107,7 +107,7 @@ class ConstraintFailed(WriteError):
 
 
 class PluginError(OsquerySdkError):
-    """A config, logger or distributed plugin cannot do what it was asked; the text goes into osqueryd's log."""
+    """A plugin other than a table cannot do what osqueryd asks; the text goes into osqueryd's log."""
 
 
 class ConfigError(PluginError):
@@ -115,7 +115,7 @@ class ConfigError(PluginError):
 
 
 class Rejected(PluginError):
-    """Log records that no further attempt would deliver: they are given up and counted as dropped."""
+    """Log records that no further attempt would deliver. They are given up and counted as dropped."""
 
 
 class SpoolError(PluginError):
@@ -123,7 +123,7 @@ class SpoolError(PluginError):
 
 
 class WireError(OsquerySdkError):
-    """Base of what can go wrong on an extension socket."""
+    """Base of the errors on an extension socket."""
 
 
 class ConnectionFailed(WireError):
@@ -142,7 +142,7 @@ class RemoteError(WireError):
     """
 
     def __init__(self, message: str, *, code: int = 1) -> None:
-        """Keep the reply's message as the text and its status code beside it."""
+        """Take the reply's message as the text, and its status code."""
         super().__init__(message)
         self.code = code
 

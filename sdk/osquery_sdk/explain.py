@@ -1,7 +1,7 @@
-"""How a statement reached its tables: what each was told, what it was not and why, and what that cost.
+"""Explain how a statement reached its tables: terms pushed down, terms withheld and why, and the cost.
 
-The facts come from the embedded engine, which plans as osqueryd does; conditions that SQLite never offered to a table
-leave no trace there and are read off the statement's text.
+The facts come from the embedded engine, which plans as osqueryd does. Conditions that SQLite never offered to
+a table leave no trace there; they are read off the statement's text.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _LIMITS = ("LIMIT", "OFFSET")
 
 
 class Pushed(NamedTuple):
-    """A term that a table was told."""
+    """A term that a table got."""
 
     column: str
     operator: str
     operands: tuple[str, ...]
     """Distinct values over all calls, in order; at most 8."""
     more: int
-    """How many distinct values there are beside `operands`."""
+    """Number of distinct values beyond `operands`."""
     reason: str
 
 
 class Withheld(NamedTuple):
-    """A term that SQLite offered and the table was not told."""
+    """A term that SQLite offered and the table did not get."""
 
     column: str
     operator: str
@@ -48,7 +48,7 @@ class Loop(NamedTuple):
 
     table: str
     action: str
-    """generate; or insert, update, delete; or refuse, if a required column had no value and the table was not called."""
+    """generate; insert, update or delete; refuse, if a required column had no value and no call was made."""
     calls: int
     rows: int
     """Rows of all answers together."""
@@ -60,14 +60,14 @@ class Loop(NamedTuple):
 
 
 class Unoffered(NamedTuple):
-    """A condition of the statement that SQLite kept to itself: it is checked on the rows that came back."""
+    """A condition that SQLite offered to no table: it checks it on the rows that came back."""
 
     text: str
     reason: str
 
 
 class Explanation(NamedTuple):
-    """What one statement did."""
+    """The calls and conditions of one statement."""
 
     sql: str
     rows: int
@@ -79,10 +79,10 @@ class Explanation(NamedTuple):
     """Tables that the statement names and that were not called."""
     error: str | None
     advice: tuple[str, ...] = ()
-    """How to write the statement so that tables get the values that they need."""
+    """Ways to write the statement so that tables get the values that they need."""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the explanation for JSON."""
         return {
             **self._asdict(),
             "loops": [
@@ -97,14 +97,15 @@ class Explanation(NamedTuple):
         }
 
     def as_text(self) -> str:
-        """For people."""
+        """Return the explanation for people."""
         return "\n".join(_text(self)) + "\n"
 
 
 def explain(host: Host, sql: str, *, timeout: float | None = None) -> Explanation:
-    """Run one statement and tell how it reached its tables.
+    """Run one statement and return how it reached its tables.
 
-    The host's observer is replaced while it runs. An error of the statement is part of the explanation.
+    The host's observer is replaced during the statement. An error of the statement is part of the
+    explanation.
     """
     calls: list[TableCall] = []
     before = host.observer
@@ -136,7 +137,7 @@ def _explain(host: Host, sql: str, timeout: float | None, calls: list[TableCall]
 def _loops(calls: Sequence[TableCall]) -> tuple[Loop, ...]:
     groups: dict[tuple[str, int, str, frozenset[tuple[str, int]]], list[TableCall]] = {}
     for call in calls:
-        # The sides of an OR share a cursor, and differ in their terms.
+        # The sides of an OR share a cursor but differ in their terms.
         shape = frozenset((term.column, term.op) for term in call.terms)
         groups.setdefault((call.table, call.cursor, call.action, shape), []).append(call)
     return tuple(_loop(group) for group in groups.values())
@@ -179,7 +180,7 @@ def _loop(calls: Sequence[TableCall]) -> Loop:
 
 
 def _advice(sql: str, loops: Sequence[Loop]) -> tuple[str, ...]:
-    """Tell how a table that failed gets the values that another table has."""
+    """Return how a table that failed gets the values that another table has."""
     from .engine.pushdown import EMPTY_OPERAND, NOT_YET_KNOWN, NULL_OPERAND
 
     names = list(dict.fromkeys(name.lower() for name in tables_of(sql).values()))
@@ -191,11 +192,14 @@ def _advice(sql: str, loops: Sequence[Loop]) -> tuple[str, ...]:
         other = others[0] if len(others) == 1 else "other"
         cure = f"FROM {other} CROSS JOIN {loop.table}; the order of a CROSS JOIN is kept"
         if late := _columns(loop, (NOT_YET_KNOWN,)):
-            advice = f"{loop.table} was read before the table that has the values of {late}: name that one first, {cure}"
+            advice = (
+                f"{loop.table} was read before the table that has the values of {late}: "
+                f"name that one first, {cure}"
+            )
         elif empty := _columns(loop, (NULL_OPERAND, EMPTY_OPERAND)):
             advice = f"{other} has rows without a value of {empty}: leave them out, with ... <> ''"
         elif names[0] == loop.table.lower() and "was queried without" in loop.error:
-            # Of a CROSS JOIN the wrong way round SQLite offers nothing that a later table has the values of.
+            # In a CROSS JOIN the wrong way round SQLite offers no term whose value a later table has.
             advice = f"if {other} has the values, name it first, {cure}"
         else:
             continue
@@ -204,7 +208,7 @@ def _advice(sql: str, loops: Sequence[Loop]) -> tuple[str, ...]:
 
 
 def _columns(loop: Loop, reasons: tuple[str, ...]) -> str:
-    """The columns whose terms were withheld for one of the reasons, as a sentence has them."""
+    """Return the columns whose terms were withheld for one of the reasons, in a sentence."""
     names = dict.fromkeys(term.column for term in loop.withheld if term.reason in reasons)
     return listed([*names]) if names else ""
 
@@ -212,7 +216,7 @@ def _columns(loop: Loop, reasons: tuple[str, ...]) -> str:
 def _unoffered(
     sql: str, calls: Sequence[TableCall], never: Sequence[str], known: set[str]
 ) -> tuple[Unoffered, ...]:
-    """Conditions without a trace. `known` are the columns of the tables, their aliases included."""
+    """Return the conditions without a trace. `known` are the columns of the tables, with their aliases."""
     offered = {(term.column.lower(), term.operator) for call in calls for term in call.terms}
     used = {column.lower() for call in calls for column in call.columns_used}
     failed = any(call.error is not None for call in calls)
@@ -246,9 +250,10 @@ def _text(explanation: Explanation) -> list[str]:
         lines.append(f"failed: {explanation.error}")
     for loop in explanation.loops:
         verb = {"generate": "", "refuse": " refused"}.get(loop.action, f" {loop.action}")
+        calls = _count(loop.calls, "call")
         lines += [
             "",
-            f"{loop.table}{verb}: {_count(loop.calls, 'call')}, {_count(loop.rows, 'row')}, {_time(loop.seconds)}",
+            f"{loop.table}{verb}: {calls}, {_count(loop.rows, 'row')}, {_time(loop.seconds)}",
         ]
         if loop.columns:
             lines.append(f"  columns used  {', '.join(loop.columns)}")
@@ -260,14 +265,15 @@ def _text(explanation: Explanation) -> list[str]:
             lines.append("  no terms      the table was asked for all of its rows")
         if loop.calls > 1 and loop.action == "generate":
             lines.append(
-                "  note          one call for each row of what is joined before it, or for each value of an IN"
+                "  note          one call for each row of what is joined before it, or for each value of an "
+                "IN"
             )
         if loop.error is not None:
             lines.append(f"  error         {loop.error}")
-    if explanation.never_called:
+    if never := ", ".join(explanation.never_called):
         lines += [
             "",
-            f"Not called: {', '.join(explanation.never_called)}; nothing before it in the statement gave a row",
+            f"Not called: {never}; nothing before it in the statement gave a row",
         ]
     if explanation.unoffered:
         lines += ["", "Checked by SQLite on the rows that came back:"]

@@ -1,4 +1,4 @@
-"""Limits: how much work a table may do to answer one statement."""
+"""Limits: bounds on the work that a table may do to answer one statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logger plugins: where osqueryd's results and its own status log go."""
+"""Logger plugins: take osqueryd's results and its own status log."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ class StatusLog(NamedTuple):
 
 
 class LogCounters:
-    """What became of the lines that osqueryd sent.
+    """Numbers about the lines that osqueryd sent.
 
     Attributes:
-        received: lines that were sent, status lines one by one.
-        dropped: those that are lost, whatever the reason.
+        received: lines received, each status line counted.
+        dropped: lines lost, for any reason.
     """
 
     __slots__ = ("dropped", "received")
 
     def __init__(self) -> None:
-        """Start at nothing."""
+        """Start every count at 0."""
         self.received = 0
         self.dropped = 0
 
 
 class LoggerPlugin(Plugin):
-    """Takes osqueryd's log lines (`--logger_plugin=NAME`).
+    """Take osqueryd's log lines (`--logger_plugin=NAME`).
 
-    The methods that a class overrides say what it wants: without `log_status` osqueryd keeps its status log to itself,
-    without `log_event` it forwards no events.
+    The methods that a class overrides decide what osqueryd sends: without `log_status` it keeps its status
+    log to itself, without `log_event` it forwards no events.
 
-    osqueryd ends itself, with status 78, as soon as a logger answers a result with an error. So a line whose method
-    raises is counted in `counters.dropped` and told to the extension's log, and osqueryd goes on.
+    osqueryd ends itself, with status 78, as soon as a logger answers a result with an error. So if a method
+    raises, the line is counted in `counters.dropped`, the extension's log says why, and osqueryd goes on.
 
     Args:
-        name: as every plugin's.
+        name: the plugin's name; see `Plugin`.
         fatal: answer with the error instead, so that osqueryd ends rather than lose a result.
     """
 
@@ -70,30 +70,30 @@ class LoggerPlugin(Plugin):
     # -- what an author overrides
 
     def init(self, process: str) -> None:
-        """osqueryd begins to log; `process` is its name. It comes again when osqueryd has started anew."""
+        """Begin to log; `process` is osqueryd's name. It is called again when osqueryd has restarted."""
 
     def log_string(self, line: str, category: str) -> None:
-        """A result: one JSON object."""
+        """Take a result: one JSON object."""
         raise NotImplementedError
 
     def log_snapshot(self, line: str) -> None:
-        """The result of a snapshot query: one JSON object. As `log_string` unless overridden."""
+        """Take the result of a snapshot query: one JSON object. Calls `log_string` unless overridden."""
         self.log_string(line, "snapshot")
 
     def log_status(self, lines: Sequence[StatusLog]) -> None:
-        """Lines of osqueryd's own log."""
+        """Take lines of osqueryd's own log."""
         raise NotImplementedError
 
     def log_event(self, event: str) -> None:
-        """An event, as soon as its publisher has it: one JSON object."""
+        """Take an event as soon as its publisher has it: one JSON object."""
         raise NotImplementedError
 
     def log_health(self, health: str) -> None:
-        """What an older osqueryd says of its own health."""
+        """Take an older osqueryd's report of its own health."""
 
     @property
     def features(self) -> int:
-        """What osqueryd is told that this logger wants: 1 for the status log, 2 for events, 3 for both."""
+        """Return the bit set that tells osqueryd what to send: 1 the status log, 2 events."""
         kind = type(self)
         wants_status = kind.log_status is not LoggerPlugin.log_status
         wants_events = kind.log_event is not LoggerPlugin.log_event
@@ -122,11 +122,11 @@ class LoggerPlugin(Plugin):
         return Reply.failure(f"{self.name}: unknown request for a logger")
 
     def _features(self) -> Reply:
-        """Answer with what the logger wants; if it raises, with nothing: any code but 0 would be a wish."""
+        """Answer with `features`, or with 0 if it raises: any other code would ask osqueryd for something."""
         try:
             with SameProcess():
                 return Reply(Status(int(self.features)))
-        except BaseException as error:  # noqa: BLE001  it is logged, and logs are logged all the same
+        except BaseException as error:  # noqa: BLE001  it is logged; results are taken all the same
             pass_on_interrupt(error)
             return Reply(Status(0, self.complain(error)))
 
@@ -149,15 +149,15 @@ def _status_lines(text: str) -> list[StatusLog]:
 
     return [
         StatusLog(
-            int(one.get("s", 0)),
-            str(one.get("f", "")),
-            int(one.get("i", 0)),
-            str(one.get("m", "")),
-            str(one.get("h", "")),
-            str(one.get("c", "")),
-            int(one.get("u", 0)),
+            int(line.get("s", 0)),
+            str(line.get("f", "")),
+            int(line.get("i", 0)),
+            str(line.get("m", "")),
+            str(line.get("h", "")),
+            str(line.get("c", "")),
+            int(line.get("u", 0)),
         )
-        for one in json.loads(text)
+        for line in json.loads(text)
     ]
 
 

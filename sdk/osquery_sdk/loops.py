@@ -1,7 +1,8 @@
 """Asynchronous tables: run each call in an event loop of its own.
 
-A process that is forked within a loop shares the loop's file descriptors with its parent. It must not come back into the
-loop, not even to close it. So `_Selector` checks the process before each wait, and `run_async` before it closes the loop.
+A process that is forked within a loop shares the loop's file descriptors with its parent. It must not come
+back into the loop, not even to close it. So `_Selector` checks the process before each wait, and `run_async`
+before it closes the loop.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The methods that make a tuple a named tuple for other libraries, such as pandas and polars.
 
-The types are in the stub named.pyi: type checkers take a name with an underscore for private unless a stub declares it.
+The types are in the stub named.pyi: type checkers take a name with an underscore for private unless a stub
+declares it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Named(tuple[Any, ...]):
         return dict(zip(self._fields, self, strict=True))
 
     def _replace(self, **values: Any) -> Self:
-        """Return a copy with some values replaced; an unknown name raises what `NamedTuple._replace` raises."""
+        """Return a copy with some values replaced; raises as `NamedTuple._replace` does."""
         row = self._make(map(values.pop, self._fields, self))
         if values:
             from .spelling import did_you_mean

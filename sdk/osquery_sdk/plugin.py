@@ -1,4 +1,4 @@
-"""What config, logger and distributed plugins have in common: a name, one request after the other, and an end."""
+"""Base of config, logger and distributed plugins: the name, one request after the other, and the end."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 class Plugin:
-    """A plugin of osquery that is no table. Extension authors derive from one of its three kinds.
+    """A plugin of osquery other than a table. Extension authors derive from one of its three kinds.
 
-    Requests of one plugin are answered one after the other, so that an author needs no locks against osqueryd's threads.
+    The requests of one plugin are answered one after the other, so an author needs no locks against
+    osqueryd's threads.
 
     Args:
-        name: what osqueryd's flag says, as in `--logger_plugin=NAME`; letters, digits, and `_.-`.
+        name: the value of osqueryd's flag, as in `--logger_plugin=NAME`; letters, digits, and `_.-`.
 
     Raises:
-        DefinitionError: osqueryd could not be told that name.
+        DefinitionError: the name does not fit osqueryd's flag.
     """
 
     registry: str = ""
@@ -39,7 +40,8 @@ class Plugin:
         """Check the name; nothing starts yet."""
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise DefinitionError(
-                f"{self.registry} plugin {name!r}: use letters, digits and _.- in its name, for a flag of osqueryd takes it"
+                f"{self.registry} plugin {name!r}: use letters, digits and _.- in its name, for a flag of "
+                f"osqueryd takes it"
             )
         self.name = name
         self._log: Callable[[str], None] = _nowhere
@@ -47,17 +49,17 @@ class Plugin:
         self._link: Link | None = None
 
     def routes(self) -> Sequence[Mapping[str, str]]:
-        """The rows that describe the plugin to osqueryd: none."""
+        """Return the rows that describe the plugin to osqueryd: none."""
         return []
 
     def answer(self, request: Mapping[str, str]) -> Reply:
-        """Answer one of osqueryd's requests. Each kind of plugin has its own."""
+        """Answer one of osqueryd's requests; each kind of plugin has its own."""
         raise NotImplementedError
 
     def call(
         self, request: Mapping[str, str], context: CallContext, warn: Callable[[str], None], client: Any
     ) -> Reply:
-        """Answer osqueryd; what goes wrong becomes the message of the status."""
+        """Answer osqueryd; an error becomes the message of the status."""
         self._log = warn
         try:
             with SameProcess(), self._turn:
@@ -71,11 +73,11 @@ class Plugin:
         self._log(message if message.startswith(self.name) else f"{self.name}: {message}")
 
     def complain(self, error: BaseException, *, unless: str = "") -> str:
-        """Log an error, with its traceback if nobody raised it on purpose; returns the one line that says it.
+        """Log an error, with its traceback unless it was raised on purpose; return its one-line message.
 
         Args:
-            error: what was raised.
-            unless: what was said last: the same is not logged again.
+            error: the exception.
+            unless: the message of the last one; the same message is not logged again.
         """
         message = describe(error, OsquerySdkError)
         message = message if message.startswith(self.name) else f"{self.name}: {message}"
@@ -90,7 +92,7 @@ class Plugin:
     # -- life
 
     def start(self, link: Link, log: Callable[[str], None]) -> None:
-        """The extension is registered, which may happen again after osqueryd forgot it.
+        """Begin: the extension is registered. Called again if osqueryd forgot it and it registered anew.
 
         Args:
             link: calls a plugin of osqueryd: registry, item, request.
@@ -100,7 +102,7 @@ class Plugin:
         self._log = log
 
     def stop(self) -> None:
-        """The extension ends; what was started is to be ended within two seconds."""
+        """End within two seconds everything that `start` began: the extension ends."""
         self._link = None
 
     def ask_osqueryd(self, registry: str, item: str, request: Mapping[str, str]) -> Response:

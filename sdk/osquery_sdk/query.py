@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from .tables import Table
     from .wire.service import CallContext
 
-# osqueryd sends LIMIT and OFFSET as terms of the first column. A table must not apply them: other terms may be withheld.
+# osqueryd sends LIMIT and OFFSET as terms of the first column. A table must not apply them: other terms may
+# be withheld.
 NOT_TERMS = (LIMIT, OFFSET)
 # Terms that say which rows are wanted. The others, such as != and IS NOT, say which are not.
 _NARROWING = (EQUALS, GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL, LIKE, GLOB)
@@ -115,7 +116,7 @@ class Query:
             ConnectionFailed: nothing to ask, as in a test without a client.
         """
         if self._client is None:
-            raise ConnectionFailed(f"{self._table.name}: no osquery to ask: give the query a client")
+            raise ConnectionFailed(f"{self._table.name}: there is no osquery to ask; give the query a client")
         return self._client.until(self.deadline)
 
     @property
@@ -149,7 +150,7 @@ class Query:
         return any(term.op in _NARROWING for term in self.constraints(column))
 
     def equals(self, column: str) -> tuple[Any, ...] | None:
-        """Return the distinct values that `=` or IN ask for, in the column's type; None without such a term."""
+        """Return the distinct values that `=` or IN ask for, in the column's type; None without a term."""
         terms = [c.value for c in self.constraints(column) if c.op == EQUALS]
         if not terms:
             return None
@@ -244,9 +245,9 @@ def _like(pattern: str) -> re.Pattern[str]:
     )
     if not rest:
         return re.compile(first + r"\Z", re.IGNORECASE | re.DOTALL)
-    # The first place where a middle part fits is as good as any later one. A lookahead does not try another one
-    # after its match, and the group that it captured is then matched by name. An atomic group would do the same,
-    # but Python 3.11.0 to 3.11.2 match some of those wrongly.
+    # The first place where a middle part fits is as good as any later one. A lookahead does not try another
+    # one after its match, and the group that it captured is then matched by name. An atomic group would do
+    # the same, but Python 3.11.0 to 3.11.2 match some of those wrongly.
     middle = enumerate(part for part in rest[:-1] if part)
     text = first + "".join(f"(?=(?P<p{n}>.*?{part}))(?P=p{n})" for n, part in middle) + ".*" + rest[-1]
     return re.compile(text + r"\Z", re.IGNORECASE | re.DOTALL)

@@ -1,4 +1,4 @@
-"""Values as SQL text: osquery's protocol knows no parameters, so they are written into the statement."""
+"""Values as SQL text: osquery's protocol has no parameters, so they are written into the statement."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def with_parameters(sql: str, parameters: Parameters) -> str:
-    """A statement with its parameters in the place of `?`, or of `:name` if they are a mapping.
+    """Return a statement with its parameters in the place of `?`, or of `:name` if they are a mapping.
 
-    What stands in texts, quoted names and comments is left alone. A list, tuple or set becomes the list of an IN: `x in ?`.
+    Texts, quoted names and comments are left alone. A list, tuple or set becomes the list of an IN: `x in ?`.
 
     Raises:
-        ValueError: there are more or fewer parameters than places, or a value is none that SQL has.
+        ValueError: more or fewer parameters than places, or a value that SQL does not have.
     """
     named = parameters if isinstance(parameters, Mapping) else None
     places = list(_places(sql, named=named is not None))
@@ -45,14 +45,14 @@ def with_parameters(sql: str, parameters: Parameters) -> str:
     parts: list[str] = []
     end = 0
     for number, ((start, after, name), value) in enumerate(zip(places, values, strict=True), 1):
-        # Blanks around: what stands beside the place must not grow together with the value.
+        # Put blanks around the value: it must not run together with the text beside it.
         parts += (sql[end:start], " ", _filled(value, name or str(number)), " ")
         end = after
     return "".join([*parts, sql[end:]])
 
 
 def _places(sql: str, *, named: bool) -> Iterator[tuple[int, int, str]]:
-    """Start, end and name of each place for a parameter."""
+    """Yield start, end and name of each place for a parameter."""
     found = tokens(sql)
     for token, after in zip(found, [*found[1:], None], strict=True):
         if not named and token.text == "?":
@@ -60,14 +60,14 @@ def _places(sql: str, *, named: bool) -> Iterator[tuple[int, int, str]]:
                 raise ValueError(f"write ? or :name for a parameter, not ?{after.text}")
             yield token.start, token.end, ""
         if named and token.text == ":" and after is not None and after.kind == "word":
-            # `:name` is one word; blanks would make it something else.
+            # `:name` is one word; `: name` is something else.
             if after.start > token.end:
                 continue
             yield token.start, after.end, after.text
 
 
 def _filled(value: Any, place: str) -> str:
-    """A parameter as a literal; `place` is its name, or its number from 1."""
+    """Return a parameter as a literal; `place` is its name, or its number from 1."""
     try:
         return quoted(value)
     except BaseException as error:
@@ -76,7 +76,7 @@ def _filled(value: Any, place: str) -> str:
 
 
 def quoted(value: Any) -> str:
-    """A value as a literal of SQL; raises ValueError for one that SQL has not."""
+    """Return a value as a literal of SQL; raises ValueError for one that SQL does not have."""
     if isinstance(value, enum.Enum):
         value = value.value
     if value is None:
@@ -91,7 +91,7 @@ def quoted(value: Any) -> str:
     if isinstance(value, str):
         text: str = str.__str__(value)
         if "\0" in text or not _is_plain(text):
-            # The text of a statement ends at a NUL byte, and bytes that are no UTF-8 may not be in it.
+            # A statement's text ends at a NUL byte, and must be UTF-8.
             return f"cast(x'{text.encode('utf-8', 'surrogateescape').hex()}' as text)"
         return "'" + text.replace("'", "''") + "'"
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -113,14 +113,14 @@ def _number(value: float) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return "NULL"
-        # Not the repr of a class that derives from float, which may be anything.
+        # A subclass of float may have any repr: use float's own.
         text = float.__repr__(value) if math.isfinite(value) else "9e999" if value > 0 else "-9e999"
     else:
         value = int.__pos__(index(value))
         if not -(2**63) <= value < 2**63:
             raise ValueError("it is no number of SQL: they go from -2^63 to 2^63-1")
         text = str(value)
-    # Behind a minus sign another one would begin a comment.
+    # A minus sign right behind another one would begin a comment.
     return f"({text})" if text[0] == "-" else text
 
 

@@ -1,4 +1,4 @@
-"""Required columns: find an example that has values for them, and word the error of a statement that has not."""
+"""Required columns: find an example with values for them, and word the error of a statement without."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def refusal(table: str, missing: Sequence[str], required: Sequence[str], example
 
 
 def join_cure(table: str, columns: Sequence[str], other: str = "other") -> str:
-    """Return how to join a table with another that has the values: CROSS JOIN has SQLite read the other first."""
+    """Return how to join a table with another that has the values; CROSS JOIN has SQLite read it first."""
     terms = " AND ".join(f"{table}.{column} = {other}.{column}" for column in columns)
     return f"if another table has the values, name it first: FROM {other} CROSS JOIN {table} ON {terms}"
 

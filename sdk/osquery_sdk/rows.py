@@ -31,8 +31,8 @@ class RowType(type):
         """Make the class, with the base classes' columns first.
 
         Raises:
-            DefinitionError: the body declares a column that osqueryd would refuse, or a name with a type that is
-                neither a column nor a `ClassVar`.
+            DefinitionError: the body declares a column that osqueryd would refuse, or a name with a type that
+                is neither a column nor a `ClassVar`.
         """
         columns: dict[str, ColumnDef] = {}
         for base in bases:
@@ -92,7 +92,10 @@ def _no_column(where: str, key: str, hint: Any, value: Any) -> str:
     kind = hint if isinstance(hint, str) else getattr(hint, "__name__", "") or str(hint)
     kind = kind if typing.get_origin(hint) is None else str(hint)
     if value is MISSING:
-        return f"{where} has no Column: write `{key}: {kind} = Column(...)`, or `{key}: ClassVar[{kind}]` if it is no column"
+        return (
+            f"{where} has no Column: write `{key}: {kind} = Column(...)`, "
+            f"or `{key}: ClassVar[{kind}]` if it is no column"
+        )
     return (
         f"{where} = {shown(value)} has no Column: write `{key}: {kind} = Column(..., default=...)`, "
         f"or `{key}: ClassVar[{kind}] = ...` if it is no column"

@@ -1,7 +1,8 @@
-"""What a table looks like from outside, in the forms that others read: osquery's site, Fleet, osquery's code generator, people.
+"""Schemas of tables in the forms that others read: osquery's site, Fleet, osquery's code generator, people.
 
-Forms and facts: `tools/codegen/genwebsitejson.py` and `gentable.py` of osquery for "json" and "spec"; the files in
-`schema/tables` of fleetdm/fleet, and what its `get-extended-osquery-schema.js` checks, for "fleet-yaml".
+Forms and facts: `tools/codegen/genwebsitejson.py` and `gentable.py` of osquery for "json" and "spec"; the
+files in `schema/tables` of fleetdm/fleet, and the checks of its `get-extended-osquery-schema.js`, for
+"fleet-yaml".
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from .tables import Table
 
 SUFFIXES = {"json": ".json", "markdown": ".md", "fleet-yaml": ".yml", "spec": ".table"}
-"""The forms, and how a file of each is named."""
+"""Form -> suffix of its files."""
 
-# osquery's attributes of a table, a bit set, and their names in a spec
+# osquery's bits of table attributes -> their names in a spec
 _ATTRIBUTES = {1: "utility", 2: "cacheable", 4: "event_subscriber", 8: "user_data", 16: "kernel_required"}
 _CACHEABLE, _EVENTED = 2, 4
 _OPTIONS = {
@@ -40,25 +41,25 @@ class ColumnSchema(NamedTuple):
 
     name: str
     type: str
-    """osquery's name for it: "UNSIGNED BIGINT"."""
+    """osquery's name of the type, such as "UNSIGNED BIGINT"."""
     description: str
     options: int
-    """osquery's bit set."""
+    """osquery's bit set of column options."""
     aliases: tuple[str, ...] = ()
 
     @property
     def hidden(self) -> bool:
-        """Left out of `select *`."""
+        """Return whether `select *` leaves it out."""
         return bool(self.options & HIDDEN)
 
     @property
     def required(self) -> bool:
-        """A statement must constrain it."""
+        """Return whether a statement must constrain it."""
         return bool(self.options & REQUIRED)
 
     @property
     def indexed(self) -> bool:
-        """The table can look it up."""
+        """Return whether the table can look it up."""
         return bool(self.options & INDEX)
 
 
@@ -74,15 +75,15 @@ class TableSchema(NamedTuple):
     attributes: int = 0
     aliases: tuple[str, ...] = ()
     elsewhere: str = ""
-    """Why it is not on the other platforms."""
+    """The reason why it is not on the other platforms."""
     writes: tuple[str, ...] = ()
     """The statements that write to it: INSERT, UPDATE, DELETE."""
     all_required: bool = False
-    """A statement has to constrain each of the required columns, not only one."""
+    """True if a statement has to constrain each of the required columns, not only one."""
 
     @property
     def only(self) -> str:
-        """Which platforms it is on alone, and why, as a sentence; "" if it is on all of them."""
+        """Return a sentence with its platforms and the reason; "" if it is on all of them."""
         if set(self.platforms) >= _PLATFORM_NAMES.keys():
             return ""
         names = " and ".join(_PLATFORM_NAMES.get(platform, platform) for platform in self.platforms)
@@ -90,13 +91,13 @@ class TableSchema(NamedTuple):
 
     @property
     def remarks(self) -> str:
-        """The notes, and in paragraphs behind them what others' forms have no field for."""
+        """Return the notes, followed by paragraphs for facts that other forms have no field for."""
         where = self.elsewhere and self.only
         return "\n\n".join(text for text in (self.notes, where, self.wanted, self.written) if text)
 
     @property
     def wanted(self) -> str:
-        """Say which of the required columns a statement has to constrain; "" if there is one alone."""
+        """Return a sentence with the required columns to constrain; "" for fewer than two."""
         names = [column.name for column in self.columns if column.required]
         if len(names) < 2:
             return ""
@@ -107,12 +108,12 @@ class TableSchema(NamedTuple):
 
     @property
     def written(self) -> str:
-        """Which statements write to it, as a sentence; "" if none does."""
+        """Return a sentence with the statements that write to it; "" if none does."""
         return f"Writable: {', '.join(self.writes)}." if self.writes else ""
 
     @classmethod
     def of(cls, table: Table) -> TableSchema:
-        """The schema of a table of this SDK. What its docstring says behind the first paragraph are the notes."""
+        """Return the schema of a table of this SDK. Its notes are the docstring after the first paragraph."""
         paragraphs = (table.function.__doc__ or "").strip().split("\n\n")[1:]
         return cls(
             table.name,
@@ -141,7 +142,7 @@ class TableSchema(NamedTuple):
     def from_routes(
         cls, name: str, routes: Iterable[Mapping[str, str]], platforms: Sequence[str]
     ) -> TableSchema:
-        """The schema of any extension's table, from its answer to `columns`: it tells no description."""
+        """Return the schema of any extension's table from its answer to `columns`; it has no descriptions."""
         rows = list(routes)
         aliases: dict[str, list[str]] = {}
         for row in rows:
@@ -170,11 +171,11 @@ class TableSchema(NamedTuple):
 
 
 def render(tables: Sequence[TableSchema], form: str, *, program: str) -> str:
-    """Tables in one of the forms of `SUFFIXES`.
+    """Return tables in one of the forms of `SUFFIXES`.
 
     Args:
-        tables: what to render.
-        form: json is one array; several documents of fleet-yaml are separated by `---`, several specs by an empty line.
+        tables: the schemas.
+        form: json is one array; documents of fleet-yaml are separated by `---`, specs by an empty line.
         program: the extension's name; a spec names it as the place of the implementation.
     """
     if form == "json":
@@ -256,12 +257,13 @@ def _markdown(table: TableSchema) -> str:
     return "\n".join(lines) + "\n"
 
 
-# Code between back quotes, which stays; what is part of a word, and needs no backslash; and what Markdown would take for its own.
+# Group 1: code between back quotes, which stays. 2: an underscore within a word, which needs no backslash.
+# 3: a sign that Markdown would interpret.
 _SIGNS = re.compile(r"(`[^`|\\\n]+`)|(?<=\w)(_)(?=\w)|([\\`*_<\[\]|])")
 
 
 def _prose(text: str) -> str:
-    """Text that Markdown shows as it is, but for code between back quotes."""
+    """Return text that Markdown shows unchanged; code between back quotes stays code."""
     return _SIGNS.sub(lambda found: found[1] or found[2] or f"\\{found[3]}", text)
 
 
@@ -277,14 +279,15 @@ _LINE = 100
 _AND = re.compile(r"\s+(?=and\b)", re.IGNORECASE)
 _CLAUSE = re.compile(
     r"\s+(?=(?:from|where|group\s+by|having|order\s+by|limit|union)\b)"
-    r"|(?<!\bleft)(?<!\bcross)(?<!\binner)(?<!\bnatural)(?<!\bouter)\s+(?=(?:(?:left|cross|inner|natural|outer)\s+)*join\b)",
+    r"|(?<!\bleft)(?<!\bcross)(?<!\binner)(?<!\bnatural)(?<!\bouter)\s+"
+    r"(?=(?:(?:left|cross|inner|natural|outer)\s+)*join\b)",
     re.IGNORECASE,
 )
 _WHOLE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[()]")
 
 
 def _readable(sql: str) -> str:
-    """A statement in lines that fit a page: its clauses begin a line if it is long."""
+    """Return a statement in lines that fit a page: in a long one each clause begins a line."""
     text = _statement(sql)
     if len(text) <= _LINE or "\n" in text or re.search(r"--|/\*", _WHOLE.sub("", text)):
         return text
@@ -293,7 +296,7 @@ def _readable(sql: str) -> str:
 
 
 def _split(sql: str, at: re.Pattern[str]) -> list[str]:
-    """The parts between what matches outside of quotes and parentheses."""
+    """Return the parts between matches outside quotes and parentheses."""
     parts, start, position, depth = [], 0, 0, 0
     while position < len(sql):
         found = at.match(sql, position) if not depth else None
@@ -325,7 +328,7 @@ def _fleet(table: TableSchema) -> str:
     lines += [f"description: {_scalar(description)}", f"evented: {_truth(table.attributes & _EVENTED)}"]
     if table.examples:
         text = "\n\n".join(f"```\n{_readable(example)}\n```" for example in table.examples)
-        # As a block it reads best, but a block has no escapes.
+        # A block reads best, but has no escapes.
         if all(character.isprintable() or character == "\n" for character in text):
             lines += ["examples: |-", *(f"  {line}".rstrip() for line in text.split("\n"))]
         else:
@@ -349,7 +352,7 @@ def _truth(value: object) -> str:
     return "true" if value else "false"
 
 
-# What YAML reads as this very text without quotes: no indicator, no colon or number sign that could start something.
+# Text that YAML reads unchanged without quotes: no indicator, no colon, no number sign.
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 _,./()'%;+*-]*\Z")
 _NOT_TEXT = ("y", "n", "yes", "no", "true", "false", "on", "off", "null")
 
@@ -357,7 +360,7 @@ _NOT_TEXT = ("y", "n", "yes", "no", "true", "false", "on", "off", "null")
 def _scalar(text: str) -> str:
     if _PLAIN.match(text) and not text.endswith(" ") and text.lower() not in _NOT_TEXT:
         return text
-    # JSON's escapes are YAML's; some characters that JSON allows are not printable in YAML.
+    # YAML has JSON's escapes, but some characters that JSON allows are not printable in YAML.
     quoted = json.dumps(text, ensure_ascii=False)
     return re.sub(
         r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]", lambda m: f"\\u{ord(m[0]):04x}", quoted
@@ -373,7 +376,7 @@ def _spec(table: TableSchema, program: str) -> str:
     lines = [
         *(f"# osquery's gentable.py refuses {why}" for why in _refusals(table)),
         f"table_name({_text(table.name)}{names})",
-        # The generator refuses one that does not end so.
+        # The generator refuses a description that does not end with a full stop.
         f"description({_text(description if description.endswith('.') else description + '.')})",
         "schema([",
         *(f"    {_column(column)}," for column in table.columns),
@@ -382,7 +385,7 @@ def _spec(table: TableSchema, program: str) -> str:
     attributes = [f"{name}=True" for bit, name in _ATTRIBUTES.items() if table.attributes & bit]
     if attributes:
         lines.append(f"attributes({', '.join(attributes)})")
-    # The generator wants a C++ source and function; these are the ones it would have.
+    # The generator wants a C++ source and function: name the ones that osquery would use.
     camel = "".join(word.title() for word in table.name.split("_"))
     lines.append(f"implementation({_text(f'{program}@gen{camel}')})")
     if table.remarks:
@@ -393,7 +396,7 @@ def _spec(table: TableSchema, program: str) -> str:
 
 
 def _refusals(table: TableSchema) -> list[str]:
-    """What the generator does not take. osqueryd takes all of it."""
+    """Return the reasons why the generator refuses a table. osqueryd takes such tables."""
     found = [
         f"a column named {column.name}: its own code has that name"
         for column in table.columns
@@ -421,7 +424,7 @@ def _column(column: ColumnSchema) -> str:
 
 
 def _text(text: str) -> str:
-    """A Python string; JSON's escapes are Python's."""
+    """Return a Python string; JSON's escapes are Python's."""
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -1,4 +1,7 @@
-"""SQL as text: its tokens, its statements, and the tables that it names. No grammar: what is not understood is left out."""
+"""SQL as text: its tokens, its statements, and the tables that it names.
+
+This is no parser: text that it does not understand is left out.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _AFTER_A_TABLE = re.compile(
-    "ON|USING|WHERE|GROUP|ORDER|LIMIT|HAVING|WINDOW|UNION|INTERSECT|EXCEPT|JOIN|LEFT|RIGHT|FULL|INNER|OUTER|CROSS|NATURAL"
+    "ON|USING|WHERE|GROUP|ORDER|LIMIT|HAVING|WINDOW|UNION|INTERSECT|EXCEPT|JOIN|LEFT|RIGHT|FULL|INNER|OUTER"
+    "|CROSS|NATURAL"
     "|SET|VALUES|INDEXED|NOT|RETURNING|SELECT"
 )
 
@@ -36,12 +40,12 @@ class Token(NamedTuple):
 
     @property
     def upper(self) -> str:
-        """The word in upper case; "" for anything that is no word, and so no keyword."""
+        """Return the word in upper case; "" for any other kind of token, which is no keyword."""
         return self.text.upper() if self.kind == "word" else ""
 
     @property
     def name(self) -> str | None:
-        """The identifier, without its quotes."""
+        """Return the identifier without its quotes; None for any other kind of token."""
         if self.kind == "word":
             return self.text
         if self.kind == "quoted":
@@ -51,7 +55,7 @@ class Token(NamedTuple):
 
 
 def tokens(sql: str) -> list[Token]:
-    """The tokens of `sql` without white space and comments."""
+    """Return the tokens of `sql` without white space and comments."""
     found = (
         Token(match.lastgroup or "", match[0], match.start(), match.end()) for match in _TOKEN.finditer(sql)
     )
@@ -59,7 +63,7 @@ def tokens(sql: str) -> list[Token]:
 
 
 def statements(sql: str) -> Iterator[str]:
-    """The statements of `sql`, without the semicolons; what has no token is none."""
+    """Yield the statements of `sql` without the semicolons; skip those without a token."""
     start, filled = 0, False
     for token in tokens(sql):
         if token.text != ";":
@@ -73,7 +77,7 @@ def statements(sql: str) -> Iterator[str]:
 
 
 def one_line(sql: str) -> str:
-    """Return `sql` without comments and line ends, but for those in texts, and without a semicolon at its end."""
+    """Return `sql` on one line, without comments and a last semicolon; line ends within texts stay."""
     found = tokens(sql)
     while found and found[-1].text == ";":
         found.pop()
@@ -95,7 +99,7 @@ def renamed(sql: str, old: str, new: str) -> str:
 
 
 def is_complete(sql: str) -> bool:
-    """Whether `sql` ends with the semicolon of a statement, and not within a text, name or comment."""
+    """Return whether `sql` ends with the semicolon of a statement, not within a text, name or comment."""
     last = ""
     for match in _TOKEN.finditer(sql):
         if match.lastgroup != "space":
@@ -106,7 +110,7 @@ def is_complete(sql: str) -> bool:
 
 
 def tables_of(sql: str) -> dict[str, str]:
-    """The tables that `sql` names behind FROM, JOIN, INTO and UPDATE: alias, or the name itself, in lower case -> name."""
+    """Return the tables behind FROM, JOIN, INTO and UPDATE: alias in lower case (or the name) -> name."""
     found = tokens(sql)
     out: dict[str, str] = {}
     place = 0
@@ -143,14 +147,14 @@ _ENDS_LIST = frozenset(
 
 
 def result_names(sql: str) -> tuple[str, ...]:
-    """Return the names of the columns that the first SELECT of `sql` returns, as SQLite names them; none if `*` is among them."""
+    """Return the column names of the first SELECT, as SQLite names them; none if `*` is among them."""
     found = tokens(sql)
     depth, start = 0, None
     items: list[list[Token]] = [[]]
     for number, token in enumerate(found):
         depth += (token.text == "(") - (token.text == ")")
         if start is None:
-            # Behind a WITH, the SELECT that is not within its parentheses.
+            # Behind a WITH, skip the SELECTs within its parentheses.
             start = number if depth == 0 and token.upper == "SELECT" else None
         elif depth == 0 and (token.text == ";" or token.upper in _ENDS_LIST):
             break
@@ -163,13 +167,13 @@ def result_names(sql: str) -> tuple[str, ...]:
 
 
 def _result_name(sql: str, item: list[Token]) -> str | None:
-    """The name of one column of a result; None for `*`."""
+    """Return the name of one column of a result; None for `*`."""
     last = item[-1]
     if last.text == "*":
         return None
     if len(item) > 1 and last.name is not None and last.upper not in ("END", "NULL", "ISNULL", "NOTNULL"):
         before = item[-2]
-        # An alias, with AS or without; or a column of a table that is named.
+        # The last name is an alias, with AS or without, or a column of a named table.
         if before.upper == "AS" or before.kind != "sign" or before.text in (".", ")"):
             return last.name
     return last.name if len(item) == 1 and last.name is not None else sql[item[0].start : last.end]

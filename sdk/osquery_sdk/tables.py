@@ -1,4 +1,4 @@
-"""Tables: an author's function with its columns, as a plugin of osquery's `table` registry."""
+"""Tables: an author's function and its row class, as a plugin of osquery's `table` registry."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     _Some: TypeAlias = Iterable[tuple[Any, ...] | Mapping[str, Any]]
     _SomeLater: TypeAlias = AsyncIterable[tuple[Any, ...] | Mapping[str, Any]]
     Rows: TypeAlias = _Some | _SomeLater | Awaitable[_Some | _SomeLater]
-    Made: TypeAlias = Callable[["Query"], Rows] | WritableTable[Any]
+    Source: TypeAlias = Callable[["Query"], Rows] | WritableTable[Any]
 
 PLATFORMS = ("linux", "darwin", "windows")
 _DEFAULT_DEADLINE = 60.0
@@ -62,22 +62,23 @@ _Request = tuple[dict[str, tuple[Constraint, ...]], frozenset[str] | None, Layou
 
 
 class Counters:
-    """What a table has done since the program started.
+    """Numbers about a table since the program started.
 
     Attributes:
-        calls: requests for rows and to write, those that were refused or are still being answered included.
-        errors: those that failed, the ones that were answered too late included.
-        last_rows: rows of the last call that did not fail; None before the first.
-        last_seconds: what the last call took until its rows were there, or it failed, without sending them; None before the first.
-        total_seconds: the same of all calls.
-        last_error: the last failed call's message.
-        is_taken: whether osquery or another extension has a table of its name, so that it was left out.
+        calls: requests for rows and writes, with those that were refused or still run.
+        errors: calls that failed or were answered too late.
+        last_rows: rows of the last call that succeeded; None before the first.
+        last_seconds: seconds until the last call had its rows or failed, without sending; None before the
+            first.
+        total_seconds: the sum of those seconds over all calls.
+        last_error: the message of the last call that failed.
+        is_taken: osquery or another extension has a table of this name, so this one was left out.
     """
 
     __slots__ = ("calls", "errors", "is_taken", "last_error", "last_rows", "last_seconds", "total_seconds")
 
     def __init__(self) -> None:
-        """Start at nothing."""
+        """Start every count at 0."""
         self.calls = 0
         self.errors = 0
         self.last_rows: int | None = None
@@ -87,22 +88,22 @@ class Counters:
         self.is_taken = False
 
     def add_time(self, seconds: float) -> None:
-        """Count what a call took."""
+        """Add the seconds of one call."""
         self.last_seconds = seconds
         self.total_seconds += seconds
 
     def add_error(self, message: str) -> None:
-        """Count a call that failed."""
+        """Add a call that failed."""
         self.errors += 1
         self.last_error = message
 
 
-# Annotations that say what they mean without being evaluated: no texts, and nothing of `typing` with something inside.
+# Annotations that need no evaluation: no texts, and nothing of `typing` with arguments.
 _PLAIN = (type, types.UnionType, types.GenericAlias)
 
 
 class TableOptions(NamedTuple):
-    """What `table` was told beside the name."""
+    """The options of a table; `table` describes them."""
 
     platforms: tuple[str, ...] = PLATFORMS
     examples: tuple[str, ...] = ()
@@ -118,8 +119,8 @@ class TableOptions(NamedTuple):
     limits: Limits = Limits()
 
 
-class _Flight:
-    """One generation that several identical requests may wait for, and that stays for as long as it is fresh."""
+class _Generation:
+    """One run of the function that identical requests share, kept for as long as it is fresh."""
 
     __slots__ = ("done", "ended", "error", "indexes", "rows")
 
@@ -132,11 +133,11 @@ class _Flight:
 
 
 class _Run:
-    """What a call has to clean up, and in which process it began.
+    """The state of one call that has to be cleaned up.
 
     Attributes:
-        pid: of the process.
-        generators: what the author's function has returned.
+        pid: the process that began the call.
+        generators: the generators that the author's function returned.
     """
 
     __slots__ = ("generators", "pid")
@@ -147,7 +148,7 @@ class _Run:
 
 
 class Table:
-    """A table; made by `table`, registered by an `Extension`."""
+    """A table; `table` makes it, an `Extension` registers it."""
 
     registry = TABLE
 
@@ -160,7 +161,7 @@ class Table:
         options: TableOptions,
         writer: Writer | None = None,
     ) -> None:
-        """Check everything that osqueryd would refuse.
+        """Refuse whatever osqueryd would refuse.
 
         Raises:
             DefinitionError: the text says what to change.
@@ -181,10 +182,11 @@ class Table:
         if options.snapshot:
             for column in self.columns:
                 if column.definition.required or column.definition.costly:
-                    said = "required" if column.definition.required else "costly"
+                    mark = "required" if column.definition.required else "costly"
                     raise DefinitionError(
-                        f"table {name}: with snapshot=True the function makes all rows with all columns, whatever a statement "
-                        f"asks for, so {column.name} cannot be {said}"
+                        f"table {name}: with snapshot=True the function makes all rows with all columns, "
+                        f"whatever a statement "
+                        f"asks for, so {column.name} cannot be {mark}"
                     )
         self._by_name = {column.name: column for column in self.columns}
         self._aliases = {alias: c.name for c in self.columns for alias in c.definition.aliases}
@@ -192,7 +194,7 @@ class Table:
         self._requests: dict[str, _Request] = {}
         seconds = options.deadline
         self._late = Reply(Status(1, f"{name}: no answer within {seconds:g} s; the table's deadline is over"))
-        self._shared: dict[str, _Flight] = {}
+        self._shared: dict[str, _Generation] = {}
         self._lock = threading.Lock()
         self._at_once = 0
         self._writer = writer
@@ -242,23 +244,23 @@ class Table:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is made for the platform that this runs on."""
+        """Return whether the table is made for the platform that this program runs on."""
         return this_platform() in self.options.platforms
 
     @property
     def is_writable(self) -> bool:
-        """Whether it takes INSERT, UPDATE or DELETE."""
+        """Return whether the table takes INSERT, UPDATE or DELETE."""
         return self._writer is not None
 
     @property
     def writes(self) -> tuple[str, ...]:
-        """Which of INSERT, UPDATE and DELETE it takes."""
-        made = type(self._writer.made) if self._writer is not None else WritableTable
+        """Return the statements that the table takes: INSERT, UPDATE, DELETE."""
+        kind = type(self._writer.made) if self._writer is not None else WritableTable
         names = ("insert", "update", "delete")
-        return tuple(n.upper() for n in names if getattr(made, n) is not getattr(WritableTable, n))
+        return tuple(n.upper() for n in names if getattr(kind, n) is not getattr(WritableTable, n))
 
     def column(self, name: str) -> ColumnInfo:
-        """The column of that name; raises DefinitionError for any other."""
+        """Return the column of a name; raises DefinitionError if the table has none."""
         try:
             return self._by_name[name]
         except KeyError:
@@ -267,7 +269,7 @@ class Table:
             ) from None
 
     def _meant(self, name: str) -> str:
-        """Say which column a name may mean that is none."""
+        """Return the end of an error about an unknown column: the column that was meant, or ""."""
         from .spelling import did_you_mean
 
         if name in self._aliases:
@@ -276,12 +278,12 @@ class Table:
         return f"; {meant}" if meant else ""
 
     def missing(self, query: Query) -> list[str]:
-        """Return the required columns that the query has no value for, if the table needs a value for each."""
+        """Return the required columns without a value in the query, if the table needs a value for each."""
         needed = self.required if self.options.all_required else ()
         return [name for name in needed if not query.narrows(name)]
 
     def routes(self) -> list[dict[str, str]]:
-        """The rows that describe the table to osqueryd."""
+        """Return the rows that describe the table to osqueryd."""
         routes = [
             {"id": "column", "name": c.name, "type": c.type.value, "op": str(c.options)} for c in self.columns
         ]
@@ -295,7 +297,7 @@ class Table:
         return routes
 
     def rows(self, query: Query | None = None, /, **equals: Any) -> list[Any]:
-        """The rows for a query, or for columns that equal values; for tests. Nothing is filtered afterwards."""
+        """Return the rows for a query, or for columns that equal values, unfiltered; for tests."""
         with SameProcess():
             return list(self._rows(query or Query.of(self, equals=equals), _Run()))
 
@@ -341,7 +343,7 @@ class Table:
             deadline = context.limit(self.options.deadline, self._late)
             query = Query(self, constraints, used, deadline=deadline, call=context, warn=warn, client=client)
             answer = layout.build(iter(self._rows(query, run)), self.options.max_rows)
-            end_if_forked(run.pid)  # in place of SameProcess, which takes longer than a small answer should
+            end_if_forked(run.pid)  # SameProcess would take too long for a small answer
             count = answer.count
             return Reply(Status(), answer)
         except BaseException as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
@@ -355,7 +357,7 @@ class Table:
             with self._lock:
                 self._at_once -= 1
                 counters.add_time(took)
-                if message or took > self.options.deadline:  # then the late answer has been sent
+                if message or took > self.options.deadline:  # past the deadline the late answer was sent
                     counters.add_error(message or self._late.status.message)
                 else:
                     counters.last_rows = count
@@ -363,7 +365,7 @@ class Table:
     def _complain(
         self, error: BaseException, warn: Callable[[str], None], *plain: type[BaseException]
     ) -> str:
-        """Log an error unless somebody raised it on purpose; returns the line that says it."""
+        """Return the one-line message of an error; log it too, unless somebody raised it on purpose."""
         lacks = _lacks(error)
         message = lacks or describe(error, *plain)
         message = message if message.startswith(self.name) else f"{self.name}: {message}"
@@ -372,7 +374,7 @@ class Table:
         return message
 
     def _close(self, run: _Run, warn: Callable[[str], None]) -> None:
-        """Close the generators that a failed call has left open; that may fail as well."""
+        """Close the generators that a failed call left open. Closing may fail as well."""
         for generator in run.generators:
             try:
                 with SameProcess():
@@ -384,7 +386,7 @@ class Table:
     def _write(
         self, action: str, request: Mapping[str, str], context: CallContext, warn: Callable[[str], None]
     ) -> Reply:
-        """Answer a write. osqueryd reads its row alone, and passes the status over."""
+        """Answer a write. osqueryd reads only the row of the reply and ignores its status."""
         writer = self._writer
         if writer is None:
             return Reply(Status(), [{"status": "readonly"}])
@@ -418,7 +420,7 @@ class Table:
         return Reply(Status(), [reply])
 
     def _understand(self, text: str) -> _Request:
-        """What a request's context says; statements come again and again, so it is kept."""
+        """Return the parsed context of a request; it is kept, because statements come again and again."""
         constraints, used = _parse(text, self._aliases)
         layout = self._layouts.get(used)
         if layout is None:
@@ -433,79 +435,79 @@ class Table:
         return request
 
     def _rows(self, query: Query, run: _Run) -> Iterable[Sequence[Any]]:
-        """Rows for a query: generated, or from a fresh snapshot, or shared with whoever asks the same at once."""
+        """Return the rows of a query: generated, of a fresh snapshot, or shared with an identical request."""
         missing = self.missing(query)
         if missing:
             from .required import refusal
 
             raise TableError(refusal(self.name, missing, self.required, self.options.examples))
         if self.options.snapshot:
-            return self._look_up(self._fly("", query.whole(), run), query)
+            return self._look_up(self._share("", query.whole(), run), query)
         if self.options.cache is not None:
             key = query.identity()
-            return self._fly(key, query, run).rows
+            return self._share(key, query, run).rows
         return self._run(query, run)
 
-    def _look_up(self, flight: _Flight, query: Query) -> Iterable[Sequence[Any]]:
-        """Rows of a snapshot, through a hash index of the first column that has to equal something."""
+    def _look_up(self, generation: _Generation, query: Query) -> Iterable[Sequence[Any]]:
+        """Return rows of a snapshot; use a hash index of the first column that has to equal something."""
         for position, column in enumerate(self.columns):
-            # The versions of a collation are equal in ways that no hash knows.
+            # A version collation takes different texts for equal; no hash shows that.
             if not column.definition.index or (column.definition.collate or "").startswith("version"):
                 continue
             wanted = query.equals(column.name)
             if wanted is None or (column.type not in INTEGER_RANGES and column.type is not ColumnType.TEXT):
                 continue
             with self._lock:
-                index = flight.indexes.get(column.name)
+                index = generation.indexes.get(column.name)
                 if index is None:
                     index = {}
-                    texts = column.texts([row[position] for row in flight.rows])
-                    for text, row in zip(texts, flight.rows, strict=True):
+                    texts = column.texts([row[position] for row in generation.rows])
+                    for text, row in zip(texts, generation.rows, strict=True):
                         index.setdefault(_folded(text), []).append(row)
-                    flight.indexes[column.name] = index
-            found = dict.fromkeys(_folded(str(value)) for value in wanted)
-            return [row for text in found for row in index.get(text, ())]
-        return flight.rows
+                    generation.indexes[column.name] = index
+            keys = dict.fromkeys(_folded(str(value)) for value in wanted)
+            return [row for text in keys for row in index.get(text, ())]
+        return generation.rows
 
-    def _fly(self, key: str, query: Query, run: _Run) -> _Flight:
-        """The generation that is fresh or on its way, or else a new one, run by this call."""
+    def _share(self, key: str, query: Query, run: _Run) -> _Generation:
+        """Return a generation that is fresh or still running, or else run a new one."""
         while True:
-            flight, mine = self._board(key)
+            generation, mine = self._claim(key)
             if mine:
                 try:
                     with SameProcess():
-                        flight.rows = list(self._run(query, run))
+                        generation.rows = list(self._run(query, run))
                 except BaseException as error:
-                    flight.error = error
+                    generation.error = error
                     with self._lock:
                         self._shared.pop(key, None)
                     raise
                 finally:
-                    flight.ended = time.monotonic()
-                    flight.done.set()
-            elif not flight.done.wait(query.remaining()):
+                    generation.ended = time.monotonic()
+                    generation.done.set()
+            elif not generation.done.wait(query.remaining()):
                 raise TableError(f"{self.name}: out of time")
-            if flight.error is None:
-                return flight
-            # Whoever ran it gave up, which says nothing about this call.
-            if not issubclass(type(flight.error), (QueryCancelled, DeadlineExceeded)):
-                raise TableError(describe(flight.error, TableError)) from flight.error
+            if generation.error is None:
+                return generation
+            # The call that ran it gave up for a reason of its own: try again.
+            if not issubclass(type(generation.error), (QueryCancelled, DeadlineExceeded)):
+                raise TableError(describe(generation.error, TableError)) from generation.error
 
-    def _board(self, key: str) -> tuple[_Flight, bool]:
-        """A generation, and whether the caller has to run it."""
+    def _claim(self, key: str) -> tuple[_Generation, bool]:
+        """Return a generation, and whether the caller has to run it."""
         fresh = 1.0 if self.options.cache is None else self.options.cache
         with self._lock:
             now = time.monotonic()
             for old in [k for k, f in self._shared.items() if f.done.is_set() and now - f.ended > fresh]:
                 del self._shared[old]
-            flight = self._shared.get(key)
-            if flight is not None:
-                return flight, False
-            flight = self._shared[key] = _Flight()
-            return flight, True
+            generation = self._shared.get(key)
+            if generation is not None:
+                return generation, False
+            generation = self._shared[key] = _Generation()
+            return generation, True
 
     def _run(self, query: Query, run: _Run) -> Iterator[Sequence[Any]]:
-        """Rows as tuples in column order."""
+        """Run the function and return its rows as tuples in column order."""
         result = self.function(query)
         if type(result) is types.GeneratorType:
             run.generators += (result,)
@@ -545,14 +547,17 @@ class Table:
 
 
 def _folded(text: str) -> str:
-    """What texts share that any of SQLite's own collations takes for equal: which one a statement names, nobody tells."""
+    """Return a key that is equal for texts that any of SQLite's own collations takes for equal.
+
+    A request does not say which collation a statement uses.
+    """
     return text.casefold().rstrip(" ")
 
 
 def _parse(
     text: str, aliases: Mapping[str, str]
 ) -> tuple[dict[str, tuple[Constraint, ...]], frozenset[str] | None]:
-    """The context of a `generate` request."""
+    """Return the terms by column, and the columns in use, from the context of a `generate` request."""
     if not text:
         return {}, None
     try:
@@ -561,14 +566,14 @@ def _parse(
         for entry in context.get("constraints", ()):
             terms = entry.get("list") or ()
             if terms:
-                made = tuple(
+                kept = tuple(
                     Constraint(int(t["op"]), str(t["expr"])) for t in terms if int(t["op"]) not in NOT_TERMS
                 )
                 name = str(entry["name"])
-                constraints[aliases.get(name, name)] = made
+                constraints[aliases.get(name, name)] = kept
         used = context.get("colsUsed")
         if used is None or not aliases.keys().isdisjoint(used):
-            # Under which name osqueryd will look for a column that it knows by an alias is not certain: send all.
+            # osqueryd may look for a column under its name or under its alias: send every column.
             return constraints, None
         return constraints, frozenset(map(str, used))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -576,7 +581,7 @@ def _parse(
 
 
 def _resolve(table: str, row: type[Row], *, each_value: bool) -> tuple[ColumnInfo, ...]:
-    """The columns of a row class with their SQL types."""
+    """Return the columns of a row class with their SQL types."""
     if not row.__columns__:
         raise DefinitionError(f"table {table}: {row.__name__} has no columns")
     hints = _hints(row)
@@ -608,11 +613,15 @@ def _resolve(table: str, row: type[Row], *, each_value: bool) -> tuple[ColumnInf
 
 
 def _hints(row: type[Row]) -> dict[str, Any]:
-    """The columns' types. `typing.get_type_hints` takes a third of a start with many tables: it is asked about texts only."""
-    found: dict[str, Any] = {}
+    """Return the types of the columns.
+
+    `typing.get_type_hints` takes a third of the start of an extension with many tables, so only annotations
+    that are texts go through it.
+    """
+    annotations: dict[str, Any] = {}
     for base in reversed(row.__mro__):
-        found.update(base.__dict__.get("__annotations__", {}))  # noqa: RUF063  inspect is not loaded for this
-    columns = {name: found[name] for name in row.__columns__ if name in found}
+        annotations.update(base.__dict__.get("__annotations__", {}))  # noqa: RUF063  inspect is not loaded for this
+    columns = {name: annotations[name] for name in row.__columns__ if name in annotations}
     if len(columns) == len(row.__columns__) and all(isinstance(hint, _PLAIN) for hint in columns.values()):
         return columns
     return typing.get_type_hints(row)
@@ -633,17 +642,18 @@ def _column_type(hint: Any, where: str) -> tuple[ColumnType, bool]:
         kinds = {_SIMPLE.get(type(member.value)) for member in plain}
         if len(kinds) == 1 and (kind := kinds.pop()) is not None:
             return kind, nullable
-    # Who has a path to give has loaded pathlib; nobody else needs to.
+    # Do not import pathlib here: if the annotation is a Path, it is loaded already.
     pathlib = sys.modules.get("pathlib")
     if pathlib is not None and isinstance(plain, type) and issubclass(plain, pathlib.PurePath):
         return ColumnType.TEXT, nullable
     raise DefinitionError(
-        f"{where}: no osquery type for {hint}; use str, int, bool, float, bytes, datetime, Path, Enum, list or dict"
+        f"{where}: no osquery type for {hint}; use str, int, bool, float, bytes, datetime, Path, Enum, list "
+        f"or dict"
     )
 
 
 def _row_in(hint: Any) -> type[Row] | None:
-    """The row class that an annotation is, or has inside."""
+    """Return the row class that an annotation is, or has inside."""
     for part in (hint, *typing.get_args(hint)):
         if isinstance(part, type) and issubclass(part, Row):
             return part
@@ -652,9 +662,9 @@ def _row_in(hint: Any) -> type[Row] | None:
 
 def _row_class(function: Callable[..., Any], name: str) -> type[Row]:
     written = getattr(function, "__annotations__", {}).get("return")
-    found = _row_in(written) or _row_in(typing.get_type_hints(function).get("return"))
-    if found is not None:
-        return found
+    row = _row_in(written) or _row_in(typing.get_type_hints(function).get("return"))
+    if row is not None:
+        return row
     raise DefinitionError(
         f"table {name}: annotate the function's result as Iterator[YourRow], or give rows=YourRow"
     )
@@ -675,25 +685,26 @@ def table(
     elsewhere: str = "",
     all_required: bool = False,
     family: str = "",
-) -> Callable[[Made], Table]:
+) -> Callable[[Source], Table]:
     """Make a `Table` of a function that gets a `Query` and returns or yields rows, also asynchronously.
 
-    Or of a `WritableTable`: `table(name)(made)`, where `made` is an object of your class.
+    A `WritableTable` becomes a table by `table(name)(store)`, where `store` is an object of your class.
 
     Args:
         name: the table's name in SQL.
-        rows: the row class, where the function's annotation does not say it.
-        platforms: where it works: linux, darwin, windows.
+        rows: the row class, if the function's annotation does not name it.
+        platforms: the platforms where it works: linux, darwin, windows.
         examples: statements for the documentation.
         cache: seconds for which an answer serves identical requests.
         snapshot: generate all rows once, and answer look-ups from them for `cache` seconds (1 unless given).
         deadline: seconds after which the statement fails; 60 unless given.
-        max_rows: more are an error.
+        max_rows: more rows are an error.
         aliases: other names of the table.
         attributes: osquery's bit set of table attributes.
-        elsewhere: why it is not on the other platforms, and what is there instead, in some words for `tables --all` and the schema.
-        all_required: a statement must constrain all required columns, where osqueryd is content with one of them.
-        family: what it is about, in some words that it shares with others; `tables` lists those together.
+        elsewhere: why it is not on the other platforms, and what is there instead; for `tables --all` and the
+            schema.
+        all_required: a statement must constrain all required columns; osqueryd by itself is content with one.
+        family: its subject, in some words that it shares with other tables; `tables` lists those together.
 
     Raises:
         DefinitionError: osqueryd would refuse the table, or its options contradict each other.
@@ -717,25 +728,28 @@ def table(
         raise DefinitionError(f"table {name}: rows is a class that derives from Row, not {shown(rows)}")
     options = options._replace(elsewhere=" ".join(elsewhere.split()), family=" ".join(family.split()))
 
-    def decorate(made: Made) -> Table:
-        if isinstance(made, type):
-            # Type checkers take a decorated class for the class that it was, so it is no decorator for one.
-            raise DefinitionError(f"table {name}: give an object: table({name!r})({made.__name__}(...))")
-        if not isinstance(made, WritableTable) and not callable(made):
-            raise DefinitionError(f"table {name}: it is made of a function, not of {shown(made)}")
-        if not isinstance(made, WritableTable):
-            return Table(name, made, rows or _row_class(made, name), _description(made.__doc__), options)
+    def decorate(source: Source) -> Table:
+        if isinstance(source, type):
+            # Type checkers take a decorated class for the undecorated one, so `table` refuses to decorate a
+            # class.
+            raise DefinitionError(f"table {name}: give an object: table({name!r})({source.__name__}(...))")
+        if not isinstance(source, WritableTable) and not callable(source):
+            raise DefinitionError(f"table {name}: it is made of a function, not of {shown(source)}")
+        if not isinstance(source, WritableTable):
+            return Table(
+                name, source, rows or _row_class(source, name), _description(source.__doc__), options
+            )
         from .writes import Writer
 
-        writer = Writer(made)
-        described = _description(vars(type(made)).get("__doc__"))
+        writer = Writer(source)
+        described = _description(vars(type(source)).get("__doc__"))
         return Table(name, writer.scan, writer.row, described, options, writer)
 
     return decorate
 
 
 def _check_options(name: str, options: TableOptions) -> None:
-    """Raise DefinitionError for an option that would fail only when the table is asked, or mean another thing."""
+    """Raise DefinitionError for an option that would fail only in a statement, or be misread."""
     check_name(name, "table")
     for option in ("platforms", "examples", "aliases"):
         check_names(getattr(options, option), f"table {name}: {option}")
@@ -754,7 +768,8 @@ def _check_options(name: str, options: TableOptions) -> None:
             raise DefinitionError(f"table {name}: {option} is a whole number, not {shown(number)}")
     if not isinstance(options.all_required, bool):
         raise DefinitionError(
-            f"table {name}: all_required is True or False, not {shown(options.all_required)}: each column says required=True"
+            f"table {name}: all_required is True or False, not {shown(options.all_required)}: each column "
+            f"says required=True"
         )
     for option in ("elsewhere", "family"):
         if not isinstance(getattr(options, option), str):
@@ -766,7 +781,10 @@ def _check_options(name: str, options: TableOptions) -> None:
 
 
 def _lacks(error: BaseException) -> str:
-    """What to install, for a module that is known and missing; of a frozen program the build looks for Python's own words."""
+    """Return how to install a module that an ImportError names; "" if it is unknown.
+
+    In a frozen program it is "": the build looks for Python's own words there.
+    """
     if not issubclass(type(error), ImportError) or getattr(sys, "frozen", False):
         return ""
     from .installed import missing_module
@@ -783,7 +801,7 @@ def _description(docstring: str | None) -> str:
 
 
 def this_platform() -> str:
-    """linux, darwin or windows."""
+    """Return linux, darwin or windows."""
     return {"win32": "windows"}.get(sys.platform, sys.platform)
 
 

@@ -1,7 +1,7 @@
-"""osquery's own numbers and words: column options and types, operators, collations, registries and status codes.
+"""osquery's own numbers and words: column options, types, operators, collations, registries, status codes.
 
-Sources: osquery/core/tables.h (`ColumnOptions`, `ConstraintOperator`, `TableAttributes`), osquery/core/query.h and
-sqlite.org/c3ref/c_index_constraint_eq.html; the same in every osquery 5.
+Sources: `ColumnOptions` in osquery/core/sql/column.h, `ConstraintOperator` and `TableAttributes` in
+osquery/core/tables.h, and sqlite.org/c3ref/c_index_constraint_eq.html.
 """
 
 from __future__ import annotations

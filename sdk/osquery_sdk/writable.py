@@ -31,12 +31,13 @@ class WritableTable(ABC, Generic[R]):
 
         notes = table("notes")(Notes())
 
-    A statement that needs a method left out here fails with "table notes may not be modified". A method refuses a
-    write by raising ReadOnly, ConstraintFailed or TableError. At least one column must be declared with `key=True`;
-    no two rows may have the same key.
+    A statement that needs a method left out here fails with "table notes may not be modified". A method
+    refuses a write by raising ReadOnly, ConstraintFailed or TableError. At least one column must be declared
+    with `key=True`; no two rows may have the same key.
 
-    osquery knows no transactions. A statement that writes to several rows is several calls: if one is refused, the
-    statement fails, and the earlier writes stay. Writes come one after the other; `rows` may run meanwhile.
+    osquery knows no transactions. A statement that writes to several rows is several calls: if one is
+    refused, the statement fails, and the earlier writes stay. Writes come one after the other; `rows` may run
+    meanwhile.
     """
 
     @abstractmethod
@@ -46,8 +47,8 @@ class WritableTable(ABC, Generic[R]):
     def insert(self, row: R) -> R | int | None:
         """Add a row.
 
-        A column without a value, or with NULL, has its default. Without a default it is None if its type allows that;
-        otherwise the statement fails.
+        A column without a value, or with NULL, has its default. Without a default it is None if its type
+        allows that; otherwise the statement fails.
 
         Returns:
             The row as it is kept; or its key, if that is one integer; or None if it is kept as it was given.

@@ -1,7 +1,7 @@
-"""Between osqueryd's writes and a `WritableTable`: which row is meant, what is in it, and what the reply says.
+"""Between osqueryd's writes and a `WritableTable`: find the row, read its values, and word the reply.
 
-osqueryd names a row by its rowid alone, and sends the values of all columns, also of those that the statement does not set.
-So the rows of recent scans are kept, for a statement reads a row before it writes to it.
+osqueryd names a row by its rowid alone, and sends the values of all columns, also of those that the statement
+does not set. A statement reads a row before it writes to it, so the rows of recent scans are kept.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Writer:
     """
 
     def __init__(self, made: WritableTable[Any]) -> None:
-        """Find the row class; `bind` has to follow."""
+        """Find the row class; call `bind` before anything else."""
         self.made = made
         self.row = row_class(type(made))
         self._name = ""
@@ -57,10 +57,10 @@ class Writer:
         self._turn = threading.Lock()
 
     def bind(self, table: Table) -> None:
-        """Take the table that it belongs to.
+        """Take the table that the writer belongs to.
 
         Raises:
-            DefinitionError: its rows cannot be told apart, or it is cached.
+            DefinitionError: the table has no key, or is cached.
         """
         self._name = table.name
         self._columns = columns = table.columns
@@ -71,7 +71,8 @@ class Writer:
             )
         if table.options.snapshot or table.options.cache is not None:
             raise DefinitionError(
-                f"table {table.name}: a writable table takes no cache and no snapshot: a statement would read what it has changed"
+                f"table {table.name}: a writable table takes no cache and no snapshot: a statement would "
+                f"read what it has changed"
             )
         if len(self._keys) == 1 and columns[self._keys[0]].type in INTEGER_RANGES:
             self._number = self._keys[0]
@@ -81,7 +82,7 @@ class Writer:
     # -- reading
 
     def scan(self, query: Query) -> Iterator[Row]:
-        """The author's rows; some are kept for the writes that may follow."""
+        """Yield the author's rows, and keep some for the writes that may follow."""
         kept: dict[int, Row] = {}
         rows = iter(self.made.rows(query) or ())
         try:
@@ -104,7 +105,7 @@ class Writer:
                 del known[rowid]
 
     def _rowid(self, row: Row) -> int:
-        """The row identifier that the row has in an answer."""
+        """Return the row identifier that the row has in an answer."""
         if not isinstance(row, self.row):
             raise TableError(f"{self._name}: rows are {self.row.__name__}, not {type(row).__name__}")
         assert self._layout is not None
@@ -118,12 +119,13 @@ class Writer:
             row = self._kept.get(rowid)
         if row is not None:
             return row
-        # Not among those kept: it is read again, with all that come along, for SQLite deletes in the order of the rowids.
+        # The row is not kept any more: read it again. Keep all rows of this scan, for SQLite goes on in rowid
+        # order.
         terms = {}
         if self._number is not None:
             terms[self._columns[self._number].name] = (Constraint(EQUALS, str(rowid)),)
         query = Query(table, terms, None, deadline=deadline)
-        # Without its inputs the table has no rows to read again.
+        # A table that needs inputs has no rows to read again without them.
         rows = () if table.missing(query) else self.made.rows(query) or ()
         found: dict[int, Row] = {}
         for row in islice(until_fork(iter(rows)), table.options.max_rows):
@@ -136,10 +138,11 @@ class Writer:
     # -- writing
 
     def write(self, action: str, request: Mapping[str, str], table: Table, deadline: float) -> dict[str, str]:
-        """Do what osqueryd asks for; the reply to its success.
+        """Do one write and return the reply to its success.
 
         Raises:
-            WriteError, TableError: it is refused; or whatever the author's methods raise.
+            WriteError, TableError: the write is refused.
+            Exception: anything else that the author's methods raise.
         """
         if not self._turn.acquire(timeout=max(deadline - time.monotonic(), 0)):
             raise TableError(f"{self._name}: another write takes too long")
@@ -174,7 +177,8 @@ class Writer:
         elif isinstance(kept, int):
             if self._number is None:
                 raise TableError(
-                    f"{self._name}: insert returned {kept}, where rows are known by {self._key_names()}: return the row"
+                    f"{self._name}: insert returned {kept}, where rows are known by {self._key_names()}: "
+                    f"return the row"
                 )
             return int(self._columns[self._number].text(kept))
         if any(kept[i] is None for i in self._keys):
@@ -184,7 +188,7 @@ class Writer:
         return self._rowid(kept)
 
     def _changed(self, old: Row, request: Mapping[str, str]) -> Row:
-        """A row with what an update sets; all else is the very object that was in the row."""
+        """Return a row with the values that an update sets; the other values are the old row's objects."""
         shown = [_shown(info, value) for info, value in zip(self._columns, old, strict=True)]
         given = self._given(request, shown)
         if "new_id" in request:
@@ -197,23 +201,26 @@ class Writer:
         )
 
     def _given(self, request: Mapping[str, str], shown: Sequence[Any] | None = None) -> list[Any]:
-        """The values that a statement gives the columns; one that it gives an alias is its column's.
+        """Return the value of each column in a write; a value given to an alias goes to its column.
 
         Args:
-            request: of osqueryd.
-            shown: what the statement has read, in an update.
+            request: osqueryd's request.
+            shown: the values that the statement read, for an update.
         """
         text = request.get("json_value_array", "")
         try:
             values = json.loads(text)
         except (ValueError, RecursionError):
             if text.endswith(","):
-                # osqueryd's JSON ends before a number that JSON has not.
+                # osqueryd's JSON breaks off before an infinite number, which JSON cannot express.
                 raise ConstraintFailed("an infinite number cannot be written") from None
             raise TableError(f"{self._name}: the values of the write cannot be read") from None
         count = len(self._columns)
         if not isinstance(values, list) or len(values) != count + len(self._aliases):
-            raise TableError(f"{self._name}: the write has not {count + len(self._aliases)} values")
+            raise TableError(
+                f"{self._name}: expected {count + len(self._aliases)} values in the write, got "
+                f"{_count(values)}"
+            )
         given = values[:count]
         for i, value in zip(self._aliases, values[count:], strict=True):
             before = None if shown is None else shown[i]
@@ -222,7 +229,7 @@ class Writer:
         return given
 
     def _take_rowid(self, given: list[Any], rowid: int, shown: Sequence[Any] | None) -> None:
-        """Let a rowid that the statement sets be the key."""
+        """Make the rowid that the statement sets the key."""
         if self._number is None:
             raise ConstraintFailed(f"the rowid cannot be set, as rows are known by {self._key_names()}")
         before = None if shown is None else shown[self._number]
@@ -236,7 +243,7 @@ class Writer:
         return self._read(position, value, info)
 
     def _read(self, position: int, value: Any, info: ColumnInfo) -> Any:
-        """A value in the type of the column's annotation, and within the column's range."""
+        """Return a value in the type of the column's annotation, within the column's range."""
         if value is None and info.nullable:
             return None
         if not self._readers:
@@ -246,7 +253,7 @@ class Writer:
             if isinstance(value, float) and math.isinf(value):
                 raise ValueError("it takes no infinite number")
             made = self._readers[position](value)
-        except BaseException as error:  # a path of an author's class, or what it makes of the text
+        except BaseException as error:  # from an author's class
             pass_on_interrupt(error)
             given = "" if value is None else f" = {shown(value)}"
             raise ConstraintFailed(
@@ -266,7 +273,7 @@ class Writer:
 
 
 def _shown(info: ColumnInfo, value: Any) -> Any:
-    """A row's value as a statement sees it: osqueryd has no NULL in text."""
+    """Return a row's value as a statement sees it: osqueryd has no NULL in text."""
     text = info.text(value)
     if info.type in (ColumnType.TEXT, ColumnType.BLOB):
         return text
@@ -275,9 +282,13 @@ def _shown(info: ColumnInfo, value: Any) -> Any:
     return float(text) if info.type is ColumnType.DOUBLE else int(text)
 
 
+def _count(values: object) -> str:
+    return str(len(values)) if isinstance(values, list) else type(values).__name__
+
+
 def row_class(kind: type) -> type[Row]:
-    """R of a class that derives from WritableTable[R]; raises DefinitionError if it does not say one."""
-    for base in (base for one in kind.__mro__ for base in getattr(one, "__orig_bases__", ())):
+    """Return R for a class that derives from WritableTable[R]; raises DefinitionError if it names none."""
+    for base in (base for parent in kind.__mro__ for base in getattr(parent, "__orig_bases__", ())):
         origin = typing.get_origin(base)
         if isinstance(origin, type) and issubclass(origin, WritableTable):
             for argument in typing.get_args(base):
@@ -289,14 +300,14 @@ def row_class(kind: type) -> type[Row]:
 
 
 def refusal(table: str, error: BaseException, message: str) -> tuple[dict[str, str], str]:
-    """The reply to a write that failed, and its message.
+    """Return the reply to a write that failed, and its message.
 
-    A text gets to the SQL client only with "failure"; the other two replies stand for texts of SQLite's own.
+    Only the status "failure" carries a text to the SQL client; for the other two SQLite has texts of its own.
 
     Args:
-        table: its name.
-        error: what was raised.
-        message: what is said of it.
+        table: the table's name.
+        error: the exception.
+        message: the text for the client.
     """
     kind = type(error)
     if issubclass(kind, (ReadOnly, ConstraintFailed)) and not text_of(error):

@@ -17,7 +17,7 @@ class Number(Row):
     "numbers",
     examples=(
         "select n from numbers where n < 3",
-        "select numbers.n, 'numbers' as numbers from \"numbers\" join other on other.numbers = Numbers.n -- numbers",
+        "select numbers.n, 'numbers' as x from \"numbers\" join o on o.numbers = Numbers.n -- numbers",
     ),
     family="mathematics",
 )
@@ -54,7 +54,7 @@ def test_a_new_name_is_in_the_examples_and_errors():
     renamed = numbers.configured(name="digits")
     assert renamed.options.examples == (
         "select n from digits where n < 3",
-        "select digits.n, 'numbers' as digits from digits join other on other.numbers = digits.n -- numbers",
+        "select digits.n, 'numbers' as x from digits join o on o.numbers = digits.n -- numbers",
     )
     assert numbers.name == "numbers"
     with pytest.raises(DefinitionError, match=r"^digits has no column 'm'"):

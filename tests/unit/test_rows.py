@@ -1,4 +1,4 @@
-"""Rows are named tuples, for Python and for libraries that take these; and a star import brings every public name."""
+"""Rows are named tuples for Python and for other libraries; a star import brings every public name."""
 
 import copy
 import os
@@ -34,7 +34,7 @@ class Empty(Row):
 
 
 class Named(NamedTuple):
-    """The same as Python has it: the oracle."""
+    """The oracle: Python's own named tuple."""
 
     name: str
     size: int | None = None
@@ -151,8 +151,8 @@ def test_a_name_with_a_type_that_is_no_column_is_refused(future, declaration, me
 )
 def test_class_variables_private_names_and_methods_are_allowed(future, declaration):
     names = {"__name__": "made"}
-    source = f"import typing\nfrom typing import ClassVar\nfrom osquery_sdk import Column, Row\nclass A(Row):\n{COLUMN}"
-    exec(f"{future}{source}    {declaration}\n", names)
+    imports = "import typing\nfrom typing import ClassVar\nfrom osquery_sdk import Column, Row\n"
+    exec(f"{future}{imports}class A(Row):\n{COLUMN}    {declaration}\n", names)
     assert names["A"]._fields == ("n",)
     assert names["A"](n=1).n == 1
 
@@ -282,7 +282,7 @@ def test_the_wheel_has_the_types_of_rows(tmp_path):
 
 
 def test_the_stub_says_what_the_code_says(tmp_path):
-    """As mypy's stubtest compares them."""
+    """Compare as mypy's stubtest does."""
     command = [sys.executable, "-m", "mypy.stubtest", "osquery_sdk.named", "--concise"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")

@@ -376,8 +376,8 @@ def write(one: Table, request: dict[str, str]) -> dict[str, str]:
     [
         ('[1, "a"', "things: the values of the write cannot be read"),
         ("", "things: the values of the write cannot be read"),
-        ("{}", "things: the write has not 13 values"),
-        ('[1, "a"]', "things: the write has not 13 values"),
+        ("{}", "things: expected 13 values in the write, got dict"),
+        ('[1, "a"]', "things: expected 13 values in the write, got 2"),
         ('[1, "a", true, null, null, true, 1, null, "[]", null, null, null, null]', None),
         ('[1.0, "a", 0, 2, null, 0, 1, null, "[]", null, null, null, null]', None),
         ('[1.5, "a", 0, 2, null, 0, 1, null, "[]", null, null, null, null]', "things.id = 1.5: it takes a whole number"),

@@ -33,10 +33,10 @@ _SMALL_ANSWER = 64 << 10
 
 
 class ExtensionConnection:
-    """One connection on which an extension is called. Not thread-safe; a context manager.
+    """One connection for calls to an extension. Not thread-safe; a context manager.
 
-    Every method raises ConnectionFailed, WireTimeout, ProtocolError, or RemoteError for a Thrift exception; after any
-    of the first three the connection is closed.
+    Every method raises ConnectionFailed, WireTimeout, ProtocolError, or RemoteError for a Thrift exception.
+    After any of the first three the connection is closed.
     """
 
     def __init__(self, address: str, *, timeout: float = 10.0, limits: Limits = ANSWER_LIMITS) -> None:
@@ -44,8 +44,8 @@ class ExtensionConnection:
 
         Args:
             address: path of the socket, or name of the pipe.
-            timeout: seconds for connecting, and for each call that is given no other.
-            limits: of what an answer may hold.
+            timeout: seconds for connecting, and for each call without a timeout of its own.
+            limits: bounds on the size of an answer.
         """
         self._address = address
         self._timeout = timeout
@@ -73,13 +73,13 @@ class ExtensionConnection:
     def call(
         self, registry: str, item: str, request: Mapping[str, str], *, timeout: float | None = None
     ) -> Response:
-        """Call a plugin; rows are text, with surrogate escapes for bytes that are not UTF-8."""
+        """Call a plugin. Rows are text, with surrogate escapes for bytes that are not UTF-8."""
         return self._rows("call", (registry, item, request), timeout)
 
     def call_raw(
         self, registry: str, item: str, request: Mapping[str, str], *, timeout: float | None = None
     ) -> tuple[Status, list[dict[str, bytes]]]:
-        """The same with the rows' values as the bytes that were sent, which is quicker for large answers."""
+        """Call a plugin; the values of the rows are the bytes that were sent. Quicker for large answers."""
         status, rows = self._exchange("call", (registry, item, request), timeout, raw=True)
         return status, rows
 
@@ -146,7 +146,7 @@ class _Answer:
         self.decoder = Decoder(limits)
 
     def receive(self) -> bytes:
-        """Some more of it."""
+        """Return some more bytes."""
         seconds = self._end - time.monotonic()
         if seconds <= 0:
             raise WireTimeout(f"no whole answer from {self._address} within {self._timeout:g} s")
@@ -168,7 +168,7 @@ class _Answer:
             self.decoder.feed(self.receive())
 
     def read_last(self, reading: Generator[None, None, Any]) -> Any:
-        """The same for what ends the answer."""
+        """Run the method that reads the end of the answer; raises ProtocolError if bytes follow."""
         result = self.read(reading)
         if self.decoder.rest:
             raise ProtocolError(f"bytes behind the answer of {self._address}")
@@ -179,12 +179,12 @@ class ManagerConnection(ExtensionConnection):
     """One connection to osqueryd's extension manager, or to a stand-in."""
 
     def extensions(self, *, timeout: float | None = None) -> dict[int, ExtensionInfo]:
-        """The registered extensions by their uuid."""
+        """Return the registered extensions by their uuid."""
         result: dict[int, ExtensionInfo] = self._call("extensions", (), timeout)
         return result
 
     def options(self, *, timeout: float | None = None) -> dict[str, OptionInfo]:
-        """osqueryd's flags by name."""
+        """Return osqueryd's flags by name."""
         result: dict[str, OptionInfo] = self._call("options", (), timeout)
         return result
 
@@ -195,7 +195,7 @@ class ManagerConnection(ExtensionConnection):
         *,
         timeout: float | None = None,
     ) -> Status:
-        """Register plugins: registry name, plugin name, route rows. The status has the new extension's uuid."""
+        """Register plugins: registry, plugin name, route rows. The status has the new extension's uuid."""
         return Status(*self._call("registerExtension", (info, registry), timeout))
 
     def deregister_extension(self, uuid: int, *, timeout: float | None = None) -> Status:
@@ -203,9 +203,9 @@ class ManagerConnection(ExtensionConnection):
         return Status(*self._call("deregisterExtension", (uuid,), timeout))
 
     def query(self, sql: str, *, timeout: float | None = None) -> Response:
-        """Run SQL; rows of text. The status has the error of a statement that failed."""
+        """Run SQL and return rows of text. If the statement fails, the status has its error."""
         return self._rows("query", (sql,), timeout)
 
     def get_query_columns(self, sql: str, *, timeout: float | None = None) -> Response:
-        """The columns that a query would return: rows of one entry each, name to type."""
+        """Return the columns that a query would have: rows of one entry each, name to type."""
         return self._rows("getQueryColumns", (sql,), timeout)

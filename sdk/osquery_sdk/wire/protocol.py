@@ -1,7 +1,7 @@
-"""The messages of osquery's extension protocol: what is asked, what is answered, and their bytes.
+"""Messages of osquery's extension protocol: requests, replies, and their bytes.
 
-`METHODS` is the interface definition (osquery.thrift) as data; server and client both read it. Field numbers and types
-are those of osquery 5's own definition.
+`METHODS` is the interface definition (osquery.thrift) as data, which server and client both read. Field
+numbers and types are those of osquery 5's own definition.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 CALL, REPLY, EXCEPTION, ONEWAY = 1, 2, 3, 4
 _VERSION = 0x80010000
 _SMALL = 4096
-# Rows that are encoded at once: a large answer is never in memory a second time.
+# Rows encoded at once, so that a large answer is never in memory a second time.
 _BATCH = 500
 _LONGEST_NAME = 128
 
@@ -49,7 +49,7 @@ UNKNOWN_METHOD, INVALID_MESSAGE_TYPE, INTERNAL_ERROR, PROTOCOL_ERROR = 1, 2, 6, 
 
 
 class Status(NamedTuple):
-    """osquery's `ExtensionStatus`: code 0 is success; `uuid` identifies the extension that answers."""
+    """osquery's `ExtensionStatus`. Code 0 is success; `uuid` identifies the extension that answers."""
 
     code: int = SUCCESS
     message: str = "OK"
@@ -60,7 +60,7 @@ _OK = Status()
 
 
 class ExtensionInfo(NamedTuple):
-    """What an extension says of itself when it registers."""
+    """The name and versions that an extension registers with."""
 
     name: str = ""
     version: str = ""
@@ -77,17 +77,18 @@ class OptionInfo(NamedTuple):
 
 
 class EncodedRows(Protocol):
-    """Rows whose encoding is ready or can be made piece by piece while earlier pieces are being sent.
+    """Rows that are encoded already, or piece by piece while earlier pieces are sent.
 
-    Ask whether rows are a tuple or a list instead: from Python 3.12 on, `isinstance` of a protocol imports `inspect`.
+    To tell them from other rows, ask whether rows are a tuple or a list: from Python 3.12 on, `isinstance` of
+    a protocol imports `inspect`.
     """
 
     @property
     def count(self) -> int:
-        """Number of rows."""
+        """Return the number of rows."""
 
     def chunks(self) -> Iterator[bytes]:
-        """The rows' encoding in order, without the list's header."""
+        """Yield the rows' encoding in order, without the list's header."""
 
 
 class Response(NamedTuple):
@@ -139,7 +140,7 @@ APPLICATION_EXCEPTION = StructOf(ApplicationException, (1, "message", STRING), (
 
 
 class Method(NamedTuple):
-    """One method of the two services: its name on the wire and in Python, its arguments and what it returns."""
+    """One method of the two services: its name on the wire and in Python, its arguments and its result."""
 
     wire_name: str
     name: str
@@ -185,7 +186,7 @@ class Request(NamedTuple):
 
 
 class Header(NamedTuple):
-    """The head of any message."""
+    """The head of a message: method, message type and sequence number."""
 
     name: str
     type: int
@@ -199,7 +200,7 @@ class _UnknownMethod(ProtocolError):
 
 
 def read_header(decoder: Decoder) -> Generator[None, None, Header]:
-    """A message's head; only the strict encoding is accepted, as osqueryd sends it."""
+    """Read a message's head; only the strict encoding is accepted, which osqueryd sends."""
     word = yield from decoder.read_i32()
     if word & 0xFFFF0000 != _VERSION:
         raise ProtocolError("not a message of Thrift's strict binary protocol")
@@ -209,9 +210,9 @@ def read_header(decoder: Decoder) -> Generator[None, None, Header]:
 
 
 class RequestReader:
-    """Turns the bytes of one connection into requests.
+    """Turn the bytes of one connection into requests.
 
-    After a `ProtocolError` the connection can only be closed, but for `answer_to_error`.
+    After a `ProtocolError` send `answer_to_error` and close the connection: nothing else can be read from it.
     """
 
     __slots__ = ("_decoder", "_heads", "_parser", "began")
@@ -219,23 +220,23 @@ class RequestReader:
     def __init__(self, limits: Limits) -> None:
         """Take the limits for each message."""
         self.began = monotonic()
-        """When the message began that is being read."""
+        """Time at which the current message began, by `time.monotonic()`."""
         self._decoder = Decoder(limits)
         self._heads: list[Header] = []
         self._parser = _parse(self._decoder, self._heads)
 
     @property
     def pending(self) -> bool:
-        """A message has begun to arrive and is not complete."""
+        """Return whether a message has begun to arrive and is not complete."""
         return len(self._decoder.buffer) > 0
 
     def feed(self, data: bytes) -> Request | None:
-        """Add bytes; the next request once it is complete."""
+        """Add bytes; return the next request once it is complete."""
         self._decoder.feed(data)
         return self._advance()
 
     def next(self) -> Request | None:
-        """Go on with what came behind the last request."""
+        """Go on with the bytes that came after the last request."""
         self.began = monotonic()
         return self._advance()
 
@@ -251,7 +252,7 @@ class RequestReader:
         return None
 
     def answer_to_error(self, error: ProtocolError) -> bytes | None:
-        """What to send before the connection is closed, where the message's head told whom to answer."""
+        """Return the bytes to send before closing; None if the message's head was not read."""
         if not self._heads:
             return None
         (head,) = self._heads
@@ -260,9 +261,10 @@ class RequestReader:
 
 
 def _parse(decoder: Decoder, heads: list[Header]) -> Generator[None, None, Request]:
-    """Read one request; its head goes into `heads` first.
+    """Read one request; put its head into `heads` first.
 
-    A method of the reader would hold on to it, and a broken connection's megabytes would wait for the garbage collector.
+    This is no method: a generator would hold on to the reader, and the megabytes of a broken connection would
+    wait for the garbage collector.
     """
     header = yield from read_header(decoder)
     heads.append(header)
@@ -279,7 +281,7 @@ def _parse(decoder: Decoder, heads: list[Header]) -> Generator[None, None, Reque
 
 
 def _own(default: Any) -> Any:
-    """The default of an argument, which a service may change."""
+    """Return the default of an argument, as a copy if a service could change it."""
     return default.copy() if isinstance(default, dict) else default
 
 
@@ -288,14 +290,14 @@ def _head(kind: int, name: str, sequence: int) -> bytes:
 
 
 def encode_exception(name: str, sequence: int, message: str, kind: int = INTERNAL_ERROR) -> bytes:
-    """A reply that the call itself failed, as Thrift's own servers send it."""
+    """Return a reply that says that the call itself failed, in the form of Thrift's own servers."""
     out = [_head(EXCEPTION, name, sequence)]
     encode_value(APPLICATION_EXCEPTION, ApplicationException(message, kind), out)
     return b"".join(out)
 
 
 def _answer_head(name: str, sequence: int, status: Status) -> bytes:
-    """A reply with rows, up to these."""
+    """Return the bytes of a reply up to its rows."""
     out = [_head(REPLY, name, sequence), encode_field(STRUCT_T, 0), encode_field(STRUCT_T, 1)]
     encode_value(STATUS, status, out)
     out.append(encode_field(LIST_T, 2))
@@ -303,12 +305,12 @@ def _answer_head(name: str, sequence: int, status: Status) -> bytes:
 
 
 _OK_ANSWER_HEAD = _answer_head("call", 0, _OK)
-# The ends of the response and of the result travel with the last rows: a small answer is one write.
+# The stop bytes of the response and of the result travel with the last rows: a small answer is one write.
 _ANSWER_END = b"\0\0"
 
 
 def encode_reply(request: Request, result: Any) -> Iterator[bytes]:
-    """The reply to `request` in pieces; only a large answer has more than one."""
+    """Return the pieces of the reply to `request`; only a large answer has more than one."""
     name, sequence, _ = request
     spec = METHODS[name].result
     if spec is RESPONSE:
@@ -345,7 +347,7 @@ def _encode_answer(
 
 
 def _pieces(pending: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """What is to be written at once: chunks as they are, small ones joined."""
+    """Yield pieces to write at once: large chunks as they are, small ones joined."""
     for chunk in chunks:
         if len(pending) > _SMALL:
             yield pending
@@ -356,7 +358,7 @@ def _pieces(pending: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def encode_call(method: Method, arguments: Sequence[Any]) -> bytes:
-    """A request, with sequence number 0 as osquery's own clients send it."""
+    """Return a request with sequence number 0, which osquery's own clients send."""
     out = [_head(CALL, method.wire_name, 0)]
     for number, ((_, spec, _), value) in enumerate(zip(method.arguments, arguments, strict=True), 1):
         out.append(encode_field(spec.ttype, number))

@@ -1,4 +1,4 @@
-"""What a server asks of the service behind it, and what it tells it about each call."""
+"""The interface between a server and the service behind it, and the state of one call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ServerOptions(NamedTuple):
     max_calls: int = 32
     """Calls that run at once."""
     max_queue: int = 256
-    """Calls that wait for one of those to end; one more is refused."""
+    """Calls that wait for a running one to end; one more is refused."""
     message_timeout: float = 10.0
     """Seconds within which a message that has begun must be complete."""
     send_timeout: float = 30.0
@@ -27,24 +27,24 @@ class ServerOptions(NamedTuple):
     stop_timeout: float = 3.0
     """Seconds that running calls get when the server stops."""
     limits: Limits = Limits()
-    """Of each message."""
+    """Bounds on each message."""
 
 
 class Service(Protocol):
-    """What a server serves: an object with the Python-named methods of the Thrift service it offers."""
+    """The object behind a server, with the Python-named methods of the Thrift service that it offers."""
 
     def ping(self) -> Status:
-        """Must return at once."""
+        """Return at once."""
 
     def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
-        """May take as long as `context` allows; must not change `request`, which other calls may share."""
+        """Answer within the time of `context`. Do not change `request`: other calls may share it."""
 
     def shutdown(self) -> None:
-        """Begin to stop; called after the reply has been sent."""
+        """Begin to stop; the reply has been sent already."""
 
 
 class CallContext:
-    """One call while it runs: how much time it has, and whether anybody still waits for it."""
+    """One call while it runs: its deadline, and whether anybody still waits for it."""
 
     __slots__ = ("_claim", "cancelled", "connection", "deadline", "late_answer", "request")
 
@@ -58,11 +58,11 @@ class CallContext:
         self._claim = threading.Lock()
 
     def limit(self, seconds: float, answer: Reply) -> float:
-        """Let `answer` be sent if the call has not returned in `seconds`; returns that `time.monotonic()`."""
+        """Send `answer` if the call has not returned within `seconds`; return that `time.monotonic()`."""
         self.late_answer = answer
         self.deadline = deadline = time.monotonic() + seconds
         return deadline
 
     def claim(self) -> bool:
-        """Take the right to answer; only the first to ask gets it."""
+        """Return whether the caller may answer: only the first one may."""
         return self._claim.acquire(blocking=False)

@@ -1,4 +1,4 @@
-"""Finds the program of a project: the entry of `[project.scripts]` in its pyproject.toml, and how it is started."""
+"""Finds the program of a project: an entry of `[project.scripts]` in its pyproject.toml."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROJECT_FILE = "pyproject.toml"
 
 
 class ProjectError(OsquerySdkError):
-    """A pyproject.toml cannot be read, or does not say which program is meant."""
+    """A pyproject.toml cannot be read, or does not name the one program to take."""
 
 
 class Entry(NamedTuple):
@@ -27,9 +27,9 @@ class Entry(NamedTuple):
 
     @property
     def source(self) -> str:
-        """A script that runs it, as pip's scripts do."""
+        """The text of a script that runs the program, like the scripts that pip makes."""
         first = self.function.partition(".")[0]
-        # Guarded: a child of multiprocessing runs the script again.
+        # Guarded, because a child of multiprocessing runs the script again.
         start = f"if __name__ == '__main__':\n    sys.exit({self.function}())\n"
         return f"import sys\n\nfrom {self.module} import {first}\n\n{start}"
 
@@ -38,7 +38,7 @@ def parse_entry(name: str, text: str) -> Entry:
     """Return the entry of a text `module:function`.
 
     Raises:
-        ProjectError: it is of another form.
+        ProjectError: the text has another form.
     """
     module, _, function = (part.strip() for part in text.partition(":"))
     if not (module and function):

@@ -158,7 +158,7 @@ def _outline(value: object) -> str:
 
 
 def pass_on_interrupt(error: BaseException) -> None:
-    """Raise the error again if it is a real Ctrl-C: the KeyboardInterrupt that Python raises in the main thread."""
+    """Raise the error again if it is Ctrl-C: the KeyboardInterrupt that Python raises in the main thread."""
     if (
         not issubclass(type(error), KeyboardInterrupt)
         or threading.current_thread() is not threading.main_thread()
@@ -175,7 +175,10 @@ def pass_on_interrupt(error: BaseException) -> None:
 
 
 class SameProcess:
-    """A context around a call of an author's code; a process that the code forked ends where it leaves the context."""
+    """A context around a call of an author's code.
+
+    A process that the code forked ends where it leaves the context.
+    """
 
     __slots__ = ("_pid",)
 
@@ -244,8 +247,8 @@ def _place(trace: TracebackType | None) -> str:
 def until_fork(items: Iterator[T], *first: T) -> Iterator[T]:
     """Return an iterator over the `first` items and the others.
 
-    A process that their generator forks ends instead of making further items. Only the first few hundred items
-    are watched one by one: watching each item of a large table would take 3 % longer.
+    A process that their generator forks ends instead of making further items. Only the first few hundred
+    items are watched one by one: watching each item of a large table would take 3 % longer.
     """
     return chain.from_iterable(_watched(first, items, os.getpid()))
 
@@ -329,8 +332,8 @@ class Log:
     def fault(self, message: str, error: BaseException, *, is_answer: bool) -> None:
         """Log an exception that an author's code raised by mistake; never raises.
 
-        The author's function gets the message and the traceback. Standard error gets only what nobody else prints
-        there: the traceback if verbose, and the message unless the caller gets it as an answer and prints it.
+        The author's function gets the message and the traceback. Standard error gets the traceback if
+        verbose, and the message unless the caller gets it as an answer: then the caller prints it there.
 
         Args:
             message: one line that names the error.
@@ -359,7 +362,7 @@ def to_stderr(line: str) -> None:
     try:
         print(line, file=sys.stderr, flush=True)
     except (OSError, ValueError):
-        # The reader has gone. Without a stream, Python does not try to flush it at the end, and does not fail then.
+        # The reader has gone. Without a stream, Python does not try, and fail, to flush it at the end.
         sys.stderr = None
 
 

@@ -1,4 +1,7 @@
-"""Reads from git the facts about a folder of sources. A folder outside of a checkout has none, which is no error."""
+"""Reads from git the facts about a folder of sources.
+
+A folder outside of a checkout has none, which is no error.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ _TIMEOUT = 30
 def facts_of_checkout(folder: Path) -> dict[str, str]:
     """Return the commit, its branch, date and user; empty where git tracks no file of the folder.
 
-    A checkout may hold folders that git does not track, such as an environment's packages. `-dirty` follows the
-    commit if a tracked file has been changed since.
+    A checkout may hold folders that git does not track, such as an environment's packages. `-dirty` follows
+    the commit if a tracked file has been changed since.
     """
     if not _git(folder, "ls-files", "."):
         return {}

@@ -1,8 +1,8 @@
-"""Recognizes and runs the processes that `multiprocessing` starts in a frozen program: workers and their helpers.
+"""Recognizes and runs the processes that `multiprocessing` starts in a frozen program.
 
-Python starts a helper as `python -c "from multiprocessing..."`, and a worker of a program where `sys.frozen` is
-set with `--multiprocessing-fork` as its first argument. In a frozen program `python` is the program itself. So it
-looks at its arguments to tell these processes from an ordinary start.
+Python starts a helper of the workers as `python -c "from multiprocessing..."`. Where `sys.frozen` is set, it
+starts a worker with `--multiprocessing-fork` as the first argument. In a frozen program `python` is the
+program itself. So it looks at its arguments to tell these processes from an ordinary start.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _HELPER = re.compile(
 
 
 def is_child(arguments: Sequence[str]) -> bool:
-    """Return True if `multiprocessing` started the program with these arguments; the first is the program's name."""
+    """Return True if `multiprocessing` started the program with these arguments.
+
+    The first is the program's name.
+    """
     if arguments[1:2] == [_WORKER]:
         return len(arguments) > 2 and all(map(_HANDLE.fullmatch, arguments[2:]))
     return _helper(arguments) is not None

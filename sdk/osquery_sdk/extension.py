@@ -85,7 +85,8 @@ class Extension:
             `tables --all`, and for a statement that names a table that is not served.
 
     Raises:
-        DefinitionError: osqueryd would refuse the extension, or an argument is wrong; the text says what to change.
+        DefinitionError: osqueryd would refuse the extension, or an argument is wrong; the text says what to
+            change.
     """
 
     def __init__(
@@ -182,7 +183,9 @@ class Extension:
                 _end_anyway(sys.exc_info()[0] is not None)
 
     def start(self, socket: str) -> Callable[[], None]:
-        """Register, serve from a thread of this process, and return a function that stops it. For an embedded engine.
+        """Register, serve from a thread of this process, and return a function that stops it.
+
+        An embedded engine starts extensions so.
 
         Raises:
             RegistrationError: as for `serve`.
@@ -230,20 +233,22 @@ class Extension:
         )
 
     def catch_signals(self, *, verbose: bool = False) -> None:
-        """Stop on a signal, and end the process when `serve` has returned. Call it from the main thread of a program.
+        """Stop on a signal, and end the process when `serve` has returned.
 
-        SIGTERM, SIGINT, SIGHUP and SIGQUIT stop it. A signal that was ignored when the program started, as SIGHUP
-        is under nohup, stays ignored, except SIGTERM.
+        Call it from the main thread of a program.
+
+        SIGTERM, SIGINT, SIGHUP and SIGQUIT stop it. A signal that was ignored when the program started, as
+        SIGHUP is under nohup, stays ignored, except SIGTERM.
 
         Args:
-            verbose: log tracebacks, and log the end also where osquery started the process and has ended it, as
-                osqueryi does whenever it ends.
+            verbose: log tracebacks, and log the end also where osquery started the process and has ended it,
+                as osqueryi does whenever it ends.
         """
 
         def stop(name: str) -> None:
             self._reason = f"stopped by {name}"
             self.stop()
-            # Every step of the end has its own time limit, except a manager that takes calls and answers none.
+            # Every step of the end has its own time limit, unless a manager takes calls and answers none.
             time.sleep(_STOP_WITHIN)
             self.log(f"{self.name}: still there {_STOP_WITHIN:g} s after {name}; ending as it is")
             stop_handler().kill_processes()
@@ -277,8 +282,8 @@ def _checked_list(name: str, plugins: Iterable[AnyPlugin]) -> tuple[AnyPlugin, .
 def _check(name: str, plugins: Sequence[AnyPlugin]) -> None:
     """Raise DefinitionError for a plugin that osqueryd would refuse.
 
-    A refusal is expensive: osqueryd has attached the tables before the faulty one, and keeps their names until it
-    is restarted.
+    A refusal is expensive: osqueryd has attached the tables before the faulty one, and keeps their names
+    until it is restarted.
     """
     seen: set[tuple[str, str]] = set()
     for plugin in plugins:

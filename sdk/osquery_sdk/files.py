@@ -26,8 +26,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """Read a text file of 16 MB at most; bytes that are not UTF-8 are kept as `os.fsdecode` keeps them.
 
     Raises:
-        OSError: the file cannot be read, is not a regular file, or is too large. A pipe or device is not read,
-            because it may never end.
+        OSError: the file cannot be read, is not a regular file, or is too large. A pipe or device is not
+            read, because it may never end.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     descriptor = os.open(path, flags)
@@ -126,7 +126,7 @@ def move_files(files: Sequence[Path], folder: Path) -> None:
 
 
 def place_of(error: OSError, work: Path, output: Path) -> str | Path:
-    """Return the path that an error should name: `output` for a file in the work folder, which no user knows."""
+    """Return the path for an error to name: `output` for a file in the work folder, which no user knows."""
     if not error.filename or Path(os.fsdecode(error.filename)).is_relative_to(work):
         return output
     return os.fsdecode(error.filename)

@@ -1,8 +1,8 @@
 """Finds where this SDK was installed from, and gives the command that installs one of its extras.
 
-pip and uv record in direct_url.json (PEP 610) where a distribution came from, unless it came from an index. So the
-command can name the same place: a checkout, a folder, a wheel file or a git URL. It has the name `osquery-sdk` alone
-only if the SDK came from an index.
+pip and uv record in direct_url.json (PEP 610) where a distribution came from, unless it came from an index.
+So the command can name the same place: a checkout, a folder, a wheel file or a git URL. It has the name
+`osquery-sdk` alone only if the SDK came from an index.
 """
 
 from __future__ import annotations

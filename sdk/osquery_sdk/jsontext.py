@@ -1,7 +1,7 @@
 """Reads JSON in the form in which osqueryd takes configurations, with errors that name the line and column.
 
-osqueryd joins a line that ends with a backslash and the next one, strips white space from both ends of each line,
-and leaves out lines that begin with # or //.
+osqueryd joins a line that ends with a backslash and the next one, strips white space from both ends of each
+line, and leaves out lines that begin with # or //.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def read_json(text: str, *, strict: bool = False) -> Any:
 
 
 def _plain(text: str) -> tuple[str, list[int]]:
-    """Return the text as JSON alone, each character in its column, and the positions at which lines were joined."""
+    """Return the text as plain JSON, each character in its column, and the positions of joined lines."""
     pieces = text.split(_CONTINUED)
     lines = []
     for line in "".join(pieces).split("\n"):
@@ -86,7 +86,7 @@ def _refuse(constant: str) -> Any:
 
 
 def _find_fault(plain: str) -> tuple[str, int]:
-    """Return what is wrong with the first name that an object repeats, or number that JSON lacks, and its position."""
+    """Return the fault of a repeated name, or of a number that JSON lacks, and its position."""
     names: list[set[str]] = []
     tokens = list(_TOKEN.finditer(plain))
     for token, after in zip(tokens, [*tokens[1:], None], strict=True):

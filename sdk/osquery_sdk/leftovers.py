@@ -1,4 +1,7 @@
-"""Makes temporary folders, and starts other programs, that do not outlive this one; see `signals.py` for stop signals."""
+"""Makes temporary folders and starts other programs that do not outlive this one.
+
+A stop signal ends and removes them; see `signals.py`.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ _LOOK = 0.05
 
 
 class TemporaryFolder:
-    """A temporary folder, which is removed when the program ends at the latest; as a context manager, its path.
+    """A temporary folder, which is removed when the program ends at the latest.
+
+    As a context manager it gives its path.
 
     `tempfile.TemporaryDirectory` would also be removed at the end of a process that the program forked.
 

@@ -1,10 +1,10 @@
 """Ends a one-file program together with the process that osqueryd started, and leaves no folder behind.
 
-A one-file program is two processes. osqueryd starts the first one, which unpacks the bundle into a temporary folder
-and removes it at the end; its child is the program. If the first were killed, the child would live on and keep its
-registration, so that its successor would be refused; and the folder would stay. So the child watches the first
-process, and removes the folder itself once that has gone. The next start removes a folder whose processes were all
-killed.
+A one-file program is two processes. osqueryd starts the first one, which unpacks the bundle into a temporary
+folder and removes it at the end; its child is the program. If the first were killed, the child would live on
+and keep its registration, so that its successor would be refused; and the folder would stay. So the child
+watches the first process, and removes the folder itself once that has gone. The next start removes a folder
+whose processes were all killed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _POLL = 0.5
 
 
 def begin() -> None:
-    """Watch the first process, and mark the folder as in use; called once, before the program's own script."""
+    """Watch the first process, and mark the folder as in use.
+
+    Called once, before the program's own script.
+    """
     if os.name != "posix":
         return
     parent = os.getppid()
@@ -85,7 +88,9 @@ def _at_exit(folder: str, parent: int) -> None:
 
 
 def remove_stale(folder: str, *, own: str) -> None:
-    """Remove a folder of this user's that an extension left behind and no process uses; leave any other alone.
+    """Remove a folder of this user's that an extension left behind and no process uses.
+
+    Any other folder is left alone.
 
     Args:
         folder: a folder that PyInstaller's bootloader has made.
@@ -120,7 +125,7 @@ def _is_half_unpacked(folder: str, entries: list[str], own: str) -> bool:
 
     Its process has gone, and each of its entries is in this program's own folder too.
     """
-    # The bootloader names the folder after its process: _MEI, 8 hexadecimal digits, 6 or more letters and digits.
+    # The bootloader names the folder after its process: _MEI, 8 hexadecimal digits, at least 6 others.
     number = os.path.basename(folder)[4:12]  # noqa: PTH119
     try:
         os.kill(int(number, 16), 0)
@@ -138,7 +143,10 @@ def _lock(handle: int) -> None:
 
 
 def _remove(folder: str) -> None:
-    """Remove a folder. `shutil` would load half of Python's library from the very folder that is being removed."""
+    """Remove a folder.
+
+    `shutil` would load half of Python's library from the very folder that is being removed.
+    """
     try:
         for _, folders, files, place in os.fwalk(folder, topdown=False):
             for name in files:

@@ -1,4 +1,4 @@
-"""Runs other programs for a table, with limits of time and output, and without a frozen program's library paths."""
+"""Runs other programs, with limits of time and output, and without a frozen program's library paths."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ def run_program(
 ) -> ProgramOutput:
     """Run a program to its end and return its output.
 
-    No shell is used. The program runs in `/`, with LC_ALL=C, and in a process group of its own, which is killed
-    when the time is over. In a frozen extension it gets the library path with which the extension was started.
+    No shell is used. The program runs in `/`, with LC_ALL=C, and in a process group of its own, which is
+    killed when the time is over. In a frozen extension it gets the library path with which the extension was
+    started.
 
     Args:
         path: an absolute path, so that PATH, which somebody else may have set, does not matter.
@@ -67,8 +68,8 @@ def run_program(
         environment: variables that are added to, or replace, the inherited ones.
 
     Raises:
-        TableError: the program cannot be started, or ended with another code; the text has the first line of its
-            standard error.
+        TableError: the program cannot be started, or ended with another code; the text has the first line of
+            its standard error.
         DeadlineExceeded: the time was over.
         LimitExceeded: the program wrote more than `max_bytes`.
         QueryCancelled: the statement was given up.

@@ -1,8 +1,8 @@
 """Registers an extension at a manager, keeps it registered, and deregisters it at the end.
 
-osqueryd forgets extensions. It drops one whose ping was lost, and a worker that the watcher has restarted knows none.
-So a session checks once a second that it is still registered and that its socket file is still its own, and
-registers again if not. It ends when it is stopped, or when osqueryd has gone.
+osqueryd forgets extensions. It drops one whose ping was lost, and a worker that the watcher has restarted
+knows none. So a session checks once a second that it is still registered and that its socket file is still
+its own, and registers again if not. It ends when it is stopped, or when osqueryd has gone.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Session:
         version: the extension's version.
         tables: the tables by name.
         service: answers osqueryd's calls.
-        others: the plugins that are not tables; their `start` is called after each registration, their `stop` at
-            the end.
+        others: the plugins that are not tables; their `start` is called after each registration, their `stop`
+            at the end.
         socket: the path of the manager's socket.
         stop: ends the session once it is set.
         log: gets each line of the log.
@@ -136,13 +136,14 @@ class Session:
         others = self._free_others(manager) if self._others else []
         if self._others and not tables and not others:
             raise RegistrationError(
-                f"osquery or other extensions have plugins of all names of {self._info.name} already: rename yours"
+                f"osquery or other extensions have plugins of all names of {self._info.name} already: "
+                "rename yours"
             )
         broadcast: dict[str, dict[str, Sequence[Mapping[str, str]]]] = {} if others else {"table": {}}
         served: list[Table | Plugin] = [*tables.values(), *others]
         for plugin in served:
             broadcast.setdefault(plugin.registry, {})[plugin.name] = self._routes(plugin)
-        # Asked before the registration: a table that counts statements must not count one of the session's own.
+        # Asked before the registration: a table that counts statements must not count this one.
         watcher = _watcher_of(manager)
         status = manager.register_extension(self._info, broadcast, timeout=_CALL_TIMEOUT)
         if status.code == 0 and status.uuid:
@@ -153,7 +154,7 @@ class Session:
             return self._duplicate()
         refused = _conflicting(status)
         if refused in tables:
-            # Another extension was quicker; or osqueryd failed to attach a table, and keeps its name unlisted.
+            # Another extension was quicker; or osqueryd failed to attach a table, and hides its name.
             self._refused.add(refused)
             return self._try(manager)
         raise RegistrationError(f"osqueryd refused {self._info.name}: {status.message or 'no reason given'}")
@@ -196,8 +197,8 @@ class Session:
     def _free_tables(self, manager: ManagerConnection) -> dict[str, Table]:
         """Return the tables whose names are free.
 
-        If one name is taken, osqueryd refuses all of the tables, and keeps the names that it attached before that
-        one until it is restarted. `sqlite_temp_master` has those names too, `osquery_registry` does not.
+        If one name is taken, osqueryd refuses all of the tables, and keeps the names that it attached before
+        that one until it is restarted. `sqlite_temp_master` has those names too, `osquery_registry` does not.
         """
         answer = manager.query("select name from sqlite_temp_master")
         if answer.status.code:
@@ -215,11 +216,15 @@ class Session:
             self._left_out.add(name)
             why = "osquery or another extension has a table of that name"
             if name.lower() not in taken:
-                why = "osqueryd holds that name since it refused an extension with an invalid table; restart osqueryd"
+                why = (
+                    "osqueryd holds that name since an extension with an invalid table was refused; "
+                    "restart osqueryd"
+                )
             self._log(f"{self._info.name}: left out {name}: {why}")
         if self._tables and not free and not self._others:
             raise RegistrationError(
-                f"osquery or other extensions have tables of all names of {self._info.name} already: rename yours"
+                f"osquery or other extensions have tables of all names of {self._info.name} already: "
+                "rename yours"
             )
         return free
 

@@ -1,14 +1,15 @@
 """Handles the signals that stop a program: ends its processes, and removes its temporary folders and sockets.
 
-The handler raises no exception. An exception would be raised wherever the main thread is at the moment: between the
-making of a folder and the `try` that removes it, or in the middle of removing it. Instead, while the main thread
-stands still, the handler ends the processes that the program started and removes the folders that it made; then it
-lets the signal end the process. Work begun within `with stop_handler()` is finished first::
+The handler raises no exception. An exception would be raised wherever the main thread is at the moment:
+between the making of a folder and the `try` that removes it, or in the middle of removing it. Instead, while
+the main thread stands still, the handler ends the processes that the program started and removes the folders
+that it made; then it lets the signal end the process. Work begun within `with stop_handler()` is finished
+first::
 
     signal ──► handler ──► within `with`? ──yes──► noted, and done when the `with` ends
                                 │no
                                 ▼
-       SIGTERM to processes, SIGKILL after 3 s ──► folders removed ──► undo ──► the signal again, by its default
+       SIGTERM to processes, SIGKILL after 3 s ──► folders removed ──► undo ──► the signal again, as default
 
 `stop_handler` finds the process's one handler through `signal.getsignal`; no variable of a module holds it.
 """
@@ -55,8 +56,8 @@ class StopHandler:
     As a context manager, in any thread, it delays the end: things started and noted within are undone too.
 
     Attributes:
-        act: called with a signal's name, in a thread of its own, instead of ending the process; for programs that
-            end by themselves.
+        act: called with a signal's name, in a thread of its own, instead of ending the process; for programs
+            that end by themselves.
         folders: paths to remove, with their content.
         undo: functions to call in the main thread; they must take no lock, and import nothing.
     """
@@ -76,8 +77,8 @@ class StopHandler:
 
     def __enter__(self) -> Self:
         """Delay the end."""
-        # The depth comes before the lock: the handler interrupts the main thread, and must not wait for a lock that
-        # this thread is about to take.
+        # The depth comes before the lock: the handler interrupts the main thread, and must not wait for a
+        # lock that this thread is about to take.
         if get_ident() == self._main:
             self._depth += 1
         self._lock.acquire()
@@ -113,8 +114,9 @@ class StopHandler:
         if not self.is_of_this_process:
             _end_by(number)
         elif self.act is not None:
-            # The main thread may be in `Event.wait`, and hold the lock that `Event.set` takes: a handler that waited
-            # for it would wait for ever. `_thread` starts a thread without any lock of Python's library.
+            # The main thread may be in `Event.wait`, and hold the lock that `Event.set` takes: a handler that
+            # waited for it would wait for ever. `_thread` starts a thread without any lock of Python's
+            # library.
             start_new_thread(self.act, (signal.Signals(number).name,))
         elif self._is_ending:
             return
@@ -169,8 +171,8 @@ def stop_handler() -> StopHandler:
 def ending_cleanly(*, interrupts: bool = True) -> Iterator[None]:
     """Have the stop signals end the program by the process's `StopHandler`. For a program's main thread.
 
-    Only signals with their default action are handled. An ignored signal, as under nohup, stays ignored, and one
-    with a handler keeps it. In another thread this does nothing.
+    Only signals with their default action are handled. An ignored signal, as under nohup, stays ignored, and
+    one with a handler keeps it. In another thread this does nothing.
 
     Args:
         interrupts: handle SIGINT too; otherwise it raises KeyboardInterrupt as before.
@@ -197,8 +199,8 @@ def ending_cleanly(*, interrupts: bool = True) -> Iterator[None]:
 def on_stop_signals(act: Callable[[str], object]) -> None:
     """Have the stop signals call `act` with the signal's name, in a thread of its own. For the main thread.
 
-    SIGTERM is always handled, and SIGINT unless it is ignored. The others are handled if they have their default
-    action: an ignored one, as SIGHUP under nohup, stays ignored.
+    SIGTERM is always handled, and SIGINT unless it is ignored. The others are handled if they have their
+    default action: an ignored one, as SIGHUP under nohup, stays ignored.
     """
     handler = stop_handler()
     handler.act = act
@@ -242,7 +244,7 @@ def _numbers() -> Iterator[int]:
 
 
 def _end_by(number: int) -> None:
-    """End this process by a signal and its default action, so that a waiting parent sees which signal it was."""
+    """End this process by a signal's default action, so that the parent sees which signal it was."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     # Some systems do not deliver the signal at once, and some callers block it.

@@ -32,8 +32,8 @@ def is_terminal(stream: TextIO | None) -> bool:
 class Spinner:
     """A mark that turns while work goes on, and leaves nothing behind.
 
-    It is written only to a terminal. The cursor stays at the beginning of the line, so that other output covers
-    the mark. Use it as a context manager, or call `start` and `stop`.
+    It is written only to a terminal. The cursor stays at the beginning of the line, so that other output
+    covers the mark. Use it as a context manager, or call `start` and `stop`.
 
     Args:
         stream: the terminal; standard error unless given.

@@ -1,15 +1,16 @@
-"""Keeps a queue of log records on disk: it outlives its process, has a maximum size, and drops delivered records.
+"""Keeps log records on disk until they are delivered: a queue of limited size that outlives its process.
 
 The folder, mode 0700, holds
 
 - `lock`: held by the one process that uses the spool;
-- `state`: the numbers of delivered and dropped records, overwritten in place, so that a full disk does not stop it;
-- `N.log`: a segment, whose first record has number N. Records are appended to the last segment; a segment is removed
-  once all of its records are delivered.
+- `state`: the numbers of delivered and dropped records, overwritten in place, so that a full disk does not
+  stop it;
+- `N.log`: a segment, whose first record has number N. Records are appended to the last segment; a segment is
+  removed once all of its records are delivered.
 
-When `append` returns, a record is in its segment, and survives the end of the process; after the next `sync` it
-survives the end of the machine. A number is never used again: a batch that is delivered twice has the same numbers
-both times.
+When `append` returns, a record is in its segment, and survives the end of the process; after the next `sync`
+it survives the end of the machine. A number is never used again: a batch that is delivered twice has the same
+numbers both times.
 
 A record, little-endian, with byte offsets::
 
@@ -83,8 +84,8 @@ class Spool:
         segment_bytes: bytes after which a new segment begins.
 
     Raises:
-        SpoolError: the folder cannot be used, belongs to another user, or is used by another process; or this is
-            Windows.
+        SpoolError: the folder cannot be used, belongs to another user, or is used by another process; or this
+            is Windows.
     """
 
     def __init__(
@@ -130,7 +131,8 @@ class Spool:
         if facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
             os.close(folder)
             raise SpoolError(
-                f"spool {self.folder}: it has to belong to the user who runs this, and be writable for nobody else"
+                f"spool {self.folder}: it has to belong to the user who runs this, "
+                "and nobody else may write there"
             )
         return folder
 

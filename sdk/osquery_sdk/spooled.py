@@ -30,7 +30,10 @@ class SpoolOptions(NamedTuple):
     """Limits and times of a `SpooledLogger`."""
 
     kinds: tuple[str, ...] = ("result", "snapshot", "status")
-    """Kinds to log: result, snapshot, status, event, health. osqueryd sends status lines and events only on request."""
+    """Kinds to log: result, snapshot, status, event, health.
+
+    osqueryd sends status lines and events only on request.
+    """
     max_bytes: int = 256 << 20
     """Most bytes on disk; further records are dropped and counted."""
     batch_records: int = 1000
@@ -46,14 +49,14 @@ class SpoolOptions(NamedTuple):
     last_retry: float = 60.0
     """Most seconds between two tries."""
     fatal: bool = False
-    """Answer osqueryd with an error when a line is dropped, so that it ends instead of running without a log."""
+    """Answer osqueryd with an error when a line is dropped: it ends instead of running without a log."""
 
 
 class LogBatch(NamedTuple):
     """Records that are delivered together."""
 
     records: tuple[LogRecord, ...]
-    """At least one record; their numbers are consecutive."""
+    """One record or more, with consecutive numbers."""
     spool: str
     """Name of the spool that numbered them; no other spool has it."""
     attempt: int
@@ -71,13 +74,13 @@ class LogBatch(NamedTuple):
 class SpooledLogger(LoggerPlugin):
     """A logger whose delivery may be slow or fail: osqueryd does not wait for it, and lines are kept on disk.
 
-    A line is acknowledged once it is in the spool, which outlives the process. A thread takes the records out again
-    and passes them to `deliver` in batches. If that raises, the same batch is delivered again, until it succeeds. If
-    the process is killed during a delivery, the next process delivers the same batch again: each record is delivered
-    at least once.
+    A line is acknowledged once it is in the spool, which outlives the process. A thread takes the records out
+    again and passes them to `deliver` in batches. If that raises, the same batch is delivered again, until it
+    succeeds. If the process is killed during a delivery, the next process delivers the same batch again: each
+    record is delivered at least once.
 
-    When the spool is full, osqueryd waits two seconds for room, once. Then lines are dropped. Their number is in
-    the log, in `counters.dropped`, and in a warning among the status records once there is room again.
+    When the spool is full, osqueryd waits two seconds for room, once. Then lines are dropped. Their number is
+    in the log, in `counters.dropped`, and in a warning among the status records once there is room again.
 
     Args:
         name: the plugin's name.
@@ -172,7 +175,7 @@ class SpooledLogger(LoggerPlugin):
         self._keep([("health", "", health)])
 
     def log_status(self, lines: Sequence[StatusLog]) -> None:
-        """Spool osqueryd's own log, one record for each line, in the form in which its TLS logger sends it."""
+        """Spool osqueryd's own log, a record for each line, in the form that its TLS logger sends."""
         self._keep([("status", "", status_json(line)) for line in lines])
 
     def answer(self, request: Mapping[str, str]) -> Response:

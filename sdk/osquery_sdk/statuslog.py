@@ -44,9 +44,10 @@ class HasClient(Protocol):
 class StatusLogHandler(logging.Handler):
     """A handler that sends log records to the loggers that osquery uses.
 
-    osquery's own filesystem logger writes them to its INFO, WARNING and ERROR files. A thread sends the records, so
-    that the code that logs does not wait. Records from before the extension is served are sent once it is. While
-    osquery takes none, the oldest are dropped; a warning says how many once osquery takes records again.
+    osquery's own filesystem logger writes them to its INFO, WARNING and ERROR files. A thread sends the
+    records, so that the code that logs does not wait. Records from before the extension is served are sent
+    once it is. While osquery takes none, the oldest are dropped; a warning says how many once osquery takes
+    records again.
 
     Args:
         extension: the extension; its client asks osquery.
@@ -77,7 +78,7 @@ class StatusLogHandler(logging.Handler):
         try:
             with SameProcess():
                 line = _line(record, self.format(record))
-        except BaseException as error:  # noqa: BLE001  a record that cannot be formatted is reported, as by any handler
+        except BaseException as error:  # noqa: BLE001  reported, as by any handler
             pass_on_interrupt(error)
             self._lose(record, error)
             return
@@ -172,7 +173,7 @@ def _logger(client: Client) -> tuple[str, str]:
     """Return the logger plugin to call, "" for all in use, and osquery's name for this host."""
     options = client.options()
     names = options["logger_plugin"].value.split(",") if "logger_plugin" in options else []
-    # osqueryd's filesystem logger passes a record on to the others. If all were called, these would log it twice.
+    # osqueryd's filesystem logger passes a record on to the others, which must not get it a second time.
     item = "filesystem" if "filesystem" in names and len(names) > 1 else ""
     kind = options["host_identifier"].value if "host_identifier" in options else "hostname"
     if kind == "specified":

@@ -1,9 +1,9 @@
 """Keeps standard output for the program's own output; everything else that is printed goes to standard error.
 
-An author's code may print: by `print`, through a library in C, or by a program that it starts. All of these write
-to descriptor 1, among the rows of `query --json`, or among those of osqueryi, which shares its standard output with
-the extension. So within `apart()` descriptor 1 is standard error, and the program's own output goes to a copy of
-the original::
+An author's code may print: by `print`, through a library in C, or by a program that it starts. All of these
+write to descriptor 1, among the rows of `query --json`, or among those of osqueryi, which shares its standard
+output with the extension. So within `apart()` descriptor 1 is standard error, and the program's own output
+goes to a copy of the original::
 
     descriptor   outside            within
     1            standard output    standard error     print() in a table, and programs that a table starts
@@ -93,7 +93,10 @@ def _number(stream: TextIO) -> int:
 
 @contextmanager
 def _by_descriptor(printed: TextIOWrapper) -> Iterator[None]:
-    """Point descriptor 1, to which `printed` writes, at standard error, and give `stdout()` a copy of the original."""
+    """Point descriptor 1, to which `printed` writes, at standard error.
+
+    `stdout()` is a stream on a copy of the original descriptor meanwhile.
+    """
     original = os.dup(_OUT)
     own = os.fdopen(os.dup(_OUT), "w", encoding=printed.encoding, errors=printed.errors)
     own.reconfigure(line_buffering=printed.line_buffering, write_through=printed.write_through)
@@ -141,7 +144,7 @@ def _point_nowhere(number: int) -> None:
 
 
 def _occupy() -> None:
-    """Open the descriptors 0 to 2 where they are closed: a socket with such a number would get printed text."""
+    """Open those of the descriptors 0 to 2 that are closed: a socket there would get printed text."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= _ERR:
         os.set_inheritable(number, True)
     os.close(number)

@@ -30,10 +30,10 @@ class Telemetry:
     """Makes a span of each call of a plugin, and measures its duration and its rows.
 
     A span is named after the plugin and the action, as in `kolide_plist generate`. Its attributes are
-    `osquery.registry`, `osquery.plugin`, `osquery.action` and `osquery.rows`; its status is an error if the answer
-    is. It has nothing of the request's or the answer's content. The metrics are `osquery.call.duration` in seconds
-    and `osquery.call.rows`. Their series have the same attributes except the rows, and `error`, which is true for a
-    call that failed.
+    `osquery.registry`, `osquery.plugin`, `osquery.action` and `osquery.rows`; its status is an error if the
+    answer is. It has nothing of the request's or the answer's content. The metrics are
+    `osquery.call.duration` in seconds and `osquery.call.rows`. Their series have the same attributes except
+    the rows, and `error`, which is true for a call that failed.
 
     Args:
         tracer_provider: OpenTelemetry's provider for spans; the global one unless given.
@@ -65,11 +65,12 @@ class Telemetry:
         self._error = trace.StatusCode.ERROR
 
     def around(self, service: Service, log: Callable[[str], None] = to_stderr) -> Service:
-        """Return a service that makes a span and a measurement of each call of another; called by the extension.
+        """Return a service that records each call of another; the extension calls this.
 
         Args:
             service: answers the calls.
-            log: gets a line when OpenTelemetry or an exporter raises, once for each error. Calls are still answered.
+            log: gets a line when OpenTelemetry or an exporter raises, once for each error. Calls are still
+                answered.
         """
         return _Traced(service, self, log)
 

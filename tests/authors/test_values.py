@@ -553,9 +553,9 @@ def one(**options: Any) -> Table:
         ),
         ({"plugins": [Bad]}, "extension e: <class '"),
         ({"plugins": [Bad()]}, "extension e: <Bad> is no table; decorate the function with @table"),
-        ({"log": "stderr"}, "extension e: log is called, and 'stderr' cannot be"),
-        ({"left_out": []}, "extension e: left_out is called, and [] cannot be"),
-        ({"telemetry": True}, "extension e: telemetry is an object of Telemetry, not True"),
+        ({"log": "stderr"}, "extension e: log is a function to call, not 'stderr'"),
+        ({"left_out": []}, "extension e: left_out is a function to call, not []"),
+        ({"telemetry": True}, "extension e: telemetry is a Telemetry object, not True"),
     ],
     ids=str_of,
 )

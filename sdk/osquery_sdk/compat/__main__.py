@@ -1,4 +1,4 @@
-"""Runs a file that was written for PyPI's `osquery` package: ``python -m osquery_sdk.compat FILE [ARGUMENTS]``."""
+"""Runs a file for PyPI's `osquery` package on this SDK: ``python -m osquery_sdk.compat FILE [ARGUMENTS]``."""
 
 from __future__ import annotations
 

@@ -30,7 +30,10 @@ _TIMEOUT = 300.0
 
 
 class Client:
-    """A client of a manager, or of another extension. Each request opens a connection, so threads may share it."""
+    """A client of a manager, or of another extension.
+
+    Each request opens a connection, so threads may share it.
+    """
 
     def __init__(self, path: str) -> None:
         """Take the socket's path."""

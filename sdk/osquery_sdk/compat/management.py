@@ -66,7 +66,10 @@ class ExtensionManager(Singleton):
 
 
 def register_plugin(plugin: _Kind) -> _Kind:
-    """Decorate a plugin class, so that `start_extension` serves it. Unlike in that package it returns the class."""
+    """Decorate a plugin class, so that `start_extension` serves it.
+
+    Unlike in that package it returns the class.
+    """
     ExtensionManager().add_plugin(plugin)
     return plugin
 
@@ -91,8 +94,8 @@ def start_extension(
 ) -> None:
     """Run the program's command line with the registered plugins, and end the program.
 
-    Without `--socket` they are served at osquery's usual socket. `sdk_version` and `min_sdk_version` are accepted
-    because that package has them, and ignored.
+    Without `--socket` they are served at osquery's usual socket. `sdk_version` and `min_sdk_version` are
+    accepted because that package has them, and ignored.
     """
     arguments = sys.argv[1:]
     has_socket = any(word.partition("=")[0] in ("--socket", "--help", "-h") for word in arguments)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def text_rows(plugin: TablePlugin, context: str) -> list[dict[str, str]]:
-    """Return the rows of a table as osquery gets them: texts, nothing for None, and a rowid that differs for each row."""
+    """Return the rows of a table as osquery gets them.
+
+    Values are texts, a column that is None is left out, and `rowid` differs for each row.
+    """
     rows = plugin.generate(json.loads(context) if context else {})
     rows_of_text: list[dict[str, str]] = []
     seen: dict[int, int] = {}
@@ -56,8 +59,8 @@ def to_text(value: Any) -> str:
     """Return a value as osquery gets it."""
     if isinstance(value, bytes):
         return value.decode(errors="surrogateescape")
-    # osquery does not read "True" as a number.
-    # `str.__str__` makes an exact str: __str__ may return an object of an author's class, whose `encode` runs later.
+    # A bool is sent as 0 or 1, because osquery does not read "True" as a number. `str.__str__` makes an exact
+    # str: __str__ may return an object of an author's class, whose `encode` would run later.
     return str.__str__(str(int(value) if isinstance(value, bool) else value))
 
 

@@ -1,4 +1,4 @@
-"""What the tests of tables ask other programs with."""
+"""Finds the programs that the tests of tables compare with."""
 
 import shutil
 

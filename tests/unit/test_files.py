@@ -1,4 +1,4 @@
-"""Opening, reading, decoding and finding files, where somebody else may have put anything."""
+"""Files are opened, read, decoded and found safely in folders where others may write."""
 
 import contextlib
 import os
@@ -377,7 +377,8 @@ def test_a_file_in_a_folder_that_may_not_be_listed(tmp_path: Path) -> None:
     (tmp_path / "closed" / "x_y.json").write_text("")
     (tmp_path / "closed").chmod(0o711)
     tmp_path.chmod(0o755)
-    # From within, by a relative path: the folders above are pytest's, as many as it likes, and closed to others.
+    # From within, by a relative path: the folders above are pytest's, as many as it likes, and closed to
+    # others.
     code = (
         "import os, sys; from kolide_tables.patterns import expand_like; list(expand_like('%'))\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"

@@ -1,4 +1,4 @@
-"""Tables that run programs of the system, with programs that hang, write without end, fail, or write anything at all."""
+"""Tables that run programs withstand programs that hang, write without end, fail, or write anything."""
 
 import os
 import sys
@@ -77,7 +77,7 @@ def test_one_that_hangs_is_ended_with_all_that_it_has_started(
 
 
 def is_gone(pid: int) -> bool:
-    """Whether a process has ended; whoever inherits it may take a moment to take note."""
+    """Return True if a process has ended; its new parent may need a moment to reap it."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
         try:

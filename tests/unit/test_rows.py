@@ -1,4 +1,4 @@
-"""Rows are named tuples, for Python and for libraries that take these; and a star import brings every public name."""
+"""Rows are named tuples, for Python and for libraries; a star import brings every public name."""
 
 import copy
 import os
@@ -29,7 +29,7 @@ class Found(Program):
 
 
 class Named(NamedTuple):
-    """The same as Python has it: the oracle."""
+    """Python's own named tuple of the same fields, as the oracle."""
 
     name: str
     size: int | None = None
@@ -200,7 +200,7 @@ def test_the_wheel_has_the_types_of_rows(tmp_path):
 
 
 def test_the_stub_says_what_the_code_says(tmp_path):
-    """As mypy's stubtest compares them."""
+    """The stub has the signatures of the module, by the rules of mypy's stubtest."""
     command = [sys.executable, "-m", "mypy.stubtest", "osquery_sdk.named", "--concise"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")

@@ -1,4 +1,4 @@
-"""The program's settings: what the file and the environment say, and how each thing that is wrong is told."""
+"""The program's settings come from the file and the environment; each mistake has its own error."""
 
 import os
 import subprocess

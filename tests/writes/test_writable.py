@@ -199,7 +199,7 @@ def test_a_column_by_an_alias(serve) -> None:
 
 
 def test_what_a_statement_does_not_set_stays_the_very_object(client: Client, things: Things) -> None:
-    """osqueryd sends the whole row back: without fractions of seconds and blanks in JSON, and NULL as a text."""
+    """osqueryd sends the whole row back, without fractions of seconds and blanks in JSON, NULL as a text."""
     moment = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
     before = full(seen=moment, tags=["x"], facts={"a": 1}, note=None, weight=1.0, path=Path("p"))
     things.kept[1] = before

@@ -16,24 +16,28 @@ ARGS ?=
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-deps: $(VENV)/.deps ## Create .venv and install exactly what requirements/dev.lock names
+deps: $(VENV)/.deps ## Create .venv and install everything: exactly what requirements/dev.lock names
 
-# The stamp is touched last: an install that was broken off is done again.
+# A stamp is touched last, so an install that was broken off is done again. Whoever has everything can run, too.
 $(VENV)/.deps: pyproject.toml requirements/dev.lock
-	@python=; for candidate in "$${PYTHON:-}" python3 python3.13 python3.12 python3.11; do \
-	  if [ -n "$$candidate" ] && "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
-	  then python=$$candidate; break; fi; \
-	done; \
-	if [ -z "$$python" ]; then \
-	  echo "make deps: Python 3.11 or newer is needed and none was found; install one, or set PYTHON=/path/to/python3" >&2; exit 1; fi; \
-	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
-	  if ! "$$python" -c 'import venv, ensurepip' 2>/dev/null; then \
-	    echo "make deps: $$python has no venv or ensurepip; install them (Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; fi; \
-	  "$$python" -m venv --clear $(VENV); \
-	fi
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(call install,make deps,dev.lock)
+	@touch $@ $(VENV)/.run
+
+# dev.lock has the same versions of all that run.lock names: `make test` after `make run` installs the rest.
+$(VENV)/.run: pyproject.toml requirements/run.lock
+	@$(call install,make run,run.lock)
 	@touch $@
+
+# $(call install,COMMAND,LOCK): find a Python; the script makes the environment and shows the progress.
+define install
+python=; for candidate in "$${PYTHON:-}" python3 python3.13 python3.12 python3.11; do \
+  if [ -n "$$candidate" ] && "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+  then python=$$candidate; break; fi; \
+done; \
+if [ -z "$$python" ]; then \
+  echo "$(1): Python 3.11 or newer is needed and none was found; install one, or set PYTHON=/path/to/python3" >&2; exit 1; fi; \
+"$$python" requirements/install.py "$(1)" $(VENV) $(2)
+endef
 
 test: deps ## Run the tests, without those marked slow
 	$(BIN)/python -m pytest -m "not slow" --timeout=120 -n $(JOBS) $(ARGS)
@@ -49,7 +53,7 @@ format: deps ## Rewrite the sources as `make lint` wants them
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-run: deps ## Start the extension in osqueryi, or in the embedded engine where there is none
+run: $(VENV)/.run ## Start the extension in osqueryi, or in the embedded engine where there is none
 	@if [ ! -f extensions/kolide_ext/__main__.py ]; then \
 	  echo "make run: extensions/kolide_ext/__main__.py is not there yet, so there is no extension to run" >&2; exit 1; fi; \
 	sql="select protocol, port, address, scope, name from kolide_exposed_ports order by port limit 5; select fullkey, value from kolide_toml where path = '$(CURDIR)/pyproject.toml' and query = 'project/name'"; \
@@ -81,25 +85,25 @@ generate: ## Generate the reference codec from osquery.thrift (needs the thrift 
 	from=$$(dirname "$$(find "$$out" -name ttypes.py)"); \
 	cp "$$from"/{ttypes,Extension,ExtensionManager}.py sdk/osquery_sdk/wire/gen/
 
-lock: ## Resolve pyproject.toml and requirements/dev.in into requirements/dev.lock (needs uv)
+COMPILE := uv pip compile -p 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
+
+# run.lock takes its versions from dev.lock.
+lock: ## Resolve pyproject.toml and requirements/*.in into dev.lock and run.lock (needs uv)
 	@command -v uv >/dev/null || { echo "make lock: uv is not on PATH" >&2; exit 1; }
-	uv pip compile --universal --generate-hashes --all-extras --no-emit-index-url --no-annotate --no-header -p 3.11 \
-	  pyproject.toml requirements/dev.in -o requirements/dev.lock
+	cd requirements && $(COMPILE) --all-extras ../pyproject.toml dev.in -o dev.lock
+	cd requirements && $(COMPILE) --extra tables --extra engine -c dev.lock ../pyproject.toml run.in -o run.lock
 
 xp: ## Say how programs for other platforms are built
 	@echo "PyInstaller freezes a program only for the platform it runs on: there is no cross build here."
-	@echo "The workflow .github/workflows/build.yml builds and runs them on Linux, macOS and Windows runners; \`make build\` builds for this one."
+	@echo "The workflow .github/workflows/build.yml builds and runs the programs for the platforms in build/targets.toml:"
+	@sed -n 's/^name = "\(.*\)"/  \1/p' build/targets.toml
+	@echo "\`make build\` builds for this one."
 
-build: deps ## Freeze the programs under extensions/ into build/: `make build ARGS=--onefile`
-	@for program in extensions/*/__main__.py; do \
-	  $(BIN)/osquery-sdk build "$$(dirname "$$program")" --output build $(ARGS); \
-	done
+build: deps ## Freeze the programs by the recipes in build/, into build/: `make build ARGS=--onefile`
+	$(BIN)/python build/recipes.py build $(ARGS)
 
 package: deps ## Make packages of the programs in build/, in build/packages: `make package ARGS="--to deb,rpm"`
-	@compgen -G "build/*.bundle" >/dev/null || $(MAKE) --no-print-directory build ARGS=
-	@for bundle in build/*.bundle; do \
-	  PATH="$(abspath $(BIN)):$$PATH" $(BIN)/osquery-sdk package "$$bundle" --output build/packages --license MIT --force $(ARGS); \
-	done
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python build/recipes.py package $(ARGS)
 
 wheel: deps ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
@@ -107,4 +111,5 @@ wheel: deps ## Build the wheel into dist/
 
 clean: ## Remove what was built and cached; .venv stays
 	rm -rf dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find sdk tables extensions tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find build -mindepth 1 -maxdepth 1 ! -name README.md ! -name '*.toml' ! -name recipes.py -exec rm -rf {} +
+	find . -path './.venv*' -prune -o -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

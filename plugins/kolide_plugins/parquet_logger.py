@@ -1,4 +1,4 @@
-"""Log records as Parquet files, a folder a day."""
+"""Write log records as Parquet files, a folder a day."""
 
 import json
 import os
@@ -21,25 +21,28 @@ _COMPRESSIONS = ("zstd", "snappy", "gzip", "none")
 
 
 class ParquetLogger(SpooledLogger):
-    """Writes results as `ROOT/day=YYYY-MM-DD/ID.parquet`, which warehouses load as a table partitioned by day.
+    """Writes results as `ROOT/day=YYYY-MM-DD/ID.parquet`, which warehouses load as a table partitioned by
+    day.
 
-    A row of it is a row of a result, so that a snapshot of ten rows is ten rows. Columns: `time` (UTC), `name`, `action`
-    (added, removed, snapshot; or event, status, health), `host`, `epoch`, `counter`, `columns` and `decorations` (maps of
-    text to text), `number` of the record in its spool, and `line`, what osqueryd wrote, where it could not be taken apart.
+    A row of the file is a row of a result: a snapshot of ten rows is ten rows. Columns: `time` (UTC), `name`,
+    `action` (added, removed, snapshot; or event, status, health), `host`, `epoch`, `counter`, `columns` and
+    `decorations` (maps of text to text), `number` of the record in its spool, and `line`, osqueryd's own line
+    if it could not be taken apart.
 
-    A file is named by the records in it: a batch that is written again, after a kill, replaces its file, so that no row
-    is there twice. Files are large if batches are; the default writes one every minute or 100,000 records.
+    A file is named by the records in it: a batch that is written again, after a kill, replaces its file, so
+    that no row is there twice. Files are large if batches are; the default writes one every minute or 100,000
+    records.
 
     Args:
-        name: as every plugin's.
+        name: the plugin's name.
         root: a folder, or a URL of fsspec's, such as `s3://bucket/osquery`.
-        spool: a folder of its own.
+        spool: a folder for this logger alone.
         compression: zstd, snappy, gzip or none.
-        storage: what fsspec needs for that URL.
+        storage: options of fsspec for that URL.
         options: bounds and times.
 
     Raises:
-        DefinitionError: an option has a value that it cannot have, or pyarrow is not installed.
+        DefinitionError: an option has a wrong value, or pyarrow is not installed.
     """
 
     def __init__(
@@ -54,11 +57,12 @@ class ParquetLogger(SpooledLogger):
             kinds=("result", "snapshot"), batch_records=100_000, batch_bytes=64 << 20, batch_seconds=60.0
         ),
     ) -> None:
-        """Check the options; pyarrow is imported with the first batch, for that takes a while."""
+        """Check the options; pyarrow, which takes a while to import, is imported for the first batch."""
         super().__init__(name, spool=spool, options=options)
         if compression not in _COMPRESSIONS:
             raise DefinitionError(
-                f"logger {name}: no compression is named {compression!r}; there are {', '.join(_COMPRESSIONS)}"
+                f"logger {name}: no compression is named {compression!r}; there are "
+                f"{', '.join(_COMPRESSIONS)}"
             )
         from importlib.util import find_spec
 
@@ -91,7 +95,8 @@ class ParquetLogger(SpooledLogger):
             folder = f"{root}/day={day}"
             system.makedirs(folder, exist_ok=True)
             path = f"{folder}/{self.name}-{batch.identity}.parquet"
-            # Stores of objects show a file once it is closed; a file system shows it from its first byte, but for this.
+            # Object stores show a file once it is closed. A file system shows it from its first byte, so it
+            # is written under another name first.
             temporary = f"{folder}/.{self.name}-{batch.identity}.part" if _is_local(system) else path
             with system.open(temporary, "wb") as file:
                 pq.write_table(table, file, compression=self._compression)
@@ -131,7 +136,7 @@ def _day(microseconds: int) -> str:
 
 
 def _rows(record: LogRecord) -> Sequence[dict[str, Any]]:
-    """The rows of a record; one with the line alone if it is none of osqueryd's."""
+    """Return the rows of a record; one row with the line alone if it is not osqueryd's."""
     try:
         said = json.loads(record.text)
         seconds = int(said.get("unixTime") or record.time)

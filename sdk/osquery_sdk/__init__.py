@@ -20,7 +20,8 @@
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .columns import Column, ColumnType
+from .cli.extension import Extension
+from .columns import Column
 from .errors import (
     ColumnValueError,
     ConfigError,
@@ -40,13 +41,15 @@ from .errors import (
     RemoteError,
     TableError,
     WireError,
+    WireTimeout,
     WriteError,
 )
-from .extension import Extension
+from .limits import Limits
 from .programs import ProgramOutput, program_environment, run_program
 from .query import Constraint, Query, Range
 from .rows import Row
 from .tables import Table, table
+from .vocabulary import ColumnType
 from .writable import WritableTable
 
 if TYPE_CHECKING:
@@ -80,6 +83,7 @@ __all__ = [
     "Extension",
     "Host",
     "LimitExceeded",
+    "Limits",
     "LogBatch",
     "LogRecord",
     "LoggerPlugin",
@@ -103,6 +107,7 @@ __all__ = [
     "Table",
     "TableError",
     "WireError",
+    "WireTimeout",
     "WritableTable",
     "WriteError",
     "__version__",

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _LONGEST = 4096
 _LONGEST_VALUE = 60
 _LONGEST_TRACE = 64 << 10
+# An endless recursion has fewer. An error that is raised again gets more each time, the newest first.
+_MOST_FRAMES = 2_000
 # Members of an exception group that its text names, and levels of groups within groups.
 _MEMBERS, _DEPTH = 3, 2
 _BLOCK = 512
@@ -93,6 +95,8 @@ def type_name(value: object) -> str:
 def trace(error: BaseException, *, with_message: bool = True) -> str:
     """Return the error with its traceback, for the log; never raises.
 
+    The error loses its traceback: code that keeps one and raises it again would collect every frame.
+
     Args:
         error: the exception.
         with_message: name the error; False where it is named elsewhere, so that nobody reads it twice.
@@ -101,11 +105,12 @@ def trace(error: BaseException, *, with_message: bool = True) -> str:
 
     try:
         with SameProcess():
-            text = "".join(traceback.format_exception(error))
+            text = "".join(traceback.format_exception(error, limit=_MOST_FRAMES))
     except BaseException as problem:  # noqa: BLE001  it looks at many things of the error and its class
         pass_on_interrupt(problem)
-        frames = "".join(traceback.format_tb(error.__traceback__))
+        frames = "".join(traceback.format_tb(error.__traceback__, _MOST_FRAMES))
         text = f"Traceback (most recent call last):\n{frames}{describe(error)}\n"
+    BaseException.with_traceback(error, None)
     if not with_message:
         text = _without_message(text, error)
     if len(text) > _LONGEST_TRACE:

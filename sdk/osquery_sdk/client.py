@@ -7,7 +7,7 @@ from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .authors import describe, one_line, pass_on_interrupt, shown, text_of
-from .errors import ColumnValueError, DeadlineExceeded, DefinitionError, RemoteError, WireError
+from .errors import ColumnValueError, DefinitionError, RemoteError, WireError, WireTimeout
 from .rows import Row
 from .wire.client import ManagerConnection
 
@@ -29,7 +29,7 @@ class Client:
 
     Each call has a connection of its own, so none waits for another, and an osquery that was started again is found again.
     Every method raises WireError if osquery cannot be reached, RemoteError, which is one of these, if it answers with an error,
-    and DeadlineExceeded if there is no answer in time.
+    and WireTimeout if there is no answer in time.
 
     Args:
         socket: path of the extension manager's socket.
@@ -142,7 +142,7 @@ class Client:
         if self._deadline is not None:
             seconds = min(seconds, self._deadline - time.monotonic())
         if seconds <= 0:
-            raise DeadlineExceeded("no time left to ask osquery")
+            raise WireTimeout("no time left to ask osquery")
         return ManagerConnection(self._socket, timeout=seconds)
 
     def _in_order(
@@ -233,7 +233,6 @@ def _filled(sql: str, parameters: Parameters) -> str:
 def _rows(answer: Response) -> list[dict[str, str]]:
     if answer.status.code:
         raise RemoteError(answer.status.message or "osquery says nothing more", code=answer.status.code)
-    assert isinstance(answer.rows, (tuple, list))
     return [dict(row) for row in answer.rows]
 
 
@@ -250,7 +249,7 @@ def _order(sql: str, manager: ManagerConnection) -> tuple[str, ...]:
     """The columns of a statement in their order, of several statements the first one's; none if osquery does not tell."""
     try:
         return _once(name for row in _rows(manager.get_query_columns(sql)) for name in row)
-    except (WireError, DeadlineExceeded):
+    except WireError:
         return ()
 
 

@@ -1,38 +1,16 @@
-"""Columns: what an author declares, and what osqueryd is told of it."""
+"""Columns: the declaration that an author writes, and the option bits that osqueryd gets."""
 
 from __future__ import annotations
 
-import enum
 import re
 from typing import Any, Final
 
 from .authors import shown
 from .errors import DefinitionError
+from .vocabulary import ADDITIONAL, COLLATIONS, HIDDEN, INDEX, OPTIMIZED, REQUIRED, ColumnType
 
-# osquery's column options, a bit set in the `op` of a route row
-INDEX, REQUIRED, ADDITIONAL, OPTIMIZED, HIDDEN = 1, 2, 4, 8, 16
-COLLATIONS: Final = {
-    "binary": 32,
-    "nocase": 64,
-    "rtrim": 128,
-    "version": 256,
-    "version_arch": 512,
-    "version_dpkg": 1024,
-    "version_rhel": 2048,
-}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 MISSING: Final = object()
-
-
-class ColumnType(enum.Enum):
-    """osquery's column types."""
-
-    TEXT = "TEXT"
-    INTEGER = "INTEGER"
-    BIGINT = "BIGINT"
-    UNSIGNED_BIGINT = "UNSIGNED BIGINT"
-    DOUBLE = "DOUBLE"
-    BLOB = "BLOB"
 
 
 INTEGER_RANGES: Final = {
@@ -44,7 +22,7 @@ INTEGER_RANGES: Final = {
 
 
 class ColumnDef:
-    """What `Column` was told; an author sees only `Column`."""
+    """The arguments of one `Column(...)`; an author sees only `Column`."""
 
     __slots__ = (
         "additional",
@@ -81,10 +59,10 @@ class ColumnDef:
         """Raise DefinitionError for an option that no column can have.
 
         Args:
-            where: what an error calls the column.
+            where: the column's name in errors.
         """
         if not isinstance(self.description, str):
-            raise DefinitionError(f"{where}: its description is a text, not {shown(self.description)}")
+            raise DefinitionError(f"{where}: the description is a text, not {shown(self.description)}")
         if self.type is not None and not isinstance(self.type, ColumnType):
             raise DefinitionError(f"{where}: type is one of ColumnType, not {shown(self.type)}")
         if self.collate is not None and self.collate not in COLLATIONS:
@@ -94,15 +72,15 @@ class ColumnDef:
         check_names(self.aliases, f"{where}: aliases")
 
     def options(self, *, each_value: bool = False) -> int:
-        """Return the column's `op`: never 0, which osqueryd would turn into an index.
+        """Return the column's option bits, the `op` of its route row. Never 0: osqueryd turns 0 into an index.
 
         Args:
-            each_value: have osqueryd make a call for each value of an IN on a required column. It passes the values of an IN
-                that arrives whole on the first scan of a join only, so an input that may never be missing comes one by one.
+            each_value: have osqueryd make one call for each value of an IN on a required column. An IN arrives whole
+                only on the first scan of a join; an input that must never be missing has to come value by value.
         """
         bits = COLLATIONS[self.collate or "binary"]
         if self.required and each_value:
-            # The bit of the collation stays: osqueryd takes no NULL in an INSERT where REQUIRED is the only option.
+            # Keep the collation's bit: where REQUIRED is the only option, osqueryd takes no NULL in an INSERT.
             return bits | REQUIRED | INDEX * self.index | ADDITIONAL * self.additional | HIDDEN * self.hidden
         bits |= (INDEX | OPTIMIZED) * self.index
         bits |= (REQUIRED | OPTIMIZED) * self.required
@@ -111,7 +89,7 @@ class ColumnDef:
         return bits & ~COLLATIONS["binary"] if bits != COLLATIONS["binary"] and not self.collate else bits
 
 
-def Column(  # noqa: N802  it reads as the type of thing that it declares
+def Column(  # noqa: N802  reads like a class: `x: str = Column(...)`
     description: str,
     *,
     default: Any = MISSING,
@@ -130,10 +108,10 @@ def Column(  # noqa: N802  it reads as the type of thing that it declares
     Args:
         description: one line for the schema, with the unit.
         default: value of a row that does not give the column.
-        type: osquery's type, where it is not the one that follows from the annotation.
+        type: osquery's type, if it is not the one that follows from the annotation.
         index: the table can look this column up: `=` and all values of an IN arrive at once.
-        required: a statement must constrain this column, or another required one; see also `all_required` of `table`.
-        additional: terms on it are sent to the table, though it does not make a look-up cheaper.
+        required: a statement must constrain this column, or another required one; see `all_required` of `table`.
+        additional: terms on it are sent to the table, although they make no look-up cheaper.
         hidden: left out of `select *`.
         costly: expensive to compute; check `query.wants`.
         key: part of what identifies a row.
@@ -166,12 +144,12 @@ def check_name(name: str, what: str) -> None:
 
 
 def check_names(names: object, what: str) -> None:
-    """Raise DefinitionError unless it is a tuple or list of texts; a single text would be taken for its letters."""
+    """Raise DefinitionError unless it is a tuple or list of texts: a text alone would be read letter by letter."""
     if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
         raise DefinitionError(f"{what} is a tuple of texts, not {shown(names)}")
 
 
-# Those of SQLite's keywords that it does not take as an identifier.
+# SQLite's keywords that it refuses as an unquoted identifier.
 _KEYWORDS: Final = frozenset(
     [
         "ADD",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from .authors import SameProcess, pass_on_interrupt, shown, text_of
 from .errors import ConfigError
 from .plugin import Plugin
-from .wire.protocol import Response, Status
+from .vocabulary import CONFIG
+from .wire.protocol import Reply, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ class ConfigPlugin(Plugin):
     that was right, and the log says why; without one it gets the error.
     """
 
-    registry: str = "config"
+    registry: str = CONFIG
 
     def __init__(self, name: str) -> None:
         """Check the name."""
@@ -76,7 +77,7 @@ class ConfigPlugin(Plugin):
         # Not under the lock: while it takes an update in, osqueryd asks this plugin for packs.
         for source in changed:
             reply = self.ask_osqueryd(
-                "config", "update", {"action": "update", "source": source, "data": served[source]}
+                CONFIG, "update", {"action": "update", "source": source, "data": served[source]}
             )
             if reply.status.code:
                 raise ConfigError(f"{self.name}: osqueryd refused source {source!r}: {reply.status.message}")
@@ -84,15 +85,15 @@ class ConfigPlugin(Plugin):
             self._served = served
         return changed
 
-    def answer(self, request: Mapping[str, str]) -> Response:
+    def answer(self, request: Mapping[str, str]) -> Reply:
         """Answer genConfig and genPack."""
         action = request.get("action")
         if action == "genConfig":
-            return Response(Status(), [self._config()])
+            return Reply(Status(), [self._config()])
         if action == "genPack":
             name, value = request.get("name", ""), request.get("value", "")
-            return Response(Status(), [{name: self._pack(name, value)}])
-        return Response(Status(1, f"{self.name}: unknown action {action!r}"))
+            return Reply(Status(), [{name: self._pack(name, value)}])
+        return Reply.failure(f"{self.name}: unknown action {action!r}")
 
     def _config(self) -> dict[str, str]:
         try:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .authors import shown
 from .errors import PluginError
 from .plugin import Plugin
-from .wire.protocol import Response, Status
+from .vocabulary import DISTRIBUTED
+from .wire.protocol import Reply, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +50,7 @@ class DistributedResult(NamedTuple):
 class DistributedPlugin(Plugin):
     """Gives osqueryd queries and takes their answers (`--distributed_plugin=NAME --disable_distributed=false`)."""
 
-    registry: str = "distributed"
+    registry: str = DISTRIBUTED
 
     def get_queries(self) -> DistributedQueries | Mapping[str, str]:
         """The queries that are to be run now; each once, for osqueryd does not ask whether it had one before.
@@ -62,15 +63,15 @@ class DistributedPlugin(Plugin):
         """Answers. If this raises, osqueryd keeps them and sends them again with the next ones."""
         raise NotImplementedError
 
-    def answer(self, request: Mapping[str, str]) -> Response:
+    def answer(self, request: Mapping[str, str]) -> Reply:
         """Answer getQueries and writeResults."""
         action = request.get("action")
         if action == "getQueries":
-            return Response(Status(), [{"results": self._work()}])
+            return Reply(Status(), [{"results": self._work()}])
         if action == "writeResults":
             self.write_results(read_results(request.get("results", "{}")))
-            return Response(Status())
-        return Response(Status(1, f"{self.name}: unknown action {action!r}"))
+            return Reply(Status())
+        return Reply.failure(f"{self.name}: unknown action {action!r}")
 
     def _work(self) -> str:
         import json

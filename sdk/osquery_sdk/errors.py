@@ -14,13 +14,22 @@
     │   └── ConstraintFailed     the write breaks a constraint
     ├── PluginError              a config, logger or distributed plugin cannot do what it was asked
     │   ├── ConfigError          a configuration that osqueryd would refuse or misread
-    │   └── Rejected             log records that no further attempt would deliver
+    │   ├── Rejected             log records that no further attempt would deliver
+    │   └── SpoolError           the folder of a spool cannot be used
     ├── WireError                something is wrong on the socket
     │   ├── ConnectionFailed     nobody answers there, or the connection broke
     │   ├── ProtocolError        bytes that are no valid message, or are over a limit
-    │   └── RemoteError          the other side answered with an error
-    └── RegistrationError        osqueryd refused the extension
-        └── ManagerUnavailable   no extension manager within the timeout
+    │   ├── RemoteError          the other side answered with an error
+    │   └── WireTimeout          no answer in time; a DeadlineExceeded too
+    ├── RegistrationError        osqueryd refused the extension
+    │   └── ManagerUnavailable   no extension manager within the timeout
+    ├── SqlError                 the embedded engine: a statement failed
+    ├── LaunchError              the embedded engine: an extension did not start
+    ├── StoreError               the embedded engine: its database file cannot be used
+    ├── ProjectError             a pyproject.toml does not say which program is meant
+    ├── FreezeError              an extension cannot be frozen into a program
+    │   └── TargetError          the argument names no extension
+    └── PackagingError           no package can be made
 """
 
 from __future__ import annotations
@@ -32,18 +41,27 @@ __all__ = [
     "ConstraintFailed",
     "DeadlineExceeded",
     "DefinitionError",
+    "FreezeError",
+    "LaunchError",
     "LimitExceeded",
     "ManagerUnavailable",
     "OsquerySdkError",
+    "PackagingError",
     "PluginError",
+    "ProjectError",
     "ProtocolError",
     "QueryCancelled",
     "ReadOnly",
     "RegistrationError",
     "Rejected",
     "RemoteError",
+    "SpoolError",
+    "SqlError",
+    "StoreError",
     "TableError",
+    "TargetError",
     "WireError",
+    "WireTimeout",
     "WriteError",
 ]
 
@@ -100,6 +118,10 @@ class Rejected(PluginError):
     """Log records that no further attempt would deliver: they are given up and counted as dropped."""
 
 
+class SpoolError(PluginError):
+    """The folder of a spool cannot be used; the text says why."""
+
+
 class WireError(OsquerySdkError):
     """Base of what can go wrong on an extension socket."""
 
@@ -125,9 +147,41 @@ class RemoteError(WireError):
         self.code = code
 
 
+class WireTimeout(WireError, DeadlineExceeded):
+    """The other side did not answer, or did not read, in time."""
+
+
 class RegistrationError(OsquerySdkError):
     """osqueryd refused the extension; the text is osqueryd's, with what to do about it."""
 
 
 class ManagerUnavailable(RegistrationError):
     """No extension manager answered at the socket within the timeout."""
+
+
+class SqlError(OsquerySdkError):
+    """A statement failed in the embedded engine; the text is osqueryd's reply."""
+
+
+class LaunchError(OsquerySdkError):
+    """An extension could not be started, or ended before it registered; the text says how."""
+
+
+class StoreError(OsquerySdkError):
+    """The engine's database file cannot be used, or refused a value; the text names it and says why."""
+
+
+class ProjectError(OsquerySdkError):
+    """A pyproject.toml cannot be read, or does not say which program is meant."""
+
+
+class FreezeError(OsquerySdkError):
+    """The extension cannot be frozen, or the result does not run; the text says why and what to do."""
+
+
+class TargetError(FreezeError):
+    """The argument names no extension that could be frozen."""
+
+
+class PackagingError(OsquerySdkError):
+    """No package can be made, and nothing was written; the text says why and what to do."""

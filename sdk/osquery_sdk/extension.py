@@ -18,7 +18,7 @@ from .plugin import Plugin
 from .session import Session
 from .signals import on_stop_signals, stop_handler
 from .tables import Table, this_platform
-from .wire.protocol import Response, Status
+from .wire.protocol import Reply, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,10 +54,10 @@ class _Plugins:
     def ping(self) -> Status:
         return Status()
 
-    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         plugin = self._plugins.get((registry, item))
         if plugin is None:
-            return Response(Status(1, f"no {registry} plugin {item!r} in this extension"))
+            return Reply.failure(f"no {registry} plugin {item!r} in this extension")
         pid = os.getpid()
         try:
             return plugin.call(request, context, self._log, self._client)
@@ -66,14 +66,14 @@ class _Plugins:
             pass_on_interrupt(error)
             message = f"{item}: {describe(error)}"
             self._log.fault(message, error, is_answer=True)
-            return Response(Status(1, message))
+            return Reply.failure(message)
 
     def shutdown(self) -> None:
         self._shutdown()
 
 
-class Extension:
-    """An extension with its plugins.
+class ServingExtension:
+    """An extension with its plugins, without a command line.
 
     Args:
         name: the name under which osquery registers it; a name can be registered only once at a time.
@@ -125,14 +125,6 @@ class Extension:
         self._reason = "told to stop"
         self._is_program = False
         self._says_end = True
-
-    def run(self, arguments: Sequence[str] | None = None) -> int:
-        """Run the program's command line (`sys.argv` unless given); returns the exit code."""
-        from .cli.program import run
-
-        words = sys.argv[1:] if arguments is None else list(arguments)
-        self.log.is_verbose = "--verbose" in words
-        return run(self, words)
 
     @property
     def client(self) -> Client:
@@ -341,4 +333,4 @@ def _end_anyway(failed: bool) -> None:
     threading.Thread(target=end, daemon=True).start()
 
 
-__all__ = ["Extension"]
+__all__ = ["ServingExtension"]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .authors import SameProcess, pass_on_interrupt
 from .plugin import Plugin
-from .wire.protocol import Response, Status
+from .vocabulary import LOGGER
+from .wire.protocol import Reply, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +59,7 @@ class LoggerPlugin(Plugin):
         fatal: answer with the error instead, so that osqueryd ends rather than lose a result.
     """
 
-    registry: str = "logger"
+    registry: str = LOGGER
 
     def __init__(self, name: str, *, fatal: bool = False) -> None:
         """Check the name."""
@@ -100,7 +101,7 @@ class LoggerPlugin(Plugin):
 
     # -- what osqueryd asks
 
-    def answer(self, request: Mapping[str, str]) -> Response:
+    def answer(self, request: Mapping[str, str]) -> Reply:
         """Answer osqueryd: a line, a snapshot, the status log, init or features."""
         if "string" in request:
             return self._take(1, self.log_string, request["string"], request.get("category", ""))
@@ -115,21 +116,21 @@ class LoggerPlugin(Plugin):
             return self._take(1, self.log_health, request["health"])
         if "init" in request:
             self.init(request["init"])
-            return Response(Status())
+            return Reply(Status())
         if request.get("action") == "features":
             return self._features()
-        return Response(Status(1, f"{self.name}: unknown request for a logger"))
+        return Reply.failure(f"{self.name}: unknown request for a logger")
 
-    def _features(self) -> Response:
+    def _features(self) -> Reply:
         """Answer with what the logger wants; if it raises, with nothing: any code but 0 would be a wish."""
         try:
             with SameProcess():
-                return Response(Status(int(self.features)))
+                return Reply(Status(int(self.features)))
         except BaseException as error:  # noqa: BLE001  it is logged, and logs are logged all the same
             pass_on_interrupt(error)
-            return Response(Status(0, self.complain(error)))
+            return Reply(Status(0, self.complain(error)))
 
-    def _take(self, count: int, method: Any, *what: Any) -> Response:
+    def _take(self, count: int, method: Any, *what: Any) -> Reply:
         self.counters.received += count
         try:
             with SameProcess():
@@ -139,8 +140,8 @@ class LoggerPlugin(Plugin):
             self.counters.dropped += count
             if self._fatal:
                 raise
-            return Response(Status(0, f"dropped: {self.complain(error)}"))
-        return Response(Status())
+            return Reply(Status(0, f"dropped: {self.complain(error)}"))
+        return Reply(Status())
 
 
 def _status_lines(text: str) -> list[StatusLog]:

@@ -1,7 +1,7 @@
-"""Asynchronous tables: an event loop for each call.
+"""Asynchronous tables: run each call in an event loop of its own.
 
-A process that is forked within a loop shares with its parent what the loop waits on. So it must not come back
-into the loop, not even to close it. The check comes before each wait, and before the loop is closed.
+A process that is forked within a loop shares the loop's file descriptors with its parent. It must not come back into the
+loop, not even to close it. So `_Selector` checks the process before each wait, and `run_async` before it closes the loop.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .authors import SameProcess, end_if_forked
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits in the process that made it, and in no other."""
+    """A selector that ends a forked child before it would wait."""
 
     def __init__(self) -> None:
         self._pid = os.getpid()
@@ -30,17 +30,17 @@ def run_async(result: Any) -> Any:
     """Run an asynchronous table to its end.
 
     Args:
-        result: what its function returned, an asynchronous iterator or an awaitable.
+        result: the function's result, an asynchronous iterator or an awaitable.
 
     Returns:
-        All rows that it yields, or what it returns.
+        All rows that the iterator yields, or the result of the awaitable.
     """
     with asyncio.Runner(loop_factory=_loop) as runner, SameProcess():
         return runner.run(_collect(result))
 
 
 def _loop() -> asyncio.AbstractEventLoop:
-    # A program with a policy of its own has its reasons, and loops that are made in other ways.
+    # A program that set its own event loop policy gets the loops of that policy.
     if os.name != "posix" or type(asyncio.get_event_loop_policy()) is not asyncio.DefaultEventLoopPolicy:
         return asyncio.new_event_loop()
     return asyncio.SelectorEventLoop(_Selector())

@@ -1,6 +1,6 @@
-"""What makes a tuple a named tuple for other libraries, as pandas and polars: `_fields` and the methods beside it.
+"""The methods that make a tuple a named tuple for other libraries, such as pandas and polars.
 
-Its types are in the stub beside it. Type checkers take a name with an underscore for private, unless a stub declares it.
+The types are in the stub named.pyi: type checkers take a name with an underscore for private unless a stub declares it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Named(tuple[Any, ...]):
 
     Attributes:
         _fields: the names, in order.
-        _field_defaults: those that need not be given, and their values.
+        _field_defaults: value by name, for the names that may be left out.
     """
 
     __slots__ = ()
@@ -27,19 +27,19 @@ class Named(tuple[Any, ...]):
 
     @classmethod
     def _make(cls, values: Iterable[Any]) -> Self:
-        """Make one of a value for each name, in order; raises TypeError for more or fewer."""
-        made = tuple.__new__(cls, values)
-        if len(made) != len(cls._fields):
-            raise TypeError(f"{cls.__name__} has {len(cls._fields)} values, not {len(made)}")
-        return made
+        """Return a tuple of one value for each name, in order; raises TypeError for more or fewer values."""
+        row = tuple.__new__(cls, values)
+        if len(row) != len(cls._fields):
+            raise TypeError(f"{cls.__name__} has {len(cls._fields)} values, not {len(row)}")
+        return row
 
     def _asdict(self) -> dict[str, Any]:
         """Return the values by name, in order."""
         return dict(zip(self._fields, self, strict=True))
 
     def _replace(self, **values: Any) -> Self:
-        """Return one with other values of some names; an unknown name is the error that it is with `NamedTuple`."""
-        made = self._make(map(values.pop, self._fields, self))
+        """Return a copy with some values replaced; an unknown name raises what `NamedTuple._replace` raises."""
+        row = self._make(map(values.pop, self._fields, self))
         if values:
             from .spelling import did_you_mean
 
@@ -47,12 +47,12 @@ class Named(tuple[Any, ...]):
             meant = did_you_mean(unknown, self._fields)
             error = TypeError if sys.version_info >= (3, 13) else ValueError
             raise error(f"{type(self).__name__} has no {unknown!r}" + (f"; {meant}" if meant else ""))
-        return made
+        return row
 
-    __replace__ = _replace  # of copy.replace
+    __replace__ = _replace  # for copy.replace
 
     def __reduce__(self) -> tuple[Callable[[Iterable[Any]], Self], tuple[tuple[Any, ...]]]:
-        """Tell copy and pickle to make a row as `_make` does: a constructor with keywords takes no values by position."""
+        """Have copy and pickle use `_make`: a constructor with keywords takes no values by position."""
         return self._make, (tuple(self),)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 def line_and_column(text: str | bytes, position: int) -> str:
-    """Return where something stands in a text, as in "line 3 column 5", for errors.
+    """Return a place in a text for errors, such as "line 3 column 5".
 
     Args:
-        text: all of the text; bytes are taken for UTF-8.
-        position: how many characters, or bytes, stand before it.
+        text: the whole text; bytes are read as UTF-8.
+        position: number of characters, or bytes, before the place.
     """
     before = text[:position]
     if isinstance(before, bytes):

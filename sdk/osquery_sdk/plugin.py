@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .authors import SameProcess, describe, pass_on_interrupt, trace
 from .errors import DefinitionError, ManagerUnavailable, OsquerySdkError
-from .wire.protocol import Response, Status
+from .wire.protocol import Reply, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,13 +50,13 @@ class Plugin:
         """The rows that describe the plugin to osqueryd: none."""
         return []
 
-    def answer(self, request: Mapping[str, str]) -> Response:
+    def answer(self, request: Mapping[str, str]) -> Reply:
         """Answer one of osqueryd's requests. Each kind of plugin has its own."""
         raise NotImplementedError
 
     def call(
         self, request: Mapping[str, str], context: CallContext, warn: Callable[[str], None], client: Any
-    ) -> Response:
+    ) -> Reply:
         """Answer osqueryd; what goes wrong becomes the message of the status."""
         self._log = warn
         try:
@@ -64,7 +64,7 @@ class Plugin:
                 return self.answer(request)
         except BaseException as error:  # noqa: BLE001  whatever a plugin raises fails this request alone
             pass_on_interrupt(error)
-            return Response(Status(1, self.complain(error)))
+            return Reply.failure(self.complain(error))
 
     def warn(self, message: str) -> None:
         """Write a line to the extension's log, with the plugin's name before it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import OsquerySdkError
+from .errors import ProjectError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,10 +12,6 @@ if TYPE_CHECKING:
 __all__ = ["PROJECT_FILE", "Entry", "ProjectError", "find_entry", "scripts"]
 
 PROJECT_FILE = "pyproject.toml"
-
-
-class ProjectError(OsquerySdkError):
-    """A pyproject.toml cannot be read, or does not name the one program to take."""
 
 
 class Entry(NamedTuple):

@@ -1,4 +1,4 @@
-"""What one statement asks of a table: the terms that osqueryd pushed down, the columns it uses, how long it waits."""
+"""The query that a table answers: terms that osqueryd pushed down, columns in use, and the time left."""
 
 from __future__ import annotations
 
@@ -7,21 +7,31 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .columns import ColumnType
 from .errors import ConnectionFailed, DeadlineExceeded, QueryCancelled
+from .vocabulary import (
+    EQUALS,
+    GLOB,
+    GREATER,
+    GREATER_OR_EQUAL,
+    LESS,
+    LESS_OR_EQUAL,
+    LIKE,
+    LIMIT,
+    OFFSET,
+    ColumnType,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .client import Client
+    from .limits import Limits
     from .tables import Table
     from .wire.service import CallContext
 
-EQUALS, GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL = 2, 4, 8, 16, 32
-LIKE, GLOB = 65, 66
-# LIMIT and OFFSET come as terms on whatever column is first. They are never a table's business: terms may be withheld.
-NOT_TERMS = (73, 74)
-# Terms that say which rows are wanted; the others, as != and IS NOT, say which are not.
+# osqueryd sends LIMIT and OFFSET as terms of the first column. A table must not apply them: other terms may be withheld.
+NOT_TERMS = (LIMIT, OFFSET)
+# Terms that say which rows are wanted. The others, such as != and IS NOT, say which are not.
 _NARROWING = (EQUALS, GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL, LIKE, GLOB)
 
 
@@ -33,7 +43,7 @@ class Constraint(NamedTuple):
 
 
 class Range(NamedTuple):
-    """Bounds of a column; None is unbounded, `open` means that the bound itself is outside."""
+    """Bounds of a column. None is unbounded; `open` means that the bound itself is outside."""
 
     low: Any = None
     high: Any = None
@@ -57,7 +67,7 @@ class Query:
         warn: Callable[[str], None] | None = None,
         client: Client | None = None,
     ) -> None:
-        """Made by the table; tests use `Query.of`."""
+        """Take what the table read from the request; tests use `Query.of`."""
         self._table = table
         self._constraints = constraints
         self._used = used
@@ -78,11 +88,11 @@ class Query:
         warn: Callable[[str], None] | None = None,
         client: Client | None = None,
     ) -> Query:
-        """A query for a test: a list of values stands for IN, or for several LIKE.
+        """Return a query for a test. A list of values stands for an IN, or for several LIKE.
 
         Raises:
             DefinitionError: the table has no such column.
-            ColumnValueError: a value is none of the column's; a text is taken as SQL would send it.
+            ColumnValueError: a value does not fit its column. A text is passed on as SQL would send it.
         """
         wanted = None if used is None else frozenset(used)
         for name in wanted or ():
@@ -93,23 +103,28 @@ class Query:
                 values = value if isinstance(value, (list, tuple)) else [value]
                 info = table.column(name)
                 constraints[name] = constraints.get(name, ()) + tuple(
-                    Constraint(op, info.operand(one)) for one in values
+                    Constraint(op, info.operand(item)) for item in values
                 )
         return cls(table, constraints, wanted, deadline=time.monotonic() + timeout, warn=warn, client=client)
 
     @property
     def client(self) -> Client:
-        """Asks the osquery that asks this; its calls end at the query's own deadline.
+        """Return a client of the osquery that runs the statement; its calls end at the query's deadline.
 
         Raises:
-            ConnectionFailed: there is none, as in a test that gave no client.
+            ConnectionFailed: nothing to ask, as in a test without a client.
         """
         if self._client is None:
-            raise ConnectionFailed(f"{self._table.name}: there is no osquery to ask")
+            raise ConnectionFailed(f"{self._table.name}: no osquery to ask: give the query a client")
         return self._client.until(self.deadline)
 
+    @property
+    def limits(self) -> Limits:
+        """Return the table's limits; `Table.configured` sets them."""
+        return self._table.options.limits
+
     def whole(self) -> Query:
-        """The same without any terms, and with all columns wanted."""
+        """Return the same query without terms, wanting all columns."""
         return Query(
             self._table,
             {},
@@ -121,20 +136,20 @@ class Query:
         )
 
     def identity(self) -> str:
-        """What two queries share exactly if the same rows answer both."""
+        """Return a text that two queries share exactly if the same rows answer both."""
         return repr((sorted(self._constraints.items()), None if self._used is None else sorted(self._used)))
 
     def constraints(self, column: str) -> tuple[Constraint, ...]:
-        """The terms on a column that osqueryd pushed down."""
+        """Return the terms on a column that osqueryd pushed down."""
         self._table.column(column)
         return self._constraints.get(column, ())
 
     def narrows(self, column: str) -> bool:
-        """Return whether one of `equals`, `like`, `glob` and `range` has something to say of the column."""
+        """Return whether `equals`, `like`, `glob` or `range` has a term on the column."""
         return any(term.op in _NARROWING for term in self.constraints(column))
 
     def equals(self, column: str) -> tuple[Any, ...] | None:
-        """Distinct values that `=` or IN ask for, converted to the column's type; None without such a term."""
+        """Return the distinct values that `=` or IN ask for, in the column's type; None without such a term."""
         terms = [c.value for c in self.constraints(column) if c.op == EQUALS]
         if not terms:
             return None
@@ -142,15 +157,15 @@ class Query:
         return tuple(value for value in values if value is not None)
 
     def like(self, column: str) -> tuple[str, ...]:
-        """LIKE patterns; a row has to match all of them."""
+        """Return the LIKE patterns; a row has to match all of them."""
         return tuple(c.value for c in self.constraints(column) if c.op == LIKE)
 
     def glob(self, column: str) -> tuple[str, ...]:
-        """GLOB patterns; a row has to match all of them."""
+        """Return the GLOB patterns; a row has to match all of them."""
         return tuple(c.value for c in self.constraints(column) if c.op == GLOB)
 
     def range(self, column: str) -> Range:
-        """The tightest bounds that `< <= > >=` give."""
+        """Return the tightest bounds that `< <= > >=` give."""
         low: Any = None
         high: Any = None
         low_open = high_open = False
@@ -170,14 +185,14 @@ class Query:
         return Range(low, high, low_open, high_open)
 
     def matches(self, column: str, value: Any) -> bool:
-        """Whether a row with this value may be wanted; True whenever that is not certain. None is never excluded."""
+        """Return whether a row with this value may be wanted; True if that is uncertain. None always may."""
         if value is None or not self.constraints(column):
             return True
         info = self._table.column(column)
         if info.definition.collate not in (None, "binary", "nocase"):
             return True
         if not isinstance(value, (str, int, float)):
-            # A path, date, enumeration or bytes: as SQL sees it.
+            # Compare a path, date, enumeration or bytes as SQL sees it.
             value = _convert(info.type, info.text(value))
         wanted = self.equals(column)
         if wanted is not None and value not in wanted and not isinstance(value, str):
@@ -195,21 +210,21 @@ class Query:
         return not (high is not None and (value > high or (high_open and value == high)))
 
     def wants(self, column: str) -> bool:
-        """Whether the statement uses the column; True when that is not known."""
+        """Return whether the statement uses the column; True if that is not known."""
         self._table.column(column)
         return self._used is None or column in self._used
 
     def remaining(self) -> float:
-        """Seconds until the deadline, 0 at the least."""
+        """Return the seconds until the deadline, at least 0."""
         return max(0.0, self.deadline - time.monotonic())
 
     @property
     def cancelled(self) -> bool:
-        """Nobody waits for the answer any more."""
+        """Return whether nobody waits for the answer any more."""
         return self.call is not None and self.call.cancelled
 
     def check(self) -> None:
-        """Raise QueryCancelled or DeadlineExceeded when there is no point in going on."""
+        """Raise QueryCancelled if nobody waits any more, or DeadlineExceeded if the time is over."""
         if self.cancelled:
             raise QueryCancelled(f"{self._table.name}: cancelled")
         if time.monotonic() > self.deadline:
@@ -223,21 +238,22 @@ class Query:
 
 
 def _like(pattern: str) -> re.Pattern[str]:
-    """SQLite's LIKE; it folds ASCII only, folding more never loses a row."""
+    """Return a pattern for SQLite's LIKE. SQLite folds ASCII only; folding more never loses a row."""
     first, *rest = (
         "".join("." if c == "_" else re.escape(c) for c in part) for part in re.split("%+", pattern)
     )
     if not rest:
         return re.compile(first + r"\Z", re.IGNORECASE | re.DOTALL)
-    # The first place where a middle part fits is as good as any later one. A lookahead tries no other once it has
-    # found one; what it found is then taken by its name. (Python 3.11.0 to 3.11.2 match some atomic groups wrongly.)
+    # The first place where a middle part fits is as good as any later one. A lookahead does not try another one
+    # after its match, and the group that it captured is then matched by name. An atomic group would do the same,
+    # but Python 3.11.0 to 3.11.2 match some of those wrongly.
     middle = enumerate(part for part in rest[:-1] if part)
     text = first + "".join(f"(?=(?P<p{n}>.*?{part}))(?P=p{n})" for n, part in middle) + ".*" + rest[-1]
     return re.compile(text + r"\Z", re.IGNORECASE | re.DOTALL)
 
 
 def _convert(kind: ColumnType, text: str) -> Any:
-    """An operand in the column's type; None if no value of that type equals it."""
+    """Return an operand in the column's type; None if no value of that type equals it."""
     try:
         if kind in (ColumnType.TEXT, ColumnType.BLOB):
             return text

@@ -1,4 +1,4 @@
-"""Required columns: an example that has values for them, and the error of a statement that has not."""
+"""Required columns: find an example that has values for them, and word the error of a statement that has not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def refusal(table: str, missing: Sequence[str], required: Sequence[str], example
         table: the table's name; the text begins with it.
         missing: the columns without a value.
         required: all columns that need one.
-        examples: the table's own.
+        examples: the table's own examples.
     """
     plural = "s" if len(missing) > 1 else ""
     works = example(table, required, examples, needs_all=True)
@@ -30,21 +30,21 @@ def refusal(table: str, missing: Sequence[str], required: Sequence[str], example
 
 
 def join_cure(table: str, columns: Sequence[str], other: str = "other") -> str:
-    """Return how to join a table with another that has the values: it has to be read first, and CROSS JOIN sees to that."""
+    """Return how to join a table with another that has the values: CROSS JOIN has SQLite read the other first."""
     terms = " AND ".join(f"{table}.{column} = {other}.{column}" for column in columns)
     return f"if another table has the values, name it first: FROM {other} CROSS JOIN {table} ON {terms}"
 
 
 def example(table: str, required: Sequence[str], examples: Iterable[str], *, needs_all: bool = False) -> str:
-    """Return the first example that has values for a table's required columns; "" if there is none.
+    """Return the first example that has values for a table's required columns; "" if none has.
 
     Examples that need no other table come first.
 
     Args:
         table: the table's name.
         required: its required columns.
-        examples: the table's own.
-        needs_all: a value is needed for each required column, not for one of them.
+        examples: the table's own examples.
+        needs_all: each required column needs a value, not only one of them.
     """
     enough = all if needs_all else any
     found = []
@@ -53,11 +53,11 @@ def example(table: str, required: Sequence[str], examples: Iterable[str], *, nee
         used = {offer.column for condition in conditions(statement) for offer in condition.offers}
         if table.lower() in named and enough(column.lower() in used for column in required):
             found.append((len(named), one_line(statement)))
-    return min(found, key=lambda one: one[0])[1] if found else ""
+    return min(found, key=lambda pair: pair[0])[1] if found else ""
 
 
 def listed(names: Sequence[str], word: str = "and") -> str:
-    """Return names as a sentence has them: a, b and c."""
+    """Return names in a sentence: a, b and c."""
     *first, last = names
     return f"{', '.join(first)} {word} {last}" if first else last
 

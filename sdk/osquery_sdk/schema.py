@@ -10,8 +10,8 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from .columns import ADDITIONAL, COLLATIONS, HIDDEN, INDEX, OPTIMIZED, REQUIRED
 from .required import join_cure, listed
+from .vocabulary import ADDITIONAL, COLLATIONS, HIDDEN, INDEX, OPTIMIZED, REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from .authors import SameProcess, describe, end_if_forked, pass_on_interrupt, trace
 from .errors import (
     ConnectionFailed,
-    DeadlineExceeded,
     ManagerUnavailable,
     OsquerySdkError,
     RegistrationError,
     WireError,
+    WireTimeout,
 )
 from .wire.client import ExtensionConnection, ManagerConnection
 from .wire.protocol import ExtensionInfo
@@ -115,7 +115,7 @@ class Session:
                     problem = self._try(manager)
                 if problem is None:
                     return True
-            except (WireError, DeadlineExceeded) as error:
+            except WireError as error:
                 problem = ManagerUnavailable(
                     f"no extension manager at {self._socket} within {timeout:g} s ({error}); {_advice(error)}"
                 )
@@ -189,7 +189,7 @@ class Session:
                 if time.monotonic() - dead_since >= _STALE_AFTER:
                     return manager.deregister_extension(uuid).code == 0
                 return False
-        except (WireError, DeadlineExceeded):
+        except WireError:
             pass
         self._suspects.pop(uuid, None)
         return False
@@ -203,7 +203,6 @@ class Session:
         answer = manager.query("select name from sqlite_temp_master")
         if answer.status.code:
             raise RegistrationError(f"osqueryd does not say which tables it has: {answer.status.message}")
-        assert isinstance(answer.rows, (tuple, list))
         taken = {row.get("name", "").lower() for row in answer.rows}
         free = {
             name: table
@@ -231,7 +230,6 @@ class Session:
     def _free_others(self, manager: ManagerConnection) -> list[Plugin]:
         """Return the plugins other than tables whose names are free."""
         answer = manager.query("select registry, name from osquery_registry where registry <> 'table'")
-        assert isinstance(answer.rows, (tuple, list))
         # If the statement fails, osqueryd's own refusal names the plugin.
         taken = {(row.get("registry"), row.get("name")) for row in answer.rows}
         for plugin in self._others:
@@ -300,13 +298,13 @@ class Session:
                     self._log(f"{self._info.name}: no longer registered; registering again")
                     self._deregister()
                     self.register(_GONE_AFTER)
+            except WireTimeout:
+                pass  # osqueryd is there, and too busy to answer
             except (WireError, ManagerUnavailable):
                 if self._gone(time.monotonic() - seen):
                     return False
                 pause = min(period, _AWAY_PERIOD)
                 continue
-            except DeadlineExceeded:
-                pass  # osqueryd is too busy to answer
             seen = time.monotonic()
         return True
 
@@ -372,7 +370,7 @@ class Session:
             with ManagerConnection(self._socket, timeout=1.0) as manager:
                 if self._is_listed(manager):
                     manager.deregister_extension(self._uuid)
-        except (WireError, DeadlineExceeded):
+        except WireError:
             pass
 
 
@@ -403,9 +401,8 @@ def _watcher_of(manager: ManagerConnection) -> int:
         return 0  # Windows has no signal 0 to test for a process
     try:
         answer = manager.query("select watcher from osquery_info")
-    except (WireError, DeadlineExceeded):
+    except WireError:
         return 0
-    assert isinstance(answer.rows, (tuple, list))
     watcher = answer.rows[0].get("watcher", "") if answer.rows else ""
     return int(watcher) if watcher.isdecimal() and _is_alive(int(watcher)) else 0
 

@@ -1,4 +1,4 @@
-"""A guess at which of the names that there are was meant by one that is not there."""
+"""Guess which known name an unknown one was meant to be."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# A name that has this much in common with another, of 1, may be that one with a slip of the finger.
+# From 0 to 1: names this alike may differ by a typing error.
 _ALIKE = 0.6
 
 
 def did_you_mean(name: str, names: Iterable[str], *, cutoff: float = _ALIKE) -> str:
-    """Return the question after the name that was meant, as in "did you mean path?"; "" if none looks like it.
+    """Return a question for an error about an unknown name: "did you mean path?"; "" if no name is alike.
 
     Case does not count, nor does a first word left out: `json` means `kolide_json`.
 
     Args:
-        name: the name that is not there.
-        names: those that are.
-        cutoff: how alike two names have to be, of 1.
+        name: the unknown name.
+        names: the known names.
+        cutoff: how alike two names have to be, from 0 to 1.
     """
     folded: dict[str, str] = {}
     for known in names:

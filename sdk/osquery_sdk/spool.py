@@ -28,7 +28,7 @@ import zlib
 from threading import Condition
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import PluginError
+from .errors import SpoolError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,10 +42,6 @@ _SLOT = 128
 _MAGIC = b"spool\0\0\1"
 _KEPT = 64 << 10
 _LOCKED_WITHIN = 5.0
-
-
-class SpoolError(PluginError):
-    """The spool's folder cannot be used; the message says why."""
 
 
 class LogRecord(NamedTuple):

@@ -9,10 +9,10 @@ from threading import TIMEOUT_MAX, Event, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from .authors import SameProcess, shown
-from .errors import DefinitionError, Rejected
+from .errors import DefinitionError, Rejected, SpoolError
 from .logger import LoggerPlugin, StatusLog
-from .spool import KINDS, LogRecord, Spool, SpoolError
-from .wire.protocol import Response, Status
+from .spool import KINDS, LogRecord, Spool
+from .wire.protocol import Reply, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -178,13 +178,13 @@ class SpooledLogger(LoggerPlugin):
         """Spool osqueryd's own log, a record for each line, in the form that its TLS logger sends."""
         self._keep([("status", "", status_json(line)) for line in lines])
 
-    def answer(self, request: Mapping[str, str]) -> Response:
+    def answer(self, request: Mapping[str, str]) -> Reply:
         """Answer osqueryd: "OK" only once the line is in the spool."""
         self._dropped_now = 0
         response = super().answer(request)
         if lost := self._dropped_now:
             text = f"{self.name}: {lost} {'line' if lost == 1 else 'lines'} dropped: {self._why}"
-            return Response(Status(int(self.options.fatal), text))
+            return Reply(Status(int(self.options.fatal), text))
         return response
 
     def _keep(self, records: list[tuple[str, str, str]]) -> None:

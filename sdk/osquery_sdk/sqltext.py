@@ -83,6 +83,17 @@ def one_line(sql: str) -> str:
     )
 
 
+def renamed(sql: str, old: str, new: str) -> str:
+    """Return `sql` with another name for a table; texts, comments and the columns of other tables stay."""
+    out, end, before = [], 0, ""
+    for token in tokens(sql):
+        if before != "." and token.name is not None and token.name.lower() == old.lower():
+            out += [sql[end : token.start], new]
+            end = token.end
+        before = token.text
+    return "".join(out) + sql[end:]
+
+
 def is_complete(sql: str) -> bool:
     """Whether `sql` ends with the semicolon of a statement, and not within a text, name or comment."""
     last = ""

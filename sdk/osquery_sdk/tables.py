@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .answers import ColumnInfo, Layout
 from .authors import SameProcess, describe, end_if_forked, log_fault, pass_on_interrupt, shown, until_fork
-from .columns import INTEGER_RANGES, MISSING, ColumnType, check_name, check_names
+from .columns import INTEGER_RANGES, MISSING, check_name, check_names
 from .errors import DeadlineExceeded, DefinitionError, QueryCancelled, TableError, WriteError
+from .limits import Limits
 from .query import NOT_TERMS, Constraint, Query
 from .rows import Row
-from .wire.protocol import Response, Status
+from .vocabulary import TABLE, ColumnType
+from .wire.protocol import Reply, Status
 from .writable import WritableTable
 
 if TYPE_CHECKING:
@@ -113,6 +115,7 @@ class TableOptions(NamedTuple):
     elsewhere: str = ""
     all_required: bool = False
     family: str = ""
+    limits: Limits = Limits()
 
 
 class _Flight:
@@ -146,7 +149,7 @@ class _Run:
 class Table:
     """A table; made by `table`, registered by an `Extension`."""
 
-    registry = "table"
+    registry = TABLE
 
     def __init__(
         self,
@@ -188,9 +191,7 @@ class Table:
         self._layouts: dict[frozenset[str] | None, Layout] = {}
         self._requests: dict[str, _Request] = {}
         seconds = options.deadline
-        self._late = Response(
-            Status(1, f"{name}: no answer within {seconds:g} s; the table's deadline is over")
-        )
+        self._late = Reply(Status(1, f"{name}: no answer within {seconds:g} s; the table's deadline is over"))
         self._shared: dict[str, _Flight] = {}
         self._lock = threading.Lock()
         self._at_once = 0
@@ -201,6 +202,43 @@ class Table:
     def __call__(self, query: Query) -> Any:
         """Run the author's function."""
         return self.function(query)
+
+    def configured(
+        self, *, name: str | None = None, limits: Limits | None = None, family: str | None = None
+    ) -> Table:
+        """Return a new `Table` with the same function, other settings, and counters of its own.
+
+        Args:
+            name: the new table's name; its examples use it too.
+            limits: what the author's function reads as `query.limits`. `max_seconds` becomes the deadline and
+                `max_rows` the most rows.
+            family: the group that the new table is listed under.
+
+        Raises:
+            DefinitionError: a value is refused, as by `table`.
+        """
+        options = self.options
+        if limits is not None:
+            if not isinstance(limits, Limits):
+                raise DefinitionError(f"table {self.name}: limits is a Limits, not {shown(limits)}")
+            options = options._replace(limits=limits, deadline=limits.max_seconds, max_rows=limits.max_rows)
+        if family is not None:
+            options = options._replace(family=family)
+        if name is None or name == self.name:
+            name = self.name
+        else:
+            check_name(name, "table")
+            from .sqltext import renamed
+
+            examples = tuple(renamed(example, self.name, name) for example in options.examples)
+            options = options._replace(examples=examples)
+        _check_options(name, options)
+        if self._writer is None:
+            return Table(name, self.function, self.row, self.description, options)
+        from .writes import Writer
+
+        writer = Writer(self._writer.made)
+        return Table(name, writer.scan, self.row, self.description, options, writer)
 
     @property
     def is_here(self) -> bool:
@@ -267,29 +305,32 @@ class Table:
         context: CallContext,
         warn: Callable[[str], None],
         client: Client | None,
-    ) -> Response:
+    ) -> Reply:
         """Answer osqueryd."""
         action = request.get("action")
         if action == "columns":
-            return Response(Status(), self.routes())
+            return Reply(Status(), self.routes())
         if action == "examples":  # osqueryd never asks for them; the command line does, for its errors
-            return Response(Status(), [{"sql": example} for example in self.options.examples])
+            return Reply(Status(), [{"sql": example} for example in self.options.examples])
+        if action == "describe":  # osqueryd never asks for it; the shell does
+            columns = ({"name": c.name, "description": c.definition.description} for c in self.columns)
+            return Reply(Status(), [{"name": "", "description": self.description}, *columns])
         if action in ("insert", "update", "delete"):
             return self._write(action, request, context, warn)
         if action != "generate":
-            return Response(Status(1, f"{self.name}: unknown action {action!r}"))
+            return Reply.failure(f"{self.name}: unknown action {action!r}")
         return self._generate(request.get("context", ""), context, warn, client)
 
     def _generate(
         self, text: str, context: CallContext, warn: Callable[[str], None], client: Client | None
-    ) -> Response:
+    ) -> Reply:
         counters = self.counters
         with self._lock:
             counters.calls += 1
             if self._at_once >= _MAX_AT_ONCE:
                 message = f"{self.name}: {_MAX_AT_ONCE} queries of it are running; try again later"
                 counters.add_error(message)
-                return Response(Status(1, message))
+                return Reply.failure(message)
             self._at_once += 1
         started = time.monotonic()
         message = ""
@@ -302,13 +343,13 @@ class Table:
             answer = layout.build(iter(self._rows(query, run)), self.options.max_rows)
             end_if_forked(run.pid)  # in place of SameProcess, which takes longer than a small answer should
             count = answer.count
-            return Response(Status(), answer)
+            return Reply(Status(), answer)
         except BaseException as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
             end_if_forked(run.pid, error)
             pass_on_interrupt(error)
             message = self._complain(error, warn, TableError)
             self._close(run, warn)
-            return Response(Status(1, message))
+            return Reply.failure(message)
         finally:
             took = time.monotonic() - started
             with self._lock:
@@ -342,16 +383,16 @@ class Table:
 
     def _write(
         self, action: str, request: Mapping[str, str], context: CallContext, warn: Callable[[str], None]
-    ) -> Response:
+    ) -> Reply:
         """Answer a write. osqueryd reads its row alone, and passes the status over."""
         writer = self._writer
         if writer is None:
-            return Response(Status(), [{"status": "readonly"}])
+            return Reply(Status(), [{"status": "readonly"}])
         from .writes import refusal
 
         seconds = self.options.deadline
         late = f"{self.name}: no answer within {seconds:g} s; whether it was written is not known"
-        deadline = context.limit(seconds, Response(Status(), [{"status": "failure", "message": late}]))
+        deadline = context.limit(seconds, Reply(Status(), [{"status": "failure", "message": late}]))
         counters = self.counters
         started = time.monotonic()
         message = ""
@@ -374,7 +415,7 @@ class Table:
             counters.add_time(took)
             if message or took > seconds:
                 counters.add_error(message or late)
-        return Response(Status(), [reply])
+        return Reply(Status(), [reply])
 
     def _understand(self, text: str) -> _Request:
         """What a request's context says; statements come again and again, so it is kept."""

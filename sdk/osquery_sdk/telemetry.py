@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-    from .wire.protocol import Response, Status
+    from .wire.protocol import Reply, Status
     from .wire.service import CallContext, Service
 
 _SCOPE = "osquery_sdk"
@@ -76,7 +76,7 @@ class Telemetry:
 
     def call(
         self, service: Service, registry: str, item: str, request: dict[str, str], context: CallContext
-    ) -> Response:
+    ) -> Reply:
         """Have a service answer a call, and record it."""
         action = request.get("action") or next(
             (key for key in ("string", "snapshot", "status", "event", "init") if key in request), ""
@@ -116,7 +116,7 @@ class _Traced:
     def ping(self) -> Status:
         return self._service.ping()
 
-    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         once = _Once(self._service)
         try:
             with SameProcess():
@@ -142,13 +142,13 @@ class _Once:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.answer: Response | None = None
+        self.answer: Reply | None = None
         self.error: BaseException | None = None
 
     def ping(self) -> Status:
         return self._service.ping()
 
-    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         try:
             self.answer = self._service.call(registry, item, request, context)
         except BaseException as error:
@@ -160,11 +160,11 @@ class _Once:
         self._service.shutdown()
 
 
-def _count(answer: Response) -> int:
+def _count(answer: Reply) -> int:
     return len(answer.rows) if isinstance(answer.rows, (tuple, list)) else answer.rows.count
 
 
-def _problem(answer: Response) -> str | None:
+def _problem(answer: Reply) -> str | None:
     """Return the message of an answer that failed, from its status or, for a write, its row; else None."""
     if answer.status.code:
         return answer.status.message

@@ -1,4 +1,4 @@
-"""Moments as osquery has them: whole Unix seconds."""
+"""Moments as osquery keeps them: whole Unix seconds."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _SECOND = timedelta(seconds=1)
 
 
 def unix_seconds(moment: datetime) -> int:
-    """The second that a moment is in; one without a time zone is local time.
+    """Return the Unix second that a moment is in; a moment without a time zone is local time.
 
     Raises:
         ValueError: the system knows no local time of that year.
     """
     if moment.utcoffset() is None:
         try:
-            # Without the fraction, which a float rounds.
+            # Drop the fraction first: a float would round it.
             return math.floor(moment.replace(microsecond=0).timestamp())
         except (ValueError, OverflowError, OSError) as error:
             raise ValueError("the system knows no local time of that year: give it a time zone") from error

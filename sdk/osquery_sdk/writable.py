@@ -1,4 +1,4 @@
-"""Writable tables, as their author writes them: a class with rows, insert, update and delete."""
+"""Writable tables: the base class that an author derives from, with rows, insert, update and delete."""
 
 from __future__ import annotations
 
@@ -31,22 +31,23 @@ class WritableTable(ABC, Generic[R]):
 
         notes = table("notes")(Notes())
 
-    What is not written here is refused: "table notes may not be modified". A write is refused by raising ReadOnly,
-    ConstraintFailed or TableError. At least one column must be declared with `key=True`; no two rows may have the same key.
+    A statement that needs a method left out here fails with "table notes may not be modified". A method refuses a
+    write by raising ReadOnly, ConstraintFailed or TableError. At least one column must be declared with `key=True`;
+    no two rows may have the same key.
 
-    A statement that writes to several rows is several calls, and osquery knows no transactions: when one of them is refused, the
-    statement fails, and what was written before stays. Calls that write come one after the other; `rows` may run meanwhile.
+    osquery knows no transactions. A statement that writes to several rows is several calls: if one is refused, the
+    statement fails, and the earlier writes stay. Writes come one after the other; `rows` may run meanwhile.
     """
 
     @abstractmethod
     def rows(self, query: Query) -> Iterable[R]:
-        """The rows, as a table's function gives them."""
+        """Return the rows, like a table's function."""
 
     def insert(self, row: R) -> R | int | None:
         """Add a row.
 
-        A column that the statement gives no value, or NULL, has its default; without one it is None if its type allows that, and
-        else the statement fails.
+        A column without a value, or with NULL, has its default. Without a default it is None if its type allows that;
+        otherwise the statement fails.
 
         Returns:
             The row as it is kept; or its key, if that is one integer; or None if it is kept as it was given.
@@ -54,19 +55,19 @@ class WritableTable(ABC, Generic[R]):
         raise ReadOnly
 
     def update(self, old: R, new: R) -> None:
-        """Put a row in the place of another.
+        """Replace a row with another.
 
         Args:
-            old: the row as the statement has read it.
-            new: the same with what the statement sets.
+            old: the row as the statement read it.
+            new: the row with the values that the statement sets.
         """
         raise ReadOnly
 
     def delete(self, row: R) -> None:
-        """Take a row away.
+        """Remove a row.
 
         Args:
-            row: as the statement has read it. Costly columns that it does not use may be None.
+            row: the row as the statement read it. Costly columns that it does not use may be None.
         """
         raise ReadOnly
 

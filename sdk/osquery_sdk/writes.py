@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from .answers import Layout
 from .authors import describe, pass_on_interrupt, shown, text_of, until_fork
-from .columns import INTEGER_RANGES, MISSING, ColumnType
+from .columns import INTEGER_RANGES, MISSING
 from .decoding import reader
 from .errors import ColumnValueError, ConstraintFailed, DefinitionError, ReadOnly, TableError
-from .query import EQUALS, Constraint, Query
+from .query import Constraint, Query
 from .rows import Row
+from .vocabulary import EQUALS, ColumnType
 from .writable import WritableTable
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
-"""kolide_containers: what docker and podman run, as their services say over their sockets.
+"""kolide_containers: containers of docker and podman, as their services list them over their sockets.
 
-Both answer docker's API. A podman without its socket unit serves none: then its containers are not seen here.
+Both answer docker's API. A podman without its socket unit has no service: its containers are not seen.
 Source: Docker Engine API, ContainerList and ContainerInspect.
 """
 
@@ -49,16 +49,22 @@ class Container(Row):
     elsewhere="elsewhere containers run in a virtual machine, and not among the machine's own processes",
     examples=(
         "select name, image, state, privileged, ports from kolide_containers where state = 'running'",
-        "select c.name, c.image, p.pid, p.name as process, p.cmdline from kolide_containers c join processes p on p.pid = c.pid where c.privileged = 1",
+        (
+            "select c.name, c.image, p.pid, p.name as process, p.cmdline from kolide_containers c join "
+            "processes p on p.pid = c.pid where c.privileged = 1"
+        ),
     ),
 )
 def containers(query: Query) -> Iterator[Container]:
-    """Containers of docker and podman, root's and users': image, state, first process, privileges and ports."""
+    """Containers of docker and podman, root's and users': image, state, process, privileges and ports."""
     return container_rows(query)
 
 
 def container_rows(query: Query, root: str = "", *, seconds: float = _SECONDS) -> Iterator[Container]:
-    """The rows from the services whose sockets are below /run, or that are asked for; each has `seconds` for an answer."""
+    """Yield the rows of the services at the sockets below /run, or at those asked for.
+
+    Each has `seconds` to answer.
+    """
     asked = query.equals("socket_path")
     paths = list(_known(root)) if asked is None else [path for path in asked if path.startswith("/")]
     ids = query.equals("id")
@@ -68,7 +74,7 @@ def container_rows(query: Query, root: str = "", *, seconds: float = _SECONDS) -
             return
     for path in paths:
         query.check()
-        # A link to one, as podman-docker has it, is one that is met anyhow.
+        # A link to a socket, as podman-docker makes, leads to one that is listed anyway.
         if query.matches("socket_path", shown(path)) and is_socket(path):
             try:
                 yield from _rows(query, path, ids, seconds)
@@ -128,7 +134,7 @@ def _rows(query: Query, path: str, ids: tuple[str, ...] | None, seconds: float) 
 
 
 def _details(query: Query, path: str, container: str, seconds: float) -> dict[str, Any] | None:
-    """What is not in the listing, asked for container by container; None if it has been removed meanwhile."""
+    """Return a container's details, which are not in the listing; None if it has been removed meanwhile."""
     if not (query.wants("pid") or query.wants("privileged")):
         return {}
     try:
@@ -170,7 +176,7 @@ def _ports(ports: object) -> list[str]:
         if ":" in address:
             address = f"[{address}]"
         found.append((private, printable(f"{address}:{public}->{inside}" if public else inside)))
-    # podman has them in another order each time; for osquery that would be another row.
+    # podman's order changes, and a changed row would be a difference for osquery.
     return [text for _, text in sorted(found)]
 
 

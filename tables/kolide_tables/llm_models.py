@@ -1,4 +1,4 @@
-"""kolide_llm_models: language models that users have on their machine, by the tool that keeps them.
+"""kolide_llm_models: language models on users' machines, by the tool that keeps them.
 
 Only names, sizes and manifests are read, never a model. Sources: the tools' own documentation and layouts.
 """
@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from kolide_tables.files import read_or_warn
 from kolide_tables.homes import Home, local_homes, walk
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
+from kolide_tables.paths import read_or_warn
 from kolide_tables.text import shown
-from osquery_sdk import Column, Query, Row, Table, table
+from osquery_sdk import Column, Query, Row, table
 
 __all__ = ["LlmModel", "llm_models"]
 
@@ -19,7 +19,7 @@ _OLLAMA = ".ollama/models"
 _OLLAMA_HOST = "registry.ollama.ai"
 _OLLAMA_MODEL = "application/vnd.ollama.image.model"
 _HUGGINGFACE = ".cache/huggingface/hub"
-# Folders with models that are files, one each.
+# Folders with models that are one file each.
 _FILES = (
     ("lm-studio", ".lmstudio/models"),
     ("lm-studio", ".cache/lm-studio/models"),
@@ -57,27 +57,25 @@ class _Model(NamedTuple):
     digest: str | None
 
 
-def llm_models(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_llm_models",
-        examples=(
-            "select tool, name, size / 1000000000.0 as gigabytes, path from kolide_llm_models order by size desc",
-            "select u.username, m.tool, count(*) as models, sum(m.size) as bytes from users u join kolide_llm_models m using (uid) group by u.username, m.tool",
+@table(
+    "kolide_llm_models",
+    examples=(
+        "select tool, name, size / 1000000000.0 as gigabytes, path from kolide_llm_models order by size desc",
+        (
+            "select u.username, m.tool, count(*) as models, sum(m.size) as bytes from users u join "
+            "kolide_llm_models m using (uid) group by u.username, m.tool"
         ),
-    )
-    def rows(query: Query) -> Iterator[LlmModel]:
-        """Language models in users' homes, as ollama, Hugging Face, LM Studio and others keep them; none is read."""
-        budget = Budget(limits, query.check)
-        for home in local_homes(query):
-            for model in _models(home, query, budget):
-                budget.add_rows()
-                yield LlmModel(
-                    uid=home.uid, **model._replace(name=shown(model.name), path=shown(model.path))._asdict()
-                )
-
-    return rows
+    ),
+)
+def llm_models(query: Query) -> Iterator[LlmModel]:
+    """Language models in users' homes, as ollama, Hugging Face, LM Studio and others keep them."""
+    budget = Budget.of(query)
+    for home in local_homes(query):
+        for model in _models(home, query, budget):
+            budget.add_rows()
+            yield LlmModel(
+                uid=home.uid, **model._replace(name=shown(model.name), path=shown(model.path))._asdict()
+            )
 
 
 def _models(home: Home, query: Query, budget: Budget) -> Iterator[_Model]:
@@ -89,7 +87,9 @@ def _models(home: Home, query: Query, budget: Budget) -> Iterator[_Model]:
 
 
 def _ollama(folder: str, query: Query, budget: Budget) -> Iterator[_Model]:
-    """Manifests, each with the checksums of its layers, in folders for host, namespace and model."""
+    """Yield ollama's models: manifests with the checksums of their layers, in folders for host, namespace and
+    model.
+    """
     manifests = f"{folder}/manifests"
     for found in walk(manifests, max_folders=budget.limits.max_folders, on_step=budget.check):
         parts = found.path[len(manifests) + 1 :].split("/")
@@ -111,7 +111,7 @@ def _ollama(folder: str, query: Query, budget: Budget) -> Iterator[_Model]:
 def _layers(path: str, query: Query, budget: Budget) -> list[dict[str, Any]] | None:
     import json
 
-    content = read_or_warn(path, query, max_bytes=budget.limits.max_file_bytes)
+    content = read_or_warn(path, query)
     if content is None:
         return None
     try:
@@ -123,7 +123,9 @@ def _layers(path: str, query: Query, budget: Budget) -> list[dict[str, Any]] | N
 
 
 def _huggingface(hub: str, query: Query, budget: Budget) -> Iterator[_Model]:
-    """Folders models--OWNER--NAME, with the files under blobs and the newest revision under refs."""
+    """Yield Hugging Face's models: folders models--OWNER--NAME with files under blobs and the newest revision
+    under refs.
+    """
     for entry in _entries(hub, budget):
         if not entry.name.startswith("models--") or not entry.is_dir(follow_symlinks=False):
             continue

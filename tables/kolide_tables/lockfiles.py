@@ -1,8 +1,8 @@
-"""Lock files of Node.js projects: which packages, in which versions, and which of them only for development.
+"""Read lock files of Node.js projects: packages, versions, and which packages only development needs.
 
-package-lock.json and npm-shrinkwrap.json in their three versions, yarn.lock as Yarn 1 and its successors write it, and
-pnpm-lock.yaml from version 5 on. Where a lock file does not say what is for development, it follows from what the project's
-package.json asks for: what none of its other dependencies leads to.
+They are package-lock.json and npm-shrinkwrap.json in their three versions, yarn.lock as Yarn 1 and its
+successors write it, and pnpm-lock.yaml from version 5 on. A lock file that does not mark what development
+needs leaves it to the project's package.json: packages that its other dependencies do not lead to.
 """
 
 import json
@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import ParseError
 from kolide_tables.text import decode, decode_kept, printable
 
 __all__ = ["LOCK_FILES", "LockedPackage", "ParseError"]
@@ -25,7 +25,7 @@ _EDGES = ("dependencies", "optionalDependencies", "peerDependencies")
 
 
 class LockedPackage(NamedTuple):
-    """A package that a lock file names; `dev` is None where that cannot be known."""
+    """A package that a lock file names; `dev` is None if that cannot be known."""
 
     name: str
     version: str
@@ -46,7 +46,7 @@ def _text(value: object) -> str | None:
 
 
 def parse_json(content: bytes) -> dict[str, Any]:
-    """A JSON object; raises ParseError."""
+    """Return a JSON object; raises ParseError."""
     try:
         value = json.loads(decode_kept(content))
     except (ValueError, RecursionError) as error:
@@ -60,7 +60,7 @@ def parse_json(content: bytes) -> dict[str, Any]:
 
 
 def npm_packages(content: bytes, _beside: Beside, budget: Budget) -> Iterator[LockedPackage]:
-    """Packages of package-lock.json."""
+    """Yield the packages of package-lock.json."""
     lock = parse_json(content)
     packages = lock.get("packages")
     if isinstance(packages, dict):
@@ -74,7 +74,7 @@ def _npm_flat(packages: dict[str, Any], budget: Budget) -> Iterator[LockedPackag
         budget.step()
         entry = _object(value)
         version = _text(entry.get("version"))
-        # The project itself, and links to what is a folder of the project and has an entry of its own.
+        # Skip the project itself, and links to folders of the project, which have entries of their own.
         if not place or entry.get("link") or version is None:
             continue
         name = _text(entry.get("name")) or printable(place.rpartition("node_modules/")[2])
@@ -98,7 +98,7 @@ def _npm_nested(dependencies: dict[str, Any], budget: Budget) -> Iterator[Locked
 
 
 def _alias(name: str, version: str) -> tuple[str, str]:
-    """`npm:chalk@4.1.2` under another name is chalk 4.1.2."""
+    """Return the real name and version of an alias: `npm:chalk@4.1.2` under another name is chalk 4.1.2."""
     if version.startswith("npm:"):
         real, at, number = version[4:].rpartition("@")
         if at and real:
@@ -118,7 +118,7 @@ class _YarnEntry(NamedTuple):
 
 
 def yarn_packages(content: bytes, beside: Beside, budget: Budget) -> Iterator[LockedPackage]:
-    """Packages of yarn.lock."""
+    """Yield the packages of yarn.lock."""
     text = decode(content)
     modern = "\n__metadata:" in text[:4096] or text.startswith("__metadata:")
     entries = dict(_yarn_modern(text, budget) if modern else _yarn_classic(text, budget))
@@ -138,7 +138,10 @@ def yarn_packages(content: bytes, beside: Beside, budget: Budget) -> Iterator[Lo
 
 
 def _yarn_production(entries: Mapping[str, _YarnEntry], beside: Beside) -> set[str] | None:
-    """What the project's manifest, and those of its workspaces, ask for in production; None where that is not known."""
+    """Return what the manifests of the project and its workspaces ask for in production.
+
+    Return None if that is unknown.
+    """
     workspaces = sorted({one.workspace for one in entries.values() if one.workspace is not None} - {"."})
     needed: set[str] = set()
     for folder in (".", *workspaces):
@@ -149,7 +152,7 @@ def _yarn_production(entries: Mapping[str, _YarnEntry], beside: Beside) -> set[s
             content = parse_json(manifest)
         except ParseError:
             return None
-        # Yarn 1 does not write where its workspaces are.
+        # Yarn 1 does not record where its workspaces are.
         if "workspaces" in content and not workspaces:
             return None
         for kind in _PRODUCTION:
@@ -188,7 +191,7 @@ def _yarn_classic(text: str, budget: Budget) -> Iterator[tuple[str, _YarnEntry]]
 
 
 def _yarn_name(key: str) -> str:
-    """The package that a key such as `a@npm:chalk@^4` or `@x/y@^1` asks for."""
+    """Return the package that a key such as `a@npm:chalk@^4` or `@x/y@^1` asks for."""
     name, _, wanted = key[1:].partition("@")
     name = key[:1] + name
     if wanted.startswith("npm:") and "@" in wanted[5:]:
@@ -216,7 +219,7 @@ def _yarn_modern(text: str, budget: Budget) -> Iterator[tuple[str, _YarnEntry]]:
 
 
 def pnpm_packages(content: bytes, _beside: Beside, budget: Budget) -> Iterator[LockedPackage]:
-    """Packages of pnpm-lock.yaml."""
+    """Yield the packages of pnpm-lock.yaml."""
     for document in _yaml(decode(content), budget):
         packages = _object(document.get("packages"))
         old = str(document.get("lockfileVersion")).startswith("5")
@@ -228,13 +231,16 @@ def pnpm_packages(content: bytes, _beside: Beside, budget: Budget) -> Iterator[L
             name, version = _text(entry.get("name")) or name, _text(entry.get("version")) or version
             if not name or not version:
                 continue
-            # Until version 8 pnpm wrote it, and left it out of what both production and development need.
+            # Until version 8 pnpm wrote `dev`, and left it out if both production and development need the
+            # package.
             dev = entry.get("dev") is True if production is None else key not in production
             yield LockedPackage(name, version, dev, _text(_object(entry.get("resolution")).get("integrity")))
 
 
 def _pnpm_production(document: dict[str, Any], budget: Budget) -> set[str]:
-    """Keys of the packages that anything but a development dependency leads to, from version 9 of the format on."""
+    """Return the keys of the packages that any non-development dependency leads to, from version 9 of the
+    format on.
+    """
     graph: dict[str, list[str]] = {}
     for key, value in _object(document.get("snapshots")).items():
         needs = [
@@ -252,12 +258,14 @@ def _pnpm_production(document: dict[str, Any], budget: Budget) -> set[str]:
 
 
 def _pnpm_key(name: str, version: str) -> str:
-    """The key of a dependency: an alias names the package as well."""
+    """Return the key of a dependency: an alias names the package as well."""
     return version if "@" in version.partition("(")[0] else f"{name}@{version}"
 
 
 def _pnpm_name(key: str, *, old: bool) -> tuple[str, str]:
-    """`a@1.0.0(b@2.0.0)`, with a slash in front in version 6, and before that `/a/1.0.0_b@2.0.0`."""
+    """Return name and version of a key: `a@1.0.0(b@2.0.0)`, with a slash in front in version 6, before that
+    `/a/1.0.0_b@2.0.0`.
+    """
     plain = key.partition("(")[0].removeprefix("/")
     if old:
         scope = plain.startswith("@")
@@ -271,13 +279,13 @@ def _pnpm_name(key: str, *, old: bool) -> tuple[str, str]:
 
 
 def _yaml(text: str, budget: Budget) -> Iterator[dict[str, Any]]:
-    from kolide_tables.datafiles.yamltext import yaml_documents
+    from kolide_tables.yamltext import yaml_documents
 
     yield from (one for one in yaml_documents(text, budget) if isinstance(one, dict))
 
 
 def _reached(start: Iterable[str], graph: _Graph, budget: Budget) -> set[str]:
-    """All that the beginnings lead to, themselves included."""
+    """Return everything that the starts lead to, the starts included."""
     seen: set[str] = set()
     todo = list(start)
     while todo:

@@ -1,4 +1,4 @@
-"""kolide_luks: how a disk or file is encrypted by LUKS, one row for each key slot; no key is read.
+"""kolide_luks: the LUKS encryption of disks and files, a row for each key slot; no key is read.
 
 Source: LUKS On-Disk Format Specification 1.2.3, LUKS2 On-Disk Format Specification 1.1.3.
 """
@@ -10,17 +10,18 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from kolide_tables.files import why_not
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.paths import asked_paths
 from kolide_tables.text import printable, printable_or_none, shown
-from osquery_sdk import Column, ColumnType, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, Query, Row, table
 
 _MAGIC, _SECOND_MAGIC = b"LUKS\xba\xbe", b"SKUL\xba\xbe"
 _ACTIVE = 0x00AC71F3
 _SLOTS_1, _SLOT_1_SIZE, _SLOTS_1_AT = 8, 48, 208
 _HEADER_2 = 4096
 _CHECKSUM_AT, _CHECKSUM_SIZE = 448, 64
-# Where a second header may be, by the sizes that the specification allows: the first one's may be what is broken.
+# Offsets where the second header may be, by the sizes that the specification allows. The first header gives
+# the offset, but may itself be the damaged one.
 _SIZES_2 = tuple(_HEADER_2 << shift for shift in range(2, 11))
 
 
@@ -53,7 +54,7 @@ class Slot(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What is known of an encrypted device."""
+    """The facts of an encrypted device."""
 
     version: int
     uuid: str
@@ -62,32 +63,33 @@ class Header(NamedTuple):
     slots: list[Slot]
 
 
-def luks(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_luks",
-        platforms=("linux",),
-        elsewhere="LUKS is Linux's; osquery itself has disk_encryption for macOS and bitlocker_info for Windows",
-        examples=(
-            "select b.name, l.version, l.cipher, l.key_bits, l.slot, l.kdf, l.tokens from block_devices b join kolide_luks l on l.device_path = b.name where b.type = 'crypto_LUKS'",
-            "select device_path, count(slot) as slots from kolide_luks where device_path like '/dev/nvme%' group by device_path",
+@table(
+    "kolide_luks",
+    platforms=("linux",),
+    elsewhere="LUKS is Linux's; osquery itself has disk_encryption for macOS and bitlocker_info for Windows",
+    examples=(
+        (
+            "select b.name, l.version, l.cipher, l.key_bits, l.slot, l.kdf, l.tokens from block_devices b "
+            "join kolide_luks l on l.device_path = b.name where b.type = 'crypto_LUKS'"
         ),
-    )
-    def rows(query: Query) -> Iterator[LuksSlot]:
-        """LUKS encryption of devices and files: cipher, key size, key slots, key derivation and tokens, from the headers."""
-        budget = Budget(limits, query.check)
-        for path in asked_paths(query, "device_path", budget):
-            budget.check()
-            try:
-                header = read_header(path)
-            except (OSError, ValueError) as error:
-                query.warn(f"{shown(path)}: {why_not(path, error)}")
-                continue
-            if header is not None:
-                yield from _rows(path, header)
-
-    return rows
+        (
+            "select device_path, count(slot) as slots from kolide_luks where device_path like '/dev/nvme%' "
+            "group by device_path"
+        ),
+    ),
+)
+def luks(query: Query) -> Iterator[LuksSlot]:
+    """LUKS encryption of devices and files: cipher, key size, key slots, key derivation and tokens."""
+    budget = Budget.of(query)
+    for path in asked_paths(query, "device_path", budget):
+        budget.check()
+        try:
+            header = read_header(path)
+        except (OSError, ValueError) as error:
+            query.warn(f"{shown(path)}: {why_not(path, error)}")
+            continue
+        if header is not None:
+            yield from _rows(path, header)
 
 
 def _rows(path: str, header: Header) -> Iterator[LuksSlot]:
@@ -106,11 +108,11 @@ def _rows(path: str, header: Header) -> Iterator[LuksSlot]:
 
 
 def read_header(path: str) -> Header | None:
-    """The header of a device or file; None where it has none.
+    """Return the header of a device or file; None if it has none.
 
-    Raises OSError where it cannot be read, ValueError where it is damaged or neither a disk nor a file.
+    Raises OSError if it cannot be read, and ValueError if it is damaged, or neither a disk nor a file.
     """
-    # Disks go by links of many names (/dev/disk/by-uuid); a link to a file is not followed.
+    # Disks are named by links of many kinds (/dev/disk/by-uuid); a link to a file is not followed.
     _require_storage(path, os.lstat(path).st_mode, may_link=True)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
@@ -150,7 +152,7 @@ def _header(descriptor: int) -> Header | None:
 
 
 def parse_1(data: bytes) -> Header:
-    """A header of version 1; raises ValueError where it is cut off."""
+    """Return a header of version 1; raises ValueError if it is cut off."""
     if len(data) < _SLOTS_1_AT + _SLOTS_1 * _SLOT_1_SIZE:
         raise ValueError("its LUKS header is cut off")
     slots = []
@@ -163,7 +165,7 @@ def parse_1(data: bytes) -> Header:
 
 
 def _second(descriptor: int, first: bytes) -> tuple[bytes, bytes] | None:
-    """The second header of version 2; it is where the first one ends, or has to be looked for."""
+    """Return the second header of version 2: it is where the first one ends, or has to be searched for."""
     said = _number(first, 8, 8) if first[:6] == _MAGIC else 0
     for at in (said,) if said in _SIZES_2 else _SIZES_2:
         found = _read_2(descriptor, os.pread(descriptor, _HEADER_2, at), at)
@@ -173,7 +175,7 @@ def _second(descriptor: int, first: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _read_2(descriptor: int, binary: bytes, at: int) -> tuple[bytes, bytes] | None:
-    """The binary and the JSON part of a header whose checksum is right; None otherwise."""
+    """Return the binary and the JSON part of a header whose checksum is right; None otherwise."""
     import hashlib
 
     magic = _SECOND_MAGIC if at else _MAGIC
@@ -184,7 +186,7 @@ def _read_2(descriptor: int, binary: bytes, at: int) -> tuple[bytes, bytes] | No
     blank = binary[:_CHECKSUM_AT] + bytes(_CHECKSUM_SIZE) + binary[_CHECKSUM_AT + _CHECKSUM_SIZE :]
     try:
         digest = hashlib.new(_string(binary, 72, 32), blank + area, usedforsecurity=False).digest()
-    except (ValueError, TypeError):  # there is no such hash, or it has no size of its own
+    except (ValueError, TypeError):  # the hash is unknown, or has no size of its own
         return None
     return (binary, area) if binary[_CHECKSUM_AT:].startswith(digest) else None
 
@@ -233,7 +235,7 @@ def _dictionary(value: object, key: str) -> dict[str, Any]:
 
 
 def _count(value: object) -> int | None:
-    # As wide as the format's own fields: who can write a header may write any number into it.
+    # The format's fields are 32 bits wide, but a hostile header may hold any number.
     return value if isinstance(value, int) and 0 <= value < 1 << 32 else None
 
 

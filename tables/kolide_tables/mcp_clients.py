@@ -1,7 +1,7 @@
-"""Where programs that use MCP servers keep their configuration, and in which form.
+"""List the configuration files of programs that use MCP servers, and read the servers in them.
 
-Sources: the clients' own documentation. Paths are relative to a home; `{config}` is where programs of the platform keep what
-users set: .config, Library/Application Support, or AppData/Roaming.
+Sources: the clients' own documentation. Paths are relative to a home; `{config}` is the platform's folder for
+settings: .config, Library/Application Support, or AppData/Roaming.
 """
 
 import sys
@@ -18,7 +18,7 @@ _EXTENSIONS = (
     ("roo-code", "rooveterinaryinc.roo-cline/settings/mcp_settings.json"),
 )
 _MCP_SERVERS = ("mcpServers",)
-# Extensions of goose that are part of it.
+# Extensions that are part of goose.
 _INNER_TYPES = frozenset(("builtin", "platform", "frontend", "inline_python"))
 _TRANSPORTS = {
     "local": "stdio",
@@ -34,8 +34,8 @@ class Client(NamedTuple):
 
     Attributes:
         name: the client.
-        path: of the file; a last folder `*` stands for all files in it with the same ending.
-        keys: that lead to the servers in it.
+        path: the file; a folder `*` stands for any folder.
+        keys: keys that lead to the servers in the file.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Client(NamedTuple):
 
 
 class Server(NamedTuple):
-    """A server as a configuration describes it, secrets and all."""
+    """A server as a configuration describes it, with its secrets."""
 
     name: str
     transport: str | None
@@ -56,7 +56,7 @@ class Server(NamedTuple):
 
 
 def clients(platform: str = sys.platform) -> Iterator[Client]:
-    """The files in a home."""
+    """Yield the configuration files in a home."""
     config = {"darwin": "Library/Application Support", "win32": "AppData/Roaming"}.get(platform, ".config")
     dotted = config if platform == "win32" else ".config"
     yield Client("claude-desktop", f"{config}/Claude/claude_desktop_config.json")
@@ -91,7 +91,7 @@ def clients(platform: str = sys.platform) -> Iterator[Client]:
 
 
 def project_clients() -> Iterator[Client]:
-    """The files in a project's folder."""
+    """Yield the configuration files in a project's folder."""
     yield Client("claude-code", ".mcp.json")
     yield Client("cursor", ".cursor/mcp.json")
     yield Client("vscode", ".vscode/mcp.json", ("servers",))
@@ -103,7 +103,7 @@ def project_clients() -> Iterator[Client]:
 
 
 def managed_files(platform: str = sys.platform) -> Iterator[Client]:
-    """The files, by whole paths, that an administrator lays down for all users."""
+    """Yield the files that an administrator lays down for all users; their paths are absolute."""
     folder = {
         "darwin": "/Library/Application Support/ClaudeCode",
         "win32": "C:/Program Files/ClaudeCode",
@@ -112,12 +112,12 @@ def managed_files(platform: str = sys.platform) -> Iterator[Client]:
 
 
 def servers_in(document: object, keys: tuple[str, ...]) -> Iterator[Server]:
-    """The servers that the keys lead to in a document; what is no server is passed over."""
+    """Yield the servers that the keys lead to in a document; entries that are no servers are skipped."""
     root = document if isinstance(document, dict) else {}
     found: object = root
     for key in keys:
         found = found.get(key) if isinstance(found, dict) else None
-    if isinstance(found, list):  # of servers that tell their names themselves
+    if isinstance(found, list):  # a list of servers that have their names inside
         pairs = [
             (str(one.get("name") or index), one) for index, one in enumerate(found) if isinstance(one, dict)
         ]
@@ -160,7 +160,7 @@ def _server(name: str, entry: Mapping[str, Any]) -> Server | None:
 
 
 def _command(entry: Mapping[str, Any]) -> tuple[str | None, list[str]]:
-    """The program and its arguments: apart, in one list, or in an object of their own."""
+    """Return the program and its arguments: apart, in one list, or in an object of their own."""
     command: Any = entry.get("command", entry.get("cmd"))
     args: Any = entry.get("args")
     if isinstance(command, dict):
@@ -180,7 +180,7 @@ def _transport(entry: Mapping[str, Any], command: str | None, url: str | None) -
 
 
 def _is_excluded(name: str, rules: Mapping[str, Any]) -> bool:
-    """Gemini's lists of servers that it uses, or does not."""
+    """Return whether Gemini's lists of allowed and excluded servers exclude a server."""
     allowed = rules.get("allowed")
     return name in _list(rules.get("excluded")) or (isinstance(allowed, list) and name not in allowed)
 

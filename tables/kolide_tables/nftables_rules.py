@@ -1,6 +1,6 @@
-"""kolide_nftables_rules: the rules of the kernel's packet filter, as nft itself lists them.
+"""kolide_nftables_rules: the rules of the kernel's packet filter, as nft lists them.
 
-What iptables-nft, firewalld, ufw and container engines have put there is among them; rules of iptables-legacy are not.
+Rules of iptables-nft, firewalld, ufw and container engines are among them; rules of iptables-legacy are not.
 Source: nft(8), libnftables-json(5).
 """
 
@@ -12,7 +12,7 @@ from kolide_tables.text import decode_kept, printable, printable_or_none
 from kolide_tables.tools import need_tool
 from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
 
-# nft makes one text of its arguments and parses that: nothing but a plain name may get there.
+# nft joins its arguments to one text and parses that: only plain names may become part of it.
 _PLAIN_NAME = r"[A-Za-z][A-Za-z0-9_]*"
 _FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 # Statements that decide about a packet, or hand it to another chain. Source: libnftables-json(5), verdicts.
@@ -47,7 +47,8 @@ class NftablesRule(Row):
     table_name: str = Column("Table's name", index=True, key=True)
     chain: str = Column("Chain's name", key=True)
     hook: str | None = Column(
-        "Where the chain meets packets: prerouting, input, forward, output, postrouting, ingress; empty if others jump to it"
+        "Where the chain meets packets: prerouting, input, forward, output, postrouting, ingress; "
+        "empty if others jump to it"
     )
     policy: str | None = Column(
         "What befalls packets that no rule of the chain decides about: accept or drop"
@@ -55,7 +56,8 @@ class NftablesRule(Row):
     handle: int = Column("The kernel's number of the rule within the table", key=True)
     position: int = Column("Place within the chain, from 1", type=ColumnType.INTEGER)
     verdict: str | None = Column(
-        "accept, drop, reject, return, jump CHAIN, goto CHAIN, vmap, masquerade, snat, dnat, ...; empty if it decides nothing"
+        "accept, drop, reject, return, jump CHAIN, goto CHAIN, vmap, masquerade, snat, dnat, ...; "
+        "empty if it decides nothing"
     )
     comment: str | None = Column("The rule's comment")
     packets: int | None = Column("Packets that its counter has counted; NULL without a counter of its own")
@@ -68,10 +70,19 @@ class NftablesRule(Row):
 @table(
     "kolide_nftables_rules",
     platforms=("linux",),
-    elsewhere="nftables is Linux's packet filter; osquery itself has alf for macOS and windows_firewall_rules for Windows",
+    elsewhere=(
+        "nftables is Linux's packet filter; osquery itself has alf for macOS and windows_firewall_rules "
+        "for Windows"
+    ),
     examples=(
-        "select table_name, chain, position, verdict, comment, packets from kolide_nftables_rules where hook = 'input' order by chain, position",
-        "select distinct family, table_name, chain from kolide_nftables_rules where hook = 'input' and policy = 'accept'",
+        (
+            "select table_name, chain, position, verdict, comment, packets from kolide_nftables_rules "
+            "where hook = 'input' order by chain, position"
+        ),
+        (
+            "select distinct family, table_name, chain from kolide_nftables_rules where hook = 'input' and "
+            "policy = 'accept'"
+        ),
     ),
 )
 def nftables_rules(query: Query) -> Iterator[NftablesRule]:
@@ -85,7 +96,7 @@ def nftables_rules(query: Query) -> Iterator[NftablesRule]:
 
 
 def listed_rows(query: Query, run: Callable[..., bytes]) -> Iterator[NftablesRule]:
-    """The rows of what `nft -jat list ...` answers; of all tables, or only of those that are asked for."""
+    """Yield the rows of what `nft -jat list ...` answers, for all tables or only those that are asked for."""
     for objects in _listings(query, run):
         chains = {_place(chain, "name"): chain for chain in _of_kind(objects, "chain")}
         positions: dict[tuple[str, ...], int] = {}
@@ -97,7 +108,7 @@ def listed_rows(query: Query, run: Callable[..., bytes]) -> Iterator[NftablesRul
 
 
 def _listings(query: Query, run: Callable[..., bytes]) -> Iterator[list[_Object]]:
-    """What nft lists, table by table where that is less."""
+    """Yield nft's listings: table by table if only some are wanted."""
     if query.equals("table_name") is None and not query.like("table_name"):
         yield parse_listing(run("ruleset"))
         return
@@ -113,7 +124,8 @@ def _listings(query: Query, run: Callable[..., bytes]) -> Iterator[list[_Object]
                 raise TableError(f"no plain name: {name}")
             found.append(parse_listing(run("table", family, name)))
         except TableError:
-            # Its name is one that nft cannot be told, or a word of its language, or the table has just been deleted.
+            # nft cannot be given this name (it may be a word of its language), or the table has just been
+            # deleted.
             query.check()
             found = [parse_listing(run("ruleset"))]
             break
@@ -121,7 +133,7 @@ def _listings(query: Query, run: Callable[..., bytes]) -> Iterator[list[_Object]
 
 
 def parse_listing(data: bytes) -> list[_Object]:
-    """The objects of a listing; raises TableError where it is none."""
+    """Return the objects of a listing; raises TableError for other data."""
     import json
 
     try:
@@ -164,7 +176,7 @@ def _row(rule: _Object, place: tuple[str, str, str], chain: _Object, position: i
 
 
 def _verdict(expressions: list[_Object]) -> str | None:
-    # At most one of them decides; what stands before it only matches, counts or marks.
+    # At most one statement decides; the ones before it only match, count or mark.
     for expression in reversed(expressions):
         for name, detail in expression.items():
             if name not in _VERDICTS:

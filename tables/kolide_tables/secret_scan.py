@@ -1,17 +1,16 @@
-"""kolide_secret_scan: where secrets lie open in files, never what they are."""
+"""kolide_secret_scan: the places of secrets that lie open in files, never the secrets themselves."""
 
 from collections.abc import Iterator
 
-from kolide_tables.files import read_or_warn
-from kolide_tables.limits import Budget, Limits
-from kolide_tables.paths import asked_paths, asked_texts
+from kolide_tables.limits import Budget
+from kolide_tables.paths import asked_paths, asked_texts, read_or_warn
 from kolide_tables.text import decode
-from osquery_sdk import Column, ColumnType, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, Query, Row, table
 
 __all__ = ["SecretFound", "secret_scan"]
 
 _PREFIX = 12
-# Lines are looked at many at once, and those of a minified file in pieces.
+# Many lines are searched at once; the long lines of a minified file are searched in pieces.
 _PIECE = 1 << 18
 
 
@@ -34,32 +33,34 @@ class SecretFound(Row):
     )
     entropy: float = Column("How random it looks: Shannon entropy, in bits a character")
     sha256_prefix: str = Column(
-        "First 12 hexadecimal digits of its SHA-256, of a key in PEM of its base64, by which the same secret shows elsewhere"
+        "First 12 hexadecimal digits of its SHA-256, of a key in PEM of its base64, by which the same "
+        "secret shows elsewhere"
     )
 
 
-def secret_scan(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_secret_scan",
-        examples=(
-            "select path, line_number, rule_id, entropy from kolide_secret_scan where path like '/home/%/%%/.env%'",
-            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc",
+@table(
+    "kolide_secret_scan",
+    examples=(
+        (
+            "select path, line_number, rule_id, entropy from kolide_secret_scan where path like "
+            "'/home/%/%%/.env%'"
         ),
-    )
-    def rows(query: Query) -> Iterator[SecretFound]:
-        """Secrets that lie open in files: where, of which kind, and a part of their hash; never the secrets themselves."""
-        budget = Budget(limits, query.check)
-        for path in asked_paths(query, "path", budget):
-            budget.check()
-            content = read_or_warn(path, query, max_bytes=limits.max_file_bytes)
-            if content is not None:
-                yield from _found(decode(content), budget, path=path)
-        for text in asked_texts(query, "raw_data"):
-            yield from _found(text, budget, raw_data=text)
-
-    return rows
+        (
+            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from "
+            "kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc"
+        ),
+    ),
+)
+def secret_scan(query: Query) -> Iterator[SecretFound]:
+    """Secrets that lie open in files: their place, kind, and a part of their hash; never the secrets."""
+    budget = Budget.of(query)
+    for path in asked_paths(query, "path", budget):
+        budget.check()
+        content = read_or_warn(path, query)
+        if content is not None:
+            yield from _found(decode(content), budget, path=path)
+    for text in asked_texts(query, "raw_data"):
+        yield from _found(text, budget, raw_data=text)
 
 
 def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> Iterator[SecretFound]:
@@ -71,7 +72,7 @@ def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> 
         budget.check()
         for one in sorted(secrets_in(piece), key=lambda found: found.offset):
             if one.offset >= end:
-                break  # the next piece has it whole
+                break  # the next piece has the whole of it
             budget.add_rows()
             ends = piece.count("\n", 0, one.offset)
             begin = piece.rfind("\n", 0, one.offset) + 1
@@ -88,9 +89,11 @@ def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> 
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int, str, int]]:
-    """Pieces of a text, which share as much as a secret may be long, and begin with a line if that is not too long.
+    """Yield pieces of a text that overlap by the length of the longest secret, and begin with a line if that
+    is not too long.
 
-    Each with the number of its first line, how many characters of that line are before it, and where the next piece begins.
+    Each comes with the number of its first line, how many characters of that line are before it, and where
+    the next piece begins.
     """
     from kolide_tables.secret_rules import LONGEST
 

@@ -1,4 +1,6 @@
-"""kolide_systemd_exec: what confines a service, by its unit file and drop-ins; systemd need not run.
+"""kolide_systemd_exec: the directives that confine services, from unit files and drop-ins.
+
+Systemd need not run.
 
 Source: systemd.exec(5), systemd.resource-control(5).
 """
@@ -11,26 +13,27 @@ from osquery_sdk import Column, LimitExceeded, Query, Row, table
 
 # fmt: off
 _ONE_VALUE = frozenset((
-    "User", "Group", "DynamicUser", "UMask", "NoNewPrivileges", "RootDirectory", "RootImage", "WorkingDirectory", "KeyringMode",
-    "LockPersonality", "MemoryDenyWriteExecute", "MountAPIVFS", "PrivateDevices", "PrivateIPC", "PrivateMounts", "PrivateNetwork",
-    "PrivatePIDs", "PrivateTmp", "PrivateUsers", "ProcSubset", "ProtectClock", "ProtectControlGroups", "ProtectHome",
-    "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem",
-    "RemoveIPC", "RestrictRealtime", "RestrictSUIDSGID", "AppArmorProfile", "SELinuxContext", "SmackProcessLabel", "DevicePolicy",
-    "Delegate", "NotifyAccess", "SystemCallErrorNumber",
+    "User", "Group", "DynamicUser", "UMask", "NoNewPrivileges", "RootDirectory", "RootImage",
+    "WorkingDirectory", "KeyringMode", "LockPersonality", "MemoryDenyWriteExecute", "MountAPIVFS",
+    "PrivateDevices", "PrivateIPC", "PrivateMounts", "PrivateNetwork", "PrivatePIDs", "PrivateTmp",
+    "PrivateUsers", "ProcSubset", "ProtectClock", "ProtectControlGroups", "ProtectHome", "ProtectHostname",
+    "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem",
+    "RemoveIPC", "RestrictRealtime", "RestrictSUIDSGID", "AppArmorProfile", "SELinuxContext",
+    "SmackProcessLabel", "DevicePolicy", "Delegate", "NotifyAccess", "SystemCallErrorNumber",
 ))
 _MANY_VALUES = frozenset((
-    "AmbientCapabilities", "CapabilityBoundingSet", "SecureBits", "SupplementaryGroups", "SystemCallFilter", "SystemCallLog",
-    "SystemCallArchitectures", "RestrictAddressFamilies", "RestrictFileSystems", "RestrictNamespaces",
-    "RestrictNetworkInterfaces", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths",
-    "TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths", "DeviceAllow", "IPAddressAllow", "IPAddressDeny",
-    "SocketBindAllow", "SocketBindDeny",
+    "AmbientCapabilities", "CapabilityBoundingSet", "SecureBits", "SupplementaryGroups", "SystemCallFilter",
+    "SystemCallLog", "SystemCallArchitectures", "RestrictAddressFamilies", "RestrictFileSystems",
+    "RestrictNamespaces", "RestrictNetworkInterfaces", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths",
+    "ExecPaths", "NoExecPaths", "TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths", "DeviceAllow",
+    "IPAddressAllow", "IPAddressDeny", "SocketBindAllow", "SocketBindDeny",
 ))
 # fmt: on
 _DYNAMIC = frozenset(("1", "yes", "y", "true", "t", "on"))
 
 
 class SystemdExec(Row):
-    """A directive that holds for a service."""
+    """A directive that applies to a service."""
 
     unit: str = Column("Service's name, with .service", index=True, key=True)
     directive: str = Column("NoNewPrivileges, ProtectSystem, SystemCallFilter, User, ...", key=True)
@@ -49,18 +52,20 @@ class SystemdExec(Row):
     examples=(
         "select unit, directive, value from kolide_systemd_exec where unit = 'ssh.service'",
         (
-            "select id, fragment_path from systemd_units where id like '%.service' and active_state = 'active' and id not in "
-            "(select unit from kolide_systemd_exec where directive = 'NoNewPrivileges' and value in ('yes', 'true', 'on', '1'))"
+            "select id, fragment_path from systemd_units where id like '%.service' and active_state = "
+            "'active' and id not in "
+            "(select unit from kolide_systemd_exec where directive = 'NoNewPrivileges' and value in "
+            "('yes', 'true', 'on', '1'))"
         ),
     ),
 )
 def systemd_exec(query: Query) -> Iterator[SystemdExec]:
-    """What confines systemd's services: users, capabilities, sandboxing, system call filters, and which file says so."""
+    """Directives that confine systemd's services: users, capabilities, sandboxing, system call filters."""
     return exec_rows(query, UnitFiles())
 
 
 def exec_rows(query: Query, files: UnitFiles) -> Iterator[SystemdExec]:
-    """The rows from unit files."""
+    """Yield the rows from unit files."""
     asked = query.equals("unit")
     for name in files.names(".service") if asked is None else asked:
         query.check()
@@ -88,7 +93,9 @@ def exec_rows(query: Query, files: UnitFiles) -> Iterator[SystemdExec]:
 
 
 def effective(directives: list[Directive]) -> Iterator[Directive]:
-    """Those that hold in the end: the last one of a kind, or all since the last empty one where lines add up."""
+    """Yield the directives that apply in the end: the last of a kind, or all since the last empty one where
+    lines add up.
+    """
     found: dict[str, list[Directive]] = {}
     for one in directives:
         if one.key in _ONE_VALUE or (one.key in _MANY_VALUES and not one.value):

@@ -1,4 +1,4 @@
-"""kolide_systemd_timers: what systemd starts by the clock, from the unit files, and from systemd where it runs.
+"""kolide_systemd_timers: systemd's timers, from the unit files, and from systemd itself if it runs.
 
 Source: systemd.timer(5), systemctl(1).
 """
@@ -44,7 +44,8 @@ class SystemdTimer(Row):
     )
     last: int | None = Column("When it elapsed last, Unix seconds; NULL if never")
     calendar: str | None = Column(
-        "Calendar expressions, separated by '; ', normalized if systemd has loaded the unit; empty if it only counts from events"
+        "Calendar expressions, separated by '; ', normalized if systemd has loaded the unit; empty if "
+        "it only counts from events"
     )
     persistent: int = Column(
         "1 if what was missed while the machine was off is made up for", type=ColumnType.INTEGER
@@ -59,20 +60,28 @@ class SystemdTimer(Row):
     "kolide_systemd_timers",
     platforms=("linux",),
     elsewhere="systemd is Linux's; osquery itself has launchd for macOS and scheduled_tasks for Windows",
-    # systemctl tells of all timers as soon as of one: those of a join are looked up in one answer.
+    # systemctl takes as long for one timer as for all, so those of a join are looked up in one answer.
     snapshot=True,
     examples=(
-        "select unit, activates, datetime(next, 'unixepoch') as next, datetime(last, 'unixepoch') as last from kolide_systemd_timers where enabled = 'enabled'",
-        "select t.unit, t.calendar, f.uid, f.mode from kolide_systemd_timers t join file f on f.path = t.fragment_path where t.fragment_path like '/etc/%'",
+        (
+            "select unit, activates, datetime(next, 'unixepoch') as next, datetime(last, 'unixepoch') as "
+            "last from kolide_systemd_timers where enabled = 'enabled'"
+        ),
+        (
+            "select t.unit, t.calendar, f.uid, f.mode from kolide_systemd_timers t join file f on f.path = "
+            "t.fragment_path where t.fragment_path like '/etc/%'"
+        ),
     ),
 )
 def systemd_timers(query: Query) -> Iterator[SystemdTimer]:
-    """systemd's timers: what they start, when they last did and next will, their calendar and whether they are enabled."""
+    """systemd's timers: the units they start, their last and next time, calendar, and whether they are
+    enabled.
+    """
     systemctl = find_tool("systemctl") if os.path.lexists(_RUNNING) else None
 
     def run(*arguments: str) -> str:
         assert systemctl is not None
-        # With the time zone of the answer settled its dates can be read.
+        # The dates of the answer can be read because its time zone is fixed.
         return shown(run_program(systemctl, *arguments, query=query, environment={"TZ": "UTC"}).stdout)
 
     return timer_rows(query, UnitFiles(), run if systemctl is not None else None)
@@ -81,7 +90,7 @@ def systemd_timers(query: Query) -> Iterator[SystemdTimer]:
 def timer_rows(
     query: Query, files: UnitFiles, run: Callable[..., str] | None = None, stamps: str = _STAMPS
 ) -> Iterator[SystemdTimer]:
-    """The rows from unit files and, where `run` runs systemctl with arguments, from systemd itself."""
+    """Yield the rows from unit files and, if `run` runs systemctl with arguments, from systemd itself."""
     loaded = {} if run is None else _loaded(query, run)
     for name in sorted({*files.names(".timer"), *loaded}):
         query.check()
@@ -92,7 +101,7 @@ def timer_rows(
 
 
 def _loaded(query: Query, run: Callable[..., str]) -> dict[str, dict[str, str]]:
-    """The properties of the timers that systemd has loaded."""
+    """Return the properties of the timers that systemd has loaded, by name."""
     try:
         said = run("show", "--all", "--no-pager", f"--property={','.join(_PROPERTIES)}", "--", "*.timer")
     except TableError as error:
@@ -104,7 +113,10 @@ def _loaded(query: Query, run: Callable[..., str]) -> dict[str, dict[str, str]]:
 
 
 def parse_properties(text: str) -> Iterator[dict[str, str]]:
-    """The units of what `systemctl show` writes; values of a property that comes again are put together by newlines."""
+    """Yield the units that `systemctl show` wrote.
+
+    The values of a repeated property are joined by newlines.
+    """
     properties: dict[str, str] = {}
     for line in [*text.split("\n"), ""]:
         key, equals, value = line.partition("=")
@@ -126,7 +138,7 @@ def _of_systemd(name: str, properties: dict[str, str]) -> SystemdTimer:
         activates=properties.get("Unit", ""),
         next=min((one for one in elapses if one is not None), default=None),
         last=parse_time(properties.get("LastTriggerUSec", "")),
-        calendar="; ".join(reversed(calendars)) or None,  # systemd has the last one first
+        calendar="; ".join(reversed(calendars)) or None,  # systemd lists the last one first
         persistent=int(properties.get("Persistent") == "yes"),
         enabled=properties.get("UnitFileState") or "transient",
         fragment_path=properties.get("FragmentPath") or None,
@@ -134,7 +146,7 @@ def _of_systemd(name: str, properties: dict[str, str]) -> SystemdTimer:
 
 
 def parse_time(text: str) -> int | None:
-    """A date as systemd writes it under TZ=UTC ("Tue 2026-11-24 00:00:00 UTC"), as Unix seconds."""
+    """Return a date as systemd writes it under TZ=UTC ("Tue 2026-11-24 00:00:00 UTC"), in Unix seconds."""
     from datetime import datetime
 
     day, _, moment = text.partition(" ")
@@ -147,7 +159,7 @@ def parse_time(text: str) -> int | None:
 
 
 def parse_span(text: str) -> float | None:
-    """A span of time as systemd writes it ("5h 15min 9.291731s"), in seconds."""
+    """Return a span of time as systemd writes it ("5h 15min 9.291731s"), in seconds."""
     seconds = 0.0
     for word in text.split():
         match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([a-z]+)", word)
@@ -159,7 +171,7 @@ def parse_span(text: str) -> float | None:
 
 
 def _from_now(span: str, *, wakes: bool) -> int | None:
-    """A moment on the machine's clock since it was started, as Unix seconds."""
+    """Return a moment that is given as a span since the machine's start, in Unix seconds."""
     moment = parse_span(span)
     if moment is None:
         return None
@@ -206,7 +218,7 @@ def _last_value(directives: list[Directive], key: str) -> str:
 
 
 def _stamp(path: str) -> int | None:
-    """When a persistent timer elapsed last: systemd keeps it as the time of an empty file."""
+    """Return when a persistent timer elapsed last: systemd keeps it as the time of an empty file."""
     try:
         return int(os.lstat(path).st_mtime)
     except OSError:

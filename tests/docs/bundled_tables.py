@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-from kolide_tables.families import FAMILIES, TO_BE_ENABLED
+from kolide_tables import catalog
 
 from .pages import DOCS, ROOT
 
@@ -36,8 +36,8 @@ def families() -> dict[str, list[str]]:
     """The families of tables, each with the whole names of its tables."""
     enabled = "To be enabled in the [settings](kolide_ext.md#settings)"
     return {
-        enabled if about == TO_BE_ENABLED else about: [f"kolide_{name}" for name in names]
-        for about, names in FAMILIES.items()
+        enabled if about == catalog.TO_BE_ENABLED else about: [f"kolide_{name}" for name in names]
+        for about, names in catalog.families().items()
     }
 
 

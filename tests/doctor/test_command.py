@@ -89,7 +89,7 @@ def test_extensions_of_the_load_list(installation: Installation) -> None:
     installation.enlist("# none")
     done = run(SDK, installation)
     assert done.returncode == 0
-    assert "no extension was looked at" in done.stdout
+    assert "no extension was checked" in done.stdout
 
 
 def test_no_start(installation: Installation) -> None:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from osquery_sdk.engine import Host
-from osquery_sdk.engine.store import Store, StoreError
+from osquery_sdk.engine.store import Store
+from osquery_sdk.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from osquery_sdk.errors import FreezeError
 from osquery_sdk.freeze.data import data_files
-from osquery_sdk.freeze.errors import FreezeError
 
 
 def below(package: str) -> set[str]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from osquery_sdk.errors import FreezeError
 from osquery_sdk.freeze.distributions import Installed, module_of, write_metadata
-from osquery_sdk.freeze.errors import FreezeError
 
 if TYPE_CHECKING:
     from pathlib import Path

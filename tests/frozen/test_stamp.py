@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from osquery_sdk.checkout import facts_of_checkout
-from osquery_sdk.freeze.errors import FreezeError
+from osquery_sdk.errors import FreezeError
 from osquery_sdk.freeze.stamp import make_stamp
 
 if TYPE_CHECKING:

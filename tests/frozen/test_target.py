@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from osquery_sdk import install_command
+from osquery_sdk.errors import TargetError
 from osquery_sdk.freeze import FreezeError, Options, build
 from osquery_sdk.freeze.build import probe
-from osquery_sdk.freeze.errors import TargetError
 from osquery_sdk.freeze.target import find_target
 
 from . import conftest

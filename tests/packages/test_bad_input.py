@@ -27,7 +27,7 @@ def refused(done_stderr: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--to", "exe"], "no such form; there are deb, rpm"),
+        (["--to", "exe"], "unknown form; name some of deb, rpm"),
         (["--to", "msi"], "msi: needs a bundle for Windows"),
         (["--to", "pkg"], "pkg: needs a bundle for macOS"),
         (["--identifier", "Not Good"], "identifier 'Not Good'"),

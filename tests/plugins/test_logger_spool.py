@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from osquery_sdk.spool import LogRecord, Spool, SpoolError
+from osquery_sdk.errors import SpoolError
+from osquery_sdk.spool import LogRecord, Spool
 
 from .support import tmpfs
 

@@ -314,8 +314,8 @@ def test_the_table_of_tables_may_be_disabled_as_well() -> None:
         ({"disabled": ["xlm"]}, "no table kolide_xlm to disable; there are .*kolide_xml"),
         ({"disabled": ["acme_xml"]}, "no table kolide_acme_xml"),
         ({"disabled": [""]}, "no table kolide_ to disable"),
-        ({"prefix": "1"}, "'1process_details'"),
-        ({"prefix": "a-"}, "'a-process_details'"),
+        ({"prefix": "1"}, "'1json'"),
+        ({"prefix": "a-"}, "'a-json'"),
     ],
 )
 def test_what_is_no_table(options: dict[str, Any], said: str) -> None:

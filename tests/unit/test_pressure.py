@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kolide_tables.limits import Limits
 from kolide_tables.pressure import parse_pressure, pressure, pressure_rows
 from osquery_sdk import LimitExceeded, Query
 
@@ -19,7 +20,7 @@ Compare = Any  # of tests/conftest.py
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
-TABLE = pressure()
+TABLE = pressure
 SOME = b"some avg10=1.50 avg60=0.25 avg300=0.00 total=123\n"
 FULL = b"full avg10=0.00 avg60=0.00 avg300=99.99 total=18446744073\n"
 Facts = dict[tuple[str, str], tuple[float, ...]]
@@ -178,7 +179,7 @@ def test_a_group_that_goes_while_they_are_looked_through_hides_no_others(tree: A
 
 def test_too_many_groups_are_an_error(tree: Any) -> None:
     with pytest.raises(LimitExceeded, match=r"more than 3 control groups.*max_folders"):
-        list(pressure_rows(Query.of(TABLE), *tree, max_folders=3))
+        list(pressure_rows(Query.of(TABLE.configured(limits=Limits(max_folders=3))), *tree))
 
 
 def test_a_kernel_without_it(tmp_path: Path) -> None:

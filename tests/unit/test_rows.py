@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -26,6 +27,10 @@ class Program(Row):
 class Found(Program):
     path: str = Column("Path")
     size: int | None = Column("Bytes, or 0", default=0)
+
+
+class Empty(Row):
+    """A base for others."""
 
 
 class Named(NamedTuple):
@@ -66,13 +71,90 @@ def test_what_does_not_fit_is_refused_as_with_a_named_tuple(kind):
         kind._make(["sh", 5])._replace(nmae="x")
 
 
-def test_errors_name_the_class():
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (Program, {"size": 5}, "missing 1 required keyword-only argument: 'name'"),
+        (Program, {}, "missing 1 required keyword-only argument: 'name'"),
+        (Program, {"name": "sh", "nmae": 5}, "got an unexpected keyword argument 'nmae'"),
+        (Found, {}, "missing 2 required keyword-only arguments: 'name' and 'path'"),
+        (Empty, {"name": "sh"}, "got an unexpected keyword argument 'name'"),
+    ],
+)
+def test_errors_about_arguments_name_the_class(kind, arguments, message):
+    with pytest.raises(TypeError, match=rf"^{kind.__name__}\.__new__\(\) {re.escape(message)}"):
+        kind(**arguments)
+
+
+@pytest.mark.parametrize("kind", [Program, Empty])
+def test_a_value_without_its_name_is_refused_by_class(kind):
     with pytest.raises(
-        TypeError, match=r"Program.__new__\(\) missing 1 required keyword-only argument: 'name'"
+        TypeError, match=rf"^{kind.__name__}\.__new__\(\) takes 1 positional argument but 2 were"
     ):
-        Program(size=5)
+        kind("sh")
+
+
+def test_profilers_name_the_constructor():
+    calls = []
+    sys.setprofile(lambda frame, event, argument: calls.append(frame.f_code.co_name))
+    try:
+        Program(name="sh")
+    finally:
+        sys.setprofile(None)
+    assert "__new__" in calls
+    assert "<lambda>" not in calls[: calls.index("__new__") + 1]
+
+
+def test_an_unknown_name_to_replace_names_the_class():
     with pytest.raises((TypeError, ValueError), match=r"Program has no 'nmae'; did you mean name\?"):
         ROW._replace(nmae="x")
+
+
+COLUMN = "    n: int = Column('A number')\n"
+
+
+@pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"])
+@pytest.mark.parametrize(
+    ("declaration", "message"),
+    [
+        (
+            "x: str",
+            "A.x has no Column: write `x: str = Column(...)`, or `x: ClassVar[str]` if it is no column",
+        ),
+        ("x: str | None", "A.x has no Column: write `x: str | None = Column(...)`"),
+        ("x: list[str]", "A.x has no Column: write `x: list[str] = Column(...)`"),
+        (
+            "z: int = 5",
+            "A.z = 5 has no Column: write `z: int = Column(..., default=...)`, or `z: ClassVar[int] = ...`",
+        ),
+        ("floor: str == Column('Floor')", "A.floor is compared with `==`: write `floor: str = Column(...)`"),
+    ],
+)
+def test_a_name_with_a_type_that_is_no_column_is_refused(future, declaration, message):
+    source = f"{future}from osquery_sdk import Column, Row\nclass A(Row):\n{COLUMN}    {declaration}\n"
+    with pytest.raises(DefinitionError, match=f"^{re.escape(message)}"):
+        exec(source, {"__name__": "made"})
+
+
+@pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"])
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        "x: ClassVar[int] = 5",
+        "x: typing.ClassVar = 5",
+        "x: 'ClassVar[str]'",
+        "_x: int = 5",
+        "x = 5",
+        "def x(self) -> int: return self.n",
+        "x = property(lambda self: self.n)",
+    ],
+)
+def test_class_variables_private_names_and_methods_are_allowed(future, declaration):
+    names = {"__name__": "made"}
+    source = f"import typing\nfrom typing import ClassVar\nfrom osquery_sdk import Column, Row\nclass A(Row):\n{COLUMN}"
+    exec(f"{future}{source}    {declaration}\n", names)
+    assert names["A"]._fields == ("n",)
+    assert names["A"](n=1).n == 1
 
 
 def test_it_matches_patterns():

@@ -1,4 +1,7 @@
-"""Run as a program: a server for tests that must not share a process with it. Ends when its standard input does."""
+"""Run a server as a program, for tests that must not share a process with it.
+
+It ends when its standard input does.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from osquery_sdk.wire.transport import listen
 
 
 class Tables:
-    """Plugins to order."""
+    """A service whose plugins sleep, spin, answer with many rows or use up descriptors, as the test asks."""
 
     def ping(self) -> Status:
         return Status()
@@ -23,7 +26,7 @@ class Tables:
             row = {"value": "x" * int(request["size"])}
             return Response(Status(), [row] * int(request["count"]))
         if item == "distinct":
-            # Each value is a string of its own, as a real table's would be.
+            # A separate string for each value, as in a real table.
             size = int(request["size"])
             return Response(Status(), [{"value": f"{n:0{size}}"} for n in range(int(request["count"]))])
         if item == "sleep":
@@ -33,7 +36,7 @@ class Tables:
             while time.monotonic() < end:
                 pass
         elif item == "hoard":
-            # Use up the descriptors, as a table that leaks them would.
+            # Use up the descriptors, like a table that leaks them.
             hoard = []
             try:
                 while True:

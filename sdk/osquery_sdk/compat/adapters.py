@@ -7,14 +7,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..authors import SameProcess, one_line, pass_on_interrupt, shown
-from ..columns import Column, ColumnType
+from ..columns import Column
 from ..config import ConfigPlugin
 from ..errors import ConfigError, DefinitionError, OsquerySdkError, PluginError
 from ..logger import LoggerPlugin
 from ..plugin import Plugin
 from ..rows import Row
 from ..tables import Table, TableOptions
-from ..wire.protocol import Response, Status
+from ..vocabulary import ColumnType
+from ..wire.protocol import Reply, Status
 from . import plugins as old
 from .texts import text_rows, texts_of, to_text
 
@@ -92,22 +93,22 @@ class OldTable(Table):
 
     def call(
         self, request: Mapping[str, str], context: CallContext, warn: Callable[[str], None], client: Any
-    ) -> Response:
+    ) -> Reply:
         """Answer osqueryd."""
         action = request.get("action")
         if action == "columns":
-            return Response(Status(), self.routes())
+            return Reply(Status(), self.routes())
         if action != "generate":
             return self._other(request, warn)
         counters = self.counters
         counters.calls += 1
         started = time.monotonic()
         limit = self.options.deadline
-        context.limit(limit, Response(Status(1, f"{self.name}: no answer within {limit:g} s")))
+        context.limit(limit, Reply.failure(f"{self.name}: no answer within {limit:g} s"))
         if not self._one_by_one.acquire(timeout=limit):
             message = f"{self.name}: no answer within {limit:g} s"
             counters.add_error(message)
-            return Response(Status(1, message))
+            return Reply.failure(message)
         try:
             with SameProcess():
                 rows = text_rows(self.plugin, request.get("context", ""))
@@ -117,25 +118,25 @@ class OldTable(Table):
             self._one_by_one.release()
             counters.add_time(time.monotonic() - started)
         counters.last_rows = len(rows)
-        return Response(Status(), rows)
+        return Reply(Status(), rows)
 
-    def _other(self, request: Mapping[str, str], warn: Callable[[str], None]) -> Response:
+    def _other(self, request: Mapping[str, str], warn: Callable[[str], None]) -> Reply:
         """Answer insert, update or delete: an old table that takes them overrides `call`."""
         if type(self.plugin).call is old.TablePlugin.call:
-            return Response(Status(), [{"status": "readonly"}])
+            return Reply(Status(), [{"status": "readonly"}])
         try:
             with SameProcess(), self._one_by_one:
                 return _response(self.name, self.plugin.call(dict(request)))
         except BaseException as error:  # noqa: BLE001  as in `call`
             failed = self._failed(error, warn)
             # osqueryd ignores the status of a write, and reads its row.
-            return Response(failed.status, [{"status": "failure", "message": failed.status.message}])
+            return Reply(failed.status, [{"status": "failure", "message": failed.status.message}])
 
-    def _failed(self, error: BaseException, warn: Callable[[str], None]) -> Response:
+    def _failed(self, error: BaseException, warn: Callable[[str], None]) -> Reply:
         pass_on_interrupt(error)
         message = self._complain(error, warn, OsquerySdkError)
         self.counters.add_error(message)
-        return Response(Status(1, message))
+        return Reply.failure(message)
 
 
 class OldConfig(ConfigPlugin):
@@ -197,13 +198,13 @@ class OldPlugin(Plugin):
         """Return the plugin's own routes."""
         return self.plugin.routes()
 
-    def answer(self, request: Mapping[str, str]) -> Response:
+    def answer(self, request: Mapping[str, str]) -> Reply:
         """Return the plugin's own answer."""
         return _response(self.name, self.plugin.call(dict(request)))
 
 
-def _response(name: str, answer: Any) -> Response:
+def _response(name: str, answer: Any) -> Reply:
     status = answer.status
     rows = [texts_of(row, name) for row in answer.response or ()]
     message = one_line(to_text(status.message or ""))
-    return Response(Status(int(status.code or 0), message, int(status.uuid or 0)), rows)
+    return Reply(Status(int(status.code or 0), message, int(status.uuid or 0)), rows)

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConnectionFailed, DeadlineExceeded, RemoteError, WireError
+from ..errors import RemoteError, WireError
 from ..wire.client import ManagerConnection
 from ..wire.protocol import ExtensionInfo
 from .extensions.ttypes import (
@@ -102,7 +102,7 @@ class ExtensionClient:
             try:
                 with ManagerConnection(self.path, timeout=max(end - time.monotonic(), 0.1)) as manager:
                     manager.ping()
-            except (ConnectionFailed, DeadlineExceeded, WireError):
+            except WireError:
                 if time.monotonic() + interval >= end:
                     return False
                 time.sleep(interval)

@@ -18,7 +18,7 @@ from .plugins import BasePlugin, Singleton
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from ..extension import Extension
+    from osquery_sdk import Extension
 
 __all__ = [
     "ExtensionManager",
@@ -80,7 +80,8 @@ def extension(name: str, version: str) -> Extension:
     Raises:
         DefinitionError: osqueryd would refuse a plugin.
     """
-    from ..extension import Extension
+    from osquery_sdk import Extension
+
     from .adapters import adapted
 
     return Extension(name, version=version, plugins=[adapted(one) for one in ExtensionManager().plugins()])

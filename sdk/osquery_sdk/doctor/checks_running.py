@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osquery_sdk.errors import DeadlineExceeded, WireError
+from osquery_sdk.errors import WireError
 
 from . import loadlist
 from .checks_file import enlist, forbids_programs
@@ -274,7 +274,7 @@ def _answers(address: str) -> bool:
     try:
         with ExtensionConnection(address, timeout=_PING) as extension:
             return extension.ping().code == 0
-    except (WireError, DeadlineExceeded):
+    except WireError:
         return False
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from osquery_sdk.errors import ConnectionFailed, DeadlineExceeded, WireError
+from osquery_sdk.errors import ConnectionFailed, WireError
 from osquery_sdk.leftovers import TemporaryFolder, run_process
 
 from . import flags as osqueryd_flags
@@ -220,7 +220,7 @@ class Context:
                 tables = {name.lower(): int(uuid or 0) for name, uuid in registered}
                 attached = {name.lower() for (name,) in column("select name from sqlite_temp_master", "name")}
                 version = column("select version from osquery_info", "version")
-        except (WireError, DeadlineExceeded) as error:
+        except WireError as error:
             return error
         held = frozenset(attached - tables.keys())
         return Manager(options, extensions, tables, held, version[0][0] if version else "")

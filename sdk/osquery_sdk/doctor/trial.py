@@ -15,7 +15,7 @@ from osquery_sdk.engine.folder import short_folder
 from osquery_sdk.errors import WireError
 from osquery_sdk.leftovers import TemporaryFolder, kill_group, start_process, wait_for_end
 from osquery_sdk.signals import has_ended
-from osquery_sdk.wire.protocol import ExtensionInfo, OptionInfo, Response, Status
+from osquery_sdk.wire.protocol import ExtensionInfo, OptionInfo, Reply, Status
 from osquery_sdk.wire.server import Server, ServerOptions
 from osquery_sdk.wire.transport import listen
 
@@ -61,8 +61,8 @@ class _Registrar:
     def ping(self) -> Status:
         return Status(0, "pong")
 
-    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
-        return Response(Status(1, "no such plugin"), ())
+    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
+        return Reply.failure("no such plugin")
 
     def shutdown(self) -> None:
         pass
@@ -85,12 +85,12 @@ class _Registrar:
         self.info = None
         return Status()
 
-    def query(self, sql: str) -> Response:
+    def query(self, sql: str) -> Reply:
         self.asked_for_names |= "sqlite_temp_master" in sql
-        return Response(Status(), ())
+        return Reply(Status(), ())
 
-    def get_query_columns(self, sql: str) -> Response:
-        return Response(Status(), ())
+    def get_query_columns(self, sql: str) -> Reply:
+        return Reply(Status(), ())
 
 
 def start_once(path: Path, *, options: Mapping[str, str], patience: float, search: str = "") -> Trial:

@@ -1,7 +1,7 @@
-"""ECMAScript regular expressions, as osquery's `regex_match` and `regex_split` take them, by Python's `re`.
+"""Translate ECMAScript regular expressions, which osquery's `regex_match` and `regex_split` take, for Python's `re`.
 
-osquery uses C++'s `std::regex` on bytes. Both dialects share nearly all of their syntax; a pattern is gone through
-token by token, and what differs is rewritten: `$` and `.`, empty classes, POSIX classes, repeated quantifiers, escapes.
+osquery uses C++'s `std::regex` on bytes. Nearly all of the syntax is Python's, too. A pattern is read token by token,
+and these are rewritten: `$` and `.`, empty classes, POSIX classes, repeated quantifiers, escapes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class BadRegex(Exception):
 
 
 def _escape(token: bytes, *, in_class: bool) -> bytes:
-    """A backslash and what belongs to it."""
+    """Translate a backslash and the characters that belong to it."""
     letter = token[1:2]
     if letter == b"u":
         if len(token) == 2:
@@ -55,7 +55,7 @@ def _escape(token: bytes, *, in_class: bool) -> bytes:
 
 
 def _character_class(pattern: bytes, start: int) -> tuple[bytes, int]:
-    """The class that opens at `start`, translated, and where it ends. ECMAScript knows empty ones: `[]` and `[^]`."""
+    """Translate the class that opens at `start`; return it with its end. ECMAScript has empty ones: `[]` and `[^]`."""
     position = start + 1
     negated = pattern[position : position + 1] == b"^"
     position += negated
@@ -90,7 +90,7 @@ def _translate(pattern: bytes) -> bytes:
     out: list[bytes] = []
     groups: list[int] = []
     quantified = False
-    last: int | None = None  # where the item begins that a quantifier would apply to
+    last: int | None = None  # index in `out` of the item that a quantifier would repeat
     position = 0
     while position < len(pattern):
         letter = pattern[position : position + 1]
@@ -99,7 +99,7 @@ def _translate(pattern: bytes) -> bytes:
             if last is None:
                 raise BadRegex("nothing to repeat")
             if quantified:
-                # `a**`: the item with its quantifier is repeated in turn.
+                # `a**` repeats the item together with its first quantifier.
                 out[last:] = [b"(?:", *out[last:], b")"]
             out.append(quantifier[0])
             quantified = True
@@ -150,10 +150,10 @@ def _translate(pattern: bytes) -> bytes:
 
 @lru_cache(maxsize=64)
 def compile_ecmascript(pattern: bytes) -> re.Pattern[bytes]:
-    """The pattern, compiled.
+    """Compile a pattern.
 
     Raises:
-        BadRegex: it is not valid.
+        BadRegex: the pattern is not valid.
     """
     try:
         return re.compile(_translate(pattern))

@@ -11,7 +11,7 @@
 say what is in it.
 """
 
+from ..errors import FreezeError
 from .build import Built, Options, build
-from .errors import FreezeError
 
 __all__ = ["Built", "FreezeError", "Options", "build"]

@@ -15,11 +15,11 @@ from osquery_sdk.files import move_files, place_of, work_folder
 from osquery_sdk.leftovers import run_process
 from osquery_sdk.signals import stop_handler
 
+from ..errors import FreezeError
 from . import pyinstaller
 from .data import data_files
 from .distributions import Installed
 from .elf import oldest_glibc
-from .errors import FreezeError
 from .graph import RARE
 from .report import Report, size_of, sizes_by_package
 from .sbom import make_sbom

@@ -7,7 +7,7 @@ from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import FreezeError
+from ..errors import FreezeError
 from .modules import find_module
 
 if TYPE_CHECKING:

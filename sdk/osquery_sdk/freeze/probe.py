@@ -23,7 +23,7 @@ class Found(BaseException):
 
 def look(script: str, name: str) -> dict[str, Any]:
     """Run the script and describe the extension that it starts."""
-    from osquery_sdk import extension
+    import osquery_sdk
 
     def run(self: Extension, arguments: Sequence[str] | None = None) -> int:
         raise Found(self)
@@ -31,8 +31,8 @@ def look(script: str, name: str) -> dict[str, Any]:
     def serve(self: Extension, socket: str, **options: Any) -> None:
         raise Found(self)
 
-    extension.Extension.run = run  # type: ignore[method-assign]
-    extension.Extension.serve = serve  # type: ignore[method-assign]
+    osquery_sdk.Extension.run = run  # type: ignore[method-assign]
+    osquery_sdk.Extension.serve = serve  # type: ignore[method-assign, assignment]
     before = set(sys.modules)
     sys.argv = [name]
     with open(script, "rb") as file:  # noqa: PTH123  nothing is imported that the extension does not import itself
@@ -51,8 +51,8 @@ def look(script: str, name: str) -> dict[str, Any]:
 
 
 def _facts(made: Extension) -> dict[str, Any]:
-    from osquery_sdk.columns import REQUIRED
     from osquery_sdk.tables import Table, this_platform
+    from osquery_sdk.vocabulary import REQUIRED
 
     tables = [
         {

@@ -11,9 +11,9 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import FreezeError
 from ..installed import install_hint
 from ..leftovers import start_process
-from .errors import FreezeError
 from .starts import CHILDREN, ONE_FILE
 
 if TYPE_CHECKING:

@@ -14,12 +14,11 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from osquery_sdk.engine import Host
-from osquery_sdk.engine.database import SqlError
 from osquery_sdk.engine.folder import short_folder
 from osquery_sdk.leftovers import TemporaryFolder, kill_group, run_process, start_process, wait_for_end
 from osquery_sdk.sqltext import tables_of
 
-from .errors import FreezeError
+from ..errors import FreezeError, SqlError
 from .lacks import lacking
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from osquery_sdk.checkout import facts_of_checkout
 
-from .errors import FreezeError
+from ..errors import FreezeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,8 +13,8 @@
 renders that: `nfpm` deb, rpm, apk and pacman's, `msi`, `pkg` and `tarball`. `maintainer` composes their scripts.
 """
 
+from ..errors import PackagingError
 from .build import FORMS, Options, Packaged, count_steps, forms_for, package
-from .errors import PackagingError
 from .manifest import Made
 from .signing import Keys, read_keys
 

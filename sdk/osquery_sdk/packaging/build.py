@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from osquery_sdk.files import move_files, place_of, work_folder
 from osquery_sdk.installed import install_hint
 
+from ..errors import PackagingError
 from . import msi, nfpm, pkg, tarball
 from .bundle import SYSTEMS, Bundle, read_bundle
-from .errors import PackagingError
 from .inputs import Osqueryd, read_flags, read_osqueryd, read_secret
 from .layout import Wanted, lay_out
 from .manifest import Made, checksums, made, make_manifest

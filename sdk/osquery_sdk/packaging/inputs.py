@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from osquery_sdk.leftovers import run_process
 
+from ..errors import PackagingError
 from .bundle import SYSTEMS
-from .errors import PackagingError
 
 _SAYS = re.compile(r"^osquery[di] version (\S+)", re.MULTILINE)
 _KNOWN_FLAG = b"extensions_autoload"

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from ..errors import PackagingError
 from .defaults import with_defaults
-from .errors import PackagingError
 from .msi_actions import Action, actions, declare, steps
 from .msi_tables import rewrite
 from .names import machine_name

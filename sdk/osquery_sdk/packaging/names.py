@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .errors import PackagingError
+from ..errors import PackagingError
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")

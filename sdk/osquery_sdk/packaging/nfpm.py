@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from osquery_sdk.installed import install_hint
 
+from ..errors import PackagingError
 from . import maintainer
-from .errors import PackagingError
 from .model import Entry
 from .names import machine_name, package_name
 from .tools import run_tool

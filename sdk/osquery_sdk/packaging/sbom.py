@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from osquery_sdk._version import __version__
 
-from .errors import PackagingError
+from ..errors import PackagingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

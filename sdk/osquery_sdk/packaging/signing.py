@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import PackagingError
+from ..errors import PackagingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
-from .errors import PackagingError
+from ..errors import PackagingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from osquery_sdk.leftovers import run_process
 
-from .errors import PackagingError
+from ..errors import PackagingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .errors import PackagingError
+from ..errors import PackagingError
 
 _STAGES = {
     "a": "alpha",

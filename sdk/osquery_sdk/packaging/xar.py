@@ -13,7 +13,7 @@ import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from .errors import PackagingError
+from ..errors import PackagingError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConnectionFailed, DeadlineExceeded, ProtocolError, RemoteError
+from ..errors import ConnectionFailed, ProtocolError, RemoteError, WireTimeout
 from .codec import ANSWER_LIMITS, Decoder, Limits
 from .protocol import (
     APPLICATION_EXCEPTION,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from .transport import Stream
+    from .streams import Stream
 
 _SMALL_ANSWER = 64 << 10
 
@@ -35,7 +35,7 @@ _SMALL_ANSWER = 64 << 10
 class ExtensionConnection:
     """One connection on which an extension is called. Not thread-safe; a context manager.
 
-    Every method raises ConnectionFailed, DeadlineExceeded, ProtocolError, or RemoteError for a Thrift exception; after any
+    Every method raises ConnectionFailed, WireTimeout, ProtocolError, or RemoteError for a Thrift exception; after any
     of the first three the connection is closed.
     """
 
@@ -100,7 +100,7 @@ class ExtensionConnection:
             return self._exchange_on_stream(
                 name, arguments, self._timeout if timeout is None else timeout, raw=raw
             )
-        except (ConnectionFailed, DeadlineExceeded, ProtocolError):
+        except (ConnectionFailed, WireTimeout, ProtocolError):
             self.close()
             raise
 
@@ -118,7 +118,7 @@ class ExtensionConnection:
             raise ProtocolError(f"message of type {header.type} where a reply belongs")
         buffer = answer.decoder.buffer
         if method.result is RESPONSE and (raw or len(buffer) >= _SMALL_ANSWER):
-            from .bulk import read_response
+            from .thrift_decoder import read_response
 
             head = bytes(buffer[answer.decoder.position :])
             status, rows = read_response(name, head, answer.receive, self._limits)
@@ -149,7 +149,7 @@ class _Answer:
         """Some more of it."""
         seconds = self._end - time.monotonic()
         if seconds <= 0:
-            raise DeadlineExceeded(f"no whole answer from {self._address} within {self._timeout:g} s")
+            raise WireTimeout(f"no whole answer from {self._address} within {self._timeout:g} s")
         data = self._stream.receive(seconds)
         if not data:
             raise ConnectionFailed(f"{self._address} closed the connection before it had answered")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from .codec import Limits
 
 if TYPE_CHECKING:
-    from .protocol import Request, Response, Status
-    from .transport import Connection
+    from .protocol import Reply, Request, Status
+    from .streams import Connection
 
 
 class ServerOptions(NamedTuple):
@@ -36,7 +36,7 @@ class Service(Protocol):
     def ping(self) -> Status:
         """Must return at once."""
 
-    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         """May take as long as `context` allows; must not change `request`, which other calls may share."""
 
     def shutdown(self) -> None:
@@ -54,10 +54,10 @@ class CallContext:
         self.request = request
         self.cancelled = False
         self.deadline: float | None = None
-        self.late_answer: Response | None = None
+        self.late_answer: Reply | None = None
         self._claim = threading.Lock()
 
-    def limit(self, seconds: float, answer: Response) -> float:
+    def limit(self, seconds: float, answer: Reply) -> float:
         """Let `answer` be sent if the call has not returned in `seconds`; returns that `time.monotonic()`."""
         self.late_answer = answer
         self.deadline = deadline = time.monotonic() + seconds

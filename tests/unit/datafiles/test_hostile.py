@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kolide_tables.datafiles.errors import ParseError
-from kolide_tables.datafiles.formats import FORMATS
+from kolide_tables.datafiles.formats import OPENERS
 from kolide_tables.datafiles.terms import parse_query
 from kolide_tables.limits import Budget, Limits
+from kolide_tables.parsing import ParseError
 from osquery_sdk import LimitExceeded
 
 Select = Callable[..., dict[str, str]]
-NAMES = [form.name for form in FORMATS]
+NAMES = list(OPENERS)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def _soon() -> Iterator[None]:
 
 def run(form: str, data: bytes, query: str = "*") -> int:
     """How many rows there are; ParseError and LimitExceeded are answers as well."""
-    opener = next(f.opener for f in FORMATS if f.name == form)
+    opener = OPENERS[form]
     budget = Budget(Limits())
     try:
         return len(opener(data, budget).select(parse_query(query), budget))
@@ -148,7 +148,7 @@ def test_rows_of_an_ordinary_answer(select: Select) -> None:
 
 
 def test_time_limit() -> None:
-    opener = next(f.opener for f in FORMATS if f.name == "yaml")
+    opener = OPENERS["yaml"]
     with pytest.raises(LimitExceeded, match=r"within 0 s.*raise max_seconds"):
         opener(b"- 1\n" * 10_000, Budget(Limits(max_seconds=0)))
 

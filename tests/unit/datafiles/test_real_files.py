@@ -18,8 +18,8 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from kolide_tables.catalog import CATALOG
 from kolide_tables.datafiles.flatten import Documents, Tree
-from kolide_tables.datafiles.tables import data_file_tables
 from kolide_tables.datafiles.terms import parse_query
 from kolide_tables.limits import Budget, Limits
 
@@ -28,7 +28,11 @@ Values = list[tuple[str, str]]
 
 FOLDERS = ("/usr/share", "/usr/lib/systemd", "/etc", str(Path(json.__file__).parents[1]))
 LIMITS = Limits(max_rows=5_000_000, max_seconds=300)
-TABLES = {table.name.removeprefix("kolide_"): table for table in data_file_tables(LIMITS)}
+TABLES = {
+    entry.name: entry.load().configured(limits=LIMITS)
+    for entry in CATALOG
+    if entry.module == "datafiles.tables"
+}
 # What INI has for true and false is text for others.
 WORDS = dict.fromkeys(("true", "True", "yes", "Yes", "on", "On"), "true")
 WORDS |= dict.fromkeys(("false", "False", "no", "No", "off", "Off"), "false")

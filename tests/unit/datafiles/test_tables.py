@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from kolide_tables.datafiles.tables import data_file_tables
+from kolide_tables.catalog import CATALOG
+from kolide_tables.datafiles import tables as data_file_tables
 from kolide_tables.limits import Limits
 from osquery_sdk import LimitExceeded, Query, Table, TableError
 from osquery_sdk.query import GLOB, Constraint
 
+NAMES = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
+
 
 @pytest.fixture
 def tables() -> dict[str, Table]:
-    return {table.name: table for table in data_file_tables()}
+    return {f"kolide_{name}": getattr(data_file_tables, name) for name in NAMES}
 
 
 @pytest.fixture
@@ -40,9 +43,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_names(tables: dict[str, Table]) -> None:
-    names = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
-    assert list(tables) == [f"kolide_{name}" for name in names]
-    assert [table.name for table in data_file_tables(prefix="my_")] == [f"my_{name}" for name in names]
+    assert [table.name for table in tables.values()] == [f"kolide_{name}" for name in NAMES]
+    assert [entry.name for entry in CATALOG if entry.module == "datafiles.tables"] == list(NAMES)
 
 
 def test_path(tables: dict[str, Table], files: Path) -> None:
@@ -146,12 +148,11 @@ def test_neither_path_nor_text(tables: dict[str, Table]) -> None:
 
 def test_limits(files: Path) -> None:
     def rows(**limits: float) -> object:
-        tables = {table.name: table for table in data_file_tables(Limits(**limits))}  # type: ignore[arg-type]
-        table = tables["kolide_json"]
+        table = data_file_tables.json.configured(limits=Limits(**limits))  # type: ignore[arg-type]
         return table.rows(Query.of(table, like={"path": f"{files}/_.json"}))
 
     path = str(files / "a.json")
-    (table, *_) = data_file_tables(Limits(max_file_bytes=17))
+    table = data_file_tables.json.configured(limits=Limits(max_file_bytes=17))
     with pytest.raises(LimitExceeded, match=r"a\.json has 18 bytes, the limit is 17.*raise max_file_bytes"):
         table.rows(path=path)
     warnings: list[str] = []
@@ -182,7 +183,7 @@ def test_limits(files: Path) -> None:
 )
 def test_what_a_query_does_not_select_is_no_row(name: str, text: str, query: str) -> None:
     """The limit of rows is of those that are selected; and no file is opened for a text."""
-    (table,) = (one for one in data_file_tables(Limits(max_rows=1)) if one.name == f"kolide_{name}")
+    table = getattr(data_file_tables, name).configured(limits=Limits(max_rows=1))
     (row,) = table.rows(raw_data=text, query=query)
     assert row.value == "4999"
     with pytest.raises(LimitExceeded, match="more than 1 rows"):
@@ -190,6 +191,6 @@ def test_what_a_query_does_not_select_is_no_row(name: str, text: str, query: str
 
 
 def test_text_over_the_limit() -> None:
-    (table, *_) = data_file_tables(Limits(max_file_bytes=10))
+    table = data_file_tables.json.configured(limits=Limits(max_file_bytes=10))
     with pytest.raises(LimitExceeded, match=r"raw_data has 11 bytes.*raise max_file_bytes"):
         table.rows(raw_data='"123456789"')

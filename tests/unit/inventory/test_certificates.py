@@ -179,20 +179,20 @@ def shown(row: Certificate) -> dict[str, Any]:
 @pytest.mark.parametrize("case", CASES)
 def test_a_certificate_of_openssl(case: str, made: Path, run: Run, compare: Compare) -> None:
     path = made / f"{case}.pem"
-    row = only(certificates().rows(path=str(path)))
+    row = only(certificates.rows(path=str(path)))
     said = said_by_openssl(run, path)
     compare("certificates", "openssl x509", told(row, said), said, rows=1)
     assert (row["idx"], row["container"], row["error"]) == (0, "pem", None)
     assert row["self_signed"]
     run("openssl", "x509", "-in", path, "-outform", "DER", "-out", made / f"{case}.der")
-    assert only(certificates().rows(path=str(made / f"{case}.der"))) == row | {
+    assert only(certificates.rows(path=str(made / f"{case}.der"))) == row | {
         "path": str(made / f"{case}.der"),
         "container": "der",
     }
 
 
 def test_alternative_names_of_every_kind(made: Path) -> None:
-    row = only(certificates().rows(path=str(made / "rsa.pem")))
+    row = only(certificates.rows(path=str(made / "rsa.pem")))
     assert sorted(row["sans"]) == sorted(
         [
             "DNS:*.a.example",
@@ -216,7 +216,7 @@ def test_thousands_of_alternative_names(made: Path, run: Run, tmp_path: Path, co
     options = ("-config", tmp_path / "config", "-extensions", "many", "-out", tmp_path / "many.pem")
     run("openssl", "req", "-x509", "-new", "-key", made / "ed25519.key", *options)
     row, said = (
-        only(certificates().rows(path=str(tmp_path / "many.pem"))),
+        only(certificates.rows(path=str(tmp_path / "many.pem"))),
         said_by_openssl(run, tmp_path / "many.pem"),
     )
     compare("certificates", "openssl x509", told(row, said), said, rows=1)
@@ -226,7 +226,7 @@ def test_thousands_of_alternative_names(made: Path, run: Run, tmp_path: Path, co
 @pytest.mark.skipif(not BUNDLE.exists(), reason=f"there is no {BUNDLE}")
 def test_the_system_s_own_certificates(run: Run, compare: Compare) -> None:
     """All of the bundle: what openssl says of them without being started for each."""
-    rows = certificates().rows(path=str(BUNDLE))
+    rows = certificates.rows(path=str(BUNDLE))
     assert [row.idx for row in rows] == list(range(len(rows)))
     assert {row.error for row in rows} == {None}
     listed = run("openssl", "storeutl", "-certs", "-noout", "-text", BUNDLE)
@@ -250,7 +250,7 @@ def test_the_system_s_own_certificates_one_by_one(
     step: int, run: Run, tmp_path: Path, compare: Compare
 ) -> None:
     """With names and fingerprints. It is the starts of openssl that take the time."""
-    rows = certificates().rows(path=str(BUNDLE))[::step]
+    rows = certificates.rows(path=str(BUNDLE))[::step]
     blocks = re.findall(r"-----BEGIN CERT.*?-----END [^\n]*\n", BUNDLE.read_text(), re.DOTALL)[::step]
     said = []
     for block in blocks:
@@ -295,7 +295,7 @@ def test_a_chain_and_what_issued_it(made: Path, run: Run, tmp_path: Path) -> Non
         (made / "p256.key").read_text(),
     ]
     chain.write_text("Some words before\n" + "and between\n".join(texts))
-    rows = certificates().rows(path=str(chain))
+    rows = certificates.rows(path=str(chain))
     assert [(row.idx, row.subject == "CN=leaf", row.self_signed) for row in rows] == [
         (0, True, False),
         (1, False, True),
@@ -303,7 +303,7 @@ def test_a_chain_and_what_issued_it(made: Path, run: Run, tmp_path: Path) -> Non
     assert rows[0].issuer == rows[1].subject
     for form, name in (("PEM", "chain.p7b"), ("DER", "chain.p7c")):
         run("openssl", "crl2pkcs7", "-nocrl", "-certfile", chain, "-outform", form, "-out", tmp_path / name)
-        inner = certificates().rows(path=str(tmp_path / name))
+        inner = certificates.rows(path=str(tmp_path / name))
         assert {row.container for row in inner} == {"pkcs7"}
         assert [row.sha256 for row in inner] == [row.sha256 for row in rows]
 
@@ -326,8 +326,8 @@ def test_a_signed_message_without_lengths(made: Path, run: Run, tmp_path: Path) 
         *("-stream", "-nodetach", "-binary", "-outform", "DER", "-out", tmp_path / "signed"),
     )
     assert (tmp_path / "signed").read_bytes()[1] == 0x80
-    row = only(certificates().rows(path=str(tmp_path / "signed")))
-    assert row["sha256"] == only(certificates().rows(path=str(made / "rsa.pem")))["sha256"]
+    row = only(certificates.rows(path=str(tmp_path / "signed")))
+    assert row["sha256"] == only(certificates.rows(path=str(made / "rsa.pem")))["sha256"]
 
 
 def test_an_expired_certificate_and_a_trusted_one(made: Path, run: Run, tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_an_expired_certificate_and_a_trusted_one(made: Path, run: Run, tmp_path
             old,
         ),
     )
-    row = only(certificates().rows(path=str(old)))
+    row = only(certificates.rows(path=str(old)))
     assert row["not_after"] < time.time()
     run(
         "openssl",
@@ -360,7 +360,7 @@ def test_an_expired_certificate_and_a_trusted_one(made: Path, run: Run, tmp_path
         tmp_path / "trusted.pem",
     )
     assert b"BEGIN TRUSTED CERTIFICATE" in (tmp_path / "trusted.pem").read_bytes()
-    assert only(certificates().rows(path=str(tmp_path / "trusted.pem")))["sha256"] == row["sha256"]
+    assert only(certificates.rows(path=str(tmp_path / "trusted.pem")))["sha256"] == row["sha256"]
 
 
 def test_recorded_certificates(fixtures: Path, compare: Compare) -> None:
@@ -369,7 +369,7 @@ def test_recorded_certificates(fixtures: Path, compare: Compare) -> None:
     assert len(recorded) > 8
     ours = {}
     for name, said in recorded.items():
-        row = only(certificates().rows(path=str(fixtures / "certificates" / name)))
+        row = only(certificates.rows(path=str(fixtures / "certificates" / name)))
         ours[name] = {column: row[column] for column in said}
     compare("certificates", "openssl x509, recorded", ours, recorded)
 
@@ -390,7 +390,7 @@ def test_a_broken_file_does_not_hide_the_others(fixtures: Path, tmp_path: Path, 
     )
     (tmp_path / "z.pem").write_text(good)
     started = time.monotonic()
-    rows = certificates().rows(Query.of(certificates(), like={"path": f"{tmp_path}/%.pem"}))
+    rows = certificates.rows(Query.of(certificates, like={"path": f"{tmp_path}/%.pem"}))
     assert time.monotonic() - started < 20
     said = [(Path(row.path).name, row.idx, row.error) for row in rows]
     assert [
@@ -427,7 +427,7 @@ def test_links_that_root_made_are_followed(fixtures: Path, tmp_path: Path, link:
     (tmp_path / "nothing").symlink_to("gone")
     link(tmp_path / "theirs", "archive/1.pem")
     (tmp_path / "through").symlink_to("theirs")
-    rows = certificates().rows(Query.of(certificates(), like={"path": f"{tmp_path}/%"}))
+    rows = certificates.rows(Query.of(certificates, like={"path": f"{tmp_path}/%"}))
     assert [(Path(row.path).name, row.subject, row.error is None) for row in rows] == [
         ("first", "CN=p256", True),
         ("loop", None, False),
@@ -440,7 +440,7 @@ def test_links_that_root_made_are_followed(fixtures: Path, tmp_path: Path, link:
 
 def test_what_was_asked_is_all_that_is_read(fixtures: Path, opened: list[str]) -> None:
     paths = [str(fixtures / "certificates" / name) for name in ("ed25519.pem", "p256.pem")]
-    assert len(certificates().rows(path=[*paths, paths[0]])) == 2
+    assert len(certificates.rows(path=[*paths, paths[0]])) == 2
     assert opened == paths
 
 
@@ -448,7 +448,7 @@ def test_limits(fixtures: Path, tmp_path: Path) -> None:
     good = (fixtures / "certificates" / "ed25519.pem").read_text()
     (tmp_path / "many.pem").write_text(good * 11)
     with pytest.raises(LimitExceeded, match="more than 10 rows"):
-        certificates(Limits(max_rows=10)).rows(path=str(tmp_path / "many.pem"))
+        certificates.configured(limits=Limits(max_rows=10)).rows(path=str(tmp_path / "many.pem"))
 
 
 @pytest.mark.parametrize(
@@ -519,11 +519,11 @@ def test_the_table_s_columns_are_typed(fixtures: Path) -> None:
     from osquery_sdk import Extension
     from osquery_sdk.engine import Host
 
-    with Host([Extension("one", version="1", plugins=[certificates()], log=lambda line: None).start]) as host:
+    with Host([Extension("one", version="1", plugins=[certificates], log=lambda line: None).start]) as host:
         rows = host.query(
             f"select idx, is_ca, key_bits, json_array_length(sans) as n from kolide_certificates where path = '{fixtures}/certificates/many.pem'"
         ).rows
-        for example in certificates().options.examples:
+        for example in certificates.options.examples:
             host.query(example)
     assert [{name: int(row[name]) for name in row} for row in rows] == [
         {"idx": 0, "is_ca": 1, "key_bits": 256, "n": 9}

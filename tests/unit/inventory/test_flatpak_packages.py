@@ -20,7 +20,7 @@ from kolide_tables.flatpak_packages import (
     parse_deploy,
 )
 from kolide_tables.gvariant import split_array, split_tuple, string
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Limits
 from osquery_sdk import DeadlineExceeded, LimitExceeded, Query
 
 Compare = Any  # of tests/conftest.py
@@ -32,7 +32,7 @@ COLLECTION = (
     '<?xml version="1.0"?><components version="0.8"><component type="desktop"><id>{id}</id><name>{name}</name>'
     '<summary>{summary}</summary><releases><release version="{version}" timestamp="1700000000"/></releases></component></components>'
 )
-TABLE = flatpak_packages()
+TABLE = flatpak_packages
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def flatpak(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def rows_of(*installations: Installation, **options: Any) -> list[Any]:
-    return list(package_rows(Query.of(TABLE, **options), iter(installations), Budget(Limits())))
+    return list(package_rows(Query.of(TABLE, **options), installations))
 
 
 def test_packages_are_those_of_flatpak(flatpak: Any, compare: Compare) -> None:
@@ -183,11 +183,11 @@ def test_folders_without_permission_are_said_to_be_left_out(tmp_path: Path, flat
             folder.chmod(folder.stat().st_mode | 0o111)
     code = (
         "import os, sys; from kolide_tables.flatpak_packages import Installation, flatpak_packages, package_rows\n"
-        "from kolide_tables.limits import Budget, Limits; from osquery_sdk import Query\n"
-        "import json; t, said = flatpak_packages(), []; Query.of(t)\n"
+        "from osquery_sdk import Query\n"
+        "import json; t, said = flatpak_packages, []; Query.of(t)\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "here = iter([Installation('user', sys.argv[1], 1)])\n"
-        "rows = list(package_rows(Query.of(t, warn=said.append), here, Budget(Limits())))\n"
+        "rows = list(package_rows(Query.of(t, warn=said.append), here))\n"
         "print(json.dumps([[row.id for row in rows], said]))"
     )
     ids, said = json.loads(subprocess.check_output([sys.executable, "-c", code, str(tmp_path)], text=True))
@@ -209,16 +209,14 @@ def test_names_of_any_bytes_and_hundreds_of_packages(tmp_path: Path, flatpak: An
     assert said == []
     here = iter([Installation("user", str(tmp_path), 1)])
     with pytest.raises(LimitExceeded, match="max_rows"):
-        list(package_rows(Query.of(TABLE), here, Budget(Limits(max_rows=300))))
+        list(package_rows(Query.of(TABLE.configured(limits=Limits(max_rows=300))), here))
 
 
 def test_the_deadline_ends_the_search(tmp_path: Path) -> None:
     deployment(tmp_path)
     query = Query.of(TABLE, timeout=-1)
     with pytest.raises(DeadlineExceeded):
-        list(
-            package_rows(query, iter([Installation("user", str(tmp_path), 1)]), Budget(Limits(), query.check))
-        )
+        list(package_rows(query, [Installation("user", str(tmp_path), 1)]))
 
 
 def test_more_installations(tmp_path: Path) -> None:

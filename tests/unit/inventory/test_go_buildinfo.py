@@ -63,7 +63,7 @@ def said_by_go(text: str) -> list[Said]:
 
 
 def rows_of(path: Path) -> list[Said]:
-    rows = go_buildinfo().rows(path=str(path))
+    rows = go_buildinfo.rows(path=str(path))
     assert {row.path for row in rows} <= {str(path)}
     return [tuple(row)[1:] for row in rows]  # type: ignore[misc]
 
@@ -88,7 +88,7 @@ def test_go_itself_and_all_that_was_made_with_it(run: Run, programs: Path, compa
     folders = [f"{go[0]}/bin", go[1], "/usr/local/bin", str(programs)]
     found: dict[str, list[Said]] = {}
     for folder in folders:
-        for row in go_buildinfo().rows(Query.of(go_buildinfo(), like={"path": f"{folder}/%"})):
+        for row in go_buildinfo.rows(Query.of(go_buildinfo, like={"path": f"{folder}/%"})):
             found.setdefault(row.path, []).append(tuple(row)[1:])  # type: ignore[arg-type]
     assert {Path(path).name for path in found} >= {"go", "gofmt", "compile", "link", *RECORDED}
     # Of a folder go leaves out what is no program by its mode or name; named each, nothing is left out.
@@ -202,17 +202,17 @@ def test_what_is_no_program(programs: Path, tmp_path: Path, link: Link) -> None:
     (tmp_path / "z").write_bytes(program)
     warnings: list[str] = []
     started = time.monotonic()
-    query = Query.of(go_buildinfo(), like={"path": f"{tmp_path}/%"}, warn=warnings.append)
-    rows = [row for row in go_buildinfo().rows(query) if isinstance(row, GoModule)]
+    query = Query.of(go_buildinfo, like={"path": f"{tmp_path}/%"}, warn=warnings.append)
+    rows = [row for row in go_buildinfo.rows(query) if isinstance(row, GoModule)]
     assert time.monotonic() - started < 20
     assert [(Path(row.path).name, row.go_version) for row in rows if row.is_main] == [
         ("g", "go1\\xff13.5"),
         ("z", "go1.19.8"),
     ]
     assert [re.search("symbolic link|FIFO", warning)[0] for warning in warnings] == ["symbolic link", "FIFO"]  # type: ignore[index]
-    assert go_buildinfo().rows(path="/proc/self/mem") == []
+    assert go_buildinfo.rows(path="/proc/self/mem") == []
     with pytest.raises(LimitExceeded, match="more than 3 rows"):
-        go_buildinfo(Limits(max_rows=3)).rows(path=str(tmp_path / "z"))
+        go_buildinfo.configured(limits=Limits(max_rows=3)).rows(path=str(tmp_path / "z"))
 
 
 def test_sizes_that_lie(monkeypatch: pytest.MonkeyPatch) -> None:

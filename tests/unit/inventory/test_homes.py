@@ -18,7 +18,7 @@ PLAIN = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
 
 
 def query(**equals: Any) -> Query:
-    return Query.of(ssh_keys(), equals=equals)
+    return Query.of(ssh_keys, equals=equals)
 
 
 def names(users: Users, **equals: Any) -> list[str]:
@@ -174,7 +174,7 @@ def test_macos_s_users_as_recorded(tmp_path: Path) -> None:
     (tmp_path / "broken.plist").write_bytes(b"bplist00")
     (tmp_path / "link.plist").symlink_to("ann.plist")
     warnings: list[str] = []
-    asked = Query.of(ssh_keys(), warn=warnings.append)
+    asked = Query.of(ssh_keys, warn=warnings.append)
     found = list(homes._macos_users(asked, str(tmp_path)))
     assert found == [Home(70, "_www", "/Library/WebServer"), Home(501, "ann", "/Users/ann")]
     assert len(warnings) == 1

@@ -72,7 +72,7 @@ def test_models(users: Users, opened: list[str]) -> None:
     sparse(bob / ".local/share/nomic.ai/GPT4All/x.gguf", 7)
     (bob / ".cache/llama.cpp").mkdir(parents=True)
     (bob / ".cache/llama.cpp/link.gguf").symlink_to("/etc/shadow")
-    rows = llm_models().rows()
+    rows = llm_models.rows()
     blob = str(ann / ".ollama/models/blobs/sha256-abcd")
     assert [tuple(row) for row in rows] == [
         (1001, "ollama", "hf.co/owner/name-GGUF:Q4_K_M", blob, 4_000_000_020, "sha256:abcd"),
@@ -90,7 +90,7 @@ def test_models(users: Users, opened: list[str]) -> None:
         (1002, "gpt4all", "x.gguf", str(bob / ".local/share/nomic.ai/GPT4All/x.gguf"), 7, None),
     ]
     del opened[:]
-    assert len(llm_models().rows(uid=1002)) == 2
+    assert len(llm_models.rows(uid=1002)) == 2
     assert not [path for path in opened if "/home" in path or "/ann/" in path]
 
 
@@ -104,7 +104,7 @@ def test_models_are_the_files_that_find_finds(users: Users, run: Run, compare: C
     options = ("(", "-iname", "*.gguf", "-o", "-name", "*.safetensors", ")", "-not", "-path", "*/.git/*")
     said = run("find", home, "-type", "f", *options, "-printf", "%p\t%s\n")
     theirs = {tuple(line.split("\t")) for line in said.splitlines()}
-    compare("llm_models", "find", {(row.path, str(row.size)) for row in llm_models().rows()}, theirs)
+    compare("llm_models", "find", {(row.path, str(row.size)) for row in llm_models.rows()}, theirs)
 
 
 def test_models_are_those_that_hugging_face_s_own_library_lists(
@@ -120,7 +120,7 @@ def test_models_are_those_that_hugging_face_s_own_library_lists(
         (hub / name).symlink_to(target)
     for name, revision in recorded["refs"].items():
         write(hub / name, revision)
-    ours = {row.name: [row.size, row.digest] for row in llm_models().rows()}
+    ours = {row.name: [row.size, row.digest] for row in llm_models.rows()}
     compare("llm_models", "huggingface_hub, recorded", ours, recorded["scan_cache_dir"])
 
 
@@ -142,7 +142,7 @@ def test_ollama_s_models_are_those_that_jq_reads(users: Users, run: Run, compare
         f"{Path(path).parent.name}:latest": (size, digest)
         for path, size, digest in map(json.loads, said.splitlines())
     }
-    compare("llm_models", "jq", {row.name: (row.size, row.digest) for row in llm_models().rows()}, theirs)
+    compare("llm_models", "jq", {row.name: (row.size, row.digest) for row in llm_models.rows()}, theirs)
 
 
 def test_broken_models(users: Users) -> None:
@@ -162,7 +162,7 @@ def test_broken_models(users: Users) -> None:
     write(home / ".cache/huggingface/hub/models--a/refs/main", b"\xff\xfe")
     warnings: list[str] = []
     started = time.monotonic()
-    rows = llm_models().rows(Query.of(llm_models(), warn=warnings.append))
+    rows = llm_models.rows(Query.of(llm_models, warn=warnings.append))
     assert time.monotonic() - started < 20
     assert [(row.name, row.digest) for row in rows] == [
         ("m:b", "5"),
@@ -202,7 +202,7 @@ def test_profiles(users: Users, opened: list[str]) -> None:
     write(ann / ".mozilla/firefox/profiles.ini", INI)
     write(ann / ".mozilla/firefox/abc.work/signedInUser.json", SIGNED_IN)
     write(bob / ".config/chromium/Local State", {"profile": {"info_cache": {"Default": {}}}})
-    rows = browser_profiles().rows()
+    rows = browser_profiles.rows()
     assert [tuple(row) for row in rows] == [
         (1001, "chrome", "Default", "corp.example", True),
         (1001, "chrome", "Profile 1", "gmail.com", False),
@@ -214,7 +214,7 @@ def test_profiles(users: Users, opened: list[str]) -> None:
     assert "ann@" not in repr(rows)
     assert "hunter2" not in repr(rows)
     del opened[:]
-    assert len(browser_profiles().rows(uid=1002)) == 1
+    assert len(browser_profiles.rows(uid=1002)) == 1
     assert not [path for path in opened if "/ann/" in path]
 
 
@@ -261,7 +261,7 @@ def test_profiles_that_chromium_made(chromium: Path, users: Users, run: Run, com
     users.add(1001, "ann", chromium)
     folder = chromium / ".config" / "chromium"
     names = {path.parent.name for path in folder.glob("*/Preferences")} - {"System Profile", "Guest Profile"}
-    rows = browser_profiles().rows()
+    rows = browser_profiles.rows()
     compare("browser_profiles", "folders that Chromium made", {row.profile for row in rows}, names)
     program = '.profile.info_cache | to_entries[] | [.key, (.value.user_name | split("@")[1])]'
     said = [tuple(json.loads(line)) for line in run("jq", "-c", program, folder / "Local State").splitlines()]
@@ -287,7 +287,7 @@ def test_profiles_that_firefox_made(users: Users, compare: Compare) -> None:
     # Where it keeps them has changed with its versions.
     places = (home / ".mozilla/firefox", home / ".config/mozilla/firefox")
     folders = {path.name for place in places for path in place.glob("*.*") if path.is_dir()}
-    rows = browser_profiles().rows()
+    rows = browser_profiles.rows()
     compare("browser_profiles", "folders that Firefox made", {row.profile for row in rows}, folders)
     assert len(folders) == 2
 
@@ -308,7 +308,7 @@ def test_profiles_are_those_that_jq_reads(users: Users, run: Run, compare: Compa
         '(if .value.user_name == "" then null else (.value.hosted_domain | . != "" and . != "NO_HOSTED_DOMAIN") end)]'
     )
     said = [tuple(json.loads(line)) for line in run("jq", "-c", program, file).splitlines()]
-    ours = [(row.profile, row.email_domain, row.managed) for row in browser_profiles().rows()]
+    ours = [(row.profile, row.email_domain, row.managed) for row in browser_profiles.rows()]
     compare("browser_profiles", "jq", sorted(ours), sorted(said))
 
 
@@ -324,7 +324,7 @@ def test_profiles_on_other_systems(platform: str, chrome: str, firefox: str, tmp
     write(tmp_path / firefox / "profiles.ini", INI.replace("abc.work", "Profiles/abc.work"))
     write(tmp_path / firefox / "Profiles/abc.work/signedInUser.json", SIGNED_IN)
     found = list(
-        _profiles(Home(501, "ann", str(tmp_path)), Query.of(browser_profiles()), Budget(Limits()), platform)
+        _profiles(Home(501, "ann", str(tmp_path)), Query.of(browser_profiles), Budget(Limits()), platform)
     )
     assert [(one.browser, one.email_domain) for one in found] == [
         ("chrome", "corp.example"),
@@ -352,7 +352,7 @@ def test_broken_profiles(users: Users) -> None:
     write(home / ".mozilla/firefox/profiles.ini", "no section\n[Profile0]\n")
     write(home / ".librewolf/profiles.ini", "[Profile0]\nPath=%(x)s\n[Profile0]\nPath=../../bob\n")
     warnings: list[str] = []
-    rows = browser_profiles().rows(Query.of(browser_profiles(), warn=warnings.append))
+    rows = browser_profiles.rows(Query.of(browser_profiles, warn=warnings.append))
     assert [(row.browser, row.profile, row.email_domain) for row in rows] == [
         ("brave", "P", None),
         ("brave", "\\ud800", "\\udfff"),
@@ -374,20 +374,20 @@ def test_lines(tmp_path: Path) -> None:
         ("f", "\ufeffé\n".encode("utf-16"), ["\ufeffé"]),
     ):
         (tmp_path / name).write_bytes(content)
-        rows = file_lines().rows(path=str(tmp_path / name))
+        rows = file_lines.rows(path=str(tmp_path / name))
         assert [row.line for row in rows] == expected
         assert [row.line_number for row in rows] == list(range(1, len(expected) + 1))
-    passwd = file_lines().rows(path="/etc/passwd")
+    passwd = file_lines.rows(path="/etc/passwd")
     assert [row.line for row in passwd] == Path("/etc/passwd").read_text().splitlines()
     (tmp_path / "g").symlink_to("/etc/shadow")
     os.mkfifo(tmp_path / "h")
     warnings: list[str] = []
-    query = Query.of(file_lines(), like={"path": f"{tmp_path}/%"}, warn=warnings.append)
-    assert {Path(row.path).name for row in file_lines().rows(query)} == {"a", "b", "d", "e", "f"}
+    query = Query.of(file_lines, like={"path": f"{tmp_path}/%"}, warn=warnings.append)
+    assert {Path(row.path).name for row in file_lines.rows(query)} == {"a", "b", "d", "e", "f"}
     assert len(warnings) == 2
     (tmp_path / "many").write_text("\n" * 11)
     with pytest.raises(LimitExceeded, match="more than 10 rows"):
-        file_lines(Limits(max_rows=10)).rows(path=str(tmp_path / "many"))
+        file_lines.configured(limits=Limits(max_rows=10)).rows(path=str(tmp_path / "many"))
 
 
 def test_lines_are_those_of_grep(run: Run, compare: Compare) -> None:
@@ -400,7 +400,7 @@ def test_lines_are_those_of_grep(run: Run, compare: Compare) -> None:
                 paths.append(str(path))
     said = run("grep", "-nH", "", "--", *paths)
     theirs = [line.removesuffix("\r") for line in said.split("\n") if line]
-    rows = file_lines().rows(path=paths)
+    rows = file_lines.rows(path=paths)
     ours = [f"{row.path}:{row.line_number}:{row.line}" for row in rows]
     compare("file_lines", "grep -n ''", ours, theirs)
 

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from kolide_tables import Limits, all_tables, files, homes
-from kolide_tables.sudo_rules import sudo_rules
-from osquery_sdk import Query, Table
+from kolide_tables.sudo_rules import SudoCommand, rule_rows
+from osquery_sdk import Query, Table, table
 
 Users = Any  # of conftest.py
 Link = Callable[[Path, object], None]
@@ -121,9 +121,14 @@ def sudo(folder: Path, _users: Users) -> Scene:
     (folder / "d").mkdir()
     (folder / "sudoers").write_text(f"root ALL=(ALL) ALL\n@includedir {folder}/d\n")
     (folder / "d" / "z").write_text("ann ALL=(ALL) NOPASSWD: ALL\n")
-    table = sudo_rules(path=str(folder / "sudoers"))
+
+    @table("kolide_sudo_rules")
+    def rules(query: Query) -> Iterator[SudoCommand]:
+        """Rules of the scene's own sudoers."""
+        return rule_rows(query, str(folder / "sudoers"))
+
     return Scene(
-        table, lambda warnings: Query.of(table, warn=warnings.append), folder / "d" / "b", folder / "d" / "z"
+        rules, lambda warnings: Query.of(rules, warn=warnings.append), folder / "d" / "b", folder / "d" / "z"
     )
 
 

@@ -22,7 +22,7 @@ from osquery_sdk.query import GREATER, Constraint
 Compare = Any  # of tests/conftest.py
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="LUKS is Linux's")
-TABLE = luks()
+TABLE = luks
 
 
 def cryptsetup(*arguments: str, secret: str = "") -> str:

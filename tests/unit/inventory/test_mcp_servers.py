@@ -200,7 +200,7 @@ def test_a_client_s_form(
     client: str, path: str, content: str, expected: dict[str, Any], users: Users
 ) -> None:
     file = write(users.add(1001, "ann"), path, content)
-    rows = mcp_servers().rows()
+    rows = mcp_servers.rows()
     assert {row.server_name: seen(row) for row in rows} == expected
     assert len(rows) == len(expected)
     assert {(row.uid, row.username, row.client, row.scope, row.config_path) for row in rows} == {
@@ -230,7 +230,7 @@ def test_servers_are_those_that_jq_reads(users: Users, run: Run, compare: Compar
         files.append(write(home, path, content))
     for path, *server in map(json.loads, run("jq", "-c", JQ, *files).splitlines()):
         theirs.setdefault(path, []).append(server)
-    for row in mcp_servers().rows():
+    for row in mcp_servers.rows():
         ours.setdefault(row.config_path, []).append([row.server_name, row.command, row.env_keys])
     assert len(ours) == len(files) > 10
     ours, theirs = ({path: sorted(rows) for path, rows in said.items()} for said in (ours, theirs))
@@ -245,7 +245,7 @@ def test_hashes_are_those_of_sha256sum(users: Users, run: Run, compare: Compare)
     compare(
         "mcp_servers",
         "sha256sum",
-        {row.config_path: row.config_sha256 for row in mcp_servers().rows()},
+        {row.config_path: row.config_sha256 for row in mcp_servers.rows()},
         theirs,
     )
 
@@ -289,7 +289,7 @@ def test_claude_code(users: Users) -> None:
             }
         ),
     )
-    rows = mcp_servers().rows()
+    rows = mcp_servers.rows()
     assert [(row.client, row.scope, row.server_name, row.enabled) for row in rows] == [
         ("claude-code", "user", "mine", True),
         ("claude-code", "local", "here", True),
@@ -308,11 +308,11 @@ def test_what_an_administrator_laid_down(users: Users, monkeypatch: pytest.Monke
     managed = mcp_clients.Client("claude-code", str(file))
     monkeypatch.setattr(module, "managed_files", lambda: [managed])
     users.add(1001, "ann")
-    rows = mcp_servers().rows()
+    rows = mcp_servers.rows()
     assert {(row.uid, row.username, row.scope, row.client) for row in rows} == {
         (None, None, "managed", "claude-code")
     }
-    assert mcp_servers().rows(uid=1001) == []
+    assert mcp_servers.rows(uid=1001) == []
 
 
 def test_only_the_user_s_files_are_read(users: Users, opened: list[str]) -> None:
@@ -320,9 +320,9 @@ def test_only_the_user_s_files_are_read(users: Users, opened: list[str]) -> None
         home = users.add(uid, name)
         for _, path, content, _ in FORMS:
             write(home, path, content)
-    assert len({row.uid for row in mcp_servers().rows()}) == 2
+    assert len({row.uid for row in mcp_servers.rows()}) == 2
     del opened[:]
-    rows = mcp_servers().rows(uid=1002)
+    rows = mcp_servers.rows(uid=1002)
     assert {row.username for row in rows} == {"bob"}
     assert len([path for path in opened if "/bob/" in path]) == len(FORMS)
     assert not [path for path in opened if "/ann/" in path]
@@ -416,7 +416,7 @@ def test_what_is_broken_does_not_hide_the_rest(users: Users) -> None:
     write(home, ".junie/mcp/mcp.json", b"")
     warnings: list[str] = []
     started = time.monotonic()
-    rows = mcp_servers().rows(Query.of(mcp_servers(), warn=warnings.append))
+    rows = mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))
     assert time.monotonic() - started < 20
     assert [(row.client, row.server_name) for row in rows] == [
         ("gemini-cli", "5"),
@@ -432,7 +432,7 @@ def test_profiles_that_are_not_looked_at_are_told(users: Users) -> None:
     for number in range(101):
         write(home, f".config/Code/User/profiles/{number:03}/mcp.json", SERVERS)
     warnings: list[str] = []
-    assert len(mcp_servers().rows(Query.of(mcp_servers(), warn=warnings.append))) == 100
+    assert len(mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))) == 100
     assert "of its 101 folders only the first 100 are looked at" in warnings[0]
 
 
@@ -443,7 +443,7 @@ def test_limits(users: Users) -> None:
         json.dumps({"mcpServers": {str(n): {"command": "x"} for n in range(20)}}),
     )
     with pytest.raises(LimitExceeded, match="more than 10 rows"):
-        mcp_servers(Limits(max_rows=10)).rows()
+        mcp_servers.configured(limits=Limits(max_rows=10)).rows()
 
 
 _JSON = st.recursive(

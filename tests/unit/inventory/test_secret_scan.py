@@ -98,7 +98,7 @@ AROUND = {
 
 
 def found(text: str) -> list[SecretFound]:
-    return [row for row in secret_scan().rows(raw_data=text) if isinstance(row, SecretFound)]
+    return [row for row in secret_scan.rows(raw_data=text) if isinstance(row, SecretFound)]
 
 
 def test_every_rule_is_tested() -> None:
@@ -118,7 +118,7 @@ def test_a_secret(rule: str, tmp_path: Path) -> None:
     expected = -sum(p * math.log2(p) for p in (secret.count(c) / len(secret) for c in set(secret)))
     assert row.entropy == round(expected, 2)
     (tmp_path / "file").write_text(text)
-    (again,) = secret_scan().rows(path=str(tmp_path / "file"))
+    (again,) = secret_scan.rows(path=str(tmp_path / "file"))
     assert again[2:] == row[2:]
     assert secret not in repr(again)
 
@@ -172,7 +172,7 @@ def test_ordinary_text_has_none() -> None:
     texts = [path for path in Path("/usr/share/common-licenses").glob("*") if path.is_file()]
     texts += list(Path(secret_rules.__file__).parent.glob("*.py"))
     for path in texts:
-        assert list(secret_scan().rows(path=str(path.resolve()))) == [], path
+        assert list(secret_scan.rows(path=str(path.resolve()))) == [], path
 
 
 def test_what_a_rule_found_is_not_found_again_by_another() -> None:
@@ -266,7 +266,7 @@ def test_keys_are_those_that_grep_finds(run: Run, compare: Compare) -> None:
     if not theirs:
         pytest.skip("there is no key in them")
     paths = sorted({path for path, _ in theirs})
-    rows = secret_scan().rows(path=paths)
+    rows = secret_scan.rows(path=paths)
     ours = {(row.path, str(row.line_number)) for row in rows if row.rule_id == "private-key"}
     compare("secret_scan", "grep -n", ours, theirs)
 
@@ -277,7 +277,7 @@ def test_places_and_hashes_are_those_of_grep_and_sha256sum(
     alone = {rule: secret for rule, secret in SECRETS.items() if "\n" not in secret}
     text = "\n".join(f"é {AROUND.get(rule, 'x = {} # y').format(secret)}" for rule, secret in alone.items())
     (tmp_path / "file").write_text(text)
-    rows = secret_scan().rows(path=str(tmp_path / "file"))
+    rows = secret_scan.rows(path=str(tmp_path / "file"))
     theirs = set()
     for rule, secret in alone.items():
         (tmp_path / "secret").write_text(secret)
@@ -300,21 +300,21 @@ def test_files_and_texts(tmp_path: Path, opened: list[str]) -> None:
     with (tmp_path / "e.conf").open("wb") as large:
         large.truncate(1 << 30)
     warnings: list[str] = []
-    query = Query.of(secret_scan(), like={"path": f"{tmp_path}/%.conf"}, warn=warnings.append)
-    rows = secret_scan().rows(query)
+    query = Query.of(secret_scan, like={"path": f"{tmp_path}/%.conf"}, warn=warnings.append)
+    rows = secret_scan.rows(query)
     assert [(Path(row.path).name, row.line_number) for row in rows] == [("a.conf", 2), ("b.conf", 2)]
     assert len(warnings) == 2
     assert [Path(path).name for path in opened] == ["a.conf", "b.conf", "e.conf"]
-    both = secret_scan().rows(path=str(tmp_path / "c.txt"), raw_data=key)
+    both = secret_scan.rows(path=str(tmp_path / "c.txt"), raw_data=key)
     assert [bool(row.path) for row in both] == [True, False]
     for column, said in (
         ("path", "name a path with =, IN or LIKE"),
         ("raw_data", "name raw_data with = or IN"),
     ):
         with pytest.raises(TableError, match=said):
-            secret_scan().rows(Query(secret_scan(), {column: (Constraint(GLOB, "*"),)}, None, deadline=0))
+            secret_scan.rows(Query(secret_scan, {column: (Constraint(GLOB, "*"),)}, None, deadline=0))
     with pytest.raises(LimitExceeded, match="more than 2 rows"):
-        secret_scan(Limits(max_rows=2)).rows(raw_data=f"{key}\n" * 3)
+        secret_scan.configured(limits=Limits(max_rows=2)).rows(raw_data=f"{key}\n" * 3)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kolide_tables.limits import Limits
 from kolide_tables.sshd_config import SshdDirective, sshd_config
-from kolide_tables.sudo_rules import SudoCommand, sudo_rules
+from kolide_tables.sudo_rules import SudoCommand, rule_rows, sudo_rules
 from kolide_tables.sudoers import logical_lines, rules_in
 from osquery_sdk import LimitExceeded, Query
 
@@ -60,7 +60,7 @@ def configuration(tmp_path: Path) -> Path:
 
 
 def lines_of(path: Path) -> list[SshdDirective]:
-    return [row for row in sshd_config().rows(path=str(path)) if isinstance(row, SshdDirective)]
+    return [row for row in sshd_config.rows(path=str(path)) if isinstance(row, SshdDirective)]
 
 
 def test_directives(configuration: Path) -> None:
@@ -137,7 +137,7 @@ def test_what_counts_is_what_sshd_says(
 def test_this_machine_s_own_configuration(run: Run, compare: Compare) -> None:
     """A keyword that the configuration does not name has its default, and one that it names has that value."""
     said = said_by_sshd(run)
-    ours = what_counts([row for row in sshd_config().rows() if isinstance(row, SshdDirective)])
+    ours = what_counts([row for row in sshd_config.rows() if isinstance(row, SshdDirective)])
     compare("sshd_config", "sshd -T", ours, {keyword: said.get(keyword) for keyword in ours})
 
 
@@ -163,15 +163,15 @@ def test_hostile_configurations(tmp_path: Path, link: Link) -> None:
     os.mkfifo(tmp_path / "fifo")
     link(tmp_path / "link", "/etc/shadow")
     warnings: list[str] = []
-    rows = sshd_config().rows(Query.of(sshd_config(), equals={"path": str(main)}, warn=warnings.append))
+    rows = sshd_config.rows(Query.of(sshd_config, equals={"path": str(main)}, warn=warnings.append))
     assert [row.value for row in rows if row.keyword == "banner"][:1] == ["\\xff"]
     assert any("FIFO" in warning for warning in warnings)
     assert any("symbolic link" in warning for warning in warnings)
     assert any("too deep" in warning for warning in warnings)
-    assert sshd_config().rows(path=str(tmp_path / "nothing")) == []
+    assert sshd_config.rows(path=str(tmp_path / "nothing")) == []
     (tmp_path / "many").write_text("Port 22\n" * 100)
     with pytest.raises(LimitExceeded, match="more than 10 rows"):
-        sshd_config(Limits(max_rows=10)).rows(path=str(tmp_path / "many"))
+        sshd_config.configured(limits=Limits(max_rows=10)).rows(path=str(tmp_path / "many"))
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def said_by_cvtsudoers(document: dict[str, Any]) -> list[Rule]:
 
 def told(path: Path) -> list[Rule]:
     """The table's rows, as cvtsudoers has them: it leaves runas groups and digests to other keys."""
-    rows = flat(sudo_rules(path=str(path)).rows())
+    rows = flat(list(rule_rows(Query.of(sudo_rules), str(path))))
     return [
         (
             frozenset(user.strip('"') for user in users.split(",")),
@@ -305,8 +305,7 @@ def test_includes(tmp_path: Path) -> None:
     (folder / "40-link").symlink_to("/etc/shadow")
     (tmp_path / "more").write_text("c h1, h2 = ALL\n\n  \\\nd ALL = \\\n ALL\n")
     warnings: list[str] = []
-    one = sudo_rules(path=str(tmp_path / "sudoers"))
-    rows = one.rows(Query.of(one, warn=warnings.append))
+    rows = list(rule_rows(Query.of(sudo_rules, warn=warnings.append), str(tmp_path / "sudoers")))
     assert [(Path(row.source).name, row.line, row.users, row.hosts, row.command) for row in rows] == [
         ("sudoers", 1, "a", "ALL", "ALL"),
         ("10-x", 1, "b", "ALL", "/bin/x --password=[redacted]"),
@@ -322,17 +321,17 @@ def test_a_line_that_is_too_long_is_told(tmp_path: Path) -> None:
         "a ALL=ALL\n" + "x" * 70_000 + " ALL=ALL\nb ALL=\\\n" + "ALL, \\\n" * 20_000 + "\nc ALL=ALL\n"
     )
     warnings: list[str] = []
-    one = sudo_rules(path=str(tmp_path / "sudoers"))
-    assert [row.users for row in one.rows(Query.of(one, warn=warnings.append)) if row.command == "ALL"][
-        :1
-    ] == ["a"]
+    assert [
+        row.users
+        for row in list(rule_rows(Query.of(sudo_rules, warn=warnings.append), str(tmp_path / "sudoers")))
+        if row.command == "ALL"
+    ][:1] == ["a"]
     assert re.search(r"sudoers: line 2 has more than 65,536 characters, and is not read", warnings[0])
 
 
 def test_a_machine_without_sudo(tmp_path: Path) -> None:
     warnings: list[str] = []
-    one = sudo_rules(path=str(tmp_path / "sudoers"))
-    assert one.rows(Query.of(one, warn=warnings.append)) == []
+    assert list(rule_rows(Query.of(sudo_rules, warn=warnings.append), str(tmp_path / "sudoers"))) == []
     assert warnings == []
 
 
@@ -344,8 +343,7 @@ def test_a_long_line_of_rules_takes_time_in_proportion(line: str, unit: str, tmp
     text = line.format(*[unit * (20_000 // len(unit))] * 2) + "\n"
     (tmp_path / "sudoers").write_text(text)
     started = time.process_time()
-    one = sudo_rules(path=str(tmp_path / "sudoers"))
-    one.rows(Query.of(one, warn=[].append))
+    list(rule_rows(Query.of(sudo_rules, warn=[].append), str(tmp_path / "sudoers")))
     assert time.process_time() - started < 5
 
 

@@ -1,12 +1,12 @@
-"""Calls of an author's code, which may raise anything and may fork.
+"""Calls of an author's code, which may raise any exception and may fork.
 
 These rules apply wherever the SDK calls a table, a plugin, or a function that it was given:
 
 - Any exception fails that one call, SystemExit included, and so does an error whose own text raises. Ctrl-C
   alone still stops a program: Python raises it in the main thread, whatever runs there.
-- An error is told in one line of bounded length that can be encoded.
-- A process that the code has forked never comes back out of the call. It has its parent's sockets and none of
-  its threads. So the SDK ends it there: no exit handler runs, and no buffer is written.
+- The text of an error is one line of bounded length that can be encoded.
+- A process that the code forked never returns from the call. It has its parent's sockets and none of its
+  threads. So it is ended there: no exit handler runs, and no buffer is written.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 _LONGEST = 4096
 _LONGEST_VALUE = 60
 _LONGEST_TRACE = 64 << 10
-# More than an endless recursion has. An error that is raised again gets more each time, the newest first.
+# An endless recursion has fewer. An error that is raised again gets more each time, the newest first.
 _MOST_FRAMES = 2_000
-# Of a group of errors: how many of its members are said, and of how many groups within groups.
+# Members of an exception group that its text names, and levels of groups within groups.
 _MEMBERS, _DEPTH = 3, 2
 _BLOCK = 512
 _NO_TEXT = "its text cannot be had"
@@ -49,7 +49,7 @@ def one_line(text: str, longest: int = _LONGEST) -> str:
         text = text[: longest - 3] + "..."
     if not text.isprintable():
         text = _BREAKS.sub(" ", text)
-        text = _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+        text = _CONTROLS.sub(lambda match: repr(match[0])[1:-1], text)
     return text.strip()
 
 
@@ -65,12 +65,15 @@ def text_of(error: BaseException) -> str:
 
 
 def describe(error: BaseException, *plain: type[BaseException]) -> str:
-    """Return one line about an error: its type and text, or the text alone for a `plain` type; never raises."""
-    return _described(error, plain, _DEPTH)
+    """Return one line about an error: its type and text; never raises.
+
+    For an error of a `plain` type it is the text alone.
+    """
+    return _describe_members(error, plain, _DEPTH)
 
 
-def _described(error: BaseException, plain: tuple[type[BaseException], ...], depth: int) -> str:
-    # Not isinstance, which asks the error's __class__.
+def _describe_members(error: BaseException, plain: tuple[type[BaseException], ...], depth: int) -> str:
+    # isinstance would ask the error's __class__, which may be the author's own.
     kind = type(error)
     text = text_of(error)
     if text and issubclass(kind, plain):
@@ -78,8 +81,8 @@ def _described(error: BaseException, plain: tuple[type[BaseException], ...], dep
     if issubclass(kind, BaseExceptionGroup) and depth:
         # From the group's own type: a class that derives from it may have another `exceptions`.
         members = vars(BaseExceptionGroup)["exceptions"].__get__(error)
-        said = [_described(member, plain, depth - 1) for member in members[:_MEMBERS]]
-        text = f"{text}: {'; '.join(said)}{'; ...' if len(members) > _MEMBERS else ''}"
+        texts = [_describe_members(member, plain, depth - 1) for member in members[:_MEMBERS]]
+        text = f"{text}: {'; '.join(texts)}{'; ...' if len(members) > _MEMBERS else ''}"
     name = type_name(error)
     return one_line(f"{name}: {text}" if text else name)
 
@@ -117,7 +120,10 @@ def trace(error: BaseException, *, with_message: bool = True) -> str:
 
 
 def _without_message(text: str, error: BaseException) -> str:
-    """Return a traceback without the lines that name the error, or an error with the same text that led to it."""
+    """Return a traceback without the lines that name the error.
+
+    An error with the same text that led to it is not named either.
+    """
     name, message = type_name(error), text_of(error)
     endings = (f": {message}",) if message else (name, f".{name}")
     # The lines of frames are indented.
@@ -142,22 +148,22 @@ def shown(value: object) -> str:
 
 
 def _outline(value: object) -> str:
-    """Return a substitute for a repr that fails: of a deep nest, a long number, or a faulty class."""
+    """Return a substitute where `repr` fails, as for a deep nest, a long number or a faulty class."""
     import reprlib
 
     kind = type(value)
     try:
         if kind is int:
-            return f"<int of {int.bit_length(value)} bits>"  # type: ignore[arg-type]  # as was just checked
+            return f"<int of {int.bit_length(value)} bits>"  # type: ignore[arg-type]  # just checked
         if kind in (list, tuple, dict, set, frozenset):
             return reprlib.repr(value)
-    except BaseException as error:  # noqa: BLE001  so has something in it
+    except BaseException as error:  # noqa: BLE001  an element may have a faulty class too
         pass_on_interrupt(error)
     return f"<{type_name(value)}>"
 
 
 def pass_on_interrupt(error: BaseException) -> None:
-    """Raise a Ctrl-C again; anything else that was caught is the author's."""
+    """Raise the error again if it is Ctrl-C: the KeyboardInterrupt that Python raises in the main thread."""
     if (
         not issubclass(type(error), KeyboardInterrupt)
         or threading.current_thread() is not threading.main_thread()
@@ -165,7 +171,7 @@ def pass_on_interrupt(error: BaseException) -> None:
         return
     import signal
 
-    # A program with a handler of its own for Ctrl-C gets no KeyboardInterrupt from Python.
+    # Python raises KeyboardInterrupt for Ctrl-C only through its default handler.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         raise error
 
@@ -174,16 +180,19 @@ def pass_on_interrupt(error: BaseException) -> None:
 
 
 class SameProcess:
-    """A context around a call of an author's code. A process that the code has forked ends when it leaves it."""
+    """A context around a call of an author's code.
+
+    A process that the code forked ends where it leaves the context.
+    """
 
     __slots__ = ("_pid",)
 
     def __init__(self) -> None:
-        """Remember which process this is."""
+        """Remember the number of this process."""
         self._pid = os.getpid()
 
     def __enter__(self) -> None:
-        """Nothing more."""
+        """Do nothing: `__init__` has remembered the process."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -196,11 +205,11 @@ def end_if_forked(pid: int, error: BaseException | None = None) -> None:
     """End this process at once unless it is `pid`.
 
     The exit status is that of SystemExit, or 0 without an error. With any other error it is 1, and a line on
-    standard error tells it.
+    standard error names it.
 
     Args:
-        pid: the process in which it all began.
-        error: what the author's code has raised.
+        pid: the process in which the call began.
+        error: the exception that the author's code raised; None if it returned.
     """
     if os.getpid() != pid:
         _end(error)
@@ -211,7 +220,7 @@ def _end(error: BaseException | None) -> None:
     try:
         status = _status(error)
     finally:
-        # No handler, no flushing: what is in the buffers is the parent's as well, and it will write it.
+        # No exit handler and no flush: the parent has the same buffers, and writes them itself.
         os._exit(status)
 
 
@@ -223,11 +232,11 @@ def _status(error: BaseException | None) -> int:
         return 0
     if isinstance(code, int):
         return int(code) & 0xFF
-    # Past Python's own stream, and without an import: a thread that is not here may have held their locks.
+    # Written without Python's stream and without an import: a thread of the parent may have held their locks.
     line = describe(error) if code is error else one_line(str(code))
-    at = _place(error.__traceback__) if code is error else ""
+    place = _place(error.__traceback__) if code is error else ""
     os.write(
-        2, f"process {os.getpid()}, forked by an extension: {line}{at}\n".encode(errors="backslashreplace")
+        2, f"process {os.getpid()}, forked by an extension: {line}{place}\n".encode(errors="backslashreplace")
     )
     return 1
 
@@ -241,39 +250,40 @@ def _place(trace: TracebackType | None) -> str:
 
 
 def until_fork(items: Iterator[T], *first: T) -> Iterator[T]:
-    """Return the items, after the `first` ones; a process that their generator forks ends instead of going on making them.
+    """Return an iterator over the `first` items and the others.
 
-    The first few hundred are looked at one by one. To do so for all of a large table would take 3 % longer.
+    A process that their generator forks ends instead of making further items. Only the first few hundred
+    items are watched one by one: watching each item of a large table would take 3 % longer.
     """
     return chain.from_iterable(_watched(first, items, os.getpid()))
 
 
 def _watched(first: Iterable[T], items: Iterator[T], pid: int) -> Iterator[Iterable[T]]:
     yield first
-    # In a forked process the signs are gone, and this goes on here at once.
+    # A fork empties the signs, so that `compress` stops and the next line runs in the forked process.
     yield compress(islice(items, _BLOCK), _forks().signs)
     end_if_forked(pid)
     yield items
 
 
 def when_forked(method: Callable[[], object]) -> None:
-    """Call a method in every process that this one forks, at once, for as long as its object lives."""
+    """Have a method called at once in each process that this one forks, for as long as its object lives."""
     forks = _forks()
     forks.methods = [*(known for known in forks.methods if known() is not None), WeakMethod(method)]
 
 
 @cache
 def _forks() -> _Forks:
-    """Return the only one, made at the first use: a function that is registered for forks stays so."""
+    """Return the one object of this process, made at the first use: a fork handler cannot be unregistered."""
     return _Forks()
 
 
 class _Forks:
-    """What happens in a forked process before anything else.
+    """Work that a forked process does before anything else.
 
     Attributes:
-        signs: a block of true values, of which nothing is left in a forked process.
-        methods: those that are called there.
+        signs: a block of true values; a fork empties the list that iterators of the parent still read.
+        methods: methods to call in a forked process.
     """
 
     def __init__(self) -> None:
@@ -292,14 +302,14 @@ class _Forks:
         self.methods.clear()
 
 
-# Functions that an author gives
+# Logs
 
 
 class Log:
-    """A log for lines: a function that an author gives, or standard error, to which lines go if the function fails.
+    """A log for lines: a function that an author gives, or standard error.
 
     Args:
-        write: gets each line; standard error unless given.
+        write: gets each line; if it fails, the line goes to standard error.
 
     Attributes:
         is_verbose: write tracebacks to standard error too.
@@ -327,12 +337,11 @@ class Log:
     def fault(self, message: str, error: BaseException, *, is_answer: bool) -> None:
         """Log an exception that an author's code raised by mistake; never raises.
 
-        A function of the author's gets the message and the traceback. Standard error gets only what nobody else
-        prints there: the traceback if verbose, and the message unless it is the answer to a call, which the
-        caller prints.
+        The author's function gets the message and the traceback. Standard error gets the traceback if
+        verbose, and the message unless the caller gets it as an answer: then the caller prints it there.
 
         Args:
-            message: one line that tells the error.
+            message: one line that names the error.
             error: the exception.
             is_answer: the message is also the answer to a call.
         """
@@ -352,13 +361,13 @@ def log_fault(log: Callable[[str], None], message: str, error: BaseException, *,
 
 
 def to_stderr(line: str) -> None:
-    """Write a line to standard error, if anybody reads it."""
+    """Write a line to standard error; if nobody reads there any more, drop it."""
     if sys.stderr is None:
-        return  # as in a program without a console
+        return  # a program without a console
     try:
         print(line, file=sys.stderr, flush=True)
     except (OSError, ValueError):
-        # Its reader has gone. That is no reason to end, nor to fail at the end for what could not be written.
+        # The reader has gone. Without a stream, Python does not try, and fail, to flush it at the end.
         sys.stderr = None
 
 

@@ -1,4 +1,7 @@
-"""What git says of a folder of sources; no error if it says nothing, for a program need not be in a checkout."""
+"""Reads from git the facts about a folder of sources.
+
+A folder outside of a checkout has none, which is no error.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ _TIMEOUT = 30
 
 
 def facts_of_checkout(folder: Path) -> dict[str, str]:
-    """commit, branch, and the commit's date and user; empty where git tracks no file of the folder.
+    """Return the commit, its branch, date and user; empty where git tracks no file of the folder.
 
-    A checkout may hold folders that are not its own, such as an environment's packages. A commit whose files have been
-    changed since ends in `-dirty`.
+    A checkout may hold folders that git does not track, such as an environment's packages. `-dirty` follows
+    the commit if a tracked file has been changed since.
     """
     if not _git(folder, "ls-files", "."):
         return {}
-    # The name, which may be empty, is not last: what git says is stripped.
+    # The name may be empty. It is not the last line: the output is stripped at its ends.
     head = _git(folder, "log", "-1", "--no-show-signature", "--format=%H%n%cn%n%cI").split("\n")
     if len(head) != 3:
         return {}
@@ -36,7 +39,7 @@ def facts_of_checkout(folder: Path) -> dict[str, str]:
 
 
 def git_identity(folder: Path) -> str:
-    """Who commits there, as `Name <mail address>`; empty if git has not been told."""
+    """Return the person who commits there, as `Name <mail address>`; empty if git does not know it."""
     name, mail = _git(folder, "config", "user.name"), _git(folder, "config", "user.email")
     return f"{name} <{mail}>" if name and mail else ""
 
@@ -52,7 +55,7 @@ def _git(folder: Path, *arguments: str) -> str:
         return ""
     command = [git, "-C", str(folder), *arguments]
     try:
-        done = run_process(command, timeout=_TIMEOUT)
+        completed = run_process(command, timeout=_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
+    return completed.stdout.decode("utf-8", "replace").strip() if completed.returncode == 0 else ""

@@ -1,7 +1,8 @@
-"""The processes that `multiprocessing` starts by itself in a frozen program: workers, and those that help them.
+"""Recognizes and runs the processes that `multiprocessing` starts in a frozen program.
 
-Python starts them as `python -c "from multiprocessing..."`, or with `--multiprocessing-fork` as the first argument
-where `sys.frozen` is set. In a frozen program `python` is the program itself, which knows them by their arguments.
+Python starts a helper of the workers as `python -c "from multiprocessing..."`. Where `sys.frozen` is set, it
+starts a worker with `--multiprocessing-fork` as the first argument. In a frozen program `python` is the
+program itself. So it looks at its arguments to tell these processes from an ordinary start.
 """
 
 from __future__ import annotations
@@ -30,21 +31,24 @@ _HELPER = re.compile(
 
 
 def is_child(arguments: Sequence[str]) -> bool:
-    """Return True if `multiprocessing` has started a program with these arguments, the first of which is its name."""
+    """Return True if `multiprocessing` started the program with these arguments.
+
+    The first is the program's name.
+    """
     if arguments[1:2] == [_WORKER]:
         return len(arguments) > 2 and all(map(_HANDLE.fullmatch, arguments[2:]))
     return _helper(arguments) is not None
 
 
 def is_defining() -> bool:
-    """Return True in a process of `multiprocessing` that is running its program's script for what it defines."""
+    """Return True in a worker process that runs the program's script only to have its definitions."""
     process = sys.modules.get("multiprocessing.process")
-    # Python itself looks at this mark, before such a process starts another one.
+    # Python checks the same mark before such a process starts another one.
     return process is not None and getattr(process.current_process(), "_inheriting", False)
 
 
 def run_child(arguments: Sequence[str]) -> NoReturn:
-    """Do what the process was started for, and end it."""
+    """Do the work that the process was started for, and end it."""
     code = _helper(arguments)
     try:
         if code is None:
@@ -52,16 +56,16 @@ def run_child(arguments: Sequence[str]) -> NoReturn:
 
             freeze_support()
         else:
-            exec(code, {"__name__": "__main__"})  # noqa: S102  that is what Python does with it
+            exec(code, {"__name__": "__main__"})  # noqa: S102  as Python does with -c
     except (EOFError, OSError) as error:
-        # What the task itself raises never comes as far as this.
+        # An exception of the task itself never gets here.
         why = getattr(error, "strerror", None) or "end of file"
         sys.exit(f"{arguments[0]}: started for a process that is gone: {why}")
     sys.exit()
 
 
 def _helper(arguments: Sequence[str]) -> str | None:
-    """The code of a process that helps others; options of Python itself may come before it."""
+    """Return the code of a helper process, else None; options of Python itself may come before it."""
     for option, text in pairwise(arguments):
         if option == "-c" and _HELPER.fullmatch(text):
             return text

@@ -1,6 +1,6 @@
-"""An extension: its plugins, checked, and the ways to run them.
+"""An extension: checks its plugins, and runs it as a program, at a manager's socket or in this process.
 
-What becomes of it at osqueryd is in `session.py`.
+`session.py` keeps it registered at osqueryd.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _START_TIMEOUT = 10.0
 
 
 class _Plugins:
-    """What the server serves."""
+    """The service that the server calls: it passes each call to the plugin."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class _Plugins:
         pid = os.getpid()
         try:
             return plugin.call(request, context, self._log, self._client)
-        except BaseException as error:  # noqa: BLE001  a class of an author's may have a `call` of its own
+        except BaseException as error:  # noqa: BLE001  an author's class may override `call`
             end_if_forked(pid, error)
             pass_on_interrupt(error)
             message = f"{item}: {describe(error)}"
@@ -76,16 +76,16 @@ class ServingExtension:
     """An extension with its plugins, without a command line.
 
     Args:
-        name: osquery's name for it; one extension of a name may be registered at a time.
-        version: of the extension.
+        name: the name under which osquery registers it; a name can be registered only once at a time.
+        version: the extension's version.
         plugins: tables, and config, logger and distributed plugins; tables for other platforms are left out.
         log: gets each line of the log; standard error unless given.
         telemetry: makes spans and metrics of the calls.
-        left_out: makes the tables that there would be with other settings, each with why it is not there and how to get it. It
-            is called for `tables --all`, and for a statement that uses a table that is not there.
+        left_out: yields (table, reason) for each table that the current settings turn off. It is called for
+            `tables --all`, and for a statement that names a table that is not served.
 
     Raises:
-        DefinitionError: osqueryd would refuse it, or it could not serve with an argument; the text says what to
+        DefinitionError: osqueryd would refuse the extension, or an argument is wrong; the text says what to
             change.
     """
 
@@ -104,14 +104,14 @@ class ServingExtension:
         _check_text("version", version, name)
         for option, given in (("log", log), ("left_out", left_out)):
             if given is not None and not callable(given):
-                raise DefinitionError(f"extension {name}: {option} is called, and {shown(given)} cannot be")
+                raise DefinitionError(f"extension {name}: {option} is a function to call, not {shown(given)}")
         if telemetry is not None and not callable(getattr(telemetry, "around", None)):
             raise DefinitionError(
-                f"extension {name}: telemetry is an object of Telemetry, not {shown(telemetry)}"
+                f"extension {name}: telemetry is a Telemetry object, not {shown(telemetry)}"
             )
         self.name = name
         self.version = version
-        self.all_plugins = _listed(name, plugins)
+        self.all_plugins = _checked_list(name, plugins)
         _check(name, self.all_plugins)
         self.all_tables = tuple(p for p in self.all_plugins if isinstance(p, Table))
         self.tables = {t.name: t for t in self.all_tables if this_platform() in t.options.platforms}
@@ -128,10 +128,10 @@ class ServingExtension:
 
     @property
     def client(self) -> Client:
-        """Asks the osquery that this is served to.
+        """A client of the osquery to which the extension is served.
 
         Raises:
-            ConnectionFailed: it is not served yet.
+            ConnectionFailed: the extension is not served yet.
         """
         if self._client is None:
             raise ConnectionFailed(f"{self.name}: there is no osquery to ask before the extension is served")
@@ -142,18 +142,18 @@ class ServingExtension:
         self._stop.set()
 
     def serve(self, socket: str, *, timeout: float = 3.0, interval: float = 3.0) -> None:
-        """Register at the manager's socket and serve until told to stop, or until the manager is gone.
+        """Register at the manager's socket and serve until `stop`, or until the manager is gone.
 
-        The log says why it returned, in one line; see `catch_signals` for when it does not.
+        One line of the log says why it returned; see `catch_signals` for the exception.
 
         Args:
             socket: path of the extension manager's socket.
             timeout: seconds to wait for the manager.
-            interval: seconds between two looks at the registration; one at the most.
+            interval: seconds between two checks of the registration; values over 1 count as 1.
 
         Raises:
             ManagerUnavailable: no manager answered in time.
-            RegistrationError: it refused; the text says why.
+            RegistrationError: the manager refused the extension; the text says why.
         """
 
         def shutdown() -> None:
@@ -170,15 +170,17 @@ class ServingExtension:
         finally:
             session.leave(gone=gone)
             if self._is_program:
-                # Those of calls that were given up.
+                # Calls that were given up may have left processes.
                 stop_handler().kill_processes()
                 _end_anyway(sys.exc_info()[0] is not None)
 
     def start(self, socket: str) -> Callable[[], None]:
-        """Register, and serve from a thread of this process; returns what stops it. For an embedded engine.
+        """Register, serve from a thread of this process, and return a function that stops it.
+
+        An embedded engine starts extensions so.
 
         Raises:
-            RegistrationError: as `serve`.
+            RegistrationError: as for `serve`.
         """
         pid = os.getpid()
         stop = threading.Event()
@@ -198,7 +200,7 @@ class ServingExtension:
         gone = False
         try:
             gone = not session.stay(1.0)
-        except BaseException as error:  # noqa: BLE001  a thread has nobody to raise to
+        except BaseException as error:  # noqa: BLE001  a thread has no caller to raise to
             self.log(f"{self.name}: {describe(error, OsquerySdkError)}")
         finally:
             session.leave(gone=gone)
@@ -223,19 +225,22 @@ class ServingExtension:
         )
 
     def catch_signals(self, *, verbose: bool = False) -> None:
-        """Stop on a signal, and end the process when `serve` has returned. From the main thread of a program.
+        """Stop on a signal, and end the process when `serve` has returned.
 
-        SIGTERM, SIGINT, SIGHUP and SIGQUIT stop it; what was ignored when the program was started, as SIGHUP under nohup, is
-        still ignored, but for SIGTERM.
+        Call it from the main thread of a program.
+
+        SIGTERM, SIGINT, SIGHUP and SIGQUIT stop it. A signal that was ignored when the program started, as
+        SIGHUP is under nohup, stays ignored, except SIGTERM.
 
         Args:
-            verbose: log the end also where osquery started the process and has ended it: osqueryi does so whenever it ends.
+            verbose: log tracebacks, and log the end also where osquery started the process and has ended it,
+                as osqueryi does whenever it ends.
         """
 
         def stop(name: str) -> None:
             self._reason = f"stopped by {name}"
             self.stop()
-            # All that follows has bounds of its own, but for a manager that takes calls and answers none.
+            # Every step of the end has its own time limit, unless a manager takes calls and answers none.
             time.sleep(_STOP_WITHIN)
             self.log(f"{self.name}: still there {_STOP_WITHIN:g} s after {name}; ending as it is")
             stop_handler().kill_processes()
@@ -247,16 +252,18 @@ class ServingExtension:
         self._says_end = verbose or "OSQUERY_EXTENSION" not in os.environ
 
 
-def _check_text(what: str, text: object, name: str = "") -> None:
-    """Raise DefinitionError unless osqueryd could be told it, and people could read it in its log."""
-    of = f"extension {name}" if name else "an extension"
+def _check_text(kind: str, text: object, name: str = "") -> None:
+    """Raise DefinitionError for a text that osqueryd cannot take, or people cannot read in its log."""
+    owner = f"extension {name}" if name else "an extension"
     if not isinstance(text, str) or not text.strip() or not text.isprintable():
-        raise DefinitionError(f"{of} needs a {what} that can be printed, not {shown(text)}")
+        raise DefinitionError(f"{owner} needs a {kind} that can be printed, not {shown(text)}")
     if len(text) > _MAX_TEXT:
-        raise DefinitionError(f"{of} needs a {what} of {_MAX_TEXT} characters at the most, not {len(text):,}")
+        raise DefinitionError(
+            f"{owner} needs a {kind} of {_MAX_TEXT} characters at the most, not {len(text):,}"
+        )
 
 
-def _listed(name: str, plugins: Iterable[AnyPlugin]) -> tuple[AnyPlugin, ...]:
+def _checked_list(name: str, plugins: Iterable[AnyPlugin]) -> tuple[AnyPlugin, ...]:
     if not isinstance(plugins, Iterable) or isinstance(plugins, (str, bytes, Mapping)):
         raise DefinitionError(
             f"extension {name}: plugins is a list of tables and plugins, not {shown(plugins)}"
@@ -265,10 +272,10 @@ def _listed(name: str, plugins: Iterable[AnyPlugin]) -> tuple[AnyPlugin, ...]:
 
 
 def _check(name: str, plugins: Sequence[AnyPlugin]) -> None:
-    """Raise DefinitionError for what osqueryd would refuse.
+    """Raise DefinitionError for a plugin that osqueryd would refuse.
 
-    A refusal must not happen: the names of tables that were attached before the one in error cannot be had again until
-    osqueryd is restarted.
+    A refusal is expensive: osqueryd has attached the tables before the faulty one, and keeps their names
+    until it is restarted.
     """
     seen: set[tuple[str, str]] = set()
     for plugin in plugins:
@@ -292,7 +299,7 @@ def _check_table(name: str, table: Table, seen: set[tuple[str, str]]) -> None:
             f"table {table.name}: {columns} columns and aliases, where SQLite takes {_MAX_COLUMNS}"
         )
     for spelled in (table.name, *table.options.aliases):
-        # SQL does not tell names apart by case.
+        # SQL ignores the case of names.
         places = {(f"table on {platform}", spelled.lower()) for platform in table.options.platforms}
         if places & seen:
             raise DefinitionError(f"extension {name}: two tables are named {spelled}")
@@ -302,12 +309,13 @@ def _check_table(name: str, table: Table, seen: set[tuple[str, str]]) -> None:
 def _check_other(name: str, plugin: Plugin, seen: set[tuple[str, str]]) -> None:
     if plugin.registry not in ("config", "logger", "distributed"):
         raise DefinitionError(
-            f"extension {name}: {shown(plugin)} is of no kind that osqueryd has; derive from ConfigPlugin, LoggerPlugin or "
-            "DistributedPlugin"
+            f"extension {name}: osqueryd has no kind of plugin for {shown(plugin)}; "
+            "derive from ConfigPlugin, LoggerPlugin or DistributedPlugin"
         )
     if not hasattr(plugin, "name"):
         raise DefinitionError(
-            f"extension {name}: a {type(plugin).__name__} has no name; its __init__ has to call super().__init__(name)"
+            f"extension {name}: a {type(plugin).__name__} has no name; "
+            "its __init__ has to call super().__init__(name)"
         )
     place = plugin.registry, plugin.name
     if place in seen:
@@ -316,7 +324,7 @@ def _check_other(name: str, plugin: Plugin, seen: set[tuple[str, str]]) -> None:
 
 
 def _end_anyway(failed: bool) -> None:
-    """End the process soon, even if a thread of some table does not: Python would wait for it."""
+    """End the process soon, even if a thread of a table still runs: Python would wait for it."""
 
     def end() -> None:
         time.sleep(_EXIT_PATIENCE)

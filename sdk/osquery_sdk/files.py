@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: written aside, and renamed when all of it is on the disk."""
+"""Writes files whole or not at all: each is written aside, and renamed once all of it is on the disk."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ __all__ = ["move_files", "place_of", "read_text", "replace_file", "work_folder",
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """Read a file that is not large; what is no UTF-8 is kept.
+    """Read a text file of 16 MB at most; bytes that are not UTF-8 are kept as `os.fsdecode` keeps them.
 
     Raises:
-        OSError: it cannot be read, is no file, or is too large; from a pipe or device nothing is read, for it may never end.
+        OSError: the file cannot be read, is not a regular file, or is too large. A pipe or device is not
+            read, because it may never end.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     descriptor = os.open(path, flags)
@@ -46,15 +47,15 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 
 def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Put a file in place once all of it is on the disk; whoever reads sees the old one or the new one.
+    """Put a file in place once all of it is on the disk; a reader sees the old file or the new one.
 
     Args:
-        path: of the file; its folder has to be there.
-        data: what it holds.
-        mode: who may read and write it.
+        path: the file; its folder has to exist.
+        data: the content.
+        mode: the permissions.
 
     Raises:
-        OSError: it cannot be written; the old one is as it was.
+        OSError: the file cannot be written; the old one is unchanged.
     """
     with stop_handler():
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600, a new file
@@ -75,12 +76,12 @@ def write_files(folder: Path, files: Mapping[str, str], *, programs: Sequence[st
     """Write text files into a folder, all of them or none; the folder is made if it is missing.
 
     Args:
-        folder: where to. Folders of `files` may not be there already.
-        files: their texts by name; `folder/name` for one in a folder.
-        programs: names of those that everybody may execute.
+        folder: the folder. Folders that `files` names must not exist in it yet.
+        files: the texts by name; `folder/name` for a file in a folder.
+        programs: names of the files that everybody may execute.
 
     Raises:
-        OSError: they cannot be written; what was there before is as it was.
+        OSError: a file cannot be written; the files that existed before are unchanged.
     """
     with work_folder(folder, ".new-") as work:
         for name, text in files.items():
@@ -95,12 +96,12 @@ def write_files(folder: Path, files: Mapping[str, str], *, programs: Sequence[st
 
 
 def move_files(files: Sequence[Path], folder: Path) -> None:
-    """Move files into a folder of the same file system, in place of those that are there: all of them or none.
+    """Move files into a folder of the same file system, over files of the same names: all of them or none.
 
-    A folder among them may not be there already.
+    A folder among them must not exist there yet.
 
     Raises:
-        OSError: one cannot be moved; new ones have been removed again.
+        OSError: one cannot be moved; those that were moved to new names have been removed again.
     """
     new: list[Path] = []
     with stop_handler():
@@ -125,7 +126,7 @@ def move_files(files: Sequence[Path], folder: Path) -> None:
 
 
 def place_of(error: OSError, work: Path, output: Path) -> str | Path:
-    """Return what an error about a file is to name: `output` for one in the work folder, which nobody knows."""
+    """Return the path for an error to name: `output` for a file in the work folder, which no user knows."""
     if not error.filename or Path(os.fsdecode(error.filename)).is_relative_to(work):
         return output
     return os.fsdecode(error.filename)
@@ -133,12 +134,12 @@ def place_of(error: OSError, work: Path, output: Path) -> str | Path:
 
 @contextlib.contextmanager
 def work_folder(output: Path, prefix: str) -> Iterator[Path]:
-    """Make a folder for what is not finished, within `output`; it is removed at the end.
+    """Make a folder for unfinished files within `output`; it is removed at the end.
 
-    `output` and the folders above it are made as well, and removed again if nothing is in them.
+    `output` and the folders above it are made too, and removed again if they are empty.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: a folder cannot be made.
     """
     output = output.absolute()
 

@@ -1,8 +1,8 @@
-"""How this SDK was installed, and the command that installs one of its extras.
+"""Finds where this SDK was installed from, and gives the command that installs one of its extras.
 
-pip and uv record where a distribution came from in direct_url.json (PEP 610), unless it came from an index. So a command
-can name that place again: a checkout, a folder, a wheel file or a git URL. The name `osquery-sdk` alone is given only where
-an index had it.
+pip and uv record in direct_url.json (PEP 610) where a distribution came from, unless it came from an index.
+So the command can name the same place: a checkout, a folder, a wheel file or a git URL. It has the name
+`osquery-sdk` alone only if the SDK came from an index.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Source", "install_command", "install_hint", "source"]
 
 _NAME = "osquery-sdk"
-# Of the modules that only some commands and tables need.
+# The extra for each module that only some commands and tables need.
 _EXTRAS = {
     "apsw": "engine",
     "prompt_toolkit": "engine",
@@ -34,7 +34,7 @@ _EXTRAS = {
     "confluent_kafka": "kafka",
 }
 _PROJECT = "pyproject.toml"
-# As the build writes it: pyelftools>=0.31; (sys_platform == 'linux') and extra == 'build'
+# A requirement as the build writes it: pyelftools>=0.31; (sys_platform == 'linux') and extra == 'build'
 _OF_EXTRA = re.compile(r"(?P<name>.+?)\s*;\s*(?:\((?P<where>.+)\) and )?extra == ['\"](?P<extra>\w+)['\"]")
 
 
@@ -42,13 +42,13 @@ class Source(NamedTuple):
     """The place that the SDK was installed from."""
 
     url: str = ""
-    """As pip takes it after `osquery-sdk @`, such as `git+https://host/repository@commit`; "" for an index."""
+    """URL for pip after `osquery-sdk @`, such as `git+https://host/repository@commit`; "" for an index."""
     editable: bool = False
-    """A checkout whose files are used where they are."""
+    """True for a checkout whose files are used in place."""
 
     @property
     def path(self) -> Path | None:
-        """The folder or file; None if it is none on this machine."""
+        """The folder or file; None if the source is not on this machine."""
         from pathlib import Path
         from urllib.parse import unquote, urlsplit
 
@@ -60,7 +60,7 @@ class Source(NamedTuple):
 
     @property
     def is_there(self) -> bool:
-        """Whether pip could install from it now, as far as this machine can tell."""
+        """True if pip can install from it now, as far as this machine can tell."""
         from shutil import which
 
         path = self.path
@@ -70,7 +70,7 @@ class Source(NamedTuple):
 
     @property
     def line(self) -> str:
-        """The SDK in a requirements file."""
+        """The SDK's line in a requirements file."""
         if self.editable:
             return f"-e {self.url}"
         if self.url.startswith("git+file:"):
@@ -78,11 +78,11 @@ class Source(NamedTuple):
         return f"{_NAME} @ {self.url}" if self.url else _NAME
 
     def requirement(self, *extras: str) -> list[str]:
-        """The arguments of `pip install` for the SDK with these extras."""
+        """Return the arguments of `pip install` for the SDK with these extras."""
         name = f"[{','.join(extras)}]" if extras else ""
         if self.path is not None:
             return [*(["-e"] if self.editable else []), f"{self.path}{name}"]
-        if extras and self.url.startswith("git+file:"):  # which pip before 23.1 does not take after @
+        if extras and self.url.startswith("git+file:"):  # pip before 23.1 does not take it after @
             return [f"{self.url}{'&' if '#' in self.url else '#'}egg={_NAME}{name}"]
         return [f"{_NAME}{name} @ {self.url}" if self.url else f"{_NAME}{name}"]
 
@@ -92,10 +92,10 @@ def source() -> Source:
     from pathlib import Path
 
     here = Path(__file__).resolve().parent
-    found = _distribution(here)
-    if found is not None:
-        return _recorded(found)
-    # Not installed at all: imported from a checkout by way of PYTHONPATH.
+    distribution = _distribution(here)
+    if distribution is not None:
+        return _recorded(distribution)
+    # Not installed: imported from a checkout by way of PYTHONPATH.
     checkout = here.parents[1]
     return Source(checkout.as_uri(), editable=True) if (checkout / _PROJECT).is_file() else Source()
 
@@ -103,10 +103,10 @@ def source() -> Source:
 def install_command(*extras: str) -> str:
     """Return a command for a shell that installs the extras into the environment of the running Python.
 
-    It names the place that the SDK came from, or the libraries themselves where that place is gone.
+    It names the place that the SDK came from, or the libraries themselves if that place has gone.
 
     Args:
-        extras: of osquery-sdk, such as "engine" or "tables"; none for the SDK alone.
+        extras: extras of osquery-sdk, such as "engine" or "tables"; none for the SDK alone.
     """
     place = source()
     return _pip_install(*(place.requirement(*extras) if place.is_there else _libraries(extras)))
@@ -115,21 +115,21 @@ def install_command(*extras: str) -> str:
 def install_hint(module: str, extra: str | None = None, *, package: str | None = None) -> str:
     """Return the end of an error about a module that cannot be imported: the command to run.
 
-    In a frozen program, into which nothing can be installed, it says how to build another one.
+    For a frozen program, into which nothing can be installed, it says how to build another one.
 
     Args:
-        module: what is imported.
-        extra: the extra of osquery-sdk that it comes with.
-        package: the distribution that it comes with, where no extra has it.
+        module: the name of the module.
+        extra: the extra of osquery-sdk that has the module.
+        package: the distribution that has the module, if no extra has it.
     """
     if getattr(sys, "frozen", False):
-        having = f"{_NAME}[{extra}]" if extra else package or module
-        return f"build the program again with --include {module}, where {having} is installed"
+        distribution = f"{_NAME}[{extra}]" if extra else package or module
+        return f"build the program again with --include {module}, where {distribution} is installed"
     return f"run: {install_command(extra) if extra else _pip_install(package or module)}"
 
 
 def missing_module(error: BaseException) -> str:
-    """Return what to do about a module of one of the SDK's extras that cannot be found; "" for any other error."""
+    """Return the cure if an error is about a module of one of the SDK's extras; "" for any other error."""
     if not issubclass(type(error), ImportError):
         return ""
     module = str(getattr(error, "name", None) or "").partition(".")[0]
@@ -138,7 +138,7 @@ def missing_module(error: BaseException) -> str:
 
 
 def _distribution(package: Path) -> Distribution | None:
-    """The installed distribution that the imported package belongs to; another one may be installed beside it."""
+    """Return the installed distribution of the imported package; a second one may be installed beside it."""
     from importlib.metadata import PackageNotFoundError, distribution
     from pathlib import Path
 
@@ -153,7 +153,7 @@ def _distribution(package: Path) -> Distribution | None:
 
 
 def _recorded(found: Distribution) -> Source:
-    """The place that direct_url.json names."""
+    """Return the source that direct_url.json records."""
     import json
 
     try:
@@ -164,12 +164,12 @@ def _recorded(found: Distribution) -> Source:
         if (folder := record.get("subdirectory")) is not None:
             url += f"#subdirectory={folder}"
         return Source(url, editable=record.get("dir_info", {}).get("editable") is True)
-    except (ValueError, LookupError, AttributeError, TypeError):  # of another program's making
+    except (ValueError, LookupError, AttributeError, TypeError):  # another program has written it
         return Source()
 
 
 def _libraries(extras: tuple[str, ...]) -> list[str]:
-    """The requirements that the extras stand for, as the installed distribution names them."""
+    """Return the requirements of the extras, from the installed distribution."""
     from importlib.metadata import PackageNotFoundError, requires
 
     try:
@@ -182,7 +182,7 @@ def _libraries(extras: tuple[str, ...]) -> list[str]:
 
 
 def _pip_install(*arguments: str) -> str:
-    """The command; pip's own program might be that of another Python."""
+    """Return the command; it runs pip by this Python, because a `pip` on PATH may be of another Python."""
     import shlex
     import subprocess
     from importlib.util import find_spec
@@ -199,7 +199,7 @@ def _pip_install(*arguments: str) -> str:
 
 
 def _is_managed() -> bool:
-    """Whether this Python is the system's own and marked as such (PEP 668), so that pip refuses to install into it."""
+    """Return True if pip refuses to install into this Python, because it is the system's (PEP 668)."""
     if sys.prefix != sys.base_prefix:
         return False
     from pathlib import Path

@@ -1,7 +1,7 @@
-"""JSON as osqueryd reads its configurations, with an error that says where it is broken.
+"""Reads JSON in the form in which osqueryd takes configurations, with errors that name the line and column.
 
-osqueryd puts lines that end with a backslash together, takes white space off both ends of each line, and leaves out those that
-begin with # or //.
+osqueryd joins a line that ends with a backslash and the next one, strips white space from both ends of each
+line, and leaves out lines that begin with # or //.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 
 
 class BadJson(ValueError):
-    """A text that is no JSON; says why, and the line and column if these are known."""
+    """A text is not valid JSON; the message says why, and the line and column if these are known."""
 
 
 class _RepeatedName(Exception):
-    """An object has a name twice."""
+    """An object has the same name twice."""
 
 
-class _NoConstant(Exception):
-    """A number that JSON has not, as NaN."""
+class _NotInJson(Exception):
+    """A number such as NaN, which JSON does not have."""
 
 
 def read_json(text: str, *, strict: bool = False) -> Any:
@@ -35,10 +35,11 @@ def read_json(text: str, *, strict: bool = False) -> Any:
 
     Args:
         text: with its comments.
-        strict: refuse an object with a name twice, and NaN and Infinity, which osqueryd takes or refuses without a word.
+        strict: refuse an object that has a name twice, and NaN and Infinity. osqueryd takes or refuses these
+            without a message.
 
     Raises:
-        BadJson: the text names the line and the column.
+        BadJson: the message names the line and the column.
     """
     plain, cuts = _plain(text)
 
@@ -51,9 +52,9 @@ def read_json(text: str, *, strict: bool = False) -> Any:
         return json.loads(plain)
     except json.JSONDecodeError as error:
         raise BadJson(f"no JSON: {error.msg}: {place(error.pos)}") from error
-    except (_RepeatedName, _NoConstant) as error:
-        what, position = _culprit(plain)
-        raise BadJson(f"{what}: {place(position)}") from error
+    except (_RepeatedName, _NotInJson) as error:
+        reason, position = _find_fault(plain)
+        raise BadJson(f"{reason}: {place(position)}") from error
     except RecursionError as error:
         raise BadJson("no JSON: nested too deep") from error
     except ValueError as error:
@@ -61,7 +62,7 @@ def read_json(text: str, *, strict: bool = False) -> Any:
 
 
 def _plain(text: str) -> tuple[str, list[int]]:
-    """The text without what is no JSON, each character in its column; and before which characters lines were put together."""
+    """Return the text as plain JSON, each character in its column, and the positions of joined lines."""
     pieces = text.split(_CONTINUED)
     lines = []
     for line in "".join(pieces).split("\n"):
@@ -74,21 +75,21 @@ def _plain(text: str) -> tuple[str, list[int]]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise _RepeatedName
-    return made
+    return members
 
 
 def _refuse(constant: str) -> Any:
-    raise _NoConstant
+    raise _NotInJson
 
 
-def _culprit(plain: str) -> tuple[str, int]:
-    """The first name that an object has twice, or number that JSON has not: what is wrong with it, and where it stands."""
+def _find_fault(plain: str) -> tuple[str, int]:
+    """Return the fault of a repeated name, or of a number that JSON lacks, and its position."""
     names: list[set[str]] = []
-    found = list(_TOKEN.finditer(plain))
-    for token, after in zip(found, [*found[1:], None], strict=True):
+    tokens = list(_TOKEN.finditer(plain))
+    for token, after in zip(tokens, [*tokens[1:], None], strict=True):
         text = token[0]
         if text in "{[":
             names.append(set())
@@ -101,7 +102,7 @@ def _culprit(plain: str) -> tuple[str, int]:
             names[-1].add(name)
         elif text in ("NaN", "Infinity", "-Infinity"):
             return f"{text} is no JSON", token.start()
-    raise AssertionError("unreachable: the reader found one")
+    raise AssertionError("unreachable: the reader has found a fault")
 
 
 __all__ = ["BadJson", "read_json"]

@@ -1,4 +1,7 @@
-"""Temporary folders and other programs that must not outlive this one: a stop signal takes them along, see `signals.py`."""
+"""Makes temporary folders and starts other programs that do not outlive this one.
+
+A stop signal ends and removes them; see `signals.py`.
+"""
 
 from __future__ import annotations
 
@@ -27,17 +30,19 @@ _LOOK = 0.05
 
 
 class TemporaryFolder:
-    """A temporary folder; as a context manager its path. The end of the program removes it, if nothing else does.
+    """A temporary folder, which is removed when the program ends at the latest.
 
-    `tempfile.TemporaryDirectory` would also be removed at the end of a process that the program has forked.
+    As a context manager it gives its path.
+
+    `tempfile.TemporaryDirectory` would also be removed at the end of a process that the program forked.
 
     Args:
-        prefix: of its name.
-        folder: where it is made; the system's temporary folder unless given.
+        prefix: the beginning of the folder's name.
+        folder: the folder to make it in; the system's temporary folder unless given.
     """
 
     def __init__(self, prefix: str, folder: str | os.PathLike[str] | None = None) -> None:
-        """Make it."""
+        """Make the folder."""
         with stop_handler() as handler:
             self.name = tempfile.mkdtemp(prefix=prefix, dir=folder)
             handler.folders.add(self.name)
@@ -50,17 +55,17 @@ class TemporaryFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove it."""
+        """Remove the folder."""
         self.cleanup()
 
     def cleanup(self) -> None:
-        """Remove it, with all that is in it."""
+        """Remove the folder with its content."""
         self._remove()
         stop_handler().folders.discard(self.name)
 
 
 def _remove(folder: str, pid: int) -> None:
-    """Remove a folder, if this is the process that made it."""
+    """Remove a folder, but only in the process that made it."""
     if os.getpid() != pid:
         return
     shutil.rmtree(folder, ignore_errors=True)
@@ -74,10 +79,14 @@ def _remove(folder: str, pid: int) -> None:
 
 
 def start_process(command: Sequence[str | os.PathLike[str]], **options: Any) -> subprocess.Popen[bytes]:
-    """Start a program, with the options of `subprocess.Popen`, in a process group of its own where there are groups.
+    """Start a program in a process group of its own, where the system has groups; a stop signal ends it too.
+
+    Args:
+        command: the program and its arguments.
+        options: those of `subprocess.Popen`.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: the program cannot be started.
     """
     with stop_handler() as handler:
         process = subprocess.Popen(command, process_group=0 if os.name == "posix" else None, **options)
@@ -88,16 +97,16 @@ def start_process(command: Sequence[str | os.PathLike[str]], **options: Any) -> 
 def run_process(
     command: Sequence[str | os.PathLike[str]], *, timeout: float, **options: Any
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a program to its end, without standard input, and return what it wrote.
+    """Run a program to its end, without standard input, and return its output.
 
     Args:
         command: the program and its arguments.
-        timeout: seconds that it has; then it is killed, with what it has started.
-        options: those of `subprocess.Popen`; both outputs are caught unless they say otherwise.
+        timeout: seconds after which the program and the processes that it started are killed.
+        options: those of `subprocess.Popen`; both outputs are caught unless the options say otherwise.
 
     Raises:
-        OSError: it cannot be started.
-        subprocess.TimeoutExpired: its time was over.
+        OSError: the program cannot be started.
+        subprocess.TimeoutExpired: the program was killed.
     """
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with start_process(command, **(streams | options)) as process:
@@ -105,7 +114,7 @@ def run_process(
             output, errors = process.communicate(timeout=timeout)
         except BaseException:
             kill_group(process)
-            # What has left the group may hold the pipes open for ever.
+            # A process that has left the group may hold the pipes open for ever.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.communicate(timeout=_AFTER_KILL)
             raise
@@ -113,9 +122,12 @@ def run_process(
 
 
 def wait_for_end(process: subprocess.Popen[Any], seconds: float) -> bool:
-    """Wait for a program's end, at most so long; whether it has ended. Where the system can, it keeps its number."""
+    """Wait for a program's end for some seconds; return True if it has ended.
+
+    On Linux the process is not reaped: no other process can get its number.
+    """
     if seconds == math.inf and sys.platform == "linux":
-        with contextlib.suppress(ChildProcessError):  # somebody else has waited for it
+        with contextlib.suppress(ChildProcessError):  # it has been reaped elsewhere
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         return True
     end = time.monotonic() + seconds
@@ -130,9 +142,9 @@ def wait_for_end(process: subprocess.Popen[Any], seconds: float) -> bool:
 
 
 def kill_group(process: subprocess.Popen[Any]) -> None:
-    """Kill a program of `start_process`, and all that it has started and that may outlive it.
+    """Kill a program that `start_process` started, and the processes that it started.
 
-    To be called before the program is waited for: until then no other process can have its number.
+    Call it before the program is waited for: until then no other process can have its number.
     """
     if os.name != "posix":
         process.kill()
@@ -140,4 +152,4 @@ def kill_group(process: subprocess.Popen[Any]) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        pass  # all of it has ended
+        pass  # all of them have ended

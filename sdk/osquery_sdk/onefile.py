@@ -1,9 +1,10 @@
-"""A one-file program: it ends with the process that osqueryd started, and leaves no folder behind.
+"""Ends a one-file program together with the process that osqueryd started, and leaves no folder behind.
 
-It is two processes: the one that was started, which unpacks the bundle into a temporary folder and removes it at the end,
-and its child, which is the program. If the first is killed, the child would live on, be refused nothing and refuse its
-successor everything; and the folder would stay. So the child watches the first one, and removes the folder itself when
-that has gone. A folder whose processes were all killed is removed by the next start.
+A one-file program is two processes. osqueryd starts the first one, which unpacks the bundle into a temporary
+folder and removes it at the end; its child is the program. If the first were killed, the child would live on
+and keep its registration, so that its successor would be refused; and the folder would stay. So the child
+watches the first process, and removes the folder itself once that has gone. The next start removes a folder
+whose processes were all killed.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ _POLL = 0.5
 
 
 def begin() -> None:
-    """Watch the first process, and mark the folder as in use. Called once, before the program's own script."""
+    """Watch the first process, and mark the folder as in use.
+
+    Called once, before the program's own script.
+    """
     if os.name != "posix":
         return
     parent = os.getppid()
     if parent == 1 and os.environ.get("OSQUERY_EXTENSION", "1") != "1":
-        # It was killed before this process could look. osqueryd starts another one.
+        # The first process was killed before this one could watch it. osqueryd starts another one.
         _remove(_folder())
         os._exit(1)
     threading.Thread(target=_end_with, args=(parent,), name="parent-watch", daemon=True).start()
@@ -64,7 +68,7 @@ def _end_with(parent: int) -> None:
 def _mark(folder: str) -> None:
     """Leave a file in the folder that is locked for as long as this process lives."""
     mark = f"{folder}/{MARK}"
-    # It gets its name only once it is locked: nobody may find it unlocked before that.
+    # The file gets its name only once it is locked: another start must not find it unlocked.
     handle = os.open(f"{mark}.new", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     _lock(handle)
     os.rename(f"{mark}.new", mark)  # noqa: PTH104
@@ -76,7 +80,7 @@ def _at_exit(folder: str, parent: int) -> None:
     program = os.getpid()
 
     def leave() -> None:
-        # A process that the program has forked has another parent as well, and no right to the folder.
+        # A process that the program forked has another parent too, but must not remove the folder.
         if os.getpid() == program and os.getppid() != parent:
             _remove(folder)
 
@@ -84,11 +88,13 @@ def _at_exit(folder: str, parent: int) -> None:
 
 
 def remove_stale(folder: str, *, own: str) -> None:
-    """Remove a folder that is this user's, was an extension's, and whose processes have all gone; any other is left alone.
+    """Remove a folder of this user's that an extension left behind and no process uses.
+
+    Any other folder is left alone.
 
     Args:
-        folder: a folder that PyInstaller's bootloader has unpacked something into.
-        own: the one that this program has been unpacked into.
+        folder: a folder that PyInstaller's bootloader has made.
+        own: the folder into which this program was unpacked.
     """
     try:
         place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -109,14 +115,17 @@ def remove_stale(folder: str, *, own: str) -> None:
         finally:
             os.close(handle)
     except OSError:
-        pass  # no extension's, in use, or gone meanwhile
+        pass  # not an extension's folder, in use, or already removed
     finally:
         os.close(place)
 
 
 def _is_half_unpacked(folder: str, entries: list[str], own: str) -> bool:
-    """Whether it is what a killed start of this program has left: its process is gone, and all in it is in this one too."""
-    # The bootloader names the folder after its process: _MEI, 8 hexadecimal digits, and 6 or more letters and digits.
+    """Return True for the folder of a start of this program that was killed while it unpacked.
+
+    Its process has gone, and each of its entries is in this program's own folder too.
+    """
+    # The bootloader names the folder after its process: _MEI, 8 hexadecimal digits, at least 6 others.
     number = os.path.basename(folder)[4:12]  # noqa: PTH119
     try:
         os.kill(int(number, 16), 0)
@@ -134,7 +143,10 @@ def _lock(handle: int) -> None:
 
 
 def _remove(folder: str) -> None:
-    """Remove a folder of plain files and folders. `shutil` would load half of Python's library out of what is removed."""
+    """Remove a folder.
+
+    `shutil` would load half of Python's library from the very folder that is being removed.
+    """
     try:
         for _, folders, files, place in os.fwalk(folder, topdown=False):
             for name in files:
@@ -142,8 +154,8 @@ def _remove(folder: str) -> None:
             for name in folders:
                 try:
                     os.rmdir(name, dir_fd=place)
-                except NotADirectoryError:  # a link to one
+                except NotADirectoryError:  # a link to a folder
                     os.unlink(name, dir_fd=place)
         os.rmdir(folder)  # noqa: PTH106
     except OSError:
-        pass  # the next start finds it
+        pass  # the next start removes it

@@ -1,4 +1,4 @@
-"""Running another program from a table: bounded in time and in output, and as if the extension were not frozen."""
+"""Runs other programs, with limits of time and output, and without a frozen program's library paths."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 __all__ = ["ProgramOutput", "program_environment", "run_program"]
 
 _CHUNK = 1 << 16
-# How soon a cancelled statement is noticed.
+# Seconds after which a cancelled statement is noticed.
 _LOOK = 0.1
-# What a program leaves running behind it may hold its pipes open for ever.
+# A process that a program leaves running may hold its pipes open for ever.
 _AFTER_EXIT = 0.5
-# PyInstaller's bootloader puts the bundle's folder in front, and keeps what was there under the second name.
+# PyInstaller's bootloader puts the bundle's folder in front, and keeps the former value under NAME_ORIG.
 _LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LIBPATH")
 _ORIGINAL = "_ORIG"
 _BOOTLOADER = ("_PYI_", "_MEIPASS")
 
 
 class ProgramOutput(NamedTuple):
-    """What a program wrote, and how it ended."""
+    """The output of a program, and its exit code."""
 
     stdout: bytes
     stderr: bytes
     code: int
-    """Its exit code; negative for the signal that ended it."""
+    """Exit code; minus the number of the signal that ended the program."""
 
     @property
     def text(self) -> str:
-        """Standard output as text; what is not UTF-8 is kept as `os.fsdecode` does."""
+        """Standard output as text; bytes that are not UTF-8 are kept as `os.fsdecode` keeps them."""
         return self.stdout.decode("utf-8", "surrogateescape")
 
 
@@ -51,25 +51,27 @@ def run_program(
     input: bytes = b"",  # noqa: A002  as subprocess calls it
     environment: Mapping[str, str] | None = None,
 ) -> ProgramOutput:
-    """Run a program to its end and return what it wrote.
+    """Run a program to its end and return its output.
 
-    No shell takes part. It runs in `/`, in a process group of its own which is killed when its time is over, with LC_ALL=C
-    and, in a frozen extension, with the library path that the extension itself was started with.
+    No shell is used. The program runs in `/`, with LC_ALL=C, and in a process group of its own, which is
+    killed when the time is over. In a frozen extension it gets the library path with which the extension was
+    started.
 
     Args:
-        path: absolute, so that PATH, which somebody else may have set, decides nothing.
-        arguments: what follows its name.
-        timeout: seconds that it has; less if `query` has less.
-        query: whose deadline and cancellation end the program too.
-        codes: exit codes that are no failure; None for all of them.
-        max_bytes: as much as it may write, to standard output and to standard error each.
-        input: its standard input.
-        environment: variables beside, or instead of, those that it inherits.
+        path: an absolute path, so that PATH, which somebody else may have set, does not matter.
+        arguments: the program's arguments.
+        timeout: seconds after which the program is killed; fewer if the query has fewer left.
+        query: a query whose deadline and cancellation end the program too.
+        codes: the exit codes that mean success; None for any code.
+        max_bytes: the most bytes that it may write to standard output, and to standard error.
+        input: bytes for its standard input.
+        environment: variables that are added to, or replace, the inherited ones.
 
     Raises:
-        TableError: it cannot be started, or ended with another code; the text has the first line of its standard error.
-        DeadlineExceeded: its time was over.
-        LimitExceeded: it wrote more than `max_bytes`.
+        TableError: the program cannot be started, or ended with another code; the text has the first line of
+            its standard error.
+        DeadlineExceeded: the time was over.
+        LimitExceeded: the program wrote more than `max_bytes`.
         QueryCancelled: the statement was given up.
         ValueError: the path is not absolute.
     """
@@ -106,14 +108,14 @@ def run_program(
             raise LimitExceeded(f"{program} wrote more than {max_bytes:,} bytes")
     result = output.result()
     if codes is not None and result.code not in codes:
-        raise TableError(f"{program} {_ending(result)}")
+        raise TableError(f"{program} {_describe_ending(result)}")
     return result
 
 
 def program_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables without those by which a frozen program finds its own libraries.
+    """Return the variables without those by which a frozen program finds its own libraries.
 
-    With them another program would load the bundle's libraries in place of the system's.
+    Another program would load the bundle's libraries with them instead of the system's.
     """
     import sys
 
@@ -129,9 +131,9 @@ def program_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class _Output:
-    """Takes what a running program writes; kills all of it on the way out."""
+    """Reads the output of a running program; as a context manager it kills the program's group at the end."""
 
-    def __init__(self, process: Popen[bytes], given: bytes, limit: int) -> None:
+    def __init__(self, process: Popen[bytes], data: bytes, limit: int) -> None:
         from threading import Thread
 
         self._process = process
@@ -141,10 +143,10 @@ class _Output:
         assert process.stdout is not None
         assert process.stderr is not None
         streams = zip((process.stdout, process.stderr), self._parts, strict=True)
-        self._readers = [Thread(target=self._read, args=one, daemon=True) for one in streams]
+        self._readers = [Thread(target=self._read, args=pair, daemon=True) for pair in streams]
         self._threads = list(self._readers)
         if process.stdin is not None:
-            self._threads.append(Thread(target=_feed, args=(process.stdin, given), daemon=True))
+            self._threads.append(Thread(target=_feed, args=(process.stdin, data), daemon=True))
         for thread in self._threads:
             thread.start()
 
@@ -154,11 +156,11 @@ class _Output:
     def __exit__(self, *error: object) -> None:
         from .leftovers import kill_group
 
-        # Before its end is taken note of: until then no other process can get its number.
-        if self._process.returncode is None:  # else its number may be another's by now
+        # Killed before it is reaped: afterwards another process may have its number.
+        if self._process.returncode is None:
             kill_group(self._process)
         self._process.wait()
-        # Something that has left the group may hold a pipe: its thread then reads on, and closes it in the end.
+        # A process that has left the group may hold a pipe: then the thread reads on, and closes it later.
         for thread in self._threads:
             thread.join(_AFTER_EXIT)
 
@@ -173,16 +175,19 @@ class _Output:
                 parts.append(chunk)
 
     def wait(self, seconds: float) -> bool:
-        """Whether it has ended or written too much, after at most so long; what it wrote has been read then."""
+        """Wait for some seconds; return True if the program has ended or written too much.
+
+        After its end all of its output has been read.
+        """
         import time
 
         from .signals import has_ended
 
         end = time.monotonic() + seconds
-        # Its pipes are closed when it ends: as a rule that is what is waited for.
+        # The end of a program closes its pipes, and with them ends the readers.
         for reader in self._readers:
             reader.join(max(end - time.monotonic(), 0))
-        # It may close them and go on.
+        # A program may close its pipes and go on.
         while not (ended := has_ended(self._process)) and not self.over and time.monotonic() < end:
             time.sleep(0.001)
         if ended:
@@ -191,20 +196,20 @@ class _Output:
         return ended or self.over
 
     def result(self) -> ProgramOutput:
-        """What it wrote; its exit code is known once this object has been left."""
+        """Return the output and the exit code, which is known once the context has been left."""
         out, err = (b"".join(parts) for parts in self._parts)
         return ProgramOutput(out, err, self._process.returncode)
 
 
-def _feed(stream: BinaryIO, given: bytes) -> None:
+def _feed(stream: BinaryIO, data: bytes) -> None:
     try:
         with stream:
-            stream.write(given)
+            stream.write(data)
     except OSError:
-        pass  # it did not read all of it, as it may
+        pass  # the program need not read all of its input
 
 
-def _ending(result: ProgramOutput) -> str:
+def _describe_ending(result: ProgramOutput) -> str:
     import signal
 
     if result.code < 0:
@@ -212,5 +217,5 @@ def _ending(result: ProgramOutput) -> str:
     else:
         how = f"ended with {result.code}"
     lines: Sequence[str] = [line.strip() for line in result.stderr.decode(errors="replace").splitlines()]
-    said = next((line for line in lines if line), "")
-    return f"{how}: {said}" if said else how
+    message = next((line for line in lines if line), "")
+    return f"{how}: {message}" if message else how

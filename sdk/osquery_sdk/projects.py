@@ -1,4 +1,4 @@
-"""Finds the program of a project: the entry of `[project.scripts]` in its pyproject.toml, and how it is started."""
+"""Finds the program of a project: an entry of `[project.scripts]` in its pyproject.toml."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Entry(NamedTuple):
 
     @property
     def source(self) -> str:
-        """A script that runs it, as pip's scripts do."""
+        """The text of a script that runs the program, like the scripts that pip makes."""
         first = self.function.partition(".")[0]
-        # Guarded: a child of multiprocessing runs the script again.
+        # Guarded, because a child of multiprocessing runs the script again.
         start = f"if __name__ == '__main__':\n    sys.exit({self.function}())\n"
         return f"import sys\n\nfrom {self.module} import {first}\n\n{start}"
 
@@ -34,7 +34,7 @@ def parse_entry(name: str, text: str) -> Entry:
     """Return the entry of a text `module:function`.
 
     Raises:
-        ProjectError: it is of another form.
+        ProjectError: the text has another form.
     """
     module, _, function = (part.strip() for part in text.partition(":"))
     if not (module and function):

@@ -1,8 +1,8 @@
-"""One extension at one manager: registered, kept registered, and taken away again without a trace.
+"""Registers an extension at a manager, keeps it registered, and deregisters it at the end.
 
-osqueryd forgets extensions: it drops one whose ping was lost, and a worker that its watcher started anew knows of none.
-So a session looks once a second whether it is still known and its socket file still its own, and registers again in
-place. It ends when it is told to, or when osqueryd has gone.
+osqueryd forgets extensions. It drops one whose ping was lost, and a worker that the watcher has restarted
+knows none. So a session checks once a second that it is still registered and that its socket file is still
+its own, and registers again if not. It ends when it is stopped, or when osqueryd has gone.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _LOOK_PERIOD = (0.1, 1.0)
 _RETRY = 0.05
 _AWAY_PERIOD = 0.2
 _GONE_AFTER = 3.0
-# A watcher starts its worker again after 3 s, or after up to 60 s more (--watchdog_max_delay) if it ends too often.
+# A watcher restarts its worker after 3 s, or up to 60 s later (--watchdog_max_delay) if it ends too often.
 _RESTARTED_WITHIN = 90.0
 _LOOK_TIMEOUT = 2.0
 _CALL_TIMEOUT = 10.0
@@ -55,12 +55,13 @@ class Session:
     """An extension's stay with a manager.
 
     Args:
-        name: of the extension.
-        version: of the extension.
-        tables: by name.
-        service: what answers osqueryd.
-        others: the plugins that are no tables; they are told when the extension is registered, and when it ends.
-        socket: of the manager.
+        name: the extension's name.
+        version: the extension's version.
+        tables: the tables by name.
+        service: answers osqueryd's calls.
+        others: the plugins that are not tables; their `start` is called after each registration, their `stop`
+            at the end.
+        socket: the path of the manager's socket.
         stop: ends the session once it is set.
         log: gets each line of the log.
     """
@@ -97,14 +98,14 @@ class Session:
     # -- begin
 
     def register(self, timeout: float) -> bool:
-        """Register, and serve from then on; False if `stop` was set before that came about.
+        """Register, and serve from then on; return False if `stop` was set first.
 
         Args:
             timeout: seconds to wait for the manager, and for another extension of this name to go.
 
         Raises:
             ManagerUnavailable: no manager answered in time.
-            RegistrationError: it refused; the text says why and what to do.
+            RegistrationError: the manager refused; the text says why and what to do.
         """
         end = time.monotonic() + timeout
         while not self._stop.is_set():
@@ -127,21 +128,22 @@ class Session:
         return False
 
     def _try(self, manager: ManagerConnection) -> RegistrationError | None:
-        """Register once; what stands against it, if that may pass."""
+        """Register once; return the problem if it may pass with time, else None."""
         for uuid, known in manager.extensions().items():
             if known.name == self._info.name and not self._cleared(manager, uuid):
                 return self._duplicate()
-        tables = self._free(manager) if self._tables or not self._others else {}
+        tables = self._free_tables(manager) if self._tables or not self._others else {}
         others = self._free_others(manager) if self._others else []
         if self._others and not tables and not others:
             raise RegistrationError(
-                f"osquery or other extensions have plugins of all names of {self._info.name} already: rename yours"
+                f"osquery or other extensions have plugins of all names of {self._info.name} already: "
+                "rename yours"
             )
         broadcast: dict[str, dict[str, Sequence[Mapping[str, str]]]] = {} if others else {"table": {}}
         served: list[Table | Plugin] = [*tables.values(), *others]
         for plugin in served:
             broadcast.setdefault(plugin.registry, {})[plugin.name] = self._routes(plugin)
-        # Beforehand: once it is there, who counts the statements of others must not find one of its own among them.
+        # Asked before the registration: a table that counts statements must not count this one.
         watcher = _watcher_of(manager)
         status = manager.register_extension(self._info, broadcast, timeout=_CALL_TIMEOUT)
         if status.code == 0 and status.uuid:
@@ -152,7 +154,7 @@ class Session:
             return self._duplicate()
         refused = _conflicting(status)
         if refused in tables:
-            # Somebody was quicker; or osqueryd holds the name since it failed to attach a table, and lists it nowhere.
+            # Another extension was quicker; or osqueryd failed to attach a table, and hides its name.
             self._refused.add(refused)
             return self._try(manager)
         raise RegistrationError(f"osqueryd refused {self._info.name}: {status.message or 'no reason given'}")
@@ -164,7 +166,7 @@ class Session:
         except BaseException as error:
             pass_on_interrupt(error)
             raise RegistrationError(
-                f"{self._info.name}: {plugin.name} does not say its routes: {describe(error, OsquerySdkError)}"
+                f"{self._info.name}: {plugin.name} cannot list its routes: {describe(error, OsquerySdkError)}"
             ) from error
 
     def _duplicate(self) -> RegistrationError:
@@ -174,9 +176,9 @@ class Session:
         )
 
     def _cleared(self, manager: ManagerConnection, uuid: int) -> bool:
-        """Deregister an extension of this name if its process is gone; whether it was.
+        """Deregister another extension of this name if its process has gone; return True if it had.
 
-        Its socket has to be dead twice: one that has just registered listens a moment later.
+        Its socket has to be dead twice: an extension listens only a moment after it has registered.
         """
         try:
             with ExtensionConnection(f"{self._socket}.{uuid}", timeout=1.0) as other:
@@ -192,11 +194,11 @@ class Session:
         self._suspects.pop(uuid, None)
         return False
 
-    def _free(self, manager: ManagerConnection) -> dict[str, Table]:
-        """The tables whose names are free.
+    def _free_tables(self, manager: ManagerConnection) -> dict[str, Table]:
+        """Return the tables whose names are free.
 
-        With a single one that is not, osqueryd refuses them all, and keeps the names that it had attached before that one
-        until it is restarted. `sqlite_temp_master` knows those as well, which `osquery_registry` does not list.
+        If one name is taken, osqueryd refuses all of the tables, and keeps the names that it attached before
+        that one until it is restarted. `sqlite_temp_master` has those names too, `osquery_registry` does not.
         """
         answer = manager.query("select name from sqlite_temp_master")
         if answer.status.code:
@@ -213,18 +215,22 @@ class Session:
             self._left_out.add(name)
             why = "osquery or another extension has a table of that name"
             if name.lower() not in taken:
-                why = "osqueryd holds that name since an extension with an invalid table was refused; restart osqueryd"
+                why = (
+                    "osqueryd holds that name since an extension with an invalid table was refused; "
+                    "restart osqueryd"
+                )
             self._log(f"{self._info.name}: left out {name}: {why}")
         if self._tables and not free and not self._others:
             raise RegistrationError(
-                f"osquery or other extensions have tables of all names of {self._info.name} already: rename yours"
+                f"osquery or other extensions have tables of all names of {self._info.name} already: "
+                "rename yours"
             )
         return free
 
     def _free_others(self, manager: ManagerConnection) -> list[Plugin]:
-        """The plugins that are no tables and whose names are free."""
+        """Return the plugins other than tables whose names are free."""
         answer = manager.query("select registry, name from osquery_registry where registry <> 'table'")
-        # Without an answer osqueryd itself says what it refuses.
+        # If the statement fails, osqueryd's own refusal names the plugin.
         taken = {(row.get("registry"), row.get("name")) for row in answer.rows}
         for plugin in self._others:
             place = f"{plugin.registry} plugin {plugin.name}"
@@ -240,7 +246,7 @@ class Session:
             return manager.call(registry, item, request)
 
     def _serve(self, manager: ManagerConnection, uuid: int) -> None:
-        """Listen at once: the tables are visible from the reply on."""
+        """Listen at once, because statements can use the tables from osqueryd's reply on."""
         try:
             listener = listen(f"{self._socket}.{uuid}")
         except ConnectionFailed as error:
@@ -264,7 +270,7 @@ class Session:
         try:
             with SameProcess():
                 plugin.start(self._call_osqueryd, self._log)
-        except BaseException as error:  # noqa: BLE001  it is registered, and answers what it can
+        except BaseException as error:  # noqa: BLE001  the extension is registered, and goes on without it
             pass_on_interrupt(error)
             plugin.complain(error)
 
@@ -274,13 +280,13 @@ class Session:
     # -- stay
 
     def stay(self, interval: float) -> bool:
-        """Keep registered until told to stop; False if osqueryd has gone instead.
+        """Keep the extension registered until `stop` is set; return False if osqueryd has gone instead.
 
         Args:
-            interval: seconds between two looks at the registration; one at the most.
+            interval: seconds between two checks of the registration; values over 1 count as 1.
 
         Raises:
-            RegistrationError: osqueryd refused to have the extension again.
+            RegistrationError: osqueryd refused the extension when it registered again.
         """
         shortest, longest = _LOOK_PERIOD
         period = pause = max(shortest, min(longest, interval))
@@ -303,30 +309,30 @@ class Session:
         return True
 
     def _known(self) -> bool:
-        """Whether osqueryd has this registration, and the socket file is still there."""
+        """Return True if osqueryd has this registration and the socket file is still the server's own."""
         assert self._server is not None
         with ManagerConnection(self._socket, timeout=_LOOK_TIMEOUT) as manager:
             return self._is_listed(manager) and self._server.intact()
 
     def _is_listed(self, manager: ManagerConnection) -> bool:
         known = manager.extensions().get(self._uuid)
-        # A new worker may have given the number to somebody else.
+        # A restarted worker may have given the number to another extension.
         return known is not None and known.name == self._info.name
 
     def _gone(self, seconds: float) -> bool:
-        """Whether osqueryd, which has not answered for some seconds, is not coming back."""
+        """Return True if osqueryd, which has not answered for some seconds, will not come back."""
         if self._parent and os.getppid() != self._parent:
-            # It started this process, and would start another one when it comes back.
+            # osqueryd started this process, and starts another one if it comes back.
             return True
         return seconds > (_RESTARTED_WITHIN if _is_alive(self._watcher) else _GONE_AFTER)
 
     # -- end
 
     def leave(self, *, gone: bool = False) -> None:
-        """Deregister and stop serving; the socket file is gone afterwards.
+        """Deregister, stop serving, and remove the socket file.
 
         Args:
-            gone: osqueryd is not there any more, so that nobody waits for the calls that still run.
+            gone: osqueryd has gone, so that the calls that still run have no one to answer.
         """
         end_if_forked(self._pid, sys.exception())
         server = self._server
@@ -335,15 +341,15 @@ class Session:
         if gone:
             _stop_soon(server).join(0.5)
         else:
-            # In this order no statement finds the tables and no socket behind them.
+            # In this order no statement finds tables without a socket behind them.
             self._deregister()
             server.stop()
         self._stop_others()
 
     def _stop_others(self) -> None:
-        """End the plugins, all at once: each may have something to finish."""
+        """Stop the plugins, all at the same time: each may have work to finish."""
         threads = [
-            threading.Thread(target=self._stop_other, args=(one,), daemon=True) for one in self._others
+            threading.Thread(target=self._stop_other, args=(plugin,), daemon=True) for plugin in self._others
         ]
         for thread in threads:
             thread.start()
@@ -355,12 +361,12 @@ class Session:
         try:
             with SameProcess():
                 plugin.stop()
-        except BaseException as error:  # noqa: BLE001  the others end all the same
+        except BaseException as error:  # noqa: BLE001  the other plugins are stopped too
             plugin.complain(error)
 
     def _deregister(self) -> None:
         try:
-            # While a table of this extension is being read, osqueryd answers only afterwards.
+            # While a statement reads a table of this extension, osqueryd does not answer.
             with ManagerConnection(self._socket, timeout=1.0) as manager:
                 if self._is_listed(manager):
                     manager.deregister_extension(self._uuid)
@@ -369,7 +375,10 @@ class Session:
 
 
 def _is_quick(request: Request) -> bool:
-    """Whether a call only asks for a table's columns: osqueryd does so within other statements, which must not wait."""
+    """Return True for a call that asks only for a table's columns.
+
+    osqueryd makes such calls within other statements, which must not wait.
+    """
     return request.name == "call" and bool(request.arguments[2].get("action") == "columns")
 
 
@@ -381,15 +390,15 @@ def _stop_soon(server: Server) -> threading.Thread:
 
 
 def _conflicting(status: Status) -> str:
-    """The name that a refusal is about; empty if it is about something else."""
+    """Return the name that a refusal says is taken; empty if it refuses for another reason."""
     before, found, _ = status.message.partition(f" {_CONFLICT}")
     return before.rpartition(" ")[2] if found else ""
 
 
 def _watcher_of(manager: ManagerConnection) -> int:
-    """The process that starts osqueryd's worker again when it ends; 0 if there is none, or none that can be seen."""
+    """Return the process that restarts osqueryd's worker; 0 if there is none, or it cannot be seen."""
     if sys.platform == "win32":
-        return 0  # no signal there asks whether a process lives
+        return 0  # Windows has no signal 0 to test for a process
     try:
         answer = manager.query("select watcher from osquery_info")
     except WireError:
@@ -406,15 +415,15 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        pass  # it lives, and is another user's
+        pass  # the process lives, and belongs to another user
     return True
 
 
 def _is_no_address(error: BaseException) -> bool:
-    """Whether the system does not take the path for a socket's at all, as one that is too long."""
+    """Return True if the system cannot use the path for a socket at all, as when it is too long."""
     cause = error.__cause__
     if isinstance(cause, TimeoutError):
-        return False  # which has no number of the system's either
+        return False  # it has no errno either
     return isinstance(cause, ValueError) or (isinstance(cause, OSError) and cause.errno is None)
 
 

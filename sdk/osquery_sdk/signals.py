@@ -1,16 +1,17 @@
-"""The signals that tell a program to stop, and what has to go with it: processes, temporary folders, sockets.
+"""Handles the signals that stop a program: ends its processes, and removes its temporary folders and sockets.
 
-An exception out of a signal's handler would be raised wherever the main thread happens to be: between the making of a
-folder and the `try` that removes it, or in the middle of removing it. So there is none. The handler itself ends what the
-program has started and removes what it has made, while the main thread stands still, and then lets the signal end the
-process. What is begun within `with stop_handler()` is finished first::
+The handler raises no exception. An exception would be raised wherever the main thread is at the moment:
+between the making of a folder and the `try` that removes it, or in the middle of removing it. Instead, while
+the main thread stands still, the handler ends the processes that the program started and removes the folders
+that it made; then it lets the signal end the process. Work begun within `with stop_handler()` is finished
+first::
 
     signal ──► handler ──► within `with`? ──yes──► noted, and done when the `with` ends
                                 │no
                                 ▼
-       SIGTERM to processes, SIGKILL after 3 s ──► folders removed ──► undo ──► the signal again, by its default
+       SIGTERM to processes, SIGKILL after 3 s ──► folders removed ──► undo ──► the signal again, as default
 
-The handler is found by way of `signal.getsignal`: the process has one, and there is no other place that knows it.
+`stop_handler` finds the process's one handler through `signal.getsignal`; no variable of a module holds it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 _NAMES = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGBREAK")
-# An extension deregisters and removes its socket within this time, even if its manager does not answer.
+# Within this time an extension deregisters and removes its socket, even if its manager does not answer.
 _GRACE = 3.0
 _LOCKED = 5.0
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -50,18 +51,19 @@ _REMOVALS = 20
 
 
 class StopHandler:
-    """The handler of the stop signals, and what it undoes before the process ends.
+    """The handler of the stop signals, and a list of the work to undo before the process ends.
 
-    As a context manager, from any thread, it puts the end off: what is started and noted within is seen by it.
+    As a context manager, in any thread, it delays the end: things started and noted within are undone too.
 
     Attributes:
-        act: called with a signal's name, from a thread of its own, in place of all that; for programs that end by themselves.
-        folders: paths to remove, with all that is in them.
-        undo: called in the main thread; they may take no lock, and import nothing.
+        act: called with a signal's name, in a thread of its own, instead of ending the process; for programs
+            that end by themselves.
+        folders: paths to remove, with their content.
+        undo: functions to call in the main thread; they must take no lock, and import nothing.
     """
 
     def __init__(self) -> None:
-        """Note nothing yet; made in the main thread."""
+        """Set up, in the main thread."""
         self.act: Callable[[str], object] | None = None
         self.folders: set[str] = set()
         self.undo: list[Callable[[], object]] = []
@@ -74,8 +76,9 @@ class StopHandler:
         self._is_ending = False
 
     def __enter__(self) -> Self:
-        """Put the end off."""
-        # In this order: the handler, which interrupts the main thread, must not wait for a lock that the thread is about to take.
+        """Delay the end."""
+        # The depth comes before the lock: the handler interrupts the main thread, and must not wait for a
+        # lock that this thread is about to take.
         if get_ident() == self._main:
             self._depth += 1
         self._lock.acquire()
@@ -84,7 +87,7 @@ class StopHandler:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End now if a signal came meanwhile."""
+        """End the process now if a signal came meanwhile."""
         self._lock.release()
         if get_ident() == self._main:
             self._depth -= 1
@@ -93,16 +96,16 @@ class StopHandler:
 
     @property
     def is_of_this_process(self) -> bool:
-        """False in a forked child, to which the handler came from its parent."""
+        """False in a forked child, which inherited the handler from its parent."""
         return os.getpid() == self._pid
 
     def add_process(self, process: Popen[Any]) -> None:
-        """Note a process to end, with all of its process group if it leads one."""
-        self._processes = [one for one in self._processes if one.returncode is None]
+        """Note a process to end, together with its process group if it leads one."""
+        self._processes = [known for known in self._processes if known.returncode is None]
         self._processes.append(process)
 
     def kill_processes(self) -> None:
-        """Kill them at once; for a program that ends without a signal of its own."""
+        """Kill the noted processes at once; for a program that ends without a signal."""
         for process in self._processes:
             _send(process, _KILL, group=True)
 
@@ -111,8 +114,9 @@ class StopHandler:
         if not self.is_of_this_process:
             _end_by(number)
         elif self.act is not None:
-            # The main thread may be within `Event.wait` and hold the very lock that `Event.set` takes: a handler that waited
-            # for it would wait for ever. A bare thread is started without any lock of Python's library.
+            # The main thread may be in `Event.wait`, and hold the lock that `Event.set` takes: a handler that
+            # waited for it would wait for ever. `_thread` starts a thread without any lock of Python's
+            # library.
             start_new_thread(self.act, (signal.Signals(number).name,))
         elif self._is_ending:
             return
@@ -123,23 +127,23 @@ class StopHandler:
 
     def _end(self, number: int) -> None:
         """Undo everything, and end the process by the signal."""
-        # It stays installed: threads find its lock by it, and further signals change nothing.
+        # The handler stays installed: threads find its lock through it, and further signals change nothing.
         self._is_ending = True
-        # It is not released again: no thread starts anything from here on.
+        # Never released: from here on no thread can start anything.
         self._lock.acquire(timeout=_LOCKED)
         try:
             self._end_processes()
             for folder in list(self.folders):
                 _remove(folder)
             for undo in reversed(list(self.undo)):
-                with suppress(Exception):  # whatever it is, the rest is still to be undone
+                with suppress(Exception):  # the rest still has to be undone
                     undo()
         finally:
             _end_by(number)
 
     def _end_processes(self) -> None:
-        """Ask them to end, wait, and kill what is left of them and of what they have started."""
-        living = [one for one in self._processes if one.returncode is None]
+        """Send SIGTERM to the processes, wait, and kill those that remain, with their groups."""
+        living = [process for process in self._processes if process.returncode is None]
         for process in living:
             _send(process, signal.SIGTERM)
         end = time.monotonic() + _GRACE
@@ -152,7 +156,10 @@ class StopHandler:
 
 
 def stop_handler() -> StopHandler:
-    """Return the process's handler; one that nobody calls where none is installed, as in a program that only uses the SDK."""
+    """Return the process's handler.
+
+    Where none is installed, as in a program that only uses the SDK, it is a new one, which no signal calls.
+    """
     for number in _numbers():
         handler = signal.getsignal(number)
         if isinstance(handler, StopHandler) and handler.is_of_this_process:
@@ -162,10 +169,10 @@ def stop_handler() -> StopHandler:
 
 @contextmanager
 def ending_cleanly(*, interrupts: bool = True) -> Iterator[None]:
-    """Have the stop signals undo what is in the process's `StopHandler`. For a program's main thread.
+    """Have the stop signals end the program by the process's `StopHandler`. For a program's main thread.
 
-    Only signals with their default action are handled: one that is ignored, as under nohup, stays so, and one that has a
-    handler keeps it. Elsewhere than in the main thread this does nothing.
+    Only signals with their default action are handled. An ignored signal, as under nohup, stays ignored, and
+    one with a handler keeps it. In another thread this does nothing.
 
     Args:
         interrupts: handle SIGINT too; otherwise it raises KeyboardInterrupt as before.
@@ -190,10 +197,10 @@ def ending_cleanly(*, interrupts: bool = True) -> Iterator[None]:
 
 
 def on_stop_signals(act: Callable[[str], object]) -> None:
-    """Have the stop signals call `act` with the signal's name, from a thread of its own. For the main thread.
+    """Have the stop signals call `act` with the signal's name, in a thread of its own. For the main thread.
 
-    SIGTERM is handled whatever it did before, and SIGINT unless it is ignored. The others are handled if they have their
-    default action: one that is ignored, as SIGHUP under nohup, stays so.
+    SIGTERM is always handled, and SIGINT unless it is ignored. The others are handled if they have their
+    default action: an ignored one, as SIGHUP under nohup, stays ignored.
     """
     handler = stop_handler()
     handler.act = act
@@ -206,7 +213,7 @@ def on_stop_signals(act: Callable[[str], object]) -> None:
 
 @contextmanager
 def stopping() -> Iterator[Event]:
-    """Give an event that a stop signal sets meanwhile; the one after ends the process. For the main thread."""
+    """Yield an event that a stop signal sets; a second signal ends the process. For the main thread."""
     import threading
 
     stop = threading.Event()
@@ -219,7 +226,7 @@ def stopping() -> Iterator[Event]:
 
 @contextmanager
 def interrupting() -> Iterator[None]:
-    """Have SIGINT raise KeyboardInterrupt meanwhile, unless it is ignored. For the main thread."""
+    """Have SIGINT raise KeyboardInterrupt within the context, unless it is ignored. For the main thread."""
     before = signal.getsignal(signal.SIGINT)
     if not isinstance(before, StopHandler):
         yield
@@ -232,20 +239,20 @@ def interrupting() -> Iterator[None]:
 
 
 def _numbers() -> Iterator[int]:
-    """The stop signals of this system."""
+    """Return the numbers of this system's stop signals."""
     return (getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 
 def _end_by(number: int) -> None:
-    """End this process by a signal, as one that does not handle it: who waits for it sees which."""
+    """End this process by a signal's default action, so that the parent sees which signal it was."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
-    # Some systems do not deliver it at once, and some callers block it.
+    # Some systems do not deliver the signal at once, and some callers block it.
     os._exit(128 + number)
 
 
 def _send(process: Popen[Any], number: int, *, group: bool = False) -> None:
-    """Send a signal to a process, or to all of its group if it leads one; to none that has been waited for."""
+    """Send a signal to a process, or to its group if it leads one; not to one that has been waited for."""
     if process.returncode is not None:
         return
     try:
@@ -256,11 +263,14 @@ def _send(process: Popen[Any], number: int, *, group: bool = False) -> None:
         else:
             os.kill(process.pid, number)
     except OSError:
-        pass  # it has ended
+        pass  # the process has ended
 
 
 def has_ended(process: Popen[Any]) -> bool:
-    """Whether a process has ended; where the system can tell without, it is not waited for, and keeps its number."""
+    """Return True if a process has ended.
+
+    On Linux it is not reaped by this: no other process can get its number.
+    """
     if process.returncode is not None:
         return True
     if sys.platform != "linux":
@@ -272,8 +282,8 @@ def has_ended(process: Popen[Any]) -> bool:
 
 
 def _remove(folder: str) -> None:
-    """Remove a folder; other threads may still be putting something into it."""
-    from shutil import rmtree  # loaded already: folders are made with it
+    """Remove a folder, to which other threads may still be adding files."""
+    from shutil import rmtree  # no import now: the module that makes folders has loaded it
 
     for _ in range(_REMOVALS):
         rmtree(folder, ignore_errors=True)

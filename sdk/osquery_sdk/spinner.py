@@ -1,4 +1,4 @@
-"""A sign of life on a terminal while something takes long: a turning mark and the seconds so far."""
+"""Shows on a terminal that work goes on: a turning mark and the seconds so far."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _CLEAR = "\r\x1b[K"
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Return whether a stream leads to a terminal that can move its cursor."""
+    """Return True if a stream leads to a terminal that can move its cursor."""
     try:
         return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
     except ValueError:
-        return False  # it is closed
+        return False  # the stream is closed
 
 
 class Spinner:
-    """Shows that something is being done, from the second second on, and leaves nothing behind.
+    """A mark that turns while work goes on, and leaves nothing behind.
 
-    Nothing is written anywhere but on a terminal. The cursor stays at the beginning of the line, so that what others write
-    meanwhile covers the mark. A context manager; or `start` and `stop`.
+    It is written only to a terminal. The cursor stays at the beginning of the line, so that other output
+    covers the mark. Use it as a context manager, or call `start` and `stop`.
 
     Args:
-        stream: where to; standard error unless given.
-        after: seconds before it is shown.
+        stream: the terminal; standard error unless given.
+        after: seconds before the mark is shown.
     """
 
     def __init__(self, stream: TextIO | None = None, *, after: float = 1.0) -> None:
-        """Show nothing yet."""
+        """Set up; nothing is shown yet."""
         self._stream = sys.stderr if stream is None else stream
         self._after = after
         self._text = ""
@@ -50,21 +50,21 @@ class Spinner:
         self._is_shown = False
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the mark."""
         self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End, and clear the line."""
+        """Stop the mark, and clear the line."""
         self.stop()
 
     def start(self, text: str = "") -> None:
-        """Begin.
+        """Start the mark.
 
         Args:
-            text: what is being done, shown beside the mark.
+            text: the work that is being done, shown beside the mark.
         """
         if not is_terminal(self._stream):
             return
@@ -81,7 +81,7 @@ class Spinner:
         self._text = text
 
     def stop(self) -> None:
-        """End, and clear the line."""
+        """Stop the mark, and clear the line."""
         thread, self._thread = self._thread, None
         if thread is None:
             return

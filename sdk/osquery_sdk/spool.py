@@ -1,13 +1,22 @@
-"""A queue of log records on disk that outlives its process: bounded, and only as large as what is still to be delivered.
+"""Keeps log records on disk until they are delivered: a queue of limited size that outlives its process.
 
 The folder, mode 0700, holds
 
 - `lock`: held by the one process that uses the spool;
-- `state`: what was delivered and what was dropped, overwritten in place, so that a full disk does not stop it;
-- `N.log`: a segment, beginning with record number N. Segments are appended to, and removed when all of it was delivered.
+- `state`: the numbers of delivered and dropped records, overwritten in place, so that a full disk does not
+  stop it;
+- `N.log`: a segment, whose first record has number N. Records are appended to the last segment; a segment is
+  removed once all of its records are delivered.
 
-A record is in its segment, and so survives the end of the process, when `append` returns; it survives the end of the
-machine after the next `sync`. Numbers are never used again: a batch that is delivered twice has the same numbers twice.
+When `append` returns, a record is in its segment, and survives the end of the process; after the next `sync`
+it survives the end of the machine. A number is never used again: a batch that is delivered twice has the same
+numbers both times.
+
+A record, little-endian, with byte offsets::
+
+    0        4        8          16     17         18              18+n
+    | length | crc32  | time     | kind | length n | category      | text ... |
+             |        |<------------- `length` bytes, summed by crc32 ------>|
 """
 
 from __future__ import annotations
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
     from threading import Event
 
 KINDS = ("result", "snapshot", "status", "event", "health")
-_LENGTH = struct.Struct("<II")  # of the rest of the record, and the rest's checksum
+_LENGTH = struct.Struct("<II")  # the length and the checksum of the rest of the record
 _SUMMED = struct.Struct("<QBB")  # microseconds since 1970, the kind, the length of the category
 _STATE = struct.Struct("<8sQQQQQ16s")
 _SLOT = 128
@@ -36,29 +45,29 @@ _LOCKED_WITHIN = 5.0
 
 
 class LogRecord(NamedTuple):
-    """A line of osqueryd's, with its number."""
+    """A line of osqueryd's log, with its number."""
 
     number: int
     """Unique in its spool, one more than the record before."""
     kind: str
     """result, snapshot, status, event or health."""
     category: str
-    """What osqueryd said beside a result: "event"."""
+    """The word that osqueryd sends with a result: "event"."""
     text: str
     """One JSON object, as osqueryd made it."""
     time: float
-    """When it came, in seconds since 1970."""
+    """Seconds since 1970 at which it came."""
 
 
 class _State(NamedTuple):
     generation: int = 0
     delivered: int = 0
-    """The first number that is not delivered yet."""
+    """Number of the first record that is not delivered yet."""
     marked: int = 0
-    """The number behind the batch that was being delivered last."""
+    """Number after the last record of the batch that was being delivered; 0 if none was."""
     dropped: int = 0
     next: int = 0
-    """The number of the next record, if no segment says more."""
+    """Number of the next record, unless a segment has higher ones."""
     identity: bytes = b""
 
 
@@ -66,18 +75,19 @@ class Spool:
     """The spool in a folder. Any thread may append; one thread reads.
 
     Args:
-        folder: is made, with mode 0700, if it is not there.
-        max_bytes: of all segments; what would go over it is not taken.
-        segment_bytes: after so many a new segment begins.
+        folder: the folder; it is made, with mode 0700, if it does not exist.
+        max_bytes: the most bytes of all segments; further records are not taken.
+        segment_bytes: bytes after which a new segment begins.
 
     Raises:
-        SpoolError: the folder cannot be used, is somebody else's, or another process has it; or this is Windows.
+        SpoolError: the folder cannot be used, belongs to another user, or is used by another process; or this
+            is Windows.
     """
 
     def __init__(
         self, folder: str | os.PathLike[str], *, max_bytes: int, segment_bytes: int = 4 << 20
     ) -> None:
-        """Lock the folder and look where the last process stopped."""
+        """Lock the folder and find where the last process stopped."""
         self.folder = os.fspath(folder)
         self.max_bytes = max_bytes
         self._segment_bytes = max(min(segment_bytes, max_bytes // 8), 4096)
@@ -108,7 +118,8 @@ class Spool:
 
     def _open_folder(self) -> int:
         try:
-            os.makedirs(self.folder, mode=0o700)  # noqa: PTH103  the last of them, which is ours, is made with this mode
+            # The mode is that of the last folder of the path, which is the spool's.
+            os.makedirs(self.folder, mode=0o700)  # noqa: PTH103
         except FileExistsError:
             pass
         folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -116,7 +127,8 @@ class Spool:
         if facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
             os.close(folder)
             raise SpoolError(
-                f"spool {self.folder}: has to belong to the user who runs this, and nobody else may write there"
+                f"spool {self.folder}: it has to belong to the user who runs this, "
+                "and nobody else may write there"
             )
         return folder
 
@@ -132,7 +144,7 @@ class Spool:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                # A process that this one follows may not have ended yet.
+                # The process before this one may not have ended yet.
                 if time.monotonic() >= end:
                     os.close(lock)
                     raise SpoolError(f"spool {self.folder}: another process uses it") from None
@@ -142,21 +154,21 @@ class Spool:
 
     def _load_state(self) -> _State:
         self._state_file = self._open("state", os.O_RDWR | os.O_CREAT)
-        found = _State(identity=os.urandom(16))
+        latest = _State(identity=os.urandom(16))
         for slot in (0, 1):
             data = os.pread(self._state_file, _STATE.size + 4, slot * _SLOT)
             if len(data) == _STATE.size + 4 and zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little"):
                 magic, *numbers, identity = _STATE.unpack(data[:-4])
                 state = _State(*numbers)._replace(identity=identity)
-                if magic == _MAGIC and state.generation > found.generation:
-                    found = state
-        if not found.generation:
-            # Both slots, so that there is room for them from now on.
+                if magic == _MAGIC and state.generation > latest.generation:
+                    latest = state
+        if not latest.generation:
+            # Both slots are written now, so that a disk that is full later has room for them.
             os.pwrite(self._state_file, bytes(2 * _SLOT), 0)
-        return found
+        return latest
 
     def _save(self, state: _State) -> None:
-        """Into the older of two slots: if that is interrupted, the other one is there."""
+        """Write the state into the older of two slots: if that is interrupted, the other slot is intact."""
         self._state = state = state._replace(generation=state.generation + 1)
         *numbers, identity = state
         data = _STATE.pack(_MAGIC, *numbers, identity)
@@ -179,15 +191,14 @@ class Spool:
             self._writing_size = self._sizes[last] = size
             next_number = max(next_number, last + count)
             self._next = next_number
-            if (
-                next_number > last + count
-            ):  # the machine stopped, and the end of the segment was not on the disk yet
+            if next_number > last + count:
+                # The machine stopped before the end of the segment was on the disk.
                 self._begin_segment(next_number)
         self._save(self._state._replace(next=next_number))
         self._seek(self._state.delivered)
 
     def _count(self, file: int) -> tuple[int, int]:
-        """Records of a segment that are whole, and their bytes."""
+        """Return how many records of a segment are whole, and how many bytes they have."""
         data = os.pread(file, os.fstat(file).st_size, 0)
         offset = count = 0
         while (end := _end_of(data, offset)) > 0:
@@ -199,12 +210,12 @@ class Spool:
 
     @property
     def identity(self) -> str:
-        """Tells this spool from any other."""
+        """A name that no other spool has."""
         return self._state.identity.hex()
 
     @property
     def bytes_used(self) -> int:
-        """Bytes of all segments."""
+        """Bytes of all segments on disk."""
         return sum(self._sizes.values())
 
     @property
@@ -218,10 +229,10 @@ class Spool:
         return self._next - self._state.delivered
 
     def append(self, records: Sequence[tuple[str, str, str]], *, patience: float = 0.0) -> int:
-        """Write records, each a kind, a category and a text; returns how many there was room for.
+        """Write records, each a kind, a category and a text; return how many were written.
 
         Args:
-            records: in their order; those that follow one for which there is no room are not written either.
+            records: the records in order; writing stops at the first one for which there is no room.
             patience: seconds to wait for room.
         """
         now = time.time_ns() // 1000
@@ -241,31 +252,31 @@ class Spool:
         return written
 
     def _write(self, packed: Sequence[bytes]) -> int:
-        """Write as many as there is room for, in one go up to the end of the segment."""
+        """Write as many records as have room, at once, up to the end of the segment; return how many."""
         is_full = self._writing < 0 or self._writing_size >= self._segment_bytes
         if is_full and not self._next_segment():
             return 0
         room = self.max_bytes - self.bytes_used
         count = size = 0
-        for one in packed:
-            if size + len(one) > room or (size and self._writing_size + size >= self._segment_bytes):
+        for record in packed:
+            if size + len(record) > room or (size and self._writing_size + size >= self._segment_bytes):
                 break
-            size += len(one)
+            size += len(record)
             count += 1
         while count:
             data = b"".join(packed[:count])
             try:
-                done = os.write(self._writing, data)
+                written = os.write(self._writing, data)
             except OSError:
-                done = 0
-            if done == len(data):
-                self._writing_size += done
+                written = 0
+            if written == len(data):
+                self._writing_size += written
                 self._sizes[max(self._sizes)] = self._writing_size
                 self._next += count
                 self._is_dirty = True
                 return count
             os.ftruncate(self._writing, self._writing_size)
-            count //= 2  # the disk is full; perhaps it has room for a few
+            count //= 2  # the disk is full; it may have room for fewer
         return 0
 
     def _next_segment(self) -> bool:
@@ -289,7 +300,7 @@ class Spool:
         os.fsync(self._folder)
 
     def sync(self) -> None:
-        """Have what was appended on the disk itself."""
+        """Write the appended records to the disk itself."""
         with self._changed:
             if not self._is_dirty or self._writing < 0:
                 return
@@ -308,13 +319,13 @@ class Spool:
     # -- reading
 
     def wait(self, seconds: float, stop: Event, *, records: int = 1, size: int = 0) -> bool:
-        """Wait until there is something to read; whether there is.
+        """Wait until there are records to read; return True if there are.
 
         Args:
-            seconds: at the most.
-            stop: ends the wait, once `wake` is called.
-            records: wait for so many,
-            size: or until the segments have so many bytes.
+            seconds: the longest wait.
+            stop: an event that ends the wait, once `wake` is called.
+            records: the number of records to wait for.
+            size: the bytes of all segments that end the wait too; 0 for none.
         """
         with self._changed:
             self._changed.wait_for(
@@ -328,9 +339,13 @@ class Spool:
             self._changed.notify_all()
 
     def read(self, max_records: int, max_bytes: int) -> list[LogRecord]:
-        """The next records, of one segment, at least one if there is any; the same ones until `commit`.
+        """Return the next records, of one segment; the same ones until `commit`.
 
-        A batch that was marked before the last process ended is read again as it was.
+        A batch that the last process marked is read again with the same records.
+
+        Args:
+            max_records: the most records.
+            max_bytes: the most bytes; one record is returned even if it has more.
         """
         with self._changed:
             first, marked = self._state.delivered, self._state.marked
@@ -343,7 +358,7 @@ class Spool:
                 end, max_bytes = marked, self._sizes[segment]
             records = self._read(first, end, max_bytes)
             if not records:
-                # Bytes that are no record: nothing behind them in this segment can be told apart.
+                # The bytes are not a record. No record after them in this segment can be found.
                 self.damaged += following - first
                 self._advance(following)
                 return self.read(max_records, max_bytes)
@@ -353,7 +368,7 @@ class Spool:
         assert self._segment is not None
         rest = self._sizes[self._segment] - self._read_offset
         data = os.pread(self._reading, min(rest, max_bytes), self._read_offset)
-        if len(data) < rest and _end_of(data, 0) == 0:  # the first one alone is larger
+        if len(data) < rest and _end_of(data, 0) == 0:  # the first record alone has more bytes
             data = os.pread(self._reading, rest, self._read_offset)
         records: list[LogRecord] = []
         position = 0
@@ -367,14 +382,14 @@ class Spool:
         return records
 
     def mark(self, records: Sequence[LogRecord]) -> None:
-        """Note that these, which were read, are about to be delivered."""
+        """Note that records that were read are about to be delivered."""
         with self._changed:
             end = records[-1].number + 1
             if self._state.marked != end:
                 self._save(self._state._replace(marked=end, next=self._next))
 
     def commit(self, records: Sequence[LogRecord], *, dropped: int = 0) -> None:
-        """The records that were read are delivered, or are `dropped`: forget them."""
+        """Forget records that were read, because they are delivered or `dropped`."""
         with self._changed:
             self._read_offset = self._read_end
             self._advance(records[-1].number + 1, dropped)
@@ -388,14 +403,14 @@ class Spool:
         if any(self._segment is not None and self._segment < other <= number for other in self._sizes):
             self._seek(number)
         elif number == self._next and self._sizes[last] >= min(_KEPT, self._segment_bytes // 4):
-            # All of it is delivered, so nobody needs this segment any more; the next record begins another.
+            # All of the segment is delivered, so it is removed; the next record begins another one.
             os.close(self._writing)
             self._writing = -1
             self._seek(number)
         self._changed.notify_all()
 
     def _seek(self, number: int) -> None:
-        """Read from record `number` on, and remove what is before it."""
+        """Continue reading at record `number`, and remove the segments before it."""
         if self._reading >= 0:
             os.close(self._reading)
             self._reading = -1
@@ -422,7 +437,7 @@ class Spool:
     # -- end
 
     def close(self) -> None:
-        """Have all of it on the disk, and let others have the folder."""
+        """Write everything to the disk, and unlock the folder."""
         with self._changed:
             if self._writing >= 0:
                 try:
@@ -446,7 +461,7 @@ def _pack(now: int, kind: str, category: str, text: str) -> bytes:
 
 
 def _end_of(data: bytes, start: int) -> int:
-    """Where the record that begins at `start` ends; 0 if there is no whole and undamaged one."""
+    """Return the end of the record that begins at `start`; 0 if it is cut off or damaged."""
     begin = start + _LENGTH.size
     if begin > len(data):
         return 0

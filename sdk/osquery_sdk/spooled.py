@@ -1,4 +1,4 @@
-"""Loggers that keep what they cannot deliver yet in a spool on disk."""
+"""Loggers that keep log records in a spool on disk until they are delivered."""
 
 from __future__ import annotations
 
@@ -22,66 +22,73 @@ _OPEN_AGAIN = 1.0
 _SAY_AGAIN = 60.0
 _PATIENCE = 2.0
 _STOP_WITHIN = 1.5
-# The longest that a thread can wait is some centuries, or some weeks: a day is as good.
+# Some systems let a thread wait for some weeks only. A day is long enough.
 _LONGEST_WAIT = 86_400.0
 
 
 class SpoolOptions(NamedTuple):
-    """How a `SpooledLogger` keeps and delivers what it gets."""
+    """Limits and times of a `SpooledLogger`."""
 
     kinds: tuple[str, ...] = ("result", "snapshot", "status")
-    """What is logged: result, snapshot, status, event, health. osqueryd sends status lines and events only if asked to."""
+    """Kinds to log: result, snapshot, status, event, health.
+
+    osqueryd sends status lines and events only on request.
+    """
     max_bytes: int = 256 << 20
-    """Bytes on disk; what would go over them is dropped, newest first, and counted."""
+    """Most bytes on disk; further records are dropped and counted."""
     batch_records: int = 1000
-    """Records of one delivery at the most."""
+    """Most records of one delivery."""
     batch_bytes: int = 1 << 20
-    """Bytes of one delivery at the most, unless one record alone has more."""
+    """Most bytes of one delivery, unless one record alone has more."""
     batch_seconds: float = 1.0
-    """How long to wait for a batch to fill."""
+    """Seconds to wait for a batch to fill."""
     sync_seconds: float = 1.0
-    """Within so many seconds a record is on the disk itself; 0: before osqueryd gets its answer."""
+    """Seconds until a record is on the disk itself; 0 to have it there before osqueryd gets its answer."""
     first_retry: float = 0.5
-    """Seconds before a delivery that failed is tried again; twice as long after each further failure."""
+    """Seconds before a failed delivery is tried again; doubled after each further failure."""
     last_retry: float = 60.0
-    """Seconds between two tries at the most."""
+    """Most seconds between two tries."""
     fatal: bool = False
-    """Answer osqueryd with an error when a line is dropped, so that it ends rather than go on without a log."""
+    """Answer osqueryd with an error when a line is dropped: it ends instead of running without a log."""
 
 
 class LogBatch(NamedTuple):
     """Records that are delivered together."""
 
     records: tuple[LogRecord, ...]
-    """One at least; their numbers follow each other."""
+    """One record or more, with consecutive numbers."""
     spool: str
-    """Which spool's numbers they are: a name that no other spool has."""
+    """Name of the spool that numbered them; no other spool has it."""
     attempt: int
-    """1, and one more each time that the same records come again in this process."""
+    """1, and one more each time this process gets the same records again."""
 
     @property
     def identity(self) -> str:
-        """The same whenever these records come again, be it in another process: what is stored under it is stored once."""
+        """A name that is the same whenever these records come again, in any process.
+
+        A receiver that stores batches under it stores each batch once.
+        """
         return f"{self.spool}-{self.records[0].number}-{self.records[-1].number}"
 
 
 class SpooledLogger(LoggerPlugin):
-    """A logger that may be slow or fail: osqueryd does not wait for it, and nothing is lost up to a bound on disk.
+    """A logger whose delivery may be slow or fail: osqueryd does not wait for it, and lines are kept on disk.
 
-    A line is acknowledged when it is in the spool, which outlives the process. A thread takes records out again, in
-    batches, for `deliver`. If that raises, the same batch comes again, for as long as it takes. If the process is killed
-    while it delivers, the next one delivers the same batch once more: what is delivered is delivered at least once.
+    A line is acknowledged once it is in the spool, which outlives the process. A thread takes the records out
+    again and passes them to `deliver` in batches. If that raises, the same batch is delivered again, until it
+    succeeds. If the process is killed during a delivery, the next process delivers the same batch again: each
+    record is delivered at least once.
 
-    When the spool is full, osqueryd is made to wait two seconds for room, once. Then lines are dropped; how many, the log
-    says, `counters.dropped`, and a warning among the status records once there is room again.
+    When the spool is full, osqueryd waits two seconds for room, once. Then lines are dropped. Their number is
+    in the log, in `counters.dropped`, and in a warning among the status records once there is room again.
 
     Args:
-        name: as every plugin's.
-        spool: a folder of its own.
-        options: bounds and times.
+        name: the plugin's name.
+        spool: a folder that nothing else uses.
+        options: limits and times.
 
     Raises:
-        DefinitionError: an option has a value that it cannot have.
+        DefinitionError: an option has a wrong value; the text names it.
     """
 
     def __init__(
@@ -111,34 +118,39 @@ class SpooledLogger(LoggerPlugin):
         spool = self._spool
         return 0 if spool is None else spool.waiting
 
-    # -- what an author overrides
+    # -- methods to override
 
     def deliver(self, batch: LogBatch) -> None:
-        """Bring records to where they belong; when this returns, they are forgotten here.
+        """Deliver records; when this returns, they are removed from the spool.
 
-        Called in a thread of its own, one batch after the other, in osqueryd's order.
+        It is called in a thread of its own, with one batch after the other, in osqueryd's order.
 
         Raises:
-            Rejected: trying again is of no use; the records are counted as dropped.
-            Exception: any other; the same records come again.
+            Rejected: do not try again; the records are counted as dropped.
+            Exception: any other error; the same records come again.
         """
         raise NotImplementedError
 
     def finish(self) -> None:
-        """The last batch of this process has been delivered; close what `deliver` opened."""
+        """Close what `deliver` opened; called after the last batch of this process."""
 
     def count_dropped(self, count: int, why: str) -> None:
-        """From `deliver`: so many of the batch's records are lost, and the others are not."""
+        """Count records of the batch that are lost; to be called by `deliver`.
+
+        Args:
+            count: the number of lost records.
+            why: the reason, for the log.
+        """
         self.counters.dropped += count
         if self._spool is not None:
             self._spool.add_dropped(count)
         self.warn(f"{count} {'record' if count == 1 else 'records'} dropped: {why}")
 
-    # -- what osqueryd asks
+    # -- requests of osqueryd
 
     @property
     def features(self) -> int:
-        """By the kinds in the options."""
+        """The bits that ask osqueryd for status lines and events, as the options say."""
         return sum(bit for kind, bit in _WANTS.items() if kind in self.options.kinds)
 
     def init(self, process: str) -> None:
@@ -159,15 +171,15 @@ class SpooledLogger(LoggerPlugin):
         self._keep([("event", "", event)])
 
     def log_health(self, health: str) -> None:
-        """Spool a word on osqueryd's health."""
+        """Spool a report of osqueryd's health."""
         self._keep([("health", "", health)])
 
     def log_status(self, lines: Sequence[StatusLog]) -> None:
-        """Spool osqueryd's own log, a record a line, in the form in which osqueryd's TLS logger sends it."""
+        """Spool osqueryd's own log, a record for each line, in the form that its TLS logger sends."""
         self._keep([("status", "", status_json(line)) for line in lines])
 
     def answer(self, request: Mapping[str, str]) -> Reply:
-        """Answer osqueryd; a line is acknowledged with "OK" only once it is in the spool."""
+        """Answer osqueryd: "OK" only once the line is in the spool."""
         self._dropped_now = 0
         response = super().answer(request)
         if lost := self._dropped_now:
@@ -181,7 +193,7 @@ class SpooledLogger(LoggerPlugin):
         if spool is None:
             self._drop(len(wanted), spool)
             return
-        # Once lines are being dropped, waiting for each of them would only hold up osqueryd's schedule.
+        # While lines are being dropped, a wait for each line would only delay osqueryd's schedule.
         patience = 0.0 if self._dropping else _PATIENCE
         if self._dropping and wanted and spool.append([self._notice()]):
             self.warn(f"there is room again; {self._dropping} lines were dropped")
@@ -206,18 +218,18 @@ class SpooledLogger(LoggerPlugin):
             self.warn(f"{self._dropping} lines dropped by now: {self._why}")
 
     def _notice(self) -> tuple[str, str, str]:
-        """What the log's readers are told of lines that they will not see."""
+        """Return the status record that tells readers of the log how many lines are missing."""
         began, now = (
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t)) for t in (self._dropping_since, time.time())
         )
-        said = f"{self.name}: {self._dropping} log lines were dropped from {began} to {now}: {self._why}"
+        message = f"{self.name}: {self._dropping} log lines were dropped from {began} to {now}: {self._why}"
         calendar = time.strftime("%a %b %e %H:%M:%S %Y UTC", time.gmtime())
-        return "status", "", status_json(StatusLog(1, "spool", 0, said, "", calendar, int(time.time())))
+        return "status", "", status_json(StatusLog(1, "spool", 0, message, "", calendar, int(time.time())))
 
     # -- delivery
 
     def _open(self) -> Spool | None:
-        """The spool; None if it cannot be had now."""
+        """Return the spool; None if it cannot be opened now."""
         if self._spool is None and time.monotonic() - self._opened_at >= _OPEN_AGAIN:
             self._opened_at = time.monotonic()
             try:
@@ -236,7 +248,7 @@ class SpooledLogger(LoggerPlugin):
         return self._spool
 
     def stop(self) -> None:
-        """Deliver what can be delivered within a moment; the rest stays in the spool."""
+        """Deliver for 1.5 seconds at most; the rest stays in the spool."""
         super().stop()
         spool, self._spool = self._spool, None
         self._stopping.set()
@@ -272,7 +284,7 @@ class SpooledLogger(LoggerPlugin):
                     spool.mark(records)
                     if not self._deliver_batch(spool, tuple(records), stopping):
                         return
-        except BaseException as error:  # noqa: BLE001  a thread has nobody to raise to
+        except BaseException as error:  # noqa: BLE001  a thread has no caller to raise to
             self.complain(error)
             self.warn("delivers nothing more until osqueryd begins to log again")
         finally:
@@ -286,7 +298,7 @@ class SpooledLogger(LoggerPlugin):
             spool.close()
 
     def _deliver_batch(self, spool: Spool, records: tuple[LogRecord, ...], stopping: Event) -> bool:
-        """Deliver, for as long as it takes; False if it did not come about before the end."""
+        """Deliver a batch, with as many tries as it takes; return False if the extension stopped first."""
         pause = self.options.first_retry
         attempt = 0
         while True:
@@ -300,14 +312,14 @@ class SpooledLogger(LoggerPlugin):
                 self.complain(error)
                 self.warn(f"{len(records)} records are given up")
                 return True
-            except BaseException as error:  # noqa: BLE001  whatever it is, it is tried again
+            except BaseException as error:  # noqa: BLE001  after any error it is tried again
                 if time.monotonic() - self._failed_at >= _SAY_AGAIN:
                     self._failed_at = time.monotonic()
                     self.complain(error)
                     self.warn(f"tries again in up to {pause:g} s; {spool.waiting} records wait")
                 if stopping.is_set():
                     return False
-                # Not all machines of a fleet at once.
+                # Random, so that the machines of a fleet do not all try at once.
                 stopping.wait(max(_retry_after(error), pause * random.uniform(0.5, 1.0)))  # noqa: S311
                 pause = min(2 * pause, self.options.last_retry)
             else:
@@ -325,7 +337,7 @@ class SpooledLogger(LoggerPlugin):
 
 
 def _check_options(name: str, spool: object, options: SpoolOptions) -> None:
-    """Raise DefinitionError for what would fail only when osqueryd logs."""
+    """Raise DefinitionError for an option that would fail only when osqueryd logs."""
     if not isinstance(spool, (str, os.PathLike)):
         raise DefinitionError(f"logger {name}: spool is the path of a folder, not {shown(spool)}")
     for option in ("max_bytes", "batch_records", "batch_bytes"):
@@ -340,16 +352,19 @@ def _check_options(name: str, spool: object, options: SpoolOptions) -> None:
     for kind in options.kinds:
         if kind not in KINDS:
             raise DefinitionError(
-                f"logger {name}: no kind of record is named {kind!r}; there are {', '.join(KINDS)}"
+                f"logger {name}: no kind of record is named {kind!r}; the kinds are {', '.join(KINDS)}"
             )
     if options.max_bytes < 16_384 or options.batch_records < 1 or options.batch_bytes < 1:
         raise DefinitionError(
-            f"logger {name}: max_bytes has to be 16,384 at least, a batch one record and one byte"
+            f"logger {name}: max_bytes has to be 16,384 or more, batch_records and batch_bytes 1 or more"
         )
 
 
 def _retry_after(error: BaseException) -> float:
-    """Return the seconds that an error asks for, as the HTTP logger's do; 0 if it asks for none that can be waited."""
+    """Return the seconds that an error asks to wait, as the HTTP logger's errors do.
+
+    0 if it asks for none, or for a number that nobody can wait.
+    """
     try:
         seconds = float(getattr(error, "retry_after", 0.0))
     except BaseException:  # noqa: BLE001  an attribute of an author's class
@@ -358,7 +373,7 @@ def _retry_after(error: BaseException) -> float:
 
 
 def status_json(line: StatusLog) -> str:
-    """A line of osqueryd's own log as one JSON object, with the names that osqueryd's TLS logger gives its parts."""
+    """Return a line of osqueryd's own log as one JSON object, with the names that its TLS logger uses."""
     import json
 
     return json.dumps(

@@ -1,4 +1,4 @@
-"""Python's log records in osquery's own status log.
+"""Sends Python's log records to osquery's own status log.
 
 ::
 
@@ -29,28 +29,30 @@ _PERIOD = 0.2
 _RETRY = 1.0
 _TIMEOUT = 5.0
 _PATIENCE = 2.0
-# osqueryd's severities. Its fourth, FATAL, is left out: osqueryd ends itself when it is logged.
+# osqueryd's severities. Its fourth, FATAL, is left out: osqueryd ends when it logs such a record.
 _INFO, _WARNING, _ERROR = 0, 1, 2
 
 
 class HasClient(Protocol):
-    """Whoever can ask osquery: an extension."""
+    """An object that can ask osquery, such as an extension."""
 
     @property
     def client(self) -> Client:
-        """Asks it; raises ConnectionFailed before there is one."""
+        """A client of osquery; raises ConnectionFailed before the extension is served."""
 
 
 class StatusLogHandler(logging.Handler):
-    """Sends log records to the loggers that osquery uses: with its own filesystem logger they are in its INFO, WARNING and ERROR files.
+    """A handler that sends log records to the loggers that osquery uses.
 
-    Records are sent from a thread, so that whoever logs does not wait. Those from before the extension is served are sent once
-    it is. If osquery does not take them, the oldest are dropped, and how many is logged as a warning when it does again.
+    osquery's own filesystem logger writes them to its INFO, WARNING and ERROR files. A thread sends the
+    records, so that the code that logs does not wait. Records from before the extension is served are sent
+    once it is. While osquery takes none, the oldest are dropped; a warning says how many once osquery takes
+    records again.
 
     Args:
-        extension: whose client asks osquery.
-        level: of the least important records to send; osquery's INFO is all below WARNING.
-        most: records that are kept while osquery does not take them.
+        extension: the extension; its client asks osquery.
+        level: the lowest level to send. Levels below WARNING become osquery's INFO.
+        most: the most records to keep while osquery takes none.
     """
 
     def __init__(self, extension: HasClient, *, level: int = logging.INFO, most: int = _MOST) -> None:
@@ -66,17 +68,17 @@ class StatusLogHandler(logging.Handler):
         self._thread: threading.Thread | None = None
         self._where: tuple[str, str] | None = None
         self.dropped = 0
-        """Records that were dropped."""
+        """Number of records that were dropped."""
         self._untold = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a record; it is sent soon. A forked process has no thread that sends, and drops its records."""
+        """Take a record, to be sent soon. A forked process has no thread to send it, and drops it."""
         if self._is_forked():
             return
         try:
             with SameProcess():
                 line = _line(record, self.format(record))
-        except BaseException as error:  # noqa: BLE001  as every handler does with what cannot be formatted
+        except BaseException as error:  # noqa: BLE001  reported, as by any handler
             pass_on_interrupt(error)
             self._lose(record, error)
             return
@@ -98,12 +100,12 @@ class StatusLogHandler(logging.Handler):
         try:
             with SameProcess():
                 self.handleError(record)
-        except BaseException as problem:  # noqa: BLE001  it prints the record and the error; both may raise
+        except BaseException as problem:  # noqa: BLE001  printing the record or the error may raise
             pass_on_interrupt(problem)
             to_stderr(f"a log record cannot be formatted: {describe(error)}")
 
     def flush(self) -> None:
-        """Wait until what was logged is sent, for two seconds at the most."""
+        """Wait until the records are sent, for two seconds at most."""
         if self._is_forked():
             return
         end = time.monotonic() + _PATIENCE
@@ -114,7 +116,7 @@ class StatusLogHandler(logging.Handler):
                     return
 
     def close(self) -> None:
-        """Send what is left, within two seconds, and stop."""
+        """Send the remaining records, for two seconds at most, and stop."""
         if self._is_forked():
             return
         self.flush()
@@ -124,7 +126,7 @@ class StatusLogHandler(logging.Handler):
         super().close()
 
     def _is_forked(self) -> bool:
-        """Return True where this is a copy in a forked process: its thread and the owners of its locks are elsewhere."""
+        """Return True in a forked process, which has neither the thread nor the owners of the locks."""
         return self._pid not in (0, os.getpid())
 
     def _run(self) -> None:
@@ -138,9 +140,8 @@ class StatusLogHandler(logging.Handler):
                 self._sending = len(lines)
                 untold, self._untold = self._untold, 0
             if untold:
-                lines.insert(
-                    0, _told(f"{untold} log records of this extension were dropped: osquery took none")
-                )
+                notice = f"{untold} log records of this extension were dropped: osquery took none"
+                lines.insert(0, _warning_line(notice))
             sent = self._send(lines)
             with self._changed:
                 if not sent:
@@ -151,7 +152,7 @@ class StatusLogHandler(logging.Handler):
                 if not sent and not self._closed:
                     self._changed.wait_for(lambda: self._closed, _RETRY)
             if sent:
-                # What is logged in quick succession goes together.
+                # Records that are logged in quick succession are sent together.
                 time.sleep(_PERIOD if len(lines) < _BATCH else 0)
 
     def _send(self, lines: list[dict[str, Any]]) -> bool:
@@ -162,17 +163,17 @@ class StatusLogHandler(logging.Handler):
             item, host = self._where
             log = json.dumps([{**line, "h": host} for line in lines], ensure_ascii=False)
             client.call("logger", item, {"status": "true", "log": log}, timeout=_TIMEOUT)
-        except BaseException:  # noqa: BLE001  osquery does not take it now, or there is no client
+        except BaseException:  # noqa: BLE001  osquery takes no records now, or is not there yet
             self._where = None
             return False
         return True
 
 
 def _logger(client: Client) -> tuple[str, str]:
-    """The logger plugin to call, "" for those in use, and what osquery calls this host."""
+    """Return the logger plugin to call, "" for all in use, and osquery's name for this host."""
     options = client.options()
     names = options["logger_plugin"].value.split(",") if "logger_plugin" in options else []
-    # osqueryd's filesystem logger passes a record on to the others: called with these, they would log it twice.
+    # osqueryd's filesystem logger passes a record on to the others, which must not get it a second time.
     item = "filesystem" if "filesystem" in names and len(names) > 1 else ""
     kind = options["host_identifier"].value if "host_identifier" in options else "hostname"
     if kind == "specified":
@@ -190,13 +191,13 @@ def _logger(client: Client) -> tuple[str, str]:
     return item, socket.gethostname()
 
 
-def _told(message: str) -> dict[str, Any]:
-    made = logging.LogRecord("osquery_sdk", logging.WARNING, __file__, 0, message, None, None)
-    return _line(made, message)
+def _warning_line(message: str) -> dict[str, Any]:
+    record = logging.LogRecord("osquery_sdk", logging.WARNING, __file__, 0, message, None, None)
+    return _line(record, message)
 
 
 def _line(record: logging.LogRecord, text: str) -> dict[str, Any]:
-    """A record as osqueryd's JSON has it: severity, file, line, message, calendar time, Unix time."""
+    """Return a record in osqueryd's JSON: severity, file, line, message, calendar time, Unix time."""
     severity = (
         _ERROR
         if record.levelno >= logging.ERROR
@@ -205,7 +206,7 @@ def _line(record: logging.LogRecord, text: str) -> dict[str, Any]:
         else _INFO
     )
     seconds = int(record.created)
-    # osqueryd reads texts up to the first NUL, and surrogates are not in its UTF-8.
+    # osqueryd reads a text up to its first NUL, and takes no surrogates in UTF-8.
     text = text[:_MAX_TEXT].replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
     return {
         "s": severity,

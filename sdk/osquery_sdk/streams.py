@@ -1,9 +1,9 @@
-"""Standard output for what the program itself has to say, and for nothing else.
+"""Keeps standard output for the program's own output; everything else that is printed goes to standard error.
 
-An author's code prints what it likes: by `print`, through a library in C, by a program that it starts. All of
-that goes to descriptor 1, among the rows of `query --json`, or of osqueryi, which shares its own with the
-extension. So within `apart()` descriptor 1 is standard error, and the program's own words go to a copy of what
-it was::
+An author's code may print: by `print`, through a library in C, or by a program that it starts. All of these
+write to descriptor 1, among the rows of `query --json`, or among those of osqueryi, which shares its standard
+output with the extension. So within `apart()` descriptor 1 is standard error, and the program's own output
+goes to a copy of the original::
 
     descriptor   outside            within
     1            standard output    standard error     print() in a table, and programs that a table starts
@@ -31,18 +31,22 @@ _own: ContextVar[TextIO | None] = ContextVar("stdout", default=None)
 
 
 def stdout() -> TextIO:
-    """Return standard output, for the program's own words."""
+    """Return standard output, for the program's own output."""
     return _own.get() or sys.stdout
 
 
 def complete() -> None:
-    """Have standard error lead nowhere if it is closed: what is said there would go to standard output, or to another file."""
+    """Open standard error to nowhere if it is closed.
+
+    Otherwise the next file that is opened gets its descriptor, and error messages are written into it.
+    """
     if sys.stderr is not None:
         return
-    if _is_open(_ERR):  # it is something else by now
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  for as long as the program runs
+    if _is_open(_ERR):  # another file has the descriptor by now
+        # It stays open for as long as the program runs.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
         return
-    # Standard output stays as it is: `apart` looks whether that is closed too.
+    # Standard output stays as it is: `apart` checks whether that is closed too.
     _point_nowhere(_ERR)
     sys.stderr = os.fdopen(_ERR, "w", errors="backslashreplace", closefd=False)
 
@@ -52,13 +56,13 @@ def apart() -> Iterator[None]:
     """Have everything but `stdout()` write to standard error instead of standard output.
 
     Raises:
-        OSError: what was written to `stdout()` last could not be.
+        OSError: the last text for `stdout()` could not be written.
     """
     is_free = not _is_open(_OUT)
     _occupy()
     before = sys.stdout
     if before is None:
-        # Closed, and perhaps something else by now, which is left alone.
+        # Standard output is closed. If another file has its descriptor by now, that file is left alone.
         if is_free:
             _point_at_stderr()
             sys.stdout = _printing("utf-8")
@@ -70,7 +74,7 @@ def apart() -> Iterator[None]:
         with _by_descriptor(before):
             yield
     else:
-        # Somebody has put something in its place, as tests do.
+        # Somebody has replaced sys.stdout, as tests do.
         token = _own.set(before)
         sys.stdout = sys.stderr
         try:
@@ -89,22 +93,25 @@ def _number(stream: TextIO) -> int:
 
 @contextmanager
 def _by_descriptor(printed: TextIOWrapper) -> Iterator[None]:
-    """Have descriptor 1, to which `printed` writes, be standard error, with a stream of its own."""
+    """Point descriptor 1, to which `printed` writes, at standard error.
+
+    `stdout()` is a stream on a copy of the original descriptor meanwhile.
+    """
     original = os.dup(_OUT)
     own = os.fdopen(os.dup(_OUT), "w", encoding=printed.encoding, errors=printed.errors)
     own.reconfigure(line_buffering=printed.line_buffering, write_through=printed.write_through)
     _point_at_stderr()
-    # What an author's module has printed while it was imported may still wait in it.
+    # The text that an author's module printed during its import may still be in the buffer.
     _flush(printed)
     token = _own.set(own)
-    sys.stdout = said = _printing(printed.encoding)
+    sys.stdout = apart_stream = _printing(printed.encoding)
     try:
         yield
         own.flush()
     finally:
         sys.stdout = printed
         _own.reset(token)
-        _flush(said)
+        _flush(apart_stream)
         _flush(printed)
         os.dup2(original, _OUT)
         os.close(original)
@@ -113,14 +120,14 @@ def _by_descriptor(printed: TextIOWrapper) -> Iterator[None]:
 
 
 def _printing(encoding: str) -> TextIO:
-    """Make a stream for what an author's code prints; like standard error it writes at once, and any text."""
+    """Make a stream for an author's printing; like standard error it writes at once, and takes any text."""
     stream = os.fdopen(_OUT, "w", encoding=encoding, errors="backslashreplace", closefd=False)
     stream.reconfigure(line_buffering=True)
     return stream
 
 
 def _point_at_stderr() -> None:
-    """Have descriptor 1 lead where standard error does, or nowhere if that is closed."""
+    """Point descriptor 1 at standard error, or at nothing if that is closed."""
     if sys.stderr is not None:
         os.dup2(_ERR, _OUT)
     else:
@@ -137,7 +144,7 @@ def _point_nowhere(number: int) -> None:
 
 
 def _occupy() -> None:
-    """Open the descriptors 0 to 2 where they are closed: a socket that got such a number would be printed to."""
+    """Open those of the descriptors 0 to 2 that are closed: a socket there would get printed text."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= _ERR:
         os.set_inheritable(number, True)
     os.close(number)
@@ -152,7 +159,7 @@ def _is_open(number: int) -> bool:
 
 
 def _flush(stream: TextIO) -> None:
-    """Write what is left in a stream, or forget it, which Python would try again at its end."""
+    """Write the rest of a stream's buffer. Drop it if that fails: Python would try again when it ends."""
     try:
         stream.flush()
     except OSError:

@@ -1,4 +1,4 @@
-"""Spans and metrics of an extension's calls, through OpenTelemetry, which is not needed otherwise.
+"""Makes OpenTelemetry spans and metrics of an extension's calls; nothing else needs OpenTelemetry.
 
 ::
 
@@ -27,16 +27,17 @@ _SCOPE = "osquery_sdk"
 
 
 class Telemetry:
-    """Makes a span of each call of a plugin, counts the calls and their rows, and measures how long they take.
+    """Makes a span of each call of a plugin, and measures its duration and its rows.
 
-    A span is named after the plugin and what is asked of it, as in `kolide_plist generate`, and carries `osquery.registry`,
-    `osquery.plugin`, `osquery.action` and `osquery.rows`; its status is an error if the answer is. What is asked and answered
-    stays out of it. The metrics are `osquery.call.duration` in seconds and `osquery.call.rows`; the same attributes but the rows
-    tell their series apart, and `error`, which is true for a call that failed.
+    A span is named after the plugin and the action, as in `kolide_plist generate`. Its attributes are
+    `osquery.registry`, `osquery.plugin`, `osquery.action` and `osquery.rows`; its status is an error if the
+    answer is. It has nothing of the request's or the answer's content. The metrics are
+    `osquery.call.duration` in seconds and `osquery.call.rows`. Their series have the same attributes except
+    the rows, and `error`, which is true for a call that failed.
 
     Args:
-        tracer_provider: of OpenTelemetry; the global one unless given.
-        meter_provider: the same for the metrics.
+        tracer_provider: OpenTelemetry's provider for spans; the global one unless given.
+        meter_provider: OpenTelemetry's provider for metrics; the global one unless given.
 
     Raises:
         DefinitionError: OpenTelemetry is not installed.
@@ -45,7 +46,7 @@ class Telemetry:
     def __init__(
         self, *, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
     ) -> None:
-        """Get what makes spans and metrics."""
+        """Get the tracer and the instruments."""
         try:
             from opentelemetry import metrics, trace
         except ImportError as error:
@@ -64,29 +65,30 @@ class Telemetry:
         self._error = trace.StatusCode.ERROR
 
     def around(self, service: Service, log: Callable[[str], None] = to_stderr) -> Service:
-        """The same service, with a span and a measurement for each call; the extension asks for it.
+        """Return a service that records each call of another; the extension calls this.
 
         Args:
             service: answers the calls.
-            log: is told, once, when OpenTelemetry or an exporter raises. Calls are answered all the same.
+            log: gets a line when OpenTelemetry or an exporter raises, once for each error. Calls are still
+                answered.
         """
         return _Traced(service, self, log)
 
     def call(
         self, service: Service, registry: str, item: str, request: dict[str, str], context: CallContext
     ) -> Reply:
-        """Let a service answer a call, and tell of it."""
+        """Have a service answer a call, and record it."""
         action = request.get("action") or next(
             (key for key in ("string", "snapshot", "status", "event", "init") if key in request), ""
         )
-        told: dict[str, Any] = {
+        attributes: dict[str, Any] = {
             "osquery.registry": registry,
             "osquery.plugin": item,
             "osquery.action": action,
         }
         started = time.monotonic()
         failed = True
-        with self._tracer.start_as_current_span(f"{item} {action}".rstrip(), attributes=told) as span:
+        with self._tracer.start_as_current_span(f"{item} {action}".rstrip(), attributes=attributes) as span:
             try:
                 answer = service.call(registry, item, request, context)
                 problem = _problem(answer)
@@ -96,20 +98,20 @@ class Telemetry:
                 if problem is not None:
                     span.set_status(self._error, problem)
             finally:
-                told["error"] = failed
-                self._seconds.record(time.monotonic() - started, told)
-            self._rows.record(count, told)
+                attributes["error"] = failed
+                self._seconds.record(time.monotonic() - started, attributes)
+            self._rows.record(count, attributes)
         return answer
 
 
 class _Traced:
-    """A service whose calls are told of."""
+    """A service whose calls are recorded."""
 
     def __init__(self, service: Service, telemetry: Telemetry, log: Callable[[str], None]) -> None:
         self._service = service
         self._telemetry = telemetry
         self._log = log
-        self._said = ""
+        self._last_message = ""
 
     def ping(self) -> Status:
         return self._service.ping()
@@ -124,8 +126,8 @@ class _Traced:
             if once.error is not None:
                 raise
             message = f"telemetry: {describe(error)}"
-            if message != self._said:
-                self._said = message
+            if message != self._last_message:
+                self._last_message = message
                 self._log(f"{message}\n{trace(error)}")
         return once.answer or self._service.call(registry, item, request, context)
 
@@ -134,7 +136,7 @@ class _Traced:
 
 
 class _Once:
-    """A service that keeps what it has answered to the one call that it is asked."""
+    """A service for one call, of which it keeps the answer or the exception."""
 
     __slots__ = ("_service", "answer", "error")
 
@@ -163,7 +165,7 @@ def _count(answer: Reply) -> int:
 
 
 def _problem(answer: Reply) -> str | None:
-    """What an answer says went wrong: in its status, or, to a write, in its row."""
+    """Return the message of an answer that failed, from its status or, for a write, its row; else None."""
     if answer.status.code:
         return answer.status.message
     if isinstance(answer.rows, (tuple, list)) and len(answer.rows) == 1:

@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=FAULTS, ids=[fault.name for fault in FAULTS])
 def fault(request: pytest.FixtureRequest) -> Fault:
-    """Each way to fail."""
+    """Give each way to fail, one after the other."""
     found: Any = request.param
     return found  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Everything that an author's code may raise, and what is said of it."""
+"""The exceptions that an author's code may raise, each with the text that users get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An extension for osqueryd whose every plugin ends the program, as far as it can: with `sys.exit`."""
+"""An extension for osqueryd, of which every plugin calls `sys.exit`."""
 
 from __future__ import annotations
 

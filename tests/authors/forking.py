@@ -1,4 +1,4 @@
-"""An extension whose tables and plugins fork, in every way there is. Their children come back where they should not.
+"""An extension whose tables and plugins fork in each possible way, and let the child return.
 
 The file FORKED gets the number of each child and its exit status, as its parent sees them.
 """
@@ -66,7 +66,7 @@ FORKS: dict[str, Callable[[], int]] = {
     "fork": os.fork,
     "pty": lambda: pty.fork()[0],
     "forkpty": lambda: os.forkpty()[0],
-    # Past Python, which is told nothing of it.
+    # Forked in C, so that Python does not notice.
     "libc": lambda: int(ctypes.PyDLL(None).fork()),
 }
 

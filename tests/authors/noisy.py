@@ -1,4 +1,4 @@
-"""An extension that prints, in every way there is: while it is imported, in tables, in plugins, and from threads."""
+"""An extension that prints in each possible way: during its import, in tables, plugins and threads."""
 
 from __future__ import annotations
 

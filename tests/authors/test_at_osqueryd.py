@@ -1,4 +1,4 @@
-"""A real osqueryd with an extension that calls `sys.exit` wherever it is asked for anything: both go on."""
+"""A real osqueryd and an extension that calls `sys.exit` in every call both go on."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Forking:
         }
 
     def is_well(self) -> None:
-        """Nothing else is there, and the extension serves from the socket that it had."""
+        """Assert that no other process is left, and that the extension serves from the same socket."""
         assert [one for one in self.process.children(recursive=True) if one.status() != "zombie"] == []
         for _ in range(20):
             assert self.host.query("select square from quiet", timeout=5).rows == [{"square": "9"}]
@@ -184,7 +184,7 @@ def test_plugins(forking: Forking, does: str) -> None:
 
 
 def test_a_life_from_its_start_to_its_end() -> None:
-    """Plugins that fork at their start and end, and a log that forks: in the main thread, which could take all away."""
+    """Plugins fork at their start and end, and a log forks: in the main thread, which cleans up."""
     folder = Path(tempfile.mkdtemp(prefix="osq-"))
     try:
         with Forking(folder) as forking:
@@ -204,7 +204,7 @@ def test_a_life_from_its_start_to_its_end() -> None:
 
 
 def test_a_worker_does_not_stand_in_for_an_extension_that_was_killed(tmp_path: Path) -> None:
-    """It has no copy of the socket, at which nobody would answer: a successor of the name would wait for it."""
+    """The child has no copy of the socket: a successor of the extension would wait for an answer there."""
     environment = {**os.environ, "FORKED": str(tmp_path / "forked"), "PYTHONWARNINGS": "ignore"}
     with Host(options={"extensions_interval": "600"}) as host:
         command = [sys.executable, PROGRAM, "--socket", host.socket]
@@ -257,7 +257,7 @@ def script(tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("does", ["sys.exit(7)", "raise KeyError('x')", "pass"])
 def test_a_host_s_own_process_forks(tmp_path: Path, does: str) -> None:
-    """A child that leaves the `with` of a host, or the end of the program, takes nothing of its parent's away."""
+    """A child that leaves a host's `with`, or ends the program, removes nothing of its parent's."""
     done = script(
         tmp_path,
         f"""
@@ -308,7 +308,7 @@ print(folder.exists())
 
 
 def test_a_child_may_have_an_extension_of_its_own(tmp_path: Path) -> None:
-    """A host that has not begun before the fork belongs to the process that begins it: so programs become daemons."""
+    """A host that starts after the fork belongs to the child, so that a program can become a daemon."""
     done = script(
         tmp_path,
         """

@@ -1,4 +1,4 @@
-"""An author's code prints to standard error; standard output has what the program itself has to say."""
+"""An author's code prints to standard error; standard output has only the program's own output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever an author's code raises fails one call, with a text, and nothing else."""
+"""An exception of an author's code fails one call, with a text, and nothing else."""
 
 from __future__ import annotations
 
@@ -367,7 +367,7 @@ def test_a_logger_that_is_fatal_passes_it_on(fault: Fault) -> None:
 
 
 def test_a_logger_that_does_not_say_what_it_wants(fault: Fault) -> None:
-    """Any status but 0 would be read as a wish."""
+    """A status other than 0 would turn the feature on."""
 
     class Undecided(LoggerPlugin):
         @property
@@ -647,7 +647,7 @@ def test_old_plugins(fault: Fault) -> None:
         assert _failed(served.call("distributed", "other", action="getQueries")) == f"other: {fault.text}"
 
 
-# What is not the author's
+# Exceptions that are not the author's
 
 
 def test_ctrl_c_still_stops_a_statement(tmp_path: Path) -> None:

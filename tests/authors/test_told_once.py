@@ -1,4 +1,4 @@
-"""An exception in a table is printed once: as the answer to the statement, with its traceback only when verbose."""
+"""An exception in a table is printed once, as the statement's error; its traceback only when verbose."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ BODY = {
     "an exception without a text": ("raise KeyError", "KeyError"),
     "an exit": ('raise SystemExit("over")', "SystemExit: over"),
     "an exception that led to another": (
-        'try:\n        raise OSError("no good")\n    except OSError as error:\n'
-        '        raise ValueError("no good") from error',
+        (
+            'try:\n        raise OSError("no good")\n    except OSError as error:\n'
+            '        raise ValueError("no good") from error'
+        ),
         "ValueError: no good",
     ),
     "a row's value": ('yield Number(n="many")', "broken.n = 'many'"),
@@ -106,7 +108,7 @@ def test_verbose_adds_the_traceback_and_repeats_nothing(program: Path, name: str
     command, words = asking(way, program, STATEMENT[name])
     # osqueryi takes the flag anywhere; the commands take it behind their name.
     output = printed([*command, "--verbose"], words)
-    # osqueryi's own log, which has its time in front, says it again; the frames of the traceback quote the source.
+    # Not counted: osqueryi's own log, with its time in front, and lines of source in the traceback.
     lines = [line for line in output.splitlines() if not re.match(r" |[IWE]\d{4} ", line)]
     assert sum(text in line for line in lines) == 1, output
     assert f'File "{program}", line ' in output

@@ -1,4 +1,4 @@
-"""Values that no column can hold, with an error that names table, column and value; and those that one just can."""
+"""Values that no column can hold fail with table, column and value; values at the limit are sent."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def row(**values: Any) -> tuple[Any, ...]:
     ("column", "make", "shown", "why"), REFUSED, ids=[f"{c}-{w}"[:50] for c, _, _, w in REFUSED]
 )
 def test_what_is_refused(column: str, make: Callable[[], Any], shown: str, why: str, rows: int) -> None:
-    """By itself, and behind others: these are checked by other means."""
+    """It is refused alone, and behind others, which another code path checks."""
     made = of([*[row()] * (rows - 1), row(**{column: make()})])
     with Host([Extension("e", version="1", plugins=[made]).start]) as host, pytest.raises(SqlError) as caught:
         host.query("select * from t")
@@ -553,9 +553,9 @@ def one(**options: Any) -> Table:
         ),
         ({"plugins": [Bad]}, "extension e: <class '"),
         ({"plugins": [Bad()]}, "extension e: <Bad> is no table; decorate the function with @table"),
-        ({"log": "stderr"}, "extension e: log is called, and 'stderr' cannot be"),
-        ({"left_out": []}, "extension e: left_out is called, and [] cannot be"),
-        ({"telemetry": True}, "extension e: telemetry is an object of Telemetry, not True"),
+        ({"log": "stderr"}, "extension e: log is a function to call, not 'stderr'"),
+        ({"left_out": []}, "extension e: left_out is a function to call, not []"),
+        ({"telemetry": True}, "extension e: telemetry is a Telemetry object, not True"),
     ],
     ids=str_of,
 )

@@ -1,4 +1,4 @@
-"""An extension for tests: its plugins are said by PLUGINS in the environment, as JSON: a list of class and arguments."""
+"""An extension for tests; the variable PLUGINS lists its plugins in JSON, each a class and its arguments."""
 
 import json
 import os
@@ -18,7 +18,7 @@ class Number(Row):
 
 @table("plugin_numbers")
 def numbers(query: Query) -> Iterator[Number]:
-    """As many numbers as the file NUMBERS says."""
+    """Numbers; the file NUMBERS has their count."""
     for n in map(int, Path(os.environ["NUMBERS"]).read_text(encoding="ascii").split()):
         yield Number(n=n, text=f'é\u2028\x7f\t"\\{n}')
 

@@ -1,4 +1,4 @@
-"""Sinks that loggers deliver to, real ones: servers on this machine, files, a broker. And what tests share."""
+"""Real sinks for loggers: servers on this machine, files, a broker; and helpers that the tests share."""
 
 from __future__ import annotations
 
@@ -119,7 +119,10 @@ def certificates(folder: Path) -> tuple[Path, Path]:
 
 
 class WebServer:
-    """An HTTP or HTTPS server; `answer` gets the request's handler and body, and returns status, headers and body."""
+    """An HTTP or HTTPS server.
+
+    `answer` gets the request's handler and body, and returns status, headers and body.
+    """
 
     def __init__(
         self,
@@ -169,7 +172,10 @@ class WebServer:
 
 
 class HttpSink:
-    """Takes batches, as a log collector does: a batch whose key it knows counts once. Fails when it is told to."""
+    """Takes batches, as a log collector does: a batch whose key it knows counts once.
+
+    Fails when it is told to.
+    """
 
     def __init__(self, tls: tuple[Path, Path] | None = None) -> None:
         self.batches: dict[str, list[str]] = {}

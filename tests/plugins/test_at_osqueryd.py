@@ -25,7 +25,7 @@ pytestmark = pytest.mark.osqueryd
 
 
 class Daemon:
-    """osqueryd with one autoloaded extension that has a table and a plugin of each other kind, all named `all`."""
+    """osqueryd with one autoloaded extension: a table and a plugin of each other kind, all named `all`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Extensions of PyPI's `osquery` package run on this SDK: files unchanged, and code with one import line changed."""
+"""Extensions for PyPI's `osquery` package run here: files unchanged, code with one import changed."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def run(file: Path, sql: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("name", ["readme_table.py", "foobar_table.ext"])
 def test_run_runs_the_documentation_s_example_unchanged(name: str, tmp_path: Path) -> None:
-    """Also as a file that is no `.py` and not executable."""
+    """The file runs too if it is no `.py` and not executable."""
     file = Path(shutil.copyfile(README, tmp_path / name))
     out, said = run(file, "select foo, baz from foobar")
     assert json.loads(out) == README_ROWS, said
@@ -206,7 +206,7 @@ def test_the_client(host: Host) -> None:
 
 
 class Unregistered(ours.TablePlugin):
-    """As in a test of an old table: nothing is served."""
+    """A test of an old table calls it without serving it."""
 
     def name(self) -> str:
         return "unregistered"

@@ -1,4 +1,4 @@
-"""Config plugins: what is served, what is refused, and that an error keeps the last configuration that was right."""
+"""Config plugins serve a correct configuration, refuse a wrong one, and keep the last correct one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Given(ConfigPlugin):
 
 
 class Osqueryd:
-    """What a plugin's link leads to: takes updates, and asks for the packs in them while it does."""
+    """A substitute for osqueryd: it takes updates, and asks for the packs in them meanwhile."""
 
     def __init__(self, plugin: ConfigPlugin) -> None:
         self.plugin = plugin

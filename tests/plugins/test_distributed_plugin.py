@@ -1,4 +1,4 @@
-"""Distributed plugins: what osqueryd is told, what is read of its answers, and the folder of queries."""
+"""Distributed plugins: the queries for osqueryd, its answers as they are read, and the folder of queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loggers deliver: batches to each bundled sink, again after failures, in order; and they count what they drop."""
+"""Loggers deliver batches in order to each bundled sink, again after failures, and count dropped records."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_fatal_logger_ends_osqueryd_rather_than_drop(tmp_path: Path, stopping:
 
 
 def test_back_pressure_lets_a_slow_sink_catch_up(tmp_path: Path, stopping: Any) -> None:
-    """Where it is only a little too slow nothing is dropped: osqueryd waits."""
+    """If delivery is a little too slow nothing is dropped: osqueryd waits."""
     logger = stopping(Collector(tmp_path / "s", QUICK._replace(max_bytes=65_536)))
     logger.gate.clear()
     threading.Timer(0.7, logger.gate.set).start()
@@ -197,7 +197,7 @@ def test_lines_and_status_lines_in_files(tmp_path: Path, stopping: Any) -> None:
 
 
 def lines_of(path: Path) -> list[str]:
-    """Those that are there; none while the file is being rotated away."""
+    """Return the lines of the file; none while it is being rotated away."""
     try:
         return path.read_text().splitlines()
     except FileNotFoundError:
@@ -246,7 +246,7 @@ def test_a_link_is_not_followed(tmp_path: Path, stopping: Any) -> None:
 
 
 def whole_lines(path: Path) -> list[str]:
-    """What has been written; on a full disk a part of a line may be there for the moment until it is taken off again."""
+    """Return the complete lines; on a full disk a part of a line may be there until it is cut off again."""
     text = path.read_text()
     return text[: text.rfind("\n") + 1].splitlines()
 
@@ -421,7 +421,7 @@ def test_parquet_through_fsspec_and_the_same_batch_once(tmp_path: Path) -> None:
 
 
 def test_kafka(tmp_path: Path, stopping: Any) -> None:
-    """With the brokers that librdkafka has for its own tests: they speak Kafka's protocol, over sockets."""
+    """Deliver to the brokers of librdkafka's own tests, which speak Kafka's protocol over sockets."""
     kafka = pytest.importorskip("confluent_kafka")
     host = kafka.Producer({"bootstrap.servers": "unused", "test.mock.num.brokers": 3})
     brokers = sorted({f"{b.host}:{b.port}" for b in host.list_topics(timeout=10).brokers.values()})

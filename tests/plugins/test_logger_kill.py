@@ -1,7 +1,7 @@
-"""Each bundled logger, in an extension that is killed in the middle, and with a disk that is full: what was acknowledged arrives.
+"""Acknowledged lines arrive by each bundled logger, though the extension is killed or a disk is full.
 
-The extension is a process of its own at an engine's socket, and lines are sent to it as osqueryd sends them. The short form
-sends 1,200 lines a logger, the long one 100,000.
+The extension is a process of its own at an engine's socket, and lines are sent to it as osqueryd sends them.
+The short form sends 1,200 lines a logger, the long one 100,000.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OPTIONS = {"batch_seconds": 0.1, "first_retry": 0.05, "last_retry": 0.5}
 
 
 class Sink:
-    """Where a logger delivers to, and what arrived there."""
+    """The sink of a logger, and the lines that arrived there."""
 
     def __init__(self, plugin: str, arguments: dict[str, Any], numbers: Callable[[], Counter[int]]) -> None:
         self.plugin = plugin
@@ -110,7 +110,10 @@ def kafka_sink(stack: ExitStack) -> Sink:
 def send(
     host: Host, total: int, kills: list[int], meanwhile: Callable[[int], None] = lambda n: None
 ) -> tuple[Counter[str], list[int]]:
-    """Log results as osqueryd does, and kill the extension before some of them; what became of them, and what was acknowledged."""
+    """Log results as osqueryd does, killing the extension before some.
+
+    Return their fate and the acknowledged ones.
+    """
     outcomes: Counter[str] = Counter()
     acknowledged: list[int] = []
     connection: ExtensionConnection | None = None
@@ -152,7 +155,7 @@ def started(sink: Sink, spool: Path, monkeypatch: pytest.MonkeyPatch, **options:
 
 
 def cases(*short: str) -> list[Any]:
-    """Kinds and numbers of lines: all of the long form are slow, and those of the short form that are not named here."""
+    """Return the cases; the long forms are slow, and so are the short forms that are not named here."""
     long = [pytest.mark.slow, pytest.mark.timeout(900)]
     return [
         *(pytest.param(kind, SHORT, marks=() if kind in short else pytest.mark.slow) for kind in KINDS),
@@ -184,7 +187,10 @@ def test_what_was_acknowledged_survives_a_kill(
 def test_with_a_full_disk_what_is_dropped_is_counted(
     kind: str, total: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The spool's disk is full, and nothing is taken out of it for a while; killed in the middle of that as well."""
+    """The spool's disk is full, and nothing is taken out of it for a while.
+
+    Killed in the middle of that as well.
+    """
     with ExitStack() as stack:
         disk = stack.enter_context(tmpfs("512k"))
         sink = make_sink(kind, tmp_path, stack)
@@ -215,7 +221,7 @@ def test_with_a_full_disk_what_is_dropped_is_counted(
 
 
 def spool_state(folder: Path) -> int:
-    """How many records a spool says it dropped; by another process, as this one's tests may hold the folder."""
+    """Return the spool's count of dropped records, by a new process: this one may hold the folder's lock."""
     code = f"from osquery_sdk.spool import Spool; print(Spool({str(folder)!r}, max_bytes=1 << 28).dropped)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return int(done.stdout)

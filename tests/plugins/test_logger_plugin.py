@@ -1,4 +1,4 @@
-"""Logger plugins: what osqueryd asks of them, by its recorded requests, and what becomes of errors."""
+"""Logger plugins answer osqueryd's recorded requests, and report errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spool: nothing that it took is lost, whatever stops the process; bounded; nobody else's."""
+"""The spool loses no record that it took, whatever stops the process; it has a size limit, and one owner."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_it_is_a_queue_whatever_happens(seed: int, folder: Path) -> None:
 
 
 def reopened(spool: Spool, folder: Path, sizes: dict[str, int]) -> Spool:
-    """As after a kill: the kernel closes the files, and nothing else is done."""
+    """Do what a kill does: the kernel closes the files, and nothing else happens."""
     for name in ("_lock", "_writing", "_reading", "_state_file", "_folder"):
         if getattr(spool, name) >= 0:
             os.close(getattr(spool, name))
@@ -147,7 +147,7 @@ def test_a_full_disk_takes_whole_records_or_none() -> None:
 
 
 def test_a_record_that_was_cut_off_is_none(folder: Path) -> None:
-    """As when the machine stops in the middle of a write."""
+    """A record is cut off, as when the machine stops in the middle of a write."""
     spool = Spool(folder, max_bytes=1 << 20)
     spool.append(records("one", "two", "three"))
     spool.close()

@@ -1,4 +1,4 @@
-"""Whatever is broken in a configuration is named by file, line and column, in one line."""
+"""A fault in a configuration is named by file, line and column, in one line."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ COMMENTS = st.sampled_from(["", "# c\n", "  // d\n", "\n", "\t"])
     st.integers(0, 3),
 )
 def test_the_place_is_that_of_pythons_own_reader(value: Any, before: str, indent: int) -> None:
-    """Where there is nothing but JSON behind the comments, Python's reader, given blanks for these, says the same."""
+    """Python's reader finds the same place, given blanks for comments, if the rest is JSON."""
     good = json.dumps({"a": value}, indent=indent or None)
     broken = f"{before}{good[:-1]},!}}"
     with pytest.raises(json.JSONDecodeError) as oracle:

@@ -1,4 +1,4 @@
-"""The pages on plugins name every class, option and parameter that there is, with its default."""
+"""The pages on plugins name every class, option and parameter, with its default."""
 
 from __future__ import annotations
 

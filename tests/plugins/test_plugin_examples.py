@@ -1,4 +1,4 @@
-"""Each example of a plugin does what the command in its second line shows."""
+"""The examples of plugins do what the command in their second line shows."""
 
 from __future__ import annotations
 

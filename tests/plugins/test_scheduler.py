@@ -1,4 +1,4 @@
-"""The engine drives plugins as osqueryd does: by its recorded exchanges, and beside a real one with the same extension."""
+"""The engine drives plugins as osqueryd does: compared with recordings, and with a real one beside it."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def without_time(text: str) -> str:
 
 
 def test_the_recorded_exchanges_are_repeated(run: Callable[..., Run]) -> None:
-    """What the engine asks of config, logger and distributed plugins is, but for times, what osqueryd asked."""
+    """The engine makes the same requests of plugins as osqueryd, except for times."""
     made = run()
     until(lambda: len(made.results()) >= 5 and made.recorder.requests("distributed")[1:])
     for registry in ("config", "distributed"):
@@ -393,7 +393,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _logged(kind: str, folder: Path) -> list[dict[str, Any]]:
-    """What the schedule of both logs, without times, while the table changes twice."""
+    """Return the log of both schedules, without times, while the table changes twice."""
     folder.mkdir()
     numbers, log = folder / "numbers", folder / "results.log"
     numbers.write_text("1 2 3")
@@ -437,7 +437,7 @@ def _logged(kind: str, folder: Path) -> list[dict[str, Any]]:
         return any(r["name"] == name and r["counter"] == counter for r in _lines(log))
 
     def change(to: str) -> None:
-        """At once: neither sees half of it."""
+        """Change the numbers at once, so that neither sees half of the change."""
         (folder / "next").write_text(to)
         (folder / "next").rename(numbers)
 

@@ -1,4 +1,4 @@
-"""What the tests of tables share: which files were opened, for those that say that a look-up reads little."""
+"""A fixture for the tests of tables: the files that were opened, to show that a look-up reads few."""
 
 import os
 from typing import Any

@@ -1,4 +1,4 @@
-"""Answers: whatever rows a table gives, Thrift's own decoder reads back what they say, and every row has a number."""
+"""Thrift's own decoder reads back the rows of any answer, and every row has a number."""
 
 import enum
 import json

@@ -1,4 +1,4 @@
-"""Whatever way the SDK was installed in, the command for an extra works: it names that place, and no name that an index has not."""
+"""The command for an extra works however the SDK was installed, because it names the same place."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def pip_install(python: Path, *arguments: str) -> None:
 
 
 def said(python: Path, code: str = "print(install_command('engine'))") -> str:
-    """What the SDK that this Python imports prints."""
+    """Return the output of the SDK that this Python imports."""
     code = f"from osquery_sdk.installed import install_command, install_hint, source; {code}"
     return subprocess.check_output([python, "-c", code], text=True, cwd="/").strip()
 
@@ -106,7 +106,8 @@ def test_the_command_names_where_the_sdk_came_from_and_works(
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, env=OFFLINE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert said(python) == command
-    # A project that this SDK makes installs it from the same place; `new` finds its templates whatever the form.
+    # A project that this SDK makes installs it from the same place; `new` finds its templates whatever the
+    # form.
     new = [python, "-m", "osquery_sdk.cli.main", "new", "hello", "--template", "rest"]
     subprocess.run(new, cwd=tmp_path, check=True, capture_output=True)
     written = (tmp_path / "hello" / "requirements.txt").read_text()

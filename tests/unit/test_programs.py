@@ -99,7 +99,7 @@ def test_path_decides_nothing() -> None:
 
 
 def alive(pids: list[int]) -> list[int]:
-    """Those of the processes that run."""
+    """Return the processes of the list that still run."""
     return [
         pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     ]
@@ -153,7 +153,7 @@ def test_as_much_as_is_allowed_is_none() -> None:
 
 
 class Call:
-    """What a query knows of the call that it is made for."""
+    """A substitute for the call that a query belongs to."""
 
     cancelled = False
 

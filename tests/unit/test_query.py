@@ -1,4 +1,4 @@
-"""What a table asks its query: whether a row may be wanted."""
+"""A query says which rows a statement may want."""
 
 import sqlite3
 import time

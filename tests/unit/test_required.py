@@ -1,4 +1,4 @@
-"""Tables that need a value for each of several columns: what is refused, with which words, and how a join gets them there."""
+"""Tables that need a value for each of several columns refuse a statement without, and say how to join."""
 
 import json
 import os
@@ -50,7 +50,7 @@ OSQUERYS = "Table distances was queried without a required column in the WHERE c
 def make_distances(**options):
     @table("distances", all_required=True, examples=EXAMPLES, **options)
     def distances(query: Query) -> Iterator[Distance]:
-        """How far letters are apart."""
+        """Distances of letters."""
         for start in query.equals("start") or query.like("start"):
             for end in query.equals("end") or ():
                 yield Distance(start=start, end=end, steps=abs(ord(end) - ord(start)))

@@ -1,4 +1,4 @@
-"""Tables as an author writes them, asked through SQL on the embedded engine; and on a real osqueryd where there is one."""
+"""Tables as authors write them answer SQL, on the embedded engine and on a real osqueryd if installed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Stop signals find the main thread anywhere: what a program has made and started by then goes with it."""
+"""A stop signal at any moment leaves no folder and no process of the program behind."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ while sender.is_alive():
     event.wait(0)
 print(told.count("SIGTERM"), told.count("SIGINT"))
 """
-# Folders and programs come and go all the time, in the main thread and beside it; the programs want to live on.
+# Folders and programs come and go all the time, in the main thread and beside it; the programs want to live
+# on.
 BUSY = """
 import os, signal, subprocess, sys, threading
 from pathlib import Path

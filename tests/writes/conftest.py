@@ -1,4 +1,4 @@
-"""Managers that extensions of these tests register with: osqueryd, where there is one, and the embedded engine."""
+"""The managers for these tests: osqueryd, where there is one, and the embedded engine."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def manager(request: pytest.FixtureRequest) -> Iterator[Manager]:
 
 @pytest.fixture
 def serve(manager: Manager) -> Iterator[Serve]:
-    """Serves tables from this process until the test ends; returns who asks them."""
+    """Serve tables from this process until the test ends; the result is a client."""
     with ExitStack() as stack:
 
         def start(*tables: Table, **options: object) -> Client:

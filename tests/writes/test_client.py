@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Kind(Enum):
-    """Of a value."""
+    """A row of one value."""
 
     A = "a"
     B = "b"
@@ -185,7 +185,7 @@ def test_rows_that_do_not_fit(
     ],
 )
 def test_parameters(client: Client, value: Any) -> None:
-    """Each is what SQLite itself makes of the same parameter."""
+    """The literals give the values that SQLite itself gives for the parameters."""
     sql = "select typeof(:v) as t, quote(:v) as q, 5 -:v as minus"
     with closing(sqlite3.connect(":memory:")) as database:
         (wanted,) = database.execute(sql, {"v": value}).fetchall()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Osquery:
-    """What stands for an extension; and for its client, where no osquery is needed: it keeps what it is told."""
+    """A substitute for an extension and its client, without osquery: it keeps the calls."""
 
     def __init__(self, client: Any = None) -> None:
         self._client = client
@@ -113,7 +113,7 @@ def text_of(directory: Path, severity: str) -> str:
 
 
 def test_the_engine_has_no_logger(tmp_path: Path, logger: logging.Logger) -> None:
-    """What nobody takes is kept, up to a bound, and the oldest go first."""
+    """Records that nobody takes are kept up to a limit; the oldest are dropped first."""
     manager = Osquery()
     manager.fails = True
     handler = StatusLogHandler(manager, most=5)

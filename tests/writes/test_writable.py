@@ -1,4 +1,7 @@
-"""What an author's methods are given, and what the SQL client sees of what they do; on osqueryd and on the engine."""
+"""An author's methods get the right values, and the SQL client sees their effect.
+
+On osqueryd and the engine.
+"""
 
 from __future__ import annotations
 
@@ -151,7 +154,7 @@ def full(**given: Any) -> Thing:
 def test_values_arrive_as_what_the_annotation_says(
     client: Client, things: Things, assignments: str, given: dict[str, Any]
 ) -> None:
-    """By UPDATE and by INSERT alike, each with the exact type."""
+    """The method gets the exact type, by UPDATE and by INSERT."""
     things.kept[1] = full()
     client.query(f"update things set {assignments} where id = 1")
     (_, old, new) = things.calls.pop()
@@ -168,7 +171,10 @@ def test_values_arrive_as_what_the_annotation_says(
 
 
 def test_text_that_is_not_utf8(client: Client, things: Things) -> None:
-    """By way of a parameter, which is written as a cast; the engine does not compute such texts."""
+    """A text comes through a parameter, which is written as a cast.
+
+    The engine does not compute such texts.
+    """
     if is_engine(client):
         with pytest.raises(RemoteError, match="computed text that is not UTF-8"):
             client.query("insert into things (name) values (?)", ["a\udcff"])
@@ -193,7 +199,7 @@ def test_a_column_by_an_alias(serve) -> None:
 
 
 def test_what_a_statement_does_not_set_stays_the_very_object(client: Client, things: Things) -> None:
-    """Though osqueryd sends all of it back, without fractions of seconds, with blanks in JSON lost, and NULL as a text."""
+    """osqueryd sends the whole row back, without fractions of seconds and blanks in JSON, NULL as a text."""
     moment = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
     before = full(seen=moment, tags=["x"], facts={"a": 1}, note=None, weight=1.0, path=Path("p"))
     things.kept[1] = before
@@ -278,7 +284,7 @@ def test_refusals(serve, error: Exception, message: str, sql: str) -> None:
     with pytest.raises(RemoteError) as caught:
         client.query(sql)
     assert str(caught.value) == message
-    # What nobody raised on purpose is a mistake, and leaves its traceback.
+    # An exception that was not raised on purpose is a mistake, and its traceback is logged.
     assert any("Traceback" in line for line in log) == isinstance(error, OSError)
 
 
@@ -387,7 +393,10 @@ def write(one: Table, request: dict[str, str]) -> dict[str, str]:
     ],
 )  # fmt: skip
 def test_values_as_other_managers_may_send_them(values: str, reply: str | None) -> None:
-    """JSON's own booleans, whole numbers for a REAL and the like; and what cannot be read is refused, not guessed."""
+    """JSON's own booleans, whole numbers for a REAL and the like.
+
+    And what cannot be read is refused, not guessed.
+    """
     made = table("things")(Things())
     answer = write(made, {"action": "insert", "auto_rowid": "false", "json_value_array": values})
     assert answer == (
@@ -451,7 +460,7 @@ def test_writes_are_counted(serve) -> None:
 
 
 class Keyless(Row):
-    """Nothing tells its rows apart."""
+    """Rows that nothing distinguishes."""
 
     name: str = Column("Name")
 
@@ -516,14 +525,18 @@ def test_an_insert_that_does_not_tell_the_key(serve) -> None:
 
 
 def test_blobs(serve) -> None:
-    """osqueryd reads them as text, which it then refuses to write into their column; a cast makes it a BLOB again."""
+    """osqueryd reads them as text, which it then refuses to write into their column.
+
+    A cast makes it a BLOB again.
+    """
 
     class Blob(Row):
         id: int | None = Column("Number", key=True, default=None)
         data: bytes | None = Column("Bytes", default=None)
         name: str = Column("Name", default="")
 
-    # Annotations of classes within a function cannot be looked up, unless they are where `get_type_hints` looks.
+    # Annotations of classes within a function cannot be looked up, unless they are where `get_type_hints`
+    # looks.
     globals()["Blob"] = Blob
 
     class Blobs(WritableTable[Blob]):

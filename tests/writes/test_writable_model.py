@@ -16,7 +16,8 @@ from .store import ByName, ByNumber
 if TYPE_CHECKING:
     from osquery_sdk.client import Client
 
-# What osquery has no word for: text that is NULL, which it has as "", and a REAL that was given as an integer.
+# What osquery has no word for: text that is NULL, which it has as "", and a REAL that was given as an
+# integer.
 MODEL = {
     "by_number": "create table by_number (id integer primary key, name text not null unique, value text default '', weight real)",
     "by_name": "create table by_name (id integer, name text not null unique, value text default '', weight real)",
@@ -79,7 +80,7 @@ def nullable(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 def statement(sql: str) -> Statement:
-    """For the model, an insert or update that fails keeps what it has done: a table of osquery's has no transactions."""
+    """An insert or update that fails keeps the rows it has written: osquery's tables have no transactions."""
     first, _, rest = sql.partition(" ")
     return Statement(sql, sql if first not in ("insert", "update") else f"{first} or fail {rest}")
 

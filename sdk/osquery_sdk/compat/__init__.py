@@ -1,6 +1,6 @@
-"""The names of PyPI's `osquery` package, served by this SDK: ``import osquery_sdk.compat as osquery``.
+"""Offers the names of PyPI's `osquery` package on this SDK: ``import osquery_sdk.compat as osquery``.
 
-What that package promises its users is kept, and so is its shape: plugins are registered by a decorator, and are singletons.
+Its promises and its shape are kept: a decorator registers plugins, and plugins are singletons.
 """
 
 from __future__ import annotations

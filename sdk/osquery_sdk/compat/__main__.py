@@ -1,4 +1,4 @@
-"""Runs a file that was written for PyPI's `osquery` package, unchanged: ``python -m osquery_sdk.compat FILE [ARGUMENTS]``."""
+"""Runs a file for PyPI's `osquery` package on this SDK: ``python -m osquery_sdk.compat FILE [ARGUMENTS]``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-# Where that package keeps what, for files that import it from there.
+# The modules of that package, and the modules here that have their names.
 _PLACES = {
     "osquery": "",
     "osquery.config_plugin": "plugins",
@@ -27,7 +27,7 @@ _PLACES = {
 
 
 def provide() -> None:
-    """Have `import osquery` of this process mean this package."""
+    """Have `import osquery` import this package in this process."""
     for name, place in _PLACES.items():
         sys.modules[name] = import_module(f"osquery_sdk.compat.{place}".rstrip("."))
     package: ModuleType = sys.modules["osquery"]

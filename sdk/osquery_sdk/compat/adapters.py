@@ -1,4 +1,4 @@
-"""Old plugins as plugins of this SDK."""
+"""Turns plugins written for PyPI's `osquery` package into plugins of this SDK."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _HINTS = {
 
 
 def adapted(plugin: old.BasePlugin) -> Table | Plugin:
-    """What an `Extension` takes for an old plugin.
+    """Return the table or plugin that an `Extension` takes for an old plugin.
 
     Raises:
-        DefinitionError: osqueryd would refuse it.
+        DefinitionError: osqueryd would refuse the plugin.
     """
     registry = plugin.registry_name()
     if isinstance(plugin, old.TablePlugin):
@@ -57,7 +57,7 @@ def adapted(plugin: old.BasePlugin) -> Table | Plugin:
 
 
 class OldTable(Table):
-    """An old table. Its author knew of no second thread, so it generates one answer at a time."""
+    """An old table. It may not be thread-safe, so it generates one answer at a time."""
 
     def __init__(self, plugin: old.TablePlugin) -> None:
         """Check its name and columns."""
@@ -67,27 +67,28 @@ class OldTable(Table):
             kind = _HINTS.get(str(column.type).upper())
             if kind is None:
                 raise DefinitionError(
-                    f"table {name}: column {column.name}: osquery has no type {column.type!r}; there are {', '.join(_HINTS)}"
+                    f"table {name}: column {column.name}: osquery has no type {column.type!r}; "
+                    f"the types are {', '.join(_HINTS)}"
                 )
             if column.name in namespace["__annotations__"]:
                 raise DefinitionError(f"table {name}: two columns are named {column.name}")
             namespace["__annotations__"][column.name] = kind[0]
             namespace[column.name] = Column(column.name, type=kind[1])
         row: type[Row] = type("OldRow", (Row,), namespace)
-        said = (type(plugin).__doc__ or "").strip().split("\n")[0]
+        description = (type(plugin).__doc__ or "").strip().split("\n")[0]
         super().__init__(
-            name, self._nothing, row, said or "A table written for osquery-python.", TableOptions()
+            name, self._nothing, row, description or "A table written for osquery-python.", TableOptions()
         )
         self.plugin = plugin
         self._one_by_one = threading.Lock()
 
     @staticmethod
     def _nothing(query: Query) -> list[Row]:
-        """`call` answers: old tables make text, not rows."""
+        """Return nothing: `call` answers, because old tables make text, not rows."""
         return []
 
     def routes(self) -> list[dict[str, str]]:
-        """As that package says them."""
+        """Return the rows that describe the table, as that package writes them."""
         return [*self.plugin.routes(), {"id": "attributes", "attributes": "0"}]
 
     def call(
@@ -111,7 +112,7 @@ class OldTable(Table):
         try:
             with SameProcess():
                 rows = text_rows(self.plugin, request.get("context", ""))
-        except BaseException as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
+        except BaseException as error:  # noqa: BLE001  any exception fails this one statement
             return self._failed(error, warn)
         finally:
             self._one_by_one.release()
@@ -120,7 +121,7 @@ class OldTable(Table):
         return Reply(Status(), rows)
 
     def _other(self, request: Mapping[str, str], warn: Callable[[str], None]) -> Reply:
-        """insert, update, delete: an old table that takes them has a `call` of its own."""
+        """Answer insert, update or delete: an old table that takes them overrides `call`."""
         if type(self.plugin).call is old.TablePlugin.call:
             return Reply(Status(), [{"status": "readonly"}])
         try:
@@ -128,7 +129,7 @@ class OldTable(Table):
                 return _response(self.name, self.plugin.call(dict(request)))
         except BaseException as error:  # noqa: BLE001  as in `call`
             failed = self._failed(error, warn)
-            # osqueryd passes the status of a write over, and reads its row.
+            # osqueryd ignores the status of a write, and reads its row.
             return Reply(failed.status, [{"status": "failure", "message": failed.status.message}])
 
     def _failed(self, error: BaseException, warn: Callable[[str], None]) -> Reply:
@@ -139,7 +140,7 @@ class OldTable(Table):
 
 
 class OldConfig(ConfigPlugin):
-    """An old config plugin; what it says is checked, and the last configuration that was right is kept."""
+    """An old config plugin; its configuration is checked, and the last correct one is kept."""
 
     def __init__(self, plugin: old.ConfigPlugin) -> None:
         """Check its name."""
@@ -147,7 +148,7 @@ class OldConfig(ConfigPlugin):
         self.plugin = plugin
 
     def gen_config(self) -> Mapping[str, Mapping[str, Any] | str]:
-        """What `content` says."""
+        """Return the dictionary in the list that `content` returns."""
         content = self.plugin.content()
         if isinstance(content, (list, tuple)) and len(content) == 1 and isinstance(content[0], dict):
             return content[0]
@@ -155,7 +156,7 @@ class OldConfig(ConfigPlugin):
 
 
 class OldLogger(LoggerPlugin):
-    """An old logger; what it does not log is counted and told, and does not end osqueryd."""
+    """An old logger; a line that it fails to log is counted and reported, and does not end osqueryd."""
 
     def __init__(self, plugin: old.LoggerPlugin) -> None:
         """Check its name."""
@@ -164,7 +165,7 @@ class OldLogger(LoggerPlugin):
 
     @property
     def features(self) -> int:
-        """None: that package has no method for status lines or events."""
+        """0: that package has no method for status lines or events."""
         return 0
 
     def log_string(self, line: str, category: str) -> None:
@@ -176,7 +177,7 @@ class OldLogger(LoggerPlugin):
         self._log_it(self.plugin.log_snapshot(line))
 
     def log_health(self, health: str) -> None:
-        """Log a word on osquery's health."""
+        """Log a report of osquery's health."""
         self._log_it(self.plugin.log_health(health))
 
     def _log_it(self, status: Any) -> None:
@@ -185,7 +186,7 @@ class OldLogger(LoggerPlugin):
 
 
 class OldPlugin(Plugin):
-    """A plugin with a `call` of its own."""
+    """An old plugin that answers by its own `call`."""
 
     def __init__(self, plugin: old.BasePlugin) -> None:
         """Check its name."""
@@ -194,11 +195,11 @@ class OldPlugin(Plugin):
         self.plugin = plugin
 
     def routes(self) -> list[dict[str, str]]:
-        """What the plugin says."""
+        """Return the plugin's own routes."""
         return self.plugin.routes()
 
     def answer(self, request: Mapping[str, str]) -> Reply:
-        """What the plugin answers."""
+        """Return the plugin's own answer."""
         return _response(self.name, self.plugin.call(dict(request)))
 
 

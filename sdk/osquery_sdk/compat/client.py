@@ -30,7 +30,10 @@ _TIMEOUT = 300.0
 
 
 class Client:
-    """Asks a manager, or another extension. Each request has a connection of its own, so threads may share it."""
+    """A client of a manager, or of another extension.
+
+    Each request opens a connection, so threads may share it.
+    """
 
     def __init__(self, path: str) -> None:
         """Take the socket's path."""
@@ -44,7 +47,7 @@ class Client:
             raise ExtensionException(error.code, str(error)) from error
 
     def ping(self) -> ExtensionStatus:
-        """Ask whether it is there."""
+        """Ask for a sign of life."""
         return _status(self._ask("ping"))
 
     def call(self, registry: str, item: str, request: Mapping[str, str]) -> ExtensionResponse:
@@ -56,14 +59,14 @@ class Client:
         self._ask("shutdown")
 
     def extensions(self) -> dict[int, InternalExtensionInfo]:
-        """The registered extensions by their uuid."""
+        """Return the registered extensions by their uuid."""
         return {uuid: InternalExtensionInfo(*info) for uuid, info in self._ask("extensions").items()}
 
     def options(self) -> dict[str, InternalOptionInfo]:
-        """osquery's flags by name."""
+        """Return osquery's flags by name."""
         return {name: InternalOptionInfo(*option) for name, option in self._ask("options").items()}
 
-    def registerExtension(  # noqa: N802  its name
+    def registerExtension(  # noqa: N802  the name in that package
         self, info: InternalExtensionInfo, registry: Mapping[str, Mapping[str, Any]]
     ) -> ExtensionStatus:
         """Register plugins."""
@@ -81,19 +84,19 @@ class Client:
         return _response(self._ask("query", sql))
 
     def getQueryColumns(self, sql: str) -> ExtensionResponse:  # noqa: N802
-        """The columns that SQL would return."""
+        """Return the columns that SQL would return."""
         return _response(self._ask("get_query_columns", sql))
 
 
 class ExtensionClient:
-    """A client for the socket of an osquery that runs, or with `uuid` of an extension."""
+    """A client for the socket of a running osquery or, with `uuid`, of an extension."""
 
     def __init__(self, path: str | None = DEFAULT_SOCKET_PATH, uuid: int | None = None) -> None:
         """Take the socket's path."""
         self.path = (path or DEFAULT_SOCKET_PATH) + (f".{uuid}" if uuid else "")
 
     def open(self, timeout: float = 1, interval: float = 0.2) -> bool:
-        """Wait until somebody answers there; whether somebody does."""
+        """Wait until the socket answers; return False if it did not within `timeout` seconds."""
         end = time.monotonic() + timeout
         while True:
             try:
@@ -107,14 +110,14 @@ class ExtensionClient:
                 return True
 
     def close(self) -> None:
-        """Nothing is left open between requests."""
+        """Do nothing: no connection stays open between requests."""
 
     def extension_manager_client(self) -> Client:
-        """What asks the manager."""
+        """Return a client of the manager."""
         return Client(self.path)
 
     def extension_client(self) -> Client:
-        """What asks the extension."""
+        """Return a client of the extension."""
         return Client(self.path)
 
 

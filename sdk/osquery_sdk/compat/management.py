@@ -1,4 +1,4 @@
-"""Registering plugins, starting an extension and spawning osquery, as PyPI's `osquery` package does it."""
+"""Registers plugins, starts an extension and spawns osquery, by the functions of PyPI's `osquery` package."""
 
 from __future__ import annotations
 
@@ -33,49 +33,52 @@ _Kind = TypeVar("_Kind", bound=type[Any])
 
 
 class ExtensionManager(Singleton):
-    """The plugins that were registered. There is one, as that package has it."""
+    """The registered plugins. There is one object, as in that package."""
 
     _plugins: dict[str, dict[str, BasePlugin]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """The one there is, or a first one without plugins."""
-        made = super().__new__(cls)
-        if "_plugins" not in vars(made):
-            made._plugins = {}
-        return made
+        """Return the one object; the first call makes it, without plugins."""
+        manager = super().__new__(cls)
+        if "_plugins" not in vars(manager):
+            manager._plugins = {}
+        return manager
 
     def add_plugin(self, plugin: type[BasePlugin]) -> None:
-        """Have an object of the class served; the first one of a name counts."""
-        made = plugin()
-        self._plugins.setdefault(made.registry_name(), {}).setdefault(made.name(), made)
+        """Register an object of the class; the first one of a name is served."""
+        instance = plugin()
+        self._plugins.setdefault(instance.registry_name(), {}).setdefault(instance.name(), instance)
 
     def registry(self) -> dict[str, dict[str, list[dict[str, str]]]]:
-        """What is sent to osquery: the routes by name by kind."""
+        """Return the routes that are sent to osquery, by name by kind."""
         return {
             kind: {name: plugin.routes() for name, plugin in plugins.items()}
             for kind, plugins in self._plugins.items()
         }
 
     def plugins(self) -> list[BasePlugin]:
-        """All of them."""
+        """Return all registered plugins."""
         return [plugin for plugins in self._plugins.values() for plugin in plugins.values()]
 
     def call(self, registry: str, item: str, request: dict[str, str]) -> Any:
-        """Call one of them, without a server."""
+        """Call a plugin directly, without a server."""
         return self._plugins[registry][item].call(request)
 
 
 def register_plugin(plugin: _Kind) -> _Kind:
-    """Decorate a plugin class: `start_extension` serves it. Returns the class, which that package does not."""
+    """Decorate a plugin class, so that `start_extension` serves it.
+
+    Unlike in that package it returns the class.
+    """
     ExtensionManager().add_plugin(plugin)
     return plugin
 
 
 def extension(name: str, version: str) -> Extension:
-    """The registered plugins as an extension of this SDK.
+    """Return an extension of this SDK with the registered plugins.
 
     Raises:
-        DefinitionError: osqueryd would refuse one of them.
+        DefinitionError: osqueryd would refuse a plugin.
     """
     from osquery_sdk import Extension
 
@@ -90,13 +93,14 @@ def start_extension(
     sdk_version: str = "3.0.7",
     min_sdk_version: str = "1.8.0",
 ) -> None:
-    """Serve the registered plugins as the command line says, and end the program.
+    """Run the program's command line with the registered plugins, and end the program.
 
-    Without `--socket` it is osquery's usual one. `sdk_version` and `min_sdk_version` are that package's, and play no part.
+    Without `--socket` they are served at osquery's usual socket. `sdk_version` and `min_sdk_version` are
+    accepted because that package has them, and ignored.
     """
     arguments = sys.argv[1:]
-    is_told = any(one.partition("=")[0] in ("--socket", "--help", "-h") for one in arguments)
-    if not is_told and (not arguments or arguments[0].startswith("-")):
+    has_socket = any(word.partition("=")[0] in ("--socket", "--help", "-h") for word in arguments)
+    if not has_socket and (not arguments or arguments[0].startswith("-")):
         arguments = [*arguments, "--socket", DEFAULT_SOCKET_PATH]
     try:
         sys.exit(extension(name, version).run(arguments))
@@ -106,7 +110,7 @@ def start_extension(
 
 
 def parse_cli_params() -> Namespace:
-    """The arguments with which osquery starts an extension."""
+    """Read the arguments with which osquery starts an extension."""
     import argparse
 
     parser = argparse.ArgumentParser(description="osquery python extension")
@@ -118,13 +122,13 @@ def parse_cli_params() -> Namespace:
 
 
 def deregister_extension() -> None:
-    """Deregister this extension: of those at the socket, each that serves one of the registered plugins."""
+    """Deregister each extension at the socket that serves one of the registered plugins."""
     client = ExtensionClient(parse_cli_params().socket).extension_manager_client()
     mine = {(kind, name) for kind, plugins in ExtensionManager().registry().items() for name in plugins}
-    found = client.query(
+    served = client.query(
         "select registry, name, owner_uuid from osquery_registry where owner_uuid <> 0"
     ).response
-    uuids = {int(row["owner_uuid"]) for row in found or () if (row["registry"], row["name"]) in mine}
+    uuids = {int(row["owner_uuid"]) for row in served or () if (row["registry"], row["name"]) in mine}
     if not uuids:
         raise ExtensionException(1, "Extension Manager does not have a valid UUID")
     for uuid in uuids:
@@ -134,14 +138,14 @@ def deregister_extension() -> None:
 
 
 class SpawnInstance:
-    """An osqueryd of its own, which ends with this object.
+    """A new osqueryd, which ends with this object.
 
     Args:
-        path: of osqueryd; found on PATH, or at its usual place, unless given.
+        path: the path of osqueryd; unless given, the one on PATH, or else in its usual place.
     """
 
     def __init__(self, path: str | None = None) -> None:
-        """Nothing starts yet."""
+        """Find osqueryd; nothing starts yet."""
         from ..leftovers import TemporaryFolder
 
         usual = (
@@ -156,13 +160,13 @@ class SpawnInstance:
         self._folder = TemporaryFolder("osq-")
 
     def __del__(self) -> None:
-        """End it."""
+        """End osqueryd."""
         self.close()
 
     def close(self) -> None:
-        """End it now."""
+        """End osqueryd now."""
         if getattr(self, "_pid", 0) != os.getpid():
-            return  # this is a copy in a forked process, which has not started what is to be ended
+            return  # a forked process has not started this osqueryd
         instance, self.instance, self.connection = getattr(self, "instance", None), None, None
         if instance is not None:
             instance.kill()
@@ -172,10 +176,10 @@ class SpawnInstance:
             folder.cleanup()
 
     def open(self, timeout: float = 10, interval: float = 0.01) -> None:
-        """Start it, and wait until it answers.
+        """Start osqueryd, and wait until it answers.
 
         Raises:
-            Exception: it did not start, or did not answer in time.
+            Exception: osqueryd did not start, or did not answer in time.
         """
         from ..leftovers import start_process
 
@@ -208,12 +212,12 @@ class SpawnInstance:
         raise Exception(f"Cannot open connection: {socket}")
 
     def is_running(self) -> bool:
-        """Whether it runs."""
+        """Return True while osqueryd runs."""
         return self.instance is not None and self.instance.poll() is None
 
     @property
     def client(self) -> Client:
-        """What asks it."""
+        """A client of this osqueryd."""
         if self.connection is None:
             raise ExtensionException(1, "open() it first")
         return self.connection.extension_manager_client()

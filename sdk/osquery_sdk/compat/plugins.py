@@ -24,26 +24,26 @@ INTEGER = "INTEGER"
 
 
 class TableColumn(NamedTuple):
-    """Name and type of a column. The type is any that osquery knows, such as BIGINT or DOUBLE."""
+    """The name and type of a column. The type is one of osquery's, such as BIGINT or DOUBLE."""
 
     name: str
     type: str
 
 
 class Singleton:
-    """A class of which there is one object, as that package has it."""
+    """A base for classes that have one object each, as in that package."""
 
     _instance: ClassVar[Any] = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """The one there is, or a first one."""
+        """Return the one object; the first call makes it."""
         if "_instance" not in vars(cls) or cls._instance is None:
             cls._instance = super().__new__(cls)
         return cls._instance
 
 
 class BasePlugin(Singleton, ABC):
-    """Any plugin."""
+    """A plugin of any kind."""
 
     @abstractmethod
     def call(self, context: dict[str, str]) -> Any:
@@ -51,22 +51,22 @@ class BasePlugin(Singleton, ABC):
 
     @abstractmethod
     def name(self) -> str:
-        """The name that osquery has for it."""
+        """Return the name under which osquery knows the plugin."""
 
     def registry_name(self) -> str:
-        """Of which kind it is."""
+        """Return the kind: table, config, logger or distributed."""
         raise NotImplementedError
 
     def routes(self) -> list[dict[str, str]]:
-        """The rows that describe it to osquery."""
+        """Return the rows that describe the plugin to osquery."""
         return []
 
 
 class TablePlugin(BasePlugin):
-    """A table: `name`, `columns` and `generate` are the author's."""
+    """A table; the author writes `name`, `columns` and `generate`."""
 
     def registry_name(self) -> str:
-        """Of tables."""
+        """Return "table"."""
         return "table"
 
     def call(self, context: dict[str, str]) -> ExtensionResponse:
@@ -80,23 +80,23 @@ class TablePlugin(BasePlugin):
         return ExtensionResponse(ExtensionStatus(1, why), [])
 
     def routes(self) -> list[dict[str, str]]:
-        """A row a column; osquery takes each for an index, as it does with that package."""
+        """Return one row for each column; osquery takes each column for an index, as with that package."""
         return [{"id": "column", "name": c.name, "type": c.type, "op": "0"} for c in self.columns()]
 
     @abstractmethod
     def columns(self) -> list[TableColumn]:
-        """The columns."""
+        """Return the columns."""
 
     @abstractmethod
     def generate(self, context: dict[str, Any]) -> Any:
-        """The rows, each a dictionary; `context` is what osquery says of the statement."""
+        """Return the rows, each a dictionary; `context` is osquery's description of the statement."""
 
 
 class ConfigPlugin(BasePlugin):
-    """A configuration: `name` and `content` are the author's."""
+    """A configuration; the author writes `name` and `content`."""
 
     def registry_name(self) -> str:
-        """Of configurations."""
+        """Return "config"."""
         return "config"
 
     def call(self, context: dict[str, str]) -> ExtensionResponse:
@@ -107,14 +107,14 @@ class ConfigPlugin(BasePlugin):
 
     @abstractmethod
     def content(self) -> Any:
-        """A list of one dictionary: source to the text of a configuration."""
+        """Return a list of one dictionary, from a source to the text of a configuration."""
 
 
 class LoggerPlugin(BasePlugin):
-    """A logger: `name` and `log_string` are the author's."""
+    """A logger; the author writes `name` and `log_string`."""
 
     def registry_name(self) -> str:
-        """Of loggers."""
+        """Return "logger"."""
         return "logger"
 
     def call(self, context: dict[str, str]) -> ExtensionResponse:
@@ -128,12 +128,12 @@ class LoggerPlugin(BasePlugin):
 
     @abstractmethod
     def log_string(self, value: str) -> Any:
-        """Log a result; returns an ExtensionStatus."""
+        """Log a result; return an ExtensionStatus."""
 
     def log_snapshot(self, value: str) -> Any:
-        """Log a snapshot; returns an ExtensionStatus."""
+        """Log a snapshot; return an ExtensionStatus."""
         return self.log_string(value)
 
     def log_health(self, value: str) -> Any:
-        """Log what an older osquery says of its health; returns an ExtensionStatus."""
+        """Log an older osquery's report of its health; return an ExtensionStatus."""
         return ExtensionStatus(0, "OK")

@@ -1,4 +1,4 @@
-"""Rows of old tables as text."""
+"""Turns rows of old tables into text."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 
 def text_rows(plugin: TablePlugin, context: str) -> list[dict[str, str]]:
-    """What a table generates, as osquery gets it: text, nothing for None, and a rowid that tells each row from all others."""
+    """Return the rows of a table as osquery gets them.
+
+    Values are texts, a column that is None is left out, and `rowid` differs for each row.
+    """
     rows = plugin.generate(json.loads(context) if context else {})
-    made: list[dict[str, str]] = []
+    rows_of_text: list[dict[str, str]] = []
     seen: dict[int, int] = {}
     for row in until_fork(iter(rows or ())):
         texts = texts_of(row, plugin.name())
@@ -26,38 +29,38 @@ def text_rows(plugin: TablePlugin, context: str) -> list[dict[str, str]]:
             content = "\0".join(f"{key}\1{texts[key]}" for key in sorted(texts))
             number = _number(content)
             repeat = seen[number] = seen.get(number, 0) + 1
-            # Rows that are alike are told apart by which of them it is.
+            # Equal rows get different numbers by counting them.
             texts["rowid"] = str(number if repeat == 1 else _number(f"{content}\2{repeat}"))
-        made.append(texts)
-    return made
+        rows_of_text.append(texts)
+    return rows_of_text
 
 
 def texts_of(row: Mapping[Any, Any], table: str) -> dict[str, str]:
-    """The texts of a row by column; what is None is left out.
+    """Return the texts of a row by column; a column that is None is left out.
 
     Raises:
         ColumnValueError: a value has no text.
     """
-    made = {}
+    texts = {}
     for key, value in row.items():
         if value is not None:
             column = to_text(key)
             try:
-                made[column] = to_text(value)
+                texts[column] = to_text(value)
             except BaseException as error:
                 pass_on_interrupt(error)
                 raise ColumnValueError(
                     f"{table}.{one_line(column)} = {shown(value)}: {describe(error)}"
                 ) from error
-    return made
+    return texts
 
 
 def to_text(value: Any) -> str:
-    """A value as osquery gets it."""
+    """Return a value as osquery gets it."""
     if isinstance(value, bytes):
         return value.decode(errors="surrogateescape")
-    # osquery reads "True" as no number at all.
-    # An exact text: what __str__ returns may be of a class of its own, and is encoded while it is sent.
+    # A bool is sent as 0 or 1, because osquery does not read "True" as a number. `str.__str__` makes an exact
+    # str: __str__ may return an object of an author's class, whose `encode` would run later.
     return str.__str__(str(int(value) if isinstance(value, bool) else value))
 
 

@@ -23,11 +23,11 @@ def osquery_host() -> Iterator[Callable[..., Host]]:
     from osquery_sdk.signals import ending_cleanly
 
     with ExitStack() as stack:
-        # A signal that ends pytest must leave no extension and no socket behind. pytest handles Ctrl-C itself.
+        # A signal that ends pytest must leave no extension and no socket behind. pytest handles Ctrl-C.
         stack.enter_context(ending_cleanly(interrupts=False))
 
         def serve(*tables: Table) -> Host:
-            # pytest keeps what is printed, and shows it with a test that fails: the traceback is wanted there.
+            # pytest shows printed text only with a test that fails, where the traceback is wanted.
             extension = Extension("under_test", version="0", plugins=tables, log=to_stderr)
             return stack.enter_context(Host([extension.start]))
 

@@ -1,4 +1,4 @@
-"""The structures of osquery's protocol, where PyPI's `osquery` package has them."""
+"""The structures of osquery's protocol, in the place that they have in PyPI's `osquery` package."""
 
 from . import ttypes
 

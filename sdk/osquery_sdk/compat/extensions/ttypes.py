@@ -1,4 +1,4 @@
-"""The structures of osquery's protocol, with the names and arguments that PyPI's `osquery` package gives them."""
+"""The structures of osquery's protocol, with the names and arguments of PyPI's `osquery` package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = [
 
 
 class _Struct:
-    """Compares and prints by its fields."""
+    """A structure that compares and prints by its fields."""
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and vars(other) == vars(self)
@@ -35,7 +35,7 @@ class ExtensionCode:
 
 
 class ExtensionStatus(_Struct):
-    """How a request went; code 0 is success."""
+    """The outcome of a request; code 0 is success."""
 
     def __init__(self, code: int | None = None, message: str | None = None, uuid: int | None = None) -> None:
         """Take the fields."""
@@ -54,7 +54,7 @@ class ExtensionResponse(_Struct):
 
 
 class InternalExtensionInfo(_Struct):
-    """What an extension says of itself."""
+    """The name and versions of an extension."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-# The bundled extension, frozen, beside an osqueryd that you provide; docs/containers.md says how.
+# The bundled extension, frozen, for use with your own osqueryd; see docs/containers.md.
 ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-bookworm
-# The same release of Debian as above: the bundle needs a C library that is no older than the one it was built with.
+# The same release of Debian as above: the bundle needs a C library at least as new as that of its build.
 ARG RUN_IMAGE=docker.io/library/debian:bookworm-slim
 
 FROM ${PYTHON_IMAGE} AS dev
@@ -22,14 +22,15 @@ COPY extensions extensions
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e .
 
 FROM dev AS build
-# With the time of the commit (`git log -1 --format=%ct`) the bundle is the same, byte for byte, whenever it is built.
+# With the commit's time (`git log -1 --format=%ct`) every build gives the same bytes.
 ARG SOURCE_DATE_EPOCH=0
 RUN osquery-sdk build extensions/kolide_ext --output /out
 
 FROM ${RUN_IMAGE}
 COPY --from=build /out/kolide_ext.bundle /usr/lib/osquery/extensions/kolide_ext
 RUN ln -s /usr/lib/osquery/extensions/kolide_ext/kolide_ext.ext /usr/local/bin/kolide_ext
-# Enough for the embedded engine. The socket of an osqueryd that runs as root is root's alone: give --user 0 for it.
+# This user suffices for the embedded engine. Only root can open the socket of an osqueryd that runs as root:
+# use --user 0 for it.
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/kolide_ext"]
 CMD ["--socket", "/var/osquery/osquery.em", "--timeout", "30"]

@@ -1,11 +1,11 @@
-"""What the bundled tables cost: each alone, beside osquery's own tables and jq, and all of them at once for minutes.
+"""Measure the bundled tables: each alone, beside osquery's own tables and jq, and all at once for minutes.
 
-Four measurements, all of them unless some are named:
+There are four measurements. Name some to leave out the others:
 
-tables   for each table the time of a full scan and of a look-up, the rows, and what the extension's memory grows by
-join     a join with osquery's own processes, beside its own join of processes with process_open_files (osqueryd alone)
+tables   for each table, the time of a full scan and of a look-up, the rows, and the growth of memory
+join     a join with osquery's processes, beside its own join with process_open_files (osqueryd alone)
 jq       kolide_json selecting 1,000 rows from a file of 50 MB, beside jq doing the same
-clients  every table asked by eight clients at once: errors, memory, open files and pings
+clients  eight clients querying every table at once: errors, memory, open files and pings
 """
 
 from __future__ import annotations
@@ -37,18 +37,21 @@ if TYPE_CHECKING:
 MB = 1_000_000
 KINDS = ("tables", "join", "jq", "clients")
 COMMAND = (sys.executable, "-m", "kolide_ext")
-# What each join does is named here as SQLite does it: of tables that can look each other up, the first is read in full.
+# Each name has the tables in the order in which SQLite reads them: the first in full, the second by look-up.
 JOINS = {
-    "processes with process_open_files": "select count(*), sum(length(f.path)) from processes p join process_open_files f using (pid)",
-    "kolide_process_details with processes": "select count(*), sum(d.num_fds) from kolide_process_details d join processes p using (pid)",
+    "processes with process_open_files": "select count(*), sum(length(f.path)) "
+    "from processes p join process_open_files f using (pid)",
+    "kolide_process_details with processes": "select count(*), sum(d.num_fds) "
+    "from kolide_process_details d join processes p using (pid)",
     "the same, every column of both": "select * from kolide_process_details d join processes p using (pid)",
-    "processes with kolide_process_details": "select count(*), sum(d.num_fds) from processes p join kolide_process_details d using (pid)",
+    "processes with kolide_process_details": "select count(*), sum(d.num_fds) "
+    "from processes p join kolide_process_details d using (pid)",
 }
 JQ = '.items[] | select(.kind == "rare") | .name'
 
 
 class Served(NamedTuple):
-    """The extension, its process and where it is asked."""
+    """The extension's process, its socket, and a connection to the manager with which it is registered."""
 
     manager: ManagerConnection
     process: psutil.Process
@@ -57,23 +60,23 @@ class Served(NamedTuple):
 
 @contextlib.contextmanager
 def serve(socket: str, wrapper: tuple[str, ...] = (), **settings: str) -> Iterator[Served]:
-    """The bundle, all its tables, registered with the manager on the socket."""
+    """Serve the bundle with all its tables, registered with the manager on the socket."""
     settings = {"KOLIDE_EXT_ENABLED": "file_lines", "KOLIDE_EXT_MAX_SECONDS": "120", **settings}
     command = [*wrapper, *COMMAND, "--socket", socket, "--timeout", "10", "--interval", "3"]
     with ManagerConnection(socket, timeout=600) as manager:
         with process(command, **settings) as started:
-            # Not `has_table`: the tables of the one before may still be there.
+            # Not `has_table`: the tables of the extension before may still be registered.
             until(lambda: bool(manager.extensions()), "kolide_ext does not register")
             (uuid,) = manager.extensions()
             own = f"{socket}.{uuid}"
-            # The manager says who it is before it can listen there.
+            # The manager lists an extension before its socket listens.
             until(lambda: answers(own), "kolide_ext does not answer")
             yield Served(manager, psutil.Process(started.pid), own)
         forget(manager)
 
 
 def ask(manager: ManagerConnection, sql: str) -> list[dict[str, Any]]:
-    """A statement's rows; an error ends the run."""
+    """Return a statement's rows; an error ends the run."""
     answer = manager.query(sql)
     if answer.status.code:
         raise SystemExit(f"bench: {sql}: {answer.status.message}")
@@ -86,24 +89,27 @@ def statement(scene: Scene, condition: str, what: str = "*") -> str:
 
 
 def not_here(manager: ManagerConnection, scenes: list[Scene]) -> dict[str, str]:
-    """The tables that say that the program they ask is not installed on this machine, and what each says."""
-    told = {}
+    """Return the tables whose program is not installed on this machine, each with its error."""
+    errors = {}
     for scene in scenes:
         status = manager.query(statement(scene, scene.lookup or scene.scan)).status
         if status.code and " is not installed: " in status.message:
-            told[scene.table] = status.message.removeprefix(f"{scene.table}: ")
-    return told
+            errors[scene.table] = status.message.removeprefix(f"{scene.table}: ")
+    return errors
 
 
 def all_columns(manager: ManagerConnection, table: str) -> str:
-    """What uses each column of a table and gives one row with their number, so that it is the table that is measured."""
+    """Return the expressions of a statement that uses each column of a table.
+
+    The statement gives one row, with their number, so that the time is that of the table, not of the client.
+    """
     columns = ask(manager, f"select name from pragma_table_info('{table}')")
     lengths = " + ".join(f"ifnull(length({column['name']}), 0)" for column in columns)
     return f"count(*) as n, sum({lengths})"
 
 
 def timed(manager: ManagerConnection, sql: str, rounds: int) -> tuple[float, float, int]:
-    """Milliseconds of a statement the first time and, the median, later; and the number `n` that it gives."""
+    """Return the milliseconds of the first run and the median of later ones, and the answer's number `n`."""
     times = []
     for _ in range(1 + rounds):
         began = time.perf_counter()
@@ -112,22 +118,22 @@ def timed(manager: ManagerConnection, sql: str, rounds: int) -> tuple[float, flo
     return times[0], statistics.median(times[1:]), int(row["n"])
 
 
-def peak_mb(one: psutil.Process) -> float:
-    """The most memory that a process has held, where the system says so, else what it holds now, in MB."""
-    status = Path(f"/proc/{one.pid}/status")
+def peak_mb(extension: psutil.Process) -> float:
+    """Return the most memory that a process has held in MB; without /proc, the memory that it holds now."""
+    status = Path(f"/proc/{extension.pid}/status")
     if status.exists():
         (peak,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(peak.split()[1]) * 1024 / MB
-    return one.memory_info().rss / MB
+    return extension.memory_info().rss / MB
 
 
 def tables(socket: str, scene_of: Stage, rounds: int, only: list[str]) -> Iterator[dict[str, Any]]:
-    """One line for each table, each served by a process that does nothing else."""
+    """Yield a line for each table, served by a process that does nothing else."""
     for scene in scene_of.scenes:
         if only and scene.table not in only:
             continue
         with serve(socket, scene_of.wrapper) as served:
-            here = peak_mb(served.process)
+            at_rest = peak_mb(served.process)
             line: dict[str, Any] = {"table": scene.table}
             what = all_columns(served.manager, scene.table)
             sql = statement(scene, scene.scan, what)
@@ -136,12 +142,12 @@ def tables(socket: str, scene_of: Stage, rounds: int, only: list[str]) -> Iterat
             if scene.lookup:
                 sql = statement(scene, scene.lookup, what)
                 _, line["lookup_ms"], line["lookup_rows"] = timed(served.manager, sql, rounds)
-            line["memory_mb"] = peak_mb(served.process) - here
+            line["memory_mb"] = peak_mb(served.process) - at_rest
             yield line
 
 
 def join(socket: str, rounds: int) -> Iterator[dict[str, Any]]:
-    """The joins in turn; their ratio is to the one of osquery's own tables."""
+    """Time the joins in turn; each ratio is to the join of osquery's own tables."""
     times: dict[str, list[float]] = {name: [] for name in JOINS}
     with serve(socket) as served:
         count = int(ask(served.manager, "select count(*) as n from processes")[0]["n"])
@@ -165,7 +171,7 @@ def join(socket: str, rounds: int) -> Iterator[dict[str, Any]]:
 
 
 def jq(socket: str, folder: Path, rounds: int, megabytes: int) -> Iterator[dict[str, Any]]:
-    """kolide_json and jq in turn, on one file; both find the same values."""
+    """Run kolide_json and jq in turn on one file; different values end the run."""
     program = shutil.which("jq")
     if program is None:
         raise SystemExit("bench: jq is not installed: there is nothing to compare kolide_json with")
@@ -182,9 +188,9 @@ def jq(socket: str, folder: Path, rounds: int, megabytes: int) -> Iterator[dict[
             ours.append(time.perf_counter() - began)
             peak = max(peak, peak_mb(served.process) - at_rest)
         began = time.perf_counter()
-        said = subprocess.run([program, "-r", JQ, path], capture_output=True, text=True, check=True).stdout
+        output = subprocess.run([program, "-r", JQ, path], capture_output=True, text=True, check=True).stdout
         theirs.append(time.perf_counter() - began)
-        if [row["value"] for row in rows] != said.splitlines():
+        if [row["value"] for row in rows] != output.splitlines():
             raise SystemExit("bench: kolide_json and jq find different values")
     mine, other = statistics.median(ours), statistics.median(theirs)
     yield {"what": "jq", "rows": len(rows), "seconds": other, "ratio": 1.0, "target": None}
@@ -193,40 +199,40 @@ def jq(socket: str, folder: Path, rounds: int, megabytes: int) -> Iterator[dict[
 
 
 def write_large(path: Path, size: int) -> int:
-    """A JSON file of about so many bytes, 1,000 of its objects being of the kind that is looked for; its size."""
-    one = {"id": 0, "name": "a name of some length", "kind": "usual", "tags": ["a", "b"], "at": [1.5, None]}
-    count = size // (len(json.dumps(one)) + 7)
+    """Write a JSON file of about `size` bytes with 1,000 objects of the kind "rare"; return its size."""
+    usual = {"id": 0, "name": "a name of some length", "kind": "usual", "tags": ["a", "b"], "at": [1.5, None]}
+    count = size // (len(json.dumps(usual)) + 7)
     every = max(1, count // 1000)
     rare = 0
     with path.open("w") as file:
         file.write('{"items": [')
         for n in range(count):
-            found = n % every == 0 and rare < 1000
-            rare += found
-            item = one | {"id": n, "name": f"{one['name']} {n}", "kind": "rare" if found else "usual"}
+            is_rare = n % every == 0 and rare < 1000
+            rare += is_rare
+            item = usual | {"id": n, "name": f"{usual['name']} {n}", "kind": "rare" if is_rare else "usual"}
             file.write((", " if n else "") + json.dumps(item))
         file.write("]}")
     return path.stat().st_size
 
 
 class Watch(NamedTuple):
-    """What was seen of the extension while clients asked it.
+    """Measurements of the extension while clients query it.
 
     Attributes:
         pings: milliseconds of each ping.
-        samples: when, since the start, in seconds; memory in MB; open files.
-        asked: how many statements of each table were answered.
-        errors: what went wrong, and how often.
+        samples: seconds since the start, memory in MB, open files.
+        answered: number of statements answered, by table.
+        errors: number of times that each error came.
     """
 
     pings: list[float]
     samples: list[tuple[float, float, int]]
-    asked: Counter[str]
+    answered: Counter[str]
     errors: Counter[str]
 
 
 def clients(socket: str, scene_of: Stage, seconds: float, number: int, seed: int) -> dict[str, Any]:
-    """Every table asked by some clients at once, in an order of its own for each."""
+    """Query every table from several clients at once, each in a random order of its own."""
     seen = Watch([], [], Counter(), Counter())
     with serve(socket, scene_of.wrapper) as served:
         began = time.monotonic()
@@ -246,7 +252,7 @@ def clients(socket: str, scene_of: Stage, seconds: float, number: int, seed: int
         stop.set()
         for thread in threads:
             thread.join()
-    # The first minute is for what is kept once: imports, caches, threads, the allocator's arenas.
+    # Imports, caches, threads and the allocator's arenas grow in the first minute, once.
     warm = min(60.0, seconds / 3)
     parts: list[list[tuple[float, float, int]]] = [[] for _ in range(max(2, round(seconds / warm)))]
     for sample in seen.samples:
@@ -256,11 +262,11 @@ def clients(socket: str, scene_of: Stage, seconds: float, number: int, seed: int
         "clients": number,
         "seconds": seconds,
         "seed": seed,
-        "statements": seen.asked.total(),
-        "tables": len(seen.asked),
-        "fewest": min(seen.asked.values(), default=0),
+        "statements": seen.answered.total(),
+        "tables": len(seen.answered),
+        "fewest": min(seen.answered.values(), default=0),
         "errors": dict(seen.errors),
-        # By minute: the middle, and the most.
+        # By minute: the median and the maximum.
         "memory_mb": [(statistics.median(s[1] for s in part), max(s[1] for s in part)) for part in parts],
         "files": [(statistics.median(s[2] for s in part), max(s[2] for s in part)) for part in parts],
         "pings": len(pings),
@@ -271,7 +277,7 @@ def clients(socket: str, scene_of: Stage, seconds: float, number: int, seed: int
 
 
 def client(socket: str, scenes: list[Scene], stop: threading.Event, seen: Watch, seed: int) -> None:
-    """Ask for one table after the other, until it is enough; each of them once before any comes again."""
+    """Query the tables until `stop` is set, each of them once before any a second time."""
     order = random.Random(seed)
     with ManagerConnection(socket, timeout=300) as manager:
         while not stop.is_set():
@@ -282,7 +288,7 @@ def client(socket: str, scenes: list[Scene], stop: threading.Event, seen: Watch,
                 answer = manager.query(statement(scene, condition))
                 if answer.status.code:
                     seen.errors[f"{scene.table}: {answer.status.message}"] += 1
-                seen.asked[scene.table] += 1
+                seen.answered[scene.table] += 1
 
 
 def pinger(socket: str, stop: threading.Event, seen: Watch) -> None:
@@ -296,21 +302,22 @@ def pinger(socket: str, stop: threading.Event, seen: Watch) -> None:
 
 
 def show_tables(lines: Iterator[dict[str, Any]], compared: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Print the lines as they come, each with what was compared with its oracles."""
+    """Print the lines as they come, each with the rows that tests compared with an oracle."""
     print(
-        f"{'table':<27}{'rows':>8}{'first ms':>10}{'scan ms':>10}{'look-up ms':>12}{'rows':>6}{'memory MB':>11}"
-        f"{'compared':>10}{'differ':>8}  oracles"
+        f"{'table':<27}{'rows':>8}{'first ms':>10}{'scan ms':>10}{'look-up ms':>12}{'rows':>6}"
+        f"{'memory MB':>11}{'compared':>10}{'differ':>8}  oracles"
     )
     for line in lines:
-        said = compared.get(line["table"], {"rows": 0, "differences": 0, "oracles": []})
+        comparison = compared.get(line["table"], {"rows": 0, "differences": 0, "oracles": []})
         lookup = "" if line["lookup_ms"] is None else f"{line['lookup_ms']:.1f}"
-        found = "" if line["lookup_rows"] is None else f"{line['lookup_rows']:,}"
+        lookup_rows = "" if line["lookup_rows"] is None else f"{line['lookup_rows']:,}"
         print(
-            f"{line['table']:<27}{line['rows']:>8,}{line['first_ms']:>10.1f}{line['scan_ms']:>10.1f}{lookup:>12}{found:>6}"
-            f"{line['memory_mb']:>11.1f}{said['rows']:>10,}{said['differences']:>8}  {', '.join(said['oracles'])}",
+            f"{line['table']:<27}{line['rows']:>8,}{line['first_ms']:>10.1f}{line['scan_ms']:>10.1f}"
+            f"{lookup:>12}{lookup_rows:>6}{line['memory_mb']:>11.1f}"
+            f"{comparison['rows']:>10,}{comparison['differences']:>8}  {', '.join(comparison['oracles'])}",
             flush=True,
         )
-        yield line | {"compared": said}
+        yield line | {"compared": comparison}
 
 
 def show_ratios(lines: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -326,17 +333,18 @@ def show_ratios(lines: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 UNITS = (("ms", 1, "ms"), ("seconds", 1e3, "ms"), ("mb", 1, "MB"))
 
 
-def show_clients(said: dict[str, Any]) -> None:
-    memory = ", ".join(f"{middle:.1f} ({most:.1f})" for middle, most in said["memory_mb"])
-    files = ", ".join(f"{middle:.0f} ({most})" for middle, most in said["files"])
+def show_clients(result: dict[str, Any]) -> None:
+    memory = ", ".join(f"{middle:.1f} ({most:.1f})" for middle, most in result["memory_mb"])
+    files = ", ".join(f"{middle:.0f} ({most})" for middle, most in result["files"])
     print(
-        f"  {said['clients']} clients, {said['seconds']:g} s, {said['statements']:,} statements over {said['tables']} tables,"
-        f" each at least {said['fewest']} times (seed {said['seed']})\n"
-        f"  errors: {said['errors'] or 'none'}\n"
+        f"  {result['clients']} clients, {result['seconds']:g} s, {result['statements']:,} statements over"
+        f" {result['tables']} tables, each at least {result['fewest']} times (seed {result['seed']})\n"
+        f"  errors: {result['errors'] or 'none'}\n"
         f"  memory by minute, median (most): {memory} MB\n"
         f"  open files by minute, median (most): {files}\n"
-        f"  {said['pings']:,} pings: median {said['ping_p50_ms']:.2f} ms, p99 {said['ping_p99_ms']:.1f} (at most 100:"
-        f" {'MISSED' if said['ping_p99_ms'] > 100 else 'met'}), longest {said['ping_max_ms']:.1f}"
+        f"  {result['pings']:,} pings: median {result['ping_p50_ms']:.2f} ms, p99 {result['ping_p99_ms']:.1f}"
+        f" (at most 100: {'MISSED' if result['ping_p99_ms'] > 100 else 'met'}),"
+        f" longest {result['ping_max_ms']:.1f}"
     )
 
 
@@ -347,25 +355,31 @@ def main() -> int:
         epilog="Example: bench_bundle.py tables --comparisons comparisons.json",
     )
     parser.add_argument(
-        "what", nargs="*", choices=[*KINDS, []], metavar="WHAT", help=f"of {', '.join(KINDS)}"
+        "what", nargs="*", choices=[*KINDS, []], metavar="WHAT", help=f"measurements: {', '.join(KINDS)}"
     )
-    parser.add_argument("--rounds", type=int, default=7, help="of each statement")
-    parser.add_argument("--seconds", type=float, default=300, help="how long the clients ask (300)")
+    parser.add_argument("--rounds", type=int, default=7, help="runs of each statement (7)")
+    parser.add_argument(
+        "--seconds", type=float, default=300, help="seconds for which the clients send statements (300)"
+    )
     parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--processes", type=int, default=300, help="that sleep meanwhile (300)")
-    parser.add_argument("--values", type=int, default=10_000, help="of each document (10,000)")
-    parser.add_argument("--megabytes", type=int, default=50, help="of the file for jq (50)")
+    parser.add_argument("--processes", type=int, default=300, help="processes that sleep meanwhile (300)")
+    parser.add_argument("--values", type=int, default=10_000, help="values in each document (10,000)")
+    parser.add_argument("--megabytes", type=int, default=50, help="size of the file for jq (50)")
     parser.add_argument(
-        "--table", action="append", default=[], metavar="NAME", help="only this one; may be repeated"
+        "--table",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="measure only this table; may be repeated",
     )
     parser.add_argument(
-        "--comparisons", metavar="FILE", help="what `pytest tests/unit --comparisons FILE` wrote"
+        "--comparisons", metavar="FILE", help="file that `pytest tests/unit --comparisons FILE` wrote"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the order in which the clients ask")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the clients' random orders (0)")
     parser.add_argument(
         "--engine", action="store_true", help="use the embedded engine even if osqueryd is there"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the results as well")
+    parser.add_argument("--json", metavar="FILE", help="write the results to this file as well")
     options = parser.parse_args()
     compared = json.loads(Path(options.comparisons).read_text()) if options.comparisons else {}
     what = options.what or KINDS
@@ -379,12 +393,14 @@ def main() -> int:
             served_now = {row["name"] for row in ask(served.manager, "select name from kolide_ext_tables")}
             left_out = not_here(served.manager, scenes.scenes)
         if served_now != {scene.table for scene in scenes.scenes}:
-            raise SystemExit("bench: not every table has its scene, or there is a scene without its table")
+            raise SystemExit(
+                "bench: the tables of scenes.py are not those of the bundle: add or remove scenes"
+            )
         print(f"through {name}; medians")
         for table, why in left_out.items():
             print(f"left out {table}: {why}")
         results["left_out"] = left_out
-        scenes = scenes._replace(scenes=[one for one in scenes.scenes if one.table not in left_out])
+        scenes = scenes._replace(scenes=[scene for scene in scenes.scenes if scene.table not in left_out])
         results["host"] = name
         if "tables" in what:
             lines = tables(socket, scenes, options.rounds, options.table)

@@ -1,7 +1,7 @@
-"""What a frozen extension costs: its start, beside a frozen "hello world" of the same Python, its memory and its size.
+"""Measure a frozen extension's memory, size and start, beside a frozen "hello world" of the same Python.
 
-The hello worlds are frozen for the run, as PyInstaller does it unless told otherwise. Starts are taken in turn, so that
-whatever else the machine does hits all alike; compare the ratios, not the milliseconds.
+The hello worlds are frozen for the run, with PyInstaller's defaults. Starts are taken in turn, so that other
+load on the machine slows all of them alike. Compare the ratios, not the milliseconds.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Result(NamedTuple):
 
     @property
     def missed(self) -> bool:
-        """The target was not met."""
+        """True if the target was not met."""
         return self.target is not None and self.value > self.target
 
 
 def hello(folder: Path, *options: str) -> Path:
-    """A frozen program that says hello."""
+    """Freeze a program that prints hello; return its path."""
     name = "hello" + "".join(options).replace("-", "_")
     script = folder / "hello.py"
     script.write_text('print("hello world")\n')
@@ -61,19 +61,19 @@ def hello(folder: Path, *options: str) -> Path:
     ]
     places = ["--distpath", f"{folder}/dist", "--workpath", f"{folder}/work", "--specpath", str(folder)]
     subprocess.run([*command, *places, str(script)], check=True, stderr=subprocess.DEVNULL)
-    made = folder / "dist" / name
-    return made if made.is_file() else made / name
+    program = folder / "dist" / name
+    return program if program.is_file() else program / name
 
 
 def run_time(command: Sequence[str]) -> float:
-    """Seconds from a program's start to its end."""
+    """Return the seconds from a program's start to its end."""
     began = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 
 def registration_time(command: Sequence[str], socket: str) -> float:
-    """Seconds from an extension's start to its registration."""
+    """Return the seconds from an extension's start to its registration."""
     with ManagerConnection(socket, timeout=60) as manager:
         began = time.perf_counter()
         with process([*command, "--socket", socket, "--timeout", "30"]):
@@ -85,20 +85,21 @@ def registration_time(command: Sequence[str], socket: str) -> float:
 
 
 def memory(pid: int) -> float:
-    """Megabytes that the process has resident; of a one-file program, its child."""
+    """Return the resident megabytes of the process, or of its child for a one-file program."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     if children:
         return memory(int(children[0]))
-    (line,) = [one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("VmRSS")]
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
     return int(line.split()[1]) * 1024 / MB
 
 
 def memories(program: Path, socket: str) -> tuple[float, float]:
-    """Megabytes at rest, and after a statement over every table."""
+    """Return the megabytes at rest, and after a statement over every table."""
     listed = subprocess.run([program, "schema"], check=True, capture_output=True, text=True).stdout
     tables = [
-        {**one, "required": [column["name"] for column in one["columns"] if column["required"]]}
-        for one in json.loads(listed)
+        {**table, "required": [column["name"] for column in table["columns"] if column["required"]]}
+        for table in json.loads(listed)
     ]
     with (
         ManagerConnection(socket, timeout=120) as manager,
@@ -118,11 +119,11 @@ def memories(program: Path, socket: str) -> tuple[float, float]:
 
 
 def measure(options: argparse.Namespace, socket: str, folder: Path) -> list[Result]:
-    """Every figure."""
+    """Yield every figure."""
     programs = {"one-folder": options.folder, "one-file": options.onefile}
     programs = {form: path for form, path in programs.items() if path.exists()}
     if not programs:
-        raise SystemExit("bench: there is no build/kolide_ext; run make build, and make build ARGS=--onefile")
+        raise SystemExit("bench: build/kolide_ext is missing; run make build, and make build ARGS=--onefile")
     hellos = {form: hello(folder, *(["--onefile"] if form == "one-file" else [])) for form in programs}
     times: dict[str, list[float]] = {}
     for number in range(-1, options.rounds):

@@ -1,7 +1,8 @@
-"""How many results a second each bundled logger takes and delivers, to real sinks on this machine.
+"""Measure the results a second that each bundled logger takes and delivers, to real sinks on this machine.
 
-`acknowledged` is what osqueryd feels: lines a second until the last one is in the spool; `delivered` is lines a second until
-the last one is at the sink; `over the socket` is the first of these with each line a message of its own, as osqueryd sends it.
+acknowledged     lines a second until the last one is in the spool: osqueryd waits for this
+delivered        lines a second until the last one is at the sink
+over the socket  as `acknowledged`, with a message for each line, as osqueryd sends them
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ KINDS = ("json lines", "syslog", "http", "parquet", "kafka")
 
 
 class Result(NamedTuple):
-    """Lines a second."""
+    """Lines a second of one logger."""
 
     logger: str
     lines: int
@@ -40,25 +41,25 @@ class Result(NamedTuple):
 
 
 def logger_of(kind: str, folder: Path, stack: ExitStack, name: str) -> SpooledLogger | None:
-    """A logger with a sink of its own; None where what it needs is not installed."""
+    """Return a logger with a sink of its own; None if a library or program that it needs is not installed."""
     import kolide_plugins as plugins
 
     options = SpoolOptions(batch_seconds=0.05, batch_records=5000)
     spool = folder / f"spool-{name}"
-    made: Any
+    logger: Any
     match kind:
         case "json lines":
-            made = plugins.JsonLinesLogger(name, folder / "results.log", spool=spool, options=options)
+            logger = plugins.JsonLinesLogger(name, folder / "results.log", spool=spool, options=options)
         case "syslog":
             server = SyslogSink("unix", folder)
             stack.callback(server.close)
-            made = plugins.SyslogLogger(name, server.address, spool=spool, options=options)
+            logger = plugins.SyslogLogger(name, server.address, spool=spool, options=options)
         case "http":
             sink = HttpSink()
             stack.callback(sink.close)
-            made = plugins.HttpLogger(name, sink.url, spool=spool, options=options)
+            logger = plugins.HttpLogger(name, sink.url, spool=spool, options=options)
         case "parquet":
-            made = plugins.ParquetLogger(name, folder / "lake", spool=spool, options=options)
+            logger = plugins.ParquetLogger(name, folder / "lake", spool=spool, options=options)
         case _:
             from confluent_kafka import Producer
 
@@ -66,13 +67,13 @@ def logger_of(kind: str, folder: Path, stack: ExitStack, name: str) -> SpooledLo
             broker = next(iter(host.list_topics(timeout=10).brokers.values()))
             stack.callback(lambda: host.flush(0))
             brokers = f"{broker.host}:{broker.port}"
-            made = plugins.KafkaLogger(name, brokers, "bench", spool=spool, options=options)
-    logger: SpooledLogger = made
-    return logger
+            logger = plugins.KafkaLogger(name, brokers, "bench", spool=spool, options=options)
+    spooled: SpooledLogger = logger
+    return spooled
 
 
 def measure(kind: str, count: int) -> Result:
-    """One logger: in this process, and then over a socket."""
+    """Measure one logger, in this process and then over a socket."""
     lines = [line(n) for n in range(count)]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
@@ -93,7 +94,7 @@ def measure(kind: str, count: int) -> Result:
 
         def send() -> None:
             for text in lines[: count // 10]:
-                # osqueryd pings first, and connects for each of the two.
+                # osqueryd pings before each call, on a connection of its own.
                 with ExtensionConnection(path) as connection:
                     connection.ping()
                 with ExtensionConnection(path) as connection:
@@ -117,8 +118,12 @@ def drained(logger: SpooledLogger) -> None:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lines", type=int, default=100_000, metavar="N", help="results a logger (100000)")
-    parser.add_argument("--logger", action="append", choices=KINDS, help="only these")
+    parser.add_argument(
+        "--lines", type=int, default=100_000, metavar="N", help="results for each logger (100000)"
+    )
+    parser.add_argument(
+        "--logger", action="append", choices=KINDS, help="measure only this logger; may be repeated"
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON array")
     options = parser.parse_args()
     results = []
@@ -131,8 +136,10 @@ def main() -> int:
         print(json.dumps([result._asdict() for result in results]))
         return 0
     print(f"{'logger':12}{'acknowledged/s':>16}{'delivered/s':>14}{'over the socket/s':>20}")
-    for one in results:
-        print(f"{one.logger:12}{one.acknowledged:16,.0f}{one.delivered:14,.0f}{one.socket:20,.0f}")
+    for result in results:
+        print(
+            f"{result.logger:12}{result.acknowledged:16,.0f}{result.delivered:14,.0f}{result.socket:20,.0f}"
+        )
     return 0
 
 

@@ -1,7 +1,7 @@
-"""What a table costs: this SDK beside other extensions and beside the floor, through one osquery in one run.
+"""Measure a table of this SDK beside other extensions and beside the floor, through one osquery in one run.
 
-Every peer serves the same table. Statements over them are run in turn, so that whatever else the machine does hits all
-alike; compare the ratios, not the milliseconds.
+Every peer serves the same table. Statements over them are run in turn, so that other load on the machine
+slows all of them alike. Compare the ratios, not the milliseconds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ IMPORTS = "import thrift.protocol.TBinaryProtocol, socket, argparse"
 
 
 class Peer(NamedTuple):
-    """An extension and the table of it that is measured."""
+    """An extension, and the table of it that is measured."""
 
     name: str
     table: str
@@ -57,16 +57,16 @@ class Result(NamedTuple):
 
     @property
     def missed(self) -> bool:
-        """The target was not met."""
+        """True if the target was not met."""
         if self.target is None:
             return False
         return self.ratio < self.target if self.at_least else self.ratio > self.target
 
 
 def peers_of(paths: Sequence[str]) -> list[Peer]:
-    """The project's own peers, and those given as PATH:TABLE."""
+    """Return the project's own peers, and those given as PATH:TABLE."""
     python = sys.executable
-    found = [
+    peers = [
         Peer("floor", "bench_floor", (python, str(PEERS / "floor.py"))),
         Peer("floor without rowid", "bench_floor_bare", (python, str(PEERS / "floor.py"))),
         Peer("osquery_sdk", "bench_sdk", (python, str(PEERS / "sdk.py"))),
@@ -77,13 +77,13 @@ def peers_of(paths: Sequence[str]) -> list[Peer]:
         program, _, table = path.rpartition(":")
         if not program or not Path(program).is_file():
             raise SystemExit(f"bench: --peer {path}: give PATH:TABLE of an extension that reads BENCH_ROWS")
-        found.append(Peer(Path(program).name, table, (str(Path(program).resolve()),)))
-    return found
+        peers.append(Peer(Path(program).name, table, (str(Path(program).resolve()),)))
+    return peers
 
 
 @contextlib.contextmanager
 def process(command: Sequence[str], **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that is stopped at the end."""
+    """Run a program, and stop it at the end."""
     with subprocess.Popen(
         command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as running:
@@ -99,7 +99,10 @@ def process(command: Sequence[str], **environment: str) -> Iterator[subprocess.P
 
 @contextlib.contextmanager
 def host(engine: bool) -> Iterator[tuple[str, str]]:
-    """An extension manager's name and socket: osqueryd where it is on PATH, else the embedded engine."""
+    """Run an extension manager; yield its name and socket.
+
+    That is osqueryd if it is on PATH, else the embedded engine.
+    """
     osqueryd = None if engine else shutil.which("osqueryd")
     with tempfile.TemporaryDirectory(prefix="bench") as folder:
         socket = f"{folder}/em"
@@ -107,8 +110,10 @@ def host(engine: bool) -> Iterator[tuple[str, str]]:
             name = "embedded engine"
             command = [sys.executable, "-m", "osquery_sdk.cli.main", "engine", "--socket", socket]
         else:
-            said = subprocess.run([osqueryd, "--version"], capture_output=True, text=True, check=True).stdout
-            name = said.strip()
+            version = subprocess.run(
+                [osqueryd, "--version"], capture_output=True, text=True, check=True
+            ).stdout
+            name = version.strip()
             Path(folder, "conf").write_text("{}")
             command = [osqueryd, "--ephemeral", "--disable_database", "--disable_watchdog", "--force"]
             command += [f"--config_path={folder}/conf", f"--extensions_socket={socket}"]
@@ -119,7 +124,7 @@ def host(engine: bool) -> Iterator[tuple[str, str]]:
 
 
 def until(condition: Callable[[], bool], complaint: str, seconds: float = 60) -> None:
-    """Wait for something."""
+    """Wait until the condition is true; after `seconds` the complaint ends the run."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -128,7 +133,7 @@ def until(condition: Callable[[], bool], complaint: str, seconds: float = 60) ->
 
 
 def answers(socket: str) -> bool:
-    """Whether a manager is there."""
+    """Return whether a manager answers on the socket."""
     try:
         with ManagerConnection(socket, timeout=1) as manager:
             return manager.ping().code == 0
@@ -137,19 +142,19 @@ def answers(socket: str) -> bool:
 
 
 def has_table(manager: ManagerConnection, table: str) -> bool:
-    """Whether an extension has registered the table."""
+    """Return whether an extension has registered the table."""
     return bool(manager.query(f"select 1 from pragma_table_info('{table}')").rows)
 
 
 def forget(manager: ManagerConnection) -> None:
-    """Deregister extensions that were stopped: not all of them do so themselves."""
+    """Deregister stopped extensions, since not all do so themselves."""
     for uuid in manager.extensions():
         manager.deregister_extension(uuid)
     until(lambda: not manager.extensions(), "an extension does not leave")
 
 
 def timed(manager: ManagerConnection, sql: str) -> tuple[float, list[str]]:
-    """Seconds that a statement takes, and the values that it gives; an error ends the run."""
+    """Return the seconds of a statement and the values of its rows; an error ends the run."""
     start = time.perf_counter()
     answer = manager.query(sql)
     took = time.perf_counter() - start
@@ -162,7 +167,7 @@ def timed(manager: ManagerConnection, sql: str) -> tuple[float, list[str]]:
 def side_by_side(
     socket: str, peers: Sequence[Peer], rows: int, statement: str, rounds: int
 ) -> dict[str, float]:
-    """Median seconds of a statement over each peer's table, the peers taking turns."""
+    """Return the median seconds of a statement over each peer's table, with the peers taking turns."""
     times: dict[str, list[float]] = {peer.name: [] for peer in peers}
     with ManagerConnection(socket, timeout=600) as manager, contextlib.ExitStack() as stack:
         stack.callback(forget, manager)
@@ -173,13 +178,12 @@ def side_by_side(
             stack.enter_context(started)
         for peer in peers:
             until(partial(has_table, manager, peer.table), f"{peer.name} does not register")
-        # The first of each finds nothing warm, and shows whether all serve the same rows.
-        given = {peer.name: timed(manager, statement.format(peer.table))[1] for peer in peers}
-        for name, values in given.items():
-            if values != given[peers[0].name]:
-                raise SystemExit(
-                    f"bench: {name} gives {values}, {peers[0].name} gives {given[peers[0].name]}"
-                )
+        # The first statement of each peer warms it up, and shows whether all serve the same rows.
+        answers_by_peer = {peer.name: timed(manager, statement.format(peer.table))[1] for peer in peers}
+        for name, values in answers_by_peer.items():
+            expected = answers_by_peer[peers[0].name]
+            if values != expected:
+                raise SystemExit(f"bench: {name} gives {values}, {peers[0].name} gives {expected}")
         for _ in range(rounds):
             for peer in peers:
                 times[peer.name].append(timed(manager, statement.format(peer.table))[0])
@@ -187,7 +191,7 @@ def side_by_side(
 
 
 def start(socket: str, rounds: int) -> tuple[float, float]:
-    """Median seconds from a start to a registration, and of an interpreter that imports Thrift."""
+    """Return the median seconds from a start to a registration, and of an interpreter that imports Thrift."""
     registered, imported = [], []
     command = [sys.executable, str(PEERS / "sdk.py"), "--socket", socket]
     for _ in range(rounds):
@@ -205,7 +209,7 @@ def start(socket: str, rounds: int) -> tuple[float, float]:
 
 
 def measure(socket: str, options: argparse.Namespace) -> Iterator[Result]:
-    """All results, as they come."""
+    """Yield all results as they come."""
     peers = peers_of(options.peer)
     targets = {1: 1.2, 1000: 1.6, 100_000: 1.5}
     for rows in options.rows:
@@ -259,7 +263,7 @@ def main() -> int:
         action="append",
         default=[],
         metavar="PATH:TABLE",
-        help="another extension, and its table of BENCH_ROWS rows (i, a, b, c)",
+        help="another extension to measure, and its table of BENCH_ROWS rows (i, a, b, c); may be repeated",
     )
     parser.add_argument(
         "--rows", type=lambda text: [int(n) for n in text.split(",")], default=[1, 1000, 100_000]
@@ -268,7 +272,7 @@ def main() -> int:
     parser.add_argument(
         "--rounds",
         type=int,
-        help="of each measurement, 15 of the join at the most; by default 15 to 301, by size",
+        help="runs of each statement, at most 15 for the join; by default 15 to 301, by size",
     )
     parser.add_argument(
         "--engine", action="store_true", help="use the embedded engine even if osqueryd is there"
@@ -292,7 +296,8 @@ def main() -> int:
                 bound = "at least" if result.at_least else "at most"
                 verdict = f"  ({bound} {result.target:g}: {'MISSED' if result.missed else 'met'})"
             print(
-                f"  {result.peer:<22} {result.seconds * 1e3:>10.2f} ms {result.ratio:>8.2f} {result.to}{verdict}",
+                f"  {result.peer:<22} {result.seconds * 1e3:>10.2f} ms "
+                f"{result.ratio:>8.2f} {result.to}{verdict}",
                 flush=True,
             )
     if options.json:

@@ -1,7 +1,8 @@
-"""For each bundled table a statement that asks for everything and one that looks something up, over real things.
+"""Prepare a full scan and a look-up for each bundled table, over real files, processes and users.
 
-What the machine has not is made: documents, keys, certificates, a LUKS file, two users with homes that have something for
-each table. Only root can have such users: their /etc/passwd is seen by the extension alone, in a mount namespace of its own.
+Whatever the machine lacks is made: documents, keys, certificates, a LUKS file, and two users whose homes have
+something for each table. The users need root: the extension alone sees their /etc/passwd, in a mount
+namespace of its own.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ if TYPE_CHECKING:
 FIXTURES = Path(__file__).parents[1] / "tests" / "fixtures" / "tables"
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 UIDS = (41001, 41002)
-# Makes the first argument the /etc/passwd of the program that the others are.
+# Mounts the first argument over /etc/passwd, then runs the other arguments as a command.
 WITH_USERS = 'mount --bind "$0" /etc/passwd && exec "$@"'
 
 
 class Scene(NamedTuple):
-    """What one table is asked.
+    """The conditions under which one table is measured.
 
     Attributes:
         table: its name.
-        scan: a condition under which it gives all that there is; empty if it needs none.
-        lookup: a condition on one of its indexes; empty if it has none but the one that `scan` is on.
+        scan: a condition under which it gives every row; empty if it needs none.
+        lookup: a condition on one of its indexes; empty if the only index is the one in `scan`.
     """
 
     table: str
@@ -44,20 +45,20 @@ class Scene(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """The scenes, and the words that an extension's command begins with to see them."""
+    """The scenes, and the words to put before an extension's command so that it sees them."""
 
     scenes: list[Scene]
     wrapper: tuple[str, ...]
 
 
 def stage(folder: Path, stack: ExitStack, *, processes: int = 300, values: int = 10_000) -> Stage:
-    """Set the scenes.
+    """Make files, processes, sockets and users, and return the scenes over them.
 
     Args:
-        folder: where to make what is made.
-        stack: what ends the processes and closes the sockets.
-        processes: how many processes there are at the least, asleep.
-        values: how many values a document has.
+        folder: folder for the files.
+        stack: ends the processes and closes the sockets.
+        processes: number of sleeping processes to start.
+        values: number of values in each document.
     """
     for _ in range(processes):
         process = stack.enter_context(subprocess.Popen(["sleep", "3600"], stdout=subprocess.DEVNULL))
@@ -70,7 +71,7 @@ def stage(folder: Path, stack: ExitStack, *, processes: int = 300, values: int =
 
 
 def of_the_system(port: int) -> Iterator[Scene]:
-    """Tables that need nothing to be made."""
+    """Yield the scenes that need no files."""
     pid = os.getpid()
     yield Scene("kolide_process_details", "", f"pid = {pid}")
     yield Scene("kolide_process_limits", "", f"pid = {pid}")
@@ -98,10 +99,10 @@ def of_the_system(port: int) -> Iterator[Scene]:
 
 
 def of_files(folder: Path) -> Iterator[Scene]:
-    """Tables over single files."""
+    """Yield the scenes of tables over single files."""
     bundle = next((path for path in BUNDLES if Path(path).is_file()), f"{FIXTURES}/certificates/many.pem")
-    one = FIXTURES / "certificates" / "p256.pem"
-    yield Scene("kolide_certificates", f"path in ('{bundle}', '{one}')", f"path = '{one}'")
+    single = FIXTURES / "certificates" / "p256.pem"
+    yield Scene("kolide_certificates", f"path in ('{bundle}', '{single}')", f"path = '{single}'")
     yield Scene("kolide_keyinfo", f"path like '{FIXTURES}/keys/%'", f"path = '{FIXTURES}/keys/ed25519'")
     yield Scene(
         "kolide_node_packages",
@@ -115,7 +116,7 @@ def of_files(folder: Path) -> Iterator[Scene]:
     server.write_text("".join(f"Match User user{n}\n  PermitTTY no\n" for n in range(500)))
     yield Scene("kolide_sshd_config", f"path = '{server}'", "")
     secrets = folder / "settings.py"
-    # Put together here, so that no other scanner takes this file's own text for a secret.
+    # Put together here, so that no scanner takes this file's own text for a secret.
     secrets.write_text("x = 1\n" * 5000 + "token = '" + "gh" + "p_0123456789abcdefABCDEF0123456789abcdef'\n")
     yield Scene("kolide_secret_scan", f"path = '{secrets}'", "")
     yield Scene("kolide_file_lines", f"path = '{secrets}'", "")
@@ -131,7 +132,7 @@ def of_files(folder: Path) -> Iterator[Scene]:
 
 
 def of_documents(folder: Path, values: int) -> Iterator[Scene]:
-    """The data files' tables, each over a document of so many values in objects of four."""
+    """Yield the scenes of the data files' tables, over documents of `values` values in objects of four."""
     items = [
         {"id": n, "name": f"item {n}", "kind": "even" if n % 2 == 0 else "odd", "size": n * 1.5}
         for n in range(values // 4)
@@ -141,9 +142,10 @@ def of_documents(folder: Path, values: int) -> Iterator[Scene]:
         "json": json.dumps({"items": items}),
         "jsonc": '{"items": [ // all of them\n' + ",\n".join(objects) + ",\n]}",
         "jsonl": "\n".join(objects),
-        "yaml": "items:\n" + "".join(f"- {one}\n" for one in objects),
+        "yaml": "items:\n" + "".join(f"- {item}\n" for item in objects),
         "toml": "".join(
-            f'[[items]]\nid = {item["id"]}\nname = "{item["name"]}"\nkind = "{item["kind"]}"\nsize = {item["size"]}\n'
+            f'[[items]]\nid = {item["id"]}\nname = "{item["name"]}"\n'
+            f'kind = "{item["kind"]}"\nsize = {item["size"]}\n'
             for item in items
         ),
         "xml": "<items>"
@@ -180,7 +182,10 @@ def of_documents(folder: Path, values: int) -> Iterator[Scene]:
 
 
 def homes(folder: Path) -> tuple[list[int], tuple[str, ...]]:
-    """Users with homes that have something for each table; without root, only the one who runs this, as he is."""
+    """Make users with homes that have something for each table; return their ids and the command's prefix.
+
+    Without root, the only user is the one who runs this.
+    """
     if os.geteuid() != 0 or shutil.which("unshare") is None or sys.platform != "linux":
         return [os.geteuid()], ()
     passwd = ["root:x:0:0::/nonexistent:/bin/sh\n"]
@@ -213,6 +218,6 @@ def homes(folder: Path) -> tuple[list[int], tuple[str, ...]]:
 
 
 def of_homes(uids: list[int]) -> Iterator[Scene]:
-    """Tables over users' homes."""
+    """Yield the scenes of tables over users' homes."""
     for name in ("ssh_keys", "venv_packages", "mcp_servers", "llm_models", "browser_profiles"):
         yield Scene(f"kolide_{name}", "", f"uid = {uids[0]}")

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-# osquery-sdk query --extension ./asking.py "select table_name, version from table_owners where extension = 'asking_example'"
+# osquery-sdk query --extension ./asking.py \
+#   "select table_name, version from table_owners where extension = 'asking_example'"
 """A table that asks osquery itself, while osquery asks it."""
 
 from collections.abc import Iterator
@@ -15,13 +16,13 @@ OWNERS = """
 
 class Owner(Row):
     table_name: str = Column("Name of the table", key=True)
-    extension: str = Column("The extension that serves it; core for osquery's own", index=True)
-    version: str = Column("Of the extension")
+    extension: str = Column("Extension that serves it; core for osquery's own tables", index=True)
+    version: str = Column("Version of the extension")
 
 
 @table("table_owners", examples=("select extension, count(*) as tables from table_owners group by 1",))
 def table_owners(query: Query) -> Iterator[Owner]:
-    """Which extension serves which table."""
+    """Tables, each with the extension that serves it."""
     names = query.equals("extension")
     if names is None:
         names = tuple(info.name for info in query.client.extensions().values())

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-# osquery-sdk query --extension ./async_table.py "select port, open, error from tcp_connect where host = 'localhost' and port in (22, 80, 443)"
-"""An asynchronous table: all connections are tried at once, and none takes longer than the query has."""
+# osquery-sdk query --extension ./async_table.py \
+#   "select port, open, error from tcp_connect where host = 'localhost' and port in (22, 80, 443)"
+"""An asynchronous table: it tries all connections at once, and none takes longer than the query may."""
 
 import asyncio
 import time
@@ -12,9 +13,9 @@ from osquery_sdk import Column, ColumnType, Extension, Query, Row, TableError, t
 class Attempt(Row):
     host: str = Column("Name or address", index=True, required=True)
     port: int = Column("TCP port", type=ColumnType.INTEGER, index=True, required=True)
-    open: bool = Column("1 if the port took the connection")
-    seconds: float = Column("Time until it was taken or refused")
-    error: str | None = Column("Why it was not taken", default=None)
+    open: bool = Column("1 if the port accepted the connection")
+    seconds: float = Column("Seconds until the port accepted or refused the connection")
+    error: str | None = Column("Reason why there is no connection", default=None)
 
 
 async def attempt(host: str, port: int, timeout: float) -> Attempt:
@@ -33,8 +34,8 @@ async def attempt(host: str, port: int, timeout: float) -> Attempt:
 async def tcp_connect(query: Query) -> AsyncIterator[Attempt]:
     """Attempts to connect to TCP ports."""
     hosts, ports = query.equals("host"), query.equals("port")
-    # osqueryd is content with one of two required columns; this table is not. With all_required=True the SDK would check that,
-    # but pass one port at a time: here all of them come in one call.
+    # osqueryd accepts a statement with one of the two required columns; this table needs both.
+    # all_required=True would check that, but then each port would come in a call of its own.
     if hosts is None or ports is None:
         raise TableError("tcp_connect needs both host and port in the WHERE clause")
     timeout = query.remaining() / 2

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-# osquery-sdk query --extension ./costly.py "select name, sha256 from file_hashes where path like '/etc/host%'"
-"""A costly column: files are read only for a statement that uses their hash."""
+# osquery-sdk query --extension ./costly.py \
+#   "select name, sha256 from file_hashes where path like '/etc/host%'"
+"""A costly column: the table reads files only for statements that use their hash."""
 
 import hashlib
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ def asked_for(query: Query) -> Iterator[Path]:
     if paths is not None:
         yield from map(Path, paths)
         return
-    # A row has to match every pattern, so the files of the first one's folder are enough.
+    # A row has to match every pattern, so the files in the folder of the first pattern are enough.
     for pattern in query.like("path")[:1]:
         fixed = pattern.partition("%")[0]
         yield from (path for path in Path(fixed + "x").parent.glob("*") if query.matches("path", str(path)))
@@ -29,7 +30,7 @@ def asked_for(query: Query) -> Iterator[Path]:
 
 @table("file_hashes")
 def file_hashes(query: Query) -> Iterator[FileHash]:
-    """Files with their hashes. LIKE finds files in the folder named before its first %, not below."""
+    """Files with their hashes. LIKE finds files in the folder before its first %, not in folders below."""
     for path in asked_for(query):
         query.check()
         if not path.is_file():

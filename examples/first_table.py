@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-# osquery-sdk query --extension ./first_table.py "select name, path from path_programs where name like 'python%'"
+# osquery-sdk query --extension ./first_table.py \
+#   "select name, path from path_programs where name like 'python%'"
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,14 +9,14 @@ from osquery_sdk import Column, Extension, Query, Row, table
 
 
 class Program(Row):
-    name: str = Column("What is typed to run it")
+    name: str = Column("Name of the command")
     path: Path = Column("File")
     size: int = Column("Size in bytes")
 
 
 @table("path_programs")
 def path_programs(query: Query) -> Iterator[Program]:
-    """Programs on PATH, in the order in which they are looked for."""
+    """Programs on PATH, in the order in which a shell looks for them."""
     for folder in os.get_exec_path():
         for path in Path(folder).glob("*"):
             if path.is_file() and os.access(path, os.X_OK):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-# osquery-sdk query --extension ./index.py "select name, version from importable_packages where name in ('thrift', 'apsw')"
-"""An index: with names asked for, only those packages are read; without, all of them."""
+# osquery-sdk query --extension ./index.py \
+#   "select name, version from importable_packages where name in ('thrift', 'apsw')"
+"""An index: a statement that names packages reads only those; any other statement reads all."""
 
 from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
@@ -9,7 +10,7 @@ from osquery_sdk import Column, Extension, Query, Row, table
 
 
 class Package(Row):
-    # The look-up finds a name in any case. NOCASE has SQL compare in the same way, so that no row found is filtered out.
+    # The look-up ignores case. With NOCASE, SQL does too, so it filters out no row that was found.
     name: str = Column("Name of the distribution", index=True, collate="nocase", key=True)
     version: str = Column("Installed version")
     requires: list[str] = Column("Requirements, as JSON")

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-# osquery-sdk query --extension ./mappings.py "select tag, model, datetime(bought, 'unixepoch') as bought from assets where owner <> ''"
-"""Rows as mappings: what a reader of CSV, JSON or an API returns is yielded as it is.
+# osquery-sdk query --extension ./mappings.py \
+#   "select tag, model, datetime(bought, 'unixepoch') as bought from assets where owner <> ''"
+"""Rows as mappings: a table can yield the mappings that a reader of CSV, JSON or an API returns.
 
-A column that a mapping leaves out is NULL; in a text column, where osqueryd has no NULL, it is the empty string.
+If a mapping lacks a column, the value is NULL. In a text column it is the empty string, because osqueryd
+has no NULL there.
 """
 
 import csv
@@ -18,7 +20,7 @@ FILE = Path(__file__).resolve().with_name("assets.csv")
 class Asset(Row):
     tag: str = Column("Number on the sticker", key=True)
     model: str = Column("Maker and model")
-    owner: str | None = Column("Who has it")
+    owner: str | None = Column("Name of the owner")
     bought: datetime | None = Column("Unix time of the purchase")
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-# osquery-sdk query --extension ./snapshot.py "select f.name, m.type from folder_files f join mime_types m using (suffix) where f.folder = '$PWD'"
-"""A snapshot: the join above looks `mime_types` up once per file, and the table is generated once for all of them."""
+# osquery-sdk query --extension ./snapshot.py \
+#   "select f.name, m.type from folder_files f join mime_types m using (suffix) where f.folder = '$PWD'"
+"""A snapshot: the join above looks `mime_types` up once per file, and the table is generated only once."""
 
 import mimetypes
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from osquery_sdk import Column, Extension, Query, Row, TableError, table
 class File(Row):
     folder: Path = Column("Folder to list", index=True, required=True)
     name: str = Column("Name of the file")
-    suffix: str = Column("End of the name, from its last dot on")
+    suffix: str = Column("End of the name, beginning with its last dot")
 
 
 class MimeType(Row):
@@ -33,7 +34,7 @@ def folder_files(query: Query) -> Iterator[File]:
 
 @table("mime_types", snapshot=True, cache=60.0)
 def mime_types(query: Query) -> Iterator[MimeType]:
-    """Media types that this system knows. The query is empty: a snapshot holds all rows."""
+    """Media types that this system knows. The query has no terms, because a snapshot holds all rows."""
     for suffix, media_type in mimetypes.MimeTypes().types_map[True].items():  # True: registered types
         yield MimeType(suffix=suffix, type=media_type)
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-# osquery-sdk query --extension ./writable.py "insert into todos (what, due) values ('water the plants', 1767225600) returning what"
+# osquery-sdk query --extension ./writable.py \
+#   "insert into todos (what, due) values ('water the plants', 1767225600) returning what"
 """A writable table: INSERT, UPDATE and DELETE call methods with typed rows."""
 
 from collections.abc import Iterable
@@ -11,13 +12,13 @@ from osquery_sdk import Column, ConstraintFailed, Extension, Query, Row, Writabl
 class Todo(Row):
     # The table numbers its rows itself, so an INSERT may leave the number out.
     id: int | None = Column("Number", key=True, default=None)
-    what: str = Column("What is to be done")
-    due: datetime | None = Column("When, Unix seconds", default=None)
+    what: str = Column("Thing to do")
+    due: datetime | None = Column("Time when it is due, Unix seconds", default=None)
     done: bool = Column("1 if it has been done", default=False)
 
 
 class Todos(WritableTable[Todo]):
-    """What is to be done, for as long as the extension runs."""
+    """Things to do, kept as long as the extension runs."""
 
     def __init__(self) -> None:
         self.kept: dict[int, Todo] = {}
@@ -28,14 +29,14 @@ class Todos(WritableTable[Todo]):
 
     def insert(self, row: Todo) -> int:
         if not row.what:
-            raise ConstraintFailed("say what is to be done")
+            raise ConstraintFailed("what may not be empty")
         self.last += 1
         self.kept[self.last] = Todo(id=self.last, what=row.what, due=row.due, done=row.done)
         return self.last
 
     def update(self, old: Todo, new: Todo) -> None:
         if new.id != old.id:
-            raise ConstraintFailed("numbers stay as they are")
+            raise ConstraintFailed("id cannot be changed")
         self.kept[self.number_of(old)] = new
 
     def delete(self, row: Todo) -> None:

@@ -1,6 +1,6 @@
-"""What a table says beside what an independent program says of the same things, compared and counted; and osqueryi, to ask.
+"""Fixtures for all tests: compare a table's rows with an independent program's, and run osqueryi.
 
-``pytest tests/unit --comparisons FILE`` writes what was compared, a JSON object by table's name, and lists it.
+``pytest tests/unit --comparisons FILE`` lists the comparisons, and writes them as JSON, by the table's name.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ COMPARISON = "comparison"
 
 
 class Compare(Protocol):
-    """What the fixture `compare` is."""
+    """The type of the fixture `compare`."""
 
     def __call__(self, table: str, oracle: str, ours: Any, theirs: Any, *, rows: int | None = None) -> None:
-        """Assert that both are the same, and say how many rows were compared.
+        """Assert that both are equal, and record how many rows were compared.
 
         Args:
             table: the table's name, without its prefix.
-            oracle: the program or file that says the same, as one would type it.
-            ours: rows, or values by what identifies them, of the table.
-            theirs: the same of the oracle.
-            rows: how many these are; as many as `ours` has unless given.
+            oracle: the independent program or file, as one would type it.
+            ours: the table's rows, or its values by key.
+            theirs: the oracle's rows or values.
+            rows: the number of rows; the length of `ours` unless given.
         """
 
 
 @pytest.fixture
 def compare(record_property: Callable[[str, object], None]) -> Compare:
-    """`compare(table, oracle, ours, theirs)` asserts that they are the same, and that there is something to compare."""
+    """Return `compare(table, oracle, ours, theirs)`: it asserts that both are equal and not empty."""
 
     def check(
         table: str,
@@ -54,8 +54,8 @@ def compare(record_property: Callable[[str, object], None]) -> Compare:
         rows: int | None = None,
     ) -> None:
         count = len(ours) if rows is None else rows
-        said = {"table": f"kolide_{table}", "oracle": oracle, "rows": count}
-        record_property(COMPARISON, said | {"differences": differences(ours, theirs)})
+        comparison = {"table": f"kolide_{table}", "oracle": oracle, "rows": count}
+        record_property(COMPARISON, comparison | {"differences": differences(ours, theirs)})
         assert count, f"{table}: there is no row to compare with {oracle}"
         assert ours == theirs
 
@@ -63,16 +63,16 @@ def compare(record_property: Callable[[str, object], None]) -> Compare:
 
 
 def differences(ours: Collection[Any], theirs: Collection[Any]) -> int:
-    """How many rows only one of them has, or have other values in the other."""
+    """Return the number of rows that only one side has, or that have other values on the other side."""
     if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
         return sum(1 for key in ours.keys() | theirs.keys() if ours.get(key, ...) != theirs.get(key, ...))
     left, right = Counter(map(frozen, ours)), Counter(map(frozen, theirs))
-    # Lists that differ in nothing but their order differ.
+    # Lists in different orders differ, although their rows are the same.
     return max((left - right).total(), (right - left).total()) or int(ours != theirs)
 
 
 def frozen(row: object) -> Hashable:
-    """A row as a value that can be compared whatever it is made of."""
+    """Return a row as a hashable value."""
     try:
         hash(row)
     except TypeError:  # a list, or a tuple with a list in it
@@ -82,9 +82,9 @@ def frozen(row: object) -> Hashable:
 
 @pytest.fixture
 def ask_osqueryi(tmp_path: Path) -> AskOsqueryi:
-    """Runs statements in osqueryi with `kolide_ext` and all of its tables; gives the rows of each statement.
+    """Return a function that runs statements in osqueryi with all tables of `kolide_ext`.
 
-    Skips the test where there is no osqueryi.
+    The test is skipped if osqueryi is not on PATH.
     """
     osqueryi = shutil.which("osqueryi")
     if osqueryi is None:
@@ -100,7 +100,7 @@ def ask_osqueryi(tmp_path: Path) -> AskOsqueryi:
     def run(*statements: str) -> list[list[dict[str, str]]]:
         done = subprocess.run(
             command,
-            input="".join(f"{one};\n" for one in statements),
+            input="".join(f"{statement};\n" for statement in statements),
             capture_output=True,
             text=True,
             timeout=120,
@@ -117,9 +117,9 @@ def ask_osqueryi(tmp_path: Path) -> AskOsqueryi:
 
 @pytest.fixture(scope="session")
 def static_busybox() -> Path:
-    """A busybox that runs in a folder which has nothing else; skips the test where there is none.
+    """Return a busybox that needs no library; skip the test if there is none.
 
-    Debian has two packages of it: the one that most machines have needs the C library.
+    Debian has two packages of busybox. The one that most machines have needs the C library.
     """
     found = shutil.which("busybox")
     if found is None:
@@ -133,10 +133,10 @@ def static_busybox() -> Path:
 
 
 def pytest_configure() -> None:
-    """Have the programs that tests start meet signals as a terminal's shell starts them, whatever started the tests.
+    """Let programs that tests start receive SIGINT and SIGHUP, as programs of a terminal's shell do.
 
-    What a script runs in the background ignores SIGINT, what nohup runs SIGHUP, and what either starts inherits that.
-    A signal with a handler is not ignored by what is started, and these do to the tests themselves what they did before.
+    If a script runs the tests in the background, they ignore SIGINT; if nohup does, SIGHUP. Child processes
+    inherit an ignored signal, but not a handler. So this installs handlers, which change nothing for tests.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -149,35 +149,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """List the comparisons by table, and write them, where they were asked for."""
+    """List the comparisons by table, and write them to the file of --comparisons."""
     path = config.getoption("--comparisons")
     if path is None:
         return
-    tables = gathered(said for reports in terminalreporter.stats.values() for said in of_reports(reports))
+    tables = gathered(each for reports in terminalreporter.stats.values() for each in of_reports(reports))
     Path(path).write_text(json.dumps(tables, indent=1) + "\n")
     terminalreporter.section("compared with oracles")
     width = max(map(len, tables), default=0)
-    for name, said in tables.items():
-        oracles = ", ".join(said["oracles"])
+    for name, sums in tables.items():
+        oracles = ", ".join(sums["oracles"])
         terminalreporter.line(
-            f"{name:<{width}}  {said['rows']:>9,} rows  {said['differences']:>3} differences  {oracles}"
+            f"{name:<{width}}  {sums['rows']:>9,} rows  {sums['differences']:>3} differences  {oracles}"
         )
 
 
 def of_reports(reports: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """What the tests of some reports compared."""
+    """Yield the comparisons that reports of tests recorded."""
     for report in reports:
         if getattr(report, "when", None) == "call":
-            yield from (said for name, said in report.user_properties if name == COMPARISON)
+            yield from (value for name, value in report.user_properties if name == COMPARISON)
 
 
 def gathered(comparisons: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The comparisons by table: its oracles, the rows compared with them, and the differences."""
+    """Return each table's oracles, the number of rows compared with them, and of differences."""
     tables: dict[str, dict[str, Any]] = {}
-    for said in sorted(comparisons, key=lambda one: (one["table"], one["oracle"])):
-        table = tables.setdefault(said["table"], {"oracles": [], "rows": 0, "differences": 0})
-        if said["oracle"] not in table["oracles"]:
-            table["oracles"].append(said["oracle"])
-        table["rows"] += said["rows"]
-        table["differences"] += said["differences"]
+    for comparison in sorted(comparisons, key=lambda each: (each["table"], each["oracle"])):
+        table = tables.setdefault(comparison["table"], {"oracles": [], "rows": 0, "differences": 0})
+        if comparison["oracle"] not in table["oracles"]:
+            table["oracles"].append(comparison["oracle"])
+        table["rows"] += comparison["rows"]
+        table["differences"] += comparison["differences"]
     return tables

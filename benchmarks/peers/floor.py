@@ -1,7 +1,7 @@
-"""The least an extension can cost: `bench_floor` answers with bytes encoded beforehand, from a plain loop.
+"""Serve `bench_floor`, the least that an extension can cost: a plain loop answers with prepared bytes.
 
-The bytes are those that the SDK answers, row identifiers included; with `bench_floor_bare` they are left out.
-What a statement over these tables takes is osquery's own share.
+The bytes are those that the SDK answers, with row identifiers; `bench_floor_bare` leaves those out. The time
+of a statement over these tables is osquery's own share.
 """
 
 import socket
@@ -40,7 +40,8 @@ def main() -> None:
             if len(data) < 40:
                 connection_.sendall(pong)
             elif b"generate" in data:
-                # "call" and the registry come first: 35 bytes, then the table's name behind its length.
+                # The message's head, "call" and the registry are 35 bytes. Then come the length and the name
+                # of the table.
                 size = int.from_bytes(data[31:35], "big")
                 connection_.sendall(answers[data[35 : 35 + size]])
             else:

@@ -1,4 +1,4 @@
-"""PyPI's osquery package: `bench_python`, written as its documentation shows."""
+"""Serve `bench_python` with PyPI's osquery package, written as its documentation shows."""
 
 import osquery
 from rows import row_count

@@ -1,4 +1,7 @@
-"""The table that every peer serves: `i INTEGER, a TEXT, b TEXT of 41 characters, c BIGINT`, BENCH_ROWS rows."""
+"""Read the number of rows that every peer serves, BENCH_ROWS.
+
+The table is `i INTEGER, a TEXT, b TEXT of 41 characters, c BIGINT`.
+"""
 
 import os
 

@@ -1,4 +1,4 @@
-"""This project's SDK: `bench_sdk` and `bench_sdk_rows`, and `bench_sdk_snapshot` for look-ups."""
+"""Serve `bench_sdk` and `bench_sdk_rows` with this project's SDK, and `bench_sdk_snapshot` for look-ups."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ def tuples(query: Query) -> list[tuple[int, str, str, int]]:
 
 @table("bench_sdk_rows")
 def rows(query: Query) -> Iterator[Number]:
-    """The same as Row objects from a generator: each costs about as much as a namedtuple."""
+    """Row objects from a generator; each costs about as much as a namedtuple."""
     for i in range(row_count()):
         yield Number(i=i, a=f"row {i}", b="x" * 41, c=i * 1_000_003)
 

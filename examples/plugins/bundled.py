@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-# osquery-sdk engine --socket /tmp/osquery.em --extension ./bundled.py --config_plugin files --logger_plugin lines --distributed_plugin folder --flag schedule_timeout=3
-"""A table and the bundled plugins in one extension: all that osqueryd is told comes from files, and goes to files."""
+# osquery-sdk engine --socket /tmp/osquery.em --extension ./bundled.py --config_plugin files \
+#   --logger_plugin lines --distributed_plugin folder --flag schedule_timeout=3
+"""A table and the bundled plugins in one extension: osqueryd reads files and writes files through it."""
 
 import os
 import tempfile
@@ -28,7 +29,7 @@ def digits(query: Query) -> Iterator[Digit]:
 
 
 def main() -> int:
-    """Serve all of them."""
+    """Serve the table and the plugins."""
     queries = FOLDER / "queries"
     queries.mkdir(mode=0o700, exist_ok=True)
     plugins = [

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-# osquery-sdk engine --socket /tmp/osquery.em --extension ./config.py --config_plugin team_config --flag schedule_timeout=3
+# osquery-sdk engine --socket /tmp/osquery.em --extension ./config.py --config_plugin team_config \
+#   --flag schedule_timeout=3
 """A config plugin: the schedule depends on the day of the week."""
 
 import time
@@ -21,7 +22,7 @@ class TeamConfig(ConfigPlugin):
         }
 
     def gen_pack(self, name: str, value: str) -> Mapping[str, Any]:
-        """What is in a pack of which the configuration says only a value."""
+        """Return a pack for which the configuration has only a value."""
         if value != "audit":
             raise ConfigError(f"no pack {value}")
         return {"queries": {"version": {"query": "select version from osquery_info", "interval": 1}}}

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-# osquery-sdk engine --socket /tmp/osquery.em --extension ./distributed.py --config_path ./osquery.conf --distributed_plugin ask --flag schedule_timeout=3
+# osquery-sdk engine --socket /tmp/osquery.em --extension ./distributed.py --config_path ./osquery.conf \
+#   --distributed_plugin ask --flag schedule_timeout=3
 """A distributed plugin: two queries, one of which runs only where a discovery statement has rows."""
 
 import sys
@@ -17,7 +18,7 @@ class Ask(DistributedPlugin):
         self.is_asked = False
 
     def get_queries(self) -> DistributedQueries:
-        """What osqueryd is to run now."""
+        """Return the queries that osqueryd is to run now."""
         if self.is_asked:
             return DistributedQueries({})
         self.is_asked = True

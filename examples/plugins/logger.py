@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-# osquery-sdk engine --socket /tmp/osquery.em --extension ./logger.py --config_path ./osquery.conf --logger_plugin counting --flag schedule_timeout=3
+# osquery-sdk engine --socket /tmp/osquery.em --extension ./logger.py --config_path ./osquery.conf \
+#   --logger_plugin counting --flag schedule_timeout=3
 """Two loggers: one writes at once, the other delivers in batches, from a spool that outlives it."""
 
 import os
@@ -14,7 +15,7 @@ FOLDER = Path(os.environ.get("LOG_FOLDER") or tempfile.gettempdir())
 
 
 class Counting(LoggerPlugin):
-    """Says on standard error what comes. It overrides `log_status`, so osqueryd sends its status log as well."""
+    """Print all records to standard error. As `log_status` is overridden, osqueryd sends its status log."""
 
     def log_string(self, line: str, category: str) -> None:
         """A result."""

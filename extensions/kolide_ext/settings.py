@@ -1,6 +1,7 @@
-"""What an administrator may set: the tables' limits, their prefix, and which of them are left out.
+"""Read an administrator's settings: the tables' limits, their prefix, and which of them are left out.
 
-The settings are a TOML file beside osquery's own files, and environment variables, which count before the file::
+The settings are a TOML file beside osquery's own files, and environment variables, which count before the
+file::
 
     prefix = "kolide_"                # KOLIDE_EXT_PREFIX
     disabled = ["plist", "xml"]       # KOLIDE_EXT_DISABLED=plist,xml
@@ -13,8 +14,8 @@ The settings are a TOML file beside osquery's own files, and environment variabl
     max_seconds = 20                  # KOLIDE_EXT_MAX_SECONDS
     max_folders = 4000                # KOLIDE_EXT_MAX_FOLDERS
 
-KOLIDE_EXT_SETTINGS names another file, which has to be there; the usual one need not. A setting that is not understood
-is an error, never passed over: a table that somebody meant to disable must not be served.
+KOLIDE_EXT_SETTINGS names another file, which has to be there; the usual one need not. A setting that is not
+understood is an error, never passed over: a table that somebody meant to disable must not be served.
 """
 
 import os
@@ -37,11 +38,14 @@ _MAX_SECONDS = 300
 
 
 class SettingsError(OsquerySdkError):
-    """The settings cannot be used; the text, one line, names the file or variable, the setting, and what is wrong."""
+    """The settings cannot be used.
+
+    The text, one line, names the file or variable, the setting, and the error.
+    """
 
 
 class Settings(NamedTuple):
-    """The program's settings; the defaults are those of a machine where nobody set anything."""
+    """The program's settings; the defaults are those of a machine without any."""
 
     prefix: str = "kolide_"
     disabled: tuple[str, ...] = ()
@@ -51,7 +55,7 @@ class Settings(NamedTuple):
 
 
 def default_path() -> str:
-    """Where the settings file is looked for, beside osquery's own files."""
+    """Return the path of the settings file, beside osquery's own files."""
     platform: str = sys.platform
     if platform == "win32":
         return os.environ.get("PROGRAMFILES", r"C:\Program Files") + r"\osquery\kolide_ext.toml"
@@ -59,19 +63,19 @@ def default_path() -> str:
 
 
 def settings_path(environment: Mapping[str, str]) -> str:
-    """The file that the environment names, or else the usual one."""
+    """Return the file that the environment names, or else the usual one."""
     return environment.get(_FILE_VARIABLE) or default_path()
 
 
 def read_settings(environment: Mapping[str, str], usual: str | None = None) -> Settings:
-    """The settings that the file and the environment say.
+    """Return the settings in the file and in the environment.
 
     Args:
         environment: the process's variables; those that begin with KOLIDE_EXT_ are settings.
-        usual: the file to read where the environment names none; `default_path()` unless given.
+        usual: the file to read if the environment names none; `default_path()` unless given.
 
     Raises:
-        SettingsError: one of them cannot be read, is unknown, or has a value that is none.
+        SettingsError: a setting cannot be read, is unknown, or has a wrong value.
     """
     named = environment.get(_FILE_VARIABLE)
     path = named or usual or default_path()
@@ -88,7 +92,7 @@ def read_settings(environment: Mapping[str, str], usual: str | None = None) -> S
 
 
 def _from_file(path: str) -> Settings:
-    # Both are needed only where there is a file: most machines have none, and starting must be fast.
+    # Most machines have no settings file, and starting must be fast: import these only for a file.
     import tomllib
 
     from kolide_tables.files import Unreadable, open_file
@@ -126,26 +130,32 @@ def _problem(data: bytes, error: Exception) -> str:
 
 
 def _target(path: str) -> str:
-    """What a link that an administrator made leads to: who may write that is what counts."""
+    """Return the target of a link that an administrator made: what counts is who may write there."""
     from pathlib import Path
 
     return os.path.realpath(path) if Path(path).is_symlink() else path
 
 
 def _require_trusted(path: str, facts: os.stat_result) -> None:
-    """Refuse a file that somebody else could have written: it could disable the table that would have seen him."""
-    if os.name != "posix":  # elsewhere the file's mode and owner say nothing
+    """Refuse a file that another user could have written, who could disable the table that would have seen
+    him.
+    """
+    if os.name != "posix":  # elsewhere mode and owner say nothing
         return
     if facts.st_uid not in (0, os.geteuid()):
         raise SettingsError(
-            f"settings: {path} belongs to user {facts.st_uid}: it has to be root's, or of the user who runs this"
+            f"settings: {path} belongs to user {facts.st_uid}: it has to be root's, or of the user who "
+            "runs this"
         )
     if facts.st_mode & 0o002:
         raise SettingsError(f"settings: {path} can be written by everybody: chmod o-w it")
 
 
 def _parsed(key: str, text: str) -> Any:
-    """A variable's value in the type that TOML would give it, or else the text, which `_with` then refuses."""
+    """Return a variable's value in the type that TOML would give it.
+
+    A text that does not fit stays a text, which `_with` then refuses.
+    """
     if key in ("disabled", "enabled"):
         return [name.strip() for name in text.split(",") if name.strip()]
     if key.startswith(_LIMITS):
@@ -168,7 +178,7 @@ def _no_such_setting(where: str, key: str, known: Sequence[str]) -> str:
 
 
 def _with(settings: Settings, key: str, value: Any, where: str) -> Settings:
-    """The settings with one more; `where` is what an error calls it."""
+    """Return the settings with one more; `where` is its place, for errors."""
     if key not in _KEYS:
         raise SettingsError(_no_such_setting(where, key, _KEYS))
     if key == "prefix":
@@ -178,7 +188,8 @@ def _with(settings: Settings, key: str, value: Any, where: str) -> Settings:
             )
         return settings._replace(prefix=value)
     if key == "notes":
-        if not isinstance(value, str) or not (value == "" or os.path.isabs(value)):  # noqa: PTH117 - starting must be fast
+        # Not pathlib: starting must be fast.
+        if not isinstance(value, str) or not (value == "" or os.path.isabs(value)):  # noqa: PTH117
             raise SettingsError(f"{where} = {value!r}: has to be the whole path of a file")
         return settings._replace(notes=value)
     if key in ("disabled", "enabled"):
@@ -187,7 +198,7 @@ def _with(settings: Settings, key: str, value: Any, where: str) -> Settings:
         names = tuple(value)
         return settings._replace(disabled=names) if key == "disabled" else settings._replace(enabled=names)
     name = key.removeprefix(_LIMITS)
-    # By its very type: True is an int for isinstance.
+    # The exact type counts: True is an int for isinstance.
     if name == "max_seconds":
         if type(value) not in (int, float) or not 0 < value <= _MAX_SECONDS:
             raise SettingsError(f"{where} = {value!r}: has to be a number over 0 and at most {_MAX_SECONDS}")

@@ -1,4 +1,4 @@
-"""Bundled config, logger and distributed plugins. Nothing of them is imported before it is used."""
+"""Bundled config, logger and distributed plugins. Each is imported when it is first used."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for."""
+    """Import the class that is asked for."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

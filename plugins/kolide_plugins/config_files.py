@@ -1,4 +1,4 @@
-"""Configurations from a file, or from a folder of fragments that are merged."""
+"""Read configurations from a file, or from a folder of fragments that are merged."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -17,16 +17,16 @@ _ENDINGS = (".json", ".conf", *_YAML, *_TOML)
 
 
 class FileConfig(WatchedConfig):
-    """A configuration in one file: JSON as osqueryd reads it, with its comments, or YAML or TOML, by the file's ending.
+    """A configuration in one file, by its ending: JSON as osqueryd reads it, with comments, or YAML or TOML.
 
-    A pack that is named by a path is read from there, a relative path from the file's folder. The path may be a pattern
-    where the pack's name is `*`.
+    A pack that is named by a path is read from there, a relative path from the file's folder. The path may be
+    a pattern, in which the pack's name is `*`.
 
     Args:
-        name: as every plugin's.
-        path: of the file.
-        poll: seconds between two looks at the file; a change is pushed to osqueryd. 0: osqueryd asks by itself, as often
-            as `--config_refresh` says.
+        name: the plugin's name.
+        path: the file.
+        poll: seconds between two looks at the file; a change is pushed to osqueryd. 0: osqueryd asks by
+            itself, as often as `--config_refresh` says.
     """
 
     def __init__(self, name: str, path: str | os.PathLike[str], *, poll: float = 10.0) -> None:
@@ -35,30 +35,32 @@ class FileConfig(WatchedConfig):
         self._path = Path(path)
 
     def gen_config(self) -> Mapping[str, Mapping[str, Any]]:
-        """What the file says, under its path."""
+        """Return the content of the file, under its path."""
         return {str(self._path): _read(self._path)}
 
     def gen_pack(self, name: str, value: str) -> Mapping[str, Any]:
-        """A pack from the file or files that `value` names."""
+        """Return a pack from the file or files that `value` names."""
         path = self._path.parent / value
         if name != "*":
             return _read(path)
         import glob
 
-        found = sorted(glob.glob(str(path)))  # noqa: PTH207  an absolute pattern
-        return {Path(one).stem: check_pack(_read(Path(one)), one) for one in found}
+        paths = sorted(glob.glob(str(path)))  # noqa: PTH207  an absolute pattern
+        return {Path(path).stem: check_pack(_read(Path(path)), path) for path in paths}
 
 
 class FolderConfig(WatchedConfig):
-    """A configuration in fragments: all JSON, YAML and TOML files of a folder, in the order of their names, merged.
+    """A configuration in fragments: all JSON, YAML and TOML files of a folder, in the order of their names,
+    merged.
 
-    Objects are merged, lists are joined. Where two fragments give one setting two values, that is an error which names
-    both: no fragment overrides another by accident. Files that begin with a dot or end with ~ are passed over.
+    Objects are merged, lists are joined. Two fragments that give one setting two values are an error that
+    names both: no fragment overrides another by accident. Files that begin with a dot or end with ~ are
+    skipped.
 
     Args:
-        name: as every plugin's.
-        folder: with the fragments.
-        poll: as `FileConfig`'s.
+        name: the plugin's name.
+        folder: the folder of the fragments.
+        poll: seconds between two looks, as for `FileConfig`.
     """
 
     def __init__(self, name: str, folder: str | os.PathLike[str], *, poll: float = 10.0) -> None:
@@ -67,7 +69,7 @@ class FolderConfig(WatchedConfig):
         self._folder = Path(folder)
 
     def gen_config(self) -> Mapping[str, Mapping[str, Any]]:
-        """The merged fragments, as one source named like the folder."""
+        """Return the merged fragments, as one source with the name of the folder."""
         merged: dict[str, Any] = {}
         owners: dict[tuple[str, ...], str] = {}
         for file in self._fragments():
@@ -75,7 +77,7 @@ class FolderConfig(WatchedConfig):
         return {str(self._folder): merged}
 
     def gen_pack(self, name: str, value: str) -> Mapping[str, Any]:
-        """A pack from a file that `value` names, relative to the folder."""
+        """Return a pack from a file that `value` names, relative to the folder."""
         return _read(self._folder / value)
 
     def _fragments(self) -> Iterator[Path]:
@@ -95,7 +97,7 @@ def _merge(
     file: str,
     owners: dict[tuple[str, ...], str],
 ) -> None:
-    """Add a fragment; `owners` says of every value which file it is from."""
+    """Add a fragment; `owners` has the file that each value comes from."""
     for key, value in fragment.items():
         here = (*place, key)
         if key not in into:
@@ -104,11 +106,12 @@ def _merge(
         elif isinstance(value, dict) and isinstance(into[key], dict):
             _merge(into[key], value, here, file, owners)
         elif isinstance(value, list) and isinstance(into[key], list):
-            into[key] += [one for one in value if one not in into[key]]
+            into[key] += [item for item in value if item not in into[key]]
         elif value != into[key]:
             owner = next(owners[here[:end]] for end in range(len(here), 0, -1) if here[:end] in owners)
             raise ConfigError(
-                f"{': '.join(here)} is {into[key]!r} in {owner} and {value!r} in {file}: take it out of one of them"
+                f"{': '.join(here)} is {into[key]!r} in {owner} and {value!r} in {file}: take it out "
+                "of one of them"
             )
 
 
@@ -119,7 +122,7 @@ def _copied(value: Any) -> Any:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A file's content, in the language that its ending says."""
+    """Return a file's content, in the language of its ending."""
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
@@ -157,7 +160,7 @@ def _yaml(text: str, path: Path) -> Any:
         raise ConfigError(f"{path}: YAML needs PyYAML; {install_hint('yaml', 'plugins')}") from error
 
     class Loader(yaml.SafeLoader):
-        """Objects with no name twice, and without aliases, which a few bytes could make huge."""
+        """Refuses an object with a name twice, and aliases, by which a few bytes can make a huge object."""
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.events.AliasEvent):
@@ -168,7 +171,7 @@ def _yaml(text: str, path: Path) -> Any:
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             names = set()
             for key, _ in node.value:
-                # A key that is a list or a mapping is refused by the loader itself.
+                # The loader itself refuses a key that is a list or a mapping.
                 if isinstance(key, yaml.ScalarNode) and key.value in names:
                     raise ConfigError(f"{path}: {key.value!r} stands twice in one object: {_place(key)}")
                 names.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
@@ -181,17 +184,17 @@ def _yaml(text: str, path: Path) -> Any:
 
 
 def _problem(text: str, error: Exception) -> str:
-    """What is wrong with a YAML text, and where."""
+    """Return the error in a YAML text, and its place."""
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
         return f"{getattr(error, 'problem', None) or error}: line {mark.line + 1} column {mark.column + 1}"
-    position = getattr(error, "position", None)  # of a character that YAML has not
+    position = getattr(error, "position", None)  # set for a character that YAML does not allow
     if isinstance(position, int):
         return f"{getattr(error, 'reason', error)}: {line_and_column(text, position)}"
     return " ".join(str(error).split()) or "nested too deep"
 
 
-def _place(found: Any) -> str:
-    """The place of a YAML event or node."""
-    mark = found.start_mark
+def _place(marked: Any) -> str:
+    """Return the place of a YAML event or node."""
+    mark = marked.start_mark
     return f"line {mark.line + 1} column {mark.column + 1}"

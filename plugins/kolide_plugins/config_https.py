@@ -1,4 +1,4 @@
-"""A configuration from a web server."""
+"""Get a configuration from a web server."""
 
 import os
 from collections.abc import Mapping
@@ -16,19 +16,19 @@ _MAX_BYTES = 4 << 20
 
 
 class HttpsConfig(WatchedConfig):
-    """A configuration at a URL: one JSON object. It is asked for again only when its ETag is another one.
+    """A configuration at a URL: one JSON object. It is fetched again only if its ETag has changed.
 
-    What is not right is not served: osqueryd keeps what it has. With `cache` the last one that was right is there even
-    when the server is not, as when the machine starts without a network.
+    A wrong configuration is not served: osqueryd keeps what it has. With `cache`, the last right one is used
+    if the server does not answer, for example while a machine starts without a network.
 
     Args:
-        name: as every plugin's.
+        name: the plugin's name.
         url: `https:`; `http:` only for this machine itself.
-        headers: sent with each request, such as `Authorization`.
+        headers: headers of each request, such as `Authorization`.
         ca: a file with the certificates to trust instead of the system's.
         certificate: a file with a certificate and its key to show to the server.
         timeout: seconds for a request; osqueryd itself waits for its first configuration.
-        cache: a file that keeps the last configuration that was right; mode 0600.
+        cache: a file that keeps the last right configuration; mode 0600.
         poll: seconds between two requests; a change is pushed to osqueryd. 0: osqueryd asks by itself.
     """
 
@@ -52,7 +52,7 @@ class HttpsConfig(WatchedConfig):
         self._document: dict[str, Any] | None = None
 
     def gen_config(self) -> Mapping[str, Mapping[str, Any]]:
-        """What the server says, or what it said last if it does not answer."""
+        """Return the server's configuration, or its last one if it does not answer."""
         try:
             document = self._fetch()
         except OsquerySdkError as error:
@@ -79,7 +79,7 @@ class HttpsConfig(WatchedConfig):
             place = line_and_column(error.object, error.start)
             raise ConfigError(f"{self._client.url}: is not UTF-8: {place}") from error
         document = check_config(text, self._client.url)
-        # Only now: of what was wrong, the server is to say again what it is.
+        # The ETag is kept only now: after a wrong configuration the server has to send it again.
         self._document = document
         self._etag = next((v for k, v in answer.headers.items() if k.lower() == "etag"), "")
         self._to_cache(text)

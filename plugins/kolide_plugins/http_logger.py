@@ -1,4 +1,4 @@
-"""Log records to a web server, in batches."""
+"""Send log records to a web server, in batches."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,25 +14,25 @@ _TOO_LARGE = 413
 
 
 class HttpLogger(SpooledLogger):
-    """Posts batches: each record a line of JSON, as osqueryd made it, the body compressed with gzip.
+    """Posts batches: each record is a line of JSON, as osqueryd made it; the body is compressed with gzip.
 
-    Each request has an `Idempotency-Key`: a batch that is sent again, because its answer was lost, has the same one. An
-    answer of 2xx takes the batch. 400, 415 and 422 reject it for good, 413 has it sent in halves. Anything else is tried
-    again, no sooner than `Retry-After` says.
+    Each request has an `Idempotency-Key`: a batch that is sent again, because its answer was lost, has the
+    same one. A 2xx answer takes the batch. 400, 415 and 422 reject it for good; after 413 it is sent in
+    halves. Anything else is tried again, no sooner than `Retry-After` says.
 
     Args:
-        name: as every plugin's.
+        name: the plugin's name.
         url: `https:`; `http:` only for this machine itself.
-        spool: a folder of its own.
-        headers: sent with each request, such as `Authorization`.
+        spool: a folder for this logger alone.
+        headers: headers of each request, such as `Authorization`.
         ca: a file with the certificates to trust instead of the system's.
         certificate: a file with a certificate and its key to show to the server.
         timeout: seconds for a request.
-        compress: with gzip.
+        compress: compress bodies with gzip.
         options: bounds and times.
 
     Raises:
-        DefinitionError: the URL is none that may be asked, or an option has a value that it cannot have.
+        DefinitionError: the URL cannot be used, or an option has a wrong value.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class HttpLogger(SpooledLogger):
         self._compress = compress
 
     def deliver(self, batch: LogBatch) -> None:
-        """Post it."""
+        """Post the batch."""
         self._post(batch.records, batch.spool)
 
     def _post(self, records: Sequence[LogRecord], spool: str) -> None:

@@ -1,4 +1,6 @@
-"""Requests over HTTPS: certificates are checked, answers bounded in bytes and time, and no redirect leaves HTTPS."""
+"""Send requests over HTTPS: check certificates, bound answers in bytes and time, refuse redirects that leave
+HTTPS.
+"""
 
 import os
 import time
@@ -20,19 +22,19 @@ class HttpsError(PluginError):
     """A request failed.
 
     Attributes:
-        status: of the answer; 0 if there was none.
-        retry_after: seconds that the server asks to wait before another try.
+        status: the status of the answer; 0 without an answer.
+        retry_after: seconds that the server asks to wait before the next try.
     """
 
     def __init__(self, message: str, *, status: int = 0, retry_after: float = 0.0) -> None:
-        """Keep what the server said beside the text."""
+        """Keep the server's status and delay beside the text."""
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
 
 
 class HttpAnswer(NamedTuple):
-    """An answer; 304 has no body."""
+    """An answer; a 304 has no body."""
 
     status: int
     headers: Mapping[str, str]
@@ -40,17 +42,17 @@ class HttpAnswer(NamedTuple):
 
 
 class HttpsClient:
-    """Asks one URL.
+    """Sends requests to one URL.
 
     Args:
         url: `https:`; `http:` only for this machine itself.
-        headers: sent with each request, such as `Authorization`; they are never logged.
+        headers: headers of each request, such as `Authorization`; they are never logged.
         ca: a file with the certificates to trust instead of the system's.
         certificate: a file with a certificate and its key to show to the server.
         timeout: seconds for a whole request.
 
     Raises:
-        DefinitionError: the URL is none that may be asked.
+        DefinitionError: the URL cannot be used.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class HttpsClient:
         certificate: str | os.PathLike[str] | None = None,
         timeout: float = 30.0,
     ) -> None:
-        """Check the URL; certificates are read with the first request."""
+        """Check the URL; certificates are read for the first request."""
         from urllib.parse import urlsplit
 
         parts = urlsplit(url)
@@ -82,36 +84,37 @@ class HttpsClient:
     def ask(
         self, *, body: bytes | None = None, headers: Mapping[str, str] | None = None, max_bytes: int = 4 << 20
     ) -> HttpAnswer:
-        """GET, or POST of a body; returns an answer of status 2xx or 304.
+        """Send a GET, or a POST of a body; return an answer with status 2xx or 304.
 
         Raises:
-            HttpsError: anything else.
+            HttpsError: the request failed, or the answer has another status.
         """
         from urllib.error import HTTPError, URLError
         from urllib.request import Request
 
         end = time.monotonic() + self._timeout
-        request = Request(self.url, data=body, headers={**self._headers, **(headers or {})})  # noqa: S310  checked
+        sent = {**self._headers, **(headers or {})}
+        request = Request(self.url, data=body, headers=sent)  # noqa: S310  checked
         try:
             opener = self._opener = self._opener or self._make_opener()
             with opener.open(request, timeout=self._timeout) as answer:
-                found = b""
+                body = b""
                 while chunk := answer.read1(65536):
-                    found += chunk
-                    if len(found) > max_bytes:
+                    body += chunk
+                    if len(body) > max_bytes:
                         raise HttpsError(f"{self.url}: the answer has more than {max_bytes:,} bytes")
                     if time.monotonic() > end:
                         raise HttpsError(f"{self.url}: no whole answer within {self._timeout:g} s")
                 length = answer.headers.get("Content-Length")
-                if length is not None and length.isdecimal() and int(length) != len(found):
-                    raise HttpsError(f"{self.url}: the answer ended after {len(found)} of {length} bytes")
-                return HttpAnswer(answer.status, dict(answer.headers), found)
+                if length is not None and length.isdecimal() and int(length) != len(body):
+                    raise HttpsError(f"{self.url}: the answer ended after {len(body)} of {length} bytes")
+                return HttpAnswer(answer.status, dict(answer.headers), body)
         except HTTPError as error:
             with error:
                 if error.code == 304:
                     return HttpAnswer(304, dict(error.headers), b"")
-                said = error.read(200).decode(errors="replace").split("\n")[0].strip()
-            text = f"{self.url}: {error.code} {error.reason}" + (f": {said}" if said else "")
+                reason = error.read(200).decode(errors="replace").split("\n")[0].strip()
+            text = f"{self.url}: {error.code} {error.reason}" + (f": {reason}" if reason else "")
             raise HttpsError(
                 text, status=error.code, retry_after=_seconds(error.headers.get("Retry-After"))
             ) from error
@@ -129,7 +132,7 @@ class HttpsClient:
         from urllib.request import HTTPRedirectHandler, HTTPSHandler, build_opener
 
         class Redirects(HTTPRedirectHandler):
-            """Only to the same host, whatever the headers were meant for, and never from https to http."""
+            """Redirects only within the same scheme, host and port: the headers are for that server alone."""
 
             def redirect_request(
                 self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
@@ -158,7 +161,7 @@ class HttpsClient:
 
 
 def _seconds(text: str | None) -> float:
-    """Of a Retry-After: a number of seconds, or a date."""
+    """Return the seconds of a Retry-After: a number, or a date."""
     if text is None:
         return 0.0
     if text.strip().isdecimal():

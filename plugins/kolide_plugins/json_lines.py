@@ -1,4 +1,4 @@
-"""Log lines in a file, rotated."""
+"""Write log records to a file, a line each, and rotate it."""
 
 import os
 from pathlib import Path
@@ -9,23 +9,26 @@ __all__ = ["JsonLinesLogger"]
 
 
 class JsonLinesLogger(SpooledLogger):
-    """Each record a line, as osqueryd made it: results, snapshots and the rest in `path`, status lines in `status`.
+    """Writes each record as a line, as osqueryd made it: status lines to `status` if given, everything else
+    to `path`.
 
-    When the file would grow over `max_bytes` it becomes `path.1`, the former `path.1` becomes `path.2`, and so on. Another
-    program may rotate it as well: a file that is moved away is begun anew. Lines are whole: what was cut off by a full
-    disk or a kill is taken off again before the next one is written. After a kill some lines may be there twice.
+    Before the file grows over `max_bytes` it becomes `path.1`, the former `path.1` becomes `path.2`, and so
+    on. Another program may rotate it as well: after a file is moved away a new one is begun. Lines are whole:
+    a line that a full disk or a kill has cut off is removed before the next one is written. After a kill some
+    lines may be there twice.
 
     Args:
-        name: as every plugin's.
-        path: of the file; made with mode 0600.
-        spool: a folder of its own; `path.spool` unless given. Lines wait there while the file cannot be written.
+        name: the plugin's name.
+        path: the file; made with mode 0600.
+        spool: a folder for this logger alone; `path.spool` unless given. Lines wait there while the file
+            cannot be written.
         status: another file for status lines.
-        max_bytes: after so many the file is rotated; 0: never.
-        keep: how many rotated files stay.
+        max_bytes: size at which the file is rotated; 0: never.
+        keep: number of rotated files that stay.
         options: bounds and times.
 
     Raises:
-        DefinitionError: an option has a value that it cannot have.
+        DefinitionError: an option has a wrong value.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class JsonLinesLogger(SpooledLogger):
 
 
 class _Lines:
-    """One file of lines. Used by one thread."""
+    """One file of lines, for one thread."""
 
     def __init__(self, path: Path, max_bytes: int, keep: int) -> None:
         self._path = path
@@ -77,7 +80,7 @@ class _Lines:
         self._file = -1
 
     def write(self, lines: list[str]) -> None:
-        """Append; all of them, or an error and none."""
+        """Append the lines: all of them, or none with an error."""
         # A line break within a line would make two of it; osqueryd's JSON has none.
         text = "".join([line.replace("\n", " ") + "\n" for line in lines])
         data = text.encode(errors="surrogateescape")
@@ -94,7 +97,7 @@ class _Lines:
             raise
 
     def _open(self) -> int:
-        """Have the file that is at the path now; returns its size."""
+        """Open the file that is at the path now; return its size."""
         if self._file >= 0:
             mine = os.fstat(self._file)
             try:
@@ -115,7 +118,7 @@ class _Lines:
         return whole
 
     def _end_of_lines(self, size: int) -> int:
-        """Where the last whole line ends."""
+        """Return where the last whole line ends."""
         end = size
         while end:
             begin = max(end - 65536, 0)
@@ -138,7 +141,7 @@ class _Lines:
         return self._path.with_name(f"{self._path.name}.{number}")
 
     def close(self) -> None:
-        """Close it."""
+        """Close the file."""
         if self._file >= 0:
             os.fsync(self._file)
             os.close(self._file)

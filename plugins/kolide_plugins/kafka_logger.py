@@ -1,4 +1,4 @@
-"""Log records to Kafka."""
+"""Send log records to Kafka."""
 
 import os
 from collections.abc import Mapping
@@ -18,22 +18,24 @@ __all__ = ["KafkaLogger"]
 
 
 class KafkaLogger(SpooledLogger):
-    """Produces each record as a message, its key the host, and waits until all brokers in sync have it.
+    """Produces each record as a message, with the host as its key, and waits until all brokers in sync have
+    it.
 
-    Messages are osqueryd's JSON as it is; headers say the `kind` of record, and its `number` in the `spool`, by which a
-    consumer can tell the messages that come twice after a kill. Between kills the producer is idempotent.
+    Messages are osqueryd's JSON unchanged. Headers have the `kind` of record, and its `number` in the
+    `spool`, by which a consumer can find messages that come twice after a kill. Between kills the producer is
+    idempotent.
 
     Args:
-        name: as every plugin's.
+        name: the plugin's name.
         brokers: `host:port`, several joined by commas.
-        topic: for all records.
-        spool: a folder of its own.
+        topic: the topic of all records.
+        spool: a folder for this logger alone.
         settings: more of librdkafka's settings, such as `security.protocol` and `sasl.password`.
         timeout: seconds for a batch.
         options: bounds and times.
 
     Raises:
-        DefinitionError: an option has a value that it cannot have, or confluent-kafka is not installed.
+        DefinitionError: an option has a wrong value, or confluent-kafka is not installed.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class KafkaLogger(SpooledLogger):
         timeout: float = 30.0,
         options: SpoolOptions = SpoolOptions(),  # noqa: B008  a constant
     ) -> None:
-        """Check the options; brokers are asked with the first batch."""
+        """Check the options; the brokers are contacted for the first batch."""
         super().__init__(name, spool=spool, options=options)
         from importlib.util import find_spec
 
@@ -71,7 +73,7 @@ class KafkaLogger(SpooledLogger):
         self._producer: Any = None
 
     def deliver(self, batch: LogBatch) -> None:
-        """Produce the batch; done when every message is acknowledged."""
+        """Produce the batch; return when every message is acknowledged."""
         from confluent_kafka import KafkaError, KafkaException, Producer
 
         try:
@@ -114,7 +116,7 @@ class KafkaLogger(SpooledLogger):
             self.finish()
             raise PluginError(f"Kafka: {error}") from error
         if failed or waiting:
-            # Whatever is still under way must not arrive after what is sent again.
+            # A message that is still under way must not arrive after it has been sent again.
             self.finish()
             why = failed[0].str() if failed else "no answer in time"
             raise PluginError(
@@ -126,14 +128,14 @@ class KafkaLogger(SpooledLogger):
             self.count_dropped(len(too_large), "larger than Kafka takes")
 
     def finish(self) -> None:
-        """Give up the producer and all that it holds."""
+        """Drop the producer and the messages that it holds."""
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.purge()
 
 
 class _Quiet:
-    """librdkafka reports every attempt to connect on standard error; what matters is in the errors it returns."""
+    """A logger that drops librdkafka's reports of every attempt to connect; its errors say what matters."""
 
     def log(self, *args: object, **options: object) -> None:
-        """Say nothing."""
+        """Drop the message."""

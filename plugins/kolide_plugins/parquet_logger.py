@@ -1,4 +1,4 @@
-"""Log records as Parquet files, a folder a day."""
+"""Write log records as Parquet files, a folder a day."""
 
 import json
 import os
@@ -21,25 +21,28 @@ _COMPRESSIONS = ("zstd", "snappy", "gzip", "none")
 
 
 class ParquetLogger(SpooledLogger):
-    """Writes results as `ROOT/day=YYYY-MM-DD/ID.parquet`, which warehouses load as a table partitioned by day.
+    """Writes results as `ROOT/day=YYYY-MM-DD/ID.parquet`, which warehouses load as a table partitioned by
+    day.
 
-    A row of it is a row of a result, so that a snapshot of ten rows is ten rows. Columns: `time` (UTC), `name`, `action`
-    (added, removed, snapshot; or event, status, health), `host`, `epoch`, `counter`, `columns` and `decorations` (maps of
-    text to text), `number` of the record in its spool, and `line`, what osqueryd wrote, where it could not be taken apart.
+    A row of the file is a row of a result: a snapshot of ten rows is ten rows. Columns: `time` (UTC), `name`,
+    `action` (added, removed, snapshot; or event, status, health), `host`, `epoch`, `counter`, `columns` and
+    `decorations` (maps of text to text), `number` of the record in its spool, and `line`, osqueryd's own line
+    if it could not be taken apart.
 
-    A file is named by the records in it: a batch that is written again, after a kill, replaces its file, so that no row
-    is there twice. Files are large if batches are; the default writes one every minute or 100,000 records.
+    A file is named by the records in it: a batch that is written again, after a kill, replaces its file, so
+    that no row is there twice. Files are large if batches are; the default writes one every minute or 100,000
+    records.
 
     Args:
-        name: as every plugin's.
+        name: the plugin's name.
         root: a folder, or a URL of fsspec's, such as `s3://bucket/osquery`.
-        spool: a folder of its own.
+        spool: a folder for this logger alone.
         compression: zstd, snappy, gzip or none.
-        storage: what fsspec needs for that URL.
+        storage: options of fsspec for that URL.
         options: bounds and times.
 
     Raises:
-        DefinitionError: an option has a value that it cannot have, or pyarrow is not installed.
+        DefinitionError: an option has a wrong value, or pyarrow is not installed.
     """
 
     def __init__(
@@ -54,11 +57,12 @@ class ParquetLogger(SpooledLogger):
             kinds=("result", "snapshot"), batch_records=100_000, batch_bytes=64 << 20, batch_seconds=60.0
         ),
     ) -> None:
-        """Check the options; pyarrow is imported with the first batch, for that takes a while."""
+        """Check the options; pyarrow, which takes a while to import, is imported for the first batch."""
         super().__init__(name, spool=spool, options=options)
         if compression not in _COMPRESSIONS:
             raise DefinitionError(
-                f"logger {name}: no compression is named {compression!r}; there are {', '.join(_COMPRESSIONS)}"
+                f"logger {name}: no compression is named {compression!r}; there are "
+                f"{', '.join(_COMPRESSIONS)}"
             )
         from importlib.util import find_spec
 
@@ -91,7 +95,8 @@ class ParquetLogger(SpooledLogger):
             folder = f"{root}/day={day}"
             system.makedirs(folder, exist_ok=True)
             path = f"{folder}/{self.name}-{batch.identity}.parquet"
-            # Stores of objects show a file once it is closed; a file system shows it from its first byte, but for this.
+            # Object stores show a file once it is closed. A file system shows it from its first byte, so it
+            # is written under another name first.
             temporary = f"{folder}/.{self.name}-{batch.identity}.part" if _is_local(system) else path
             with system.open(temporary, "wb") as file:
                 pq.write_table(table, file, compression=self._compression)
@@ -131,42 +136,42 @@ def _day(microseconds: int) -> str:
 
 
 def _rows(record: LogRecord) -> Sequence[dict[str, Any]]:
-    """The rows of a record; one with the line alone if it is none of osqueryd's."""
+    """Return the rows of a record; one row with the line alone if it is not osqueryd's."""
     try:
-        said = json.loads(record.text)
-        seconds = int(said.get("unixTime") or record.time)
+        entry = json.loads(record.text)
+        seconds = int(entry.get("unixTime") or record.time)
         if not 0 <= seconds < 1 << 33:
             seconds = int(record.time)
         row: dict[str, Any] = {
             "time": seconds * 1_000_000,
-            "name": _text(said.get("name")),
-            "action": _text(said.get("action", record.kind)),
-            "host": _text(said.get("hostIdentifier")),
-            "epoch": int(said.get("epoch", 0)),
-            "counter": int(said.get("counter", 0)),
-            "decorations": _map(said.get("decorations")),
+            "name": _as_text(entry.get("name")),
+            "action": _as_text(entry.get("action", record.kind)),
+            "host": _as_text(entry.get("hostIdentifier")),
+            "epoch": int(entry.get("epoch", 0)),
+            "counter": int(entry.get("counter", 0)),
+            "decorations": _map(entry.get("decorations")),
             "number": record.number,
         }
-        if isinstance(said.get("columns"), dict):
-            return [row | {"columns": _map(said["columns"])}]
-        if isinstance(said.get("snapshot"), list):
-            return [row | {"columns": _map(one)} for one in said["snapshot"]]
-        if isinstance(said.get("diffResults"), dict):
+        if isinstance(entry.get("columns"), dict):
+            return [row | {"columns": _map(entry["columns"])}]
+        if isinstance(entry.get("snapshot"), list):
+            return [row | {"columns": _map(columns)} for columns in entry["snapshot"]]
+        if isinstance(entry.get("diffResults"), dict):
             return [
-                row | {"columns": _map(one), "action": action}
-                for action, many in said["diffResults"].items()
-                for one in many
+                row | {"columns": _map(columns), "action": action}
+                for action, changed in entry["diffResults"].items()
+                for columns in changed
             ]
     except (ValueError, TypeError, AttributeError):
         row = {"time": int(record.time * 1e6), "action": record.kind, "number": record.number}
     return [row | {"line": record.text.encode(errors="replace").decode()}]
 
 
-def _text(value: Any) -> str | None:
+def _as_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value)
 
 
 def _map(value: Any) -> list[tuple[str, str | None]] | None:
-    return None if value is None else [(key, _text(inner)) for key, inner in value.items()]
+    return None if value is None else [(key, _as_text(inner)) for key, inner in value.items()]

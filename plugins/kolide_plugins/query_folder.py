@@ -1,4 +1,4 @@
-"""Queries as files in a folder, and their answers as files beside them."""
+"""Take queries from files in a folder, and write their answers beside them."""
 
 import json
 import os
@@ -25,27 +25,29 @@ _KEYS = {"query", "discovery", "accelerate"}
 
 
 class QueryFolder(DistributedPlugin):
-    """A JSON file in a folder is a query, and its answer appears beside it.
+    """Runs each JSON file in a folder as a query, and writes its answer beside it.
 
-    `disk.json` holds `{"query": "select ..."}`; it may have a `discovery` statement, without whose rows the query does not
-    run, and `accelerate`, a number of seconds. Its answer is `disk.answer.json`: the rows, the status, osqueryd's message
-    and what it cost. A query runs again when its file is written again, or its answer removed.
+    `disk.json` holds `{"query": "select ..."}`; it may have a `discovery` statement, which has to have rows
+    for the query to run, and `accelerate`, a number of seconds. Its answer is `disk.answer.json`: the rows,
+    the status, osqueryd's message and the cost. A query runs again when its file is written again, or its
+    answer removed.
 
-    Whoever may write to the folder may run statements as osqueryd: so it, and each file in it, has to belong to the user
-    who runs this, and may not be writable by others. Links are not followed. Answers, mode 0600, are there whole or not
-    at all; a file that is no JSON yet gets five seconds to become one.
+    Anybody who may write to the folder may run statements as osqueryd. So the folder, and each file in it,
+    has to belong to root or to the user who runs this, and may not be writable by others. Links are not
+    followed. Answers, mode 0600, appear whole or not at all; a file that is not JSON yet has five seconds to
+    become so.
 
     Args:
-        name: as every plugin's.
-        folder: has to be there.
+        name: the plugin's name.
+        folder: an existing folder.
         again: seconds after which a query without an answer is given to osqueryd again.
 
     Raises:
-        DefinitionError: this system cannot keep links out.
+        DefinitionError: this system cannot refuse links.
     """
 
     def __init__(self, name: str, folder: str | os.PathLike[str], *, again: float = 600.0) -> None:
-        """Check the name; the folder is looked at when osqueryd asks."""
+        """Check the name; the folder is read when osqueryd asks."""
         super().__init__(name)
         if os.open not in os.supports_dir_fd:
             raise DefinitionError(f"distributed plugin {name}: folders of queries need a POSIX system")
@@ -54,7 +56,7 @@ class QueryFolder(DistributedPlugin):
         self._given: dict[str, float] = {}
 
     def get_queries(self) -> DistributedQueries:
-        """The queries without an answer."""
+        """Return the queries without an answer."""
         queries: dict[str, str] = {}
         discovery: dict[str, str] = {}
         accelerate: list[int] = []
@@ -62,18 +64,18 @@ class QueryFolder(DistributedPlugin):
         try:
             for name in self._unanswered(folder):
                 try:
-                    found = _read(folder, name)
+                    query = _read(folder, name)
                 except _Later:
                     continue
                 except PluginError as error:
                     self.complain(error)
                     _answer(folder, name, {"name": name, "status": 1, "message": str(error), "rows": []})
                     continue
-                queries[name] = found["query"]
-                if "discovery" in found:
-                    discovery[name] = found["discovery"]
-                if "accelerate" in found:
-                    accelerate.append(found["accelerate"])
+                queries[name] = query["query"]
+                if "discovery" in query:
+                    discovery[name] = query["discovery"]
+                if "accelerate" in query:
+                    accelerate.append(query["accelerate"])
                 self._given[name] = time.monotonic()
         finally:
             os.close(folder)
@@ -101,12 +103,13 @@ class QueryFolder(DistributedPlugin):
         if not _is_ours(os.fstat(folder)):
             os.close(folder)
             raise PluginError(
-                f"{self._folder}: has to belong to root or to the user who runs this, and nobody else may write there"
+                f"{self._folder}: has to belong to root or to the user who runs this, and nobody else "
+                "may write there"
             )
         return folder
 
     def _unanswered(self, folder: int) -> list[str]:
-        """Names of the queries that osqueryd is to get now."""
+        """Return the names of the queries that osqueryd gets now."""
         times: dict[str, int] = {}
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -129,7 +132,7 @@ class QueryFolder(DistributedPlugin):
 
 
 class _Later(Exception):
-    """A file that is still being written."""
+    """The file is still being written."""
 
 
 def _is_name(name: str) -> bool:
@@ -147,11 +150,11 @@ def _is_ours(facts: os.stat_result) -> bool:
 
 
 def _read(folder: int, name: str) -> Mapping[str, Any]:
-    """What a query's file says.
+    """Return the content of a query's file.
 
     Raises:
-        PluginError: it is no query.
-        _Later: it may become one.
+        PluginError: the file is no query.
+        _Later: the file may become one.
     """
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -164,7 +167,8 @@ def _read(folder: int, name: str) -> Mapping[str, Any]:
         facts = os.fstat(file)
         if not stat.S_ISREG(facts.st_mode) or not _is_ours(facts):
             raise PluginError(
-                f"{name}.json: has to be a file of root or of the user who runs this, which nobody else may write"
+                f"{name}.json: has to be a file of root or of the user who runs this, which nobody "
+                "else may write"
             )
         data = b""
         while len(data) <= _MAX_BYTES and (chunk := os.read(file, 65536)):
@@ -174,20 +178,20 @@ def _read(folder: int, name: str) -> Mapping[str, Any]:
     if len(data) > _MAX_BYTES:
         raise PluginError(f"{name}.json: has more than {_MAX_BYTES:,} bytes")
     try:
-        found = json.loads(data)
+        query = json.loads(data)
     except (ValueError, RecursionError) as error:
         if time.time() - facts.st_mtime < _STILL_WRITTEN:
             raise _Later from error
         raise PluginError(f"{name}.json: no JSON: {_problem(data, error)}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("query"), str) or not found["query"].strip():
+    if not isinstance(query, dict) or not isinstance(query.get("query"), str) or not query["query"].strip():
         raise PluginError(f'{name}.json: has to be an object with a statement: {{"query": "select ..."}}')
-    if unknown := found.keys() - _KEYS:
+    if unknown := query.keys() - _KEYS:
         raise PluginError(f"{name}.json: {', '.join(sorted(unknown))}: there are {', '.join(sorted(_KEYS))}")
-    if not isinstance(found.get("discovery", "select 1"), str) or not found.get("discovery", "select 1"):
+    if not isinstance(query.get("discovery", "select 1"), str) or not query.get("discovery", "select 1"):
         raise PluginError(f"{name}.json: discovery has to be a statement")
-    if type(found.get("accelerate", 0)) is not int or found.get("accelerate", 0) < 0:
+    if type(query.get("accelerate", 0)) is not int or query.get("accelerate", 0) < 0:
         raise PluginError(f"{name}.json: accelerate has to be a number of seconds")
-    return found
+    return query
 
 
 def _problem(data: bytes, error: Exception) -> str:
@@ -199,7 +203,7 @@ def _problem(data: bytes, error: Exception) -> str:
 
 
 def _answer(folder: int, name: str, content: Mapping[str, Any]) -> None:
-    """Put an answer in place; whoever reads sees all of it or nothing."""
+    """Put an answer in place; readers see the whole answer or nothing."""
     data = json.dumps(content, indent=1).encode()
     temporary = f".{name}.{os.getpid()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

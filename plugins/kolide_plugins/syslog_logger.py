@@ -1,4 +1,4 @@
-"""Log records to a syslog server."""
+"""Send log records to a syslog server."""
 
 import os
 import socket
@@ -15,26 +15,27 @@ _FACILITIES = (
     *(f"local{number}" for number in range(8)),
 )
 _INFORMATIONAL = 6
-_SEVERITIES = (6, 4, 3, 2)  # of osqueryd's severities: information, warning, error, fatal
+_SEVERITIES = (6, 4, 3, 2)  # for osqueryd's severities: information, warning, error, fatal
 _SEND_WITHIN = 10.0
 
 
 class SyslogLogger(SpooledLogger):
     """Sends each record as one RFC 5424 message.
 
-    Syslog acknowledges nothing. To `/dev/log` a message has arrived when it is sent; over TCP what the kernels still hold
-    when a connection breaks is lost; over UDP any message may be, without a trace. Use TCP for another machine.
+    Syslog acknowledges nothing. A message to `/dev/log` has arrived when it is sent. Over TCP, messages that
+    the kernels still hold when a connection breaks are lost; over UDP any message may be, without a trace.
+    Use TCP for another machine.
 
     Args:
-        name: as every plugin's.
+        name: the plugin's name.
         address: a path such as `/dev/log`, or `tcp://host:port`, `udp://host:port`.
-        spool: a folder of its own.
-        facility: such as `daemon` or `local0`.
-        max_message: bytes; a longer record does not fit and is dropped, counted and logged. 0: whatever the socket takes.
+        spool: a folder for this logger alone.
+        facility: a facility such as `daemon` or `local0`.
+        max_message: bytes; a longer record is dropped, counted and logged. 0: whatever the socket takes.
         options: bounds and times.
 
     Raises:
-        DefinitionError: the address or an option is none that it can have.
+        DefinitionError: the address or an option has a wrong value.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class SyslogLogger(SpooledLogger):
         max_message: int = 0,
         options: SpoolOptions = SpoolOptions(batch_seconds=0.2),  # noqa: B008  a constant
     ) -> None:
-        """Check the address; it is connected to with the first batch."""
+        """Check the address; it is connected to for the first batch."""
         super().__init__(name, spool=spool, options=options)
         if facility not in _FACILITIES:
             raise DefinitionError(
@@ -103,7 +104,9 @@ class SyslogLogger(SpooledLogger):
 
     @staticmethod
     def _require_open(connection: socket.socket) -> None:
-        """Notice a connection that the server has closed: what is sent on it would be lost without an error."""
+        """Raise ConnectionResetError if the server has closed the connection: messages sent on it would be
+        lost silently.
+        """
         connection.setblocking(False)
         try:
             if connection.recv(4096) == b"":
@@ -135,19 +138,19 @@ class SyslogLogger(SpooledLogger):
 
 
 def _connector(name: str, address: str) -> Callable[[], socket.socket]:
-    """What connects to an address."""
+    """Return a function that connects to an address."""
     kind, slashes, place = address.partition("://")
     if not slashes:
 
         def local() -> socket.socket:
-            made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
-                made.settimeout(_SEND_WITHIN)
-                made.connect(address)
+                connection.settimeout(_SEND_WITHIN)
+                connection.connect(address)
             except BaseException:
-                made.close()
+                connection.close()
                 raise
-            return made
+            return connection
 
         return local
     host, _, port = place.rpartition(":")
@@ -161,9 +164,9 @@ def _connector(name: str, address: str) -> Callable[[], socket.socket]:
 
     def datagrams() -> socket.socket:
         family, kind, protocol, _, target = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
-        made = socket.socket(family, kind, protocol)
-        made.settimeout(_SEND_WITHIN)
-        made.connect(target)
-        return made
+        connection = socket.socket(family, kind, protocol)
+        connection.settimeout(_SEND_WITHIN)
+        connection.connect(target)
+        return connection
 
     return datagrams

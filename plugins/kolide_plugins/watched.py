@@ -1,4 +1,4 @@
-"""A config plugin that notices changes by itself and pushes them to a running osqueryd."""
+"""A config plugin that notices changes itself and pushes them to a running osqueryd."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ __all__ = ["WatchedConfig"]
 
 
 class WatchedConfig(ConfigPlugin):
-    """Looks every `poll` seconds whether the configuration is another one; 0 looks never."""
+    """Looks every `poll` seconds whether the configuration has changed; 0: never."""
 
     def __init__(self, name: str, *, poll: float) -> None:
         """Check the name and the number."""
@@ -23,7 +23,7 @@ class WatchedConfig(ConfigPlugin):
         self._thread: Thread | None = None
 
     def start(self, link: Callable[[str, str, Mapping[str, str]], Any], log: Callable[[str], None]) -> None:
-        """Begin to look."""
+        """Start looking."""
         super().start(link, log)
         if self._poll and self._thread is None:
             self._ended = Event()
@@ -31,20 +31,21 @@ class WatchedConfig(ConfigPlugin):
             self._thread.start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         super().stop()
         self._ended.set()
         self._thread = None
 
     def _watch(self, ended: Event) -> None:
-        said = ""
-        # Not all machines of a fleet at the same moment.
+        complaint = ""
+        # Random, so that not all machines of a fleet look at the same moment.
         while not ended.wait(self._poll * random.uniform(0.9, 1.1)):  # noqa: S311
             try:
                 if self.is_served and (changed := self.push()):
                     self.warn(f"pushed to osqueryd: {', '.join(changed)}")
-                said = ""
+                complaint = ""
             except ManagerUnavailable:
                 continue
-            except BaseException as error:  # noqa: BLE001  the next look may do better, and osqueryd keeps what it has
-                said = self.complain(error, unless=said)  # once, not at every look
+            # The next look may succeed, and osqueryd keeps what it has.
+            except BaseException as error:  # noqa: BLE001
+                complaint = self.complain(error, unless=complaint)  # once, not at every look

@@ -20,6 +20,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
+from .cli.extension import Extension
 from .columns import Column
 from .errors import (
     ColumnValueError,
@@ -43,7 +44,6 @@ from .errors import (
     WireTimeout,
     WriteError,
 )
-from .extension import Extension
 from .limits import Limits
 from .programs import ProgramOutput, program_environment, run_program
 from .query import Constraint, Query, Range

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _LONGEST = 4096
 _LONGEST_VALUE = 60
 _LONGEST_TRACE = 64 << 10
+# More than an endless recursion has. An error that is raised again gets more each time, the newest first.
+_MOST_FRAMES = 2_000
 # Of a group of errors: how many of its members are said, and of how many groups within groups.
 _MEMBERS, _DEPTH = 3, 2
 _BLOCK = 512
@@ -87,21 +89,43 @@ def type_name(value: object) -> str:
     return one_line(vars(type)["__name__"].__get__(type(value)))
 
 
-def trace(error: BaseException) -> str:
-    """Return the error with its traceback, for the log; never raises."""
+def trace(error: BaseException, *, with_message: bool = True) -> str:
+    """Return the error with its traceback, for the log; never raises.
+
+    The error loses its traceback: code that keeps one and raises it again would collect every frame.
+
+    Args:
+        error: the exception.
+        with_message: name the error; False where it is named elsewhere, so that nobody reads it twice.
+    """
     import traceback
 
     try:
         with SameProcess():
-            text = "".join(traceback.format_exception(error))
+            text = "".join(traceback.format_exception(error, limit=_MOST_FRAMES))
     except BaseException as problem:  # noqa: BLE001  it looks at many things of the error and its class
         pass_on_interrupt(problem)
-        frames = "".join(traceback.format_tb(error.__traceback__))
+        frames = "".join(traceback.format_tb(error.__traceback__, _MOST_FRAMES))
         text = f"Traceback (most recent call last):\n{frames}{describe(error)}\n"
+    BaseException.with_traceback(error, None)
+    if not with_message:
+        text = _without_message(text, error)
     if len(text) > _LONGEST_TRACE:
         half = _LONGEST_TRACE // 2
         text = f"{text[:half]}\n...\n{text[-half:]}"
     return text
+
+
+def _without_message(text: str, error: BaseException) -> str:
+    """Return a traceback without the lines that name the error, or an error with the same text that led to it."""
+    name, message = type_name(error), text_of(error)
+    endings = (f": {message}",) if message else (name, f".{name}")
+    # The lines of frames are indented.
+    return "".join(
+        line
+        for line in text.splitlines(keepends=True)
+        if line.startswith(" ") or not line.rstrip().endswith(endings)
+    )
 
 
 def shown(value: object) -> str:
@@ -272,26 +296,59 @@ class _Forks:
 
 
 class Log:
-    """An author's function for lines of the log, which may fail: then they go to standard error.
+    """A log for lines: a function that an author gives, or standard error, to which lines go if the function fails.
 
     Args:
-        write: gets each line.
+        write: gets each line; standard error unless given.
+
+    Attributes:
+        is_verbose: write tracebacks to standard error too.
     """
 
-    __slots__ = ("_write",)
+    __slots__ = ("_write", "is_verbose")
 
-    def __init__(self, write: Callable[[str], Any]) -> None:
+    def __init__(self, write: Callable[[str], Any] | None = None) -> None:
         """Take the function."""
         self._write = write
+        self.is_verbose = False
 
     def __call__(self, line: str) -> None:
         """Log a line; never raises."""
+        if self._write is None:
+            to_stderr(line)
+            return
         try:
             with SameProcess():
                 self._write(line)
         except BaseException as error:  # noqa: BLE001  a log that fails fails nothing else
             pass_on_interrupt(error)
             to_stderr(f"{line}\n(not logged: {describe(error)})")
+
+    def fault(self, message: str, error: BaseException, *, is_answer: bool) -> None:
+        """Log an exception that an author's code raised by mistake; never raises.
+
+        A function of the author's gets the message and the traceback. Standard error gets only what nobody else
+        prints there: the traceback if verbose, and the message unless it is the answer to a call, which the
+        caller prints.
+
+        Args:
+            message: one line that tells the error.
+            error: the exception.
+            is_answer: the message is also the answer to a call.
+        """
+        if self._write is not None:
+            self(f"{message}\n{trace(error)}")
+            return
+        lines = [] if is_answer else [message]
+        if self.is_verbose:
+            lines.append(trace(error, with_message=False).rstrip())
+        if lines:
+            self("\n".join(lines))
+
+
+def log_fault(log: Callable[[str], None], message: str, error: BaseException, *, is_answer: bool) -> None:
+    """Log an exception to a `Log`, as `Log.fault` does, or to any other function for lines."""
+    (log if isinstance(log, Log) else Log(log)).fault(message, error, is_answer=is_answer)
 
 
 def to_stderr(line: str) -> None:
@@ -310,6 +367,7 @@ __all__ = [
     "SameProcess",
     "describe",
     "end_if_forked",
+    "log_fault",
     "one_line",
     "pass_on_interrupt",
     "shown",

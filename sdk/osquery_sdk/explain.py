@@ -17,7 +17,7 @@ from .sqltext import tables_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .engine import Host, TableCall, Term
+    from .engine import Host, TableCall
 
 _OPERANDS_SHOWN = 8
 _LIMITS = ("LIMIT", "OFFSET")
@@ -152,7 +152,7 @@ def _loop(calls: Sequence[TableCall]) -> Loop:
         for term in call.terms:
             if term.pushed:
                 key = term.column, "IN" if term.operator == "IN" else term.operator
-                values, _ = pushed.setdefault(key, ({}, _reason(term)))
+                values, _ = pushed.setdefault(key, ({}, term.reason))
                 values.update(dict.fromkeys(term.operands))
             else:
                 withheld[Withheld(term.column, term.operator, term.reason)] = None
@@ -181,7 +181,7 @@ def _loop(calls: Sequence[TableCall]) -> Loop:
 
 def _advice(sql: str, loops: Sequence[Loop]) -> tuple[str, ...]:
     """Return how a table that failed gets the values that another table has."""
-    from .engine.trace import NO_OPERAND, NOT_YET_KNOWN
+    from .engine.pushdown import EMPTY_OPERAND, NOT_YET_KNOWN, NULL_OPERAND
 
     names = list(dict.fromkeys(name.lower() for name in tables_of(sql).values()))
     found: dict[str, None] = {}
@@ -196,7 +196,7 @@ def _advice(sql: str, loops: Sequence[Loop]) -> tuple[str, ...]:
                 f"{loop.table} was read before the table that has the values of {late}: "
                 f"name that one first, {cure}"
             )
-        elif empty := _columns(loop, NO_OPERAND):
+        elif empty := _columns(loop, (NULL_OPERAND, EMPTY_OPERAND)):
             advice = f"{other} has rows without a value of {empty}: leave them out, with ... <> ''"
         elif names[0] == loop.table.lower() and "was queried without" in loop.error:
             # In a CROSS JOIN the wrong way round SQLite offers no term whose value a later table has.
@@ -211,15 +211,6 @@ def _columns(loop: Loop, reasons: tuple[str, ...]) -> str:
     """Return the columns whose terms were withheld for one of the reasons, in a sentence."""
     names = dict.fromkeys(term.column for term in loop.withheld if term.reason in reasons)
     return listed([*names]) if names else ""
-
-
-def _reason(term: Term) -> str:
-    if term.operator in _LIMITS:
-        return (
-            "osqueryd sends it as a term of a column; "
-            "a table must not apply it, as other terms may be withheld"
-        )
-    return term.reason
 
 
 def _unoffered(

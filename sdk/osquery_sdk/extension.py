@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from .authors import Log, describe, end_if_forked, pass_on_interrupt, shown, to_stderr, trace
+from .authors import Log, describe, end_if_forked, pass_on_interrupt, shown
 from .errors import ConnectionFailed, DefinitionError, OsquerySdkError
 from .plugin import Plugin
 from .session import Session
@@ -42,7 +42,7 @@ class _Plugins:
     def __init__(
         self,
         plugins: Sequence[AnyPlugin],
-        log: Callable[[str], None],
+        log: Log,
         shutdown: Callable[[], None],
         client: Client,
     ) -> None:
@@ -65,15 +65,15 @@ class _Plugins:
             end_if_forked(pid, error)
             pass_on_interrupt(error)
             message = f"{item}: {describe(error)}"
-            self._log(f"{message}\n{trace(error)}")
+            self._log.fault(message, error, is_answer=True)
             return Reply.failure(message)
 
     def shutdown(self) -> None:
         self._shutdown()
 
 
-class Extension:
-    """An extension with its plugins.
+class ServingExtension:
+    """An extension with its plugins, without a command line.
 
     Args:
         name: osquery's name for it; one extension of a name may be registered at a time.
@@ -118,19 +118,13 @@ class Extension:
         others = [p for p in self.all_plugins if isinstance(p, Plugin)]
         self.plugins: tuple[AnyPlugin, ...] = (*self.tables.values(), *others)
         self.left_out = left_out
-        self.log = log or to_stderr
+        self.log = Log(log)
         self._telemetry = telemetry
         self._client: Client | None = None
         self._stop = threading.Event()
         self._reason = "told to stop"
         self._is_program = False
         self._says_end = True
-
-    def run(self, arguments: Sequence[str] | None = None) -> int:
-        """Run the program's command line (`sys.argv` unless given); returns the exit code."""
-        from .cli.program import run
-
-        return run(self, sys.argv[1:] if arguments is None else list(arguments))
 
     @property
     def client(self) -> Client:
@@ -172,7 +166,7 @@ class Extension:
             gone = not (session.register(timeout) and session.stay(interval)) and not self._stop.is_set()
             if gone or self._says_end:
                 reason = f"osqueryd has gone from {socket}" if gone else self._reason
-                self._write_log(f"{self.name}: {reason}; leaving")
+                self.log(f"{self.name}: {reason}; leaving")
         finally:
             session.leave(gone=gone)
             if self._is_program:
@@ -200,16 +194,12 @@ class Extension:
 
         return end
 
-    def _write_log(self, line: str) -> None:
-        """Log a line; never raises, whatever `log` does."""
-        Log(self.log)(line)
-
     def _stay(self, session: Session) -> None:
         gone = False
         try:
             gone = not session.stay(1.0)
         except BaseException as error:  # noqa: BLE001  a thread has nobody to raise to
-            self._write_log(f"{self.name}: {describe(error, OsquerySdkError)}")
+            self.log(f"{self.name}: {describe(error, OsquerySdkError)}")
         finally:
             session.leave(gone=gone)
 
@@ -217,9 +207,9 @@ class Extension:
         from .client import Client
 
         self._client = Client(socket)
-        service: Service = _Plugins(self.plugins, self._write_log, shutdown, self._client)
+        service: Service = _Plugins(self.plugins, self.log, shutdown, self._client)
         if self._telemetry is not None:
-            service = self._telemetry.around(service, self._write_log)
+            service = self._telemetry.around(service, self.log)
         others = [plugin for plugin in self.plugins if isinstance(plugin, Plugin)]
         return Session(
             self.name,
@@ -229,7 +219,7 @@ class Extension:
             others=others,
             socket=socket,
             stop=stop,
-            log=self._write_log,
+            log=self.log,
         )
 
     def catch_signals(self, *, verbose: bool = False) -> None:
@@ -247,11 +237,12 @@ class Extension:
             self.stop()
             # All that follows has bounds of its own, but for a manager that takes calls and answers none.
             time.sleep(_STOP_WITHIN)
-            self._write_log(f"{self.name}: still there {_STOP_WITHIN:g} s after {name}; ending as it is")
+            self.log(f"{self.name}: still there {_STOP_WITHIN:g} s after {name}; ending as it is")
             stop_handler().kill_processes()
             os._exit(1)
 
         on_stop_signals(stop)
+        self.log.is_verbose = verbose
         self._is_program = True
         self._says_end = verbose or "OSQUERY_EXTENSION" not in os.environ
 
@@ -334,4 +325,4 @@ def _end_anyway(failed: bool) -> None:
     threading.Thread(target=end, daemon=True).start()
 
 
-__all__ = ["Extension"]
+__all__ = ["ServingExtension"]

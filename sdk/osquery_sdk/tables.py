@@ -16,7 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .answers import ColumnInfo, Layout
-from .authors import SameProcess, describe, end_if_forked, pass_on_interrupt, shown, trace, until_fork
+from .authors import SameProcess, describe, end_if_forked, log_fault, pass_on_interrupt, shown, until_fork
 from .columns import INTEGER_RANGES, MISSING, check_name, check_names
 from .errors import DeadlineExceeded, DefinitionError, QueryCancelled, TableError, WriteError
 from .limits import Limits
@@ -314,6 +314,9 @@ class Table:
             return Reply(Status(), self.routes())
         if action == "examples":  # osqueryd never asks for them; the command line does, for its errors
             return Reply(Status(), [{"sql": example} for example in self.options.examples])
+        if action == "describe":  # osqueryd never asks for it; the shell does
+            columns = ({"name": c.name, "description": c.definition.description} for c in self.columns)
+            return Reply(Status(), [{"name": "", "description": self.description}, *columns])
         if action in ("insert", "update", "delete"):
             return self._write(action, request, context, warn)
         if action != "generate":
@@ -367,7 +370,7 @@ class Table:
         message = lacks or describe(error, *plain)
         message = message if message.startswith(self.name) else f"{self.name}: {message}"
         if not lacks and not issubclass(type(error), plain):
-            warn(f"{message}\n{trace(error)}")
+            log_fault(warn, message, error, is_answer=bool(plain))
         return message
 
     def _close(self, run: _Run, warn: Callable[[str], None]) -> None:

@@ -1,7 +1,8 @@
 """kolide_apt_upgrades: installed packages that apt would upgrade, by the lists that it has fetched already.
 
-apt itself answers, with the machine's pins, origins and architectures; nothing is fetched and nothing is locked.
-Source: apt-cache(8), apt_preferences(5), and apt's doc/acquire-additional-files.md for `indextargets`.
+apt itself answers, with the machine's pins, origins and architectures; nothing is fetched and nothing is
+locked. Source: apt-cache(8), apt_preferences(5), and apt's doc/acquire-additional-files.md for
+`indextargets`.
 """
 
 import re
@@ -22,7 +23,7 @@ _INSTALLED_MARK = " *** "
 _FORMAT = "$(DESCRIPTION)\t$(LABEL)\t$(SUITE)\t$(CODENAME)\t$(VERSION)"
 
 Run: TypeAlias = Callable[..., bytes]
-"""Runs `dpkg-query`, `apt-cache` or `apt-get` with arguments, and gives what it wrote."""
+"""Runs `dpkg-query`, `apt-cache` or `apt-get` with arguments, and returns its output."""
 
 
 class AptUpgrade(Row):
@@ -46,7 +47,7 @@ class AptUpgrade(Row):
 
 
 class Version(NamedTuple):
-    """A version that apt knows: where it comes from, and to what percentage of machines it is offered."""
+    """A version that apt knows: its sources, and the percentage of machines that it is offered to."""
 
     version: str
     installed: bool
@@ -55,7 +56,7 @@ class Version(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """What `apt-cache policy` says about a package; versions from the highest down."""
+    """The answer of `apt-cache policy` about a package; versions from the highest down."""
 
     name: str
     installed: str
@@ -72,39 +73,43 @@ class _Archive(NamedTuple):
     "kolide_apt_upgrades",
     platforms=("linux",),
     elsewhere="apt is the package manager of Debian and its kin",
-    # To look for one package takes apt as long as to look for all: those of a join are looked up in one answer.
+    # apt takes as long for one package as for all, so those of a join are looked up in one answer.
     snapshot=True,
     cache=30.0,
     examples=(
         "select name, installed, candidate, origin from kolide_apt_upgrades where security = 1",
-        "select u.name, u.installed, u.candidate, d.maintainer from kolide_apt_upgrades u join deb_packages d on d.name = u.name where u.phased = 0",
+        (
+            "select u.name, u.installed, u.candidate, d.maintainer from kolide_apt_upgrades u join "
+            "deb_packages d on d.name = u.name where u.phased = 0"
+        ),
     ),
 )
 def apt_upgrades(query: Query) -> Iterator[AptUpgrade]:
-    """Packages that apt would upgrade, as of the last `apt update`: versions, archives, and which are security updates."""
+    """Packages that apt would upgrade, as of the last `apt update`: versions, archives, security updates."""
     tools = {name: find_tool(name) for name in ("dpkg-query", "apt-cache", "apt-get")}
 
     def run(name: str, *arguments: str) -> bytes:
         path = tools[name]
         if path is None:
             return b""
-        # Where apt may keep no cache of its lists, as in a container, it takes seconds, or more on a machine with much to do.
+        # Without a cache of its lists, as in a container, apt takes seconds, and longer on a busy machine.
         return run_program(path, *arguments, timeout=query.remaining(), query=query).stdout
 
-    # A machine without them has no packages of that kind, hence no upgrades.
+    # A machine without these programs has no such packages, hence no upgrades.
     return upgrade_rows(run) if all(tools.values()) else iter(())
 
 
 def upgrade_rows(run: Run) -> Iterator[AptUpgrade]:
-    """The rows of what the three programs answer."""
+    """Yield the rows of what the three programs answer."""
     from concurrent.futures import ThreadPoolExecutor
 
-    said = shown(run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${binary:Package}\n"))
-    names = [line[4:].strip() for line in said.splitlines() if line[1:2] == "i"]
+    packages = shown(run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${binary:Package}\n"))
+    names = [line[4:].strip() for line in packages.splitlines() if line[1:2] == "i"]
     names = [name for name in names if re.fullmatch(_NAME, name)]
     if not names:
         return
-    # apt reads its lists anew for each run, which is what takes time: one for all packages, one for all archives meanwhile.
+    # apt reads its lists anew for each run, which takes the time: one run for all packages, and meanwhile one
+    # for all archives.
     with ThreadPoolExecutor(1) as other:
         listing = other.submit(run, "apt-get", "indextargets", "--format", _FORMAT, "Created-By: Packages")
         answer = shown(run("apt-cache", "policy", "--", *names))
@@ -119,13 +124,16 @@ def upgrade_rows(run: Run) -> Iterator[AptUpgrade]:
             installed=policy.installed,
             candidate=policy.candidate,
             origin=_origin(candidate, archives),
-            security=int(any(_is_security(one, archives) for one in newer)),
+            security=int(any(_is_security(version, archives) for version in newer)),
             phased=int(candidate.phased is not None and candidate.phased < 100),
         )
 
 
 def _newer(policy: Policy) -> list[Version]:
-    """The versions from the candidate down to the one before the installed one; none if it is no upgrade."""
+    """Return the versions from the candidate down to the one before the installed one.
+
+    Return None if it is no upgrade.
+    """
     newer: list[Version] = []
     for version in policy.versions:
         if version.installed:
@@ -136,8 +144,8 @@ def _newer(policy: Policy) -> list[Version]:
 
 
 def _origin(version: Version, archives: dict[str, _Archive]) -> str:
-    found = [archives[source].shown if source in archives else source for source in version.sources]
-    return ", ".join(dict.fromkeys(found))
+    origins = [archives[source].shown if source in archives else source for source in version.sources]
+    return ", ".join(dict.fromkeys(origins))
 
 
 def _is_security(version: Version, archives: dict[str, _Archive]) -> bool:
@@ -145,10 +153,10 @@ def _is_security(version: Version, archives: dict[str, _Archive]) -> bool:
 
 
 def parse_policies(text: str) -> Iterator[Policy]:
-    """What `apt-cache policy NAME...` says of each package; a line of another form is passed over."""
+    """Yield the answer of `apt-cache policy NAME...` for each package; lines of another form are skipped."""
     name, facts = "", {"Installed": "", "Candidate": ""}
     versions: list[Version] = []
-    for line in [*text.splitlines(), ".:"]:  # the last one ends the last package
+    for line in [*text.splitlines(), ".:"]:  # the last line ends the last package
         if head := re.fullmatch(_HEAD, line):
             if name:
                 yield Policy(name, facts["Installed"], facts["Candidate"], versions)
@@ -163,14 +171,15 @@ def parse_policies(text: str) -> Iterator[Policy]:
 
 
 def parse_archives(text: str) -> dict[str, _Archive]:
-    """The archives, by the words with which `apt-cache policy` speaks of their lists of packages."""
+    """Return the archives, by the words with which `apt-cache policy` names their lists of packages."""
     archives = {}
     for line in text.splitlines():
         fields = line.split("\t")
         if len(fields) != 5:
             continue
         description, label, suite, codename, version = fields
-        # Debian and Ubuntu name the suite and the code name of their security archive so; ESM's are noble-apps-security.
-        security = any(one.lower().endswith("security") for one in (label, suite, codename))
+        # Debian's and Ubuntu's security archives have such a suite and code name; ESM's are like
+        # noble-apps-security.
+        security = any(name.lower().endswith("security") for name in (label, suite, codename))
         archives[description] = _Archive(f"{label}:{version}/{suite}", security)
     return archives

@@ -1,22 +1,22 @@
-"""kolide_browser_profiles: the profiles of users' browsers, and which organization each is signed in to.
+"""kolide_browser_profiles: the profiles of users' browsers, and the organization that each is signed in to.
 
-Of an address only the domain leaves; no history, password or cookie is looked at.
+Of an address only the domain is shown; no history, password or cookie is read.
 """
 
 import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from kolide_tables.files import read_or_warn
 from kolide_tables.homes import Home, local_homes
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
+from kolide_tables.paths import read_or_warn
 from kolide_tables.text import decode, decode_kept, printable
-from osquery_sdk import Column, Query, Row, Table, table
+from osquery_sdk import Column, Query, Row, table
 
 __all__ = ["BrowserProfile", "browser_profiles"]
 
 _NOT_HOSTED = "NO_HOSTED_DOMAIN"
-# Where each browser keeps its profiles, on Linux, macOS and Windows.
+# Folders in which each browser keeps its profiles, on Linux, macOS and Windows.
 _CHROMIUM = (
     ("chrome", ".config/google-chrome", "Google/Chrome", "Google/Chrome/User Data"),
     ("chrome-beta", ".config/google-chrome-beta", "Google/Chrome Beta", "Google/Chrome Beta/User Data"),
@@ -61,25 +61,26 @@ class _Profile(NamedTuple):
     managed: bool | None
 
 
-def browser_profiles(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_browser_profiles",
-        examples=(
-            "select uid, browser, profile, email_domain from kolide_browser_profiles where email_domain <> '' and managed = 0",
-            "select u.username, p.browser, p.email_domain, count(*) as profiles from users u join kolide_browser_profiles p using (uid) group by u.username, p.browser, p.email_domain",
+@table(
+    "kolide_browser_profiles",
+    examples=(
+        (
+            "select uid, browser, profile, email_domain from kolide_browser_profiles where email_domain <> "
+            "'' and managed = 0"
         ),
-    )
-    def rows(query: Query) -> Iterator[BrowserProfile]:
-        """Profiles of Chrome, Edge, Brave, Firefox and their kin: the domain each is signed in to, and whether it is managed."""
-        budget = Budget(limits, query.check)
-        for home in local_homes(query):
-            for found in _profiles(home, query, budget):
-                budget.add_rows()
-                yield BrowserProfile(uid=home.uid, **found._asdict())
-
-    return rows
+        (
+            "select u.username, p.browser, p.email_domain, count(*) as profiles from users u join "
+            "kolide_browser_profiles p using (uid) group by u.username, p.browser, p.email_domain"
+        ),
+    ),
+)
+def browser_profiles(query: Query) -> Iterator[BrowserProfile]:
+    """Profiles of Chrome, Edge, Brave, Firefox and their kin: the domain they are signed in to."""
+    budget = Budget.of(query)
+    for home in local_homes(query):
+        for profile in _profiles(home, query, budget):
+            budget.add_rows()
+            yield BrowserProfile(uid=home.uid, **profile._asdict())
 
 
 def _profiles(home: Home, query: Query, budget: Budget, platform: str = sys.platform) -> Iterator[_Profile]:
@@ -97,8 +98,8 @@ def _profiles(home: Home, query: Query, budget: Budget, platform: str = sys.plat
 
 
 def _chromium(browser: str, folder: str, query: Query, budget: Budget) -> Iterator[_Profile]:
-    """One file has what the browser shows of its profiles."""
-    known = _json(f"{folder}/Local State", query, budget).get("profile")
+    """Yield the profiles in Local State, the file from which the browser lists them."""
+    known = _json_object(f"{folder}/Local State", query, budget).get("profile")
     cache = known.get("info_cache") if isinstance(known, dict) else None
     if not isinstance(cache, dict):
         return
@@ -129,7 +130,7 @@ def _firefox(browser: str, folder: str, query: Query, budget: Budget) -> Iterato
         if not path:
             continue
         relative = parser[section].get("isrelative") != "0"
-        user = _json(
+        user = _json_object(
             f"{folder}/{path}/signedInUser.json" if relative else f"{path}/signedInUser.json", query, budget
         )
         account = user.get("accountData")
@@ -137,7 +138,7 @@ def _firefox(browser: str, folder: str, query: Query, budget: Budget) -> Iterato
         yield _Profile(browser, path, _domain(email), None)
 
 
-def _json(path: str, query: Query, budget: Budget) -> dict[str, Any]:
+def _json_object(path: str, query: Query, budget: Budget) -> dict[str, Any]:
     content = _content(path, query, budget)
     if content is None:
         return {}
@@ -153,7 +154,7 @@ def _json(path: str, query: Query, budget: Budget) -> dict[str, Any]:
 
 def _content(path: str, query: Query, budget: Budget) -> bytes | None:
     budget.check()
-    return read_or_warn(path, query, max_bytes=budget.limits.max_file_bytes)
+    return read_or_warn(path, query)
 
 
 def _domain(address: object) -> str | None:

@@ -1,12 +1,14 @@
-"""kolide_certificates: the certificates in files: PEM, DER and PKCS#7, whole chains, expired and odd ones."""
+"""kolide_certificates: the certificates in PEM, DER and PKCS#7 files, whole chains, expired and malformed
+ones too.
+"""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kolide_tables.files import Unreadable, read_file
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.paths import asked_paths, past_trusted_links
-from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, table
 
 if TYPE_CHECKING:
     from kolide_tables.x509 import CertificateFacts
@@ -19,7 +21,7 @@ _PKCS12_VERSION = b"\x02\x01\x03"
 
 
 class Certificate(Row):
-    """A certificate in a file, or what is wrong with it."""
+    """A certificate in a file, or an error about one."""
 
     path: str = Column(
         "File to read; LIKE finds files, with % for any text in one folder's name",
@@ -28,22 +30,25 @@ class Certificate(Row):
         key=True,
     )
     idx: int | None = Column(
-        "Its place among the certificates of the file, from 0",
+        "Number among the certificates of the file, from 0",
         type=ColumnType.INTEGER,
         key=True,
         default=None,
     )
     subject: str | None = Column(
-        "Whose it is: a name as RFC 4514 writes it, the most specific part first", default=None
+        "Name of its subject as RFC 4514 writes it, the most specific part first", default=None
     )
-    issuer: str | None = Column("Who issued it, written in the same way", default=None)
+    issuer: str | None = Column("Name of its issuer, written in the same way", default=None)
     serial: str | None = Column("Serial number, in hexadecimal digits", default=None)
     sans: list[str] | None = Column(
-        "Alternative names of the subject: a JSON array of texts such as DNS:example.org, IP:192.0.2.1, email:a@b, URI:x",
+        (
+            "Alternative names of the subject: a JSON array of texts such as DNS:example.org, "
+            "IP:192.0.2.1, email:a@b, URI:x"
+        ),
         default=None,
     )
-    not_before: int | None = Column("When it begins to be valid: Unix seconds", default=None)
-    not_after: int | None = Column("When it ceases to be valid: Unix seconds", default=None)
+    not_before: int | None = Column("Beginning of its validity, Unix seconds", default=None)
+    not_after: int | None = Column("End of its validity, Unix seconds", default=None)
     is_ca: bool | None = Column("1 if it says that it may issue others", default=None)
     self_signed: bool | None = Column(
         "1 if by its names and key identifiers it is its own issuer; the signature is not verified",
@@ -55,49 +60,54 @@ class Certificate(Row):
     )
     key_bits: int | None = Column("Size of its public key, in bits", type=ColumnType.INTEGER, default=None)
     signature_algorithm: str | None = Column(
-        "How it is signed, in openssl's words, or an object identifier", default=None
+        "Signature algorithm in openssl's words, or an object identifier", default=None
     )
     sha256: str | None = Column("SHA-256 of the certificate in DER: its fingerprint", default=None)
-    container: str | None = Column("What it was in: pem, der or pkcs7", default=None)
+    container: str | None = Column("Container that it was in: pem, der or pkcs7", default=None)
     error: str | None = Column(
-        "Why the file, or this certificate in it, could not be read", key=True, default=None
+        "Reason why the file, or this certificate in it, could not be read", key=True, default=None
     )
 
 
-def certificates(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_certificates",
-        examples=(
-            "select path, subject, datetime(not_after, 'unixepoch') as expires from kolide_certificates where path like '/etc/ssl/certs/%.pem' and not_after < unixepoch('now', '+30 days') order by not_after",
-            "select path, idx, subject, key_algorithm, key_bits, signature_algorithm from kolide_certificates where path = '/etc/ssl/certs/ca-certificates.crt' and (key_algorithm = 'rsa' and key_bits < 2048 or signature_algorithm like 'sha1%')",
+@table(
+    "kolide_certificates",
+    examples=(
+        (
+            "select path, subject, datetime(not_after, 'unixepoch') as expires from kolide_certificates "
+            "where path like '/etc/ssl/certs/%.pem' and not_after < unixepoch('now', '+30 days') order by "
+            "not_after"
         ),
-    )
-    def rows(query: Query) -> Iterator[Certificate]:
-        """Certificates in PEM, DER and PKCS#7 files, all those of a chain; nothing is verified."""
-        budget = Budget(limits, query.check)
-        for path in asked_paths(query, "path", budget, links=True):
-            budget.check()
-            try:
-                content = read_file(past_trusted_links(path), max_bytes=limits.max_file_bytes)
-            except (Unreadable, LimitExceeded) as error:
-                yield Certificate(path=path, error=str(error))
-                continue
-            for index, (container, one) in enumerate(found_in(content)):
-                budget.add_rows()
-                if isinstance(one, str):
-                    yield Certificate(
-                        path=path, idx=index if container else None, container=container, error=one
-                    )
-                else:
-                    yield Certificate(path=path, idx=index, container=container, **one._asdict())
-
-    return rows
+        (
+            "select path, idx, subject, key_algorithm, key_bits, signature_algorithm from "
+            "kolide_certificates where path = '/etc/ssl/certs/ca-certificates.crt' and (key_algorithm = "
+            "'rsa' and key_bits < 2048 or signature_algorithm like 'sha1%')"
+        ),
+    ),
+)
+def certificates(query: Query) -> Iterator[Certificate]:
+    """Certificates in PEM, DER and PKCS#7 files, all those of a chain; nothing is verified."""
+    budget = Budget.of(query)
+    for path in asked_paths(query, "path", budget, links=True):
+        budget.check()
+        try:
+            content = read_file(past_trusted_links(path), max_bytes=query.limits.max_file_bytes)
+        except (Unreadable, LimitExceeded) as error:
+            yield Certificate(path=path, error=str(error))
+            continue
+        for index, (container, facts) in enumerate(found_in(content)):
+            budget.add_rows()
+            if isinstance(facts, str):
+                yield Certificate(
+                    path=path, idx=index if container else None, container=container, error=facts
+                )
+            else:
+                yield Certificate(path=path, idx=index, container=container, **facts._asdict())
 
 
 def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | str"]]:
-    """The certificates in a file's content, each with what it was in, or with what is wrong with it in its place."""
+    """Yield the certificates in a file's content, each with the name of its container, or with an error in
+    its place.
+    """
     from kolide_tables.der import Malformed
     from kolide_tables.pem import pem_blocks
     from kolide_tables.x509 import certificate_facts, pkcs7_certificates
@@ -120,7 +130,7 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
         except Malformed:
             yield None, _no_certificate(content, str(error))
         else:
-            yield from (("pkcs7", _read(one)) for one in inner)
+            yield from (("pkcs7", _read(certificate)) for certificate in inner)
     else:
         yield "der", facts
 
@@ -148,7 +158,7 @@ def _read_pkcs7(data: bytes | None) -> Iterator[tuple[str | None, "CertificateFa
     else:
         if data is None:
             yield "pkcs7", "its base64 is broken"
-        yield from (("pkcs7", _read(one)) for one in inner)
+        yield from (("pkcs7", _read(certificate)) for certificate in inner)
 
 
 def _no_certificate(content: bytes, why: str) -> str:

@@ -1,6 +1,6 @@
-"""kolide_containers: what docker and podman run, as their services say over their sockets.
+"""kolide_containers: containers of docker and podman, as their services list them over their sockets.
 
-Both answer docker's API. A podman without its socket unit serves none: then its containers are not seen here.
+Both answer docker's API. A podman without its socket unit has no service: its containers are not seen.
 Source: Docker Engine API, ContainerList and ContainerInspect.
 """
 
@@ -34,7 +34,7 @@ class Container(Row):
     image_id: str | None = Column("Image's id: sha256: and 64 hex digits")
     state: str | None = Column("created, running, paused, restarting, exited, dead, ...")
     pid: int | None = Column("Its first process on this machine; NULL if it does not run", costly=True)
-    created: int | None = Column("When it was made, Unix seconds")
+    created: int | None = Column("Time at which it was made, Unix seconds")
     privileged: int | None = Column(
         "1 if it may do to the machine whatever root may", type=ColumnType.INTEGER, costly=True
     )
@@ -49,26 +49,32 @@ class Container(Row):
     elsewhere="elsewhere containers run in a virtual machine, and not among the machine's own processes",
     examples=(
         "select name, image, state, privileged, ports from kolide_containers where state = 'running'",
-        "select c.name, c.image, p.pid, p.name as process, p.cmdline from kolide_containers c join processes p on p.pid = c.pid where c.privileged = 1",
+        (
+            "select c.name, c.image, p.pid, p.name as process, p.cmdline from kolide_containers c join "
+            "processes p on p.pid = c.pid where c.privileged = 1"
+        ),
     ),
 )
 def containers(query: Query) -> Iterator[Container]:
-    """Containers of docker and podman, root's and users': image, state, first process, privileges and ports."""
+    """Containers of docker and podman, root's and users': image, state, process, privileges and ports."""
     return container_rows(query)
 
 
 def container_rows(query: Query, root: str = "", *, seconds: float = _SECONDS) -> Iterator[Container]:
-    """The rows from the services whose sockets are below /run, or that are asked for; each has `seconds` for an answer."""
-    asked = query.equals("socket_path")
-    paths = list(_known(root)) if asked is None else [path for path in asked if path.startswith("/")]
+    """Yield the rows of the services at the sockets below /run, or at those asked for.
+
+    Each has `seconds` to answer.
+    """
+    wanted = query.equals("socket_path")
+    paths = list(_known(root)) if wanted is None else [path for path in wanted if path.startswith("/")]
     ids = query.equals("id")
     if ids is not None:
-        ids = tuple(one for one in ids if re.fullmatch(_ID, one))
+        ids = tuple(identity for identity in ids if re.fullmatch(_ID, identity))
         if not ids:
             return
     for path in paths:
         query.check()
-        # A link to one, as podman-docker has it, is one that is met anyhow.
+        # A link to a socket, as podman-docker makes, leads to one that is listed anyway.
         if query.matches("socket_path", shown(path)) and is_socket(path):
             try:
                 yield from _rows(query, path, ids, seconds)
@@ -99,9 +105,9 @@ def _rows(query: Query, path: str, ids: tuple[str, ...] | None, seconds: float) 
     if not isinstance(listed, list):
         raise NoAnswer(f"{shown(path)} answers no list")
     uid = _owner(path)
-    for one in listed:
+    for entry in listed:
         query.check()
-        container = one.get("Id") if isinstance(one, dict) else None
+        container = entry.get("Id") if isinstance(entry, dict) else None
         if (
             not isinstance(container, str)
             or not re.fullmatch(_ID, container)
@@ -116,19 +122,19 @@ def _rows(query: Query, path: str, ids: tuple[str, ...] | None, seconds: float) 
             socket_path=shown(path),
             uid=uid,
             id=container,
-            name=_first_name(one.get("Names")),
-            image=printable_or_none(one.get("Image")),
-            image_id=printable_or_none(one.get("ImageID")),
-            state=printable_or_none(one.get("State")),
-            pid=_number(_within(details, "State", "Pid")) or None,
-            created=_number(one.get("Created")),
+            name=_first_name(entry.get("Names")),
+            image=printable_or_none(entry.get("Image")),
+            image_id=printable_or_none(entry.get("ImageID")),
+            state=printable_or_none(entry.get("State")),
+            pid=_count(_within(details, "State", "Pid")) or None,
+            created=_count(entry.get("Created")),
             privileged=_flag(_within(details, "HostConfig", "Privileged")),
-            ports=_ports(one.get("Ports")),
+            ports=_ports(entry.get("Ports")),
         )
 
 
 def _details(query: Query, path: str, container: str, seconds: float) -> dict[str, Any] | None:
-    """What is not in the listing, asked for container by container; None if it has been removed meanwhile."""
+    """Return a container's details, which are not in the listing; None if it has been removed meanwhile."""
     if not (query.wants("pid") or query.wants("privileged")):
         return {}
     try:
@@ -153,28 +159,28 @@ def _first_name(names: object) -> str | None:
 
 
 def _within(details: dict[str, Any], *keys: str) -> object:
-    found: object = details
+    value: object = details
     for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _ports(ports: object) -> list[str]:
-    found = []
-    for one in ports if isinstance(ports, list) else ():
-        private = one.get("PrivatePort") if isinstance(one, dict) else None
+    texts = []
+    for entry in ports if isinstance(ports, list) else ():
+        private = entry.get("PrivatePort") if isinstance(entry, dict) else None
         if not isinstance(private, int):
             continue
-        inside = f"{private}/{one.get('Type', 'tcp')}"
-        public, address = one.get("PublicPort"), str(one.get("IP") or "0.0.0.0")  # noqa: S104
+        inside = f"{private}/{entry.get('Type', 'tcp')}"
+        public, address = entry.get("PublicPort"), str(entry.get("IP") or "0.0.0.0")  # noqa: S104
         if ":" in address:
             address = f"[{address}]"
-        found.append((private, printable(f"{address}:{public}->{inside}" if public else inside)))
-    # podman has them in another order each time; for osquery that would be another row.
-    return [text for _, text in sorted(found)]
+        texts.append((private, printable(f"{address}:{public}->{inside}" if public else inside)))
+    # podman's order changes, and a changed row would be a difference for osquery.
+    return [text for _, text in sorted(texts)]
 
 
-def _number(value: object) -> int | None:
+def _count(value: object) -> int | None:
     return value if isinstance(value, int) and 0 <= value <= _MOST else None
 
 

@@ -1,4 +1,4 @@
-"""kolide_cpu_vulnerabilities: what the kernel says about the processor's known flaws.
+"""kolide_cpu_vulnerabilities: the processor's known flaws, and the kernel's judgement of each.
 
 Source: the kernel's Documentation/ABI/testing/sysfs-devices-system-cpu and Documentation/admin-guide/hw-vuln.
 """
@@ -35,16 +35,22 @@ class CpuVulnerability(Row):
     elsewhere="its kernel tells, in /sys/devices/system/cpu/vulnerabilities",
     examples=(
         "select name, status from kolide_cpu_vulnerabilities where affected = 1 and mitigated = 0",
-        "select c.cpu_brand, v.name, v.status from system_info c cross join kolide_cpu_vulnerabilities v where v.affected = 1",
+        (
+            "select c.cpu_brand, v.name, v.status from system_info c cross join kolide_cpu_vulnerabilities "
+            "v where v.affected = 1"
+        ),
     ),
 )
 def cpu_vulnerabilities(query: Query) -> Iterator[CpuVulnerability]:
-    """Flaws of the processor such as Meltdown and Spectre: whether it has them, and whether the kernel mitigates them."""
+    """Flaws of processors such as Meltdown and Spectre: whether this one has them, and is protected."""
     return folder_rows(query)
 
 
 def folder_rows(query: Query, folder: str = _FOLDER) -> Iterator[CpuVulnerability]:
-    """The rows from the kernel's folder, a file each; none where a kernel, before 4.15, has no such folder."""
+    """Yield the rows from the kernel's folder, one for each file.
+
+    Kernels before 4.15 have no such folder, and no rows.
+    """
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - names are all that is needed
     except (FileNotFoundError, NotADirectoryError):
@@ -63,10 +69,10 @@ def folder_rows(query: Query, folder: str = _FOLDER) -> Iterator[CpuVulnerabilit
 
 
 def assess(status: str) -> tuple[int | None, int | None]:
-    """Whether a status in the kernel's words means affected, and mitigated.
+    """Return whether a status in the kernel's words means affected, and mitigated.
 
-    What follows the first word may call parts vulnerable ("Mitigation: Clear CPU buffers; SMT vulnerable") or not affected:
-    the first word is the kernel's judgement.
+    The first word is the kernel's judgement. The words after it may call parts vulnerable ("Mitigation: Clear
+    CPU buffers; SMT vulnerable") or not affected.
     """
     verdict = status.removeprefix("KVM: ").removeprefix("Processor ").lower()
     if verdict.startswith("not affected"):

@@ -1,8 +1,8 @@
-"""ASN.1 data in DER, or in BER: tags, lengths and contents, one element at a time.
+"""Read ASN.1 data in DER, or in BER: tags, lengths and contents, one element at a time.
 
-A reader of structures that are known beforehand and small; what is wrong with them shows where they are used. It keeps no
-more than it is asked for, reads nothing twice, and does no arithmetic on numbers, so that its time is bounded by the data's
-size whatever the data says. Source of the encoding: ITU-T X.690.
+For small structures that are known beforehand; an error shows where the data is used. The reader keeps no
+more than it is asked for, reads nothing twice, and does no arithmetic on numbers, so that its time is bounded
+by the size of the data, whatever the data says. Source of the encoding: ITU-T X.690.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _LONGEST_OID = 64
 
 
 class Malformed(Exception):
-    """The data is not what it has to be; the text says why."""
+    """The data is not of the expected form; the text says why."""
 
 
 class Element(NamedTuple):
@@ -29,14 +29,14 @@ class Element(NamedTuple):
     end: int
 
     def expect(self, tag: int) -> "Element":
-        """The element itself; raises Malformed if its tag is another one."""
+        """Return the element itself; raises Malformed if it has another tag."""
         if self.tag != tag:
             raise Malformed(f"an element has the tag {self.tag:#04x} in place of {tag:#04x}")
         return self
 
 
 def element(data: bytes, offset: int = 0) -> Element:
-    """The element that begins at an offset; raises Malformed."""
+    """Return the element that begins at an offset; raises Malformed."""
     start, length = _header(data, offset)
     if length is None:
         content_end, end = _indefinite_end(data, start)
@@ -48,7 +48,7 @@ def element(data: bytes, offset: int = 0) -> Element:
 
 
 def children(parent: Element) -> Iterator[Element]:
-    """The elements in an element; raises Malformed."""
+    """Yield the elements in an element; raises Malformed."""
     if not parent.tag & _CONSTRUCTED:
         raise Malformed("an element that has to contain others does not")
     offset = 0
@@ -62,13 +62,13 @@ def children(parent: Element) -> Iterator[Element]:
 
 
 def bits_of(number: Element) -> int:
-    """How many bits an INTEGER has, its sign aside."""
+    """Return how many bits an INTEGER has, without its sign."""
     content = number.expect(INTEGER).content.lstrip(b"\0")
     return (len(content) - 1) * 8 + content[0].bit_length() if content else 0
 
 
 def oid_text(oid: Element) -> str:
-    """An object identifier as numbers with dots between; raises Malformed."""
+    """Return an object identifier as numbers with dots between them; raises Malformed."""
     content = oid.expect(OID).content
     if not content or len(content) > _LONGEST_OID or content[-1] & 0x80:
         raise Malformed("an object identifier is none")
@@ -84,7 +84,7 @@ def oid_text(oid: Element) -> str:
 
 
 def _header(data: bytes, offset: int) -> tuple[int, int | None]:
-    """Where the content begins, and its length; None where only an end mark tells it."""
+    """Return where the content begins, and its length; None if an end mark ends it."""
     if offset + 2 > len(data):
         raise Malformed("the data ends within an element")
     if data[offset] & 0x1F == 0x1F:
@@ -104,7 +104,7 @@ def _header(data: bytes, offset: int) -> tuple[int, int | None]:
 
 
 def _indefinite_end(data: bytes, offset: int) -> tuple[int, int]:
-    """Where the content ends and where its end mark does."""
+    """Return where the content ends and where its end mark ends."""
     depth = 1
     for _ in range(_MOST_CHILDREN):
         if data[offset : offset + 2] == b"\0\0":

@@ -1,4 +1,4 @@
-"""kolide_disk_io: what each block device has read and written since the machine was started."""
+"""kolide_disk_io: the reads and writes of each block device since the machine was started."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -30,22 +30,27 @@ class DiskIo(Row):
     platforms=("linux", "darwin", "windows"),
     examples=(
         (
-            "select device, round(1.0 * read_ms / reads, 2) as ms_a_read, round(1.0 * write_ms / writes, 2) as ms_a_write "
+            "select device, round(1.0 * read_ms / reads, 2) as ms_a_read, round(1.0 * write_ms / "
+            "writes, 2) as ms_a_write "
             "from kolide_disk_io where reads > 0 and writes > 0 order by ms_a_read desc"
         ),
-        "select d.device, m.path, d.write_bytes, d.busy_ms from kolide_disk_io d join mounts m on m.device = '/dev/' || d.device",
+        (
+            "select d.device, m.path, d.write_bytes, d.busy_ms from kolide_disk_io d join mounts m on "
+            "m.device = '/dev/' || d.device"
+        ),
     ),
 )
 def disk_io(query: Query) -> Iterator[DiskIo]:
-    """Disks and partitions: operations, bytes and time of reading and writing since the machine was started."""
+    """Disks and partitions: operations, bytes and time of reads and writes since the machine was started."""
     import psutil
 
-    # Without psutil's memory of earlier calls: it would add up what it takes for an overflow, for all callers together.
+    # nowrap=False: psutil would keep earlier answers for all callers together, and add up what it takes for
+    # an overflow.
     return counter_rows(query, lambda: psutil.disk_io_counters(perdisk=True, nowrap=False))
 
 
 def counter_rows(query: Query, read: Callable[[], Mapping[str, object] | None]) -> Iterator[DiskIo]:
-    """The rows of what psutil.disk_io_counters returns: None where there is no disk."""
+    """Yield the rows of what psutil.disk_io_counters returns: None if there is no disk."""
     for device, counters in (read() or {}).items():
         name = shown(device)
         if not query.matches("device", name):

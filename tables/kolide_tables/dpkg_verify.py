@@ -1,8 +1,8 @@
-"""kolide_dpkg_verify: files of a Debian package that are not any more as they were installed.
+"""kolide_dpkg_verify: files of Debian packages that have changed since they were installed.
 
-Only the files' content is looked at, as `dpkg -V` does. The sums are MD5, and anybody who can change a program can change its
-sum as well: this finds accidents and carelessness.
-Source: deb-md5sums(5), dpkg(1) on --verify, and dpkg's database (status, diversions).
+Only the files' content is compared, as `dpkg -V` does. The sums are MD5, and anybody who can change a program
+can change its sum as well: this finds accidents and carelessness. Source: deb-md5sums(5), dpkg(1) on
+--verify, and dpkg's database (status, diversions).
 """
 
 import os
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kolide_tables.files import Unreadable, open_file, read_file
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.text import shown
-from osquery_sdk import Column, ColumnType, Query, Row, Table, TableError, table
+from osquery_sdk import Column, ColumnType, Query, Row, TableError, table
 
 _DATABASE = "/var/lib/dpkg"  # below the root folder
 _NAME = r"[a-z0-9][a-z0-9+.\-]+"
@@ -39,44 +39,44 @@ class ChangedFile(Row):
 
 
 class Expected(NamedTuple):
-    """A file of a package as it was installed; without a sum if it is a folder or a link, which has only to be there."""
+    """A file of a package as it was installed; folders and links have no sum and only have to exist."""
 
     path: bytes
     md5: str | None
     conffile: bool
 
 
-def dpkg_verify(limits: Limits = Limits(), root: str = "") -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call, about what is installed below a root folder."""
-
-    @table(
-        "kolide_dpkg_verify",
-        platforms=("linux",),
-        elsewhere="dpkg is Debian's package manager",
-        examples=(
-            "select path, expected_md5, actual_md5 from kolide_dpkg_verify where package in ('openssh-server', 'sudo', 'login') and conffile = 0",
-            "select package, path from kolide_dpkg_verify where package = 'openssh-server' and conffile = 1",
+@table(
+    "kolide_dpkg_verify",
+    platforms=("linux",),
+    elsewhere="dpkg is Debian's package manager",
+    examples=(
+        (
+            "select path, expected_md5, actual_md5 from kolide_dpkg_verify where package in "
+            "('openssh-server', 'sudo', 'login') and conffile = 0"
         ),
-    )
-    def rows(query: Query) -> Iterator[ChangedFile]:
-        """Files of Debian packages that have been changed or are missing since they were installed, by their MD5 sums."""
-        asked = query.equals("package")
-        if asked is None and query.constraints("package"):
-            raise TableError(
-                "name a package with = or IN: all files of all of them are too many to read at once"
-            )
-        # A term that compares with NULL or an empty text, as a join may have it, osqueryd keeps to itself: no package.
-        return changed_rows(query, list(asked or ()), Budget(limits, query.check), root)
-
-    return rows
+        "select package, path from kolide_dpkg_verify where package = 'openssh-server' and conffile = 1",
+    ),
+)
+def dpkg_verify(query: Query) -> Iterator[ChangedFile]:
+    """Files of Debian packages that have changed or are missing since they were installed, by MD5 sums."""
+    return changed_rows(query)
 
 
-def changed_rows(query: Query, packages: list[str], budget: Budget, root: str) -> Iterator[ChangedFile]:
-    """The rows of these packages."""
+def changed_rows(query: Query, root: str = "") -> Iterator[ChangedFile]:
+    """Yield the rows of the packages that are installed below a root folder."""
+    names = query.equals("package")
+    if names is None and query.constraints("package"):
+        raise TableError(
+            "name a package with = or IN: the files of all packages are too many to read at once"
+        )
+    # osqueryd does not pass on a term that compares with NULL or an empty text, as a join may have it: then
+    # no package is wanted.
+    budget = Budget.of(query)
     database = root + _DATABASE
     known = [
         (name, expected)
-        for name in dict.fromkeys(packages)
+        for name in dict.fromkeys(names or ())
         if (expected := _sums(name, database)) is not None
     ]
     if not known:
@@ -87,32 +87,32 @@ def changed_rows(query: Query, packages: list[str], budget: Budget, root: str) -
     except Unreadable as error:
         raise TableError(f"dpkg's database cannot be read: {error}") from error
     for name, sums in known:
-        for one in _each_once(sums, conffiles[name]):
+        for file in _each_once(sums, conffiles[name]):
             budget.check()
-            place = diverted.get(one.path, (one.path, b""))
-            # Whose package has moved the file away has its own at the first place.
-            path = one.path if place[1] == name.partition(":")[0].encode() else place[0]
+            place = diverted.get(file.path, (file.path, b""))
+            # The package that diverted the file has its own file at the original path.
+            path = file.path if place[1] == name.partition(":")[0].encode() else place[0]
             place_now = root + os.fsdecode(path)
-            if one.md5 is None and os.path.lexists(place_now):
+            if file.md5 is None and os.path.lexists(place_now):
                 continue
             try:
-                actual = None if one.md5 is None else _md5(place_now, budget)
+                actual = None if file.md5 is None else _md5(place_now, budget)
             except Unreadable as error:
                 query.warn(f"whether it has changed cannot be said: {error}")
                 continue
-            if actual is None or actual != one.md5:
+            if actual is None or actual != file.md5:
                 budget.add_rows()
                 yield ChangedFile(
                     package=name,
                     path=shown(path),
-                    expected_md5=one.md5,
+                    expected_md5=file.md5,
                     actual_md5=actual,
-                    conffile=int(one.conffile),
+                    conffile=int(file.conffile),
                 )
 
 
 def _sums(name: str, database: str) -> list[Expected] | None:
-    """The files of a package but its configuration; None if there is none of that name."""
+    """Return the files of a package but its configuration; None if there is no such package."""
     if not re.fullmatch(f"{_NAME}(:{_ARCHITECTURE})?", name):
         return None
     info = f"{database}/info"
@@ -120,7 +120,7 @@ def _sums(name: str, database: str) -> list[Expected] | None:
     if ":" in name:
         files.append(f"{info}/{name.partition(':')[0]}")
     elif not os.path.lexists(f"{info}/{name}.list"):
-        # Those that may be installed for several architectures have it in the names of their files.
+        # Packages that may be installed for several architectures have them in the names of their files.
         try:
             with os.scandir(info) as entries:
                 files += sorted(
@@ -130,30 +130,30 @@ def _sums(name: str, database: str) -> list[Expected] | None:
                 )
         except OSError:
             return None
-    found = [stem for stem in files if os.path.lexists(f"{stem}.list")]
-    if not found:
+    stems = [stem for stem in files if os.path.lexists(f"{stem}.list")]
+    if not stems:
         return None
-    # Of several architectures the first: all of them share the files that are not for one alone.
+    # Take the first of several architectures: they share the files that are not for one alone.
     try:
-        listed = read_file(f"{found[0]}.list").split(b"\n")
+        listed = read_file(f"{stems[0]}.list").split(b"\n")
     except Unreadable as error:
         raise TableError(f"dpkg's database cannot be read: {error}") from error
     try:
-        sums = list(parse_sums(read_file(f"{found[0]}.md5sums")))
+        sums = list(parse_sums(read_file(f"{stems[0]}.md5sums")))
     except Unreadable:
-        sums = []  # a package with configuration alone, or without files, has none
+        sums = []  # a package with configuration alone, or without files, has no sums
     return sums + [Expected(path, None, conffile=False) for path in listed if path.startswith(b"/")]
 
 
 def _each_once(files: list[Expected], conffiles: list[Expected]) -> list[Expected]:
-    """All of them; those that are listed without a sum only if they have none elsewhere."""
-    with_sums = {one.path: one for one in (*files, *conffiles) if one.md5}
-    rest = (one for one in files if one.md5 is None and one.path not in with_sums)
+    """Return each file once; a file that is listed without a sum only if it has none elsewhere."""
+    with_sums = {file.path: file for file in (*files, *conffiles) if file.md5}
+    rest = (file for file in files if file.md5 is None and file.path not in with_sums)
     return [*with_sums.values(), *rest]
 
 
 def parse_sums(content: bytes) -> Iterator[Expected]:
-    """The lines of an md5sums file; what is no such line is passed over."""
+    """Yield the lines of an md5sums file; other lines are skipped."""
     for line in content.split(b"\n"):
         md5, separator, path = line.partition(b"  ")
         if separator and re.fullmatch(rb"[0-9a-f]{32}", md5) and path:
@@ -161,15 +161,15 @@ def parse_sums(content: bytes) -> Iterator[Expected]:
 
 
 def _conffiles(packages: set[str], database: str) -> dict[str, list[Expected]]:
-    found: dict[str, list[Expected]] = {name: [] for name in packages}
+    conffiles: dict[str, list[Expected]] = {name: [] for name in packages}
     status = read_file(f"{database}/status", max_bytes=_STATUS_BYTES)
     for name in packages:
         package, _, architecture = name.partition(":")
         for stanza in _stanzas(status, package.encode()):
             if not architecture or b"\nArchitecture: %b\n" % architecture.encode() in stanza:
-                found[name] = list(parse_conffiles(stanza))
+                conffiles[name] = list(parse_conffiles(stanza))
                 break
-    return found
+    return conffiles
 
 
 def _stanzas(status: bytes, package: bytes) -> Iterator[bytes]:
@@ -182,7 +182,9 @@ def _stanzas(status: bytes, package: bytes) -> Iterator[bytes]:
 
 
 def parse_conffiles(stanza: bytes) -> Iterator[Expected]:
-    """The configuration in a package's part of the status file, without what is obsolete or has not been installed."""
+    """Yield the configuration files in a package's part of the status file, without obsolete and uninstalled
+    ones.
+    """
     _, separator, rest = stanza.partition(b"\nConffiles:\n")
     for line in rest.split(b"\n") if separator else ():
         if not line.startswith(b" "):
@@ -193,7 +195,7 @@ def parse_conffiles(stanza: bytes) -> Iterator[Expected]:
 
 
 def _diversions(database: str) -> dict[bytes, tuple[bytes, bytes]]:
-    """Where a package's file has been put instead, and whose wish that was, by its path."""
+    """Return the new place of each diverted file, and the package that diverted it, by the file's path."""
     lines = read_file(f"{database}/diversions").split(b"\n")
     return {
         original: (moved, owner)
@@ -202,7 +204,7 @@ def _diversions(database: str) -> dict[bytes, tuple[bytes, bytes]]:
 
 
 def _md5(path: str, budget: Budget) -> str | None:
-    """The sum of a file's content; None if there is none, or something else is in its place; raises Unreadable."""
+    """Return the MD5 of a file's content; None if it is missing or is no regular file; raises Unreadable."""
     import hashlib
 
     digest = hashlib.md5(usedforsecurity=False)

@@ -1,8 +1,8 @@
-"""kolide_exposed_ports: who can be reached from where: listening sockets with process, unit and container.
+"""kolide_exposed_ports: listening sockets and who can reach them, with process, unit and container.
 
-On Linux from the kernel's socket tables and the file descriptors of the processes, elsewhere with psutil. The sockets are
-those of the network namespace that the extension runs in: a container with a network of its own shows there only by what
-its engine listens on for it.
+On Linux from the kernel's socket tables and the file descriptors of the processes, elsewhere with psutil. The
+sockets are those of the network namespace that the extension runs in: a container with a network of its own
+shows only by the sockets on which its engine listens for it.
 """
 
 import sys
@@ -39,7 +39,8 @@ class ExposedPort(Row):
     )
     port: int = Column("Local port", type=ColumnType.INTEGER, index=True, key=True)
     scope: str = Column(
-        "Who can reach the address: loopback (this machine), private (its networks), public, any (it is bound to all)"
+        "Reach of the address: loopback (this machine), private (its networks), public, any (it "
+        "is bound to all)"
     )
     name: str | None = Column("Process's name", default=None)
     path: str | None = Column("Process's executable", default=None)
@@ -52,7 +53,7 @@ class ExposedPort(Row):
 
 
 class Socket(NamedTuple):
-    """A socket that can be reached."""
+    """A socket that other programs can reach."""
 
     protocol: str
     address: str
@@ -73,12 +74,18 @@ class _Facts(NamedTuple):
     "kolide_exposed_ports",
     platforms=("linux", "darwin", "windows"),
     examples=(
-        "select protocol, address, port, name, path, unit from kolide_exposed_ports where scope in ('any', 'public')",
-        "select e.port, e.container_id, u.username from kolide_exposed_ports e left join users u using (uid) where e.port < 1024",
+        (
+            "select protocol, address, port, name, path, unit from kolide_exposed_ports where scope in "
+            "('any', 'public')"
+        ),
+        (
+            "select e.port, e.container_id, u.username from kolide_exposed_ports e left join users u using "
+            "(uid) where e.port < 1024"
+        ),
     ),
 )
 def exposed_ports(query: Query) -> Iterator[ExposedPort]:
-    """Listening TCP and bound UDP sockets: who can reach them, and the processes, users, units and containers behind them."""
+    """Listening TCP and bound UDP sockets: who can reach them, with process, user, unit and container."""
     platform: str = sys.platform
     if platform == "linux":
         return linux_rows(query)
@@ -88,25 +95,26 @@ def exposed_ports(query: Query) -> Iterator[ExposedPort]:
 
 
 def linux_rows(query: Query, root: str = procfs.PROC) -> Iterator[ExposedPort]:
-    """The rows from a proc file system.
+    """Yield the rows from a proc file system.
 
-    Processes are looked through whatever columns are asked for: a socket has as many rows as processes hold it, and a
-    statement that only counts them must find as many.
+    Processes are always searched, whatever columns are wanted: a socket has a row for each process that holds
+    it, and a statement that only counts rows must find as many.
     """
     sockets = dict.fromkeys(
         socket for socket in _sockets(root, query.warn) if query.matches("port", socket.port)
     )
     if not sockets:
         return
-    asked = query.equals("pid")
+    pids = query.equals("pid")
     held: set[int] = set()
-    for pid, facts, mine in _holders(query, root, asked, sockets):
+    for pid, facts, mine in _holders(query, root, pids, sockets):
         held.update(socket.inode for socket in mine)
         if facts is not None:
             yield from _rows(pid, facts, mine)
-    if asked is None:
+    if pids is None:
         rest = [socket for socket in sockets if socket.inode not in held]
-        # What was closed meanwhile has no holder either. What nobody can be seen to hold is still there.
+        # A socket without a holder may have been closed meanwhile. One that is still there is held by a
+        # process that cannot be seen.
         still = set(_sockets(root, query.warn, frozenset(map(_file, rest))))
         yield from _rows(None, _Facts(), [socket for socket in rest if socket in still])
 
@@ -114,7 +122,10 @@ def linux_rows(query: Query, root: str = procfs.PROC) -> Iterator[ExposedPort]:
 def _holders(
     query: Query, root: str, asked: tuple[object, ...] | None, sockets: Iterable[Socket]
 ) -> Iterator[tuple[int, _Facts | None, list[Socket]]]:
-    """The processes that hold some of the sockets, and which; without facts if one ended before they were read."""
+    """Yield the processes that hold some of the sockets, with those sockets.
+
+    Facts are None if one ended before they were read.
+    """
     links: dict[str, list[Socket]] = {}
     for socket in sockets:
         if socket.inode:
@@ -151,7 +162,8 @@ def _facts(process: procfs.Process, wants: Callable[[str], bool]) -> _Facts:
 
 
 def _rows(pid: int | None, facts: _Facts, sockets: Iterable[Socket]) -> Iterator[ExposedPort]:
-    # Once for each place: several descriptors, or SO_REUSEPORT's several sockets, of one process expose nothing more.
+    # Once for each address and port: several descriptors of one process, or its several sockets with
+    # SO_REUSEPORT, expose nothing more.
     for place in dict.fromkeys(socket._replace(inode=0) for socket in sockets):
         yield ExposedPort(
             pid=pid,
@@ -173,18 +185,18 @@ def _file(socket: Socket) -> str:
 
 
 def _sockets(root: str, warn: Callable[[str], None], files: frozenset[str] | None = None) -> Iterator[Socket]:
-    """The sockets of all of the kernel's tables, or of some."""
+    """Yield the sockets of all the kernel's tables, or of some."""
     for file, protocol, state in _TABLES:
         if files is not None and file not in files:
             continue
-        asked = _asked(file, protocol, state) if root == procfs.PROC else None
-        if asked is not None:
-            yield from asked
+        answered = _asked(file, protocol, state) if root == procfs.PROC else None
+        if answered is not None:
+            yield from answered
             continue
         from pathlib import Path
 
         try:
-            # A busy server has some hundred thousand lines of connections there: never all of them in memory.
+            # A busy server has some hundred thousand lines of connections: they are never all in memory.
             with Path(f"{root}/net/{file}").open("rb") as lines:
                 yield from parse_sockets(lines, protocol, state)
         except FileNotFoundError:  # no IPv6, or no such protocol
@@ -194,22 +206,27 @@ def _sockets(root: str, warn: Callable[[str], None], files: frozenset[str] | Non
 
 
 def _asked(file: str, protocol: str, state: bytes) -> list[Socket] | None:
-    """The same sockets by netlink; None where the kernel, or a container's security policy, does not answer that."""
+    """Return a table's sockets by netlink.
+
+    Return None if the kernel, or a container's security policy, does not answer that.
+    """
     import socket
 
     family = socket.AF_INET6 if file.endswith("6") else socket.AF_INET
     number = socket.IPPROTO_TCP if protocol == "tcp" else socket.IPPROTO_UDP
     try:
-        found = inet_sockets(family, number, int(state, 16))
+        sockets = inet_sockets(family, number, int(state, 16))
     except OSError:
         return None
-    return [Socket(protocol, address_text(one.address), one.port, one.uid, one.inode) for one in found]
+    return [Socket(protocol, address_text(each.address), each.port, each.uid, each.inode) for each in sockets]
 
 
 def parse_sockets(
     lines: Iterable[bytes], protocol: str, state: bytes, byteorder: str = sys.byteorder
 ) -> Iterator[Socket]:
-    """The sockets in one state among the lines of /proc/net/{tcp,tcp6,udp,udp6}; what is no such line is passed over.
+    """Yield the sockets in one state from the lines of /proc/net/{tcp,tcp6,udp,udp6}.
+
+    Other lines are skipped.
 
     The kernel writes addresses as 32-bit words in the machine's byte order.
     """
@@ -232,24 +249,25 @@ def parse_sockets(
 
 
 def address_text(packed: bytes) -> str:
-    """An address of 4 or 16 bytes in its usual spelling; an IPv4 one in IPv6 as ::ffff:1.2.3.4."""
+    """Return an address of 4 or 16 bytes in its usual spelling; an IPv4 address in IPv6 is ::ffff:1.2.3.4."""
     import socket
 
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
 def scope(address: str) -> str:
-    """Who can reach a local address: loopback, private, public or any.
+    """Return who can reach a local address: loopback, private, public or any.
 
-    Private is what no router passes on to the internet: RFC 1918, shared (100.64/10), link-local and unique local addresses,
-    the ones reserved for documentation and the like, and multicast up to an organisation's borders.
+    Private is what no router passes on to the internet: RFC 1918, shared (100.64/10), link-local and unique
+    local addresses, addresses reserved for documentation and the like, and multicast up to an organisation's
+    borders.
     """
     import ipaddress
 
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return "public"  # nothing that is known to be closed
+        return "public"  # it is not known to be closed
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
     if ip.is_loopback:
@@ -268,12 +286,13 @@ def _local_multicast(packed: bytes) -> bool:
 
 
 def portable_rows(query: Query, psutil: ModuleType) -> Iterator[ExposedPort]:
-    """The rows as psutil has them."""
-    # Written from psutil's documentation and tested with its Linux form and with recorded values: not run on macOS, Windows.
-    asked = query.equals("pid")
+    """Yield the rows from psutil."""
+    # Written from psutil's documentation and tested with its Linux form and with recorded values; not run on
+    # macOS and Windows.
+    pids = query.equals("pid")
     places: dict[int | None, list[Socket]] = {}
-    for pid, connection in _connections(query, psutil, asked):
-        if asked is not None and pid not in asked:
+    for pid, connection in _connections(query, psutil, pids):
+        if pids is not None and pid not in pids:
             continue
         tcp = int(connection.type) == 1  # SOCK_STREAM
         listens = connection.status == psutil.CONN_LISTEN if tcp else not connection.raddr
@@ -300,18 +319,18 @@ class _Connection(NamedTuple):
 
 
 def _connections(
-    query: Query, psutil: ModuleType, asked: tuple[object, ...] | None
+    query: Query, psutil: ModuleType, pids: tuple[object, ...] | None
 ) -> Iterator[tuple[int | None, _Connection]]:
-    if asked is None:
+    if pids is None:
         try:
             everything = psutil.net_connections(kind="inet")
-        except psutil.AccessDenied:  # macOS, but for root: then those of the processes that may be read
-            asked = tuple(psutil.pids())
+        except psutil.AccessDenied:  # on macOS only root may: then take the processes that may be read
+            pids = tuple(psutil.pids())
         else:
             for connection in everything:
                 yield connection.pid, connection
             return
-    for pid in asked:
+    for pid in pids:
         query.check()
         try:
             own = psutil.Process(pid).net_connections(kind="inet")

@@ -1,8 +1,7 @@
-"""kolide_ext_tables: what each table of this extension has been asked, how long it took and what went wrong."""
+"""kolide_ext_tables: how often each table of this extension was asked, how long it took, and its errors."""
 
 from collections.abc import Iterator, Sequence
 
-from kolide_tables.families import family_of
 from kolide_tables.limits import Limits
 from osquery_sdk import Column, Query, Row, Table, table
 
@@ -10,15 +9,17 @@ __all__ = ["ExtTable", "ext_tables"]
 
 
 class ExtTable(Row):
-    """A table of this extension, and what it has done since the extension was started."""
+    """A table of this extension, and its counters since the extension was started."""
 
     name: str = Column("Table's name", key=True)
     calls: int = Column(
-        "Requests for its rows or to write one, one under way included; a statement with a join, an OR or an IN may make several"
+        "Requests for its rows or to write one, one under way included; a statement with a join, an OR "
+        "or an IN may make several"
     )
     errors: int = Column("Requests that failed, were refused, or took longer than the table's deadline")
     last_ms: float | None = Column(
-        "Milliseconds until the rows of its last finished request were there, or it failed; NULL before the first"
+        "Milliseconds until the rows of its last finished request were there, or it failed; NULL "
+        "before the first"
     )
     total_ms: float = Column("Milliseconds of all finished requests together")
     last_rows: int | None = Column(
@@ -37,35 +38,40 @@ def ext_tables(
     disabled: Sequence[Table] = (),
     limits: Limits = Limits(),  # noqa: B008 - a constant
     name: str = "kolide_ext_tables",
+    family: str = "",
 ) -> Table:
-    """The table about `tables`, about itself, and about those that the extension has but does not serve, `disabled`."""
-    served = tuple(tables)  # the list that it is about to be put into is the caller's
+    """Return the table about `tables`, about itself, and about `disabled`, which the extension has but does
+    not serve.
 
-    @table(
-        name,
-        platforms=("linux", "darwin", "windows"),
-        examples=(
-            f"select name, calls, last_ms, total_ms / calls as mean_ms from {name} where calls > 0 order by total_ms desc",  # noqa: S608 - no input
-            f"select name, errors, last_error from {name} where errors > 0 or enabled = 0",  # noqa: S608
-        ),
-        deadline=limits.max_seconds,
-        max_rows=limits.max_rows,
-        family=family_of("ext_tables"),
-    )
-    def counted(query: Query) -> Iterator[ExtTable]:
+    It is made by a function because its rows are about tables that only the caller has.
+    """
+    served = list(tables)
+
+    def rows(_query: Query) -> Iterator[ExtTable]:
         """The tables of this extension: how often each was asked, how long it took, and what went wrong."""
-        for one in (*served, counted):
-            yield _row(one, enabled=one.is_here and not one.counters.is_taken)
-        for one in disabled:
-            yield _row(one, enabled=False)
+        for each in served:
+            yield _row(each, enabled=each.is_here and not each.counters.is_taken)
+        for each in disabled:
+            yield _row(each, enabled=False)
 
-    return counted
+    about = table(
+        "kolide_ext_tables",
+        examples=(
+            (
+                "select name, calls, last_ms, total_ms / calls as mean_ms from kolide_ext_tables "
+                "where calls > 0 order by total_ms desc"
+            ),
+            "select name, errors, last_error from kolide_ext_tables where errors > 0 or enabled = 0",
+        ),
+    )(rows).configured(name=name, limits=limits, family=family)
+    served.append(about)
+    return about
 
 
-def _row(one: Table, *, enabled: bool) -> ExtTable:
-    done = one.counters
+def _row(subject: Table, *, enabled: bool) -> ExtTable:
+    done = subject.counters
     return ExtTable(
-        name=one.name,
+        name=subject.name,
         calls=done.calls,
         errors=done.errors,
         last_ms=None if done.last_seconds is None else round(done.last_seconds * 1000, 3),
@@ -73,5 +79,5 @@ def _row(one: Table, *, enabled: bool) -> ExtTable:
         last_rows=done.last_rows,
         last_error=done.last_error,
         enabled=enabled,
-        cached=one.options.snapshot or one.options.cache is not None,
+        cached=subject.options.snapshot or subject.options.cache is not None,
     )

@@ -1,12 +1,14 @@
-"""kolide_file_lines: the lines of text files. It can show any file's content, so a program has to ask for it by name."""
+"""kolide_file_lines: the lines of text files.
+
+It can show any file's content, so a program has to enable it by name.
+"""
 
 from collections.abc import Iterator
 
-from kolide_tables.files import read_or_warn
-from kolide_tables.limits import Budget, Limits
-from kolide_tables.paths import asked_paths
+from kolide_tables.limits import Budget
+from kolide_tables.paths import asked_paths, read_or_warn
 from kolide_tables.text import decode
-from osquery_sdk import Column, Query, Row, Table, table
+from osquery_sdk import Column, Query, Row, table
 
 __all__ = ["FileLine", "file_lines"]
 
@@ -24,29 +26,24 @@ class FileLine(Row):
     line: str = Column("The line, without its end")
 
 
-def file_lines(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_file_lines",
-        examples=(
-            "select line_number, line from kolide_file_lines where path = '/etc/hosts' and line not like '#%'",
-            "select path, count(*) as lines from kolide_file_lines where path like '/etc/cron.d/%' group by path",
-        ),
-    )
-    def rows(query: Query) -> Iterator[FileLine]:
-        """Lines of text files: UTF-8, or what their byte order mark says; other bytes as escapes."""
-        budget = Budget(limits, query.check)
-        for path in asked_paths(query, "path", budget):
-            budget.check()
-            content = read_or_warn(path, query, max_bytes=limits.max_file_bytes)
-            if content is None:
-                continue
-            lines = decode(content).split("\n")
-            if not lines[-1]:
-                del lines[-1]  # what ends with a line's end has no line after it
-            budget.add_rows(len(lines))
-            for number, line in enumerate(lines, 1):
-                yield FileLine(path=path, line_number=number, line=line.removesuffix("\r"))
-
-    return rows
+@table(
+    "kolide_file_lines",
+    examples=(
+        "select line_number, line from kolide_file_lines where path = '/etc/hosts' and line not like '#%'",
+        "select path, count(*) as lines from kolide_file_lines where path like '/etc/cron.d/%' group by path",
+    ),
+)
+def file_lines(query: Query) -> Iterator[FileLine]:
+    """Lines of text files: UTF-8, or what their byte order mark says; other bytes as escapes."""
+    budget = Budget.of(query)
+    for path in asked_paths(query, "path", budget):
+        budget.check()
+        content = read_or_warn(path, query)
+        if content is None:
+            continue
+        lines = decode(content).split("\n")
+        if not lines[-1]:
+            del lines[-1]  # a line feed at the end begins no further line
+        budget.add_rows(len(lines))
+        for number, line in enumerate(lines, 1):
+            yield FileLine(path=path, line_number=number, line=line.removesuffix("\r"))

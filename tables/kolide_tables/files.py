@@ -1,7 +1,7 @@
-"""Files that somebody else may have put there: opened without harm, and read within a limit.
+"""Open and read files that another user may control, without harm and within a limit.
 
-Every bundled table reads files through this module, so that a FIFO, a device, a symbolic link to a secret or an endless
-file does the same nothing everywhere.
+Every bundled table reads files through this module, so that a FIFO, a device, a symbolic link to a secret and
+an endless file are refused in the same way everywhere.
 """
 
 import os
@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from kolide_tables.limits import Limits
-from osquery_sdk import LimitExceeded, Query
+from osquery_sdk import LimitExceeded
 
-__all__ = ["Missing", "TooLarge", "Unreadable", "open_file", "read_file", "read_or_warn", "why_not"]
+__all__ = ["Missing", "TooLarge", "Unreadable", "open_file", "read_file", "why_not"]
 
 _BLOCK = 1 << 20
 _TRIES = 3
 
-# O_NOFOLLOW: what a link points to is not what was asked for. O_NONBLOCK: opening a FIFO would wait for a writer.
+# O_NOFOLLOW: the target of a link was not asked for. O_NONBLOCK: opening a FIFO would wait for a writer.
 _FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
@@ -42,7 +42,7 @@ class Unreadable(Exception):
 
 
 class Missing(Unreadable):
-    """There is no such file."""
+    """The file does not exist."""
 
 
 class TooLarge(LimitExceeded):
@@ -50,15 +50,15 @@ class TooLarge(LimitExceeded):
 
 
 def open_file(path: str) -> BinaryIO:
-    """Open a regular file for reading bytes, without following a link at its end and without ever waiting.
+    """Open a regular file for reading bytes; never follow a link in its last component, and never wait.
 
-    Raises Unreadable, which is Missing where there is no file.
+    Raises Unreadable, or Missing if the file does not exist.
     """
     if os.name == "nt" and path.replace("/", "\\").startswith(("\\\\.\\", "\\\\?\\GLOBALROOT")):
         raise Unreadable(f"{path} is a device")
     try:
-        # Opening a device can do something by itself (a watchdog, a tape), so look first. The file may be exchanged
-        # between the two calls: what counts is the second look, at what was opened.
+        # Opening a device can have effects (a watchdog, a tape), so look first. The file may be exchanged
+        # between the two calls: the second look, at the opened file, decides.
         _require_regular(path, os.lstat(path).st_mode)
         descriptor = os.open(path, _FLAGS)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -74,10 +74,10 @@ def open_file(path: str) -> BinaryIO:
 
 
 def read_file(path: str, *, max_bytes: int = Limits().max_file_bytes) -> bytes:
-    """Content of a regular file.
+    """Return the content of a regular file.
 
-    A file that changes while it is read is read again, three times at most: half of an old and half of a new content is
-    no content. Raises Unreadable, and TooLarge for a file of more than `max_bytes`.
+    A file that changes while it is read is read again, three times at most, so that old and new content never
+    mix. Raises Unreadable, and TooLarge for a file of more than `max_bytes`.
     """
     with open_file(path) as file:
         for attempt in range(_TRIES):
@@ -93,31 +93,16 @@ def read_file(path: str, *, max_bytes: int = Limits().max_file_bytes) -> bytes:
                 raise Unreadable(f"{path}: {why_not(path, error)}") from error
             if len(content) > max_bytes:
                 raise _too_large(path, "more", max_bytes)
-            # Files under /proc have no size, those under /sys have less in them than their size.
+            # Files under /proc have size 0; files under /sys have less content than their size.
             fits = len(content) <= before.st_size or not before.st_size
             if fits and (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
                 return content
     raise Unreadable(f"{path} changes while it is read")
 
 
-def read_or_warn(path: str, query: Query, *, max_bytes: int) -> bytes | None:
-    """Content of a regular file, for a table that has no column for errors.
-
-    None where it cannot be read, or is too large, which is logged; and where there is none, which is not: whoever joins
-    users with a file of their homes asks for many that are not there.
-    """
-    try:
-        return read_file(path, max_bytes=max_bytes)
-    except Missing:
-        return None
-    except (Unreadable, TooLarge) as error:
-        query.warn(str(error))
-        return None
-
-
 def _read_up_to(file: BinaryIO, max_bytes: int, expected: int) -> bytes:
-    # One read for the whole of an ordinary file, so that its content is in memory once; files under /proc have size 0.
-    # None is what a file that has nothing to give yet answers to O_NONBLOCK: some under /proc wait for news.
+    # One read takes the whole of an ordinary file, so that its content is in memory once. A read returns None
+    # under O_NONBLOCK for a file that has nothing to give yet, as some under /proc do.
     first = file.read(min(expected, max_bytes) + 1) or b""
     blocks = [first]
     size = len(first)
@@ -140,7 +125,7 @@ def _require_regular(path: str, mode: int) -> None:
 
 
 def why_not(path: str, error: OSError | ValueError) -> str:
-    """Say why the system does not open a path, in words that do not depend on the version of Python."""
+    """Return why the system does not open a path, in words that do not depend on the version of Python."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return "a path cannot have a null character" if "\0" in path else str(error)

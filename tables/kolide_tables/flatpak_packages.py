@@ -1,26 +1,27 @@
-"""kolide_flatpak_packages: applications and runtimes that flatpak has installed, for everybody or for one user.
+"""kolide_flatpak_packages: applications and runtimes that flatpak has installed, for everybody or for one
+user.
 
-From the folders of flatpak's deployments; flatpak is not run.
-Source: flatpak's documentation of its filesystem layout, flatpak-installation(5), and the deploy file as it writes it.
+They are read from the folders of flatpak's deployments; flatpak is not run. Source: flatpak's documentation
+of its filesystem layout, flatpak-installation(5), and the deploy file as flatpak writes it.
 """
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from kolide_tables.files import Unreadable, read_file
 from kolide_tables.gvariant import split_tuple, string, string_dictionary
 from kolide_tables.homes import local_homes
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.text import decode, shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, LimitExceeded, Query, Row, table
 
 _SYSTEM = "/var/lib/flatpak"
 _OF_USER = ".local/share/flatpak"
 _MORE = "/etc/flatpak/installations.d"
 _KINDS = ("app", "runtime")
-_COMMIT = r"[0-9a-f]{64}(?:\.[0-9]+)?"  # a number follows where the same commit is deployed once more
+_COMMIT = r"[0-9a-f]{64}(?:\.[0-9]+)?"  # a number follows if the same commit is deployed again
 # (ssasta{sv}): origin, commit, subpaths, installed size, and the rest by name.
 _ALIGNMENTS = (1, 1, 1, 8, 8)
 _SIZES = (None, None, None, 8, None)
@@ -56,55 +57,52 @@ class _Deployment(NamedTuple):
     path: str
 
 
-def flatpak_packages(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_flatpak_packages",
-        platforms=("linux",),
-        elsewhere="flatpak runs nowhere else",
-        examples=(
-            "select id, version, channel, origin, installation from kolide_flatpak_packages where origin <> 'flathub'",
-            "select u.username, f.id, f.version from kolide_flatpak_packages f join users u using (uid)",
+@table(
+    "kolide_flatpak_packages",
+    platforms=("linux",),
+    elsewhere="flatpak runs nowhere else",
+    examples=(
+        (
+            "select id, version, channel, origin, installation from kolide_flatpak_packages where origin "
+            "<> 'flathub'"
         ),
-    )
-    def rows(query: Query) -> Iterator[FlatpakPackage]:
-        """Applications and runtimes installed by flatpak, for everybody and in users' homes, with versions and remotes."""
-        return package_rows(query, _installations(query), Budget(limits, query.check))
+        "select u.username, f.id, f.version from kolide_flatpak_packages f join users u using (uid)",
+    ),
+)
+def flatpak_packages(query: Query) -> Iterator[FlatpakPackage]:
+    """Applications and runtimes that flatpak has installed, for everybody or for a user."""
+    return package_rows(query, _installations(query))
 
-    return rows
 
-
-def package_rows(
-    query: Query, installations: Iterator[Installation], budget: Budget
-) -> Iterator[FlatpakPackage]:
-    """The rows of these installations."""
+def package_rows(query: Query, installations: Iterable[Installation]) -> Iterator[FlatpakPackage]:
+    """Yield the rows of these installations."""
+    budget = Budget.of(query)
     for installation in installations:
-        for found in _deployments(installation.path, query, budget):
+        for deployment in _deployments(installation.path, query, budget):
             try:
-                content = read_file(f"{found.path}/deploy", max_bytes=budget.limits.max_file_bytes)
-                origin, said = parse_deploy(content)
+                content = read_file(f"{deployment.path}/deploy", max_bytes=budget.limits.max_file_bytes)
+                origin, texts = parse_deploy(content)
             except (Unreadable, LimitExceeded) as error:
                 query.warn(str(error))
                 continue
             except ValueError as error:
-                query.warn(f"{shown(found.path)}/deploy: {error}")
-                origin, said = None, {}
+                query.warn(f"{shown(deployment.path)}/deploy: {error}")
+                origin, texts = None, {}
             budget.add_rows()
             yield FlatpakPackage(
-                name=_text(said.get(b"appdata-name")),
-                id=shown(found.id),
-                version=_text(said.get(b"appdata-version")),
-                channel=shown(found.branch),
-                revision=found.commit.partition(".")[0],
-                origin=_text(origin),
+                name=_shown_or_none(texts.get(b"appdata-name")),
+                id=shown(deployment.id),
+                version=_shown_or_none(texts.get(b"appdata-version")),
+                channel=shown(deployment.branch),
+                revision=deployment.commit.partition(".")[0],
+                origin=_shown_or_none(origin),
                 installation=installation.name,
                 uid=installation.uid,
             )
 
 
 def _installations(query: Query) -> Iterator[Installation]:
-    # NULL equals nothing: whoever asks for a user's packages wants none that are everybody's.
+    # NULL equals nothing: a statement about a user's packages wants none of everybody's.
     if query.equals("uid") is None:
         yield Installation("system", _SYSTEM, None)
         yield from _more_installations(query, _MORE)
@@ -113,11 +111,11 @@ def _installations(query: Query) -> Iterator[Installation]:
 
 
 def _more_installations(query: Query, folder: str) -> Iterator[Installation]:
-    """Those that the administrator has added, by files `[Installation "NAME"]` with a Path."""
+    """Yield the installations that files `[Installation "NAME"]` with a Path add."""
     try:
         files = sorted(os.listdir(folder))  # noqa: PTH208
     except OSError:
-        return  # as a rule there are none
+        return  # most machines have none
     for file in files:
         if not file.endswith(".conf"):
             continue
@@ -135,7 +133,10 @@ def _more_installations(query: Query, folder: str) -> Iterator[Installation]:
 
 
 def _deployments(top: str, query: Query, budget: Budget) -> Iterator[_Deployment]:
-    """What is active below KIND/ID/ARCHITECTURE/BRANCH; links that flatpak does not make are not followed."""
+    """Yield the active deployments below KIND/ID/ARCHITECTURE/BRANCH.
+
+    Only links that flatpak makes are followed.
+    """
 
     def folders(path: str) -> list[str]:
         budget.check()
@@ -145,7 +146,7 @@ def _deployments(top: str, query: Query, budget: Budget) -> Iterator[_Deployment
             with os.scandir(path) as entries:
                 return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
         except (FileNotFoundError, NotADirectoryError):
-            return []  # nothing of that kind
+            return []  # nothing of that kind is installed
         except OSError as error:
             query.warn(f"{shown(path)}: {error.strerror or error}")
             return []
@@ -158,16 +159,20 @@ def _deployments(top: str, query: Query, budget: Budget) -> Iterator[_Deployment
                     try:
                         commit = os.readlink(f"{path}/active")  # noqa: PTH115
                     except OSError:
-                        continue  # none is
-                    if re.fullmatch(_COMMIT, commit) and not os.path.islink(f"{path}/{commit}"):  # noqa: PTH114
-                        yield _Deployment(package, branch, commit, f"{path}/{commit}")
+                        continue  # no deployment is active
+                    deployed = f"{path}/{commit}"
+                    if re.fullmatch(_COMMIT, commit) and not os.path.islink(deployed):  # noqa: PTH114
+                        yield _Deployment(package, branch, commit, deployed)
 
 
 def parse_deploy(data: bytes) -> tuple[bytes, dict[bytes, bytes]]:
-    """Origin, and what is known by name as text, of the content of a deploy file; raises ValueError where it is none."""
+    """Return the origin and the named texts in the content of a deploy file.
+
+    Raises ValueError for other content.
+    """
     origin, _, _, _, rest = split_tuple(data, _ALIGNMENTS, _SIZES)
     return string(origin), string_dictionary(rest)
 
 
-def _text(value: bytes | None) -> str | None:
+def _shown_or_none(value: bytes | None) -> str | None:
     return shown(value) if value else None

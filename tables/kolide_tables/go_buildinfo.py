@@ -1,12 +1,12 @@
-"""kolide_go_buildinfo: which modules, and which Go, the programs in files were built from."""
+"""kolide_go_buildinfo: the modules, and the version of Go, that programs were built from."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kolide_tables.files import Missing, Unreadable, open_file
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.paths import asked_paths, past_trusted_links
-from osquery_sdk import Column, Query, Row, Table, table
+from osquery_sdk import Column, Query, Row, table
 
 if TYPE_CHECKING:
     from kolide_tables.gobinary import BuildInfo
@@ -33,43 +33,44 @@ class GoModule(Row):
     vcs_time: str | None = Column("Time of that revision, as RFC 3339 writes it", default=None)
 
 
-def go_buildinfo(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_go_buildinfo",
-        examples=(
-            "select path, go_version, module, vcs_revision from kolide_go_buildinfo where path like '/usr/local/bin/%' and is_main = 1",
-            "select p.pid, p.path, g.go_version, g.version as crypto from processes p join kolide_go_buildinfo g using (path) where g.module = 'golang.org/x/crypto'",
+@table(
+    "kolide_go_buildinfo",
+    examples=(
+        (
+            "select path, go_version, module, vcs_revision from kolide_go_buildinfo where path like "
+            "'/usr/local/bin/%' and is_main = 1"
         ),
-    )
-    def rows(query: Query) -> Iterator[GoModule]:
-        """Modules that Go programs were built from; only the headers and the build information of a file are read."""
-        from kolide_tables.gobinary import build_info
+        (
+            "select p.pid, p.path, g.go_version, g.version as crypto from processes p join "
+            "kolide_go_buildinfo g using (path) where g.module = 'golang.org/x/crypto'"
+        ),
+    ),
+)
+def go_buildinfo(query: Query) -> Iterator[GoModule]:
+    """Modules that Go programs were built from; only a file's headers and build information are read."""
+    from kolide_tables.gobinary import build_info
 
-        budget = Budget(limits, query.check)
-        for path in asked_paths(query, "path", budget, links=True):
-            budget.check()
-            try:
-                with open_file(past_trusted_links(path)) as file:
-                    info = build_info(file)
-            except Missing:
-                continue
-            except Unreadable as error:
-                query.warn(str(error))
-                continue
-            except OSError as error:
-                query.warn(f"{path}: {error.strerror or error}")
-                continue
-            if info is not None:
-                budget.add_rows(1 + len(info.dependencies))
-                yield from _modules(path, info)
-
-    return rows
+    budget = Budget.of(query)
+    for path in asked_paths(query, "path", budget, links=True):
+        budget.check()
+        try:
+            with open_file(past_trusted_links(path)) as file:
+                info = build_info(file)
+        except Missing:
+            continue
+        except Unreadable as error:
+            query.warn(str(error))
+            continue
+        except OSError as error:
+            query.warn(f"{path}: {error.strerror or error}")
+            continue
+        if info is not None:
+            budget.add_rows(1 + len(info.dependencies))
+            yield from _modules(path, info)
 
 
 def _modules(path: str, info: "BuildInfo") -> Iterator[GoModule]:
-    # Without modules, as Go's own programs are built, there is still the package.
+    # Programs that are built without modules, as Go's own are, still have a package.
     module, version = info.main or (info.package, None)
     yield GoModule(
         path=path,
@@ -80,7 +81,11 @@ def _modules(path: str, info: "BuildInfo") -> Iterator[GoModule]:
         vcs_revision=info.settings.get("vcs.revision"),
         vcs_time=info.settings.get("vcs.time"),
     )
-    for one in info.dependencies:
+    for dependency in info.dependencies:
         yield GoModule(
-            path=path, go_version=info.go_version, module=one.path, version=one.version, is_main=False
+            path=path,
+            go_version=info.go_version,
+            module=dependency.path,
+            version=dependency.version,
+            is_main=False,
         )

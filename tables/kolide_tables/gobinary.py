@@ -1,7 +1,8 @@
-"""The build information that Go leaves in every program: found through the headers of ELF, PE and Mach-O files, not by searching.
+"""Read the build information that Go leaves in every program, found through the headers of ELF, PE and Mach-O
+files.
 
-Little is read, however large the program is. Source: Go's debug/buildinfo and runtime/debug packages; both the form in use
-since Go 1.18 and the one before it are read.
+Little is read, however large the program is. Source: Go's debug/buildinfo and runtime/debug packages; both
+the form in use since Go 1.18 and the one before it are read.
 """
 
 import struct
@@ -15,7 +16,7 @@ __all__ = ["BuildInfo", "Module", "build_info"]
 _MAGIC = b"\xff Go buildinf:"
 _ALIGN = 16
 _HEADER = 32
-# Where it is not in a section of its own it is at the beginning of the data, which is looked through this far.
+# Without a section of its own the information is at the beginning of the data, of which so much is searched.
 _SEARCHED = 1 << 20
 _LONGEST = 4 << 20
 _MOST_PARTS = 4096
@@ -31,14 +32,14 @@ _FAT = {b"\xca\xfe\xba\xbe": 20, b"\xca\xfe\xba\xbf": 32}
 
 
 class Module(NamedTuple):
-    """A module in a program; `version` is None where it was built from sources without one."""
+    """A module in a program; `version` is None if it was built from sources without one."""
 
     path: str
     version: str | None
 
 
 class BuildInfo(NamedTuple):
-    """What a program was built from."""
+    """The Go version, modules and settings that a program was built from."""
 
     go_version: str
     main: Module | None
@@ -48,7 +49,7 @@ class BuildInfo(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A stretch of the file, and where it is in memory."""
+    """A stretch of the file, and its address in memory."""
 
     address: int
     offset: int
@@ -56,18 +57,18 @@ class _Part(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """Where to look for the information, and what is where in memory."""
+    """The part to search for the information, and the parts of memory."""
 
     start: _Part
     parts: list[_Part]
 
 
 class _NotGo(Exception):
-    """The file is none of these, or is broken, or has no such information."""
+    """The file is no such program, is broken, or has no build information."""
 
 
 def build_info(file: BinaryIO) -> BuildInfo | None:
-    """The information in a program; None if it has none, or is no program. Raises OSError."""
+    """Return the information in a program; None if it has none, or is no program. Raises OSError."""
     try:
         image = _image(file)
         version, modules = _strings(file, image)
@@ -104,7 +105,10 @@ def _module(fields: list[str]) -> Module:
 
 
 def _replaced(module: Module, other: Module) -> Module:
-    """What the program has in it is the replacement; a folder that is one has no name that means anything elsewhere."""
+    """Return the replacement, which is what the program contains.
+
+    A local folder has no name that means anything elsewhere.
+    """
     is_folder = other.path.startswith((".", "/")) or other.path[1:3] in (":\\", ":/")
     return module._replace(version=None) if is_folder else other
 
@@ -113,7 +117,7 @@ def _replaced(module: Module, other: Module) -> Module:
 
 
 def _strings(file: BinaryIO, image: _Image) -> tuple[bytes, bytes]:
-    """Go's version, and the text about modules."""
+    """Return Go's version, and the text about modules."""
     at, data = _find(file, image.start)
     if data[15] & 2:
         version, at = _inline(file, at + _HEADER)
@@ -126,7 +130,7 @@ def _strings(file: BinaryIO, image: _Image) -> tuple[bytes, bytes]:
         version, modules = (_pointed(file, image, kind, width, data[16 + width * n :]) for n in (0, 1))
     if not version:
         raise _NotGo
-    # The text is between two marks, by which it can be found in memory.
+    # The text is between two marks of 16 bytes, by which debuggers find it in memory.
     has_marks = len(modules) >= 2 * _SENTINEL + 1 and modules[-_SENTINEL - 1 : -_SENTINEL] == b"\n"
     return version, modules[_SENTINEL:-_SENTINEL] if has_marks else b""
 
@@ -142,7 +146,7 @@ def _find(file: BinaryIO, start: _Part) -> tuple[int, bytes]:
 
 
 def _inline(file: BinaryIO, at: int) -> tuple[bytes, int]:
-    """A text behind its length, and where the next one begins."""
+    """Return a text that follows its length (a varint), and where the next one begins."""
     length = shift = 0
     for byte in _read(file, at, 10):
         length |= (byte & 0x7F) << shift
@@ -157,7 +161,7 @@ def _inline(file: BinaryIO, at: int) -> tuple[bytes, int]:
 
 
 def _pointed(file: BinaryIO, image: _Image, kind: str, width: int, data: bytes) -> bytes:
-    """A text by the address of its address and length."""
+    """Return a text by the address of its header, which holds address and length."""
     (header,) = struct.unpack_from(kind, data)
     place = _in_memory(file, image, header, 2 * width)
     address, length = struct.unpack_from(kind, place)[0], struct.unpack_from(kind, place, width)[0]
@@ -186,7 +190,7 @@ def _image(file: BinaryIO) -> _Image:
     if magic[:4] in _MACHO:
         return _macho(file, 0, magic[:4])
     if magic[:4] in _FAT and 0 < int.from_bytes(magic[4:8], "big") < 32:
-        # One program for several machines: they were built from the same.
+        # A program for several machines: each part was built from the same modules.
         first = _read(file, 8, _FAT[magic[:4]])
         offset = int.from_bytes(first[8:16] if magic[3] == 0xBF else first[8:12], "big")
         return _macho(file, offset, _read(file, offset, 4))
@@ -301,7 +305,7 @@ def _entries(file: BinaryIO, offset: int, size: int, count: int) -> Iterator[byt
 
 
 def _read(file: BinaryIO, offset: int, size: int) -> bytes:
-    """As much as there is, up to `size`."""
+    """Return up to `size` bytes, fewer at the end of the file."""
     if offset < 0 or offset >= 1 << 62:
         raise _NotGo
     file.seek(offset)

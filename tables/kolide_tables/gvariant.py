@@ -1,4 +1,4 @@
-"""GVariant, the binary form in which flatpak keeps what it knows of a deployed package: only as much of it as that needs.
+"""Read as much of GVariant, the binary form of flatpak's deploy files, as those need.
 
 Source: the GVariant specification, "Serialisation Format".
 """
@@ -11,12 +11,12 @@ _ALIGN_VARIANT = 8
 
 
 def split_tuple(data: bytes, alignments: Sequence[int], fixed: Sequence[int | None]) -> list[bytes]:
-    """The bytes of each member of a tuple; raises ValueError where they are no such tuple.
+    """Return the bytes of each member of a tuple; raises ValueError if the bytes are no such tuple.
 
     Args:
         data: the tuple.
-        alignments: of each member, in bytes.
-        fixed: each member's size, None for those of any size.
+        alignments: each member's alignment, in bytes.
+        fixed: each member's size in bytes; None for members of any size.
     """
     width = _offset_width(len(data))
     end, position, members = len(data), 0, []
@@ -27,9 +27,10 @@ def split_tuple(data: bytes, alignments: Sequence[int], fixed: Sequence[int | No
         elif index == len(fixed) - 1:
             stop = end
         else:
-            # The ends of the members of any size, but the last one's, stand at the tuple's end, the first one last.
+            # The ends of the members of any size, but the last one's, stand at the tuple's end, the first one
+            # last.
             end -= width
-            stop = _number(data, end, width)
+            stop = _little_endian(data, end, width)
         if not position <= stop <= end:
             raise ValueError("a tuple's member is outside of it")
         members.append((position, stop))
@@ -40,17 +41,22 @@ def split_tuple(data: bytes, alignments: Sequence[int], fixed: Sequence[int | No
 
 
 def split_array(data: bytes, alignment: int) -> list[bytes]:
-    """The bytes of each element of an array of elements of any size; raises ValueError where they are no such array."""
+    """Return the bytes of each element of an array of elements of any size.
+
+    Raises ValueError if it is no such array.
+    """
     if not data:
         return []
     width = _offset_width(len(data))
-    table = _number(data, len(data) - width, width)  # the end of the last element is where the ends begin
+    table = _little_endian(
+        data, len(data) - width, width
+    )  # the last offset is where the table of offsets begins
     if table > len(data) - width or (len(data) - table) % width:
         raise ValueError("an array's ends are outside of it")
     elements, start = [], 0
     for at in range(table, len(data), width):
         start = -(-start // alignment) * alignment
-        stop = _number(data, at, width)
+        stop = _little_endian(data, at, width)
         if not start <= stop <= table:
             raise ValueError("an array's element is outside of it")
         elements.append(data[start:stop])
@@ -59,29 +65,29 @@ def split_array(data: bytes, alignment: int) -> list[bytes]:
 
 
 def string(data: bytes) -> bytes:
-    """A string's bytes; raises ValueError where it does not end as it should."""
+    """Return a string's bytes; raises ValueError if its end is missing."""
     if data[-1:] != b"\0":
         raise ValueError("a string has no end")
     return data[:-1]
 
 
 def string_dictionary(data: bytes) -> dict[bytes, bytes]:
-    """Those entries of an `a{sv}` whose values are strings."""
-    found = {}
+    """Return the entries of an `a{sv}` whose values are strings."""
+    entries = {}
     for entry in split_array(data, _ALIGN_VARIANT):
         key, variant = split_tuple(entry, (1, _ALIGN_VARIANT), (None, None))
         value, separator, kind = variant.rpartition(b"\0")
         if separator and kind == b"s":
-            found[string(key)] = string(value)
-    return found
+            entries[string(key)] = string(value)
+    return entries
 
 
 def _offset_width(size: int) -> int:
-    # As few bytes as can hold the size of the whole, the ends themselves included.
+    # As few bytes as can hold the size of the whole, the offsets included.
     return next(width for width in (1, 2, 4, 8) if size < 1 << 8 * width)
 
 
-def _number(data: bytes, at: int, width: int) -> int:
+def _little_endian(data: bytes, at: int, width: int) -> int:
     if at < 0:
         raise ValueError("there is no place for the ends")
     return int.from_bytes(data[at : at + width], "little")

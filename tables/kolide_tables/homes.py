@@ -1,9 +1,9 @@
-"""Whose homes there are on this machine, and a walk through a folder that cannot get lost.
+"""Find the homes of this machine's users, and walk through folders within limits.
 
-Users are those of this machine alone: /etc/passwd on Linux (the file itself, so that no directory service is asked), the
-local node of Open Directory on macOS, the profiles in the registry on Windows. A home on a network file system, or where the
-automounter would mount one, is left out before anything in it is touched: one server that does not answer must not hold up
-the answer about all other users.
+Users come from this machine alone: /etc/passwd on Linux (the file itself, so that no directory service is
+asked), the local node of Open Directory on macOS, the profiles in the registry on Windows. A home on a
+network file system, or at a place where the automounter would mount one, is left out before anything in it is
+touched: a server that does not answer must not hold up the answer about all other users.
 """
 
 import os
@@ -26,9 +26,10 @@ _MOST_LINKS = 40
 
 # fmt: off
 _REMOTE = frozenset((
-    b"autofs", b"nfs", b"nfs4", b"cifs", b"smb3", b"smbfs", b"ncpfs", b"afs", b"coda", b"ceph", b"lustre", b"gpfs", b"beegfs",
-    b"glusterfs", b"orangefs", b"davfs", b"fuse.sshfs", b"fuse.rclone", b"fuse.s3fs", b"fuse.glusterfs", b"fuse.ceph",
-    b"fuse.davfs", b"fuse.davfs2", b"fuse.gvfsd-fuse", b"fuse.gcsfuse", b"fuse.blobfuse", b"fuse.moosefs", b"fuse.juicefs",
+    b"autofs", b"nfs", b"nfs4", b"cifs", b"smb3", b"smbfs", b"ncpfs", b"afs", b"coda", b"ceph", b"lustre",
+    b"gpfs", b"beegfs", b"glusterfs", b"orangefs", b"davfs", b"fuse.sshfs", b"fuse.rclone", b"fuse.s3fs",
+    b"fuse.glusterfs", b"fuse.ceph", b"fuse.davfs", b"fuse.davfs2", b"fuse.gvfsd-fuse", b"fuse.gcsfuse",
+    b"fuse.blobfuse", b"fuse.moosefs", b"fuse.juicefs",
 ))
 # fmt: on
 
@@ -42,12 +43,12 @@ class Home(NamedTuple):
 
 
 class Folder(NamedTuple):
-    """A folder of a walk.
+    """A folder that a walk has reached.
 
     Attributes:
-        path: where it is.
-        files: names of what is no folder, links included.
-        folders: names of its folders; what is removed from this list is not walked through.
+        path: the folder.
+        files: names of everything in it that is not a folder, links included.
+        folders: names of its folders; a name that is removed from this list is not walked into.
     """
 
     path: str
@@ -56,9 +57,9 @@ class Folder(NamedTuple):
 
 
 def local_homes(query: Query, *, passwd: str = PASSWD, mountinfo: str = MOUNTS) -> Iterator[Home]:
-    """Homes of the local users whose `uid` the statement may want; nothing of the others' is touched.
+    """Yield the homes of the local users whose `uid` the statement may want; no other home is touched.
 
-    A user without a home, or with / for one, has none here.
+    Users without a home, or with / as one, are left out.
     """
     mounts = Mounts(mountinfo)
     for home in _users(query, passwd):
@@ -85,7 +86,7 @@ def _users(query: Query, passwd: str) -> Iterator[Home]:
 
 
 def parse_passwd(content: bytes) -> Iterator[Home]:
-    """Users in the content of /etc/passwd; lines of NIS (`+`) and those that are no user's are passed over."""
+    """Yield the users in the content of /etc/passwd; lines of NIS (`+`) and malformed lines are skipped."""
     for line in content.split(b"\n"):
         fields = line.split(b":")
         if len(fields) >= 7 and fields[0][:1] not in (b"+", b"-", b"#") and fields[2].isdigit():
@@ -125,17 +126,17 @@ def _windows_profiles() -> Iterator[Home]:
                     path = os.path.expandvars(str(winreg.QueryValueEx(profile, "ProfileImagePath")[0]))
                 except OSError:
                     continue
-            # As osquery's users table has it: the last part of the SID.
+            # The uid is the last part of the SID, as in osquery's users table.
             number = sid.rpartition("-")[2]
             if number.isdigit() and not path.startswith("\\\\"):
                 yield Home(int(number), path.rpartition("\\")[2], path)
 
 
 class Mounts:
-    """Which paths are on other machines, by the list of mounts alone."""
+    """Tells which paths are on other machines, by the list of mounts alone."""
 
     def __init__(self, mountinfo: str = MOUNTS) -> None:
-        """Read the list; without one (macOS, Windows) nothing is known to be remote."""
+        """Read the list of mounts; without one (macOS, Windows) every path counts as local."""
         self._remote: dict[str, bool] = {}
         if not os.path.lexists(mountinfo):
             return
@@ -147,11 +148,13 @@ class Mounts:
             before, _, after = line.partition(b" - ")
             fields = before.split(b" ")
             if len(fields) > 4 and after:
-                # The last one at a place hides the others.
+                # The last mount at a place hides the earlier ones.
                 self._remote[os.fsdecode(_unescaped(fields[4]))] = after.split(b" ", 1)[0] in _REMOTE
 
     def is_remote(self, path: str) -> bool:
-        """Whether an absolute path without links is on a network file system, or would be mounted when it is touched."""
+        """Return whether an absolute path without links is on a network file system, or would be mounted when
+        touched.
+        """
         while path not in self._remote:
             if path in ("/", ""):
                 return False
@@ -159,7 +162,10 @@ class Mounts:
         return self._remote[path]
 
     def is_local_folder(self, path: str) -> bool:
-        """Whether a path leads to a folder of this machine; links are followed one by one, none to another machine."""
+        """Return whether a path leads to a folder of this machine.
+
+        Each link is checked before it is followed.
+        """
         if not self._remote:
             return os.path.isdir(path)  # noqa: PTH112
         todo = path.split("/")[::-1]
@@ -177,7 +183,7 @@ class Mounts:
             try:
                 target = os.readlink(step)  # noqa: PTH115
             except OSError:
-                here = step  # no link; whether it is there shows at the end
+                here = step  # not a link; whether it exists shows at the end
                 continue
             links += 1
             if links > _MOST_LINKS:
@@ -195,14 +201,16 @@ def walk(
     on_step: Callable[[], None],
     mounts: Mounts | None = None,
 ) -> Iterator[Folder]:
-    """Folders from `top` down, the near ones first; links, other machines, node_modules, .git and caches are left out.
+    """Yield the folders from `top` down, the nearest first.
+
+    Skip links, other machines, node_modules, .git and caches.
 
     Args:
-        top: where it begins, level 0.
+        top: the first folder, level 0.
         levels: how many levels of folders below `top` are listed.
         max_folders: the most folders that are listed.
-        on_step: called now and then, for a deadline's sake.
-        mounts: the machine's mounts, where they are known already.
+        on_step: called now and then, to check a deadline.
+        mounts: the machine's mounts, if they are known already.
 
     Raises:
         LimitExceeded: there are more folders; the text says what was not searched.
@@ -215,15 +223,16 @@ def walk(
             if listed >= max_folders:
                 left = len(folders) - index + len(below)
                 raise LimitExceeded(
-                    f"{shown(top)} has more than {max_folders:,} folders within {levels} levels: {left:,} or more were not "
+                    f"{shown(top)} has more than {max_folders:,} folders within {levels} levels: "
+                    f"{left:,} or more were not "
                     f"searched, {shown(path)} the first of them; name a folder, or raise max_folders"
                 )
             listed += 1
-            found = _listed(path, on_step)
-            yield found
+            folder = _listed(path, on_step)
+            yield folder
             if level < levels:
-                inner = (f"{path.rstrip('/')}/{name}" for name in found.folders)
-                below += (one for one in inner if not mounts.is_remote(one))
+                inner = (f"{path.rstrip('/')}/{name}" for name in folder.folders)
+                below += (path for path in inner if not mounts.is_remote(path))
         folders = below
 
 
@@ -245,11 +254,13 @@ def _listed(path: str, on_step: Callable[[], None]) -> Folder:
                 elif entry.name not in SKIPPED_FOLDERS:
                     folders.append(entry.name)
     except (OSError, ValueError):
-        pass  # may not be listed, or is gone
+        pass  # it may not be listed, or has gone
     return Folder(path, sorted(files), sorted(folders))
 
 
 def _unescaped(path: bytes) -> bytes:
-    r"""A path of mountinfo, where blanks and backslashes are written as `\040` and the like."""
+    r"""Return a path of mountinfo with its escapes replaced: blanks and backslashes are written as `\040` and
+    the like.
+    """
     first, *rest = path.split(b"\\")
     return first + b"".join(bytes((int(part[:3], 8) & 255,)) + part[3:] for part in rest)

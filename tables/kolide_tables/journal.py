@@ -1,4 +1,4 @@
-"""kolide_journal: what the machine and its services have logged, as journalctl reads it.
+"""kolide_journal: log entries of the machine and its services, as journalctl reads them.
 
 Source: journalctl(1), systemd.journal-fields(7), systemd's documentation of the journal's JSON format.
 """
@@ -18,25 +18,28 @@ _MOST = 5_000
 _MOST_BYTES = 64 << 20
 _FIELDS = ("MESSAGE", "_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER", "PRIORITY", "_PID", "_UID")
 _PRIORITIES = range(8)
-_END = 253_402_214_399  # the year 9999; systemd reads no later moment
+_END = 253_402_214_399  # the year 9999: systemd reads no later moment
 
 
 class JournalEntry(Row):
     """An entry of the journal."""
 
     unit: str | None = Column("systemd unit that logged it; empty if none did", index=True)
-    identifier: str | None = Column("What the program calls itself: sshd, kernel, sudo", index=True)
+    identifier: str | None = Column("Program's name for itself: sshd, kernel, sudo", index=True)
     priority: int | None = Column(
         "0 emergency, 1 alert, 2 critical, 3 error, 4 warning, 5 notice, 6 information, 7 debugging",
         type=ColumnType.INTEGER,
         index=True,
     )
     since: int = Column(
-        "Only entries from this moment on, Unix seconds; unless given, from where the terms on time begin, or the last hour",
+        (
+            "Only entries from this moment on, Unix seconds; unless given, from where the terms on time "
+            "begin, or the last hour"
+        ),
         additional=True,
         hidden=True,
     )
-    time: int = Column("When it was received, Unix seconds", additional=True)
+    time: int = Column("Time at which it was received, Unix seconds", additional=True)
     pid: int | None = Column("Process that logged it")
     uid: int | None = Column("User that the process ran as")
     message: str | None = Column("The message, secrets redacted", costly=True)
@@ -46,25 +49,34 @@ class JournalEntry(Row):
 @table(
     "kolide_journal",
     platforms=("linux",),
-    elsewhere="the journal is systemd's, so Linux's; osquery itself has unified_log for macOS and windows_eventlog for Windows",
+    elsewhere=(
+        "the journal is systemd's, so Linux's; osquery itself has unified_log for macOS and "
+        "windows_eventlog for Windows"
+    ),
     examples=(
-        "select datetime(time, 'unixepoch') as at, unit, identifier, message from kolide_journal where priority <= 3 and time > unixepoch() - 86400 order by time",
-        "select count(*) as failures from kolide_journal where identifier = 'sshd' and since = unixepoch('now', '-1 day') and message like 'Failed password%'",
+        (
+            "select datetime(time, 'unixepoch') as at, unit, identifier, message from kolide_journal where "
+            "priority <= 3 and time > unixepoch() - 86400 order by time"
+        ),
+        (
+            "select count(*) as failures from kolide_journal where identifier = 'sshd' and since = "
+            "unixepoch('now', '-1 day') and message like 'Failed password%'"
+        ),
     ),
 )
 def journal(query: Query) -> Iterator[JournalEntry]:
-    """Entries of systemd's journal, of the last hour or of the time that is asked for; more than 5,000 are an error."""
+    """Entries of systemd's journal, of the last hour or of a given time; more than 5,000 are an error."""
     journalctl = need_tool("journalctl", "systemd")
 
     def run(*arguments: str) -> bytes:
-        left = query.remaining()  # a long time is looked through for as long as the statement may take
+        left = query.remaining()  # a search through a long time may take as long as the statement may
         return run_program(journalctl, *arguments, timeout=left, query=query, max_bytes=_MOST_BYTES).stdout
 
     return journal_rows(query, run)
 
 
 def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEntry]:
-    """The rows of what journalctl writes."""
+    """Yield the rows that journalctl writes."""
     matches = _matches(query)
     if matches is None:
         return
@@ -76,7 +88,7 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
         lines = run(
             "--output=json",
             f"--output-fields={','.join(fields)}",
-            "--all",  # without it long texts are left out
+            "--all",  # without it, long texts are left out
             "--quiet",
             "--no-pager",
             f"--since=@{max(since, 0)}",
@@ -86,7 +98,8 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
         ).splitlines()
         if len(lines) > _MOST:
             raise LimitExceeded(
-                f"the journal has more than {_MOST:,} such entries since {since}: ask for a unit, an identifier or a priority, "
+                f"the journal has more than {_MOST:,} such entries since {since}: ask for a unit, an "
+                "identifier or a priority, "
                 "or for less time"
             )
         unreadable = 0
@@ -103,10 +116,10 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
 
 
 def _moments(query: Query, until: int | None) -> list[int]:
-    """From when on entries are wanted: one moment, or those that `since` is equal to."""
-    asked = query.equals("since")
-    if asked is not None:
-        return [moment for moment in asked if isinstance(moment, int)]
+    """Return the moments from which on entries are wanted: one moment, or those that `since` is equal to."""
+    moments = query.equals("since")
+    if moments is not None:
+        return [moment for moment in moments if isinstance(moment, int)]
     for column in ("since", "time"):
         low, _, after, _ = query.range(column)
         if low is not None:
@@ -117,24 +130,24 @@ def _moments(query: Query, until: int | None) -> list[int]:
 
 
 def _latest(query: Query) -> int | None:
-    """Until when; None for up to now. A second lasts until the next one begins."""
+    """Return until when entries are wanted; None for up to now. A second lasts until the next one begins."""
     high = query.range("time").high
     moments = query.equals("time") if high is None else (high,)
     return min(floor(max(moments)) + 1, _END) if moments else None
 
 
 def _matches(query: Query) -> list[str] | None:
-    """journalctl's terms for the columns that are asked for; None if nothing can match them."""
+    """Return journalctl's terms for the columns that are asked for; None if nothing can match them."""
     terms: list[str] = []
     for column, field in (("unit", "_SYSTEMD_UNIT"), ("identifier", "SYSLOG_IDENTIFIER")):
-        asked = query.equals(column)
-        if asked is not None:
-            found = [f"{field}={value}" for value in asked if value and "\0" not in value]
-            if not found:
+        values = query.equals(column)
+        if values is not None:
+            matches = [f"{field}={value}" for value in values if value and "\0" not in value]
+            if not matches:
                 return None
-            terms += found
+            terms += matches
     if query.equals("priority") is not None or query.range("priority") != (None, None, False, False):
-        # What has no priority equals none, and is in no range.
+        # An entry without a priority equals none, and is in no range.
         numbers = [number for number in _PRIORITIES if query.matches("priority", number)]
         if not numbers:
             return None
@@ -152,31 +165,34 @@ def _row(line: bytes, since: int) -> JournalEntry | None:
         return None
     if not isinstance(entry, dict):
         return None
-    moment, message = _number(entry.get("__REALTIME_TIMESTAMP")), _text(entry.get("MESSAGE"))
+    moment, message = _field_number(entry.get("__REALTIME_TIMESTAMP")), _field_text(entry.get("MESSAGE"))
     return JournalEntry(
-        unit=_text(entry.get("_SYSTEMD_UNIT")),
-        identifier=_text(entry.get("SYSLOG_IDENTIFIER")),
-        priority=_number(entry.get("PRIORITY")),
+        unit=_field_text(entry.get("_SYSTEMD_UNIT")),
+        identifier=_field_text(entry.get("SYSLOG_IDENTIFIER")),
+        priority=_field_number(entry.get("PRIORITY")),
         since=since,
         time=0 if moment is None else moment // 1_000_000,
-        pid=_number(entry.get("_PID")),
-        uid=_number(entry.get("_UID")),
+        pid=_field_number(entry.get("_PID")),
+        uid=_field_number(entry.get("_UID")),
         message=None if message is None else redact_text(message),
-        cursor=_text(entry.get("__CURSOR")) or "",
+        cursor=_field_text(entry.get("__CURSOR")) or "",
     )
 
 
-def _text(value: Any) -> str | None:
-    """A field as text: it is a list of numbers if it is no UTF-8, and a list of either if it is there several times."""
+def _field_text(value: Any) -> str | None:
+    """Return a field as text.
+
+    journalctl writes a list of bytes if it is not UTF-8, and a list of values if it repeats.
+    """
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, list) and value:
-        if all(isinstance(one, int) and 0 <= one < 256 for one in value):
+        if all(isinstance(byte, int) and 0 <= byte < 256 for byte in value):
             return shown(bytes(value))
-        return _text(value[0])
+        return _field_text(value[0])
     return None
 
 
-def _number(value: Any) -> int | None:
-    text = _text(value)
+def _field_number(value: Any) -> int | None:
+    text = _field_text(value)
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -1,6 +1,8 @@
-"""kolide_keyinfo and kolide_ssh_keys: keys in files, and those in the homes of this machine's users.
+"""kolide_keyinfo and kolide_ssh_keys: the keys in files, and the private keys in the homes of this machine's
+users.
 
-Nothing is decrypted, and nothing of a private key leaves: its kind, its size and the fingerprint of its public part do.
+Nothing is decrypted. Of a private key only its kind, its size and the fingerprint of its public part are
+shown.
 """
 
 import os
@@ -8,12 +10,11 @@ import stat
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kolide_tables.files import read_or_warn
 from kolide_tables.homes import Home, local_homes
-from kolide_tables.limits import Budget, Limits
-from kolide_tables.paths import asked_paths, past_trusted_links
+from kolide_tables.limits import Budget
+from kolide_tables.paths import asked_paths, past_trusted_links, read_or_warn
 from kolide_tables.text import shown
-from osquery_sdk import Column, ColumnType, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, Query, Row, table
 
 if TYPE_CHECKING:
     from kolide_tables.keys import KeyFacts
@@ -34,38 +35,48 @@ class KeyInfo(Row):
         key=True,
     )
     type: str | None = Column(
-        "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; empty if it is encrypted as well",
+        (
+            "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; empty "
+            "if it is encrypted as well"
+        ),
     )
     encrypted: bool | None = Column(
         "1 if only a password opens it, 0 if it is in clear; NULL for a public key"
     )
     bits: int | None = Column("Size in bits; NULL if the file does not tell it", type=ColumnType.INTEGER)
     fingerprint_sha256: str | None = Column(
-        "Fingerprint of the public key as ssh-keygen -l prints it; empty if the public key is not there in clear",
+        (
+            "Fingerprint of the public key as ssh-keygen -l prints it; empty if the public key is not "
+            "there in clear"
+        ),
         key=True,
     )
-    fingerprint_md5: str | None = Column("The same with MD5, as older logs have it")
+    fingerprint_md5: str | None = Column("Fingerprint with MD5, as older logs have it")
     format: str = Column(
-        "How it is written: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, rfc4716, spki; -der if it is no text",
+        (
+            "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, "
+            "rfc4716, spki; -der if it is no text"
+        ),
         key=True,
     )
     comment: str | None = Column("Comment in the file, where it is in clear", key=True)
     kdf: str | None = Column(
-        "How its password becomes a key: bcrypt, pbkdf2, scrypt, argon2id, md5, ...; empty if it has none"
+        "Derivation of the key from its password: bcrypt, pbkdf2, scrypt, argon2id, md5, ...; empty if "
+        "it has none"
     )
     mode: str | None = Column(
         "The file's permissions, in octal digits such as 0600; empty on Windows", default=None
     )
 
 
-# A column is declared once for both tables.
+# Both tables share these columns.
 _SHARED: Mapping[str, Any] = KeyInfo.__columns__
 
 
 class SshKey(Row):
     """A private key in a user's folder .ssh."""
 
-    user: str = Column("Whose home it is in")
+    user: str = Column("User whose home it is in")
     uid: int = Column("That user's number; on Windows the last part of the SID", index=True, key=True)
     path: str = Column("File that the key is in", key=True)
     type: str | None = _SHARED["type"]
@@ -79,46 +90,45 @@ class SshKey(Row):
     mode: str | None = _SHARED["mode"]
 
 
-def keyinfo(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table of keys in files, with these limits for each statement's call."""
-
-    @table(
-        "kolide_keyinfo",
-        examples=(
-            "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssh/%' and encrypted = 0",
-            "select u.username, k.fingerprint_sha256, k.type, k.bits, k.comment from users u join kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'",
+@table(
+    "kolide_keyinfo",
+    examples=(
+        (
+            "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssh/%' and "
+            "encrypted = 0"
         ),
-    )
-    def rows(query: Query) -> Iterator[KeyInfo]:
-        """Private and public keys in files: kind, size, fingerprint, whether a password protects them; none is opened."""
-        budget = Budget(limits, query.check)
-        for path in asked_paths(query, "path", budget, links=True):
-            for columns in _keys(past_trusted_links(path), query, budget):
-                yield KeyInfo(path=path, **columns)
-
-    return rows
-
-
-def ssh_keys(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table of users' private keys, with these limits for each statement's call."""
-
-    @table(
-        "kolide_ssh_keys",
-        examples=(
-            "select user, path, type, bits, mode from kolide_ssh_keys where encrypted = 0",
-            "select u.username, k.path, k.type, k.fingerprint_sha256 from users u join kolide_ssh_keys k using (uid) where k.type in ('dsa', 'rsa') and k.bits < 3072",
+        (
+            "select u.username, k.fingerprint_sha256, k.type, k.bits, k.comment from users u join "
+            "kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'"
         ),
-    )
-    def rows(query: Query) -> Iterator[SshKey]:
-        """Private keys in the .ssh folders of local users: kind, size, fingerprint, whether a password protects them."""
-        budget = Budget(limits, query.check)
-        for home in local_homes(query):
-            for path in _ssh_files(home, budget):
-                for columns in _keys(path, query, budget):
-                    if columns["encrypted"] is not None:  # a private one
-                        yield SshKey(user=home.username, uid=home.uid, path=shown(path), **columns)
+    ),
+)
+def keyinfo(query: Query) -> Iterator[KeyInfo]:
+    """Private and public keys in files: kind, size, fingerprint, and whether a password protects them."""
+    budget = Budget.of(query)
+    for path in asked_paths(query, "path", budget, links=True):
+        for columns in _keys(past_trusted_links(path), query, budget):
+            yield KeyInfo(path=path, **columns)
 
-    return rows
+
+@table(
+    "kolide_ssh_keys",
+    examples=(
+        "select user, path, type, bits, mode from kolide_ssh_keys where encrypted = 0",
+        (
+            "select u.username, k.path, k.type, k.fingerprint_sha256 from users u join kolide_ssh_keys k "
+            "using (uid) where k.type in ('dsa', 'rsa') and k.bits < 3072"
+        ),
+    ),
+)
+def ssh_keys(query: Query) -> Iterator[SshKey]:
+    """Private keys in the .ssh folders of local users: kind, size, fingerprint, protection by a password."""
+    budget = Budget.of(query)
+    for home in local_homes(query):
+        for path in _ssh_files(home, budget):
+            for columns in _keys(path, query, budget):
+                if columns["encrypted"] is not None:  # a private key
+                    yield SshKey(user=home.username, uid=home.uid, path=shown(path), **columns)
 
 
 def _ssh_files(home: Home, budget: Budget) -> list[str]:
@@ -131,16 +141,19 @@ def _ssh_files(home: Home, budget: Budget) -> list[str]:
                 if entry.name not in _NO_KEYS and entry.is_file(follow_symlinks=False):
                     names.append(entry.name)
     except OSError:
-        return []  # no keys, or no right to look
+        return []  # no keys, or not readable
     return [os.path.join(folder, name) for name in sorted(names)]  # noqa: PTH118
 
 
 def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
-    """The keys of one file, as columns. One that cannot be read has none, and a warning, and does not hide the others."""
+    """Yield the keys of one file, as columns.
+
+    A file that cannot be read is logged, and the others are still read.
+    """
     from kolide_tables.keys import keys_in
 
     budget.check()
-    content = read_or_warn(path, query, max_bytes=budget.limits.max_file_bytes)
+    content = read_or_warn(path, query)
     if content is None:
         return
     mode: str | None = None

@@ -1,8 +1,9 @@
-"""What a key file says without its password: kind, size, fingerprint, whether it is encrypted and how the password is stretched.
+"""Read from a key file, without its password: kind, size, fingerprint, encryption and key derivation.
 
-Private parts are passed over unread, and nothing is computed from them: a fingerprint is there where the public key is in the
-file in clear. OpenSSH's, PEM's and DER's (PKCS#1, PKCS#8, SEC 1, SubjectPublicKeyInfo), PuTTY's and ssh.com's forms.
-Sources: OpenSSH's PROTOCOL.key and PROTOCOL.certkeys, RFC 4253, 4716, 5656, 5958, 8017, 8018, 8709, PuTTY's manual, appendix C.
+Private parts are skipped, and nothing is computed from them: there is a fingerprint if the public key is in
+the file in clear. The forms of OpenSSH, PEM and DER (PKCS#1, PKCS#8, SEC 1, SubjectPublicKeyInfo), PuTTY and
+ssh.com. Sources: OpenSSH's PROTOCOL.key and PROTOCOL.certkeys, RFC 4253, 4716, 5656, 5958, 8017, 8018, 8709,
+PuTTY's manual, appendix C.
 """
 
 import base64
@@ -34,7 +35,8 @@ _SSHCOM_MAGIC = b"\x3f\x6f\xf9\xeb"
 _CERTIFICATE = "-cert-v01@openssh.com"
 _MOST_LINES = 20_000
 _LONGEST_LINE = 1 << 16
-# How many of the parts of a public key of each kind, behind its name, are the plain key's in a certificate.
+# For each kind of public key: its name here, and the number of its parts behind the name. In a certificate as
+# many parts, behind the nonce, are the plain key's.
 _SSH_KINDS = {
     "ssh-rsa": ("rsa", 2),
     "ssh-dss": ("dsa", 4),
@@ -46,7 +48,7 @@ _SSH_KINDS = {
     "sk-ecdsa-sha2-nistp256@openssh.com": ("ecdsa-sk", 3),
     "sk-ssh-ed25519@openssh.com": ("ed25519-sk", 2),
 }
-# Numbers and texts behind the public key in the private part, where that is in clear: its comment comes after them.
+# The parts of a private key in clear that stand between its name and its comment, which follows them.
 _PRIVATE_PARTS = {"ssh-rsa": 6, "ssh-dss": 5, "ssh-ed25519": 2, "ssh-ed448": 2}
 _CURVE_NAMES = {
     "1.2.840.10045.3.1.7": b"nistp256",
@@ -66,12 +68,13 @@ _KDFS = {
 _PBES2, _PKCS12_PBE, _PKCS5 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.12.1.", "1.2.840.113549.1.5."
 _ED25519, _ED448 = "1.3.101.112", "1.3.101.113"
 _LINE = re.compile(
-    rb"(?:^|[ \t])((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]{3,50})[ \t]+([A-Za-z0-9+/]{16,60000}={0,2})(?:[ \t]+([^\r\n]*))?"
+    rb"(?:^|[ \t])((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]{3,50})"  # the kind
+    rb"[ \t]+([A-Za-z0-9+/]{16,60000}={0,2})(?:[ \t]+([^\r\n]*))?"  # the key in base64, and a comment
 )
 
 
 class KeyFacts(NamedTuple):
-    """What is known of a key; `type` is None where even that is encrypted, `encrypted` where the key is public."""
+    """The facts of a key; `type` is None if even that is encrypted, `encrypted` is None for a public key."""
 
     type: str | None
     format: str
@@ -83,7 +86,7 @@ class KeyFacts(NamedTuple):
 
     @property
     def fingerprint_sha256(self) -> str | None:
-        """As ssh-keygen prints it."""
+        """Return the fingerprint as ssh-keygen prints it."""
         if self.blob is None:
             return None
         import hashlib
@@ -92,7 +95,7 @@ class KeyFacts(NamedTuple):
 
     @property
     def fingerprint_md5(self) -> str | None:
-        """As ssh-keygen prints it when asked for MD5."""
+        """Return the fingerprint as ssh-keygen prints it with `-E md5`."""
         if self.blob is None:
             return None
         import hashlib
@@ -101,7 +104,7 @@ class KeyFacts(NamedTuple):
 
 
 def keys_in(content: bytes) -> Iterator[KeyFacts]:
-    """The keys in a file's content, private and public ones; what cannot be read as one is passed over."""
+    """Yield the keys in a file's content, private and public; data that is no key is skipped."""
     start = content[:256].lstrip()
     if start.startswith(b"PuTTY-User-Key-File-"):
         yield from _putty(content)
@@ -135,14 +138,14 @@ def _pem(block: PemBlock) -> Iterator[KeyFacts]:
         kinds = {"RSA": ("rsa", "pkcs1"), "DSA": ("dsa", "dsa"), "EC": ("ecdsa", "sec1")}
         kind = label.removesuffix(" PRIVATE KEY")
         if kind in kinds:
-            # openssl's own way, one round of MD5.
+            # openssl's own derivation: one round of MD5.
             yield KeyFacts(kinds[kind][0], kinds[kind][1], encrypted=True, kdf="md5")
     elif label.endswith(("PRIVATE KEY", "PUBLIC KEY")):
         yield from _der(block.data, "")
 
 
 def _der(data: bytes, suffix: str) -> Iterator[KeyFacts]:
-    """The key in a DER structure, told by its shape: what PEM writes above it says no more."""
+    """Yield the key in a DER structure, recognized by its shape: the label in PEM says no more."""
     parts = list(children(element(data).expect(SEQUENCE)))
     tags = [part.tag for part in parts]
     if tags[:3] == [INTEGER, SEQUENCE, OCTET_STRING]:
@@ -166,7 +169,7 @@ def _der(data: bytes, suffix: str) -> Iterator[KeyFacts]:
 
 
 def _pkcs8(parts: list[Element], form: str) -> KeyFacts:
-    """A private key in clear: of what is inside only the public parts are looked at."""
+    """Return the facts of a private key in clear; only its public parts are read."""
     algorithm = list(children(parts[1]))
     oid = oid_text(algorithm[0])
     parameters = algorithm[1] if len(algorithm) > 1 else None
@@ -222,7 +225,7 @@ def _rsa(modulus: Element, exponent: Element, form: str, *, encrypted: bool | No
 
 
 def _curve_blob(parameters: Element | None, point: bytes) -> bytes | None:
-    """The public key as SSH writes it; None for a curve that SSH does not have."""
+    """Return the public key as SSH writes it; None for a curve that SSH does not have."""
     if parameters is None or parameters.tag != OID or point[:1] != b"\x04":
         return None
     name = _CURVE_NAMES.get(oid_text(parameters))
@@ -235,7 +238,10 @@ def _edwards_blob(oid: str, key: bytes) -> bytes | None:
 
 
 def _stretched_by(algorithm: Element) -> str | None:
-    """How a password becomes the key that encrypts; None where nothing is encrypted with a password."""
+    """Return the function that turns a password into the key.
+
+    Return None if nothing is encrypted with a password.
+    """
     parts = list(children(algorithm))
     if not parts or parts[0].tag != OID:
         return None
@@ -270,8 +276,8 @@ def _openssh(data: bytes) -> Iterator[KeyFacts]:
 
 
 def _comment(private: bytes) -> str | None:
-    """The comment behind a private key in clear."""
-    parts = _Parts(private, 8)  # two equal numbers, by which a wrong password shows
+    """Return the comment behind a private key in clear."""
+    parts = _Parts(private, 8)  # skip two equal numbers, which reveal a wrong password
     try:
         name = shown(parts.string())
         if name.endswith(_CERTIFICATE):
@@ -300,7 +306,7 @@ def _ssh_key(
     comment: str | None = None,
     kdf: str | None = None,
 ) -> KeyFacts:
-    """A public key as SSH writes it; a certificate's fingerprint is that of its key."""
+    """Return the facts of a public key as SSH writes it; a certificate has the fingerprint of its key."""
     parts = _Parts(blob, 0)
     name = shown(parts.string())
     plain = name.removesuffix(_CERTIFICATE)
@@ -328,21 +334,24 @@ def _ssh_bits(kind: str, name: str, values: list[bytes]) -> int | None:
 
 
 def _public_lines(content: bytes) -> Iterator[KeyFacts]:
-    """Lines of authorized_keys, known_hosts and of files that end in .pub."""
+    """Yield the keys in lines of authorized_keys, known_hosts and .pub files."""
     for line in _lines_with(b" AAAA", content):
-        found = None if line.lstrip()[:1] == b"#" else _LINE.search(line)
-        if found is None:
+        match = None if line.lstrip()[:1] == b"#" else _LINE.search(line)
+        if match is None:
             continue
         try:
-            blob = binascii.a2b_base64(found[2], strict_mode=True)
-            key = _ssh_key(blob, "openssh-public", comment=shown((found[3] or b"").strip()) or None)
+            blob = binascii.a2b_base64(match[2], strict_mode=True)
+            key = _ssh_key(blob, "openssh-public", comment=shown((match[3] or b"").strip()) or None)
         except (binascii.Error, Malformed):
             continue
         yield key
 
 
 def _lines_with(mark: bytes, content: bytes) -> Iterator[bytes]:
-    """The lines that a mark is in, but those that are longer than any key's; most of a large file is never a line."""
+    """Yield the lines that contain a mark, except those longer than any key.
+
+    Most of a large file is never split.
+    """
     position = 0
     while (at := content.find(mark, position)) >= 0:
         start = max(content.rfind(b"\n", position, at) + 1, position)
@@ -354,7 +363,7 @@ def _lines_with(mark: bytes, content: bytes) -> Iterator[bytes]:
 
 
 def _ssh2(content: bytes) -> Iterator[KeyFacts]:
-    """ssh.com's private keys, and public ones as RFC 4716 has them."""
+    """Yield ssh.com's private keys, and public keys as RFC 4716 writes them."""
     lines = content.replace(b"\r\n", b"\n").replace(b"\\\n", b"").split(b"\n", _MOST_LINES)
     is_private = b"PRIVATE" in lines[0]
     comment = None
@@ -372,7 +381,7 @@ def _ssh2(content: bytes) -> Iterator[KeyFacts]:
         if not is_private:
             yield _ssh_key(data, "rfc4716", comment=comment)
         elif data.startswith(_SSHCOM_MAGIC):
-            parts = _Parts(data, 8)  # its mark and its length
+            parts = _Parts(data, 8)  # skip the mark and the length
             kind, cipher = shown(parts.string()), parts.string()
             called = "rsa" if "rsa" in kind else "dsa" if kind.startswith("dl-") else None
             yield KeyFacts(called, "ssh.com", encrypted=cipher != b"none", comment=comment)
@@ -403,7 +412,7 @@ def _putty(content: bytes) -> Iterator[KeyFacts]:
             "putty",
             encrypted=encrypted,
             comment=shown(fields.get(b"Comment", b"")) or None,
-            # Before version 3 of the format it is SHA-1, twice.
+            # Before version 3 of the format the derivation is SHA-1, twice.
             kdf=None if not encrypted else shown(kdf).lower() if kdf else "sha1",
         )
     except (binascii.Error, Malformed):
@@ -412,7 +421,7 @@ def _putty(content: bytes) -> Iterator[KeyFacts]:
 
 
 class _Parts:
-    """Reads texts and numbers as SSH writes them, one after the other; raises Malformed beyond the end."""
+    """Reads texts and numbers in SSH's encoding, one after the other; raises Malformed beyond the end."""
 
     def __init__(self, data: bytes, offset: int) -> None:
         self._data = data

@@ -1,6 +1,7 @@
-"""Libraries that a table cannot do without. One whose library is not installed is not served: it could only fail.
+"""Say which Python library a table lacks.
 
-A table that needs a library for some files alone is served, and a statement that comes to such a file says what to install.
+A table that cannot do without a missing library is not served. A table that needs one for some files alone is
+served, and a statement that comes to such a file fails with what to install.
 """
 
 import sys
@@ -15,16 +16,16 @@ _NEEDED = {
     "xml": "defusedxml",
     "yaml": "yaml",
 }
-# Where there is no /proc.
+# Tables that read /proc on Linux.
 _NEEDED_ELSEWHERE = dict.fromkeys(("exposed_ports", "process_ancestry", "process_details"), "psutil")
 
 
 def missing_library(name: str, platform: str = sys.platform) -> str:
-    """Return the library that a table lacks on this machine, a module's name; "" if it lacks none.
+    """Return the module that a table needs and that is not installed; "" if it lacks none.
 
     Args:
-        name: of the table, without its prefix.
-        platform: as `sys.platform`.
+        name: the table's name, without its prefix.
+        platform: a platform as `sys.platform` writes it.
     """
     needed = _NEEDED | ({} if platform == "linux" else _NEEDED_ELSEWHERE)
     module = needed.get(name, "")
@@ -32,7 +33,7 @@ def missing_library(name: str, platform: str = sys.platform) -> str:
 
 
 def how_to_install(module: str) -> str:
-    """Return a line that says that a library is missing, and the command that installs it."""
+    """Return a line that says which library is missing, and the command that installs it."""
     from osquery_sdk import install_hint
 
     return f"{module} is not installed; {install_hint(module, _EXTRA)}"
@@ -41,6 +42,6 @@ def how_to_install(module: str) -> str:
 def _is_installed(module: str) -> bool:
     if module in sys.modules:
         return sys.modules[module] is not None
-    # Not importlib.util, which takes time to load, and every start has to come by here.
+    # Not importlib.util: it takes time to load, and every start of a program comes through here.
     finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
     return any(find is not None and find(module, None) is not None for find in finders)

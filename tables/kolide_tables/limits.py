@@ -1,4 +1,4 @@
-"""What a bundled table may use up before it answers with an error that names the limit."""
+"""Stop the work for one answer at a limit, with an error that names the limit."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,8 @@ from osquery_sdk import LimitExceeded, Limits, Query
 
 __all__ = ["Budget", "Limits"]
 
-# A clock reading and a cancellation check cost more than a node of a document: do them once in so many.
+# A clock reading and a check for cancellation cost more than a step of the work: they are made once in so
+# many steps.
 _EVERY = 2048
 
 
@@ -17,10 +18,11 @@ def _nothing() -> None:
 
 
 class Budget:
-    """What is left of the limits while one answer is made.
+    """Counts what the work for one answer uses up.
 
-    `on_check` is called now and then as well: give it `query.check`, so that an answer nobody waits for ends early.
-    Every method raises LimitExceeded once its limit is passed; the text names the limit and how to raise it.
+    `on_check` is called now and then: give it `query.check`, so that an answer that nobody waits for ends
+    early. Every method raises LimitExceeded when its limit is passed; the text names the limit and how to
+    raise it.
     """
 
     __slots__ = ("_ends", "_on_check", "_rows", "_steps", "limits")
@@ -35,7 +37,10 @@ class Budget:
 
     @classmethod
     def of(cls, query: Query) -> Self:
-        """Return a budget with the limits of the query's table; an answer that nobody waits for ends early."""
+        """Return a budget with the limits of the query's table.
+
+        An answer that nobody waits for ends early.
+        """
         return cls(query.limits, query.check)
 
     def add_rows(self, count: int = 1) -> None:
@@ -48,11 +53,11 @@ class Budget:
         self.step(count)
 
     def drop_rows(self, count: int) -> None:
-        """Take back rows that were counted and will not be part of the answer."""
+        """Uncount rows that will not be part of the answer."""
         self._rows -= count
 
     def step(self, count: int = 1) -> None:
-        """Count work done; looks at the clock now and then."""
+        """Count work; look at the clock now and then."""
         self._steps += count
         if self._steps >= _EVERY:
             self._steps = 0

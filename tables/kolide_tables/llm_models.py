@@ -1,4 +1,4 @@
-"""kolide_llm_models: language models that users have on their machine, by the tool that keeps them.
+"""kolide_llm_models: language models on users' machines, by the tool that keeps them.
 
 Only names, sizes and manifests are read, never a model. Sources: the tools' own documentation and layouts.
 """
@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from kolide_tables.files import read_or_warn
 from kolide_tables.homes import Home, local_homes, walk
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
+from kolide_tables.paths import read_or_warn
 from kolide_tables.text import shown
-from osquery_sdk import Column, Query, Row, Table, table
+from osquery_sdk import Column, Query, Row, table
 
 __all__ = ["LlmModel", "llm_models"]
 
@@ -19,7 +19,7 @@ _OLLAMA = ".ollama/models"
 _OLLAMA_HOST = "registry.ollama.ai"
 _OLLAMA_MODEL = "application/vnd.ollama.image.model"
 _HUGGINGFACE = ".cache/huggingface/hub"
-# Folders with models that are files, one each.
+# Folders with models that are one file each.
 _FILES = (
     ("lm-studio", ".lmstudio/models"),
     ("lm-studio", ".cache/lm-studio/models"),
@@ -57,27 +57,25 @@ class _Model(NamedTuple):
     digest: str | None
 
 
-def llm_models(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_llm_models",
-        examples=(
-            "select tool, name, size / 1000000000.0 as gigabytes, path from kolide_llm_models order by size desc",
-            "select u.username, m.tool, count(*) as models, sum(m.size) as bytes from users u join kolide_llm_models m using (uid) group by u.username, m.tool",
+@table(
+    "kolide_llm_models",
+    examples=(
+        "select tool, name, size / 1000000000.0 as gigabytes, path from kolide_llm_models order by size desc",
+        (
+            "select u.username, m.tool, count(*) as models, sum(m.size) as bytes from users u join "
+            "kolide_llm_models m using (uid) group by u.username, m.tool"
         ),
-    )
-    def rows(query: Query) -> Iterator[LlmModel]:
-        """Language models in users' homes, as ollama, Hugging Face, LM Studio and others keep them; none is read."""
-        budget = Budget(limits, query.check)
-        for home in local_homes(query):
-            for model in _models(home, query, budget):
-                budget.add_rows()
-                yield LlmModel(
-                    uid=home.uid, **model._replace(name=shown(model.name), path=shown(model.path))._asdict()
-                )
-
-    return rows
+    ),
+)
+def llm_models(query: Query) -> Iterator[LlmModel]:
+    """Language models in users' homes, as ollama, Hugging Face, LM Studio and others keep them."""
+    budget = Budget.of(query)
+    for home in local_homes(query):
+        for model in _models(home, query, budget):
+            budget.add_rows()
+            yield LlmModel(
+                uid=home.uid, **model._replace(name=shown(model.name), path=shown(model.path))._asdict()
+            )
 
 
 def _models(home: Home, query: Query, budget: Budget) -> Iterator[_Model]:
@@ -89,41 +87,46 @@ def _models(home: Home, query: Query, budget: Budget) -> Iterator[_Model]:
 
 
 def _ollama(folder: str, query: Query, budget: Budget) -> Iterator[_Model]:
-    """Manifests, each with the checksums of its layers, in folders for host, namespace and model."""
+    """Yield ollama's models: manifests with the checksums of their layers, in folders for host, namespace and
+    model.
+    """
     manifests = f"{folder}/manifests"
-    for found in walk(manifests, max_folders=budget.limits.max_folders, on_step=budget.check):
-        parts = found.path[len(manifests) + 1 :].split("/")
-        for tag in found.files if len(parts) == 3 else ():
+    for reached in walk(manifests, max_folders=budget.limits.max_folders, on_step=budget.check):
+        parts = reached.path[len(manifests) + 1 :].split("/")
+        for tag in reached.files if len(parts) == 3 else ():
             host, namespace, model = parts
             prefix = "" if host == _OLLAMA_HOST else f"{host}/"
             prefix += "" if namespace == "library" else f"{namespace}/"
-            layers = _layers(f"{found.path}/{tag}", query, budget)
+            layers = _layers(f"{reached.path}/{tag}", query, budget)
             if layers is None:
                 continue
             digest = next(
-                (str(one.get("digest")) for one in layers if one.get("mediaType") == _OLLAMA_MODEL), None
+                (str(layer.get("digest")) for layer in layers if layer.get("mediaType") == _OLLAMA_MODEL),
+                None,
             )
-            path = f"{folder}/blobs/{digest.replace(':', '-')}" if digest else f"{found.path}/{tag}"
-            sizes = [one["size"] for one in layers if isinstance(one.get("size"), int)]
+            path = f"{folder}/blobs/{digest.replace(':', '-')}" if digest else f"{reached.path}/{tag}"
+            sizes = [layer["size"] for layer in layers if isinstance(layer.get("size"), int)]
             yield _Model("ollama", f"{prefix}{model}:{tag}", path, _bounded(sum(sizes)), digest)
 
 
 def _layers(path: str, query: Query, budget: Budget) -> list[dict[str, Any]] | None:
     import json
 
-    content = read_or_warn(path, query, max_bytes=budget.limits.max_file_bytes)
+    content = read_or_warn(path, query)
     if content is None:
         return None
     try:
         layers = json.loads(content)["layers"]
-        return [one for one in layers if isinstance(one, dict)] if isinstance(layers, list) else None
+        return [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else None
     except (ValueError, RecursionError, KeyError, TypeError):
         query.warn(f"{path} is no manifest of a model")
     return None
 
 
 def _huggingface(hub: str, query: Query, budget: Budget) -> Iterator[_Model]:
-    """Folders models--OWNER--NAME, with the files under blobs and the newest revision under refs."""
+    """Yield Hugging Face's models: folders models--OWNER--NAME with files under blobs and the newest revision
+    under refs.
+    """
     for entry in _entries(hub, budget):
         if not entry.name.startswith("models--") or not entry.is_dir(follow_symlinks=False):
             continue
@@ -139,9 +142,9 @@ def _revision(path: str, query: Query) -> str | None:
 
 
 def _files(tool: str, folder: str, budget: Budget) -> Iterator[_Model]:
-    for found in walk(folder, max_folders=budget.limits.max_folders, on_step=budget.check):
-        names = [name for name in found.files if name.lower().endswith(_ENDINGS)]
-        for entry in _entries(found.path, budget) if names else ():
+    for reached in walk(folder, max_folders=budget.limits.max_folders, on_step=budget.check):
+        names = [name for name in reached.files if name.lower().endswith(_ENDINGS)]
+        for entry in _entries(reached.path, budget) if names else ():
             if entry.name in names and entry.is_file(follow_symlinks=False):
                 inner = entry.path[len(folder) + 1 :]
                 yield _Model(tool, inner, entry.path, _size(entry), None)

@@ -1,8 +1,8 @@
-"""Lock files of Node.js projects: which packages, in which versions, and which of them only for development.
+"""Read lock files of Node.js projects: packages, versions, and which packages only development needs.
 
-package-lock.json and npm-shrinkwrap.json in their three versions, yarn.lock as Yarn 1 and its successors write it, and
-pnpm-lock.yaml from version 5 on. Where a lock file does not say what is for development, it follows from what the project's
-package.json asks for: what none of its other dependencies leads to.
+They are package-lock.json and npm-shrinkwrap.json in their three versions, yarn.lock as Yarn 1 and its
+successors write it, and pnpm-lock.yaml from version 5 on. A lock file that does not mark what development
+needs leaves it to the project's package.json: packages that its other dependencies do not lead to.
 """
 
 import json
@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import ParseError, as_object
 from kolide_tables.text import decode, decode_kept, printable
 
 __all__ = ["LOCK_FILES", "LockedPackage", "ParseError"]
@@ -25,7 +25,7 @@ _EDGES = ("dependencies", "optionalDependencies", "peerDependencies")
 
 
 class LockedPackage(NamedTuple):
-    """A package that a lock file names; `dev` is None where that cannot be known."""
+    """A package that a lock file names; `dev` is None if that cannot be known."""
 
     name: str
     version: str
@@ -33,11 +33,7 @@ class LockedPackage(NamedTuple):
     integrity: str | None
 
 
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str | None:
+def _scalar_text(value: object) -> str | None:
     return (
         printable(str(value))
         if isinstance(value, (str, int, float)) and not isinstance(value, bool)
@@ -46,7 +42,7 @@ def _text(value: object) -> str | None:
 
 
 def parse_json(content: bytes) -> dict[str, Any]:
-    """A JSON object; raises ParseError."""
+    """Return a JSON object; raises ParseError."""
     try:
         value = json.loads(decode_kept(content))
     except (ValueError, RecursionError) as error:
@@ -60,25 +56,25 @@ def parse_json(content: bytes) -> dict[str, Any]:
 
 
 def npm_packages(content: bytes, _beside: Beside, budget: Budget) -> Iterator[LockedPackage]:
-    """Packages of package-lock.json."""
+    """Yield the packages of package-lock.json."""
     lock = parse_json(content)
     packages = lock.get("packages")
     if isinstance(packages, dict):
         yield from _npm_flat(packages, budget)
     else:
-        yield from _npm_nested(_object(lock.get("dependencies")), budget)
+        yield from _npm_nested(as_object(lock.get("dependencies")), budget)
 
 
 def _npm_flat(packages: dict[str, Any], budget: Budget) -> Iterator[LockedPackage]:
     for place, value in packages.items():
         budget.step()
-        entry = _object(value)
-        version = _text(entry.get("version"))
-        # The project itself, and links to what is a folder of the project and has an entry of its own.
+        entry = as_object(value)
+        version = _scalar_text(entry.get("version"))
+        # Skip the project itself, and links to folders of the project, which have entries of their own.
         if not place or entry.get("link") or version is None:
             continue
-        name = _text(entry.get("name")) or printable(place.rpartition("node_modules/")[2])
-        yield LockedPackage(name, version, entry.get("dev") is True, _text(entry.get("integrity")))
+        name = _scalar_text(entry.get("name")) or printable(place.rpartition("node_modules/")[2])
+        yield LockedPackage(name, version, entry.get("dev") is True, _scalar_text(entry.get("integrity")))
 
 
 def _npm_nested(dependencies: dict[str, Any], budget: Budget) -> Iterator[LockedPackage]:
@@ -86,19 +82,19 @@ def _npm_nested(dependencies: dict[str, Any], budget: Budget) -> Iterator[Locked
     while levels:
         for name, value in levels.pop().items():
             budget.step()
-            entry = _object(value)
-            version = _text(entry.get("version"))
+            entry = as_object(value)
+            version = _scalar_text(entry.get("version"))
             if version is not None and not version.startswith("file:"):
                 real, real_version = _alias(printable(name), version)
                 yield LockedPackage(
-                    real, real_version, entry.get("dev") is True, _text(entry.get("integrity"))
+                    real, real_version, entry.get("dev") is True, _scalar_text(entry.get("integrity"))
                 )
             if isinstance(entry.get("dependencies"), dict):
                 levels.append(entry["dependencies"])
 
 
 def _alias(name: str, version: str) -> tuple[str, str]:
-    """`npm:chalk@4.1.2` under another name is chalk 4.1.2."""
+    """Return the real name and version of an alias: `npm:chalk@4.1.2` under another name is chalk 4.1.2."""
     if version.startswith("npm:"):
         real, at, number = version[4:].rpartition("@")
         if at and real:
@@ -118,19 +114,21 @@ class _YarnEntry(NamedTuple):
 
 
 def yarn_packages(content: bytes, beside: Beside, budget: Budget) -> Iterator[LockedPackage]:
-    """Packages of yarn.lock."""
+    """Yield the packages of yarn.lock."""
     text = decode(content)
     modern = "\n__metadata:" in text[:4096] or text.startswith("__metadata:")
     entries = dict(_yarn_modern(text, budget) if modern else _yarn_classic(text, budget))
     needed = _yarn_production(entries, beside)
     production = (
-        None if needed is None else _reached(needed, {key: one.needs for key, one in entries.items()}, budget)
+        None
+        if needed is None
+        else _reached(needed, {key: entry.needs for key, entry in entries.items()}, budget)
     )
-    found: dict[int, tuple[_YarnEntry, bool]] = {}
+    used_entries: dict[int, tuple[_YarnEntry, bool]] = {}
     for key, entry in entries.items():
-        used = found.get(id(entry), (entry, False))[1]
-        found[id(entry)] = entry, used or (production is not None and key in production)
-    for entry, used in found.values():
+        used = used_entries.get(id(entry), (entry, False))[1]
+        used_entries[id(entry)] = entry, used or (production is not None and key in production)
+    for entry, used in used_entries.values():
         if entry.workspace is None:
             yield LockedPackage(
                 entry.name, entry.version, None if production is None else not used, entry.integrity
@@ -138,8 +136,13 @@ def yarn_packages(content: bytes, beside: Beside, budget: Budget) -> Iterator[Lo
 
 
 def _yarn_production(entries: Mapping[str, _YarnEntry], beside: Beside) -> set[str] | None:
-    """What the project's manifest, and those of its workspaces, ask for in production; None where that is not known."""
-    workspaces = sorted({one.workspace for one in entries.values() if one.workspace is not None} - {"."})
+    """Return what the manifests of the project and its workspaces ask for in production.
+
+    Return None if that is unknown.
+    """
+    workspaces = sorted(
+        {entry.workspace for entry in entries.values() if entry.workspace is not None} - {"."}
+    )
     needed: set[str] = set()
     for folder in (".", *workspaces):
         manifest = beside("package.json" if folder == "." else f"{folder}/package.json")
@@ -149,11 +152,11 @@ def _yarn_production(entries: Mapping[str, _YarnEntry], beside: Beside) -> set[s
             content = parse_json(manifest)
         except ParseError:
             return None
-        # Yarn 1 does not write where its workspaces are.
+        # Yarn 1 does not record where its workspaces are.
         if "workspaces" in content and not workspaces:
             return None
         for kind in _PRODUCTION:
-            for name, wanted in _object(content.get(kind)).items():
+            for name, wanted in as_object(content.get(kind)).items():
                 needed.update((f"{name}@{wanted}", f"{name}@npm:{wanted}"))
     return needed
 
@@ -182,13 +185,13 @@ def _yarn_classic(text: str, budget: Budget) -> Iterator[tuple[str, _YarnEntry]]
             if not section:
                 fields[name] = value.strip('"')
         elif section in _PRODUCTION:
-            found = re.match(r'"?([^"\s]+)"?\s+"?([^"]*)"?', stripped)
-            if found is not None:
-                needs.append(f"{found[1]}@{found[2]}")
+            need = re.match(r'"?([^"\s]+)"?\s+"?([^"]*)"?', stripped)
+            if need is not None:
+                needs.append(f"{need[1]}@{need[2]}")
 
 
 def _yarn_name(key: str) -> str:
-    """The package that a key such as `a@npm:chalk@^4` or `@x/y@^1` asks for."""
+    """Return the package that a key such as `a@npm:chalk@^4` or `@x/y@^1` asks for."""
     name, _, wanted = key[1:].partition("@")
     name = key[:1] + name
     if wanted.startswith("npm:") and "@" in wanted[5:]:
@@ -199,65 +202,79 @@ def _yarn_name(key: str) -> str:
 def _yarn_modern(text: str, budget: Budget) -> Iterator[tuple[str, _YarnEntry]]:
     for document in _yaml(text, budget):
         for keys, value in document.items():
-            entry = _object(value)
-            resolution, version = _text(entry.get("resolution")), _text(entry.get("version"))
+            entry = as_object(value)
+            resolution, version = _scalar_text(entry.get("resolution")), _scalar_text(entry.get("version"))
             if keys == "__metadata" or resolution is None or version is None:
                 continue
             name, _, source = resolution[1:].partition("@")
             needs = [
-                f"{one}@{wanted}" for kind in _EDGES[:2] for one, wanted in _object(entry.get(kind)).items()
+                f"{package}@{wanted}"
+                for kind in _EDGES[:2]
+                for package, wanted in as_object(entry.get(kind)).items()
             ]
             workspace = source.removeprefix("workspace:") if source.startswith("workspace:") else None
-            made = _YarnEntry(resolution[:1] + name, version, _text(entry.get("checksum")), needs, workspace)
-            yield from ((key.strip(), made) for key in keys.split(","))
+            locked = _YarnEntry(
+                resolution[:1] + name, version, _scalar_text(entry.get("checksum")), needs, workspace
+            )
+            yield from ((key.strip(), locked) for key in keys.split(","))
 
 
 # -- pnpm
 
 
 def pnpm_packages(content: bytes, _beside: Beside, budget: Budget) -> Iterator[LockedPackage]:
-    """Packages of pnpm-lock.yaml."""
+    """Yield the packages of pnpm-lock.yaml."""
     for document in _yaml(decode(content), budget):
-        packages = _object(document.get("packages"))
+        packages = as_object(document.get("packages"))
         old = str(document.get("lockfileVersion")).startswith("5")
         production = _pnpm_production(document, budget) if "snapshots" in document else None
         for key, value in packages.items():
             budget.step()
-            entry = _object(value)
+            entry = as_object(value)
             name, version = _pnpm_name(key, old=old)
-            name, version = _text(entry.get("name")) or name, _text(entry.get("version")) or version
+            name, version = (
+                _scalar_text(entry.get("name")) or name,
+                _scalar_text(entry.get("version")) or version,
+            )
             if not name or not version:
                 continue
-            # Until version 8 pnpm wrote it, and left it out of what both production and development need.
+            # Until version 8 pnpm wrote `dev`, and left it out if both production and development need the
+            # package.
             dev = entry.get("dev") is True if production is None else key not in production
-            yield LockedPackage(name, version, dev, _text(_object(entry.get("resolution")).get("integrity")))
+            yield LockedPackage(
+                name, version, dev, _scalar_text(as_object(entry.get("resolution")).get("integrity"))
+            )
 
 
 def _pnpm_production(document: dict[str, Any], budget: Budget) -> set[str]:
-    """Keys of the packages that anything but a development dependency leads to, from version 9 of the format on."""
+    """Return the keys of the packages that any non-development dependency leads to, from version 9 of the
+    format on.
+    """
     graph: dict[str, list[str]] = {}
-    for key, value in _object(document.get("snapshots")).items():
+    for key, value in as_object(document.get("snapshots")).items():
         needs = [
             (name, wanted)
             for kind in _PRODUCTION
-            for name, wanted in _object(_object(value).get(kind)).items()
+            for name, wanted in as_object(as_object(value).get(kind)).items()
         ]
         graph[key] = [_pnpm_key(name, str(wanted)) for name, wanted in needs]
     needed: set[str] = set()
-    for importer in _object(document.get("importers")).values():
+    for importer in as_object(document.get("importers")).values():
         for kind in _PRODUCTION:
-            for name, wanted in _object(_object(importer).get(kind)).items():
-                needed.add(_pnpm_key(name, str(_object(wanted).get("version"))))
+            for name, wanted in as_object(as_object(importer).get(kind)).items():
+                needed.add(_pnpm_key(name, str(as_object(wanted).get("version"))))
     return {key.partition("(")[0] for key in _reached(needed, graph, budget)}
 
 
 def _pnpm_key(name: str, version: str) -> str:
-    """The key of a dependency: an alias names the package as well."""
+    """Return the key of a dependency: an alias names the package as well."""
     return version if "@" in version.partition("(")[0] else f"{name}@{version}"
 
 
 def _pnpm_name(key: str, *, old: bool) -> tuple[str, str]:
-    """`a@1.0.0(b@2.0.0)`, with a slash in front in version 6, and before that `/a/1.0.0_b@2.0.0`."""
+    """Return name and version of a key: `a@1.0.0(b@2.0.0)`, with a slash in front in version 6, before that
+    `/a/1.0.0_b@2.0.0`.
+    """
     plain = key.partition("(")[0].removeprefix("/")
     if old:
         scope = plain.startswith("@")
@@ -271,21 +288,21 @@ def _pnpm_name(key: str, *, old: bool) -> tuple[str, str]:
 
 
 def _yaml(text: str, budget: Budget) -> Iterator[dict[str, Any]]:
-    from kolide_tables.datafiles.yamltext import yaml_documents
+    from kolide_tables.yamltext import yaml_documents
 
-    yield from (one for one in yaml_documents(text, budget) if isinstance(one, dict))
+    yield from (document for document in yaml_documents(text, budget) if isinstance(document, dict))
 
 
 def _reached(start: Iterable[str], graph: _Graph, budget: Budget) -> set[str]:
-    """All that the beginnings lead to, themselves included."""
+    """Return everything that the starts lead to, the starts included."""
     seen: set[str] = set()
     todo = list(start)
     while todo:
         budget.step()
-        one = todo.pop()
-        if one not in seen:
-            seen.add(one)
-            todo.extend(graph.get(one, ()))
+        node = todo.pop()
+        if node not in seen:
+            seen.add(node)
+            todo.extend(graph.get(node, ()))
     return seen
 
 

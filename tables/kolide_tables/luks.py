@@ -1,4 +1,4 @@
-"""kolide_luks: how a disk or file is encrypted by LUKS, one row for each key slot; no key is read.
+"""kolide_luks: the LUKS encryption of disks and files, a row for each key slot; no key is read.
 
 Source: LUKS On-Disk Format Specification 1.2.3, LUKS2 On-Disk Format Specification 1.1.3.
 """
@@ -10,17 +10,18 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from kolide_tables.files import why_not
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.paths import asked_paths
 from kolide_tables.text import printable, printable_or_none, shown
-from osquery_sdk import Column, ColumnType, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, Query, Row, table
 
 _MAGIC, _SECOND_MAGIC = b"LUKS\xba\xbe", b"SKUL\xba\xbe"
 _ACTIVE = 0x00AC71F3
 _SLOTS_1, _SLOT_1_SIZE, _SLOTS_1_AT = 8, 48, 208
 _HEADER_2 = 4096
 _CHECKSUM_AT, _CHECKSUM_SIZE = 448, 64
-# Where a second header may be, by the sizes that the specification allows: the first one's may be what is broken.
+# Offsets where the second header may be, by the sizes that the specification allows. The first header gives
+# the offset, but may itself be the damaged one.
 _SIZES_2 = tuple(_HEADER_2 << shift for shift in range(2, 11))
 
 
@@ -30,12 +31,12 @@ class LuksSlot(Row):
     device_path: str = Column("Disk, partition or file", index=True, required=True, key=True)
     version: int = Column("Version of the format, 1 or 2", type=ColumnType.INTEGER)
     uuid: str = Column("The device's UUID")
-    cipher: str | None = Column("How data is encrypted: aes-xts-plain64")
+    cipher: str | None = Column("Cipher of the data: aes-xts-plain64")
     key_bits: int | None = Column("Bits of the key that encrypts data", type=ColumnType.INTEGER)
     slot: int | None = Column(
         "Key slot's number; NULL if the device has none", type=ColumnType.INTEGER, key=True
     )
-    kdf: str | None = Column("How a key is made of the passphrase: pbkdf2, argon2i, argon2id")
+    kdf: str | None = Column("Derivation of a key from the passphrase: pbkdf2, argon2i, argon2id")
     iterations: int | None = Column("Rounds of pbkdf2, or the time cost of argon2")
     tokens: list[str] = Column(
         "JSON list of the kinds of tokens that open the slot: systemd-tpm2, systemd-fido2, clevis"
@@ -53,7 +54,7 @@ class Slot(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What is known of an encrypted device."""
+    """The facts of an encrypted device."""
 
     version: int
     uuid: str
@@ -62,32 +63,33 @@ class Header(NamedTuple):
     slots: list[Slot]
 
 
-def luks(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_luks",
-        platforms=("linux",),
-        elsewhere="LUKS is Linux's; osquery itself has disk_encryption for macOS and bitlocker_info for Windows",
-        examples=(
-            "select b.name, l.version, l.cipher, l.key_bits, l.slot, l.kdf, l.tokens from block_devices b join kolide_luks l on l.device_path = b.name where b.type = 'crypto_LUKS'",
-            "select device_path, count(slot) as slots from kolide_luks where device_path like '/dev/nvme%' group by device_path",
+@table(
+    "kolide_luks",
+    platforms=("linux",),
+    elsewhere="LUKS is Linux's; osquery itself has disk_encryption for macOS and bitlocker_info for Windows",
+    examples=(
+        (
+            "select b.name, l.version, l.cipher, l.key_bits, l.slot, l.kdf, l.tokens from block_devices b "
+            "join kolide_luks l on l.device_path = b.name where b.type = 'crypto_LUKS'"
         ),
-    )
-    def rows(query: Query) -> Iterator[LuksSlot]:
-        """LUKS encryption of devices and files: cipher, key size, key slots, key derivation and tokens, from the headers."""
-        budget = Budget(limits, query.check)
-        for path in asked_paths(query, "device_path", budget):
-            budget.check()
-            try:
-                header = read_header(path)
-            except (OSError, ValueError) as error:
-                query.warn(f"{shown(path)}: {why_not(path, error)}")
-                continue
-            if header is not None:
-                yield from _rows(path, header)
-
-    return rows
+        (
+            "select device_path, count(slot) as slots from kolide_luks where device_path like '/dev/nvme%' "
+            "group by device_path"
+        ),
+    ),
+)
+def luks(query: Query) -> Iterator[LuksSlot]:
+    """LUKS encryption of devices and files: cipher, key size, key slots, key derivation and tokens."""
+    budget = Budget.of(query)
+    for path in asked_paths(query, "device_path", budget):
+        budget.check()
+        try:
+            header = read_header(path)
+        except (OSError, ValueError) as error:
+            query.warn(f"{shown(path)}: {why_not(path, error)}")
+            continue
+        if header is not None:
+            yield from _rows(path, header)
 
 
 def _rows(path: str, header: Header) -> Iterator[LuksSlot]:
@@ -106,11 +108,11 @@ def _rows(path: str, header: Header) -> Iterator[LuksSlot]:
 
 
 def read_header(path: str) -> Header | None:
-    """The header of a device or file; None where it has none.
+    """Return the header of a device or file; None if it has none.
 
-    Raises OSError where it cannot be read, ValueError where it is damaged or neither a disk nor a file.
+    Raises OSError if it cannot be read, and ValueError if it is damaged, or neither a disk nor a file.
     """
-    # Disks go by links of many names (/dev/disk/by-uuid); a link to a file is not followed.
+    # Disks are named by links of many kinds (/dev/disk/by-uuid); a link to a file is not followed.
     _require_storage(path, os.lstat(path).st_mode, may_link=True)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
@@ -139,52 +141,52 @@ def _header(descriptor: int) -> Header | None:
     first = os.pread(descriptor, _HEADER_2, 0)
     if first[:8] == _MAGIC + b"\0\1":
         return parse_1(first)
-    found = [
+    headers = [
         header for header in (_read_2(descriptor, first, 0), _second(descriptor, first)) if header is not None
     ]
-    if found:
-        return _parse_2(*max(found, key=lambda header: int.from_bytes(header[0][16:24], "big")))
+    if headers:
+        return _parse_2(*max(headers, key=lambda header: int.from_bytes(header[0][16:24], "big")))
     if first[:6] == _MAGIC:
         raise ValueError("its LUKS header is damaged")
     return None
 
 
 def parse_1(data: bytes) -> Header:
-    """A header of version 1; raises ValueError where it is cut off."""
+    """Return a header of version 1; raises ValueError if it is cut off."""
     if len(data) < _SLOTS_1_AT + _SLOTS_1 * _SLOT_1_SIZE:
         raise ValueError("its LUKS header is cut off")
     slots = []
     for number in range(_SLOTS_1):
         at = _SLOTS_1_AT + number * _SLOT_1_SIZE
-        if _number(data, at, 4) == _ACTIVE:
-            slots.append(Slot(number, "pbkdf2", _number(data, at + 4, 4), None, []))
+        if _big_endian(data, at, 4) == _ACTIVE:
+            slots.append(Slot(number, "pbkdf2", _big_endian(data, at + 4, 4), None, []))
     cipher = f"{_string(data, 8, 32)}-{_string(data, 40, 32)}"
-    return Header(1, _string(data, 168, 40), cipher, _number(data, 108, 4) * 8, slots)
+    return Header(1, _string(data, 168, 40), cipher, _big_endian(data, 108, 4) * 8, slots)
 
 
 def _second(descriptor: int, first: bytes) -> tuple[bytes, bytes] | None:
-    """The second header of version 2; it is where the first one ends, or has to be looked for."""
-    said = _number(first, 8, 8) if first[:6] == _MAGIC else 0
-    for at in (said,) if said in _SIZES_2 else _SIZES_2:
-        found = _read_2(descriptor, os.pread(descriptor, _HEADER_2, at), at)
-        if found is not None:
-            return found
+    """Return the second header of version 2: it is where the first one ends, or has to be searched for."""
+    given = _big_endian(first, 8, 8) if first[:6] == _MAGIC else 0
+    for at in (given,) if given in _SIZES_2 else _SIZES_2:
+        header = _read_2(descriptor, os.pread(descriptor, _HEADER_2, at), at)
+        if header is not None:
+            return header
     return None
 
 
 def _read_2(descriptor: int, binary: bytes, at: int) -> tuple[bytes, bytes] | None:
-    """The binary and the JSON part of a header whose checksum is right; None otherwise."""
+    """Return the binary and the JSON part of a header whose checksum is right; None otherwise."""
     import hashlib
 
     magic = _SECOND_MAGIC if at else _MAGIC
-    size = _number(binary, 8, 8)
-    if binary[:8] != magic + b"\0\2" or size not in _SIZES_2 or _number(binary, 256, 8) != at:
+    size = _big_endian(binary, 8, 8)
+    if binary[:8] != magic + b"\0\2" or size not in _SIZES_2 or _big_endian(binary, 256, 8) != at:
         return None
     area = os.pread(descriptor, size - _HEADER_2, at + _HEADER_2)
     blank = binary[:_CHECKSUM_AT] + bytes(_CHECKSUM_SIZE) + binary[_CHECKSUM_AT + _CHECKSUM_SIZE :]
     try:
         digest = hashlib.new(_string(binary, 72, 32), blank + area, usedforsecurity=False).digest()
-    except (ValueError, TypeError):  # there is no such hash, or it has no size of its own
+    except (ValueError, TypeError):  # the hash is unknown, or has no size of its own
         return None
     return (binary, area) if binary[_CHECKSUM_AT:].startswith(digest) else None
 
@@ -193,10 +195,10 @@ def _parse_2(binary: bytes, area: bytes) -> Header:
     import json
 
     try:
-        said = json.loads(area.partition(b"\0")[0])
+        document = json.loads(area.partition(b"\0")[0])
     except (ValueError, RecursionError) as error:
         raise ValueError(f"its LUKS header has no JSON: {error}") from error
-    keyslots, tokens, segments = (_dictionary(said, key) for key in ("keyslots", "tokens", "segments"))
+    keyslots, tokens, segments = (_dictionary(document, key) for key in ("keyslots", "tokens", "segments"))
     slots = []
     for number in sorted((key for key in keyslots if re.fullmatch(r"[0-9]{1,2}", key)), key=int):
         keyslot, kdf = _dictionary(keyslots, number), _dictionary(_dictionary(keyslots, number), "kdf")
@@ -219,21 +221,21 @@ def _parse_2(binary: bytes, area: bytes) -> Header:
 
 
 def _token_kinds(tokens: dict[str, Any], slot: str) -> list[str]:
-    found = [_dictionary(tokens, key) for key in sorted(tokens)]
+    entries = [_dictionary(tokens, key) for key in sorted(tokens)]
     return [
-        printable(str(one.get("type")))
-        for one in found
-        if isinstance(one.get("keyslots"), list) and slot in one["keyslots"]
+        printable(str(token.get("type")))
+        for token in entries
+        if isinstance(token.get("keyslots"), list) and slot in token["keyslots"]
     ]
 
 
 def _dictionary(value: object, key: str) -> dict[str, Any]:
-    found = value.get(key) if isinstance(value, dict) else None
-    return found if isinstance(found, dict) else {}
+    member = value.get(key) if isinstance(value, dict) else None
+    return member if isinstance(member, dict) else {}
 
 
 def _count(value: object) -> int | None:
-    # As wide as the format's own fields: who can write a header may write any number into it.
+    # The format's fields are 32 bits wide, but a hostile header may hold any number.
     return value if isinstance(value, int) and 0 <= value < 1 << 32 else None
 
 
@@ -241,5 +243,5 @@ def _string(data: bytes, at: int, size: int) -> str:
     return shown(data[at : at + size].partition(b"\0")[0])
 
 
-def _number(data: bytes, at: int, size: int) -> int:
+def _big_endian(data: bytes, at: int, size: int) -> int:
     return int.from_bytes(data[at : at + size], "big")

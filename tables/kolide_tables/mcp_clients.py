@@ -1,13 +1,14 @@
-"""Where programs that use MCP servers keep their configuration, and in which form.
+"""List the configuration files of programs that use MCP servers, and read the servers in them.
 
-Sources: the clients' own documentation. Paths are relative to a home; `{config}` is where programs of the platform keep what
-users set: .config, Library/Application Support, or AppData/Roaming.
+Sources: the clients' own documentation. Paths are relative to a home; `{config}` is the platform's folder for
+settings: .config, Library/Application Support, or AppData/Roaming.
 """
 
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from kolide_tables.parsing import as_object
 from kolide_tables.text import printable
 
 __all__ = ["Client", "Server", "clients", "managed_files", "project_clients", "servers_in"]
@@ -18,7 +19,7 @@ _EXTENSIONS = (
     ("roo-code", "rooveterinaryinc.roo-cline/settings/mcp_settings.json"),
 )
 _MCP_SERVERS = ("mcpServers",)
-# Extensions of goose that are part of it.
+# Extensions that are part of goose.
 _INNER_TYPES = frozenset(("builtin", "platform", "frontend", "inline_python"))
 _TRANSPORTS = {
     "local": "stdio",
@@ -34,8 +35,8 @@ class Client(NamedTuple):
 
     Attributes:
         name: the client.
-        path: of the file; a last folder `*` stands for all files in it with the same ending.
-        keys: that lead to the servers in it.
+        path: the file; a folder `*` stands for any folder.
+        keys: keys that lead to the servers in the file.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Client(NamedTuple):
 
 
 class Server(NamedTuple):
-    """A server as a configuration describes it, secrets and all."""
+    """A server as a configuration describes it, with its secrets."""
 
     name: str
     transport: str | None
@@ -56,7 +57,7 @@ class Server(NamedTuple):
 
 
 def clients(platform: str = sys.platform) -> Iterator[Client]:
-    """The files in a home."""
+    """Yield the configuration files in a home."""
     config = {"darwin": "Library/Application Support", "win32": "AppData/Roaming"}.get(platform, ".config")
     dotted = config if platform == "win32" else ".config"
     yield Client("claude-desktop", f"{config}/Claude/claude_desktop_config.json")
@@ -91,7 +92,7 @@ def clients(platform: str = sys.platform) -> Iterator[Client]:
 
 
 def project_clients() -> Iterator[Client]:
-    """The files in a project's folder."""
+    """Yield the configuration files in a project's folder."""
     yield Client("claude-code", ".mcp.json")
     yield Client("cursor", ".cursor/mcp.json")
     yield Client("vscode", ".vscode/mcp.json", ("servers",))
@@ -103,7 +104,7 @@ def project_clients() -> Iterator[Client]:
 
 
 def managed_files(platform: str = sys.platform) -> Iterator[Client]:
-    """The files, by whole paths, that an administrator lays down for all users."""
+    """Yield the files that an administrator lays down for all users; their paths are absolute."""
     folder = {
         "darwin": "/Library/Application Support/ClaudeCode",
         "win32": "C:/Program Files/ClaudeCode",
@@ -112,29 +113,31 @@ def managed_files(platform: str = sys.platform) -> Iterator[Client]:
 
 
 def servers_in(document: object, keys: tuple[str, ...]) -> Iterator[Server]:
-    """The servers that the keys lead to in a document; what is no server is passed over."""
+    """Yield the servers that the keys lead to in a document; entries that are no servers are skipped."""
     root = document if isinstance(document, dict) else {}
-    found: object = root
+    place: object = root
     for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    if isinstance(found, list):  # of servers that tell their names themselves
+        place = place.get(key) if isinstance(place, dict) else None
+    if isinstance(place, list):  # a list of servers that have their names inside
         pairs = [
-            (str(one.get("name") or index), one) for index, one in enumerate(found) if isinstance(one, dict)
+            (str(entry.get("name") or index), entry)
+            for index, entry in enumerate(place)
+            if isinstance(entry, dict)
         ]
     else:
-        pairs = [(str(name), one) for name, one in _object(found).items() if isinstance(one, dict)]
-    rules = _object(root.get("mcp"))
+        pairs = [(str(name), entry) for name, entry in as_object(place).items() if isinstance(entry, dict)]
+    rules = as_object(root.get("mcp"))
     for name, entry in pairs:
-        made = _server(name, entry)
-        if made is not None:
-            yield made._replace(enabled=False) if _is_excluded(name, rules) else made
+        server = _server(name, entry)
+        if server is not None:
+            yield server._replace(enabled=False) if _is_excluded(name, rules) else server
 
 
 def _server(name: str, entry: Mapping[str, Any]) -> Server | None:
     kind = entry.get("type")
     if isinstance(kind, str) and kind in _INNER_TYPES:
         return None
-    entry = {**entry, **_object(entry.get("transport"))}
+    entry = {**entry, **as_object(entry.get("transport"))}
     command, args = _command(entry)
     url = next(
         (entry[key] for key in ("url", "httpUrl", "serverUrl", "uri") if isinstance(entry.get(key), str)),
@@ -146,28 +149,28 @@ def _server(name: str, entry: Mapping[str, Any]) -> Server | None:
         and not {"env", "settings", "args", "disabled", "enabled"} & entry.keys()
     ):
         return None
-    environment = [str(key) for kind in ("env", "environment", "envs") for key in _object(entry.get(kind))]
+    environment = [str(key) for kind in ("env", "environment", "envs") for key in as_object(entry.get(kind))]
     environment += [key for key in _list(entry.get("env_keys")) if isinstance(key, str)]
     return Server(
         name=printable(name),
         transport=_transport(entry, command, url),
         command=None if command is None else printable(command),
-        args=[printable(one) for one in args],
+        args=[printable(argument) for argument in args],
         url=None if url is None else printable(url),
-        env_keys=sorted({printable(one) for one in environment}),
+        env_keys=sorted({printable(name) for name in environment}),
         enabled=not (entry.get("disabled") is True or entry.get("enabled") is False),
     )
 
 
 def _command(entry: Mapping[str, Any]) -> tuple[str | None, list[str]]:
-    """The program and its arguments: apart, in one list, or in an object of their own."""
+    """Return the program and its arguments: apart, in one list, or in an object of their own."""
     command: Any = entry.get("command", entry.get("cmd"))
     args: Any = entry.get("args")
     if isinstance(command, dict):
         command, args = command.get("path"), command.get("args")
     if isinstance(command, list):
         command, args = (command[0], command[1:]) if command else (None, [])
-    return command if isinstance(command, str) else None, [str(one) for one in _list(args)]
+    return command if isinstance(command, str) else None, [str(argument) for argument in _list(args)]
 
 
 def _transport(entry: Mapping[str, Any], command: str | None, url: str | None) -> str | None:
@@ -180,13 +183,9 @@ def _transport(entry: Mapping[str, Any], command: str | None, url: str | None) -
 
 
 def _is_excluded(name: str, rules: Mapping[str, Any]) -> bool:
-    """Gemini's lists of servers that it uses, or does not."""
+    """Return whether Gemini's lists of allowed and excluded servers exclude a server."""
     allowed = rules.get("allowed")
     return name in _list(rules.get("excluded")) or (isinstance(allowed, list) and name not in allowed)
-
-
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _list(value: object) -> list[Any]:

@@ -1,7 +1,7 @@
-"""kolide_mcp_servers: the MCP servers that users have given to their AI assistants and editors.
+"""kolide_mcp_servers: the MCP servers in the configuration of users' AI assistants and editors.
 
-Of environment variables and headers no value is read on, arguments are redacted, and URLs lose their credentials, the values
-of their parameters and whatever in their path looks like a key.
+Values of environment variables and headers are not read. Arguments are redacted. URLs lose their credentials,
+the values of their parameters, and parts of their path that look like keys.
 """
 
 import os
@@ -9,21 +9,21 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from kolide_tables.datafiles.errors import ParseError
-from kolide_tables.files import read_or_warn
 from kolide_tables.homes import Home, Mounts, local_homes
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.mcp_clients import Client, Server, clients, managed_files, project_clients, servers_in
+from kolide_tables.parsing import ParseError
+from kolide_tables.paths import read_or_warn
 from kolide_tables.redact import REDACTED, redact_arguments, redact_text, redact_url
 from kolide_tables.text import decode_kept, printable, shown
-from osquery_sdk import Column, Query, Row, Table, table
+from osquery_sdk import Column, Query, Row, table
 
 __all__ = ["McpServer", "mcp_servers"]
 
 _CLAUDE_CODE = "claude-code"
 _MOST_PROJECTS = 1_000
 _MOST_PROFILES = 100
-# A word without separators, of letters and digits mixed: a key, or nobody can tell it from one.
+# A word of letters and digits without separators: a key, or something that cannot be told from one.
 _KEY = r"(?ai:(?=[^\d]*\d)(?=[^a-z]*[a-z])[\w\-]{20,})"
 _VARIABLE = r"\w+="
 _VARIABLE_OPTION = r"(?:--env=|-e)\w+="
@@ -40,7 +40,10 @@ class McpServer(Row):
         "Program that uses it: claude-desktop, claude-code, cursor, vscode, zed, codex, goose, ..."
     )
     scope: str = Column(
-        "user: everywhere; local: in one project; project: whoever has the project; managed: all users of the machine",
+        (
+            "user: everywhere; local: in one project; project: whoever has the project; managed: all users "
+            "of the machine"
+        ),
         key=True,
     )
     config_path: str = Column("File that it is in", key=True)
@@ -59,37 +62,37 @@ class McpServer(Row):
 
 
 class _File(NamedTuple):
-    """A configuration file that was read."""
+    """A configuration file that has been read."""
 
     path: str
     document: object
     sha256: str
 
 
-def mcp_servers(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_mcp_servers",
-        examples=(
-            "select username, client, server_name, command, args from kolide_mcp_servers where transport = 'stdio' and enabled = 1",
-            "select u.username, m.client, m.url, m.env_keys from users u join kolide_mcp_servers m using (uid) where m.url not like 'https://%'",
+@table(
+    "kolide_mcp_servers",
+    examples=(
+        (
+            "select username, client, server_name, command, args from kolide_mcp_servers where transport = "
+            "'stdio' and enabled = 1"
         ),
-    )
-    def rows(query: Query) -> Iterator[McpServer]:
-        """MCP servers configured for AI assistants and editors, by user and project; no secrets' values."""
-        return _Search(query, limits).rows()
-
-    return rows
+        (
+            "select u.username, m.client, m.url, m.env_keys from users u join kolide_mcp_servers m using "
+            "(uid) where m.url not like 'https://%'"
+        ),
+    ),
+)
+def mcp_servers(query: Query) -> Iterator[McpServer]:
+    """MCP servers configured for AI assistants and editors, by user and project; no secrets' values."""
+    return _Search(query).rows()
 
 
 class _Search:
-    """One statement's call of the table."""
+    """A search for one statement: the administrator's files, then each home and its projects."""
 
-    def __init__(self, query: Query, limits: Limits) -> None:
+    def __init__(self, query: Query) -> None:
         self._query = query
-        self._limits = limits
-        self._budget = Budget(limits, query.check)
+        self._budget = Budget.of(query)
 
     def rows(self) -> Iterator[McpServer]:
         if self._query.equals("uid") is None:
@@ -104,7 +107,9 @@ class _Search:
             yield from self._claude_code(home, f"{top}/.claude.json", mounts)
 
     def _claude_code(self, home: Home, path: str, mounts: Mounts) -> Iterator[McpServer]:
-        """Its one file has the servers of the user, those of the user in each project, and which projects there are."""
+        """Yield the servers in Claude Code's one file: the user's, the user's in each project, and those of
+        the projects.
+        """
         file = self._read(path)
         if file is None:
             return
@@ -126,7 +131,7 @@ class _Search:
                 yield self._row(
                     home, _CLAUDE_CODE, "local", file, server._replace(enabled=False) if is_off else server
                 )
-            # A home has been looked through already.
+            # The home itself has been searched already.
             if (
                 not os.path.isabs(folder)  # noqa: PTH117
                 or folder.rstrip("/") == home.path.rstrip("/")
@@ -134,21 +139,21 @@ class _Search:
             ):
                 continue
             for client in project_clients():
-                asked = known if client.name == _CLAUDE_CODE else None
-                yield from self._rows(home, client, f"{folder.rstrip('/')}/{client.path}", "project", asked)
+                answers = known if client.name == _CLAUDE_CODE else None
+                yield from self._rows(home, client, f"{folder.rstrip('/')}/{client.path}", "project", answers)
 
     def _rows(
-        self, home: Home | None, client: Client, path: str, scope: str, asked: dict[str, Any] | None = None
+        self, home: Home | None, client: Client, path: str, scope: str, answers: dict[str, Any] | None = None
     ) -> Iterator[McpServer]:
         file = self._read(path)
         if file is None:
             return
         for server in servers_in(file.document, client.keys):
-            made = server if asked is None else server._replace(enabled=_answer(server.name, asked))
-            yield self._row(home, client.name, scope, file, made)
+            known = server if answers is None else server._replace(enabled=_answer(server.name, answers))
+            yield self._row(home, client.name, scope, file, known)
 
     def _places(self, top: str, path: str) -> list[str]:
-        """The files that a path stands for; a `*` in it is any folder."""
+        """Return the files that a path stands for; a `*` in it is any folder."""
         before, star, after = path.partition("/*/")
         if not star:
             return [f"{top}/{path}"]
@@ -159,15 +164,16 @@ class _Search:
             return []
         if len(names) > _MOST_PROFILES:
             self._query.warn(
-                f"{top}/{before}: of its {len(names):,} folders only the first {_MOST_PROFILES:,} are looked at"
+                f"{top}/{before}: of its {len(names):,} folders only the first {_MOST_PROFILES:,} are "
+                "looked at"
             )
             del names[_MOST_PROFILES:]
         return [f"{top}/{before}/{name}/{after}" for name in names]
 
     def _read(self, path: str) -> _File | None:
-        """A configuration; None, and a warning if it is there, where it cannot be read."""
+        """Return a configuration; None if it is missing, or cannot be read, which is logged."""
         self._budget.check()
-        content = read_or_warn(path, self._query, max_bytes=self._limits.max_file_bytes)
+        content = read_or_warn(path, self._query)
         if content is None:
             return None
         try:
@@ -198,29 +204,29 @@ class _Search:
         )
 
 
-def _answer(name: str, asked: dict[str, Any]) -> bool | None:
-    """Whether the user wants to use a project's server: Claude Code asks."""
+def _answer(name: str, answers: dict[str, Any]) -> bool | None:
+    """Return whether the user wants a project's server, which Claude Code asks; None without an answer."""
     for key, answer in (("disabledMcpjsonServers", False), ("enabledMcpjsonServers", True)):
-        names = asked.get(key)
+        names = answers.get(key)
         if isinstance(names, list) and name in names:
             return answer
     return None
 
 
 def _document(path: str, content: bytes, budget: Budget) -> object:
-    """What is in a file, by its ending; raises ParseError."""
+    """Return the document in a file, by the file's ending; raises ParseError."""
     text = decode_kept(content)
     if path.endswith((".yaml", ".yml")):
-        from kolide_tables.datafiles.yamltext import yaml_documents
+        from kolide_tables.yamltext import yaml_documents
 
         return next(iter(yaml_documents(printable(text), budget)), None)
     if path.endswith(".toml"):
-        from kolide_tables.datafiles.tomltext import toml_document
+        from kolide_tables.tomltext import toml_document
 
         return toml_document(printable(text))
     import json
 
-    from kolide_tables.datafiles.jsonc import without_comments
+    from kolide_tables.jsoncomments import without_comments
 
     try:
         return json.loads(without_comments(text)) if text.strip() else None
@@ -229,27 +235,29 @@ def _document(path: str, content: bytes, budget: Budget) -> object:
 
 
 def public_url(url: str) -> str:
-    """A URL without what may be secret: credentials, values of parameters, the fragment, and keys in its path."""
+    """Return a URL without secrets: credentials, values of parameters, the fragment, and keys in its path."""
     before, mark, parameters = redact_url(url).partition("?")
     before = before.partition("#")[0]
     scheme, slashes, rest = before.partition("://")
     host, slash, path = rest.partition("/") if slashes else ("", "", before)
     shown_path = "/".join(re.sub(_KEY, REDACTED, part) for part in path.split("/"))
-    made = f"{scheme}{slashes}{host}{slash}{shown_path}" if slashes else shown_path
+    start = f"{scheme}{slashes}{host}{slash}{shown_path}" if slashes else shown_path
     names = (pair.partition("=") for pair in parameters.partition("#")[0].split("&"))
     return (
-        made + mark + "&".join(name + equals + (REDACTED if value else "") for name, equals, value in names)
+        start + mark + "&".join(name + equals + (REDACTED if value else "") for name, equals, value in names)
     )
 
 
 def public_arguments(command: str, arguments: list[str]) -> list[str]:
-    """Arguments without secrets, nor the values of environment variables that they hand on to a container."""
-    # The program's name tells how its arguments are to be read.
+    """Return arguments without secrets, and without the values of environment variables that are passed to a
+    container.
+    """
+    # The program's name decides how its arguments are read.
     _, *shown_ = redact_arguments([command, *arguments])
     result: list[str] = []
-    for before, one in zip(("", *arguments), shown_, strict=False):
-        pair = re.match(_VARIABLE if before in ("-e", "--env") else _VARIABLE_OPTION, one)
-        result.append(pair[0] + REDACTED if pair is not None else _without_keys(one))
+    for before, argument in zip(("", *arguments), shown_, strict=False):
+        pair = re.match(_VARIABLE if before in ("-e", "--env") else _VARIABLE_OPTION, argument)
+        result.append(pair[0] + REDACTED if pair is not None else _without_keys(argument))
     return result
 
 

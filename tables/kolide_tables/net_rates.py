@@ -1,4 +1,4 @@
-"""kolide_net_rates: what goes through each network interface right now, measured while the statement waits."""
+"""kolide_net_rates: the traffic of each network interface right now, measured while the statement waits."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -8,14 +8,14 @@ from osquery_sdk import Column, ColumnType, Query, Row, Table, TableError, table
 
 _USUAL_MS = 1_000
 _MOST_MS = 5_000
-# For how many seconds a measurement is good.
+# Seconds for which a measurement is good.
 _FRESH = 1.0
-# How soon a cancelled statement is noticed.
+# Seconds between two looks at whether the statement is cancelled.
 _LOOK = 0.05
 
 
 class NetRate(Row):
-    """What went through an interface in an interval that has just passed."""
+    """The traffic of an interface in an interval that has just passed."""
 
     interface: str = Column("Name: eth0, en0, Ethernet", index=True, key=True)
     interval_ms: int = Column(
@@ -34,26 +34,36 @@ class NetRate(Row):
 
 
 def net_rates() -> Table:
-    """The table; who asks it while it measures, or within a second after that, gets the same measurement."""
+    """Return the table, with a meter of its own.
+
+    It is made by a function because the meter keeps its last measurements for the requests that come with the
+    same statement. The SDK's cache would not do: each interface of a join is a request with other terms.
+    """
     meter = Meter(_counters)
 
     @table(
         "kolide_net_rates",
         platforms=("linux", "darwin", "windows"),
         examples=(
-            "select interface, rx_bytes_per_s, tx_bytes_per_s from kolide_net_rates where rx_bytes_per_s + tx_bytes_per_s > 0",
-            "select d.interface, d.mac, r.rx_packets_per_s, r.errors, r.drops from kolide_net_rates r join interface_details d using (interface) where r.interval_ms = 3000",
+            (
+                "select interface, rx_bytes_per_s, tx_bytes_per_s from kolide_net_rates where "
+                "rx_bytes_per_s + tx_bytes_per_s > 0"
+            ),
+            (
+                "select d.interface, d.mac, r.rx_packets_per_s, r.errors, r.drops from kolide_net_rates r "
+                "join interface_details d using (interface) where r.interval_ms = 3000"
+            ),
         ),
     )
     def rows(query: Query) -> Iterator[NetRate]:
-        """Network interfaces: bytes and packets a second, errors and drops, measured for a second or for interval_ms."""
+        """Network interfaces: bytes and packets a second, errors and drops, over a second or interval_ms."""
         return measured_rows(query, meter)
 
     return rows
 
 
 def measured_rows(query: Query, meter: "Meter") -> Iterator[NetRate]:
-    """The rows of a meter's measurements."""
+    """Yield the rows of a meter's measurements."""
     started = time.monotonic()
     for interval in _intervals(query):
         for row in meter.measure(interval, query, started):
@@ -69,13 +79,15 @@ def _counters() -> Mapping[str, object]:
 
 
 class Meter:
-    """Measures all interfaces for an interval, once for all who ask at about the same time.
+    """Measures all interfaces for an interval, once for all requests at about the same time.
 
-    SQLite may well look up each interface of a join by itself: n of them must not take n intervals.
+    SQLite may look up each interface of a join by itself: n of them must not take n intervals. Requests for
+    one interval wait on its lock in `_busy`, and take the result that the first of them leaves in `_done`;
+    `_lock` guards both.
     """
 
     def __init__(self, read: Callable[[], Mapping[str, object]]) -> None:
-        """`read` is what psutil.net_io_counters does."""
+        """Take a function that reads the counters as psutil.net_io_counters does."""
         from threading import Lock
 
         self._read = read
@@ -83,19 +95,21 @@ class Meter:
         self._busy: dict[int, Lock] = {}
         self._done: dict[int, tuple[float, list[NetRate]]] = {}
 
-    def measure(self, interval: int, query: Query, asked: float) -> list[NetRate]:
-        """The rates over `interval` milliseconds; at most a second old when they are `asked` for (time.monotonic)."""
+    def measure(self, interval: int, query: Query, asked_at: float) -> list[NetRate]:
+        """Return the rates over `interval` milliseconds, at most a second old when they were `asked` for
+        (time.monotonic).
+        """
         from threading import Lock
 
         with self._lock:
-            for old in [one for one, (ended, _) in self._done.items() if ended < asked - _FRESH]:
+            for old in [kept for kept, (ended, _) in self._done.items() if ended < asked_at - _FRESH]:
                 del self._done[old]
             busy = self._busy.setdefault(interval, Lock())
         while not busy.acquire(timeout=_LOOK):
             query.check()
         try:
             ended, rows = self._done.get(interval, (0.0, []))
-            if ended < asked - _FRESH:
+            if ended < asked_at - _FRESH:
                 rows = self._measured(interval, query)
                 with self._lock:
                     self._done[interval] = time.monotonic(), rows
@@ -115,13 +129,13 @@ class Meter:
 
 
 def _intervals(query: Query) -> list[int]:
-    asked = query.equals("interval_ms")
-    if asked is None:
+    intervals = query.equals("interval_ms")
+    if intervals is None:
         return [ms for ms in (_USUAL_MS,) if query.matches("interval_ms", ms)]
-    for ms in asked:
+    for ms in intervals:
         if not isinstance(ms, int) or not 1 <= ms <= _MOST_MS:
             raise TableError(f"interval_ms is {ms}: give a whole number from 1 to {_MOST_MS:,}")
-    return sorted(asked)
+    return sorted(intervals)
 
 
 def _wait(query: Query, until: float) -> None:
@@ -132,7 +146,7 @@ def _wait(query: Query, until: float) -> None:
 
 def _row(name: str, interval: int, seconds: float, before: object, after: object) -> NetRate:
     def passed(*fields: str) -> int | None:
-        """By how much counters have grown; None if the interface was made anew."""
+        """Return by how much counters have grown; None if the interface was made anew."""
         counts = [getattr(after, field) - getattr(before, field) for field in fields]
         return sum(counts) if min(counts) >= 0 else None
 

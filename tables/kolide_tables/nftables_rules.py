@@ -1,6 +1,6 @@
-"""kolide_nftables_rules: the rules of the kernel's packet filter, as nft itself lists them.
+"""kolide_nftables_rules: the rules of the kernel's packet filter, as nft lists them.
 
-What iptables-nft, firewalld, ufw and container engines have put there is among them; rules of iptables-legacy are not.
+Rules of iptables-nft, firewalld, ufw and container engines are among them; rules of iptables-legacy are not.
 Source: nft(8), libnftables-json(5).
 """
 
@@ -12,7 +12,7 @@ from kolide_tables.text import decode_kept, printable, printable_or_none
 from kolide_tables.tools import need_tool
 from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
 
-# nft makes one text of its arguments and parses that: nothing but a plain name may get there.
+# nft joins its arguments to one text and parses that: only plain names may become part of it.
 _PLAIN_NAME = r"[A-Za-z][A-Za-z0-9_]*"
 _FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 # Statements that decide about a packet, or hand it to another chain. Source: libnftables-json(5), verdicts.
@@ -47,15 +47,15 @@ class NftablesRule(Row):
     table_name: str = Column("Table's name", index=True, key=True)
     chain: str = Column("Chain's name", key=True)
     hook: str | None = Column(
-        "Where the chain meets packets: prerouting, input, forward, output, postrouting, ingress; empty if others jump to it"
+        "Hook at which the chain meets packets: prerouting, input, forward, output, postrouting, ingress; "
+        "empty if others jump to it"
     )
-    policy: str | None = Column(
-        "What befalls packets that no rule of the chain decides about: accept or drop"
-    )
+    policy: str | None = Column("Verdict on packets that no rule of the chain decides about: accept or drop")
     handle: int = Column("The kernel's number of the rule within the table", key=True)
     position: int = Column("Place within the chain, from 1", type=ColumnType.INTEGER)
     verdict: str | None = Column(
-        "accept, drop, reject, return, jump CHAIN, goto CHAIN, vmap, masquerade, snat, dnat, ...; empty if it decides nothing"
+        "accept, drop, reject, return, jump CHAIN, goto CHAIN, vmap, masquerade, snat, dnat, ...; "
+        "empty if it decides nothing"
     )
     comment: str | None = Column("The rule's comment")
     packets: int | None = Column("Packets that its counter has counted; NULL without a counter of its own")
@@ -68,10 +68,19 @@ class NftablesRule(Row):
 @table(
     "kolide_nftables_rules",
     platforms=("linux",),
-    elsewhere="nftables is Linux's packet filter; osquery itself has alf for macOS and windows_firewall_rules for Windows",
+    elsewhere=(
+        "nftables is Linux's packet filter; osquery itself has alf for macOS and windows_firewall_rules "
+        "for Windows"
+    ),
     examples=(
-        "select table_name, chain, position, verdict, comment, packets from kolide_nftables_rules where hook = 'input' order by chain, position",
-        "select distinct family, table_name, chain from kolide_nftables_rules where hook = 'input' and policy = 'accept'",
+        (
+            "select table_name, chain, position, verdict, comment, packets from kolide_nftables_rules "
+            "where hook = 'input' order by chain, position"
+        ),
+        (
+            "select distinct family, table_name, chain from kolide_nftables_rules where hook = 'input' and "
+            "policy = 'accept'"
+        ),
     ),
 )
 def nftables_rules(query: Query) -> Iterator[NftablesRule]:
@@ -85,7 +94,7 @@ def nftables_rules(query: Query) -> Iterator[NftablesRule]:
 
 
 def listed_rows(query: Query, run: Callable[..., bytes]) -> Iterator[NftablesRule]:
-    """The rows of what `nft -jat list ...` answers; of all tables, or only of those that are asked for."""
+    """Yield the rows of what `nft -jat list ...` answers, for all tables or only those that are asked for."""
     for objects in _listings(query, run):
         chains = {_place(chain, "name"): chain for chain in _of_kind(objects, "chain")}
         positions: dict[tuple[str, ...], int] = {}
@@ -97,31 +106,32 @@ def listed_rows(query: Query, run: Callable[..., bytes]) -> Iterator[NftablesRul
 
 
 def _listings(query: Query, run: Callable[..., bytes]) -> Iterator[list[_Object]]:
-    """What nft lists, table by table where that is less."""
+    """Yield nft's listings: table by table if only some are wanted."""
     if query.equals("table_name") is None and not query.like("table_name"):
         yield parse_listing(run("ruleset"))
         return
     tables = [
-        (str(one.get("family")), str(one.get("name")))
-        for one in _of_kind(parse_listing(run("tables")), "table")
+        (str(entry.get("family")), str(entry.get("name")))
+        for entry in _of_kind(parse_listing(run("tables")), "table")
     ]
     wanted = [(family, name) for family, name in tables if query.matches("table_name", name)]
-    found = []
+    listings = []
     for family, name in wanted:
         try:
             if family not in _FAMILIES or not re.fullmatch(_PLAIN_NAME, name):
                 raise TableError(f"no plain name: {name}")
-            found.append(parse_listing(run("table", family, name)))
+            listings.append(parse_listing(run("table", family, name)))
         except TableError:
-            # Its name is one that nft cannot be told, or a word of its language, or the table has just been deleted.
+            # nft cannot be given this name (it may be a word of its language), or the table has just been
+            # deleted.
             query.check()
-            found = [parse_listing(run("ruleset"))]
+            listings = [parse_listing(run("ruleset"))]
             break
-    yield from found
+    yield from listings
 
 
 def parse_listing(data: bytes) -> list[_Object]:
-    """The objects of a listing; raises TableError where it is none."""
+    """Return the objects of a listing; raises TableError for other data."""
     import json
 
     try:
@@ -130,22 +140,26 @@ def parse_listing(data: bytes) -> list[_Object]:
         raise TableError(f"nft's answer cannot be read: {error}") from error
     if not isinstance(objects, list):
         raise TableError("nft's answer is no list")
-    return [one for one in objects if isinstance(one, dict)]
+    return [item for item in objects if isinstance(item, dict)]
 
 
 def _of_kind(objects: list[_Object], kind: str) -> list[_Object]:
-    return [found for one in objects if isinstance(found := one.get(kind), dict)]
+    return [detail for item in objects if isinstance(detail := item.get(kind), dict)]
 
 
-def _place(found: _Object, chain: str) -> tuple[str, str, str]:
-    family, name, within = (printable(str(found.get(key, ""))) for key in ("family", "table", chain))
+def _place(item: _Object, chain: str) -> tuple[str, str, str]:
+    family, name, within = (printable(str(item.get(key, ""))) for key in ("family", "table", chain))
     return family, name, within
 
 
 def _row(rule: _Object, place: tuple[str, str, str], chain: _Object, position: int) -> NftablesRule:
     listed = rule.get("expr")
-    expressions = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    counters = [found for one in expressions if isinstance(found := one.get("counter"), dict)]
+    expressions = (
+        [expression for expression in listed if isinstance(expression, dict)]
+        if isinstance(listed, list)
+        else []
+    )
+    counters = [detail for expression in expressions if isinstance(detail := expression.get("counter"), dict)]
     counter = counters[0] if counters else {}
     return NftablesRule(
         family=place[0],
@@ -153,18 +167,18 @@ def _row(rule: _Object, place: tuple[str, str, str], chain: _Object, position: i
         chain=place[2],
         hook=printable_or_none(chain.get("hook")),
         policy=printable_or_none(chain.get("policy")),
-        handle=_number(rule.get("handle")) or 0,
+        handle=_counted(rule.get("handle")) or 0,
         position=position,
         verdict=_verdict(expressions),
         comment=printable_or_none(rule.get("comment")),
-        packets=_number(counter.get("packets")),
-        bytes=_number(counter.get("bytes")),
+        packets=_counted(counter.get("packets")),
+        bytes=_counted(counter.get("bytes")),
         expr=expressions,
     )
 
 
 def _verdict(expressions: list[_Object]) -> str | None:
-    # At most one of them decides; what stands before it only matches, counts or marks.
+    # At most one statement decides; the ones before it only match, count or mark.
     for expression in reversed(expressions):
         for name, detail in expression.items():
             if name not in _VERDICTS:
@@ -174,5 +188,5 @@ def _verdict(expressions: list[_Object]) -> str | None:
     return None
 
 
-def _number(value: object) -> int | None:
+def _counted(value: object) -> int | None:
     return min(value, (1 << 63) - 1) if isinstance(value, int) else None

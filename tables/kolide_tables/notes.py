@@ -1,7 +1,8 @@
 """kolide_notes: texts by key that people keep about a machine, written and read through SQL.
 
-They are in one SQLite file that nobody but its owner can read. Each request opens it anew: it may be moved, restored from a
-backup or removed while osquery runs. As nobody else can write to its folder, the file that was checked is the one that is opened.
+They are kept in one SQLite file that only its owner can read. Each request opens it anew: it may be moved,
+restored from a backup or removed while osquery runs. Nobody else can write to its folder, so the file that
+was checked is the one that is opened.
 """
 
 import os
@@ -11,7 +12,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from kolide_tables.families import family_of
 from kolide_tables.limits import Limits
 from osquery_sdk import (
     Column,
@@ -39,7 +39,7 @@ create table if not exists notes (
 )
 """
 _PAGE_BYTES = 4096
-# Another process that writes is waited for.
+# Seconds to wait for another process that writes.
 _PATIENCE = 5.0
 
 
@@ -47,10 +47,10 @@ class Note(Row):
     """A note."""
 
     id: int | None = Column("Number of the note; given by the table", index=True, key=True, default=None)
-    key: str = Column("What the note is about; there is one of each key", index=True)
-    value: str = Column("What the note says", default="")
+    key: str = Column("Subject of the note; each key has one note", index=True)
+    value: str = Column("Text of the note", default="")
     created: datetime | None = Column(
-        "When it was written, Unix seconds; now, unless an INSERT says otherwise", default=None
+        "Time of writing, Unix seconds; now, unless an INSERT says otherwise", default=None
     )
 
 
@@ -58,29 +58,29 @@ class Notes(WritableTable[Note]):
     """Notes about this machine: INSERT, UPDATE and DELETE write them, and they outlive osquery.
 
     Args:
-        path: of the file, which is made when the first note is written.
-        limits: `max_file_bytes` is the largest that the file may grow.
+        path: the file; it is made when the first note is written.
+        limits: `max_file_bytes` is the most that the file may grow to, `max_rows` the most notes.
     """
 
     def __init__(self, path: str, *, limits: Limits = Limits()) -> None:  # noqa: B008 - a constant
-        """Take the path; nothing is opened yet."""
+        """Check the path; the file is not opened yet."""
         if not os.path.isabs(path):  # noqa: PTH117  pathlib is not loaded for this
             raise DefinitionError(f"the notes' file needs a whole path, from the root, not {path!r}")
         self._path = path
         self._limits = limits
 
     def rows(self, query: Query) -> Iterator[Note]:
-        """All notes, or those of the ids or keys that are asked for."""
+        """Yield all notes, or those of the ids or keys that are asked for."""
         for column in ("id", "key"):
             wanted = query.equals(column)
             if wanted is not None:
-                # Without regard to case, as the statement may be: osquery checks again.
+                # Case is ignored, as a statement may do; osquery checks again.
                 yield from self._read(f"{column} collate nocase in ({', '.join('?' * len(wanted))})", wanted)
                 return
         yield from self._read("true", ())
 
     def insert(self, row: Note) -> Note:
-        """Keep a note; its id and time are made up here, unless they are given."""
+        """Keep a note; its id and time are chosen here, unless they are given."""
         created = row.created or datetime.now(UTC)
         values = (row.id, row.key, row.value, int(created.timestamp()))
         with self._open(create=True) as file:
@@ -91,7 +91,7 @@ class Notes(WritableTable[Note]):
         return Note(id=done.lastrowid, key=row.key, value=row.value, created=created)
 
     def update(self, old: Note, new: Note) -> None:
-        """Write a note anew."""
+        """Change a note."""
         created = None if new.created is None else int(new.created.timestamp())
         with self._open() as file:
             done = file.execute(
@@ -108,24 +108,25 @@ class Notes(WritableTable[Note]):
 
     def _read(self, condition: str, values: tuple[Any, ...]) -> Iterator[Note]:
         if not os.path.lexists(self._path):
-            return  # nobody has written a note yet
-        sql = f"select id, key, value, created from notes where {condition} order by id"  # noqa: S608 - no input
+            return  # no note has been written yet
+        # No input becomes part of the statement.
+        sql = f"select id, key, value, created from notes where {condition} order by id"  # noqa: S608
         with self._open() as file:
             for id_, key, value, created in file.execute(sql, values):
                 yield Note(id=id_, key=key, value=value, created=datetime.fromtimestamp(created, UTC))
 
     @contextmanager
     def _open(self, *, create: bool = False) -> "Iterator[sqlite3.Connection]":
-        """The file, for one statement; SQLite's errors become the table's."""
+        """Open the file for one statement; SQLite's errors become the table's."""
         import sqlite3
         from pathlib import Path
 
         _check(self._path, create=create)
         try:
-            # By its own name for it, SQLite makes no file where there is none.
+            # Opened by URI with mode=rw, SQLite makes no file if there is none.
             file = sqlite3.connect(f"{Path(self._path).as_uri()}?mode=rw", uri=True, timeout=_PATIENCE)
             try:
-                file.text_factory = _text
+                file.text_factory = _kept_text
                 file.execute("pragma trusted_schema = off")
                 file.execute(f"pragma max_page_count = {max(self._limits.max_file_bytes // _PAGE_BYTES, 8)}")
                 if create:
@@ -148,28 +149,26 @@ def notes_table(
     limits: Limits = Limits(),  # noqa: B008 - a constant
     name: str = "kolide_notes",
 ) -> Table:
-    """The table of the notes in the file at `path`.
+    """Return the table of the notes in the file at `path`.
+
+    It is made by a function because it is about a file that only the caller can name.
 
     Raises:
         DefinitionError: the path is not a whole one.
     """
-    made = table(
-        name,
-        platforms=("linux", "darwin", "windows"),
+    notes = table(
+        "kolide_notes",
         examples=(
-            f"insert into {name} (key, value) values ('owner', 'maria')",  # noqa: S608 - no input
-            f"select value, datetime(created, 'unixepoch') as since from {name} where key = 'owner'",  # noqa: S608
-            f"update {name} set value = 'tom' where key = 'owner'",  # noqa: S608
-            f"delete from {name} where key = 'owner'",  # noqa: S608
+            "insert into kolide_notes (key, value) values ('owner', 'maria')",
+            "select value, datetime(created, 'unixepoch') as since from kolide_notes where key = 'owner'",
+            "update kolide_notes set value = 'tom' where key = 'owner'",
+            "delete from kolide_notes where key = 'owner'",
         ),
-        deadline=limits.max_seconds,
-        max_rows=limits.max_rows,
-        family=family_of("notes"),
-    )
-    return made(Notes(path, limits=limits))
+    )(Notes(path, limits=limits))
+    return notes.configured(name=name, limits=limits)
 
 
-def _text(data: bytes) -> str:
+def _kept_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -179,11 +178,13 @@ def _require_one(count: int) -> None:
 
 
 def _check(path: str, *, create: bool) -> None:
-    """Raise TableError unless the file is a plain one of this user, which nobody else can read, replace or write to."""
+    """Raise TableError unless the file is a plain file of this user, which nobody else can read, replace or
+    write.
+    """
     try:
         _check_folder(os.path.dirname(path))  # noqa: PTH120
         if create and not os.path.lexists(path):
-            # Before SQLite sees it, so that it is never open to others.
+            # Make it before SQLite does, so that it is never open to others.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         facts = os.lstat(path)
     except FileExistsError:
@@ -192,7 +193,7 @@ def _check(path: str, *, create: bool) -> None:
         raise TableError(f"{path}: {error.strerror}") from error
     if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
         raise TableError(f"{path} is no plain file: notes are kept in one")
-    if os.name != "posix":  # elsewhere the file's mode and owner say nothing
+    if os.name != "posix":  # elsewhere mode and owner say nothing
         return
     if facts.st_uid != os.geteuid():
         raise TableError(f"{path} belongs to user {facts.st_uid}, and this runs as {os.geteuid()}")
@@ -201,14 +202,17 @@ def _check(path: str, *, create: bool) -> None:
 
 
 def _check_folder(folder: str) -> None:
-    """The same for where it is: SQLite believes what lies beside its file, and whoever can rename a folder can put another there."""
+    """Raise TableError unless nobody else can write to the folder, or replace it or a folder above it.
+
+    SQLite trusts the files beside its own, and a renamed folder could be replaced by another.
+    """
     if os.name != "posix":
         return
     from pathlib import Path
 
     at = Path(os.path.realpath(folder))
-    for one in (at, *at.parents):
-        facts = one.stat()
-        open_to_others = facts.st_mode & 0o022 and (one == at or not facts.st_mode & stat.S_ISVTX)
+    for place in (at, *at.parents):
+        facts = place.stat()
+        open_to_others = facts.st_mode & 0o022 and (place == at or not facts.st_mode & stat.S_ISVTX)
         if facts.st_uid not in (0, os.geteuid()) or open_to_others:
-            raise TableError(f"{one} can be written by other users, who could replace the notes' file")
+            raise TableError(f"{place} can be written by other users, who could replace the notes' file")

@@ -1,27 +1,32 @@
-"""The files, folders and texts that a statement names in a column: by `=` and IN, files by LIKE as well.
+"""Resolve the files, folders and texts that a statement names in a column: by `=` and IN, files by LIKE as
+well.
 
-osqueryd refuses statements without a term on a required column. It keeps a term to itself that compares with NULL or an
-empty text, as a join with processes has it for each thread of the kernel: then nothing is named, and there are no rows.
+osqueryd refuses statements without a term on a required column. It does not pass on a term that compares with
+NULL or an empty text, as a join with processes has for each thread of the kernel: then nothing is named, and
+there are no rows.
 """
 
 import os
 import stat
 from collections.abc import Iterator
 
+from kolide_tables.files import Missing, TooLarge, Unreadable, read_file
 from kolide_tables.limits import Budget
 from kolide_tables.patterns import expand_like
 from osquery_sdk import Query, TableError
 
-__all__ = ["asked_paths", "asked_texts", "past_trusted_links"]
+__all__ = ["asked_paths", "asked_texts", "past_trusted_links", "read_or_warn"]
 
 _MOST_LINKS = 40
 _ROOT = 0
 
 
 def asked_paths(query: Query, column: str, budget: Budget, *, links: bool = False) -> Iterator[str]:
-    """Paths that the terms on `column` name, each once; those of a LIKE pattern are of what exists.
+    """Yield the paths that the terms on `column` name, each once; a LIKE pattern names the files that exist.
 
-    With `links` a search through many folders (`%%`) finds links as well, for tables that follow trusted ones. Raises TableError for terms that name none, and LimitExceeded beyond the budget's folders.
+    With `links`, a search through many folders (`%%`) finds symbolic links too, for tables that follow
+    trusted ones. Raises TableError for terms that name no path, and LimitExceeded beyond the budget's
+    folders.
     """
     named = query.equals(column)
     if named is not None:
@@ -31,15 +36,19 @@ def asked_paths(query: Query, column: str, budget: Budget, *, links: bool = Fals
         if query.constraints(column):
             raise TableError(f"name a {column} with =, IN or LIKE")
         return iter(())
-    # All of the patterns have to match: the files of one are enough, those that the others do not match left out.
-    found = expand_like(
+    # A path has to match every pattern. The files of the first are listed, and those that the others do not
+    # match are left out.
+    paths = expand_like(
         patterns[0], max_folders=budget.limits.max_folders, on_folder=budget.check, links=links
     )
-    return (path for path in found if query.matches(column, path))
+    return (path for path in paths if query.matches(column, path))
 
 
 def asked_texts(query: Query, column: str) -> Iterator[str]:
-    """Texts that the terms on `column` are equal to, each once. Raises TableError for terms that name none."""
+    """Yield the texts that the terms on `column` are equal to, each once.
+
+    Raises TableError for terms that name none.
+    """
     named = query.equals(column)
     if named is None and query.constraints(column):
         raise TableError(f"name {column} with = or IN")
@@ -47,10 +56,11 @@ def asked_texts(query: Query, column: str) -> Iterator[str]:
 
 
 def past_trusted_links(path: str) -> str:
-    """Where the links that root made lead to, as those in /etc/ssl/certs and /etc/letsencrypt do; else the path itself.
+    """Follow the symbolic links that root made, as in /etc/ssl/certs and /etc/letsencrypt, and return where
+    they lead.
 
-    For tables that show nothing of a file but what everybody may know, such as its certificate's subject. Anybody's else
-    link is left for the opening of the file to refuse.
+    Only for tables that show nothing of a file that is not public, such as a certificate's subject. A link
+    that anyone else owns is not followed here, and is refused when the file is opened.
     """
     for _ in range(_MOST_LINKS):
         try:
@@ -61,3 +71,19 @@ def past_trusted_links(path: str) -> str:
         except (OSError, ValueError):
             break
     return path
+
+
+def read_or_warn(path: str, query: Query, *, max_bytes: int | None = None) -> bytes | None:
+    """Return the content of a regular file, for a table without a column for errors.
+
+    `max_bytes` is the query's own limit unless given. None stands for a file that cannot be read or is
+    larger, which is logged as a warning, and for a missing file, which is not: a join of users with a file of
+    their homes names many that do not exist.
+    """
+    try:
+        return read_file(path, max_bytes=max_bytes or query.limits.max_file_bytes)
+    except Missing:
+        return None
+    except (Unreadable, TooLarge) as error:
+        query.warn(str(error))
+        return None

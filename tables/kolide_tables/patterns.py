@@ -1,4 +1,4 @@
-"""Files found by a SQL LIKE pattern, within a limit of folders."""
+"""Find files by a SQL LIKE pattern, within a limit of folders."""
 
 import os
 import re
@@ -20,15 +20,16 @@ def expand_like(
     on_folder: Callable[[], None] | None = None,
     links: bool = True,
 ) -> Iterator[str]:
-    """Paths of what exists and matches a SQL LIKE pattern, in the order of their names; folders are left out.
+    """Yield the existing paths that match a SQL LIKE pattern, sorted by name; folders are left out.
 
-    Within one component `%` is any text and `_` one character, in either case of ASCII letters, hidden names included. A
-    component `%%` is up to three folders deep, as osquery's own file tables write a recursive search, without links and
-    without node_modules, .git and caches. A folder on the way that is written without wildcards is taken by its exact name
-    if that exists. Backslash is a separator on Windows and a character elsewhere: LIKE has no escapes here.
+    Within one component `%` is any text and `_` one character, in either case of ASCII letters, hidden names
+    included. A component `%%` is up to three folders deep, as in the recursive searches of osquery's own file
+    tables; it skips links, node_modules, .git and caches. A folder that is written without wildcards is taken
+    by its exact name if that exists. Backslash is a separator on Windows and a character elsewhere: LIKE has
+    no escapes here.
 
-    `on_folder` is called for each folder that is listed. Without `links` a pattern that ends in `%%` finds none of them:
-    for those who would refuse each. Raises LimitExceeded beyond `max_folders` folders.
+    `on_folder` is called for each folder that is listed. Without `links` a pattern that ends in `%%` finds no
+    links, for callers that would refuse each of them. Raises LimitExceeded beyond `max_folders` folders.
     """
     return _LikeWalk(max_folders, on_folder, links=links).paths(pattern)
 
@@ -41,7 +42,7 @@ class _LikeWalk:
         self._listed = 0
 
     def paths(self, pattern: str) -> Iterator[str]:
-        # Separators are kept as they are written: the row's path has to match the pattern once more.
+        # Keep separators as they are written: the row's path has to match the pattern once more.
         parts = re.split(r"([/\\]+)" if os.name == "nt" else "(/+)", pattern)
         seen: set[str] = set()
         for path in self._expand("", parts):
@@ -74,13 +75,13 @@ class _LikeWalk:
                     if not _is_folder(entry, follow=False) and (self._links or not entry.is_symlink())
                 )
             return
-        found = False
+        is_found = False
         for entry in self._matching(base, name):
-            found = True
+            is_found = True
             if not _is_folder(entry, follow=False):
                 yield base + entry.name
-        # A folder that may be passed through but not listed still has the file, if it is named.
-        if not found and name and os.path.lexists(base + name):
+        # A folder that may be entered but not listed still has the file, if the pattern names it.
+        if not is_found and name and os.path.lexists(base + name):
             yield base + name
 
     def _below(self, base: str, level: int) -> Iterator[str]:
@@ -101,7 +102,8 @@ class _LikeWalk:
         self._listed += 1
         if self._listed > self._max_folders:
             raise LimitExceeded(
-                f"the pattern leads through more than {self._max_folders:,} folders: narrow it, or raise max_folders"
+                f"the pattern leads through more than {self._max_folders:,} folders: narrow it, or "
+                "raise max_folders"
             )
         if self._on_folder is not None:
             self._on_folder()
@@ -128,9 +130,9 @@ def _like_regex(name: str) -> re.Pattern[str]:
     if not rest:
         text = first
     else:
-        # The first place where a middle part fits is as good as any later one. A lookahead tries no other once it
-        # has found one; what it found is then taken by its name. (Python 3.11.0 to 3.11.2 match some atomic groups
-        # wrongly.)
+        # The first place where a middle part fits is as good as any later one. A lookahead stops at the
+        # first, and what it found is then matched by its group's name. (Python 3.11.0 to 3.11.2 match some
+        # atomic groups wrongly.)
         middle = enumerate(part for part in rest[:-1] if part)
         text = first + "".join(f"(?=(?P<p{n}>.*?{part}))(?P=p{n})" for n, part in middle) + ".*" + rest[-1]
     return re.compile(text, re.IGNORECASE | re.ASCII | re.DOTALL)

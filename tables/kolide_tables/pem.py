@@ -1,4 +1,4 @@
-"""PEM: blocks of base64 between lines that say what they are (RFC 7468, RFC 1421)."""
+"""Find PEM blocks: base64 between lines with a label (RFC 7468, RFC 1421)."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,7 +10,7 @@ _LONGEST_LABEL = 64
 
 
 class PemBlock(NamedTuple):
-    """A block: its label, its headers if it has some, and its bytes, None where they are broken."""
+    """A block: its label, its headers if any, and its bytes, or None if they are broken."""
 
     label: str
     headers: dict[str, str]
@@ -18,7 +18,7 @@ class PemBlock(NamedTuple):
 
 
 def pem_blocks(data: bytes) -> Iterator[PemBlock]:
-    """The blocks in a file, whatever is around them.
+    """Yield the blocks in a file, and ignore everything around them.
 
     Each mark is looked at once: a file full of beginnings costs no more than any other.
     """
@@ -43,7 +43,7 @@ def pem_blocks(data: bytes) -> Iterator[PemBlock]:
 
 
 def _headers(body: bytes) -> tuple[dict[str, str], bytes]:
-    """Headers such as DEK-Info, which a blank line ends, and the rest."""
+    """Return headers such as DEK-Info, which a blank line ends, and the rest of the body."""
     if b":" not in body:
         return {}, body
     text = body.replace(b"\r\n", b"\n").lstrip(b"\n")

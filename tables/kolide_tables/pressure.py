@@ -1,4 +1,4 @@
-"""kolide_pressure: how long work waits for CPU, memory and I/O, of the machine and of each control group.
+"""kolide_pressure: the time that work waits for CPU, memory and I/O, for the machine and each control group.
 
 Source: the kernel's Documentation/accounting/psi.rst and Documentation/admin-guide/cgroup-v2.rst.
 """
@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kolide_tables.files import Unreadable, read_file
-from kolide_tables.limits import Limits
 from kolide_tables.text import shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, LimitExceeded, Query, Row, table
 
 _PSI = "/proc/pressure"
 _GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
@@ -19,7 +18,7 @@ _PAGE = 4096
 
 
 class Pressure(Row):
-    """How long tasks of a control group, or of the whole machine, have waited for a resource."""
+    """The time that tasks of a control group, or of the whole machine, have waited for a resource."""
 
     cgroup: str = Column(
         "Control group's path, as cgroup_path in core's processes; / is the whole machine",
@@ -44,46 +43,38 @@ class Line(NamedTuple):
     total: int
 
 
-def pressure(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_pressure",
-        platforms=("linux",),
-        elsewhere="its kernel alone measures it, in /proc/pressure",
-        examples=(
-            "select resource, kind, avg10, avg60, avg300 from kolide_pressure where cgroup = '/'",
-            (
-                "select p.pid, p.name, k.avg60 from processes p join kolide_pressure k on k.cgroup = p.cgroup_path "
-                "where k.resource = 'memory' and k.kind = 'full' and k.avg60 > 1"
-            ),
+@table(
+    "kolide_pressure",
+    platforms=("linux",),
+    elsewhere="its kernel alone measures it, in /proc/pressure",
+    examples=(
+        "select resource, kind, avg10, avg60, avg300 from kolide_pressure where cgroup = '/'",
+        (
+            "select p.pid, p.name, k.avg60 from processes p join kolide_pressure k on k.cgroup = "
+            "p.cgroup_path "
+            "where k.resource = 'memory' and k.kind = 'full' and k.avg60 > 1"
         ),
-    )
-    def rows(query: Query) -> Iterator[Pressure]:
-        """Pressure stall information: the share of time in which work waited for CPU, memory or I/O, by control group."""
-        return pressure_rows(query, max_folders=limits.max_folders)
+    ),
+)
+def pressure(query: Query) -> Iterator[Pressure]:
+    """Pressure stall information: share of time that work waited for CPU, memory or I/O, by control group."""
+    return pressure_rows(query)
 
-    return rows
 
-
-def pressure_rows(
-    query: Query,
-    psi: str = _PSI,
-    groups: tuple[str, ...] = _GROUPS,
-    *,
-    max_folders: int = Limits().max_folders,
-) -> Iterator[Pressure]:
-    """The rows from the kernel's files: `psi` for the machine, and the first of `groups` that holds control groups."""
-    asked = query.equals("cgroup")
+def pressure_rows(query: Query, psi: str = _PSI, groups: tuple[str, ...] = _GROUPS) -> Iterator[Pressure]:
+    """Yield the rows from the kernel's files: `psi` for the machine, and the first of `groups` that holds
+    control groups.
+    """
+    wanted = query.equals("cgroup")
     if query.matches("cgroup", "/"):
         yield from _rows(query, "/", psi, "")
     root = next((folder for folder in groups if os.path.lexists(f"{folder}/cgroup.controllers")), None)
     if root is None:
         return
-    if asked is None:
-        paths = _all_groups(query, root, max_folders)
+    if wanted is None:
+        paths = _all_groups(query, root)
     else:
-        paths = (path for path in dict.fromkeys(asked) if _is_group(path))
+        paths = (path for path in dict.fromkeys(wanted) if _is_group(path))
     for path in paths:
         query.check()
         if query.matches("cgroup", shown(path)):
@@ -95,7 +86,8 @@ def _rows(query: Query, group: str, folder: str, ending: str) -> Iterator[Pressu
         try:
             data = read_file(f"{folder}/{resource}{ending}", max_bytes=_PAGE)
         except Unreadable as error:
-            # A kernel without it, or a group that has gone, has no file; one started without it has files that cannot be read.
+            # The file does not exist in a kernel without it, or in a group that has gone. In a kernel that
+            # was started without it the file exists and cannot be read.
             if not isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
                 query.warn(str(error))
             continue
@@ -112,13 +104,14 @@ def _rows(query: Query, group: str, folder: str, ending: str) -> Iterator[Pressu
 
 
 def _is_group(path: str) -> bool:
-    # As the kernel writes it: what else it could be made to mean, another folder, is not asked for.
+    # Only paths as the kernel writes them: no other spelling may lead to another folder.
     return path.startswith("/") and all(
         part not in ("", ".", "..") and "\0" not in part for part in path[1:].split("/")
     )
 
 
-def _all_groups(query: Query, root: str, most: int) -> Iterator[str]:
+def _all_groups(query: Query, root: str) -> Iterator[str]:
+    most = query.limits.max_folders
     listed = 0
     waiting = [""]
     while waiting:
@@ -142,7 +135,7 @@ def _all_groups(query: Query, root: str, most: int) -> Iterator[str]:
 
 
 def parse_pressure(data: bytes) -> Iterator[Line]:
-    """The lines of a pressure file; what is no such line is passed over."""
+    """Yield the lines of a pressure file; lines of another form are skipped."""
     for line in data.split(b"\n"):
         kind, *pairs = line.decode("ascii", "replace").split() or [""]
         values = dict(pair.partition("=")[::2] for pair in pairs)

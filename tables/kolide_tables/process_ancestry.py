@@ -1,7 +1,7 @@
-"""kolide_process_ancestry: the processes that led to a process, up to the first.
+"""kolide_process_ancestry: the parents of a process, up to the first process.
 
-On Linux from /proc; elsewhere with psutil. A parent's number may have been given to another process since: one that is
-younger than its child is no parent.
+On Linux from /proc; elsewhere with psutil. A parent's number may have been given to another process since: a
+process that is younger than its child is not its parent.
 """
 
 import os
@@ -16,7 +16,7 @@ from kolide_tables.redact import redact_arguments
 from kolide_tables.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
-_PPID, _START = 1, 19  # words of /proc/PID/stat after the name: proc(5) counts them as 4 and 22
+_PPID, _START = 1, 19  # words of /proc/PID/stat behind the name: proc(5) counts them as 4 and 22
 _TRIES = 3
 
 
@@ -29,7 +29,7 @@ class Ancestor(Row):
     name: str | None = Column("Ancestor's name", default=None)
     path: str | None = Column("Ancestor's executable; empty if it may not be read", default=None)
     cmdline: str | None = Column("Ancestor's arguments, secrets redacted", default=None)
-    start_time: int | None = Column("When the ancestor was started, Unix seconds", default=None)
+    start_time: int | None = Column("Time at which the ancestor was started, Unix seconds", default=None)
 
 
 @table(
@@ -37,19 +37,21 @@ class Ancestor(Row):
     platforms=("linux", "darwin", "windows"),
     examples=(
         (
-            "select p.pid, p.name, a.depth, a.ancestor_pid, a.name as ancestor from processes p join kolide_process_ancestry a using (pid) "
+            "select p.pid, p.name, a.depth, a.ancestor_pid, a.name as ancestor from processes p join "
+            "kolide_process_ancestry a using (pid) "
             "where p.name = 'bash' order by p.pid, a.depth"
         ),
         (
-            "select p.pid, p.name, group_concat(a.name, ' < ') as started_by from (select distinct pid from listening_ports where port > 0) "
+            "select p.pid, p.name, group_concat(a.name, ' < ') as started_by from (select distinct pid "
+            "from listening_ports where port > 0) "
             "join processes p using (pid) join kolide_process_ancestry a using (pid) group by p.pid"
         ),
     ),
 )
 def process_ancestry(query: Query) -> Iterator[Ancestor]:
-    """Parents of a process, their parents and so on: what started what, with names, programs and arguments."""
-    # osqueryd refuses a statement without a term on pid. It keeps one to itself that compares with NULL, as a join with sockets
-    # that no process holds has it: that asks for nothing, and not for everything.
+    """Parents of a process, their parents and so on, with names, programs and arguments."""
+    # osqueryd refuses a statement without a term on pid. It does not pass on a term that compares with NULL,
+    # as a join with sockets that no process holds has: that asks for nothing, and not for everything.
     if not query.constraints("pid"):
         return iter(())
     platform: str = sys.platform
@@ -61,7 +63,7 @@ def process_ancestry(query: Query) -> Iterator[Ancestor]:
 
 
 def linux_rows(query: Query, root: str = procfs.PROC) -> Iterator[Ancestor]:
-    """The rows from a proc file system."""
+    """Yield the rows from a proc file system."""
     boot = _boot_time(root) if query.wants("start_time") else None
     ticks = os.sysconf("SC_CLK_TCK")
     reader = _Reader(root, query.wants)
@@ -83,7 +85,7 @@ def linux_rows(query: Query, root: str = procfs.PROC) -> Iterator[Ancestor]:
 
 
 class Born(NamedTuple):
-    """Who a process is a child of, and when it was started: in ticks since the machine was."""
+    """The parent of a process, and when the process was started, in ticks since the machine's start."""
 
     parent: int
     start: int
@@ -98,10 +100,10 @@ class _Process(NamedTuple):
 
 
 def parse_stat(data: bytes | None) -> Born | None:
-    """Parent and start in the content of /proc/PID/stat; None where it is no such content."""
+    """Return parent and start from the content of /proc/PID/stat; None if the content is of another form."""
     if data is None:
         return None
-    # The name before it, in parentheses, may hold anything; nothing after it has a parenthesis.
+    # The name before these words, in parentheses, may hold anything; no word behind it has a parenthesis.
     words = data[data.rfind(b")") + 1 :].split()
     if len(words) <= _START or not (words[_PPID].isdigit() and words[_START].isdigit()):
         return None
@@ -109,8 +111,9 @@ def parse_stat(data: bytes | None) -> Born | None:
 
 
 def _ancestors(pid: int, born: Born | None, reader: "_Reader", query: Query) -> Iterator[_Process]:
-    # A parent that ends, or whose number another process has by now, has left its child to an older ancestor: the child
-    # says anew which. Each step leads to an older process, or to one of the same tick that has not been met.
+    # When a parent has ended, or another process has its number by now, the child has an older ancestor as
+    # its parent: its stat then names it. Each step leads to an older process, or to one of the same tick that
+    # has not been met yet.
     met = {pid}
     tries = 0
     while born is not None and born.parent > 0 and tries < _TRIES:
@@ -131,16 +134,16 @@ def _ancestors(pid: int, born: Born | None, reader: "_Reader", query: Query) -> 
 
 
 class _Reader:
-    """Reads ancestors; most processes share theirs, so what was found out about one is kept for this answer."""
+    """Reads ancestors, and keeps them for this answer: most processes share theirs."""
 
     def __init__(self, root: str, wants: Callable[[str], bool]) -> None:
         self._root = root
         self._name, self._path, self._cmdline = wants("name"), wants("path"), wants("cmdline")
-        # By who they are, and not by pid alone: another process may have the number by now.
+        # Keyed by pid and birth: another process may have the pid by now.
         self._known: dict[tuple[int, Born], _Process] = {}
 
     def born(self, pid: int) -> Born | None:
-        """Whose child a process is by now; None if it has gone."""
+        """Return the parent and start of a process now; None if it has gone."""
         try:
             with procfs.Process(pid, self._root) as process:
                 return parse_stat(process.read("stat"))
@@ -148,7 +151,7 @@ class _Reader:
             return None
 
     def read(self, pid: int) -> _Process | None:
-        """What is asked for of a process; None if it has gone."""
+        """Return the wanted facts of a process; None if it has gone."""
         try:
             with procfs.Process(pid, self._root) as process:
                 born = parse_stat(process.read("stat"))
@@ -173,7 +176,7 @@ class _Reader:
 
 
 def _boot_time(root: str) -> int | None:
-    """When the machine was started, Unix seconds."""
+    """Return when the machine was started, in Unix seconds."""
     from pathlib import Path
 
     try:
@@ -187,12 +190,13 @@ def _boot_time(root: str) -> int | None:
 
 
 def portable_rows(query: Query, psutil: ModuleType) -> Iterator[Ancestor]:
-    """The rows as psutil has them; it looks at the ages itself."""
-    # Written from psutil's documentation and tested with its Linux form and with recorded values: not run on macOS, Windows.
-    asked = query.equals("pid")
-    if asked is None:
-        asked = tuple(pid for pid in psutil.pids() if query.matches("pid", pid))
-    for pid in dict.fromkeys(pid for pid in asked if isinstance(pid, int) and 0 <= pid < 1 << 31):
+    """Yield the rows from psutil, which compares the ages itself."""
+    # Written from psutil's documentation and tested with its Linux form and with recorded values; not run on
+    # macOS and Windows.
+    pids = query.equals("pid")
+    if pids is None:
+        pids = tuple(pid for pid in psutil.pids() if query.matches("pid", pid))
+    for pid in dict.fromkeys(pid for pid in pids if isinstance(pid, int) and 0 <= pid < 1 << 31):
         query.check()
         try:
             parents = psutil.Process(pid).parents()
@@ -206,7 +210,7 @@ def _portable(
     pid: int, depth: int, process: object, psutil: ModuleType, wants: Callable[[str], bool]
 ) -> Ancestor:
     def ask(column: str, method: str) -> object:
-        """What psutil says, None for what may not be read, or not any more."""
+        """Return psutil's answer; None for a fact that may not be read, or not any more."""
         if not wants(column):
             return None
         try:

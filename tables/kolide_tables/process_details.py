@@ -1,7 +1,7 @@
-"""kolide_process_details: what a process does and may do, beyond core's `processes`.
+"""kolide_process_details: I/O, scheduling, memory and privileges of processes, beyond osquery's `processes`.
 
-On Linux straight from /proc, one file for each group of columns, and only those that the statement uses. Elsewhere with
-psutil.
+On Linux from /proc, one file for each group of columns, and only those that the statement uses. Elsewhere
+with psutil.
 """
 
 import functools
@@ -20,15 +20,20 @@ _MOST_CPUS = 65536
 _CLASSES = ("none", "realtime", "best-effort", "idle")
 _WINDOWS_CLASSES = ("very-low", "low", "normal", "high")
 _IOPRIO_WHO_PROCESS = 1
-# ioprio_get has no wrapper in the C library. Its neighbour, one number before it, is ioprio_set: only numbers that were looked up
-# in the kernel's headers (x86's and the generic table) belong here; psutil, compiled with them, serves the other machines.
+# ioprio_get has no wrapper in the C library. ioprio_set has the number before it, so only numbers from the
+# kernel's headers (x86's and the generic table) belong here. psutil, compiled with those headers, serves
+# other machines.
 _IOPRIO_GET = (("x86_64", 252), ("aarch64", 31), ("riscv64", 31))
-# Ignored by ioprio_get, and a class that ioprio_set refuses: whatever the number, nothing can be changed.
+# ioprio_get ignores this argument, and ioprio_set refuses it as a class: with a wrong number nothing can be
+# changed.
 _NO_PRIORITY = -1
 
 
 class ProcessDetails(Row):
-    """A process, and what its kernel tells about it; NULL, or an empty text, is what does not exist there or may not be read."""
+    """A process, and its facts by its kernel.
+
+    NULL, or an empty text, if a fact does not exist there or may not be read.
+    """
 
     pid: int = Column("Process id", index=True, key=True)
     io_read_count: int | None = Column("Read operations; on Linux read system calls", default=None)
@@ -50,7 +55,10 @@ class ProcessDetails(Row):
         "JSON list of the CPUs it may run on; on Linux its main thread; not on macOS", default=None
     )
     ionice_class: str | None = Column(
-        "I/O scheduling class: none, realtime, best-effort, idle; on Windows very-low, low, normal, high; not on macOS",
+        (
+            "I/O scheduling class: none, realtime, best-effort, idle; on Windows very-low, low, normal, "
+            "high; not on macOS"
+        ),
         default=None,
     )
     ionice_value: int | None = Column(
@@ -92,12 +100,18 @@ class ProcessDetails(Row):
     "kolide_process_details",
     platforms=("linux", "darwin", "windows"),
     examples=(
-        "select p.pid, p.name, p.path from kolide_process_details d join processes p using (pid) where d.exe_deleted = 1",
-        "select p.name, d.uss, d.swap, d.num_fds from kolide_process_details d join processes p using (pid) order by d.uss desc limit 10",
+        (
+            "select p.pid, p.name, p.path from kolide_process_details d join processes p using (pid) where "
+            "d.exe_deleted = 1"
+        ),
+        (
+            "select p.name, d.uss, d.swap, d.num_fds from kolide_process_details d join processes p using "
+            "(pid) order by d.uss desc limit 10"
+        ),
     ),
 )
 def process_details(query: Query) -> Iterator[ProcessDetails]:
-    """What processes read, hold and may do: I/O, scheduling, private memory, privileges, confinement, deleted programs."""
+    """Processes in detail: I/O, scheduling, private memory, privileges, confinement, deleted programs."""
     platform: str = sys.platform
     if platform == "linux":
         return linux_rows(query)
@@ -107,13 +121,13 @@ def process_details(query: Query) -> Iterator[ProcessDetails]:
 
 
 def linux_rows(query: Query, root: str = procfs.PROC, online: str = _ONLINE) -> Iterator[ProcessDetails]:
-    """The rows from a proc file system; `online` is the file that lists the CPUs in use."""
+    """Yield the rows from a proc file system; `online` is the file that lists the CPUs in use."""
     read = _Reader(query.wants, root, online).read
-    asked = query.equals("pid")
-    for pid in _candidates(query, asked, lambda: procfs.pids(root)):
+    pids = query.equals("pid")
+    for pid in _candidates(query, pids, lambda: procfs.pids(root)):
         query.check()
         try:
-            with procfs.Process(pid, root) if asked is None else procfs.find(pid, root) as process:
+            with procfs.Process(pid, root) if pids is None else procfs.find(pid, root) as process:
                 row = read(process)
         except procfs.ProcessGone:
             continue
@@ -121,31 +135,32 @@ def linux_rows(query: Query, root: str = procfs.PROC, online: str = _ONLINE) -> 
 
 
 def portable_rows(query: Query, psutil: ModuleType) -> Iterator[ProcessDetails]:
-    """The rows as psutil has them."""
-    # Written from psutil's documentation and tested with its Linux form and with recorded values: not run on macOS, Windows.
+    """Yield the rows from psutil."""
+    # Written from psutil's documentation and tested with its Linux form and with recorded values; not run on
+    # macOS and Windows.
     for pid in _candidates(query, query.equals("pid"), psutil.pids):
         query.check()
         try:
             row = _portable(psutil.Process(pid), psutil, query.wants)
         except psutil.NoSuchProcess:
             continue
-        except psutil.AccessDenied:  # not even its start time: it exists, and that is all
+        except psutil.AccessDenied:  # not even its start time may be read: only its pid is known
             row = ProcessDetails(pid=pid)
         yield row
 
 
 def _candidates(
-    query: Query, asked: tuple[object, ...] | None, everything: Callable[[], list[int]]
+    query: Query, pids: tuple[object, ...] | None, everything: Callable[[], list[int]]
 ) -> Iterable[int]:
-    if asked is not None:
-        return dict.fromkeys(pid for pid in asked if isinstance(pid, int) and 0 <= pid < 1 << 31)
+    if pids is not None:
+        return dict.fromkeys(pid for pid in pids if isinstance(pid, int) and 0 <= pid < 1 << 31)
     if query.constraints("pid"):
         return [pid for pid in everything() if query.matches("pid", pid)]
     return everything()
 
 
 class _Reader:
-    """Reads processes' rows; what is the same for all of them is found out once."""
+    """Reads the rows of processes; facts that all of them share are read once."""
 
     def __init__(self, wants: Callable[[str], bool], root: str, online: str) -> None:
         def any_of(*columns: str) -> bool:
@@ -165,11 +180,12 @@ class _Reader:
         self._fds_by_size = real
         self._ioprio = ioprio_getter() if real and any_of("ionice_class", "ionice_value") else None
         self._cpus = _online(online) if wants("affinity") else None
-        self._affinities: dict[bytes, str | None] = {}  # most processes have the same one
+        self._affinities: dict[bytes, str | None] = {}  # most processes have the same value
 
     def read(self, process: procfs.Process) -> ProcessDetails:
-        """One process's row; raises ProcessGone."""
-        # First, as it goes by pid: a file that can still be read afterwards shows that it was the same process.
+        """Return one process's row; raises ProcessGone."""
+        # ioprio goes by pid, so it comes first: a file that can still be read afterwards shows that it was
+        # the same process.
         ioprio = self._ioprio(process.pid) if self._ioprio is not None else None
         if self._ioprio is not None:
             process.stat("status")
@@ -181,12 +197,12 @@ class _Reader:
         uss, pss, swap = _memory(process) if self._memory else (None, None, None)
         return ProcessDetails(
             pid=process.pid,
-            io_read_count=_number(io, b"syscr"),
-            io_write_count=_number(io, b"syscw"),
-            io_read_bytes=_number(io, b"read_bytes"),
-            io_write_bytes=_number(io, b"write_bytes"),
-            ctx_voluntary=_number(status, b"voluntary_ctxt_switches"),
-            ctx_involuntary=_number(status, b"nonvoluntary_ctxt_switches"),
+            io_read_count=_field_number(io, b"syscr"),
+            io_write_count=_field_number(io, b"syscw"),
+            io_read_bytes=_field_number(io, b"read_bytes"),
+            io_write_bytes=_field_number(io, b"write_bytes"),
+            ctx_voluntary=_field_number(status, b"voluntary_ctxt_switches"),
+            ctx_involuntary=_field_number(status, b"nonvoluntary_ctxt_switches"),
             num_fds=self._num_fds(process) if self._fds else None,
             affinity=self._affinity(status),
             ionice_class=None if ioprio is None else _CLASSES[ioprio >> 13 & 3],
@@ -196,15 +212,15 @@ class _Reader:
             swap=swap,
             terminal=_terminal(process) if self._terminal else None,
             oom_score_adj=_signed(oom),
-            no_new_privs=_number(status, b"NoNewPrivs"),
-            seccomp=_number(status, b"Seccomp"),
-            cap_eff=_text(status, b"CapEff"),
+            no_new_privs=_field_number(status, b"NoNewPrivs"),
+            seccomp=_field_number(status, b"Seccomp"),
+            cap_eff=_field_text(status, b"CapEff"),
             lsm_label=shown(label.rstrip(b"\0\n")) if label else None,
             exe_deleted=None if deleted is None else int(deleted),
         )
 
     def _num_fds(self, process: procfs.Process) -> int | None:
-        # Since Linux 6.2 the size of the fd folder is their number; before it is 0.
+        # Since Linux 6.2 the size of the fd folder is the number of descriptors; before it is 0.
         if self._fds_by_size:
             folder = process.stat("fd")
             if folder is not None and folder.st_size:
@@ -217,12 +233,12 @@ class _Reader:
         if cpus is None:
             return None
         if cpus not in self._affinities:
-            self._affinities[cpus] = _json(parse_cpus(cpus), self._cpus)
+            self._affinities[cpus] = _cpu_list(parse_cpus(cpus), self._cpus)
         return self._affinities[cpus]
 
 
 def _is_proc(root: str) -> bool:
-    # The root of a proc file system is inode 1 and has no size. A copy of one, as tests have it, is a plain folder.
+    # The root of a proc file system is inode 1 and has size 0. A copy, as tests have, is a plain folder.
     from pathlib import Path
 
     folder = Path(root).stat()
@@ -230,7 +246,7 @@ def _is_proc(root: str) -> bool:
 
 
 def _online(path: str) -> frozenset[int] | None:
-    # The mask of a process may name CPUs that are not there (yet); sched_getaffinity leaves them out, and so do we.
+    # The mask of a process may name CPUs that do not exist (yet); like sched_getaffinity, leave them out.
     from pathlib import Path
 
     try:
@@ -241,7 +257,7 @@ def _online(path: str) -> frozenset[int] | None:
 
 
 def parse_cpus(data: bytes) -> list[int] | None:
-    """The CPUs in a list such as `0-3,8`; None where it is no such list."""
+    """Return the CPUs in a list such as `0-3,8`; None if the text is no such list."""
     cpus: list[int] = []
     for part in data.strip().split(b","):
         first, dash, last = part.partition(b"-")
@@ -254,7 +270,7 @@ def parse_cpus(data: bytes) -> list[int] | None:
     return cpus
 
 
-def _json(cpus: list[int] | None, online: frozenset[int] | None) -> str | None:
+def _cpu_list(cpus: list[int] | None, online: frozenset[int] | None) -> str | None:
     if cpus is None:
         return None
     return f"[{','.join(str(cpu) for cpu in cpus if online is None or cpu in online)}]"
@@ -262,13 +278,15 @@ def _json(cpus: list[int] | None, online: frozenset[int] | None) -> str | None:
 
 def _memory(process: procfs.Process) -> tuple[int | None, int | None, int | None]:
     data = process.read("smaps_rollup")
-    if data is None:  # before Linux 4.14
+    if data is None:  # Linux before 4.14
         data = process.read("smaps", pieces=True)
     return parse_memory(data) if data else (None, None, None)
 
 
 def parse_memory(data: bytes) -> tuple[int, int, int]:
-    """Bytes of private, proportional and swapped memory in the content of smaps_rollup, or of smaps, added up."""
+    """Return the bytes of private, proportional and swapped memory in the content of smaps_rollup, or the
+    sums of smaps.
+    """
     uss = pss = swap = 0
     for line in data.split(b"\n"):
         name, _, value = line.partition(b":")
@@ -292,14 +310,17 @@ def _terminal(process: procfs.Process) -> str | None:
 
 
 def parse_tty(stat: bytes) -> int:
-    """The device number of the controlling terminal in the content of /proc/PID/stat; 0 is none."""
-    # The name before it, in parentheses, may hold anything; nothing after it has a parenthesis.
+    """Return the device number of the controlling terminal from the content of /proc/PID/stat; 0 is none."""
+    # The name before these words, in parentheses, may hold anything; no word behind it has a parenthesis.
     words = stat[stat.rfind(b")") + 1 :].split(None, 5)
     return int(words[4]) if len(words) > 4 and words[4].isdigit() else 0
 
 
 def terminal_name(device: int) -> str | None:
-    """The path under /dev of a terminal by its device number as /proc/PID/stat writes it; None where it has none."""
+    """Return the path under /dev of a terminal, by its device number in /proc/PID/stat.
+
+    Return None if it has none.
+    """
     major, minor = device >> 8 & 0xFFF, device & 0xFF | device >> 12 & 0xFFF00
     if device <= 0:
         return None
@@ -315,9 +336,9 @@ def terminal_name(device: int) -> str | None:
         return None
 
 
-@functools.cache  # the C library does not change, and each look at it leaves a class behind
+@functools.cache  # the C library stays the same, and each call of CDLL leaves a class behind
 def ioprio_getter() -> Callable[[int], int | None]:
-    """A function that gives a process's I/O priority (class << 13 | value) by its pid, None where there is none."""
+    """Return a function that returns a process's I/O priority (class << 13 | value) by its pid, or None."""
     number = dict(_IOPRIO_GET).get(os.uname().machine) if sys.maxsize > 1 << 32 else None
     if number is None:
         return _psutil_ioprio
@@ -344,11 +365,11 @@ def _psutil_ioprio(pid: int) -> int | None:
     return int(priority.ioclass) << 13 | priority.value
 
 
-def _number(data: bytes | None, name: bytes) -> int | None:
+def _field_number(data: bytes | None, name: bytes) -> int | None:
     return None if data is None else procfs.number(data, name)
 
 
-def _text(data: bytes | None, name: bytes) -> str | None:
+def _field_text(data: bytes | None, name: bytes) -> str | None:
     value = None if data is None else procfs.field(data, name)
     return None if value is None else shown(value)
 
@@ -362,7 +383,10 @@ def _signed(data: bytes | None) -> int | None:
 
 def _portable(process: object, psutil: ModuleType, wants: Callable[[str], bool]) -> ProcessDetails:
     def ask(columns: tuple[str, ...], *methods: str) -> object:
-        """What the first method that this platform has answers; None for what may not be or is not known."""
+        """Return the answer of the first method that this platform has.
+
+        Return None for a fact that may not be read or is unknown.
+        """
         if not any(map(wants, columns)):
             return None
         for method in methods:
@@ -393,7 +417,7 @@ def _portable(process: object, psutil: ModuleType, wants: Callable[[str], bool])
         ctx_voluntary=getattr(switches, "voluntary", None),
         ctx_involuntary=involuntary,
         num_fds=fds if isinstance(fds, int) else None,
-        affinity=_json(cpus, None) if isinstance(cpus, list) else None,
+        affinity=_cpu_list(cpus, None) if isinstance(cpus, list) else None,
         ionice_class=_class_name(priority),
         ionice_value=getattr(priority, "value", None) if hasattr(priority, "ioclass") else None,
         uss=getattr(memory, "uss", None),

@@ -1,7 +1,7 @@
-"""kolide_process_limits: what the kernel lets each process use up.
+"""kolide_process_limits: the resource limits of each process.
 
-From /proc/PID/limits, one small file a process that everybody may read; prlimit(2) would be sixteen system calls, and
-refused for other users' processes.
+From /proc/PID/limits, one small file a process that everybody may read; prlimit(2) would be sixteen system
+calls, and refused for other users' processes.
 """
 
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from kolide_tables import procfs
 from kolide_tables.processes import each_process
 from osquery_sdk import Column, Query, Row, table
 
-# The kernel's words for them, and the names of getrlimit(2), limits.conf(5) and prlimit(1).
-# Source: the kernel's fs/proc/base.c.
+# The kernel's words for the limits, and their names in getrlimit(2), limits.conf(5) and prlimit(1). Source:
+# the kernel's fs/proc/base.c.
 _NAMES = {
     b"Max cpu time": "cpu",
     b"Max file size": "fsize",
@@ -36,16 +36,17 @@ _MOST = (1 << 63) - 1
 
 
 class ProcessLimit(Row):
-    """What a process may use of one resource."""
+    """The soft and the hard limit of a process for one resource."""
 
     pid: int = Column("Process id", index=True, key=True)
     resource: str = Column(
-        "as, core, data, fsize, memlock, msgqueue, rss, stack (bytes), cpu (s), rttime (us), locks, nofile, nproc, "
+        "as, core, data, fsize, memlock, msgqueue, rss, stack (bytes), cpu (s), rttime (us), locks, "
+        "nofile, nproc, "
         "sigpending (numbers), nice, rtprio (priorities)",
         key=True,
     )
-    soft: int | None = Column("What holds now, in the resource's unit; -1 is unlimited")
-    hard: int | None = Column("Up to where the process may raise it itself; -1 is unlimited")
+    soft: int | None = Column("Limit in force, in the resource's unit; -1 is unlimited")
+    hard: int | None = Column("Most to which the process may raise it itself; -1 is unlimited")
 
 
 @table(
@@ -54,8 +55,10 @@ class ProcessLimit(Row):
     elsewhere="there alone a process is told the limits of another, by prlimit(2)",
     examples=(
         (
-            "select p.pid, p.name, count(*) as files, l.soft from kolide_process_limits l join processes p using (pid) "
-            "join process_open_files f using (pid) where l.resource = 'nofile' group by p.pid having files > 0.5 * l.soft"
+            "select p.pid, p.name, count(*) as files, l.soft from kolide_process_limits l join "
+            "processes p using (pid) "
+            "join process_open_files f using (pid) where l.resource = 'nofile' group by p.pid having "
+            "files > 0.5 * l.soft"
         ),
         (
             "select p.pid, p.name, p.path from kolide_process_limits l join processes p using (pid) "
@@ -64,12 +67,12 @@ class ProcessLimit(Row):
     ),
 )
 def process_limits(query: Query) -> Iterator[ProcessLimit]:
-    """Resource limits of processes: open files, processes, memory, core dumps and the others of getrlimit(2)."""
+    """Resource limits of processes: open files, processes, memory, core dumps and the rest of getrlimit."""
     return limit_rows(query)
 
 
 def limit_rows(query: Query, root: str = procfs.PROC) -> Iterator[ProcessLimit]:
-    """The rows from a proc file system."""
+    """Yield the rows from a proc file system."""
     for process in each_process(query, root):
         try:
             data = process.read("limits")
@@ -80,7 +83,7 @@ def limit_rows(query: Query, root: str = procfs.PROC) -> Iterator[ProcessLimit]:
 
 
 def parse_limits(data: bytes) -> Iterator[tuple[str, int | None, int | None]]:
-    """Resource, soft and hard limit of each line of /proc/PID/limits; what is no such line is passed over."""
+    """Yield resource, soft and hard limit of each line of /proc/PID/limits; other lines are skipped."""
     for line in data.split(b"\n"):
         resource = _NAMES.get(line[:_NAME_WIDTH].rstrip())
         words = line[_NAME_WIDTH:].split()
@@ -91,5 +94,6 @@ def parse_limits(data: bytes) -> Iterator[tuple[str, int | None, int | None]]:
 def _amount(word: bytes) -> int | None:
     if word == b"unlimited":
         return _UNLIMITED
-    # Unsigned in the kernel: osquery has no number over 2**63-1, and nothing reaches so far.
+    # Limits are unsigned in the kernel, but osquery has no number over 2**63-1, and nothing reaches that
+    # limit.
     return min(int(word), _MOST) if word.isdigit() else None

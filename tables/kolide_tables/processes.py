@@ -1,4 +1,4 @@
-"""The processes of Linux that a statement asks for by their pid, each opened for as long as it is read."""
+"""Open the processes of Linux that a statement asks for by their pid, one at a time."""
 
 from collections.abc import Iterator
 
@@ -9,19 +9,19 @@ __all__ = ["each_process"]
 
 
 def each_process(query: Query, root: str = procfs.PROC) -> Iterator[procfs.Process]:
-    """The processes that the terms on the column `pid` allow: for = and IN these alone are looked for.
+    """Yield the processes that the terms on the column `pid` allow; for = and IN only those are looked up.
 
-    The object is closed when the next one is asked for. A ProcessGone that its reader meets is the reader's to handle.
+    The object is closed when the next one is asked for. The caller handles ProcessGone from its methods.
     """
-    asked = query.equals("pid")
-    if asked is None:
+    named = query.equals("pid")
+    if named is None:
         pids = [pid for pid in procfs.pids(root) if query.matches("pid", pid)]
     else:
-        pids = list(dict.fromkeys(pid for pid in asked if isinstance(pid, int) and 0 < pid < 1 << 31))
+        pids = list(dict.fromkeys(pid for pid in named if isinstance(pid, int) and 0 < pid < 1 << 31))
     for pid in pids:
         query.check()
         try:
-            process = procfs.Process(pid, root) if asked is None else procfs.find(pid, root)
+            process = procfs.Process(pid, root) if named is None else procfs.find(pid, root)
         except procfs.ProcessGone:
             continue
         with process:

@@ -1,8 +1,8 @@
-"""What the Linux tables read from /proc: a process's small files, and what its control group says it belongs to.
+"""Read /proc: a process's small files, and the unit and container that its control group names.
 
-A process is read through a descriptor of its own folder. Whatever is read through it is about that one process, even
-when its pid is given to another one in the middle of the reading: the kernel then answers ENOENT or ESRCH.
-Source: proc(5), cgroups(7), and the kernel's Documentation/filesystems/proc.rst.
+A process is read through a descriptor of its own folder. Every read is then about that one process, even when
+its pid is given to another process meanwhile: the kernel answers ENOENT or ESRCH. Source: proc(5),
+cgroups(7), and the kernel's Documentation/filesystems/proc.rst.
 """
 
 import errno
@@ -22,10 +22,11 @@ _OPEN_FOLDER = (
     getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 )
 
-# The process has gone, or its kernel (or a process without memory, as a kernel thread is) has no such fact.
+# The process has gone, or its kernel (or a process without memory, such as a kernel thread) does not have
+# this fact.
 _ABSENT = frozenset((errno.ENOENT, errno.ESRCH))
-# The fact may not be read, or does not exist: attr/current is EINVAL where no security module has labels. Anything
-# else, as EMFILE, is trouble of our own and must not pass for an empty answer.
+# The fact may not be read, or does not exist: attr/current is EINVAL where no security module has labels. Any
+# other error, such as EMFILE, is this program's own trouble and must not pass for an empty answer.
 _DENIED = frozenset((errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENODATA, errno.EOPNOTSUPP, errno.EIO))
 
 _UNIT_TYPES = frozenset(
@@ -38,7 +39,7 @@ class ProcessGone(Exception):
 
 
 class Cgroup(NamedTuple):
-    """What a control group's path names; None where it names no such thing."""
+    """The unit and the container that a control group's path names; None if it names none."""
 
     unit: str | None
     container_id: str | None
@@ -47,14 +48,14 @@ class Cgroup(NamedTuple):
 class Process:
     """One process's folder under /proc, opened; a context manager.
 
-    Methods that read give None for a fact that does not exist or may not be read, and raise ProcessGone once the
-    process has ended.
+    Methods that read return None for a fact that does not exist or may not be read, and raise ProcessGone
+    once the process has ended.
     """
 
     __slots__ = ("_fd", "pid")
 
     def __init__(self, pid: int, root: str = PROC) -> None:
-        """Open ROOT/PID; raises ProcessGone where there is none."""
+        """Open ROOT/PID; raises ProcessGone if it does not exist."""
         self.pid = pid
         try:
             self._fd = os.open(f"{root}/{pid}", _OPEN_FOLDER)
@@ -72,14 +73,16 @@ class Process:
         self.close()
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         os.close(self._fd)
 
     def read(self, name: str, *, pieces: bool = False) -> bytes | None:
-        """A file's content; `pieces` says that the kernel may give it in pieces of any length (cmdline, smaps).
+        """Return a file's content.
 
-        Of the other ones (status, io, stat, cgroup, ...) a short answer is the whole one, and asking again would cost
-        each of them a system call.
+        `pieces` says that the kernel may return it in pieces of any length (cmdline, smaps).
+
+        For the other files (status, io, stat, cgroup, ...) a short answer is the whole one, and another read
+        would cost a system call each.
         """
         try:
             fd = os.open(name, _OPEN_FILE, dir_fd=self._fd)
@@ -101,7 +104,7 @@ class Process:
         return data
 
     def link(self, name: str) -> str | None:
-        """Where a symbolic link points, as the kernel writes it (surrogateescape)."""
+        """Return the target of a symbolic link, as the kernel writes it (surrogateescape)."""
         try:
             return os.readlink(name, dir_fd=self._fd)
         except OSError as error:
@@ -109,7 +112,7 @@ class Process:
             return None
 
     def stat(self, name: str) -> os.stat_result | None:
-        """The stat of a file, or of what a magic link such as `exe` really leads to."""
+        """Return the stat of a file, or of the target of a magic link such as `exe`."""
         try:
             return os.stat(name, dir_fd=self._fd)
         except OSError as error:
@@ -117,7 +120,7 @@ class Process:
             return None
 
     def names(self, folder: str) -> list[str] | None:
-        """The names in a folder such as `fd`."""
+        """Return the names in a folder such as `fd`."""
         try:
             fd = os.open(folder, _OPEN_FILE, dir_fd=self._fd)
         except OSError as error:
@@ -132,7 +135,9 @@ class Process:
             os.close(fd)
 
     def fd_links(self) -> Iterator[str]:
-        """What the open file descriptors lead to ("socket:[123]", a path, ...); as many as may be read."""
+        """Yield what the open file descriptors lead to ("socket:[123]", a path, ...), as far as they may be
+        read.
+        """
         try:
             fd = os.open("fd", _OPEN_FILE, dir_fd=self._fd)
         except OSError as error:
@@ -167,15 +172,15 @@ class Process:
 
 
 def pids(root: str = PROC) -> list[int]:
-    """The pids of all processes that may be seen."""
+    """Return the pids of all processes that may be seen."""
     names = os.listdir(root)  # noqa: PTH208 - Path objects for some thousand names are slow
     return [int(name) for name in names if name.isascii() and name.isdigit()]
 
 
 def find(pid: int, root: str = PROC) -> Process:
-    """One process by its pid, opened; raises ProcessGone where there is none.
+    """Open one process by its pid; raises ProcessGone if there is none.
 
-    The kernel also finds a thread by its number there, although it lists only processes. A thread is no process.
+    The kernel also finds a thread by its number here, although it lists only processes. A thread is refused.
     """
     if pid <= 0:
         raise ProcessGone(pid)
@@ -191,7 +196,10 @@ def find(pid: int, root: str = PROC) -> Process:
 
 
 def field(data: bytes, name: bytes) -> bytes | None:
-    r"""The value of a `Name:\tvalue` line of status, io or smaps_rollup; the kernel escapes newlines in names there."""
+    r"""Return the value of a `Name:\tvalue` line of status, io or smaps_rollup.
+
+    The kernel escapes newlines in names there.
+    """
     line = name + b":"
     if data.startswith(line):
         start = len(line)
@@ -205,7 +213,7 @@ def field(data: bytes, name: bytes) -> bytes | None:
 
 
 def number(data: bytes, name: bytes) -> int | None:
-    """The same as a decimal number; a unit behind it is left out."""
+    """Return the value of a line as a decimal number, without the unit behind it."""
     value = field(data, name)
     if not value:
         return None
@@ -214,28 +222,29 @@ def number(data: bytes, name: bytes) -> int | None:
 
 
 def comm(process: Process) -> str | None:
-    """The name a process goes by, at most 15 bytes, any bytes."""
+    """Return the name of a process, at most 15 bytes, any bytes."""
     data = process.read("comm")
     return None if data is None else shown(data.removesuffix(b"\n"))
 
 
 def arguments(process: Process) -> list[str] | None:
-    """The command line's arguments; empty for kernel threads and zombies."""
+    """Return the arguments of the command line; empty for kernel threads and zombies."""
     data = process.read("cmdline", pieces=True)
     if data is None:
         return None
-    data = data.rstrip(b"\0")  # programs that retitle themselves leave a tail of them
+    data = data.rstrip(b"\0")  # programs that change their title leave trailing zeros
     return [shown(argument) for argument in data.split(b"\0")] if data else []
 
 
 def executable(process: Process) -> tuple[str | None, bool | None]:
-    """The path of the program that runs, and whether that file has been deleted or replaced since."""
+    """Return the path of the running program, and whether that file has been deleted or replaced since."""
     path = process.link("exe")
     if path is None:
         return None, None
     if not path.endswith(DELETED):
         return shown(path), False
-    # A living file may be called that as well; then the name leads to the very file that runs.
+    # An existing file may have a name with that ending as well: then the name leads to the very file that
+    # runs.
     running, named = process.stat("exe"), process.stat(f"root{path}")
     if running is not None and named is not None and os.path.samestat(running, named):
         return shown(path), False
@@ -243,17 +252,19 @@ def executable(process: Process) -> tuple[str | None, bool | None]:
 
 
 def cgroup(process: Process) -> Cgroup:
-    """The systemd unit and the container that a process belongs to."""
+    """Return the systemd unit and the container that a process belongs to."""
     data = process.read("cgroup")
     return parse_cgroup(data) if data is not None else Cgroup(None, None)
 
 
 def parse_cgroup(data: bytes) -> Cgroup:
-    """Unit and container of the content of /proc/PID/cgroup, cgroup v1 or v2; garbage names neither.
+    """Return unit and container from the content of /proc/PID/cgroup, cgroup v1 or v2.
 
-    The unit is the system's own one, as `ps -o unit` and `systemctl status PID` have it: for a user's service that is
-    `user@UID.service`. The container is the innermost one, by its full id as docker, podman, containerd, CRI-O and
-    kubelet write it; their monitors outside of the container (conmon) are not in it.
+    Anything else names neither.
+
+    The unit is the system's, as in `ps -o unit` and `systemctl status PID`: for a user's service it is
+    `user@UID.service`. The container is the innermost one, by its full id as docker, podman, containerd,
+    CRI-O and kubelet write it; their monitors outside of the container (conmon) are not in it.
     """
     named, unified, others = "", "", []
     for line in data.split(b"\n"):
@@ -281,7 +292,7 @@ def parse_cgroup(data: bytes) -> Cgroup:
 
 
 def _unit(path: str) -> str | None:
-    # systemd's own rule: after the slices comes the unit. "/../" leads out of the reader's cgroup namespace.
+    # systemd's own rule: the unit comes after the slices. "/../" leads out of the reader's cgroup namespace.
     for part in path.split("/"):
         name = part.removeprefix("_")
         if not name or name == ".." or (name.endswith(".slice") and len(name) > len(".slice")):
@@ -292,7 +303,8 @@ def _unit(path: str) -> str | None:
 
 
 def _container(path: str) -> str | None:
-    # A component is the id alone (/docker/ID), or has the runtime before it (docker-ID.scope, ...:cri-containerd:ID).
+    # A component is the id alone (/docker/ID), or the id behind its runtime (docker-ID.scope,
+    # ...:cri-containerd:ID).
     for part in reversed(path.split("/")):
         name = part.removesuffix(".scope").removesuffix(".service")
         prefix, identity = name[:-64], name[-64:]

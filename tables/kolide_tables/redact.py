@@ -1,8 +1,9 @@
-"""Secrets' values taken out of command lines, so that a table can show the rest.
+"""Remove the values of secrets from command lines, so that a table can show the rest.
 
-What says that something is a secret is its name (`--password X`, `API_KEY=x`, `{"token": "x"}`, `Authorization: x`), its
-place (a URL's credentials, `sshpass -p X`) or its shape (a JSON web token, a provider's key). When in doubt a value goes:
-a word too few in a table is a small loss. It cannot find a secret that nothing tells from other words.
+A value is a secret by its name (`--password X`, `API_KEY=x`, `{"token": "x"}`, `Authorization: x`), by its
+place (a URL's credentials, `sshpass -p X`) or by its shape (a JSON web token, a provider's key). When in
+doubt a value is removed: a word too few in a table is a small loss. A secret that looks like any other word
+is not found.
 """
 
 import re
@@ -13,18 +14,18 @@ from kolide_tables.quoted import past_quoted
 REDACTED = "[redacted]"
 
 # fmt: off
-# Inside of a name in any spelling: DB_PASSWORD, PGPASSWORD, keyStorePassword, x-api-key, client.secret.
+# Secret anywhere in a name, in any spelling: DB_PASSWORD, PGPASSWORD, keyStorePassword, client.secret.
 _SECRET_PARTS = (
     "password", "passwd", "passphrase", "passcode", "secret", "credential", "apikey", "accesskey",
     "privatekey", "accountkey", "authkey", "masterkey", "signingkey", "encryptionkey", "sharedkey",
     "authorization", "bearer", "cookie", "signature",
 )
-# Only as a whole word: they are parts of harmless ones (compass, author, design, tokenizer).
+# Secret only as a whole word: they are parts of harmless words (compass, author, design, tokenizer).
 _SECRET_WORDS = frozenset((
     "pass", "pwd", "pw", "passwort", "auth", "token", "tokens", "jwt", "psk", "sas", "sig", "otp",
     "pat", "apitoken",
 ))
-# The last word says that the value is about the secret and not the secret: --token-file, SECRET_NAME, --auth-mode.
+# As the last word: the value is about the secret and not the secret: --token-file, SECRET_NAME, --auth-mode.
 _ABOUT = frozenset((
     "file", "files", "path", "dir", "directory", "folder", "url", "uri", "endpoint", "host", "port",
     "server", "socket", "name", "names", "id", "ids", "type", "mode", "kind", "method", "scheme",
@@ -34,7 +35,7 @@ _ABOUT = frozenset((
     "command", "cmd", "helper", "domain", "realm", "audience", "issuer", "required", "enabled",
     "disabled", "through", "version",
 ))
-# The first word says that it is a switch or an amount: --no-password, max_tokens.
+# As the first word: the value is a switch or an amount: --no-password, max_tokens.
 _NOT_VALUES = frozenset((
     "no", "not", "disable", "disabled", "enable", "enabled", "skip", "without", "max", "min", "num",
     "n",
@@ -43,22 +44,25 @@ _NOT_VALUES = frozenset((
 
 _WORD = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+"
 
-# Any process may put megabytes of anything into its command line. So each quantifier is bounded, or what it repeats
-# cannot begin what follows it; and none repeats a group, as `re` takes memory for each round of one.
+# Any process may put megabytes of anything into its command line. So each quantifier is bounded, or what it
+# repeats cannot begin what follows it; and none repeats a group, because `re` takes memory for each round of
+# one.
 _NAME = r"[A-Za-z_][\w.\-]{0,127}"
-# All blanks that there are, up to eight: none of them is given back for what follows to match.
+# All blanks, up to eight: none of them is given back for the next part to match.
 _BLANKS = r"(?:\s{8}|\s{0,7}(?!\s))"
 
-# A whole argument NAME=VALUE, --name=value, -Dname=value, /name:value: the value is all that follows.
+# A whole argument NAME=VALUE, --name=value, -Dname=value, /name:value: the value is everything after the
+# name.
 _WHOLE = rf"(--?|/)?({_NAME})([=:]\s?)"
-# The same within a longer text (a shell's -c, a connection string, JSON, a process title); there the value ends at a blank,
-# or where a separator begins the next name.
+# NAME=VALUE within a longer text (a shell's -c, a connection string, JSON, a process title): the value ends
+# at a blank, or where a separator begins the next name.
 _PAIR = rf"(?<![\w.\-])-{{0,2}}({_NAME})\\?[\"']?\s{{0,8}}(?:=>|[=:]){_BLANKS}(?!//)"
 _PAIR_END = rf"\s|[&;,]\s?{_NAME}[\"']?[=:]"
 _OPTION = rf"(?<!\S)--?({_NAME})(?=\s){_BLANKS}(?!--|-\w(?:\s|\Z))"
 _OPTION_END = r"\s"
 _HEADER = (
-    r"((?<![\w\-])(?:proxy-)?authorization|(?<![\w\-])(?:set-)?cookie|(?<![\w\-])x-[\w\-]{0,64}(?:key|token|auth|secret))"
+    r"((?<![\w\-])(?:proxy-)?authorization|(?<![\w\-])(?:set-)?cookie"
+    r"|(?<![\w\-])x-[\w\-]{0,64}(?:key|token|auth|secret))"
     rf"(\s{{0,8}}:{_BLANKS})[^\r\n\"']+"
 )
 _BEARER = r"(?<![\w\-])(bearer\s{1,8})[\w\-.~+/]{8,}=*"
@@ -72,7 +76,9 @@ _SHAPES = (
     r")|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?s:.)*"
 )
 
-# Programs whose one-letter options carry a secret. "u": only what follows the user's name and a colon or percent sign.
+# Programs with one-letter options that carry a secret. "u": only the part behind the user's name and a colon
+# or percent sign is secret. "attached": the secret follows without a blank. "login": only for the subcommand
+# login.
 _LETTERS: Mapping[str, Mapping[str, str]] = {
     "sshpass": {"-p": ""},
     "curl": {"-u": "u", "--user": "u", "-U": "u", "--proxy-user": "u"},
@@ -101,9 +107,12 @@ _LETTERS: Mapping[str, Mapping[str, str]] = {
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a value of this name (an option, variable, key or header; without leading dashes) is a secret."""
+    """Return whether a value of this name is a secret.
+
+    The name is an option's, without leading dashes, or a variable's, key's or header's.
+    """
     words = [word.lower() for word in re.findall(_WORD, name)]
-    if words[-2:] == ["secret", "id"]:  # Vault's AppRole: here it is the secret
+    if words[-2:] == ["secret", "id"]:  # in Vault's AppRole the secret_id is the secret
         return True
     if not words or words[0] in _NOT_VALUES or words[-1] in _ABOUT:
         return False
@@ -114,7 +123,9 @@ def is_secret_name(name: str) -> bool:
 
 
 def redact_text(text: str) -> str:
-    """Redact what stands within one piece of text: NAME=VALUE, `--name value`, headers, URLs, keys known by their shape."""
+    """Redact secrets within one piece of text: NAME=VALUE, `--name value`, headers, URLs, keys known by their
+    shape.
+    """
     text = re.sub(_URL_WORD, _without_credentials, text)
     text = re.sub(_HEADER, rf"\1\2{REDACTED}", text, flags=re.IGNORECASE)
     text = re.sub(_BEARER, rf"\1{REDACTED}", text, flags=re.IGNORECASE)
@@ -124,12 +135,12 @@ def redact_text(text: str) -> str:
 
 
 def redact_url(url: str) -> str:
-    """A URL without its credentials and without the values of secret parameters."""
+    """Return a URL without its credentials and without the values of secret parameters."""
     return redact_text(url)
 
 
 def redact_arguments(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a program, the program first, with the values of secrets replaced by REDACTED.
+    """Return the arguments of a program, the program first, with the values of secrets replaced by REDACTED.
 
     Their number and order stay as they are.
     """
@@ -137,7 +148,8 @@ def redact_arguments(arguments: Sequence[str]) -> list[str]:
         return []
     letters = _letters(arguments)
     result = [redact_text(arguments[0])]
-    secret: str | None = None  # how the value that the option before announced has to be treated
+    # The kind of secret that the last option announced, None if the next argument is no secret.
+    secret: str | None = None
     for argument in arguments[1:]:
         if secret is not None and not _is_option(argument):
             result.append(_hidden(argument, secret))
@@ -150,7 +162,7 @@ def redact_arguments(arguments: Sequence[str]) -> list[str]:
 
 
 def _argument(argument: str, letters: Mapping[str, str]) -> tuple[str, str | None]:
-    """An argument as it may be shown, and how the next one has to be treated."""
+    """Return an argument as it may be shown, and the kind of secret that the next argument is."""
     if argument in letters and letters[argument] != "attached":
         return argument, letters[argument]
     letter = argument[:2]
@@ -183,21 +195,22 @@ def _hidden(value: str, how: str) -> str:
 
 
 def _is_option(argument: str) -> bool:
-    # A secret may begin with a dash, too: only what is clearly the next option leaves the one before without a value.
+    # A secret may begin with a dash, too: only a clear option leaves the option before it without a value.
     return argument.startswith("--") or re.fullmatch(r"-[A-Za-z]", argument) is not None
 
 
 def _without_values(text: str, name: str, ends: str) -> str:
-    """Redact what follows each `name` which is a secret's: a quoted string, or all up to what `ends` it.
+    """Redact what follows each `name` that names a secret: a quoted string, or everything up to a match of
+    `ends`.
 
-    Other names leave what follows to be looked at.
+    The text behind other names is searched too.
     """
     names, value_ends = re.compile(name), re.compile(ends)
     shown: list[str] = []
     done = start = 0
-    while (found := names.search(text, start)) is not None:
-        start = found.end()
-        if not is_secret_name(found[1]):
+    while (match := names.search(text, start)) is not None:
+        start = match.end()
+        if not is_secret_name(match[1]):
             continue
         quote = text[start] if text.startswith(('"', "'"), start) else ""
         if quote:
@@ -215,7 +228,7 @@ def _without_values(text: str, name: str, ends: str) -> str:
 def _without_credentials(match: re.Match[str]) -> str:
     if "://" not in match[0] or "@" not in match[0]:
         return match[0]
-    # A word may hold several URLs: each part but the first begins with one's authority.
+    # A word may hold several URLs: each part but the first begins with an authority.
     parts = match[0].split("://")
     for index in range(1, len(parts)):
         part = parts[index]
@@ -226,6 +239,6 @@ def _without_credentials(match: re.Match[str]) -> str:
         if at < 0:
             continue
         if parts[index - 1].endswith(_LOGIN_SCHEMES) and ":" not in part[:at] and at <= 32:
-            continue  # ssh://git@host: a user's name alone
+            continue  # ssh://git@host has a user's name alone
         parts[index] = REDACTED + part[at:]
     return "://".join(parts)

@@ -1,4 +1,4 @@
-"""What a secret looks like: keys that are known by their shape, and values of secrets' names that look random.
+"""Find secrets in a text: keys of known shapes, and random values under names of secrets.
 
 Sources: the issuers' own documentation of their keys' forms.
 """
@@ -16,9 +16,10 @@ __all__ = ["LONGEST", "Found", "entropy", "secrets_in"]
 
 
 class Found(NamedTuple):
-    """A secret in a text, and how many characters are before it; `secret` never leaves the table's module.
+    """A secret in a text, and its offset in characters; `secret` never leaves the table's module.
 
-    Of a key in PEM it is the base64 alone: the same key is then the same secret, whatever ends its lines.
+    For a key in PEM, `secret` is the base64 alone: the same key is then the same secret, whatever its line
+    ends.
     """
 
     rule_id: str
@@ -26,23 +27,30 @@ class Found(NamedTuple):
     secret: str
 
 
-# The longest secret, in characters: texts that are looked through in pieces have to share as much.
+# The longest secret, in characters: pieces of a long text overlap by as much.
 LONGEST = 32_768
 _PRIVATE_KEY = "private-key"
-# What has to be in a text that a rule may find something in, and the rule: the group, or else all of it, is the secret.
-# Every quantifier is bounded, and what it repeats cannot begin what follows it: no text can be divided in two ways, so
-# that a match that fails, fails at once. A long secret cannot have its own beginning in it, so that no part of a text
-# is read for two of them.
+# Each rule has a name, the hints of which one has to be in a text, and a pattern. Its group, or else the
+# whole match, is the secret. Every quantifier is bounded, and what it repeats cannot begin what follows it,
+# so that a text can be divided in one way only and a match that fails, fails at once. A long secret cannot
+# contain its own beginning, so that no part of a text is read for two of them.
 _RULES = (
     (
         _PRIVATE_KEY,
         ("PRIVATE KEY",),
-        r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[^\-]|-(?!----)){40,30000}-----END ",
+        (
+            r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: "
+            r"BLOCK)?-----(?:[^\-]|-(?!----)){40,30000}-----END "
+        ),
     ),
     (
         "putty-private-key",
         ("PuTTY-User-Key",),
-        r"PuTTY-User-Key-File-[23]: (?:[^P]|P(?!rivate-(?:Lines|MAC)|uTTY-User-Key)){40,20000}Private-Lines: \d{1,3}(?:\s{1,2}[A-Za-z0-9+/=]{1,64}){1,300}",
+        (
+            r"PuTTY-User-Key-File-[23]: "
+            r"(?:[^P]|P(?!rivate-(?:Lines|MAC)|uTTY-User-Key)){40,20000}Private-Lines: "
+            r"\d{1,3}(?:\s{1,2}[A-Za-z0-9+/=]{1,64}){1,300}"
+        ),
     ),
     ("age-secret-key", ("AGE-SECRET",), r"\bAGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}\b"),
     (
@@ -162,7 +170,8 @@ _RULES = (
         r"\b[a-z][a-z0-9+.\-]{1,20}://[^\s/:@\"'<>]{0,64}:([^\s/@\"'<>{}$%*]{3,128})@[\w.\-\[]",
     ),
 )
-# A value without quotes is all characters of its kind; what a bracket follows is a call or an item, and no value.
+# A value without quotes is all characters of its kind. Before a bracket it is a call or an item, and no
+# value.
 _BARE = r"[\w+/=.\-~]{16,256}"
 _ASSIGNED = (
     r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,64})[\"']?[ \t]{0,4}(?:=>|:=|[=:])[ \t]{0,4}"
@@ -186,25 +195,30 @@ _SECRET_HINTS = (
     "pw",
     "bearer",
 )
-# Random letters and digits have four bits each and more, words of a language about three and less.
+# Random letters and digits have four bits each and more, words of a language about three or less.
 _LEAST_ENTROPY = 3.3
-# What stands where a secret will be: ${VAR}, <token>, xxxx, changeme, process.env.TOKEN. And the signature that is the same in
-# every CACHEDIR.TAG.
-_PLACEHOLDER = r"(?i)[$<{%\[]|(.)\1{5}|example|change.?me|placeholder|your[_-]|dummy|redacted|todo|^8a477f597d28d172789f06886806bc55$|^(?:os|process|env|config|settings|self|this|vault|secret)[.\[(]"
+# Placeholders for secrets: ${VAR}, <token>, xxxx, changeme, process.env.TOKEN; and the signature that is the
+# same in every CACHEDIR.TAG.
+_PLACEHOLDER = (
+    r"(?i)[$<{%\[]|(.)\1{5}|example|change.?me|placeholder|your[_-]|dummy|redacted|todo"
+    r"|^8a477f597d28d172789f06886806bc55$"
+    r"|^(?:os|process|env|config|settings|self|this|vault|secret)[.\[(]"
+)
 
-# A value without quotes may be a name of code: words, with their numbers behind them, joined by points and underscores.
+# A value without quotes may be a name of code: words, with numbers behind them, joined by points and
+# underscores.
 _CODE = r"(?:[A-Za-z]{1,20}[0-9]{0,5}[._]{1,2})+[A-Za-z]{1,20}[0-9]{0,5}"
 
 
 def secrets_in(text: str) -> Iterator[Found]:
-    """The secrets in a text; a value that has a rule of its own is not found again by its name."""
+    """Yield the secrets in a text; a value that a rule of its own found is not found again by its name."""
     taken: list[tuple[int, int]] = []
     for rule_id, hints, pattern in _RULES:
         if not any(hint in text for hint in hints):
             continue
-        for found in re.finditer(pattern, text):
-            start, end = found.span(found.lastindex or 0)
-            if rule_id == "url-password" and re.search(_PLACEHOLDER, found[1]):
+        for match in re.finditer(pattern, text):
+            start, end = match.span(match.lastindex or 0)
+            if rule_id == "url-password" and re.search(_PLACEHOLDER, match[1]):
                 continue
             if not _overlaps(taken, start, end):
                 insort(taken, (start, end))
@@ -213,17 +227,17 @@ def secrets_in(text: str) -> Iterator[Found]:
     lowered = text.lower()
     if not any(hint in lowered for hint in _SECRET_HINTS):
         return
-    for found in re.finditer(_ASSIGNED, text):
-        group = found.lastindex or 0
-        start, end = found.span(group)
-        if not is_secret_name(found[1]) or not _is_random(found[group]) or _overlaps(taken, start, end):
+    for match in re.finditer(_ASSIGNED, text):
+        group = match.lastindex or 0
+        start, end = match.span(group)
+        if not is_secret_name(match[1]) or not _is_random(match[group]) or _overlaps(taken, start, end):
             continue
-        if found[4] is None or re.fullmatch(_CODE, found[4]) is None:
-            yield Found("secret-value", start, found[group])
+        if match[4] is None or re.fullmatch(_CODE, match[4]) is None:
+            yield Found("secret-value", start, match[group])
 
 
 def _inner(block: str) -> str:
-    r"""The base64 of a PEM block; in JSON and in variables its lines may end in a written-out `\n`."""
+    r"""Return the base64 of a PEM block; in JSON and in variables its lines may end in a written-out `\n`."""
     return re.sub(r"\\[nr]|[^A-Za-z0-9+/=]", "", block.partition("KEY")[2].partition("-----END")[0])
 
 
@@ -236,7 +250,7 @@ def _is_random(value: str) -> bool:
 
 
 def entropy(text: str) -> float:
-    """Shannon's, in bits a character."""
+    """Return the Shannon entropy of a text, in bits a character."""
     counts = Counter(text)
     return (
         -sum(count / len(text) * math.log2(count / len(text)) for count in counts.values()) if text else 0.0
@@ -244,6 +258,6 @@ def entropy(text: str) -> float:
 
 
 def _overlaps(taken: list[tuple[int, int]], start: int, end: int) -> bool:
-    # They are in order and apart from each other: of those that begin before the end, the last one ends last.
+    # The spans are sorted and do not overlap: of those that begin before the end, the last one ends last.
     before = bisect_left(taken, (end,))
     return before > 0 and taken[before - 1][1] > start

@@ -1,17 +1,16 @@
-"""kolide_secret_scan: where secrets lie open in files, never what they are."""
+"""kolide_secret_scan: the places of secrets that lie open in files, never the secrets themselves."""
 
 from collections.abc import Iterator
 
-from kolide_tables.files import read_or_warn
-from kolide_tables.limits import Budget, Limits
-from kolide_tables.paths import asked_paths, asked_texts
+from kolide_tables.limits import Budget
+from kolide_tables.paths import asked_paths, asked_texts, read_or_warn
 from kolide_tables.text import decode
-from osquery_sdk import Column, ColumnType, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, Query, Row, table
 
 __all__ = ["SecretFound", "secret_scan"]
 
 _PREFIX = 12
-# Lines are looked at many at once, and those of a minified file in pieces.
+# Many lines are searched at once; the long lines of a minified file are searched in pieces.
 _PIECE = 1 << 18
 
 
@@ -26,40 +25,43 @@ class SecretFound(Row):
     )
     raw_data: str = Column("Text to look through instead of a file", index=True, required=True)
     rule_id: str = Column(
-        "What it was known by: private-key, github-token, ..., secret-value for a value of a secret's name"
+        "Rule that found it: private-key, github-token, ..., secret-value for a random value under a "
+        "secret's name"
     )
     line_number: int = Column("Line that it begins in, from 1", type=ColumnType.INTEGER, key=True)
     column_start: int = Column(
         "Character of the line that it begins at, from 1", type=ColumnType.INTEGER, key=True
     )
-    entropy: float = Column("How random it looks: Shannon entropy, in bits a character")
+    entropy: float = Column("Randomness: Shannon entropy, in bits a character")
     sha256_prefix: str = Column(
-        "First 12 hexadecimal digits of its SHA-256, of a key in PEM of its base64, by which the same secret shows elsewhere"
+        "First 12 hexadecimal digits of its SHA-256, of a key in PEM of its base64, by which the same "
+        "secret shows elsewhere"
     )
 
 
-def secret_scan(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_secret_scan",
-        examples=(
-            "select path, line_number, rule_id, entropy from kolide_secret_scan where path like '/home/%/%%/.env%'",
-            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc",
+@table(
+    "kolide_secret_scan",
+    examples=(
+        (
+            "select path, line_number, rule_id, entropy from kolide_secret_scan where path like "
+            "'/home/%/%%/.env%'"
         ),
-    )
-    def rows(query: Query) -> Iterator[SecretFound]:
-        """Secrets that lie open in files: where, of which kind, and a part of their hash; never the secrets themselves."""
-        budget = Budget(limits, query.check)
-        for path in asked_paths(query, "path", budget):
-            budget.check()
-            content = read_or_warn(path, query, max_bytes=limits.max_file_bytes)
-            if content is not None:
-                yield from _found(decode(content), budget, path=path)
-        for text in asked_texts(query, "raw_data"):
-            yield from _found(text, budget, raw_data=text)
-
-    return rows
+        (
+            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from "
+            "kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc"
+        ),
+    ),
+)
+def secret_scan(query: Query) -> Iterator[SecretFound]:
+    """Secrets that lie open in files: their place, kind, and a part of their hash; never the secrets."""
+    budget = Budget.of(query)
+    for path in asked_paths(query, "path", budget):
+        budget.check()
+        content = read_or_warn(path, query)
+        if content is not None:
+            yield from _found(decode(content), budget, path=path)
+    for text in asked_texts(query, "raw_data"):
+        yield from _found(text, budget, raw_data=text)
 
 
 def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> Iterator[SecretFound]:
@@ -69,28 +71,30 @@ def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> 
 
     for line, before, piece, end in _pieces(text):
         budget.check()
-        for one in sorted(secrets_in(piece), key=lambda found: found.offset):
-            if one.offset >= end:
-                break  # the next piece has it whole
+        for secret in sorted(secrets_in(piece), key=lambda found: found.offset):
+            if secret.offset >= end:
+                break  # the next piece has the whole of it
             budget.add_rows()
-            ends = piece.count("\n", 0, one.offset)
-            begin = piece.rfind("\n", 0, one.offset) + 1
-            digest = hashlib.sha256(one.secret.encode("utf-8", "surrogateescape")).hexdigest()
+            ends = piece.count("\n", 0, secret.offset)
+            begin = piece.rfind("\n", 0, secret.offset) + 1
+            digest = hashlib.sha256(secret.secret.encode("utf-8", "surrogateescape")).hexdigest()
             yield SecretFound(
                 path=path,
                 raw_data=raw_data,
-                rule_id=one.rule_id,
+                rule_id=secret.rule_id,
                 line_number=line + ends,
-                column_start=one.offset - begin + 1 + (0 if ends else before),
-                entropy=round(entropy(one.secret), 2),
+                column_start=secret.offset - begin + 1 + (0 if ends else before),
+                entropy=round(entropy(secret.secret), 2),
                 sha256_prefix=digest[:_PREFIX],
             )
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int, str, int]]:
-    """Pieces of a text, which share as much as a secret may be long, and begin with a line if that is not too long.
+    """Yield pieces of a text that overlap by the length of the longest secret, and begin with a line if that
+    is not too long.
 
-    Each with the number of its first line, how many characters of that line are before it, and where the next piece begins.
+    Each comes with the number of its first line, how many characters of that line are before it, and where
+    the next piece begins.
     """
     from kolide_tables.secret_rules import LONGEST
 

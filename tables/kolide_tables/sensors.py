@@ -1,4 +1,4 @@
-"""kolide_sensors and kolide_batteries: what the machine measures of itself.
+"""kolide_sensors and kolide_batteries: temperatures, fans and batteries of the machine.
 
 Source: the kernel's Documentation/hwmon/sysfs-interface.rst and Documentation/ABI/testing/sysfs-class-power.
 """
@@ -26,7 +26,7 @@ class Sensor(Row):
     idx: int = Column(
         "Number among those of that kind of that chip, from 0", type=ColumnType.INTEGER, key=True
     )
-    label: str = Column("What is measured: Core 0, Composite; empty if the chip does not say it")
+    label: str = Column("Label of the measurement: Core 0, Composite; empty if the chip has none")
     value: float | None = Column("Degrees Celsius, or rotations a minute")
     high: float | None = Column("Degrees Celsius from which it is too hot; NULL for a fan, or if not known")
     critical: float | None = Column("Degrees Celsius at which it takes harm; NULL for a fan, or if not known")
@@ -35,9 +35,15 @@ class Sensor(Row):
 @table(
     "kolide_sensors",
     platforms=("linux",),
-    elsewhere="they are read from Linux's /sys/class/hwmon; osquery itself has temperature_sensors and fan_speed_sensors for macOS",
+    elsewhere=(
+        "they are read from Linux's /sys/class/hwmon; osquery itself has temperature_sensors and "
+        "fan_speed_sensors for macOS"
+    ),
     examples=(
-        "select chip, label, value, high from kolide_sensors where kind = 'temperature' and value > coalesce(high, 90)",
+        (
+            "select chip, label, value, high from kolide_sensors where kind = 'temperature' and value > "
+            "coalesce(high, 90)"
+        ),
         "select chip, label, value from kolide_sensors where kind = 'fan' and value = 0",
     ),
 )
@@ -47,8 +53,11 @@ def sensors(query: Query) -> Iterator[Sensor]:
 
 
 def sensor_rows(query: Query, folder: str = _MONITORS) -> Iterator[Sensor]:
-    """The rows from the kernel's folder of chips; a chip that is not asked for is not made to measure, which can take long."""
-    numbered: dict[tuple[str, str], int] = {}  # several chips may have one name, as disks have
+    """Yield the rows from the kernel's folder of chips.
+
+    Other chips than the wanted ones are not read, which can be slow.
+    """
+    numbered: dict[tuple[str, str], int] = {}  # several chips may share a name, as disks do
     for chip in _folders(query, folder):
         name = chip.text("name")
         if name is None or not query.matches("chip", name):
@@ -81,7 +90,7 @@ class Battery(Row):
     technology: str | None = Column("Li-ion, Li-poly, NiMH, ...")
     status: str | None = Column("Charging, Discharging, Full, Not charging, Unknown")
     percent: float | None = Column("Charge in percent of what it holds when full")
-    health_percent: float | None = Column("What it holds when full, in percent of what it did when new")
+    health_percent: float | None = Column("Capacity when full, in percent of the capacity when new")
     cycles: int | None = Column(
         "Times it was charged and discharged; NULL if it does not count", type=ColumnType.INTEGER
     )
@@ -92,10 +101,15 @@ class Battery(Row):
 @table(
     "kolide_batteries",
     platforms=("linux",),
-    elsewhere="they are read from Linux's /sys/class/power_supply; osquery itself has battery for macOS and Windows",
+    elsewhere=(
+        "they are read from Linux's /sys/class/power_supply; osquery itself has battery for macOS and Windows"
+    ),
     examples=(
         "select name, percent, status, health_percent, cycles from kolide_batteries where scope = 'system'",
-        "select s.hostname, b.manufacturer, b.model, b.health_percent from kolide_batteries b cross join system_info s where b.health_percent < 60",
+        (
+            "select s.hostname, b.manufacturer, b.model, b.health_percent from kolide_batteries b cross "
+            "join system_info s where b.health_percent < 60"
+        ),
     ),
 )
 def batteries(query: Query) -> Iterator[Battery]:
@@ -104,7 +118,7 @@ def batteries(query: Query) -> Iterator[Battery]:
 
 
 def battery_rows(query: Query, folder: str = _SUPPLIES) -> Iterator[Battery]:
-    """The rows from the kernel's folder of power supplies."""
+    """Yield the rows from the kernel's folder of power supplies."""
     for supply in _folders(query, folder):
         if not query.matches("name", supply.name):
             continue
@@ -123,14 +137,17 @@ def battery_rows(query: Query, folder: str = _SUPPLIES) -> Iterator[Battery]:
             status=supply.text("status"),
             percent=_percent(supply),
             health_percent=_share(supply, "full", "full_design"),
-            cycles=int(supply.number("cycle_count") or 0) or None,  # 0 is what those say that do not count
+            cycles=int(supply.number("cycle_count") or 0) or None,  # a battery that does not count says 0
             voltage=_over(voltage, _MICRO),
             power=_over(None if power is None else abs(power), _MICRO),
         )
 
 
 class _Folder:
-    """A folder of small files, one fact each, as the kernel has for a device; what cannot be read is not known."""
+    """A folder of small files, one fact each, as the kernel has for a device.
+
+    A fact that cannot be read is None.
+    """
 
     def __init__(self, path: str, name: str) -> None:
         self._path = path
@@ -150,13 +167,13 @@ class _Folder:
             return None
 
     def features(self, prefix: str) -> list[str]:
-        """What the chip measures of a kind, by the numbers of the files: temp1, temp2, temp10."""
+        """Return the chip's features of a kind, sorted by number: temp1, temp2, temp10."""
         try:
             files = os.listdir(self._path)  # noqa: PTH208
         except OSError:
             return []
         numbers = [
-            found[1] for file in files if (found := re.fullmatch(rf"{prefix}([0-9]{{1,4}})_input", file))
+            match[1] for file in files if (match := re.fullmatch(rf"{prefix}([0-9]{{1,4}})_input", file))
         ]
         return [f"{prefix}{number}" for number in sorted(numbers, key=int)]
 
@@ -165,7 +182,7 @@ def _folders(query: Query, folder: str) -> Iterator[_Folder]:
     try:
         names = os.listdir(folder)  # noqa: PTH208
     except OSError:
-        return  # a machine without any
+        return  # a machine without such devices
     for name in sorted(names, key=lambda name: (len(name), name)):
         query.check()
         yield _Folder(f"{folder}/{name}", name)
@@ -176,7 +193,10 @@ def _over(value: float | None, unit: int) -> float | None:
 
 
 def _percent(supply: _Folder) -> float | None:
-    """By energy or charge, which are finer than the battery's own percents; at most 100."""
+    """Return the charge in percent, at most 100.
+
+    Counters of energy or charge are finer than the battery's own percents.
+    """
     share = _share(supply, "now", "full")
     return supply.number("capacity") if share is None else min(share, 100.0)
 

@@ -1,4 +1,4 @@
-"""kolide_snap_packages: what snapd has installed, as it says over its socket.
+"""kolide_snap_packages: the snaps that are installed, as snapd lists them over its socket.
 
 Source: snapd's REST API, GET /v2/snaps.
 """
@@ -10,7 +10,7 @@ from kolide_tables.unixhttp import NoAnswer, get_json, is_socket
 from osquery_sdk import Column, Query, Row, TableError, table
 
 _SOCKET = "/run/snapd.socket"
-_SECONDS = 5.0  # it may have to be started first
+_SECONDS = 5.0  # snapd may have to be started first
 
 
 class SnapPackage(Row):
@@ -43,7 +43,10 @@ def snap_packages(query: Query) -> Iterator[SnapPackage]:
 
 
 def snap_rows(query: Query, path: str = _SOCKET, *, seconds: float = _SECONDS) -> Iterator[SnapPackage]:
-    """The rows of what snapd answers at this socket; none where there is no snapd, or a user's own are asked for."""
+    """Yield the rows of snapd's answer at this socket.
+
+    There are no rows without snapd, or if a user's own snaps are asked for.
+    """
     if query.equals("uid") is not None or not is_socket(path):
         return
     try:
@@ -60,15 +63,15 @@ def snap_rows(query: Query, path: str = _SOCKET, *, seconds: float = _SECONDS) -
         publisher = snap.get("publisher")
         yield SnapPackage(
             name=printable(snap["name"]),
-            id=_text(snap.get("id")),
-            version=_text(snap.get("version")),
-            channel=_text(snap.get("tracking-channel")) or _text(snap.get("channel")),
-            revision=_text(snap.get("revision")),
-            origin=_text(publisher.get("username")) if isinstance(publisher, dict) else None,
+            id=_text_or_none(snap.get("id")),
+            version=_text_or_none(snap.get("version")),
+            channel=_text_or_none(snap.get("tracking-channel")) or _text_or_none(snap.get("channel")),
+            revision=_text_or_none(snap.get("revision")),
+            origin=_text_or_none(publisher.get("username")) if isinstance(publisher, dict) else None,
             installation="system",
             uid=None,
         )
 
 
-def _text(value: object) -> str | None:
+def _text_or_none(value: object) -> str | None:
     return printable(value) if isinstance(value, str) and value else None

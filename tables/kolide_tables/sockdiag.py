@@ -1,8 +1,8 @@
-"""Sockets in one state, asked of the Linux kernel over netlink.
+"""Ask the Linux kernel for the sockets in one state, over netlink.
 
-To make /proc/net/tcp the kernel goes through its table of connections, which has room for as many as the machine could ever
-have. Asked for listening sockets in this way it looks at nothing else, however many connections there are.
-Source: netlink(7), sock_diag(7), and the kernel's include/uapi/linux/inet_diag.h.
+For /proc/net/tcp the kernel walks its table of connections, which has room for as many as the machine could
+ever have. This way it looks at listening sockets alone, however many connections there are. Source:
+netlink(7), sock_diag(7), and the kernel's include/uapi/linux/inet_diag.h.
 """
 
 import errno
@@ -23,7 +23,7 @@ _ERROR, _DONE = 2, 3
 _HEADER, _HEADER_SIZE = "=IHHII", 16  # length, type, flags, sequence, port
 _SOCKET_SIZE = 72
 _TRIES = 5
-_TIMEOUT = 5.0  # seconds; it answers at once, or not at all
+_TIMEOUT = 5.0  # seconds; the kernel answers at once, or not at all
 _BUFFER = 1 << 16  # the kernel puts at most 32 kB into one message
 
 
@@ -37,14 +37,15 @@ class InetSocket(NamedTuple):
 
 
 def inet_sockets(family: int, protocol: int, state: int) -> list[InetSocket]:
-    """The sockets of a family (AF_INET, AF_INET6) and protocol (IPPROTO_TCP, IPPROTO_UDP) in a state of tcp_states.h.
+    """Return the sockets of a family (AF_INET, AF_INET6) and protocol (IPPROTO_TCP, IPPROTO_UDP) in a state.
 
-    Raises OSError where the kernel has no such service, or does not let this process ask it.
+    States are those of tcp_states.h. Raises OSError if the kernel has no such service, or refuses this
+    process.
     """
     import socket
     from struct import pack
 
-    # The 48 bytes that are left zero would pick one socket by its addresses.
+    # The 48 zero bytes are struct inet_diag_sockid, which would pick one socket by its addresses.
     body = pack("=BBBxI48x", family, protocol, 0, 1 << state)
     with socket.socket(_AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as netlink:
         netlink.settimeout(_TIMEOUT)
@@ -59,7 +60,7 @@ def inet_sockets(family: int, protocol: int, state: int) -> list[InetSocket]:
 
 
 def _messages(netlink: "socket", sequence: int) -> Iterator[tuple[int, bytes]]:
-    """Flags and payload of each message of an answer; the last has no payload."""
+    """Yield flags and payload of each message of an answer; the last has no payload."""
     from struct import unpack_from
 
     while True:
@@ -89,7 +90,7 @@ def _messages(netlink: "socket", sequence: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _parsed(data: bytes) -> InetSocket:
-    """A struct inet_diag_msg; ports and addresses are in network order, numbers in the machine's."""
+    """Parse a struct inet_diag_msg: ports and addresses are in network order, numbers in the machine's."""
     from struct import unpack_from
 
     uid, inode = unpack_from("=II", data, 64)

@@ -1,6 +1,7 @@
-"""kolide_sshd_config: what the configuration of the SSH server says, file by file and line by line, Include and Match resolved.
+"""kolide_sshd_config: the configuration of the SSH server, line by line, with Include and Match resolved.
 
-Source: sshd_config(5). The first value of a keyword counts, in the order of the rows, for most keywords; defaults are not here.
+Source: sshd_config(5). For most keywords the first value counts, in the order of the rows; defaults are not
+shown.
 """
 
 import os
@@ -8,12 +9,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kolide_tables.files import read_or_warn
-from kolide_tables.limits import Budget, Limits
-from kolide_tables.paths import past_trusted_links
+from kolide_tables.limits import Budget
+from kolide_tables.paths import past_trusted_links, read_or_warn
 from kolide_tables.quoted import past_quoted
 from kolide_tables.text import decode
-from osquery_sdk import Column, ColumnType, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, Query, Row, table
 
 __all__ = ["SshdDirective", "sshd_config"]
 
@@ -21,7 +21,7 @@ _PATH = "/etc/ssh/sshd_config"
 _INCLUDE_DIR = "/etc/ssh"
 _DEEPEST = 16
 _MOST_FILES = 1_000
-# A word without quotes, or where one with quotes begins; a # that begins a word begins a comment.
+# A word without quotes, or the quote that begins one; a # that begins a word begins a comment.
 _WORD = re.compile(r'[^\s"]+|"')
 
 
@@ -30,7 +30,7 @@ class SshdDirective(Row):
 
     path: str = Column("Configuration to read; the server's own unless given", index=True, key=True)
     keyword: str = Column("Keyword, in lower case")
-    value: str = Column("What follows it, quotes and comments left out")
+    value: str = Column("Value after the keyword, without quotes and comments")
     match_block: str | None = Column(
         "Criteria of the Match block that it is in; empty if it is for all connections"
     )
@@ -38,24 +38,27 @@ class SshdDirective(Row):
     line: int = Column("Line of that file, from 1", type=ColumnType.INTEGER, key=True)
 
 
-def sshd_config(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_sshd_config",
-        platforms=("linux", "darwin"),
-        elsewhere="the SSH server of Windows has its configuration elsewhere, and other rules for its paths",
-        examples=(
-            "select keyword, value, match_block, source, line from kolide_sshd_config where keyword in ('permitrootlogin', 'passwordauthentication')",
-            "select source, count(*) as lines, sum(match_block <> '') as in_match_blocks from kolide_sshd_config group by source",
+@table(
+    "kolide_sshd_config",
+    platforms=("linux", "darwin"),
+    elsewhere="the SSH server of Windows has its configuration elsewhere, and other rules for its paths",
+    examples=(
+        (
+            "select keyword, value, match_block, source, line from kolide_sshd_config where keyword in "
+            "('permitrootlogin', 'passwordauthentication')"
         ),
-    )
-    def rows(query: Query) -> Iterator[SshdDirective]:
-        """Lines of the SSH server's configuration, with those of included files, in the order in which the server reads them."""
-        for path in query.equals("path") or (_PATH,):
-            yield from _Reader(path, query, limits).rows()
-
-    return rows
+        (
+            "select source, count(*) as lines, sum(match_block <> '') as in_match_blocks from "
+            "kolide_sshd_config group by source"
+        ),
+    ),
+)
+def sshd_config(query: Query) -> Iterator[SshdDirective]:
+    """Lines of the SSH server's configuration, included files too, in the order in which the server reads
+    them.
+    """
+    for path in query.equals("path") or (_PATH,):
+        yield from _Reader(path, query).rows()
 
 
 class _Line(NamedTuple):
@@ -67,13 +70,12 @@ class _Line(NamedTuple):
 class _Reader:
     """Reads a configuration and what it includes."""
 
-    def __init__(self, path: str, query: Query, limits: Limits) -> None:
+    def __init__(self, path: str, query: Query) -> None:
         self._path = path
         self._query = query
-        self._limits = limits
-        self._budget = Budget(limits, query.check)
+        self._budget = Budget.of(query)
         self._files = 0
-        # Where the server has its own configuration it looks for what that includes.
+        # The server looks for included files beside its own configuration.
         self._folder = _INCLUDE_DIR if path == _PATH else os.path.dirname(path)  # noqa: PTH120
 
     def rows(self) -> Iterator[SshdDirective]:
@@ -84,14 +86,14 @@ class _Reader:
         if self._files > _MOST_FILES or depth > _DEEPEST:
             self._query.warn(f"{path} is not read: too many files, or included too deep")
             return
-        content = read_or_warn(past_trusted_links(path), self._query, max_bytes=self._limits.max_file_bytes)
+        content = read_or_warn(past_trusted_links(path), self._query)
         if content is None:
             return
         for line in _lines(decode(content)):
             self._budget.add_rows()
             value = " ".join(line.words)
             if line.keyword == "match":
-                # `Match all` is for all connections again.
+                # `Match all` ends the block: the lines after it are for all connections.
                 block = None if value.lower() == "all" else value
                 continue
             yield SshdDirective(
@@ -105,7 +107,7 @@ class _Reader:
             if line.keyword == "include":
                 for pattern in line.words:
                     for file in self._included(pattern):
-                        # A Match in an included file ends with it.
+                        # A Match in an included file ends with that file.
                         yield from self._read(file, block, depth + 1)
 
     def _included(self, pattern: str) -> list[str]:
@@ -121,24 +123,24 @@ def _lines(text: str) -> Iterator[_Line]:
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue
-        found = re.match(r'"?([A-Za-z0-9]+)"?(?:\s*=\s*|\s+|$)', stripped)
-        if found is not None:
-            yield _Line(number, found[1].lower(), _words(stripped[found.end() :]))
+        match = re.match(r'"?([A-Za-z0-9]+)"?(?:\s*=\s*|\s+|$)', stripped)
+        if match is not None:
+            yield _Line(number, match[1].lower(), _words(stripped[match.end() :]))
 
 
 def _words(text: str) -> list[str]:
     words: list[str] = []
     at = 0
     is_closed = True
-    while (found := _WORD.search(text, at)) is not None:
-        at = found.end()
-        if found[0].startswith("#"):
+    while (match := _WORD.search(text, at)) is not None:
+        at = match.end()
+        if match[0].startswith("#"):
             break
-        if found[0] != '"':
-            words.append(found[0])
+        if match[0] != '"':
+            words.append(match[0])
         elif is_closed:
-            # Behind one quote that nothing closes, nothing closes any other.
-            end, is_closed = past_quoted(text, found.start())
+            # After one quote that nothing closes, no later quote can be closed either.
+            end, is_closed = past_quoted(text, match.start())
             if is_closed:
                 words.append(re.sub(r'\\(["\\ ])', r"\1", text[at : end - 1]))
                 at = end

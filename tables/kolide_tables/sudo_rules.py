@@ -1,13 +1,15 @@
-"""kolide_sudo_rules: who may run what as whom, by the rules in sudoers and the files that it includes."""
+"""kolide_sudo_rules: the commands that users may run as other users, by sudoers and the files that it
+includes.
+"""
 
 import os
 from collections.abc import Iterator
 
 from kolide_tables.files import Unreadable, read_file
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.redact import redact_text
 from kolide_tables.text import decode
-from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, table
 
 __all__ = ["SudoCommand", "sudo_rules"]
 
@@ -21,30 +23,37 @@ class SudoCommand(Row):
 
     source: str = Column("File that the rule is in", key=True)
     line: int = Column("Line of that file that the rule begins in, from 1", type=ColumnType.INTEGER, key=True)
-    users: str = Column("Who may: names, %groups, #numbers and aliases, separated by commas")
-    hosts: str = Column("On which machines", key=True)
-    runas: str | None = Column("As whom, users:groups; empty for what Defaults say, which is root as a rule")
+    users: str = Column("Users who may: names, %groups, #numbers and aliases, separated by commas")
+    hosts: str = Column("Machines on which they may", key=True)
+    runas: str | None = Column("Users as whom, users:groups; empty for the default, which is usually root")
     nopasswd: bool = Column("1 if no password is asked for")
-    command: str = Column("What: a program with its arguments, an alias, or ALL; secrets redacted", key=True)
-
-
-def sudo_rules(limits: Limits = Limits(), *, path: str = _PATH) -> Table:  # noqa: B008 - a constant
-    """The table of the rules in `path`, with these limits for each statement's call."""
-
-    @table(
-        "kolide_sudo_rules",
-        platforms=("linux", "darwin"),
-        elsewhere="Windows has no sudoers file",
-        examples=(
-            "select users, hosts, runas, command, source, line from kolide_sudo_rules where nopasswd = 1",
-            "select g.groupname, r.command, r.source from kolide_sudo_rules r join groups g on r.users = '%' || g.groupname where r.command = 'ALL'",
-        ),
+    command: str = Column(
+        ("Command: a program with its arguments, an alias, or ALL; secrets redacted"), key=True
     )
-    def rows(query: Query) -> Iterator[SudoCommand]:
-        """Commands that sudo lets users run, a row for each, from sudoers and what it includes; aliases are not resolved."""
-        return _read(path, query, Budget(limits, query.check), set(), 0)
 
-    return rows
+
+@table(
+    "kolide_sudo_rules",
+    platforms=("linux", "darwin"),
+    elsewhere="Windows has no sudoers file",
+    examples=(
+        "select users, hosts, runas, command, source, line from kolide_sudo_rules where nopasswd = 1",
+        (
+            "select g.groupname, r.command, r.source from kolide_sudo_rules r join groups g on r.users = "
+            "'%' || g.groupname where r.command = 'ALL'"
+        ),
+    ),
+)
+def sudo_rules(query: Query) -> Iterator[SudoCommand]:
+    """Commands that sudo lets users run, a row for each, from sudoers and its includes; aliases stay
+    unresolved.
+    """
+    return rule_rows(query)
+
+
+def rule_rows(query: Query, path: str = _PATH) -> Iterator[SudoCommand]:
+    """Yield the rows of the rules in `path` and in the files that it includes."""
+    return _read(path, query, Budget.of(query), set(), 0)
 
 
 def _read(path: str, query: Query, budget: Budget, seen: set[str], depth: int) -> Iterator[SudoCommand]:
@@ -82,7 +91,10 @@ def _read(path: str, query: Query, budget: Budget, seen: set[str], depth: int) -
 
 
 def _files(folder: str) -> list[str]:
-    """Files of an included folder: names with a dot in them, or a tilde at the end, are passed over, as sudo does."""
+    """Return the files of an included folder.
+
+    Like sudo, skip names with a dot in them or a tilde at the end.
+    """
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries)

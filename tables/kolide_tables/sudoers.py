@@ -1,4 +1,4 @@
-"""The grammar of sudoers, as far as it says who may run what: rules, aliases left as they are, Defaults left out.
+"""Parse sudoers into rules: users, hosts, and commands; aliases stay unresolved, Defaults are skipped.
 
 Source: sudoers(5).
 """
@@ -16,16 +16,18 @@ _TAG = re.compile(
     re.ASCII,
 )
 _OPTION = re.compile(
-    r'(?:ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(?:"[^"]*"|\S+)\s*',
+    r"(?:ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)"
+    r'\s*=\s*(?:"[^"]*"|\S+)\s*',
     re.ASCII,
 )
-# A character of a word, an escaped one with its backslash. There is one way only to read each text: with two, a word of
-# n such characters that does not fit could be read in 2 to the power of n ways, and all of them would be tried.
+# A character of a word, an escaped one with its backslash. There is only one way to read each text: with two,
+# a word of n such characters that does not fit could be read in 2 to the power of n ways, and `re` would try
+# them all.
 _CHARACTER = r"(?:\\.|\\(?!.)|[^\s\\])"
 
 
 class SudoRule(NamedTuple):
-    """One command that somebody may run."""
+    """A command that somebody may run."""
 
     users: str
     hosts: str
@@ -35,9 +37,11 @@ class SudoRule(NamedTuple):
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str | None]]:
-    """Lines without comments, those that end in a backslash joined with the next, with their first one's number.
+    """Yield the number and text of each line without comments.
 
-    None stands for a line that is too long to be a rule that anybody wrote.
+    Lines that end in a backslash are joined with the next.
+
+    The number is that of the first line. None stands for a line that is too long to be a rule.
     """
     begun, parts = 0, ""
     for number, line in enumerate(text.split("\n"), 1):
@@ -54,19 +58,19 @@ def logical_lines(text: str) -> Iterator[tuple[int, str | None]]:
 
 
 def included(line: str) -> tuple[str, bool] | None:
-    """The file that a line includes, and whether it is a folder of files; None for another line."""
-    found = re.match(rf'[@#]include(dir)?\s+(?:"([^"]+)"|((?:{_CHARACTER})+))\s*$', line)
-    if found is None:
+    """Return the file that a line includes, and whether it is a folder of files; None for any other line."""
+    match = re.match(rf'[@#]include(dir)?\s+(?:"([^"]+)"|((?:{_CHARACTER})+))\s*$', line)
+    if match is None:
         return None
-    return found[2] or re.sub(r"\\(.)", r"\1", found[3]), found[1] is not None
+    return match[2] or re.sub(r"\\(.)", r"\1", match[3]), match[1] is not None
 
 
 def rules_in(line: str) -> Iterator[SudoRule]:
-    """The rules of a line; none for aliases, Defaults and what is no rule."""
+    """Yield the rules of a line; none for aliases, Defaults and other lines."""
     first = line.split(None, 1)[0]
     if first in _ALIASES or first.startswith("Defaults") or "=" not in line:
         return
-    # users hosts = commands : hosts = commands
+    # A line is: users hosts = commands : hosts = commands
     specs = _split(line, ":", tags=True)
     users, hosts = _users_and_hosts(_before(specs[0], "="))
     if not users or not hosts:
@@ -83,27 +87,27 @@ def _commands(users: str, hosts: str, text: str) -> Iterator[SudoRule]:
     nopasswd = False
     for part in _split(text, ","):
         rest = part.strip()
-        # Both hold for the commands after it as well.
+        # Runas and tags apply to the commands behind this one too.
         if rest.startswith("("):
             inside, closed, rest = rest[1:].partition(")")
             if not closed:
                 return
             runas = re.sub(r"\s*([,:])\s*", r"\1", inside.strip())
             rest = rest.strip()
-        while (found := _OPTION.match(rest) or _TAG.match(rest)) is not None:
-            if found.re is _TAG and found[1]:
-                nopasswd = found[1] == "NOPASSWD"
-            rest = rest[found.end() :]
+        while (match := _OPTION.match(rest) or _TAG.match(rest)) is not None:
+            if match.re is _TAG and match[1]:
+                nopasswd = match[1] == "NOPASSWD"
+            rest = rest[match.end() :]
         if rest:
             command = re.sub(r"\\([,:=\\])", r"\1", " ".join(rest.split()))
             yield SudoRule(users, hosts, runas, nopasswd, command)
 
 
 def _users_and_hosts(head: str) -> tuple[str, str]:
-    """The list of users ends at the first blank that no comma is beside."""
+    """Split a line's head into users and hosts, at the first blank without a comma beside it."""
     joined = re.sub(r"\s*,\s*", ",", re.sub(r"!\s+", "!", head.strip()))
-    found = re.match(rf'((?:"[^"]*"|"(?![^"]*")|(?!"){_CHARACTER})+)\s+(.*)', joined)
-    return (found[1], _listed(found[2])) if found is not None else (joined, "")
+    match = re.match(rf'((?:"[^"]*"|"(?![^"]*")|(?!"){_CHARACTER})+)\s+(.*)', joined)
+    return (match[1], _listed(match[2])) if match is not None else (joined, "")
 
 
 def _listed(text: str) -> str:
@@ -120,7 +124,10 @@ def _after(text: str, mark: str) -> str | None:
 
 
 def _split(text: str, mark: str, *, tags: bool = False) -> list[str]:
-    """Parts between marks that are neither escaped, nor quoted, nor in parentheses; with `tags` the colon of a tag is none."""
+    """Split a text at marks that are not escaped, quoted or in parentheses.
+
+    With `tags`, the colon of a tag is no mark.
+    """
     parts: list[str] = []
     start = depth = 0
     quoted = False
@@ -147,10 +154,13 @@ def _split(text: str, mark: str, *, tags: bool = False) -> list[str]:
 
 
 def _is_inner(text: str, colon: int) -> bool:
-    """Whether a colon ends a tag or a digest's name, or is in an address, rather than between two specifications."""
+    """Return whether a colon ends a tag or a digest's name, or is in an address, and so separates no
+    specifications.
+    """
     before = text[max(0, colon - 16) : colon].rstrip()
     if re.search(
-        r"(?:^|[\s,=):])(?:(?:NO)?(?:PASSWD|EXEC|FOLLOW|INTERCEPT|LOG_INPUT|LOG_OUTPUT|MAIL|SETENV)|sha(?:224|256|384|512))$",
+        r"(?:^|[\s,=):])(?:(?:NO)?(?:PASSWD|EXEC|FOLLOW|INTERCEPT|LOG_INPUT|LOG_OUTPUT|MAIL|SETENV)"
+        r"|sha(?:224|256|384|512))$",
         before,
     ):
         return True
@@ -158,7 +168,7 @@ def _is_inner(text: str, colon: int) -> bool:
 
 
 def _uncommented(line: str) -> str:
-    """The line up to a comment; `#include`, and a number behind # which is a user's, are none."""
+    """Return the line up to a comment; `#include`, and # before a user's number, begin no comment."""
     if re.match(r"\s*#include(dir)?\s", line):
         return line
     position, quoted = 0, False

@@ -1,4 +1,6 @@
-"""kolide_systemd_exec: what confines a service, by its unit file and drop-ins; systemd need not run.
+"""kolide_systemd_exec: the directives that confine services, from unit files and drop-ins.
+
+Systemd need not run.
 
 Source: systemd.exec(5), systemd.resource-control(5).
 """
@@ -6,31 +8,31 @@ Source: systemd.exec(5), systemd.resource-control(5).
 from collections.abc import Iterator
 
 from kolide_tables.files import Unreadable
-from kolide_tables.unitfiles import Directive, UnitFiles
+from kolide_tables.unitfiles import YES, Directive, UnitFiles
 from osquery_sdk import Column, LimitExceeded, Query, Row, table
 
 # fmt: off
 _ONE_VALUE = frozenset((
-    "User", "Group", "DynamicUser", "UMask", "NoNewPrivileges", "RootDirectory", "RootImage", "WorkingDirectory", "KeyringMode",
-    "LockPersonality", "MemoryDenyWriteExecute", "MountAPIVFS", "PrivateDevices", "PrivateIPC", "PrivateMounts", "PrivateNetwork",
-    "PrivatePIDs", "PrivateTmp", "PrivateUsers", "ProcSubset", "ProtectClock", "ProtectControlGroups", "ProtectHome",
-    "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem",
-    "RemoveIPC", "RestrictRealtime", "RestrictSUIDSGID", "AppArmorProfile", "SELinuxContext", "SmackProcessLabel", "DevicePolicy",
-    "Delegate", "NotifyAccess", "SystemCallErrorNumber",
+    "User", "Group", "DynamicUser", "UMask", "NoNewPrivileges", "RootDirectory", "RootImage",
+    "WorkingDirectory", "KeyringMode", "LockPersonality", "MemoryDenyWriteExecute", "MountAPIVFS",
+    "PrivateDevices", "PrivateIPC", "PrivateMounts", "PrivateNetwork", "PrivatePIDs", "PrivateTmp",
+    "PrivateUsers", "ProcSubset", "ProtectClock", "ProtectControlGroups", "ProtectHome", "ProtectHostname",
+    "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem",
+    "RemoveIPC", "RestrictRealtime", "RestrictSUIDSGID", "AppArmorProfile", "SELinuxContext",
+    "SmackProcessLabel", "DevicePolicy", "Delegate", "NotifyAccess", "SystemCallErrorNumber",
 ))
 _MANY_VALUES = frozenset((
-    "AmbientCapabilities", "CapabilityBoundingSet", "SecureBits", "SupplementaryGroups", "SystemCallFilter", "SystemCallLog",
-    "SystemCallArchitectures", "RestrictAddressFamilies", "RestrictFileSystems", "RestrictNamespaces",
-    "RestrictNetworkInterfaces", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths",
-    "TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths", "DeviceAllow", "IPAddressAllow", "IPAddressDeny",
-    "SocketBindAllow", "SocketBindDeny",
+    "AmbientCapabilities", "CapabilityBoundingSet", "SecureBits", "SupplementaryGroups", "SystemCallFilter",
+    "SystemCallLog", "SystemCallArchitectures", "RestrictAddressFamilies", "RestrictFileSystems",
+    "RestrictNamespaces", "RestrictNetworkInterfaces", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths",
+    "ExecPaths", "NoExecPaths", "TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths", "DeviceAllow",
+    "IPAddressAllow", "IPAddressDeny", "SocketBindAllow", "SocketBindDeny",
 ))
 # fmt: on
-_DYNAMIC = frozenset(("1", "yes", "y", "true", "t", "on"))
 
 
 class SystemdExec(Row):
-    """A directive that holds for a service."""
+    """A directive that applies to a service."""
 
     unit: str = Column("Service's name, with .service", index=True, key=True)
     directive: str = Column("NoNewPrivileges, ProtectSystem, SystemCallFilter, User, ...", key=True)
@@ -49,20 +51,22 @@ class SystemdExec(Row):
     examples=(
         "select unit, directive, value from kolide_systemd_exec where unit = 'ssh.service'",
         (
-            "select id, fragment_path from systemd_units where id like '%.service' and active_state = 'active' and id not in "
-            "(select unit from kolide_systemd_exec where directive = 'NoNewPrivileges' and value in ('yes', 'true', 'on', '1'))"
+            "select id, fragment_path from systemd_units where id like '%.service' and active_state = "
+            "'active' and id not in "
+            "(select unit from kolide_systemd_exec where directive = 'NoNewPrivileges' and value in "
+            "('yes', 'true', 'on', '1'))"
         ),
     ),
 )
 def systemd_exec(query: Query) -> Iterator[SystemdExec]:
-    """What confines systemd's services: users, capabilities, sandboxing, system call filters, and which file says so."""
+    """Directives that confine systemd's services: users, capabilities, sandboxing, system call filters."""
     return exec_rows(query, UnitFiles())
 
 
 def exec_rows(query: Query, files: UnitFiles) -> Iterator[SystemdExec]:
-    """The rows from unit files."""
-    asked = query.equals("unit")
-    for name in files.names(".service") if asked is None else asked:
+    """Yield the rows from unit files."""
+    named = query.equals("unit")
+    for name in files.names(".service") if named is None else named:
         query.check()
         if not name.endswith(".service") or not query.matches("unit", name):
             continue
@@ -70,37 +74,41 @@ def exec_rows(query: Query, files: UnitFiles) -> Iterator[SystemdExec]:
             unit = files.find(name)
             if unit is None:
                 continue
-            said = [one for one in files.directives(unit) if one.section == "Service"]
+            directives = [directive for directive in files.directives(unit) if directive.section == "Service"]
         except (Unreadable, LimitExceeded) as error:
             query.warn(str(error))
             continue
-        found = list(effective(said))
+        applying = list(effective(directives))
         own = files.shown(unit)
-        for one in found:
+        for directive in applying:
             yield SystemdExec(
                 unit=name,
-                directive=one.key,
-                value=one.value,
-                drop_in=None if one.path == own else one.path,
-                user=_user(found),
+                directive=directive.key,
+                value=directive.value,
+                drop_in=None if directive.path == own else directive.path,
+                user=_user(applying),
                 path=own,
             )
 
 
 def effective(directives: list[Directive]) -> Iterator[Directive]:
-    """Those that hold in the end: the last one of a kind, or all since the last empty one where lines add up."""
-    found: dict[str, list[Directive]] = {}
-    for one in directives:
-        if one.key in _ONE_VALUE or (one.key in _MANY_VALUES and not one.value):
-            found[one.key] = [one] if one.value or one.key == "CapabilityBoundingSet" else []
-        elif one.key in _MANY_VALUES:
-            found.setdefault(one.key, []).append(one)
-    for key in sorted(found):
-        yield from dict.fromkeys(found[key])
+    """Yield the directives that apply in the end: the last of a kind, or all since the last empty one where
+    lines add up.
+    """
+    applying: dict[str, list[Directive]] = {}
+    for directive in directives:
+        if directive.key in _ONE_VALUE or (directive.key in _MANY_VALUES and not directive.value):
+            applying[directive.key] = (
+                [directive] if directive.value or directive.key == "CapabilityBoundingSet" else []
+            )
+        elif directive.key in _MANY_VALUES:
+            applying.setdefault(directive.key, []).append(directive)
+    for key in sorted(applying):
+        yield from dict.fromkeys(applying[key])
 
 
 def _user(directives: list[Directive]) -> str:
-    said = {one.key: one.value for one in directives}
-    if said.get("DynamicUser", "").lower() in _DYNAMIC:
+    values = {directive.key: directive.value for directive in directives}
+    if values.get("DynamicUser", "").lower() in YES:
         return "(dynamic)"
-    return said.get("User", "root")
+    return values.get("User", "root")

@@ -1,4 +1,4 @@
-"""kolide_systemd_timers: what systemd starts by the clock, from the unit files, and from systemd where it runs.
+"""kolide_systemd_timers: systemd's timers, from the unit files, and from systemd itself if it runs.
 
 Source: systemd.timer(5), systemctl(1).
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from kolide_tables.files import Unreadable
 from kolide_tables.text import shown
 from kolide_tables.tools import find_tool
-from kolide_tables.unitfiles import Directive, UnitFiles
+from kolide_tables.unitfiles import YES, Directive, UnitFiles
 from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, TableError, run_program, table
 
 _STAMPS = "/var/lib/systemd/timers"
@@ -31,7 +31,6 @@ _PROPERTIES = (
 )
 _UNITS = {"y": 31_557_600.0, "month": 2_629_800.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0}
 _UNITS |= {"min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
-_YES = frozenset(("1", "yes", "y", "true", "t", "on"))
 
 
 class SystemdTimer(Row):
@@ -40,14 +39,15 @@ class SystemdTimer(Row):
     unit: str = Column("Timer's name, with .timer", index=True, key=True)
     activates: str = Column("Unit that it starts")
     next: int | None = Column(
-        "When it elapses next, Unix seconds; NULL if it is not active, or systemd does not run"
+        "Time at which it elapses next, Unix seconds; NULL if it is not active, or systemd does not run"
     )
-    last: int | None = Column("When it elapsed last, Unix seconds; NULL if never")
+    last: int | None = Column("Time at which it elapsed last, Unix seconds; NULL if never")
     calendar: str | None = Column(
-        "Calendar expressions, separated by '; ', normalized if systemd has loaded the unit; empty if it only counts from events"
+        "Calendar expressions, separated by '; ', normalized if systemd has loaded the unit; empty if "
+        "it only counts from events"
     )
     persistent: int = Column(
-        "1 if what was missed while the machine was off is made up for", type=ColumnType.INTEGER
+        "1 if a run that was missed while the machine was off is made up for", type=ColumnType.INTEGER
     )
     enabled: str = Column(
         "enabled, enabled-runtime, disabled, static, indirect, masked, generated or transient"
@@ -59,20 +59,28 @@ class SystemdTimer(Row):
     "kolide_systemd_timers",
     platforms=("linux",),
     elsewhere="systemd is Linux's; osquery itself has launchd for macOS and scheduled_tasks for Windows",
-    # systemctl tells of all timers as soon as of one: those of a join are looked up in one answer.
+    # systemctl takes as long for one timer as for all, so those of a join are looked up in one answer.
     snapshot=True,
     examples=(
-        "select unit, activates, datetime(next, 'unixepoch') as next, datetime(last, 'unixepoch') as last from kolide_systemd_timers where enabled = 'enabled'",
-        "select t.unit, t.calendar, f.uid, f.mode from kolide_systemd_timers t join file f on f.path = t.fragment_path where t.fragment_path like '/etc/%'",
+        (
+            "select unit, activates, datetime(next, 'unixepoch') as next, datetime(last, 'unixepoch') as "
+            "last from kolide_systemd_timers where enabled = 'enabled'"
+        ),
+        (
+            "select t.unit, t.calendar, f.uid, f.mode from kolide_systemd_timers t join file f on f.path = "
+            "t.fragment_path where t.fragment_path like '/etc/%'"
+        ),
     ),
 )
 def systemd_timers(query: Query) -> Iterator[SystemdTimer]:
-    """systemd's timers: what they start, when they last did and next will, their calendar and whether they are enabled."""
+    """systemd's timers: the units they start, their last and next time, calendar, and whether they are
+    enabled.
+    """
     systemctl = find_tool("systemctl") if os.path.lexists(_RUNNING) else None
 
     def run(*arguments: str) -> str:
         assert systemctl is not None
-        # With the time zone of the answer settled its dates can be read.
+        # The dates of the answer can be read because its time zone is fixed.
         return shown(run_program(systemctl, *arguments, query=query, environment={"TZ": "UTC"}).stdout)
 
     return timer_rows(query, UnitFiles(), run if systemctl is not None else None)
@@ -81,7 +89,7 @@ def systemd_timers(query: Query) -> Iterator[SystemdTimer]:
 def timer_rows(
     query: Query, files: UnitFiles, run: Callable[..., str] | None = None, stamps: str = _STAMPS
 ) -> Iterator[SystemdTimer]:
-    """The rows from unit files and, where `run` runs systemctl with arguments, from systemd itself."""
+    """Yield the rows from unit files and, if `run` runs systemctl with arguments, from systemd itself."""
     loaded = {} if run is None else _loaded(query, run)
     for name in sorted({*files.names(".timer"), *loaded}):
         query.check()
@@ -92,19 +100,22 @@ def timer_rows(
 
 
 def _loaded(query: Query, run: Callable[..., str]) -> dict[str, dict[str, str]]:
-    """The properties of the timers that systemd has loaded."""
+    """Return the properties of the timers that systemd has loaded, by name."""
     try:
-        said = run("show", "--all", "--no-pager", f"--property={','.join(_PROPERTIES)}", "--", "*.timer")
+        output = run("show", "--all", "--no-pager", f"--property={','.join(_PROPERTIES)}", "--", "*.timer")
     except TableError as error:
         query.check()
         query.warn(f"systemd does not answer, what it knows is left out: {error}")
         return {}
-    units = parse_properties(said)
+    units = parse_properties(output)
     return {unit["Id"]: unit for unit in units if unit.get("LoadState") == "loaded" and "Id" in unit}
 
 
 def parse_properties(text: str) -> Iterator[dict[str, str]]:
-    """The units of what `systemctl show` writes; values of a property that comes again are put together by newlines."""
+    """Yield the units that `systemctl show` wrote.
+
+    The values of a repeated property are joined by newlines.
+    """
     properties: dict[str, str] = {}
     for line in [*text.split("\n"), ""]:
         key, equals, value = line.partition("=")
@@ -124,9 +135,9 @@ def _of_systemd(name: str, properties: dict[str, str]) -> SystemdTimer:
     return SystemdTimer(
         unit=name,
         activates=properties.get("Unit", ""),
-        next=min((one for one in elapses if one is not None), default=None),
+        next=min((moment for moment in elapses if moment is not None), default=None),
         last=parse_time(properties.get("LastTriggerUSec", "")),
-        calendar="; ".join(reversed(calendars)) or None,  # systemd has the last one first
+        calendar="; ".join(reversed(calendars)) or None,  # systemd lists the last one first
         persistent=int(properties.get("Persistent") == "yes"),
         enabled=properties.get("UnitFileState") or "transient",
         fragment_path=properties.get("FragmentPath") or None,
@@ -134,7 +145,7 @@ def _of_systemd(name: str, properties: dict[str, str]) -> SystemdTimer:
 
 
 def parse_time(text: str) -> int | None:
-    """A date as systemd writes it under TZ=UTC ("Tue 2026-11-24 00:00:00 UTC"), as Unix seconds."""
+    """Return a date as systemd writes it under TZ=UTC ("Tue 2026-11-24 00:00:00 UTC"), in Unix seconds."""
     from datetime import datetime
 
     day, _, moment = text.partition(" ")
@@ -147,7 +158,7 @@ def parse_time(text: str) -> int | None:
 
 
 def parse_span(text: str) -> float | None:
-    """A span of time as systemd writes it ("5h 15min 9.291731s"), in seconds."""
+    """Return a span of time as systemd writes it ("5h 15min 9.291731s"), in seconds."""
     seconds = 0.0
     for word in text.split():
         match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([a-z]+)", word)
@@ -159,7 +170,7 @@ def parse_span(text: str) -> float | None:
 
 
 def _from_now(span: str, *, wakes: bool) -> int | None:
-    """A moment on the machine's clock since it was started, as Unix seconds."""
+    """Return a moment that is given as a span since the machine's start, in Unix seconds."""
     moment = parse_span(span)
     if moment is None:
         return None
@@ -174,12 +185,12 @@ def _of_files(query: Query, name: str, files: UnitFiles, stamps: str) -> Systemd
         unit = files.find(name)
         if unit is None:
             return None
-        directives = [one for one in files.directives(unit) if one.section == "Timer"]
+        directives = [directive for directive in files.directives(unit) if directive.section == "Timer"]
         state = files.state(unit)
     except (Unreadable, LimitExceeded) as error:
         query.warn(str(error))
         return None
-    persistent = _last_value(directives, "Persistent").lower() in _YES
+    persistent = _last_value(directives, "Persistent").lower() in YES
     return SystemdTimer(
         unit=name,
         activates=_last_value(directives, "Unit") or name.removesuffix(".timer") + ".service",
@@ -195,18 +206,18 @@ def _of_files(query: Query, name: str, files: UnitFiles, stamps: str) -> Systemd
 def _values(directives: list[Directive], key: str) -> list[str]:
     # An empty assignment takes back all earlier ones.
     values: list[str] = []
-    for one in directives:
-        if one.key == key:
-            values = [*values, one.value] if one.value else []
+    for directive in directives:
+        if directive.key == key:
+            values = [*values, directive.value] if directive.value else []
     return values
 
 
 def _last_value(directives: list[Directive], key: str) -> str:
-    return next((one.value for one in reversed(directives) if one.key == key), "")
+    return next((directive.value for directive in reversed(directives) if directive.key == key), "")
 
 
 def _stamp(path: str) -> int | None:
-    """When a persistent timer elapsed last: systemd keeps it as the time of an empty file."""
+    """Return when a persistent timer elapsed last: systemd keeps it as the time of an empty file."""
     try:
         return int(os.lstat(path).st_mtime)
     except OSError:

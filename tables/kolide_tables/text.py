@@ -1,4 +1,4 @@
-r"""Bytes as the text that tables show: UTF-8, and whatever is not UTF-8 as backslash escapes.
+r"""Turn bytes into the text that tables show: UTF-8, with any other byte as a backslash escape.
 
 Every bundled table makes its text here, so that the same bytes look the same everywhere.
 """
@@ -9,7 +9,7 @@ __all__ = ["decode", "decode_kept", "printable", "printable_or_none", "shown"]
 
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8"),
-    (b"\xff\xfe\x00\x00", "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (b"\xff\xfe\x00\x00", "utf-32-le"),  # before UTF-16, whose mark begins the same
     (b"\x00\x00\xfe\xff", "utf-32-be"),
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
@@ -17,7 +17,10 @@ _BOMS = (
 
 
 def shown(data: bytes | str) -> str:
-    r"""A name, path or argument from the system, with a byte that is not UTF-8 as `\xNN`; takes a str with surrogateescape."""
+    r"""Return a name, path or argument of the system with each byte that is not UTF-8 as `\xNN`.
+
+    Takes a str with surrogateescape.
+    """
     if isinstance(data, str):
         if data.isascii():
             return data
@@ -26,15 +29,15 @@ def shown(data: bytes | str) -> str:
 
 
 def decode(data: bytes) -> str:
-    r"""Text of a file: UTF-8, or what its byte order mark says; a byte that does not fit becomes `\xNN`."""
+    r"""Decode a file: UTF-8, or what its byte order mark says; a byte that does not fit becomes `\xNN`."""
     return _decode(data, "backslashreplace")
 
 
 def decode_kept(data: bytes) -> str:
-    r"""Text of a file in which a byte that is not UTF-8 is kept as a lone surrogate.
+    r"""Decode a file, and keep each byte that is not UTF-8 as a lone surrogate.
 
-    For formats with backslashes of their own, where a `\xNN` put in early would be taken for an escape: parse this, and
-    pass every text that comes out through `printable`.
+    For formats with backslashes of their own, where an early `\xNN` would be taken for an escape: parse the
+    text first, and pass everything that comes out through `printable`.
     """
     return _decode(data, "surrogateescape")
 
@@ -42,14 +45,14 @@ def decode_kept(data: bytes) -> str:
 def _decode(data: bytes, errors: str) -> str:
     for mark, encoding in _BOMS:
         if data.startswith(mark):
-            # Bytes that are no UTF-16 or UTF-32 cannot be kept as surrogates: those encodings have surrogates themselves.
+            # UTF-16 and UTF-32 have surrogates themselves, so their wrong bytes cannot be kept as surrogates.
             wanted = errors if encoding == "utf-8" else "backslashreplace"
             return str(memoryview(data)[len(mark) :], encoding, wanted)
     return data.decode("utf-8", errors)
 
 
 def printable(text: str) -> str:
-    r"""Write what is not Unicode as backslash escapes: a kept byte as `\xNN`, any other lone surrogate as `\uNNNN`."""
+    r"""Replace what is not Unicode with escapes: a kept byte by `\xNN`, other lone surrogates by `\uNNNN`."""
     if text.isascii():
         return text
     try:
@@ -60,7 +63,7 @@ def printable(text: str) -> str:
 
 
 def printable_or_none(value: object) -> str | None:
-    """A text of a JSON document as `printable` has it; None for what is no text."""
+    """Return a JSON value as `printable` does if it is a text, else None."""
     return printable(value) if isinstance(value, str) else None
 
 

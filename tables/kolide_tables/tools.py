@@ -1,4 +1,4 @@
-"""Where the system's own programs are that tables ask."""
+"""Find the system's own programs that tables run."""
 
 import os
 
@@ -6,12 +6,12 @@ from osquery_sdk import TableError
 
 __all__ = ["find_tool", "need_tool"]
 
-# Not PATH, which somebody else may have set. Only folders that the system's owner alone can write to.
+# Not PATH, which anybody may have set. Only the system's owner can write to these folders.
 _FOLDERS = ("/usr/bin", "/usr/sbin", "/bin", "/sbin", "/run/current-system/sw/bin")
 
 
 def find_tool(name: str) -> str | None:
-    """The absolute path of a program of the system; None where it is not installed."""
+    """Return the absolute path of a program of the system; None if it is not installed."""
     return next(
         (path for folder in _FOLDERS if os.access(path := f"{folder}/{name}", os.X_OK)),
         None,
@@ -19,7 +19,7 @@ def find_tool(name: str) -> str | None:
 
 
 def need_tool(name: str, package: str) -> str:
-    """The same; raises TableError, which says what to install, where it is not installed."""
+    """Return the absolute path of a program of the system; raises TableError, with the package to install."""
     path = find_tool(name)
     if path is None:
         raise TableError(f"{name} is not installed: it is part of the package {package}")

@@ -1,4 +1,4 @@
-"""systemd's unit files: which there are, and what they say with their drop-ins; no systemd has to run.
+"""Find and read systemd's unit files and their drop-ins; systemd need not run.
 
 Source: systemd.unit(5) for folders, drop-ins and masks, systemd.syntax(7), systemctl(1) on `is-enabled`.
 """
@@ -11,9 +11,12 @@ from typing import NamedTuple
 from kolide_tables.files import read_file
 from kolide_tables.text import decode, shown
 
-__all__ = ["Directive", "Unit", "UnitFiles"]
+__all__ = ["YES", "Directive", "Unit", "UnitFiles"]
 
-# What is in an earlier folder hides what has the same name in a later one.
+YES = frozenset(("1", "yes", "y", "true", "t", "on"))
+"""Words for yes in unit files, in lower case."""
+
+# A file in an earlier folder hides the file of the same name in a later one.
 _FOLDERS = (
     "/etc/systemd/system.control",
     "/run/systemd/system.control",
@@ -36,7 +39,7 @@ _INSTALL = frozenset(("WantedBy", "RequiredBy", "UpheldBy", "Alias"))
 
 
 class Directive(NamedTuple):
-    """One `key=value` of a section, and the file that has it."""
+    """A `key=value` of a section, and the file that has it."""
 
     section: str
     key: str
@@ -58,7 +61,7 @@ class UnitFiles:
     def __init__(self, root: str = "") -> None:
         """List the folders."""
         self._root = root
-        self._names: dict[str, dict[str, str]] = {}  # of each folder: name -> path
+        self._names: dict[str, dict[str, str]] = {}  # for each folder: name -> path
         seen: set[str] = set()
         for folder in _FOLDERS:
             real = os.path.realpath(root + folder)
@@ -69,18 +72,20 @@ class UnitFiles:
         self._wanted = self._find_wanted()
 
     def names(self, suffix: str) -> list[str]:
-        """Names of all units of a kind (".timer"), aliases and templates left out, their enabled instances not."""
-        found = {
+        """Return the names of all units of a kind (".timer"): no aliases and no templates, but their enabled
+        instances.
+        """
+        all_names = {
             name
             for names in self._names.values()
             for name in names
             if name.endswith(suffix) and not name.endswith(f"@{suffix}")
         }
-        found |= {name for name in self._wanted if name.endswith(suffix)}
-        return sorted(name for name in found if self.find(name) is not None)
+        all_names |= {name for name in self._wanted if name.endswith(suffix)}
+        return sorted(name for name in all_names if self.find(name) is not None)
 
     def find(self, name: str) -> Unit | None:
-        """A unit by its name; None where there is no file, or another unit is meant by it."""
+        """Return a unit by its name; None if there is no file, or the name is another unit's alias."""
         for own in (name, _template(name)):
             for names in self._names.values():
                 if own is None or own not in names:
@@ -96,7 +101,9 @@ class UnitFiles:
         return None
 
     def directives(self, unit: Unit) -> Iterator[Directive]:
-        """What a unit's file and then its drop-ins say, in the order that counts; raises Unreadable."""
+        """Yield the directives of a unit's file and then of its drop-ins, in the order in which they apply;
+        raises Unreadable.
+        """
         if unit.masked:
             return
         for path in (unit.path, *self._drop_ins(unit.name)):
@@ -105,11 +112,13 @@ class UnitFiles:
                 yield Directive(section, key, value, path.removeprefix(self._root))
 
     def shown(self, unit: Unit) -> str:
-        """The path of a unit's own file, below the root folder."""
+        """Return the path of a unit's own file, below the root folder."""
         return unit.path.removeprefix(self._root)
 
     def state(self, unit: Unit) -> str:
-        """What `systemctl is-enabled` says: enabled, enabled-runtime, disabled, static, indirect, masked, generated, transient."""
+        """Return the answer of `systemctl is-enabled`: enabled, enabled-runtime, disabled, static, indirect,
+        masked, ...
+        """
         if unit.masked:
             return "masked"
         path = unit.path.removeprefix(self._root)
@@ -118,13 +127,17 @@ class UnitFiles:
                 return state
         if unit.name in self._wanted:
             return self._wanted[unit.name]
-        keys = {one.key for one in self.directives(unit) if one.section == "Install" and one.value}
+        keys = {
+            directive.key
+            for directive in self.directives(unit)
+            if directive.section == "Install" and directive.value
+        }
         if keys & _INSTALL:
             return "disabled"
         return "indirect" if "Also" in keys else "static"
 
     def _find_wanted(self) -> dict[str, str]:
-        """Names that links in *.wants and the like have, and aliases, each with its state."""
+        """Return the names that links in *.wants and the like have, and aliases, each with its state."""
         wanted: dict[str, str] = {}
         for folder, state in _ENABLED_IN:
             for name, path in self._names.get(folder, {}).items():
@@ -138,25 +151,25 @@ class UnitFiles:
         return wanted
 
     def _drop_ins(self, name: str) -> list[str]:
-        """Paths of the drop-ins, in the order of their names; of two with one name the more important one."""
-        found: dict[str, str] = {}
+        """Return the paths of the drop-ins, sorted by name; of two with one name, the more important one."""
+        drop_ins: dict[str, str] = {}
         for within in _drop_in_folders(name):
             for names in self._names.values():
                 if within in names:
                     for file in _listed(names[within]):
                         if file.endswith(".conf"):
-                            found.setdefault(file, f"{names[within]}/{file}")
-        return [found[file] for file in sorted(found) if not _takes_away(_target(found[file]))]
+                            drop_ins.setdefault(file, f"{names[within]}/{file}")
+        return [drop_ins[file] for file in sorted(drop_ins) if not _takes_away(_target(drop_ins[file]))]
 
 
 def parse_unit(text: str) -> Iterator[tuple[str, str, str]]:
-    """Section, key and value of each assignment of a unit file."""
+    """Yield section, key and value of each assignment of a unit file."""
     section = ""
     begun: list[str] = []
     for line in text.split("\n"):
         stripped = line.strip()
         if stripped.startswith(("#", ";")) or (not stripped and not begun):
-            continue  # a comment may even stand between the lines of one value
+            continue  # a comment may stand between the lines of one value
         if stripped.endswith("\\"):
             begun.append(line.rstrip()[:-1] + " ")
             continue
@@ -171,7 +184,9 @@ def parse_unit(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _drop_in_folders(name: str) -> list[str]:
-    """The folders of a unit's drop-ins, the most special first: a-b.service.d, a-.service.d, service.d."""
+    """Return the folders of a unit's drop-ins, the most special first: a-b.service.d, a-.service.d,
+    service.d.
+    """
     stem, _, kind = name.rpartition(".")
     folders = [f"{name}.d"]
     template = _template(name)
@@ -198,12 +213,16 @@ def _listed(folder: str) -> list[str]:
 
 
 def _target(path: str) -> str:
-    # Most are no links; to go through their folders one by one would take longer than to read them.
+    # Most files are no links, and realpath, which visits each folder on the way, takes longer than reading
+    # them.
     return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114
 
 
 def _takes_away(target: str) -> bool:
-    """Whether a file stands for there being none: /dev/null, or an empty one. What cannot be looked at is no such file."""
+    """Return whether a file masks a unit: /dev/null, or an empty file.
+
+    A file that cannot be looked at does not.
+    """
     if target == "/dev/null":
         return True
     try:

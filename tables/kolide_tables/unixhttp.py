@@ -1,4 +1,4 @@
-"""Asking a service of this machine for JSON, by HTTP over its Unix socket; bounded in time and size, whatever it answers."""
+"""Ask a service of this machine for JSON, by HTTP over its Unix socket, bounded in time and size."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ class NoAnswer(Exception):
 
 
 class Answer(NamedTuple):
-    """The JSON of an answer, and what the service calls itself (`Docker/28.0`, `Libpod/4.3`), empty if nothing."""
+    """The JSON of an answer, and the service's name for itself (`Docker/28.0`, `Libpod/4.3`), empty if it
+    gives none.
+    """
 
     content: Any
     server: str
 
 
 def is_socket(path: str) -> bool:
-    """Whether there is a socket of that name, which is no link to one."""
+    """Return whether a path is a socket, and not a link to one."""
     try:
         return stat.S_ISSOCK(os.lstat(path).st_mode)
     except (OSError, ValueError):
@@ -37,9 +39,10 @@ def is_socket(path: str) -> bool:
 def get_json(
     socket_path: str, target: str, *, seconds: float = _SECONDS, max_bytes: int = _MOST_BYTES
 ) -> Any:
-    """The JSON that a GET of `target` (a path with a query) gives.
+    """Return the JSON that a GET of `target` (a path with a query) gives.
 
-    Raises NoAnswer where there is none within `seconds`, where it is more than `max_bytes`, no JSON, or an error.
+    Raises NoAnswer if there is no answer within `seconds`, or if it has more than `max_bytes`, is no JSON, or
+    is an error.
     """
     import json
     import socket
@@ -56,7 +59,7 @@ def get_json(
     late = Event()
 
     def give_up() -> None:
-        # A timeout is for one reading: who sends a byte a second would never meet it.
+        # A socket's timeout is for one read: a service that sends a byte a second would never exceed it.
         late.set()
         if connection.sock is not None:
             try:

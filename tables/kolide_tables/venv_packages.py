@@ -1,7 +1,7 @@
-"""kolide_venv_packages: what is installed in Python's virtual environments, those of users' homes or those below a folder.
+"""kolide_venv_packages: packages in Python's virtual environments, in users' homes or below a folder.
 
-Nothing in them is run: what installers wrote beside the packages is read. Sources: PEP 376, 405, 610, 627, the core metadata
-specification, and setuptools' older egg-info and egg-link.
+Nothing in them is run: only the files that installers wrote beside the packages are read. Sources: PEP 376,
+405, 610, 627, the core metadata specification, and setuptools' older egg-info and egg-link.
 """
 
 import os
@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 from kolide_tables.files import Unreadable, read_file
 from kolide_tables.homes import LEVELS, Mounts, local_homes, walk
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Budget
 from kolide_tables.redact import redact_url
 from kolide_tables.text import decode, shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, Table, table
+from osquery_sdk import Column, LimitExceeded, Query, Row, table
 
 __all__ = ["VenvPackage", "venv_packages"]
 
 _MARK = "pyvenv.cfg"
-# Where tools keep environments, deeper in a home than a walk goes, or in a cache: folders with one environment each in them.
+# Folders in which tools keep environments, one folder each: deeper in a home than a walk goes, or in a cache.
 _TOOL_FOLDERS = (
     ".local/share/virtualenvs",
     ".local/share/pipx/venvs",
@@ -49,13 +49,13 @@ class VenvPackage(Row):
     version: str | None = Column("Package's version")
     editable: bool = Column("1 if it is run from its sources")
     direct_url: str | None = Column(
-        "Where it came from, if not from an index: a URL without credentials", default=None
+        "URL of its source without credentials; empty for a package from an index", default=None
     )
-    installer: str | None = Column("What installed it: pip, uv, ...", default=None)
+    installer: str | None = Column("Installer: pip, uv, ...", default=None)
 
 
 class Package(NamedTuple):
-    """What is known of an installed package."""
+    """The facts of an installed package."""
 
     name: str
     version: str | None
@@ -70,36 +70,37 @@ class _Venv(NamedTuple):
     root: str | None
 
 
-def venv_packages(limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
-    """The table, with these limits for each statement's call."""
-
-    @table(
-        "kolide_venv_packages",
-        examples=(
-            "select venv_path, python_version, version from kolide_venv_packages where name = 'requests' order by version",
-            "select venv_path, name, version, direct_url from kolide_venv_packages where root = '/opt' and (editable = 1 or direct_url <> '')",
+@table(
+    "kolide_venv_packages",
+    examples=(
+        (
+            "select venv_path, python_version, version from kolide_venv_packages where name = 'requests' "
+            "order by version"
         ),
-    )
-    def rows(query: Query) -> Iterator[VenvPackage]:
-        """Packages in Python's virtual environments, those in homes or below a folder; nothing of them is run."""
-        budget = Budget(limits, query.check)
-        for venv in _venvs(query, budget):
-            try:
-                version = _python_version(f"{venv.path}/{_MARK}", limits)
-            except (Unreadable, LimitExceeded) as error:
-                query.warn(str(error))
-                continue
-            for package in packages_in(venv.path, query, budget):
-                budget.add_rows()
-                yield VenvPackage(
-                    root=venv.root,
-                    uid=venv.uid,
-                    venv_path=shown(venv.path),
-                    python_version=version,
-                    **package._asdict(),
-                )
-
-    return rows
+        (
+            "select venv_path, name, version, direct_url from kolide_venv_packages where root = '/opt' and "
+            "(editable = 1 or direct_url <> '')"
+        ),
+    ),
+)
+def venv_packages(query: Query) -> Iterator[VenvPackage]:
+    """Packages in Python's virtual environments, those in homes or below a folder; nothing of them is run."""
+    budget = Budget.of(query)
+    for venv in _venvs(query, budget):
+        try:
+            version = _python_version(f"{venv.path}/{_MARK}", query.limits.max_file_bytes)
+        except (Unreadable, LimitExceeded) as error:
+            query.warn(str(error))
+            continue
+        for package in packages_in(venv.path, query, budget):
+            budget.add_rows()
+            yield VenvPackage(
+                root=venv.root,
+                uid=venv.uid,
+                venv_path=shown(venv.path),
+                python_version=version,
+                **package._asdict(),
+            )
 
 
 def _venvs(query: Query, budget: Budget) -> Iterator[_Venv]:
@@ -116,7 +117,7 @@ def _venvs(query: Query, budget: Budget) -> Iterator[_Venv]:
         seen: set[str] = set()
         tops = [
             (home.path.rstrip("/"), LEVELS),
-            *((f"{home.path.rstrip('/')}/{one}", 1) for one in _TOOL_FOLDERS),
+            *((f"{home.path.rstrip('/')}/{folder}", 1) for folder in _TOOL_FOLDERS),
         ]
         for top, levels in tops:
             for path in _below(top, levels, mounts, budget):
@@ -131,7 +132,7 @@ def _below(top: str, levels: int, mounts: Mounts, budget: Budget) -> Iterator[st
     )
     for folder in folders:
         if _MARK in folder.files:
-            folder.folders.clear()  # what is in an environment is its own
+            folder.folders.clear()  # an environment within an environment is its own matter
             yield folder.path
 
 
@@ -144,20 +145,22 @@ def _owner(path: str) -> int | None:
         return None
 
 
-def _python_version(path: str, limits: Limits) -> str | None:
-    """The version that pyvenv.cfg names: venv writes `version`, virtualenv and uv `version_info`."""
-    text = decode(read_file(path, max_bytes=limits.max_file_bytes))
-    found: dict[str, str] = {}
+def _python_version(path: str, max_bytes: int) -> str | None:
+    """Return the version that pyvenv.cfg names: venv writes `version`, virtualenv and uv write
+    `version_info`.
+    """
+    text = decode(read_file(path, max_bytes=max_bytes))
+    settings: dict[str, str] = {}
     for line in text.split("\n", 100):
         name, equals, value = line.partition("=")
         if equals:
-            found[name.strip().lower()] = value.strip()
-    version = found.get("version") or found.get("version_info", "").partition(".final")[0]
+            settings[name.strip().lower()] = value.strip()
+    version = settings.get("version") or settings.get("version_info", "").partition(".final")[0]
     return version or None
 
 
 def packages_in(venv: str, query: Query, budget: Budget) -> Iterator[Package]:
-    """The packages of an environment, those of its own alone; the first of a name counts, as it does for Python."""
+    """Yield the packages of an environment itself; the first of a name counts, as it does for Python."""
     wants_source = query.wants("direct_url") or query.wants("editable")
     wants_installer = query.wants("installer")
     seen: set[str] = set()
@@ -178,7 +181,7 @@ def packages_in(venv: str, query: Query, budget: Budget) -> Iterator[Package]:
 
 
 def _site_packages(venv: str) -> Iterator[str]:
-    """Its folders of packages; lib64 is a link to lib, or the place of those that are compiled."""
+    """Yield the folders of packages; lib64 is a link to lib, or the place of compiled packages."""
     for lib in ("lib", "lib64"):
         folder = f"{venv}/{lib}"
         if os.path.islink(folder):  # noqa: PTH114
@@ -196,12 +199,12 @@ def _names(folder: str, budget: Budget) -> list[str]:
     budget.check()
     try:
         with os.scandir(folder) as entries:
-            found = [
+            names = [
                 e.name for e in entries if e.name.endswith((".dist-info", ".egg-info", ".egg-link", ".egg"))
             ]
     except OSError:
         return []
-    return sorted(found)
+    return sorted(names)
 
 
 def _package(folder: str, entry: str, *, wants_source: bool, wants_installer: bool) -> Package | None:
@@ -224,7 +227,7 @@ def _package(folder: str, entry: str, *, wants_source: bool, wants_installer: bo
 
 
 def _linked(path: str) -> Package | None:
-    """A package that setuptools' `develop` linked to its sources."""
+    """Return the package that setuptools' `develop` linked to its sources."""
     sources = _first_line(path)
     if not sources or not os.path.isabs(sources):  # noqa: PTH117
         return None
@@ -244,7 +247,10 @@ def _names_of_eggs(folder: str) -> list[str]:
 
 
 def _name_and_version(path: str) -> tuple[str | None, str | None]:
-    """From the headers of a package's metadata; the description after them, most of it, is not looked at."""
+    """Return name and version from the headers of a package's metadata.
+
+    The long description after them is not read.
+    """
     text = decode(read_file(path, max_bytes=_MOST_METADATA))
     name = version = None
     for line in text.split("\n"):
@@ -262,7 +268,7 @@ def _name_and_version(path: str) -> tuple[str | None, str | None]:
 
 
 def _source(path: str) -> tuple[str | None, bool]:
-    """Where a package came from, and whether it is run from there (PEP 610)."""
+    """Return the URL that a package came from, and whether it is run from there (PEP 610)."""
     import json
 
     if not os.path.lexists(path):

@@ -1,6 +1,7 @@
-"""What an X.509 certificate says (RFC 5280), read leniently: whatever is in use is shown, right or wrong.
+"""Read X.509 certificates (RFC 5280) leniently: show what is in use, right or wrong.
 
-Nothing is verified. A part that cannot be read is None, or is left out; only a thing that is no certificate at all is an error.
+Nothing is verified. A part that cannot be read is None, or is left out; only data that is no certificate at
+all is an error.
 """
 
 from collections.abc import Iterator
@@ -35,33 +36,32 @@ __all__ = [
 # fmt: off
 # Short names as openssl prints them.
 _NAMES = {
-    "2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST",
-    "2.5.4.9": "street", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "title", "2.5.4.13": "description",
-    "2.5.4.15": "businessCategory", "2.5.4.17": "postalCode", "2.5.4.20": "telephoneNumber", "2.5.4.41": "name",
-    "2.5.4.42": "GN", "2.5.4.43": "initials", "2.5.4.44": "generationQualifier", "2.5.4.46": "dnQualifier",
-    "2.5.4.65": "pseudonym", "2.5.4.97": "organizationIdentifier",
-    "0.9.2342.19200300.100.1.1": "UID", "0.9.2342.19200300.100.1.25": "DC",
-    "1.2.840.113549.1.9.1": "emailAddress", "1.2.840.113549.1.9.2": "unstructuredName",
-    "1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL", "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST",
-    "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
+    "2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C", "2.5.4.7": "L",
+    "2.5.4.8": "ST", "2.5.4.9": "street", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "title",
+    "2.5.4.13": "description", "2.5.4.15": "businessCategory", "2.5.4.17": "postalCode",
+    "2.5.4.20": "telephoneNumber", "2.5.4.41": "name", "2.5.4.42": "GN", "2.5.4.43": "initials",
+    "2.5.4.44": "generationQualifier", "2.5.4.46": "dnQualifier", "2.5.4.65": "pseudonym",
+    "2.5.4.97": "organizationIdentifier", "0.9.2342.19200300.100.1.1": "UID",
+    "0.9.2342.19200300.100.1.25": "DC", "1.2.840.113549.1.9.1": "emailAddress",
+    "1.2.840.113549.1.9.2": "unstructuredName", "1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL",
+    "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST", "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
 }
 _SIGNATURES = {
     "1.2.840.113549.1.1.2": "md2WithRSAEncryption", "1.2.840.113549.1.1.4": "md5WithRSAEncryption",
     "1.2.840.113549.1.1.5": "sha1WithRSAEncryption", "1.2.840.113549.1.1.14": "sha224WithRSAEncryption",
     "1.2.840.113549.1.1.11": "sha256WithRSAEncryption", "1.2.840.113549.1.1.12": "sha384WithRSAEncryption",
     "1.2.840.113549.1.1.13": "sha512WithRSAEncryption", "1.2.840.113549.1.1.10": "rsassaPss",
-    "1.2.840.113549.1.1.15": "sha512-224WithRSAEncryption", "1.2.840.113549.1.1.16": "sha512-256WithRSAEncryption",
-    "2.16.840.1.101.3.4.3.13": "RSA-SHA3-224", "2.16.840.1.101.3.4.3.14": "RSA-SHA3-256",
-    "2.16.840.1.101.3.4.3.15": "RSA-SHA3-384", "2.16.840.1.101.3.4.3.16": "RSA-SHA3-512",
-    "1.3.14.3.2.29": "sha1WithRSA",
+    "1.2.840.113549.1.1.15": "sha512-224WithRSAEncryption",
+    "1.2.840.113549.1.1.16": "sha512-256WithRSAEncryption", "2.16.840.1.101.3.4.3.13": "RSA-SHA3-224",
+    "2.16.840.1.101.3.4.3.14": "RSA-SHA3-256", "2.16.840.1.101.3.4.3.15": "RSA-SHA3-384",
+    "2.16.840.1.101.3.4.3.16": "RSA-SHA3-512", "1.3.14.3.2.29": "sha1WithRSA",
     "1.2.840.10045.4.1": "ecdsa-with-SHA1", "1.2.840.10045.4.3.1": "ecdsa-with-SHA224",
     "1.2.840.10045.4.3.2": "ecdsa-with-SHA256", "1.2.840.10045.4.3.3": "ecdsa-with-SHA384",
-    "1.2.840.10045.4.3.4": "ecdsa-with-SHA512",
-    "2.16.840.1.101.3.4.3.9": "ecdsa_with_SHA3-224", "2.16.840.1.101.3.4.3.10": "ecdsa_with_SHA3-256",
-    "2.16.840.1.101.3.4.3.11": "ecdsa_with_SHA3-384", "2.16.840.1.101.3.4.3.12": "ecdsa_with_SHA3-512",
-    "1.2.840.10040.4.3": "dsaWithSHA1", "2.16.840.1.101.3.4.3.1": "dsa_with_SHA224",
-    "2.16.840.1.101.3.4.3.2": "dsa_with_SHA256", "2.16.840.1.101.3.4.3.3": "dsa_with_SHA384",
-    "2.16.840.1.101.3.4.3.4": "dsa_with_SHA512",
+    "1.2.840.10045.4.3.4": "ecdsa-with-SHA512", "2.16.840.1.101.3.4.3.9": "ecdsa_with_SHA3-224",
+    "2.16.840.1.101.3.4.3.10": "ecdsa_with_SHA3-256", "2.16.840.1.101.3.4.3.11": "ecdsa_with_SHA3-384",
+    "2.16.840.1.101.3.4.3.12": "ecdsa_with_SHA3-512", "1.2.840.10040.4.3": "dsaWithSHA1",
+    "2.16.840.1.101.3.4.3.1": "dsa_with_SHA224", "2.16.840.1.101.3.4.3.2": "dsa_with_SHA256",
+    "2.16.840.1.101.3.4.3.3": "dsa_with_SHA384", "2.16.840.1.101.3.4.3.4": "dsa_with_SHA512",
     "1.3.101.112": "ED25519", "1.3.101.113": "ED448", "1.2.156.10197.1.501": "SM2-with-SM3",
 }
 _FIXED_KEYS = {
@@ -71,11 +71,12 @@ _FIXED_KEYS = {
 _RSA, _RSA_PSS, _EC = "1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", "1.2.840.10045.2.1"
 _DSA, _DH, _X942 = "1.2.840.10040.4.1", "1.2.840.113549.1.3.1", "1.2.840.10046.2.1"
 CURVES = {
-    "1.2.840.10045.3.1.1": 192, "1.3.132.0.33": 224, "1.2.840.10045.3.1.7": 256, "1.3.132.0.34": 384, "1.3.132.0.35": 521,
-    "1.3.132.0.10": 256, "1.3.132.0.31": 192, "1.3.132.0.32": 224,
-    "1.3.36.3.3.2.8.1.1.1": 160, "1.3.36.3.3.2.8.1.1.3": 192, "1.3.36.3.3.2.8.1.1.5": 224, "1.3.36.3.3.2.8.1.1.7": 256,
-    "1.3.36.3.3.2.8.1.1.9": 320, "1.3.36.3.3.2.8.1.1.11": 384, "1.3.36.3.3.2.8.1.1.13": 512, "1.2.156.10197.1.301": 256,
-    "1.3.36.3.3.2.8.1.1.2": 160, "1.3.36.3.3.2.8.1.1.4": 192, "1.3.36.3.3.2.8.1.1.6": 224, "1.3.36.3.3.2.8.1.1.8": 256,
+    "1.2.840.10045.3.1.1": 192, "1.3.132.0.33": 224, "1.2.840.10045.3.1.7": 256, "1.3.132.0.34": 384,
+    "1.3.132.0.35": 521, "1.3.132.0.10": 256, "1.3.132.0.31": 192, "1.3.132.0.32": 224,
+    "1.3.36.3.3.2.8.1.1.1": 160, "1.3.36.3.3.2.8.1.1.3": 192, "1.3.36.3.3.2.8.1.1.5": 224,
+    "1.3.36.3.3.2.8.1.1.7": 256, "1.3.36.3.3.2.8.1.1.9": 320, "1.3.36.3.3.2.8.1.1.11": 384,
+    "1.3.36.3.3.2.8.1.1.13": 512, "1.2.156.10197.1.301": 256, "1.3.36.3.3.2.8.1.1.2": 160,
+    "1.3.36.3.3.2.8.1.1.4": 192, "1.3.36.3.3.2.8.1.1.6": 224, "1.3.36.3.3.2.8.1.1.8": 256,
     "1.3.36.3.3.2.8.1.1.10": 320, "1.3.36.3.3.2.8.1.1.12": 384, "1.3.36.3.3.2.8.1.1.14": 512,
 }
 # fmt: on
@@ -88,7 +89,7 @@ _MOST_NAMES = 5_000
 
 
 class CertificateFacts(NamedTuple):
-    """What a certificate says; see the columns of the table."""
+    """The facts of a certificate; the columns of the table describe them."""
 
     subject: str
     issuer: str
@@ -105,11 +106,11 @@ class CertificateFacts(NamedTuple):
 
 
 def certificate_facts(data: bytes) -> CertificateFacts:
-    """Read a certificate in DER; what follows it is left out of account. Raises Malformed."""
+    """Read a certificate in DER, and ignore what follows it. Raises Malformed."""
     whole = element(data).expect(SEQUENCE)
     signed, algorithm, _signature = _exactly(whole, 3)
     fields = list(children(signed.expect(SEQUENCE)))
-    if fields and fields[0].tag == 0xA0:  # the version, which version 1 leaves out
+    if fields and fields[0].tag == 0xA0:  # the version; version 1 leaves it out
         del fields[0]
     if len(fields) < 6:
         raise Malformed("it has too few parts for a certificate")
@@ -136,16 +137,21 @@ def certificate_facts(data: bytes) -> CertificateFacts:
 
 
 def pkcs7_certificates(data: bytes) -> list[bytes]:
-    """The certificates in a PKCS#7 or CMS structure (RFC 5652), which may be BER. Raises Malformed."""
+    """Return the certificates in a PKCS#7 or CMS structure (RFC 5652), which may be BER. Raises Malformed."""
     content = list(children(element(data).expect(SEQUENCE)))
     if len(content) < 2 or oid_text(content[0]) != _SIGNED_DATA:
         raise Malformed("it is no PKCS#7 that has certificates")
     parts = list(children(_only(content[1].expect(0xA0)).expect(SEQUENCE)))
-    return [one.raw for part in parts if part.tag == 0xA0 for one in children(part) if one.tag == SEQUENCE]
+    return [
+        child.raw for part in parts if part.tag == 0xA0 for child in children(part) if child.tag == SEQUENCE
+    ]
 
 
 def name_text(name: Element) -> str:
-    """A distinguished name as RFC 4514 writes it, the most specific part first, in UTF-8. Raises Malformed."""
+    """Return a distinguished name as RFC 4514 writes it, the most specific part first, in UTF-8.
+
+    Raises Malformed.
+    """
     parts = []
     for count, part in enumerate(children(name.expect(SEQUENCE))):
         if count == _MOST_NAMES:
@@ -156,7 +162,7 @@ def name_text(name: Element) -> str:
 
 
 def general_names(names: Element) -> Iterator[str]:
-    """GeneralNames as text, each with its kind in openssl's words in front. Raises Malformed."""
+    """Yield GeneralNames as text, each behind its kind in openssl's words. Raises Malformed."""
     for name in children(names.expect(SEQUENCE)):
         kind = name.tag & 0x1F
         if kind in (1, 2, 6):
@@ -168,14 +174,17 @@ def general_names(names: Element) -> Iterator[str]:
         elif kind == 8:
             yield "RID:" + oid_text(name._replace(tag=OID))
         elif kind == 0:
-            what, value = _exactly(name, 2)
-            yield f"otherName:{oid_text(what)};{_string(_only(value))}"
+            kind_, value = _exactly(name, 2)
+            yield f"otherName:{oid_text(kind_)};{_string(_only(value))}"
         else:
             yield f"{kind}:{name.content.hex()}"
 
 
 def public_key(info: Element) -> tuple[str, Element | None, bytes]:
-    """The algorithm of a SubjectPublicKeyInfo as an object identifier, its parameters, and the key's bytes. Raises Malformed."""
+    """Return a SubjectPublicKeyInfo's algorithm (an object identifier), its parameters, and the key's bytes.
+
+    Raises Malformed.
+    """
     algorithm, key = _exactly(info.expect(SEQUENCE), 2)
     parts = list(children(algorithm.expect(SEQUENCE)))
     if not parts:
@@ -184,7 +193,10 @@ def public_key(info: Element) -> tuple[str, Element | None, bytes]:
 
 
 def key_size(algorithm: str, parameters: Element | None, key: bytes) -> tuple[str, int | None]:
-    """A public key's algorithm by name, or else its numbers, and its bits where they are known. Raises Malformed."""
+    """Return a public key's algorithm, by name or else by its numbers, and its bits if they are known.
+
+    Raises Malformed.
+    """
     if algorithm in _FIXED_KEYS:
         return _FIXED_KEYS[algorithm]
     if algorithm in (_RSA, _RSA_PSS):
@@ -200,12 +212,15 @@ def key_size(algorithm: str, parameters: Element | None, key: bytes) -> tuple[st
 
 
 def curve_bits(parameters: Element) -> int | None:
-    """The size of a curve, by its name or by its parameters; None for one that is not known. Raises Malformed."""
+    """Return the size of a curve, given by name or by parameters; None for an unknown curve.
+
+    Raises Malformed.
+    """
     if parameters.tag == OID:
         return CURVES.get(oid_text(parameters))
     if parameters.tag != SEQUENCE:
         return None
-    # Given in full: version, field, curve, base, order; the size is the order's.
+    # The parameters are version, field, curve, base, order; the order gives the size.
     parts = list(children(parameters))
     return bits_of(parts[4]) if len(parts) > 4 else None
 
@@ -218,10 +233,10 @@ def _key(info: Element) -> tuple[str | None, int | None]:
 
 
 def _exactly(parent: Element, count: int) -> list[Element]:
-    found = list(children(parent))
-    if len(found) != count:
-        raise Malformed(f"an element contains {len(found)} others in place of {count}")
-    return found
+    parts = list(children(parent))
+    if len(parts) != count:
+        raise Malformed(f"an element contains {len(parts)} others in place of {count}")
+    return parts
 
 
 def _only(parent: Element) -> Element:
@@ -236,7 +251,9 @@ def _algorithm(identifier: Element) -> str:
 
 
 def _serial(content: bytes) -> str:
-    """As openssl prints it: hexadecimal digits, an even number of them, behind a minus sign if it is negative."""
+    """Return the serial number as openssl prints it: an even number of hexadecimal digits, behind a minus
+    sign if negative.
+    """
     if not content:
         raise Malformed("the serial number is empty")
     if content[0] & 0x80:
@@ -261,7 +278,7 @@ def _alternative_names(extensions: dict[str, bytes]) -> list[str]:
         try:
             names.extend(general_names(element(extensions[_ALTERNATIVE_NAMES])))
         except Malformed:
-            pass  # as many as can be read
+            pass  # keep those that were read
     return names
 
 
@@ -274,7 +291,7 @@ def _is_ca(extensions: dict[str, bytes]) -> bool:
 
 
 def _same_key(extensions: dict[str, bytes]) -> bool:
-    """Whether the issuer's key may be the certificate's own, by the identifiers of both."""
+    """Return whether the issuer's key may be the certificate's own, by the identifiers of both."""
     if _SUBJECT_KEY not in extensions or _AUTHORITY_KEY not in extensions:
         return True
     try:
@@ -321,10 +338,14 @@ def _string(value: Element) -> str:
 
 
 def _escaped(text: str) -> str:
-    made = "".join(
-        f"\\{one}" if one in ',+"\\<>;' else f"\\{ord(one):02X}" if one < " " or one == "\x7f" else one
-        for one in text
+    escaped = "".join(
+        f"\\{character}"
+        if character in ',+"\\<>;'
+        else f"\\{ord(character):02X}"
+        if character < " " or character == "\x7f"
+        else character
+        for character in text
     )
-    if made.startswith(("#", " ")):
-        made = "\\" + made
-    return made[:-1] + "\\ " if made.endswith(" ") and not made.endswith("\\ ") else made
+    if escaped.startswith(("#", " ")):
+        escaped = "\\" + escaped
+    return escaped[:-1] + "\\ " if escaped.endswith(" ") and not escaped.endswith("\\ ") else escaped

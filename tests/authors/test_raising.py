@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -571,6 +572,21 @@ def test_a_plugin_with_a_call_of_its_own(fault: Fault) -> None:
     with Served(Own("own")) as served:
         assert _failed(served.call("config", "own", action="genConfig")) == f"own: {fault.text}"
         assert served.log[0].startswith(f"own: {fault.text}\n")
+
+
+def test_an_error_that_is_kept_and_raised_again_collects_no_frames() -> None:
+    error = ValueError("the same one")
+
+    @table("t")
+    def kept(query: Query) -> list[Item]:
+        """Raise one error again and again."""
+        raise error
+
+    with Served(kept) as served:
+        for _ in range(20):
+            served.fails("select * from t")
+        assert len(set(served.log)) == 1
+        assert traceback.extract_tb(error.__traceback__) == []
 
 
 # Extensions of PyPI's package

@@ -1,4 +1,4 @@
-"""The benchmark in its short form: it runs, every peer gives the same rows, and nothing is far off."""
+"""Run the benchmark in its short form: every peer gives the same rows, and no ratio is far off."""
 
 import json
 import subprocess
@@ -17,9 +17,9 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_the_short_form() -> None:
     done = run("--engine", "--rows", "1,200", "--join-rows", "150", "--rounds", "2", "--json")
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert said["host"] == "embedded engine"
-    results = {(result["measure"], result["peer"]): result for result in said["results"]}
+    report = json.loads(done.stdout)
+    assert report["host"] == "embedded engine"
+    results = {(result["measure"], result["peer"]): result for result in report["results"]}
     for measure in ("scan of 1 rows", "scan of 200 rows"):
         assert {peer for at, peer in results if at == measure} == {
             "floor",
@@ -28,7 +28,7 @@ def test_the_short_form() -> None:
             "osquery_sdk, Rows",
             "osquery-python",
         }
-        # Nowhere near the targets, which a busy machine may miss: only what would be a defect.
+        # Far beyond the targets, which a busy machine may miss: only a defect exceeds this.
         assert results[measure, "osquery_sdk"]["ratio"] < 10
     assert results["join: 500 look-ups", "osquery_sdk"]["ratio"] > 1
     assert results["start to registered", "osquery_sdk"]["seconds"] < 10

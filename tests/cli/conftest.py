@@ -1,4 +1,4 @@
-"""What the tests of the command lines share."""
+"""Fixtures of the tests of the command lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def sample() -> ModuleType:
-    """The sample extension as a module."""
+    """Return the sample extension as a module."""
     spec = importlib.util.spec_from_file_location("sample", SAMPLE)
     assert spec is not None
     assert spec.loader is not None
@@ -28,7 +28,7 @@ def sample() -> ModuleType:
 
 @pytest.fixture
 def extension(sample: ModuleType) -> Extension:
-    """The sample extension in this process."""
+    """Return the sample extension, in this process."""
     return Extension(
         "sample", version="1.2.3", plugins=[sample.numbers, sample.texts, sample.naps, sample.elsewhere]
     )

@@ -1,4 +1,4 @@
-"""Projects that `new` makes, for tests: with an environment that needs no index, and with the commands of their README."""
+"""Make projects with `new`, give them an environment without an index, and read their README's commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SITE = sysconfig.get_path("purelib")
 
 
 def make(parent: Path, name: str, *arguments: str) -> Path:
-    """A new project."""
+    """Make a new project, and return its folder."""
     done = run(SDK, "new", name, *arguments, cwd=parent)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"Made {name}. Next:\n  cd {name}\n  make deps test\n  make run\n"
@@ -23,7 +23,7 @@ def make(parent: Path, name: str, *arguments: str) -> Path:
 
 
 def give_environment(project: Path) -> None:
-    """What `make deps` makes, without an index: this environment's packages, and the project itself."""
+    """Make an environment as `make deps` does, but from the packages of this environment."""
     folder = project / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     python = folder / "bin" / "python"
@@ -31,7 +31,7 @@ def give_environment(project: Path) -> None:
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
     )
     Path(site.strip(), "others.pth").write_text(
-        f"{project}\nimport site; site.addsitedir({SITE!r})\n"  # with the .pth files that are there
+        f"{project}\nimport site; site.addsitedir({SITE!r})\n"  # the .pth files of the folder count as well
     )
     entry = re.search(r'^([\w-]+) = "([\w.]+):main"$', (project / "pyproject.toml").read_text(), re.MULTILINE)
     assert entry is not None
@@ -42,6 +42,6 @@ def give_environment(project: Path) -> None:
 
 
 def readme_commands(project: Path) -> list[str]:
-    """The commands of its README: what stands indented."""
+    """Return the commands of a project's README: its indented lines."""
     lines = (project / "README.md").read_text().splitlines()
     return [line.removeprefix("    ") for line in lines if line.startswith("    ")]

@@ -1,4 +1,4 @@
-"""An extension with tables for every case of the command line's tests."""
+"""An extension with a table for each case of the command line's tests."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The programs as a person or script runs them: in a process of their own, through pipes or on a terminal."""
+"""Run the programs as a person or script does: as a process, with pipes or on a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-# Enough to find what is wrong, in the time that there is; a busy machine is no failure.
+# Few examples, for a short run. A busy machine does not fail a test.
 FEW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SAMPLE = Path(__file__).with_name("sample.py")
 EXTENSION = (sys.executable, str(SAMPLE))
@@ -57,7 +57,7 @@ def until(condition: Callable[[], object], seconds: float = 15) -> None:
 
 
 class Terminal:
-    """A command on a terminal of its own, 120 columns wide."""
+    """A command on a terminal of its own, 120 columns wide unless told otherwise."""
 
     def __init__(self, *command: str, env: dict[str, str] | None = None, columns: int = 120) -> None:
         import fcntl
@@ -67,9 +67,9 @@ class Terminal:
 
         self._fd, child = pty.openpty()
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        # Its own session, and the terminal for its controlling one: then Ctrl-C is a signal.
+        # With a session and a controlling terminal of its own, Ctrl-C sends the process a signal.
         leader = "import fcntl,os,sys,termios;os.setsid();fcntl.ioctl(0,termios.TIOCSCTTY,0);os.execvp(sys.argv[1],sys.argv[1:])"
-        # These would count before the size of the terminal.
+        # These variables would override the size of the terminal.
         inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             [sys.executable, "-S", "-c", leader, *command],
@@ -84,7 +84,7 @@ class Terminal:
 
     @property
     def descriptor(self) -> int:
-        """The terminal's other end."""
+        """Return the file descriptor of the terminal's other end."""
         return self._fd
 
     def close(self) -> None:
@@ -107,19 +107,25 @@ class Terminal:
         os.write(self._fd, text.encode())
 
     def expect(self, text: str, seconds: float = 15) -> str:
-        """What came until `text`, without control sequences; what comes later is left for the next call."""
+        """Return the output before `text`, without control sequences; keep what follows for the next call."""
         end = time.monotonic() + seconds
         while True:
             shown = _CONTROL.sub(b"", self._seen).decode(errors="replace").replace("\r", "")
-            before, found, after = shown.partition(text)
-            if found:
+            before, marker, after = shown.partition(text)
+            if marker:
                 self._seen = after.encode()
                 return before
             if time.monotonic() > end or not self._read():
                 raise AssertionError(f"{text!r} did not come, but {shown!r}")
 
+    def rest(self) -> str:
+        """Return all further output of a process that has ended, without control sequences."""
+        while self._read():
+            pass
+        return _CONTROL.sub(b"", self._seen).decode(errors="replace").replace("\r", "")
+
     def expect_answer(self, key: str, text: str) -> None:
-        """Press a key until `text` comes: for a program that may not read yet."""
+        """Press a key until `text` comes, for a program that may not read yet."""
         for _ in range(30):
             self.send(key)
             with suppress(AssertionError):
@@ -132,9 +138,9 @@ class Terminal:
             return True
         try:
             data = os.read(self._fd, 65536)
-        except OSError:  # Linux: the other side is closed
+        except OSError:  # on Linux the other side has been closed
             return False
-        # The program asks where the cursor is.
+        # The program asks for the position of the cursor.
         for _ in range(data.count(b"\x1b[6n")):
             os.write(self._fd, b"\x1b[30;1R")
         self._seen += data

@@ -81,8 +81,8 @@ done
         ["bash", "--norc", "-c", code], input=lines, cwd=scripts, capture_output=True, text=True
     )
     assert done.stderr == ""
-    found = [set(line.split()) for line in done.stdout.splitlines()]
-    assert found == [words for _, words in CASES[name]]
+    offered = [set(line.split()) for line in done.stdout.splitlines()]
+    assert offered == [words for _, words in CASES[name]]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -90,11 +90,11 @@ def test_fish_completes(scripts, name):
     needs("fish")
     code = f"source {name}.fish\n" + "".join(f"complete -C '{typed}'; echo ---\n" for typed, _ in CASES[name])
     done = subprocess.run(["fish", "--no-config", "-c", code], cwd=scripts, capture_output=True, text=True)
-    found = [
+    offered = [
         {line.partition("\t")[0] for line in block.splitlines() if line}
         for block in done.stdout.split("---\n")[:-1]
     ]
-    assert found == [words for _, words in CASES[name]]
+    assert offered == [words for _, words in CASES[name]]
 
 
 def test_zsh_completes(scripts, tmp_path):

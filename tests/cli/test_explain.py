@@ -1,4 +1,4 @@
-"""What explain says, statement by statement, and that it is so: the table is asked as well."""
+"""Compare the report of explain, for each statement, with the requests that reached the table."""
 
 import json
 
@@ -23,7 +23,7 @@ def pushed(loop):
 
 
 def sent(calls):
-    """The terms that arrived at the table, by the requests themselves."""
+    """Return the terms that arrived at the table, read from the requests."""
     return [
         (column["name"], term["op"], term["expr"])
         for call in calls
@@ -39,7 +39,7 @@ def sent(calls):
         ("n in (1, 2)", [("n", "IN", ("1", "2"))], [], []),
         ("n > 3 and n <= 5", [("n", ">", ("3",)), ("n", "<=", ("5",))], [], []),
         ("n = 1 or n = 2", [("n", "IN", ("1", "2"))], [], []),
-        # Of a LIKE on a column without regard to case SQLite also makes a range.
+        # SQLite turns a LIKE on a column without regard to case into a range as well.
         (
             "word like 't%'",
             [("word", "LIKE", ("t%",))],
@@ -60,16 +60,16 @@ def sent(calls):
     ],
 )
 def test_terms_of_one_table(host, where, expected, withheld, unoffered):
-    told = explain(host, f"select word from sample_numbers where {where}")
-    assert told.error is None
-    (loop,) = told.loops
+    report = explain(host, f"select word from sample_numbers where {where}")
+    assert report.error is None
+    (loop,) = report.loops
     assert (loop.table, loop.calls) == ("sample_numbers", 1)
     assert sorted(pushed(loop)) == sorted(expected)
     assert [(term.column, term.operator) for term in loop.withheld] == [(c, op) for c, op, _ in withheld]
     for term, (_, _, reason) in zip(loop.withheld, withheld, strict=True):
         assert reason in term.reason
-    assert [condition.text for condition in told.unoffered] == unoffered
-    # What it says was pushed down is what was sent.
+    assert [condition.text for condition in report.unoffered] == unoffered
+    # The terms reported as pushed down are those that were sent.
     calls = []
     host.observer = calls.append
     host.query(f"select word from sample_numbers where {where}")
@@ -78,52 +78,52 @@ def test_terms_of_one_table(host, where, expected, withheld, unoffered):
 
 
 def test_an_or_over_two_columns_that_can_be_looked_up_is_two_scans(host):
-    told = explain(host, "select n from sample_numbers where n = 1 or word = 'two'")
-    assert told.rows == 2
-    assert sorted(pushed(loop)[0] for loop in told.loops) == [("n", "=", ("1",)), ("word", "=", ("two",))]
-    assert told.unoffered == ()
+    report = explain(host, "select n from sample_numbers where n = 1 or word = 'two'")
+    assert report.rows == 2
+    assert sorted(pushed(loop)[0] for loop in report.loops) == [("n", "=", ("1",)), ("word", "=", ("two",))]
+    assert report.unoffered == ()
 
 
 def test_the_inner_side_of_a_join_is_called_for_each_row(host):
-    told = explain(
+    report = explain(
         host, "select * from sample_numbers a cross join sample_numbers b on b.n = a.n + 1 where a.n < 20"
     )
-    outer, inner = told.loops
-    assert (outer.calls, inner.calls, told.rows) == (1, 19, 19)
+    outer, inner = report.loops
+    assert (outer.calls, inner.calls, report.rows) == (1, 19, 19)
     ((column, operator, operands),) = pushed(inner)
     assert (column, operator) == ("n", "=")
     assert operands == tuple(str(n) for n in range(2, 10))
     assert inner.pushed[0].more == 11
-    assert "one call for each row of what is joined before it" in told.as_text()
-    assert "n = 2, 3, 4, 5, 6, 7, 8, 9, and 11 more" in told.as_text()
+    assert "one call for each row of what is joined before it" in report.as_text()
+    assert "n = 2, 3, 4, 5, 6, 7, 8, 9, and 11 more" in report.as_text()
 
 
 def test_a_limit_is_sent_as_a_term_and_said_to_be_none(host):
-    told = explain(host, "select n from sample_numbers where n > 4 limit 3")
-    limits = [term for term in told.loops[0].pushed if term.operator == "LIMIT"]
+    report = explain(host, "select n from sample_numbers where n > 4 limit 3")
+    limits = [term for term in report.loops[0].pushed if term.operator == "LIMIT"]
     assert [term.operands for term in limits] == [("3",)]
     assert "a table must not apply it" in limits[0].reason
 
 
 def test_a_table_behind_an_empty_one_is_never_called(host):
-    told = explain(host, "select * from sample_numbers a cross join sample_texts b where a.n = 99")
-    assert told.never_called == ("sample_texts",)
-    assert "Not called: sample_texts" in told.as_text()
+    report = explain(host, "select * from sample_numbers a cross join sample_texts b where a.n = 99")
+    assert report.never_called == ("sample_texts",)
+    assert "Not called: sample_texts" in report.as_text()
 
 
 def test_a_condition_on_a_result_is_not_said_to_be_about_a_table(host):
-    told = explain(
+    report = explain(
         host, "select * from (select count(*) as many from sample_numbers group by half) where many > 1"
     )
-    assert [condition.reason for condition in told.unoffered] == [
+    assert [condition.reason for condition in report.unoffered] == [
         "about a result, not about a column of a table"
     ]
 
 
 def test_the_other_name_of_a_column_is_no_reason_for_a_remark(host):
-    told = explain(host, "select n from sample_numbers where called = 'two'")
-    assert told.rows == 1
-    assert told.unoffered == ()
+    report = explain(host, "select n from sample_numbers where called = 'two'")
+    assert report.rows == 1
+    assert report.unoffered == ()
 
 
 def test_the_columns_that_are_used(host):
@@ -131,9 +131,9 @@ def test_the_columns_that_are_used(host):
 
 
 def test_an_error_is_part_of_the_explanation(host):
-    told = explain(host, "select * from sample_naps")
-    assert told.error == "Table sample_naps was queried without a required column in the WHERE clause"
-    assert f"failed: {told.error}" in told.as_text()
+    report = explain(host, "select * from sample_naps")
+    assert report.error == "Table sample_naps was queried without a required column in the WHERE clause"
+    assert f"failed: {report.error}" in report.as_text()
 
 
 def test_the_observer_is_put_back(host):
@@ -157,9 +157,9 @@ def test_the_command(command):
     assert (text.returncode, text.stderr) == (0, "")
     assert "sample_numbers: 1 call, 1 row, " in text.stdout
     assert "  pushed down   n = 2 " in text.stdout
-    (told,) = json.loads(run(program, *arguments, "--json", sql).stdout)
-    assert told["sql"] == sql
-    assert told["rows"] == 1
-    assert told["loops"][0]["pushed"][0]["operands"] == ["2"]
-    assert told["loops"][0]["withheld"][0]["column"] == "half"
-    assert told["error"] is None
+    (report,) = json.loads(run(program, *arguments, "--json", sql).stdout)
+    assert report["sql"] == sql
+    assert report["rows"] == 1
+    assert report["loops"][0]["pushed"][0]["operands"] == ["2"]
+    assert report["loops"][0]["withheld"][0]["column"] == "half"
+    assert report["error"] is None

@@ -1,4 +1,4 @@
-"""With some of the extras alone: what is not there is said in one line, with the command that brings it, and is not served."""
+"""Tests of partial installs: a missing library is named in one line, with the command that installs it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="environments are made with links")
 
 ROOT = Path(__file__).resolve().parents[2]
-# The distributions of each extra, with what these need themselves.
+# The distributions of each extra, with their own dependencies.
 EXTRAS = {
     "base": ("thrift",),
     "engine": ("thrift", "apsw", "prompt_toolkit", "wcwidth", "pygments"),
@@ -41,7 +41,7 @@ LACKING = {
 
 
 class Environment:
-    """An environment with the checkout and some distributions of the one that the tests run in."""
+    """An environment with the checkout and some distributions of the tests' own environment."""
 
     def __init__(self, folder: Path, extra: str) -> None:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=60)
@@ -75,18 +75,18 @@ class Environment:
 
 @pytest.fixture(scope="module")
 def environments(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Environment]:
-    made: dict[str, Environment] = {}
+    environments_by_extra: dict[str, Environment] = {}
 
     def environment(extra: str) -> Environment:
-        if extra not in made:
-            made[extra] = Environment(tmp_path_factory.mktemp(extra) / "env", extra)
-        return made[extra]
+        if extra not in environments_by_extra:
+            environments_by_extra[extra] = Environment(tmp_path_factory.mktemp(extra) / "env", extra)
+        return environments_by_extra[extra]
 
     return environment
 
 
 def hint(environment: Environment, module: str, extra: str) -> str:
-    """What is said of a module that is missing: pip of that environment's own Python, and where the SDK is from."""
+    """Return the pattern of a hint: it names that environment's pip and the source of the SDK."""
     return rf"{module} is not installed; run: \S*{environment.bin}/python\S* .*\[{extra}\]\S*"
 
 
@@ -102,8 +102,8 @@ def test_tables_that_could_only_fail_are_not_served(
     assert names.isdisjoint(lacking)
     assert {"json", "toml", "process_details", "exposed_ports", "node_packages"} <= names
     listed = {
-        one["name"].removeprefix("kolide_"): one
-        for one in json.loads(environment.kolide("tables", "--all", "--json").stdout)
+        row["name"].removeprefix("kolide_"): row
+        for row in json.loads(environment.kolide("tables", "--all", "--json").stdout)
     }
     assert listed.keys() >= names | set(LACKING)
     text = environment.kolide("tables", "--all").stdout
@@ -112,7 +112,7 @@ def test_tables_that_could_only_fail_are_not_served(
         assert at is not None
         assert re.fullmatch(hint(environment, module, "tables"), at[1]), at[1]
     assert ("is not installed" in text) == bool(lacking)
-    # What is disabled is disabled, whatever it lacks; and other prefixes are no other tables.
+    # A disabled table is reported as disabled, whatever it lacks. The prefix changes nothing.
     text = environment.kolide("tables", "--all", KOLIDE_EXT_DISABLED="yaml", KOLIDE_EXT_PREFIX="x_").stdout
     assert re.search(r"^x_yaml .*\n +Off: it is disabled\.", text, re.MULTILINE)
     assert ("x_xml" in environment.kolide("tables", KOLIDE_EXT_PREFIX="x_").stdout) == (not lacking)
@@ -192,7 +192,7 @@ def test_what_needs_no_extra_works_without(
 
 
 def test_a_statement_says_what_to_install(environments: Callable[[str], Environment], tmp_path: Path) -> None:
-    """For a table that is not served, and for a file that a table needs a library for."""
+    """Check the error for a table that is not served, and for a file that needs a library."""
     environment = environments("engine")
     done = environment.kolide("query", "select * from kolide_yaml where raw_data = 'a: 1'")
     expected = f"kolide_ext: no such table: kolide_yaml; off: {hint(environment, 'yaml', 'tables')}\n"
@@ -223,7 +223,7 @@ def served(environment: Environment, socket: str) -> subprocess.Popen[bytes]:
 
 
 def test_it_serves_what_it_can(environments: Callable[[str], Environment], tmp_path: Path) -> None:
-    """With nothing but Thrift."""
+    """Serve with Thrift as the only library."""
     with Host(socket=f"{tmp_path}/em") as host:
         extension = served(environments("base"), host.socket)
         try:
@@ -233,13 +233,15 @@ def test_it_serves_what_it_can(environments: Callable[[str], Environment], tmp_p
             tables = set(host.tables())
             assert not {f"kolide_{name}" for name in LACKING} & tables
             for name in sorted(
-                one for one in tables if one.startswith("kolide_") and one.endswith(("s", "json"))
+                table for table in tables if table.startswith("kolide_") and table.endswith(("s", "json"))
             ):
-                # Some are to be asked for something; none fails for what is not installed.
+                # Some tables need a constraint; none fails because a library is missing.
                 with contextlib.suppress(SqlError):
                     host.query(f"select * from {name} limit 1")
-            said = host.query("select last_error from kolide_ext_tables where last_error like '%No module%'")
-            assert said.rows == []
+            errors = host.query(
+                "select last_error from kolide_ext_tables where last_error like '%No module%'"
+            )
+            assert errors.rows == []
         finally:
             extension.terminate()
             assert extension.wait(20) == 0
@@ -280,7 +282,7 @@ def test_osqueryd_is_served_what_there_is(environments: Callable[[str], Environm
 
 
 def test_the_shell_on_a_terminal_without_its_library(environments: Callable[[str], Environment]) -> None:
-    """As with an APSW that was installed by itself."""
+    """Simulate an APSW that was installed by itself."""
     environment = environments("engine")
     code = (
         "import os, pty, runpy, sys\nsys.modules['prompt_toolkit'] = None\n"
@@ -299,17 +301,17 @@ def test_the_shell_on_a_terminal_without_its_library(environments: Callable[[str
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_command_that_is_printed_works(tmp_path: Path) -> None:
-    """In an environment that pip has made; needs the index."""
+    """Test an environment that pip has made; needs the index."""
     folder = tmp_path / "env"
     subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
-    made = subprocess.run(
+    installed = subprocess.run(
         [folder / "bin" / "python", "-m", "pip", "install", "-q", f"{ROOT}[engine]"],
         capture_output=True,
         text=True,
         timeout=300,
     )
-    if made.returncode != 0:
-        pytest.skip(f"nothing can be installed here: {made.stderr.strip()[-200:]}")
+    if installed.returncode != 0:
+        pytest.skip(f"nothing can be installed here: {installed.stderr.strip()[-200:]}")
     statement = [
         folder / "bin" / "kolide_ext",
         "query",

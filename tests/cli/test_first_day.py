@@ -1,4 +1,4 @@
-"""What a new user does who knows nothing but the README, with nothing on PATH but the system's own programs."""
+"""Follow the README as a new user, with only the system's own programs on PATH."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def five_commands() -> list[str]:
-    """The commands from nothing to a program that answers SQL, as the README has them."""
+    """Return the README's commands, from a clone to a program that answers SQL."""
     _, _, after = (ROOT / "README.md").read_text().partition("<!-- five commands -->\n```sh\n")
     return after.partition("```")[0].splitlines()
 
@@ -25,13 +25,13 @@ def test_they_are_no_more_than_five() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_from_nothing_to_a_frozen_extension_that_answers(tmp_path: Path) -> None:
-    """With what the checkout has committed."""
+    """Run the commands over the committed files."""
     probe = ["pip", "download", "--quiet", "--no-deps", "--dest", str(tmp_path / "probe"), "hatchling"]
     if subprocess.run([sys.executable, "-m", *probe], capture_output=True).returncode:
         pytest.skip("no package index can be reached")
     given = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     env = {**given, "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    said = ""
+    output = ""
     for line in five_commands():
         done = subprocess.run(
             ["/bin/sh", "-c", line.replace("REPOSITORY", str(ROOT))],
@@ -43,5 +43,5 @@ def test_from_nothing_to_a_frozen_extension_that_answers(tmp_path: Path) -> None
             text=True,
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}"
-        said = done.stdout
-    assert said.count("\n") == 7, said  # three rows in their frame
+        output = done.stdout
+    assert output.count("\n") == 7, output  # three rows in their frame

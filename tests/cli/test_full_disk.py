@@ -1,4 +1,4 @@
-"""Whatever writes files, on a disk without room for them: one line, exit code 1, and what was there before, whole."""
+"""Commands that write files to a full disk: one line of error, exit code 1, and the old files unchanged."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs limits of file
 
 @pytest.fixture(params=["small disk", "small files"])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
-    """Runs a command with little room in the folder `tmp_path/small`, and returns the folder's content as its output.
+    """Return a function that runs a command with little room in the folder `tmp_path/small`.
 
-    A small disk is a file system of the test's own, seen by nobody else; small files are a limit of the process.
+    The output of the returned process is the content of that folder. "Small disk" is a file system in a mount
+    namespace of its own; "small files" is a limit of the process.
     """
     small = tmp_path / "small"
     small.mkdir()
@@ -65,12 +66,12 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
         and subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
     )
     if not able:
-        pytest.skip("no mounts of one's own")
+        pytest.skip("a mount namespace needs rights that this user lacks")
     return on_a_small_disk
 
 
 def is_one_line(done: subprocess.CompletedProcess[str], *names: str) -> bool:
-    """Whether it says, in one line, what could not be written and why."""
+    """Return whether the error says, in one line, which file could not be written and why."""
     (line,) = done.stderr.splitlines()
     reasons = ("No space left on device", "File too large")
     return (
@@ -92,7 +93,7 @@ def test_new(run: Run) -> None:
     ids=["osquery-sdk", "extension"],
 )
 def test_schema(program: tuple[str, ...], run: Run) -> None:
-    """Neither new ones nor half of those that are replaced."""
+    """Check that no file is new and none is half replaced."""
     done = run(
         *program,
         "--format",
@@ -141,9 +142,9 @@ def test_package(run: Run, tmp_path: Path) -> None:
             "made",
         )
         assert (done.returncode, done.stdout) == (1, ""), done.stderr
-        said = [line for line in done.stderr.splitlines() if not line.startswith("[")]
-        assert len(said) == 1
-        assert "made" in said[0] or "nfpm" in said[0]
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("[")]
+        assert len(lines) == 1
+        assert "made" in lines[0] or "nfpm" in lines[0]
 
 
 @pytest.mark.slow
@@ -164,7 +165,7 @@ def test_build(run: Run) -> None:
 
 
 def test_no_room_for_sockets(run: Run) -> None:
-    """The temporary folder is full."""
+    """Fill the temporary folder."""
     if "disk" not in run.__name__:
         pytest.skip("sockets are no large files")
     done = run(
@@ -182,5 +183,5 @@ def test_no_room_for_sockets(run: Run) -> None:
 
 
 def test_limits_are_those_of_the_tests() -> None:
-    """The tests' own process has none."""
+    """Check that the tests' own process has no limit."""
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY

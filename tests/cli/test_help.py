@@ -1,4 +1,4 @@
-"""Every command has a help with examples, and every example is a command line that the program takes."""
+"""Check that each command has a help with examples, and that the program accepts each example."""
 
 import shlex
 
@@ -34,8 +34,8 @@ def test_a_command_explains_itself(which, name, extension):
     (command,) = (c for c in commands(which, extension) if c.name == name)
     parser = command_parser(which, command)
     text = parser.format_help()
-    _, found, examples = text.partition("examples:\n")
-    assert found
+    _, heading, examples = text.partition("examples:\n")
+    assert heading
     assert command.help
     assert not command.help.endswith(".")
     for action in parser._actions:

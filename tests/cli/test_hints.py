@@ -1,4 +1,4 @@
-"""Errors that say what was meant: names that look like one that is there, and statements that lack a required column."""
+"""Errors with hints: for misspelled names, and for statements without a required column."""
 
 from __future__ import annotations
 
@@ -62,20 +62,20 @@ STATEMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("sql", "said"), STATEMENTS)
-def test_sql_errors_say_what_was_meant(sql, said):
+@pytest.mark.parametrize(("sql", "message"), STATEMENTS)
+def test_sql_errors_say_what_was_meant(sql, message):
     done = run(EXTENSION, "shell", text=f"{sql};")
-    assert (done.returncode, done.stderr) == (1, f"Error: {said}\n")
+    assert (done.returncode, done.stderr) == (1, f"Error: {message}\n")
 
 
 @pytest.mark.parametrize("command", ["query", "explain", "shell"])
 @pytest.mark.parametrize("program", [EXTENSION, SDK], ids=["extension", "osquery-sdk"])
 def test_every_command_that_runs_sql_says_so(program, command):
-    sql, said = STATEMENTS[0]
+    sql, message = STATEMENTS[0]
     load = () if program is EXTENSION else ("--extension", EXTENSION[1])
     arguments = (command, *load) if command == "shell" else (command, *load, sql)
     done = run(program, *arguments, text=sql)
-    assert said in (done.stdout if command == "explain" else done.stderr)
+    assert message in (done.stdout if command == "explain" else done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_looks_like_nothing_is_osqueryds_error_alone(sql):
 
 
 @pytest.mark.parametrize(
-    ("program", "arguments", "said"),
+    ("program", "arguments", "message"),
     [
         (
             EXTENSION,
@@ -102,35 +102,35 @@ def test_what_looks_like_nothing_is_osqueryds_error_alone(sql):
         (EXTENSION, ["--sockte", "/tmp/x"], "does not know: --sockte /tmp/x; did you mean --socket?"),
         (SDK, ["--verison"], "did you mean --version?"),
         (SDK, ["completion", "bsh"], "did you mean bash?; see"),
-        (SDK, ["shel"], "no command 'shel'; did you mean shell?"),
+        (SDK, ["shel"], "unknown command 'shel'; did you mean shell?"),
         (SDK, ["schema", "--extension", EXTENSION[1], "sample_textz"], "did you mean sample_texts?"),
         (BUNDLE, ["schema", "exposed_prts"], "no table exposed_prts; did you mean kolide_exposed_ports?"),
         (BUNDLE, ["schema", "jsn"], "no table jsn; did you mean kolide_json?"),
     ],
 )
-def test_options_commands_and_tables_say_what_was_meant(program, arguments, said):
+def test_options_commands_and_tables_say_what_was_meant(program, arguments, message):
     done = run(program, *arguments)
     assert done.returncode != 0
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
-        (".tabels", ".tabels is no command; did you mean .tables?"),
-        (".quti", ".quti is no command; did you mean .quit?"),
-        (".zzz", ".zzz is no command; .help lists them"),
+        (".tabels", "unknown command .tabels; did you mean .tables?"),
+        (".quti", "unknown command .quti; did you mean .quit?"),
+        (".zzz", "unknown command .zzz; .help lists the commands"),
         (".schema sample_txts", "no table sample_txts; did you mean sample_texts?"),
         (".mode jsno", "did you mean json?"),
     ],
 )
-def test_the_shell_s_own_commands_say_what_was_meant(line, said):
-    assert said in run(EXTENSION, "shell", text=line).stderr
+def test_the_shell_s_own_commands_say_what_was_meant(line, message):
+    assert message in run(EXTENSION, "shell", text=line).stderr
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         (
             {"KOLIDE_EXT_DISABELD": "xml"},
@@ -150,14 +150,14 @@ def test_the_shell_s_own_commands_say_what_was_meant(line, said):
         ),
     ],
 )
-def test_settings_say_what_was_meant(settings, said, tmp_path):
+def test_settings_say_what_was_meant(settings, message, tmp_path):
     if isinstance(settings, str):
         file = tmp_path / "settings.toml"
         file.write_text(settings)
         settings = {"KOLIDE_EXT_SETTINGS": str(file)}
     done = run(BUNDLE, "tables", env=settings)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert re.search(f"{said.replace('?', '[?]')}$", done.stderr.strip())
+    assert re.search(f"{message.replace('?', '[?]')}$", done.stderr.strip())
 
 
 def test_a_column_in_python_says_what_was_meant(sample):
@@ -190,8 +190,8 @@ def test_a_mapping_says_what_was_meant(sample):
 def test_a_missing_column_shows_the_table_s_own_example(command):
     done = run(BUNDLE, command, "select * from kolide_json")
     works = "select path, fullkey, value from kolide_json where path = '/etc/docker/daemon.json'"
-    said = f"Table kolide_json {REQUIRED}; say which path or raw_data; for example: {works}"
-    assert said in done.stdout + done.stderr
+    message = f"Table kolide_json {REQUIRED}; say which path or raw_data; for example: {works}"
+    assert message in done.stdout + done.stderr
     assert run(BUNDLE, "query", works).returncode == 0
 
 
@@ -214,16 +214,18 @@ raise SystemExit(Extension("items", version="1", plugins=[items, wanted]).run())
 
 
 def test_the_example_of_any_program_of_the_sdk_is_shown(tmp_path: Path):
-    """Also of one that is another process: it is asked for its examples."""
+    """Show the example also where the extension is another process, which is asked for it."""
     program = tmp_path / "items.py"
     program.write_text(PROGRAM)
-    said = f"Table items {REQUIRED}; say which path; for example: select * from items where path = '/x'"
+    message = f"Table items {REQUIRED}; say which path; for example: select * from items where path = '/x'"
     for command in ((*SDK, "query", "--extension", str(program)), (sys.executable, str(program), "query")):
-        assert said in run(command, "select * from items").stderr
-        told = run(
+        assert message in run(command, "select * from items").stderr
+        stderr = run(
             command, "with w(path) as (values ('/x')) select * from items i cross join w using (path)"
         ).stderr
-        assert "name it first: FROM other CROSS JOIN items ON items.path = other.path; for example: " in told
+        assert (
+            "name it first: FROM other CROSS JOIN items ON items.path = other.path; for example: " in stderr
+        )
 
 
 def test_osquery_itself_gets_its_own_text(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""What `new` makes works: tests, types, style, the program, a second module, the wheel, and every command of its README."""
+"""Check the projects that `new` makes: their tests, types, style, program, wheel and README commands."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .projects import TEMPLATES, give_environment, make, readme_commands
 from .support import SDK, run, until
 
 ROOT = Path(__file__).parents[2]
-# One template in every run, the others in the slow one.
+# Each run tests one template; slow runs test the others.
 EACH = [pytest.param(name, marks=() if name == "table" else pytest.mark.slow) for name in TEMPLATES]
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 def python(project: Path, *arguments: str, timeout: float = 120) -> str:
-    """What this Python prints in a project."""
+    """Return the output of this Python in a project."""
     done = run((sys.executable, *arguments), cwd=project, timeout=timeout)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -31,21 +31,21 @@ def python(project: Path, *arguments: str, timeout: float = 120) -> str:
 
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for a project of each template."""
+    """Return a folder for the projects of all templates."""
     return tmp_path_factory.mktemp("new")
 
 
 @pytest.fixture
 def project(projects: Path, request: pytest.FixtureRequest) -> Path:
-    """A project of the template that a test is given."""
+    """Return a project of the test's template."""
     template = request.node.callspec.params["template"]
     name = f"Ex-{template}"
     return projects / name if (projects / name).exists() else make(projects, name, "--template", template)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project as it is without options."""
+def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project made without options."""
     return make(tmp_path_factory.mktemp("new"), "Free-Space")
 
 
@@ -54,8 +54,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("template", EACH)
 def test_it_passes_its_own_tests(project: Path, template: str) -> None:
-    said = python(project, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    assert re.search(r"^\d+ passed", said, re.MULTILINE), said
+    message = python(project, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert re.search(r"^\d+ passed", message, re.MULTILINE), message
 
 
 @pytest.mark.parametrize("template", EACH)
@@ -67,7 +67,7 @@ def test_its_types_and_style_are_right(project: Path, template: str) -> None:
 
 @pytest.mark.parametrize("template", EACH)
 def test_what_its_readme_shows_runs_on_the_engine(project: Path, template: str) -> None:
-    """Word for word, but for `make`."""
+    """Compare word for word, except for `make`."""
     if not (project / ".venv").exists():
         give_environment(project)
     shown = [line for line in readme_commands(project) if not line.startswith(("make ", "./build/"))]
@@ -80,7 +80,7 @@ def test_what_its_readme_shows_runs_on_the_engine(project: Path, template: str) 
 
 @pytest.mark.parametrize("name", ["q", "an-extension-with-a-name-of-forty-letters"[:40]])
 def test_the_style_is_right_whatever_the_name(name: str, tmp_path: Path) -> None:
-    """A long name makes no line longer than it may be, a short one none that would fit on one."""
+    """Check that the formatter agrees with the lines of long and short names."""
     for template in TEMPLATES:
         project = tmp_path / template
         assert (
@@ -91,7 +91,7 @@ def test_the_style_is_right_whatever_the_name(name: str, tmp_path: Path) -> None
 
 
 def test_there_is_a_page_for_each_template_and_a_word_in_the_help() -> None:
-    shown = run(SDK, "new", "--help").stdout
+    shown = " ".join(run(SDK, "new", "--help").stdout.split())
     for template in TEMPLATES:
         assert f"{template}: " in shown
 
@@ -123,7 +123,7 @@ def test_a_template_answers(
     rows: list[dict[str, str]],
     tmp_path: Path,
 ) -> None:
-    """What the samples that come with them hold."""
+    """Check the values of the templates' sample files."""
     project = make(tmp_path, "hello", "--template", template)
     python(project, *prepare)
     program = (sys.executable, *start, "-m", "hello", "query", "--json", f"{sql} from hello")
@@ -134,8 +134,10 @@ def test_a_template_answers(
 # -- the project
 
 
-def test_its_files(made: Path) -> None:
-    files = {path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file()}
+def test_its_files(project_folder: Path) -> None:
+    files = {
+        path.relative_to(project_folder).as_posix() for path in project_folder.rglob("*") if path.is_file()
+    }
     assert files == {
         ".ci/run",
         ".github/workflows/check.yml",
@@ -150,47 +152,51 @@ def test_its_files(made: Path) -> None:
         "tests/__init__.py",
         "tests/test_files.py",
     }
-    text = "".join((made / name).read_text() for name in files)
+    text = "".join((project_folder / name).read_text() for name in files)
     assert not re.search(r"my[-_]ext", text, re.IGNORECASE)
-    assert os.access(made / ".ci/run", os.X_OK)
+    assert os.access(project_folder / ".ci/run", os.X_OK)
 
 
-def test_its_workflow_is_one_and_runs_what_a_change_has_to_pass(made: Path) -> None:
+def test_its_workflow_is_one_and_runs_what_a_change_has_to_pass(project_folder: Path) -> None:
     yaml = pytest.importorskip("yaml")
-    jobs = yaml.safe_load((made / ".github/workflows/check.yml").read_text())["jobs"]
+    jobs = yaml.safe_load((project_folder / ".github/workflows/check.yml").read_text())["jobs"]
     assert {"run": ".ci/run"} in jobs["check"]["steps"]
-    targets = re.findall(r"^make (\w+)$", (made / ".ci/run").read_text(), re.MULTILINE)
+    targets = re.findall(r"^make (\w+)$", (project_folder / ".ci/run").read_text(), re.MULTILINE)
     assert targets == ["deps", "test", "lint"]
-    known = run(("make",), cwd=made).stdout
+    known = run(("make",), cwd=project_folder).stdout
     for target in (*targets, "build", "xp", "run", "package", "wheel", "clean"):
         assert re.search(rf"^  make {target} ", known, re.MULTILINE), known
 
 
-def test_git_tracks_its_sources_and_nothing_that_is_made(made: Path, tmp_path: Path) -> None:
+def test_git_tracks_its_sources_and_nothing_that_is_made(project_folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(made, copy)
+    shutil.copytree(project_folder, copy)
     for name in (".venv/x", "build/x", "dist/x", "free_space/__pycache__/x.pyc", ".mypy_cache/x"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text("")
     subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
     subprocess.run(["git", "add", "."], cwd=copy, check=True)
     tracked = subprocess.check_output(["git", "ls-files"], cwd=copy, text=True).split()
-    assert set(tracked) == {path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file()}
+    assert set(tracked) == {
+        path.relative_to(project_folder).as_posix() for path in project_folder.rglob("*") if path.is_file()
+    }
 
 
-def test_its_program_runs(made: Path) -> None:
+def test_its_program_runs(project_folder: Path) -> None:
     program = (sys.executable, "-m", "free_space")
-    assert run(program, "version", cwd=made).stdout == "free-space version 0.1.0\n"
-    done = run(program, "query", "--json", "select name from free_space where name = 'hosts'", cwd=made)
+    assert run(program, "version", cwd=project_folder).stdout == "free-space version 0.1.0\n"
+    done = run(
+        program, "query", "--json", "select name from free_space where name = 'hosts'", cwd=project_folder
+    )
     assert json.loads(done.stdout) == [{"name": "hosts"}]
-    for example in json.loads(run(program, "schema", cwd=made).stdout)[0]["examples"]:
-        assert run(program, "query", example, cwd=made).returncode == 0
+    for example in json.loads(run(program, "schema", cwd=project_folder).stdout)[0]["examples"]:
+        assert run(program, "query", example, cwd=project_folder).returncode == 0
 
 
-def test_it_takes_a_second_module_and_says_its_version_once(made: Path, tmp_path: Path) -> None:
-    """In the wheel, for mypy, in its tests, and for the program that the wheel installs."""
+def test_it_takes_a_second_module_and_says_its_version_once(project_folder: Path, tmp_path: Path) -> None:
+    """Check the wheel, mypy, the tests, and the program that the wheel installs."""
     project = tmp_path / "Free-Space"
-    shutil.copytree(made, project, ignore=shutil.ignore_patterns(".venv"))
+    shutil.copytree(project_folder, project, ignore=shutil.ignore_patterns(".venv"))
     (project / "free_space/words.py").write_text(SECOND)
     (project / "tests/test_words.py").write_text(SECOND_TEST)
     main = project / "free_space/__main__.py"
@@ -252,12 +258,12 @@ def test_words() -> None:
 
 
 @pytest.mark.osqueryd
-def test_osquery_starts_it(made: Path, tmp_path: Path) -> None:
+def test_osquery_starts_it(project_folder: Path, tmp_path: Path) -> None:
     osqueryi = shutil.which("osqueryi")
     if osqueryi is None:
         pytest.skip("no osqueryi on PATH")
     project = tmp_path / "Free-Space"
-    shutil.copytree(made, project)
+    shutil.copytree(project_folder, project)
     give_environment(project)
     flags = ("--extensions_require=free-space", f"--extensions_socket={tmp_path}/em")
     sql = "select name from free_space where name = 'hosts'"
@@ -270,21 +276,21 @@ def test_osquery_starts_it(made: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["Free-Space", "Free-Space/free_space", "Free-Space/pyproject.toml"])
-def test_commands_take_the_project_as_it_is(made: Path, name: str) -> None:
-    """Before anything of it is installed: its folder, or its package."""
+def test_commands_take_the_project_as_it_is(project_folder: Path, name: str) -> None:
+    """Run it from its folder or package, before it is installed."""
     if name.endswith(".toml"):
-        done = run(SDK, "query", "--extension", name, "select 1", cwd=made.parent)
+        done = run(SDK, "query", "--extension", name, "select 1", cwd=project_folder.parent)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1)
         return
     sql = "select name from free_space where name = 'hosts'"
-    done = run(SDK, "query", "--extension", name, "--csv", sql, cwd=made.parent)
+    done = run(SDK, "query", "--extension", name, "--csv", sql, cwd=project_folder.parent)
     assert (done.returncode, done.stdout, done.stderr) == (0, "name\nhosts\n", "")
 
 
 @pytest.mark.parametrize("name", ["free_space", "."])
-def test_and_within_it_by_its_module(made: Path, name: str) -> None:
+def test_and_within_it_by_its_module(project_folder: Path, name: str) -> None:
     sql = "select name from free_space where name = 'hosts'"
-    done = run(SDK, "query", "--extension", name, "--csv", sql, cwd=made)
+    done = run(SDK, "query", "--extension", name, "--csv", sql, cwd=project_folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, "name\nhosts\n", "")
 
 
@@ -301,7 +307,7 @@ def test_and_within_it_by_its_module(made: Path, name: str) -> None:
         ("../up", "use letters, digits and underscores"),
         ("select", "is a word of SQL"),
         ("x" * 200, "use letters, digits and underscores"),
-        ("x" * 41, "has 41 letters; use 40 at the most"),
+        ("x" * 41, "has 41 characters; use at most 40"),
         ("_x", "begin and end it with a letter or digit"),
         ("x-", "begin and end it with a letter or digit"),
         ("class", "is taken by a word of Python; choose another, such as my_class"),
@@ -339,22 +345,22 @@ def test_a_folder_beside_it_takes_no_name(tmp_path: Path) -> None:
 
 
 def test_names_of_tables_are_those_of_osquery(tmp_path: Path) -> None:
-    """Its own list, where it is there."""
+    """Check against osquery's own list, if its source is at hand."""
     osqueryi = shutil.which("osqueryi")
     if osqueryi is None:
         pytest.skip("no osqueryi on PATH")
     sql = "select name from osquery_registry where registry = 'table'"
     flags = ("--disable_extensions", "--csv")
-    said = run((osqueryi, *flags, sql), env={"HOME": str(tmp_path)}).stdout.split()[1:]
+    message = run((osqueryi, *flags, sql), env={"HOME": str(tmp_path)}).stdout.split()[1:]
     known = (ROOT / "sdk/osquery_sdk/cli/core_tables.txt").read_text().split()
-    assert len(said) > 50
-    assert set(said) <= set(known)
+    assert len(message) > 50
+    assert set(message) <= set(known)
 
 
 def test_a_template_that_is_not_there(tmp_path: Path) -> None:
     for wrong, error in (
-        ("tabel", "no template 'tabel'; did you mean table?"),
-        ("nope", f"no template 'nope'; there are {', '.join(TEMPLATES)}"),
+        ("tabel", "unknown template 'tabel'; did you mean table?"),
+        ("nope", f"unknown template 'nope'; there are {', '.join(TEMPLATES)}"),
     ):
         done = run(SDK, "new", "thing", "--template", wrong, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (
@@ -378,9 +384,7 @@ def test_what_is_there_is_left_alone(what: str, tmp_path: Path) -> None:
     before = sorted((path.name, path.is_symlink()) for path in tmp_path.rglob("*"))
     done = run(SDK, "new", "thing", cwd=tmp_path)
     assert done.returncode == 1
-    assert (
-        done.stderr == "osquery-sdk: thing is there already and not empty; give --folder, or another name\n"
-    )
+    assert done.stderr == "osquery-sdk: thing exists and is not empty; give --folder, or another name\n"
     assert sorted((path.name, path.is_symlink()) for path in tmp_path.rglob("*")) == before
 
 
@@ -390,8 +394,8 @@ def test_where_it_is_made(folder: str, tmp_path: Path) -> None:
     here = tmp_path / "empty" if folder == "." else tmp_path
     done = run(SDK, "new", "hello", "--folder", folder, cwd=here)
     assert (done.returncode, done.stderr) == (0, "")
-    made = Path(os.path.normpath(here / folder))
-    assert (made / "hello/__main__.py").is_file()
+    project_folder = Path(os.path.normpath(here / folder))
+    assert (project_folder / "hello/__main__.py").is_file()
     assert not list(tmp_path.rglob(".new-*"))
 
 
@@ -415,7 +419,7 @@ def test_where_nothing_can_be_made_nothing_is(folder: str, error: str, tmp_path:
 @pytest.mark.parametrize("blocks", [0, 1, 2])
 @pytest.mark.parametrize("folder", ["new/hello", "empty"])
 def test_a_disk_that_is_full_leaves_no_half(blocks: int, folder: str, tmp_path: Path) -> None:
-    """Files may have so many blocks of 512 bytes: some are written, and then one cannot be."""
+    """Limit files to some blocks of 512 bytes: some files fit, and one does not."""
     (tmp_path / "empty").mkdir()
     command = (
         f"ulimit -f {blocks}; exec '{sys.executable}' -m osquery_sdk.cli.main new hello --folder {folder}"
@@ -435,10 +439,10 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
 # -- a day with it
 
 
-def test_run_follows_changes(made: Path, tmp_path: Path) -> None:
-    """One session: a good version, a broken one, and a good one again."""
+def test_run_follows_changes(project_folder: Path, tmp_path: Path) -> None:
+    """Edit in one session: a good version, a broken one, and a good one again."""
     project = tmp_path / "Free-Space"
-    shutil.copytree(made, project, ignore=shutil.ignore_patterns(".venv"))
+    shutil.copytree(project_folder, project, ignore=shutil.ignore_patterns(".venv"))
     file = project / "free_space/files.py"
     good = file.read_text()
     sql = "select size from free_space where name = 'hosts'"
@@ -454,11 +458,11 @@ def test_run_follows_changes(made: Path, tmp_path: Path) -> None:
         ) as process,
     ):
 
-        def said() -> str:
+        def output() -> str:
             return (tmp_path / "errors").read_text()
 
         def ask(sql: str) -> list[str]:
-            # A statement that fails prints nothing here, so a mark tells where its output ends.
+            # A statement that fails prints nothing here, so a mark shows the end of its output.
             process.stdin.write(f"{sql};\nselect 1 as mark;\n")
             lines = list(iter(lambda: process.stdout.readline().strip(), "mark"))
             process.stdout.readline()
@@ -467,14 +471,14 @@ def test_run_follows_changes(made: Path, tmp_path: Path) -> None:
         try:
             assert ask(sql) == ["size", str(Path("/etc/hosts").stat().st_size)]
             file.write_text(good.replace("size=facts.st_size", "size=4711"))
-            until(lambda: "files.py changed" in said())
+            until(lambda: "files.py changed" in output())
             until(lambda: ask(sql)[1:] == ["4711"])
             file.write_text("def broken(:\n")
-            until(lambda: "ended with status 1; waiting for a change" in said())
-            until(lambda: "SyntaxError: invalid syntax (files.py, line 1)\n" in said())
-            assert "Traceback" not in said()
+            until(lambda: "ended with status 1; waiting for a change" in output())
+            until(lambda: "SyntaxError: invalid syntax (files.py, line 1)\n" in output())
+            assert "Traceback" not in output()
             file.write_text(good)
-            until(lambda: said().count("files.py changed") == 3)
+            until(lambda: output().count("files.py changed") == 3)
             until(lambda: ask(sql)[1:] == [str(Path("/etc/hosts").stat().st_size)])
         finally:
             process.stdin.close()
@@ -486,7 +490,7 @@ def test_run_follows_changes(made: Path, tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_every_command_of_its_readme_runs(template: str, tmp_path: Path) -> None:
-    """In order, in a fresh copy, with nothing on PATH but the system's programs and a new home: as its first user has it."""
+    """Run them in order in a fresh copy, with a new home and only the system's programs on PATH."""
     env = {
         **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
         "HOME": str(tmp_path),

@@ -1,4 +1,4 @@
-"""Rows for people and for machines."""
+"""Rows in the forms for people and for machines."""
 
 import csv
 import io
@@ -68,7 +68,7 @@ def test_typed_values_are_those_of_json(value, written):
 
 
 def shown_by_markdown(text):
-    """The cells that a reader of GitHub's Markdown finds in a table's text."""
+    """Return the cells that a reader of GitHub's Markdown finds in a table's text."""
     rows = []
     for line in text.splitlines():
         assert line.startswith("| ")

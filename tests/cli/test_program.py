@@ -1,4 +1,4 @@
-"""The programs from outside: what they print where, and how they end."""
+"""Tests of the programs from outside: their output, streams and exit codes."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from osquery_sdk import install_command
 from .support import EXTENSION, SDK, run
 
 LOAD = ("--extension", EXTENSION[1])
-# Each command line of the two programs that runs SQL.
+# The command lines of both programs that run SQL.
 BOTH = pytest.mark.parametrize(
     ("program", "load"), [(EXTENSION, ()), (SDK, LOAD)], ids=["extension", "osquery-sdk"]
 )
@@ -68,24 +68,24 @@ def test_bytes_go_through_a_pipe_as_they_came():
 
 @BOTH
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["query", "select * from no_such"], 1, "no such table: no_such"),
-        (["qurey", "select 1"], 2, "no command 'qurey'; did you mean query?"),
+        (["qurey", "select 1"], 2, "unknown command 'qurey'; did you mean query?"),
         (["query"], 2, "the following arguments are required: SQL; see "),
     ],
 )
-def test_an_error_is_one_line_and_a_code(program, load, arguments, code, said):
+def test_an_error_is_one_line_and_a_code(program, load, arguments, code, message):
     loads = load if code == 1 else ()
     done = run(program, arguments[0], *loads, *arguments[1:])
     assert (done.returncode, done.stdout) == (code, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("sample" if program is EXTENSION else "osquery-sdk")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["query", "selec 1"], 1, 'near "selec": syntax error'),
         (
@@ -98,26 +98,26 @@ def test_an_error_is_one_line_and_a_code(program, load, arguments, code, said):
             1,
             "longer than 0.3 s",
         ),
-        (["query", " ; -- nothing"], 2, "there is no SQL; write for example"),
+        (["query", " ; -- nothing"], 2, "there is no SQL statement; write one, such as"),
         (["query", "--json", "--csv", "select 1"], 2, "not allowed with argument"),
-        (["query", "--timeout", "x", "select 1"], 2, "'x' is no number of seconds"),
+        (["query", "--timeout", "x", "select 1"], 2, "'x' is not a number of seconds"),
         (["query", "--tim", "1", "select 1"], 2, "--tim"),
-        (["zzz"], 2, "no command 'zzz'; see --help"),
+        (["zzz"], 2, "unknown command 'zzz'; see --help"),
         (["schema", "--format", "xml"], 2, "invalid choice: 'xml'"),
         (["schema", "sample_number"], 1, "no table sample_number; did you mean sample_numbers?\n"),
-        (["schema", "--output", __file__], 1, "test_program.py is no folder, and --output has to be one\n"),
+        (["schema", "--output", __file__], 1, "test_program.py is not a folder; give --output a folder\n"),
         (["completion", "tcsh"], 2, "invalid choice: 'tcsh'"),
     ],
 )
-def test_an_error_of_an_extension_is_one_line_and_a_code(arguments, code, said):
+def test_an_error_of_an_extension_is_one_line_and_a_code(arguments, code, message):
     done = run(EXTENSION, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         ([], 2, "a command is missing"),
         (["query", "--extension", "/no/such", "select 1"], 1, "no such extension: /no/such"),
@@ -126,21 +126,21 @@ def test_an_error_of_an_extension_is_one_line_and_a_code(arguments, code, said):
             1,
             "README.md is not executable; run chmod +x on it",
         ),
-        (["schema"], 1, "no extension; give --extension PATH"),
+        (["schema"], 1, "no extension is named; give --extension PATH"),
         (["schema", "--socket", "/no/such"], 1, "/no/such"),
         (["engine"], 2, "--socket"),
         (["engine", "--socket", "/no/such/folder/em"], 1, "/no/such/folder/em"),
         (["run"], 2, "EXTENSION"),
         (["run", "/no/such"], 1, "no such extension: /no/such"),
-        (["run", EXTENSION[1], "--socket", "/no/such"], 2, "nothing listens at /no/such"),
+        (["run", EXTENSION[1], "--socket", "/no/such"], 2, "no socket at /no/such"),
         (["new", "1st"], 2, "not starting with a digit"),
         (["new", "select"], 2, "is a word of SQL"),
     ],
 )
-def test_an_error_of_osquery_sdk_is_one_line_and_a_code(arguments, code, said):
+def test_an_error_of_osquery_sdk_is_one_line_and_a_code(arguments, code, message):
     done = run(SDK, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -197,7 +197,7 @@ def test_tables_lists_those_of_this_platform_and_all():
 
 
 def test_tables_are_found_by_name_description_and_columns():
-    found = {
+    matches = {
         "numb": ["sample_numbers"],
         "TERMINAL": ["sample_texts"],
         "hard to PRINT": ["sample_texts"],
@@ -205,10 +205,10 @@ def test_tables_are_found_by_name_description_and_columns():
         "called": ["sample_numbers"],
         "sample": ["sample_naps", "sample_numbers", "sample_texts"],
     }
-    for word, names in found.items():
+    for word, names in matches.items():
         lines = run(EXTENSION, "tables", word).stdout.splitlines()
         assert [line.split()[0] for line in lines if not line.startswith(" ")] == names, word
-    # Each of several words has to be there, and a column that has one is named.
+    # A table has to have all words; a column that has one is named.
     assert run(EXTENSION, "tables", "squares", "name").stdout == (
         "sample_numbers  Numbers & their squares: <small> ones.\n                Columns: word\n"
     )
@@ -216,12 +216,12 @@ def test_tables_are_found_by_name_description_and_columns():
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["squre"], "no table has squre in its name, description or columns; did you mean square?"),
         (
             ["windows"],
-            "no table has windows in its name, description or columns; --all looks at those that are ",
+            "no table has windows in its name, description or columns; --all searches also tables that are not ",
         ),
         (
             ["--all", "zzzz"],
@@ -229,10 +229,10 @@ def test_tables_are_found_by_name_description_and_columns():
         ),
     ],
 )
-def test_a_word_that_no_table_has_is_told(words, said):
+def test_a_word_that_no_table_has_is_told(words, message):
     done = run(EXTENSION, "tables", *words)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert done.stderr.startswith(f"sample: {said}")
+    assert done.stderr.startswith(f"sample: {message}")
 
 
 def test_tables_of_another_platform_are_found_with_all():
@@ -243,14 +243,14 @@ def test_tables_of_another_platform_are_found_with_all():
 
 
 def test_tables_as_json():
-    found = json.loads(run(EXTENSION, "tables", "--json", "--all").stdout)
-    assert [one["name"] for one in found] == [
+    matches = json.loads(run(EXTENSION, "tables", "--json", "--all").stdout)
+    assert [listed["name"] for listed in matches] == [
         "sample_elsewhere",
         "sample_naps",
         "sample_numbers",
         "sample_texts",
     ]
-    elsewhere, naps, numbers, _ = found
+    elsewhere, naps, numbers, _ = matches
     assert (elsewhere["served"], elsewhere["why"]) == (
         False,
         "Not here. Windows and macOS only: on Linux nobody wants it.",
@@ -271,20 +271,22 @@ def test_tables_as_json():
 
 
 def test_tables_are_listed_by_family():
-    from kolide_tables.families import FAMILIES, TO_BE_ENABLED
+    from kolide_tables.catalog import TO_BE_ENABLED
+    from kolide_tables.catalog import families as bundled_families
 
     lines = bundled("tables").splitlines()
     heads = [line.removesuffix(":") for line in lines if line.endswith(":") and "  " not in line]
-    assert heads == sorted(set(FAMILIES) - {TO_BE_ENABLED})
+    assert heads == sorted(set(bundled_families()) - {TO_BE_ENABLED})
     at = lines.index("Keys, certificates, secrets, without showing any:")
-    names = FAMILIES["Keys, certificates, secrets, without showing any"]
+    names = bundled_families()["Keys, certificates, secrets, without showing any"]
     assert [line.split()[0] for line in lines[at + 1 : at + 1 + len(names)]] == sorted(
         f"kolide_{n}" for n in names
     )
     families = {
-        one["name"]: one["family"] for one in json.loads(bundled("tables", "--json", "--all", PREFIX="x_"))
+        listed["name"]: listed["family"]
+        for listed in json.loads(bundled("tables", "--json", "--all", PREFIX="x_"))
     }
-    assert families == {f"x_{name}": family for family, names in FAMILIES.items() for name in names}
+    assert families == {f"x_{name}": family for family, names in bundled_families().items() for name in names}
 
 
 @BOTH
@@ -296,7 +298,7 @@ def test_an_answer_is_written_to_a_file_whole_or_not_at_all(program, load, tmp_p
     written = file.read_text()
     assert written == '[\n  {\n    "n": "1"\n  }\n]\n[\n  {\n    "b": "2"\n  }\n]\n'
     assert file.stat().st_mode & 0o777 == 0o666 & ~_umask()
-    # A statement that fails, the second as well as the first, leaves it as it was, and nothing beside it.
+    # If any statement fails, the file is unchanged and nothing lies beside it.
     assert run(program, *arguments, "select 1 as a; select nothing").returncode == 1
     assert file.read_text() == written
     assert list(tmp_path.iterdir()) == [file]
@@ -325,17 +327,17 @@ def test_a_device_and_a_pipe_are_written_to(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("output", "said"),
+    ("output", "message"),
     [
         ("{0}", "{0} is a folder, not a file"),
-        ("{0}/none/x", "{0}/none/x: there is no folder {0}/none"),
+        ("{0}/none/x", "{0}/none/x: the folder {0}/none does not exist"),
         ("/proc/none", "/proc/none: "),
     ],
 )
-def test_a_file_that_cannot_be_written_is_told(output, said, tmp_path):
+def test_a_file_that_cannot_be_written_is_told(output, message, tmp_path):
     done = run(EXTENSION, "query", "--output", output.format(tmp_path), "select 1 as a")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert done.stderr.startswith(f"sample: {said.format(tmp_path)}")
+    assert done.stderr.startswith(f"sample: {message.format(tmp_path)}")
 
 
 @BOTH
@@ -345,7 +347,7 @@ def test_typed_json(program, load):
     assert done.stdout == '{"n":3,"half":null,"word":"three","r":1.0,"x":null,"e":"","c":1}\n'
     untyped = run(program, "query", *load, "--ndjson", "--nullvalue", "-", sql).stdout
     assert untyped == '{"n":"3","half":"-","word":"three","r":"1.0","x":"-","e":"","c":"1"}\n'
-    # Errors are those of any statement.
+    # Errors are the same as for any statement.
     wrong = run(program, "query", *load, "--json", "--typed", "select wrod from sample_numbers")
     assert "no such column: wrod; did you mean word?" in wrong.stderr
 
@@ -355,12 +357,12 @@ def test_typed_is_for_json_alone(command):
     done = run(EXTENSION, command[0], "--typed", *command[1:])
     assert (done.returncode, done.stderr) == (
         2,
-        "sample: --typed is for JSON: give --json or --ndjson as well\n",
+        "sample: --typed needs --json or --ndjson\n",
     )
 
 
 def bundled(*arguments: str, **settings: str) -> str:
-    """What kolide_ext prints, on either output."""
+    """Return all that kolide_ext prints, on both streams."""
     env = {"KOLIDE_EXT_SETTINGS": "", **{f"KOLIDE_EXT_{name}": value for name, value in settings.items()}}
     done = run((sys.executable, "-m", "kolide_ext"), *arguments, env=env)
     return done.stdout + done.stderr
@@ -375,7 +377,7 @@ def test_tables_that_are_off_are_listed_with_what_to_do(tmp_path):
     assert listed["x_file_lines"].startswith("Off: it shows any file. To have it, set enabled = ")
     assert listed["x_file_lines"].endswith(" or KOLIDE_EXT_ENABLED=file_lines.")
     assert listed["x_notes"].endswith(" or KOLIDE_EXT_NOTES=PATH.")
-    # It is so: what they say to set is what brings them, and then nothing is said of them.
+    # The settings that the reasons name turn the tables on, and the reasons are gone.
     served = {
         line.split()[0]: line
         for line in bundled("tables", ENABLED="file_lines", NOTES=str(tmp_path / "notes")).splitlines()
@@ -383,29 +385,31 @@ def test_tables_that_are_off_are_listed_with_what_to_do(tmp_path):
     assert {"kolide_plist", "kolide_file_lines", "kolide_notes"} <= set(served)
     assert served["kolide_notes"].endswith(" (writable)")
     assert "Off: " not in bundled("tables", "--all", ENABLED="file_lines", NOTES=str(tmp_path / "notes"))
-    # What is off anyway may be disabled as well.
+    # A table that is off may be disabled as well.
     assert bundled("tables", DISABLED="file_lines,notes") == bundled("tables")
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         ("kolide_file_lines", "no such table: kolide_file_lines; off: it shows any file. To have it, set "),
         ("kolide_exposed_prts", "no such table: kolide_exposed_prts; did you mean kolide_exposed_ports?"),
-        ("processes", "no such table: processes; this engine has the extension's tables alone, osqueryi "),
+        ("processes", "no such table: processes; this engine has the extension's tables only; osqueryi "),
     ],
 )
-def test_a_table_that_is_not_there_is_told_why(table, said):
+def test_a_table_that_is_not_there_is_told_why(table, message):
     for command in ("query", "explain"):
-        told = bundled(command, f"select * from {table}")
-        assert said in told
-        assert "osquery_registry" not in told
-    assert said in run((sys.executable, "-m", "kolide_ext"), "shell", text=f"select * from {table};").stderr
+        output = bundled(command, f"select * from {table}")
+        assert message in output
+        assert "osquery_registry" not in output
+    assert (
+        message in run((sys.executable, "-m", "kolide_ext"), "shell", text=f"select * from {table};").stderr
+    )
 
 
 def test_a_table_of_another_platform_is_told_why():
-    told = run(EXTENSION, "query", "select * from sample_elsewhere").stderr
-    assert told == (
+    output = run(EXTENSION, "query", "select * from sample_elsewhere").stderr
+    assert output == (
         "sample: no such table: sample_elsewhere; not here. Windows and macOS only: on Linux nobody wants it\n"
     )
 
@@ -458,7 +462,7 @@ def test_version_asks_git_in_a_checkout(tmp_path):
         "from osquery_sdk import Extension\nraise SystemExit(Extension('tool', version='2', plugins=[]).run())\n"
     )
     command = (sys.executable, str(program))
-    # A file that git does not track is none of the checkout's: an environment may lie in one.
+    # Untracked files do not belong to the checkout: an environment may lie in it.
     assert json.loads(run(command, "version", "--json").stdout)["commit"] == "unknown"
     subprocess.run(["git", "add", "tool.py"], cwd=tmp_path, check=True)
     subprocess.run(

@@ -1,4 +1,4 @@
-"""A shell over an extension that is being written: while it is broken, statements say why; when it is mended, they work."""
+"""A shell over an extension under development: statements say why it is broken, and work once mended."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ AGAIN = "it is started again when one of its files changes"
 
 
 class Session:
-    """A shell over an extension's file, through pipes."""
+    """A shell over an extension's file, used through pipes."""
 
     def __init__(self, folder: Path, text: str = GOOD) -> None:
         self.file = folder / "words.py"
@@ -70,7 +70,7 @@ class Session:
         self._process.stdout.close()
 
     def ask(self, sql: str) -> tuple[list[str], str]:
-        """The lines of the answer, and the last error that came with it."""
+        """Return the lines of the answer, and the last error that came with it."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         before = len(self.log())
@@ -84,7 +84,7 @@ class Session:
         return self._log.read_text()
 
     def change(self, text: str) -> None:
-        """Write the file as editors do: a new one in its place."""
+        """Write the file as editors do: put a new file in its place."""
         new = self.file.with_name("words.py~")
         new.write_text(text)
         new.replace(self.file)
@@ -100,7 +100,7 @@ ALL = "select word from words"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("def broken(:\n", "SyntaxError: invalid syntax (words.py, line 1: def broken(:)"),
         ("\n\nx = (1,\n", "SyntaxError: '(' was never closed (words.py, line 3: x = (1,)"),
@@ -128,13 +128,13 @@ ALL = "select word from words"
     ],
     ids=lambda value: value.splitlines()[-1][:20] if value.endswith("\n") else "",
 )
-def test_a_statement_says_why_it_is_broken_and_works_when_it_is_mended(session, text, said):
+def test_a_statement_says_why_it_is_broken_and_works_when_it_is_mended(session, text, message):
     assert session.ask(ALL) == (["word", "hello"], "")
     session.change(text)
     lines, error = session.ask(ALL)
     assert lines == []
     assert error.startswith(f"no such table: words; {session.file} does not run: ")
-    assert said in error
+    assert message in error
     assert error.endswith(f"; {AGAIN}")
     assert "vtable" not in session.log()
     session.change(GOOD)
@@ -150,14 +150,14 @@ def test_it_may_be_broken_from_the_beginning(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("word", "said"), [("end", "it ended with status 3"), ("kill", "it was killed by SIGKILL")]
+    ("word", "message"), [("end", "it ended with status 3"), ("kill", "it was killed by SIGKILL")]
 )
-def test_a_crash_within_a_statement_is_told(session, word, said):
+def test_a_crash_within_a_statement_is_told(session, word, message):
     assert session.ask(ALL)[0]
     for _ in range(2):
         lines, error = session.ask(f"select * from words where word = '{word}'")
         assert lines == []
-        assert error.endswith(f"; {session.file} does not run: {said}; {AGAIN}")
+        assert error.endswith(f"; {session.file} does not run: {message}; {AGAIN}")
     session.change(f"{GOOD}\n")
     assert session.ask(ALL) == (["word", "hello"], "")
 
@@ -169,7 +169,10 @@ def test_a_table_that_the_extension_has_no_more_is_told(session):
     assert session.ask(ALL) == ([], "no such table: words; did you mean wordss?")
     session.change(GOOD.replace('"words", rows', '"quite_another", rows'))
     assert session.ask("select word from quite_another")[0] == ["word", "hello"]
-    assert session.ask(ALL) == ([], "no such table: words; the extension had it before, and has it no more")
+    assert session.ask(ALL) == (
+        [],
+        "no such table: words; the extension had this table before, and has dropped it",
+    )
 
 
 def test_a_statement_waits_for_an_extension_that_is_being_started(session):

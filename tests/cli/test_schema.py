@@ -1,8 +1,8 @@
-"""Schemas, read back by those who read them.
+"""Schemas, read back by the programs that use them.
 
-What validates each form: osquery's own generator, where OSQUERY_SOURCE names a checkout of osquery, reads the specs, and what it
-makes of them is compared with the JSON. Everywhere: the language of the specs, and what Fleet's website asks of its documents, as
-`check_fleet` says; the YAML by PyYAML.
+Where OSQUERY_SOURCE names a checkout of osquery, osquery's own generator reads the specs, and its result is
+compared with the JSON. Everywhere, the specs run in their language, PyYAML reads the YAML, and `check_fleet`
+checks the requirements of Fleet's website.
 """
 
 import json
@@ -50,7 +50,7 @@ BUNDLED = [TableSchema.of(table) for table in all_tables(enabled=["file_lines"],
 
 
 class Spec:
-    """osquery's language for specs, as its code generator defines it."""
+    """Run a spec in osquery's language, as its code generator defines it."""
 
     def __init__(self, text: str) -> None:
         self.said: dict[str, object] = {}
@@ -60,7 +60,7 @@ class Spec:
             name: self._says(name)
             for name in ("description", "examples", "notes", "implementation", "fuzz_paths")
         }
-        exec(  # the generator does the same
+        exec(  # as the generator does
             text,
             {
                 **words,
@@ -83,8 +83,8 @@ class Spec:
 
 
 def check_fleet(table: dict[str, object]) -> None:
-    """What Fleet's website asks of a table that osquery does not have."""
-    # Its script refuses what is not there or empty: a name, a description, a type.
+    """Check what Fleet's website requires of a table that osquery does not have."""
+    # Its script refuses a missing or empty name, description or type.
     assert isinstance(table["name"], str)
     assert isinstance(table["description"], str)
     assert table["description"]
@@ -175,8 +175,10 @@ def test_markdown_s_table_has_four_cells_a_row(table):
 
 
 def test_bundled_tables_say_why_they_are_not_elsewhere():
-    assert {one.name for one in BUNDLED if one.only} == {one.name for one in BUNDLED if one.elsewhere}
-    assert len([one for one in BUNDLED if one.only]) == 17
+    assert {schema.name for schema in BUNDLED if schema.only} == {
+        schema.name for schema in BUNDLED if schema.elsewhere
+    }
+    assert len([schema for schema in BUNDLED if schema.only]) == 17
 
 
 @pytest.mark.parametrize("form", SUFFIXES)
@@ -208,14 +210,14 @@ def test_a_table_of_the_sdk_has_all_that_its_author_wrote(sample):
 
 
 def test_what_no_field_of_a_form_is_for_is_in_the_notes():
-    notes = next(one for one in BUNDLED if one.name == "kolide_notes")
+    notes = next(schema for schema in BUNDLED if schema.name == "kolide_notes")
     elsewhere = TableSchema("t", "", ("linux",), (), notes="Noted.", elsewhere="only there it rains")
     assert notes.remarks == "Writable: INSERT, UPDATE, DELETE."
     assert elsewhere.remarks == "Noted.\n\nLinux only: only there it rains."
     text = render([notes, elsewhere], "markdown", program="ext")
     assert "\nWritable: INSERT, UPDATE, DELETE.\n" in text
     assert "\nPlatforms: Linux (only there it rains)\n" in text
-    json_table = next(one for one in BUNDLED if one.name == "kolide_json")
+    json_table = next(schema for schema in BUNDLED if schema.name == "kolide_json")
     assert json_table.remarks == "A statement has to say path or raw_data: one is enough."
 
 
@@ -248,7 +250,7 @@ def test_osquery_s_own_generator_reads_the_specs(tmp_path):
         command = (sys.executable, str(tools / "gentable.py"), "--templates", str(tools / "templates"))
         return run(command, str(spec), str(tmp_path / f"out/{table.name}.cpp"))
 
-    # The folder says the platforms.
+    # The folder's name gives the platforms.
     folders = {1: "linux", 2: "posix", 3: "specs"}
     for table in BUNDLED:
         done = generated(table)
@@ -332,12 +334,12 @@ def test_a_file_for_each_table(tmp_path):
 
 
 def test_the_schema_of_any_extension_is_what_it_tells_osquery():
-    """By way of the engine: all but descriptions, notes, examples and platforms."""
+    """Compare all but descriptions, notes, examples and platforms, by way of the engine."""
     own = {table["name"]: table for table in json.loads(run(EXTENSION, "schema").stdout)}
     done = run(SDK, "schema", "--extension", EXTENSION[1])
-    asked = {table["name"]: table for table in json.loads(done.stdout)}
-    assert set(asked) == {"sample_naps", "sample_numbers", "sample_texts"}
-    for name, table in asked.items():
+    told_schemas = {table["name"]: table for table in json.loads(done.stdout)}
+    assert set(told_schemas) == {"sample_naps", "sample_numbers", "sample_texts"}
+    for name, table in told_schemas.items():
         assert table["cacheable"] == own[name]["cacheable"]
         for column, known in zip(table["columns"], own[name]["columns"], strict=True):
             assert column == {**known, "description": ""}

@@ -1,4 +1,4 @@
-"""The program as osqueryd starts it."""
+"""Tests of the program as osqueryd starts it."""
 
 import subprocess
 import sys
@@ -32,30 +32,30 @@ def test_it_serves_whatever_osquery_passes(flags):
         host.wait_for_extensions(1, timeout=15)
         assert host.query("select word from sample_numbers where n = 3").rows == [{"word": "three"}]
         process.terminate()
-        _, said = process.communicate(timeout=10)
+        _, message = process.communicate(timeout=10)
     assert process.returncode == 0
     unknown = [flag for flag in flags if "flag" in flag or "another" in flag]
-    assert ("ignored arguments that it does not know: " + " ".join(unknown) in said) == bool(unknown)
+    assert ("ignored arguments that it does not know: " + " ".join(unknown) in message) == bool(unknown)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         ([], 2, "--socket is missing"),
         (["--timeout", "x", "--socket", "/no"], 2, "--timeout"),
         (["--socket", "/no/such.em", "--timeout", "0.2"], 1, "no extension manager at /no/such.em"),
-        (["--verbose=perhaps", "--socket", "/no"], 2, "'perhaps' is neither true nor false"),
+        (["--verbose=perhaps", "--socket", "/no"], 2, "'perhaps' is not a boolean; write true or false"),
     ],
 )
-def test_what_keeps_it_from_serving_is_one_line(arguments, code, said):
+def test_what_keeps_it_from_serving_is_one_line(arguments, code, message):
     done = run(EXTENSION, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
 def imported_when_serving(tmp_path: Path) -> set[str]:
-    """Modules that are there when the sample extension has registered."""
+    """Return the modules that are loaded when the sample extension has registered."""
     listing = tmp_path / "modules"
     code = f"""
 import runpy, sys, threading

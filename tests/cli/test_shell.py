@@ -2,15 +2,17 @@
 
 import json
 import os
+import sqlite3
 import stat
 import time
 
 import pytest
 
 from osquery_sdk.cli.completer import SqlCompleter
+from osquery_sdk.cli.output import FORMS
 from osquery_sdk.engine import Host
 
-from .support import EXTENSION, Terminal, run
+from .support import EXTENSION, SDK, Terminal, run
 
 PROMPT = "osquery>"
 
@@ -91,7 +93,7 @@ def test_ctrl_c_drops_what_is_typed_and_cancels_what_runs(tmp_path):
 def test_a_wide_table_is_cut_to_the_terminal_and_says_so(tmp_path):
     with shell(tmp_path) as terminal:
         terminal.send("select text from sample_texts where length(text) = 300;\n")
-        shown = terminal.expect("line form shows them whole")
+        shown = terminal.expect("the line form shows them in full")
         row = next(line for line in shown.splitlines() if line.startswith("| xxx"))
         assert len(row) == 120
         assert row.endswith("… |")
@@ -107,9 +109,9 @@ def test_dot_commands(tmp_path):
             (".timer on", PROMPT),
             ("select 1 as one;", "1 row, 0."),
             (".explain select word from sample_numbers where n = 2", "pushed down   n = 2"),
-            (".nonsense", ".nonsense is no command; .help lists them"),
-            (".mode nonsense", "how rows are printed: table, line, json, csv"),
-            (".help", "a statement ends with a semicolon"),
+            (".nonsense", "unknown command .nonsense; .help lists the commands"),
+            (".mode nonsense", "print rows as: table, line, json, csv"),
+            (".help", "A statement ends with a semicolon"),
         ]:
             terminal.send(f"{line}\n")
             terminal.expect(shows)
@@ -117,6 +119,135 @@ def test_dot_commands(tmp_path):
                 terminal.expect(PROMPT)
         terminal.send(".exit\n")
         assert terminal.process.wait(10) == 0
+
+
+def test_the_first_screen_counts_the_tables_and_offers_a_statement_that_works(tmp_path):
+    terminal = Terminal(*EXTENSION, "shell", env={"XDG_STATE_HOME": str(tmp_path)})
+    with terminal:
+        terminal.expect("3 tables from sample. Try: ")
+        statement = terminal.expect("\n")
+        assert statement == "select * from sample_numbers where n in (1, 2);"
+        terminal.expect(PROMPT)
+        terminal.send(f"{statement}\n")
+        terminal.expect("| two ")
+
+
+def test_the_first_screen_of_an_engine_without_extensions(tmp_path):
+    with Terminal(*SDK, "shell", env={"XDG_STATE_HOME": str(tmp_path)}) as terminal:
+        terminal.expect("No extension has a table here. Try: select * from time;")
+
+
+def test_the_first_screen_offers_the_rows_of_a_table_without_examples(tmp_path):
+    program = tmp_path / "plain.py"
+    program.write_text(
+        "from osquery_sdk import Column, Extension, Row, table\n"
+        "class Item(Row):\n    name: str = Column('Its name')\n"
+        "@table('plain_items', rows=Item, examples=('select * from plain_items join users using (name)',))\n"
+        "def items(query):\n    return []\n"
+        "@table('plain_things')\ndef things(query) -> list[Item]:\n    return [Item(name='here')]\n"
+        "raise SystemExit(Extension('plain', version='1', plugins=[items, things]).run())\n"
+    )
+    with Terminal(
+        *SDK, "shell", "--extension", str(program), env={"XDG_STATE_HOME": str(tmp_path)}
+    ) as terminal:
+        terminal.expect("2 tables from plain. Try: select * from plain_items limit 5;")
+
+
+@pytest.mark.parametrize("line", ["exit", "quit", ".exit", ".quit", "EXIT;", " quit "])
+def test_a_word_alone_on_a_line_leaves_the_shell(tmp_path, line):
+    with shell(tmp_path) as terminal:
+        terminal.send(f"{line}\n")
+        assert terminal.process.wait(10) == 0
+    done = run(EXTENSION, "shell", "--csv", text=f"select 1 as a;\n{line}\nselect 2 as b;\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a\n1\n", "")
+
+
+def test_help_alone_on_a_line_lists_the_commands(tmp_path):
+    with shell(tmp_path) as terminal:
+        terminal.send("help\n")
+        terminal.expect("run the statements and commands in a file")
+        terminal.expect(PROMPT)
+    listed = run(EXTENSION, "shell", text=".help").stdout
+    assert run(EXTENSION, "shell", text="help").stdout == listed != ""
+
+
+def test_words_of_commands_are_sql_within_a_statement():
+    done = run(EXTENSION, "shell", "--csv", text="select 1 as\nhelp\n;select 2 as exit;")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "help\n1\nexit\n2\n", "")
+
+
+@pytest.mark.parametrize("program", [(*EXTENSION, "shell"), (*SDK, "shell", "--extension", EXTENSION[1])])
+def test_a_list_of_tables_describes_them(tmp_path, program):
+    with Terminal(*program, env={"XDG_STATE_HOME": str(tmp_path)}) as terminal:
+        terminal.expect(PROMPT)
+        terminal.send(".tables\n")
+        terminal.expect("sample_naps         Sleeps for as many seconds as a statement says.")
+        terminal.expect("sample_numbers      Numbers & their squares: <small> ones.")
+        terminal.expect("\ntime\n")
+
+
+def test_a_script_reads_a_list_of_names_alone():
+    names = run(EXTENSION, "shell", text=".tables").stdout.split("\n")
+    assert {"sample_naps", "sample_numbers", "sample_texts", "time"} <= set(names)
+    assert all(name.isidentifier() for name in names[:-1])
+
+
+SCHEMA = """\
+-- Numbers & their squares: <small> ones.
+CREATE TABLE sample_numbers (
+    n BIGINT,                -- index: A number, 1 to 20
+    square UNSIGNED BIGINT,  -- n * n
+    word TEXT,               -- Its name: "one" | 'two' | `three`
+    half DOUBLE,             -- n / 2; NULL for odd numbers: they have none
+    wish TEXT,               -- hidden: What the statement asks for
+    called TEXT              -- alias of word
+);
+"""
+
+
+@pytest.mark.parametrize("program", [EXTENSION, SDK])
+def test_a_schema_says_what_each_column_is(program):
+    load = () if program is EXTENSION else ("--extension", EXTENSION[1])
+    done = run(program, "shell", *load, text=".schema sample_numbers\n.schema sample_naps")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(SCHEMA)
+    assert "    seconds DOUBLE  -- required: How long it took\n" in done.stdout
+    with sqlite3.connect(":memory:") as database:
+        database.executescript(done.stdout)
+        (count,) = database.execute("select count(*) from pragma_table_info('sample_numbers')").fetchone()
+    assert count == 6
+
+
+@pytest.mark.parametrize("form", ["table", "line"])
+def test_a_person_is_told_that_there_are_no_rows(tmp_path, form):
+    sql = "select n from sample_numbers where n = 99"
+    with shell(tmp_path, f"--{form}") as terminal:
+        terminal.send(f"{sql};\n")
+        terminal.expect("\n0 rows\n")
+        terminal.send("select n from sample_numbers where n = 7;\n")
+        assert "rows" not in terminal.expect("7").partition(";")[2]
+    with Terminal(*EXTENSION, "query", f"--{form}", sql) as terminal:
+        terminal.expect("0 rows\n")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_program_is_not_told_that_there_are_no_rows(form):
+    sql = "select n from sample_numbers where n = 99"
+    answers = {
+        "json": "[\n]\n",
+        "csv": "n\n",
+        "markdown": "| n |\n| --- |\n",
+        "table": "+---+\n| n |\n+---+\n+---+\n",
+    }
+    assert run(EXTENSION, "query", f"--{form}", sql).stdout in (answers.get(form, ""), "[]\n")
+
+
+@pytest.mark.parametrize("form", ["json", "ndjson", "csv", "markdown"])
+def test_a_machine_form_is_the_same_on_a_terminal(form):
+    sql = "select n from sample_numbers where n = 99"
+    with Terminal(*EXTENSION, "query", f"--{form}", sql) as terminal:
+        assert terminal.process.wait(20) == 0
+        assert "rows" not in terminal.rest()
 
 
 def test_results_go_to_files(tmp_path):
@@ -149,28 +280,31 @@ def test_files_are_read(tmp_path):
 def test_a_file_that_reads_itself_ends(tmp_path):
     (tmp_path / "self.sql").write_text(f".read {tmp_path}/self.sql\n")
     done = run(EXTENSION, "shell", text=f".read {tmp_path}/self.sql\nselect 1 as a;", timeout=60)
-    assert done.stderr == f"Error: {tmp_path}/self.sql is not read: 10 files read one another already\n"
+    assert (
+        done.stderr
+        == f"Error: {tmp_path}/self.sql is not read: 10 files are being read already, each by the one before\n"
+    )
     assert "| a |" in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (".read", ".read    FILE       run the statements"),
         (".read {0}/none", "{0}/none: No such file or directory"),
         (".read {0}", "{0}: Is a directory"),
         (".once", ".once    FILE "),
         (".once {0}", "{0} is a folder, not a file"),
-        (".once {0}/none/x", "{0}/none/x: there is no folder {0}/none"),
+        (".once {0}/none/x", "{0}/none/x: the folder {0}/none does not exist"),
         (".output {0}", "{0}: Is a directory"),
         (".output {0}/none/x", "{0}/none/x: No such file or directory"),
         (".typed", ".typed   on|off "),
     ],
 )
-def test_files_that_are_not_there_are_told(tmp_path, line, said):
+def test_files_that_are_not_there_are_told(tmp_path, line, message):
     done = run(EXTENSION, "shell", text=f"{line.format(tmp_path)}\nselect 1 as a;")
     assert done.returncode == 1
-    assert "".join(f"Error: {said.format(tmp_path)}".split()) in "".join(done.stderr.split())
+    assert "".join(f"Error: {message.format(tmp_path)}".split()) in "".join(done.stderr.split())
     assert done.stderr.count("\n") == 1
     assert "| 1 |" in done.stdout
 
@@ -233,7 +367,7 @@ def test_any_pager_gets_the_answer(tmp_path):
         terminal.expect("paged it")
         terminal.expect(PROMPT)
         terminal.send(".help\n")
-        terminal.expect("Anything else is SQL")
+        terminal.expect("Everything else is SQL")
     assert (tmp_path / "paged").read_text().count("row ") == 100
 
 
@@ -288,8 +422,8 @@ def test_completion_offers_what_can_stand_there(completer, typed, offered, not_o
     from prompt_toolkit.document import Document
 
     before, _, after = typed.partition("|")
-    found = completer.get_completions(Document(before + after, len(before)), CompleteEvent())
-    texts = {completion.text for completion in found}
+    completions = completer.get_completions(Document(before + after, len(before)), CompleteEvent())
+    texts = {completion.text for completion in completions}
     assert offered <= texts
     assert not not_offered & texts
 
@@ -301,8 +435,8 @@ def test_completion_offers_files(completer, tmp_path):
     (tmp_path / "statements.sql").touch()
     for command in (".read", ".output", ".once"):
         typed = f"{command} {tmp_path}/sta"
-        (found,) = completer.get_completions(Document(typed, len(typed)), CompleteEvent())
-        assert found.text == "tements.sql"
+        (completions,) = completer.get_completions(Document(typed, len(typed)), CompleteEvent())
+        assert completions.text == "tements.sql"
 
 
 def test_the_environment_has_a_say_in_where_the_history_is(monkeypatch, tmp_path):

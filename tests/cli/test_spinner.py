@@ -1,4 +1,4 @@
-"""The sign of life on a terminal: from the second second on, on standard error alone, and nothing of it stays."""
+"""The spinner on a terminal: it begins after a second, uses standard error only, and leaves nothing."""
 
 import os
 import re
@@ -16,7 +16,7 @@ NAP = "select seconds from sample_naps where seconds = {}"
 
 
 class Watched(Terminal):
-    """A terminal that keeps every byte that it was sent."""
+    """A terminal that keeps all bytes it was sent."""
 
     def __init__(self, *command: str, **options: object) -> None:
         self.all = b""
@@ -30,11 +30,11 @@ class Watched(Terminal):
 
 
 def marks(data: bytes) -> list[str]:
-    return [found.decode() for found in MARK.findall(data)]
+    return [match.decode() for match in MARK.findall(data)]
 
 
 def screen(data: bytes) -> list[str]:
-    """What such bytes leave on a terminal: clearing to the end of the line and going to its beginning is all that they do."""
+    """Return the lines that such bytes leave on a terminal. It knows carriage return and clear to the end."""
     lines = [""]
     column = 0
     for part in re.findall(r"\r|\n|\x1b\[K|\x1b\[[0-9;?]*[A-Za-z]|[^\r\n\x1b]", data.decode()):
@@ -71,7 +71,7 @@ def test_what_is_quick_shows_nothing(tmp_path):
         terminal.send("select 1 as n;\n")
         terminal.expect("osquery>")
         if time.monotonic() - started < 0.9:
-            # The start of a program on a busy machine may take longer.
+            # On a busy machine, a program's start may take longer.
             assert marks(terminal.all.rpartition(b"osquery>")[0].rpartition(b"osquery>")[2]) == []
 
 
@@ -145,7 +145,7 @@ def test_without_utf8_the_mark_is_plain():
 
 def test_a_build_shows_its_step_and_the_seconds():
     code = (
-        "import time; from osquery_sdk.freeze.progress import Progress; p = Progress(steps=2)\n"
+        "import time; from osquery_sdk.progress import Progress; p = Progress(steps=2)\n"
         "p.step('first'); p.detail('a part'); time.sleep(1.6); p.step('second'); p.close()"
     )
     with Watched(sys.executable, "-c", code) as terminal:
@@ -160,7 +160,7 @@ def test_a_build_shows_its_step_and_the_seconds():
 
 def test_a_build_in_a_log_has_a_line_for_each_step():
     code = (
-        "import time; from osquery_sdk.freeze.progress import Progress; p = Progress(steps=2)\n"
+        "import time; from osquery_sdk.progress import Progress; p = Progress(steps=2)\n"
         "p.step('first'); p.detail('a part'); time.sleep(1.2); p.step('second'); p.close()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

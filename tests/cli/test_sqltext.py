@@ -1,4 +1,4 @@
-"""SQL as text, with SQLite as the judge."""
+"""SQL as text, with SQLite as the oracle."""
 
 import itertools
 import sqlite3
@@ -49,9 +49,9 @@ def test_a_statement_is_complete_when_sqlite_says_so(sql):
 @FEW
 @given(PIECES)
 def test_tokens_leave_out_white_space_and_comments_alone(sql):
-    found = tokens(sql)
-    assert all(sql[token.start : token.end] == token.text for token in found)
-    assert all(a.end <= b.start for a, b in itertools.pairwise(found))
+    parsed = tokens(sql)
+    assert all(sql[token.start : token.end] == token.text for token in parsed)
+    assert all(a.end <= b.start for a, b in itertools.pairwise(parsed))
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_statements(sql, cut):
 )
 def test_statements_are_those_that_sqlite_runs(parts):
     database = sqlite3.connect(":memory:")
-    found = list(statements(";".join(parts)))
-    assert len(found) == len(parts)
-    for statement in found:
-        database.execute(statement)  # refuses more than one
+    parsed = list(statements(";".join(parts)))
+    assert len(parsed) == len(parts)
+    for statement in parsed:
+        database.execute(statement)  # it refuses more than one statement
     database.close()
 
 
@@ -202,5 +202,5 @@ def test_names_of_a_result_are_sqlite_s(expressions, distinct, frame):
     sql = frame.replace("{}", inner)
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("create table t (a, b)")
-        names = tuple(one[0] for one in connection.execute(sql.partition(";")[0]).description)
+        names = tuple(column[0] for column in connection.execute(sql.partition(";")[0]).description)
     assert result_names(sql) == (() if frame.startswith("select *") else names)

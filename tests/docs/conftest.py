@@ -1,4 +1,4 @@
-"""What the tests of the documentation share: programs run as a reader with an activated environment would run them."""
+"""Fixtures for tests of the documentation: they run programs as a reader in an activated environment does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Shell = Callable[[str, Path], "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(autouse=True)
 def _activated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment that the tests run in is the one whose programs are found first."""
+    """Put the programs of the environment that runs the tests first on PATH."""
     programs = Path(sys.executable).parent
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
@@ -24,7 +24,7 @@ def _activated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
-    """Runs a line in a shell, in a folder, with an empty home; what it prints and what it complains of are one text."""
+    """Return a function that runs a line in a shell, in a folder, with an empty home; stderr joins stdout."""
 
     def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

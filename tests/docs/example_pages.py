@@ -1,6 +1,6 @@
-"""The code on the pages of the examples: it is that of the templates, and a program writes it anew.
+"""Copy the code of the templates into the pages of the examples.
 
-``python -m tests.docs.example_pages`` writes; a test compares.
+``python -m tests.docs.example_pages`` writes the pages; a test compares them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _CODE = re.compile(
 
 
 def shown(page: Path) -> dict[str, str]:
-    """The code on a page, by the file of the templates that it is."""
+    """Return the blocks of code on a page, by the file of the templates that each shows."""
     return {found["file"]: found["code"] for found in _CODE.finditer(page.read_text(encoding="utf-8"))}
 
 
 def main() -> None:
-    """Write the code anew."""
+    """Write the code into the pages."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
 

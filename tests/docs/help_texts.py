@@ -1,6 +1,6 @@
-"""The help texts in docs/cli.md: what they have to be, and a program that writes them anew.
+"""Copy the programs' help texts into docs/cli.md.
 
-``python -m tests.docs.help_texts`` writes; the tests compare.
+``python -m tests.docs.help_texts`` writes the page; the tests compare it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HELP = re.compile(
 
 
 def help_of(line: str) -> str:
-    """What `line --help` prints, in the folder of the examples."""
+    """Return the output of `line --help`, run in the folder of the examples."""
     programs = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"}
     done = subprocess.run(
@@ -36,7 +36,7 @@ def help_of(line: str) -> str:
 
 
 def commands_of(program: str) -> list[str]:
-    """The command lines of a program: itself, and with each of its commands."""
+    """Return the command lines of a program: the program alone, and with each of its commands."""
     _, _, listed = help_of(program).partition("commands, each with a --help of its own:\n")
     return [
         program,
@@ -48,17 +48,17 @@ def commands_of(program: str) -> list[str]:
 
 
 def expected() -> list[str]:
-    """Every command line that the page has to have."""
+    """Return every command line that the page has to have."""
     return [line for program in _PROGRAMS for line in commands_of(program)]
 
 
 def written() -> dict[str, str]:
-    """Command lines and their help, as the page has them."""
+    """Return the help texts on the page, by command line."""
     return {found["line"]: found["text"] for found in _HELP.finditer(PAGE.read_text(encoding="utf-8"))}
 
 
 def main() -> None:
-    """Write the texts anew; the markers of new commands are written by hand."""
+    """Write the texts into the page. Markers of new commands have to be written by hand first."""
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(
         _HELP.sub(lambda found: found[1] + found[2] + help_of(found["line"]), page), encoding="utf-8"

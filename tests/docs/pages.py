@@ -1,4 +1,4 @@
-"""The pages of the documentation, taken apart: blocks of code with the comment before them, links, headings."""
+"""Parse the pages of the documentation: blocks of code with the comment before them, links, headings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"
 _BLOCK = re.compile(
     r"(?:<!-- (?P<mark>[^\n]*) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )
-# A command goes on after a backslash.
+# A command continues after a backslash at the end of a line.
 _LINES = re.compile(r"((?:[^\n]*\\\n)*[^\n]*)\n?(.*)", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -27,15 +27,22 @@ class Block(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A line after `$ ` in a console block, and the output shown below it, where `...` stands for anything."""
+    """A line after `$ ` in a console block, and the output below it, in which `...` stands for any text."""
 
     line: str
     output: str
     folder: Path
 
 
+def example_command(file: Path) -> str:
+    """Return the command in the comment on an example's second line, which may continue after a backslash."""
+    comment = re.match(r"#!.*\n((?:#.*\\\n)*#.*)", file.read_text(encoding="utf-8"))
+    assert comment is not None
+    return re.sub(r"\\\n#\s*", "", comment[1]).removeprefix("# ")
+
+
 def blocks(page: Path) -> list[Block]:
-    """The page's blocks of code."""
+    """Return the page's blocks of code."""
     text = page.read_text(encoding="utf-8")
     return [
         Block(
@@ -49,7 +56,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def python(page: Path) -> str:
-    """All of the page's Python, with each line where it is on the page."""
+    """Return all Python of the page, with the line numbers of the page."""
     lines: list[str] = []
     for block in blocks(page):
         if block.language == "python":
@@ -58,7 +65,7 @@ def python(page: Path) -> str:
 
 
 def commands(page: Path) -> list[Command]:
-    """The commands of the console blocks marked `run`, or `run in FOLDER`."""
+    """Return the commands of the console blocks marked `run` or `run in FOLDER`."""
     found = []
     for block in blocks(page):
         run, _, folder = block.mark.partition(" in ")
@@ -72,7 +79,7 @@ def commands(page: Path) -> list[Command]:
 
 
 def table(page: Path, mark: str) -> list[list[str]]:
-    """The cells of the table below `<!-- mark -->`, without its head."""
+    """Return the cells of the table below `<!-- mark -->`, without its head."""
     _, _, after = page.read_text(encoding="utf-8").partition(f"<!-- {mark} -->\n")
     rows = []
     for line in after.splitlines():
@@ -83,12 +90,12 @@ def table(page: Path, mark: str) -> list[list[str]]:
 
 
 def links(page: Path) -> list[str]:
-    """What the page links to, code left out."""
+    """Return the targets of the page's links, except those in code."""
     prose = _BLOCK.sub("", page.read_text(encoding="utf-8"))
     return _LINK.findall(re.sub(r"`[^`\n]*`", "", prose))
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub gives the page's headings."""
+    """Return the anchors that GitHub makes for the page's headings."""
     headings = re.findall(r"^#+ (.+)$", _BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

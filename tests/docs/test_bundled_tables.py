@@ -1,4 +1,4 @@
-"""The page of the bundled tables is what their code says, and their examples are statements that osquery understands."""
+"""Test that the page of the bundled tables matches their code, and that osquery accepts their examples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kolide_tables import all_tables
-from kolide_tables.families import FAMILIES, TO_BE_ENABLED
+from kolide_tables.catalog import TO_BE_ENABLED, families
 from osquery_sdk import ColumnType
 
 from . import bundled_tables, pages
@@ -28,7 +28,7 @@ def test_the_page_is_what_the_code_says() -> None:
 
 
 def test_no_text_column_is_said_to_be_null() -> None:
-    """In osquery a TEXT is never NULL: whoever asks for `is null` gets nothing."""
+    """A TEXT is never NULL in osquery, so a statement with `is null` would find no rows."""
     tables = all_tables(enabled=["file_lines"], notes="/var/lib/notes.sqlite")
     texts = [
         column
@@ -45,7 +45,7 @@ def test_the_readme_and_the_changelog_name_them_all() -> None:
     names = {one.name.removeprefix("kolide_") for one in all_tables()}
     assert sorted(re.findall(r"`(\w+)`", "".join(row[1] for row in listed))) == sorted(names)
     assert {about: tuple(re.findall(r"`(\w+)`", row)) for about, row in listed} == {
-        about: names for about, names in FAMILIES.items() if about != TO_BE_ENABLED
+        about: names for about, names in families().items() if about != TO_BE_ENABLED
     }
     assert f"serves {len(names)} more" in readme
     _, _, changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("Tables in `kolide_ext`")
@@ -64,7 +64,7 @@ def test_queries_of_a_document_select_what_the_page_says(row: list[str], osquery
 
 @pytest.mark.osqueryd
 def test_examples_are_statements_that_osquery_understands(ask_osqueryi: Callable[..., Any]) -> None:
-    """Planned and not run: tables, columns and functions are there, and what is required is constrained."""
+    """osquery plans the examples without running them: it knows their names and has the required columns."""
     tables = [one for one in all_tables(enabled=["file_lines"]) if one.is_here]
     statements = [f"explain query plan {example}" for one in tables for example in one.options.examples]
     assert len(statements) == 2 * len(tables)

@@ -1,4 +1,4 @@
-"""The pages of the examples show the code of the templates, and what the projects made of them print."""
+"""Test that the pages of the examples show the templates' code and the output of their projects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 @pytest.mark.parametrize("page", example_pages.PAGES, ids=lambda page: page.stem)
 def test_the_code_is_that_of_the_template(page: Path) -> None:
-    """If not: python -m tests.docs.example_pages."""
+    """A failure is mended by python -m tests.docs.example_pages."""
     shown = example_pages.shown(page)
     assert shown == {file: (example_pages.TEMPLATES / file).read_text(encoding="utf-8") for file in shown}
     (template,) = {file.partition("/")[0] for file in shown}
@@ -35,7 +35,7 @@ def test_each_template_has_a_page_and_each_page_is_listed() -> None:
 
 @pytest.mark.parametrize("page", example_pages.PAGES, ids=lambda page: page.stem)
 def test_its_commands_print_what_is_shown(page: Path, tmp_path: Path) -> None:
-    """In a project of the name that the page uses."""
+    """The commands run in a project that has the name used on the page."""
     (block,) = (block for block in pages.blocks(page) if block.mark.startswith("project: "))
     project = make(tmp_path, "my-ext", "--template", block.mark.removeprefix("project: "))
     give_environment(project)

@@ -1,4 +1,4 @@
-"""Every example does what its first lines say, by the embedded engine and by a real osqueryi, and what it is there to show."""
+"""Test each example on the embedded engine and in a real osqueryi: its command and its feature work."""
 
 from __future__ import annotations
 
@@ -23,23 +23,19 @@ import pytest
 from osquery_sdk import Query, Table
 
 from .pages import DOCS, ROOT
+from .pages import example_command as command
 
 EXAMPLES = ROOT / "examples"
 FILES = sorted(EXAMPLES.glob("*.py"))
 
 
-def command(file: Path) -> str:
-    """The command in the file's second line."""
-    return file.read_text(encoding="utf-8").splitlines()[1].removeprefix("# ")
-
-
 def statement(file: Path) -> str:
-    """The SQL of that command."""
+    """Return the SQL of that command."""
     return shlex.split(command(file))[-1].replace("$PWD", str(EXAMPLES))
 
 
 def check(example: str, rows: list[dict[str, str]]) -> None:
-    """Compare rows with what somebody else says about this machine."""
+    """Compare rows with an independent source on this machine."""
     match example:
         case "first_table":
             found = {row["path"] for row in rows if row["name"] == "python3"}
@@ -83,7 +79,7 @@ def test_osqueryi_runs_them_all(tmp_path: Path) -> None:
     if osqueryi is None:
         pytest.skip("no osqueryi on PATH")
     for file in FILES:
-        # Autoloading wants this ending, and a Python that has the SDK.
+        # Autoloading needs this ending, and a Python that has the SDK.
         (tmp_path / f"{file.stem}.ext").symlink_to(file)
     (tmp_path / "load").write_text("".join(f"{tmp_path}/{file.stem}.ext\n" for file in FILES))
     flags = [f"--extensions_autoload={tmp_path}/load", "--json", "--allow_unsafe", "--disable_database"]
@@ -98,7 +94,7 @@ def test_osqueryi_runs_them_all(tmp_path: Path) -> None:
         text=True,
         env={**os.environ, "HOME": str(tmp_path)},
     ) as process:
-        # Of the names in --extensions_require, osquery waits for the first alone.
+        # osquery waits only for the first name in --extensions_require, so wait for all sockets here.
         end = time.monotonic() + 60
         while len(list(tmp_path.glob("em.*"))) < len(FILES) and time.monotonic() < end:
             time.sleep(0.05)
@@ -113,7 +109,7 @@ def test_osqueryi_runs_them_all(tmp_path: Path) -> None:
 
 
 def _arrays(text: str) -> list[list[dict[str, str]]]:
-    """The JSON arrays in a text, one after the other."""
+    """Return the JSON arrays in a text, which stand one after the other."""
     found = []
     decoder = json.JSONDecoder()
     while text := text.strip():
@@ -197,7 +193,7 @@ def test_osquery_can_start_it(file: Path) -> None:
 
 
 def test_examples_and_pages_are_typed(tmp_path: Path) -> None:
-    """As strictly as the SDK itself."""
+    """mypy checks them as strictly as the SDK."""
     from . import pages
 
     files = [str(file) for file in FILES]

@@ -1,4 +1,4 @@
-"""README and docs say what is so: their code runs, their links lead somewhere, and nothing public goes unmentioned."""
+"""Test README and docs: their code runs, their links lead somewhere, and every public name is documented."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def name(page: Path) -> str:
 
 
 def code_words(*files: Path) -> set[str]:
-    """What stands in back quotes, word by word."""
+    """Return the words within back quotes."""
     quoted = " ".join(
         re.findall(r"`([^`\n]+)`", "\n".join(file.read_text(encoding="utf-8") for file in files))
     )
@@ -44,7 +44,7 @@ def code_words(*files: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
 def test_python_runs(page: Path, tmp_path: Path) -> None:
-    """All blocks of a page, one after the other, as one module; what is a test in it passes."""
+    """All blocks of a page run as one module, and the tests in it pass."""
     file = tmp_path / f"test_{page.stem.replace('-', '_').lower()}.py"
     file.write_text(pages.python(page), encoding="utf-8")
     runner = [
@@ -172,9 +172,8 @@ def test_parameters_of_a_test_query_are_documented() -> None:
 )
 def test_members_are_documented(kind: type, page: str) -> None:
     members = {member for member in dir(kind) if not member.startswith("_")}
-    own = next((v for v in vars(kind).values() if inspect.isfunction(v) and v.__name__ == "__init__"), None)
-    assert own is not None
-    members |= set(re.findall(r"self\.([a-z]\w*)(?::[^=]+)? = ", inspect.getsource(own)))
+    source = inspect.getsource(kind.__init__)
+    members |= set(re.findall(r"self\.([a-z]\w*)(?::[^=]+)? = ", source))
     assert members <= code_words(DOCS / page)
 
 

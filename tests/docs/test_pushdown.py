@@ -1,4 +1,4 @@
-"""The table of pushed terms in docs/queries.md is what really arrives, on the engine and from a real osqueryd."""
+"""Test the table of pushed terms in docs/queries.md against the engine and a real osqueryd."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ raise SystemExit(Extension("pushdown", version="1", plugins=[items]).run())
 
 
 def said(terms: list[tuple[str, int, str]]) -> str:
-    """Terms as the page writes them: values of one operator are a list."""
+    """Return terms as the page writes them, with the values of one operator as a list."""
     parts: dict[str, list[str]] = {}
     for column, op, value in sorted(terms, key=lambda term: ("pid", "name", "size").index(term[0])):
         parts.setdefault(f"{column} {OPERATORS[op]}", []).append(value)
@@ -118,7 +118,7 @@ def test_matches_never_loses_a_row(term: str) -> None:
 
     @table("every", rows=Every)
     def every(query: Query) -> list[Every]:
-        """One row, if it matches."""
+        """Yield one row if it matches."""
         asked.append(query.constraints(column))
         return [VALUES] if query.matches(column, getattr(VALUES, column)) else []
 
@@ -138,7 +138,7 @@ def test_osqueryd_sends_what_the_page_says(tmp_path: Path, module: dict[str, Any
     program.chmod(0o755)
     log = Path(f"{program}.log")
     log.touch()
-    # A statement that no other resembles stands between two cases.
+    # A unique statement separates two cases in the log.
     marker = "select * from items where pid = -77"
     statements = [line for case in CASES for line in (f"select * from items where {case[0]}", marker)]
     flags = ["--extension", str(program), "--allow_unsafe", "--extensions_require=pushdown"]

@@ -1,4 +1,4 @@
-"""The versions of Python that are supported are the same wherever something says which."""
+"""Test that all files name the same supported versions of Python."""
 
 import re
 import subprocess
@@ -26,7 +26,7 @@ def project() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def supported(project: dict[str, Any]) -> list[str]:
-    """The versions that the classifiers name, oldest first."""
+    """Return the versions in the classifiers, oldest first."""
     named = [name.rpartition(" ")[2] for name in project["project"]["classifiers"] if "Python :: 3." in name]
     assert named == sorted(named, key=lambda version: int(version[2:]))
     assert len(named) > 1
@@ -38,7 +38,7 @@ def test_the_package_says_so(project: dict[str, Any], supported: list[str]) -> N
     assert project["project"]["requires-python"] == f">={oldest}"
     assert project["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
     assert project["tool"]["mypy"]["python_version"] == oldest
-    # So that what one of them alone has is not locked.
+    # Locks are made for the oldest version, so that they have no features of newer ones.
     assert f" -p {oldest} " in text("Makefile")
 
 
@@ -76,7 +76,7 @@ def test_the_checks_run_the_oldest_and_the_newest(supported: list[str]) -> None:
     assert installed.split() == [supported[0], supported[-1]]
     (checks,) = [step for step in steps if step.get("run") == ".ci/run"]
     assert checks["env"]["PYTHON"] == f"python{supported[0]}"
-    # Programs are frozen with the newest.
+    # The workflow freezes programs with the newest version.
     frozen = [step.get("with", {}).get("python-version") for step in jobs["build"]["steps"]]
     assert [version for version in frozen if version] == [supported[-1]]
 
@@ -93,7 +93,7 @@ def program(path: Path, script: str) -> str:
 
 
 class Checks:
-    """`.ci/run` in a folder of its own, where scripts stand for each Python and for make."""
+    """A folder with a copy of `.ci/run`, and with scripts in place of each Python and of make."""
 
     def __init__(self, folder: Path, supported: list[str]) -> None:
         self.folder, self.path, self.home = folder, folder / "bin", folder / "home"
@@ -117,7 +117,7 @@ class Checks:
 
     @property
     def made(self) -> list[str]:
-        """The words of each call of make."""
+        """Return the words of each call of make."""
         return (self.folder / "made").read_text().splitlines()
 
 
@@ -129,7 +129,7 @@ def checks(tmp_path: Path, supported: list[str]) -> Checks:
 
 
 def test_which_pythons_the_checks_find(checks: Checks, supported: list[str]) -> None:
-    """A shim for nothing is passed over; pyenv's folder is looked into; the newest is taken."""
+    """The script skips shims without a Python, searches pyenv's folder, and takes the newest."""
     newest, other = supported[-1], supported[-2]
 
     def tested() -> list[str]:

@@ -97,7 +97,7 @@ class Installation:
         assert done.returncode == 0, (finding.cure, done.stderr)
 
     def is_loaded(self, *flags: str, seconds: int = 2) -> bool:
-        """Whether osquery, started with the flag file, loads the extension."""
+        """Return True if osquery, started with the flag file, loads the extension."""
         assert OSQUERYI is not None
         home = self.directory / "home"
         home.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Each thing that keeps osqueryd from loading an extension, done for real: the doctor says so, osquery agrees, the cure cures."""
+"""Break an installation in each way: the doctor names the fault, osquery agrees, the cure mends it."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Break(NamedTuple):
     status: str
     says: str
     loads: bool = False
-    """Whether osquery loads it all the same."""
+    """True if osquery loads the extension all the same."""
     cured: bool = True
-    """Whether there is a cure, after which all is well."""
+    """True if the doctor gives a cure, after which it finds no fault."""
     needs_root: bool = False
 
     def __str__(self) -> str:
@@ -386,7 +386,7 @@ def test_no_programs_from_there(installation: Installation, mount: Callable[[Pat
 
 
 def test_bundle(installation: Installation, root: None) -> None:
-    """What is frozen into a folder is loaded from there, by root."""
+    """An extension frozen into a folder is loaded from there, by root."""
     library = installation.folder / "_internal" / "lib.so"
     library.parent.mkdir(mode=0o755)
     library.write_bytes(b"")

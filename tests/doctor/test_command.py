@@ -1,4 +1,4 @@
-"""The command as a person or a script runs it: exit codes, forms, and that it changes and gives away nothing."""
+"""Run the command like a person or a script: exit codes, forms of output, no changes, no secrets shown."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_extensions_of_the_load_list(installation: Installation) -> None:
     installation.enlist("# none")
     done = run(SDK, installation)
     assert done.returncode == 0
-    assert "no extension was looked at" in done.stdout
+    assert "no extension was checked" in done.stdout
 
 
 def test_no_start(installation: Installation) -> None:
@@ -147,7 +147,7 @@ def test_no_secret_is_shown(installation: Installation) -> None:
 
 
 def test_another_user(installation: Installation, root: None) -> None:
-    """What this user may not look at is skipped, with a reason; what it may not do begins with sudo."""
+    """Checks that this user may not make are skipped with a reason; commands for root begin with sudo."""
     from osquery_sdk.engine import Host
 
     installation.flagfile.chmod(0o600)

@@ -1,4 +1,4 @@
-"""Flag files and load lists are read as osquery reads them: a real one is asked about each file."""
+"""Flag files and load lists are read as osquery reads them: compared with a real osquery, file by file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from osquery_sdk.binaries import read_program
 from osquery_sdk.doctor import loadlist
-from osquery_sdk.doctor.binary import program_of
 from osquery_sdk.doctor.flags import KNOWN, defaults, number, parse_arguments, parse_file
 
 from .support import OSQUERYI
@@ -184,7 +184,7 @@ HEADS = [
 def test_no_program_is_too_odd(head: bytes, rest: bytes, tmp_path: Path) -> None:
     file = tmp_path / "odd"
     file.write_bytes(head + rest)
-    assert program_of(file).system in ("", "linux", "darwin", "win32", "script")
+    assert read_program(file).system in ("", "linux", "darwin", "win32", "script")
 
 
 @pytest.mark.parametrize(
@@ -210,4 +210,4 @@ def test_programs_of_other_systems(
 ) -> None:
     file = tmp_path / "program"
     file.write_bytes(data)
-    assert program_of(file)[:2] == (system, machines)
+    assert read_program(file)[:2] == (system, machines)

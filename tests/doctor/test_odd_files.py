@@ -1,4 +1,4 @@
-"""Files of every kind in every place: what is no file, what this user may not see, what would never end. No traceback, no waiting."""
+"""Put files of every kind in every place, also unreadable and endless ones: no traceback, no waiting."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Odd(NamedTuple):
     make: Callable[[Path], object]
     """Puts it at a path."""
     root: str
-    """What `file` says of it to root: its status and a part of its message."""
+    """The status of the check `file` for root, and a part of its message."""
     nobody: str = ""
-    """The same to a user who may do nothing, where that is another."""
+    """The same for an unprivileged user, if it differs."""
 
     def __str__(self) -> str:
         return self.what
@@ -83,7 +83,7 @@ ODD = (
 
 @pytest.fixture(params=["root", "nobody"])
 def user(request: pytest.FixtureRequest, root: None) -> str:
-    """Who looks."""
+    """The user that the doctor runs as."""
     if request.param == "nobody":
         if shutil.which("setpriv") is None:
             pytest.skip("setpriv is not on PATH")
@@ -96,7 +96,7 @@ def user(request: pytest.FixtureRequest, root: None) -> str:
 
 
 def look(user: str, *arguments: str) -> tuple[list[Said], str]:
-    """What the doctor says to this user, and where it ends."""
+    """The doctor's output for this user, and its exit code."""
     command = [*(AS_NOBODY if user == "nobody" else ()), *SDK, "--no-start", "--user=0", *arguments]
     done = subprocess.run(
         command,

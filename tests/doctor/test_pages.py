@@ -1,4 +1,4 @@
-"""The pages on autoloading and on the doctor say what is so: the commands are pasted, and osqueryd loads what they installed."""
+"""Paste the commands of the pages on autoloading and on the doctor: osqueryd loads the extension."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_autoloading_step_by_step(machine: Machine, started: list[Daemon], osque
 
 
 def test_defaults_of_the_flags() -> None:
-    """The table of flags has the defaults that the doctor knows, which another test compares with osquery's."""
+    """The table of flags has the doctor's defaults; another test compares these with osquery's."""
     from osquery_sdk.doctor.flags import defaults
 
     _, _, after = (DOCS / "autoloading.md").read_text().partition("## 4. Flags\n")

@@ -1,4 +1,4 @@
-"""What only shows while something runs: slow starts, taken names, old registrations, memory, and osqueryd itself."""
+"""Faults of a running system: slow starts, taken names, old registrations, memory, osqueryd itself."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ def test_memory_that_grows(installation: Installation, beside: Callable[[], subp
 def beside_manager(
     installation: Installation, beside: Callable[[], subprocess.Popen[bytes]]
 ) -> subprocess.Popen[bytes]:
-    """The extension, grown, with no manager any more that would tell other flags: it waits for one to come back."""
+    """The extension has grown, and its manager is gone and tells no flags: it waits for the manager."""
     process = beside()
     until(lambda: rss(process.pid) > 60 << 20 or process.poll() is not None)
     return process

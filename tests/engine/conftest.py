@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    """Threads of the engine that a test started have ended."""
+    """Check that the engine's threads that a test started have ended."""
     before = set(threading.enumerate())
     yield
     end = time.monotonic() + 5
@@ -40,14 +40,14 @@ def no_thread_is_left() -> Iterator[None]:
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    """A host without extensions that pings none within a test."""
+    """A host without extensions, whose first ping comes after the test."""
     with Host(options={"extensions_interval": "600"}) as host:
         yield host
 
 
 @pytest.fixture
 def extend(host: Host) -> Iterator[Extend]:
-    """Registers tables at the host: `extend({"name": table}, name="extension")`."""
+    """Register tables at the host: `extend({"name": table}, name="extension")`."""
     extensions: list[LiveExtension] = []
 
     def extend(tables: dict[str, LiveTable], *, name: str = "live") -> LiveExtension:

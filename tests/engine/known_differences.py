@@ -1,4 +1,4 @@
-"""Statements of `statements.sql` that the engine is known to treat in another way than osqueryd, and why.
+"""Statements of `statements.sql` that the engine treats in another way than osqueryd, each with the reason.
 
 The reasons are the left column of the table in docs/engine.md.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import apsw
 
 OWN_SQLITE = apsw.sqlitelibversion().startswith("3.42.")
-"""The engine runs on osqueryd's own version of SQLite."""
+"""Return True if the engine runs on osqueryd's version of SQLite."""
 
 _ARGUMENTS = "text that is not UTF-8, as an argument or operand"
 _RESULTS = "text that is not UTF-8, in a result"
@@ -45,10 +45,10 @@ REASONS = {reason for known in _ALL for reason in known.values()}
 
 
 def answers() -> dict[str, str]:
-    """Statements with another answer, on this version of SQLite."""
+    """Return the statements with another answer on this version of SQLite."""
     return ANSWERS if OWN_SQLITE else ANSWERS | ANSWERS_OF_NEWER_SQLITE | ANSWERS_OF_SOME_NEWER_SQLITE
 
 
 def calls() -> dict[str, str]:
-    """Statements with other calls, on this version of SQLite."""
+    """Return the statements with other calls on this version of SQLite."""
     return CALLS if OWN_SQLITE else CALLS | CALLS_OF_NEWER_SQLITE

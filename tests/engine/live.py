@@ -1,4 +1,4 @@
-"""Extensions that run in the tests' own process, on a socket: they answer from rows, and keep what they were asked."""
+"""Extensions in the tests' process, on a socket: they answer from rows, and keep their requests."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class LiveTable(NamedTuple):
-    """A table: route rows, and what it answers to a request other than `columns`."""
+    """A table: route rows, and the answer to requests other than `columns`."""
 
     routes: TextRows
     answer: Callable[[dict[str, str]], Response]
 
 
 def rows_matching(rows: TextRows, request: Mapping[str, str]) -> list[dict[str, str]]:
-    """`generate` as the recorded extension did it: only `=` constraints count, compared as text."""
+    """Answer `generate` as the recorded extension did: only `=` constraints count, compared as text."""
     constraints = json.loads(request.get("context") or '{"constraints":[]}')["constraints"]
     out = list(rows)
     for column in constraints:
@@ -38,12 +38,12 @@ def rows_matching(rows: TextRows, request: Mapping[str, str]) -> list[dict[str, 
 
 
 def table_of(routes: TextRows, rows: TextRows) -> LiveTable:
-    """A table with fixed rows that honours `=`."""
+    """Return a table with fixed rows that honours `=`."""
     return LiveTable(routes, lambda request: Response(Status(), rows_matching(rows, request)))
 
 
 class LiveExtension:
-    """Registers at a manager's socket and serves its tables there."""
+    """Registers at a manager's socket, and serves its tables."""
 
     def __init__(self, socket: str, tables: Mapping[str, LiveTable], *, name: str = "live") -> None:
         """Register and serve."""
@@ -69,13 +69,13 @@ class LiveExtension:
         return Response(Status(), table.routes) if request["action"] == "columns" else table.answer(request)
 
     def shutdown(self) -> None:
-        """The test stops it."""
+        """Do nothing: the test stops the extension."""
 
     def stop(self) -> None:
         self.server.stop()
 
     def taken_calls(self) -> list[Call]:
-        """The calls since the last time."""
+        """Return the calls since the last `take`."""
         with self._lock:
             calls, self.calls = self.calls, []
         return calls

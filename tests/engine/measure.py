@@ -1,4 +1,4 @@
-"""How long the engine takes over 100,000 rows of 4 columns from an extension in a process of its own.
+"""Measure the engine with 100,000 rows of 4 columns from an extension in another process.
 
 ``python -m tests.engine.measure``
 """

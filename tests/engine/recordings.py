@@ -22,7 +22,7 @@ Rows = list[dict[str, str]]
 
 
 class Call(NamedTuple):
-    """A request to a table in a form that can be compared: `colsUsed` has no order."""
+    """Return a request in a form that can be compared: `colsUsed` has no order."""
 
     table: str
     action: str
@@ -32,7 +32,7 @@ class Call(NamedTuple):
 
 
 def decoded(table: str, request: Mapping[str, str]) -> Call:
-    """The request with its context taken apart as far as its order is not defined, and no further."""
+    """Return the request; parts of its context without an order are taken apart."""
     rest = {key: value for key, value in request.items() if key not in ("action", "context")}
     used = None
     constraints = ""
@@ -60,7 +60,7 @@ class Statement(NamedTuple):
 
 
 def _read(data: str, struct: Any) -> tuple[str, Any]:
-    """The method's name and the arguments or result in a message, by PyPI's `osquery` package: not the SDK's own codec."""
+    """Read a method's name, and its arguments or result, with PyPI's `osquery` package as the oracle."""
     protocol = TBinaryProtocol(TMemoryBuffer(bytes.fromhex(data)))
     name, _, _ = protocol.readMessageBegin()
     if name == "call":
@@ -69,7 +69,7 @@ def _read(data: str, struct: Any) -> tuple[str, Any]:
 
 
 def _exchange(entry: dict[str, Any]) -> Exchange | None:
-    """A call and its reply; None for a ping.
+    """Return a call and its reply; None for a ping.
 
     The bytes decide: in one statement the labels of the ping and of the call are swapped.
     """
@@ -83,7 +83,7 @@ def _exchange(entry: dict[str, Any]) -> Exchange | None:
 
 @cache
 def statements() -> tuple[Statement, ...]:
-    """Every recorded statement."""
+    """Return every recorded statement."""
     out = []
     for query in json.loads((FIXTURES / "queries.json").read_text())["queries"]:
         exchanges = [_exchange(entry) for entry in query["exchanges"]]
@@ -96,7 +96,7 @@ def statements() -> tuple[Statement, ...]:
 
 @cache
 def manager_exchanges() -> tuple[dict[str, Any], ...]:
-    """What a client asked osqueryd's manager."""
+    """Return the requests of a client to osqueryd's manager."""
     return tuple(json.loads((FIXTURES / "manager.json").read_text())["exchanges"])
 
 
@@ -115,8 +115,8 @@ def _process(pid: int, name: int, others: int) -> Rows:
     )
 
 
-# Of the routes only those of ref_alias were recorded. The others follow from the requests: names, types and positions from
-# `affinity` and `colsUsedBitset`, options from what was pushed down.
+# Of the routes only those of ref_alias were recorded. The others follow from the requests: names, types and
+# positions from `affinity` and `colsUsedBitset`, options from what was pushed down.
 ROUTES: dict[str, Rows] = {
     "ref_scan": _process(32, 32, 32),
     "ref_default": _process(0, 0, 0),

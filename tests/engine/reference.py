@@ -1,8 +1,8 @@
-"""Tables made to show what osqueryd does beyond the recordings, and statements over them.
+"""Tables that show osqueryd's behaviour beyond the recordings, and statements over them.
 
-`statements.sql` has a statement a line; a line that begins with "COLUMNS " asks for a statement's columns instead.
-`outcomes.json` is what a real osqueryd 5.23 answered to each of them, and what it asked the tables. Run this module to
-record it anew: ``python -m tests.engine.reference``.
+`statements.sql` has a statement a line; a line that begins with "COLUMNS " asks for a statement's columns
+instead. `outcomes.json` is what a real osqueryd 5.23 answered to each of them, and what it asked the tables.
+Run this module to record it anew: ``python -m tests.engine.reference``.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ WRITE_REPLIES: dict[str, Rows] = {
 
 
 def columns(*definitions: tuple[str, str, int]) -> Rows:
-    """Route rows of plain columns."""
+    """Return the route rows of plain columns."""
     rows = [{"id": "column", "name": name, "type": kind, "op": str(op)} for name, kind, op in definitions]
     return [*rows, {"id": "attributes", "attributes": "0"}]
 
@@ -110,7 +110,7 @@ def _written(request: dict[str, str]) -> Response:
 
 
 def tables() -> dict[str, LiveTable]:
-    """The tables by name."""
+    """Return the tables by name."""
     out = {name: table_of(ROUTES[name], PROCESSES) for name in ROUTES if name.startswith("ref_")}
     for name in ("ref_hidden", "ref_types", "ref_version", "ref_wide", "ref_write", "ref_error"):
         del out[name]
@@ -174,13 +174,13 @@ def tables() -> dict[str, LiveTable]:
 
 
 def statements() -> list[str]:
-    """The lines of statements.sql."""
+    """Return the lines of statements.sql."""
     text = (Path(__file__).parent / "statements.sql").read_text()
     return [line for line in text.split("\n") if line and not line.startswith("#")]
 
 
 class Outcome(NamedTuple):
-    """What came of a statement."""
+    """The outcome of a statement."""
 
     code: int
     message: str
@@ -208,7 +208,7 @@ def outcomes(socket: str) -> list[Outcome]:
 
 @contextmanager
 def osqueryi() -> Iterator[str]:
-    """A real osqueryi, as a manager alone; its socket."""
+    """Run a real osqueryi as a manager, and yield its socket."""
     with tempfile.TemporaryDirectory(prefix="osqueryi-") as directory:
         socket = Path(directory) / "osquery.em"
         command = [
@@ -242,7 +242,7 @@ def osqueryi() -> Iterator[str]:
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as it is kept in outcomes.json."""
+    """Return an outcome in the form of outcomes.json."""
     calls = [
         [*call[:3], None if call.used is None else sorted(call.used), call.rest] for call in outcome.calls
     ]
@@ -250,7 +250,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def recorded() -> dict[str, Outcome]:
-    """What osqueryd did, by the number and text of the statement."""
+    """Return osqueryd's outcomes by number and text of the statement."""
     out = {}
     for number, entry in enumerate(json.loads(OUTCOMES.read_text())["outcomes"]):
         calls = [

@@ -1,6 +1,6 @@
-"""Statements beyond the recordings: what a real osqueryd answered and asked of the tables, and what the engine does.
+"""The engine answers statements beyond the recordings, and calls tables, as a real osqueryd did.
 
-`known_differences.py` has those that are known.
+`known_differences.py` lists the exceptions.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def test_engine_does_as_osqueryd_did(case: tuple[str, Outcome], engine_outcomes:
 
 
 def test_differences_are_needed(engine_outcomes: list[Outcome]) -> None:
-    """Each difference that is allowed for is really there."""
+    """Check that each known difference exists."""
     recorded = reference.recorded()
     by_sql = {
         name.partition(" ")[2]: (int(name.partition(" ")[0]), outcome) for name, outcome in recorded.items()

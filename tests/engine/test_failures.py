@@ -1,4 +1,4 @@
-"""Extensions that break: what the statement says then, and that the engine goes on."""
+"""Statements fail with osqueryd's text when an extension breaks, and the engine goes on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ANSWER = b"".join(encode_reply(Request("call", 0, ()), Response(Status(), [{"a":
 
 
 class RawExtension:
-    """Registers a table "raw", answers pings, and answers calls with bytes of the test's choice; None: not at all."""
+    """An extension with a table "raw" that answers calls with the test's bytes; None is no answer."""
 
     def __init__(self, host: Host, reply: bytes | None) -> None:
         self.reply = reply
@@ -81,7 +81,8 @@ def raw(host: Host) -> Iterator[Callable[[bytes | None], RawExtension]]:
         extension.stop()
 
 
-# The first five are osqueryd's words, seen; where bytes are no message at all, the engine says what is wrong with them.
+# The first five texts were seen from osqueryd. For bytes that are not a message, the engine says what is
+# wrong.
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
@@ -175,10 +176,11 @@ def test_an_extension_that_stops_answering_is_removed(watchful: Host) -> None:
     time.sleep(0.5)
     assert watchful.query("select a from t").rows == [{"a": "x"}]
     extension.stop()
-    assert _eventually(lambda: watchful.manager.extensions() == {})
+    assert _eventually(lambda: "t" not in watchful.tables())
+    assert watchful.manager.extensions() == {}
     with pytest.raises(SqlError, match="vtable constructor failed: t"):
         watchful.query("select a from t")
-    # Its name and its tables are free for a successor.
+    # Another extension may have its name and its tables.
     successor = LiveExtension(watchful.socket, {"t": table_of(ROUTES, [{"a": "y"}])})
     assert watchful.query("select a from t").rows == [{"a": "y"}]
     successor.stop()

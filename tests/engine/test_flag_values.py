@@ -1,4 +1,4 @@
-"""A flag that cannot have its value is named before anything starts; in a configuration it is passed over, as osqueryd does."""
+"""Values that a flag cannot have are refused before anything starts, and ignored in a configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What last_insert_rowid() says after each kind of INSERT: the same on the engine as on osqueryd, where there is one."""
+"""The engine's last_insert_rowid() is osqueryd's after each kind of INSERT.
+
+A real osqueryd checks the cases.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,7 @@ def test_engine(program: Path) -> None:
     said = []
     with Host([program]) as host:
         for statement, _ in CASES:
-            # One of them ends amid its rows.
+            # One of them ends in the middle of its rows.
             with contextlib.suppress(SqlError):
                 host.query(statement)
             said.append(int(host.query(LAST).rows[0]["last"]))

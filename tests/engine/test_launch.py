@@ -1,4 +1,4 @@
-"""Extensions as processes: started as osqueryd starts them, waited for, and ended without a trace."""
+"""Extensions as processes: they start as under osqueryd, are waited for, and end without a trace."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# A file as it is written for PyPI's `osquery` package; nothing in it knows the engine.
+# A file for PyPI's `osquery` package; it does not know the engine.
 PYPI_EXTENSION = """\
 #!/usr/bin/env python
 import osquery
@@ -56,7 +56,7 @@ if __name__ == "__main__":
     osquery.start_extension(name="my_awesome_extension", version="1.0.0")
 """
 
-# Says how it was started, and registers. It ends when it is asked to, or not at all.
+# Prints its command line, and registers. It ends when it is asked to, or never.
 CURIOUS = """\
 import json, os, signal, sys, threading
 from pathlib import Path

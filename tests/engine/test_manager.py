@@ -1,4 +1,4 @@
-"""The manager's side of the protocol: each recorded request, byte for byte, and osqueryd's answer to it."""
+"""The manager answers each recorded request with osqueryd's bytes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ from .recordings import manager_exchanges
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What cannot be the same, by the number of the exchange: what is looked at instead, and why.
+# Exchanges that cannot be the same, by number: what is compared instead, and the reason.
 OTHER_TABLES = {
     "pragma table_info(osquery_packs)": "the engine has no packs",
     "pragma table_info(osquery_events)": "the engine has no events",
 }
 OWN_VALUES = {
-    "select * from osquery_registry where registry in ('config','logger','distributed') order by registry, name",
+    (
+        "select * from osquery_registry where registry in ('config','logger','distributed')"
+        " order by registry, name"
+    ),
     (
         "select name, type, description, default_value, value, shell_only from osquery_flags"
         " where name like 'extensions%' order by name"
@@ -36,7 +39,7 @@ OWN_VALUES = {
 
 
 def _read(data: bytes) -> Any:
-    """A reply as PyPI's `osquery` package reads it."""
+    """Read a reply with PyPI's `osquery` package."""
     protocol = TBinaryProtocol(TMemoryBuffer(data))
     name, _, _ = protocol.readMessageBegin()
     struct = getattr(ExtensionManager, f"{name}_result", None) or getattr(Extension, f"{name}_result")
@@ -46,7 +49,7 @@ def _read(data: bytes) -> Any:
 
 
 def _ask(path: str, request: bytes) -> bytes:
-    """One request on a connection of its own, as raw bytes."""
+    """Send a request as raw bytes on a new connection."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(10)
         sock.connect(path)
@@ -63,11 +66,11 @@ def _ask(path: str, request: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def conversation() -> list[tuple[dict[str, Any], bytes, int, str]]:
-    """Each recorded exchange, the engine's reply to the same request, the uuid that it gave, and its socket."""
+    """Return each recorded exchange, the engine's reply to its request, and the uuid and socket there."""
     out = []
     uuid = 0
     with Host(options={"extensions_interval": "600"}) as host:
-        # One statement asks for the types of a core table that the engine has not.
+        # One statement asks for the types of a core table that the engine does not have.
         routes = [
             {"id": "column", "name": name, "type": kind}
             for name, kind in (("pid", "BIGINT"), ("name", "TEXT"))
@@ -138,7 +141,7 @@ def test_same_reply(index: int, conversation: list[tuple[dict[str, Any], bytes, 
 
 
 def _check_options(mine: dict[str, Any], theirs: dict[str, Any], path: str) -> None:
-    """The engine's flags are some of osqueryd's, with its types and, but for its own plugins and socket, its defaults."""
+    """Check the engine's flags: they have osqueryd's types, and its defaults save for plugins and socket."""
     for name, option in mine.items():
         assert option.type == theirs[name].type, name
         if name not in ("config_plugin", "logger_plugin", "distributed_plugin", "extensions_socket"):
@@ -195,7 +198,7 @@ def test_a_name_that_failed_stays_poisoned(manager: ManagerConnection) -> None:
     assert again.message == (
         "Failed adding registry: Registry item poisoned conflicts with another item of the same name."
     )
-    # The tables before it in the same extension are gone, too, and SQLite does not take them again.
+    # Earlier tables of the same extension are gone, too, and SQLite does not take them again.
     assert manager.query("select * from good").status.message == "vtable constructor failed: good"
     again = manager.register_extension(INFO, {"table": {"good": COLUMN}})
     assert again.message == "Failed adding registry: SQLITE_ERROR"
@@ -281,7 +284,7 @@ def test_pushed_config_becomes_the_schedule(manager: ManagerConnection) -> None:
     assert push('{"schedule": {"q": {"query": "select 2", "interval": 5}}}') == (0, "OK")
     rows = manager.query("select name, query, interval, executions, blacklisted from osquery_schedule").rows
     assert rows == [
-        # As osqueryd: the key of an aliased column is its own name, but the table answers with that of its target.
+        # As osqueryd: an aliased column's key is its own name, but the table answers with its target's.
         {"blacklisted": "0", "executions": "0", "interval": "5", "name": "q", "query": "select 2"}
     ]
     (info,) = manager.query("select config_valid, length(config_hash) n from osquery_info").rows

@@ -1,6 +1,6 @@
-"""Statements made at random over tables without traps: their rows are those of a plain SQLite that has the same tables.
+"""Random statements over tables without traps give the rows of a plain SQLite with the same tables.
 
-The oracle is the one that comes with Python, so that this runs where there is no osqueryd.
+The oracle is Python's SQLite, so this runs without osqueryd.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from .random_sql.tables import RandomColumn, RandomTable
 
 _COLLATIONS = ((64, "NOCASE"), (128, "RTRIM"))
-# What a plain SQLite has not, or what depends on the order in which rows come, on digits, or on how it was compiled.
+# Parts of SQL that a plain SQLite lacks, or that depend on the order of rows, on digits, or on its build.
 _LEFT_OUT = re.compile(
-    r"\b(limit|group_concat|json_group_array|round|quote|printf|version\w*|rowid|oid|_rowid_|main|match|regexp)\b|'(?= (not )?(like|glob))|zeroblob"
+    r"\b(limit|group_concat|json_group_array|round|quote|printf|version\w*|rowid|oid|_rowid_|main|match"
+    r"|regexp)\b|'(?= (not )?(like|glob))|zeroblob"
 )
 
 
@@ -62,7 +63,7 @@ def _shown(value: object) -> str:
 
 
 def _rows(connection: sqlite3.Connection, sql: str) -> Counter[tuple[tuple[str, str], ...]] | None:
-    """The rows in any order; None if there is nothing to compare with."""
+    """Return the rows in any order; None if SQLite cannot run the statement."""
     try:
         cursor = connection.execute(sql)
         names = [column[0] for column in cursor.description or ()]

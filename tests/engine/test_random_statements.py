@@ -1,7 +1,8 @@
-"""Statements made at random, asked of the engine and of a real osqueryd: rows, codes, error texts and calls are the same.
+"""Random statements have the same rows, codes, error texts and calls on the engine and a real osqueryd.
 
-With Python 3.11 the engine has osqueryd's own version of SQLite, and nothing differs but what is said here. Newer versions plan
-some joins otherwise: where a table demands a column, another order of the calls is another error.
+With Python 3.11 the engine has osqueryd's own version of SQLite, and nothing differs but what is said here.
+Newer versions plan some joins otherwise: where a table demands a column, another order of the calls is
+another error.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ OF_NEWER_SQLITE = {ROWS: 1, ORDER: 2, CODE: 25, TEXT: 15, CALLS: 70, COLUMNS: 15
 
 
 def makes_text_beyond_utf8(sql: str) -> bool:
-    """Whether a statement may make text that is not UTF-8. The engine asks the tables twice then, or says that it cannot."""
+    """Return True if a statement may make text that is not UTF-8: the engine calls tables twice, or fails."""
     return "ff'" in sql or "substr(x'" in sql or "zeroblob" in sql
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Asked]:
-    """The engine with the tables of the kept statements."""
+    """Run the engine with the tables of the kept statements."""
     with Host(options={"extensions_interval": "600"}) as host:
         asked = Asked(host.socket, kept.recorded()[0])
         yield asked

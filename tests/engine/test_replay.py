@@ -1,4 +1,4 @@
-"""Every statement that was recorded with a real osqueryd: the same calls in the same order, and the same rows or error."""
+"""Each statement recorded with a real osqueryd gives the same calls in order, and the same rows or error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DIFFERENT_ROWS = {
     # The number counts the plans made since the start. osqueryd had made two for statements of its own.
     "explain query plan select * from ref_indexed where pid = 103": r"INDEX \d+",
 }
-# Statements for which another version of SQLite makes other calls. There is none.
+# Statements for which another version of SQLite makes other calls: none so far.
 DIFFERENT_CALLS: frozenset[str] = frozenset()
 
 
@@ -31,7 +31,7 @@ class Played(NamedTuple):
 
 
 class _Replay:
-    """Answers a statement's calls as they were answered when it was recorded, in their order, and no others."""
+    """Answers a statement's calls with the recorded answers in their order, and refuses any other call."""
 
     def __init__(self) -> None:
         self.statement: Statement | None = None
@@ -48,7 +48,7 @@ class _Replay:
 
 @pytest.fixture(scope="module")
 def played() -> dict[str, Played]:
-    """What the engine made of the statements, in the order of the recording: one leaves traces for the next."""
+    """Run the statements in the recorded order, since each may affect the next; return the outcomes."""
     replay = _Replay()
 
     def table(name: str) -> LiveTable:
@@ -61,7 +61,7 @@ def played() -> dict[str, Played]:
             for statement in statements():
                 replay.statement, replay.position = statement, 0
                 if any(exchange.call.action == "columns" for exchange in statement.exchanges):
-                    # The extension answers those by itself.
+                    # The extension itself answers these.
                     replay.statement = statement._replace(
                         exchanges=tuple(e for e in statement.exchanges if e.call.action != "columns")
                     )
@@ -93,6 +93,6 @@ def test_same_calls_and_same_answer(statement: Statement, played: dict[str, Play
 
 
 def test_differences_are_needed(played: dict[str, Played]) -> None:
-    """A difference that is allowed for is really there."""
+    """Check that each known difference exists."""
     recorded = {statement.sql: statement.rows for statement in statements()}
     assert all(played[sql].rows != recorded[sql] for sql in DIFFERENT_ROWS)

@@ -1,4 +1,4 @@
-"""The file of --database_path: kept from one engine to the next, and named where it cannot be."""
+"""The file of --database_path lasts from one engine to the next. Errors name it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def database(path: Path, *statements: str) -> None:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that everybody may enter, with a file of every kind in it."""
+    """Make a folder that everybody may enter, with a file of every kind."""
     tmp_path = Path(tempfile.mkdtemp(prefix="osq-", dir="/tmp"))
     tmp_path.chmod(0o755)
     (tmp_path / "folder").mkdir()
@@ -119,7 +119,8 @@ def test_what_is_kept_is_there_again(name: str, folder: Path) -> None:
 
 
 def test_another_program_that_uses_it(folder: Path) -> None:
-    code = f"import sqlite3; made = sqlite3.connect({str(folder / 'own')!r}, isolation_level=None); made.execute('begin exclusive'); print(flush=True); input()"
+    connect = f"import sqlite3; database = sqlite3.connect({str(folder / 'own')!r}, isolation_level=None)"
+    code = f"{connect}; database.execute('begin exclusive'); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
@@ -131,7 +132,7 @@ def test_another_program_that_uses_it(folder: Path) -> None:
 
 
 def test_a_disk_that_gets_full_ends_the_schedule_and_says_so(tmp_path: Path) -> None:
-    """Like osqueryd, whose database may not be lost sight of."""
+    """Check that, like osqueryd, the engine ends when its database cannot be written."""
     configuration = tmp_path / "osquery.conf"
     words = "select hex(randomblob(60000)) as word"
     configuration.write_text(json.dumps({"schedule": {"much": {"query": words, "interval": 1}}}))

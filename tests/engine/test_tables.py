@@ -1,4 +1,4 @@
-"""What a table lives through: traps as osqueryd sets them, many connections, interruption, and tracing."""
+"""Tables meet osqueryd's traps, many connections, interruption and tracing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def engine() -> Iterator[Engine]:
 
 
 def attach(engine: Engine, name: str, routes: Rows, rows: Rows) -> list[dict[str, str]]:
-    """A table of fixed rows within this process; the list of its requests."""
+    """Attach a table of fixed rows in this process; return the list of its requests."""
     requests: list[dict[str, str]] = []
 
     def call(request: dict[str, str], deadline: float | None) -> Answer:
@@ -112,7 +112,7 @@ def test_in_is_told_on_the_first_scan_of_a_join_only(host: Host, extend: Extend)
 
 
 def test_a_user_based_table_without_a_required_column(engine: Engine) -> None:
-    """osqueryd has no words for an administrator's statement that names no user either."""
+    """Check the error of an administrator's statement that names no user either: osqueryd gives no reason."""
     rows = columns(("path", "TEXT", 2), ("uid", "BIGINT", 4))[:-1]
     attach(engine, "mine", [*rows, {"id": "attributes", "attributes": "8"}], [])
     plain = "Table mine was queried without a required column in the WHERE clause"
@@ -126,7 +126,7 @@ def test_a_user_based_table_without_a_required_column(engine: Engine) -> None:
 
 
 def test_a_write_that_failed_leaves_no_cursor_to_the_collector(host: Host, extend: Extend) -> None:
-    """The collector may run in the thread that is to answer the next statement, and a cursor waits for that statement."""
+    """Check that no cursor is left to the collector: it may run in a thread that a statement waits for."""
     refuses = LiveTable(
         columns(("a", "TEXT", 32)), lambda request: Response(Status(), [{"status": "readonly"}])
     )
@@ -195,7 +195,8 @@ def test_rows_have_their_columns_sorted_or_in_order(engine: Engine) -> None:
 
 
 def test_typed_values_are_numbers_and_null_and_else_text(engine: Engine) -> None:
-    sql = "select 1 as i, 1.0 as r, 1e999 as inf, null as n, 'a' as t, '' as e, x'6162' as b, 'a' || char(0) || 'b' as z"
+    numbers, texts = "1 as i, 1.0 as r, 1e999 as inf, null as n", "'a' as t, '' as e, x'6162' as b"
+    sql = f"select {numbers}, {texts}, 'a' || char(0) || 'b' as z"
     assert engine.query_typed(sql).rows == [
         {"i": 1, "r": 1.0, "inf": float("inf"), "n": None, "t": "a", "e": "", "b": "ab", "z": "a"}
     ]
@@ -364,7 +365,8 @@ def test_observer_tells_what_was_pushed_down_and_why_not(engine: Engine) -> None
     calls: list[TableCall] = []
     engine.observer = calls.append
     engine.query(
-        "select i from t where i in (1, 2) and t > 'a' and e = '' and plain = 'y' and rowid = 5 and t like '%x'"
+        "select i from t where i in (1, 2)"
+        " and t > 'a' and e = '' and plain = 'y' and rowid = 5 and t like '%x'"
     )
     (call,) = calls
     assert (call.table, call.action, call.rows, call.error) == ("t", "generate", 3, None)
@@ -417,6 +419,6 @@ def test_observer_sees_writes_and_errors(engine: Engine) -> None:
 
 
 def test_live_extension_is_what_it_seems(host: Host) -> None:
-    """The tests' own extension refuses what the manager refuses."""
+    """Check that the tests' extension refuses what the manager refuses."""
     with pytest.raises(RuntimeError, match="Invalid route info"):
         LiveExtension(host.socket, {"t": LiveTable([], lambda request: Response())})

@@ -37,7 +37,7 @@ LIBC.strtod.argtypes = (ctypes.c_char_p, ctypes.POINTER(ctypes.c_char_p))
 
 
 def strtoll(text: bytes, base: int) -> int | None:
-    """What C++'s `stoll` makes of it; None where it throws."""
+    """Return the result of C++'s `stoll`; None if it throws."""
     end = ctypes.c_char_p()
     ctypes.set_errno(0)
     number = LIBC.strtoll(text, ctypes.byref(end), base)
@@ -122,7 +122,8 @@ def test_operand_is_what_sqlite_makes_of_it(value: float) -> None:
         connection.config(apsw.SQLITE_DBCONFIG_FP_DIGITS, 15)
     ((text,),) = connection.execute("select cast(? as text)", (value,)).fetchall()
     connection.close()
-    # What lies halfway between two numbers of 15 digits goes either way, even from one release of SQLite to the next.
+    # What lies halfway between two numbers of 15 digits goes either way, even from one release of SQLite to
+    # the next.
     assert float(real_text(value)) == pytest.approx(float(str(text)), rel=1.01e-14)
     assert ("e" in real_text(value)) == ("e" in str(text))
 

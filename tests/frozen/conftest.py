@@ -1,4 +1,4 @@
-"""A small extension, frozen once for all tests in both forms; and the bundled one, where `make build` has made it."""
+"""A small extension, frozen once for all tests in both forms, and the bundled one if `make build` made it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ OPTIONS = ("--include", "named", "--data", "phrases")
 
 
 class Frozen(NamedTuple):
-    """What `osquery-sdk build --json` says of a build, and where it is."""
+    """The report of `osquery-sdk build --json`, and the folder of the build."""
 
     program: Path
     link: Path
-    """What a person runs."""
+    """The file that a person runs."""
     facts: dict[str, Any]
 
 
@@ -66,7 +66,7 @@ def needs_pyinstaller() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have the tests here wait for a freeze, which takes a minute, and several on a machine that has much else to do."""
+    """Give the tests here time for a freeze: a minute, or several on a busy machine."""
     for item in items:
         if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(400))

@@ -1,4 +1,4 @@
-"""What `osquery-sdk build` makes, in both forms: what is in it, what is not, and what it says of itself."""
+"""The result of `osquery-sdk build` in both forms: its contents, its omissions, its report."""
 
 from __future__ import annotations
 

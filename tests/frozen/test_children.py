@@ -1,4 +1,4 @@
-"""Children that multiprocessing has started are known by their arguments, and leave alone what is not theirs."""
+"""Children of multiprocessing are known by their arguments, and leave other processes' files alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files are the data of a package."""
+"""The data files of a package."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_one_beside_the_extension_comes_first(tmp_path: Path) -> None:
     [
         ("no_such_package", "--data no_such_package: there is no such package"),
         ("pytest.no_such", "--data pytest.no_such: there is no such package"),
-        ("colorsys", "--data colorsys: it is a module, and no package"),
+        ("colorsys", "--data colorsys: it is a module; only a package"),
         ("colorsys.inner", "--data colorsys.inner: there is no such package"),
         ("json", "the package json has no data files"),
         ("", "--data : there is no such package"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def install(site: Path, folder: str, **files: str) -> Path:
-    """Put files of metadata where an installer would; a double underscore in a name stands for the full stop."""
+    """Write metadata where an installer would; a double underscore in a name stands for a dot."""
     place = site / folder
     place.mkdir(parents=True)
     for name, text in files.items():
@@ -27,7 +27,7 @@ def install(site: Path, folder: str, **files: str) -> Path:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Installed distributions: of a wheel, of one in place, of a system's package, and of one without a name."""
+    """Installed distributions: from a wheel, in place, from a system's package, and one without a name."""
     site = tmp_path / "site"
     install(
         site,

@@ -1,4 +1,4 @@
-"""What is left out of a bundle, and for whom it is kept: with PyInstaller's own graph of small programs."""
+"""Rare modules are left out of a bundle, or kept for their users: PyInstaller's graph of small programs."""
 
 from __future__ import annotations
 

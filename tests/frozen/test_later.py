@@ -65,7 +65,7 @@ def rows(program: Path, sql: str, **environment: str) -> list[dict[str, Any]]:
 
 
 def test_what_is_imported_later_is_there(later: Frozen, tmp_path: Path) -> None:
-    """As in Python itself, which the same sources are run by."""
+    """The results are those of Python itself, run on the same sources."""
     program = str(LATER / "later.py")
     sql = "select name, outcome from later_uses"
     done = subprocess.run(

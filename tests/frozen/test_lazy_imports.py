@@ -52,7 +52,7 @@ importlib.import_module(sys.argv[1])
 
 
 class Imported(NamedTuple):
-    """What an import statement of a module names."""
+    """Return the names in a module's import statements."""
 
     module: str
     is_in_function: bool
@@ -107,7 +107,7 @@ def imports_of(name: str, file: Path) -> set[Imported]:
 
 
 def is_main(file: Path) -> set[str]:
-    """What is imported only where the module is run as a program."""
+    """Return the modules that are imported only if the module is run as a program."""
     found = set()
     for statement in ast.parse(file.read_bytes()).body:
         if isinstance(statement, ast.If) and "__main__" in ast.unparse(statement.test):

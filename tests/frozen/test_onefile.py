@@ -1,4 +1,4 @@
-"""Which folders a one-file program removes, and which it leaves alone."""
+"""A one-file program removes its own old folders, and leaves others alone."""
 
 from __future__ import annotations
 

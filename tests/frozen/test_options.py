@@ -1,4 +1,4 @@
-"""Options of the command that cannot be meant are told in a line, before anything is done."""
+"""Options that make no sense are refused in one line, before anything is done."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def daemon(either: Frozen, directory: Path) -> Iterator[Daemon]:
 
 
 def pid(daemon: Daemon) -> str:
-    """Of the process that answers; empty if none does."""
+    """The id of the process that answers; empty if none does."""
     rows = daemon.query(SQL)
     return rows[0]["pid"] if rows else ""
 

@@ -1,4 +1,4 @@
-"""A frozen extension as a process: it stops when it is told, dies with what was started, and leaves nothing behind."""
+"""A frozen extension as a process: it stops on a signal, ends its children, and leaves no files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same sources give the same bytes, wherever and whenever they are built."""
+"""Builds are reproducible: equal sources give equal bytes in any place at any time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def content(top: Path) -> dict[str, str]:
 @pytest.mark.parametrize("form", ["folder", "onefile"])
 def test_built_twice_it_is_the_same(form: str, freeze, tmp_path: Path, directory: Path, monkeypatch) -> None:
     first: Frozen = freeze(form)
-    # Sources in another folder, another output, another home, another temporary folder, another order of sets.
+    # Sources in another folder, another output, another home, another temporary folder, another order of
+    # sets.
     other = tmp_path / "some" / "where" / "else"
     monkeypatch.setenv("PYTHONHASHSEED", "77")
     done = build_small(

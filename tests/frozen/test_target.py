@@ -1,4 +1,4 @@
-"""From what a person names to what is frozen; and what cannot be is told in one line, before anything is made."""
+"""Find the extension that a person names; a mistake is reported in one line, before anything is made."""
 
 from __future__ import annotations
 
@@ -99,13 +99,13 @@ def test_the_installed_bundle_is_found_by_its_name(tmp_path: Path) -> None:
         ("none.py", "no such extension: none.py is neither a file nor a folder nor a module"),
         ("no_such_module", "no such extension: no_such_module is neither"),
         ("empty", "empty has neither a __main__.py nor a pyproject.toml"),
-        ("README", "README is no Python file"),
+        ("README", "README is not a Python file"),
         ("several", r"pyproject.toml has one, two: name one"),
         ("without", r"pyproject.toml has no \[project.scripts\]"),
         ("broken", "pyproject.toml is no TOML"),
         ("json", "the package json has no __main__.py"),
-        ("compiled", "the module compiled is no Python source"),
-        ("sys", "the module sys is no Python source"),
+        ("compiled", "the module compiled is not Python source"),
+        ("sys", "the module sys is not Python source"),
         ("sys.monitoring", r"no such extension: sys\.monitoring is neither"),
     ],
 )

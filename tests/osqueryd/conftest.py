@@ -1,4 +1,4 @@
-"""Managers to register with: each test that takes `manager` runs with osqueryd and with the embedded engine."""
+"""Fixtures for managers: a test that takes `manager` runs with osqueryd and with the embedded engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BOTH = ["engine", pytest.param("osqueryd", marks=pytest.mark.osqueryd)]
-# What takes seconds is left to osqueryd alone where there is one; the slow run does both.
+# Tests that take seconds run with osqueryd alone if there is one. The slow run does both.
 LASTING = [pytest.param("engine", marks=[pytest.mark.slow] if shutil.which("osqueryd") else []), BOTH[1]]
 
 
@@ -25,7 +25,7 @@ def _manager(kind: str, directory: Path) -> Manager:
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """A directory with a path that is short enough for sockets."""
+    """A folder whose path is short enough for sockets."""
     path = Path(tempfile.mkdtemp(prefix="osq-"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
@@ -40,7 +40,7 @@ def manager(request: pytest.FixtureRequest, directory: Path) -> Iterator[Manager
 
 @pytest.fixture(params=LASTING)
 def lasting_manager(request: pytest.FixtureRequest, directory: Path) -> Iterator[Manager]:
-    """The same, for tests that take long."""
+    """A manager for tests that take long: osqueryd, and in the slow run the engine, too."""
     made = _manager(request.param, directory)
     yield made
     made.close()
@@ -48,7 +48,7 @@ def lasting_manager(request: pytest.FixtureRequest, directory: Path) -> Iterator
 
 @pytest.fixture(scope="module", params=BOTH)
 def shared_manager(request: pytest.FixtureRequest) -> Iterator[Manager]:
-    """One for all tests of a module that leave nothing behind."""
+    """A manager for all tests of a module that leave nothing behind."""
     with tempfile.TemporaryDirectory(prefix="osq-", ignore_cleanup_errors=True) as path:
         made = _manager(request.param, Path(path))
         yield made

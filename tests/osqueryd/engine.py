@@ -1,4 +1,4 @@
-"""The embedded engine as a process of its own, in osqueryd's place: listens at the path that it is given."""
+"""Run the embedded engine as a process in place of osqueryd, listening at the path of the argument."""
 
 import signal
 import sys

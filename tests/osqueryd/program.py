@@ -1,8 +1,8 @@
-"""An extension for tests of the life cycle; NAME and TABLES in the environment say what it is called and what it has.
+"""An extension for tests of the life cycle. NAME and TABLES in the environment set its name and tables.
 
-Each table has a row that says which process serves it. A table whose name begins with `asleep` sleeps before that, one
-whose name begins with `spinning` computes in Python, for as many seconds as its column `seconds` has to equal; one whose
-name begins with `stubborn` leaves a thread behind that Python waits for at its end.
+Each table has a row that says which process serves it. A table whose name begins with `asleep` sleeps before
+that, one whose name begins with `spinning` computes in Python, for as many seconds as its column `seconds`
+has to equal; one whose name begins with `stubborn` leaves a thread behind that Python waits for at its end.
 """
 
 import os
@@ -22,7 +22,7 @@ class Served(Row):
 def served(name: str) -> Table:
     @table(name)
     def rows(query: Query) -> Iterator[Served]:
-        """Who serves it."""
+        """The process that serves the table."""
         (seconds,) = query.equals("seconds") or (0,)
         end = time.monotonic() + seconds
         if name.startswith("stubborn"):

@@ -1,4 +1,4 @@
-"""A real osqueryd, and the embedded engine in its place, each a process of its own; and extensions beside them."""
+"""Run a real osqueryd, or the embedded engine in its place, as a process, and extensions with it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENGINE = Path(__file__).parent / "engine.py"
 
 
 def until(condition: Callable[[], object], seconds: float = 20.0) -> float:
-    """Wait for a condition; returns the seconds it took."""
+    """Wait for a condition, and return the seconds that it took."""
     start = time.monotonic()
     while not condition():
         assert time.monotonic() - start < seconds, f"not within {seconds} s"
@@ -35,11 +35,11 @@ def until(condition: Callable[[], object], seconds: float = 20.0) -> float:
 
 
 class SqlFailed(Exception):
-    """A statement failed; the text is the manager's."""
+    """A statement failed. The text is the manager's."""
 
 
 class Manager:
-    """An extension manager that runs on its own: osqueryd, or the engine. Ends with all that belongs to it."""
+    """An extension manager in a process: osqueryd, or the engine. Its end takes its children along."""
 
     def __init__(self, command: list[str], directory: Path) -> None:
         """Start it, and wait until it serves."""
@@ -56,7 +56,7 @@ class Manager:
 
     @classmethod
     def osqueryd(cls, directory: Path, *flags: str, watched: bool = False) -> Self:
-        """A daemon with files of its own; skips the test where there is none."""
+        """An osqueryd with its own files. Without osqueryd the test is skipped."""
         path = shutil.which("osqueryd")
         if path is None:
             pytest.skip("no osqueryd on PATH")
@@ -72,7 +72,7 @@ class Manager:
 
     @classmethod
     def engine(cls, directory: Path) -> Self:
-        """The embedded engine, as a program."""
+        """The embedded engine as a program."""
         return cls([sys.executable, str(ENGINE), f"{directory}/em"], directory)
 
     def is_serving(self) -> bool:
@@ -83,12 +83,12 @@ class Manager:
         return True
 
     def extensions(self) -> dict[str, int]:
-        """uuid by name."""
+        """Return the uuids of extensions by name."""
         with ManagerConnection(self.socket) as manager:
             return {info.name: uuid for uuid, info in manager.extensions().items()}
 
     def has(self, name: str) -> bool:
-        """Whether an extension is registered, and its tables can be asked for."""
+        """Return True if an extension is registered, and its tables can be read."""
         try:
             uuid = self.extensions().get(name)
         except (ConnectionFailed, DeadlineExceeded):
@@ -103,7 +103,7 @@ class Manager:
         return [dict(row) for row in answer.rows]  # type: ignore[union-attr]
 
     def query_meanwhile(self, sql: str) -> threading.Thread:
-        """Run a statement, whatever becomes of it, while the test goes on."""
+        """Run a statement in the background, and ignore its outcome."""
 
         def run() -> None:
             try:
@@ -116,13 +116,13 @@ class Manager:
         return thread
 
     def sockets(self) -> list[str]:
-        """The extensions' socket files."""
+        """Return the extensions' socket files."""
         return sorted(path.name for path in self.directory.glob("em.*"))
 
     def start(
         self, name: str = "life", *arguments: str, wait: bool = True, **environment: str
     ) -> subprocess.Popen[str]:
-        """Start `program.py`, by hand; its name and tables are told by the environment."""
+        """Start `program.py`; the environment sets its name and tables."""
         process = subprocess.Popen(
             [sys.executable, str(PROGRAM), "--socket", self.socket, *arguments],
             env={**os.environ, "NAME": name, **environment},
@@ -137,14 +137,14 @@ class Manager:
         return process
 
     def worker(self) -> psutil.Process | None:
-        """osqueryd's worker, under a watcher."""
+        """Return the process id of osqueryd's worker under a watcher."""
         for child in psutil.Process(self.process.pid).children():
             if child.name().startswith("osqueryd") and child.status() != psutil.STATUS_ZOMBIE:
                 return child
         return None
 
     def kill(self) -> None:
-        """SIGKILL to all of osqueryd at once; nobody gets to say goodbye."""
+        """Send SIGKILL to all processes of osqueryd at once, so that none can deregister."""
         worker = self.worker() if self.process.poll() is None else None
         self.process.kill()
         if worker is not None:
@@ -165,6 +165,6 @@ class Manager:
 
 
 def ended(process: subprocess.Popen[str], seconds: float = 20.0) -> tuple[int, str]:
-    """Exit code and standard error of an extension that is about to end."""
+    """Wait for an extension's end; return its exit code and standard error."""
     _, said = process.communicate(timeout=seconds)
     return process.returncode, said

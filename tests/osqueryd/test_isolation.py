@@ -1,7 +1,7 @@
-"""Tables that sleep or compute hold up nothing else: what osqueryd adds to the same tests of the wire.
+"""Tables that sleep or compute do not hold up others, also with osqueryd in place of the wire tests' client.
 
-osqueryd asks every table for its `columns` within any statement that comes while another one runs, and pings before each
-call; a server that is busy with one table stalls all of its SQL.
+osqueryd asks every table for its `columns` within any statement that comes while another one runs, and pings
+before each call; a server that is busy with one table stalls all of its SQL.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def started(directory: Path, *tables: str) -> tuple[Manager, subprocess.Popen[st
 
 
 def ping(address: str) -> float:
-    """On a connection of its own, as osqueryd pings."""
+    """Ping on a new connection, as osqueryd does."""
 
     def connect_and_ping() -> None:
         with ExtensionConnection(address) as connection:
@@ -126,9 +126,8 @@ def test_a_table_in_a_tight_loop_holds_up_no_pings(directory: Path, seconds: int
             pings += [ping(address) for _ in range(10)]
             others.append(query(manager, "select pid from served"))
         assert spinner.is_alive()
-        print(
-            f"ping: {len(pings)}, p99 {percentile(pings, 0.99) * 1000:.1f} ms; query {max(others) * 1000:.0f} ms"
-        )
+        slow_ping, slow_query = percentile(pings, 0.99) * 1000, max(others) * 1000
+        print(f"ping: {len(pings)}, p99 {slow_ping:.1f} ms; query {slow_query:.0f} ms")
         assert percentile(pings, 0.99) < 0.25
         assert max(others) < 3
         spinner.join(60)

@@ -1,6 +1,6 @@
-"""The life of an extension: how it comes, what it lives through, how it leaves.
+"""Extensions register, survive troubles, and leave.
 
-Most of it runs with osqueryd and with the embedded engine; what only osqueryd's watcher does is at the end.
+Most tests run with osqueryd and with the embedded engine. Those of osqueryd's watcher are at the end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def served_by(manager: Manager) -> int:
-    """The process that answers for the table."""
+    """Return the id of the process that serves the table."""
     return int(manager.query("select pid from served")[0]["pid"])
 
 
@@ -143,7 +143,7 @@ def test_no_socket_is_misuse() -> None:
 
 
 def test_a_path_too_long_for_the_extensions_own_socket(request: pytest.FixtureRequest) -> None:
-    """osqueryd listens on it, but not on a longer one."""
+    """Check the longest path that osqueryd can listen on: the extensions' paths are longer."""
     directory = Path(f"/tmp/osq-{os.getpid()}-{'x' * 100}"[:103])
     directory.mkdir()
     request.addfinalizer(lambda: shutil.rmtree(directory))
@@ -194,7 +194,7 @@ def test_a_killed_one_is_succeeded_at_once(manager: Manager) -> None:
     assert served_by(manager) == second.pid
 
 
-# -- what it lives through
+# -- troubles
 
 
 def forgotten(manager: Manager) -> None:
@@ -234,7 +234,7 @@ def test_a_call_that_runs_does_not_hold_up_registering_again(manager: Manager) -
     context = {"constraints": [{"name": "seconds", "list": [{"op": 2, "expr": "20"}], "affinity": "BIGINT"}]}
 
     def sleep() -> None:
-        # Asked for directly: osqueryd does not let go of a table that it is reading.
+        # Call the extension directly: osqueryd does not let go of a table that it is reading.
         with suppress(WireError), ExtensionConnection(address, timeout=60) as connection:
             connection.call("table", "asleep", {"action": "generate", "context": json.dumps(context)})
 
@@ -373,7 +373,7 @@ def test_a_thread_that_never_ends_does_not_keep_it(manager: Manager) -> None:
 
 @pytest.fixture
 def watched(directory: Path) -> Iterator[Manager]:
-    """osqueryd with a watcher, and an extension that it starts: a table `autoloaded`."""
+    """Run osqueryd with a watcher, which starts an extension with the table `autoloaded`."""
     extension = directory / "auto.ext"
     extension.write_text(
         f"#!{sys.executable}\nimport os, runpy\nos.environ.update(NAME='auto', TABLES='autoloaded')\n"
@@ -405,7 +405,7 @@ def test_a_restarted_worker_has_its_extensions_again(watched: Manager) -> None:
     assert new is not None
     assert new.pid != old.pid
     assert seconds < 2
-    # The same processes: nobody was killed and started again.
+    # The processes are the same: none was killed and started again.
     assert served_by(watched) == process.pid
     assert int(watched.query("select pid from autoloaded")[0]["pid"]) == autoloaded
     assert len(watched.sockets()) == 2

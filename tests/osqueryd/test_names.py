@@ -1,4 +1,4 @@
-"""Names that are taken, and tables that osqueryd would refuse: neither takes a name out of use, nor other tables down."""
+"""Names that are taken, and tables that osqueryd refuses, harm neither other names nor other tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class One(Row):
 def one(name: str, row: type[Row] = One, **options: Any) -> Table:
     @table(name, rows=row, **options)
     def rows(query: Query) -> list[One]:
-        """One row."""
+        """Yield a row."""
         return [One(n=1)]
 
     return rows
@@ -35,7 +35,7 @@ def one(name: str, row: type[Row] = One, **options: Any) -> Table:
 
 @pytest.fixture
 def serve(manager: Manager) -> Iterator[Serve]:
-    """Registers an extension and returns its log."""
+    """Register an extension, and return its log."""
     stops = []
 
     def serve(*tables: Table, name: str = "names") -> list[str]:
@@ -128,7 +128,7 @@ def test_a_bad_table_is_refused_before_osqueryd_hears_of_it(bad: Callable[[], Ta
 
 
 def test_the_names_around_a_bad_table_are_free(manager: Manager, serve: Serve) -> None:
-    """After a registration that osqueryd itself refused, they are not: see the next test."""
+    """Check that names stay free when the SDK refuses; the next test shows osqueryd's own refusal."""
     for bad in REFUSED:
         with pytest.raises(DefinitionError):
             serve(one("a_first"), bad(), one("z_last"))
@@ -196,7 +196,7 @@ def test_its_own_name_taken_is_said_at_once_to_who_starts_it(manager: Manager, s
 
 
 def test_an_extension_called_core(manager: Manager, serve: Serve) -> None:
-    """osqueryd calls itself so in its table of extensions."""
+    """Check an extension with the name that osqueryd has in its own table of extensions."""
     log = serve(one("time"), one("mine"), name="core")
     assert log == ["core: left out time: osquery or another extension has a table of that name"]
     assert works(manager, "mine")
@@ -213,7 +213,7 @@ def test_names_may_be_had_again_afterwards(manager: Manager) -> None:
 
 @pytest.mark.osqueryd
 def test_tables_that_osqueryd_was_told_to_disable(directory: Any) -> None:
-    """The names are asked for in a way that needs none of osquery's own tables."""
+    """Check that reading the names needs no table of osquery's own."""
     from .support import Manager
 
     manager = Manager.osqueryd(directory, "--disable_tables=osquery_registry,osquery_info,osquery_extensions")

@@ -1,4 +1,4 @@
-"""Beside programs made with PyPI's osquery package, unmodified: its extensions at one manager with ours, and its client."""
+"""Extensions and clients of PyPI's osquery package work beside ours, unmodified."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .support import Manager
 
-# As such a file is written: nothing in it knows of this SDK.
+# A file for that package: it does not know this SDK.
 EXTENSION = """\
 import osquery
 
@@ -71,7 +71,7 @@ def test_its_extensions_and_ours_answer_one_statement(
         assert len(manager.query("select * from colours")) == 3
         second.terminate()
         assert "left out colours" in ended(second)[1]
-        # Theirs ends without a word, ours goes on.
+        # Theirs ends without deregistering, ours goes on.
         theirs.kill()
         theirs.wait()
         assert manager.query("select pid from served") == [{"pid": str(ours.pid)}]

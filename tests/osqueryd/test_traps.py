@@ -1,6 +1,6 @@
-"""The traps of the extension protocol, each one closed: the same cases with osqueryd and with the embedded engine.
+"""Tables of the SDK avoid each trap of the extension protocol, with osqueryd and with the embedded engine.
 
-Rows have to be those that plain SQLite gives for an ordinary table of the same rows.
+The rows have to be those of plain SQLite for an ordinary table with the same rows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ COLUMNS = ("pid", "name", "parent", "path", "load")
 
 
 class Anonymous(Row):
-    """The same columns, and no key: the rowid comes from the content."""
+    """A table of these columns without a key: the rowid comes from the content."""
 
     pid: int = Column("number", index=True, aliases=("process",))
     name: str = Column("name", index=True)
@@ -45,7 +45,7 @@ class Anonymous(Row):
 
 
 class Variant(NamedTuple):
-    """How a table answers."""
+    """A way in which a table answers."""
 
     row: type[Row]
     narrows: bool
@@ -67,7 +67,7 @@ def variant(name: str, calls: list[Query]) -> Table:
 
     @table(name, rows=row, aliases=(f"{name}_alias",), **options)
     def processes(query: Query) -> Iterator[Any]:
-        """Some processes."""
+        """Yield some processes."""
         calls.append(query)
         for values in ROWS:
             if not narrows or all(map(query.matches, COLUMNS, values)):
@@ -83,7 +83,7 @@ def calls() -> dict[str, list[Query]]:
 
 @pytest.fixture(scope="module")
 def sql(shared_manager: Manager, calls: dict[str, list[Query]]) -> Iterator[Manager]:
-    """A manager that has a table of each variant; `calls` says what they are asked."""
+    """A manager with a table of each variant. `calls` has the requests."""
     extension = Extension("traps", version="1", plugins=[variant(name, calls[name]) for name in VARIANTS])
     stop = extension.start(shared_manager.socket)
     yield shared_manager
@@ -92,7 +92,7 @@ def sql(shared_manager: Manager, calls: dict[str, list[Query]]) -> Iterator[Mana
 
 @pytest.fixture
 def serve(shared_manager: Manager) -> Iterator[Serve]:
-    """Serves tables for one test."""
+    """Serve tables for one test."""
     stops: list[Callable[[], None]] = []
 
     def serve(*tables: Table, name: str = "traps_too", log: Callable[[str], None] | None = None) -> None:
@@ -106,7 +106,7 @@ def serve(shared_manager: Manager) -> Iterator[Serve]:
 
 @pytest.fixture(scope="module")
 def oracle() -> Iterator[sqlite3.Connection]:
-    """Ordinary tables with the same rows."""
+    """A plain SQLite with the same rows in ordinary tables."""
     connection = sqlite3.connect(":memory:")
     connection.row_factory = sqlite3.Row
     for name in VARIANTS:
@@ -121,7 +121,7 @@ def oracle() -> Iterator[sqlite3.Connection]:
 
 
 def as_text(value: object) -> str:
-    """As osqueryd writes a value of a row."""
+    """Return a value as osqueryd writes it in a row."""
     return "" if value is None else str(value)
 
 
@@ -186,17 +186,18 @@ WITHOUT_ROWS = {
 @pytest.mark.parametrize("name", VARIANTS)
 def test_rows_are_those_of_an_ordinary_table(name: str, sql: Manager, oracle: sqlite3.Connection) -> None:
     for statement in STATEMENTS:
-        asked = statement.replace(" T", f" {name}")
-        wanted = [{key: as_text(row[key]) for key in row.keys()} for row in oracle.execute(asked)]  # noqa: SIM118
-        found = sql.query(asked)
+        query = statement.replace(" T", f" {name}")
+        rows = oracle.execute(query).fetchall()
+        wanted = [{key: as_text(row[key]) for key in row.keys()} for row in rows]  # noqa: SIM118
+        found = sql.query(query)
         if "order by" not in statement:
             wanted.sort(key=repr)
             found.sort(key=lambda row: repr({key: row[key] for key in (wanted or [row])[0]}))
-        assert found == wanted, asked
+        assert found == wanted, query
         assert bool(wanted) != (statement in WITHOUT_ROWS)
 
 
-# What a call was asked for may be looked at only where each statement makes one anew.
+# Only variants that are called for each statement show the requests.
 FRESH = ["everything", "narrowed", "no_key"]
 
 
@@ -283,7 +284,7 @@ def test_a_join_generates_a_snapshot_once(
 
     @table(name, rows=Process if name == "once" else Anonymous, snapshot=True, cache=60.0)
     def once(query: Query) -> Iterator[Any]:
-        """Counts how often it is asked."""
+        """Count the calls."""
         nonlocal generated
         generated += 1
         yield from ROWS
@@ -299,7 +300,7 @@ def test_a_join_generates_a_snapshot_once(
 
 
 def test_no_column_is_an_index_by_accident(sql: Manager, calls: dict[str, list[Query]]) -> None:
-    """osqueryd makes an index of each column that has no option: terms on it would arrive, one value at a time."""
+    """Check that terms on a column without options do not arrive: osqueryd would make it an index."""
     calls["everything"].clear()
     sql.query("select * from everything where load in (1.5, 3.0)")
     (query,) = calls["everything"]
@@ -367,7 +368,7 @@ def test_a_table_that_misbehaves_fails_its_own_statement_alone(
 ) -> None:
     @table("beside_it")
     def beside_it(query: Query) -> list[One]:
-        """A table as it should be."""
+        """Yield a row, as a table should."""
         return [One(n=1)]
 
     serve(table(name, rows=One)(function), beside_it)

@@ -24,7 +24,7 @@ OTHERS = "# mine\n/opt/other.ext\n"
 
 
 def off(number: int, load_list: str = "/etc/osquery/extensions.load", name: str = "hello_ext") -> str:
-    """What a package says of a load list in which a comment alone names the program."""
+    """A package's message about a load list in which only a comment names the program."""
     return (
         f"{name}: stays off, since line {number} of {load_list} is a comment; "
         "to have it loaded, take the comment sign away and restart osqueryd"
@@ -32,7 +32,7 @@ def off(number: int, load_list: str = "/etc/osquery/extensions.load", name: str 
 
 
 class Done(NamedTuple):
-    """What a run of the command came to."""
+    """The result of running the command."""
 
     code: int
     stdout: str
@@ -99,7 +99,7 @@ class Root:
 
     @property
     def listed(self) -> str | None:
-        """What osqueryd would read as its list of extensions."""
+        """Return the lines that osqueryd would read in its list of extensions."""
         file = self / "/etc/osquery/extensions.load"
         return file.read_text() if file.exists() else None
 
@@ -117,7 +117,7 @@ def stamp(folder: Path, version: str) -> None:
 
 
 def make_bundle(folder: Path, version: str = "1.2.3") -> Path:
-    """A bundle for Linux: a real program, libraries, data, a link, a name with a blank, modes that are too wide."""
+    """A bundle for Linux: a real program, libraries, data, a link, a name with a blank, wide modes."""
     bundle = folder / "hello_ext.bundle"
     inner = bundle / "_internal"
     stamp(inner, version)
@@ -152,7 +152,7 @@ def bundle_2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def windows_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle for Windows; its program is a header and nothing more: enough to be told from others, not to run."""
+    """A bundle for Windows; its program is only a header, enough to be recognized but not to run."""
     bundle = tmp_path_factory.mktemp("windows") / "hello_ext.bundle"
     stamp(bundle / "_internal", "1.2.3")
     (bundle / "hello_ext.exe").write_bytes(pe_program())

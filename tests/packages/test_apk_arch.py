@@ -1,4 +1,4 @@
-"""apk and pacman's packages, read back with tar: contents, scripts, what they say of themselves."""
+"""apk and pacman's packages, read back with tar: contents, scripts, descriptions."""
 
 from __future__ import annotations
 

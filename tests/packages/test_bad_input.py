@@ -1,4 +1,4 @@
-"""What is wrong is told in one line, and nothing is written."""
+"""Bad input is reported in one line, and nothing is written."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def refused(done_stderr: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--to", "exe"], "no such form; there are deb, rpm"),
+        (["--to", "exe"], "unknown form; name some of deb, rpm"),
         (["--to", "msi"], "msi: needs a bundle for Windows"),
         (["--to", "pkg"], "pkg: needs a bundle for macOS"),
         (["--identifier", "Not Good"], "identifier 'Not Good'"),
-        (["--identifier", "osquery"], "that name is another's"),
+        (["--identifier", "osquery"], "that name is taken"),
         (["--name", "a/b"], "name 'a/b'"),
         (["--version", "latest"], "version 'latest': write numbers"),
         (["--release", "0"], "--release begins with 1"),
@@ -39,8 +39,8 @@ def refused(done_stderr: str) -> str:
         (["--load-list", "/etc/../x"], "--load-list /etc/../x"),
         (["--full"], "give --osqueryd PATH, for Linux on"),
         (["--full", "--osqueryd", "/nowhere"], "--osqueryd /nowhere: there is no such file"),
-        (["--full", "--osqueryd", "/bin/true"], "--osqueryd /bin/true: a program, but no osqueryd"),
-        (["--full", "--osqueryd", "/etc/passwd"], "--osqueryd /etc/passwd: no program"),
+        (["--full", "--osqueryd", "/bin/true"], "--osqueryd /bin/true: a program, but not an osqueryd"),
+        (["--full", "--osqueryd", "/etc/passwd"], "--osqueryd /etc/passwd: not a program"),
         (["--flags", "/etc/passwd"], "belong to a --full package"),
         (["--sign", "pgp=x"], "write KIND=FILE, where KIND is gpg, rsa, authenticode"),
         (["--sign", "gpg=/nowhere"], "--sign gpg=/nowhere: there is no such file"),
@@ -58,14 +58,14 @@ def test_arguments(bundle: Path, tmp_path: Path, arguments: list[str], said: str
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({}, "there is no program in it"),
+        ({}, "not a bundle: no program in it ends in .ext"),
         ({"a.ext": b"\x7fELF", "b.ext": b"\x7fELF"}, "which of a.ext, b.ext is the extension"),
         ({"a.ext": b"#!/bin/sh\n"}, "a.ext is a script, not a frozen program"),
-        ({"a.ext": b"text"}, "a.ext is no program"),
+        ({"a.ext": b"text"}, "a.ext is not a program"),
         ({"a.ext": pe_program()}, "on Windows osqueryd starts files that end in .exe"),
         ({"a.exe": mach_program()}, "on macOS osqueryd starts files that end in .ext"),
-        ({"a.ext": mach_program()}, "nobody wrote its version down; give --version"),
-        ({"a.ext": mach_program(), "_internal/build.json": b"{"}, "build.json: no JSON"),
+        ({"a.ext": mach_program()}, "the bundle has no version in it; give --version"),
+        ({"a.ext": mach_program(), "_internal/build.json": b"{"}, "build.json: not valid JSON"),
     ],
 )
 def test_bundles(tmp_path: Path, files: dict[str, bytes], said: str) -> None:
@@ -102,7 +102,7 @@ def test_links(tmp_path: Path, target: str, said: str) -> None:
 def test_what_is_no_file(tmp_path: Path) -> None:
     folder = make_bundle(tmp_path)
     os.mkfifo(folder / "_internal" / "pipe")
-    assert "_internal/pipe in the bundle is no file" in refused(
+    assert "_internal/pipe in the bundle is not a file" in refused(
         package(folder, output=tmp_path / "out").stderr
     )
 
@@ -136,13 +136,13 @@ def test_an_osqueryd_for_another_platform(windows_bundle: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("option", "content", "said"),
     [
-        ("--flags", b"verbose\n", "line 1: 'verbose' is no flag"),
+        ("--flags", b"verbose\n", "line 1: 'verbose' is not a flag"),
         (
             "--flags",
             b"# ok\n\n--disable_extensions\n",
             "line 3: with --disable_extensions osqueryd would not load",
         ),
-        ("--flags", b"\xff\xfe", "no text"),
+        ("--flags", b"\xff\xfe", "not a text in UTF-8"),
         ("--secret", b"\n", "the file is empty"),
     ],
 )

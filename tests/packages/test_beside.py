@@ -1,4 +1,4 @@
-"""What lies beside the packages and what is printed: manifest, checksums, bill of materials, summary."""
+"""The files beside the packages and the output: manifest, checksums, bill of materials, summary."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_the_bill_without_one_of_the_bundle(done: Done, bundle: Path) -> None:
 
 
 def test_the_bill_with_one_of_the_bundle(bundle: Path, tmp_path: Path) -> None:
-    """What freezing wrote beside the bundle is taken over."""
+    """The bill of materials that freezing wrote beside the bundle is included."""
     shutil.copytree(bundle, tmp_path / "hello_ext.bundle", symlinks=True)
     inner = {
         "bomFormat": "CycloneDX",

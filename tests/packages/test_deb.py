@@ -17,7 +17,7 @@ def debs(bundle: Path, bundle_2: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 class DebRoot(Root):
-    """A folder with a dpkg database of its own. Scripts run outside of it, and are told where it is: DPKG_ROOT."""
+    """A folder with its own dpkg database. Scripts run outside of it, and DPKG_ROOT names it."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -1,6 +1,6 @@
 """The bundled extension as a deb, in a Debian of its own, beside a real osqueryd that runs all the while.
 
-Slow: it freezes, and fetches a small Debian. `OSQUERY_SDK_DEBIAN_ROOT` may name a folder that debootstrap made.
+Slow: it freezes, and fetches a small Debian. `OSQUERY_SDK_DEBIAN_ROOT` may name a folder made by debootstrap.
 """
 
 from __future__ import annotations

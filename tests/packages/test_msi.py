@@ -1,4 +1,4 @@
-"""The msi, read back with msitools: files, components, service, actions and where they are; its script under node."""
+"""The msi, read back with msitools: files, components, service, order of actions; its script in node."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_folders_are_there_before_they_are_closed_to_others(full: Path) -> None:
 
 
 def test_settings_travel_as_defaults(full: Path, tmp_path: Path) -> None:
-    """An upgrade replaces files; these are copied where they belong once, and the secret's folder is closed before."""
+    """An upgrade replaces files, so settings are copied once; the secret's folder is closed first."""
     needs("msiextract")
     subprocess.run(["msiextract", "-C", tmp_path, full], check=True, capture_output=True)
     (top,) = tmp_path.rglob("acme")

@@ -1,4 +1,4 @@
-"""The pkg, read back with bsdtar, its bill of materials with a reader of its own and with lsbom where there is one."""
+"""The pkg, read back with bsdtar; its bill of materials with a reader here, and with lsbom if installed."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_documents(inner: Path) -> None:
 
 
 def script(inner: Path, name: str, root: Path, temporary: Path, *, says: str = "") -> None:
-    """As the installer calls it: the package, where to, the volume, the system's root."""
+    """Run a script with the installer's arguments: the package, the destination, the volume, the root."""
     done = subprocess.run(
         ["bash", inner.parent / "Scripts" / name, "x.pkg", "/", f"{root}/", "/"],
         env={"PATH": "/usr/bin:/bin", "INSTALLER_TEMP": str(temporary)},

@@ -1,4 +1,4 @@
-"""The same bundle makes the same packages, whenever and wherever: byte for byte, for every form."""
+"""Packages are reproducible: one bundle gives the same bytes in any place at any time, in every form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOOLS = {"msi": ("wixl", "msibuild"), "pkg": ("bsdtar",)}
 
 
 def again(bundle: Path, folder: Path) -> Path:
-    """The same bundle elsewhere: other folder, other times, files made in another order."""
+    """An equal bundle in another folder, with other times, and files made in another order."""
     folder.mkdir()
     other = folder / bundle.name
     other.mkdir()

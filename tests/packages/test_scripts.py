@@ -1,4 +1,4 @@
-"""The scripts' shell, in every shell that there is: the load list keeps each byte that is not its line."""
+"""The scripts in every installed shell: the load list keeps every byte except the package's line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
 
 @pytest.fixture(scope="module")
 def library() -> str:
-    """What every script begins with, for a small add-on; `$ROOT` is before every path."""
+    """Return the beginning of every script, for a small add-on; `$ROOT` is before every path."""
     package = Package(
         name="hello",
         version=parse_version("1.2.3"),

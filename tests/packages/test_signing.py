@@ -1,4 +1,4 @@
-"""Signatures, made with keys of the moment and checked by each form's own tool."""
+"""Signatures, made with fresh keys and checked by each form's own tool."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def signed(
 
 
 def test_a_deb(signed: Done, gpg: tuple[Path, Path, dict[str, str]], tmp_path: Path) -> None:
-    """As debsigs does it: the signature is of the parts before it."""
+    """Check the signature like debsigs: it covers the parts before it."""
     needs("ar")
     subprocess.run(["ar", "x", signed.file("*.deb").absolute()], cwd=tmp_path, check=True)
     names = subprocess.run(["ar", "t", signed.file("*.deb")], capture_output=True, text=True).stdout.split()

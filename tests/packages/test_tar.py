@@ -19,7 +19,7 @@ PROGRAM = f"/{HOME}/hello_ext.ext"
 
 
 def extract(file: Path, folder: Path) -> Path:
-    """As a person does it; returns the one folder in it."""
+    """Extract the tar as a person does, and return the only folder in it."""
     folder.mkdir()
     subprocess.run(["tar", "-C", folder, "-xzf", file], check=True)
     (top,) = folder.iterdir()

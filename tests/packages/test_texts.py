@@ -1,4 +1,4 @@
-"""Texts of any language, read back from each form with its own tools; those that no form can carry are refused."""
+"""Texts in any language, read back with each form's own tools; others are refused."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ODD = [
 
 
 class Read:
-    """What a package says of itself."""
+    """A package's description of itself."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

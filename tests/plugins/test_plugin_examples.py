@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from ..docs.pages import example_command
+
 EXAMPLES = Path(__file__).parents[2] / "examples/plugins"
 FILES = sorted(EXAMPLES.glob("*.py"))
 
 
 def command(file: Path) -> list[str]:
-    words = shlex.split(file.read_text(encoding="utf-8").splitlines()[1].removeprefix("# "))
+    words = shlex.split(example_command(file))
     assert words[:2] == ["osquery-sdk", "engine"]
     return [sys.executable, "-m", "osquery_sdk.cli.main", *words[1:]]
 

@@ -1,4 +1,4 @@
-"""The project's modules, as their source says what they import."""
+"""Fixture: the project's modules, and the imports that their sources contain."""
 
 import ast
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ GENERATED = "osquery_sdk.wire.gen."
 
 
 class Import(NamedTuple):
-    """One name that a module imports.
+    """A name that a module imports.
 
     Attributes:
-        module: the module that it leads to, as the import statement names it.
-        name: what is taken from it; empty for `import module`.
-        line: where.
-        for_types: only type checkers see it.
+        module: the imported module; a relative name is resolved.
+        name: the name taken from it; empty for `import module`.
+        line: the line of the statement.
+        for_types: True if only type checkers run the statement.
     """
 
     module: str
@@ -36,11 +36,11 @@ class Module(NamedTuple):
 
     @property
     def package(self) -> str:
-        """What its relative imports begin from."""
+        """Return the package that its relative imports begin from."""
         return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
 
     def imports(self) -> Iterator[Import]:
-        """All of its imports, those within functions included."""
+        """Yield all of its imports, including those within functions."""
         hidden = {
             id(node)
             for block in ast.walk(self.tree)
@@ -64,7 +64,7 @@ class Module(NamedTuple):
 
 @pytest.fixture(scope="session")
 def modules() -> dict[str, Module]:
-    """Every module of the project but the generated ones, by name."""
+    """Return every module of the project by name, except the generated ones."""
     top = Path(__file__).parents[2]
     found = {}
     for root in ROOTS:

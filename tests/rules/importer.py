@@ -1,6 +1,6 @@
-"""A program that imports the modules it is given, each after the other, and prints as JSON what that did to the process.
+"""Import the modules that are named as arguments, and print as JSON how that changed the process.
 
-It runs in an interpreter of its own. What it reports is what a module does by being imported, whoever imports it.
+The program runs in an interpreter of its own, so it reports the side effects that any importer would get.
 """
 
 import importlib
@@ -11,7 +11,7 @@ import sys
 import threading
 import warnings
 
-# Events of sys.addaudithook that mean something outside of the interpreter. Source: the audit events table in Python's library reference.
+# Audit events that act outside of the interpreter. Source: Python's library reference, table of audit events.
 FORBIDDEN = (
     "socket.",
     "subprocess.",
@@ -52,13 +52,13 @@ FORBIDDEN = (
 
 
 def state() -> dict[str, str]:
-    """What a program, or another module, would notice if it changed."""
-    descriptors = "/proc/self/fd"
+    """Return the state of the process that a program or another module would see changed."""
+    fds = "/proc/self/fd"
     return {
         "threads": repr(sorted(thread.name for thread in threading.enumerate())),
         "signal handlers": repr([signal.getsignal(number) for number in sorted(signal.valid_signals())]),
         "wake-up descriptor": repr(signal.set_wakeup_fd(-1)),
-        "open files": repr(sorted(os.listdir(descriptors))) if os.path.isdir(descriptors) else "",  # noqa: PTH112, PTH208
+        "open files": repr(sorted(os.listdir(fds)) if os.path.isdir(fds) else ""),  # noqa: PTH112, PTH208
         "environment": repr(sorted(os.environ.items())),
         "working folder": os.getcwd(),  # noqa: PTH109
         "path": repr(sys.path),
@@ -74,14 +74,14 @@ def state() -> dict[str, str]:
 
 
 def main(names: list[str]) -> int:
-    """Import them and report."""
+    """Import the modules and print the report."""
     events: list[str] = []
     current = ""
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
         if event.startswith(FORBIDDEN) and event != "sys.addaudithook":
             events.append(f"{current}: {event}{arguments!r}"[:200])
-        # mode and flags of open(): reading is what an import is.
+        # An import reads files, so only flags for writing count.
         writes = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
         if event == "open" and isinstance(arguments[2], int) and arguments[2] & writes:
             events.append(f"{current}: opened {arguments[0]!r} for writing")

@@ -1,17 +1,17 @@
-"""Regular expressions of a source, and those among them that some supported Pythons match wrongly."""
+"""Find regular expressions in a source that some supported Pythons match wrongly."""
 
 import ast
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# Stands for a part of an f-string that only the running program knows: a character, and within braces a number.
+# Stands for a part of an f-string that only the running program knows: a character, or a number in braces.
 _UNKNOWN = "0"
 _COUNT = re.compile(r"\{(?:\d+(?:,\d*)?|,\d*)\}")
 
 
 class Text(NamedTuple):
-    """A text that a source has, put together as far as that can be done without running it."""
+    """A text of a source, joined from its parts as far as possible without running the source."""
 
     line: int
     value: str
@@ -20,7 +20,7 @@ class Text(NamedTuple):
 def texts(tree: ast.Module) -> Iterator[Text]:
     """Yield every text of a source but its docstrings: constants, f-strings, and sums of them.
 
-    What a name stands for that is assigned once is put in its place.
+    A name that is assigned once is replaced by its value.
     """
     assigned: dict[str, list[ast.expr]] = {}
     for node in ast.walk(tree):
@@ -29,7 +29,7 @@ def texts(tree: ast.Module) -> Iterator[Text]:
                 if isinstance(name, ast.Name):
                     assigned.setdefault(name.id, []).append(node.value)
     known = {name: values[0] for name, values in assigned.items() if len(values) == 1}
-    # Parts are looked at as well: of a sum that cannot be told in whole, and because that costs nothing.
+    # Check the parts of a sum, too: the whole may be unknown, and checking them twice costs nothing.
     skipped = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.FormattedValue) and node.format_spec is not None:
@@ -60,7 +60,7 @@ def _folded(node: ast.expr, known: dict[str, ast.expr], within: frozenset[str]) 
 
 
 def takes_all(pattern: str) -> str | None:
-    """Return the first possessive quantifier or atomic group of a pattern or a part of one; None if it has none."""
+    """Return the first possessive quantifier or atomic group of a (partial) pattern, or None."""
     at = 0
     while at < len(pattern):
         if pattern[at] == "\\":
@@ -83,7 +83,7 @@ def takes_all(pattern: str) -> str | None:
 
 
 def _past_class(pattern: str, start: int) -> int:
-    """The end of a character class; where a part of a pattern does not have it, the bracket alone is passed."""
+    """Return the end of a character class. If a partial pattern lacks the end, pass the bracket alone."""
     at = start + 1
     if pattern.startswith("^", at):
         at += 1

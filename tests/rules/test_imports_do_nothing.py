@@ -1,4 +1,4 @@
-"""Importing a module does nothing but define what is in it: no thread, no socket, no handler, no word, no state of its own."""
+"""Test that importing a module has no side effect, and that no module has mutable state."""
 
 import ast
 import json
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 IMPORTER = Path(__file__).parent / "importer.py"
 WORKER = Path(__file__).parent / "working.py"
-# What these need is there on Windows only.
+# Modules that need libraries of Windows.
 WINDOWS_ONLY = {"osquery_sdk.wire.pipes", "osquery_sdk.wire.windows"}
 
 
 def report(names: list[str]) -> dict[str, Any]:
-    """What importing them in a fresh interpreter did."""
+    """Return the effects of importing the modules in a fresh interpreter."""
     # -I: nothing of this environment, and no folder of the tests on the path; -B: no bytecode is written.
     done = subprocess.run(
         [sys.executable, "-I", "-B", "-X", "dev", IMPORTER, *names],
@@ -64,9 +64,12 @@ def test_no_import_has_a_side_effect(modules: "dict[str, Module]") -> None:
     ],
 )
 def test_the_importer_sees_them(code: str, what: str | None, said: str | None, tmp_path: Path) -> None:
-    """The one above can fail: each of these is seen."""
+    """The importer reports each of these effects, so the test above can fail."""
     (tmp_path / "culprit.py").write_text(code)
-    script = f"import sys, runpy; sys.path.insert(0, {str(tmp_path)!r}); sys.argv = ['importer', 'culprit']; runpy.run_path({str(IMPORTER)!r}, run_name='__main__')"
+    script = (
+        f"import sys, runpy; sys.path.insert(0, {str(tmp_path)!r}); sys.argv = ['importer', 'culprit'];"
+        f" runpy.run_path({str(IMPORTER)!r}, run_name='__main__')"
+    )
     done = subprocess.run(
         [sys.executable, "-B", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
@@ -99,7 +102,7 @@ CHANGES = {
 
 
 def changed_globals(tree: ast.Module) -> list[str]:
-    """Where functions of a module change what stands at its top: by `global`, by item, by attribute or by method."""
+    """Return where functions change a module-level name: by `global`, item, attribute or method."""
     top: set[str] = set()
     for node in tree.body:
         targets = (

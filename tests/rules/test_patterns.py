@@ -1,15 +1,15 @@
-"""No regular expression has a possessive quantifier or an atomic group.
+"""Test that no regular expression has a possessive quantifier or an atomic group.
 
-Python 3.11.0 to 3.11.2 match some of them wrongly, and Debian 12 has 3.11.2. There `(?:(?!c)x)++` runs on through a
-`c`, and a repeated alternation with a lookahead in it finds nothing. No error tells: secrets are not found, or text is
-eaten. Write what cannot be divided in two ways, so that nothing is tried twice:
+Python 3.11.0 to 3.11.2 match some of them wrongly, and Debian 12 has 3.11.2. There `(?:(?!c)x)++` runs on
+through a `c`, and a repeated alternation with a lookahead in it finds nothing. No error is raised: secrets
+are not found, or text is lost. Write patterns that match a text in only one way, so nothing is tried twice:
 
-- `"[^"]*"`: what is repeated cannot begin what follows it, so the repetition ends in one place only.
-- `(?:x{8}|x{0,7}(?!x))` for `x{0,8}+`: as many as there are, where what follows could begin with one.
-- `(?=(?P<a>.*?x))(?P=a)` for `(?>.*?x)`: a lookahead is not tried again either, and every Python does it rightly.
-- At the end of a pattern a greedy quantifier never gives anything back: leave the plus away.
-- A group repeated without a bound takes 120 bytes of memory for each round: repeat one character, or go on from where
-  a match ended, as `kolide_tables.quoted` does.
+- `"[^"]*"`: the repeated characters cannot begin the rest, so the repetition ends in one place only.
+- `(?:x{8}|x{0,7}(?!x))` for `x{0,8}+`: it takes as many as there are, even if the rest could begin with one.
+- `(?=(?P<a>.*?x))(?P=a)` for `(?>.*?x)`: Python does not try a lookahead again, and all versions do it right.
+- At the end of a pattern a greedy quantifier never gives anything back: omit the plus.
+- A group that is repeated without a bound takes 120 bytes of memory for each round: repeat one character, or
+  continue at the end of the last match, as `kolide_tables.quoted` does.
 """
 
 import ast
@@ -28,8 +28,8 @@ from ..docs.pages import PAGES, python
 from .patterns import takes_all, texts
 
 TOP = Path(__file__).parents[2]
-NOT_OURS = ("build", "dist")
-# The language's name, in a sentence.
+NOT_OURS = ("dist",)
+# The name of the language C++ in a sentence is no quantifier.
 LANGUAGE = re.compile(r"(?<!\S)C\+\+(?=\s|[.,;:)]|\Z)")
 
 
@@ -38,7 +38,8 @@ def sources() -> Iterator[tuple[str, str]]:
     for top in sorted(TOP.iterdir()):
         if top.name.startswith(".") or top.name in NOT_OURS:
             continue
-        for path in [top, *sorted(top.rglob("*"))]:
+        # Folders in build/ are programs that were made there.
+        for path in [top, *sorted(top.glob("*") if top.name == "build" else top.rglob("*"))]:
             if path.suffix in (".py", ".spec") and path.is_file() and path != Path(__file__):
                 yield path.relative_to(TOP).as_posix(), path.read_text()
     for page in PAGES:
@@ -46,7 +47,7 @@ def sources() -> Iterator[tuple[str, str]]:
 
 
 def found_in(source: str) -> list[str]:
-    """Each text with one, as `LINE: what it is, in text`."""
+    """Return each text with one, as `LINE: QUANTIFIER in TEXT`."""
     found = {}
     for text in texts(ast.parse(source)):
         what = takes_all(LANGUAGE.sub("C", text.value))
@@ -101,7 +102,7 @@ def test_no_pattern_takes_all_and_gives_nothing_back() -> None:
     ],
 )
 def test_they_are_seen(source: str, what: str | None) -> None:
-    """The one above can fail: each of these is seen, and nothing else is taken for one."""
+    """The search finds each of these and nothing else, so the test above can fail."""
     found = found_in(source)
     assert bool(found) is (what is not None), found
     if what is not None:
@@ -116,7 +117,7 @@ def test_they_are_seen(source: str, what: str | None) -> None:
     )
 )
 def test_python_sees_the_same(parts: list[str]) -> None:
-    """Wherever Python takes a pattern, its own parser finds one exactly where this does."""
+    """Python's own parser agrees for each pattern that it accepts."""
     pattern = "".join(parts)
     tree = io.StringIO()
     try:
@@ -129,7 +130,7 @@ def test_python_sees_the_same(parts: list[str]) -> None:
 
 
 def test_this_file_is_the_only_one_left_out() -> None:
-    """What git has of Python is what is looked at."""
+    """The search reads every Python file that git tracks."""
     done = subprocess.run(
         ["git", "ls-files", "-z", "*.py", "*.spec"], cwd=TOP, capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""Which module may import which: tables know the SDK's public names, the wire knows nothing above it, nobody goes round."""
+"""Test the imports between modules: tables use public names, the wire nothing above it; there is no cycle."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -11,8 +11,9 @@ import osquery_sdk
 if TYPE_CHECKING:
     from .conftest import Import, Module
 
-# What each part of the SDK may know beside itself. A part is a module or a package right under osquery_sdk. Those that are not
-# named here (the command line, freezing, explaining, ...) are on top: they may know every one, and no part named here knows them.
+# Parts that each part of the SDK may import. A part is a module or package directly under osquery_sdk. Parts
+# without an entry (the command line, freezing, explaining, ...) are on top: they may import every part, and
+# no part with an entry imports them.
 MAY_KNOW = {
     "_version": set(),
     "errors": set(),
@@ -96,19 +97,19 @@ MAY_KNOW = {
     "session": {"errors", "authors", "tables", "wire"},
     "extension": {"errors", "authors", "plugin", "tables", "session", "client", "signals", "wire"},
 }
-# An extension's `run` hands over to its command line: every extension has it, and only that function imports it.
-HANDS_OVER = ("osquery_sdk.extension", "osquery_sdk.cli.program")
-# These may not know what is above them even by type: they are to be read, and could be used, without it.
+# The one exception: an extension's method `run` imports the command line, which every extension has.
+HANDS_OVER = ("osquery_sdk.cli.extension", "osquery_sdk.cli.program")
+# Parts that may not import from above even for type checkers, so that they can be read and used alone.
 STRICT = ("wire", "engine")
 
 
 def part_of(name: str) -> str:
-    """`wire` for osquery_sdk.wire.codec, empty for osquery_sdk itself."""
+    """Return `wire` for osquery_sdk.wire.codec, and an empty text for osquery_sdk itself."""
     return name.split(".")[1] if "." in name else ""
 
 
 def target(one: "Import", modules: "dict[str, Module]") -> str | None:
-    """The module of the project that an import leads to."""
+    """Return the module of the project that an import loads, or None."""
     inner = f"{one.module}.{one.name}"
     if inner in modules:
         return inner
@@ -177,7 +178,7 @@ def test_a_part_of_the_sdk_knows_only_those_below_it(part: str, modules: "dict[s
 
 
 def test_the_engine_knows_no_table_class(modules: "dict[str, Module]") -> None:
-    """It is a peer of osqueryd: tables come to it over the socket, as routes."""
+    """The engine is a peer of osqueryd: it gets tables over the socket, as routes."""
     names = {"Table", "Row", "Column", "ColumnDef", "Query", "ColumnInfo"}
     found = [
         where(module, one)
@@ -199,7 +200,7 @@ def test_only_a_function_hands_over(modules: "dict[str, Module]") -> None:
 
 
 def test_nobody_goes_round(modules: "dict[str, Module]") -> None:
-    """No cycle, imports within functions included; those for type checkers left out."""
+    """There is no cycle of imports, including those in functions, but without those for type checkers."""
     graph = {
         module.name: {
             other
@@ -208,7 +209,7 @@ def test_nobody_goes_round(modules: "dict[str, Module]") -> None:
         }
         for module in modules.values()
     }
-    # A package that is imported first, as Python does it, is no dependence that anybody wrote down.
+    # Python imports a module's package first. That does not count, because no statement says so.
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -216,14 +217,14 @@ def test_nobody_goes_round(modules: "dict[str, Module]") -> None:
 
 
 def test_the_test_sees_imports(modules: "dict[str, Module]") -> None:
-    """The graph above is not empty because nothing was understood."""
+    """The parser finds imports of each form, so an empty result above means that there are none."""
     seen = {
         (module.name, target(one, modules), one.for_types)
         for module in modules.values()
         for one in module.imports()
     }
     assert ("osquery_sdk.tables", "osquery_sdk.rows", False) in seen  # relative
-    assert ("osquery_sdk.extension", "osquery_sdk.cli.program", False) in seen  # within a function
+    assert ("osquery_sdk.cli.extension", "osquery_sdk.cli.program", False) in seen  # within a function
     assert ("osquery_sdk.query", "osquery_sdk.tables", True) in seen  # for type checkers
     assert ("kolide_tables.ext_tables", "osquery_sdk", False) in seen  # absolute
     assert ("osquery_sdk.engine.database", "osquery_sdk.wire.protocol", False) in seen  # from two packages up

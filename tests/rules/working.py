@@ -1,6 +1,6 @@
-"""A program that imports all modules, does an extension's day's work, and prints what has changed at the top of any module.
+"""Import all modules, do an extension's usual work twice, and print the module-level names that changed.
 
-Tables answer and fail, statements are explained, an engine starts and stops, twice; then every module is compared with what it was.
+In that work tables answer and fail, and an engine starts and stops.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ PROJECT = ("osquery_sdk", "kolide_tables", "kolide_plugins", "kolide_ext")
 
 
 def tops(modules: dict[str, ModuleType]) -> dict[str, str]:
-    """Every name at the top of each of the project's modules: which object it is, and what is in it."""
+    """Return the identity and content of each module-level name of the project."""
     found = {}
     for name, module in modules.items():
         if name.split(".")[0] not in PROJECT:
@@ -26,7 +26,7 @@ def tops(modules: dict[str, ModuleType]) -> dict[str, str]:
 
 
 def work() -> None:
-    """What a program does with the project."""
+    """Do the usual work of an extension."""
     from kolide_ext.settings import read_settings
     from kolide_tables import all_tables
     from osquery_sdk import Extension
@@ -40,7 +40,10 @@ def work() -> None:
             "select * from kolide_process_details where pid in (1, 2) or pid = 3",
             "select count(*), max(name collate nocase) from kolide_exposed_ports",
             "select * from kolide_json where raw_data = '{\"a\": [1, 2]}' and query in ('a', '*')",
-            "select * from kolide_yaml where raw_data = 'a: 1' union select * from kolide_plist where raw_data = '<plist/>'",
+            (
+                "select * from kolide_yaml where raw_data = 'a: 1'"
+                " union select * from kolide_plist where raw_data = '<plist/>'"
+            ),
             "select * from kolide_toml where path like '/etc/%.toml' or path = '/nonexistent'",
             "select * from kolide_ini",
             "select nothing from kolide_csv",
@@ -52,7 +55,7 @@ def work() -> None:
 
 
 def main(names: list[str]) -> int:
-    """Work, compare, and say what differs."""
+    """Do the work, and print the differences."""
     for name in names:
         with contextlib.suppress(Exception):
             importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""An extension as its author writes it: every way to declare a column, ask a query and give rows. Nothing here is flagged."""
+"""An extension with every way to declare columns, use a query and yield rows. No line here is flagged."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime, timezone
@@ -54,28 +54,29 @@ class Disk(Device):
 
 
 def disk(serial: str) -> Disk:
-    """A row; columns with a default may be left out, and the others come in any order."""
-    made = Disk(size=1, serial=serial, number=2, removable=True, seen=datetime.now(tz=timezone.utc))  # noqa: UP017
-    name: str = made.serial
-    size: int = made.size
-    load: float | None = made.load
+    """Return a row: columns with a default may be omitted, and the order of the others is free."""
+    now = datetime.now(tz=timezone.utc)  # noqa: UP017
+    row = Disk(size=1, serial=serial, number=2, removable=True, seen=now)
+    name: str = row.serial
+    size: int = row.size
+    load: float | None = row.load
     if load is None or not name:
         size += 1
-    return made
+    return row
 
 
-def named(made: Disk) -> tuple[Disk, Disk]:
-    """What a row has of a named tuple."""
-    fields: tuple[str, ...] = made._fields + Disk._fields
-    values: dict[str, Any] = {**made._asdict(), **Disk._field_defaults}
-    other = made._replace(size=len(fields) + len(values))
+def named(row: Disk) -> tuple[Disk, Disk]:
+    """Use the members that a row shares with named tuples."""
+    fields: tuple[str, ...] = row._fields + Disk._fields
+    values: dict[str, Any] = {**row._asdict(), **Disk._field_defaults}
+    other = row._replace(size=len(fields) + len(values))
     size: int = other.size
     return Disk._make([*other[:-1], size]), other
 
 
 @table("disks", platforms=("linux",), examples=("select * from disks",), cache=1.5, deadline=5, max_rows=10)
 def disks(query: Query) -> Iterator[Disk]:
-    """Everything that a query can be asked."""
+    """Disks; the function uses every method of the query."""
     asked = query.equals("serial")
     if asked is not None:
         for serial in asked:
@@ -95,7 +96,7 @@ def disks(query: Query) -> Iterator[Disk]:
 
 @table("listed", cache=5.0, aliases=("enumerated",))
 def listed(query: Query) -> list[Device]:
-    """A list; a row of a subclass is a row."""
+    """A list that also has a row of a subclass."""
     return [disk("a"), *disks.rows(serial="b")]
 
 
@@ -107,13 +108,13 @@ async def later(query: Query) -> AsyncIterator[Disk]:
 
 @table("awaited")
 async def awaited(query: Query) -> list[Disk]:
-    """Asynchronous, and all at once."""
+    """Asynchronous, with all rows at once."""
     return [disk("d")]
 
 
 @table("mappings", rows=Disk)
 def mappings(query: Query) -> list[Mapping[str, object]]:
-    """Mappings, with the row class given beside."""
+    """Mappings; `rows` names the row class."""
     return [{"serial": "e", "number": 1}]
 
 
@@ -129,14 +130,14 @@ class Disks(WritableTable[Device]):
         yield from self.kept.values()
 
     def insert(self, row: Device) -> Device:
-        """Takes a row, and returns it as it is kept."""
+        """Take a row, and return it as it is kept."""
         if row.number < 0:
             raise ConstraintFailed("a number is not below 0")
         self.kept[row.serial] = row
         return row
 
     def update(self, old: Device, new: Device) -> None:
-        """Takes two rows."""
+        """Take two rows."""
         if new.removable and not old.removable:
             raise ReadOnly("it is built in")
         del self.kept[old.serial]
@@ -144,20 +145,20 @@ class Disks(WritableTable[Device]):
 
 
 class Numbers(WritableTable[Disk]):
-    """Rows returned, a number returned, and no more than that."""
+    """A table with `rows` and `insert` alone, which return a list and a number."""
 
     def rows(self, query: Query) -> list[Disk]:
         """A list."""
         return []
 
     def insert(self, row: Disk) -> int | None:
-        """Its key."""
+        """Return the key."""
         return row.size or None
 
 
 @table("asks")
 def asks(query: Query) -> Iterator[Disk]:
-    """Asks osquery."""
+    """A table that queries osquery."""
     client: Client = query.client
     rows: list[Disk] = client.query("select * from disks where serial = ?", ["x"], rows=Disk)
     texts: list[dict[str, str]] = client.query("select :a", {"a": b"x"}, timeout=1.5)
@@ -170,13 +171,13 @@ def asks(query: Query) -> Iterator[Disk]:
 
 
 def every() -> list[Table]:
-    """A factory of tables."""
+    """Return all tables."""
     written = table("written", deadline=5, examples=("delete from written",))(Disks())
     return [disks, listed, later, awaited, mappings, written, table("numbers")(Numbers()), asks]
 
 
 def observed() -> Extension:
-    """A program that is looked at."""
+    """Return an extension with telemetry and a handler for logging."""
     extension = Extension("observed", version="1.0", plugins=every(), telemetry=Telemetry())
     handler = StatusLogHandler(extension, level=20, most=5)
     other = Client("/var/osquery/osquery.em", timeout=2.0)
@@ -185,11 +186,11 @@ def observed() -> Extension:
 
 
 def hosted() -> list[dict[str, str]]:
-    """Tables on the embedded engine."""
+    """Query tables on the embedded engine."""
     with Host([observed().start]) as host:
         return host.query("select 1").rows
 
 
 def main() -> int:
-    """A program."""
+    """Run the program."""
     return Extension("right", version="1.0", plugins=every()).run(["tables"])

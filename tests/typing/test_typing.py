@@ -1,4 +1,4 @@
-"""What type checkers tell an author: nothing about `right.py`, and exactly the marked lines of `wrong.py`."""
+"""Test that type checkers flag nothing in `right.py`, and exactly the marked lines in `wrong.py`."""
 
 import json
 import re
@@ -16,7 +16,7 @@ Findings = dict[tuple[str, int], str]
 
 
 def mypy(folder: Path) -> Findings:
-    """What `mypy --strict` says, by file and line."""
+    """Return the findings of `mypy --strict`, by file and line."""
     command = [
         sys.executable,
         "-m",
@@ -33,15 +33,18 @@ def mypy(folder: Path) -> Findings:
 
 
 def pyright(folder: Path) -> Findings:
-    """What pyright's strict mode says, by file and line; its node comes with the package, and needs no network."""
+    """Return the findings of pyright's strict mode, by file and line. The package brings its own node."""
     config = {"include": [str(HERE / name) for name in FILES], "typeCheckingMode": "strict"}
     (folder / "pyrightconfig.json").write_text(json.dumps(config))
     command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", sys.executable]
     done = subprocess.run([*command, "-p", str(folder)], capture_output=True, text=True)
     found = json.loads(done.stdout)["generalDiagnostics"]
     return {
-        (Path(one["file"]).name, one["range"]["start"]["line"] + 1): f"{one['severity']}: {one['message']}"
-        for one in found
+        (
+            Path(each["file"]).name,
+            each["range"]["start"]["line"] + 1,
+        ): f"{each['severity']}: {each['message']}"
+        for each in found
     }
 
 

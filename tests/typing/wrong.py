@@ -1,4 +1,4 @@
-"""What authors get wrong. Both type checkers flag each line that ends in `# E`, and no other."""
+"""Mistakes of authors. Both type checkers flag each line that ends in `# E`, and no other line."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -30,7 +30,7 @@ class Wrong(Row):
 
 
 def rows() -> None:
-    """The constructor, and what comes of it."""
+    """Mistakes with the constructor and with its rows."""
     row: Process = Process(pid=1, name="init")
     row = Process(pid=1, nam="init")  # E
     row = Process(pid="1", name="init")  # E
@@ -56,7 +56,7 @@ def yields_another_row(query: Query) -> Iterator[Process]:
 
 @table("yields_later")
 async def yields_later(query: Query) -> AsyncIterator[Process]:
-    """The same, asynchronously."""
+    """An asynchronous table with rows of the wrong type."""
     yield Other(pid=1, name="init")  # E
 
 
@@ -86,13 +86,13 @@ def takes_nothing() -> Iterator[Process]:
 
 @table("platforms", platforms="linux")  # E
 def platforms(query: Query) -> Iterator[Process]:
-    """A text where several are meant."""
+    """A text instead of a tuple of texts."""
     yield Process(pid=1, name="init")
 
 
 @table(name="rows", rows=Process(pid=1, name="init"))  # E
 def instance(query: Query) -> Iterator[Process]:
-    """A row where its class is meant."""
+    """A row instead of its class."""
     yield Process(pid=1, name="init")
 
 
@@ -126,7 +126,7 @@ class Written(WritableTable[Process]):
         """One row."""
 
     def delete(self, row: Process) -> None:
-        """What it may do with a row."""
+        """Mistakes with the row of a method."""
         print(row.nam)  # E
         row.pid = 2  # E
 
@@ -144,7 +144,7 @@ table("not_an_object")(5)  # E
 
 
 def client(query: Query) -> None:
-    """What osquery answers."""
+    """Mistakes with the client."""
     rows: list[Process] = query.client.query("select 1")  # E
     rows = query.client.query("select 1", rows=Other)  # E
     query.client.query(5)  # E

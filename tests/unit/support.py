@@ -1,4 +1,4 @@
-"""What the tests of tables ask other programs with."""
+"""Find the programs that the tests of tables compare with."""
 
 import shutil
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def tool(name: str) -> str:
-    """The path of an installed program; without it the test is skipped."""
+    """Return the path of an installed program; without it the test is skipped."""
     path = shutil.which(name)
     if path is None:
         pytest.skip(f"needs {name}")

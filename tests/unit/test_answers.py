@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from osquery_sdk import Column, ColumnType, Query, Row, Table, TableError, table
 from osquery_sdk.answers import Layout
-from osquery_sdk.wire.bulk import read_response
 from osquery_sdk.wire.codec import ANSWER_LIMITS
 from osquery_sdk.wire.protocol import Request, Response, Status, encode_reply
+from osquery_sdk.wire.thrift_decoder import read_response
 
 
 class Colour(enum.Enum):

@@ -116,7 +116,9 @@ INSTALLED = {
 }
 RELEASES = {
     "main": "Origin: Acme\nLabel: Acme\nSuite: stable\nCodename: rock\nVersion: 9.1",
-    "security": "Origin: Acme\nLabel: Acme-Security\nSuite: stable-security\nCodename: rock-security\nVersion: 9",
+    "security": (
+        "Origin: Acme\nLabel: Acme-Security\nSuite: stable-security\nCodename: rock-security\nVersion: 9"
+    ),
     "updates": "Origin: Acme\nLabel: Acme\nSuite: stable-updates\nCodename: rock-updates\nVersion: 9-updates",
 }
 Run = Callable[..., bytes]
@@ -130,7 +132,7 @@ def stanza(name: str, fields: str, architecture: str = "amd64") -> str:
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, str], list[tuple[str, ...]]]:
-    """A machine with an apt and a dpkg of its own; what its programs were run with is in the list."""
+    """Make a machine with an apt and a dpkg of its own; the list records how its programs were run."""
     for name in ("apt-get", "apt-cache", "dpkg-query"):
         tool(name)
     root = tmp_path_factory.mktemp("apt")
@@ -258,7 +260,7 @@ def test_however_many_are_looked_up_apt_is_asked_once(machine: Any) -> None:
         assert [row.candidate for row in table.rows(name=name)] == candidates
     assert {row.name for row in table.rows(name=["plain", "urgent", "newest"])} == {"plain", "urgent"}
     assert sorted(program for program, *_ in asked) == ["apt-cache", "apt-get", "dpkg-query"]
-    # What has only left its configuration behind is not asked about.
+    # A package that has left only its configuration behind is not asked about.
     assert not any("removed" in arguments for arguments in asked)
 
 

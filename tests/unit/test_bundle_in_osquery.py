@@ -18,7 +18,7 @@ pytestmark = pytest.mark.osqueryd
 
 @pytest.fixture
 def ask(ask_osqueryi: Callable[..., Any]) -> Ask:
-    """A function that runs one statement in osqueryi."""
+    """Return a function that runs one statement in osqueryi."""
 
     def run(sql: str) -> list[dict[str, str]]:
         (rows,) = ask_osqueryi(sql)
@@ -42,7 +42,8 @@ def test_our_sockets_are_those_of_listening_ports(ask: Ask, compare: Compare) ->
             if kind == socket.SOCK_STREAM:
                 made[-1].listen()
         rows = ask(
-            "select 'core' as who, port, case protocol when 6 then 'tcp' else 'udp' end as protocol, address from listening_ports "
+            "select 'core' as who, port, case protocol when 6 then 'tcp' else 'udp' end as protocol, "
+            "address from listening_ports "
             f"where pid = {os.getpid()} and port > 0 union all "
             f"select 'ours', port, protocol, address from kolide_exposed_ports where pid = {os.getpid()}"
         )
@@ -76,11 +77,14 @@ def test_ancestors_are_those_of_a_recursive_statement_over_core_s_processes(
         try:
             before = set(psutil.pids())
             rows = ask(
-                "with recursive p as materialized (select pid, parent from processes), up (pid, depth, ancestor) as ("
-                "select pid, 1, parent from p where parent > 0 union all select up.pid, up.depth + 1, p.parent "
+                "with recursive p as materialized (select pid, parent from processes), up (pid, depth, "
+                "ancestor) as ("
+                "select pid, 1, parent from p where parent > 0 union all select up.pid, up.depth + 1, "
+                "p.parent "
                 "from up join p on p.pid = up.ancestor where p.parent > 0) "
                 "select 'core' as who, pid, depth, ancestor from up union all "
-                "select 'ours', pid, depth, ancestor_pid from kolide_process_ancestry where pid in (select pid from p)"
+                "select 'ours', pid, depth, ancestor_pid from kolide_process_ancestry where pid in "
+                "(select pid from p)"
             )
             lived = before & set(psutil.pids())
         finally:
@@ -90,7 +94,7 @@ def test_ancestors_are_those_of_a_recursive_statement_over_core_s_processes(
     said: dict[str, dict[tuple[str, str], str]] = {"core": {}, "ours": {}}
     for row in rows:
         said[row["who"]][row["pid"], row["depth"]] = row["ancestor"]
-    # Who has lost an ancestor meanwhile has got another one.
+    # A process that has lost an ancestor meanwhile has another one.
     steady = {
         pid
         for pid in map(str, lived)
@@ -118,7 +122,8 @@ def test_values_of_a_file_are_those_that_are_in_it(ask: Ask, tmp_path: Path) -> 
 def test_calls_are_counted(ask: Ask) -> None:
     rows = ask(
         # CROSS JOIN keeps the order: the count is there before the counters are read.
-        "select name, calls, last_rows, enabled from (select count(*) as n from kolide_json where raw_data in ('[1]', '[2]')) "
+        "select name, calls, last_rows, enabled from (select count(*) as n from kolide_json where "
+        "raw_data in ('[1]', '[2]')) "
         "cross join kolide_ext_tables where n = 2 and name = 'kolide_json'"
     )
     assert rows == [{"name": "kolide_json", "calls": "1", "last_rows": "2", "enabled": "1"}]

@@ -1,4 +1,4 @@
-"""kolide_containers beside podman, which serves docker's API as well, and services that answer anything."""
+"""kolide_containers beside podman, which serves docker's API too, and beside hostile services."""
 
 import contextlib
 import json
@@ -26,8 +26,8 @@ Compare = Any  # of tests/conftest.py
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the table is for Linux")
 
-# podman with a store of its own. Its containers have no control groups and no network, so that they run where little may be done;
-# they end with the namespace.
+# podman with a store of its own. Its containers have no control groups and no network, so that they run
+# without privileges; they end with the namespace.
 PODMAN = """
 set -e
 mount --make-rprivate /
@@ -62,7 +62,7 @@ print(json.dumps({"all": everything, "one": rows(id=everything[0]["id"]), "none"
 
 
 def run_podman(root: Path, busybox: Path) -> tuple[list[Any], list[str], Any]:
-    """What podman says of its containers, and the table of its service."""
+    """Podman's own list of its containers, and the table's rows from its service."""
     (root / "image/bin").mkdir(parents=True)
     shutil.copy(busybox, root / "image/bin/busybox")
     for name in ("sh", "sleep"):
@@ -158,7 +158,7 @@ DETAILS = {
 
 @contextlib.contextmanager
 def service(path: Path, answer: Any, *, slowly: bool = False) -> Iterator[list[str]]:
-    """A service on a Unix socket; `answer` gives the whole response, as bytes, for the target that was asked for."""
+    """Serve on a Unix socket; `answer` returns the whole response, as bytes, for the requested target."""
     asked: list[str] = []
     path.parent.mkdir(parents=True, exist_ok=True)
     listener = socket.socket(socket.AF_UNIX)
@@ -194,9 +194,8 @@ def service(path: Path, answer: Any, *, slowly: bool = False) -> Iterator[list[s
 def response(content: Any, status: str = "200 OK", server: str = "Docker/28.0.1 (linux)") -> bytes:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     return (
-        f"HTTP/1.1 {status}\r\nServer: {server}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
-        + body
-    )
+        f"HTTP/1.1 {status}\r\nServer: {server}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    ).encode() + body
 
 
 def docker(target: str) -> bytes:

@@ -45,7 +45,7 @@ def test_counters_are_the_kernel_s(tmp_path: Path, compare: Compare) -> None:
         pytest.skip("no block devices here")
     rows = {row[0]: tuple(row)[1:] for row in disk_io.rows()}
     after = said_by_the_kernel()
-    # A device that is in use goes on counting between the readings: what lies between them is what the kernel says.
+    # A device in use counts between the readings: the value has to lie between the kernel's two.
     said = {
         name: tuple(
             min(max(low, one), high)

@@ -234,11 +234,13 @@ def test_one_place_is_one_row_however_many_sockets_and_descriptors_serve_it() ->
 
 
 NOBODY = 65534
-# It gives its rights away by itself: another user may not be able to start this Python, or to import from it.
+# The program drops its rights itself: another user may not be able to start this Python, or to import from
+# it.
 AS_NOBODY = f"import os,socket; os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\n"
 LISTEN = (
     "import socket,sys,os\n"
-    "s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); print(s.getsockname()[1], flush=True); sys.stdin.read()"
+    "s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); print(s.getsockname()[1], flush=True); "
+    "sys.stdin.read()"
 )
 
 
@@ -246,7 +248,7 @@ LISTEN = (
 def listener(
     before: str = "", *, arguments: tuple[str | bytes, ...] = (), **options: Any
 ) -> Iterator[tuple[int, int]]:
-    """A child that listens, after it has done something else: its pid and port."""
+    """Start a child that listens, after it has done something else; return its pid and port."""
     command = [sys.executable, "-S", "-c", before + LISTEN, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
         assert process.stdout is not None
@@ -272,7 +274,7 @@ def test_secrets_in_arguments_do_not_show() -> None:
 
 @root_only
 def test_the_user_is_the_socket_s_owner() -> None:
-    # Bound by one user, held by another: who opened it counts.
+    # Bound by one user, held by another: the user who opened it counts.
     with listener(AS_NOBODY) as (pid, port):
         (row,) = of_port(port)
         assert (row.pid, row.uid) == (pid, NOBODY)
@@ -280,7 +282,7 @@ def test_the_user_is_the_socket_s_owner() -> None:
 
 @contextlib.contextmanager
 def in_control_group(pid: int, path: str) -> Iterator[None]:
-    """Puts a process into a control group of the kernel's, which is made for it."""
+    """Put a process into a new control group of the kernel."""
     root = next(
         (
             one
@@ -323,7 +325,7 @@ def in_control_group(pid: int, path: str) -> Iterator[None]:
 def test_units_and_containers_of_the_kernel_s_own_control_groups(
     path: str, unit: str | None, container: str | None, compare: Compare
 ) -> None:
-    """Named as systemd and the engines name theirs."""
+    """The control groups have the names that systemd and the engines give theirs."""
     with listener() as (pid, port), in_control_group(pid, f"t{os.getpid()}.slice/{path}"):
         (row,) = of_port(port)
     compare(
@@ -355,7 +357,8 @@ def test_sockets_of_processes_that_may_not_be_read_have_no_pid() -> None:
     code = (
         "import json,os,sys,socket; from kolide_tables.exposed_ports import exposed_ports\n"
         "exposed_ports.rows(); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "print(json.dumps(exposed_ports.rows(port=int(sys.argv[1])) + exposed_ports.rows(pid=int(sys.argv[2]))))"
+        "print(json.dumps(exposed_ports.rows(port=int(sys.argv[1])) + "
+        "exposed_ports.rows(pid=int(sys.argv[2]))))"
     )
     with listener() as (pid, port):
         output = subprocess.check_output([sys.executable, "-c", code, str(port), str(pid)], text=True)
@@ -377,7 +380,10 @@ def test_another_network_namespace_is_another_world() -> None:
     unshare = tool("unshare")
     if subprocess.run([unshare, "-n", "true"], capture_output=True).returncode:
         pytest.skip("no right to make a network namespace")
-    up = "import socket,fcntl,struct; s=socket.socket(); fcntl.ioctl(s, 0x8914, struct.pack('16sH22x', b'lo', 1))\n"
+    up = (
+        "import socket,fcntl,struct; s=socket.socket(); fcntl.ioctl(s, 0x8914, struct.pack('16sH22x', "
+        "b'lo', 1))\n"
+    )
     command = [unshare, "-n", sys.executable, "-S", "-c", up + LISTEN]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -443,7 +449,7 @@ HEADER = b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when re
 
 
 def line(number: int, address: str, port: int, state: int, uid: int, inode: int) -> bytes:
-    """A line as the kernel's format string has it, for this machine's byte order."""
+    """Return a line in the kernel's format, for this machine's byte order."""
     packed = ipaddress.ip_address(address).packed
     words_ = struct.unpack(f"={len(packed) // 4}I", packed)
     shown = "".join(f"{word:08X}" for word in words_)
@@ -455,7 +461,7 @@ def line(number: int, address: str, port: int, state: int, uid: int, inode: int)
 
 
 class Machine:
-    """A proc root with sockets and processes made by hand."""
+    """Make a proc root with sockets and processes by hand."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -728,7 +734,7 @@ def connection(
 
 
 def recorded(everything: Any, processes: dict[int, Any]) -> ModuleType:
-    """psutil as its documentation describes it on another system."""
+    """Stand in for psutil as its documentation describes it on another system."""
 
     class NoSuchProcess(Error):
         pass

@@ -1,4 +1,4 @@
-"""Opening, reading, decoding and finding files, where somebody else may have put anything."""
+"""Open, read, decode and find files that another user may have put anywhere."""
 
 import contextlib
 import os
@@ -123,7 +123,7 @@ def test_file_of_somebody_else(tmp_path: Path) -> None:
     )
     (tmp_path / "open").write_text("y")
     (tmp_path / "open").chmod(0o644)
-    # By relative paths: the folders above are pytest's, and closed to others.
+    # Relative paths: the folders above are pytest's, and closed to others.
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("b'y'\nsecret: Permission denied\n", "")
 
@@ -259,7 +259,7 @@ TREE = (
 
 @pytest.fixture
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder without wildcards in its name."""
+    """A folder in the pattern without wildcards."""
     return tmp_path_factory.mktemp("plain")
 
 
@@ -377,7 +377,7 @@ def test_a_file_in_a_folder_that_may_not_be_listed(tmp_path: Path) -> None:
     (tmp_path / "closed" / "x_y.json").write_text("")
     (tmp_path / "closed").chmod(0o711)
     tmp_path.chmod(0o755)
-    # From within, by a relative path: the folders above are pytest's, as many as it likes, and closed to others.
+    # From within, by a relative path: the folders above are pytest's, and closed to others.
     code = (
         "import os, sys; from kolide_tables.patterns import expand_like; list(expand_like('%'))\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"

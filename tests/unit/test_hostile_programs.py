@@ -1,4 +1,6 @@
-"""Tables that run programs of the system, with programs that hang, write without end, fail, or write anything at all."""
+"""Tables that run the system's programs survive programs that hang, fail, or write without end or anything at
+all.
+"""
 
 import os
 import sys
@@ -18,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tables are 
 
 Install = Callable[[str, str], Path]
 
-# The table, the programs that have to be there for it, and the one of them that misbehaves.
+# Each row: the table, the programs that it needs, and the one of them that misbehaves.
 CASES = [
     pytest.param(nftables_rules, ("nft",), "nft", id="nft"),
     pytest.param(journal, ("journalctl",), "journalctl", id="journalctl"),
@@ -29,17 +31,20 @@ CASES = [
     pytest.param(systemd_timers, ("systemctl",), "systemctl", id="systemctl"),
 ]
 
-# What the ones before the one that misbehaves say, so that it is asked.
+# Answers of the programs that run before the one that misbehaves.
 GOOD = {
     "dpkg-query": "echo 'ii  one'",
-    "apt-cache": "printf '%s\\n' one: '  Installed: 1' '  Candidate: 2' '  Version table:' '     2 500' '        500 x' ' *** 1 100'",
+    "apt-cache": (
+        "printf '%s\\n' one: '  Installed: 1' '  Candidate: 2' '  Version table:' '     2 500' '        "
+        "500 x' ' *** 1 100'"
+    ),
     "apt-get": "exit 0",
 }
 
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Puts a shell script in the place of a program of the system; no other ones are there."""
+    """Put a shell script in the place of one of the system's programs; no others exist."""
     monkeypatch.setattr("kolide_tables.tools._FOLDERS", (str(tmp_path),))
     monkeypatch.setattr("kolide_tables.systemd_timers._RUNNING", str(tmp_path))
 
@@ -64,7 +69,7 @@ def test_one_that_hangs_is_ended_with_all_that_it_has_started(
     all_good(install, programs)
     install(bad, f"echo $$ > {tmp_path}/pids\nsleep 600 &\necho $! >> {tmp_path}/pids\nwait")
     pids: list[str] = []
-    for timeout in (0.25, 1.0, 4.0, 16.0):  # on a machine with much to do it may not even have begun
+    for timeout in (0.25, 1.0, 4.0, 16.0):  # on a busy machine it may not even have begun
         started = time.monotonic()
         with pytest.raises(DeadlineExceeded):
             list(table(Query.of(table, timeout=timeout)))
@@ -77,7 +82,7 @@ def test_one_that_hangs_is_ended_with_all_that_it_has_started(
 
 
 def is_gone(pid: int) -> bool:
-    """Whether a process has ended; whoever inherits it may take a moment to take note."""
+    """Return whether a process has ended; its new parent may take a moment to reap it."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
         try:

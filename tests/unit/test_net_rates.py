@@ -1,4 +1,4 @@
-"""kolide_net_rates against frames that were sent and counted, over a veth pair in a network namespace of its own."""
+"""kolide_net_rates against frames that were sent and counted, over a veth pair in a network namespace."""
 
 import json
 import shutil
@@ -87,9 +87,9 @@ def test_rates_are_those_of_what_was_sent(compare: Compare) -> None:
         (rows["va"]["tx_packets_per_s"], said["passed"]["va/tx_packets"]),
         (rows["vb"]["rx_packets_per_s"], said["passed"]["vb/rx_packets"]),
     ):
-        # The interval is at least what was asked for; on a machine with much to do it may have become longer.
+        # The interval is at least the given one; on a busy machine it may be longer.
         assert total / 3 < rate <= total / 0.6 * 1.001
-    # However long the interval became, it was the same for all of them.
+    # However long the interval was, it was the same for all interfaces.
     seconds = 200 / rows["va"]["tx_packets_per_s"]
     names = [f"{way}_{what}" for way in ("rx", "tx") for what in ("bytes", "packets")]
     ours = {
@@ -124,7 +124,7 @@ def counted(**fields: int) -> Any:
 
 
 def sequence(*readings: dict[str, Any]) -> tuple[Callable[[], dict[str, Any]], list[float]]:
-    """A function that returns them one after the other, and the times at which it was called."""
+    """Return a function that returns the values one after the other, and the times of its calls."""
     left, times = list(readings), []
 
     def read() -> dict[str, Any]:
@@ -146,7 +146,7 @@ def test_counters_become_rates() -> None:
     assert times[1] - times[0] >= 0.1
     assert 100 / (times[1] - times[0]) <= rows["eth0"].rx_bytes_per_s <= 200 / 0.1
     assert (rows["eth0"].errors, rows["eth0"].drops) == (4, 4)
-    # Made anew with the same name: how much went through it nobody knows.
+    # An interface that was made anew with the same name has no known rate.
     assert (rows["eth1"].tx_bytes_per_s, rows["eth1"].rx_bytes_per_s) == (None, 0.0)
 
 
@@ -166,7 +166,7 @@ def test_each_interface_of_a_join_is_looked_up_in_one_measurement() -> None:
         query = Query.of(TABLE, equals={"interface": name, "interval_ms": 50})
         assert [row.interface for row in measured_rows(query, meter)] == ([name] if name != "nosuch" else [])
     assert len(times) == 2
-    # Another interval is another measurement, and one that is old is no more worth anything.
+    # Another interval is another measurement, and an old one counts no more.
     list(measured_rows(Query.of(TABLE, equals={"interval_ms": 60}), meter))
     assert len(times) == 4
     assert list(meter._done) == [50, 60]

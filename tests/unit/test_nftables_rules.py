@@ -1,4 +1,4 @@
-"""kolide_nftables_rules against nft's own text, of rules made in a network namespace, and recorded answers."""
+"""kolide_nftables_rules against nft's own text, for rules in a network namespace and recorded answers."""
 
 import json
 import re
@@ -63,7 +63,7 @@ print(json.dumps({name: [dict(zip(row.__columns__, row)) for row in found] for n
 
 
 def in_namespace(script: str, rules: str = RULES) -> tuple[Any, str]:
-    """What a piece of Python prints as JSON in a network namespace with these rules, and nft's own text of them."""
+    """Run Python in a network namespace with these rules; return the JSON that it prints, and nft's text."""
     unshare, nft = shutil.which("unshare"), shutil.which("nft", path="/usr/sbin:/usr/bin")
     if sys.platform != "linux" or unshare is None or nft is None:
         pytest.skip("needs unshare and nft")
@@ -79,7 +79,9 @@ def in_namespace(script: str, rules: str = RULES) -> tuple[Any, str]:
 
 
 def said_by_nft(text: str) -> list[tuple[Any, ...]]:
-    """Family, table, chain, hook, policy, handle, position, comment, packets, bytes of each rule in nft's text."""
+    """Return family, table, chain, hook, policy, handle, position, comment, packets and bytes from nft's
+    text.
+    """
     rules: list[tuple[Any, ...]] = []
     family = table = chain = hook = policy = None
     position = 0
@@ -135,7 +137,7 @@ def test_rules_are_those_that_nft_shows(compare: Compare) -> None:
     assert {row["verdict"] for row in said["all"] if row["chain"] != "in"} == {"return", "masquerade", "drop"}
     matched = next(row["expr"] for row in said["all"] if row["comment"] == "a; b }")
     assert matched[0]["match"]["right"] == 22
-    # The elements of a set may be many, and are nobody's rule.
+    # A set may have many elements, and they are no rule's.
     assert "192.0.2.1" not in json.dumps(said)
 
 

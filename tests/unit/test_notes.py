@@ -1,4 +1,4 @@
-"""kolide_notes: what is kept, and which files it does not trust."""
+"""kolide_notes keeps notes, and refuses files that others could change."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSI
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Nobody else's; `tmp_path` is in a folder with the sticky bit, as it should be."""
+    """Make a folder that only this user can write; `tmp_path` is below a folder with the sticky bit."""
     made = tmp_path / "notes"
     made.mkdir(mode=0o700)
     return made
@@ -51,7 +51,8 @@ def test_notes_are_kept(osquery_host: Serve, folder: Path) -> None:
     assert not path.exists()  # reading makes no file
     before = int(time.time())
     host.query(
-        "insert into kolide_notes (key, value) values ('owner', 'maria'), ('é', 'it''s' || char(10)), ('empty', '')"
+        "insert into kolide_notes (key, value) values ('owner', 'maria'), ('é', 'it''s' || char(10)), "
+        "('empty', '')"
     )
     host.query("insert into kolide_notes (id, key, created) values (40, 'old', 5)")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 or os.name != "posix"
@@ -65,12 +66,13 @@ def test_notes_are_kept(osquery_host: Serve, folder: Path) -> None:
     assert created[3] == 5
     assert all(before <= seconds <= time.time() for seconds in created[:3])
     host.query(
-        "update kolide_notes set value = value || '!' where key in ('OWNER' collate nocase, 'owner') or id = 40"
+        "update kolide_notes set value = value || '!' where key in ('OWNER' collate nocase, 'owner') "
+        "or id = 40"
     )
     host.query("update kolide_notes set id = 50, key = 'older' where key = 'old'")
     host.query("delete from kolide_notes where key = 'empty' or id = 2")
     assert rows(host) == [("1", "owner", "maria!"), ("50", "older", "!")]
-    # As another program has it.
+    # As another program may write it.
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("select id, key, value from notes").fetchall() == [
             (1, "owner", "maria!"),
@@ -152,7 +154,7 @@ def test_files_that_are_not_trusted(
     except PermissionError:
         pytest.skip("only root gives files away")
     statements = ["select * from kolide_notes"]
-    if message != "no such table: notes":  # an empty file is as good as a new one, to write to
+    if message != "no such table: notes":  # an empty file is as good as a new one for writing
         statements.append("insert into kolide_notes (key) values ('b')")
     for sql in statements:
         with pytest.raises(SqlError, match=re.escape(message)):
@@ -160,7 +162,7 @@ def test_files_that_are_not_trusted(
 
 
 def test_the_file_is_never_open_to_others(osquery_host: Serve, folder: Path) -> None:
-    """Whatever the umask is, and its journal neither."""
+    """Neither the file nor its journal is readable by others, whatever the umask is."""
     seen = set()
     stop = threading.Event()
 
@@ -212,8 +214,10 @@ def test_another_program_writes_meanwhile(osquery_host: Serve, folder: Path) -> 
     host = osquery_host(notes_table(str(path)))
     host.query("insert into kolide_notes (key) values ('a')")
     code = (
-        "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('begin exclusive');"
-        "print('locked', flush=True); time.sleep(0.5); c.execute(\"update notes set value = 'theirs'\"); c.execute('commit')"
+        "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "c.execute('begin exclusive');"
+        "print('locked', flush=True); time.sleep(0.5); c.execute(\"update notes set value = "
+        "'theirs'\"); c.execute('commit')"
     )
     with subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None

@@ -1,4 +1,4 @@
-"""kolide_pressure against the kernel's files, with a control group made for it where that may be done."""
+"""kolide_pressure against the kernel's files, with a control group made for it where that is allowed."""
 
 import os
 import shutil
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kolide_tables.limits import Limits
 from kolide_tables.pressure import parse_pressure, pressure, pressure_rows
 from osquery_sdk import LimitExceeded, Query
 
@@ -19,7 +20,7 @@ Compare = Any  # of tests/conftest.py
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
-TABLE = pressure()
+TABLE = pressure
 SOME = b"some avg10=1.50 avg60=0.25 avg300=0.00 total=123\n"
 FULL = b"full avg10=0.00 avg60=0.00 avg300=99.99 total=18446744073\n"
 Facts = dict[tuple[str, str], tuple[float, ...]]
@@ -54,7 +55,7 @@ def test_the_machine_s_pressure_is_the_kernel_s(compare: Compare) -> None:
 
 
 def meanwhile(before: Facts, found: Facts, after: Facts) -> Facts:
-    """What the kernel has said between two readings, as near to what was found as it can have been."""
+    """Return the kernel's value, from two readings, that is nearest to the table's."""
     said: Facts = {}
     for key, first in before.items():
         ours, last = found.get(key, first), after[key]
@@ -73,7 +74,7 @@ def groups_root() -> Path:
 
 @pytest.fixture
 def group() -> Iterator[str]:
-    """A control group of the kernel, with one below it."""
+    """Make a control group of the kernel, with one below it."""
     folder = groups_root() / f"pressure-{uuid.uuid4().hex}"
     try:
         folder.mkdir()
@@ -107,7 +108,7 @@ def test_a_scan_finds_every_control_group(group: str) -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> tuple[str, tuple[str, ...]]:
-    """Folders as the kernel's: a machine under pressure, and two control groups."""
+    """Make folders like the kernel's: a machine under pressure, and two control groups."""
     psi, root = tmp_path / "psi", tmp_path / "cgroup"
     psi.mkdir()
     (psi / "cpu").write_bytes(SOME)
@@ -178,7 +179,7 @@ def test_a_group_that_goes_while_they_are_looked_through_hides_no_others(tree: A
 
 def test_too_many_groups_are_an_error(tree: Any) -> None:
     with pytest.raises(LimitExceeded, match=r"more than 3 control groups.*max_folders"):
-        list(pressure_rows(Query.of(TABLE), *tree, max_folders=3))
+        list(pressure_rows(Query.of(TABLE.configured(limits=Limits(max_folders=3))), *tree))
 
 
 def test_a_kernel_without_it(tmp_path: Path) -> None:

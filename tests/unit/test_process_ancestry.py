@@ -1,4 +1,4 @@
-"""kolide_process_ancestry against pstree, ps and psutil, with real families of processes and hand-made ones."""
+"""kolide_process_ancestry against pstree, ps and psutil, with real families of processes and made-up ones."""
 
 import os
 import re
@@ -24,7 +24,7 @@ Compare = Any  # of tests/conftest.py
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
-# A process that starts one of its kind below it, to a depth; the last says its pid and waits.
+# A program that starts itself again, to a depth; the last process prints its pid and waits.
 FAMILY = (
     "import os,sys,subprocess\n"
     "n = int(sys.argv[1])\n"
@@ -35,7 +35,7 @@ FAMILY = (
 
 @pytest.fixture
 def youngest() -> Iterator[int]:
-    """The pid of a process, four generations below this one."""
+    """Start a process four generations below this one; return its pid."""
     command = [sys.executable, "-S", "-c", FAMILY, "3", FAMILY, "--password", "hunter2", "a b"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -94,7 +94,7 @@ def test_psutil_finds_the_same(youngest: int) -> None:
 
 @linux
 def test_every_process_s_chain_follows_its_parents(compare: Compare) -> None:
-    """Those that live all the while, and whose ancestors do."""
+    """Compare the processes that live all the while, and whose ancestors do."""
 
     def said() -> dict[int, int]:
         lines = subprocess.check_output([tool("ps"), "-e", "-o", "pid=,ppid="], text=True).splitlines()
@@ -214,7 +214,9 @@ def test_a_family_that_goes_round_ends(tmp_path: Path, parents: dict[int, int]) 
 
 @linux
 def test_a_parent_that_ends_meanwhile_leaves_its_child_to_an_older_one() -> None:
-    """The parent's number is read, then the parent ends: the chain goes on with whoever has adopted the child."""
+    """When the parent ends after its number was read, the chain goes on with the process that adopted the
+    child.
+    """
     code = (
         "import os,sys,subprocess\n"
         "p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); sys.stdin.read(); os._exit(0)"

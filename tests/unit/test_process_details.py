@@ -69,7 +69,7 @@ COLUMNS = [
 
 @contextlib.contextmanager
 def child(*command: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A child that has said that it is ready, and then only waits."""
+    """Start a child; return it once it is ready and only waits."""
     pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, bufsize=0, **{**pipe, **options}) as process:
         try:
@@ -95,7 +95,7 @@ def one(pid: int) -> ProcessDetails:
 
 
 def words(path: str) -> dict[str, str]:
-    """A `name: value` file, read in the plainest way."""
+    """Return a `name: value` file, read in the plainest way."""
     lines = Path(path).read_text(errors="replace").splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
@@ -125,7 +125,7 @@ def test_counters_and_privileges_are_the_kernel_s() -> None:
 
 
 def said_by_grep() -> dict[int, dict[str, str]]:
-    """What the kernel's files say of every process, as grep shows them."""
+    """Return the kernel's values of every process, as grep shows them."""
     files = [
         f"/proc/{pid}/{file}"
         for pid in procfs.pids()
@@ -175,7 +175,7 @@ def test_every_process_is_as_the_kernel_s_files_say(compare: Compare) -> None:
             value = first.get(name) or None
             said[pid][column] = value if value is None or column in ("cap_eff", "lsm_label") else int(value)
         for column, name in GROWING.items():
-            # It goes on counting between the readings: what lies between them is what the kernel says.
+            # The process counts between the readings: the value has to lie between the kernel's two.
             value = first.get(name)
             found = rows[pid][column]
             said[pid][column] = (
@@ -223,7 +223,7 @@ def test_affinity_and_io_priority_of_every_process_are_those_of_taskset_and_ioni
         )
         for row in linux_rows(Query.of(process_details))
     }
-    # Where they differ, the programs must still say what they said.
+    # A difference counts only if the programs still give the same answers.
     differ = {pid for pid, facts in before.items() if ours.get(pid) != facts}
     still = said_by_them(differ)
     said = {pid: facts for pid, facts in before.items() if pid not in differ or still.get(pid) == facts}
@@ -233,7 +233,10 @@ def test_affinity_and_io_priority_of_every_process_are_those_of_taskset_and_ioni
 
 @linux
 def test_bytes_written_to_a_file_are_counted(tmp_path: Path) -> None:
-    code = "import os,sys; f=os.open(sys.argv[1],os.O_CREAT|os.O_WRONLY); [os.write(f,b'y'*4096) for _ in range(256)]; os.fsync(f)"
+    code = (
+        "import os,sys; f=os.open(sys.argv[1],os.O_CREAT|os.O_WRONLY); [os.write(f,b'y'*4096) for _ in "
+        "range(256)]; os.fsync(f)"
+    )
     with python_child(code, str(tmp_path / "file")) as process:
         row = one(process.pid)
         assert row.io_write_count is not None
@@ -281,10 +284,13 @@ def test_io_priority_is_what_ionice_says(options: tuple[str, ...], name: str, va
 
 @linux
 def test_asking_for_an_io_priority_changes_none() -> None:
-    # Its number's neighbour is ioprio_set, which would change that of every process on the machine.
+    # The number before it is ioprio_set, which would change that of every process on the machine.
     strace, ionice = tool("strace"), tool("ionice")
     with child(ionice, "-c2", "-n6", "cat") as process:
-        code = "import sys; from kolide_tables.process_details import ioprio_getter; ioprio_getter()(int(sys.argv[1]))"
+        code = (
+            "import sys; from kolide_tables.process_details import ioprio_getter; "
+            "ioprio_getter()(int(sys.argv[1]))"
+        )
         traced = subprocess.run(
             [strace, "-f", "-e", "trace=ioprio_get,ioprio_set", sys.executable, "-c", code, str(process.pid)],
             capture_output=True,
@@ -360,7 +366,9 @@ def test_the_terminal_is_the_one_ps_shows() -> None:
 
 
 def said_by_pmap(pid: int) -> tuple[int, int, int, int]:
-    """Bytes of private, proportional and swapped memory as pmap adds them up, and how many mappings it rounded down."""
+    """Return the bytes of private, proportional and swapped memory that pmap adds up, and its rounded
+    mappings.
+    """
     said = subprocess.check_output([tool("pmap"), "-XX", str(pid)], text=True).splitlines()
     names = said[1].split()
     # The last line has the sums of the numeric columns from Size on.
@@ -371,11 +379,14 @@ def said_by_pmap(pid: int) -> tuple[int, int, int, int]:
 
 @linux
 def test_memory_is_what_pmap_adds_up(tmp_path: Path, compare: Compare) -> None:
-    # A process's share of a library's pages changes whenever another one starts or ceases to use them, so the row is held
-    # against a reading before it and one after it, again if they changed there and back. A wrong sum is wrong every time.
+    # A process's share of a library's pages changes whenever another one starts or ceases to use them. So the
+    # row is compared with readings before and after it, again if they changed there and back. A wrong sum is
+    # wrong every time.
     code = (
-        "import mmap, os, sys; x = bytearray(b'z' * 20_000_000); f = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR)\n"
-        "os.write(f, b'y' * 5_000_000); os.fsync(f); m = mmap.mmap(f, 0, access=mmap.ACCESS_READ); sum(m[::4096])"
+        "import mmap, os, sys; x = bytearray(b'z' * 20_000_000); f = os.open(sys.argv[1], os.O_CREAT | "
+        "os.O_RDWR)\n"
+        "os.write(f, b'y' * 5_000_000); os.fsync(f); m = mmap.mmap(f, 0, access=mmap.ACCESS_READ); "
+        "sum(m[::4096])"
     )
     with python_child(code, str(tmp_path / "file")) as process:
         for _ in range(100):
@@ -403,7 +414,10 @@ def test_memory_is_what_pmap_adds_up(tmp_path: Path, compare: Compare) -> None:
 
 @linux
 def test_many_descriptors() -> None:
-    code = "import os,resource; resource.setrlimit(resource.RLIMIT_NOFILE,(3000,3000)); [os.dup(0) for _ in range(2500)]"
+    code = (
+        "import os,resource; resource.setrlimit(resource.RLIMIT_NOFILE,(3000,3000)); [os.dup(0) for _ in "
+        "range(2500)]"
+    )
     with python_child(code) as process:
         assert one(process.pid).num_fds == len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
         assert (one(process.pid).num_fds or 0) > 2500
@@ -532,7 +546,7 @@ def test_what_may_not_be_read_is_null_and_the_rest_is_there() -> None:
 
 
 def opened(code: str, *arguments: object) -> list[str]:
-    """The paths under /proc that a piece of Python opens, reads as links or stats after it has printed `go`."""
+    """Return the paths under /proc that Python opens, reads as links or stats after it has printed `go`."""
     strace = tool("strace")
     traced = subprocess.run(
         [
@@ -600,21 +614,23 @@ def test_a_lookup_touches_the_files_of_that_process_alone() -> None:
 )
 def test_only_what_is_asked_for_is_read(columns: tuple[str, ...], files: set[str]) -> None:
     code = (
-        "import os,sys; from kolide_tables import procfs, process_details as d; d = sys.modules['kolide_tables.process_details']\n"
+        "import os,sys; from kolide_tables import procfs, process_details as d; d = "
+        "sys.modules['kolide_tables.process_details']\n"
         "reader = d._Reader(lambda name: name in sys.argv[2:], '/proc', d._ONLINE)\n"
         "process = procfs.Process(int(sys.argv[1])); os.write(1, b'go\\n'); reader.read(process)"
     )
     with child("cat") as process:
         prefix = f"/proc/{process.pid}/"
         seen = {path.removeprefix(prefix) for path in opened(code, process.pid, *columns)}
-    # Where no security module has labels, asking for one is an error that does not say so: the process is looked for again.
+    # Without a security module with labels, asking for one is an error that does not say so: the process is
+    # looked for again.
     assert seen in (files, files | {"status"}) if columns == ("lsm_label",) else seen == files
 
 
 @linux
 def test_psutil_finds_the_same() -> None:
     with child(tool("ionice"), "-c2", "-n4", "cat") as process:
-        # What is shared with other processes changes as these come and go.
+        # Memory that is shared changes as other processes come and go.
         for _ in range(50):
             before = one(process.pid)
             (row,) = portable_rows(Query.of(process_details, equals={"pid": process.pid}), psutil)
@@ -640,7 +656,7 @@ class Zombie(Gone):
 
 
 def recorded(system: str, processes: dict[int, Any]) -> ModuleType:
-    """psutil as its documentation describes it on another system, with these processes."""
+    """Stand in for psutil as its documentation describes it on another system, with these processes."""
 
     def find(pid: int) -> Any:
         process = processes.get(pid)
@@ -754,7 +770,10 @@ def test_a_copy_of_proc_is_read_as_well(tmp_path: Path) -> None:
         stat=b"7 (a) R 1 \n\xff) 4) S 1 7 7 34820 -1",
         oom_score_adj="-1000\n",
         attr__current=b"docker-default (enforce)\n",
-        smaps=b"1-2 rw\nPss: 3 kB\nPrivate_Dirty: 4 kB\nSwap: 1 kB\n2-3 r\nPss: 1 kB\nPrivate_Clean: 2 kB\nSwap: 0 kB\n",
+        smaps=(
+            b"1-2 rw\nPss: 3 kB\nPrivate_Dirty: 4 kB\nSwap: 1 kB\n2-3 r\nPss: 1 kB\nPrivate_Clean: 2 "
+            b"kB\nSwap: 0 kB\n"
+        ),
     )
     (folder / "fd").mkdir()
     for number in range(5):

@@ -81,7 +81,7 @@ def test_limits_are_those_of_prlimit(
 
 
 def test_every_process_of_the_machine_agrees_with_prlimit(compare: Compare) -> None:
-    """Those that live all the while, and whose limits are not changed meanwhile."""
+    """Compare the processes that live all the while, and whose limits do not change meanwhile."""
 
     def said(pids: Iterable[int]) -> dict[int, Limits]:
         limits: dict[int, Limits] = {}
@@ -94,7 +94,7 @@ def test_every_process_of_the_machine_agrees_with_prlimit(compare: Compare) -> N
     found: dict[int, Limits] = {}
     for row in process_limits.rows():
         found.setdefault(row.pid, {})[row.resource] = row.soft, row.hard
-    # Where they differ, prlimit must still say what it said.
+    # A difference counts only if prlimit still gives the same answer.
     differ = {pid for pid, limits in before.items() if found.get(pid) != limits}
     still = said(differ)
     same = {pid: limits for pid, limits in before.items() if pid not in differ or still.get(pid) == limits}

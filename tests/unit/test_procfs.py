@@ -1,4 +1,4 @@
-"""A process's files: real children of every unpleasant kind, and hand-made proc roots."""
+"""Read processes' files: real children of every unpleasant kind, and hand-made proc roots."""
 
 import os
 import shutil
@@ -112,7 +112,8 @@ def test_a_file_that_is_missing_or_closed_to_us_is_none(sleeper: subprocess.Pope
     code = (
         "import sys; from kolide_tables import procfs\n"
         "with procfs.Process(int(sys.argv[1])) as p:\n"
-        "    print(p.read('io'), p.link('exe'), p.names('fd'), list(p.fd_links()), p.read('smaps_rollup'), procfs.comm(p))"
+        "    print(p.read('io'), p.link('exe'), p.names('fd'), list(p.fd_links()), "
+        "p.read('smaps_rollup'), procfs.comm(p))"
     )
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
@@ -121,8 +122,8 @@ def test_a_file_that_is_missing_or_closed_to_us_is_none(sleeper: subprocess.Pope
 
 
 def as_nobody(code: str, *arguments: object) -> str:
-    """What Python code prints when it runs without any right over the processes of others."""
-    # The sources may be where nobody cannot look; what is imported before the rights go is there.
+    """Return the output of Python code that runs without any right over other users' processes."""
+    # Import before dropping the rights: another user may not be able to read the sources.
     prelude = "import os, kolide_tables.procfs; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
     return subprocess.run(
         [sys.executable, "-c", prelude + code, *map(str, arguments)],
@@ -248,7 +249,8 @@ def test_running_out_of_descriptors_is_an_error_and_no_empty_answer() -> None:
         "import resource, os, errno; from kolide_tables import procfs\n"
         "p = procfs.find(os.getpid())\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))\n"
-        "for read in (lambda: p.read('io'), lambda: procfs.Process(1), lambda: p.names('fd'), lambda: list(p.fd_links())):\n"
+        "for read in (lambda: p.read('io'), lambda: procfs.Process(1), lambda: p.names('fd'), lambda: "
+        "list(p.fd_links())):\n"
         "    try: read()\n"
         "    except OSError as e: print(errno.errorcode[e.errno], end=' ')\n"
     )

@@ -1,4 +1,4 @@
-"""Quoted strings: where they end, in no time and no memory."""
+"""Quoted strings end at the right place, in little time and memory."""
 
 import re
 import time
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kolide_tables.quoted import past_quoted
 
-# Right in every Python, but it takes 120 bytes of memory a character.
+# This pattern is right in every Python, but takes 120 bytes of memory a character.
 WHOLE = {'"': r'"(?:[^"\\]|\\.)*', "'": r"'(?:[^'\\]|\\.)*"}
 LINE = {'"': r'"(?:[^"\\\n]|\\.)*', "'": r"'(?:[^'\\\n]|\\.)*"}
 

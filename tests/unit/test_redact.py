@@ -273,6 +273,6 @@ def test_a_long_value_takes_no_memory_of_its_own(begin: str, unit: str) -> None:
     text = begin + unit * 100_000
     tracemalloc.start()
     assert len(redact_text(text)) < 40
-    # The text once more, while what surrounds its value is put together; what remembers each unit would be 12 MB.
+    # Room for the text once more, while its parts are joined; remembering each unit would take 12 MB.
     assert tracemalloc.get_traced_memory()[1] < 2_000_000
     tracemalloc.stop()

@@ -1,4 +1,6 @@
-"""kolide_sensors beside `sensors`, kolide_batteries beside acpi and psutil: on sensors and batteries made up in a namespace."""
+"""kolide_sensors beside `sensors`, kolide_batteries beside acpi and psutil, on made-up devices in a
+namespace.
+"""
 
 import json
 import os
@@ -81,7 +83,7 @@ READ = (
 
 @pytest.fixture
 def inside(tmp_path: Path) -> Any:
-    """Runs a program where these are the machine's sensors and batteries."""
+    """Run a program on a machine with these sensors and batteries."""
     for folder, entries in (("hwmon", CHIPS), ("power_supply", SUPPLIES)):
         for name, files in entries.items():
             (tmp_path / folder / name).mkdir(parents=True)
@@ -134,7 +136,7 @@ def test_batteries_are_those_of_acpi_and_psutil(inside: Any, compare: Compare) -
     ours = {row[0]: row for row in rows}
     assert ours.keys() == {"BAT0", "BAT1", "hidpp_battery_0"}
     shown = {(state, int(part)) for state, part in re.findall(r"Battery \d+: (\w+), (\d+)%", said)}
-    # Of a mouse's battery, which knows no more than its percents, acpi says 0.
+    # acpi says 0 of a mouse's battery, which knows only its percents.
     machine_s = {(row[5], int(row[6])) for row in rows if row[1] == "system"}
     compare("batteries", "acpi --battery", machine_s, shown - {("Unknown", 0)})
     compare("batteries", "psutil.sensors_battery", [ours["BAT0"][6]], [round(percent, 1)])

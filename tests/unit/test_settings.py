@@ -1,4 +1,4 @@
-"""The program's settings: what the file and the environment say, and how each thing that is wrong is told."""
+"""The program's settings come from the file and the environment; each mistake has an error of its own."""
 
 import os
 import subprocess
@@ -22,7 +22,10 @@ root_only = pytest.mark.skipif(
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A settings file that nobody else may write; its folders are open, so that another user may read it."""
+    """Make a settings file that nobody else may write.
+
+    Its folders are open, so that another user may read it.
+    """
     made = tmp_path / "settings.toml"
     made.write_text("")
     made.chmod(0o644)
@@ -30,7 +33,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def said_of(text: str | bytes, file: Path) -> str:
-    """The error that a file of this content is."""
+    """Return the error for a file of this content."""
     file.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(SettingsError) as raised:
         read_settings({}, str(file))
@@ -187,7 +190,7 @@ def test_any_bytes_are_settings_or_an_error(data: bytes) -> None:
         path.unlink()
 
 
-# Whose file it is
+# The file's owner and mode
 
 
 def test_a_folder_a_fifo_and_a_link_to_nothing(file: Path, tmp_path: Path) -> None:
@@ -225,7 +228,7 @@ def test_another_user_s_file(file: Path, tmp_path: Path) -> None:
 
 @root_only
 def test_as_another_user(file: Path, tmp_path: Path) -> None:
-    """Root's file and one's own are read, a closed one is an error."""
+    """Root's file and the user's own are read; a closed one is an error."""
     (tmp_path / "own.toml").write_text('prefix = "own_"')
     os.chown(tmp_path / "own.toml", 65534, 65534)
     file.write_text('prefix = "root_"')
@@ -239,7 +242,7 @@ def test_as_another_user(file: Path, tmp_path: Path) -> None:
         "try: read_settings({}, 'closed.toml')\n"
         "except SettingsError as error: print(error)"
     )
-    # In that folder and by relative paths: the folders above are closed to others.
+    # Relative paths in that folder: the folders above are closed to others.
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("own_ root_\nsettings: closed.toml: Permission denied\n", "")
 
@@ -299,7 +302,8 @@ def test_settings_reach_the_tables(file: Path) -> None:
 
 def test_toml_is_imported_only_for_a_file(file: Path) -> None:
     code = (
-        "import os, sys; from kolide_ext.settings import read_settings; read_settings(os.environ, '/nonexistent')\n"
+        "import os, sys; from kolide_ext.settings import read_settings; read_settings(os.environ, "
+        "'/nonexistent')\n"
         "print(sorted({'tomllib', 'kolide_tables.files'} & set(sys.modules)))"
     )
     for environment, said in (

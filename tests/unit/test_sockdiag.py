@@ -1,4 +1,4 @@
-"""Sockets asked of the kernel over netlink, against /proc/net and against sockets of our own."""
+"""Sockets from the kernel over netlink, against /proc/net and sockets of the test's own."""
 
 import contextlib
 import os
@@ -41,7 +41,7 @@ def bound(family: int, protocol: int, address: str) -> Iterator[socket.socket]:
 
 
 def listed(file: str, state: int) -> set[tuple[str, int, int | None, int]]:
-    """The same from the text that the kernel makes of its table."""
+    """Return the sockets from the kernel's text form of its table."""
     with Path(f"/proc/net/{file}").open("rb") as lines:
         return {
             (one.address, one.port, one.uid, one.inode) for one in parse_sockets(lines, "", b"%02X" % state)
@@ -104,11 +104,14 @@ def test_a_protocol_that_the_kernel_does_not_know() -> None:
         inet_sockets(socket.AF_INET, 250, LISTEN)
 
 
-TRACED = "from kolide_tables.exposed_ports import exposed_ports; print(*(row.port for row in exposed_ports.rows()))"
+TRACED = (
+    "from kolide_tables.exposed_ports import exposed_ports; print(*(row.port for row in "
+    "exposed_ports.rows()))"
+)
 
 
 def trace(*options: str, ports: set[int]) -> list[str]:
-    """Asks the table in a traced process, which has to find these ports of ours; the lines of the trace."""
+    """Run the table in a traced process, which has to find these ports; return the lines of the trace."""
     strace = shutil.which("strace")
     if strace is None:
         pytest.skip("needs strace")
@@ -130,7 +133,7 @@ def test_the_kernel_s_text_is_not_asked_for() -> None:
 
 @pytest.mark.parametrize("error", ["EACCES", "EPROTONOSUPPORT", "EAFNOSUPPORT"])
 def test_where_netlink_may_not_be_asked_the_text_is_read(error: str) -> None:
-    """A security policy, or a kernel without it: every socket() of the traced process fails."""
+    """With a security policy, or a kernel without netlink, every socket() of the traced process fails."""
     with bound(socket.AF_INET, socket.IPPROTO_TCP, "127.0.0.1") as made:
         lines = trace(
             "-e", "trace=socket,openat", "-e", f"inject=socket:error={error}", ports={made.getsockname()[1]}

@@ -1,4 +1,4 @@
-"""Servers in this process and in processes of their own, and a watch for what a test leaves behind."""
+"""Start servers in this process or in others, and fail a test that leaves descriptors or threads behind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Serve = Callable[..., Running]
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """No test may leave a descriptor or a thread of a server behind."""
+    """Fail a test that leaves a descriptor or a thread of a server behind."""
     process = psutil.Process()
     before = process.num_fds()
     yield
@@ -59,13 +59,13 @@ def directory() -> Iterator[Path]:
 
 @pytest.fixture
 def path(directory: Path) -> str:
-    """Where a socket may be."""
+    """The path of a socket that does not exist yet."""
     return str(directory / "s")
 
 
 @pytest.fixture
 def serve(directory: Path) -> Iterator[Serve]:
-    """Starts servers, and stops them in the end."""
+    """Start servers, and stop them at the end of the test."""
     servers: list[Server] = []
 
     def start(
@@ -115,11 +115,11 @@ class ServerProcess:
         return self._popen.poll() is None
 
     def rss(self) -> int:
-        """Bytes of memory in use."""
+        """Return the resident memory in bytes."""
         return int(self.process.memory_info().rss)
 
     def stop(self) -> str:
-        """End it by closing its standard input; what it wrote to standard error."""
+        """End the process by closing its standard input; return its standard error."""
         _, errors = self._popen.communicate(timeout=20)
         assert self._popen.returncode == 0, (self._popen.returncode, errors.decode())
         return errors.decode()
@@ -127,7 +127,7 @@ class ServerProcess:
 
 @pytest.fixture
 def serve_apart(directory: Path) -> Iterator[Callable[..., ServerProcess]]:
-    """Starts servers in their own processes, and ends them; one that crashed or complained fails the test."""
+    """Start servers in their own processes, and end them; fail the test if one crashed or wrote an error."""
     started: list[ServerProcess] = []
 
     def start(**options: Any) -> ServerProcess:
@@ -141,13 +141,13 @@ def serve_apart(directory: Path) -> Iterator[Callable[..., ServerProcess]]:
 
 @pytest.fixture
 def as_root() -> None:
-    """Skips where the test cannot become another user."""
+    """Skip a test that has to become another user unless it is run as root."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to become another user")
 
 
 class Peer:
-    """The other side of one connection, made of plain sockets: reads a request, then sends bytes that were made up."""
+    """The other side of one connection, made of plain sockets: reads a request, then sends given bytes."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -156,7 +156,7 @@ class Peer:
         self._listening.listen(8)
 
     def answer(self, pieces: list[bytes], size: int, *, linger: float = 0) -> None:
-        """Serve one connection; `linger`: seconds for which it stays open after the last piece."""
+        """Serve one connection, and keep it open for `linger` seconds after the last piece."""
         sock, _ = self._listening.accept()
         with sock:
             receive(sock, size)
@@ -175,7 +175,7 @@ class Peer:
 
 @pytest.fixture
 def replay(directory: Path) -> Iterator[Callable[..., str]]:
-    """Starts one-connection servers that answer with given bytes; returns their paths."""
+    """Start servers that answer one connection with given bytes; each call returns the path of one."""
     peers: list[tuple[Peer, threading.Thread]] = []
 
     def start(reply: bytes | list[bytes], size: int, *, linger: float = 0) -> str:

@@ -1,7 +1,8 @@
-"""A stand-in for the functions of Windows that named pipes are made of, faithful as far as its documentation tells.
+"""Imitate the functions of Windows that named pipes need, as their documentation describes them.
 
-Byte pipes with a quota, instances, overlapped operations that end, fail or are cancelled, events, and a table of handles,
-so that a handle that is never closed, closed twice or used while it is being waited for is found.
+There are byte pipes with a quota and instances, overlapped operations that end, fail or are cancelled, and
+events. A table of handles finds one that is never closed, closed twice, or closed while a thread waits for
+it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _KINDS = {2: FileNotFoundError, 5: PermissionError, 109: BrokenPipeError, 232: B
 
 
 def failure(code: int) -> OSError:
-    """The exception that Python makes of an error of Windows."""
+    """Return the exception that Python raises for an error of Windows."""
     error = _KINDS.get(code, OSError)(0, f"error {code}")
     error.winerror = code  # type: ignore[attr-defined]
     return error
@@ -50,7 +51,7 @@ class Event:
 
 
 class End:
-    """One end of a pipe; what was written to it and not read yet."""
+    """One end of a pipe, and the bytes written to it that are not read yet."""
 
     def __init__(self) -> None:
         self.inbox = bytearray()
@@ -111,7 +112,7 @@ class Overlapped:
         return self.result
 
     def __del__(self) -> None:
-        # As _winapi's own object: its event goes with it.
+        # Like _winapi's own object, it closes its event with itself.
         self._windows.handles.pop(self.event, None)
 
 
@@ -128,10 +129,10 @@ class Windows:
             setattr(self, name, value)
 
     def module(self, name: str, *functions: str) -> types.ModuleType:
-        made = types.ModuleType(name)
+        module = types.ModuleType(name)
         for function in functions:
-            setattr(made, function, getattr(self, function))
-        return made
+            setattr(module, function, getattr(self, function))
+        return module
 
     def new(self, thing: Any) -> int:
         with self.changed:
@@ -146,7 +147,7 @@ class Windows:
         return end
 
     def _pump(self, end: End) -> None:
-        """Move what can be moved, towards this end and away from it."""
+        """Move the bytes that can be moved, towards this end and away from it."""
         peer = end.peer
         for target, source in ((end, peer), (peer, end)):
             if target is None:
@@ -202,16 +203,16 @@ class Windows:
         with self.changed:
             instance = self._end(handle)
             assert isinstance(instance, Instance)
-            made = Overlapped(self)
+            operation = Overlapped(self)
             if instance.peer is not None:
                 if not instance.peer.open:
                     raise failure(CONSTANTS["ERROR_NO_DATA"])
-                made.finish()
+                operation.finish()
             else:
                 instance.listening = True
-                instance.connecting = made
+                instance.connecting = operation
                 self.changed.notify_all()
-            return made
+            return operation
 
     def CreateFile(self, name: str, access: int, *_: int) -> int:  # noqa: N802
         with self.changed:
@@ -243,24 +244,24 @@ class Windows:
     def ReadFile(self, handle: int, size: int, overlapped: bool) -> tuple[Overlapped, int]:  # noqa: N802
         with self.changed:
             end = self._end(handle)
-            made = Overlapped(self, size=size)
+            operation = Overlapped(self, size=size)
             if not end.inbox and (end.peer is None or not end.peer.open):
                 raise failure(CONSTANTS["ERROR_BROKEN_PIPE"])
-            end.reads.append(made)
+            end.reads.append(operation)
             self._pump(end)
-            assert made.error is not None
-            return made, made.error
+            assert operation.error is not None
+            return operation, operation.error
 
     def WriteFile(self, handle: int, data: bytes, overlapped: bool) -> tuple[Overlapped, int]:  # noqa: N802
         with self.changed:
             end = self._end(handle)
             if end.peer is None or not end.peer.open:
                 raise failure(CONSTANTS["ERROR_NO_DATA"])
-            made = Overlapped(self, data=data)
-            end.writes.append(made)
+            operation = Overlapped(self, data=data)
+            end.writes.append(operation)
             self._pump(end)
-            assert made.error is not None
-            return made, made.error
+            assert operation.error is not None
+            return operation, operation.error
 
     def PeekNamedPipe(self, handle: int) -> tuple[int, int]:  # noqa: N802
         with self.changed:

@@ -1,4 +1,7 @@
-"""Run as a program: a server for tests that must not share a process with it. Ends when its standard input does."""
+"""Run a server as a program, for tests that must not share a process with it.
+
+It ends when its standard input does.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,25 @@ import resource
 import sys
 import time
 
-from osquery_sdk.wire.protocol import Response, Status
+from osquery_sdk.wire.protocol import Reply, Status
 from osquery_sdk.wire.server import CallContext, Server, ServerOptions
 from osquery_sdk.wire.transport import listen
 
 
 class Tables:
-    """Plugins to order."""
+    """A service whose plugins sleep, spin, answer with many rows or use up descriptors, as the test asks."""
 
     def ping(self) -> Status:
         return Status()
 
-    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         if item == "rows":
             row = {"value": "x" * int(request["size"])}
-            return Response(Status(), [row] * int(request["count"]))
+            return Reply(Status(), [row] * int(request["count"]))
         if item == "distinct":
-            # Each value is a string of its own, as a real table's would be.
+            # A separate string for each value, as in a real table.
             size = int(request["size"])
-            return Response(Status(), [{"value": f"{n:0{size}}"} for n in range(int(request["count"]))])
+            return Reply(Status(), [{"value": f"{n:0{size}}"} for n in range(int(request["count"]))])
         if item == "sleep":
             time.sleep(float(request["seconds"]))
         elif item == "spin":
@@ -33,7 +36,7 @@ class Tables:
             while time.monotonic() < end:
                 pass
         elif item == "hoard":
-            # Use up the descriptors, as a table that leaks them would.
+            # Use up the descriptors, like a table that leaks them.
             hoard = []
             try:
                 while True:
@@ -43,8 +46,8 @@ class Tables:
             for file in hoard:
                 file.close()
         elif item == "limits":
-            return Response(Status(), [{"soft": str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])}])
-        return Response(Status(), [request])
+            return Reply(Status(), [{"soft": str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])}])
+        return Reply(Status(), [request])
 
     def shutdown(self) -> None:
         pass

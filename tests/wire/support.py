@@ -1,4 +1,4 @@
-"""What several of these tests need: the recordings, Thrift's own codec as an oracle, a service made of a function."""
+"""Recordings, Thrift's own codec as an oracle, and services made of a function, for these tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from thrift.Thrift import TMessageType
 from thrift.transport.TTransport import TMemoryBuffer
 
 from osquery_sdk.wire.gen import Extension, ExtensionManager
-from osquery_sdk.wire.protocol import ExtensionInfo, Request, Response, Status
+from osquery_sdk.wire.protocol import ExtensionInfo, Reply, Request, Status
 from osquery_sdk.wire.server import CallContext, Server
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "osqueryd"
@@ -41,20 +41,21 @@ def _recorded() -> list[list[dict[str, Any]]]:
 
 @cache
 def extension_exchanges() -> tuple[Exchange, ...]:
-    """All that osqueryd asked of the recorded extensions, each different exchange once."""
+    """Return every exchange between osqueryd and the recorded extensions, each different one once."""
     exchanges = (
         Exchange(bytes.fromhex(e["received"]), bytes.fromhex(e["sent"]))
-        for found in _recorded()
-        for e in found
+        for recording in _recorded()
+        for e in recording
     )
     return tuple(dict.fromkeys(exchanges))
 
 
 @cache
 def recorded_calls() -> tuple[tuple[dict[str, Any], bytes], ...]:
-    """The calls of which the recording tells what osqueryd meant, with their bytes.
+    """Return the calls that the recording describes in words, each with its bytes.
 
-    In seven places a call and the ping that came next, on another connection at the same time, have each other's bytes.
+    In seven places, a call and the ping that came next have each other's bytes: they arrived at the same
+    time, on different connections. They are swapped back here.
     """
     calls = []
     for exchanges in _recorded():
@@ -68,18 +69,22 @@ def recorded_calls() -> tuple[tuple[dict[str, Any], bytes], ...]:
 
 @cache
 def manager_exchanges() -> tuple[dict[str, Any], ...]:
-    """What a client asked of osqueryd, and the reply: decoded, and as bytes."""
-    found: list[dict[str, Any]] = json.loads((FIXTURES / "manager.json").read_bytes())["exchanges"]
-    return tuple(found)
+    """Return the requests of a client to osqueryd with the replies, both decoded and as bytes."""
+    exchanges: list[dict[str, Any]] = json.loads((FIXTURES / "manager.json").read_bytes())["exchanges"]
+    return tuple(exchanges)
 
 
 def rows_of(answer: Any) -> list[dict[str, str]]:
-    """The rows of a generated ExtensionResponse as text."""
+    """Return the rows of a generated ExtensionResponse as text."""
     return [{k: v.decode("utf-8", "surrogateescape") for k, v in row.items()} for row in answer.response]
 
 
 def oracle_read(data: bytes) -> tuple[str, int, int, Any]:
-    """Name, type, sequence number and the arguments or result of one message, read by Thrift and the generated code."""
+    """Read one message with Thrift and the generated code.
+
+    Returns:
+        Name, type, sequence number, and the arguments or the result.
+    """
     transport = TMemoryBuffer(data)
     protocol = TBinaryProtocol(transport, strictRead=True)
     name, kind, sequence = protocol.readMessageBegin()
@@ -92,7 +97,7 @@ def oracle_read(data: bytes) -> tuple[str, int, int, Any]:
 
 
 def oracle_write(name: str, kind: int, sequence: int, value: Any) -> bytes:
-    """The message that Thrift writes."""
+    """Return the message that Thrift writes."""
     transport = TMemoryBuffer()
     protocol = TBinaryProtocol(transport)
     protocol.writeMessageBegin(name, kind, sequence)
@@ -103,25 +108,25 @@ def oracle_write(name: str, kind: int, sequence: int, value: Any) -> bytes:
 
 
 def call_bytes(item: str, request: Mapping[str, str] = {}, *, sequence: int = 0) -> bytes:
-    """A request to the table plugin `item`, written by Thrift."""
+    """Return a call of the table plugin `item`, written by Thrift."""
     arguments = Extension.call_args("table", item, dict(request))
     return oracle_write("call", TMessageType.CALL, sequence, arguments)
 
 
-Call = Callable[[str, str, dict[str, str], CallContext], Response]
+Call = Callable[[str, str, dict[str, str], CallContext], Reply]
 
 
 class Service:
     """A service whose `call` is a function."""
 
     def __init__(self, call: Call | None = None) -> None:
-        self._call = call or (lambda registry, item, request, context: Response(Status(), [request]))
+        self._call = call or (lambda registry, item, request, context: Reply(Status(), [request]))
         self.shutdowns = 0
 
     def ping(self) -> Status:
         return Status()
 
-    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         return self._call(registry, item, request, context)
 
     def shutdown(self) -> None:
@@ -129,19 +134,19 @@ class Service:
 
 
 class Manager(Service):
-    """A manager whose every reply, but that to a ping, is `reply`; `asked` is what it was asked."""
+    """A manager that notes the arguments of the last request, and answers all but pings with `reply`."""
 
     def __init__(self) -> None:
         super().__init__(self._plugin)
         self.reply: Any = None
-        self.asked: Any = None
+        self.arguments: Any = None
 
     def _answer(self, *arguments: Any) -> Any:
-        self.asked = arguments
+        self.arguments = arguments
         return self.reply
 
-    def _plugin(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
-        response: Response = self._answer(registry, item, request)
+    def _plugin(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
+        response: Reply = self._answer(registry, item, request)
         return response
 
     def extensions(self) -> Any:
@@ -172,7 +177,7 @@ class Running(NamedTuple):
 
 
 def connected(path: str, timeout: float = 10) -> socket.socket:
-    """A socket of Python's own, connected."""
+    """Return a connected socket of the standard library."""
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(timeout)
     try:
@@ -184,7 +189,7 @@ def connected(path: str, timeout: float = 10) -> socket.socket:
 
 
 def receive(sock: socket.socket, size: int) -> bytes:
-    """Exactly `size` bytes, or what came before the end of the stream."""
+    """Receive exactly `size` bytes, or fewer if the stream ends before."""
     data = b""
     while len(data) < size and (piece := sock.recv(size - len(data))):
         data += piece
@@ -192,7 +197,7 @@ def receive(sock: socket.socket, size: int) -> bytes:
 
 
 def until_closed(sock: socket.socket) -> bytes:
-    """All that comes until the other side closes."""
+    """Receive until the other side closes."""
     data = b""
     try:
         while piece := sock.recv(65536):
@@ -203,19 +208,19 @@ def until_closed(sock: socket.socket) -> bytes:
 
 
 def ask(path: str, request: bytes, size: int) -> bytes:
-    """A request on a connection of its own, as osqueryd sends it, and a reply of `size` bytes."""
+    """Send a request on a new connection, as osqueryd does, and return a reply of `size` bytes."""
     with connected(path) as sock:
         sock.sendall(request)
         return receive(sock, size)
 
 
 def ping_works(path: str) -> bool:
-    """The server answers a ping."""
+    """Return whether the server answers a ping."""
     return ask(path, PING, len(PONG)) == PONG
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 5) -> bool:
-    """Whether the condition comes true in time."""
+    """Return whether the condition comes true within `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -225,10 +230,10 @@ def eventually(condition: Callable[[], bool], seconds: float = 5) -> bool:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which this share of the values lies."""
+    """Return the value below which this share of the values lies."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 def usual(request: Request) -> tuple[str, int, tuple[Any, ...]]:
-    """A request as a tuple that compares by content."""
+    """Return a request as a tuple that compares by content."""
     return tuple(request)  # type: ignore[return-value]

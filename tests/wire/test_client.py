@@ -1,4 +1,4 @@
-"""What the client makes of answers: whole, broken, late, too large, or to another question."""
+"""Check the client with answers that are whole, broken, late, too large, or to another question."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from osquery_sdk.errors import ConnectionFailed, DeadlineExceeded, ProtocolError
 from osquery_sdk.wire.client import ExtensionConnection
 from osquery_sdk.wire.codec import Limits
 from osquery_sdk.wire.gen import Extension, ttypes
-from osquery_sdk.wire.protocol import Response, Status, encode_exception
+from osquery_sdk.wire.protocol import Reply, Status, encode_exception
 
 from .support import PING, PONG, call_bytes, oracle_write
 
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 SIZE = len(call_bytes("t", {}))
 
 
-def answer(rows: list[dict[str, bytes]] | None, status: Any = ttypes.ExtensionStatus(0, "OK", 0)) -> bytes:  # noqa: B008
-    """A reply to `call`, written by Thrift."""
+OK = ttypes.ExtensionStatus(0, "OK", 0)
+
+
+def answer(rows: list[dict[str, bytes]] | None, status: Any = OK) -> bytes:
+    """Return a reply to `call`, written by Thrift."""
     result = Extension.call_result(ttypes.ExtensionResponse(status, rows))
     return oracle_write("call", TMessageType.REPLY, 0, result)
 
@@ -62,12 +65,12 @@ def test_invalid_answers(raw: bool, reply: bytes, error: type[Exception], messag
         with pytest.raises(error, match=message):
             (extension.call_raw if raw else extension.call)("table", "t", {})
         if error in (ConnectionFailed, ProtocolError):
-            # What state such a connection is in nobody knows: it is not used again.
+            # The rest of the answer may still arrive on such a connection, so it is not used again.
             with pytest.raises(ConnectionFailed):
                 extension.ping()
 
 
-def test_a_pong_without_a_status_is_no_pong(replay: Any) -> None:
+def test_a_pong_without_a_status_is_an_error(replay: Any) -> None:
     with ExtensionConnection(replay(PONG_ALONE, len(PING))) as extension, pytest.raises(RemoteError):
         extension.ping()
 
@@ -80,15 +83,16 @@ def test_sound_answers(rows: list[dict[str, bytes]] | None, replay: Any) -> None
         assert extension.call_raw("table", "t", {}) == (Status(), rows or [])
     with ExtensionConnection(replay(answer(rows), SIZE)) as extension:
         expected = [{k: v.decode() for k, v in row.items()} for row in rows or []]
-        status, found = extension.call("table", "t", {})
-        assert (status, list(found)) == (Status(), expected)  # type: ignore[arg-type]
+        status, received = extension.call("table", "t", {})
+        assert (status, list(received)) == (Status(), expected)
 
 
 @pytest.mark.parametrize("count", [1, 3000])
-def test_bytes_that_are_no_text(count: int, serve: Serve) -> None:
-    running = serve(lambda *_: Response(Status(), [{"k": "\udcff\udc00 \u00e9"}] * count))
+def test_bytes_that_are_not_utf8(count: int, serve: Serve) -> None:
+    running = serve(lambda *_: Reply(Status(), [{"k": "\udcff\udc00 \u00e9"}] * count))
     with ExtensionConnection(running.path) as extension:
-        assert list(extension.call("table", "t", {}).rows) == [{"k": "\udcff\ufffd \u00e9"}] * count  # type: ignore[arg-type]
+        rows = extension.call("table", "t", {}).rows
+        assert list(rows) == [{"k": "\udcff\ufffd \u00e9"}] * count
         assert extension.call_raw("table", "t", {})[1][-1] == {"k": b"\xff\xef\xbf\xbd \xc3\xa9"}
 
 
@@ -114,7 +118,7 @@ def test_an_answer_that_does_not_come_in_time(head: bytes, call: str, replay: An
 
 @pytest.mark.parametrize("call", ["call", "call_raw"])
 def test_an_answer_that_never_ends(call: str, path: str) -> None:
-    """Progress does not help: it is the whole answer that must arrive within the timeout."""
+    """The whole answer must arrive within the timeout, however steadily its bytes come."""
     import socket
     import threading
 

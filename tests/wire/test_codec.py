@@ -1,4 +1,4 @@
-"""The codec against Thrift's own, in both directions, and against messages that are no messages."""
+"""Compare the codec with Thrift's own in both directions, and give it invalid messages."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from thrift.transport.TTransport import TMemoryBuffer
 import osquery_sdk.wire
 from osquery_sdk.errors import ProtocolError
 from osquery_sdk.wire.codec import Limits
+from osquery_sdk.wire.fast_request import whole_request
 from osquery_sdk.wire.gen import Extension, ExtensionManager, ttypes
 from osquery_sdk.wire.protocol import (
     METHODS,
     ExtensionInfo,
     OptionInfo,
+    Reply,
     Request,
     RequestReader,
     Response,
@@ -32,7 +34,6 @@ from osquery_sdk.wire.protocol import (
     encode_call,
     encode_exception,
     encode_reply,
-    whole_request,
 )
 
 from .support import (
@@ -87,16 +88,16 @@ RESULTS = {
 
 
 def fields(value: Any) -> dict[str, Any]:
-    """The fields of a generated struct by name."""
+    """Return the fields of a generated struct by name."""
     return {spec[2]: getattr(value, spec[2]) for spec in value.thrift_spec if spec is not None}
 
 
 def plain(value: Any) -> Any:
-    """A generated struct, or ours, as dicts and lists."""
+    """Return a generated struct, or one of this package, as dicts and lists."""
     if isinstance(value, ttypes.ExtensionResponse):
         return {"status": plain(value.status), "rows": rows_of(value)}
     if isinstance(value, Response):
-        return {"status": plain(value.status), "rows": list(value.rows)}  # type: ignore[arg-type]
+        return {"status": plain(value.status), "rows": list(value.rows)}
     if isinstance(value, (Status, ExtensionInfo, OptionInfo)):
         return value._asdict()
     if hasattr(value, "thrift_spec"):
@@ -109,10 +110,10 @@ def plain(value: Any) -> Any:
 
 
 def generated(value: Any) -> Any:
-    """Ours as the struct that the Thrift compiler made."""
+    """Return a value of this package as the struct that the Thrift compiler generated."""
     if isinstance(value, Response):
-        found = [{key: item.encode() for key, item in row.items()} for row in value.rows]  # type: ignore[union-attr]
-        return ttypes.ExtensionResponse(generated(value.status), found)
+        rows = [{k: v.encode() for k, v in row.items()} for row in value.rows]
+        return ttypes.ExtensionResponse(generated(value.status), rows)
     if isinstance(value, Status):
         return ttypes.ExtensionStatus(*value)
     if isinstance(value, ExtensionInfo):
@@ -147,8 +148,8 @@ def test_we_read_the_calls_of_thrift(data: st.DataObject, sequence: int) -> None
     if name == "registerExtension":
         values[1] = {
             registry: {
-                item: [{k: v.encode() for k, v in row.items()} for row in found]
-                for item, found in plugins.items()
+                item: [{k: v.encode() for k, v in row.items()} for row in routes]
+                for item, routes in plugins.items()
             }
             for registry, plugins in values[1].items()
         }
@@ -171,7 +172,7 @@ def test_thrift_reads_our_replies(data: st.DataObject, sequence: int) -> None:
 @given(st.data())
 @settings(max_examples=100, deadline=None)
 def test_the_generated_structs_in_c_and_in_python(protocol: Any, data: st.DataObject) -> None:
-    """Whatever decodes it, the generated code reads and writes the same bytes."""
+    """The generated code reads and writes the same bytes with Thrift's decoder in C and the one in Python."""
     exchange = data.draw(st.sampled_from(EXCHANGES))
     name = oracle_read(exchange.reply)[0]
     options = {"fallback": False} if protocol is TBinaryProtocolAccelerated else {}
@@ -192,15 +193,15 @@ def test_the_generated_package_is_what_the_compiler_makes(tmp_path: Path) -> Non
     if thrift is None:
         pytest.skip("no thrift compiler on PATH")
     head = (WIRE / "gen" / "ttypes.py").read_text()
-    made = head.split("(", 1)[1].split(")", 1)[0]
+    generator = head.split("(", 1)[1].split(")", 1)[0]
     flavour = head.split("options string: ", 1)[1].split("\n", 1)[0].strip()
     version = subprocess.run([thrift, "--version"], capture_output=True, text=True, check=True).stdout
-    if made != version.split()[-1]:
-        pytest.skip(f"gen/ was made by {made}, and the compiler on PATH is {version.strip()}")
+    if generator != version.split()[-1]:
+        pytest.skip(f"gen/ was made by {generator}, and the compiler on PATH is {version.strip()}")
     subprocess.run([thrift, "--gen", flavour, "-out", tmp_path, WIRE / "osquery.thrift"], check=True)
-    made_now = tmp_path / "osquery_sdk" / "wire" / "gen"
+    regenerated = tmp_path / "osquery_sdk" / "wire" / "gen"
     for name in ("ttypes.py", "Extension.py", "ExtensionManager.py"):
-        expected = [line.rstrip() for line in (made_now / name).read_text().splitlines()]
+        expected = [line.rstrip() for line in (regenerated / name).read_text().splitlines()]
         assert [line.rstrip() for line in (WIRE / "gen" / name).read_text().splitlines()] == expected, name
 
 
@@ -227,13 +228,13 @@ def test_thrift_reads_our_exceptions(name: str, message: str, sequence: int, kin
         ("\udfff\udcff\ud800", "\ufffd".encode() + b"\xff" + "\ufffd".encode()),
     ],
 )
-def test_text_that_is_no_unicode(text: str, sent: bytes) -> None:
-    reply = b"".join(encode_reply(Request("call", 0, ()), Response(Status(), [{"v": text}])))
+def test_text_with_lone_surrogates(text: str, sent: bytes) -> None:
+    reply = b"".join(encode_reply(Request("call", 0, ()), Reply(Status(), [{"v": text}])))
     assert oracle_read(reply)[3].success.response == [{"v": sent}]
 
 
 class Batches:
-    """Rows as an encoder hands them over."""
+    """Rows whose encoding is ready, as the encoder of tables hands them over."""
 
     def __init__(self, chunks: list[bytes], count: int) -> None:
         self._chunks = chunks
@@ -246,16 +247,16 @@ class Batches:
 @pytest.mark.parametrize("method", ["call", "query", "getQueryColumns"])
 @pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 2000])
 def test_answers_of_any_length_are_the_same_in_pieces(method: str, count: int) -> None:
-    found = [{"n": str(n), "v": "x" * (n % 90)} for n in range(count)]
+    rows = [{"n": str(n), "v": "x" * (n % 90)} for n in range(count)]
     request = Request(method, 0, ())
     status = Status(0, "fine")
-    whole = b"".join(encode_reply(request, Response(status, found)))
-    assert rows_of(oracle_read(whole)[3].success) == found
+    whole = b"".join(encode_reply(request, Reply(status, rows)))
+    assert rows_of(oracle_read(whole)[3].success) == rows
     chunks = [
         b"\x0b\x0b\0\0\0\2" + b"".join(pack(">I", len(t)) + t.encode() for kv in row.items() for t in kv)
-        for row in found
+        for row in rows
     ]
-    pieces = list(encode_reply(request, Response(status, Batches(chunks, count))))
+    pieces = list(encode_reply(request, Reply(status, Batches(chunks, count))))
     assert b"".join(pieces) == whole
     assert all(len(piece) > 4096 for piece in pieces[:-1])
 
@@ -294,7 +295,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize("data", INVALID.values(), ids=INVALID)
-def test_what_is_no_message_is_refused(data: bytes) -> None:
+def test_invalid_messages_are_refused(data: bytes) -> None:
     with pytest.raises(ProtocolError):
         RequestReader(Limits()).feed(data)
     assert whole_request(data, Limits()) is None
@@ -311,7 +312,7 @@ def test_what_is_no_message_is_refused(data: bytes) -> None:
         pytest.param(HEAD + b"\x0d\0\x09\x0b\x0c\0\0\0\1\0\0\0\1k\0\0", id="an unknown map of structs"),
     ],
 )
-def test_what_a_newer_version_might_send_is_skipped(data: bytes) -> None:
+def test_fields_of_a_newer_version_are_skipped(data: bytes) -> None:
     expected = Request("call", 0, ("", "", {}))
     assert RequestReader(Limits()).feed(data) == expected
     assert whole_request(data, Limits()) in (None, expected)
@@ -319,7 +320,7 @@ def test_what_a_newer_version_might_send_is_skipped(data: bytes) -> None:
 
 @given(st.data())
 @settings(max_examples=500, deadline=None)
-def test_the_short_cut_reads_what_the_decoder_reads(data: st.DataObject) -> None:
+def test_the_fast_request_agrees_with_the_decoder(data: st.DataObject) -> None:
     message = bytearray(data.draw(st.sampled_from(EXCHANGES)).request)
     for _ in range(data.draw(st.integers(0, 3))):
         message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
@@ -337,7 +338,7 @@ def test_the_short_cut_reads_what_the_decoder_reads(data: st.DataObject) -> None
         (Limits(elements=1), call_bytes("t", {"k": "v", "l": "w"})),
     ],
 )
-def test_limits_hold_for_the_short_cut_too(limits: Limits, message: bytes) -> None:
+def test_limits_hold_for_the_fast_request(limits: Limits, message: bytes) -> None:
     assert whole_request(message, Limits()) is not None
     assert whole_request(message, limits) is None
     with pytest.raises(ProtocolError, match="limit"):
@@ -367,7 +368,7 @@ def decode_in_pieces(size: int, step: int) -> float:
 
 
 def test_decoding_takes_time_linear_in_the_pieces() -> None:
-    """Sixteen times as many pieces take about sixteen times as long; a quadratic decoder would take 256 times."""
+    """Sixteen times as many pieces take about sixteen times as long; a quadratic decoder takes 256 times."""
     small = min(decode_in_pieces(40_000, 1) for _ in range(3))
     large = min(decode_in_pieces(640_000, 1) for _ in range(2))
     assert large < small * 50, (small, large)
@@ -388,8 +389,8 @@ def test_many_small_fields_take_linear_time() -> None:
     assert large < small * 50, (small, large)
 
 
-def test_importing_the_server_does_not_import_what_it_does_not_need() -> None:
-    """Starting must be fast: Thrift itself comes with the first large answer that a client reads."""
+def test_importing_the_server_imports_only_what_it_needs() -> None:
+    """Starting must be fast: Thrift itself is imported with the first large answer that a client reads."""
     code = (
         "import sys, osquery_sdk\n"
         "before = set(sys.modules)\n"

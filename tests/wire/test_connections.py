@@ -1,4 +1,4 @@
-"""Callers that are slow, silent, rude, or too many."""
+"""Check the server with callers that are slow, silent, wrong, or too many."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from osquery_sdk.wire.client import ExtensionConnection
-from osquery_sdk.wire.protocol import Response, Status
+from osquery_sdk.wire.protocol import Reply, Status
 from osquery_sdk.wire.server import ServerOptions
 
 from .support import (
@@ -47,7 +47,8 @@ def echoed(data: bytes) -> Any:
 
 def echo_works(path: str) -> bool:
     with ExtensionConnection(path, timeout=10) as extension:
-        return list(extension.call("table", "echo", {"k": "v"}).rows) == [{"k": "v"}]  # type: ignore[arg-type]
+        rows = extension.call("table", "echo", {"k": "v"}).rows
+        return list(rows) == [{"k": "v"}]
 
 
 def test_a_message_byte_by_byte(serve: Serve) -> None:
@@ -61,7 +62,7 @@ def test_a_message_byte_by_byte(serve: Serve) -> None:
 
 
 def receive_message(sock: socket.socket) -> bytes:
-    """Receive until Thrift can read it whole."""
+    """Receive bytes until Thrift can read a whole message."""
     data = b""
     while True:
         piece = sock.recv(65536)
@@ -96,7 +97,7 @@ def test_a_message_must_be_complete_in_time(serve: Serve) -> None:
         stopped.sendall(ECHO[:10])
         assert until_closed(stopped) == b""
         assert 0.25 < time.monotonic() - start < 1.5
-        # One that has said nothing owes nothing.
+        # A connection on which no message has begun may stay silent.
         silent.sendall(PING)
         assert receive(silent, len(PONG)) == PONG
 
@@ -108,7 +109,7 @@ def send_slowly(sock: socket.socket, data: bytes, step: int, pause: float) -> No
 
 
 def test_a_slow_trickle_is_cut_off(serve: Serve) -> None:
-    """Progress does not help: it is the whole message that must arrive."""
+    """The whole message must arrive in time, however steadily its bytes come."""
     running = serve(options=ServerOptions(message_timeout=0.3))
     long = call_bytes("echo", {"k": "v" * 1000})
     with connected(running.path) as trickle:
@@ -145,7 +146,7 @@ def test_pipelined_messages_are_answered_in_order(serve: Serve) -> None:
 
 
 def test_pipelined_messages_are_answered_in_order_when_calls_queue(serve: Serve) -> None:
-    """Those behind a call that waited are answered too, and other callers are not overtaken for ever."""
+    """Messages behind a call that waited are answered too, and no caller is overtaken for ever."""
     running = serve(options=ServerOptions(max_calls=1, max_queue=50))
     done: list[list[str]] = []
 
@@ -174,10 +175,10 @@ def test_pipelined_messages_are_answered_in_order_when_calls_queue(serve: Serve)
 def test_a_caller_that_says_it_will_send_no_more_is_answered(serve: Serve) -> None:
     contexts: list[CallContext] = []
 
-    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         contexts.append(context)
         time.sleep(0.3)
-        return Response(Status(), [request])
+        return Reply(Status(), [request])
 
     running = serve(call)
     with connected(running.path) as sock:
@@ -201,7 +202,7 @@ def test_a_caller_that_hangs_up_at_any_point(sent: bytes, serve: Serve) -> None:
 def test_a_caller_that_never_reads_its_answer_is_dropped(serve: Serve) -> None:
     row = {"v": "x" * 100_000}
     running = serve(
-        lambda registry, item, request, context: Response(Status(), [row] * 1000),
+        lambda registry, item, request, context: Reply(Status(), [row] * 1000),
         options=ServerOptions(send_timeout=0.3, max_calls=1),
     )
     with connected(running.path) as sock:
@@ -213,17 +214,17 @@ def test_a_caller_that_never_reads_its_answer_is_dropped(serve: Serve) -> None:
             assert ping_works(running.path)
             times.append(time.perf_counter() - before)
         assert max(times) < 0.25
-        # Its place is free again: the next call is answered, which at most one can be at a time.
+        # Its place is free again: the next call is answered, although only one may run at a time.
         with ExtensionConnection(running.path, timeout=20) as extension:
             assert len(extension.call_raw("table", "t", {})[1]) == 1000
         assert time.monotonic() - start < 10
 
 
 def test_a_caller_that_reads_no_quick_answers_holds_up_no_pings(serve: Serve) -> None:
-    """Answers outside the bounds could fill a socket as well."""
+    """Answers to quick calls, which have no bounds, can fill a socket as well."""
     row = {"v": "x" * 100_000}
     running = serve(
-        lambda registry, item, request, context: Response(Status(), [row] * 10),
+        lambda registry, item, request, context: Reply(Status(), [row] * 10),
         is_quick=lambda request: True,
         options=ServerOptions(send_timeout=1.0),
     )
@@ -246,9 +247,7 @@ def test_a_caller_that_reads_no_pongs_is_dropped(serve: Serve) -> None:
 
 
 def test_a_large_request_in_tiny_pieces(serve: Serve) -> None:
-    running = serve(
-        lambda registry, item, request, context: Response(Status(), [{"n": str(len(request["k"]))}])
-    )
+    running = serve(lambda registry, item, request, context: Reply(Status(), [{"n": str(len(request["k"]))}]))
     message = call_bytes("echo", {"k": "v" * (4 << 20)})
     with connected(running.path) as sock:
         for at in range(0, len(message), 300):
@@ -274,7 +273,7 @@ def test_the_largest_request_in_small_pieces(serve_apart: Callable[..., ServerPr
 
 
 def test_an_answer_larger_than_any_limit_of_requests(serve: Serve) -> None:
-    running = serve(lambda registry, item, request, context: Response(Status(), [{"v": "x" * (70 << 20)}]))
+    running = serve(lambda registry, item, request, context: Reply(Status(), [{"v": "x" * (70 << 20)}]))
     with ExtensionConnection(running.path, timeout=30) as extension:
         status, rows = extension.call_raw("table", "t", {})
     assert status.code == 0
@@ -283,7 +282,7 @@ def test_an_answer_larger_than_any_limit_of_requests(serve: Serve) -> None:
 
 @pytest.fixture
 def many_descriptors() -> Any:
-    """Allow this process as many descriptors as it may have."""
+    """Raise the limit of descriptors to the hard limit, but at most 8192."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     yield min(hard, 8192)
@@ -319,7 +318,7 @@ def test_connections_that_never_speak_give_way_to_new_ones(serve: Serve) -> None
     silent = [connected(running.path) for _ in range(60)]
     try:
         assert ping_works(running.path)
-        # The oldest were closed, the youngest are still there.
+        # The oldest were closed, the youngest are still open.
         assert eventually(lambda: closed(silent[0]))
         silent[-1].sendall(PING)
         assert receive(silent[-1], len(PONG)) == PONG
@@ -338,7 +337,7 @@ def closed(sock: socket.socket) -> bool:
 
 
 def test_a_process_with_few_descriptors(serve_apart: Callable[..., ServerProcess]) -> None:
-    """Silent connections lose theirs when it runs out of them."""
+    """A process that runs out of descriptors closes silent connections."""
     process = serve_apart(descriptors=40, max_connections=10_000)
     assert ask_rows(process.path, "limits") == [{"soft": "40"}]
     silent = [connected(process.path) for _ in range(100)]
@@ -391,7 +390,7 @@ def test_a_default_timeout_that_some_library_set(library_timeout: float, serve: 
 def test_a_program_that_gave_sigpipe_its_default_action(serve: Serve) -> None:
     import signal
 
-    running = serve(lambda registry, item, request, context: Response(Status(), [{"v": "x" * (1 << 20)}]))
+    running = serve(lambda registry, item, request, context: Reply(Status(), [{"v": "x" * (1 << 20)}]))
     before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         for _ in range(20):
@@ -409,7 +408,9 @@ def test_a_program_that_gave_sigpipe_its_default_action(serve: Serve) -> None:
         (ECHO[:12] + b"\0\0\0\x09" + b"\x63\0\1", 7, "unknown Thrift type 99"),
     ],
 )
-def test_who_asks_wrongly_is_told_so(request_bytes: bytes, kind: int, message: str, serve: Serve) -> None:
+def test_an_invalid_request_is_answered_with_its_error(
+    request_bytes: bytes, kind: int, message: str, serve: Serve
+) -> None:
     from thrift.protocol.TBinaryProtocol import TBinaryProtocol
     from thrift.Thrift import TApplicationException, TMessageType
     from thrift.transport.TTransport import TMemoryBuffer
@@ -424,7 +425,7 @@ def test_who_asks_wrongly_is_told_so(request_bytes: bytes, kind: int, message: s
         assert (error.type, error.message) == (kind, message)
 
 
-def test_an_extension_is_no_manager(serve: Serve) -> None:
+def test_an_extension_refuses_a_managers_methods(serve: Serve) -> None:
     from osquery_sdk.errors import RemoteError
     from osquery_sdk.wire.client import ManagerConnection
 
@@ -453,7 +454,7 @@ def test_shutdown_is_answered_before_it_is_obeyed(serve: Serve) -> None:
 
 
 def test_a_forked_child_does_not_disturb_the_server(serve: Serve) -> None:
-    """A table may fork: descriptors that the child holds too must not confuse the parent."""
+    """A table may fork: the descriptors that its child inherits must not confuse the parent."""
     running = serve()
     with connected(running.path) as sock:
         sock.sendall(PING)

@@ -1,4 +1,7 @@
-"""Bytes that nobody should send, by the thousand: nothing crashes, hangs or grows, and the next good request works."""
+"""Send thousands of invalid messages to server and client.
+
+Nothing crashes, hangs or grows, and the next valid request works.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ NUMBERS = [pack(">i", n) for n in (-(2**31), -1, 0, 1, 2, 255, 65536, 2**20, 2**
 
 @st.composite
 def mutated(draw: st.DrawFn, originals: list[bytes]) -> bytes:
-    """A recorded message after some accidents."""
+    """Draw a recorded message with random damage."""
     data = bytearray(draw(st.sampled_from(originals)))
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(data)))
@@ -82,7 +85,7 @@ def mutated(draw: st.DrawFn, originals: list[bytes]) -> bytes:
 
 @st.composite
 def nested(draw: st.DrawFn) -> bytes:
-    """Containers in containers, deeper than anybody needs."""
+    """Draw a call with up to 3,000 containers in each other."""
     step = draw(st.sampled_from([b"\x0c\0\x05", b"\x0f\0\0\0\1", b"\x0d\x0d\0\0\0\1", b"\x0e\x0e\0\0\0\1"]))
     start = draw(st.sampled_from([b"\x0c\0\x09", b"\x0f\0\x09", b"\x0d\0\x09", b"\x0e\0\x09"]))
     return call_bytes("t")[:16] + start + step * draw(st.integers(1, 3000)) + draw(st.binary(max_size=9))
@@ -108,7 +111,7 @@ def messages(originals: list[bytes]) -> st.SearchStrategy[bytes]:
 
 
 def fuzzing(examples: int) -> settings:
-    """Without shrinking or a database: what fails is reported as it was drawn."""
+    """Return settings without shrinking or a database: a failing example is reported as it was drawn."""
     return settings(
         max_examples=examples,
         deadline=None,
@@ -119,12 +122,12 @@ def fuzzing(examples: int) -> settings:
 
 
 def assert_replies(data: bytes) -> None:
-    """What came back is whole replies and exceptions, as Thrift reads them."""
+    """Assert that the bytes are whole replies and exceptions, as Thrift reads them."""
     transport = TMemoryBuffer(data)
     protocol = TBinaryProtocol(transport, strictRead=True)
     while transport.cstringio_buf.tell() < len(data):
         word = protocol.readI32()
-        # The name is whatever was called, text or not.
+        # The name is an echo of the request, which may not be UTF-8.
         name = protocol.readBinary().decode("utf-8", "surrogateescape")
         protocol.readI32()
         kind = word & 0xFF
@@ -136,7 +139,7 @@ def assert_replies(data: bytes) -> None:
             try:
                 result().read(protocol)
             except UnicodeDecodeError:
-                # An echo of what was no text; Thrift for Python reads keys only if they are.
+                # An echo of keys that are not UTF-8, which Thrift for Python does not read.
                 return
 
 
@@ -146,7 +149,7 @@ def send_and_hang_up(path: str, pieces: list[bytes], wait: bool) -> None:
             for piece in pieces:
                 sock.sendall(piece)
             if wait:
-                # Nothing more will come: a server that did not close now would wait for ever.
+                # Send no more: a server that did not close now would wait for ever.
                 sock.shutdown(socket.SHUT_WR)
         except (BrokenPipeError, ConnectionResetError):
             pass
@@ -166,14 +169,14 @@ def fuzz_server(process: ServerProcess, examples: int) -> None:
         def run(data: bytes, cut: int, wait: bool) -> None:
             send_and_hang_up(process.path, [data[:cut], data[cut:]], wait)
             assert process.alive()
-            # On a connection that has been there all the time, and on a new one.
+            # Ping on a connection that has been open all the time, and on a new one.
             steady.sendall(PING)
             assert receive(steady, len(PONG)) == PONG
             assert ping_works(process.path)
 
         run()
     assert process.process.num_threads() <= 8
-    # A connection that was closed a moment ago may not have been noticed yet.
+    # The server may not have noticed the last closed connection yet.
     assert eventually(lambda: process.process.num_fds() <= before[0] + 1, 15)
     assert process.rss() - before[1] < 8 << 20
 
@@ -209,7 +212,7 @@ def test_promises_of_large_messages_by_many_at_once(serve_apart: Callable[..., S
 
 
 class Liar:
-    """A server that answers every connection with the bytes it was last told to."""
+    """A server that answers every connection with its current `reply`."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -254,13 +257,14 @@ CALLS: dict[str, Callable[[ManagerConnection], Any]] = {
 
 
 def assert_sound(name: str, result: Any) -> None:
-    """Whatever could be decoded is of the type that the method promises."""
+    """Assert that a decoded result has the type that the method promises."""
     if name in ("ping", "registerExtension", "deregisterExtension"):
         assert isinstance(result, Status)
         assert [type(value) for value in result] == [int, str, int]
     elif name in ("call", "query", "getQueryColumns"):
         assert isinstance(result, Response)
-        assert all(type(kv) is str for row in result.rows for pair in row.items() for kv in pair)  # type: ignore[union-attr]
+        pairs = [pair for row in result.rows for pair in row.items()]
+        assert all(type(key) is str and type(value) is str for key, value in pairs)
     elif name == "raw":
         assert isinstance(result[0], Status)
         assert all(type(k) is str and type(v) is bytes for row in result[1] for k, v in row.items())
@@ -293,7 +297,7 @@ def fuzz_client(path: str, examples: int) -> None:
         else:
             liar.reply = data.draw(mutated(matching[name]))
         if large:
-            # Enough for the decoder in C, with the accident in the middle.
+            # Large enough for the decoder in C, with the damage in the middle.
             row = b"\x0b\x0b\0\0\0\1\0\0\0\1k" + pack(">i", 90_000) + b"v" * 90_000
             status = b"\x0c\0\0\x0c\0\1\x08\0\1\0\0\0\0\x0b\0\2\0\0\0\2OK\x0a\0\3" + b"\0" * 8 + b"\0"
             liar.reply = heads[name] + status + b"\x0f\0\2\x0d\0\0\0\2" + row + liar.reply[20:]
@@ -303,7 +307,7 @@ def fuzz_client(path: str, examples: int) -> None:
         except (ConnectionFailed, ProtocolError, RemoteError):
             pass
         except DeadlineExceeded as error:
-            raise AssertionError("the client waited for more than there was") from error
+            raise AssertionError("the client waited although the server had closed") from error
 
     try:
         run()

@@ -1,4 +1,4 @@
-"""Our server under other people's clients, and our client at other people's servers."""
+"""Check the server with clients of other packages, and the client with their servers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from thrift.transport.TTransport import TBufferedTransport, TBufferedTransportFa
 from osquery_sdk.errors import RemoteError
 from osquery_sdk.wire.client import ManagerConnection
 from osquery_sdk.wire.gen import Extension, ExtensionManager, ttypes
-from osquery_sdk.wire.protocol import ExtensionInfo, OptionInfo, Response, Status
+from osquery_sdk.wire.protocol import ExtensionInfo, OptionInfo, Reply, Response, Status
 
 from .support import Manager, connected, eventually, ping_works
 
@@ -74,9 +74,9 @@ def test_thrifts_client_of_a_manager(protocol: Any, serve: Serve) -> None:
         assert client.options() == {"o": ttypes.InternalOptionInfo("v", "d", "bool")}
         service.reply = Status(0, "OK", 9)
         assert client.registerExtension(info, {"table": {"t": encoded(ROUTES)}}).uuid == 9
-        assert service.asked == (ExtensionInfo("n", "1", "2", "3"), {"table": {"t": ROUTES}})
+        assert service.arguments == (ExtensionInfo("n", "1", "2", "3"), {"table": {"t": ROUTES}})
         assert client.deregisterExtension(9).code == 0
-        service.reply = Response(Status(1, "no such table"), ())
+        service.reply = Reply(Status(1, "no such table"), ())
         assert client.query("select").status.message == "no such table"
         service.reply = RuntimeError
         with pytest.raises(TApplicationException, match="Internal error"):
@@ -89,7 +89,7 @@ def encoded(rows: list[dict[str, str]]) -> list[dict[str, bytes]]:
 
 
 def test_the_clients_of_osquery_python(serve: Serve) -> None:
-    """The published osquery package, as programs in the field use it."""
+    """The clients of the published osquery package, as programs use them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         osquery = pytest.importorskip("osquery")
@@ -99,10 +99,10 @@ def test_the_clients_of_osquery_python(serve: Serve) -> None:
     client.open()
     try:
         assert client.extension_client().ping().code == 0
-        service.reply = Response(Status(), [{"a": "b"}])
+        service.reply = Reply(Status(), [{"a": "b"}])
         answer = client.extension_client().call("table", "t", {"action": "generate"})
         assert (answer.status.code, answer.response) == (0, [{"a": "b"}])
-        assert service.asked == ("table", "t", {"action": "generate"})
+        assert service.arguments == ("table", "t", {"action": "generate"})
         manager = client.extension_manager_client()
         assert manager.query("select 1").response == [{"a": "b"}]
         service.reply = {}
@@ -112,13 +112,13 @@ def test_the_clients_of_osquery_python(serve: Serve) -> None:
             osquery.extensions.ttypes.InternalExtensionInfo("n", "1", "2", "3"), {"table": {"t": ROUTES}}
         )
         assert status.uuid == 3
-        assert service.asked == (ExtensionInfo("n", "1", "2", "3"), {"table": {"t": ROUTES}})
+        assert service.arguments == (ExtensionInfo("n", "1", "2", "3"), {"table": {"t": ROUTES}})
     finally:
         client.close()
 
 
 def test_the_extension_server_of_osquery_python_for_our_client(path: str) -> None:
-    """An extension made with the published package, called by our client."""
+    """An extension made with the published package, called by this project's client."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         osquery: Any = pytest.importorskip("osquery")
@@ -144,10 +144,13 @@ def test_the_extension_server_of_osquery_python_for_our_client(path: str) -> Non
 
 
 class Listening(TServerSocket):  # type: ignore[misc]
-    """Thrift's listening socket, for a server that can be ended: its loop goes on after any other exception."""
+    """Thrift's listening socket, with an exception that ends the server's loop.
+
+    The loop goes on after any other exception.
+    """
 
     def listen(self) -> None:
-        # Thrift's own leaves a probing socket open.
+        # Thrift's own method leaves its probing socket open.
         self.handle = socket.socket(socket.AF_UNIX)
         self.handle.bind(self._unix_socket)
         self.handle.listen()
@@ -160,7 +163,7 @@ class Listening(TServerSocket):  # type: ignore[misc]
 
 
 class thrift_server:  # noqa: N801  a context manager
-    """Thrift's TThreadedServer at a path."""
+    """Run Thrift's TThreadedServer at a path."""
 
     def __init__(self, path: str, processor: Any, factory: Any = TBinaryProtocolFactory) -> None:
         self._path = path
@@ -215,8 +218,8 @@ class Handler:
         return {"o": ttypes.InternalOptionInfo("v", "d", "bool")}
 
     def registerExtension(self, info: Any, registry: Any) -> Any:  # noqa: N802
-        found = registry["table"]["t"][0]["name"].decode()
-        return ttypes.ExtensionStatus(0, f"{info.name} {found}", 11)
+        column = registry["table"]["t"][0]["name"].decode()
+        return ttypes.ExtensionStatus(0, f"{info.name} {column}", 11)
 
     def deregisterExtension(self, uuid: int) -> Any:  # noqa: N802
         return ttypes.ExtensionStatus(1, f"no {uuid}", 0)
@@ -255,7 +258,7 @@ def test_our_client_at_thrifts_server(factory: Any, path: str) -> None:
 
 
 def test_a_hundred_pythons_worth_of_clients(serve: Serve) -> None:
-    """Thrift's client in threads, each with its own connection, all at once."""
+    """Thrift's client in a hundred threads, each with its own connection, all at once."""
     running = serve()
     failures: list[BaseException] = []
 

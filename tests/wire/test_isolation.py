@@ -1,4 +1,4 @@
-"""Calls that sleep, spin, fail or never end, beside pings and calls that must not notice."""
+"""Check that calls which sleep, spin, fail or never end hold up neither pings nor other calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from osquery_sdk.errors import ConnectionFailed, RemoteError
 from osquery_sdk.wire.client import ExtensionConnection, ManagerConnection
-from osquery_sdk.wire.protocol import ExtensionInfo, Response, Status
+from osquery_sdk.wire.protocol import ExtensionInfo, Reply, Response, Status
 from osquery_sdk.wire.server import Server, ServerOptions
 from osquery_sdk.wire.transport import listen
 
@@ -39,27 +39,27 @@ Rows = Any
 
 
 class Gate:
-    """A plugin whose calls named "wait" stay until it is opened; it notes what runs and in which order."""
+    """A plugin whose calls named "wait" wait until it is opened; it notes the calls in order."""
 
     def __init__(self) -> None:
         self.opened = threading.Event()
         self.order: list[str] = []
         self.contexts: queue.Queue[CallContext] = queue.Queue()
 
-    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(self, registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         self.order.append(request.get("n", item))
         self.contexts.put(context)
         if item == "wait":
             assert self.opened.wait(30)
-        return Response(Status(), [request])
+        return Reply(Status(), [request])
 
 
 @pytest.fixture
 def gate() -> Any:
-    """Opened at the end, so that no thread waits for ever."""
-    made = Gate()
-    yield made
-    made.opened.set()
+    """A gate that is opened at the end of the test, so that no thread waits for ever."""
+    closed = Gate()
+    yield closed
+    closed.opened.set()
 
 
 class Callers:
@@ -93,7 +93,7 @@ class Callers:
 
 @pytest.fixture
 def pings() -> Callable[[str, int], list[float]]:
-    """Measures pings, each on a connection of its own, as osqueryd makes them."""
+    """Measure pings in seconds, each on a new connection, as osqueryd sends them."""
 
     def measure(path: str, count: int) -> list[float]:
         times = []
@@ -151,7 +151,7 @@ def test_a_tight_loop_of_python_holds_up_no_pings(
     spinner.call("spin", seconds="2")
     time.sleep(0.05)
     assert percentile(pings(process.path, 60), 0.99) < 0.25
-    # It was measured while it spun.
+    # The loop was still running when the pings were measured.
     assert not spinner.results
     spinner.join()
 
@@ -163,7 +163,7 @@ def test_the_queue_drains_in_order_and_more_is_refused(serve: Serve, gate: Gate)
     assert eventually(lambda: len(gate.order) == 1)
     for n in range(1, 5):
         callers.call("t", n=str(n))
-        assert eventually(lambda n=n: len(running.server._queue) == n)  # type: ignore[misc]
+        assert eventually(lambda n=n: running.server.waiting == n)  # type: ignore[misc]
     with ExtensionConnection(running.path) as extension:
         refused = extension.call("table", "t", {})
         assert refused == Response(
@@ -178,16 +178,16 @@ def test_the_queue_drains_in_order_and_more_is_refused(serve: Serve, gate: Gate)
         assert extension.call("table", "t", {}).status.code == 0
 
 
-def test_who_has_left_the_queue_is_not_called(serve: Serve, gate: Gate) -> None:
+def test_a_caller_that_left_the_queue_is_not_served(serve: Serve, gate: Gate) -> None:
     running = serve(gate.call, options=ServerOptions(max_calls=1))
     callers = Callers(running.path)
     callers.call("wait", n="first")
     assert eventually(lambda: gate.order == ["first"])
     with connected(running.path) as sock:
         sock.sendall(call_bytes("t", {"n": "gone"}))
-        assert eventually(lambda: len(running.server._queue) == 1)
+        assert eventually(lambda: running.server.waiting == 1)
     callers.call("t", n="last")
-    assert eventually(lambda: len(running.server._queue) == 2)
+    assert eventually(lambda: running.server.waiting == 2)
     gate.opened.set()
     callers.join()
     assert gate.order == ["first", "last"]
@@ -212,10 +212,10 @@ def test_a_busy_manager_refuses_in_the_types_of_the_method(method: str, serve: S
     callers.join()
 
 
-def test_an_answer_in_a_late_calls_stead(serve: Serve, gate: Gate) -> None:
-    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+def test_the_late_answer_is_sent_at_the_deadline(serve: Serve, gate: Gate) -> None:
+    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         if item == "wait":
-            deadline = context.limit(0.2, Response(Status(1, "late")))
+            deadline = context.limit(0.2, Reply(Status(1, "late")))
             assert 0.1 < deadline - time.monotonic() <= 0.2
         return gate.call(registry, item, request, context)
 
@@ -225,37 +225,37 @@ def test_an_answer_in_a_late_calls_stead(serve: Serve, gate: Gate) -> None:
         assert extension.call("table", "wait", {}) == Response(Status(1, "late"), [])
         assert 0.2 <= time.monotonic() - start < 0.6
         assert gate.contexts.get().cancelled
-        # The connection goes on, though the call is still asleep; what it returns in the end is dropped.
+        # The connection stays usable while the call is still asleep; its result is dropped.
         assert extension.call("table", "t", {"k": "v"}).rows == [{"k": "v"}]
         gate.opened.set()
-        assert eventually(lambda: not running.server._running)
+        assert eventually(lambda: not running.server.running)
         assert extension.call("table", "t", {"k": "w"}).rows == [{"k": "w"}]
     assert running.errors == []
 
 
 def test_a_call_that_is_in_time_is_not_answered_twice(serve: Serve) -> None:
-    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
-        context.limit(0.1, Response(Status(1, "late")))
+    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
+        context.limit(0.1, Reply(Status(1, "late")))
         time.sleep(float(request["seconds"]))
-        return Response(Status(), [{"v": "x" * 500_000}])
+        return Reply(Status(), [{"v": "x" * 500_000}])
 
     running = serve(call)
     with ExtensionConnection(running.path) as extension:
-        # Around the moment of the deadline either may win, but only one of them.
+        # Around the deadline either answer may win, but only one of them is sent.
         for n in range(10):
             answer = extension.call("table", "t", {"seconds": str(0.05 + n / 50)})
-            assert (answer.status.message, len(answer.rows)) in (("OK", 1), ("late", 0))  # type: ignore[arg-type]
+            assert (answer.status.message, len(answer.rows)) in (("OK", 1), ("late", 0))
     assert running.errors == []
 
 
 def test_a_late_answer_that_nobody_reads_holds_up_no_pings(
     serve: Serve, gate: Gate, pings: Callable[[str, int], list[float]]
 ) -> None:
-    """The thread that sends it is the one on which pings depend."""
+    """The watchdog's thread, on which pings depend, sends it."""
 
-    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         if item == "wait":
-            context.limit(0.1, Response(Status(1, "late" * 1_000_000)))
+            context.limit(0.1, Reply(Status(1, "late" * 1_000_000)))
         return gate.call(registry, item, request, context)
 
     running = serve(call)
@@ -280,22 +280,22 @@ def test_a_caller_that_hangs_up_cancels_its_call(serve: Serve, gate: Gate) -> No
         assert not context.cancelled
     assert eventually(lambda: context.cancelled, 1)
     gate.opened.set()
-    assert eventually(lambda: not running.server._running)
+    assert eventually(lambda: not running.server.running)
     assert running.errors == []
 
 
 class Interrupted(BaseException):
-    """Not even an Exception."""
+    """An error that is not an Exception."""
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("no"), SystemExit(3), KeyboardInterrupt(), Interrupted(), RecursionError()]
 )
 def test_a_call_that_raises_is_an_internal_error(error: BaseException, serve: Serve) -> None:
-    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         if item == "bad":
             raise error
-        return Response(Status(), [request])
+        return Reply(Status(), [request])
 
     running = serve(call)
     with ExtensionConnection(running.path) as extension:
@@ -311,9 +311,9 @@ def test_a_call_that_raises_is_an_internal_error(error: BaseException, serve: Se
     "result",
     [
         None,
-        Response(Status(), [{"k": None}]),  # type: ignore[dict-item]
-        Response(Status("no", 1, 2), []),  # type: ignore[arg-type]
-        Response(Status(2**40), []),
+        Reply(Status(), [{"k": None}]),  # type: ignore[dict-item]
+        Reply(Status("no", 1, 2), []),  # type: ignore[arg-type]
+        Reply(Status(2**40), []),
     ],
 )
 def test_an_answer_that_cannot_be_encoded_is_an_internal_error(result: Any, serve: Serve) -> None:
@@ -326,15 +326,15 @@ def test_an_answer_that_cannot_be_encoded_is_an_internal_error(result: Any, serv
 
 
 def test_an_answer_that_breaks_off_closes_its_connection_only(serve: Serve) -> None:
-    rows = [{"k": "v" * 1000}] * 3000 + [{"k": None}]
-    running = serve(lambda registry, item, request, context: Response(Status(), rows))  # type: ignore[arg-type]
+    rows: Any = [{"k": "v" * 1000}] * 3000 + [{"k": None}]
+    running = serve(lambda registry, item, request, context: Reply(Status(), rows))
     with ExtensionConnection(running.path) as extension, pytest.raises(ConnectionFailed):
         extension.call("table", "bad", {})
     assert ping_works(running.path)
     assert [message for message, _ in running.errors] == ["the answer to call broke off"]
 
 
-def test_who_is_told_of_errors_may_fail_as_well(path: str) -> None:
+def test_an_error_handler_may_fail_as_well(path: str) -> None:
     def fail(*_: Any) -> Any:
         raise ValueError("again")
 
@@ -364,9 +364,9 @@ def test_a_shutdown_that_raises_ends_no_thread(serve: Serve) -> None:
 
 
 def test_a_service_may_change_the_request_that_it_is_given(serve: Serve) -> None:
-    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Response:
+    def call(registry: str, item: str, request: dict[str, str], context: CallContext) -> Reply:
         request["seen"] = "yes" if "seen" not in request else "before"
-        return Response(Status(), [request])
+        return Reply(Status(), [request])
 
     running = serve(call)
     # A call without its map of arguments, as Thrift allows.
@@ -405,7 +405,7 @@ def test_a_quick_call_that_is_not_quick_holds_up_no_pings(
 
 
 def test_one_pipelining_caller_does_not_keep_the_others_waiting(serve: Serve, gate: Gate) -> None:
-    """A caller that has its answer can go on, even if the thread that answered has a long queue to work off."""
+    """A caller that has its answer can go on, even if that thread has a long queue to work off."""
     running = serve(gate.call, options=ServerOptions(max_calls=1))
     callers = Callers(running.path)
     with ExtensionConnection(running.path) as first:
@@ -415,21 +415,21 @@ def test_one_pipelining_caller_does_not_keep_the_others_waiting(serve: Serve, ga
         callers.call("wait", n="b")
         assert eventually(lambda: gate.order == ["a", "b"])
         callers.call("wait", n="c")
-        assert eventually(lambda: len(running.server._queue) == 1)
+        assert eventually(lambda: running.server.waiting == 1)
         gate.opened.set()
         assert first.ping(timeout=1).code == 0
         callers.join()
 
 
 def test_stop_while_calls_run(serve: Serve, gate: Gate) -> None:
-    """Calls that end in time are answered; the rest are cut off; those that wait are dropped."""
+    """Running calls that end in time are answered, the others cut off; waiting calls are dropped."""
     running = serve(gate.call, options=ServerOptions(max_calls=2, stop_timeout=0.5))
     callers = Callers(running.path)
     for n in range(2):
         callers.call("wait", n=str(n))
         assert eventually(lambda n=n: len(gate.order) == n + 1)  # type: ignore[misc]
     callers.call("t", n="2")
-    assert eventually(lambda: len(running.server._queue) == 1)
+    assert eventually(lambda: running.server.waiting == 1)
     timer = threading.Timer(0.1, gate.opened.set)
     timer.start()
     start = time.monotonic()
@@ -451,14 +451,14 @@ def test_stop_does_not_wait_for_ever(serve: Serve, gate: Gate) -> None:
     start = time.monotonic()
     running.server.stop()
     assert 0.2 <= time.monotonic() - start < 2
-    # Its caller is told at once, not when the call ends.
+    # The connection breaks at once, not when the call ends.
     assert isinstance(callers.join()[0], ConnectionFailed)
 
 
-def test_stop_cuts_off_who_does_not_read(serve: Serve) -> None:
+def test_stop_cuts_off_a_caller_that_does_not_read(serve: Serve) -> None:
     row = {"v": "x" * 100_000}
     running = serve(
-        lambda registry, item, request, context: Response(Status(), [row] * 1000),
+        lambda registry, item, request, context: Reply(Status(), [row] * 1000),
         options=ServerOptions(stop_timeout=0.2),
     )
     with connected(running.path) as sock:
@@ -471,17 +471,17 @@ def test_stop_cuts_off_who_does_not_read(serve: Serve) -> None:
 
 
 def test_stop_from_within_a_call(path: str) -> None:
-    """As a plugin does that shuts its own extension down."""
+    """A plugin may shut its own extension down."""
     stopped = threading.Event()
-    made: list[Server] = []
+    servers: list[Server] = []
 
     class Stopping(Service):
         def shutdown(self) -> None:
-            made[0].stop()
+            servers[0].stop()
             stopped.set()
 
-    made.append(Server(Stopping(), listen(path), options=ServerOptions(stop_timeout=5)))
-    made[0].start()
+    servers.append(Server(Stopping(), listen(path), options=ServerOptions(stop_timeout=5)))
+    servers[0].start()
     start = time.monotonic()
     with ExtensionConnection(path) as extension:
         extension.call("table", "t", {})
@@ -508,7 +508,7 @@ def test_stop_twice_and_before_the_start(path: str) -> None:
 def test_two_hundred_servers_leave_nothing_behind(directory: Any) -> None:
     process = psutil.Process()
 
-    def one(n: int) -> None:
+    def serve_once(n: int) -> None:
         target = str(directory / f"s{n % 3}")
         server = Server(Service(), listen(target))
         server.start()
@@ -518,11 +518,11 @@ def test_two_hundred_servers_leave_nothing_behind(directory: Any) -> None:
             half.sendall(call_bytes("t")[:20])
             server.stop()
 
-    one(0)
+    serve_once(0)
     descriptors, threads = process.num_fds(), process.num_threads()
     for n in range(200):
-        one(n)
-    # A thread that was joined may still be counted for a moment.
+        serve_once(n)
+    # The system may count a joined thread for a moment longer.
     assert eventually(lambda: process.num_fds() <= descriptors and process.num_threads() <= threads)
     assert sorted(os.listdir(directory)) == []  # noqa: PTH208
 
@@ -542,7 +542,7 @@ def test_a_storm_of_callers_is_answered_by_few_threads(serve_apart: Callable[...
 def test_a_process_that_may_have_no_more_threads(
     serve: Serve, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then calls wait for each other, as they must; nothing is lost, and it recovers."""
+    """Calls wait for each other while there is one thread; none is lost, and the server recovers."""
     running = serve(gate.call)
     assert ping_works(running.path)
     original = threading.Thread.start

@@ -1,4 +1,4 @@
-"""What large answers leave behind in the process that gave them."""
+"""Check that large messages leave no memory behind in the server's process."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def read_away(path: str, request: bytes, size: int) -> None:
 
 
 def assert_steady(process: ServerProcess, ask: Callable[[], None], times: int, megabytes: int) -> None:
-    """After each time, the process comes back to the memory that it had after the first, give or take some."""
+    """Assert that after each `ask` the memory returns to that after the first one, within `megabytes`."""
     ask()
     time.sleep(0.3)
     first = process.rss()
     for _ in range(times - 1):
         ask()
         assert ping_works(process.path)
-        # The thread that answered needs a moment to let go of the answer.
+        # The thread that answered still refers to the answer for a moment.
         assert eventually(lambda: process.rss() - first < megabytes * MEGABYTE), process.rss() - first
 
 
 def assert_answers_leave_nothing(
     process: ServerProcess, plugin: str, count: int, size: int, times: int, megabytes: int
 ) -> None:
-    """Answers of `size` megabytes in `count` rows leave less than `megabytes` behind."""
+    """Assert that answers of `size` megabytes in `count` rows leave less than `megabytes` behind."""
     request = call_bytes(plugin, {"count": str(count), "size": str(size * MEGABYTE // count)})
     assert_steady(process, lambda: read_away(process.path, request, size * MEGABYTE), times, megabytes)
 
@@ -76,7 +76,7 @@ def test_encoding_an_answer_does_not_double_it(serve_apart: Callable[..., Server
     before = process.rss()
     request = call_bytes("rows", {"count": "40000", "size": "1000"})
     read_away(process.path, request, 40 * 1000 * 1000)
-    # The high-water mark, from the kernel.
+    # The highest resident memory so far, from the kernel.
     peak = next(
         int(line.split()[1]) * 1024
         for line in Path(f"/proc/{process.process.pid}/status").read_text().splitlines()
@@ -107,7 +107,7 @@ def test_a_reader_that_is_dropped_waits_for_no_garbage_collector() -> None:
     import weakref
 
     class Watched(RequestReader):
-        """With room for a weak reference."""
+        """A reader that can have a weak reference, since it has no slots."""
 
     gc.collect()
     gc.disable()

@@ -1,4 +1,4 @@
-"""The logic of named pipes, against a stand-in for Windows: the same server and client as over Unix sockets."""
+"""Run server and client over named pipes, on a stand-in for Windows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import osquery_sdk.wire
 from osquery_sdk.errors import ConnectionFailed, DeadlineExceeded
 from osquery_sdk.wire import client as client_module
 from osquery_sdk.wire.client import ExtensionConnection
-from osquery_sdk.wire.protocol import Response, Status
+from osquery_sdk.wire.protocol import Reply, Status
 from osquery_sdk.wire.server import Server, ServerOptions
 
 from .fake_windows import CONSTANTS, Event, Windows
@@ -31,22 +31,24 @@ FUNCTIONS = [name for name in dir(Windows) if name[0].isupper() and name != "Own
 
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[Windows]:
-    """The stand-in; in the end every handle must have been closed."""
-    made = Windows()
-    helpers = made.module("osquery_sdk.wire.windows", "OwnerOnly", "create_event", "disconnect", "set_event")
-    monkeypatch.setitem(sys.modules, "_winapi", made.module("_winapi", *FUNCTIONS, *CONSTANTS))
+    """A stand-in for Windows; fails the test if a handle is still open at its end."""
+    machine = Windows()
+    helpers = machine.module(
+        "osquery_sdk.wire.windows", "OwnerOnly", "create_event", "disconnect", "set_event"
+    )
+    monkeypatch.setitem(sys.modules, "_winapi", machine.module("_winapi", *FUNCTIONS, *CONSTANTS))
     monkeypatch.setitem(sys.modules, "osquery_sdk.wire.windows", helpers)
     monkeypatch.delitem(sys.modules, "osquery_sdk.wire.pipes", raising=False)
-    yield made
+    yield machine
     gc.collect()
-    left = [thing for thing in made.handles.values() if not (isinstance(thing, Event) and thing.manual)]
+    left = [thing for thing in machine.handles.values() if not (isinstance(thing, Event) and thing.manual)]
     assert left == []
-    assert not any(security.valid for security in made.security)
+    assert not any(security.valid for security in machine.security)
 
 
 @pytest.fixture
 def pipes(windows: Windows, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module, imported as if this were Windows."""
+    """The module `pipes`, imported as if this were Windows."""
     with monkeypatch.context() as patch:
         patch.setattr(sys, "platform", "win32")
         module: Any = importlib.import_module("osquery_sdk.wire.pipes")
@@ -134,9 +136,9 @@ def test_a_message_byte_by_byte(serve: Callable[..., Server], pipes: Any) -> Non
 
 def test_the_name_cannot_be_taken_twice(serve: Callable[..., Server], pipes: Any, windows: Windows) -> None:
     serve()
-    with pytest.raises(ConnectionFailed, match="somebody else has a pipe of this name"):
+    with pytest.raises(ConnectionFailed, match="another process has a pipe of this name"):
         pipes.PipeListener(NAME, max_connections=1)
-    # The loser's own handles are closed as well.
+    # The refused listener has closed its handles as well.
     assert sum(security.valid for security in windows.security) == 1
 
 
@@ -169,9 +171,9 @@ def test_callers_that_come_and_go(serve: Callable[..., Server], pipes: Any) -> N
 def test_pings_while_a_call_sleeps(serve: Callable[..., Server]) -> None:
     opened = threading.Event()
 
-    def call(registry: str, item: str, request: dict[str, str], context: Any) -> Response:
+    def call(registry: str, item: str, request: dict[str, str], context: Any) -> Reply:
         assert item != "wait" or opened.wait(20)
-        return Response(Status(), [request])
+        return Reply(Status(), [request])
 
     serve(call)
 
@@ -195,10 +197,10 @@ def test_pings_while_a_call_sleeps(serve: Callable[..., Server]) -> None:
 def test_a_caller_that_hangs_up_cancels_its_call(serve: Callable[..., Server], pipes: Any) -> None:
     contexts: list[Any] = []
 
-    def call(registry: str, item: str, request: dict[str, str], context: Any) -> Response:
+    def call(registry: str, item: str, request: dict[str, str], context: Any) -> Reply:
         contexts.append(context)
         assert eventually(lambda: context.cancelled)
-        return Response(Status(), [])
+        return Reply(Status(), [])
 
     serve(call)
     stream = pipes.PipeStream(NAME, 5)
@@ -211,13 +213,13 @@ def test_a_caller_that_hangs_up_cancels_its_call(serve: Callable[..., Server], p
 
 def test_a_caller_that_does_not_read_is_dropped(serve: Callable[..., Server], pipes: Any) -> None:
     server = serve(
-        lambda registry, item, request, context: Response(Status(), [{"v": "x" * 1_000_000}]),
+        lambda registry, item, request, context: Reply(Status(), [{"v": "x" * 1_000_000}]),
         options=ServerOptions(send_timeout=0.2),
     )
     stream = pipes.PipeStream(NAME, 5)
     stream.send(call_bytes("t"), 5)
-    assert eventually(lambda: bool(server._running))
-    assert eventually(lambda: not server._running, 2)
+    assert eventually(lambda: bool(server.running))
+    assert eventually(lambda: not server.running, 2)
     stream.close()
 
 
@@ -240,7 +242,7 @@ def test_connections_that_never_speak_give_way(serve: Callable[..., Server], pip
         stream.close()
 
 
-def test_no_more_are_waited_for_than_the_system_can(serve: Callable[..., Server], pipes: Any) -> None:
+def test_the_system_limits_the_number_of_connections(serve: Callable[..., Server], pipes: Any) -> None:
     serve()
     silent = [pipes.PipeStream(NAME, 5) for _ in range(100)]
     with ExtensionConnection(NAME) as extension:
@@ -251,19 +253,19 @@ def test_no_more_are_waited_for_than_the_system_can(serve: Callable[..., Server]
 
 def test_stop_cuts_off_what_runs(serve: Callable[..., Server], pipes: Any) -> None:
     server = serve(
-        lambda registry, item, request, context: Response(Status(), [{"v": "x" * 1_000_000}]),
+        lambda registry, item, request, context: Reply(Status(), [{"v": "x" * 1_000_000}]),
         options=ServerOptions(stop_timeout=0.2, send_timeout=20),
     )
     stream = pipes.PipeStream(NAME, 5)
     stream.send(call_bytes("t"), 5)
-    assert eventually(lambda: bool(server._running))
+    assert eventually(lambda: bool(server.running))
     start = time.monotonic()
     server.stop()
     assert time.monotonic() - start < 2
     stream.close()
 
 
-def test_the_client_waits_no_longer_than_it_was_told(pipes: Any) -> None:
+def test_the_client_waits_no_longer_than_its_timeout(pipes: Any) -> None:
     listener = pipes.PipeListener(NAME, max_connections=5)
     try:
         first = ExtensionConnection(NAME, timeout=1)
@@ -293,7 +295,7 @@ def test_the_client_does_not_wait_for_ever_to_be_read(pipes: Any) -> None:
 
 @pytest.mark.slow
 def test_types_hold_on_windows() -> None:
-    """mypy checks what only Windows runs as well."""
+    """mypy finds no error in the code that only Windows runs."""
     pytest.importorskip("mypy")
     modules = [f"osquery_sdk.wire.{name}" for name in ("pipes", "windows", "transport")]
     command = [sys.executable, "-m", "mypy", "--platform", "win32", *(a for m in modules for a in ("-m", m))]

@@ -1,4 +1,4 @@
-"""Every recorded message, to and from osqueryd itself."""
+"""Check codec, server and client with every recorded message to and from osqueryd."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 
 from osquery_sdk.wire.client import ExtensionConnection, ManagerConnection
 from osquery_sdk.wire.codec import Limits
+from osquery_sdk.wire.fast_request import whole_request
 from osquery_sdk.wire.protocol import (
     METHODS,
     ExtensionInfo,
     OptionInfo,
+    Reply,
     Request,
     RequestReader,
     Response,
     Status,
     encode_call,
     encode_reply,
-    whole_request,
 )
 
 from .support import (
@@ -52,13 +53,13 @@ def decoded(data: bytes) -> Request:
 
 
 def recorded_answer(exchange: Exchange) -> Any:
-    """What a service must return for the recorded reply, as Thrift reads that."""
+    """Return the response that the recorded reply holds, read by Thrift."""
     result = getattr(oracle_read(exchange.reply)[3], "success", None)
     if result is None:
         return None
     if hasattr(result, "response"):
         status = result.status
-        return Response(Status(status.code, status.message, status.uuid), rows_of(result))
+        return Reply(Status(status.code, status.message, status.uuid), rows_of(result))
     return Status(result.code, result.message, result.uuid)
 
 
@@ -143,7 +144,7 @@ def test_a_server_answers_requests_that_are_glued_together(serve: Serve) -> None
 
 
 def manager_result(exchange: dict[str, Any]) -> Any:
-    """The recorded reply in this package's own types."""
+    """Return the recorded reply in this package's own types."""
     reply, call = exchange["reply"], exchange["call"]
     if call == "extensions":
         return {int(uuid): ExtensionInfo(**info) for uuid, info in reply.items()}
@@ -182,7 +183,7 @@ def test_a_manager_of_ours_answers_as_osqueryd_does(exchange: dict[str, Any], se
     request, reply = bytes.fromhex(exchange["sent"]), bytes.fromhex(exchange["received"])
     assert ask(running.path, request, len(reply)) == reply
     if exchange["call"] != "ping":
-        assert service.asked == manager_arguments(exchange)
+        assert service.arguments == manager_arguments(exchange)
 
 
 def test_values_as_bytes_are_those_that_were_sent(replay: Any) -> None:
@@ -201,5 +202,5 @@ def test_values_as_bytes_are_those_that_were_sent(replay: Any) -> None:
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_bytes_survive_as_text(rows: list[dict[str, bytes]]) -> None:
     text = [{k: v.decode("utf-8", "surrogateescape") for k, v in row.items()} for row in rows]
-    reply = b"".join(encode_reply(Request("call", 0, ()), Response(Status(), text)))
+    reply = b"".join(encode_reply(Request("call", 0, ()), Reply(Status(), text)))
     assert oracle_read(reply)[3].success.response == rows

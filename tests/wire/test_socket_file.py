@@ -1,4 +1,4 @@
-"""The socket's file: whose it is, what may lie in its place, and who may connect."""
+"""Check the socket's file: its owner and mode, what it may replace, and who may connect."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from osquery_sdk.wire.transport import listen
 from .support import PONG, Service, ping_works
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from .conftest import Serve
@@ -34,17 +35,17 @@ def test_the_file_is_its_owners_alone(umask: int, path: str) -> None:
     finally:
         os.umask(before)
     try:
-        found = os.lstat(path)
-        assert stat.S_ISSOCK(found.st_mode)
-        assert stat.S_IMODE(found.st_mode) == 0o600
-        assert found.st_uid == os.geteuid()
+        info = os.lstat(path)
+        assert stat.S_ISSOCK(info.st_mode)
+        assert stat.S_IMODE(info.st_mode) == 0o600
+        assert info.st_uid == os.geteuid()
     finally:
         listener.close()
     assert not os.path.lexists(path)
 
 
 def test_it_listens_from_its_first_moment_on(directory: Path) -> None:
-    """Who finds the file can connect: osqueryd's watcher deregisters an extension whose socket refuses once."""
+    """The file never refuses a connection: osqueryd's watcher deregisters an extension that does once."""
     target = str(directory / "s")
     refused = 0
     stop = threading.Event()
@@ -64,7 +65,7 @@ def test_it_listens_from_its_first_moment_on(directory: Path) -> None:
     thread.start()
     try:
         for _ in range(300):
-            # As it is made and not as it ends: a listener that is closed refuses until its file is removed.
+            # Remove the file first: the file of a closed listener refuses connections.
             listener = bind(target)
             (directory / "s").unlink()
             listener.close()
@@ -76,7 +77,7 @@ def test_it_listens_from_its_first_moment_on(directory: Path) -> None:
 
 
 def test_nobody_else_can_connect_even_for_a_moment(directory: Path) -> None:
-    """The file never has another mode than 0600, from its first appearance on."""
+    """The file has the mode 0600 from its first moment on."""
     target = str(directory / "s")
     modes = set()
     stop = threading.Event()
@@ -126,7 +127,7 @@ def test_another_user_is_refused_by_name_not_only_by_mode(
     command = [sys.executable, "-c", CONNECT, running.path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stdout.strip()) == (0, "0"), done.stderr
-    # The program itself is sound: it gets its pong where it may have it.
+    # The program itself works: as the right user it gets its pong.
     same = [sys.executable, "-c", CONNECT.replace("os.setuid(65534)", "pass"), running.path]
     assert subprocess.run(same, capture_output=True, text=True, timeout=20).stdout.strip() == str(len(PONG))
     assert ping_works(running.path)
@@ -170,7 +171,7 @@ def plant_fifo(target: Path) -> None:
         plant_fifo,
     ],
 )
-def test_what_is_no_socket_is_never_touched(plant, directory: Path) -> None:  # type: ignore[no-untyped-def]
+def test_anything_but_a_socket_is_never_touched(plant: Callable[[Path], None], directory: Path) -> None:
     target = directory / "s"
     plant(target)
     before = {item.name: item.lstat() for item in directory.iterdir()}
@@ -220,7 +221,7 @@ def test_a_file_that_was_removed_or_replaced_is_noticed(serve: Serve) -> None:
         other.bind(running.path)
         assert not running.server.intact()
         running.server.stop()
-        # What somebody else put there is somebody else's.
+        # The file of another process stays.
         assert os.path.lexists(running.path)
     os.unlink(running.path)  # noqa: PTH108
     os.unlink(running.path + ".away")  # noqa: PTH108
@@ -247,7 +248,7 @@ def test_impossible_paths(name: str, message: str, directory: Path) -> None:
         listen(f"{directory}/{name}")
 
 
-def test_a_path_as_long_as_may_be(directory: Path) -> None:
+def test_the_longest_path(directory: Path) -> None:
     target = str(directory / "x")
     target += "x" * (107 - len(target))
     server = Server(Service(), listen(target))
@@ -285,7 +286,7 @@ def test_a_directory_that_may_not_be_written(as_root: None, directory: Path) -> 
         ("a\0b", "null byte|No such file"),
     ],
 )
-def test_nobody_to_connect_to(name: str, message: str, directory: Path) -> None:
+def test_connecting_where_nothing_listens(name: str, message: str, directory: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(directory / "dead"))
     (directory / "file").touch()
@@ -313,7 +314,7 @@ def test_connecting_waits_for_its_turn_and_not_longer(path: str) -> None:
 
 
 def test_no_descriptor_left_to_listen_with(path: str) -> None:
-    """A failure in the middle leaves neither descriptors nor a file."""
+    """A failure halfway leaves neither descriptors nor a file."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

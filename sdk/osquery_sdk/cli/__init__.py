@@ -1,1 +1,1 @@
-"""The command lines: of every extension program, and of `osquery-sdk`."""
+"""The command lines of every extension program and of `osquery-sdk`."""

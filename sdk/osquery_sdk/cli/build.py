@@ -1,4 +1,4 @@
-"""The command `build`: a program made of an extension, with all that it needs."""
+"""Freeze an extension into a program that contains all its dependencies: the command `build`."""
 
 from __future__ import annotations
 
@@ -14,57 +14,60 @@ if TYPE_CHECKING:
 
 
 def build_command() -> Command:
-    """The command."""
-
-    def add_arguments(parser: ArgumentParser) -> None:
-        extension = parser.add_argument(
-            "extension",
-            type=given,
-            metavar="EXTENSION",
-            help="a Python file, a folder with a __main__.py or pyproject.toml, a module, or an entry module:function",
-        )
-        completes(extension, "file")
-        parser.add_argument(
-            "--onefile", action="store_true", help="make a single file, which unpacks itself at each start"
-        )
-        parser.add_argument(
-            "--tmpdir",
-            type=given,
-            metavar="DIR",
-            help="where the single file unpacks itself ($TMPDIR, or else /tmp)",
-        )
-        output = parser.add_argument(
-            "--output", type=given_path, default=Path("build"), metavar="DIR", help="where to (build)"
-        )
-        completes(output, "folder")
-        parser.add_argument(
-            "--name", type=given, metavar="NAME", help="of the program, instead of the extension's"
-        )
-        for option, metavar, what in (
-            ("--include", "MODULE", "also put this module in; may be given several times"),
-            ("--exclude", "MODULE", "leave this module out; may be given several times"),
-            ("--data", "PACKAGE", "also put in the data files of this package; may be given several times"),
-            ("--metadata", "DIST", "also put in what importlib.metadata says of this distribution; likewise"),
-            ("--entry-points", "GROUP", "also put in the plugins with such entry points; likewise"),
-        ):
-            parser.add_argument(option, action="append", type=given, default=[], metavar=metavar, help=what)
-        parser.add_argument("--json", action="store_true", help="print the report as JSON")
-
+    """Return the command `build`."""
     return Command(
         "build",
         "freeze an extension into a program that osqueryd autoloads",
         ("build hello", "build ./hello.py --output dist", "build . --onefile"),
-        add_arguments,
+        _add_arguments,
         _run,
     )
 
 
+def _add_arguments(parser: ArgumentParser) -> None:
+    extension = parser.add_argument(
+        "extension",
+        type=given,
+        metavar="EXTENSION",
+        help="a Python file, a folder with a __main__.py or pyproject.toml, a module, or an entry"
+        " module:function",
+    )
+    completes(extension, "file")
+    parser.add_argument(
+        "--onefile", action="store_true", help="make a single file, which unpacks itself at each start"
+    )
+    parser.add_argument(
+        "--tmpdir",
+        type=given,
+        metavar="DIR",
+        help="unpack the single file in this folder ($TMPDIR, or /tmp)",
+    )
+    output = parser.add_argument(
+        "--output", type=given_path, default=Path("build"), metavar="DIR", help="write to this folder (build)"
+    )
+    completes(output, "folder")
+    parser.add_argument("--name", type=given, metavar="NAME", help="name of the program (the extension's)")
+    for option, metavar, text in (
+        ("--include", "MODULE", "include this module; may be given several times"),
+        ("--exclude", "MODULE", "exclude this module; may be given several times"),
+        ("--data", "PACKAGE", "include the data files of this package; may be given several times"),
+        ("--metadata", "DIST", "include the metadata of this distribution; may be given several times"),
+        (
+            "--entry-points",
+            "GROUP",
+            "include the plugins of this group of entry points; may be given several times",
+        ),
+    ):
+        parser.add_argument(option, action="append", type=given, default=[], metavar=metavar, help=text)
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
 def _run(options: Namespace) -> int:
     if options.tmpdir and not options.onefile:
-        raise Misuse("--tmpdir is for --onefile: the folder form unpacks nothing")
+        raise Misuse("--tmpdir needs --onefile: a program in a folder is not unpacked")
     from osquery_sdk.errors import TargetError
     from osquery_sdk.freeze import Options, build
-    from osquery_sdk.freeze.progress import Progress
+    from osquery_sdk.progress import Progress
 
     progress = Progress(steps=4)
     try:

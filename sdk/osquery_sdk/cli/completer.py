@@ -1,4 +1,4 @@
-"""What can stand at the cursor of an SQL shell."""
+"""Complete SQL and shell commands at the cursor of the shell."""
 
 from __future__ import annotations
 
@@ -20,24 +20,27 @@ if TYPE_CHECKING:
     from osquery_sdk.engine import Host
 
 _WORDS = (
-    "SELECT FROM WHERE JOIN LEFT JOIN ON USING GROUP BY ORDER BY HAVING LIMIT OFFSET AND OR NOT IN IS NULL LIKE GLOB BETWEEN"
-    " AS DISTINCT UNION ALL EXCEPT INTERSECT WITH RECURSIVE CASE WHEN THEN ELSE END EXISTS ASC DESC COUNT SUM MIN MAX AVG"
-    " GROUP_CONCAT COALESCE LOWER UPPER LENGTH SUBSTR ROUND CAST DATETIME"
+    "SELECT FROM WHERE JOIN LEFT JOIN ON USING GROUP BY ORDER BY HAVING LIMIT OFFSET AND OR NOT IN IS "
+    "NULL LIKE GLOB BETWEEN AS DISTINCT UNION ALL EXCEPT INTERSECT WITH RECURSIVE CASE WHEN THEN ELSE "
+    "END EXISTS ASC DESC COUNT SUM MIN MAX AVG GROUP_CONCAT COALESCE LOWER UPPER LENGTH SUBSTR ROUND "
+    "CAST DATETIME"
 )
 _TAKE_FILES = (".read", ".output", ".once")
 _BEFORE_A_TABLE = ("FROM", "JOIN", "INTO", "UPDATE")
 
 
 class SqlCompleter(Completer):
-    """Words of SQL, tables, and the columns of the tables that a statement names, or of all.
+    """A completer that offers SQL keywords, tables and columns.
+
+    The columns are those of the tables that the statement names, or else those of all tables.
 
     Args:
-        host: whose tables they are; it is asked anew when its extensions change.
+        host: has the tables; they are read again when its extensions change.
         commands: the shell's dot commands.
     """
 
     def __init__(self, host: Host, commands: Iterable[str]) -> None:
-        """Nothing is asked yet."""
+        """Set up; the host is not asked yet."""
         self._host = host
         self._commands = tuple(commands)
         self._words = tuple(dict.fromkeys(_WORDS.split()))
@@ -45,19 +48,19 @@ class SqlCompleter(Completer):
         self._extensions: tuple[int, ...] = ()
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """For the word before the cursor."""
+        """Yield the completions of the word before the cursor."""
         before = document.text_before_cursor
         if before.lstrip().startswith("."):
             if before.split(maxsplit=1)[0] in _TAKE_FILES and " " in before.lstrip():
                 yield from self._files(before.lstrip().partition(" ")[2].lstrip(), complete_event)
                 return
-            found = self._command(before.lstrip())
+            choices = self._command(before.lstrip())
             word = before.rpartition(" ")[2]
         else:
-            word, found = self._sql(before, document.text)
-        for text, kind in found:
+            word, choices = self._sql(before, document.text)
+        for text, kind in choices:
             if text.lower().startswith(word.lower()) and text.lower() != word.lower():
-                # Words of SQL follow the case that was begun.
+                # Keywords follow the case of the typed letters.
                 shown = text.lower() if kind == "SQL" and not word.isupper() else text
                 yield Completion(shown, start_position=-len(word), display_meta=kind)
 
@@ -79,29 +82,29 @@ class SqlCompleter(Completer):
         return [(choice, "") for choice in choices]
 
     def _sql(self, before: str, text: str) -> tuple[str, list[tuple[str, str]]]:
-        """The word that has been begun, and what it may become."""
+        """Return the word that ends at the cursor, and its possible completions with their kinds."""
         known = self._tables()
-        found = tokens(before)
+        typed = tokens(before)
         word = ""
-        if found and found[-1].end == len(before):
-            if found[-1].kind in ("text", "quoted", "number"):
+        if typed and typed[-1].end == len(before):
+            if typed[-1].kind in ("text", "quoted", "number"):
                 return "", []
-            if found[-1].kind == "word":
-                word = found.pop().text
-        # The statement that the cursor is in, by what it names before and behind it.
-        start = max((token.end for token in found if token.text == ";"), default=0)
+            if typed[-1].kind == "word":
+                word = typed.pop().text
+        # The statement around the cursor may name its tables before or behind the cursor.
+        start = max((token.end for token in typed if token.text == ";"), default=0)
         named = tables_of(text[start:])
         folded = {name.lower(): columns for name, columns in known.items()}
-        if len(found) > 1 and found[-1].text == "." and (alias := found[-2].name):
+        if len(typed) > 1 and typed[-1].text == "." and (alias := typed[-2].name):
             table = named.get(alias.lower(), alias)
             return word, [(column, table) for column in folded.get(table.lower(), ())]
-        if found and (found[-1].upper in _BEFORE_A_TABLE or _lists_tables(before[start:], word)):
+        if typed and (typed[-1].upper in _BEFORE_A_TABLE or _lists_tables(before[start:], word)):
             return word, [(table, "table") for table in known]
         tables = [name for name in dict.fromkeys(named.values()) if name.lower() in folded] or list(known)
         columns = {column: table for table in tables for column in folded[table.lower()]}
-        out = list(columns.items()) if found else []
+        out = list(columns.items()) if typed else []
         out += [(keyword, "SQL") for keyword in self._words]
-        out += [(table, "table") for table in known] if found else []
+        out += [(table, "table") for table in known] if typed else []
         return word, out
 
     def _tables(self) -> dict[str, tuple[str, ...]]:
@@ -119,11 +122,11 @@ class SqlCompleter(Completer):
 
 
 def _lists_tables(before: str, word: str) -> bool:
-    """Whether the word stands behind a comma of a FROM."""
-    found = tokens(before[: len(before) - len(word)])
-    if not found or found[-1].text != ",":
+    """Return whether the word follows a comma in the list of a FROM."""
+    typed = tokens(before[: len(before) - len(word)])
+    if not typed or typed[-1].text != ",":
         return False
-    for token in reversed(found):
+    for token in reversed(typed):
         if token.upper:
             if token.upper in _BEFORE_A_TABLE:
                 return True

@@ -1,4 +1,4 @@
-"""Shell completion: scripts for bash, zsh and fish, made of the commands that there are."""
+"""Make completion scripts for bash, zsh and fish from a program's commands: the command `completion`."""
 
 from __future__ import annotations
 
@@ -21,55 +21,55 @@ SHELLS = {
     "zsh": '"${{fpath[1]}}/_{0}"',
     "fish": "~/.config/fish/completions/{0}.fish",
 }
-"""The shells, and where each looks for the script of a program."""
+"""The shells, with the place where each looks for a program's script."""
 
 
 class _Option(NamedTuple):
-    """An option as completion knows it."""
+    """An option of a command."""
 
     flags: tuple[str, ...]
     help: str
     takes: str
-    """What its value is: "" for none, "file", "folder", "any", or the words to choose from."""
+    """Kind of its value: "" for no value, "file", "folder", "any", or the words to choose from."""
 
 
 class _Words(NamedTuple):
-    """What can follow a command; without a name, the program itself."""
+    """The words that can follow a command, or the program itself if `name` is empty."""
 
     name: str
     help: str
     options: tuple[_Option, ...]
     argument: str
-    """What a word that is no option is; as `_Option.takes`."""
+    """Kind of a word that is not an option; as `_Option.takes`."""
 
 
 def completion_command(program: str, others: Sequence[Command], top: Parser) -> Command:
-    """The command `completion`.
+    """Return the command `completion`.
 
     Args:
-        program: its name.
+        program: name of the program.
         others: the program's other commands.
-        top: the parser of what the program takes without a command.
+        top: parser of the program's arguments without a command.
     """
 
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("shell", choices=SHELLS, help="whose script to print")
+        parser.add_argument("shell", choices=SHELLS, help="print the script of this shell")
 
     def run(options: argparse.Namespace) -> int:
-        words = [_of(program, command) for command in (*others, made)]
+        words = [_words_of(program, each) for each in (*others, command)]
         makers = {"bash": _bash, "zsh": _zsh, "fish": _fish}
         print(makers[options.shell](program, _words("", "", top), words), end="", file=stdout())
         return 0
 
     examples = tuple(f"completion {shell} > {place.format(program)}" for shell, place in SHELLS.items())
     others = tuple(others)
-    made = Command(
+    command = Command(
         "completion", "print a script that completes this program's commands", examples, add_arguments, run
     )
-    return made
+    return command
 
 
-def _of(program: str, command: Command) -> _Words:
+def _words_of(program: str, command: Command) -> _Words:
     return _words(command.name, command.help, command_parser(program, command))
 
 
@@ -88,8 +88,8 @@ def _takes(action: argparse.Action) -> str:
         return " ".join(map(str, action.choices))
     if action.nargs == 0 or action.nargs == "?":
         return ""
-    what = vars(action).get("completes", "any")
-    return " ".join(vars(action).get("names", ())) or "any" if what == "table" else str(what)
+    kind = vars(action).get("completes", "any")
+    return " ".join(vars(action).get("names", ())) or "any" if kind == "table" else str(kind)
 
 
 def _identifier(program: str) -> str:

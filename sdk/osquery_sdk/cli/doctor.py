@@ -1,4 +1,4 @@
-"""The command that says why osqueryd would not load an extension."""
+"""Check whether osqueryd would load an extension: the command `doctor`."""
 
 from __future__ import annotations
 
@@ -18,28 +18,31 @@ if TYPE_CHECKING:
 
     from osquery_sdk.doctor import Check, Context
 
-_HELP = "say whether osqueryd would load it, why not, and what to do"
+_HELP = "check whether osqueryd would load this extension; if not, say why and what to do"
 _COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 
 
 def doctor_command() -> Command:
-    """The command `doctor` of `osquery-sdk`: the extensions that are named, or those of the load list."""
+    """Return the command `doctor` of `osquery-sdk`, which checks named extensions, or the load list."""
 
     def add_arguments(parser: ArgumentParser) -> None:
         _add_options(parser)
         action = parser.add_argument(
-            "extension", nargs="*", metavar="EXTENSION", help="file of an extension; all that osqueryd lists"
+            "extension",
+            nargs="*",
+            metavar="EXTENSION",
+            help="file of an extension (all those of the load list)",
         )
         completes(action, "file")
 
     def chosen(options: Namespace, context: Context) -> Sequence[Path]:
         from osquery_sdk.doctor import listed_extensions
 
-        return [Path(one) for one in options.extension] or listed_extensions(context)
+        return [Path(name) for name in options.extension] or listed_extensions(context)
 
     return Command(
         "doctor",
-        "say whether osqueryd would load an extension, why not, and what to do",
+        "check whether osqueryd would load an extension; if not, say why and what to do",
         (
             "doctor",
             "doctor /usr/lib/osquery/extensions/hello/hello.ext",
@@ -51,7 +54,7 @@ def doctor_command() -> Command:
 
 
 def extension_doctor_command() -> Command:
-    """The command `doctor` of an extension's program, which looks at itself."""
+    """Return the command `doctor` of an extension's program, which checks the program itself."""
     return Command(
         "doctor",
         _HELP,
@@ -62,7 +65,7 @@ def extension_doctor_command() -> Command:
 
 
 def _own_file() -> Path:
-    """The file that osqueryd would start."""
+    """Return the file that osqueryd would start."""
     return Path(sys.executable if getattr(sys, "frozen", False) else sys.argv[0]).absolute()
 
 
@@ -70,21 +73,21 @@ def _add_options(parser: ArgumentParser) -> None:
     flagfile = parser.add_argument(
         "--flagfile",
         metavar="PATH",
-        help="osqueryd's flag file (that of the osqueryd that runs, or osquery's own)",
+        help="osqueryd's flag file (that of the running osqueryd, or osquery's default)",
     )
     autoload = parser.add_argument(
-        "--extensions-autoload", metavar="PATH", help="the load list (by the flags)"
+        "--extensions-autoload", metavar="PATH", help="osqueryd's load list of extensions (as its flags say)"
     )
     socket = parser.add_argument(
-        "--socket", metavar="PATH", help="osqueryd's extension socket (by the flags)"
+        "--socket", metavar="PATH", help="osqueryd's extension socket (as its flags say)"
     )
-    osqueryd = parser.add_argument("--osqueryd", metavar="PATH", help="osqueryd itself (by PATH)")
-    parser.add_argument("--user", metavar="NAME", help="whom osqueryd runs as (by its process, or else root)")
+    osqueryd = parser.add_argument("--osqueryd", metavar="PATH", help="the program osqueryd (found on PATH)")
+    parser.add_argument(
+        "--user", metavar="NAME", help="user that osqueryd runs as (that of its process, or root)"
+    )
     for action in (flagfile, autoload, socket, osqueryd):
         completes(action, "file")
-    parser.add_argument(
-        "--no-start", action="store_true", help="do not start the extension to see what it does"
-    )
+    parser.add_argument("--no-start", action="store_true", help="do not start the extension for the checks")
     parser.add_argument("--json", action="store_true", help="print a JSON object")
 
 
@@ -122,7 +125,7 @@ def _uid(user: str | None) -> int | None:
     try:
         return int(user) if user.isdecimal() else pwd.getpwnam(user).pw_uid
     except KeyError:
-        raise Misuse(f"there is no user {user}") from None
+        raise Misuse(f"unknown user {user}") from None
 
 
 def _print_json(checks: Iterator[Check]) -> list[Check]:
@@ -132,13 +135,13 @@ def _print_json(checks: Iterator[Check]) -> list[Check]:
 
     done = list(checks)
     listed = [{"extension": check.extension, "name": check.name, **check.finding._asdict()} for check in done]
-    # Names of files that are no UTF-8 are written as escapes.
+    # json.dumps escapes file names that are not UTF-8.
     print(json.dumps({"loads": not failed(done), "checks": listed}, indent=2), file=stdout())
     return done
 
 
 def _print(checks: Iterator[Check]) -> list[Check]:
-    """Print each as it is done: starting an extension may take a while."""
+    """Print each check when it is done: the start of an extension may take a while."""
     from osquery_sdk.doctor import EXTENSION_CHECKS, failed
 
     has_colours = colours(stdout())
@@ -155,17 +158,17 @@ def _print(checks: Iterator[Check]) -> list[Check]:
         stdout().flush()
         done.append(check)
     extensions = {check.extension for check in done} - {""}
-    what = "it" if len(extensions) == 1 else "all of them" if extensions else "any extension"
+    subject = "it" if len(extensions) == 1 else "all of them" if extensions else "any extension"
     if wrong := failed(done):
         names = ", ".join(dict.fromkeys(check.name for check in wrong))
-        print(f"osqueryd would not load {what}: {names}", file=stdout())
+        print(f"osqueryd would not load {subject}: {names}", file=stdout())
     elif extensions:
-        print(f"osqueryd would load {what}", file=stdout())
+        print(f"osqueryd would load {subject}", file=stdout())
     else:
-        print("no extension was looked at: none is named, and the load list has none", file=stdout())
+        print("no extension was checked: none is named, and the load list is empty", file=stdout())
     return done
 
 
 def _clean(text: str) -> str:
-    """Text without control characters or what is no UTF-8, each written as its escape."""
+    """Return text with control characters and bytes that are not UTF-8 written as escapes."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,4 +1,4 @@
-"""The command `engine`: the embedded engine in osqueryd's place, with schedule, loggers and distributed queries if asked."""
+"""Run the embedded engine in place of osqueryd, with schedule and loggers: the command `engine`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
 
-# osqueryd's own names, so that its flags can be tried here as they are.
+# The names are those of osqueryd, so that its flags can be tried here unchanged.
 _FLAGS = {
-    "config_path": ("PATH", "a configuration file in osqueryd's form"),
-    "config_plugin": ("NAME", "the config plugin of an extension"),
-    "config_refresh": ("SECONDS", "ask the config plugin again so often"),
-    "logger_plugin": ("NAMES", "the loggers of extensions, or stdout (stdout)"),
-    "distributed_plugin": ("NAME", "the distributed plugin of an extension"),
-    "distributed_interval": ("SECONDS", "ask it for queries so often (60)"),
+    "config_path": ("PATH", "read this configuration file, in osqueryd's format"),
+    "config_plugin": ("NAME", "use this config plugin of an extension"),
+    "config_refresh": ("SECONDS", "ask the config plugin again this often"),
+    "logger_plugin": ("NAMES", "use these loggers of extensions, or stdout (stdout)"),
+    "distributed_plugin": ("NAME", "use this distributed plugin of an extension"),
+    "distributed_interval": ("SECONDS", "ask it for queries this often (60)"),
     "database_path": ("FILE", "keep results and settings in this file"),
 }
 
@@ -28,80 +28,82 @@ _FLAGS = {
 def engine_command(
     add_extensions: Callable[[ArgumentParser], None], source: str, log: Callable[[str], None]
 ) -> Command:
-    """The command.
+    """Return the command `engine`.
 
     Args:
-        add_extensions: adds the argument that says which extensions are loaded.
-        source: how that is written in an example.
-        log: gets each line for whoever watches.
+        add_extensions: adds the argument that names the extensions to load.
+        source: that argument in an example.
+        log: gets each line that extensions and engine write.
     """
-
-    def add_arguments(parser: ArgumentParser) -> None:
-        action = parser.add_argument("--socket", required=True, metavar="PATH", help="where to listen")
-        completes(action, "file")
-        add_extensions(parser)
-        for name, (metavar, text) in _FLAGS.items():
-            action = parser.add_argument(f"--{name}", metavar=metavar, help=text)
-            if metavar in ("PATH", "FILE"):
-                completes(action, "file")
-        parser.add_argument(
-            "--flag", action="append", default=[], metavar="NAME=VALUE", help="any other flag of osqueryd"
-        )
-
-    def run(options: Namespace) -> int:
-        from osquery_sdk.engine import Daemon, Host
-        from osquery_sdk.signals import stopping
-
-        flags = _flags(options)
-        code = 0
-        with (
-            Host(
-                options.extension,
-                socket=options.socket,
-                verbose=options.verbose,
-                respawn=True,
-                on_line=log,
-                options=flags,
-            ) as host,
-            stopping() as stop,
-        ):
-
-            def ended(status: int) -> None:
-                nonlocal code
-                code = status
-                stop.set()
-
-            to_stderr(f"embedded engine at {options.socket}; Ctrl-C stops it")
-            if any(f"{kind}_plugin" in flags for kind in ("config", "logger", "distributed")):
-                daemon = Daemon(host.manager, notice=log, ended=ended)
-                daemon.start()
-                stop.wait()
-                daemon.stop()
-            else:
-                stop.wait()
-        return code
-
     return Command(
         "engine",
-        "a stand-in for osqueryd's extension manager, for any client",
+        "run a stand-in for osqueryd's extension manager, for any client",
         (
             "engine --socket /tmp/osquery.em",
             f"engine --socket /tmp/osquery.em {source}",
             f"engine --socket /tmp/osquery.em {source} --config_path ./osquery.conf",
         ),
-        add_arguments,
-        run,
+        lambda parser: _add_arguments(parser, add_extensions),
+        lambda options: _run(options, log),
     )
+
+
+def _add_arguments(parser: ArgumentParser, add_extensions: Callable[[ArgumentParser], None]) -> None:
+    action = parser.add_argument("--socket", required=True, metavar="PATH", help="listen at this socket")
+    completes(action, "file")
+    add_extensions(parser)
+    for name, (metavar, text) in _FLAGS.items():
+        action = parser.add_argument(f"--{name}", metavar=metavar, help=text)
+        if metavar in ("PATH", "FILE"):
+            completes(action, "file")
+    parser.add_argument(
+        "--flag", action="append", default=[], metavar="NAME=VALUE", help="set any other flag of osqueryd"
+    )
+
+
+def _run(options: Namespace, log: Callable[[str], None]) -> int:
+    """Run the engine until a signal, or until its daemon ends; return the exit code."""
+    from osquery_sdk.engine import Daemon, Host
+    from osquery_sdk.signals import stopping
+
+    flags = _flags(options)
+    code = 0
+    with (
+        Host(
+            options.extension,
+            socket=options.socket,
+            verbose=options.verbose,
+            respawn=True,
+            on_line=log,
+            options=flags,
+        ) as host,
+        stopping() as stop,
+    ):
+
+        def ended(status: int) -> None:
+            nonlocal code
+            code = status
+            stop.set()
+
+        to_stderr(f"embedded engine at {options.socket}; Ctrl-C stops it")
+        if any(f"{kind}_plugin" in flags for kind in ("config", "logger", "distributed")):
+            daemon = Daemon(host.manager, notice=log, ended=ended)
+            daemon.start()
+            stop.wait()
+            daemon.stop()
+        else:
+            stop.wait()
+    return code
 
 
 def _flags(options: Namespace) -> dict[str, str]:
     from osquery_sdk.engine.flags import problem
 
     flags = {name: getattr(options, name) for name in _FLAGS if getattr(options, name) is not None}
-    for given in options.flag:
-        name, equals, value = given.removeprefix("--").partition("=")
+    for setting in options.flag:
+        name, equals, value = setting.removeprefix("--").partition("=")
         if not equals or not name.isidentifier():
-            raise Misuse(f"--flag {given!r}: write NAME=VALUE")
+            raise Misuse(f"--flag {setting!r}: write NAME=VALUE")
         flags[name] = value
     for name, value in flags.items():
         if why := problem(name, value):

@@ -1,4 +1,4 @@
-"""The `osquery-sdk` command."""
+"""Run the command line of the program `osquery-sdk`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SOURCE = "--extension hello"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns 0 when done, 1 when it failed, 2 for misuse."""
+    """Run the command line; returns the exit code: 0 for done, 1 for failed, 2 for misuse."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given and not given[0].startswith("-"):
         return run_command(_PROGRAM, commands(), given)
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def commands() -> list[Command]:
-    """Every command."""
+    """Return every command of the program."""
     from .build import build_command
     from .completion import completion_command
     from .doctor import doctor_command
@@ -69,19 +69,19 @@ def commands() -> list[Command]:
 
 
 def add_extensions(parser: ArgumentParser) -> None:
-    """Add the argument that says which extensions are loaded."""
+    """Add the argument that names the extensions to load."""
     action = parser.add_argument(
         "--extension",
         action="append",
         default=[],
         metavar="PATH",
-        help="a program, Python file, folder or module to load; may be given several times",
+        help="load this program, Python file, folder or module; may be given several times",
     )
     completes(action, "file")
 
 
 def open_host(options: Namespace) -> Host:
-    """The host with these extensions."""
+    """Return a host, not yet entered, for the extensions that the options name."""
     from .hinting import HintingHost
     from .sql import engine_options
 
@@ -113,24 +113,26 @@ def _without_command(arguments: Sequence[str]) -> int:
 def _add_schema_source(parser: ArgumentParser) -> None:
     add_extensions(parser)
     action = parser.add_argument(
-        "--socket", metavar="PATH", help="ask the extensions of this manager instead"
+        "--socket", metavar="PATH", help="ask the extensions of the manager at this socket instead"
     )
     completes(action, "file")
 
 
 def _schemas(options: Namespace) -> tuple[str, list[TableSchema]]:
-    """The tables of all extensions, as these describe them to osquery: names and types, no descriptions."""
+    """Return a name for the extensions, and their tables. Extensions tell osquery no descriptions."""
     if options.socket:
-        return _ask(options.socket)
+        return _ask_manager(options.socket)
     if not options.extension:
-        raise Failed("no extension; give --extension PATH, or --socket of a manager that has some")
+        raise Failed(
+            "no extension is named; give --extension PATH, or --socket PATH of a manager that has extensions"
+        )
     from osquery_sdk.engine import Host
 
     with Host(options.extension, verbose=options.verbose, on_line=_log) as host:
-        return _ask(host.socket)
+        return _ask_manager(host.socket)
 
 
-def _ask(socket: str) -> tuple[str, list[TableSchema]]:
+def _ask_manager(socket: str) -> tuple[str, list[TableSchema]]:
     from osquery_sdk.schema import TableSchema
     from osquery_sdk.tables import this_platform
     from osquery_sdk.wire.client import ManagerConnection
@@ -151,7 +153,7 @@ def _ask(socket: str) -> tuple[str, list[TableSchema]]:
 def _rows(response: Response) -> Sequence[Mapping[str, str]]:
     if response.status.code != 0:
         raise Failed(response.status.message)
-    assert isinstance(response.rows, (list, tuple))  # encoded rows are for sending only
+    assert isinstance(response.rows, (list, tuple))  # only rows that are sent come encoded
     return response.rows
 
 

@@ -1,4 +1,4 @@
-"""The command `new`: a project to begin with, that passes its own tests, lint and build."""
+"""Make a new project, which passes its own tests, lint and build: the command `new`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def new_command() -> Command:
-    """The command."""
+    """Return the command `new`."""
     from .templates import DEFAULT, TEMPLATES
 
     def add_arguments(parser: ArgumentParser) -> None:
         parser.add_argument(
-            "name", metavar="NAME", help="of the extension and its table: letters, digits, - and _"
+            "name", metavar="NAME", help="name of the extension and its table: letters, digits, - and _"
         )
         about = "; ".join(f"{name}: {text}" for name, text in TEMPLATES.items())
         parser.add_argument(
@@ -30,9 +30,11 @@ def new_command() -> Command:
             type=_template,
             choices=list(TEMPLATES),
             default=DEFAULT,
-            help=f"what to begin with ({DEFAULT} unless given). {about}",
+            help=f"start from this template ({DEFAULT}). {about}",
         )
-        folder = parser.add_argument("--folder", metavar="FOLDER", help="where to make it (./NAME)")
+        folder = parser.add_argument(
+            "--folder", metavar="FOLDER", help="make the project in this folder (./NAME)"
+        )
         completes(folder, "folder")
 
     def run(options: Namespace) -> int:
@@ -45,16 +47,14 @@ def new_command() -> Command:
         place = source()
         write_project(folder, render(options.template, names, place))
         if not place.is_there:
-            text = (
-                f"{place.path or 'git'} is not there: name another place for osquery-sdk in requirements.txt"
-            )
+            text = f"{place.path or 'git'} does not exist; name another source in requirements.txt"
             to_stderr(f"osquery-sdk new: {text}")
         print(f"Made {folder}. Next:\n  cd {folder}\n  make deps test\n  make run")
         return 0
 
     return Command(
         "new",
-        "make an extension to begin with",
+        "make the project of a new extension",
         ("new hello", "new inventory --template rest", "new acme-usb --folder extensions/usb"),
         add_arguments,
         run,
@@ -62,35 +62,35 @@ def new_command() -> Command:
 
 
 def _template(name: str) -> str:
-    """The name of a template; argparse's own error for another one would not say what was meant."""
+    """Return the name of a template. Unlike argparse, the error for an unknown name suggests a known one."""
     from argparse import ArgumentTypeError
 
     from .templates import TEMPLATES
 
     if name not in TEMPLATES:
         instead = did_you_mean(name, list(TEMPLATES)) or f"there are {', '.join(TEMPLATES)}"
-        raise ArgumentTypeError(f"no template {name!r}; {instead}")
+        raise ArgumentTypeError(f"unknown template {name!r}; {instead}")
     return name
 
 
 def write_project(folder: Path, files: dict[str, str]) -> None:
-    """Write the files into a new or empty folder: all of them, or none.
+    """Write all files of a project into a new or empty folder, or none of them.
 
     Args:
-        folder: which is made if it is not there; the folders above it as well.
-        files: their contents by their paths in it. What begins with `#!` becomes executable.
+        folder: made if it does not exist, with the folders above it.
+        files: contents by path within the folder. A text that begins with `#!` becomes executable.
 
     Raises:
-        Failed: there is something in the folder, or it cannot be written; what was there before is all that is there.
+        Failed: the folder is not empty or cannot be written. It is left as it was.
     """
     import os
 
     from osquery_sdk.files import write_files
 
-    place = Path(os.path.abspath(folder))  # noqa: PTH100  a folder `a/..` need not be there
+    place = Path(os.path.abspath(folder))  # noqa: PTH100  in `a/..` the folder a need not exist
     try:
         if os.path.lexists(place) and (not place.is_dir() or any(place.iterdir())):
-            raise Failed(f"{folder} is there already and not empty; give --folder, or another name")
+            raise Failed(f"{folder} exists and is not empty; give --folder, or another name")
         write_files(place, files, programs=[name for name, text in files.items() if text.startswith("#!")])
     except OSError as error:
         raise Failed(f"cannot make {folder}: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""From what happened to an exit code: 0 done, 1 failed, 2 misuse; an error is one line on standard error."""
+"""Exit codes of commands: 0 for done, 1 for failed, 2 for misuse. An error is one line on stderr."""
 
 from __future__ import annotations
 
@@ -17,30 +17,36 @@ if TYPE_CHECKING:
 
 
 class Misuse(Exception):
-    """The program was called in a way that cannot work; the text says how to call it."""
+    """The arguments cannot work; the text says how to call the program."""
 
 
 class Failed(Exception):
-    """What was asked for could not be done; the text says why and what to do."""
+    """A command could not do its work; the text says why, and what to do."""
 
 
-def outcome(prog: str, do: Callable[[], int], *, verbose: bool = False) -> int:
-    """Run `do`, tell of its failure, and return the exit code."""
+def outcome(prog: str, command: Callable[[], int], *, verbose: bool = False) -> int:
+    """Run a command, report its failure in one line, and return the exit code.
+
+    Args:
+        prog: the program's name; the line begins with it.
+        command: does the work and returns the exit code.
+        verbose: print a traceback as well.
+    """
     complete()
     try:
-        code = _code(prog, do)
+        code = _exit_code(prog, command)
         if _is_open(sys.stdout):
             sys.stdout.flush()
         return code
     except BrokenPipeError:
-        _discard_output()  # whose reader has closed it
+        _discard_output()  # its reader has closed it
         return 0
     except KeyboardInterrupt:
         return 1
-    except Exception as error:  # noqa: BLE001  whatever it is, it is told in one line
+    except Exception as error:  # noqa: BLE001  every error becomes one line
         if verbose:
-            to_stderr(trace(error).rstrip())
-        to_stderr(f"{prog}: {_words(error, verbose)}")
+            to_stderr(trace(error, with_message=False).rstrip())
+        to_stderr(f"{prog}: {_message(error, verbose)}")
         try:
             if _is_open(sys.stdout):
                 sys.stdout.flush()
@@ -49,10 +55,10 @@ def outcome(prog: str, do: Callable[[], int], *, verbose: bool = False) -> int:
         return 2 if isinstance(error, Misuse) else 1
 
 
-def _code(prog: str, do: Callable[[], int]) -> int:
-    """The exit code, which argparse and an author's code raise as well."""
+def _exit_code(prog: str, command: Callable[[], int]) -> int:
+    """Run a command and return its exit code, also where argparse or an author's code raises SystemExit."""
     try:
-        return do()
+        return command()
     except SystemExit as stop:
         if stop.code is None or isinstance(stop.code, int):
             return stop.code or 0
@@ -61,22 +67,22 @@ def _code(prog: str, do: Callable[[], int]) -> int:
 
 
 def _discard_output() -> None:
-    """Have Python not try again, when it exits, to write what could not be written, and exit with a code of its own."""
+    """Drop unwritten output. Else Python writes it again at its end, and exits with another code."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def require_output() -> None:
-    """Raise Failed if nothing can be printed: Python has no standard output then."""
+    """Raise Failed if standard output is closed: Python has none then."""
     if not _is_open(sys.stdout):
         raise Failed("standard output is closed")
 
 
 def require_input() -> None:
-    """Raise Failed if nothing can be read; what is no UTF-8 is kept as it is from now on."""
+    """Raise Failed if standard input cannot be read. Keep its bytes that are not UTF-8 from now on."""
     if sys.stdin is None:
-        raise Failed("standard input is closed; give it a file, or write the SQL on the command line")
+        raise Failed("standard input is closed; redirect a file to it, or write the SQL on the command line")
     if os.name == "posix" and _is_for_writing(sys.stdin):
-        raise Failed("standard input is open for writing alone")
+        raise Failed("standard input is open for writing only; redirect a file to it")
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")
 
@@ -86,7 +92,7 @@ def _is_for_writing(stream: TextIO) -> bool:
 
     try:
         return fcntl.fcntl(stream.fileno(), fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
-    except (OSError, ValueError):  # no file, as in tests
+    except (OSError, ValueError):  # a stream without a file, as in tests
         return False
 
 
@@ -94,7 +100,7 @@ def _is_open(stream: TextIO | None) -> bool:
     return stream is not None
 
 
-def _words(error: Exception, verbose: bool) -> str:
+def _message(error: Exception, verbose: bool) -> str:
     text = " ".join(text_of(error).split())
     if isinstance(error, (OsquerySdkError, Misuse, Failed)):
         return text
@@ -104,7 +110,7 @@ def _words(error: Exception, verbose: bool) -> str:
         if missing := missing_module(error):
             return missing
     if isinstance(error, FileNotFoundError) and not error.filename and _is_working_folder_gone():
-        return "the working folder is no longer there; go to another one"
+        return "the working folder was removed; change to another one"
     if isinstance(error, OSError) and error.strerror:
         name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
         return one_line(f"{name}: {error.strerror}" if name else error.strerror)

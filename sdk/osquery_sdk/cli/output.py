@@ -1,6 +1,6 @@
-"""Results of a query as a person or a machine reads them, and where they go: a terminal, a pipe or a file.
+"""Print the results of queries in several forms, to a terminal, a pipe or a file.
 
-NULL is empty in every form, as in osqueryi; `--nullvalue` names it, and in typed JSON it is null.
+NULL is empty in every form, as in osqueryi. `--nullvalue` sets another text for it; typed JSON has null.
 """
 
 from __future__ import annotations
@@ -37,20 +37,22 @@ FORMS = {
     "markdown": "a Markdown table",
 }
 JSON_FORMS = ("json", "ndjson")
+# A program reads the others, even where a terminal shows them.
+_FOR_PEOPLE = ("table", "line")
 _LEAST_WIDTH = 6
 _USUAL_WIDTH = 80
-# What is not UTF-8 has no place in JSON but as an escape; control characters have none on a terminal.
 _CSV_SIGNS = re.compile(r'[",\r\n]')
+# JSON needs escapes for bytes that are not UTF-8, a terminal for control characters.
 _TO_ESCAPE = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
-# What Markdown, or HTML within it, would take for its own in a cell.
+# Signs with a meaning in a Markdown cell, or in the HTML within it.
 _MARKDOWN_SIGNS = re.compile(r"[\\`*_<>\[\]|~&]")
 
 
 def add_forms(parser: ArgumentParser) -> None:
-    """Add an option for each form, `form` is the one chosen, and `--typed`."""
+    """Add an option for each form, which sets `form`, and `--typed`."""
     group = parser.add_mutually_exclusive_group()
     for name, words in FORMS.items():
-        default = " (unless told otherwise)" if name == "table" else ""
+        default = " (the default)" if name == "table" else ""
         group.add_argument(
             f"--{name}",
             dest="form",
@@ -60,62 +62,69 @@ def add_forms(parser: ArgumentParser) -> None:
             help=f"print {words}{default}",
         )
     parser.add_argument(
-        "--typed", action="store_true", help="in JSON, numbers are numbers, and NULL is null, not text"
+        "--typed", action="store_true", help="in JSON, print numbers as numbers and NULL as null"
     )
 
 
 def check_forms(options: Namespace) -> None:
-    """Raise Misuse for options of `add_forms` that do not go together."""
+    """Raise Misuse for options of `add_forms` that do not fit together."""
     if options.typed and options.form not in JSON_FORMS:
-        raise Misuse("--typed is for JSON: give --json or --ndjson as well")
+        raise Misuse("--typed needs --json or --ndjson")
 
 
 def ask(host: Host, sql: str, *, typed: bool, timeout: float | None) -> ResultSet | TypedResult:
-    """Run one statement, for its text or, if `typed`, for the values that SQL has."""
+    """Run one statement; its values are texts or, if `typed`, of SQL's types."""
     return host.query_typed(sql, timeout=timeout) if typed else host.query(sql, timeout=timeout)
 
 
 class Printer:
-    """Where results go: standard output, or a file.
+    """A printer of results, to standard output or a file.
 
     Args:
-        file: gets everything instead of standard output.
-        pager: shows what is longer than the terminal.
+        file: gets all output instead of standard output.
+        pager: shows results that are longer than the terminal.
     """
 
     def __init__(self, file: BinaryIO | None = None, *, pager: Pager | None = None) -> None:
-        """Print nothing yet."""
+        """Set up; nothing is printed yet."""
         self._file = file
         self._pager = pager
 
+    @property
+    def is_on_terminal(self) -> bool:
+        """Results go to a terminal, where a person reads them."""
+        return self._file is None and stdout().isatty()
+
     def rows(self, columns: Sequence[str], rows: Sequence[Mapping[str, Value]], form: str) -> None:
-        """Print rows: made to fit a terminal, or whole and in UTF-8 for a pipe or file."""
+        """Print rows: cut to fit a terminal, or in full and in UTF-8 to a pipe or file."""
         out = stdout()
-        if self._file is not None or not out.isatty():
+        if not self.is_on_terminal:
             self._write(render(columns, rows, form))
             return
         text = render(columns, rows, form, width=terminal_width(out))
+        if columns and not rows and form in _FOR_PEOPLE:
+            text += "0 rows\n"
         if form == "csv":
             text = "".join(c if c == "\n" else _clean(c) for c in text)
         if self._pager is not None and _is_long(text, out):
-            # A table that is scrolled through to the side is not cut.
+            # A pager that scrolls sideways shows the table in full.
             whole = render(columns, rows, form) if self._pager.scrolls and form == "table" else text
             if self._pager.show(whole, out):
                 return
         self._show(text, out)
         if form == "table" and "…" in text:
-            to_stderr("Cells end in … to fit the terminal; line form shows them whole.")
+            to_stderr("Cells end in … to fit the terminal; the line form shows them in full.")
 
     def text(self, text: str) -> None:
-        """Print text for people, which ends with a line's end."""
+        """Print text for people. It ends with a newline."""
         out = stdout()
-        if self._file is not None or not out.isatty():
+        if not self.is_on_terminal:
             self._write(text)
         elif self._pager is None or not _is_long(text, out) or not self._pager.show(text, out):
             self._show(text, out)
 
     def _write(self, text: str) -> None:
-        # Bytes that a table sent and that are no UTF-8 go out as they came.
+        # Bytes from a table that are not UTF-8 are written unchanged.
         data = text.encode("utf-8", "surrogateescape")
         if self._file is not None:
             self._file.write(data)
@@ -131,7 +140,7 @@ class Printer:
 
 
 def _is_long(text: str, terminal: TextIO) -> bool:
-    """Whether text takes more lines than a terminal shows above its prompt."""
+    """Return whether text has more lines than a terminal shows above its prompt."""
     try:
         lines = os.get_terminal_size(terminal.fileno()).lines
     except (OSError, ValueError):
@@ -140,10 +149,10 @@ def _is_long(text: str, terminal: TextIO) -> bool:
 
 
 def save(path: str, data: bytes) -> None:
-    """Write a file, all of it or nothing; a link is followed, and a device or pipe is written to.
+    """Write a file whole, or leave the old one. Follow a link; write to a device or pipe.
 
     Raises:
-        Failed: it cannot be written; the old one is as it was.
+        Failed: the file cannot be written. The old file is unchanged.
     """
     import stat
     from pathlib import Path
@@ -165,31 +174,31 @@ def save(path: str, data: bytes) -> None:
 
 
 def require_place(path: str) -> None:
-    """Raise Failed if a file cannot be put there, before what is to be in it takes its time."""
+    """Raise Failed if no file can be made at a path; called before statements that may take long."""
     folder = os.path.dirname(os.path.realpath(path))  # noqa: PTH120  beside realpath
     if os.path.isdir(path):  # noqa: PTH112
         raise Failed(f"{path} is a folder, not a file")
     if not os.path.isdir(folder):  # noqa: PTH112
-        raise Failed(f"{path}: there is no folder {folder}")
+        raise Failed(f"{path}: the folder {folder} does not exist")
 
 
 def _usual_mode() -> int:
-    """Who may read and write a new file, as the umask says."""
+    """Return the permissions of a new file, as the umask sets them."""
     mask = os.umask(0o077)
     os.umask(mask)
     return 0o666 & ~mask
 
 
 def colours(stream: TextIO) -> bool:
-    """Return whether text for a stream may have colours: a terminal, unless NO_COLOR is set."""
+    """Return whether a stream is a terminal that may show colours: NO_COLOR is not set."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR")
 
 
 def terminal_width(terminal: TextIO) -> int:
-    """Columns of a terminal: what COLUMNS says, or its own width, or 80 if it has none."""
-    said = os.environ.get("COLUMNS", "")
-    if said.isdecimal() and int(said):
-        return int(said)
+    """Return the width of a terminal in columns: that of COLUMNS, or its own, or 80 if it has none."""
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
     try:
         return os.get_terminal_size(terminal.fileno()).columns or _USUAL_WIDTH
     except (OSError, ValueError):
@@ -199,19 +208,19 @@ def terminal_width(terminal: TextIO) -> int:
 def render(
     columns: Sequence[str], rows: Sequence[Mapping[str, Value]], form: str, *, width: int | None = None
 ) -> str:
-    """Rows in one of `FORMS`, with a newline at the end.
+    """Return rows in one of `FORMS`, with a newline at the end.
 
     Args:
-        columns: their names, in order.
-        rows: a value, or none, for each column; text, but for JSON.
+        columns: names of the columns, in order.
+        rows: values by column; a missing one is empty. Values other than texts are for the JSON forms.
         form: one of `FORMS`.
-        width: columns of the terminal that a table has to fit.
+        width: width of the terminal that a table has to fit, in columns.
     """
     if form == "json":
         return _json(columns, rows)
     if form == "ndjson":
         return "".join(f"{_object(columns, row)}\n" for row in rows)
-    texts = [{column: _text(row.get(column, "")) for column in columns} for row in rows]
+    texts = [{column: _value_text(row.get(column, "")) for column in columns} for row in rows]
     if form == "csv":
         return _csv(columns, texts)
     if form == "line":
@@ -221,14 +230,14 @@ def render(
     return _table(columns, texts, width)
 
 
-def _text(value: Value) -> str:
+def _value_text(value: Value) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None else str(_plain(value))
 
 
 def _plain(value: Value) -> Value:
-    """A value that JSON has: what it has no number for is text."""
+    """Return a value for JSON: infinity and NaN become texts."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -247,14 +256,15 @@ def _escaped(text: str) -> str:
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
-    # Python's writer leaves a carriage return unquoted where lines end with a line feed alone, so readers see a line end.
+    # Python's csv module leaves a carriage return unquoted if lines end with a line feed alone. Readers would
+    # then see the end of a line.
     lines = [columns, *([row.get(column, "") for column in columns] for row in rows)]
-    alone = len(columns) == 1  # and empty it would be an empty line, which readers skip
+    alone = len(columns) == 1  # readers skip the empty line of a single empty value
     return "".join(",".join(_quoted(v) if v or not alone else '""' for v in line) + "\n" for line in lines)
 
 
 def _quoted(value: str) -> str:
-    """A value of RFC 4180."""
+    """Return a value of CSV, quoted by RFC 4180 where needed."""
     return '"' + value.replace('"', '""') + '"' if _CSV_SIGNS.search(value) else value
 
 
@@ -267,9 +277,9 @@ def _markdown(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that a cell of a Markdown table shows as it is."""
+    """Return text escaped for a cell of a Markdown table."""
     lines = text.replace("\r\n", "\n").split("\n")
-    return "<br>".join(_MARKDOWN_SIGNS.sub(lambda found: f"\\{found[0]}", _clean(line)) for line in lines)
+    return "<br>".join(_MARKDOWN_SIGNS.sub(lambda sign: f"\\{sign[0]}", _clean(line)) for line in lines)
 
 
 def _lines(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
@@ -295,7 +305,7 @@ def _table(columns: Sequence[str], rows: Sequence[Mapping[str, str]], width: int
 
 
 def _shrink(widths: list[int], room: int) -> None:
-    """Take what is too much from the widest columns."""
+    """Narrow the widest columns until all fit into the room."""
     while (over := sum(widths) - room) > 0:
         widest = max(widths)
         second = max((w for w in widths if w < widest), default=0)
@@ -324,14 +334,14 @@ def _fit(text: str, width: int) -> str:
 
 
 def _clean(text: str) -> str:
-    """Text without control characters: each is written as its escape."""
+    """Return text with control characters written as escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def cell_width(text: str) -> int:
-    """Columns that printable text takes on a terminal."""
+    """Return the width of printable text on a terminal, in columns."""
     if text.isascii():
         return len(text)
     from unicodedata import category, east_asian_width

@@ -1,4 +1,4 @@
-"""The command that makes packages of a bundle."""
+"""Make packages from a frozen program: the command `package`."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ if TYPE_CHECKING:
 
     from osquery_sdk.packaging import Options, Packaged
 
-# In these nothing says who maintains them.
+# These forms have no field for a maintainer.
 _NAMELESS = frozenset(("pkg", "tar"))
 _FORMS = "deb, rpm, apk, arch, msi, pkg, tar"
 
 
 def package_command() -> Command:
-    """The command `package` of `osquery-sdk`."""
+    """Return the command `package` of `osquery-sdk`."""
     return Command(
         "package",
         "make packages of a bundle, for every system's own installer",
         (
             "package build/hello.bundle --to deb,rpm",
             "package build/hello.bundle --to tar --version 1.2.3 --output dist",
-            "package build/hello.bundle --full --identifier acme --osqueryd /usr/bin/osqueryd --flags acme.flags --secret acme.secret",
+            (
+                "package build/hello.bundle --full --identifier acme --osqueryd /usr/bin/osqueryd"
+                " --flags acme.flags --secret acme.secret"
+            ),
         ),
         _add_arguments,
         _run,
@@ -50,8 +53,34 @@ def _add_arguments(parser: ArgumentParser) -> None:
         type=given,
         default=[],
         metavar="FORMS",
-        help=f"any of {_FORMS} (those that fit the bundle)",
+        help=f"make these packages: any of {_FORMS} (those that fit the bundle)",
     )
+    completes(bundle, "file")
+    _add_contents(parser)
+    output = parser.add_argument(
+        "--output",
+        type=given_path,
+        default=Path("build/packages"),
+        metavar="DIR",
+        help="write to this folder (build/packages)",
+    )
+    completes(output, "folder")
+    _add_descriptions(parser)
+    parser.add_argument(
+        "--sign",
+        action="append",
+        type=given,
+        default=[],
+        metavar="KIND=FILE",
+        help="sign with this private key: gpg=FILE for deb and rpm, rsa=FILE for apk,"
+        " authenticode=FILE for msi",
+    )
+    parser.add_argument("--force", action="store_true", help="replace existing packages")
+    parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
+
+
+def _add_contents(parser: ArgumentParser) -> None:
+    """Add the arguments that choose the contents of the packages."""
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
         "--add-on",
@@ -59,14 +88,14 @@ def _add_arguments(parser: ArgumentParser) -> None:
         action="store_const",
         const="add-on",
         default="add-on",
-        help="for machines that have osquery (unless told otherwise)",
+        help="package the extension alone, for machines that have osquery (the default)",
     )
     kind.add_argument(
         "--full",
         dest="kind",
         action="store_const",
         const="full",
-        help="with osqueryd, its settings and a service",
+        help="package the extension with osqueryd, its settings and a service",
     )
     osqueryd = parser.add_argument(
         "--osqueryd",
@@ -74,40 +103,56 @@ def _add_arguments(parser: ArgumentParser) -> None:
         type=given_path,
         default=[],
         metavar="PATH",
-        help="the osqueryd of a full package",
+        help="osqueryd for a full package",
     )
-    flags = parser.add_argument("--flags", type=given_path, metavar="FILE", help="its flag file")
-    secret = parser.add_argument("--secret", type=given_path, metavar="FILE", help="its enrollment secret")
-    for action in (bundle, osqueryd, flags, secret):
+    flags = parser.add_argument(
+        "--flags", type=given_path, metavar="FILE", help="flag file for a full package"
+    )
+    secret = parser.add_argument(
+        "--secret", type=given_path, metavar="FILE", help="enrollment secret for a full package"
+    )
+    for action in (osqueryd, flags, secret):
         completes(action, "file")
-    output = parser.add_argument(
-        "--output",
-        type=given_path,
-        default=Path("build/packages"),
-        metavar="DIR",
-        help="folder to write to (build/packages)",
-    )
-    completes(output, "folder")
-    parser.add_argument("--name", type=given, help="of the package (the bundle's)")
-    parser.add_argument("--version", type=given, help="of the package (the bundle's)")
-    parser.add_argument("--release", type=int, default=1, metavar="N", help="of the same version (1)")
+
+
+def _add_descriptions(parser: ArgumentParser) -> None:
+    """Add the arguments that describe the packages to an installer."""
+    parser.add_argument("--name", type=given, help="name of the package (the bundle's)")
+    parser.add_argument("--version", type=given, help="version of the package (the bundle's)")
+    parser.add_argument("--release", type=int, default=1, metavar="N", help="release of this version (1)")
     parser.add_argument(
         "--identifier",
         type=given,
         metavar="ID",
-        help="of whoever ships it: names folders and the service",
+        help="short name of the publisher, for folders and the service",
     )
-    parser.add_argument("--root", type=given, metavar="PATH", help="folder to install below (the platform's)")
     parser.add_argument(
-        "--load-list", type=given, metavar="PATH", help="osqueryd's load list (osquery's own)"
+        "--root", type=given, metavar="PATH", help="install below this folder (the platform's)"
     )
-    parser.add_argument("--summary", type=given, metavar="TEXT", help="one line on what it is")
-    parser.add_argument("--description", type=given, metavar="TEXT", help="more than a line")
-    parser.add_argument("--maintainer", type=given, metavar="WHO", help='"Name <mail address>"')
-    parser.add_argument("--homepage", type=given, metavar="URL", help="where there is more to read")
-    parser.add_argument("--license", type=given, metavar="SPDX", help="licence of the extension")
     parser.add_argument(
-        "--depends", action="append", type=given, default=[], metavar="NAME", help="a package that it needs"
+        "--load-list",
+        type=given,
+        metavar="PATH",
+        help="add the extension to this load list of osqueryd (osquery's default)",
+    )
+    parser.add_argument("--summary", type=given, metavar="TEXT", help="describe the extension in one line")
+    parser.add_argument(
+        "--description", type=given, metavar="TEXT", help="describe the extension in more than a line"
+    )
+    parser.add_argument(
+        "--maintainer", type=given, metavar="NAME", help='maintainer, as "Name <mail address>"'
+    )
+    parser.add_argument("--homepage", type=given, metavar="URL", help="web page of the extension")
+    parser.add_argument(
+        "--license", type=given, metavar="SPDX", help="licence of the extension, as an SPDX identifier"
+    )
+    parser.add_argument(
+        "--depends",
+        action="append",
+        type=given,
+        default=[],
+        metavar="NAME",
+        help="require this package; may be given several times",
     )
     parser.add_argument(
         "--conflicts",
@@ -115,23 +160,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
         type=given,
         default=[],
         metavar="NAME",
-        help="a package that it cannot be beside",
+        help="exclude this package; may be given several times",
     )
-    parser.add_argument(
-        "--sign",
-        action="append",
-        type=given,
-        default=[],
-        metavar="KIND=FILE",
-        help="private key: gpg=FILE for deb and rpm, rsa=FILE for apk, authenticode=FILE for msi",
-    )
-    parser.add_argument("--force", action="store_true", help="replace packages that are there")
-    parser.add_argument("--json", action="store_true", help="print the manifest")
 
 
 def _run(options: Namespace) -> int:
-    from osquery_sdk.freeze.progress import Progress
     from osquery_sdk.packaging import count_steps, forms_for, package
+    from osquery_sdk.progress import Progress
 
     wanted = _options(options)
     if not wanted.maintainer and not _NAMELESS.issuperset(forms_for(options.bundle, wanted)):
@@ -141,7 +176,7 @@ def _run(options: Namespace) -> int:
         done = package(options.bundle, wanted, progress=progress)
     finally:
         progress.close()
-    if not wanted.maintainer and not _NAMELESS.issuperset(one.form for one in done.packages):
+    if not wanted.maintainer and not _NAMELESS.issuperset(package.form for package in done.packages):
         done = done._replace(warnings=(*done.warnings, _placeholder(done)))
     if options.json:
         print(done.manifest.read_text(encoding="utf-8"), end="")
@@ -153,8 +188,8 @@ def _run(options: Namespace) -> int:
 
 
 def _ask_maintainer() -> str:
-    """Ask a person at a terminal who maintains the package; empty if there is none, or no answer."""
-    # Python has none of those that are closed.
+    """Ask at the terminal who maintains the package; return "" without a terminal or an answer."""
+    # A closed stream is None.
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
         return ""
     from osquery_sdk.checkout import git_identity
@@ -165,12 +200,12 @@ def _ask_maintainer() -> str:
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         to_stderr("")
-        return answer.strip()  # the end of input is no yes to what was offered
+        return answer.strip()  # the end of input does not accept the suggestion
     return answer.strip() or known
 
 
 def _placeholder(done: Packaged) -> str:
-    """Return a line on packages that name no maintainer, and how to name one."""
+    """Return a warning about packages without a maintainer, which says how to name one."""
     import shlex
 
     from osquery_sdk.checkout import git_identity
@@ -183,12 +218,12 @@ def _placeholder(done: Packaged) -> str:
 def _options(options: Namespace) -> Options:
     from osquery_sdk.packaging import FORMS, Options, read_keys
 
-    forms = tuple(form for given in options.to for form in given.split(",") if form)
+    forms = tuple(form for names in options.to for form in names.split(",") if form)
     if options.to and not forms:
-        raise Misuse(f"--to names no form; there are {_FORMS}")
+        raise Misuse(f"--to is empty; name some of {_FORMS}")
     for form in forms:
         if form not in FORMS:
-            raise Misuse(f"--to {form}: no such form; there are {_FORMS}")
+            raise Misuse(f"--to {form}: unknown form; name some of {_FORMS}")
     return Options(
         output=options.output,
         forms=forms,
@@ -215,20 +250,19 @@ def _options(options: Namespace) -> Options:
 
 
 def _print(done: Packaged) -> None:
+    """Print the packages that were made, and what they contain for each platform."""
     first = done.packages[0].package
     print(f"{first.name} {first.version.text}, {first.kind}")
-    for one in done.packages:
+    contents = []
+    for file in done.packages:
+        if file.package not in contents:
+            contents.append(file.package)
         marks = ", ".join(
-            ("signed" if one.signed else "unsigned", *(["holds the secret"] if one.package.secret else []))
+            ("signed" if file.signed else "unsigned", *(["holds the secret"] if file.package.secret else []))
         )
-        print(f"  {one.form:<5} {one.file.name}  {one.size / (1 << 20):.1f} MiB, {marks}")
-        print(f"        sha256 {one.sha256}")
-    seen = []
-    for one in done.packages:
-        if one.package in seen:
-            continue
-        seen.append(one.package)
-        package = one.package
+        print(f"  {file.form:<5} {file.file.name}  {file.size / (1 << 20):.1f} MiB, {marks}")
+        print(f"        sha256 {file.sha256}")
+    for package in contents:
         inside = [entry for entry in package.entries if entry.path.startswith(f"{package.home}/")]
         files = sum(entry.kind in ("file", "link") for entry in inside)
         print(f"  contents for {package.platform} on {package.machine}:")

@@ -1,4 +1,4 @@
-"""Answers longer than the terminal, in a program that scrolls through them: $PAGER, or `less -S`."""
+"""Show results that are longer than the terminal in a pager: $PAGER, or `less -S`."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
 
-# Of less: end at once if all fits on a screen, and leave what was read on it.
+# Options of less: F ends at once if a screen holds all text, R shows colours, X leaves the text on the
+# screen.
 _LESS = "FRX"
 
 
 class Pager(NamedTuple):
-    """A program that shows text on a terminal, a screen at a time."""
+    """A program that shows text on a terminal one screen at a time."""
 
     command: tuple[str, ...]
     scrolls: bool
-    """It scrolls to the side as well, so that lines may be wider than the terminal."""
+    """The program also scrolls sideways, so that lines may be wider than the terminal."""
 
     def show(self, text: str, terminal: TextIO) -> bool:
-        """Show text, and wait until the person has done with it; False if the program is not there."""
+        """Show text, and wait until the person quits the pager; False if the program cannot be started."""
         import subprocess
 
         environment = {"LESS": _LESS, "LESSCHARSET": "utf-8", **os.environ}
         terminal.flush()
         try:
-            # In this process's group, which has the terminal.
+            # It stays in this process group, which owns the terminal.
             with stop_handler() as handler:
                 process = subprocess.Popen(
                     self.command, stdin=subprocess.PIPE, stdout=terminal.fileno(), env=environment
@@ -43,7 +44,7 @@ class Pager(NamedTuple):
         assert process.stdin is not None
         data = text.encode("utf-8", "backslashreplace")
         while True:
-            # Ctrl-C is for the program, which knows what to do with it.
+            # Ctrl-C is the pager's: it reacts to it by itself.
             try:
                 if data:
                     process.stdin.write(data)
@@ -53,7 +54,7 @@ class Pager(NamedTuple):
                 data = b""
                 continue
             except BrokenPipeError:
-                pass  # the person has seen enough
+                pass  # the person quit before the end
             try:
                 process.wait()
             except KeyboardInterrupt:
@@ -62,7 +63,7 @@ class Pager(NamedTuple):
 
 
 def find_pager(environment: Mapping[str, str]) -> Pager | None:
-    """Return the program that the environment asks for, or less; None if there is none or none is wanted."""
+    """Return the pager that the environment names, or less; None if there is none, or PAGER turns it off."""
     if environment.get("TERM") == "dumb":
         return None
     wanted = environment.get("PAGER")
@@ -78,16 +79,16 @@ def find_pager(environment: Mapping[str, str]) -> Pager | None:
 
 
 def add_pager(parser: ArgumentParser) -> None:
-    """Add the option that keeps long answers from being paged."""
+    """Add the option that turns the pager off."""
     parser.add_argument(
         "--no-pager",
         action="store_true",
-        help="on a terminal, do not show long answers in $PAGER (less -S)",
+        help="on a terminal, do not show long results in $PAGER (less -S)",
     )
 
 
 def chosen_pager(options: Namespace) -> Pager | None:
-    """The program that long answers are shown in; None if that is not wanted."""
+    """Return the pager for long results; None if the options or the environment turn it off."""
     if options.no_pager:
         return None
     return find_pager(os.environ)

@@ -1,4 +1,4 @@
-"""Commands and their arguments: what one is, and a parser that says in one line what is wrong."""
+"""Commands, and a parser of their arguments with errors of one line and examples in its help."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class Command(NamedTuple):
     help: str
     """One line, without a full stop."""
     examples: tuple[str, ...]
-    """What follows the program's name."""
+    """Command lines, without the program's name."""
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
-    """Does it; returns the exit code."""
+    """Does the work; returns the exit code."""
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, and whose help ends with examples."""
+    """An argument parser with errors of one line, and with examples at the end of its help."""
 
     def __init__(self, prog: str, *, description: str, examples: Iterable[str] = ()) -> None:
-        """Make a parser without arguments but `--help`."""
+        """Make a parser whose only argument is `--help`."""
         lines = "\n".join(f"  {prog.split(maxsplit=1)[0]} {example}".rstrip() for example in examples)
         super().__init__(
             prog=prog,
@@ -48,21 +48,21 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, what may have been meant, and where to read more; exit with 2."""
+        """Print what is wrong, the likely correction, and where to read more; exit with 2."""
         meant = self._meant(message)
         hint = f"; {meant}" if meant else ""
         self.exit(2, f"{self.prog}: {message}{hint}; see {self.prog} --help\n")
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
-        """Write help, or an error: help that cannot be written fails, an error that cannot changes no exit code."""
-        # argparse treats both alike, and not in every version of Python the same way.
+        """Write help or an error. Unwritable help is a failure; an unwritable error changes no exit code."""
+        # argparse treats both alike, and differs between versions of Python.
         if file is not None and file is sys.stdout:
             file.write(message)
         else:
             to_stderr(message.removesuffix("\n"))
 
     def meant(self, arguments: Iterable[str]) -> str:
-        """Return the question after the options that arguments may have meant; "" if they look like none."""
+        """Return "did you mean --json?" for misspelled options; "" if they resemble no option."""
         flags = [flag for action in self._actions for flag in action.option_strings if flag[:2] == "--"]
         given = [word.partition("=")[0] for word in arguments if word.startswith("--")]
         return " ".join(dict.fromkeys(text for word in given if (text := did_you_mean(word, flags))))
@@ -72,7 +72,7 @@ class Parser(argparse.ArgumentParser):
             return self.meant(unknown[1].split())
         if wrong := _NO_CHOICE.match(message):
             for action in self._actions:
-                # argparse's own way to name it, for its error.
+                # Its error names the argument in one of these ways.
                 names = ("/".join(action.option_strings), action.metavar, action.dest)
                 if action.choices is not None and wrong[1] in names:
                     return did_you_mean(wrong[2], map(str, action.choices))
@@ -80,7 +80,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def command_parser(prog: str, command: Command) -> Parser:
-    """The parser of one command."""
+    """Return the parser of one command."""
     description = command.help[:1].upper() + command.help[1:] + "."
     parser = Parser(f"{prog} {command.name}", description=description, examples=command.examples)
     parser.add_argument("--verbose", action="store_true", help="show a traceback with an error")
@@ -89,29 +89,29 @@ def command_parser(prog: str, command: Command) -> Parser:
 
 
 def overview(commands: Sequence[Command]) -> str:
-    """A line for each command, for the program's own help."""
+    """Return a line for each command, for the program's own help."""
     width = max(len(command.name) for command in commands)
     return "\n".join(f"  {command.name:<{width}}  {command.help}" for command in commands)
 
 
 def find(commands: Sequence[Command], name: str) -> Command:
-    """The command of that name.
+    """Return the command with a name.
 
     Raises:
-        LookupError: there is none; the text says what to write instead.
+        LookupError: no command has the name; the text says what to write instead.
     """
     for command in commands:
         if command.name == name:
             return command
     meant = did_you_mean(name, [command.name for command in commands])
-    raise LookupError(f"no command {name!r}; {meant or 'see --help'}")
+    raise LookupError(f"unknown command {name!r}; {meant or 'see --help'}")
 
 
 def given(value: str) -> str:
-    """An argument's value, unless it is empty: as the type of an argument.
+    """Return an argument's value; serves as the `type` of an argument.
 
     Raises:
-        ArgumentTypeError: it is empty, as of a variable of the shell that is not set.
+        ArgumentTypeError: the value is empty, as when a variable of the calling shell is not set.
     """
     if not value.strip():
         raise argparse.ArgumentTypeError("is empty; give it a value, or leave it out")
@@ -119,14 +119,14 @@ def given(value: str) -> str:
 
 
 def given_path(value: str) -> Path:
-    """A path, unless it is empty, which would be the working folder; see `given`."""
+    """Return an argument as a path; refuse an empty one, which would name the working folder. See `given`."""
     from pathlib import Path  # not at the start of every extension
 
     return Path(given(value))
 
 
-def completes(action: argparse.Action, what: str) -> None:
-    """Note what an argument's values are: "file", "folder" or "table". Shell completion offers these; no path may be empty."""
-    vars(action)["completes"] = what
-    if what in ("file", "folder") and action.type is None:
+def completes(action: argparse.Action, kind: str) -> None:
+    """Have shell completion offer a kind of value: "file", "folder" or "table". Refuse empty paths."""
+    vars(action)["completes"] = kind
+    if kind in ("file", "folder") and action.type is None:
         action.type = given

@@ -1,4 +1,8 @@
-"""The command line that every extension program has: it serves, as osqueryd starts it, or does one of its commands."""
+"""Run the command line of an extension program.
+
+osqueryd starts the program with options alone, such as `--socket PATH`: the program serves. A person starts
+it with a command, such as `shell`.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +23,19 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from osquery_sdk.engine import Host
-    from osquery_sdk.extension import Extension
+    from osquery_sdk.extension import ServingExtension
 
     from .parser import Command, Parser
 
 
-def run(extension: Extension, arguments: Sequence[str]) -> int:
-    """Do what the arguments say; returns 0 when done, 1 when it failed, 2 for misuse."""
+def run(extension: ServingExtension, arguments: Sequence[str]) -> int:
+    """Serve, or run a command; returns the exit code: 0 for done, 1 for failed, 2 for misuse."""
     if "multiprocessing.process" in sys.modules:
         from osquery_sdk.children import UNGUARDED, is_defining
 
         if is_defining():
             to_stderr(f"{extension.name}: {UNGUARDED}")
             return 1
-    # osqueryd starts the program with options alone; what begins with a word is a command.
     if arguments and not arguments[0].startswith("-"):
         return run_command(extension.name, commands(extension), arguments, around=apart)
     return outcome(extension.name, lambda: _serve(extension, arguments), verbose="--verbose" in arguments)
@@ -45,17 +48,17 @@ def run_command(
     *,
     around: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> int:
-    """Do one of the commands that are known.
+    """Run one of a program's commands; returns the exit code.
 
     Args:
         prog: the program's name.
-        known: the commands.
-        arguments: the name of one of them, and its arguments.
-        around: makes the context that it runs in.
+        known: the program's commands.
+        arguments: the name of a command, and its arguments.
+        around: makes the context that the command runs in.
     """
     from .parser import command_parser, find
 
-    def do() -> int:
+    def run_it() -> int:
         try:
             command = find(known, arguments[0])
         except LookupError as error:
@@ -66,11 +69,11 @@ def run_command(
             return command.run(options)
 
     with ending_cleanly():
-        return outcome(prog, do, verbose="--verbose" in arguments)
+        return outcome(prog, run_it, verbose="--verbose" in arguments)
 
 
-def commands(extension: Extension) -> list[Command]:
-    """Every command of the program."""
+def commands(extension: ServingExtension) -> list[Command]:
+    """Return every command of the program."""
     from .completion import completion_command
     from .doctor import extension_doctor_command
     from .sql import engine_options, sql_commands
@@ -102,8 +105,8 @@ def commands(extension: Extension) -> list[Command]:
     return known
 
 
-def _example(extension: Extension) -> str:
-    """A statement that works without osquery's own tables."""
+def _example(extension: ServingExtension) -> str:
+    """Return an example that needs no table of osquery's own and can stand in double quotes."""
     from osquery_sdk.sqltext import tables_of
 
     for table in extension.tables.values():
@@ -113,8 +116,8 @@ def _example(extension: Extension) -> str:
     return "select * from time"
 
 
-def _served(extension: Extension) -> str:
-    """What the extension has, counted by kind."""
+def _served(extension: ServingExtension) -> str:
+    """Count the tables and plugins that are served: "2 tables and 1 logger plugin"."""
     kinds: dict[str, int] = (
         {} if extension.tables == {} and extension.plugins else {"table": len(extension.tables)}
     )
@@ -126,8 +129,8 @@ def _served(extension: Extension) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def serve_parser(extension: Extension) -> Parser:
-    """The arguments with which osqueryd starts the program."""
+def serve_parser(extension: ServingExtension) -> Parser:
+    """Return the parser of the arguments that osqueryd starts the program with."""
     from .parser import Parser, completes
 
     served = _served(extension)
@@ -137,29 +140,29 @@ def serve_parser(extension: Extension) -> Parser:
         examples=["--socket /var/osquery/osquery.em"],
     )
     socket = parser.add_argument(
-        "--socket", metavar="PATH", help="osquery's extension socket: serve there until it is gone"
+        "--socket", metavar="PATH", help="serve osquery at this extension socket, until osquery ends"
     )
     completes(socket, "file")
     parser.add_argument(
-        "--timeout", type=float, default=3.0, metavar="SECONDS", help="how long to wait for osquery (3)"
+        "--timeout", type=float, default=3.0, metavar="SECONDS", help="wait this long for osquery (3)"
     )
     parser.add_argument(
-        "--interval", type=float, default=3.0, metavar="SECONDS", help="between looks at the registration (3)"
+        "--interval", type=float, default=3.0, metavar="SECONDS", help="check the registration this often (3)"
     )
     parser.add_argument(
-        "--verbose", nargs="?", type=_truth, const=True, default=False, metavar="BOOL", help="log more"
+        "--verbose", nargs="?", type=_truth, const=True, default=False, metavar="BOOL", help="log more lines"
     )
     parser.add_argument(
         "--version",
         action="version",
         version=f"{extension.name} version {extension.version}",
-        help="print it and exit",
+        help="print the version and exit",
     )
     return parser
 
 
 class _Serving(NamedTuple):
-    """Where to serve, and with how much patience in seconds."""
+    """The socket to serve at, and times in seconds."""
 
     socket: str
     timeout: float = 3.0
@@ -167,10 +170,10 @@ class _Serving(NamedTuple):
     verbose: bool = False
 
 
-def _usual(arguments: Sequence[str]) -> _Serving | None:
-    """What osqueryd's own way of starting an extension says; None if there is anything else, which the parser is for.
+def _read_usual(arguments: Sequence[str]) -> _Serving | None:
+    """Read the arguments that osqueryd itself gives; None if there are others.
 
-    The parser is a tenth of the time that a start takes.
+    Only those need the parser, which takes a tenth of the time that a start takes.
     """
     given: dict[str, str] = {}
     verbose = False
@@ -190,7 +193,8 @@ def _usual(arguments: Sequence[str]) -> _Serving | None:
     return _Serving(given["socket"], **numbers, verbose=verbose) if given.get("socket") else None
 
 
-def _parsed(extension: Extension, arguments: Sequence[str]) -> _Serving:
+def _parse(extension: ServingExtension, arguments: Sequence[str]) -> _Serving:
+    """Read any arguments for serving, and print the help."""
     parser = serve_parser(extension)
     if "--help" in arguments or "-h" in arguments:
         from .parser import overview
@@ -203,22 +207,23 @@ def _parsed(extension: Extension, arguments: Sequence[str]) -> _Serving:
         )
     options, unknown = parser.parse_known_args(list(arguments))
     if unknown:
-        # A later osquery may pass more; that is no reason to serve nothing.
+        # A later osquery may pass further arguments; the extension serves all the same.
         meant = parser.meant(unknown)
         hint = f"; {meant}" if meant else ""
         to_stderr(f"{extension.name}: ignored arguments that it does not know: {' '.join(unknown)}{hint}")
     if not options.socket:
-        parser.error("--socket is missing; to try the tables without osquery: shell, or query SQL")
+        parser.error("--socket is missing; to try the tables without osquery, use: shell, or query SQL")
     return _Serving(options.socket, options.timeout, options.interval, options.verbose)
 
 
-def _serve(extension: Extension, arguments: Sequence[str]) -> int:
-    serving = _usual(arguments) or _parsed(extension, arguments)
-    # Rows come by the hundred thousand and form no cycles: looking for some after every 700 objects costs time. But what
-    # does form them, as a class or a parser made for one answer, must not pile up by the megabyte between two looks.
+def _serve(extension: ServingExtension, arguments: Sequence[str]) -> int:
+    serving = _read_usual(arguments) or _parse(extension, arguments)
+    # Rows come by the hundred thousand and form no reference cycles. To look for cycles after every 700
+    # objects costs time. The collector is not turned off: classes or parsers that are made for one answer
+    # form cycles, which would pile up by the megabyte.
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
-    # osquery shares its standard output with the extension, and its rows go there.
+    # The extension inherits osquery's standard output, where osquery prints its rows.
     with apart():
         extension.catch_signals(verbose=serving.verbose)
         extension.serve(serving.socket, timeout=serving.timeout, interval=serving.interval)
@@ -226,11 +231,11 @@ def _serve(extension: Extension, arguments: Sequence[str]) -> int:
 
 
 def _truth(text: str) -> bool:
-    """A flag's value as gflags, and so osquery, writes it."""
+    """Read a boolean as gflags, and so osquery, writes it."""
     if text.lower() in ("1", "t", "true", "y", "yes"):
         return True
     if text.lower() in ("0", "f", "false", "n", "no"):
         return False
     from argparse import ArgumentTypeError
 
-    raise ArgumentTypeError(f"{text!r} is neither true nor false")
+    raise ArgumentTypeError(f"{text!r} is not a boolean; write true or false")

@@ -1,4 +1,4 @@
-"""Statements from a terminal: several lines, history, completion, colours."""
+"""Read statements from a terminal, with several lines, history, completion and colours."""
 
 from __future__ import annotations
 
@@ -14,61 +14,53 @@ from osquery_sdk.streams import stdout
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import Completer
     from prompt_toolkit.history import History
+    from prompt_toolkit.output import Output
 
     from osquery_sdk.engine import Host
 
 _PROMPT, _CONTINUED = "osquery> ", "    ...> "
-# Bracketed paste off, the cursor shown, colours off, a new line.
+# Turns bracketed paste off, shows the cursor, turns colours off, and begins a new line.
 _PLAIN = b"\x1b[?2004l\x1b[?25h\x1b[0m\r\n"
 
 
 def history_path() -> Path:
-    """Where the history is: $XDG_STATE_HOME/osquery-sdk/history, by default below ~/.local/state.
+    """Return the path of the history: $XDG_STATE_HOME/osquery-sdk/history, by default below ~/.local/state.
 
     Raises:
-        RuntimeError: there is no home.
+        RuntimeError: the user has no home folder.
     """
     state = os.environ.get("XDG_STATE_HOME", "")
-    # The specification has relative paths ignored.
+    # The XDG specification says to ignore relative paths.
     base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
     return base / "osquery-sdk" / "history"
 
 
-def prompts(host: Host, commands: tuple[str, ...]) -> Iterator[str]:
-    """What is entered, a complete statement or a dot command each, until Ctrl-D. Ctrl-C drops what is being typed."""
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.application import create_app_session, get_app
-    from prompt_toolkit.filters import Condition
-    from prompt_toolkit.lexers import PygmentsLexer
+def prompts(host: Host, commands: tuple[str, ...], is_command: Callable[[str], bool]) -> Iterator[str]:
+    """Yield each complete statement or shell command that a person enters, until Ctrl-D.
+
+    Ctrl-C drops the text that is being typed.
+
+    Args:
+        host: completion offers its tables.
+        commands: names of the dot commands, for completion.
+        is_command: tells a shell command, which one line completes, from a statement.
+    """
+    from prompt_toolkit.application import create_app_session
     from prompt_toolkit.output import create_output
     from prompt_toolkit.patch_stdout import patch_stdout
-    from pygments.lexers.sql import SqlLexer
 
     from .completer import SqlCompleter
 
-    @Condition
-    def unfinished() -> bool:
-        text = get_app().current_buffer.text
-        return bool(text.strip()) and not text.lstrip().startswith(".") and not is_complete(text)
-
-    # What an author's code prints goes elsewhere: see `streams`.
+    # An author's code may print to sys.stdout, which `streams` has led elsewhere.
     terminal = create_output(stdout=stdout())
     stop_handler().undo.append(_terminal_as_now())
-    session: PromptSession[str] = PromptSession(
-        _PROMPT,
-        output=terminal,
-        multiline=unfinished,
-        prompt_continuation=_CONTINUED,
-        history=_history(),
-        completer=SqlCompleter(host, commands),
-        complete_while_typing=False,
-        lexer=PygmentsLexer(SqlLexer),
-        enable_history_search=True,
-    )
+    session = _session(terminal, SqlCompleter(host, commands), is_command)
     while True:
         try:
-            # Lines that an extension logs or prints meanwhile go above the prompt.
+            # Lines that an extension logs or prints meanwhile appear above the prompt.
             with create_app_session(output=terminal), patch_stdout():
                 text = session.prompt()
         except KeyboardInterrupt:
@@ -79,8 +71,33 @@ def prompts(host: Host, commands: tuple[str, ...]) -> Iterator[str]:
             yield text
 
 
+def _session(terminal: Output, completer: Completer, is_command: Callable[[str], bool]) -> PromptSession[str]:
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.application import get_app
+    from prompt_toolkit.filters import Condition
+    from prompt_toolkit.lexers import PygmentsLexer
+    from pygments.lexers.sql import SqlLexer
+
+    @Condition
+    def unfinished() -> bool:
+        text = get_app().current_buffer.text
+        return bool(text.strip()) and not is_command(text) and not is_complete(text)
+
+    return PromptSession(
+        _PROMPT,
+        output=terminal,
+        multiline=unfinished,
+        prompt_continuation=_CONTINUED,
+        history=_history(),
+        completer=completer,
+        complete_while_typing=False,
+        lexer=PygmentsLexer(SqlLexer),
+        enable_history_search=True,
+    )
+
+
 def _terminal_as_now() -> Callable[[], None]:
-    """Return what gives the terminal its present state back, for when a signal ends the program at the prompt."""
+    """Return a function that restores the terminal's present state when a signal ends the program."""
     if sys.platform == "win32":
         return lambda: None
     import signal
@@ -90,7 +107,7 @@ def _terminal_as_now() -> Callable[[], None]:
     state = termios.tcgetattr(descriptor)
 
     def restore() -> None:
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # which stops a program in the background here
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # else it stops a program that runs in the background
         os.write(output, _PLAIN)
         termios.tcsetattr(descriptor, termios.TCSANOW, state)
 
@@ -98,20 +115,20 @@ def _terminal_as_now() -> Callable[[], None]:
 
 
 def _history() -> History:
-    """The history in its file, or in memory alone where that cannot be written."""
+    """Return the history in its file, or one in memory if the file cannot be written."""
     from prompt_toolkit.history import FileHistory, InMemoryHistory
 
     try:
         path = history_path()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Statements may hold what is nobody else's business.
+        # Statements may contain secrets: only this user may read them.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600))
         path.chmod(0o600)
     except (OSError, RuntimeError):
         return InMemoryHistory()
 
     class Forgiving(FileHistory):
-        """A full disk does not end the session."""
+        """A history file whose errors, such as a full disk, do not end the session."""
 
         def store_string(self, string: str) -> None:
             try:

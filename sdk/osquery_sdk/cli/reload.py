@@ -1,4 +1,4 @@
-"""The command `run`: an extension under development, started again whenever one of its files changes."""
+"""Run an extension under development, and start it again when its files change: the command `run`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _OF_TRACEBACKS = (
 
 
 def run_extension_command() -> Command:
-    """The command."""
+    """Return the command `run`."""
 
     def add_arguments(parser: ArgumentParser) -> None:
         path = parser.add_argument(
@@ -45,7 +45,9 @@ def run_extension_command() -> Command:
         )
         completes(path, "file")
         socket = parser.add_argument(
-            "--socket", metavar="PATH", help="serve this osquery, until Ctrl-C; without it there is a shell"
+            "--socket",
+            metavar="PATH",
+            help="serve osquery at this socket until Ctrl-C (instead, open a shell)",
         )
         completes(socket, "file")
         add_forms(parser)
@@ -66,12 +68,12 @@ def _run(options: Namespace) -> int:
     check_forms(options)
 
     if old_command_line(options.extension) is None:
-        # What cannot be run now is a mistake, what fails later is work in progress.
+        # An extension that cannot be run at the start is a mistake; later failures are work in progress.
         command_line(options.extension)
     if options.socket:
         if not Path(options.socket).exists():
             raise Misuse(
-                f"nothing listens at {options.socket}; is osquery running with this extensions_socket?"
+                f"no socket at {options.socket}; start osquery with --extensions_socket {options.socket}"
             )
         with Reloader(options.extension, options.socket, verbose=options.verbose):
             return _wait_for_end()
@@ -96,19 +98,21 @@ def _wait_for_end() -> int:
 
 
 class Reloader:
-    """Keeps an extension running at a manager's socket, each time with its files as they are.
+    """A runner that keeps an extension registered at a manager, and restarts it when its files change.
+
+    A thread looks for changes every quarter of a second. `refresh` does so at once, before a statement.
 
     Args:
-        extension: see `engine.launch.command_line`.
-        socket: the manager's.
-        verbose: start it with `--verbose`.
-        say: gets each line for the person who develops it.
+        extension: program, file, folder or module; see `engine.launch.command_line`.
+        socket: the manager's socket.
+        verbose: start the extension with `--verbose`.
+        say: gets each line for the developer; standard error unless given.
     """
 
     def __init__(
         self, extension: str, socket: str, *, verbose: bool = False, say: Callable[[str], None] | None = None
     ) -> None:
-        """Set up; nothing starts before `__enter__`."""
+        """Set up; `__enter__` starts the extension."""
         self._extension = extension
         self._socket = socket
         self._arguments = [
@@ -121,6 +125,7 @@ class Reloader:
             "3",
         ]
         self._say = say or to_stderr
+        self._is_verbose = verbose
         self._process: ExtensionProcess | None = None
         self._stopping = False
         self._place = ""
@@ -128,13 +133,13 @@ class Reloader:
         self._source = ""
         self._error = ""
         self._trouble = ""
-        self._told = False
+        self._reported = False
         self._turn = threading.Lock()
         self._end = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="extension-reloader", daemon=True)
 
     def __enter__(self) -> Self:
-        """Start the extension, and wait until it is registered or has failed."""
+        """Start the extension, and wait until it has registered or failed."""
         self._files = fingerprint(self._extension)
         self._start()
         self._watcher.start()
@@ -143,13 +148,13 @@ class Reloader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop watching, and stop the extension."""
+        """Stop the thread and the extension."""
         self._end.set()
         self._watcher.join(_REGISTERS_WITHIN)
         self._stop()
 
     def refresh(self) -> None:
-        """Start the extension again if one of its files has changed; one that is being started is waited for."""
+        """Start the extension again if one of its files has changed. Wait for a start that is under way."""
         with self._turn:
             files = fingerprint(self._extension)
             if files == self._files or self._end.is_set():
@@ -159,30 +164,33 @@ class Reloader:
             self._say(f"{changed[0]} changed: starting {self._extension} again")
             self._stop()
             self._start()
-            self._told = self._process is None or self._process.exit_status is not None
+            self._reported = self._process is None or self._process.exit_status is not None
 
     def why_down(self, patience: float) -> str:
-        """Say why the extension does not run; "" if it runs.
+        """Return why the extension does not run; "" if it runs.
 
         Args:
-            patience: seconds within which it may end.
+            patience: seconds to wait for its end.
         """
         process = self._process
         end = time.monotonic() + patience
         while process is not None and process.exit_status is None and time.monotonic() < end:
             time.sleep(0.02)
         if not self._trouble and process is not None and process.exit_status is not None:
-            process.describe_exit()  # which waits for its last lines
+            process.describe_exit()  # waits for its last lines
             self._trouble = self._error or _ended(process.exit_status)
         if not self._trouble:
             return ""
-        return f"{self._extension} does not run: {self._trouble}; it is started again when one of its files changes"
+        return (
+            f"{self._extension} does not run: {self._trouble};"
+            " it is started again when one of its files changes"
+        )
 
     def _watch(self) -> None:
         while not self._end.wait(_POLL):
             process = self._process
-            if process is not None and process.exit_status is not None and not self._told:
-                self._told = True
+            if process is not None and process.exit_status is not None and not self._reported:
+                self._reported = True
                 self._say(f"{process.describe_exit()}; waiting for a change")
             self.refresh()
 
@@ -191,7 +199,7 @@ class Reloader:
         self._trouble = self._launch()
 
     def _launch(self) -> str:
-        """Start the extension, and wait until it is registered; returns why it is not."""
+        """Start the extension, and wait until it has registered; return why it has not."""
         from osquery_sdk.engine import ExtensionProcess, LaunchError
         from osquery_sdk.engine.remote import answers_ping
 
@@ -208,9 +216,11 @@ class Reloader:
         while time.monotonic() < end and not self._end.wait(0.02):
             if process.exit_status is not None:
                 self._say(f"{self._extension} ended with status {process.exit_status}; waiting for a change")
-                return ""  # what it said last is looked up when it is asked for
-            # It listens a moment after it has registered.
-            if any(answers_ping(f"{self._socket}.{one}", timeout=1.0) for one in self._registered() - before):
+                return ""  # `why_down` looks up the last lines
+            # An extension listens a moment after it has registered.
+            if any(
+                answers_ping(f"{self._socket}.{uuid}", timeout=1.0) for uuid in self._registered() - before
+            ):
                 return ""
         late = f"has not registered within {_REGISTERS_WITHIN:g} s"
         if not self._end.is_set():
@@ -227,12 +237,14 @@ class Reloader:
         self._deregister_dead()
 
     def _line(self, line: str) -> None:
-        """Pass on what the extension writes; of a traceback the last line, where Python says what is wrong, and the place."""
+        """Pass on a line of the extension; of a traceback only its last line, with the place of the error."""
         if self._stopping:
             return
+        if self._is_verbose:
+            self._say(line)
         place = _PLACE.match(line)
         if place is not None:
-            # A syntax error has no other beginning.
+            # The traceback of a syntax error begins with this line.
             self._in_traceback = True
             self._place, self._source = f"{Path(place[1]).name}, line {place[2]}", ""
         elif any(mark in line for mark in _OF_TRACEBACKS):
@@ -247,7 +259,8 @@ class Reloader:
                 line += f" ({self._place})"
             self._place = self._source = ""
             self._in_traceback = False
-            self._say(line)
+            if not self._is_verbose:
+                self._say(line)
 
     def _registered(self) -> set[int]:
         from osquery_sdk.wire.client import ManagerConnection
@@ -259,7 +272,7 @@ class Reloader:
             return set()
 
     def _deregister_dead(self) -> None:
-        """Take back the registration of an extension that ended without doing so, or its successor is a duplicate."""
+        """Remove the registration of an extension that was killed: its successor would be a duplicate."""
         from osquery_sdk.engine.remote import answers_ping
         from osquery_sdk.wire.client import ManagerConnection
 
@@ -281,13 +294,16 @@ def _ended(status: int) -> str:
 
 
 def fingerprint(extension: str) -> dict[str, tuple[int, int]]:
-    """Time of change and size of each file of an extension: of a program itself, of Python all sources in its folder."""
+    """Return the time of change and the size of each file of an extension.
+
+    For a program this is the file itself, for Python all sources in its folder.
+    """
     out = {}
     for number, path in enumerate(_sources(extension)):
         if number >= _MOST_FILES:
             break
         try:
-            status = os.stat(path)  # noqa: PTH116  a plain path is enough, thousands of times
+            status = os.stat(path)  # noqa: PTH116  a Path costs time, for thousands of files
         except OSError:
             continue
         out[path] = (status.st_mtime_ns, status.st_size)
@@ -309,6 +325,6 @@ def _sources(extension: str) -> Iterator[str]:
             return
         path = path.absolute().parent
     for root, folders, names in os.walk(path):
-        # Further down only packages: beside an extension's file there may be a whole home.
+        # Below, look into packages only: the extension's file may lie in a home folder.
         folders[:] = [name for name in folders if Path(root, name, "__init__.py").is_file()]
         yield from (os.path.join(root, name) for name in names if name.endswith(".py"))  # noqa: PTH118

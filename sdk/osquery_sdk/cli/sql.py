@@ -1,10 +1,10 @@
-"""The commands that run SQL on the embedded engine: query, explain and shell. Both programs have them."""
+"""Run SQL on the embedded engine: the commands query, explain and shell, which both programs have."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from osquery_sdk.spinner import Spinner
 from osquery_sdk.streams import stdout
@@ -28,42 +28,88 @@ def sql_commands(
     source: str,
     sql: str,
 ) -> list[Command]:
-    """The commands.
+    """Return the commands query, explain and shell.
 
     Args:
-        open_host: makes the host, not yet entered, by the options.
-        add_source: adds the arguments that say which extensions are loaded.
-        source: how these are written in an example; "" if there are none.
+        open_host: makes the host, not yet entered, from the options.
+        add_source: adds the arguments that name the extensions to load.
+        source: these arguments in an example; "" if there are none.
         sql: a statement for the examples.
     """
+    commands = _SqlCommands(open_host, add_source)
     source = f"{source} " if source else ""
+    return [
+        Command(
+            "query",
+            "run SQL on the embedded engine",
+            (
+                f'query {source}"{sql}"',
+                f'query {source}--json --typed "{sql}"',
+                f"query {source}--csv --output answer.csv - < queries.sql",
+            ),
+            commands.add_query,
+            commands.query,
+        ),
+        Command(
+            "explain",
+            "run SQL and show which of its terms reached which table",
+            (f'explain {source}"{sql}"', f'explain {source}--json "{sql}"'),
+            commands.add_explain,
+            commands.explain,
+        ),
+        Command(
+            "shell",
+            "open an SQL shell on the embedded engine",
+            (f"shell {source}".rstrip(), f"shell {source}--line", f"shell {source}--csv < queries.sql"),
+            commands.add_shell,
+            commands.shell,
+        ),
+    ]
 
-    def add_statement(parser: ArgumentParser) -> None:
-        add_source(parser)
-        parser.add_argument(
-            "sql", metavar="SQL", help="one statement or several; - reads them from standard input"
-        )
-        _add_common(parser)
 
-    def add_query(parser: ArgumentParser) -> None:
-        add_statement(parser)
+class _SqlCommands(NamedTuple):
+    """The arguments and the work of each command; the fields are as for `sql_commands`."""
+
+    open_host: Callable[[Namespace], Host]
+    add_source: Callable[[ArgumentParser], None]
+
+    def add_query(self, parser: ArgumentParser) -> None:
+        """Add the arguments of query."""
+        self._add_statement(parser)
         add_forms(parser)
         output = parser.add_argument(
-            "--output", metavar="FILE", help="write to this file, once every statement has been answered"
+            "--output", metavar="FILE", help="write to this file, after all statements have succeeded"
         )
         completes(output, "file")
 
-    def add_explain(parser: ArgumentParser) -> None:
-        add_statement(parser)
-        parser.add_argument("--json", action="store_true", help="print a JSON array, one object a statement")
+    def add_explain(self, parser: ArgumentParser) -> None:
+        """Add the arguments of explain."""
+        self._add_statement(parser)
+        parser.add_argument(
+            "--json", action="store_true", help="print a JSON array with one object for each statement"
+        )
 
-    def add_shell(parser: ArgumentParser) -> None:
-        add_source(parser)
-        _add_common(parser)
+    def add_shell(self, parser: ArgumentParser) -> None:
+        """Add the arguments of shell."""
+        self._add_common(parser)
         add_forms(parser)
         add_pager(parser)
 
-    def query(options: Namespace) -> int:
+    def _add_statement(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "sql", metavar="SQL", help="one statement or several; - reads them from standard input"
+        )
+        self._add_common(parser)
+
+    def _add_common(self, parser: ArgumentParser) -> None:
+        self.add_source(parser)
+        parser.add_argument(
+            "--timeout", type=_seconds, metavar="SECONDS", help="cancel a statement after this time (never)"
+        )
+        parser.add_argument("--nullvalue", default="", metavar="TEXT", help="print this for NULL (nothing)")
+
+    def query(self, options: Namespace) -> int:
+        """Run statements, and print their rows or write them to a file."""
         import io
 
         statements = _statements(options.sql)
@@ -74,35 +120,37 @@ def sql_commands(
             require_place(options.output)
         file = None if options.output is None else io.BytesIO()
         printer = Printer(file)
-        with _opened(open_host(options)) as host:
+        with _opened(self.open_host(options)) as host:
             for statement in statements:
                 with Spinner():
-                    answer = ask(host, statement, typed=options.typed, timeout=options.timeout)
-                printer.rows(answer.columns, answer.rows, options.form)
+                    result = ask(host, statement, typed=options.typed, timeout=options.timeout)
+                printer.rows(result.columns, result.rows, options.form)
         if file is not None:
             save(options.output, file.getvalue())
         return 0
 
-    def explain(options: Namespace) -> int:
+    def explain(self, options: Namespace) -> int:
+        """Explain statements; 1 if one of them failed."""
         import json
 
         from osquery_sdk.explain import explain
 
         statements = _statements(options.sql)
-        with _opened(open_host(options)) as host, Spinner():
-            told = [explain(host, statement, timeout=options.timeout) for statement in statements]
+        with _opened(self.open_host(options)) as host, Spinner():
+            reports = [explain(host, statement, timeout=options.timeout) for statement in statements]
         if options.json:
-            print(json.dumps([one.as_dict() for one in told], indent=2), file=stdout())
+            print(json.dumps([report.as_dict() for report in reports], indent=2), file=stdout())
         else:
-            print("\n".join(one.as_text() for one in told), end="", file=stdout())
-        return 1 if any(one.error is not None for one in told) else 0
+            print("\n".join(report.as_text() for report in reports), end="", file=stdout())
+        return 1 if any(report.error is not None for report in reports) else 0
 
-    def shell(options: Namespace) -> int:
+    def shell(self, options: Namespace) -> int:
+        """Run a shell to its end."""
         from .shell import Shell
 
         check_forms(options)
         require_input()
-        with _opened(open_host(options)) as host:
+        with _opened(self.open_host(options)) as host:
             return Shell(
                 host,
                 form=options.form,
@@ -111,38 +159,10 @@ def sql_commands(
                 pager=chosen_pager(options),
             ).run()
 
-    return [
-        Command(
-            "query",
-            "run SQL on the embedded engine",
-            (
-                f'query {source}"{sql}"',
-                f'query {source}--json --typed "{sql}"',
-                f"query {source}--csv --output answer.csv - < queries.sql",
-            ),
-            add_query,
-            query,
-        ),
-        Command(
-            "explain",
-            "run SQL and tell which of its terms reached which table",
-            (f'explain {source}"{sql}"', f'explain {source}--json "{sql}"'),
-            add_explain,
-            explain,
-        ),
-        Command(
-            "shell",
-            "an SQL shell on the embedded engine",
-            (f"shell {source}".rstrip(), f"shell {source}--line", f"shell {source}--csv < queries.sql"),
-            add_shell,
-            shell,
-        ),
-    ]
-
 
 @contextmanager
 def _opened(host: Host) -> Iterator[Host]:
-    """A host that is started, with a sign of life if that takes its time."""
+    """Start a host for the length of a `with` statement; a spinner shows while the start takes long."""
     with ExitStack() as stack:
         with Spinner():
             stack.enter_context(host)
@@ -150,15 +170,8 @@ def _opened(host: Host) -> Iterator[Host]:
 
 
 def engine_options(options: Namespace) -> dict[str, str]:
-    """osquery's flags that the common arguments set."""
+    """Return the osquery flags that the arguments of these commands set."""
     return {"nullvalue": options.nullvalue}
-
-
-def _add_common(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help="give a statement up after so long (never)"
-    )
-    parser.add_argument("--nullvalue", default="", metavar="TEXT", help="print this for NULL (nothing)")
 
 
 def _seconds(text: str) -> float:
@@ -169,7 +182,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
 
 
@@ -179,7 +192,7 @@ def _statements(sql: str) -> list[str]:
     if sql == "-":
         require_input()
         sql = sys.stdin.read()
-    found = list(statements(sql))
-    if not found:
-        raise Misuse('there is no SQL; write for example "select * from time"')
-    return found
+    parts = list(statements(sql))
+    if not parts:
+        raise Misuse('there is no SQL statement; write one, such as "select * from time"')
+    return parts

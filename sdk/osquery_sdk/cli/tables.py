@@ -1,4 +1,4 @@
-"""The commands that tell which tables there are, and what they look like."""
+"""List and describe the tables: the commands `tables` and `schema`."""
 
 from __future__ import annotations
 
@@ -19,79 +19,77 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Mapping, Sequence
 
-    from osquery_sdk.extension import Extension
+    from osquery_sdk.answers import ColumnInfo
+    from osquery_sdk.extension import ServingExtension
     from osquery_sdk.tables import Table
 
 
 class _Listed(NamedTuple):
-    """A table in a list, and why it is not served, if it is not."""
+    """A table in the list, with the reasons if it is not served."""
 
     table: Table
     reasons: tuple[str, ...] = ()
     is_served: bool = True
     columns: tuple[str, ...] = ()
-    """Those in which what was looked for is."""
+    """Columns that have a searched word which the table's name and description lack."""
 
 
-def tables_command(extension: Extension) -> Command:
-    """The command `tables` of an extension's program."""
+def tables_command(extension: ServingExtension) -> Command:
+    """Return the command `tables` of an extension's program."""
 
     def add_arguments(parser: ArgumentParser) -> None:
         parser.add_argument(
             "word",
             nargs="*",
             metavar="WORD",
-            help="only those with each WORD in a name, description or column",
+            help="list only tables that have each WORD in their name, description or columns",
         )
         parser.add_argument(
-            "--all", action="store_true", help="also those that are not served here, each with the reason"
+            "--all", action="store_true", help="list also tables that are not served here, with the reasons"
         )
         parser.add_argument("--json", action="store_true", help="print a JSON array, with the columns")
 
     def run(options: Namespace) -> int:
         every = _every(extension) if options.all else [_Listed(t) for t in extension.tables.values()]
-        found = [match for one in every if (match := _match(one, options.word)) is not None]
-        if options.word and not found:
-            raise Failed(_nothing(options.word, every, everywhere=options.all))
-        found.sort(key=lambda one: one.table.name)
-        text = _as_json(found) if options.json else _as_text(found)
+        matches = [match for listed in every if (match := _match(listed, options.word)) is not None]
+        if options.word and not matches:
+            raise Failed(_no_match(options.word, every, everywhere=options.all))
+        matches.sort(key=lambda listed: listed.table.name)
+        text = _as_json(matches) if options.json else _as_text(matches)
         print(text, end="", file=stdout())
         return 0
 
     examples = ("tables", "tables --all", f"tables {_a_word(extension)}", "tables --json")
-    return Command("tables", "list the tables, or find some", examples, add_arguments, run)
+    return Command("tables", "list the tables, or search them", examples, add_arguments, run)
 
 
-def _a_word(extension: Extension) -> str:
-    """A word for the examples."""
+def _a_word(extension: ServingExtension) -> str:
+    """Return a word for the examples of the help."""
     return next((column.name for table in extension.tables.values() for column in table.columns), "path")
 
 
-def _every(extension: Extension) -> list[_Listed]:
-    """The tables of the extension, those included that are not served here."""
-    listed = [_Listed(t, _lines(_where(t)), t.is_here) for t in extension.all_tables]
+def _every(extension: ServingExtension) -> list[_Listed]:
+    """Return all tables of the extension, including those that are not served here."""
+    listed = [_Listed(t, _non_empty(_platforms_text(t)), t.is_here) for t in extension.all_tables]
     for table, why in _left_out(extension):
-        listed.append(_Listed(table, _lines(f"Off: {_sentence(why)}", _where(table)), is_served=False))
+        listed.append(
+            _Listed(table, _non_empty(f"Off: {_sentence(why)}", _platforms_text(table)), is_served=False)
+        )
     return listed
 
 
 def _sentence(text: str) -> str:
-    """A reason with a full stop; behind a command, which is to be pasted, there is none."""
+    """Return a reason with a full stop, unless it ends with a command to paste."""
     return text if "; run: " in text else f"{text.rstrip('.')}."
 
 
 def _match(listed: _Listed, words: Sequence[str]) -> _Listed | None:
-    """A table in which each of the words is, with the columns that have one which its name and description have not."""
+    """Return a table with its matching columns; None unless each word is in its texts or columns."""
     table = listed.table
     about = f"{table.name} {table.description}".casefold()
     columns: dict[str, None] = {}
     for word in map(str.casefold, words):
-        within = [
-            column.name
-            for column in table.columns
-            if word
-            in f"{column.name} {' '.join(column.definition.aliases)} {column.definition.description}".casefold()
-        ]
+        within = [column.name for column in table.columns if word in _column_text(column)]
         if word in about:
             continue
         if not within:
@@ -100,26 +98,37 @@ def _match(listed: _Listed, words: Sequence[str]) -> _Listed | None:
     return listed._replace(columns=tuple(columns))
 
 
-def _nothing(words: Sequence[str], every: Sequence[_Listed], *, everywhere: bool) -> str:
-    """What to say where no table has the words."""
-    names = [name for one in every for name in (one.table.name, *(c.name for c in one.table.columns))]
+def _column_text(column: ColumnInfo) -> str:
+    definition = column.definition
+    return " ".join((column.name, *definition.aliases, definition.description)).casefold()
+
+
+def _no_match(words: Sequence[str], every: Sequence[_Listed], *, everywhere: bool) -> str:
+    """Return the error for words that no table has."""
+    names = [
+        name for listed in every for name in (listed.table.name, *(c.name for c in listed.table.columns))
+    ]
     meant = next((text for word in words if (text := did_you_mean(word, names))), "")
-    what = " and ".join(words)
+    wanted = " and ".join(words)
     hint = meant or (
-        "tables lists all of them" if everywhere else "--all looks at those that are not served here as well"
+        "tables lists all of them" if everywhere else "--all searches also tables that are not served here"
     )
-    return f"no table has {what} in its name, description or columns; {hint}"
+    return f"no table has {wanted} in its name, description or columns; {hint}"
 
 
-def _as_text(found: Sequence[_Listed]) -> str:
-    """A line for each table, below the line of its family, and what else there is to say of it."""
-    width = max((len(one.table.name) for one in found), default=0)
-    families = sorted({one.table.options.family for one in found}, key=lambda family: (not family, family))
+def _as_text(matches: Sequence[_Listed]) -> str:
+    """Return the list for people: under the line of each family its tables, with reasons and columns."""
+    width = max((len(listed.table.name) for listed in matches), default=0)
+    families = sorted(
+        {listed.table.options.family for listed in matches}, key=lambda family: (not family, family)
+    )
     lines: list[str] = []
     for family in families:
         if len(families) > 1 or family:
             lines.append(_bold(f"{family or 'Others'}:"))
-        for table, reasons, _, columns in (one for one in found if one.table.options.family == family):
+        for table, reasons, _, columns in (
+            listed for listed in matches if listed.table.options.family == family
+        ):
             writable = " (writable)" if table.is_writable else ""
             lines.append(f"{table.name:<{width}}  {table.description}{writable}")
             if columns:
@@ -132,11 +141,11 @@ def _bold(text: str) -> str:
     return f"\x1b[1m{text}\x1b[0m" if colours(stdout()) else text
 
 
-def _as_json(found: Sequence[_Listed]) -> str:
+def _as_json(matches: Sequence[_Listed]) -> str:
     import json
 
     objects = []
-    for table, reasons, is_served, _ in found:
+    for table, reasons, is_served, _ in matches:
         schema = TableSchema.of(table)
         columns = [
             {
@@ -165,19 +174,19 @@ def _as_json(found: Sequence[_Listed]) -> str:
     return json.dumps(objects, indent=2, ensure_ascii=False) + "\n"
 
 
-def absent(extension: Extension, name: str) -> str:
-    """Why the extension has no such table here; "" if that is not known."""
+def absent(extension: ServingExtension, name: str) -> str:
+    """Return why a table of the extension is not served here; "" for an unknown table."""
     for table in extension.all_tables:
         if table.name == name and not table.is_here:
-            return _where(table)
+            return _platforms_text(table)
     try:
         return next((f"Off: {why}" for table, why in _left_out(extension) if table.name == name), "")
     except Failed as error:
         return str(error)
 
 
-def _left_out(extension: Extension) -> list[tuple[Table, str]]:
-    """The tables that there would be with other settings, and why they are not there."""
+def _left_out(extension: ServingExtension) -> list[tuple[Table, str]]:
+    """Return the tables that the current settings turn off, each with the reason."""
     try:
         with SameProcess():
             return [(table, one_line(why)) for table, why in extension.left_out()]
@@ -186,20 +195,20 @@ def _left_out(extension: Extension) -> list[tuple[Table, str]]:
         raise Failed(f"the extension's left_out fails: {describe(error)}") from error
 
 
-def _where(table: Table) -> str:
-    """Which platforms it is for, and why, unless it is for all of them."""
+def _platforms_text(table: Table) -> str:
+    """Return the platforms of a table and the reason; "" if it is for all platforms."""
     schema = TableSchema.of(table)
     only = schema.only
     return f"Not here. {only}" if only and not table.is_here else only
 
 
-def _lines(*texts: str) -> tuple[str, ...]:
+def _non_empty(*texts: str) -> tuple[str, ...]:
     return tuple(text for text in texts if text)
 
 
-def extension_schema_command(extension: Extension) -> Command:
-    """The command `schema` of an extension's program: all of its tables, whatever the platform."""
-    # Of two tables with a name, for different platforms, the one that is here.
+def extension_schema_command(extension: ServingExtension) -> Command:
+    """Return the command `schema` of an extension's program, for all of its tables on all platforms."""
+    # Two tables for different platforms may share a name; the one for this platform wins.
     tables = {table.name: table for table in (*extension.all_tables, *extension.tables.values())}
     known = [TableSchema.of(tables[name]) for name in sorted(tables)]
     first = known[0].name if known else "TABLE"
@@ -224,28 +233,26 @@ def schema_command(
     names: Sequence[str] = (),
     absent: Callable[[str], str] = lambda name: "",
 ) -> Command:
-    """A command `schema`.
+    """Return a command `schema`.
 
     Args:
-        source: the extension's name and the schemas, by the options.
-        add_source: adds the arguments that say where the tables are.
-        examples: for the help.
-        names: of the tables, where they are known before the options are.
-        absent: says why there is no table of a name; "" where it does not know.
+        source: returns the extension's name and the schemas, from the options.
+        add_source: adds the arguments that say whose tables are described.
+        examples: examples of the help.
+        names: names of the tables, if they are known before the options are read.
+        absent: returns the reason why a table is missing; "" if it knows none.
     """
 
     def add_arguments(parser: ArgumentParser) -> None:
         add_source(parser)
         parser.add_argument(
-            "--format", choices=sorted(SUFFIXES), default="json", help="the form (json unless told otherwise)"
+            "--format", choices=sorted(SUFFIXES), default="json", help="print in this form (json)"
         )
         output = parser.add_argument(
-            "--output", metavar="FOLDER", help="write a file for each table there, not to standard output"
+            "--output", metavar="FOLDER", help="write a file for each table in this folder"
         )
         completes(output, "folder")
-        table = parser.add_argument(
-            "table", nargs="*", metavar="TABLE", help="these tables; all unless given"
-        )
+        table = parser.add_argument("table", nargs="*", metavar="TABLE", help="describe these tables (all)")
         completes(table, "table")
         vars(table)["names"] = tuple(names)
 
@@ -262,7 +269,7 @@ def schema_command(
         _write(Path(options.output), files)
         return 0
 
-    return Command("schema", "print what the tables look like", examples, add_arguments, run)
+    return Command("schema", "describe the tables and their columns", examples, add_arguments, run)
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
@@ -272,7 +279,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
         write_files(folder, files)
     except OSError as error:
         if os.path.lexists(folder) and not folder.is_dir():
-            raise Failed(f"{folder} is no folder, and --output has to be one") from error
+            raise Failed(f"{folder} is not a folder; give --output a folder") from error
         raise Failed(f"cannot write to {folder}: {error.strerror or error}") from error
 
 
@@ -287,7 +294,7 @@ def _choose(
 
 
 def _instead(name: str, names: Sequence[str], why: str) -> str:
-    """What to say to somebody who has named a table that is not there."""
+    """Return what helps against the unknown name of a table."""
     if why:
         return why[:1].lower() + why[1:]
     return did_you_mean(name, names) or f"there are {', '.join(names) or 'none'}"

@@ -1,7 +1,8 @@
-"""The projects that `new` makes: which templates there are, which names they take, and their files.
+"""Check the name of a new project, and return its files from a template.
 
-A template is a folder of real files, of a project that is named my_ext: examples/templates in a checkout, a folder of the
-package where the SDK is installed. Another name is put in its place wherever it stands.
+A template is a folder with the files of a project named my_ext. In a checkout the templates are in
+examples/templates, in an installed SDK in a folder of the package. The new project's name replaces my_ext
+wherever it stands.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ TEMPLATES: Mapping[str, str] = {
 }
 _WITHOUT_TABLE = ("config", "logger")
 _COMMON = "common"
-# Parts of the README, which are no files of their own.
+# These files become parts of the README.
 _PARTS = {"ABOUT": "about.md", "TRY": "try.md"}
 _HIDDEN = (".ci", ".github", ".gitignore")
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-# Templates are formatted for names up to this.
+# Longer names would break the templates' line lengths.
 _MAX_LETTERS = 40
-# What a project has besides its package, what its environment has besides modules, and what Windows makes no file of.
+# Names of a project's other folders, of programs in its environment, and of devices on Windows.
 _TAKEN = {
     "build": "its folder of programs",
     "dist": "its folder of packages",
@@ -52,19 +53,19 @@ _TAKEN = {
 
 
 class Names(NamedTuple):
-    """What a project is called."""
+    """Names of a project."""
 
     project: str
-    """The extension, the distribution and the program."""
+    """Name of the extension, the distribution and the program."""
     module: str
-    """The package and the table."""
+    """Name of the package and the table."""
 
 
 def check_names(name: str, template: str = DEFAULT) -> Names:
-    """Return what a project of this name is called in Python, in SQL and by pip.
+    """Return the names that a project has in Python, in SQL and for pip.
 
     Raises:
-        Misuse: one of them cannot have the name, or something else has it.
+        Misuse: the name is not valid in one of them, or it is taken.
     """
     module = re.sub(r"[-.]", "_", name).lower()
     try:
@@ -72,9 +73,9 @@ def check_names(name: str, template: str = DEFAULT) -> Names:
     except DefinitionError as error:
         raise Misuse(str(error)) from error
     if len(name) > _MAX_LETTERS:
-        raise Misuse(f"the name {name} has {len(name)} letters; use {_MAX_LETTERS} at the most")
+        raise Misuse(f"the name {name} has {len(name)} characters; use at most {_MAX_LETTERS}")
     if not _PROJECT_NAME.fullmatch(name):
-        raise Misuse(f"the name {name!r}: begin and end it with a letter or digit, as pip wants it")
+        raise Misuse(f"the name {name!r}: begin and end it with a letter or digit, as pip requires")
     owner = _owner(module, template)
     if owner:
         raise Misuse(f"the name {name} is taken by {owner}; choose another, such as my_{module}")
@@ -82,7 +83,7 @@ def check_names(name: str, template: str = DEFAULT) -> Names:
 
 
 def _owner(module: str, template: str) -> str:
-    """What has the name already; "" for nothing."""
+    """Return what has the name already; "" if nothing has."""
     from keyword import iskeyword
 
     if module in _TAKEN:
@@ -103,20 +104,20 @@ def _is_installed(module: str) -> bool:
     here = Path.cwd()
     places = [place for place in sys.path if place and Path(place).absolute() != here]
     spec = PathFinder.find_spec(module, places)
-    # A folder without Python in it is no module that anybody imports.
+    # A folder without Python files has a spec without an origin; nothing imports it.
     return spec is not None and spec.origin is not None
 
 
 def render(template: str, names: Names, place: Source) -> dict[str, str]:
-    """Return the files of a project: their contents by their paths in it.
+    """Return the files of a project: contents by path within the project.
 
     Args:
-        template: its name.
-        names: of the project.
-        place: where the project installs the SDK from.
+        template: name of the template.
+        names: names of the project.
+        place: the source that the project installs the SDK from.
 
     Raises:
-        Failed: the templates are not there.
+        Failed: the templates are missing.
     """
     files = {**_read(_COMMON), **_read(template)}
     for word, part in _PARTS.items():
@@ -130,7 +131,7 @@ def render(template: str, names: Names, place: Source) -> dict[str, str]:
 
 
 def _named(text: str, names: Names) -> str:
-    # The longest first: MY_EXT begins the names of environment variables.
+    # MY_EXT begins the names of environment variables.
     text = text.replace("MY_EXT", names.module.upper())
     return text.replace("my_ext", names.module).replace("my-ext", names.project)
 
@@ -151,16 +152,18 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _home() -> Path:
-    """The folder of the templates: of the installed package, or of the checkout."""
+    """Return the folder of the templates, in the installed package or in the checkout."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "templates", package.parents[1] / "examples" / "templates"):
         if (folder / _COMMON).is_dir():
             return folder
-    raise Failed(f"the templates are not there: neither in {package} nor in a checkout around it")
+    raise Failed(
+        f"the templates are missing from {package} and from a checkout around it; install osquery-sdk again"
+    )
 
 
 def _requirements(place: Source) -> str:
-    """The file that says where the SDK is installed from."""
+    """Return the text of requirements.txt, which says where to install the SDK from."""
     lines = ["# Where osquery-sdk is installed from: where the one was that made this project."]
     if place.url.startswith(("file:", "git+file:")):
         lines.append(

@@ -1,7 +1,7 @@
-"""Which build of a program this is.
+"""Print the version and the build of a program: the command `version`.
 
-A build writes `build.json` beside the program's package: an object with commit, branch, date and user, all texts. A
-program that runs out of a git checkout has no such file, and git is asked; only by the command `version`.
+A build writes `build.json` beside the program's package: an object with the texts commit, branch, date and
+user. A program that runs from a git checkout has no such file; only the command `version` then asks git.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 STAMP = "build.json"
-"""Name of the file that a build leaves beside the program's package."""
+"""Name of the file that a build writes beside the program's package."""
 
 _STAMPED = ("commit", "branch", "date", "user")
 _NAMES = {
@@ -37,18 +37,18 @@ _NAMES = {
 
 
 def version_command(program: str, version: str, package: str) -> Command:
-    """The command `version`.
+    """Return the command `version`.
 
     Args:
-        program: its name.
-        version: its version.
-        package: the importable package that the program is, where it is one.
+        program: name of the program.
+        version: version of the program.
+        package: name of the program's package; the program need not be a package.
     """
 
     def add_arguments(parser: ArgumentParser) -> None:
         form = parser.add_mutually_exclusive_group()
-        form.add_argument("--full", action="store_true", help="also the build, Python and platform")
-        form.add_argument("--json", action="store_true", help="everything, as a JSON object")
+        form.add_argument("--full", action="store_true", help="print the build, Python and platform as well")
+        form.add_argument("--json", action="store_true", help="print everything, as a JSON object")
 
     def run(options: Namespace) -> int:
         if not (options.full or options.json):
@@ -67,7 +67,7 @@ def version_command(program: str, version: str, package: str) -> Command:
 
     return Command(
         "version",
-        "print which version this is",
+        "print the version of this program",
         ("version", "version --full", "version --json"),
         add_arguments,
         run,
@@ -75,15 +75,14 @@ def version_command(program: str, version: str, package: str) -> Command:
 
 
 def facts_of(version: str, package: str) -> dict[str, str]:
-    """Everything there is to know of this build; "unknown" for what nobody wrote down."""
+    """Return the facts about this build by name; "unknown" for those that were not recorded."""
     import platform
 
     from osquery_sdk.checkout import facts_of_checkout
 
     folders = list(_folders(package))
-    stamp = next((found for folder in folders if (found := _stamp(folder))), None)
-    if stamp is None:
-        stamp = next((found for folder in folders if (found := facts_of_checkout(folder))), {})
+    stamps = [stamp for folder in folders if (stamp := _stamp(folder))]
+    stamp = stamps[0] if stamps else next(filter(None, map(facts_of_checkout, folders)), {})
     return {
         "version": version,
         **{key: stamp.get(key, "unknown") for key in _STAMPED},
@@ -94,7 +93,7 @@ def facts_of(version: str, package: str) -> dict[str, str]:
 
 
 def _folders(package: str) -> Iterable[Path]:
-    """Where the program's files are: of a frozen one, its bundle; its package; its main file."""
+    """Yield the folders of the program: a frozen program's bundle, its package, and its main file's."""
     from importlib.util import find_spec
 
     if bundle := getattr(sys, "_MEIPASS", None):

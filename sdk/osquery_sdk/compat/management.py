@@ -18,7 +18,7 @@ from .plugins import BasePlugin, Singleton
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from ..extension import Extension
+    from osquery_sdk import Extension
 
 __all__ = [
     "ExtensionManager",
@@ -77,7 +77,8 @@ def extension(name: str, version: str) -> Extension:
     Raises:
         DefinitionError: osqueryd would refuse one of them.
     """
-    from ..extension import Extension
+    from osquery_sdk import Extension
+
     from .adapters import adapted
 
     return Extension(name, version=version, plugins=[adapted(one) for one in ExtensionManager().plugins()])

@@ -1,12 +1,13 @@
-"""Says why osqueryd would not load an extension, and what to do about it. Nothing here changes the system.
+"""Find out why osqueryd does not load an extension, and give the command that mends it. Nothing is changed.
 
-The rules are those of osquery 5.23 (`loadExtensions`, `safePermissions` and the watcher), each tried on a running one.
+The rules are those of osquery 5.23 (`loadExtensions`, `safePermissions` and the watcher). Each was tried on a
+running osqueryd.
 
-- `finding.py`   what a check answers
-- `context.py`   what checks look at: osqueryd, its flags, its load list, its socket
+- `finding.py`   the result of a check
+- `context.py`   the surroundings: osqueryd, its flags, its load list, its socket
 - `target.py`    one extension, and what it does when it is started
-- `checks_*.py`  the checks, each a function of these two
-- `examine.py`   all of them in order
+- `checks_*.py`  the checks: functions of a context, or of a context and a target
+- `examine.py`   runs the checks in order
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks of an extension's file, as osqueryd's `safePermissions` and `execve` judge it."""
+"""Check an extension's file by the rules of osqueryd's `safePermissions` and of `execve`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .binary import program_of, runs_here, this_machine
+from osquery_sdk.binaries import read_program, runs_here, this_machine
+
 from .finding import (
     Finding,
     append,
@@ -31,12 +32,15 @@ if TYPE_CHECKING:
     from .context import Context
     from .target import Target
 
-_NO_MODES = "owners and modes are not looked at on Windows: Administrators or SYSTEM must own it, others must not write it"
+_NO_MODES = (
+    "owners and modes are not looked at on Windows: "
+    "Administrators or SYSTEM must own it, others must not write it"
+)
 _HEAD = 64 << 10
 
 
 def file(context: Context, target: Target) -> Finding:
-    """There is a file."""
+    """Check that there is a file."""
     status, path = target.status, target.path
     if isinstance(status, PermissionError):
         return skipped(f"this user cannot look at it: {why(status)}", by_root())
@@ -63,14 +67,14 @@ def _is_odd(error: OSError) -> bool:
 
 
 def suffix(context: Context, target: Target) -> Finding:
-    """Its name ends as osqueryd wants it, and in lower case."""
+    """Check that the name ends in what osqueryd wants, in lower case."""
     path, proper = target.path, target.proper
     if path.suffix == SUFFIX:
         return ok(f"ends in {SUFFIX}")
     if not path.name:
         return failure(f"it has no name that could end in {SUFFIX}")
     if sys.platform != "win32":
-        # A link that leads nowhere may be replaced, another file may not.
+        # A link that leads nowhere may be replaced. Any other file of that name is left alone: no cure then.
         force = (
             ""
             if not os.path.lexists(proper)
@@ -90,13 +94,13 @@ def suffix(context: Context, target: Target) -> Finding:
             f"does not end in {SUFFIX}: {path.name}; {proper} is another file, so choose another name"
         )
     if target.match is not None and target.match.how == "itself":
-        # It is listed under the name that osqueryd does not take.
+        # The load list has the name that osqueryd does not take.
         cure = in_turn(cure, replace_line(target.match.line.number, str(proper), context.load_list))
     return failure(f"does not end in {SUFFIX}: {path.name}; list {proper}", cure)
 
 
 def owner(context: Context, target: Target) -> Finding:
-    """root's, or that of the user that osqueryd runs as."""
+    """Check that the file belongs to root, or to the user that osqueryd runs as."""
     status = target.file
     if status is None:
         return skipped(target.absence)
@@ -113,7 +117,7 @@ def owner(context: Context, target: Target) -> Finding:
 
 
 def mode(context: Context, target: Target) -> Finding:
-    """Its owner may execute it, and not everybody write it."""
+    """Check that the owner may execute the file, and that not everybody may write it."""
     status = target.file
     if status is None:
         return skipped(target.absence)
@@ -137,7 +141,7 @@ def mode(context: Context, target: Target) -> Finding:
 
 
 def folder(context: Context, target: Target) -> Finding:
-    """Its folder has no sticky bit, and nobody but root can put another file in its place."""
+    """Check that the folder has no sticky bit, and that only root can put another file in its place."""
     if target.file is None:
         return skipped(target.absence)
     if sys.platform == "win32":
@@ -153,7 +157,8 @@ def folder(context: Context, target: Target) -> Finding:
         status = place.stat()
         if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
             return warning(
-                f"anybody may write to {place} and put another program in its place: osqueryd does not look at that",
+                f"anybody may write to {place} and put another program in its place: "
+                "osqueryd does not look at that",
                 as_root(f"chmod o-w {quoted(place)}"),
             )
         if status.st_uid not in (0, context.uid):
@@ -165,7 +170,7 @@ def folder(context: Context, target: Target) -> Finding:
 
 
 def bundle(context: Context, target: Target) -> Finding:
-    """What a frozen program loads from beside it is nobody else's to write either."""
+    """Check that others cannot write the files beside a frozen program, which it loads."""
     root = target.bundle
     if target.file is None or root is None:
         return skipped("it is not frozen into a folder")
@@ -188,7 +193,7 @@ def bundle(context: Context, target: Target) -> Finding:
 
 
 def filesystem(context: Context, target: Target) -> Finding:
-    """Programs may run from where it is."""
+    """Check that the file system lets programs run."""
     if target.file is None:
         return skipped(target.absence)
     if forbids_programs(target.path):
@@ -200,28 +205,29 @@ def filesystem(context: Context, target: Target) -> Finding:
 
 
 def program(context: Context, target: Target) -> Finding:
-    """It is a program for this system and machine, and what it begins with is there."""
+    """Check that the file is a program for this system and machine, and its interpreter or loader exists."""
     if target.file is None:
         return skipped(target.absence)
     path = target.path
     try:
-        found = program_of(path)
+        kind_of_file = read_program(path)
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError as error:
         return skipped(f"this user cannot read it: {why(error)}", by_root())
-    if not found.system:
+    if not kind_of_file.system:
         return judge_other(path, head)
-    if found.system == "script":
-        kind = f"a script for {found.needs or 'nothing'}"
+    if kind_of_file.system == "script":
+        kind = f"a script for {kind_of_file.loader or 'nothing'}"
     else:
-        kind = f"a program for {found.system} on {' and '.join(found.machines)}"
-    if not runs_here(found):
+        kind = f"a program for {kind_of_file.system} on {' and '.join(kind_of_file.machines)}"
+    if not runs_here(kind_of_file):
         return failure(f"{kind}; this is {sys.platform} on {this_machine()}: build it on such a machine")
-    if found.system == "script":
+    if kind_of_file.system == "script":
         return judge(path, head, context.environment)
-    if found.system != "win32" and found.needs and not os.access(found.needs, os.X_OK):
-        return failure(f"{kind} needs {found.needs}, which is not here: osqueryd says error 2")
+    loader = kind_of_file.loader
+    if kind_of_file.system != "win32" and loader and not os.access(loader, os.X_OK):
+        return failure(f"{kind} needs {loader}, which is not here: osqueryd says error 2")
     return ok(kind)
 
 
@@ -235,11 +241,11 @@ FILE_CHECKS = {
     "file system": filesystem,
     "program": program,
 }
-"""By name, in order."""
+"""The checks of a file: functions by name, in the order in which they run."""
 
 
 def forbids_programs(path: Path) -> bool:
-    """Whether a file system is mounted noexec; False where it cannot be told."""
+    """Return True if a file system is mounted noexec; False where the system does not tell."""
     if sys.platform != "linux":
         return False
     try:
@@ -249,7 +255,7 @@ def forbids_programs(path: Path) -> bool:
 
 
 def install_command(context: Context, target: Target) -> str:
-    """The command that copies it to where it belongs, root's and writable by nobody else, and lists it there."""
+    """Return the command that copies the extension to a folder that only root writes, and lists it."""
     if sys.platform == "win32":
         return ""
     name = target.proper.stem
@@ -258,19 +264,23 @@ def install_command(context: Context, target: Target) -> str:
         name,
     )
     program = home / f"{name}{SUFFIX}"
-    # Plain cp takes what a link leads to; the links in a bundle are kept.
+    # A bundle is copied whole with its links, as its program loads the files beside it. Plain cp follows a
+    # link.
     copy = "cp -R" if target.bundle else "cp"
-    # A bundle's program keeps its name: what it loads is beside it.
-    copied = f"{target.bundle}/." if target.bundle else str(target.path)
-    into = str(home) if target.bundle else str(program)
-    steps = f"mkdir -p {quoted(home)} && {copy} {quoted(copied)} {quoted(into)} && chown -R root:{_root_group()} {quoted(home)}"
-    steps += f" && chmod -R go-w {quoted(home)}"
+    source = f"{target.bundle}/." if target.bundle else str(target.path)
+    destination = str(home) if target.bundle else str(program)
+    steps = in_turn(
+        f"mkdir -p {quoted(home)}",
+        f"{copy} {quoted(source)} {quoted(destination)}",
+        f"chown -R root:{_root_group()} {quoted(home)}",
+        f"chmod -R go-w {quoted(home)}",
+    )
     steps = steps if os.geteuid() == 0 else f"sudo sh -c {quoted(steps)}"
     return in_turn(steps, enlist(context, target, program))
 
 
 def enlist(context: Context, target: Target, path: Path) -> str:
-    """The command that has the load list name this path, in place of the line that leads to the extension now."""
+    """Return the command that puts a path into the load list, in place of the extension's present line."""
     file, match = context.load_list, target.match
     if match is not None and match.how != "folder":
         return replace_line(match.line.number, str(path), file)
@@ -279,13 +289,13 @@ def enlist(context: Context, target: Target, path: Path) -> str:
         if is_folder(file.parent) or sys.platform == "win32"
         else as_root(f"mkdir -p {quoted(file.parent)}")
     )
-    # A link that leads nowhere would be followed.
+    # A link that leads nowhere is removed first: appending to it would create the file it names.
     gone = os.path.islink(file) and isinstance(status_of(file), FileNotFoundError)  # noqa: PTH114
     return in_turn(folder, as_root(f"rm {quoted(file)}") if gone else "", append(str(path), file))
 
 
 def _unless_allowed(context: Context, message: str, cure: str) -> Finding:
-    """A failure, but for an osqueryd that was told not to look at it."""
+    """Return a failure; only a warning if --allow_unsafe keeps osqueryd from looking."""
     if context.unsafe:
         return warning(f"{message}; it is loaded because of --allow_unsafe", cure)
     return failure(message, cure)

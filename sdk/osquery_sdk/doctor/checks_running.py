@@ -1,4 +1,4 @@
-"""Checks of whether osqueryd starts an extension, and of what becomes of it then."""
+"""Check whether osqueryd starts an extension, and what the extension does then."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ _MOST_FOLDERS = 20
 
 
 def load_list(context: Context, target: Target) -> Finding:
-    """The list of extensions names it."""
+    """Check that the load list names the extension."""
     file, lines, match = context.load_list, context.lines, target.match
-    # The name that osqueryd takes, even where there is no file of that name yet.
+    # The name that osqueryd takes, even if no file has that name yet.
     wanted = target.path if target.path.suffix == SUFFIX else target.proper
     add = enlist(context, target, wanted)
-    if any("--extensions_autoload" in one.text for one in context.flags.problems):
-        add = ""  # it is another list that is meant: the flags come first
+    if any("--extensions_autoload" in problem.text for problem in context.flags.problems):
+        add = ""  # another list is meant, and the finding about the flags says which
     if isinstance(lines, FileNotFoundError):
         if file.is_symlink():
             return failure(f"the load list {file} is a link that leads nowhere", add)
@@ -89,7 +89,7 @@ def load_list(context: Context, target: Target) -> Finding:
 
 
 def temporary_folder(context: Context, target: Target) -> Finding:
-    """A one-file program can unpack itself."""
+    """Check that a one-file program has a place and the room to unpack itself."""
     if target.file is None:
         return skipped(target.absence)
     program = one_file_of(target.path)
@@ -100,7 +100,8 @@ def temporary_folder(context: Context, target: Target) -> Finding:
     instead = "freeze it into a folder instead" + (
         "" if program.folder else ", or give osqueryd another TMPDIR"
     )
-    # One that it was built for is made by the program.
+    # A folder that was chosen when the program was built is made by the program, so its nearest parent
+    # counts.
     place = next(path for path in (folder, *folder.absolute().parents) if is_folder(path))
     if not os.access(place, os.W_OK | os.X_OK):
         return failure(f"{says}, where it may not write: {instead}")
@@ -109,19 +110,23 @@ def temporary_folder(context: Context, target: Target) -> Finding:
     free = shutil.disk_usage(place).free
     if free < program.size:
         return failure(
-            f"{says}, where {_megabytes(free)} are free of the {_megabytes(program.size)} that it takes: {instead}",
+            f"{says}, where {_megabytes(free)} are free of the {_megabytes(program.size)} that it takes: "
+            f"{instead}",
             _cleared(left_behind(folder)),
         )
     return ok(f"{says}, and takes {_megabytes(program.size)} there")
 
 
 def _cleared(folders: list[Path]) -> str:
-    """The command that removes what failed starts have left, which no start will remove while there is no room for one."""
+    """Return the command that removes what failed starts left behind.
+
+    A start that works removes it too, but no start works while there is no room.
+    """
     return as_root(" ".join(["rm -r", *map(quoted, folders[:_MOST_FOLDERS])])) if folders else ""
 
 
 def start(context: Context, target: Target) -> Finding:
-    """It starts and registers, within the time that osqueryd gives it."""
+    """Check that the extension starts and registers in the time that osqueryd gives it."""
     if target.file is None:
         return skipped(target.absence)
     trial = target.trial
@@ -147,7 +152,7 @@ def start(context: Context, target: Target) -> Finding:
 
 
 def names(context: Context, target: Target) -> Finding:
-    """No other table has a name of its tables."""
+    """Check that no other table has the name of one of the extension's tables."""
     trial = target.trial
     if trial is None or trial.info is None:
         return skipped("its tables are not known, as it was not started")
@@ -165,7 +170,7 @@ def names(context: Context, target: Target) -> Finding:
                 holders[name] = f"extension {other.name}" if other else "another extension"
         holders.update(dict.fromkeys(manager.held, "a refused extension, until osqueryd is restarted"))
         if own:
-            # A running copy of it: what osqueryd lists for nobody else is its own.
+            # A copy of the extension is running: the names that osqueryd lists for it are not taken.
             holders = {
                 name: holder for name, holder in holders.items() if manager.tables.get(name, 0) not in own
             }
@@ -182,7 +187,7 @@ def names(context: Context, target: Target) -> Finding:
 
 
 def registration(context: Context, target: Target) -> Finding:
-    """osqueryd has it, in this version, and it lives."""
+    """Check that osqueryd has the extension registered, in this version, and that it answers."""
     manager = context.manager
     if manager is None:
         return skipped("no osqueryd answers")
@@ -190,12 +195,12 @@ def registration(context: Context, target: Target) -> Finding:
     if trial is None or trial.info is None:
         return skipped("its name is not known, as it was not started")
     name = trial.info.name
-    found = next(((uuid, info) for uuid, info in manager.extensions.items() if info.name == name), None)
-    if found is None:
+    own = next(((uuid, info) for uuid, info in manager.extensions.items() if info.name == name), None)
+    if own is None:
         if target.match is None:
             return skipped(f"osqueryd has no {name}, as its load list does not name it")
         return warning(f"osqueryd has no {name}: it reads its load list only when it starts", restart())
-    uuid, info = found
+    uuid, info = own
     if not _answers(f"{context.socket}.{uuid}"):
         seconds = context.flag("extensions_interval")
         return warning(
@@ -208,7 +213,7 @@ def registration(context: Context, target: Target) -> Finding:
 
 
 def memory(context: Context, target: Target) -> Finding:
-    """osqueryd's watchdog has no reason to end it."""
+    """Check that osqueryd's watchdog has no reason to end the extension."""
     trial, process = target.trial, target.process
     idle = trial.rss if trial is not None else 0
     now = process.rss if process is not None else 0
@@ -222,7 +227,7 @@ def memory(context: Context, target: Target) -> Finding:
     limit = int(number(context.flag("watchdog_memory_limit"), 0)) or _LIMITS.get(
         int(number(context.flag("watchdog_level"), 0)), _LIMIT
     )
-    # The watchdog counts from what it saw at its first look, which is soon after the start.
+    # The watchdog counts the growth since its first look, which is soon after the start.
     growth = max(now - idle, 0) / _MEGABYTE if now and idle else 0.0
     rule = f"osqueryd ends it when it has grown by {limit} MB since its first look"
     cure = _set_flag(context, "watchdog_memory_limit", str(2 * int(max(limit, growth, idle / _MEGABYTE))))
@@ -243,11 +248,11 @@ RUNNING_CHECKS = {
     "registration": registration,
     "memory": memory,
 }
-"""By name, in order."""
+"""The checks of a running extension: functions by name, in the order in which they run."""
 
 
 def _elsewhere(context: Context, target: Target) -> str:
-    """A hint at the usual load list, if that is not the one that osqueryd reads, and names the extension."""
+    """Return a hint if the usual load list names the extension and osqueryd reads another one; else empty."""
     usual = Path(defaults()["extensions_autoload"])
     if usual == context.load_list:
         return ""
@@ -259,11 +264,11 @@ def _elsewhere(context: Context, target: Target) -> str:
 
 
 def _set_flag(context: Context, name: str, value: str) -> str:
-    """The command that sets a flag in the flag file; empty where osqueryd runs without one."""
+    """Return the command that sets a flag in the flag file; empty if osqueryd runs without a flag file."""
     file = context.flags.file
     if file is None and context.daemon is not None:
         return ""
-    # An osqueryd that runs has the flags that it was started with.
+    # osqueryd reads its flags only when it starts.
     running = restart() if context.manager is not None else ""
     return in_turn(append(f"--{name}={value}", file or default_flagfile()), running)
 

@@ -1,4 +1,4 @@
-"""Checks of osqueryd itself: is it there, which flags does it have, does it take extensions at all."""
+"""Check osqueryd itself: it is installed, reads its flags as meant, takes extensions and answers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from .looking import is_folder, real, status_of, why
 if TYPE_CHECKING:
     from .context import Context
 
-# sizeof(sockaddr_un.sun_path), less a zero; an extension's own socket ends in a dot and up to five digits.
+# sizeof(sockaddr_un.sun_path), less the zero at the end, less the dot and up to five digits that the path of
+# an extension's own socket has at its end.
 _LONGEST_SOCKET = (103 if sys.platform == "darwin" else 107) - 6
 
 
 def osqueryd(context: Context) -> Finding:
-    """The program is there; its watcher starts it again as worker only where nobody else could have written it."""
+    """Check that osqueryd is there, and written by root alone: else its watcher starts no worker."""
     path = context.osqueryd
     if path is None:
         return warning("no osqueryd on PATH, nor where osquery's packages put it; --osqueryd PATH names one")
@@ -31,7 +32,7 @@ def osqueryd(context: Context) -> Finding:
     if isinstance(file, OSError):
         return failure(f"{path}: {why(file)}")
     if not stat.S_ISREG(file.st_mode):
-        return failure(f"{path} is no program: it is no regular file")
+        return failure(f"{path} is not a program: it is not a regular file")
     if not os.access(path, os.X_OK):
         return failure(f"{path} cannot be executed", as_root(f"chmod a+rx {quoted(path)}"))
     if sys.platform != "win32" and not context.unsafe:
@@ -51,9 +52,9 @@ def osqueryd(context: Context) -> Finding:
 
 
 def flags(context: Context) -> Finding:
-    """osqueryd reads its flags as they are meant."""
-    found = context.flags
-    for problem in sorted(found.problems, key=lambda one: not one.fatal):
+    """Check that osqueryd reads its flags as they are meant."""
+    flags = context.flags
+    for problem in sorted(flags.problems, key=lambda problem: not problem.fatal):
         if problem.line == 0:
             text = f"{problem.file} {problem.text}"
             if problem.fatal:
@@ -67,13 +68,12 @@ def flags(context: Context) -> Finding:
             else ""
         )
         return failure(text, cure) if problem.fatal else warning(text, cure)
-    return ok(
-        f"from {found.source}: {osqueryd_flags.unusual(found.values) or 'all that matter here are the default'}"
-    )
+    changed = osqueryd_flags.unusual(flags.values) or "all that matter here are the default"
+    return ok(f"from {flags.source}: {changed}")
 
 
 def extensions(context: Context) -> Finding:
-    """osqueryd takes extensions."""
+    """Check that osqueryd takes extensions."""
     if osqueryd_flags.truth(context.flag("disable_extensions")):
         file = context.flags.file
         cure = "" if file is None else without("^[[:space:]]*-*disable[_-]extensions", file)
@@ -90,12 +90,12 @@ def extensions(context: Context) -> Finding:
 
 
 def socket(context: Context) -> Finding:
-    """osqueryd listens, and answers."""
+    """Check that osqueryd listens and answers."""
     path = context.socket
     if sys.platform != "win32" and (size := len(os.fsencode(path))) > _LONGEST_SOCKET:
         return failure(
-            f"the socket's path has {size} bytes, and with an extension's number behind it may have {_LONGEST_SOCKET}: "
-            f"give osqueryd a shorter --extensions_socket than {path}"
+            f"the socket's path has {size} bytes, and with an extension's number behind it may have "
+            f"{_LONGEST_SOCKET}: give osqueryd a shorter --extensions_socket than {path}"
         )
     if context.manager is not None:
         return ok(f"osqueryd {context.manager.version} answers at {path}")
@@ -105,9 +105,9 @@ def socket(context: Context) -> Finding:
     start = restart()
     if isinstance(silence, FileNotFoundError):
         folder = Path(path).parent
-        # The folder of its database osqueryd makes itself, and by default that is the socket's as well.
-        made = Path(osqueryd_flags.defaults()["extensions_socket"]).parent
-        if sys.platform != "win32" and not is_folder(folder) and folder != made:
+        # osqueryd makes the folder of its database, which by default is the socket's as well.
+        usual = Path(osqueryd_flags.defaults()["extensions_socket"]).parent
+        if sys.platform != "win32" and not is_folder(folder) and folder != usual:
             return failure(
                 f"osqueryd cannot listen at {path}: there is no folder {folder}",
                 as_root(f"mkdir -p {quoted(folder)}"),
@@ -123,4 +123,4 @@ def socket(context: Context) -> Finding:
 
 
 SYSTEM_CHECKS = {"osqueryd": osqueryd, "flags": flags, "extensions": extensions, "socket": socket}
-"""By name, in order."""
+"""The checks of osqueryd: functions by name, in the order in which they run."""

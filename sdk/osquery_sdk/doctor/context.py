@@ -1,4 +1,4 @@
-"""What the checks look at: osqueryd, its flags and where they come from, its load list, its socket."""
+"""Find what surrounds extensions: osqueryd, its flags and where they come from, its load list, its socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PATIENCE = 5.0
 
 
 class Settings(NamedTuple):
-    """What the doctor was told; None where it is to find out."""
+    """The user's settings for the doctor; None has it find the value itself."""
 
     flagfile: Path | None = None
     autoload: Path | None = None
@@ -34,18 +34,18 @@ class Settings(NamedTuple):
     uid: int | None = None
     """The user that osqueryd runs as."""
     start: bool = True
-    """Start each extension once, to see whether it does."""
+    """Start each extension once, to see whether that works."""
 
 
 class Manager(NamedTuple):
-    """What a running osqueryd answered."""
+    """The answers of a running osqueryd."""
 
     options: dict[str, str]
     extensions: dict[int, ExtensionInfo]
     tables: dict[str, int]
-    """Name, in lower case, to the uuid of the extension that has it; 0 for osquery itself."""
+    """The uuid of each table's extension, by the table's name in lower case; 0 for osquery itself."""
     held: frozenset[str]
-    """Names that no table has and that are not free either."""
+    """Names that osqueryd keeps attached although no registered table has them: they are not free."""
     version: str
 
 
@@ -54,39 +54,39 @@ class Flags(NamedTuple):
 
     values: dict[str, str]
     source: str
-    """In words."""
+    """The place that they come from, in words."""
     file: Path | None
-    """The flag file to change, where there is one."""
+    """The flag file to change, if there is one."""
     problems: list[osqueryd_flags.Problem]
 
 
 class Context:
-    """What the checks look at; each thing is looked at once, when it is asked for.
+    """The surroundings of the extensions. Each property is found out once, when it is first read.
 
     Args:
-        settings: what the user said.
+        settings: the user's choices.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        """Look at nothing yet."""
+        """Only keep the settings."""
         self.settings = settings or Settings()
 
     # -- osqueryd
 
     @cached_property
     def osqueryd(self) -> Path | None:
-        """The program."""
+        """The program: the one of the settings, on PATH, or where osquery's packages put it."""
         import shutil
 
         if self.settings.osqueryd is not None:
             return self.settings.osqueryd
-        found = shutil.which("osqueryd")
-        places = [Path(found)] if found else _places()
+        on_path = shutil.which("osqueryd")
+        places = [Path(on_path)] if on_path else _places()
         return next((place for place in places if is_file(place)), None)
 
     @cached_property
     def daemons(self) -> list[Process]:
-        """The osqueryds that run: of each its watcher, or the process itself without one."""
+        """The osqueryds that run: the watcher of each, or the process itself if it has no watcher."""
         return [
             process
             for process in processes()
@@ -95,21 +95,21 @@ class Context:
 
     @cached_property
     def daemon(self) -> Process | None:
-        """The one that is meant: that of the socket or the flag file, or the only one that there is."""
-        told = self.settings
-        if told.socket is None and told.flagfile is None:
+        """The osqueryd of the settings' socket or flag file; without these, the only one that runs."""
+        settings = self.settings
+        if settings.socket is None and settings.flagfile is None:
             return self.daemons[0] if len(self.daemons) == 1 else None
         for process in self.daemons:
             parsed = osqueryd_flags.parse_arguments(process.arguments[1:])
             usual = osqueryd_flags.defaults()["extensions_socket"]
             socket = parsed.values.get("extensions_socket", usual)
-            if told.socket == socket or (told.socket is None and told.flagfile in parsed.files):
+            if settings.socket == socket or (settings.socket is None and settings.flagfile in parsed.files):
                 return process
         return None
 
     @cached_property
     def uid(self) -> int:
-        """The user that osqueryd runs as; root where it does not run."""
+        """The user that osqueryd runs as; root if it does not run."""
         if self.settings.uid is not None:
             return self.settings.uid
         if self.daemon is not None:
@@ -121,41 +121,41 @@ class Context:
 
     @cached_property
     def environment(self) -> Mapping[str, str]:
-        """The variables that extensions get: those of the osqueryd that runs, where they can be read, or else one's own."""
-        found = None if self.daemon is None else environment_of(self.daemon.pid)
-        return os.environ if found is None else found
+        """The variables that extensions get: osqueryd's if they can be read, else this process's."""
+        variables = None if self.daemon is None else environment_of(self.daemon.pid)
+        return os.environ if variables is None else variables
 
     # -- flags
 
     @cached_property
     def configured(self) -> Flags:
-        """The flags that osqueryd would be started with."""
-        told = self.settings
+        """The flags of osqueryd's command line if it runs, else those that it would be started with."""
+        settings = self.settings
         values = osqueryd_flags.defaults()
-        if told.flagfile is None and self.daemon is not None:
+        if settings.flagfile is None and self.daemon is not None:
             parsed = osqueryd_flags.parse_arguments(self.daemon.arguments[1:])
-            source, file = "the command line of the osqueryd that runs", parsed.files
+            source, files = "the command line of the osqueryd that runs", parsed.files
         else:
-            path = told.flagfile or osqueryd_flags.default_flagfile()
+            path = settings.flagfile or osqueryd_flags.default_flagfile()
             try:
                 parsed = osqueryd_flags.parse_file(path)
-                source, file = str(path), [path]
+                source, files = str(path), [path]
             except FileNotFoundError as error:
-                fatal = told.flagfile is not None
+                fatal = settings.flagfile is not None
                 problems = [osqueryd_flags.Problem(path, 0, "does not exist", fatal)] if fatal else []
                 parsed = osqueryd_flags.Parsed({}, problems, [])
-                source, file = f"osqueryd's defaults, as there is no {error.filename}", []
+                source, files = f"osqueryd's defaults, as there is no {error.filename}", []
             except OSError as error:
                 parsed = osqueryd_flags.Parsed({}, [osqueryd_flags.unreadable(path, error)], [])
-                source, file = "osqueryd's defaults", []
+                source, files = "osqueryd's defaults", []
         values.update(parsed.values)
-        if told.autoload is not None:
-            values["extensions_autoload"] = str(told.autoload)
-        return Flags(values, source, file[0] if file else None, parsed.problems)
+        if settings.autoload is not None:
+            values["extensions_autoload"] = str(settings.autoload)
+        return Flags(values, source, files[0] if files else None, parsed.problems)
 
     @cached_property
     def flags(self) -> Flags:
-        """The flags: those of the osqueryd that answers at the socket, or else those that it would be started with."""
+        """The flags that the osqueryd at the socket reports; without an answer, `configured`."""
         if self.manager is None:
             return self.configured
         options = {
@@ -173,7 +173,7 @@ class Context:
 
     @property
     def unsafe(self) -> bool:
-        """Whether osqueryd was told not to look at owners and modes."""
+        """True if --allow_unsafe keeps osqueryd from looking at owners and modes."""
         return osqueryd_flags.truth(self.flag("allow_unsafe"))
 
     # -- load list
@@ -185,7 +185,7 @@ class Context:
 
     @cached_property
     def lines(self) -> list[loadlist.Line] | OSError:
-        """Its lines, or why it cannot be read."""
+        """The lines of the load list, or the error that reading it gave."""
         try:
             return loadlist.read(self.load_list)
         except OSError as error:
@@ -195,11 +195,11 @@ class Context:
 
     @property
     def socket(self) -> str:
-        """Where osqueryd listens for extensions."""
+        """The path at which osqueryd listens for extensions."""
         return self.settings.socket or self.configured.values["extensions_socket"]
 
     @cached_property
-    def _asked(self) -> Manager | Exception:
+    def _answer(self) -> Manager | Exception:
         from osquery_sdk.wire.client import ManagerConnection
 
         try:
@@ -207,19 +207,19 @@ class Context:
                 options = {name: option.value for name, option in manager.options().items()}
                 extensions = manager.extensions()
 
-                def column(sql: str, *names: str) -> list[tuple[str, ...]]:
+                def select(sql: str, *names: str) -> list[tuple[str, ...]]:
                     rows = manager.query(sql).rows
                     assert isinstance(rows, (list, tuple))
                     return [tuple(row.get(name, "") for name in names) for row in rows]
 
-                registered = column(
+                registered = select(
                     "select name, owner_uuid from osquery_registry where registry = 'table'",
                     "name",
                     "owner_uuid",
                 )
                 tables = {name.lower(): int(uuid or 0) for name, uuid in registered}
-                attached = {name.lower() for (name,) in column("select name from sqlite_temp_master", "name")}
-                version = column("select version from osquery_info", "version")
+                attached = {name.lower() for (name,) in select("select name from sqlite_temp_master", "name")}
+                version = select("select version from osquery_info", "version")
         except WireError as error:
             return error
         held = frozenset(attached - tables.keys())
@@ -227,20 +227,20 @@ class Context:
 
     @property
     def manager(self) -> Manager | None:
-        """What the osqueryd at the socket answered; None if nobody did."""
-        return self._asked if isinstance(self._asked, Manager) else None
+        """The answers of the osqueryd at the socket; None if there was no answer."""
+        return self._answer if isinstance(self._answer, Manager) else None
 
     @property
     def silence(self) -> BaseException | None:
-        """Why nobody answered."""
-        asked = self._asked
-        if isinstance(asked, Manager):
+        """The error that asking the osqueryd at the socket gave; None if it answered."""
+        error = self._answer
+        if isinstance(error, Manager):
             return None
-        return asked.__cause__ if isinstance(asked, ConnectionFailed) and asked.__cause__ else asked
+        return error.__cause__ if isinstance(error, ConnectionFailed) and error.__cause__ else error
 
     @cached_property
     def core_tables(self) -> frozenset[str]:
-        """The names of osquery's own tables, asked of the program where no daemon answers; empty if it does not tell."""
+        """The names of osquery's own tables, asked of the daemon or else the program; empty if unknown."""
         if self.manager is not None:
             return frozenset(name for name, uuid in self.manager.tables.items() if uuid == 0)
         if self.osqueryd is None:
@@ -262,12 +262,12 @@ class Context:
             done = run_process([self.osqueryd, "--version"], timeout=_PATIENCE)
         except (OSError, subprocess.TimeoutExpired):
             return ""
-        said = done.stdout.decode(errors="replace").strip()
-        return said.removeprefix("osqueryd version ") if done.returncode == 0 else ""
+        text = done.stdout.decode(errors="replace").strip()
+        return text.removeprefix("osqueryd version ") if done.returncode == 0 else ""
 
 
 def _places() -> list[Path]:
-    """Where osquery's own packages put osqueryd."""
+    """Return the paths at which osquery's own packages put osqueryd."""
     if sys.platform == "win32":
         return [Path(os.environ.get("PROGRAMFILES", "C:\\Program Files"), "osquery\\osqueryd\\osqueryd.exe")]
     if sys.platform == "darwin":
@@ -276,7 +276,10 @@ def _places() -> list[Path]:
 
 
 def _ask_shell(osqueryd: Path, sql: str) -> list[dict[str, str]]:
-    """Rows of a statement, from osqueryd as a shell: without its flags, files and extensions, and with a home that goes again."""
+    """Return the rows of a statement that osqueryd runs as a shell, or none if that fails.
+
+    It gets no flag file, database, configuration or extensions, and a temporary home folder.
+    """
     import json
     import subprocess
 

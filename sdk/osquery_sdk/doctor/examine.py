@@ -1,4 +1,4 @@
-"""All checks in order, for what surrounds the extensions and for each of them."""
+"""Run all checks in order: those of osqueryd, and those of each extension."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from .finding import Finding
 
 EXTENSION_CHECKS = {**FILE_CHECKS, **RUNNING_CHECKS}
-"""Those of an extension, by name and in order."""
+"""The checks of an extension: functions by name, in the order in which they run."""
 
 
 class Check(NamedTuple):
-    """A check that was done."""
+    """A check that was run, and what it found."""
 
     extension: str
     """Path of the extension; empty for osqueryd itself."""
@@ -34,22 +34,22 @@ class Check(NamedTuple):
 
 
 def examine_system(context: Context) -> Iterator[Check]:
-    """The checks of osqueryd."""
+    """Run the checks of osqueryd."""
     for name, check in SYSTEM_CHECKS.items():
-        yield Check("", name, _done(lambda check=check: check(context)))  # type: ignore[misc]
+        yield Check("", name, _run(check, context))
 
 
 def examine(context: Context, path: str | os.PathLike[str]) -> Iterator[Check]:
-    """The checks of one extension."""
+    """Run the checks of one extension."""
     target = Target(path, context)
     for name, check in EXTENSION_CHECKS.items():
-        yield Check(str(target.path), name, _done(lambda check=check: check(context, target)))  # type: ignore[misc]
+        yield Check(str(target.path), name, _run(check, context, target))
 
 
-def _done(check: Callable[[], Finding]) -> Finding:
-    """What a check says; what this user may not look at, or what goes while it is looked at, it has not looked at."""
+def _run(check: Callable[..., Finding], *arguments: object) -> Finding:
+    """Run a check. It is skipped if this user may not look at a file, or the file vanishes."""
     try:
-        return check()
+        return check(*arguments)
     except OSError as error:
         if isinstance(error, PermissionError):
             return skipped(f"this user cannot look at {error.filename or 'it'}: {why(error)}", by_root())
@@ -57,14 +57,14 @@ def _done(check: Callable[[], Finding]) -> Finding:
 
 
 def listed_extensions(context: Context) -> list[Path]:
-    """The extensions of the load list; those below a folder only if their names end as an extension's."""
+    """Return the extensions of the load list: its lines, and files with their suffix below its folders."""
     lines = context.lines
     if isinstance(lines, OSError):
         return []
     named = {line.text for line in lines}
-    return [Path(one) for one in loadlist.paths(lines) if one in named or one.endswith((".ext", ".exe"))]
+    return [Path(path) for path in loadlist.paths(lines) if path in named or path.endswith((".ext", ".exe"))]
 
 
 def failed(checks: Sequence[Check]) -> list[Check]:
-    """Those because of which osqueryd does not load an extension."""
+    """Return the checks that keep osqueryd from loading an extension."""
     return [check for check in checks if check.finding.status == "failed"]

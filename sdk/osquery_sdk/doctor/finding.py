@@ -1,4 +1,4 @@
-"""What a check answers, and the commands that it gives for a cure."""
+"""The result of a check, and the shell commands that it offers as a cure."""
 
 from __future__ import annotations
 
@@ -16,44 +16,45 @@ State = Literal["ok", "warning", "failed", "skipped"]
 
 
 class Finding(NamedTuple):
-    """What one check found."""
+    """The result of one check."""
 
     status: State
-    """`failed`: osqueryd does not load the extension like that. `skipped`: it could not be looked at."""
+    """`failed`: osqueryd does not load the extension. `skipped`: the check could not be run."""
     message: str
     """One line."""
     cure: str = ""
-    """A command to paste; empty if there is nothing to cure, or no command for it."""
+    """A command to paste; empty if nothing needs a cure or no command cures it."""
 
 
 def ok(message: str) -> Finding:
-    """All is well."""
+    """Return a finding: all is well."""
     return Finding("ok", message)
 
 
 def warning(message: str, cure: str = "") -> Finding:
-    """It is loaded, but something may surprise."""
+    """Return a finding: the extension is loaded, but something may surprise."""
     return Finding("warning", message, cure)
 
 
 def failure(message: str, cure: str = "") -> Finding:
-    """It is not loaded."""
+    """Return a finding: the extension is not loaded."""
     return Finding("failed", message, cure)
 
 
 def skipped(reason: str, cure: str = "") -> Finding:
-    """It could not be looked at."""
+    """Return a finding: the check could not be run."""
     return Finding("skipped", reason, cure)
 
 
 def quoted(path: str | os.PathLike[str]) -> str:
-    """A path as this system's shell takes it."""
+    """Quote a path for this system's shell: sh, or PowerShell on Windows."""
     text = os.fspath(path)
     if sys.platform == "win32":
         return "'" + text.replace("'", "''") + "'"
     if text.isprintable():
         return shlex.quote(text)
-    # So that it can be shown on a terminal and pasted: the shell makes it of its octal escapes.
+    # Control characters are written as octal escapes, so that the command can be shown on a terminal and
+    # pasted.
     plain = b"".join(
         byte if byte.isalnum() or byte in b"/._- " else f"\\{ord(byte):03o}".encode()
         for byte in (bytes([number]) for number in os.fsencode(text))
@@ -62,14 +63,14 @@ def quoted(path: str | os.PathLike[str]) -> str:
 
 
 def as_root(command: str) -> str:
-    """A command for a shell; by way of sudo where this user is not root. On Windows for an elevated PowerShell."""
+    """Put sudo before a command unless this user is root; on Windows, leave it for an elevated PowerShell."""
     if sys.platform == "win32" or os.geteuid() == 0:
         return command
     return f"sudo {command}"
 
 
 def by_root() -> str:
-    """The command that looks again as root; empty for root, and on Windows."""
+    """Return the command that runs this program again as root; empty for root, and on Windows."""
     if sys.platform == "win32" or os.geteuid() == 0:
         return ""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
@@ -83,28 +84,33 @@ def by_root() -> str:
 
 
 def in_turn(*commands: str) -> str:
-    """Commands of which each is run if the one before has worked."""
+    """Join commands so that each runs only if the one before it worked. Empty ones are left out."""
     return " && ".join(command for command in commands if command)
 
 
 def replace_line(number: int, line: str, file: Path) -> str:
-    """The command that puts a line in place of another one in a file, of which a copy is kept."""
+    """Return the command that replaces a line of a file (numbers begin with 1) and keeps a copy."""
     if sys.platform == "win32":
         lines = f"$lines = @(Get-Content {quoted(file)}); $lines[{number - 1}] = {quoted(line)}"
         return f"{lines}; $lines | Set-Content {quoted(file)}"
-    escaped = "".join(f"\\{c}" if c in "\\&|" else c for c in line)
-    return as_root(f"sed -i.bak {quoted(f'{number}s|.*|{escaped}|')} {quoted(real(file))}")
+    edit = f"{number}s|.*|{sed_replacement(line)}|"
+    return as_root(f"sed -i.bak {quoted(edit)} {quoted(real(file))}")
+
+
+def sed_replacement(text: str) -> str:
+    """Escape a text for the right side of sed's `s|...|...|`."""
+    return "".join(f"\\{c}" if c in "\\&|" else c for c in text)
 
 
 def append(line: str, file: Path) -> str:
-    """The command that adds a line to a file, whose last line may lack its end."""
+    """Return the command that adds a line to a file, even if the file's last line has no line end."""
     if sys.platform == "win32":
         return f"Add-Content {quoted(file)} {quoted(line)}"
     return f"printf '\\n%s\\n' {quoted(line)} | {as_root(f'tee -a {quoted(file)}')}"
 
 
 def without(pattern: str, file: Path) -> str:
-    """The command that removes the lines of a file that match a basic regular expression, and keeps a copy."""
+    """Return the command that removes lines by a basic regular expression, and keeps a copy of the file."""
     if sys.platform == "win32":
         lines = f"(Get-Content {quoted(file)}) -notmatch {quoted(pattern)}"
         return f"{lines} | Set-Content {quoted(file)}"
@@ -112,7 +118,7 @@ def without(pattern: str, file: Path) -> str:
 
 
 def restart() -> str:
-    """The command that restarts osqueryd as osquery's own packages install it."""
+    """Return the command that restarts osqueryd as osquery's own packages install it."""
     if sys.platform == "win32":
         return "Restart-Service osqueryd"
     if sys.platform == "darwin":

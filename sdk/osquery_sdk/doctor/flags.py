@@ -1,7 +1,7 @@
-"""osqueryd's flags, read as gflags reads them from arguments and flag files.
+"""Read osqueryd's flags from arguments and flag files as gflags reads them.
 
-A line of a flag file that gflags does not understand is left out without a word; one that begins with neither a dash
-nor `#` names programs, and what follows applies to these alone.
+gflags leaves out a line of a flag file that it does not understand, and says nothing. A line that begins with
+neither a dash nor `#` names programs, and the lines after it apply to these programs alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from osquery_sdk.files import read_text
 from .looking import why
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 _MAX_NESTING = 5
 _TRUE = ("1", "t", "true", "y", "yes")
@@ -31,11 +31,11 @@ _TEXTS = (
     "extensions_timeout",
 )
 KNOWN = (*_BOOLEANS, *_NUMBERS, *_TEXTS)
-"""The flags that say whether and how extensions are loaded. No other is kept: some hold secrets."""
+"""The flags that say whether and how extensions are loaded. No others are kept: some hold secrets."""
 
 
 def defaults(platform: str = sys.platform) -> dict[str, str]:
-    """The values of `KNOWN` where nobody sets any."""
+    """Return osquery's default values of `KNOWN`."""
     if platform == "win32":
         home, socket = "\\Program Files\\osquery\\", "\\\\.\\pipe\\osquery.em"
     else:
@@ -55,7 +55,7 @@ def defaults(platform: str = sys.platform) -> dict[str, str]:
 
 
 def default_flagfile(platform: str = sys.platform) -> Path:
-    """The flag file with which osquery's own packages start osqueryd."""
+    """Return the flag file with which osquery's own packages start osqueryd."""
     if platform == "win32":
         return Path("C:\\Program Files\\osquery\\osquery.flags")
     return Path("/var/osquery/osquery.flags" if platform == "darwin" else "/etc/osquery/osquery.flags")
@@ -68,15 +68,15 @@ class Problem(NamedTuple):
     line: int
     text: str
     fatal: bool = False
-    """osqueryd does not even start."""
+    """True if osqueryd does not start because of it."""
     repair: str = ""
-    """The command of sed that makes the line do what it seems to; empty where only its removal helps."""
+    """The sed command that makes the line do what it seems to; empty if only removing the line helps."""
     unseen: bool = False
-    """It is a file that this user may not read, and osqueryd perhaps may."""
+    """True for a flag file that this user may not read, though osqueryd perhaps may."""
 
 
 class Parsed(NamedTuple):
-    """What was read: values of `KNOWN`, lines with problems, and flag files in the order of reading."""
+    """The result of reading: values of `KNOWN`, lines with problems, and flag files in reading order."""
 
     values: dict[str, str]
     problems: list[Problem]
@@ -84,12 +84,12 @@ class Parsed(NamedTuple):
 
 
 def truth(value: str) -> bool:
-    """A boolean flag's value."""
+    """Return the value of a boolean flag."""
     return value.lower() in _TRUE
 
 
 def number(value: str, otherwise: float) -> float:
-    """A numeric flag's value, as `atoi` reads the beginning of a text."""
+    """Return the value of a numeric flag, reading the digits at its beginning as `atoi` does."""
     digits = value.strip()
     end = 1 if digits[:1] in ("-", "+") else 0
     while end < len(digits) and digits[end].isdigit():
@@ -102,7 +102,7 @@ def number(value: str, otherwise: float) -> float:
 
 def parse_arguments(arguments: Sequence[str], program: str = "osqueryd") -> Parsed:
     """Read a command line, without the program's name, and the flag files that it names."""
-    parsed = Parsed({}, [], [])
+    reader = _Reader(program)
     rest = list(arguments)
     while rest:
         argument = rest.pop(0)
@@ -111,46 +111,134 @@ def parse_arguments(arguments: Sequence[str], program: str = "osqueryd") -> Pars
         name, equals, value = _split(argument)
         if not equals and rest and (name in KNOWN or name == "flagfile") and name not in _BOOLEANS:
             equals, value = "=", rest.pop(0)
-        _set(parsed, name, equals, value, Path(), 0, program, 0)
-    return parsed
+        reader.set_flag(name, equals, value, _Place(Path(), 0, 0))
+    return reader.parsed
 
 
 def parse_file(file: Path, program: str = "osqueryd") -> Parsed:
     """Read a flag file.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
-    parsed = Parsed({}, [], [])
-    _read(parsed, file, program, 0)
-    return parsed
+    reader = _Reader(program)
+    reader.read(file, 0)
+    return reader.parsed
 
 
-def _read(parsed: Parsed, file: Path, program: str, depth: int) -> None:
-    text = read_text(file)
-    parsed.files.append(file)
-    applies, naming = True, False
-    for count, raw in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
-        line = raw.lstrip()
-        if not line or line.startswith("#"):
-            continue
-        if line.startswith("-"):
-            naming = False
-            name, equals, value = _split(line)
-            if applies:
-                _set(parsed, name, equals, value, file, count, program, depth)
-            elif name in KNOWN:
-                why = f"does not apply: a line above that begins without a dash reserves it for other programs: --{name}"
-                parsed.problems.append(Problem(file, count, why))
-        else:
-            applies = (applies and naming) or any(fnmatchcase(program, word) for word in line.split())
-            naming = True
-            if not applies:
-                name = _name_of(line)
-                why = "begins without a dash, so that what follows is for programs of that name only"
-                why += f": write --{name}" if name else ""
-                repair = "s/^[[:space:]]*/--/" if name else ""
-                parsed.problems.append(Problem(file, count, why, repair=repair))
+class _Place(NamedTuple):
+    """A line of a flag file; the file is empty for the command line."""
+
+    file: Path
+    line: int
+    depth: int
+    """The number of flag files around this one."""
+
+
+class _Reader:
+    """Reads flags for a program, and notes the lines that do not do what they seem to."""
+
+    def __init__(self, program: str) -> None:
+        self.parsed = Parsed({}, [], [])
+        self._program = program
+
+    def read(self, file: Path, depth: int) -> None:
+        """Read a flag file and those that it names."""
+        text = read_text(file)
+        self.parsed.files.append(file)
+        # `applies`: the lines here are for this program. `naming`: the line before named programs as well.
+        applies, naming = True, False
+        for number, raw in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
+            place = _Place(file, number, depth)
+            line = raw.lstrip()
+            if not line or line.startswith("#"):
+                continue
+            if line.startswith("-"):
+                naming = False
+                name, equals, value = _split(line)
+                if applies:
+                    self.set_flag(name, equals, value, place)
+                elif name in KNOWN:
+                    self._note(
+                        place,
+                        "does not apply: a line above that begins without a dash reserves it "
+                        f"for other programs: --{name}",
+                    )
+            else:
+                applies = (applies and naming) or any(
+                    fnmatchcase(self._program, word) for word in line.split()
+                )
+                naming = True
+                if not applies:
+                    name = _flag_name(line)
+                    self._note(
+                        place,
+                        "begins without a dash, so that what follows is for programs of that name only"
+                        + (f": write --{name}" if name else ""),
+                        repair="s/^[[:space:]]*/--/" if name else "",
+                    )
+
+    def set_flag(self, name: str, equals: str, value: str, place: _Place) -> None:
+        """Take a flag; `equals` is empty if it stands without a value."""
+        values = self.parsed.values
+        if not equals and name in _BOOLEANS:
+            values[name] = "true"
+        elif not equals and name.removeprefix("no") in _BOOLEANS:
+            values[name.removeprefix("no")] = "false"
+        elif not equals:
+            word = name.split(maxsplit=1)[0] if name.strip() else name
+            if word in (*KNOWN, "flagfile"):
+                self._note(
+                    place,
+                    f"is left out: --{word} and its value are joined by = and nothing else",
+                    repair="s/[[:space:]]\\{1,\\}/=/",
+                )
+        elif name == "flagfile":
+            self._read_nested(Path(value), place)
+        elif name in _BOOLEANS:
+            if value.lower() in (*_TRUE, *_FALSE):
+                values[name] = str(truth(value)).lower()
+            else:
+                self._refuse(name, value, place)
+        elif name in _NUMBERS:
+            if value.removeprefix("-").isdecimal():
+                values[name] = value
+            else:
+                self._refuse(name, value, place)
+        elif name in _TEXTS:
+            values[name] = value
+            self._check_text(name, value, place)
+        elif name.lower() in KNOWN:
+            self._note(
+                place,
+                f"is left out: flags are in lower case: --{name.lower()}",
+                repair=f"s/{name}/{name.lower()}/",
+            )
+
+    def _check_text(self, name: str, value: str, place: _Place) -> None:
+        behind = f"part of the value of --{name}"
+        if value != value.strip():
+            self._note(place, f"has blanks at its end, which are {behind}", repair="s/[[:space:]]*$//")
+        elif value[:1] in ("'", '"'):
+            self._note(place, f"has quotes, which are {behind}", repair=f"s/{value[0]}//g")
+        elif " #" in value:
+            self._note(place, f"has a comment behind it, which is {behind}", repair="s/[[:space:]]*#.*//")
+
+    def _refuse(self, name: str, value: str, place: _Place) -> None:
+        repair = "s/[[:space:]]*$//" if value != value.strip() else ""
+        self._note(place, f"stops osqueryd: {value!r} is no value for --{name}", fatal=True, repair=repair)
+
+    def _read_nested(self, target: Path, place: _Place) -> None:
+        if place.depth >= _MAX_NESTING:
+            self._note(place, f"nests flag files too deeply: {target}", fatal=True)
+            return
+        try:
+            self.read(target, place.depth + 1)
+        except OSError as error:
+            self.parsed.problems.append(unreadable(target, error))
+
+    def _note(self, place: _Place, text: str, *, fatal: bool = False, repair: str = "") -> None:
+        self.parsed.problems.append(Problem(place.file, place.line, text, fatal, repair))
 
 
 def _split(argument: str) -> tuple[str, str, str]:
@@ -158,75 +246,14 @@ def _split(argument: str) -> tuple[str, str, str]:
     return name.replace("-", "_"), equals, value
 
 
-def _name_of(line: str) -> str:
-    """What a message may show of a line that is no flag: anything but a flag's name may be a secret."""
+def _flag_name(line: str) -> str:
+    """Return the flag's name in a line without a dash; empty if it is not in `KNOWN`: it may be a secret."""
     name = line.replace("=", " ").partition(" ")[0].replace("-", "_")
     return name if name in KNOWN else ""
 
 
-def _set(
-    parsed: Parsed, name: str, equals: str, value: str, file: Path, line: int, program: str, depth: int
-) -> None:
-    def problem(text: str, *, fatal: bool = False, repair: str = "") -> None:
-        parsed.problems.append(Problem(file, line, text, fatal, repair))
-
-    if not equals and name in _BOOLEANS:
-        parsed.values[name] = "true"
-    elif not equals and name.removeprefix("no") in _BOOLEANS:
-        parsed.values[name.removeprefix("no")] = "false"
-    elif not equals:
-        word = name.split(maxsplit=1)[0] if name.strip() else name
-        if word in (*KNOWN, "flagfile"):
-            problem(
-                f"is left out: --{word} and its value are joined by = and nothing else",
-                repair="s/[[:space:]]\\{1,\\}/=/",
-            )
-    elif name == "flagfile":
-        _nested(parsed, Path(value), file, line, program, depth)
-    elif name in _BOOLEANS:
-        if value.lower() in (*_TRUE, *_FALSE):
-            parsed.values[name] = str(truth(value)).lower()
-        else:
-            _no_value(problem, name, value)
-    elif name in _NUMBERS:
-        if value.removeprefix("-").isdecimal():
-            parsed.values[name] = value
-        else:
-            _no_value(problem, name, value)
-    elif name in _TEXTS:
-        parsed.values[name] = value
-        if value != value.strip():
-            problem(
-                f"has blanks at its end, which are part of the value of --{name}", repair="s/[[:space:]]*$//"
-            )
-        elif value[:1] in ("'", '"'):
-            problem(f"has quotes, which are part of the value of --{name}", repair=f"s/{value[0]}//g")
-        elif " #" in value:
-            problem(
-                f"has a comment behind it, which is part of the value of --{name}",
-                repair="s/[[:space:]]*#.*//",
-            )
-    elif name.lower() in KNOWN:
-        problem(f"is left out: flags are in lower case: --{name.lower()}", repair=f"s/{name}/{name.lower()}/")
-
-
-def _no_value(problem: Callable[..., None], name: str, value: str) -> None:
-    repair = "s/[[:space:]]*$//" if value != value.strip() else ""
-    problem(f"stops osqueryd: {value!r} is no value for --{name}", fatal=True, repair=repair)
-
-
-def _nested(parsed: Parsed, target: Path, file: Path, line: int, program: str, depth: int) -> None:
-    if depth >= _MAX_NESTING:
-        parsed.problems.append(Problem(file, line, f"nests flag files too deeply: {target}", fatal=True))
-        return
-    try:
-        _read(parsed, target, program, depth + 1)
-    except OSError as error:
-        parsed.problems.append(unreadable(target, error))
-
-
 def unreadable(file: Path, error: OSError) -> Problem:
-    """A flag file that cannot be read."""
+    """Return the problem of a flag file that cannot be read."""
     if isinstance(error, PermissionError):
         return Problem(file, 0, f"cannot be read by this user: {why(error)}", unseen=True)
     if isinstance(error, IsADirectoryError):
@@ -235,6 +262,6 @@ def unreadable(file: Path, error: OSError) -> Problem:
 
 
 def unusual(values: Mapping[str, str]) -> str:
-    """Those that are not the default, as arguments."""
+    """Return the flags that do not have their default value, as arguments."""
     usual = defaults()
     return " ".join(f"--{name}={value}" for name, value in values.items() if value != usual.get(name))

@@ -1,7 +1,7 @@
-"""The file that lists the extensions that osqueryd is to start, read as osqueryd reads it.
+"""Read the load list, the file that names the extensions for osqueryd to start, as osqueryd reads it.
 
-Blanks around a line do not matter, nor does a carriage return; empty lines and those that begin with `#` or `;` are left
-out; a folder stands for every file below it.
+Blanks around a line and carriage returns do not matter. Empty lines and those that begin with `#` or `;` are
+left out. A folder stands for every file below it.
 """
 
 from __future__ import annotations
@@ -25,25 +25,31 @@ class Line(NamedTuple):
 
 
 class Match(NamedTuple):
-    """How a line leads to a file."""
+    """A line that leads to a file, and the way in which it does."""
 
     line: Line
     path: str
-    """As osqueryd gets to see it."""
+    """The file's path as osqueryd sees it."""
     how: str
-    """`itself`, `folder` (it is below the folder that is named), `same file` (a link, or another spelling), `relative`
-    (to osqueryd's working folder), `near` (osqueryd finds no file there, but that seems to be what was meant), `copy`
-    (another file with the same content)."""
+    """One of:
+
+    - `itself`: the line is the path
+    - `same file`: a link, or another spelling of the path
+    - `folder`: the file is below the folder that the line names
+    - `copy`: the line names another file with the same content
+    - `relative`: to osqueryd's working folder
+    - `near`: osqueryd finds no file there, but the path seems to be meant
+    """
 
 
 _ORDER = ("itself", "same file", "copy", "folder", "relative", "near")
 
 
 def read(file: Path) -> list[Line]:
-    """The lines that name something.
+    """Return the lines that name a file or folder.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the list cannot be read.
     """
     text = read_text(file)
     lines = (Line(number, raw.strip(_BLANKS)) for number, raw in enumerate(text.split("\n"), 1))
@@ -51,7 +57,7 @@ def read(file: Path) -> list[Line]:
 
 
 def commented(file: Path, path: Path) -> Line | None:
-    """The line that would name the file if it were no comment."""
+    """Return the line that would name the file if it were not a comment."""
     for number, raw in enumerate(read_text(file).split("\n"), 1):
         line = raw.strip(_BLANKS)
         if line.startswith(_COMMENTS) and line.lstrip("#; \t") == str(path):
@@ -60,25 +66,27 @@ def commented(file: Path, path: Path) -> Line | None:
 
 
 def paths(lines: list[Line]) -> list[str]:
-    """The files that osqueryd looks at."""
-    found: dict[str, None] = {}
+    """Return the files that osqueryd looks at, without duplicates."""
+    unique: dict[str, None] = {}
     for line in lines:
         is_whole = Path(line.text).is_absolute() and is_folder(line.text)
-        found.update(dict.fromkeys(files_below(line.text) if is_whole else [line.text]))
-    return list(found)
+        unique.update(dict.fromkeys(files_below(line.text) if is_whole else [line.text]))
+    return list(unique)
 
 
 def find(lines: list[Line], path: Path) -> Match | None:
-    """The line that leads to the file, or to a copy of it; the best of several."""
-    found = [match for line in lines if (match := _match(line, path)) is not None]
-    # What osqueryd takes by its name comes before what it does not.
-    return min(
-        found, key=lambda one: (not one.path.endswith((".ext", ".exe")), _ORDER.index(one.how)), default=None
-    )
+    """Return the line that leads to the file or to a copy; of several, the one most likely meant."""
+    matches = [match for line in lines if (match := _match(line, path)) is not None]
+
+    def rank(match: Match) -> tuple[bool, int]:
+        # A name that osqueryd takes comes before one that it does not.
+        return not match.path.endswith((".ext", ".exe")), _ORDER.index(match.how)
+
+    return min(matches, key=rank, default=None)
 
 
 def _match(line: Line, path: Path) -> Match | None:
-    """How a line leads to the file; None if it does not."""
+    """Return the match if a line leads to the file, else None."""
     wanted = str(path)
     if line.text == wanted:
         return Match(line, wanted, "itself")
@@ -87,7 +95,7 @@ def _match(line: Line, path: Path) -> Match | None:
             return None
         return Match(line, line.text, "near" if _meant(line.text) == wanted else "relative")
     if is_folder(line.text):
-        inside = next((one for one in files_below(line.text) if same_file(one, path)), None)
+        inside = next((file for file in files_below(line.text) if same_file(file, path)), None)
         return None if inside is None else Match(line, inside, "folder")
     if same_file(line.text, path):
         return Match(line, line.text, "same file")
@@ -98,7 +106,7 @@ def _match(line: Line, path: Path) -> Match | None:
 
 
 def _meant(text: str) -> str:
-    """A line without what editors and people put around a path."""
+    """Return a line without the byte order mark, quotes and comment that may be around a path."""
     text = text.removeprefix("\ufeff").partition(" #")[0].strip(_BLANKS)
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         text = text[1:-1]

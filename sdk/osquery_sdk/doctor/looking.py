@@ -1,4 +1,4 @@
-"""Looks at files that never raise: a check says what it could not see, and why."""
+"""Look at files without raising: a check that cannot see a file says so, and why."""
 
 from __future__ import annotations
 
@@ -15,58 +15,58 @@ _MOST_FILES = 20_000
 
 
 def status_of(path: str | os.PathLike[str]) -> os.stat_result | OSError:
-    """The status of a file, behind links; or why there is none."""
+    """Return the status of a file, following links, or the error that looking at it gave."""
     try:
         return os.stat(path)  # noqa: PTH116  a line of a list is no Path
     except OSError as error:
         return error
-    except ValueError:  # a zero byte, which no file's name has
+    except ValueError:  # the path holds a zero byte, so no file can have that name
         return FileNotFoundError(2, os.strerror(2), path)
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether it is a folder; False for what this user may not see."""
+    """Return True for a folder; False if this user may not see it."""
     status = status_of(path)
     return not isinstance(status, OSError) and stat.S_ISDIR(status.st_mode)
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Whether it is a regular file; False for what this user may not see."""
+    """Return True for a regular file; False if this user may not see it."""
     status = status_of(path)
     return not isinstance(status, OSError) and stat.S_ISREG(status.st_mode)
 
 
-def same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
-    """Whether both lead to one file that this user may see."""
-    left, right = status_of(one), status_of(other)
+def same_file(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> bool:
+    """Return True if both paths lead to one file, and this user may see it."""
+    left, right = status_of(first), status_of(second)
     if isinstance(left, OSError) or isinstance(right, OSError):
         return False
     return os.path.samestat(left, right)
 
 
-def same_content(one: Path, other: Path) -> bool:
-    """Whether two regular files hold the same bytes; False where this user may not read them."""
+def same_content(first: Path, second: Path) -> bool:
+    """Return True if two regular files hold the same bytes; False if this user may not read them."""
     import filecmp
 
-    if not (is_file(one) and is_file(other)):
+    if not (is_file(first) and is_file(second)):
         return False
     try:
-        return filecmp.cmp(one, other, shallow=False)
+        return filecmp.cmp(first, second, shallow=False)
     except OSError:
         return False
 
 
 def real(path: str | os.PathLike[str]) -> Path:
-    """Where links lead, as far as that can be seen; a link that leads to itself stays as it is."""
+    """Follow links as far as this user may see; a link that leads to itself stays as it is."""
     return Path(os.path.realpath(path))
 
 
 def files_below(folder: str | os.PathLike[str], *, folders: bool = False) -> Iterator[str]:
-    """The files below a folder, as far as this user may see them, and no more than could be an extension's.
+    """Yield the files below a folder that this user may see, at most 20,000.
 
     Args:
-        folder: where to begin.
-        folders: give the folders as well, this one first.
+        folder: the folder to begin with.
+        folders: yield folders as well, this one first.
     """
     count = 0
     for place, _, names in os.walk(os.fspath(folder)):
@@ -80,7 +80,7 @@ def files_below(folder: str | os.PathLike[str], *, folders: bool = False) -> Ite
 
 
 def why(error: BaseException) -> str:
-    """The system's reason in words."""
+    """Return the system's reason for an error, in words."""
     if isinstance(error, OSError) and error.strerror:
         return "a link leads to itself" if error.errno == _LOOP else error.strerror
     return str(error)

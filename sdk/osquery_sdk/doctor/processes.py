@@ -1,4 +1,4 @@
-"""Processes of this machine: their arguments, owners and memory."""
+"""List the processes of this machine with their arguments, owners and memory."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ class Process(NamedTuple):
     pid: int
     uid: int
     arguments: tuple[str, ...]
-    """With the program first."""
+    """The program first."""
     rss: int
     """Resident memory in bytes."""
 
 
 def processes() -> list[Process]:
-    """Those that can be seen, without this one; none on Windows."""
+    """Return the processes that can be seen, without this one; none on Windows."""
     if sys.platform == "win32":
         return []
-    found = _from_proc() if sys.platform == "linux" else _from_ps()
-    return [process for process in found if process.pid != os.getpid()]
+    visible = _from_proc() if sys.platform == "linux" else _from_ps()
+    return [process for process in visible if process.pid != os.getpid()]
 
 
 def rss_of(pid: int) -> int:
-    """Resident memory of a process in bytes; 0 if it is not known."""
+    """Return the resident memory of a process in bytes; 0 if it is not known."""
     if sys.platform == "linux":
         return _linux_rss(pid)
     return next((process.rss for process in processes() if process.pid == pid), 0)
 
 
 def environment_of(pid: int) -> dict[str, str] | None:
-    """The variables that a process was started with; None where they cannot be read."""
+    """Return the variables that a process was started with; None if they cannot be read."""
     try:
         raw = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return None
-    parts = (os.fsdecode(one).partition("=") for one in raw.split(b"\0"))
-    return {name: value for name, found, value in parts if found}
+    parts = (os.fsdecode(part).partition("=") for part in raw.split(b"\0"))
+    return {name: value for name, equals, value in parts if equals}
 
 
 def _from_proc() -> list[Process]:
-    found = []
+    visible = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
@@ -53,12 +53,12 @@ def _from_proc() -> list[Process]:
             uid = entry.stat().st_uid
             raw = (entry / "cmdline").read_bytes()
         except OSError:
-            continue  # it has ended meanwhile
-        # osqueryd's worker overwrites its arguments with zeros, but for its name.
+            continue  # the process has ended meanwhile
+        # osqueryd's worker overwrites its arguments with zeros, all but its name.
         arguments = tuple(os.fsdecode(part) for part in raw.rstrip(b"\0").split(b"\0"))
         if arguments != ("",):
-            found.append(Process(int(entry.name), uid, arguments, _linux_rss(int(entry.name))))
-    return found
+            visible.append(Process(int(entry.name), uid, arguments, _linux_rss(int(entry.name))))
+    return visible
 
 
 def _linux_rss(pid: int) -> int:
@@ -79,12 +79,12 @@ def _from_ps() -> list[Process]:
         text = run_process(command, timeout=10).stdout.decode(errors="replace")
     except (OSError, subprocess.TimeoutExpired):
         return []
-    found = []
+    visible = []
     for line in text.splitlines():
         words = line.split()
         if len(words) > 3 and all(word.isdecimal() for word in words[:3]):
-            found.append(Process(int(words[0]), int(words[1]), tuple(words[3:]), int(words[2]) * 1024))
-    return found
+            visible.append(Process(int(words[0]), int(words[1]), tuple(words[3:]), int(words[2]) * 1024))
+    return visible
 
 
 __all__ = ["Process", "environment_of", "processes", "rss_of"]

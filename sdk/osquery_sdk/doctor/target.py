@@ -1,4 +1,4 @@
-"""One extension: its file, how the load list leads to it, and what it does when it is started."""
+"""Find out about one extension: its file, its line in the load list, and the result of starting it."""
 
 from __future__ import annotations
 
@@ -20,54 +20,54 @@ if TYPE_CHECKING:
 
 _LEAST_PATIENCE = 10.0
 SUFFIX = ".exe" if sys.platform == "win32" else ".ext"
-"""What osqueryd takes for an extension."""
+"""The end of a file's name by which osqueryd takes it for an extension."""
 _SOURCES = (".py", ".pyw", ".pyz", ".sh", ".rb", ".pl", ".js", ".php", ".lua")
 
 
 class Target:
-    """An extension that is looked at.
+    """An extension under examination. Each property is found out once, when it is first read.
 
     Args:
         path: of its file, or of the folder that freezing makes; made absolute.
-        context: what surrounds it.
+        context: its surroundings.
     """
 
     def __init__(self, path: str | os.PathLike[str], context: Context) -> None:
-        """Look at nothing yet."""
+        """Only keep the path."""
         self.named = Path(path).absolute()
         self._context = context
 
     @cached_property
     def given(self) -> Path:
-        """What was named; of the folder that freezing makes, the program in it."""
+        """The path that was named; if that is a folder made by freezing, the program in it."""
         if not is_folder(self.named):
             return self.named
         program = self.named / f"{self.named.name.removesuffix('.bundle')}{SUFFIX}"
         if is_file(program) or not is_folder(self.named / "_internal"):
             return program if is_file(program) else self.named
-        # The folder was given another name.
-        found = [one for one in self.named.glob(f"*{SUFFIX}") if is_file(one)]
-        return found[0] if len(found) == 1 else self.named
+        # The folder was renamed, and the program in it was not.
+        programs = [path for path in self.named.glob(f"*{SUFFIX}") if is_file(path)]
+        return programs[0] if len(programs) == 1 else self.named
 
     @cached_property
     def match(self) -> loadlist.Match | None:
-        """The line of the load list that leads to it."""
+        """The line of the load list that leads to the extension."""
         lines = self._context.lines
         return None if isinstance(lines, OSError) else loadlist.find(lines, self.given)
 
     @cached_property
     def path(self) -> Path:
-        """Its file, under the name that osqueryd gets to see: that of the load list, if it is there."""
+        """The extension's file under the name that osqueryd sees, which is the load list's if it is there."""
         if self.match is not None and self.match.how in ("folder", "same file", "copy"):
             return Path(self.match.path)
-        # A link that was made so that osqueryd takes it.
+        # Somebody made a link whose name ends as osqueryd wants it.
         if self.match is None and self.proper != self.given and same_file(self.proper, self.given):
             return self.proper
         return self.given
 
     @property
     def proper(self) -> Path:
-        """Its file under a name that osqueryd takes."""
+        """The path of the file with a name that osqueryd takes; perhaps nothing is there."""
         path = self.given
         if path.suffix == SUFFIX or not path.name:
             return path
@@ -76,24 +76,24 @@ class Target:
 
     @cached_property
     def status(self) -> os.stat_result | OSError:
-        """Of the file, behind links; or why there is none."""
+        """The status of the file, following links, or the error that looking at it gave."""
         return status_of(self.path)
 
     @property
     def file(self) -> os.stat_result | None:
-        """Of the file, behind links; None if there is no regular file."""
+        """The status of the file, following links; None if it is not a regular file."""
         status = self.status
         return None if isinstance(status, OSError) or not stat.S_ISREG(status.st_mode) else status
 
     @property
     def bundle(self) -> Path | None:
-        """The folder of a program that is frozen into one."""
+        """The folder of a program that is frozen into a folder; None for other programs."""
         folder = real(self.path).parent
         return folder if is_folder(folder / "_internal") else None
 
     @property
     def absence(self) -> str:
-        """Why there is nothing to look at; empty if there is."""
+        """The reason for skipping checks of the file; empty if there is a file."""
         if self.file is not None:
             return ""
         return (
@@ -102,7 +102,7 @@ class Target:
 
     @cached_property
     def distrust(self) -> str:
-        """Why the doctor does not run this file; empty if it does."""
+        """The reason why the doctor does not run the file; empty if it does."""
         file = self.file
         if file is None:
             return self.absence
@@ -119,7 +119,7 @@ class Target:
 
     @cached_property
     def trial(self) -> Trial | None:
-        """What it does when it is started; None if that was not done."""
+        """The result of starting the extension; None if it was not started."""
         from .trial import start_once
 
         if self.distrust:
@@ -134,7 +134,7 @@ class Target:
 
     @cached_property
     def process(self) -> Process | None:
-        """The process in which it serves the socket, if there is one that can be seen."""
+        """The process in which the extension serves the socket; None if none can be seen."""
         from .processes import processes
 
         names = {str(self.path), str(self.given), str(real(self.path))}

@@ -1,4 +1,4 @@
-"""Starts an extension as osqueryd does, against a manager of the doctor's own, and sees what it registers."""
+"""Start an extension as osqueryd does, with the doctor as its manager, and note what it registers."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ _LAST_BYTES = 2000
 
 
 class Trial(NamedTuple):
-    """What became of an extension that was started."""
+    """The result of starting an extension once."""
 
     info: ExtensionInfo | None
-    """How it introduced itself; None if it did not register."""
+    """The name and version that it registered; None if it did not register."""
     tables: tuple[str, ...]
     seconds: float
-    """From start to registration, or to when it had ended."""
+    """The time from its start to its registration or end."""
     rss: int
     """Resident memory in bytes once it had registered; 0 if it is not known."""
     avoids_taken: bool
-    """It asks which names are taken, and leaves those tables out, instead of being refused as a whole."""
+    """True if it asked which names are taken: it leaves those tables out instead of being refused."""
     problem: str
-    """Why it did not register."""
+    """The reason why it did not register; empty if it did."""
 
 
 class _Registrar:
-    """A manager that takes one registration and has no tables."""
+    """An extension manager that takes one registration and has no tables."""
 
     def __init__(self, options: Mapping[str, str]) -> None:
         self._options = {name: OptionInfo(value, value, "string") for name, value in options.items()}
@@ -94,13 +94,13 @@ class _Registrar:
 
 
 def start_once(path: Path, *, options: Mapping[str, str], patience: float, search: str = "") -> Trial:
-    """Start a program, wait until it has registered, and end it again with all that it started.
+    """Start a program, wait until it has registered, and end it with every process that it started.
 
     Args:
         path: of the program.
-        options: osqueryd's flags, for extensions that ask.
-        patience: seconds that it may take.
-        search: its PATH; that of this process unless given.
+        options: osqueryd's flags, for extensions that ask for them.
+        patience: the seconds to wait for the registration.
+        search: its PATH; this process's unless given.
     """
     with TemporaryFolder("osq-", short_folder()) as folder:
         address = f"\\\\.\\pipe\\osq-doctor-{os.getpid()}" if sys.platform == "win32" else f"{folder}/em"
@@ -127,15 +127,15 @@ def _run(
 ) -> Trial:
     timeout, interval = options.get("extensions_timeout", "3"), options.get("extensions_interval", "3")
     arguments = ["--socket", address, "--timeout", timeout, "--interval", interval]
-    # A frozen program that starts itself must not take this process for its first half.
+    # If the doctor itself is a frozen program, a frozen extension would take it for its own bootloader.
     environment = {**os.environ, "OSQUERY_EXTENSIONS": "true", "PYINSTALLER_RESET_ENVIRONMENT": "1"}
-    # Nothing that it leaves there stays: one that has no room to unpack itself leaves what it had unpacked.
+    # A one-file program that finds no room leaves what it had unpacked. Here it goes with the folder.
     environment |= {"TMPDIR": str(folder)}
     if search:
         environment["PATH"] = search
-    said = folder / "stderr"
+    errors = folder / "stderr"
     start = time.monotonic()
-    with said.open("wb") as log:
+    with errors.open("wb") as log:
         try:
             process = start_process(
                 [*command, *arguments],
@@ -157,22 +157,22 @@ def _run(
             rss = rss_of(process.pid)
         elif has_ended(process):
             kill_group(process)
-            problem = f"it ended {_how(process.wait())}{_last_line(said)}"
+            problem = f"it ended {_end_in_words(process.wait())}{_last_line(errors)}"
         else:
-            problem = f"it did not register within {patience:g} s{_last_line(said)}"
+            problem = f"it did not register within {patience:g} s{_last_line(errors)}"
     finally:
         _end(process)
     return Trial(info, tables, seconds, rss, registrar.asked_for_names, problem)
 
 
-def _how(status: int) -> str:
+def _end_in_words(status: int) -> str:
     if status < 0:
         return f"by {signal.Signals(-status).name}"
     return f"with exit status {status}"
 
 
-def _last_line(said: Path) -> str:
-    lines = said.read_bytes()[-_LAST_BYTES:].decode("utf-8", "replace").split("\n")
+def _last_line(errors: Path) -> str:
+    lines = errors.read_bytes()[-_LAST_BYTES:].decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return f": {last}" if last else ""
 

@@ -1,4 +1,4 @@
-"""One-file programs of PyInstaller: whether a file is one, what it unpacks at each start, and where to.
+"""Read one-file programs of PyInstaller: how much they unpack at each start, and to which folder.
 
 Format: https://pyinstaller.org/en/stable/advanced-topics.html#carchive
 """
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 _MAGIC = b"MEI\014\013\012\013\016"
 _TAIL = 1 << 20
-# The end of the archive: magic, then the archive's length, where its list begins and how long that is, from its beginning.
+# The end of the archive: the magic, the archive's length, the offset of its list from the archive's
+# beginning, the length of the list.
 _END = struct.Struct("!8sIII4x64x")
-# An item of the list: its own length, 8 bytes of where its data is, what that comes to, a flag, its kind. A name follows.
+# An item of the list: its own length, 8 bytes that say where its data is, the unpacked size, a flag, the
+# kind. The name follows.
 _ITEM = struct.Struct("!I8xIxc")
 _UNPACKED = b"bxZnl"
 _FOLDER_OPTION = "pyi-runtime-tmpdir "
@@ -33,13 +35,13 @@ class OneFile(NamedTuple):
     """A one-file program."""
 
     size: int
-    """Bytes that it needs for a start."""
+    """Bytes that one start takes in the folder."""
     folder: str
-    """Where it was built to unpack itself; empty for the temporary folder."""
+    """The folder that it was built to unpack itself to; empty for the temporary folder."""
 
 
 def one_file_of(path: Path) -> OneFile | None:
-    """What a file is as a one-file program; None if it is none."""
+    """Return what a file unpacks if it is a one-file program, else None."""
     if (path.parent / "_internal").is_dir():
         return None
     try:
@@ -47,23 +49,24 @@ def one_file_of(path: Path) -> OneFile | None:
             size = file.seek(0, os.SEEK_END)
             start = file.seek(max(0, size - _TAIL))
             tail = file.read()
-            at = tail.rfind(_MAGIC)
-            if at < 0:
+            offset = tail.rfind(_MAGIC)
+            if offset < 0:
                 return None
             try:
-                _, length, begins, listed = _END.unpack_from(tail, at)
-                file.seek(start + at + _END.size - length + begins)
-                return _understood(file.read(listed))
+                _, length, list_offset, list_length = _END.unpack_from(tail, offset)
+                file.seek(start + offset + _END.size - length + list_offset)
+                return _parse_list(file.read(list_length))
             except (struct.error, ValueError):
-                # Of a version that is written in another way: as much as such programs commonly take.
+                # Another version of PyInstaller wrote it: one-file programs commonly unpack to three times
+                # their size.
                 return OneFile(3 * size, "")
     except OSError:
         return None
 
 
-def _understood(listed: bytes) -> OneFile:
+def _parse_list(content: bytes) -> OneFile:
     needed, folder = 0, ""
-    for size, kind, name in _items(listed):
+    for size, kind, name in _items(content):
         if kind == b"o" and name.startswith(_FOLDER_OPTION):
             folder = name.removeprefix(_FOLDER_OPTION)
         elif kind in _UNPACKED:
@@ -71,19 +74,20 @@ def _understood(listed: bytes) -> OneFile:
     return OneFile(needed, folder)
 
 
-def _items(listed: bytes) -> Iterator[tuple[int, bytes, str]]:
-    at = 0
-    while at < len(listed):
-        length, size, kind = _ITEM.unpack_from(listed, at)
+def _items(content: bytes) -> Iterator[tuple[int, bytes, str]]:
+    """Yield (unpacked size, kind, name) of each item in the list."""
+    offset = 0
+    while offset < len(content):
+        length, size, kind = _ITEM.unpack_from(content, offset)
         if length < _ITEM.size:
-            raise ValueError("an item without end")
-        name = listed[at + _ITEM.size : at + length].partition(b"\0")[0]
+            raise ValueError("an item is shorter than its header")
+        name = content[offset + _ITEM.size : offset + length].partition(b"\0")[0]
         yield size, kind, os.fsdecode(name)
-        at += length
+        offset += length
 
 
 def usual_folder(environment: Mapping[str, str]) -> Path:
-    """The temporary folder of a program that is started with these variables."""
+    """Return the temporary folder of a program that is started with these variables."""
     named = [environment[name] for name in _VARIABLES if environment.get(name)]
     for folder in (*named, *_USUAL):
         if os.access(folder, os.W_OK | os.X_OK):
@@ -92,15 +96,15 @@ def usual_folder(environment: Mapping[str, str]) -> Path:
 
 
 def left_behind(folder: Path) -> list[Path]:
-    """What starts have left in a folder that were killed while they unpacked, or had no room for it."""
+    """Return the folders that starts left behind which were killed while unpacking, or had no room."""
     if sys.platform == "win32":
-        return []  # no signal there asks whether a process lives
-    found = [path for path in folder.glob("_MEI????????*") if not _lives(path.name[4:12])]
-    return sorted(path for path in found if not (path / MARK).exists())
+        return []  # no signal asks there whether a process is alive
+    dead = [path for path in folder.glob("_MEI????????*") if not _is_alive(path.name[4:12])]
+    return sorted(path for path in dead if not (path / MARK).exists())
 
 
-def _lives(number: str) -> bool:
-    """Whether the process lives that such a folder is named after, by eight hexadecimal digits."""
+def _is_alive(number: str) -> bool:
+    """Return True if the process is alive whose id is these eight hexadecimal digits of a folder's name."""
     try:
         os.kill(int(number, 16), 0)
     except ProcessLookupError:

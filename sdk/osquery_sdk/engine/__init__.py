@@ -1,9 +1,10 @@
-"""The embedded engine: osqueryd's extension manager on SQLite virtual tables.
+"""Run SQL over extensions without osqueryd: an extension manager on SQLite's virtual tables.
 
-It behaves toward extensions as osqueryd 5.23 does: which terms of a statement reach a table, what a table is sent, how its
-answer is read, and what an error says. It is for development and for a first run; production has osqueryd.
+It treats extensions as osqueryd 5.23 does: the same terms of a statement reach a table, in the same requests;
+answers are read alike, and errors have the same texts. Use it for development and for a first run, and
+osqueryd in production.
 
-It needs APSW, which comes with the extra ``engine``.
+The engine needs APSW, which the extra `engine` installs.
 """
 
 from __future__ import annotations
@@ -55,20 +56,15 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for: APSW is needed only then."""
+    """Import a public name at its first use: most need APSW, which is slow to import and may be missing."""
     for module, names in _HOMES.items():
         if name in names:
             from importlib import import_module
 
-            try:
-                if module == "host":  # which needs APSW only when it starts; here it is missed at once
+            from .needs import apsw_needed
+
+            with apsw_needed():
+                if module == "host":  # it needs APSW only when it starts: say at once that APSW is missing
                     import_module(".manager", __name__)
                 return getattr(import_module(f".{module}", __name__), name)
-            except ModuleNotFoundError as exc:
-                if exc.name != "apsw":
-                    raise
-                from ..installed import install_hint
-
-                hint = install_hint("apsw", "engine")
-                raise ImportError(f"the embedded engine needs apsw; {hint}", name="apsw") from exc
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

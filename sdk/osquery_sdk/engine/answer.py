@@ -1,4 +1,4 @@
-"""What the owner of a table answers, before a value is looked at."""
+"""An answer to a table call, with values as the bytes that were sent."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ TextRows: TypeAlias = Sequence[Mapping[str, str]]
 
 
 class Answer(NamedTuple):
-    """A reply to a table call. Values are the bytes that were sent: most of them are never asked for."""
+    """An answer to a table call.
+
+    Values stay bytes until SQLite asks for one, which it does for few of them.
+    """
 
     status: Status = Status()
     rows: ByteRows = ()
 
     @property
     def failed(self) -> bool:
-        """The statement fails with the status's message."""
+        """True if the statement fails with the status's message."""
         return self.status.code != 0
 
 
 Caller: TypeAlias = Callable[[dict[str, str], float | None], Answer]
-"""Sends a request to the owner of a table and returns its answer, by a moment of `time.monotonic()` at the latest.
+"""Sends a request to the owner of a table and returns its answer, before a moment of `time.monotonic()`.
 
-A failure is a status code other than 0, with the message for the statement. `DeadlineExceeded` is for that moment alone.
+A failure is a status code other than 0, with the message for the statement. Only when that moment has come,
+`DeadlineExceeded` is raised.
 """
 
 
 def to_bytes(rows: Iterable[Mapping[str, str]]) -> list[dict[str, bytes]]:
-    """Rows of text as they travel."""
+    """Encode rows of text."""
     return [{key: value.encode(errors="surrogateescape") for key, value in row.items()} for row in rows]
 
 
 def to_text(rows: Iterable[Mapping[str, bytes]]) -> list[dict[str, str]]:
-    """Rows as text, with surrogate escapes for bytes that are not UTF-8."""
+    """Decode rows, with surrogate escapes for bytes that are not UTF-8."""
     return [{key: value.decode(errors="surrogateescape") for key, value in row.items()} for row in rows]

@@ -1,7 +1,7 @@
-"""Types of result columns that are expressions, guessed from SQLite's program for the statement as osqueryd does.
+"""Guess the types of columns that are expressions, as osqueryd does: from SQLite's program for a statement.
 
-Facts from `QueryPlanner::applyTypes` (osquery/sql/sqlite_util.cpp). Which registers an opcode writes is SQLite's affair
-and changes between its versions; the guess is osqueryd's.
+Facts from `QueryPlanner::applyTypes` (osquery/sql/sqlite_util.cpp). An opcode's registers differ among
+versions of SQLite; the guess is osqueryd's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-# opcode -> which of P1, P2, P3 is the result's register, and the type that it then has
+# opcode -> the operand (1, 2 or 3 for P1, P2 or P3) that is the result's register, and the type of the result
 _RESULTS: dict[str, tuple[int, str]] = {
     "Concat": (3, "TEXT"),
     "AggStep": (3, "BIGINT"),
@@ -37,7 +37,7 @@ _CASTS = {ord("A"): "BLOB", ord("B"): "TEXT", ord("C"): "UNKNOWN", ord("D"): "BI
 def expression_types(
     columns: Sequence[tuple[str, str]], program: Iterable[Mapping[str, str]]
 ) -> list[tuple[str, str]]:
-    """`columns` with the types that the program gives away.
+    """Return `columns` with the types that the program shows.
 
     Args:
         columns: name and declared type.

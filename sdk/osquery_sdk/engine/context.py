@@ -1,7 +1,7 @@
-"""The texts that osqueryd sends with a table call: the query context and the array of values of a write.
+"""Write the texts that osqueryd sends with a table call: the query context, and the values of a write.
 
-osqueryd writes them with rapidjson; these functions give the same bytes, except for the order in `colsUsed`, which
-osqueryd takes from a hash set.
+osqueryd writes them with rapidjson. These functions give the same bytes, except for the order in `colsUsed`:
+osqueryd takes that from a hash set.
 """
 
 from __future__ import annotations
@@ -19,23 +19,27 @@ _TO_ESCAPE = re.compile(r'[\x00-\x1f"\\]')
 
 
 class Operand(NamedTuple):
-    """One constraint of a column: SQLite's operator number and its operand as text."""
+    """A constraint of a column: SQLite's operator number, and the operand as text."""
 
     op: int
     expr: str
 
 
 def json_string(text: str) -> str:
-    """`text` as a JSON string: only what must be is escaped, control characters with upper-case digits."""
+    """Return `text` as a JSON string.
+
+    Only what needs it is escaped, control characters with upper-case digits.
+    """
     if _TO_ESCAPE.search(text):
         text = _TO_ESCAPE.sub(lambda match: _ESCAPES.get(match[0]) or f"\\u{ord(match[0]):04X}", text)
     return f'"{text}"'
 
 
 def json_double(number: float) -> str:
-    """A finite number in as few digits as tell it from its neighbours, in rapidjson's layout.
+    """Return a finite number in the fewest digits that tell it from its neighbours, in rapidjson's layout.
 
-    Plain up to 21 digits before and 6 zeros behind the point ("100.0", "0.000001"), else "1.5e30".
+    The layout is plain for up to 21 digits before the point and 6 zeros after it ("100.0", "0.000001"), else
+    "1.5e30".
     """
     sign = "-" if number < 0 or str(number).startswith("-") else ""
     mantissa, _, exponent = repr(abs(number)).partition("e")
@@ -55,7 +59,10 @@ def json_double(number: float) -> str:
 
 
 def values_json(values: Iterable[SQLiteValue]) -> str:
-    """The `json_value_array` of a write. It ends early at an infinite number, as rapidjson gives up there."""
+    """Return the `json_value_array` of a write.
+
+    It ends before an infinite number, because rapidjson stops there.
+    """
     out: list[str] = []
     for value in values:
         if value is None:
@@ -79,13 +86,13 @@ def context_json(
     used: Sequence[str] | None = None,
     bitset: int | None = None,
 ) -> str:
-    """The `context` of a table call.
+    """Return the `context` of a table call.
 
     Args:
-        affinities: column -> type; every column is listed, in the order of their names.
-        constraints: column -> what the statement says of it.
-        used: names of the columns that the statement uses; None leaves them out, as writes do.
-        bitset: their positions as a bit set, bit 63 standing for all from the 64th on.
+        affinities: column -> type. The text has every column, in the order of their names.
+        constraints: column -> its constraints.
+        used: names of the columns that the statement uses; None, for a write, leaves them out.
+        bitset: positions of these columns as a bit set; bit 63 stands for all from the 64th on.
     """
     columns = ",".join(
         '{{"name":{},"list":[{}],"affinity":"{}"}}'.format(

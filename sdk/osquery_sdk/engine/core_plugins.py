@@ -1,7 +1,8 @@
-"""The engine's own plugins that an extension can call: the database, the config that is pushed, SQL.
+"""The engine's own plugins that an extension can call: the database, the config that is pushed, and SQL.
 
-Facts from `DatabasePlugin::call`, `ConfigPlugin::call` and `SQLPlugin::call`. The database is osquery's "ephemeral"
-one, unless it has a file.
+The database is osquery's "ephemeral" one, unless it has a file.
+
+Facts from `DatabasePlugin::call`, `ConfigPlugin::call` and `SQLPlugin::call`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SqlError, StoreError
 from ..wire.protocol import Status
 from .answer import Answer, to_bytes
-from .schedule import Configuration, Pack, parse
+from .configuration import Configuration, Pack, parse
 from .store import Store
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def failure(message: str) -> Answer:
-    """An answer that is an error."""
+    """Return an answer that is an error."""
     return Answer(Status(1, message))
 
 
@@ -33,14 +34,14 @@ class DatabasePlugin:
     """Keys and values by domain.
 
     Args:
-        path: of an SQLite file that keeps them; without it they live as long as the engine.
+        path: path of an SQLite file that keeps them; without it they end with the engine.
     """
 
     def __init__(self, path: str = "") -> None:
-        """Start with what the file has.
+        """Read the file.
 
         Raises:
-            StoreError: it cannot be used.
+            StoreError: the file cannot be used.
         """
         self._domains: dict[str, dict[str, str]] = {}
         self._lock = Lock()
@@ -51,7 +52,7 @@ class DatabasePlugin:
                 self._domains.setdefault(domain, {})[key] = value
 
     def get(self, domain: str, key: str) -> str | None:
-        """A value, for the engine itself."""
+        """Return a value; None if the key is not set."""
         with self._lock:
             return self._domains.get(domain, {}).get(key)
 
@@ -59,7 +60,7 @@ class DatabasePlugin:
         """Set values.
 
         Raises:
-            StoreError: the file does not take them.
+            StoreError: the file cannot be written; nothing is changed.
         """
         with self._lock:
             if self._file is not None:
@@ -67,25 +68,25 @@ class DatabasePlugin:
             self._domains.setdefault(domain, {}).update(values)
 
     def remove(self, domain: str, keys: Iterable[str]) -> None:
-        """Remove keys; those that are not there are no error.
+        """Remove keys. Missing keys are no error.
 
         Raises:
-            StoreError: the file does not let go of them.
+            StoreError: the file cannot be written; nothing is changed.
         """
-        gone = list(keys)
+        names = list(keys)
         with self._lock:
             if self._file is not None:
-                self._file.remove(domain, gone)
-            for key in gone:
-                self._domains.get(domain, {}).pop(key, None)
+                self._file.remove(domain, names)
+            for name in names:
+                self._domains.get(domain, {}).pop(name, None)
 
     def keys(self, domain: str) -> list[str]:
-        """The keys of a domain, in order."""
+        """Return the keys of a domain, sorted."""
         with self._lock:
             return sorted(self._domains.get(domain, {}))
 
     def call(self, request: Mapping[str, str]) -> Answer:
-        """get, put, putBatch, remove, remove_range, scan and reset."""
+        """Answer get, put, putBatch, remove, remove_range, scan and reset."""
         try:
             return self._call(request)
         except StoreError as error:
@@ -137,7 +138,8 @@ class DatabasePlugin:
             values = None
         if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
             return failure(
-                "Database plugin putBatch action with an invalid json received. Only string values are supported"
+                "Database plugin putBatch action with an invalid json received."
+                " Only string values are supported"
             )
         self.put(domain, values)
         return Answer()
@@ -155,20 +157,24 @@ class DatabasePlugin:
 
 
 class ConfigPlugin:
-    """The config as it was pushed through `call("config", "update", ...)`: by source, the last one counts."""
+    """The config that was pushed through `call("config", "update", ...)`.
+
+    The last text of each source counts.
+    """
 
     def __init__(self, flags: Flags) -> None:
-        """Start without a config."""
+        """Start without a config. Options of later ones override `flags`."""
         self._flags = flags
         self.configuration = Configuration()
         self.gen_pack: Callable[[str, str], str | None] = lambda name, value: None
-        """Makes the text of a pack of which a source says only a value."""
+        """Returns the text of a pack for which a source has only a name and a value."""
         self.warn: Callable[[str], None] = lambda line: None
+        """Gets warnings about packs."""
         self.problem = ""
-        """What was wrong with the last source that was refused; osqueryd keeps that to itself."""
+        """The error in the last source that was refused, which osqueryd does not tell."""
 
     def call(self, request: Mapping[str, str]) -> Answer:
-        """Update, genConfig and option."""
+        """Answer update, genConfig and option."""
         match request.get("action"):
             case None:
                 return failure("Config plugins require an action")
@@ -187,7 +193,7 @@ class ConfigPlugin:
                 return failure(f"Config plugin action unknown: {action}")
 
     def update(self, source: str, data: str) -> Answer:
-        """Have a source say something else from now on."""
+        """Set or replace a source, unless its text is not valid."""
         try:
             document = parse(data)
         except ValueError as exc:
@@ -199,6 +205,7 @@ class ConfigPlugin:
         return Answer()
 
     def _packs(self, document: Mapping[str, Any]) -> Iterator[Pack]:
+        """Yield the packs of a source: its schedule, its own packs, and those that `gen_pack` returns."""
         if isinstance(document.get("schedule"), dict):
             yield self._pack("main", {"queries": document["schedule"]})
         packs = document.get("packs")
@@ -211,9 +218,9 @@ class ConfigPlugin:
                     self.warn(f'Error parsing the "{name}" pack JSON: {content}: {exc}')
                     continue
             if name == "*" and isinstance(content, dict):
-                for inner, one in content.items():
-                    if isinstance(one, dict):
-                        yield self._pack(inner, one)
+                for inner_name, inner in content.items():
+                    if isinstance(inner, dict):
+                        yield self._pack(inner_name, inner)
             elif isinstance(content, dict):
                 yield self._pack(name, content)
 
@@ -225,7 +232,7 @@ class ConfigPlugin:
         return pack
 
     def hash(self) -> str:
-        """A hash of the config; "" without one."""
+        """Return a hash of the config; "" without a config."""
         texts = self.configuration.texts()
         if not texts:
             return ""
@@ -234,14 +241,14 @@ class ConfigPlugin:
 
 
 class SqlPlugin:
-    """SQL through the registry, as extensions of osquery's C++ SDK ask for it."""
+    """SQL through the registry, as extensions with osquery's C++ SDK call it."""
 
     def __init__(self, engine: Engine) -> None:
         """Take the engine that answers."""
         self._engine = engine
 
     def call(self, request: Mapping[str, str]) -> Answer:
-        """Query and columns."""
+        """Answer query and columns."""
         sql = request.get("query", "")
         try:
             match request.get("action"):

@@ -1,6 +1,7 @@
-"""The tables in which osquery describes itself, with osqueryd's columns and this engine's true values.
+"""The tables in which osquery describes itself, with osqueryd's columns and this engine's own values.
 
-Columns are those of `specs/utility/*.table`; the rows follow `osquery/tables/utility/osquery.cpp` and `time.cpp`.
+The columns are from `specs/utility/*.table`, the rows from `osquery/tables/utility/osquery.cpp` and
+`time.cpp`.
 """
 
 from __future__ import annotations
@@ -18,28 +19,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .answer import TextRows
-    from .schedule import ScheduledQuery
+    from .configuration import ScheduledQuery
 
 _NOCASE, _VERSION = 64, 256
 _UTILITY = "1"
 
-_TIME = "weekday year:I month:I day:I hour:I minutes:I seconds:I timezone local_timezone unix_time:I timestamp datetime iso_8601 win_timestamp:B:16"
+# Columns as words NAME[:TYPE[:OPTIONS]]; see `_routes`.
+_TIME = (
+    "weekday year:I month:I day:I hour:I minutes:I seconds:I timezone local_timezone unix_time:I timestamp"
+    " datetime iso_8601 win_timestamp:B:16"
+)
 _INFO = (
-    f"pid:I uuid:T:{_NOCASE} instance_id version:T:{_VERSION} config_hash:T:{_NOCASE} config_valid:I extensions"
-    " build_platform build_distro start_time:I watcher:I platform_mask:I"
+    f"pid:I uuid:T:{_NOCASE} instance_id version:T:{_VERSION} config_hash:T:{_NOCASE} config_valid:I"
+    " extensions build_platform build_distro start_time:I watcher:I platform_mask:I"
 )
 _EXTENSIONS = f"uuid:B name version:T:{_VERSION} sdk_version:T:{_VERSION} path type"
 _REGISTRY = "registry name owner_uuid:I internal:I active:I"
 _FLAGS = "name type description default_value value shell_only:I"
 _SCHEDULE = (
     "name query interval:I executions:B last_executed:B denylisted:I output_size:B wall_time:B wall_time_ms:B"
-    " last_wall_time_ms:B user_time:B last_user_time:B system_time:B last_system_time:B average_memory:B last_memory:B"
+    " last_wall_time_ms:B user_time:B last_user_time:B system_time:B last_system_time:B average_memory:B"
+    " last_memory:B"
 )
 _TYPES = {"T": "TEXT", "I": "INTEGER", "B": "BIGINT"}
 
 
 def _routes(columns: str, *more: Mapping[str, str]) -> TextRows:
-    """Route rows of `name[:type[:option]]` words; TEXT without a type."""
+    """Return the route rows for words `NAME[:TYPE[:OPTIONS]]`. The type is TEXT if it is left out."""
     rows: list[Mapping[str, str]] = []
     for word in columns.split():
         name, kind, option = [*word.split(":"), *("T", "0")[word.count(":") :]]
@@ -48,13 +54,13 @@ def _routes(columns: str, *more: Mapping[str, str]) -> TextRows:
 
 
 class CoreTable(NamedTuple):
-    """A read-only table of the engine; a plugin of the registry "table"."""
+    """A read-only table of the engine, as a plugin of the registry "table"."""
 
     routes: TextRows
     generate: Callable[[], TextRows]
 
     def call(self, request: Mapping[str, str]) -> Answer:
-        """The actions of a table."""
+        """Answer the actions of a table."""
         match request.get("action"):
             case None:
                 return Answer(Status(1, "Table plugins must include a request action"))
@@ -69,7 +75,7 @@ class CoreTable(NamedTuple):
 
 
 def time_rows() -> TextRows:
-    """The table `time`: now, in UTC."""
+    """Return the row of the table `time`: now, in UTC."""
     now = int(time.time())
     utc = time.gmtime(now)
     iso = time.strftime("%Y-%m-%dT%H:%M:%SZ", utc)
@@ -97,7 +103,7 @@ def time_rows() -> TextRows:
 
 
 def platform_mask() -> int:
-    """osquery's bit set for this system: POSIX 1, Windows 2, BSD 4, Linux 8, macOS 16, FreeBSD 32."""
+    """Return osquery's bit set for this system: POSIX 1, Windows 2, BSD 4, Linux 8, macOS 16, FreeBSD 32."""
     if sys.platform == "win32":
         return 2
     return {"linux": 1 | 8, "darwin": 1 | 4 | 16}.get(
@@ -106,7 +112,7 @@ def platform_mask() -> int:
 
 
 def build_platform() -> dict[str, str]:
-    """What runs here: Python, and the versions that matter."""
+    """Return the build columns of osquery_info: here, the system and the versions of Python and SQLite."""
     import apsw
 
     system = platform.system().lower()
@@ -117,7 +123,7 @@ def build_platform() -> dict[str, str]:
 def info_rows(
     *, version: str, instance: str, config_hash: str, config_valid: bool, serving: bool, started: float
 ) -> TextRows:
-    """The table `osquery_info`. `uuid`, the host's, is the machine id where the system has one."""
+    """Return the row of `osquery_info`. The host's `uuid` is the machine id, if the system has one."""
     try:
         with open("/etc/machine-id", encoding="ascii") as file:  # noqa: PTH123  osquery_info needs no pathlib
             digits = file.read().strip()
@@ -141,7 +147,7 @@ def info_rows(
 
 
 def schedule_rows(queries: Iterable[ScheduledQuery], done: Mapping[str, Mapping[str, int]]) -> TextRows:
-    """The table `osquery_schedule`: what is scheduled, and what it cost so far as the engine counts it."""
+    """Return the rows of `osquery_schedule`: the scheduled queries, with the costs that the engine counts."""
     never = dict.fromkeys((word.partition(":")[0] for word in _SCHEDULE.split()[3:]), "0")
     return [
         {
@@ -163,7 +169,10 @@ def core_tables(
     flags: Callable[[], TextRows],
     schedule: Callable[[], TextRows],
 ) -> dict[str, CoreTable]:
-    """Every core table by name."""
+    """Return every core table by name.
+
+    The arguments return the rows of the table that they are named after.
+    """
     date_time = {"id": "columnAlias", "name": "date_time", "target": "datetime"}
     denylisted = {"id": "columnAlias", "name": "blacklisted", "target": "denylisted"}
     return {

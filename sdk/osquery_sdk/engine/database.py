@@ -1,4 +1,4 @@
-"""One SQLite connection with osqueryd's settings: tables in, statements through, rows out as osqueryd renders them."""
+"""A SQLite connection with osqueryd's settings: it has the tables, and runs statements as osqueryd does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from .trace import Observer
 
-# osqueryd lets statements do no more than this: reading, writing to tables that allow it, temporary tables and views.
+# osqueryd allows statements to read, to write to tables that take writes, and to make temporary tables and
+# views.
 _ALLOWED_ACTIONS = frozenset(
     (
         apsw.SQLITE_READ,
@@ -63,12 +64,12 @@ class Source(NamedTuple):
     name: str
     routes: TextRows
     caller: Caller | None
-    """None: only the routes are known, for nobody serves them."""
+    """None if only the routes are known, because no extension serves the table."""
     extension: bool = True
 
 
 class Counters(NamedTuple):
-    """Numbers that are unique over all connections of an engine."""
+    """Numbers that are unique among all connections of an engine."""
 
     plans: count[int]
     cursors: count[int]
@@ -93,11 +94,11 @@ class _Module:
 
 
 class Database:
-    """A connection for one query at a time.
+    """A connection, which runs one query at a time.
 
     Args:
-        sources: the tables by name, live: the connection looks a name up whenever SQLite connects to it.
-        counters: shared with the engine's other connections.
+        sources: the tables by name. The connection reads this mapping whenever SQLite connects to a table.
+        counters: the counters of the engine, for all of its connections.
         observer: gets a record of each table call.
         default_index: the flag `--extensions_default_index`.
         null: the text for NULL in results (`--nullvalue`).
@@ -121,28 +122,28 @@ class Database:
         self._inserted: int | None = None
         self._attaching: Definition | None = None
         self._deadline: float | None = None
-        # A plan belongs to one query, so a statement must be planned anew each time.
+        # Plans are dropped when a query ends, so no statement may be cached with its plan.
         self._connection = apsw.Connection(":memory:", statementcachesize=0)
         self._connection.execute("PRAGMA journal_mode = off").fetchall()
         self.hidden_functions = hide_functions(self._connection)
         register_functions(self._connection)
         register_collations(self._connection)
         self._connection.authorizer = _authorize
-        # Without a deadline as well: Ctrl-C is noticed only where Python code runs.
+        # This is set without a deadline, too: Python notices Ctrl-C only while its own code runs.
         self._connection.setprogresshandler(self._is_late, _STEPS_BETWEEN_CHECKS)
 
     # -- tables
 
     def attach(self, source: Source, *, known: bool) -> str | None:
-        """Create the table.
+        """Create a table.
 
         Args:
-            source: what to attach.
-            known: use the routes as registered; else the table's owner is asked for its columns twice, which is what
+            source: the table.
+            known: use the routes as registered. Otherwise ask the table's owner for its columns, twice, as
                 osqueryd does for a transient connection.
 
         Returns:
-            The name of SQLite's error code, or None.
+            The name of SQLite's error code; None without an error.
         """
         name = source.name
         if not known and self.call(name, {"action": "columns"}).failed:
@@ -156,8 +157,9 @@ class Database:
                 eponymous=True,
                 read_only=not source.extension,
             )
-            # Before SQLite asks for it: a Python exception within CREATE VIRTUAL TABLE is reported to sys.unraisablehook
-            # for every other table, as SQLite lets go of them all. It does so, too, where there is no such module.
+            # Define the table before SQLite asks for it. SQLite lets go of all tables when a Python exception
+            # ends CREATE VIRTUAL TABLE, and APSW then reports it to sys.unraisablehook for each of them. An
+            # unknown module fails without that.
             try:
                 self._attaching, maker = self._define(name, source.routes if known else None), name
             except LookupError:
@@ -172,21 +174,25 @@ class Database:
         return None
 
     def detach(self, name: str) -> None:
-        """Drop the table. Its module stays, so that its name is "vtable constructor failed" from then on."""
+        """Drop a table.
+
+        Its module stays, so that the name fails with "vtable constructor failed" from then on.
+        """
         try:
             self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}").fetchall()
         except apsw.Error:
             return
 
     def construct(self, name: str) -> tuple[str, VirtualTable]:
-        """Declaration and table for SQLite, when a table is created or its name is used without one.
+        """Return declaration and table when SQLite creates a table, or meets its name without one.
 
         Raises:
-            LookupError: nobody tells the table's columns, or SQL rejects them.
+            LookupError: the table's columns are not known, or SQL rejects them.
         """
         definition = self._attaching or self._define(name, None)
         for view in definition.views:
-            # In the main database, as osqueryd: the table behind it is then asked for its columns when first used.
+            # As osqueryd: the view is in the main database, so its table is asked for its columns at the
+            # first use.
             try:
                 statement = f"CREATE VIEW {view} AS SELECT * FROM {name}"  # noqa: S608  unquoted, as osqueryd
                 self._connection.execute(statement).fetchall()
@@ -195,10 +201,14 @@ class Database:
         return definition.statement, VirtualTable(self, definition)
 
     def _define(self, name: str, routes: TextRows | None) -> Definition:
-        """A table's definition, by these routes or by those that its owner tells.
+        """Return a table's definition.
+
+        Args:
+            name: the table's name.
+            routes: rows that describe the table; None asks its owner for them.
 
         Raises:
-            LookupError: nobody tells them, or SQL rejects what they declare.
+            LookupError: there are no routes, or SQL rejects the declaration that they give.
         """
         source = self._sources.get(name)
         if routes is None:
@@ -213,14 +223,14 @@ class Database:
         _check(definition.statement)
         return definition
 
-    # -- what a table needs (virtual_table.Host)
+    # -- for virtual tables (virtual_table.Host)
 
     def next_plan(self) -> int:
-        """A number for a plan, in the range of C's int."""
+        """Return a number for a plan, in the range of C's int."""
         return next(self._counters.plans) & 0x7FFFFFFF
 
     def next_cursor(self) -> int:
-        """A number for a cursor."""
+        """Return a number for a cursor."""
         return next(self._counters.cursors)
 
     def affected(self, table: VirtualTable) -> None:
@@ -245,27 +255,28 @@ class Database:
     # -- statements
 
     def query(self, sql: str, *, deadline: float | None = None, in_order: bool = False) -> ResultSet:
-        """Run the statements in `sql` one after the other; the rows of all of them, or the first error.
+        """Run statements one after the other, and return the rows of all of them.
 
         Args:
             sql: the statements.
             deadline: a moment of `time.monotonic()`.
-            in_order: have the keys of the rows in the order of the columns, and not sorted, as osqueryd sends them.
+            in_order: keep the keys of a row in the order of the columns, instead of sorting them as osqueryd
+                does.
 
         Raises:
-            SqlError: osqueryd's message.
-            DeadlineExceeded: `deadline` passed.
+            SqlError: the first error, in osqueryd's words.
+            DeadlineExceeded: `deadline` has passed.
         """
         with _Guard(self, sql, deadline):
             return self._statements(in_order=in_order).run(_c_string(sql))
 
     def query_typed(self, sql: str, *, deadline: float | None = None) -> TypedResult:
-        """Run the statements in `sql`; see `query`."""
+        """Run statements, and return values instead of texts; see `query`."""
         with _Guard(self, sql, deadline):
             return self._statements(in_order=True).run_typed(_c_string(sql))
 
     def query_columns(self, sql: str) -> list[tuple[str, str]]:
-        """Name and type of each column that the first statement in `sql` would return, without running it.
+        """Return name and type of each column of the first statement in `sql`, without running it.
 
         Raises:
             SqlError: the statement is not valid.
@@ -274,7 +285,7 @@ class Database:
             sql = _c_string(sql)
             prepared = self._prepare(sql)
             if prepared is None or not _COMMENTS.sub("", prepared[0]).strip(" \t\n\f\r;"):
-                raise SqlError("not an error")  # what SQLite says when there was no statement at all
+                raise SqlError("not an error")  # SQLite's text if there was no statement
             columns = prepared[1]
             if any(kind == "UNKNOWN" for _, kind in columns):
                 self._explained(f"EXPLAIN QUERY PLAN {sql}", "detail")
@@ -282,12 +293,13 @@ class Database:
         return columns
 
     def _explained(self, sql: str, key: str) -> list[dict[str, str]]:
-        """The rows of EXPLAIN; none if it fails.
+        """Return the rows of EXPLAIN; no rows if it fails.
 
-        As osqueryd: of several statements only the first is explained, the others run, and their rows are taken for its.
+        As osqueryd: of several statements only the first is explained. The others run, and their rows are
+        taken for rows of EXPLAIN.
 
         Raises:
-            SqlError: they lack a key.
+            SqlError: a row lacks the key.
         """
         try:
             rows = self._statements().run(sql).rows
@@ -301,11 +313,12 @@ class Database:
         return Statements(self._connection, self._null, self._tell_inserted, in_order=in_order)
 
     def _prepare(self, sql: str) -> tuple[str, list[tuple[str, str]]] | None:
-        found: list[tuple[str, list[tuple[str, str]]]] = []
+        """Return the first statement in `sql`, not run, and its columns; None without a statement."""
+        prepared: list[tuple[str, list[tuple[str, str]]]] = []
 
         def stop(cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
             columns = [(name, _osquery_type(kind)) for name, kind, *_ in cursor.getdescription()]
-            found.append((statement, columns))
+            prepared.append((statement, columns))
             return False
 
         cursor = self._connection.cursor()
@@ -316,7 +329,7 @@ class Database:
             except apsw.BindingsError as error:
                 cursor.execute(sql, (None,) * parameters_of(error))
         except apsw.ExecTraceAbort:
-            return found[0]
+            return prepared[0]
         return None
 
     def enter(self, deadline: float | None) -> None:
@@ -324,7 +337,7 @@ class Database:
         self._deadline = deadline
 
     def leave(self) -> None:
-        """End a query: what was planned for it is forgotten."""
+        """End a query, and drop the plans that were made for it."""
         self._deadline = None
         self._tell_inserted()
         for table in self._affected:
@@ -332,7 +345,7 @@ class Database:
         self._affected.clear()
 
     def _tell_inserted(self) -> None:
-        """Say what last_insert_rowid() is: of a row identifier that a statement gave, APSW tells SQLite nothing."""
+        """Set last_insert_rowid(): APSW does not tell SQLite of a row identifier that the statement gave."""
         if self._inserted is not None:
             self._connection.set_last_insert_rowid(self._inserted)
             self._inserted = None
@@ -341,7 +354,12 @@ class Database:
         return self._deadline is not None and time.monotonic() >= self._deadline
 
     def in_osqueryds_words(self, message: str, sql: str) -> str:
-        """An error of SQLite's as osqueryd has it, with fewer functions and an older version; `sql` is the query."""
+        """Return the text that osqueryd's SQLite, which is older and has fewer functions, has for an error.
+
+        Args:
+            message: the error of this SQLite.
+            sql: the query.
+        """
         if (function := _WRONG_COUNT.fullmatch(message)) and function[1].lower() in self.hidden_functions:
             return f"no such function: {function[1]}"
         if (column := _AMBIGUOUS_ROWID.fullmatch(message)) and not self._has_column(column[1], sql):
@@ -349,13 +367,13 @@ class Database:
         return message
 
     def _has_column(self, name: str, sql: str) -> bool:
-        """Whether a table that `sql` names has a column of its own with a name."""
+        """Return True if a table whose name is in `sql` declares a column with this name."""
         words = set(re.findall(r"\w+", sql.lower()))
         tables = [source for source in list(self._sources.values()) if source.name.lower() in words]
         return any(row.get("name", "").lower() == name.lower() for table in tables for row in table.routes)
 
     def interrupt(self) -> None:
-        """Make the running query fail with "interrupted"; from another thread."""
+        """Make the running query fail with "interrupted". Another thread calls this."""
         self._connection.interrupt()
 
     def close(self) -> None:
@@ -364,7 +382,7 @@ class Database:
 
 
 class _Guard:
-    """Around the statements of a query: beginning, end, and errors as osqueryd words them."""
+    """Begins and ends a query, and gives its errors osqueryd's words."""
 
     __slots__ = ("_database", "_deadline", "_sql", "_started")
 
@@ -380,9 +398,8 @@ class _Guard:
     def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
         self._database.leave()
         deadline = self._deadline
-        late = deadline is not None and time.monotonic() >= deadline
-        if late and isinstance(exc, apsw.InterruptError | DeadlineExceeded):
-            assert deadline is not None
+        is_stop = isinstance(exc, apsw.InterruptError | DeadlineExceeded)
+        if is_stop and deadline is not None and time.monotonic() >= deadline:
             seconds = deadline - self._started
             raise DeadlineExceeded(f"the query took longer than {seconds:.3g} s") from exc
         if isinstance(exc, apsw.Error):
@@ -391,15 +408,19 @@ class _Guard:
             raise SqlError("the statement is not valid UTF-8") from exc
         if isinstance(exc, UnicodeDecodeError):
             raise SqlError(
-                "the statement computed text that is not UTF-8, which this engine cannot give to functions and tables"
+                "the statement computed text that is not UTF-8,"
+                " which this engine cannot give to functions and tables"
             ) from exc
 
 
 def _check(statement: str) -> None:
-    """Try a declaration, for APSW reports an error in one to `sys.unraisablehook`, and osqueryd keeps its text to itself.
+    """Try a declaration on a connection that is thrown away.
+
+    Otherwise APSW would report an error in it to `sys.unraisablehook`. osqueryd does not show the error's
+    text.
 
     Raises:
-        LookupError: SQL rejects it.
+        LookupError: SQL rejects the declaration.
     """
     scratch = apsw.Connection(":memory:")
     register_collations(scratch)
@@ -420,12 +441,15 @@ def _authorize(action: int, first: str | None, *_: object) -> int:
 
 
 def _c_string(sql: str) -> str:
-    """osqueryd reads the text of a query up to the first NUL."""
+    """Cut the text of a query at the first NUL character, where osqueryd stops reading."""
     return sql.partition("\0")[0]
 
 
 def _message(exc: apsw.Error) -> str:
-    """The text of an error. APSW 3.42 puts its class's name before the texts of SQLite itself, not before a table's."""
+    """Return the text of an error.
+
+    APSW 3.42 puts the name of its class before SQLite's texts, not before a table's.
+    """
     text = str(exc)
     return text.removeprefix(f"{type(exc).__name__}: ") if hasattr(exc, "result") else text
 

@@ -1,4 +1,4 @@
-"""Distributed queries, as osqueryd asks for them, runs them and answers.
+"""Fetch distributed queries from a plugin, run them, and send their results, as osqueryd does.
 
 Facts from `osquery/distributed/distributed.cpp` and `distributed_runner.cpp`.
 """
@@ -14,7 +14,7 @@ from ..errors import OsquerySdkError, SqlError
 from .results import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from threading import Event
 
     from .core_plugins import DatabasePlugin
@@ -27,15 +27,19 @@ _RUNNING = "distributed_running"
 _ACCELERATED = 5.0
 
 
-class Work(NamedTuple):
-    """A message of queries, understood."""
+class _Result(NamedTuple):
+    """The result of a query, until the plugin takes it."""
 
-    queries: dict[str, str]
-    accelerate: int | None
+    name: str
+    rows: Sequence[Mapping[str, str]] = ()
+    code: int = 0
+    message: str = ""
+    milliseconds: int = -1
+    """Wall time; -1 if the query did not run."""
 
 
 class Distributed:
-    """Asks one distributed plugin, again and again."""
+    """Serves one distributed plugin, round by round."""
 
     def __init__(
         self,
@@ -45,24 +49,24 @@ class Distributed:
         flags: Flags,
         say: Callable[[int, str, str], None],
     ) -> None:
-        """Set up; nobody is asked yet."""
+        """Set up; the plugin is not called yet."""
         self._engine = engine
         self._registries = registries
         self._database = database
         self._flags = flags
         self._say = say
-        self._results: list[tuple[str, list[dict[str, str]], int, str, int]] = []
+        self._results: list[_Result] = []
         self._accelerated_until = 0.0
 
     def run(self, stopping: Event) -> None:
-        """Until stopped: ask, run, answer, pause."""
+        """Make a round, pause, and begin again until stopped."""
         while not stopping.is_set():
             self.once(stopping)
-            is_hurried = time.time() <= self._accelerated_until
-            stopping.wait(_ACCELERATED if is_hurried else self._flags.seconds("distributed_interval"))
+            is_accelerated = time.time() <= self._accelerated_until
+            stopping.wait(_ACCELERATED if is_accelerated else self._flags.seconds("distributed_interval"))
 
     def once(self, stopping: Event) -> None:
-        """One round."""
+        """Make one round: fetch queries, run them, and send the results."""
         answer = self._registries.call("distributed", "", {"action": "getQueries"})
         if not answer.failed and answer.rows:
             try:
@@ -78,6 +82,11 @@ class Distributed:
         self._flush()
 
     def _accept(self, text: str) -> None:
+        """Keep the queries of a message whose discovery queries have rows.
+
+        Raises:
+            ValueError: the message is not valid, or a discovery query failed.
+        """
         message = json.loads(text)
         if not isinstance(message, dict):
             raise ValueError("Error Parsing JSON")
@@ -101,43 +110,44 @@ class Distributed:
         if since is not None and time.time() < float(since) + self._flags.seconds(
             "distributed_denylist_duration"
         ):
-            self._results.append((name, [], 1, "distributed query is denylisted", -1))
+            self._results.append(_Result(name, (), 1, "distributed query is denylisted"))
             return
+        # A query that kills the engine is still noted here when the next engine gets it.
         self._database.put(_RUNNING, {key: str(int(time.time()))})
         started = time.monotonic()
-        rows: list[dict[str, str]] = []
-        code, message = 0, ""
+        result = _Result(name)
         try:
-            found = self._engine.query(sql)
-            order = list(dict.fromkeys(found.columns))
-            rows = [{column: row[column] for column in order if column in row} for row in found.rows]
+            answer = self._engine.query(sql)
+            order = list(dict.fromkeys(answer.columns))
+            rows = [{column: row[column] for column in order if column in row} for row in answer.rows]
+            result = result._replace(rows=rows)
         except OsquerySdkError as exc:
-            code, message = 1, str(exc)
-            self._say(2, "distributed.py", f"Error executing distributed query: {name}: {message}")
+            result = result._replace(code=1, message=str(exc))
+            self._say(2, "distributed.py", f"Error executing distributed query: {name}: {exc}")
         self._database.remove(_RUNNING, [key])
-        took = int((time.monotonic() - started) * 1000)
-        self._results.append((name, rows, code, message, took))
+        self._results.append(result._replace(milliseconds=int((time.monotonic() - started) * 1000)))
 
     def _flush(self) -> None:
         if not self._results:
             return
         parts: dict[str, dict[str, Any]] = {"queries": {}, "statuses": {}, "messages": {}, "stats": {}}
-        for name, rows, code, message, took in self._results:
+        for name, rows, code, message, milliseconds in self._results:
             parts["queries"][name] = rows
             parts["statuses"][name] = code
             parts["messages"][name] = message
-            cost = {"wall_time_ms": took, "user_time": 0, "system_time": 0, "memory": 0}
-            parts["stats"][name] = cost if took >= 0 else {}
+            cost = {"wall_time_ms": milliseconds, "user_time": 0, "system_time": 0, "memory": 0}
+            parts["stats"][name] = cost if milliseconds >= 0 else {}
         request = {"action": "writeResults", "results": to_json(parts)}
-        # What the plugin does not take is sent again with the next results.
+        # Results that the plugin does not take are sent again with the next ones.
         if not self._registries.call("distributed", "", request).failed:
             self._results.clear()
 
 
-def _statements(part: Any, what: str) -> list[tuple[str, str]]:
+def _statements(part: Any, kind: str) -> list[tuple[str, str]]:
+    """Return the names and statements in a part of a message."""
     if not isinstance(part, dict):
         return []
     for name, sql in part.items():
         if not isinstance(sql, str) or not sql or not name:
-            raise ValueError(f"{what} is not a string")
+            raise ValueError(f"{kind} is not a string")
     return list(part.items())

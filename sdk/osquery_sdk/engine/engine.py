@@ -1,4 +1,4 @@
-"""The embedded engine: tables by name, and SQL over them from any thread."""
+"""Run SQL over tables, from any thread."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Engine:
     """SQL over attached tables.
 
-    There is one main connection. A query that finds it busy gets a transient connection of its own, for which each
-    extension table is asked for its columns anew: that is how osqueryd serves concurrent queries. So temporary tables
-    and views, which live in the main connection, are seen by later queries unless these run at the same time as others.
+    As in osqueryd, queries run on a main connection. A query that finds it busy gets a transient connection,
+    and each extension table is asked for its columns again. Temporary tables and views are in the main
+    connection: a query that runs at the same time as another does not see them.
 
     Args:
         observer: called with a `TableCall` after each call into a table, in the thread of the query.
@@ -51,18 +51,18 @@ class Engine:
         Args:
             name: the table's name; it goes unquoted into SQL.
             routes: rows that describe the table, as an extension registers them.
-            caller: sends it requests.
+            caller: sends requests to the table.
             extension: False for a core table, which is read-only and to which `default_index` does not apply.
 
         Raises:
-            SqlError: "Invalid route info", or the name of SQLite's error code, as osqueryd says it. The name then stays
-                known with its routes alone.
+            SqlError: osqueryd's text: "Invalid route info", or the name of SQLite's error code. The name then
+                stays known with its routes alone.
         """
         if not routes:
             self._sources[name] = Source(name, routes, None, extension)
             raise SqlError("Invalid route info")
         source = Source(name, routes, caller, extension)
-        # Until it is attached, only its routes count; osqueryd leaves them behind after a failure.
+        # Until the table is attached, only its routes count. As osqueryd, keep them after a failure.
         self._sources[name] = source._replace(caller=None)
         with self._main_busy:
             code = self._main.attach(source, known=True)
@@ -71,33 +71,34 @@ class Engine:
         self._sources[name] = source
 
     def detach(self, name: str) -> None:
-        """Remove a table. An unknown name is no error."""
+        """Remove a table. Unknown names are ignored."""
         with self._main_busy:
             self._main.detach(name)
         self._sources.pop(name, None)
 
     def query(self, sql: str, *, timeout: float | None = None, in_order: bool = False) -> ResultSet:
-        """Run SQL, one statement or several.
+        """Run one statement or several.
 
         Args:
             sql: the statements.
-            timeout: seconds after which the query is given up.
-            in_order: have the keys of the rows in the order of the columns, and not sorted, as osqueryd sends them.
+            timeout: seconds until the query is stopped.
+            in_order: keep the keys of a row in the order of the columns, instead of sorting them as osqueryd
+                does.
 
         Raises:
-            SqlError: osqueryd's error message.
-            DeadlineExceeded: the time is over.
+            SqlError: the statement failed; the text is osqueryd's.
+            DeadlineExceeded: the query took longer than `timeout`.
         """
         with self._database() as database:
             return database.query(sql, deadline=_deadline(timeout), in_order=in_order)
 
     def query_typed(self, sql: str, *, timeout: float | None = None) -> TypedResult:
-        """Run SQL, and return the values that it has and not their text; see `query`."""
+        """Run SQL, and return values instead of texts; see `query`."""
         with self._database() as database:
             return database.query_typed(sql, deadline=_deadline(timeout))
 
     def get_query_columns(self, sql: str) -> list[tuple[str, str]]:
-        """Name and osquery type of each column that `sql` would return.
+        """Return name and osquery type of each column that `sql` would return.
 
         Raises:
             SqlError: the statement is not valid.
@@ -106,13 +107,13 @@ class Engine:
             return database.query_columns(sql)
 
     def interrupt(self) -> None:
-        """Make the queries that run now fail with "interrupted", at the latest when their tables have answered."""
+        """Make the running queries fail with "interrupted", at the latest when their tables have answered."""
         with self._state:
             for database in self._running:
                 database.interrupt()
 
     def close(self) -> None:
-        """Interrupt what runs, and close."""
+        """Interrupt the running queries, and close."""
         self.interrupt()
         with self._main_busy:
             self._main.close()

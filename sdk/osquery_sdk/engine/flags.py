@@ -1,4 +1,4 @@
-"""The flags that mean something to this engine, under the names of osqueryd's."""
+"""The flags of osqueryd that this engine uses, and their values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Flag(NamedTuple):
-    """A flag: its type in osquery's words, its default, and what it does here."""
+    """A flag: its type in osquery's words, its default, and its effect here."""
 
     type: str
     default: str
@@ -66,7 +66,7 @@ FLAGS: dict[str, Flag] = {
 
 
 def problem(name: str, value: str) -> str:
-    """What keeps a flag from having a value; "" if it may have it, or if this engine knows no such flag."""
+    """Return the reason why a flag cannot have a value; "" if it can, or if the flag is not known here."""
     kind = FLAGS[name].type if name in FLAGS else "string"
     if kind == "bool" and value.lower() not in (*_TRUE, *_FALSE):
         return f"--{name} {value!r} is neither true nor false"
@@ -82,7 +82,7 @@ def problem(name: str, value: str) -> str:
 
 
 def _number(value: str) -> float | None:
-    """A number of seconds that can be waited for; None for anything else."""
+    """Return a number of seconds that one can wait; None for any other text."""
     try:
         number = float(value)
     except ValueError:
@@ -94,8 +94,8 @@ class Flags:
     """The values of the flags of one engine.
 
     Args:
-        values: those that differ from the default. A name that the engine does not know is kept as a string, since an
-            extension may read it from `options`.
+        values: values that differ from the default. Names that the engine does not know are kept, as an
+            extension may read them from `options`.
     """
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
@@ -104,25 +104,25 @@ class Flags:
         self._overrides: dict[str, str] = {}
 
     def override(self, options: Mapping[str, object]) -> None:
-        """Set what the options of a configuration say, which counts before the command line, as with osqueryd."""
+        """Set the options of a configuration. As with osqueryd, they count before the command line."""
         texts = {
             name: value if isinstance(value, str) else str(value).lower() for name, value in options.items()
         }
-        # osqueryd takes no notice of what is no value of a flag either.
+        # osqueryd, too, ignores values that a flag cannot have.
         self._overrides = {name: value for name, value in texts.items() if not problem(name, value)}
 
     def __getitem__(self, name: str) -> str:
-        """The value of a flag; "" for an unknown one."""
+        """Return the value of a flag; "" for an unknown one."""
         for values in (self._overrides, self._values):
             if name in values:
                 return values[name]
         return FLAGS[name].default if name in FLAGS else ""
 
     def seconds(self, name: str) -> float:
-        """The value of a flag that is a number of seconds.
+        """Return the value of a flag that is a number of seconds.
 
         Raises:
-            ValueError: it is no number, or negative.
+            ValueError: the value is not a number, or negative.
         """
         number = _number(self[name])
         if number is None:
@@ -130,19 +130,19 @@ class Flags:
         return number
 
     def truth(self, name: str) -> bool:
-        """The value of a flag that is true or false."""
+        """Return the value of a flag that is true or false."""
         return self[name].lower() in _TRUE
 
     def names(self) -> list[str]:
-        """Every known name."""
+        """Return every known name."""
         return sorted({*FLAGS, *self._values, *self._overrides})
 
     def description(self, name: str) -> str:
-        """What the flag does."""
+        """Return a flag's effect in a sentence."""
         return FLAGS[name].description if name in FLAGS else "Given to the engine, which makes no use of it"
 
     def options(self) -> dict[str, OptionInfo]:
-        """The flags as a manager's `options` answers."""
+        """Return the flags in the form that a manager's `options` answers."""
         return {
             name: OptionInfo(self[name], *((flag.default, flag.type) if flag else ("", "string")))
             for name in self.names()

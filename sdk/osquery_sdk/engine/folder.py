@@ -1,4 +1,4 @@
-"""Where sockets of one's own are made."""
+"""Choose a folder for sockets whose path is short enough."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import tempfile
 
 from ..signals import stop_handler
 
-# Of the 107 bytes that a socket's path may have, the folder's own name and the sockets in it need these.
+# A socket's path has at most 107 bytes. The rest of them is for the name of a folder below, and for the
+# sockets in it.
 _LONGEST = 60
 
 
 def short_folder() -> str | None:
-    """A folder for folders with sockets: None for the temporary folder, /tmp where the path of that is too long for them."""
-    with stop_handler():  # Python tries out with a file of its own whether it may write there
+    """Return the folder for temporary folders with sockets.
+
+    None stands for the system's temporary folder; /tmp replaces it if its path is too long.
+    """
+    with stop_handler():  # Python writes a file there to try it, which must not stay if a signal comes
         usual = tempfile.gettempdir()
     return "/tmp" if os.name == "posix" and len(os.fsencode(usual)) > _LONGEST else None  # noqa: S108
 

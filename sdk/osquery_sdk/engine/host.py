@@ -1,4 +1,4 @@
-"""An engine with its extensions, for as long as a `with` statement lasts."""
+"""Run a manager and extensions together, for the length of a `with` statement."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from .trace import Observer
 
 InProcess: TypeAlias = Callable[[str], Callable[[], None]]
-"""Starts an extension within this process: gets the socket, returns what stops it. It must not block."""
+"""Starts an extension in this process without blocking.
+
+It gets the socket's path, and returns a function to stop it.
+"""
 
 
 class Host:
@@ -42,14 +45,14 @@ class Host:
             print(host.query("select * from my_table").rows)
 
     Args:
-        extensions: files (see `launch.command_line`), or callables that start an extension within this process.
-        socket: where to listen; by default in a directory that only this user may enter, and which is removed.
-        timeout: seconds that the extensions have, together, to register and to answer their first ping.
+        extensions: files (see `launch.command_line`), or callables that start an extension in this process.
+        socket: path to listen on; by default in a temporary folder that only this user may enter.
+        timeout: seconds in which all extensions have to register and answer their first ping.
         options: values of osqueryd's flags.
         observer: called with a `TableCall` after each call into a table.
         verbose: start the extensions with `--verbose`.
         respawn: start an extension again when it ends.
-        on_line: gets each line that an extension writes to standard error or output, until the host closes.
+        on_line: gets each line that an extension writes to standard output or error, until the host closes.
     """
 
     def __init__(
@@ -86,11 +89,13 @@ class Host:
 
         Raises:
             LaunchError: an extension did not start, ended, or did not register in time.
-            ConnectionFailed: the socket cannot be listened on.
+            ConnectionFailed: listening on the socket failed.
             ImportError: APSW is not installed.
         """
-        # Only here, so that a program without APSW may import every public name. The package's error says what to install.
-        from . import Manager
+        from .needs import apsw_needed
+
+        with apsw_needed():  # here, so that a program without APSW can import every public name
+            from .manager import Manager
 
         self._pid = os.getpid()
         socket = self._given_socket
@@ -131,12 +136,12 @@ class Host:
 
     @property
     def socket(self) -> str:
-        """Where the manager listens."""
+        """The path that the manager listens on."""
         return self.manager.socket
 
     @property
     def observer(self) -> Observer | None:
-        """Who is told of each table call from now on."""
+        """Gets a `TableCall` after each call into a table; None for no observer."""
         return self._observer
 
     @observer.setter
@@ -146,20 +151,23 @@ class Host:
             self._manager.engine.observer = observer
 
     def query(self, sql: str, *, timeout: float | None = None) -> ResultSet:
-        """Run SQL; see `Engine.query`. The rows' keys are in the order of the columns."""
+        """Run SQL; see `Engine.query`. The keys of a row are in the order of the columns."""
         return self.engine.query(sql, timeout=timeout, in_order=True)
 
     def query_typed(self, sql: str, *, timeout: float | None = None) -> TypedResult:
-        """Run SQL, and return the values that it has and not their text; see `Engine.query`."""
+        """Run SQL, and return values instead of texts; see `Engine.query`."""
         return self.engine.query_typed(sql, timeout=timeout)
 
     def tables(self) -> list[str]:
-        """Names of the tables that there are now, the engine's own included."""
+        """Return the names of the tables, the engine's own included."""
         rows = self.query("select name from osquery_registry where registry = 'table'").rows
         return sorted(row["name"] for row in rows)
 
     def columns(self, table: str) -> list[tuple[str, str]]:
-        """Name and type of a table's columns, hidden ones and aliases included; none of an unknown table."""
+        """Return name and type of a table's columns, also of hidden ones and aliases.
+
+        An unknown table has none.
+        """
         quoted = table.replace("'", "''")
         rows = self.query(f"select name, type from pragma_table_xinfo('{quoted}')").rows  # noqa: S608  quoted
         return [(row["name"], row["type"]) for row in rows]
@@ -168,7 +176,7 @@ class Host:
         """Start one more extension.
 
         Raises:
-            LaunchError: it did not start or, if `wait`, did not register in time.
+            LaunchError: the extension did not start or, with `wait`, did not register in time.
         """
         known = len(self.manager.extensions())
         if callable(extension):
@@ -187,15 +195,15 @@ class Host:
             self._wait(known + 1)
 
     def _line(self, line: str) -> None:
-        # What they say of the end that the host brings about is no news.
+        # Leave out the lines that extensions write because the host ends them.
         if self._on_line is not None and not self._closing:
             self._on_line(line)
 
     def wait_for_extensions(self, count: int, *, timeout: float | None = None) -> None:
-        """Wait until at least `count` extensions are registered and answer, whoever started them.
+        """Wait until at least `count` extensions are registered and answer; others may have started them.
 
         Raises:
-            LaunchError: time is over, or one that this host started has ended.
+            LaunchError: the time is over, or an extension that this host started has ended.
         """
         self._wait(count, timeout)
 
@@ -208,7 +216,7 @@ class Host:
                 if process.exit_status is not None and not self._respawn:
                     raise LaunchError(f"{process.describe_exit()} (before it had registered)")
             if time.monotonic() >= end:
-                said = "; ".join(
+                last_lines = "; ".join(
                     f"{process.path} said last: {process.last_lines[-1]}"
                     if process.last_lines
                     else process.path
@@ -216,7 +224,7 @@ class Host:
                 )
                 raise LaunchError(
                     f"{len(serving)} of {count} extensions registered within {seconds:g} s"
-                    + (f" ({said})" if said else "")
+                    + (f" ({last_lines})" if last_lines else "")
                 )
             self.manager.wait_for_extensions(count, timeout=0.1)
             for uuid in self.manager.extensions():
@@ -241,7 +249,7 @@ class Host:
             process.stop(asked=asked)
         self.processes.clear()
         if manager is not None and self._listens:
-            # Else they are those of another manager, which was there before.
+            # A manager that does not listen found the sockets of another one, which stay.
             self._remove_sockets()
             with suppress(ValueError):
                 stop_handler().undo.remove(self._remove_sockets)
@@ -250,7 +258,10 @@ class Host:
             self._directory = None
 
     def _remove_sockets(self) -> None:
-        """Remove the manager's socket and those of extensions, which may have been killed. On Windows there are no files."""
+        """Remove the sockets of the manager and of extensions, which may have been killed.
+
+        Windows has pipes, not files.
+        """
         manager = self._manager
         if manager is None or os.name == "nt":
             return

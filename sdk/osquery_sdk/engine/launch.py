@@ -1,7 +1,8 @@
-"""Starts extensions as osqueryd does, waits until they serve, and ends them without leaving anything behind.
+"""Start extensions as osqueryd does, and end them with all processes that they started.
 
-Facts from `PlatformProcess::launchExtension`: ``PATH [--verbose] --socket S --timeout N --interval N``, with the
-extension's own pid in OSQUERY_EXTENSION.
+Facts from `PlatformProcess::launchExtension`: the command is
+``PATH [--verbose] --socket S --timeout N --interval N``, and OSQUERY_EXTENSION in its environment has the
+extension's own pid.
 """
 
 from __future__ import annotations
@@ -38,15 +39,19 @@ _WRAPPER = ("/bin/sh", "-c", 'OSQUERY_EXTENSION=$$ exec "$@"', "sh")
 
 
 def command_line(path: str | os.PathLike[str]) -> list[str]:
-    """The command for an extension.
+    """Return the command that runs an extension.
 
     Args:
-        path: a program; a Python file, which this Python runs unless it is executable and its first line names another
-            one; a folder with a `__main__.py`; a folder with a pyproject.toml that has one entry in `[project.scripts]`;
-            or else the name of a Python module, found here or among what is installed.
+        path: one of
+
+            - a program
+            - a Python file; this Python runs it, unless it is executable and its first line names another one
+            - a folder with a `__main__.py`
+            - a folder with a pyproject.toml that has one entry in `[project.scripts]`
+            - the name of a Python module in the working directory, or of one that is installed
 
     Raises:
-        LaunchError: there is no such file or module, or it can be run neither way.
+        LaunchError: there is no such file or module, or it cannot be run.
     """
     file = Path(path)
     python = [] if getattr(sys, "frozen", False) else [sys.executable]
@@ -63,7 +68,7 @@ def command_line(path: str | os.PathLike[str]) -> list[str]:
             f"no such extension: {file} is no file" + (" and no Python module" if python else "")
         )
     is_python = file.suffix.lower() == ".py"
-    # A shell would take Python that does not say what it is for its own.
+    # Run Python files without a first line by Python: the system would hand them to a shell.
     if os.access(file, os.X_OK) and not (python and is_python and (os.name == "nt" or not _says_how(file))):
         return [str(file.absolute())]
     if not is_python:
@@ -74,7 +79,7 @@ def command_line(path: str | os.PathLike[str]) -> list[str]:
 
 
 def _folder_arguments(folder: Path) -> list[str]:
-    """How Python runs a folder: as it runs one by itself, a package as `python -m` does, a project by its entry."""
+    """Return Python's arguments for a folder: a project runs by its entry, a package as with `python -m`."""
     if not (folder / _MAIN).is_file():
         try:
             entry = find_entry(folder / PROJECT_FILE)
@@ -93,17 +98,23 @@ def _folder_arguments(folder: Path) -> list[str]:
 
 
 def _says_how(file: Path) -> bool:
-    """Whether its first line names the program that runs it, and not just any Python: this one is as good, and has the SDK."""
+    """Return True if the first line names the program that runs the file.
+
+    "Any Python" does not count: the Python that runs this has the SDK.
+    """
     try:
         with file.open("rb") as opened:
             first = opened.readline(_MAX_FIRST_LINE)
-    except OSError:  # executable and not readable: the system knows
+    except OSError:  # a program that may be run and not read
         return True
     return first.startswith(b"#!") and not _ANY_PYTHON.match(first)
 
 
 def old_command_line(path: str | os.PathLike[str]) -> list[str] | None:
-    """The command for a Python file that imports PyPI's `osquery` package, with this SDK in its place; None for any other."""
+    """Return the command that runs a Python file with this SDK in place of PyPI's `osquery` package.
+
+    None if the file does not import that package.
+    """
     file = Path(path)
     if getattr(sys, "frozen", False) or not file.is_file():
         return None
@@ -121,12 +132,13 @@ def old_command_line(path: str | os.PathLike[str]) -> list[str] | None:
 
 
 def module_path(name: str) -> Path | None:
-    """The folder of the package, or the file of the module, that `python -m NAME` begins with; None if there is none."""
+    """Return the package's folder, or the module's file, that `python -m NAME` runs; None without one."""
     from importlib.machinery import PathFinder
 
     if not all(part.isidentifier() for part in name.split(".")):
         return None
-    spec = PathFinder.find_spec(name.partition(".")[0], [os.getcwd(), *sys.path])  # noqa: PTH109  as Python does
+    folders = [os.getcwd(), *sys.path]  # noqa: PTH109  as Python does
+    spec = PathFinder.find_spec(name.partition(".")[0], folders)
     if spec is None:
         return None
     if spec.submodule_search_locations:
@@ -135,14 +147,15 @@ def module_path(name: str) -> Path | None:
 
 
 class ExtensionProcess:
-    """An extension that runs as a process of its own.
+    """An extension in a process of its own.
 
     Args:
         path: see `command_line`.
-        arguments: what follows the path.
-        respawn: start it again, a second after it ended by itself.
-        on_line: gets each line that it writes to standard error or output; without it they are only kept for `last_lines`.
-        replace_osquery: give a file that imports PyPI's `osquery` package this SDK in its place.
+        arguments: arguments after the path.
+        respawn: start the extension again a second after it ended by itself.
+        on_line: gets each line that the extension writes to standard output or error. `last_lines` has the
+            latest ones.
+        replace_osquery: give a file that imports PyPI's `osquery` package this SDK instead.
     """
 
     def __init__(
@@ -154,7 +167,7 @@ class ExtensionProcess:
         on_line: Callable[[str], None] | None = None,
         replace_osquery: bool = False,
     ) -> None:
-        """Start it."""
+        """Start the process."""
         self.path = str(path)
         replaced = old_command_line(path) if replace_osquery else None
         self._command = [*(replaced or command_line(path)), *arguments]
@@ -170,38 +183,39 @@ class ExtensionProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     @property
     def exit_status(self) -> int | None:
-        """How it ended, negative for a signal; None while it runs."""
+        """The exit status, negative for a signal; None while the extension runs."""
         return self._process.returncode
 
     @property
     def last_lines(self) -> list[str]:
-        """The last lines that it wrote to standard error or output."""
+        """The last lines that the extension wrote to standard output or error, at most 20."""
         return list(self._lines)
 
     def describe_exit(self) -> str:
-        """One line on how it ended, and what it said last."""
-        self._keeper.join(0.5)  # its last lines may still be on their way
+        """Return one line with the exit status and the last lines."""
+        self._keeper.join(0.5)  # the last lines may not have been read yet
         status = self.exit_status
         if status is not None and status < 0:
             how = f"was killed by {signal.Signals(-status).name}"
         else:
             how = f"exited with status {status}"
-        said = " | ".join(self._lines)
-        return f"{self.path} {how}" + (f": {said}" if said else "")
+        lines = " | ".join(self._lines)
+        return f"{self.path} {how}" + (f": {lines}" if lines else "")
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [*_WRAPPER, *self._command] if os.name != "nt" else self._command
         try:
-            # A process group of its own: Ctrl-C on a terminal reaches the host alone, and all of it can be ended.
+            # In a process group of its own: Ctrl-C on a terminal reaches the host alone, and the group can be
+            # killed.
             return start_process(
                 command,
                 stdin=subprocess.DEVNULL,
-                # Together: this process's own standard output is for other things than what an author's code prints.
+                # Join them: the standard output of this process is not for the prints of an author's code.
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "OSQUERY_EXTENSIONS": "true"},
@@ -210,13 +224,13 @@ class ExtensionProcess:
             raise LaunchError(f"cannot start {self.path}: {exc.strerror or exc}") from exc
 
     def _keep(self) -> None:
-        """Have it read what the extension says; start that again when it is to be."""
+        """Read the extension's lines until it ends, and start it again if it has to respawn."""
         while True:
             process = self._process
             reader = Thread(target=self._read, args=(process,), name="extension-lines", daemon=True)
             reader.start()
             wait_for_end(process, math.inf)
-            # What it has started is of no use any more, and may hold its standard error open.
+            # Kill the processes that the extension started: they may hold its standard error open.
             kill_group(process)
             process.wait()
             reader.join(_LAST_WORDS)
@@ -239,18 +253,19 @@ class ExtensionProcess:
                 line = raw.decode(errors="replace").rstrip()
                 self._lines.append(line)
                 if self._on_line is not None:
-                    # Whatever it does, the pipe has to be read: the extension would wait for that.
+                    # `Log` keeps errors of `on_line` away: the extension would block if its pipe were not
+                    # read.
                     Log(self._on_line)(line)
 
     def stop(self, *, grace: float = 2.0, asked: bool = True) -> None:
-        """End it: wait for it to end by itself, then SIGTERM, then SIGKILL to it and all it has started.
+        """End the extension: wait for it, then send SIGTERM, then SIGKILL to it and all that it started.
 
         Args:
-            grace: seconds of patience at each step.
-            asked: it was asked to shut down, so that it may end by itself.
+            grace: seconds to wait at each step.
+            asked: the extension was asked to shut down, so it may end by itself.
         """
         if os.getpid() != self._owner:
-            return  # in a fork of the process that started it
+            return  # this is a fork of the process that started the extension
         with self._lock:
             self._stopping.set()
         process = self._process

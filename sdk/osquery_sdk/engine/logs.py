@@ -1,4 +1,4 @@
-"""The loggers, as osqueryd drives them: init and features, results one by one, its own status log every 3 s.
+"""Drive the loggers as osqueryd does: init and features, results one by one, and its status log every 3 s.
 
 Facts from `osquery/logger/logger.cpp`.
 """
@@ -24,29 +24,37 @@ _WANTS_STATUS = 1
 
 
 class Loggers:
-    """The active loggers, and the status lines that wait for them.
+    """The active loggers, and the status lines that have not been sent.
 
     Args:
         registries: with the plugins.
-        names: of the active loggers.
-        host: the host identifier, when it is asked for.
+        names: names of the active loggers.
+        host: returns the host identifier.
+        notice: gets lines for the person who watches.
         min_status: the least severity that is kept.
     """
 
     def __init__(
-        self, registries: Registries, names: list[str], *, host: Callable[[], str], min_status: int = 0
+        self,
+        registries: Registries,
+        names: list[str],
+        *,
+        host: Callable[[], str],
+        notice: Callable[[str], None],
+        min_status: int = 0,
     ) -> None:
-        """Set up; nobody is called yet."""
+        """Set up; no logger is called yet."""
         self._registries = registries
         self._names = names
-        self._host = host
+        self.host = host
+        self.notice = notice
         self._min_status = min_status
         self._waiting: list[tuple[int, str, str, float]] = []
         self._wanting: list[str] = []
         self._lock = Lock()
 
     def init(self, process: str = "osqueryd") -> None:
-        """Tell each logger, ask what it wants, and send it what was said up to now."""
+        """Initialize each logger, ask for its features, and send the status lines so far."""
         for name in self._names:
             self._call(name, {"init": process})
             features = self._call(name, {"action": "features"}).status.code
@@ -55,43 +63,35 @@ class Loggers:
         self.relay()
 
     def say(self, severity: int, where: str, message: str) -> None:
-        """Add a line to the status log."""
+        """Add a line to the status log, which `relay` sends."""
         if severity >= self._min_status:
             with self._lock:
                 self._waiting.append((severity, where, message, time.time()))
 
+    def tell(self, severity: int, where: str, message: str) -> None:
+        """Add a line to the status log, and tell the person who watches."""
+        self.say(severity, where, message)
+        self.notice(message)
+
     def relay(self) -> None:
-        """Send the status lines that wait."""
+        """Send the status lines that wait to the loggers that want them."""
         if not self._wanting:
             return
         with self._lock:
             lines, self._waiting = self._waiting, []
         if not lines:
             return
-        host = self._host()
-        log = to_json(
-            [
-                {
-                    "s": severity,
-                    "f": where,
-                    "i": 0,
-                    "m": said,
-                    "h": host,
-                    "c": calendar_time(when),
-                    "u": int(when),
-                }
-                for severity, where, said, when in lines
-            ]
-        )
+        host = self.host()
+        log = to_json([_status_line(host, *line) for line in lines])
         for name in self._wanting:
             self._call(name, {"log": log, "status": "true"})
 
     def result(self, line: str) -> Status:
-        """Log a result; the last logger's answer counts."""
+        """Log a result. Returns the last logger's status, as osqueryd does."""
         return self._each({"category": "event", "string": line})
 
     def snapshot(self, line: str) -> Status:
-        """Log a snapshot."""
+        """Log a snapshot; see `result`."""
         return self._each({"snapshot": line})
 
     def _each(self, request: dict[str, str]) -> Status:
@@ -104,11 +104,24 @@ class Loggers:
         return self._registries.call("logger", name, request)
 
 
+def _status_line(host: str, severity: int, where: str, message: str, when: float) -> dict[str, object]:
+    """Return a line of the status log with osquery's keys: severity, file, line, message, host and time."""
+    return {
+        "s": severity,
+        "f": where,
+        "i": 0,
+        "m": message,
+        "h": host,
+        "c": calendar_time(when),
+        "u": int(when),
+    }
+
+
 class StdoutLogger:
-    """The logger `stdout`: prints results, a line each."""
+    """The logger `stdout`: prints each result on a line."""
 
     def call(self, request: Mapping[str, str]) -> Answer:
-        """Print what there is to print."""
+        """Print the result in a request."""
         line = request.get("string") or request.get("snapshot")
         if line:
             try:

@@ -1,4 +1,4 @@
-"""osqueryd's extension manager: registers extensions, answers their calls and SQL, and notices when they are gone."""
+"""Run osqueryd's extension manager: register extensions, answer calls and SQL, and notice who is gone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .trace import Observer
 
 VERSION = "5.23.0-engine"
-"""osquery's version that the engine behaves like, and the word that tells it from osquery."""
+"""Version of the osquery that the engine behaves like, with a word that tells it from osquery."""
 
 _OLDEST_SDK = "1.7.7"
 _LEAST_INTERVAL = 0.2
@@ -53,17 +53,17 @@ _REGISTRIES = (
 
 
 class Manager:
-    """The manager of one engine. A context manager: it serves from `start` to `stop`.
+    """The manager of an engine. It serves from `start` to `stop`, or inside a `with` statement.
 
-    Its methods are those of the Thrift service `ExtensionManager`, under their Python names.
+    It has the methods of the Thrift service `ExtensionManager`, under their Python names.
 
     Args:
-        socket: where it listens; extensions listen at this path with a dot and their uuid behind it.
-        options: values of osqueryd's flags, by name; those that the engine heeds are in `flags.py`.
+        socket: path to listen on. Extensions listen on this path followed by a dot and their uuid.
+        options: values of osqueryd's flags, by name; `flags.py` has those that the engine uses.
         observer: called with a `TableCall` after each call into a table.
 
     Raises:
-        ValueError: an option has a value that it cannot have.
+        ValueError: an option has a value that its flag cannot have.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Manager:
         self.config = ConfigPlugin(self.flags)
         self.database = DatabasePlugin((options or {}).get("database_path", ""))
         self.schedule_done: dict[str, dict[str, int]] = {}
-        """What each scheduled query has cost, by the columns of osquery_schedule."""
+        """The costs of each scheduled query, by the columns of osquery_schedule."""
         self._instance = str(uuids.uuid4())
         self._started = time.time()
         self._extensions: dict[int, ExtensionInfo] = {}
@@ -114,10 +114,10 @@ class Manager:
     # -- life cycle
 
     def start(self) -> None:
-        """Listen, serve and watch.
+        """Listen, serve, and watch the extensions.
 
         Raises:
-            ConnectionFailed: the socket cannot be listened on.
+            ConnectionFailed: listening on the socket failed.
         """
         listener = listen(self.socket)
         self._server = Server(self, listener, options=ServerOptions(max_calls=64))
@@ -153,40 +153,43 @@ class Manager:
         self.stop()
 
     def extension_socket(self, uuid: int) -> str:
-        """Where an extension listens."""
+        """Return the path that an extension listens on."""
         return f"{self.socket}.{uuid}"
 
     # -- the service
 
     def ping(self) -> Status:
-        """Alive."""
+        """Answer that the manager is alive."""
         return Status(0, "pong", 0)
 
     def call(
         self, registry: str, item: str, request: dict[str, str], context: CallContext | None = None
     ) -> Reply:
-        """Call a plugin of the engine, or of any extension."""
+        """Call a plugin of the engine or of an extension."""
         answer = self._registries.call(registry, item, request)
-        # osqueryd returns rows only with a success, their keys in order.
+        # osqueryd returns rows only with a success, and sorts their keys.
         rows = () if answer.failed else [dict(sorted(row.items())) for row in to_text(answer.rows)]
         return Reply(answer.status._replace(uuid=0), rows)
 
     def shutdown(self) -> None:
-        """Nothing: osqueryd's manager does not stop because a client asks it to."""
+        """Do nothing: osqueryd's manager does not stop when a client asks for it."""
 
     def extensions(self) -> dict[int, ExtensionInfo]:
-        """The registered extensions by uuid."""
+        """Return the registered extensions by uuid."""
         with self._changed:
             return dict(sorted(self._extensions.items()))
 
     def options(self) -> dict[str, OptionInfo]:
-        """The flags."""
+        """Return the flags."""
         return self.flags.options()
 
     def register_extension(
         self, info: ExtensionInfo, registry: Mapping[str, Mapping[str, TextRows]]
     ) -> Status:
-        """Add an extension and its plugins; the status has its uuid, or says why not."""
+        """Add an extension and its plugins.
+
+        The status has the extension's uuid, or says why it was not added.
+        """
         with self._changed:
             if any(known.name == info.name for known in self._extensions.values()):
                 return Status(1, "Duplicate extension registered")
@@ -211,41 +214,42 @@ class Manager:
         return Status()
 
     def query(self, sql: str) -> Reply:
-        """Run SQL."""
+        """Run SQL, and return its rows, or its error as the status."""
         try:
             return Reply(Status(), self.engine.query(sql).rows)
         except SqlError as exc:
             return Reply.failure(str(exc))
 
     def get_query_columns(self, sql: str) -> Reply:
-        """Name and type of the columns that SQL would return, one a row."""
+        """Return name and type of each column that SQL would return, one a row."""
         try:
             return Reply(Status(), [{name: kind} for name, kind in self.engine.get_query_columns(sql)])
         except SqlError as exc:
             return Reply.failure(str(exc))
 
-    # -- for who launches extensions
+    # -- for programs that launch extensions
 
     def wait_for_extensions(self, count: int, *, timeout: float) -> bool:
-        """Wait until `count` extensions are registered, a change comes, or time is over; whether there are as many."""
+        """Wait for `count` extensions, for any change, or for `timeout` seconds.
+
+        Returns True if there are as many.
+        """
         with self._changed:
             if len(self._extensions) < count and not self._stopping.is_set():
                 self._changed.wait(timeout)
             return len(self._extensions) >= count
 
-    # -- for who drives plugins
-
     @property
     def registries(self) -> Registries:
-        """Every plugin there is, of the engine and of extensions."""
+        """Every plugin, of the engine and of extensions."""
         return self._registries
 
-    # -- within
+    # -- parts
 
     def _new_uuid(self) -> int:
         with self._changed:
             while True:
-                uuid = random.randint(1, 0xFFFF)  # noqa: S311  it tells extensions apart, and protects nothing
+                uuid = random.randint(1, 0xFFFF)  # noqa: S311  a name, not a secret
                 if uuid not in self._extensions:
                     return uuid
 
@@ -258,7 +262,7 @@ class Manager:
     def _watch(self) -> None:
         """Ping the extensions at each interval, and remove those that do not answer.
 
-        A new one has `extensions_timeout` to begin to listen, until there is its socket.
+        A new extension whose socket does not exist yet has `extensions_timeout` seconds to make it.
         """
         first_seen: dict[int, float] = {}
         while not self._stopping.wait(self._interval):
@@ -302,7 +306,7 @@ class Manager:
                     "uuid": str(uuid),
                     "name": info.name,
                     "version": info.version,
-                    # As osqueryd: it mixes the two up on the way.
+                    # As osqueryd, which confuses the two fields.
                     "sdk_version": info.min_sdk_version,
                     "path": self.extension_socket(uuid),
                     "type": "extension",
@@ -325,7 +329,7 @@ class Manager:
 
 
 class _TableHooks:
-    """Tables of extensions go into the engine."""
+    """Attaches the tables of extensions to the engine."""
 
     def __init__(self, engine: Engine, registries: Registries) -> None:
         self._engine = engine
@@ -350,7 +354,7 @@ def _core_caller(table: CorePlugin) -> Caller:
 
 
 def _version_at_least(required: str, version: str) -> bool:
-    """Whether a version is not older than `required`; "0.0.0" always passes."""
+    """Return True if a version is not older than `required`, or is "0.0.0"."""
     if version == "0.0.0":
         return True
     wanted = [part for part in required.split(".") if part]

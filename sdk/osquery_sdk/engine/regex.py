@@ -1,7 +1,7 @@
-"""ECMAScript regular expressions, as osquery's `regex_match` and `regex_split` take them, by Python's `re`.
+"""Translate ECMAScript regular expressions, as osquery's `regex_*` functions take them, for Python's `re`.
 
-osquery uses C++'s `std::regex` on bytes. Both dialects share nearly all of their syntax; a pattern is gone through
-token by token, and what differs is rewritten: `$` and `.`, empty classes, POSIX classes, repeated quantifiers, escapes.
+osquery uses C++'s `std::regex` on bytes. Python shares most of its syntax. A pattern is read token by token,
+and these parts are rewritten: `$` and `.`, empty classes, POSIX classes, repeated quantifiers, escapes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class BadRegex(Exception):
 
 
 def _escape(token: bytes, *, in_class: bool) -> bytes:
-    """A backslash and what belongs to it."""
+    """Translate a backslash and the characters that belong to it."""
     letter = token[1:2]
     if letter == b"u":
         if len(token) == 2:
@@ -55,11 +55,16 @@ def _escape(token: bytes, *, in_class: bool) -> bytes:
 
 
 def _character_class(pattern: bytes, start: int) -> tuple[bytes, int]:
-    """The class that opens at `start`, translated, and where it ends. ECMAScript knows empty ones: `[]` and `[^]`."""
+    """Translate the class that opens at `start`; return it with its end.
+
+    ECMAScript has empty ones: `[]` and `[^]`.
+    """
     position = start + 1
     negated = pattern[position : position + 1] == b"^"
     position += negated
     body = b""
+    # A hyphen is a range's operator only between two single characters. Escape all others: Python warns of "--".
+    may_begin_range = in_range = False
     while True:
         letter = pattern[position : position + 1]
         if not letter:
@@ -79,8 +84,15 @@ def _character_class(pattern: bytes, start: int) -> tuple[bytes, int]:
             body += _escape(escape[0], in_class=True)
             position = escape.end()
         else:
-            body += b"-" if letter == b"-" else re.escape(letter)
+            following = pattern[position + 1 : position + 2]
             position += 1
+            if letter == b"-" and may_begin_range and not in_range and following != b"]":
+                body += letter
+                in_range = True
+                continue
+            body += re.escape(letter)
+        ends_with_range = in_range or (posix is not None and body[-2:-1] == b"-")
+        may_begin_range, in_range = not ends_with_range, False
     if not body:
         return (rb"[\x00-\xff]" if negated else rb"(?!)"), position + 1
     return b"[" + (b"^" if negated else b"") + body + b"]", position + 1
@@ -90,7 +102,7 @@ def _translate(pattern: bytes) -> bytes:
     out: list[bytes] = []
     groups: list[int] = []
     quantified = False
-    last: int | None = None  # where the item begins that a quantifier would apply to
+    last: int | None = None  # index in `out` of the item that a quantifier would repeat
     position = 0
     while position < len(pattern):
         letter = pattern[position : position + 1]
@@ -99,7 +111,7 @@ def _translate(pattern: bytes) -> bytes:
             if last is None:
                 raise BadRegex("nothing to repeat")
             if quantified:
-                # `a**`: the item with its quantifier is repeated in turn.
+                # `a**` repeats the item together with its first quantifier.
                 out[last:] = [b"(?:", *out[last:], b")"]
             out.append(quantifier[0])
             quantified = True
@@ -150,10 +162,10 @@ def _translate(pattern: bytes) -> bytes:
 
 @lru_cache(maxsize=64)
 def compile_ecmascript(pattern: bytes) -> re.Pattern[bytes]:
-    """The pattern, compiled.
+    """Compile a pattern.
 
     Raises:
-        BadRegex: it is not valid.
+        BadRegex: the pattern is not valid.
     """
     try:
         return re.compile(_translate(pattern))

@@ -1,7 +1,9 @@
-"""osqueryd's registries: which plugin of which name there is, in the core or in an extension, and who is called.
+"""Find and call plugins by registry and name, in the core or in an extension, as osqueryd's registries do.
 
-Facts from `osquery/registry/registry_interface.cpp` and `registry_factory.cpp`. One of them is a trap: routes are noted
-before the item is added, and stay when that fails, so the item's name is taken from then on.
+A trap: routes are noted before an item is added. They stay if that fails, and the item's name is taken from
+then on.
+
+Facts from `osquery/registry/registry_interface.cpp` and `registry_factory.cpp`.
 """
 
 from __future__ import annotations
@@ -18,24 +20,24 @@ if TYPE_CHECKING:
     from .answer import TextRows
 
     Broadcast = Mapping[str, Mapping[str, TextRows]]
-    """What an extension brings along: registry -> item -> route rows."""
+    """The plugins of an extension: registry -> item -> route rows."""
 
 
 class CorePlugin(Protocol):
-    """A plugin of the engine itself."""
+    """A plugin in the engine itself."""
 
     def call(self, request: Mapping[str, str]) -> Answer:
         """Answer a request."""
 
 
 class ItemHooks(Protocol):
-    """What a registry does besides book-keeping when an extension's item comes or goes."""
+    """Gets the items of extensions when they come and go."""
 
     def add(self, name: str, routes: TextRows, uuid: int) -> str | None:
-        """Take the item in; the error message if it cannot be."""
+        """Add an item. Returns an error message, or None."""
 
     def remove(self, name: str) -> None:
-        """The item is gone."""
+        """Remove an item."""
 
 
 class _Registry:
@@ -53,8 +55,8 @@ class Registries:
     """All registries of a manager.
 
     Args:
-        names: of the registries there are.
-        call_external: calls an extension: uuid, registry, item, request, deadline.
+        names: names of the registries.
+        call_external: calls an extension with uuid, registry, item, request and deadline.
     """
 
     def __init__(
@@ -66,31 +68,32 @@ class Registries:
         self._registries = {name: _Registry() for name in sorted(names)}
         self._call_external = call_external
         self._lock = RLock()
-        # Registrations are made one after the other; asking goes on meanwhile.
+        # One registration at a time. `_adding` is taken before `_lock`, which is never held while a hook or
+        # plugin runs: calls go on meanwhile.
         self._adding = RLock()
 
     def add_core(self, registry: str, name: str, plugin: CorePlugin, *, active: bool = False) -> None:
-        """Add a plugin of the engine."""
+        """Add a plugin of the engine. An empty name in calls stands for the `active` one."""
         self._registries[registry].items[name] = plugin
         if active:
             self._registries[registry].active = name
 
     def activate(self, registry: str, name: str) -> None:
-        """Have the empty name stand for this plugin."""
+        """Let the empty name stand for this plugin."""
         self._registries[registry].active = name
 
     def has(self, registry: str, name: str) -> bool:
-        """Whether there is such a plugin now."""
+        """Return True if the registry has this plugin now."""
         with self._lock:
             known = self._registries[registry]
             return name in known.items or name in known.external
 
     def set_hooks(self, registry: str, hooks: ItemHooks) -> None:
-        """Have `hooks` told of the items of a registry."""
+        """Set the hooks of a registry."""
         self._registries[registry].hooks = hooks
 
     def add_broadcast(self, uuid: int, broadcast: Broadcast) -> Status:
-        """Add the items of an extension, all or none."""
+        """Add all items of an extension, or none of them."""
         with self._adding:
             for registry, items in sorted(broadcast.items()):
                 for item in sorted(items):
@@ -141,7 +144,10 @@ class Registries:
     def call(
         self, registry: str, item: str, request: dict[str, str], deadline: float | None = None
     ) -> Answer:
-        """Call an item; an empty name stands for the registry's active item, and several may be joined by commas."""
+        """Call an item, or several with commas between their names.
+
+        An empty name is the registry's active item.
+        """
         known = self._registries.get(registry)
         if known is None:
             return Answer(Status(1, f"Unknown registry requested: {registry}"))
@@ -150,7 +156,7 @@ class Registries:
             answers = [
                 self.call(registry, part.strip(), request, deadline) for part in item.split(",") if part
             ]
-            # As osqueryd: their statuses do not count, and the last one's rows are the answer.
+            # As osqueryd: the statuses do not count, and the rows of the last item are the answer.
             return Answer(rows=answers[-1].rows if answers else ())
         with self._lock:
             plugin, uuid, routes = known.items.get(item), known.external.get(item), known.routes.get(item)
@@ -163,7 +169,7 @@ class Registries:
         return Answer(Status(1, f"Cannot call registry item: {item}"))
 
     def rows(self) -> list[dict[str, str]]:
-        """The items as the table osquery_registry shows them."""
+        """Return the rows of the table osquery_registry."""
         out = []
         with self._lock:
             for name, registry in self._registries.items():

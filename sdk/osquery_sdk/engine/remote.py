@@ -1,4 +1,4 @@
-"""Calls to an extension's socket as osqueryd makes them: a ping, then the call, each on a connection of its own.
+"""Call an extension over its socket as osqueryd does: a ping, then the call, each on a new connection.
 
 Facts from `callExtension` and `extensionPathActive` (osquery/extensions/extensions.cpp).
 """
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 PING_TIMEOUT = 10.0
 
-# The client's words for a reply without a result, and for an exception without a text, in Thrift's for C++.
+# Texts of this client -> texts of Thrift for C++, for a reply without a result and for an exception without a
+# text.
 _REASONS = {
     "call returned nothing": "call failed: unknown result",
     "unknown error": "TApplicationException: Unknown application exception",
@@ -26,10 +27,10 @@ _REASONS = {
 
 
 def _left(limit: float, deadline: float | None) -> float:
-    """Seconds for the next step.
+    """Return the seconds for the next step: `limit`, or less if `deadline` is nearer.
 
     Raises:
-        DeadlineExceeded: none are left until `deadline`.
+        DeadlineExceeded: no time is left until `deadline`.
     """
     if deadline is None:
         return limit
@@ -40,7 +41,7 @@ def _left(limit: float, deadline: float | None) -> float:
 
 
 def answers_ping(path: str, *, timeout: float = PING_TIMEOUT) -> bool:
-    """Whether an extension answers at `path`."""
+    """Return True if an extension answers a ping at `path`."""
     try:
         with ExtensionConnection(path, timeout=timeout) as connection:
             connection.ping()
@@ -64,9 +65,9 @@ def call_extension(
         path: the extension's socket.
         registry: the plugin's registry.
         item: the plugin's name.
-        request: what it is sent.
+        request: the request of the call.
         timeout: seconds for the call (`--thrift_timeout`); the ping before it has 10.
-        deadline: a moment of `time.monotonic()` at which the caller loses interest.
+        deadline: a moment of `time.monotonic()` at which the caller stops waiting.
 
     Raises:
         DeadlineExceeded: `deadline` has come. Any other failure is an answer with osqueryd's message.

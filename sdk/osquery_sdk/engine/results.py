@@ -1,4 +1,4 @@
-"""What a scheduled query gives osqueryd's log: differences to the last time, and their JSON, byte for byte.
+"""Write the log lines of a scheduled query: the differences since its last run, in osqueryd's JSON.
 
 Facts from `osquery/core/query.cpp`, `diff_results.cpp` and `sql.cpp`.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Stamp(NamedTuple):
-    """What every log line of a run says beside its rows."""
+    """The fields that every log line of a run has beside its rows."""
 
     name: str
     host: str
@@ -30,12 +30,12 @@ class Stamp(NamedTuple):
 
 
 def calendar_time(seconds: float) -> str:
-    """osquery's form of a moment: `Mon Nov 23 07:39:26 2026 UTC`."""
+    """Return a Unix time in osquery's form, such as `Mon Nov 23 07:39:26 2026 UTC`."""
     return time.asctime(time.gmtime(seconds)) + " UTC"
 
 
 def to_json(value: Any) -> str:
-    """JSON as rapidjson writes it: nothing is escaped that need not be."""
+    """Return JSON as rapidjson writes it: only what needs it is escaped."""
     if isinstance(value, str):
         return json_string(value)
     if isinstance(value, dict):
@@ -46,7 +46,7 @@ def to_json(value: Any) -> str:
 
 
 def escaped(row: Mapping[str, str]) -> dict[str, str]:
-    r"""A row with control characters, and bytes that are no UTF-8, written as \xHH: as differences are kept."""
+    r"""Return a row as differences keep it: control characters, and bytes that are not UTF-8, are \xHH."""
     return {name: _escape(value) for name, value in row.items()}
 
 
@@ -64,7 +64,7 @@ def _escape(text: str) -> str:
 
 
 def difference(before: Rows, now: Rows) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """The rows that are new, in their order, and those that are gone, in the order of their values."""
+    """Return the rows that are new, in their order, and those that are gone, in the order of their values."""
     left = Counter(_key(row) for row in before)
     added = []
     for row in now:
@@ -81,22 +81,22 @@ def _key(row: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def event_lines(stamp: Stamp, added: Rows, removed: Rows, *, action: str = "added") -> list[str]:
-    """A line for each row: those that are gone first."""
+    """Return a line for each row, those that are gone first."""
     head = _head(stamp)
     return [
-        to_json({**head, "columns": dict(row), "action": what})
-        for what, rows in (("removed", removed), (action, added))
+        to_json({**head, "columns": dict(row), "action": name})
+        for name, rows in (("removed", removed), (action, added))
         for row in rows
     ]
 
 
 def batch_line(stamp: Stamp, added: Rows, removed: Rows) -> str:
-    """One line for all rows, as with `--logger_event_type=false`."""
+    """Return one line for all rows, as with `--logger_event_type=false`."""
     return to_json({"diffResults": {"removed": list(removed), "added": list(added)}, **_head(stamp)})
 
 
 def snapshot_line(stamp: Stamp, rows: Rows) -> str:
-    """One line for a snapshot."""
+    """Return the line of a snapshot."""
     return to_json({"snapshot": list(rows), "action": "snapshot", **_head(stamp)})
 
 

@@ -1,7 +1,9 @@
-"""What an extension said of a table when it registered, and the `CREATE TABLE` that osqueryd makes of it.
+"""Read the route rows that describe a table, and make osqueryd's `CREATE TABLE` from them.
 
-Facts from `columnDefinition` (osquery/core/tables.cpp) and `xCreate` (osquery/sql/virtual_table.cpp). Names go into the
-statement as they are: whatever SQL rejects, osqueryd rejects with "SQLITE_ERROR".
+Names go into the statement without quotes or checks, so osqueryd answers "SQLITE_ERROR" to those that SQL
+rejects.
+
+Facts from `columnDefinition` (osquery/core/tables.cpp) and `xCreate` (osquery/sql/virtual_table.cpp).
 """
 
 from __future__ import annotations
@@ -28,15 +30,15 @@ class RouteColumn(NamedTuple):
 
 
 class Definition(NamedTuple):
-    """A table as its route rows describe it."""
+    """A table, as described by its route rows."""
 
     name: str
     statement: str
-    """The CREATE TABLE that declares the virtual table to SQLite."""
+    """The CREATE TABLE statement that declares the virtual table to SQLite."""
     columns: tuple[RouteColumn, ...]
-    """In the order of the route rows; a column alias takes a place of its own."""
+    """Columns in the order of the route rows. A column alias is a column, too."""
     aliases: Mapping[str, int]
-    """Column alias -> position of the column that it stands for."""
+    """Column alias -> position of its column."""
     views: tuple[str, ...]
     """Other names of the table; each becomes a view."""
     attributes: int
@@ -52,7 +54,11 @@ def _type(name: str) -> str:
 
 
 def _column_definitions(rows: TextRows) -> list[RouteColumn]:
-    """Columns as SQLite shall see them: here `extensions_default_index` has no say, and an alias has its target's type."""
+    """Return the columns to declare to SQLite.
+
+    Unlike the columns that the engine works with, they ignore `extensions_default_index`, and an alias has
+    the type of its target.
+    """
     columns: list[RouteColumn] = []
     types: dict[str, str] = {}
     for row in rows:
@@ -68,12 +74,13 @@ def _column_definitions(rows: TextRows) -> list[RouteColumn]:
 
 
 def create_statement(name: str, columns: Sequence[RouteColumn], *, extension: bool) -> str:
-    """The CREATE TABLE for a table of these columns.
+    """Return the CREATE TABLE statement for a table of these columns.
 
     Args:
         name: the table's name.
         columns: every column, aliases included.
-        extension: tables of extensions always keep their rowid, core tables with a key have none.
+        extension: True for a table of an extension, which keeps its rowid. A core table with a key has no
+            rowid.
     """
     terms, keys = [], []
     for column in columns:
@@ -89,7 +96,7 @@ def create_statement(name: str, columns: Sequence[RouteColumn], *, extension: bo
             keys.append(column.name)
     keyed = bool(keys)
     if keyed and not any(column.options & INDEX for column in columns):
-        # Only ADDITIONAL columns: they alone would not tell rows apart.
+        # ADDITIONAL columns alone do not tell rows apart.
         keys = [column.name for column in columns]
     if keyed:
         terms.append("PRIMARY KEY ({})".format(", ".join(f"`{key}`" for key in keys)))
@@ -102,9 +109,10 @@ def parse_routes(name: str, rows: TextRows, *, extension: bool, default_index: b
 
     Args:
         name: the table's name.
-        rows: `{id: column|alias|columnAlias|attributes, ...}`; rows that are incomplete or of another kind are skipped.
-        extension: whether the table comes from an extension.
-        default_index: the flag `--extensions_default_index`: an extension's column with no option becomes an INDEX.
+        rows: `{id: column|alias|columnAlias|attributes, ...}`. Incomplete rows and other kinds are skipped.
+        extension: True if the table comes from an extension.
+        default_index: the flag `--extensions_default_index`: a column of an extension that has no option is
+            an INDEX.
     """
     columns: list[RouteColumn] = []
     aliases: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""The statements of a query on a connection, and their rows as osqueryd renders them."""
+"""Run the statements of a query on a connection, and collect their rows as osqueryd renders them."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ _PARAMETERS = re.compile(r"(?:has|uses) (\d+)")
 
 
 class ResultSet(NamedTuple):
-    """What a query returned."""
+    """The result of a query, with values as text."""
 
     columns: list[str]
-    """Names in the order of the last statement that returned rows or could have."""
+    """Names of the last statement that returned rows, or could have, in its order."""
     rows: list[dict[str, str]]
-    """Every value as text; of columns with the same name the last one counts.
+    """Texts by column; of columns with the same name, the last one counts.
 
-    A host's keys are in the order of the columns, an engine's are sorted, as osqueryd sends them.
+    `Host` keeps the keys in the order of the columns. `Engine` sorts them, as osqueryd does.
     """
 
 
 class TypedResult(NamedTuple):
-    """What a query returned, with the values that SQL has: numbers, None for NULL, and all else as a `ResultSet` has it."""
+    """The result of a query, with SQL's values: numbers, None for NULL, and texts as in a `ResultSet`."""
 
     columns: list[str]
-    """As a `ResultSet`'s."""
+    """Names, as in a `ResultSet`."""
     rows: list[dict[str, str | int | float | None]]
     """Values by column, in the order of the columns."""
 
 
 class _Running(NamedTuple):
-    """The statement that runs."""
+    """The running statement."""
 
     sql: str
     parameters: int
     reads: bool
-    """Whether it does nothing but give rows."""
+    """True if the statement changes nothing, so that it can be run again."""
     rows_before: int
 
 
@@ -51,10 +51,10 @@ class Statements:
     """Runs statements, one after the other.
 
     Args:
-        connection: where they run.
+        connection: runs them.
         null: the text for NULL.
         before_each: called before each statement.
-        in_order: have the keys of the rows in the order of the columns, and not sorted.
+        in_order: keep the keys of a row in the order of the columns, instead of sorting them.
     """
 
     def __init__(
@@ -74,26 +74,32 @@ class Statements:
         self._rows: list[dict[str, Any]] = []
         self._order: list[tuple[str, int]] = []
         self._position = 0
-        """End of the statement that runs, in the text of the query."""
+        """End of the running statement in the text of the query."""
         self._running = _Running("", 0, False, 0)
 
     def run(self, sql: str) -> ResultSet:
-        """Run the statements in `sql`; the rows of all of them.
+        """Run the statements in `sql`, and return the rows of all of them.
 
         Raises:
-            apsw.Error: SQLite's, of the first statement that fails.
-            UnicodeDecodeError: text that is not UTF-8 came to a function or a table.
+            apsw.Error: SQLite's error of the first statement that fails.
+            UnicodeDecodeError: a function or a table got text that is not UTF-8.
         """
         self._run(sql)
         return ResultSet(self._columns, self._rows)
 
     def run_typed(self, sql: str) -> TypedResult:
-        """Run the statements in `sql`; see `run`."""
+        """Run the statements in `sql`, and return values instead of texts; see `run`."""
         self._typed = True
         self._run(sql)
         return TypedResult(self._columns, self._rows)
 
     def _run(self, sql: str) -> None:
+        """Run until the end of `sql`.
+
+        APSW has two reasons to stop before. Where a statement has parameters (`?`), run the rest again with
+        values for them; where it has text that is not UTF-8, run it again with texts as blobs, and go on
+        after it.
+        """
         parameters = 0
         while True:
             cursor = self._connection.cursor()
@@ -120,7 +126,7 @@ class Statements:
         self._order[:] = {name: position for position, name in enumerate(names)}.items()
         if not self._in_order:
             self._order.sort(key=_name_bytes)
-        # APSW gives out the text piece by piece, with all that is between two statements.
+        # APSW's pieces of the text have everything between two statements, too.
         self._position += len(statement)
         reads = cursor.is_readonly and not cursor.is_explain
         self._running = _Running(statement, len(bindings), reads, len(self._rows))
@@ -128,18 +134,18 @@ class Statements:
 
     def _read(self, cursor: apsw.Cursor, sql: str, parameters: int) -> None:
         null, append, order = self._null, self._rows.append, self._order
-        found = cursor.execute(sql, (None,) * parameters)
+        rows = cursor.execute(sql, (None,) * parameters)
         if self._typed:
             self._rows += (
                 {
                     name: render(value) if isinstance(value := row[position], (str, bytes)) else value
                     for name, position in order
                 }
-                for row in found
+                for row in rows
             )
             return
-        for row in found:
-            # Nearly every value is text that goes through as it is.
+        for row in rows:
+            # Nearly every value is text that needs no change.
             append(
                 {
                     name: value
@@ -150,20 +156,24 @@ class Statements:
             )
 
     def _as_bytes(self) -> str:
-        """A statement with the rows of the one that runs, whose texts come as blobs.
+        """Return a statement that gives the rows of the running one with texts as blobs.
 
-        APSW has no text that is not UTF-8, such as `cast(x'ff' as text)`. It says so when it meets one, so that the tables
-        are asked a second time.
+        APSW cannot return text that is not UTF-8, such as `cast(x'ff' as text)`. It fails when it meets one,
+        and the tables are called a second time.
         """
         names = [f"c{number}" for number in range(len(self._columns))]
         values = ", ".join(f"iif(typeof({name}) = 'text', cast({name} as blob), {name})" for name in names)
         rows = self._running.sql.rstrip().removesuffix(";")
-        # The line break ends a comment.
-        return f"WITH {_ROWS}({', '.join(names)}) AS MATERIALIZED ({rows}\n) SELECT {values} FROM {_ROWS}"  # noqa: S608
+        # The line break ends a comment in `rows`.
+        table = f"{_ROWS}({', '.join(names)})"
+        return f"WITH {table} AS MATERIALIZED ({rows}\n) SELECT {values} FROM {_ROWS}"  # noqa: S608
 
 
 def parameters_of(error: apsw.BindingsError) -> int:
-    """How many parameters (`?`) the statement has that APSW refuses. They are NULL, as osqueryd gives them no values."""
+    """Return the number of parameters (`?`) of a statement that APSW refuses to run without values for them.
+
+    They are NULL, as in osqueryd, which binds no values.
+    """
     count = _PARAMETERS.search(str(error))
     if count is None:
         raise error

@@ -1,4 +1,4 @@
-"""The file of `--database_path`: an SQLite database with keys and values by domain."""
+"""Keep keys and values by domain in the file of `--database_path`, an SQLite database."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Store:
     """Keys and values in a file.
 
     Args:
-        path: of the file, which is made if it is missing; its folder is not.
+        path: path of the file. It is made if it is missing; its folder has to exist.
     """
 
     def __init__(self, path: str) -> None:
-        """Open it.
+        """Open the file.
 
         Raises:
-            StoreError: it cannot be read and written, or is another program's.
+            StoreError: the file cannot be read and written, or belongs to another program.
         """
         self._path = path
         _require_place(path)
@@ -37,7 +37,7 @@ class Store:
             self._connection = apsw.Connection(path)
             self._connection.setbusytimeout(_BUSY)
             self._require_own()
-            # SQLite opens what may only be read without a word, and fails at the first query that has a result.
+            # SQLite opens a read-only file without an error, and would fail at the first write.
             if self._connection.readonly("main"):
                 raise apsw.ReadOnlyError
             self._connection.execute(_TABLE)
@@ -45,10 +45,10 @@ class Store:
             raise self._error(error) from error
 
     def rows(self) -> Iterator[tuple[str, str, str]]:
-        """Each domain, key and value.
+        """Yield each domain, key and value.
 
         Raises:
-            StoreError: they cannot be read.
+            StoreError: the file cannot be read.
         """
         try:
             for domain, key, value in self._connection.execute("select domain, key, value from kv"):
@@ -57,19 +57,19 @@ class Store:
             raise self._error(error) from error
 
     def put(self, domain: str, values: Mapping[str, str]) -> None:
-        """Keep values.
+        """Set values.
 
         Raises:
-            StoreError: none of them is kept.
+            StoreError: the file cannot be written; no value was set.
         """
         rows = [(domain, key, value) for key, value in values.items()]
         self._change("insert or replace into kv values (?, ?, ?)", rows)
 
     def remove(self, domain: str, keys: Iterable[str]) -> None:
-        """Keep these keys no longer.
+        """Remove keys.
 
         Raises:
-            StoreError: all of them are still there.
+            StoreError: the file cannot be written; no key was removed.
         """
         self._change("delete from kv where domain = ? and key = ?", [(domain, key) for key in keys])
 
@@ -81,7 +81,7 @@ class Store:
             raise self._error(error) from error
 
     def _require_own(self) -> None:
-        """Refuse a database that holds something else."""
+        """Refuse a database of another program."""
         tables = [str(name) for (name,) in self._connection.execute("select name from sqlite_master")]
         columns = tuple(str(row[1]) for row in self._connection.execute("pragma table_info(kv)"))
         if (tables and "kv" not in tables) or (columns and columns != _COLUMNS):
@@ -103,7 +103,7 @@ class Store:
 
 
 def _require_place(path: str) -> None:
-    """Refuse what SQLite would only say of that it is "unable to open" it."""
+    """Refuse paths for which SQLite only says "unable to open", with a reason."""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116  a flag's text
     except FileNotFoundError:
@@ -115,7 +115,8 @@ def _require_place(path: str) -> None:
         raise StoreError(f"--database_path {path}: {error.strerror}") from error
     if stat.S_ISDIR(mode):
         raise StoreError(
-            f"--database_path {path}: it is a folder, as osqueryd keeps its database; this engine keeps it in a file"
+            f"--database_path {path}: it is a folder, as osqueryd keeps its database;"
+            " this engine keeps it in a file"
         )
     if not stat.S_ISREG(mode):
         raise StoreError(f"--database_path {path}: it is no regular file")

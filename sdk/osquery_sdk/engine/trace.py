@@ -1,56 +1,55 @@
-"""What an observer learns of each call that the engine makes into a table."""
+"""Records of the calls that the engine makes into tables, for an observer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
-from ..vocabulary import EQUALS, OPERATORS
-
-NOT_YET_KNOWN = "its other side is not known when this table is scanned"
-"""The reason of a term whose value comes from a table that is read later."""
-NO_OPERAND = ("the operand is NULL", "the operand is the empty string")
-"""The reasons of a term whose value osqueryd does not pass on."""
+from ..vocabulary import OPERATORS
 
 
 class Term(NamedTuple):
-    """A term of the WHERE clause that SQLite offered to the table."""
+    """A term of a statement that SQLite offered to the table."""
 
     column: str
-    """Name of the column, or "rowid"."""
+    """The column's name, or "rowid"."""
     op: int
     """SQLite's operator number; `OPERATORS` names them."""
     operands: tuple[str, ...]
-    """What the table was told: one, or for an `IN` that arrives whole, each of its values. Empty if withheld."""
+    """The values that the table was told: one, or all of an `IN` that arrives whole.
+
+    Empty if the term was withheld.
+    """
     pushed: bool
     reason: str
-    """One line: why the term was pushed down or withheld."""
+    """One line on why the term was pushed down or withheld; see `pushdown`."""
 
     @property
     def operator(self) -> str:
-        """The operator as it is written in SQL; `IN` for an equality with several operands."""
-        return "IN" if self.op == EQUALS and len(self.operands) > 1 else OPERATORS.get(self.op, str(self.op))
+        """The operator in SQL; `IN` for an equality with several operands."""
+        return "IN" if self.op == 2 and len(self.operands) > 1 else OPERATORS.get(self.op, str(self.op))
 
 
 class TableCall(NamedTuple):
-    """One call into a table: a scan (`generate`) or a write (`insert`, `update`, `delete`).
+    """A call into a table: a scan (`generate`) or a write (`insert`, `update`, `delete`).
 
-    A scan that osqueryd refuses, as a required column has no value, is `refuse`: the table is not called.
+    The action `refuse` is a scan that osqueryd refuses because a required column has no value: the table is
+    not called.
     """
 
     table: str
     cursor: int
-    """Number of the SQLite cursor: scans of one cursor are the rounds of one loop. 0 for a write."""
+    """Number of the SQLite cursor, 0 for a write. Scans with the same cursor are the rounds of one loop."""
     action: str
     terms: tuple[Term, ...]
     columns_used: tuple[str, ...]
     request: Mapping[str, str]
-    """What the table was sent."""
+    """The request as it was sent."""
     rows: int
-    """Number of rows that it answered with."""
+    """Number of rows in the answer."""
     seconds: float
     error: str | None
-    """The error that the statement got from this call."""
+    """The error with which the statement failed at this call; None without one."""
 
 
 Observer: TypeAlias = Callable[[TableCall], None]

@@ -1,7 +1,9 @@
-"""Values on their way between an extension's text, SQLite and osqueryd's replies.
+"""Convert values between an extension's text, SQLite and osqueryd's replies, by the rules of osqueryd 5.23.
 
-Each rule here is osqueryd 5.23's: how a column's text becomes an SQL value (`DynamicTableRow::get_column`), how an
-operand becomes text, and how a result cell is rendered for `ExtensionManager.query`.
+- `decode_*`: the text of a column becomes an SQL value (`DynamicTableRow::get_column`).
+- `value_*`: an operand or argument becomes a text or number, as SQLite's functions `sqlite3_value_*` give it
+  to C code.
+- `render`: a value becomes a cell of the reply to `ExtensionManager.query`.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ _REAL = re.compile(
     r"|[ \t\n\v\f\r]*(?P<word>[+-]?(?:inf(?:inity)?|nan(?:\([0-9a-z_]*\))?))",
     re.IGNORECASE,
 )
+_LEADING_REAL = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def parse_integer(text: str) -> int | None:
-    """The number at the start of `text` as C's `strtoll` reads it with base detection; None if none fits 64 bits."""
+    """Return the number at the start of `text` as C's `strtoll` with base 0; None if none fits 64 bits."""
     match = _INTEGER.match(text)
     if match is None:
         return None
@@ -48,7 +51,7 @@ def parse_integer(text: str) -> int | None:
 
 
 def parse_decimal(text: str) -> int | None:
-    """The decimal number at the start of `text`, as rowids are read; None if none fits 64 bits."""
+    """Return the decimal number at the start of `text`, as for rowids; None if none fits 64 bits."""
     match = _DECIMAL.match(text)
     if match is None or len(match[1]) > 400:
         return None
@@ -57,7 +60,7 @@ def parse_decimal(text: str) -> int | None:
 
 
 def decode_bigint(value: bytes) -> int | None:
-    """BIGINT and UNSIGNED BIGINT: a leading number in base 8, 10 or 16; NULL when there is none or it is too large."""
+    """Read a BIGINT or UNSIGNED BIGINT: a leading number in base 8, 10 or 16; NULL if none fits 64 bits."""
     # Nearly every value takes this path.
     if value.isdigit() and value[0] != _ZERO and len(value) < 19:
         return int(value)
@@ -65,7 +68,7 @@ def decode_bigint(value: bytes) -> int | None:
 
 
 def decode_integer(value: bytes) -> int | None:
-    """INTEGER: as BIGINT, then cut to 32 bits."""
+    """Read an INTEGER like a BIGINT, and keep the lowest 32 bits."""
     if value.isdigit() and value[0] != _ZERO and len(value) < 10:
         return int(value)
     number = parse_integer(value.decode("latin-1"))
@@ -73,13 +76,16 @@ def decode_integer(value: bytes) -> int | None:
 
 
 def decode_double(value: bytes) -> float | None:
-    """DOUBLE: the whole text must be a C floating point number; NaN is NULL, as SQLite has none."""
+    """Read a DOUBLE: the whole text must be a floating point number of C, else it is NULL.
+
+    NaN is NULL, too.
+    """
     try:
         number = float(value)
     except ValueError:
         pass
     else:
-        # Python takes more than C does: underscores, and blanks behind.
+        # Python also takes underscores, and blanks at the end; C does not.
         if value[0] > _BLANK and value[-1] > _BLANK and b"_" not in value:
             return None if number != number else number
     match = _REAL.fullmatch(value.decode("latin-1").partition("\0")[0])
@@ -95,10 +101,10 @@ def decode_double(value: bytes) -> float | None:
 
 
 def decode_text(value: bytes) -> str | bytes:
-    """TEXT and BLOB: as it is, and never NULL.
+    """Read a TEXT or BLOB: the text as it is, and never NULL.
 
-    APSW takes only valid UTF-8 as text. Other bytes go in as a blob, so that they come out of the query unchanged;
-    `typeof()` is the one thing that tells.
+    APSW takes only valid UTF-8 as text. Other bytes become a blob, so that the query returns them unchanged;
+    only `typeof()` shows the difference.
     """
     try:
         return value.decode()
@@ -107,7 +113,7 @@ def decode_text(value: bytes) -> str | bytes:
 
 
 def decode_unknown(value: bytes) -> None:
-    """A column whose type is none of osquery's: always NULL."""
+    """Return NULL, the value of every column whose type osquery does not know."""
 
 
 DECODERS: dict[str, Decoder] = {
@@ -122,7 +128,7 @@ DECODERS: dict[str, Decoder] = {
 
 
 def real_text(number: float) -> str:
-    """A REAL as SQLite 3.42 casts it to TEXT: 15 digits and always a decimal point."""
+    """Return a REAL as SQLite 3.42 casts it to TEXT: with 15 digits, and always with a decimal point."""
     text = f"{number:.15g}"
     if text in ("inf", "-inf"):
         return text.title()
@@ -131,7 +137,10 @@ def real_text(number: float) -> str:
 
 
 def value_text(value: SQLiteValue) -> str | None:
-    """A value as `sqlite3_value_text` gives it to C code: None for NULL, and ending at the first NUL byte."""
+    """Return a value as `sqlite3_value_text` gives it to C code:
+
+    None for NULL, and a text up to the first NUL byte.
+    """
     if isinstance(value, str):
         return value.partition("\0")[0]
     if value is None:
@@ -141,8 +150,42 @@ def value_text(value: SQLiteValue) -> str | None:
     return str(value) if isinstance(value, int) else real_text(value)
 
 
+def text_of(value: SQLiteValue) -> str:
+    """Return a value's text; "" for NULL."""
+    return value_text(value) or ""
+
+
+def bytes_of(value: SQLiteValue) -> bytes:
+    """Return the bytes of a blob, or of a value's text, which does not end at a NUL byte here."""
+    if isinstance(value, bytes):
+        return value
+    return value.encode(errors="surrogateescape") if isinstance(value, str) else text_of(value).encode()
+
+
+def value_real(value: SQLiteValue) -> float:
+    """Return a value as `sqlite3_value_double` does: of a text or blob, the number at its start, or 0."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    match = _LEADING_REAL.match(text_of(value))
+    return float(match[0]) if match else 0.0
+
+
+def value_int32(value: SQLiteValue) -> int:
+    """Return a value as `sqlite3_value_int` does: the lowest 32 bits, with their sign."""
+    if isinstance(value, float):
+        number = int(max(min(value, 2.0**63), -(2.0**63)))
+    elif isinstance(value, int):
+        number = value
+    else:
+        number = parse_decimal(text_of(value)) or 0
+    return (number + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+
+
 def render(value: SQLiteValue, null: str = "") -> str:
-    """A result cell as osqueryd's `query` replies: NULL is `null`, a REAL has a decimal point ("1e+20.0", "inf.0")."""
+    """Return a cell of osqueryd's reply:
+
+    NULL is `null`, and a REAL has a decimal point ("1e+20.0", "inf.0").
+    """
     if isinstance(value, str):
         return value if "\0" not in value else value.partition("\0")[0]
     if isinstance(value, int):
@@ -168,11 +211,11 @@ def _rtrim(text: str) -> bytes:
 
 
 def in_order(values: Iterable[SQLiteValue], collation: str) -> list[SQLiteValue]:
-    """The operands of an `IN` in the order in which SQLite hands them out: by storage class, then by value.
+    """Return the operands of an `IN` in SQLite's order: by storage class, then by value. NULL is left out.
 
     Args:
-        values: the operands, in any order (APSW collects them in a set).
-        collation: name of the collation that the comparison uses.
+        values: the operands in any order, as APSW collects them in a set.
+        collation: name of the collation of the comparison.
     """
     numbers, texts, blobs = [], [], []
     for value in values:

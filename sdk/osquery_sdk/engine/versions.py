@@ -1,7 +1,9 @@
-"""osquery's version collations, and the comparison behind `version_compare`.
+"""Compare versions as osquery's version collations and `version_compare` do.
 
-Facts from `osquery/sql/sqlite_version.cpp`. A version is a row of segments between the delimiters ``~ - ^ . :``; within
-a segment bytes compare as C's signed characters do: those of letters beyond ASCII are negative.
+A version is a row of segments between the delimiters ``~ - ^ . :``. Within a segment, bytes compare like C's
+signed characters: those from 0x80 on are negative.
+
+Facts from `osquery/sql/sqlite_version.cpp`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ _TILDE, _HYPHEN, _CARET = b"~-^"
 
 
 class Flavor(NamedTuple):
-    """What a packaging system adds to the generic comparison."""
+    """Differences between a packaging system's comparison and the generic one."""
 
     epoch: bool = False
     """A version with an epoch (`1:`) sorts after one without."""
@@ -26,7 +28,7 @@ class Flavor(NamedTuple):
     rest_decides: bool = False
     """The first character of the longer version's rest decides."""
     digits_by_length: bool = False
-    """Where the rest does not decide, numeric segments compare by length alone."""
+    """Numeric segments compare by length alone if the rest does not decide."""
 
 
 GENERIC = Flavor()
@@ -37,6 +39,7 @@ def _signed(byte: int) -> int:
 
 
 def _rest(left: bytes, right: bytes, difference: int, flavor: Flavor) -> int:
+    """Compare versions of different length, which differ at most by `difference` where both have bytes."""
     shorter_is_left = len(left) < len(right)
     shorter, longer = (left, right) if shorter_is_left else (right, left)
     following = longer[len(shorter)]
@@ -56,7 +59,7 @@ def _rest(left: bytes, right: bytes, difference: int, flavor: Flavor) -> int:
 
 
 def compare(left: str, right: str, flavor: Flavor = GENERIC) -> int:
-    """Negative, zero or positive as `left` sorts before, with or after `right`."""
+    """Return a negative number, 0 or a positive one if `left` sorts before, with or after `right`."""
     return _compare(left.encode(errors="surrogateescape"), right.encode(errors="surrogateescape"), flavor)
 
 
@@ -72,10 +75,10 @@ def _compare(left: bytes, right: bytes, flavor: Flavor) -> int:
                 return 1 if epochs[1] == -1 else -1
             return epochs[0] - epochs[1]
     difference = 0
-    for one, other in zip(left, right, strict=False):
-        ranks = _RANK.get(one, 0), _RANK.get(other, 0)
+    for left_byte, right_byte in zip(left, right, strict=False):
+        ranks = _RANK.get(left_byte, 0), _RANK.get(right_byte, 0)
         if ranks == (0, 0):
-            difference = difference or _signed(one) - _signed(other)
+            difference = difference or _signed(left_byte) - _signed(right_byte)
             continue
         if 0 in ranks:
             return 1 if ranks[0] == 0 else -1

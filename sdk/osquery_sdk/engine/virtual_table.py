@@ -1,7 +1,10 @@
-"""An extension's table as a SQLite virtual table, planned, called and read as osqueryd 5.23 does it.
+"""A SQLite virtual table that calls an extension's table as osqueryd 5.23 does.
 
-Facts from `osquery/sql/virtual_table.cpp` (`xBestIndex`, `xFilter`, `xUpdate`) and `dynamic_table_row.cpp`. What looks
-odd here is osqueryd's own behaviour, which a table has to live with: it is marked with "As osqueryd".
+SQLite's calls, in order: `BestIndexObject` plans a scan, `Open` makes a cursor, `Filter` calls the table, and
+`Column` reads the values of its answer.
+
+Facts from `osquery/sql/virtual_table.cpp` (`xBestIndex`, `xFilter`, `xUpdate`) and `dynamic_table_row.cpp`.
+"As osqueryd" marks odd behaviour that is osqueryd's own: tables have to live with it.
 """
 # ruff: noqa: N802  APSW calls these methods by SQLite's names
 
@@ -14,83 +17,42 @@ from typing import TYPE_CHECKING, Protocol
 
 import apsw
 
-from ..vocabulary import (
-    ADDITIONAL,
-    EQUALS,
-    GREATER,
-    GREATER_OR_EQUAL,
-    INDEX,
-    LESS,
-    LESS_OR_EQUAL,
-    LIMIT,
-    OFFSET,
-    OPTIMIZED,
-    REQUIRED,
-    USER_BASED,
-)
+from ..vocabulary import INDEX, REQUIRED, USER_BASED
 from .answer import Answer, ByteRows, to_text
 from .context import Operand, context_json, values_json
+from .planning import Plan, plan_scan
 from .routes import Definition, RouteColumn
-from .trace import NO_OPERAND, NOT_YET_KNOWN, Observer, TableCall, Term
-from .values import DECODERS, Decoder, SQLiteValue, in_order, parse_decimal, value_text
+from .trace import Observer, TableCall, Term
+from .values import DECODERS, Decoder, SQLiteValue, parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_LIMITS = (LIMIT, OFFSET)
-_TEXT_WITHHELD = frozenset((GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL))
-_MAX_COST = 1_000_000.0
-_LAST_BIT = 63
-_AFTER_OSQUERYDS = 3_043_000  # osqueryd has SQLite 3.42, which APSW brings for Python 3.11 alone
-
 
 class Host(Protocol):
-    """What a table needs from the connection that it belongs to."""
+    """The connection that a table belongs to, as the table needs it."""
 
     @property
     def observer(self) -> Observer | None:
-        """Who wants to know of each call."""
+        """Gets a record of each call; None if there is no observer."""
 
     def next_plan(self) -> int:
-        """A number for a plan, unique in the engine."""
+        """Return a number for a plan, unique in the engine."""
 
     def next_cursor(self) -> int:
-        """A number for a cursor, unique in the engine."""
+        """Return a number for a cursor, unique in the engine."""
 
     def affected(self, table: VirtualTable) -> None:
-        """Note that the statement uses the table: its plans are forgotten when the query is done."""
+        """Note that the statement uses the table, so that its plans are dropped when the query ends."""
 
     def inserted(self, rowid: int | None) -> None:
-        """Note the row identifier that the statement gave the row; None if the table gave it."""
+        """Note the row identifier that the statement gave a row; None if the table gave it."""
 
     def call(self, name: str, request: dict[str, str]) -> Answer:
-        """Send a request to the table's owner. A failure to reach it is a status, not an exception."""
+        """Send a request to the table's owner.
 
-
-class _PlannedTerm:
-    """A term that SQLite hands to `Filter` with its operand."""
-
-    __slots__ = ("collation", "column", "op", "place", "spent", "whole_in")
-
-    def __init__(self, column: str, op: int, *, whole_in: bool, collation: str, place: int) -> None:
-        self.column = column
-        self.op = op
-        self.whole_in = whole_in
-        self.collation = collation
-        self.place = place
-        self.spent = False
-
-
-class _Plan:
-    """What `BestIndex` agreed with SQLite about one way to scan the table."""
-
-    __slots__ = ("bitset", "terms", "used", "withheld")
-
-    def __init__(self, terms: list[_PlannedTerm], used: list[str], bitset: int, withheld: list[Term]) -> None:
-        self.terms = terms
-        self.used = used
-        self.bitset = bitset
-        self.withheld = withheld
+        A failure to reach it is a status in the answer, not an exception.
+        """
 
 
 class VirtualTable:
@@ -103,7 +65,7 @@ class VirtualTable:
         self._columns = list(definition.columns)
         self._aliases = dict(definition.aliases)
         self._user_based = bool(definition.attributes & USER_BASED)
-        self._plans: dict[int, _Plan] = {}
+        self._plans: dict[int, Plan] = {}
         self.readers: list[tuple[str, Decoder | None]] = [
             (column.name, None if column.name in self._aliases else DECODERS[column.type])
             for column in self._columns
@@ -112,99 +74,21 @@ class VirtualTable:
     # -- planning
 
     def BestIndexObject(self, index: apsw.IndexInfo) -> bool:
-        """Choose which terms come to `Filter`, and tell SQLite what that costs."""
+        """Plan a scan: choose the terms that come to `Filter`, and tell SQLite what the scan costs."""
         self._host.affected(self)
+        index.idxNum = self._host.next_plan()
         explain = self._host.observer is not None
-        withheld: list[Term] = []
-        terms: list[_PlannedTerm] = []
-        cost = _MAX_COST
-        required_given = False
-        offered: Sequence[int] = range(index.nConstraint)
-        limited = unknown = False
-        if apsw.SQLITE_VERSION_NUMBER >= _AFTER_OSQUERYDS:
-            # Newer versions of SQLite offer OFFSET before LIMIT, osqueryd's behind it.
-            offered = sorted(offered, key=lambda number: index.get_aConstraint_op(number) == OFFSET)
-            limited = any(index.get_aConstraint_op(number) in _LIMITS for number in offered)
-            unknown = limited and any(
-                index.get_aConstraint_op(number) == EQUALS and not _is_constant(index, number)
-                for number in offered
-            )
-        arguments = 0
-        for number in offered:
-            position, op = index.get_aConstraint_iColumn(number), index.get_aConstraint_op(number)
-            column = self._columns[position] if 0 <= position < len(self._columns) else None
-            usable = index.get_aConstraint_usable(number)
-            if not usable:
-                reason = NOT_YET_KNOWN
-            elif column is None:
-                reason = "terms on the rowid are never pushed down"
-            elif column.type == "TEXT" and op in _TEXT_WITHHELD:
-                cost += 10
-                reason = "osqueryd never pushes down < <= > >= on TEXT"
-            elif not column.options & (INDEX | REQUIRED | ADDITIONAL):
-                reason = "the column is neither INDEX, REQUIRED nor ADDITIONAL"
-            elif unknown and op in _LIMITS:
-                # osqueryd's SQLite does not offer it beside `column = column of an outer query`, newer versions do.
-                reason = "another term depends on a value that is not a constant"
-            else:
-                cost = 1
-                required_given = required_given or bool(column.options & REQUIRED)
-                whole_in = index.get_aConstraintUsage_in(number) and bool(column.options & OPTIMIZED)
-                if whole_in:
-                    index.set_aConstraintUsage_in(number, True)
-                collation = index.get_aConstraint_collation(number)
-                terms.append(
-                    _PlannedTerm(column.name, op, whole_in=whole_in, collation=collation, place=arguments)
-                )
-                arguments += 1
-                index.set_aConstraintUsage_argvIndex(number, arguments)
-                continue
-            if limited and usable and op not in _LIMITS:
-                # Newer versions of SQLite take LIMIT back when another term is left unused; osqueryd's passes it all the same.
-                # So the term is taken, without looking at its operand: that of an IN as a whole, or there would be a scan
-                # for each of its values.
-                if index.get_aConstraintUsage_in(number):
-                    index.set_aConstraintUsage_in(number, True)
-                arguments += 1
-                index.set_aConstraintUsage_argvIndex(number, arguments)
-            if explain:
-                withheld.append(Term("rowid" if column is None else column.name, op, (), False, reason))
-        used, bitset, required_used = self._columns_used(index.colUsed)
-        if required_used and not required_given:
-            cost = _MAX_COST
-        plan = self._host.next_plan()
-        self._plans[plan] = _Plan(terms, used, bitset, withheld)
-        index.idxNum = plan
-        index.estimatedCost = cost
+        self._plans[index.idxNum] = plan_scan(index, self._columns, self._aliases, explain=explain)
         return True
 
-    def _columns_used(self, positions: set[int]) -> tuple[list[str], int, bool]:
-        """Names and bit set of the columns in use, and whether a REQUIRED one is among them."""
-        bitset = sum(1 << position for position in positions)
-        names: dict[str, None] = {}
-        required = False
-        if bitset:
-            for number, column in enumerate(self._columns):
-                bit = min(number, _LAST_BIT)
-                if not bitset >> bit & 1:
-                    continue
-                name = column.name
-                if name in self._aliases:
-                    target = self._aliases[name]
-                    bitset = bitset & ~(1 << bit) | 1 << min(target, _LAST_BIT)
-                    name = self._columns[target].name
-                names[name] = None
-                required = required or bool(column.options & REQUIRED)
-        return list(names), bitset, required
-
     def forget_plans(self) -> None:
-        """Drop what was agreed for the statements of a query that is done."""
+        """Drop the plans of a query that has ended."""
         self._plans.clear()
 
     # -- reading
 
     def Open(self) -> Cursor:
-        """A cursor of its own for each place where a statement reads the table."""
+        """Return a new cursor, for one place where a statement reads the table."""
         return Cursor(self, self._host.next_cursor())
 
     def scan(
@@ -213,53 +97,62 @@ class VirtualTable:
         """Call the table for one scan.
 
         Raises:
-            apsw.Error: the statement fails; the text is its error message.
+            apsw.Error: the statement fails with this text.
         """
         self._host.affected(self)
-        plan = self._plans.get(plan_number) or _Plan([], [], 0, [])
-        affinities: dict[str, str] = {}
-        options: dict[str, int] = {}
-        required = False
-        for column in self._columns:
-            # As osqueryd: of two columns with one name (an alias that was read once), the later counts.
-            affinities[column.name] = column.type
-            options[column.name] = column.options
-            required = required or bool(column.options & REQUIRED)
-        constraints: dict[str, list[Operand]] = {}
-        trace: list[Term] = []
-        for term in plan.terms:
-            given, reason = _operands(term, operands[term.place])
-            for expr in given:
-                constraints.setdefault(term.column, []).append(Operand(term.op, expr))
-            trace.append(Term(term.column, term.op, given, bool(given), reason))
-        context = context_json(affinities, constraints, plan.used, plan.bitset)
-        request = {"action": "generate", "context": context}
-        terms = (*trace, *plan.withheld)
-        if required and not any(options[term.column] & REQUIRED for term in plan.terms):
+        plan = self._plans.get(plan_number) or Plan()
+        request, pushed, required_given = self._scan_request(plan, operands)
+        terms = (*pushed, *plan.withheld)
+        used = tuple(plan.used)
+        if not required_given:
             refusal = self._without_required(plan)
             if observer := self._host.observer:
-                used = tuple(plan.used)
                 observer(TableCall(self.name, cursor, "refuse", terms, used, request, 0, 0.0, refusal))
             raise apsw.ConstraintError(refusal)
         started = perf_counter()
         answer = self._host.call(self.name, request)
+        error = answer.status.message if answer.failed else None
         rows = answer.rows
         if observer := self._host.observer:
-            error = answer.status.message if answer.failed else None
             seconds = perf_counter() - started
             observer(
-                TableCall(
-                    self.name, cursor, "generate", terms, tuple(plan.used), request, len(rows), seconds, error
-                )
+                TableCall(self.name, cursor, "generate", terms, used, request, len(rows), seconds, error)
             )
-        if answer.failed:
-            raise apsw.SQLError(answer.status.message)
+        if error is not None:
+            raise apsw.SQLError(error)
         return rows
 
-    def _without_required(self, plan: _Plan) -> str:
-        """The error of a scan without a required column.
+    def _scan_request(
+        self, plan: Plan, operands: Sequence[SQLiteValue | set[SQLiteValue]]
+    ) -> tuple[dict[str, str], list[Term], bool]:
+        """Return the request of a scan, the terms in it, and whether it has the required columns.
 
-        As osqueryd: where it misses a user as well, which a USER_BASED table wants from an administrator, it has no words.
+        A term whose operand is withheld counts as given.
+        """
+        affinities: dict[str, str] = {}
+        options: dict[str, int] = {}
+        required = False
+        for column in self._columns:
+            # As osqueryd: of two columns with the same name (an alias that was read once), the later counts.
+            affinities[column.name] = column.type
+            options[column.name] = column.options
+            required = required or bool(column.options & REQUIRED)
+        constraints: dict[str, list[Operand]] = {}
+        pushed: list[Term] = []
+        for term in plan.terms:
+            texts, reason = term.read(operands[term.place])
+            for text in texts:
+                constraints.setdefault(term.column, []).append(Operand(term.op, text))
+            pushed.append(Term(term.column, term.op, texts, bool(texts), reason))
+        context = context_json(affinities, constraints, plan.used, plan.bitset)
+        given = not required or any(options[term.column] & REQUIRED for term in plan.terms)
+        return {"action": "generate", "context": context}, pushed, given
+
+    def _without_required(self, plan: Plan) -> str:
+        """Return the error of a scan without a required column.
+
+        As osqueryd: if an administrator queries a USER_BASED table and names no user either, the text says
+        nothing.
         """
         named = any(term.column in ("uid", "username") for term in plan.terms)
         if self._user_based and not named and _is_administrator():
@@ -267,10 +160,10 @@ class VirtualTable:
         return f"Table {self.name} was queried without a required column in the WHERE clause"
 
     def resolve_alias(self, position: int) -> tuple[str, Decoder]:
-        """The column behind a column alias.
+        """Return name and decoder of the column that an alias stands for.
 
-        As osqueryd: once an alias has been read, its place in the table has the target's name and type for good. The
-        alias is then missing from the constraints of every later request on this connection.
+        As osqueryd: once an alias has been read, its place in the table keeps the target's name and type.
+        From then on, the constraints in requests of this connection lack the alias.
         """
         alias, target = self._columns[position], self._columns[self._aliases[self._columns[position].name]]
         self._columns[position] = RouteColumn(target.name, target.type, alias.options)
@@ -281,7 +174,7 @@ class VirtualTable:
     # -- writing
 
     def UpdateInsertRow(self, rowid: int | None, fields: Sequence[SQLiteValue]) -> int | None:
-        """INSERT. Returns the new row's id if SQLite does not give it."""
+        """Insert a row. Returns its id."""
         request = {"action": "insert", "json_value_array": self._values(fields)}
         if rowid is None:
             request["auto_rowid"] = "false"
@@ -298,7 +191,7 @@ class VirtualTable:
         return new_rowid
 
     def UpdateChangeRow(self, row: int, newrowid: int, fields: Sequence[SQLiteValue]) -> None:
-        """UPDATE."""
+        """Change a row."""
         request = {"action": "update", "id": str(row)}
         if newrowid != row:
             request["new_id"] = str(newrowid)
@@ -306,21 +199,26 @@ class VirtualTable:
         self._write(request)
 
     def UpdateDeleteRow(self, rowid: int) -> None:
-        """DELETE."""
+        """Delete a row."""
         self._write({"action": "delete", "id": str(rowid)})
 
     def Disconnect(self) -> None:
-        """The connection no longer refers to the table."""
+        """Take note that the connection no longer refers to the table."""
 
     Destroy = Disconnect
 
     def _values(self, fields: Sequence[SQLiteValue]) -> str:
-        """The `json_value_array`, once each value has the very type of its column."""
+        """Return the `json_value_array` of values.
+
+        Raises:
+            apsw.MismatchError: a value does not have exactly the type of its column.
+        """
         if len(fields) != len(self._columns):
             raise apsw.RangeError("column index out of range")
         for value, column in zip(fields, self._columns, strict=True):
             if value is None:
-                # As osqueryd: exactly these options, so that OPTIMIZED or a collation beside them allows NULL.
+                # As osqueryd: only exactly these options forbid NULL; OPTIMIZED or a collation beside them
+                # allows it.
                 fits = column.options not in (INDEX, REQUIRED)
             elif isinstance(value, int):
                 fits = column.type in ("INTEGER", "BIGINT", "UNSIGNED BIGINT")
@@ -333,7 +231,11 @@ class VirtualTable:
         return values_json(fields)
 
     def _write(self, request: dict[str, str]) -> Mapping[str, str]:
-        """Send a write; the table's one row of reply when it says "success"."""
+        """Send a write, and return the row of the reply, which says "success".
+
+        Raises:
+            apsw.Error: the table refused the write, or did not answer.
+        """
         request["context"] = context_json({}, {})
         started = perf_counter()
         rows = to_text(self._host.call(self.name, request).rows)
@@ -349,7 +251,7 @@ class VirtualTable:
             case "constraint":
                 error = apsw.ConstraintError("constraint failed")
             case _:
-                # As osqueryd: the status of the reply is not looked at, not even when the extension is gone.
+                # As osqueryd: it ignores the status of the answer, even if the extension is gone.
                 error = apsw.SQLError("SQL logic error")
         if observer := self._host.observer:
             seconds = perf_counter() - started
@@ -359,8 +261,9 @@ class VirtualTable:
             if error is not None:
                 raise error
         finally:
-            # The error's traceback has this frame and the statement's. A circle would leave the cursor there to the collector,
-            # which may find it in another thread: APSW then waits for the connection, and the connection for that thread.
+            # Break the circle error -> traceback -> this frame -> error. The statement's frame in the
+            # traceback has the cursor: the garbage collector might free that in another thread, where APSW
+            # waits for the connection, and the connection for that thread.
             error = None
         return reply
 
@@ -373,35 +276,8 @@ def _is_administrator() -> bool:
     return os.getuid() == 0
 
 
-def _is_constant(index: apsw.IndexInfo, number: int) -> bool:
-    """Whether the right side of a term is known before the statement runs; that of an IN counts as such."""
-    return index.get_aConstraint_rhs(number) is not None or index.get_aConstraintUsage_in(number)
-
-
-def _operands(term: _PlannedTerm, value: SQLiteValue | set[SQLiteValue]) -> tuple[tuple[str, ...], str]:
-    """What the table learns of a term, and why."""
-    if term.whole_in:
-        if term.spent:
-            # As osqueryd: it forgets that this is an IN once it was read, so only the first scan of a loop has the values.
-            return (), "osqueryd passes the values of an IN on the first scan only"
-        term.spent = True
-        # A subquery without rows comes as NULL, and so does one that depends on a row and was not run yet.
-        values = value if isinstance(value, (set, frozenset)) else ()
-        texts = (value_text(item) for item in in_order(values, term.collation))
-        return tuple(
-            text for text in texts if text is not None
-        ), "the column is OPTIMIZED: all values at once"
-    assert not isinstance(value, (set, frozenset))
-    text = value_text(value)
-    if text is None:
-        return (), NO_OPERAND[0]
-    if not text:
-        return (), NO_OPERAND[1]
-    return (text,), "the column is pushed down"
-
-
 class Cursor:
-    """APSW's `VTCursor`: goes over the rows of one answer and decodes only what SQLite asks for."""
+    """APSW's `VTCursor`: goes over an answer's rows, and decodes a value only when SQLite asks for it."""
 
     __slots__ = ("_number", "_position", "_readers", "_rest", "_row", "_table")
 
@@ -411,16 +287,16 @@ class Cursor:
         self._number = number
         self._position = 0
         self._rest: Iterator[Mapping[str, bytes]] = iter(())
-        self._row: Mapping[str, bytes] | None = None  # None behind the last row
+        self._row: Mapping[str, bytes] | None = None  # None after the last row
 
     def Filter(self, plan: int, _: str | None, operands: Sequence[SQLiteValue | set[SQLiteValue]]) -> None:
-        """Begin a scan."""
+        """Call the table, and go to the first row of its answer."""
         self._rest = iter(self._table.scan(plan, operands or (), self._number))
         self._position = 0
         self._row = next(self._rest, None)
 
     def Eof(self) -> bool:
-        """Whether the rows are used up."""
+        """Return True after the last row."""
         return self._row is None
 
     def Next(self) -> None:
@@ -429,18 +305,18 @@ class Cursor:
         self._row = next(self._rest, None)
 
     def Column(self, number: int) -> SQLiteValue:
-        """The value of a column of this row; -1 is the rowid."""
+        """Return the value of a column of this row; -1 is the rowid."""
         if number < 0:
             return self.Rowid()
         name, decode = self._readers[number]
         if decode is None:
             name, decode = self._table.resolve_alias(number)
-        # SQLite asks only while there is a row.
-        # A missing key is an empty string: NULL for numbers, the empty text for TEXT and BLOB.
+        # SQLite asks only while there is a row. A missing key counts as an empty text, which is NULL for
+        # numbers.
         return decode(self._row.get(name, b""))  # type: ignore[union-attr]
 
     def Rowid(self) -> int:
-        """The row's own `rowid`, else its position in this one answer: two scans then give different rows the same id."""
+        """Return the row's `rowid`, or else its position in this answer, which is not unique among scans."""
         assert self._row is not None
         text = self._row.get("rowid")
         if text is None:

@@ -1,4 +1,4 @@
-"""Freezing: a program made of an extension, Python and all that it imports.
+"""Freeze an extension: make a program of it, with Python and every module that it imports.
 
 ::
 
@@ -7,8 +7,8 @@
     built = build("./hello.py", Options(output=Path("build")))
     print(built.program, built.report.size)
 
-`target` says what to freeze, `probe` looks into it, `pyinstaller` freezes, `smoke` runs what came out, `report` and `sbom`
-say what is in it.
+The steps: `target` finds the extension, `probe` runs it up to the point where it would serve, `pyinstaller`
+freezes it, `smoke` runs the result, `report` and `sbom` describe it.
 """
 
 from ..errors import FreezeError

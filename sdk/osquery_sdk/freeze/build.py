@@ -1,4 +1,4 @@
-"""A build from its beginning to its end: find, probe, freeze, put in place, run, report."""
+"""Build a program from an extension: find, probe, freeze and run it, report, put it in place."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from osquery_sdk.elf import oldest_glibc
 from osquery_sdk.files import move_files, place_of, work_folder
 from osquery_sdk.leftovers import run_process
 from osquery_sdk.signals import stop_handler
@@ -19,7 +20,6 @@ from ..errors import FreezeError
 from . import pyinstaller
 from .data import data_files
 from .distributions import Installed
-from .elf import oldest_glibc
 from .graph import RARE
 from .report import Report, size_of, sizes_by_package
 from .sbom import make_sbom
@@ -29,57 +29,58 @@ from .target import find_target
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .progress import Progress
+    from osquery_sdk.progress import Progress
+
     from .target import Target
 
 SUFFIX = ".exe" if sys.platform == "win32" else ".ext"
-"""What osqueryd takes for an extension when it is given a folder to load."""
+"""The end of a file's name by which osqueryd takes it for an extension when it loads a folder."""
 _STAMP = "build.json"
 _PROBE_TIMEOUT = 120
 
 
 class Options(NamedTuple):
-    """How to build."""
+    """The choices for a build."""
 
     output: Path = Path("build")
     name: str | None = None
     onefile: bool = False
     tmpdir: str | None = None
-    """Where the one-file form unpacks itself at run time, in place of the temporary folder."""
+    """The folder to which the one-file form unpacks itself at run time; the temporary folder unless given."""
     include: tuple[str, ...] = ()
-    """Modules that the extension imports in ways that nobody can see."""
+    """Modules that the extension imports in ways that no analysis sees."""
     exclude: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
-    """Packages whose data files it reads."""
+    """Packages whose data files the extension reads."""
     metadata: tuple[str, ...] = ()
-    """Distributions that it asks `importlib.metadata` for and has no module of."""
+    """Distributions that the extension asks `importlib.metadata` for without having a module of them."""
     entry_points: tuple[str, ...] = ()
-    """Groups of entry points that it loads and does not name in its code."""
+    """Groups of entry points that the extension loads without naming them in its code."""
 
 
 class Built(NamedTuple):
-    """What came of it."""
+    """The result of a build."""
 
     program: Path
     """The file that osqueryd autoloads."""
     link: Path | None
-    """What a person runs: a link to the program; None in the one-file form, where that is the program itself."""
+    """A link to the program, for a person to run; None in the one-file form."""
     sbom: Path
     report_file: Path
     report: Report
 
 
 def build(extension: str, options: Options = Options(), *, progress: Progress | None = None) -> Built:  # noqa: B008
-    """Freeze an extension and run what came out.
+    """Freeze an extension and run the result.
 
     Args:
         extension: see `find_target`.
-        options: how.
-        progress: gets the steps.
+        options: the choices.
+        progress: is told of each step.
 
     Raises:
         TargetError: there is no such extension.
-        FreezeError: it cannot be frozen, or the result does not run; what was there before is still there.
+        FreezeError: it cannot be frozen, or the result does not run. The result of an earlier build is kept.
     """
     step = progress.step if progress is not None else _silent
     say = progress.detail if progress is not None else _silent
@@ -88,7 +89,7 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
     if options.metadata or options.entry_points:
         Installed().require(metadata=options.metadata, groups=options.entry_points)
     output = options.output.absolute()
-    made = build_date(os.environ)
+    date = build_date(os.environ)
     stack = contextlib.ExitStack()
     try:
         work = stack.enter_context(work_folder(output, f".{target.name}-"))
@@ -99,14 +100,14 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
         facts = probe(target, work)
         stamp = make_stamp(facts["version"], target.home, os.environ)
         (work / _STAMP).write_text(json.dumps({"name": target.name, **stamp}, indent=2), encoding="utf-8")
-        # What Python's library has loaded for a rare occasion is no wish of the extension's: see graph.py.
+        # Python's library loads some modules for rare occasions. The extension did not ask for them: see
+        # graph.py.
         loaded = [name for name in facts["modules"] if name.partition(".")[0] not in RARE]
         data = data_files(options.data, target.folders)
         step("freezing")
-        contents = pyinstaller.run(
-            target,
+        recipe = pyinstaller.Recipe(
             modules=[*loaded, *options.include, *options.data],
-            exclude=options.exclude,
+            excludes=options.exclude,
             kept=options.include,
             datas=[(str(work / _STAMP), "."), *data],
             data=options.data,
@@ -116,34 +117,33 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
             folder=f"{target.name}.bundle",
             onefile=options.onefile,
             tmpdir=options.tmpdir,
-            work=work,
-            say=say,
         )
-        made_of = work / "dist" / (target.name + SUFFIX if options.onefile else f"{target.name}.bundle")
-        set_modes(made_of, int(made.timestamp()) if "SOURCE_DATE_EPOCH" in os.environ else None)
-        program = made_of if options.onefile else made_of / (target.name + SUFFIX)
+        contents = pyinstaller.run(target, recipe, work=work, say=say)
+        bundle = work / "dist" / (recipe.program if options.onefile else recipe.folder)
+        set_modes(bundle, int(date.timestamp()) if "SOURCE_DATE_EPOCH" in os.environ else None)
+        program = bundle if options.onefile else bundle / recipe.program
         step("running it")
-        from .smoke import smoke  # needs the engine, which `require` has seen
+        from .smoke import smoke  # imports the engine, which `require` has made sure of
 
-        seen = smoke(program, facts["tables"], folders=target.folders, tmpdir=options.tmpdir, say=say)
+        trial = smoke(program, facts["tables"], folders=target.folders, tmpdir=options.tmpdir, say=say)
         step("writing the report")
         report = Report(
             name=target.name,
             version=facts["version"],
             form="one-file" if options.onefile else "one-folder",
-            size=size_of(made_of),
+            size=size_of(bundle),
             packages=sizes_by_package(program, contents),
-            start=seen.start,
-            idle=seen.idle,
-            queried=seen.queried,
-            tables=seen.tables,
+            start=trial.start,
+            idle=trial.idle,
+            queried=trial.queried,
+            tables=trial.tables,
             glibc=oldest_glibc(_binaries(program, contents)) if sys.platform == "linux" else "",
             missing=contents["missing"],
             stamp=stamp,
         )
         digest = hashlib.sha256(program.read_bytes()).hexdigest()
-        sbom = make_sbom(target.name, facts["version"], contents, made=made, digest=digest)
-        return _install(made_of, output, target, options.onefile, report, sbom)
+        sbom = make_sbom(target.name, facts["version"], contents, date=date, digest=digest)
+        return _install(bundle, output, target, options.onefile, report, sbom)
     except OSError as error:
         raise FreezeError(f"{place_of(error, work, options.output)}: {error.strerror or error}") from error
     finally:
@@ -151,14 +151,14 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
 
 
 def _silent(text: str) -> None:
-    """For a build that nobody watches."""
+    """Ignore a step of a build without a progress."""
 
 
 def probe(target: Target, work: Path) -> dict[str, Any]:
-    """What the extension serves; see `probe.py`.
+    """Return the facts that `probe.py` finds out about the extension.
 
     Raises:
-        FreezeError: it cannot be imported, is none, or has no plugins.
+        FreezeError: it cannot be imported, runs no Extension, or has no plugins.
     """
     script = target.script
     if script is None:
@@ -179,44 +179,44 @@ def probe(target: Target, work: Path) -> dict[str, Any]:
 
 
 def set_modes(path: Path, seconds: int | None) -> None:
-    """Give files the modes that osqueryd wants: nobody but the owner may write.
+    """Give files the modes that osqueryd wants: only the owner may write.
 
     Args:
         path: a file or folder.
-        seconds: the time of change that all files get; None leaves it.
+        seconds: the time of change for all files; None leaves it.
     """
-    for one in (path, *path.rglob("*")) if path.is_dir() else (path,):
-        if not one.is_symlink():
-            runs = one.is_dir() or one.suffix == SUFFIX
-            one.chmod(0o755 if runs else 0o644)
+    for file in (path, *path.rglob("*")) if path.is_dir() else (path,):
+        if not file.is_symlink():
+            runs = file.is_dir() or file.suffix == SUFFIX
+            file.chmod(0o755 if runs else 0o644)
         if seconds is not None and os.utime in os.supports_follow_symlinks:
-            os.utime(one, (seconds, seconds), follow_symlinks=False)
+            os.utime(file, (seconds, seconds), follow_symlinks=False)
 
 
 def _binaries(program: Path, contents: dict[str, Any]) -> Iterator[Path]:
-    """The program and the binaries that it holds, as they were before they were packed."""
+    """Yield the program, and the binaries in it as they were before they were packed."""
     yield program
     yield from (Path(path) for path in contents["binaries"].values())
 
 
 def _install(
-    made: Path, output: Path, target: Target, onefile: bool, report: Report, sbom: dict[str, Any]
+    bundle: Path, output: Path, target: Target, onefile: bool, report: Report, sbom: dict[str, Any]
 ) -> Built:
-    """Put the result in place of the one before it."""
+    """Put the result in the place of an earlier build's."""
     stem = target.name + SUFFIX if onefile else target.name
-    files = made.parent / f"{stem}.cdx.json", made.parent / f"{stem}.report.json"
+    files = bundle.parent / f"{stem}.cdx.json", bundle.parent / f"{stem}.report.json"
     for file, content in zip(files, (sbom, report.as_json()), strict=True):
         file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    place = output / made.name
+    place = output / bundle.name
     link = None
     program = place
     with stop_handler():
-        _replace(made, place)
+        _replace(bundle, place)
         if not onefile:
             program = place / (target.name + SUFFIX)
             if os.name == "posix":
                 link = output / target.name
-                new = made.parent / "link"
+                new = bundle.parent / "link"
                 new.symlink_to(Path(place.name, program.name))
                 _replace(new, link)
         move_files(files, output)
@@ -225,7 +225,7 @@ def _install(
 
 
 def _replace(new: Path, place: Path) -> None:
-    """Move a file or folder, the one that is there aside and away."""
+    """Move a file or folder to a place. A folder that is there moves to the work folder, which is removed."""
     old = new.with_name(f"{new.name}.old")
     if place.is_dir() and not place.is_symlink():
         place.rename(old)

@@ -1,7 +1,7 @@
-"""Modules and distributions that an extension names in texts: in calls that import, and to `importlib.metadata`.
+"""Find modules and distributions that an extension names only in texts, as in `import_module("json")`.
 
-No import statement names these, so they are not in PyInstaller's graph. The extension's own modules are searched for
-them, and those of the libraries that it has brought.
+No import statement names these, so PyInstaller's graph lacks them. The extension's own modules are searched,
+and those of the libraries that come with it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _KNOW_DISTRIBUTIONS = frozenset(("importlib.metadata", "importlib_metadata", "pk
 
 
 class Named(NamedTuple):
-    """Texts in a program's modules."""
+    """The names in a program's texts."""
 
     modules: tuple[str, ...]
-    """Those that a call imports."""
+    """Modules that a call imports."""
     texts: frozenset[str]
-    """All in modules that look for distributions or entry points: any may be the name of one."""
+    """All texts of the modules that use distributions or entry points: any text may be the name of one."""
 
 
 def named_in(graph: Any, needed: Collection[str]) -> Named:
@@ -49,7 +49,7 @@ def named_in(graph: Any, needed: Collection[str]) -> Named:
 
 
 def _imported_by(code: CodeType) -> Iterator[str]:
-    """The modules that are named in calls, as in `import_module("json")`."""
+    """Yield the modules that are named in calls, as in `import_module("json")`."""
     from PyInstaller.depend.bytecode import recursive_function_calls
 
     for calls in recursive_function_calls(code).values():

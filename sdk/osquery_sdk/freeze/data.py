@@ -1,4 +1,4 @@
-"""The data files of packages, as `importlib.resources` finds them."""
+"""Find the data files of packages, where `importlib.resources` looks for them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def data_files(packages: Sequence[str], folders: Sequence[Path]) -> list[tuple[str, str]]:
-    """Files, and the folders of the bundle that they go to.
+    """Return (file, folder of the bundle for it) for each data file.
 
     Args:
         packages: dotted names.
-        folders: that the extension imports from, beside those that everybody does.
+        folders: the folders that the extension imports from, besides those of this process.
 
     Raises:
-        FreezeError: there is no such package, or there are no such files in it.
+        FreezeError: there is no such package, or it has no data files.
     """
-    found = []
+    entries = []
     for package in packages:
         files = [
             (str(file), str(Path(*package.split("."), file.relative_to(place).parent)))
@@ -34,16 +34,16 @@ def data_files(packages: Sequence[str], folders: Sequence[Path]) -> list[tuple[s
         ]
         if not files:
             raise FreezeError(f"the package {package} has no data files")
-        found += files
-    return found
+        entries += files
+    return entries
 
 
 def _places(package: str, folders: Sequence[Path]) -> list[Path]:
-    """The folders of a package."""
+    """Return the folders of a package."""
     spec = find_module(package, folders)
     if spec is not None and spec.submodule_search_locations is not None:
         return [Path(place) for place in spec.submodule_search_locations]
-    # What is installed for development may be found by a finder of its own.
+    # A package that is installed for development may have its own finder in `sys.meta_path`.
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
@@ -51,5 +51,5 @@ def _places(package: str, folders: Sequence[Path]) -> list[Path]:
     if spec is None:
         raise FreezeError(f"--data {package}: there is no such package")
     if spec.submodule_search_locations is None:
-        raise FreezeError(f"--data {package}: it is a module, and no package that could have data files")
+        raise FreezeError(f"--data {package}: it is a module; only a package can have data files")
     return [Path(place) for place in spec.submodule_search_locations]

@@ -1,8 +1,8 @@
-"""The installed distributions that a bundle is made of, and their metadata, as `importlib.metadata` finds it.
+"""Find the installed distributions in a bundle, and write their metadata for `importlib.metadata`.
 
-A distribution is in a bundle if one of its modules, binaries or data files is. Of its metadata the bundle gets what
-programs ask for: METADATA (version, requirements), the entry points, and the names of its packages. The rest
-describes the machine that it was installed on.
+A distribution is in a bundle if one of its modules, binaries or data files is. The bundle gets the metadata
+that programs ask for: METADATA (version, requirements), the entry points, and the names of its packages. The
+other files describe the machine that it was installed on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.request import url2pathname
 from ..errors import FreezeError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from importlib.metadata import Distribution, EntryPoint
 
 # Every program has these, and nobody loads them as plugins.
@@ -30,37 +30,34 @@ class Bundled(NamedTuple):
 
     distribution: Distribution
     packages: frozenset[str]
-    """Those of it that the bundle has: the first parts of modules' names."""
+    """The distribution's packages in the bundle: the first parts of modules' names."""
     is_asked_for: bool = False
-    """It was named when the program was built."""
+    """True if it was named when the program was built."""
 
     @property
     def folder(self) -> str:
-        """Name of the folder with its metadata."""
+        """The name of the folder with its metadata."""
         return f"{normal(self.distribution.name)}-{self.distribution.version}.dist-info"
 
 
 class Installed:
-    """The distributions that are installed where the build runs.
-
-    Of two with the same name it has the one that Python finds first.
-    """
+    """The distributions installed on this machine. If two have one name, the first on the path counts."""
 
     def __init__(self) -> None:
-        """Look for them."""
-        found: dict[str, Distribution] = {}
-        for one in distributions():
-            # What a broken installation has left may have no name.
-            if "Name" in one.metadata:
-                found.setdefault(normal(one.name), one)
-        self._found = {name: found[name] for name in sorted(found)}
+        """Read the names of all installed distributions."""
+        by_name: dict[str, Distribution] = {}
+        for distribution in distributions():
+            # The remains of a broken installation may have no name.
+            if "Name" in distribution.metadata:
+                by_name.setdefault(normal(distribution.name), distribution)
+        self._by_name = {name: by_name[name] for name in sorted(by_name)}
 
     def has(self, name: str) -> bool:
-        """Return True if one of this name is installed."""
-        return normal(name) in self._found
+        """Return True if a distribution of this name is installed."""
+        return normal(name) in self._by_name
 
     def require(self, *, metadata: Iterable[str], groups: Iterable[str]) -> None:
-        """Raise FreezeError if one of these is not there."""
+        """Raise FreezeError if a distribution or a group of entry points is not installed."""
         for name in metadata:
             if not self.has(name):
                 raise FreezeError(f"--metadata {name}: no such distribution is installed; see pip list")
@@ -71,11 +68,14 @@ class Installed:
     def entry_points(self, groups: Iterable[str]) -> list[EntryPoint]:
         """Return the entry points of these groups."""
         wanted = frozenset(groups)
-        return [point for one in self._found.values() for point in one.entry_points if point.group in wanted]
+        return [point for point in self._points() if point.group in wanted]
+
+    def _points(self) -> Iterator[EntryPoint]:
+        return (point for distribution in self._by_name.values() for point in distribution.entry_points)
 
     def plugin_groups(self, names: Collection[str]) -> set[str]:
-        """Return those of the names that are groups of entry points, other than the groups of scripts."""
-        groups = {point.group for one in self._found.values() for point in one.entry_points}
+        """Return the names that are groups of entry points, without the groups of scripts."""
+        groups = {point.group for point in self._points()}
         return groups.intersection(names) - _SCRIPTS
 
     def in_bundle(
@@ -85,12 +85,12 @@ class Installed:
         names: Iterable[str] = (),
         asked: Iterable[str] = (),
     ) -> list[Bundled]:
-        """Return those that the bundle's files come from, by name.
+        """Return the distributions that the bundle's files come from, sorted by name.
 
         Args:
             contents: paths by name in the bundle; `modules`, `binaries` and `datas`, see `pyinstaller.run`.
-            names: others that are wanted; those that are not installed are passed over.
-            asked: those that were asked for when the program was built.
+            names: others to add; names that are not installed are ignored.
+            asked: distributions that were asked for when the program was built.
         """
         asked_for = {normal(name) for name in asked}
         wanted = asked_for | {normal(name) for name in names}
@@ -101,21 +101,22 @@ class Installed:
                 for kind in ("datas", "binaries")
                 for name, path in contents[kind].items()
             },
-            frozenset(Path(str(one.locate_file(""))) for one in self._found.values()),
+            frozenset(Path(str(each.locate_file(""))) for each in self._by_name.values()),
         )
-        found = {
-            name: Bundled(one, files.packages_of(one), name in asked_for) for name, one in self._found.items()
+        candidates = {
+            name: Bundled(each, files.packages_of(each), name in asked_for)
+            for name, each in self._by_name.items()
         }
-        return [one for name, one in found.items() if one.packages or name in wanted]
+        return [bundled for name, bundled in candidates.items() if bundled.packages or name in wanted]
 
 
 class _Files:
     """The files that a bundle is made of.
 
     Args:
-        modules: those of modules, with the package that each is of.
-        others: all others, with the first part of their name in the bundle.
-        sites: folders that distributions are installed in.
+        modules: the files of modules, each with its top package.
+        others: all other files, each with the first part of its name in the bundle.
+        sites: the folders that distributions are installed in.
     """
 
     def __init__(
@@ -127,17 +128,18 @@ class _Files:
         self._sites = sites
 
     def packages_of(self, distribution: Distribution) -> frozenset[str]:
-        """The packages of a distribution that have a file here."""
+        """Return the packages of a distribution that have a file in the bundle."""
         project = _project(distribution)
         if project is not None:
-            # Its metadata names no modules. They are those below its folder, but not in an environment there.
+            # The metadata of a project installed in place names no modules. They are the files below its
+            # folder, except those in a virtual environment there.
             sites = self._sites - {project}
             return frozenset(
                 top
                 for path, top in self._modules.items()
                 if path.is_relative_to(project) and not any(path.is_relative_to(site) for site in sites)
             )
-        if distribution.files is None:  # as in a system's own packages
+        if distribution.files is None:  # the packages of some systems have no list of files
             site = Path(str(distribution.locate_file("")))
             declared = (distribution.read_text("top_level.txt") or normal(distribution.name)).split()
             return frozenset(
@@ -150,7 +152,7 @@ class _Files:
 
 
 def _project(distribution: Distribution) -> Path | None:
-    """The folder of one that is installed in place."""
+    """Return the folder of a distribution that is installed in place, else None."""
     try:
         facts: Any = json.loads(distribution.read_text("direct_url.json") or "{}")
     except ValueError:
@@ -165,44 +167,45 @@ def write_metadata(
 ) -> list[tuple[str, str, str]]:
     """Write the metadata, and return it as PyInstaller's entries: name in the bundle, path, kind.
 
-    An entry point whose module is not in the bundle is left out, as it could not be loaded, unless the distribution
-    was asked for.
+    An entry point is left out if its module is not in the bundle, as it could not be loaded; not if the
+    distribution was asked for.
 
     Args:
         bundled: the distributions.
-        modules: names of all modules in the bundle.
-        folder: to write to.
+        modules: the names of all modules in the bundle.
+        folder: the folder to write to.
     """
     entries = []
-    for one in bundled:
-        place = folder / one.folder
+    for each in bundled:
+        place = folder / each.folder
         place.mkdir(parents=True)
-        for name, text in _texts(one, modules).items():
+        for name, text in _metadata_files(each, modules).items():
             if text:
                 (place / name).write_text(text, encoding="utf-8")
-                entries.append((f"{one.folder}/{name}", str(place / name), "DATA"))
+                entries.append((f"{each.folder}/{name}", str(place / name), "DATA"))
     return entries
 
 
-def _texts(bundled: Bundled, modules: Collection[str]) -> dict[str, str]:
-    one = bundled.distribution
+def _metadata_files(bundled: Bundled, modules: Collection[str]) -> dict[str, str]:
+    distribution = bundled.distribution
     groups: dict[str, list[str]] = {}
-    for point in one.entry_points:
+    for point in distribution.entry_points:
         if bundled.is_asked_for or module_of(point) in modules:
             groups.setdefault(point.group, []).append(f"{point.name} = {point.value}\n")
+    # The metadata of an egg is PKG-INFO. An empty name reads metadata that is a single file.
+    texts = (distribution.read_text(name) for name in ("METADATA", "PKG-INFO", ""))
     return {
-        # The last is of distributions whose metadata is a single file.
-        "METADATA": one.read_text("METADATA") or one.read_text("PKG-INFO") or one.read_text("") or "",
+        "METADATA": next(filter(None, texts), ""),
         "entry_points.txt": "\n".join(f"[{group}]\n{''.join(lines)}" for group, lines in groups.items()),
         "top_level.txt": "".join(f"{top}\n" for top in sorted(bundled.packages)),
     }
 
 
 def module_of(point: EntryPoint) -> str:
-    """The module of an entry point; empty if it is not written as one."""
+    """Return the module of an entry point; empty if the entry point is malformed."""
     return point.value.partition(":")[0].partition("[")[0].strip()
 
 
 def normal(name: str) -> str:
-    """A distribution's name as it stands in the names of files."""
+    """Return a distribution's name as the names of files have it."""
     return re.sub(r"[-_.]+", "_", name).lower()

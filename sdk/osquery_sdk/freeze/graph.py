@@ -1,9 +1,9 @@
-"""The modules that a program needs: those that are reached from its script without the detours of Python's library.
+"""Select the modules that a program needs: its script reaches them, and they are not rarely used.
 
-Python's library imports much of itself for rare occasions: `inspect` a disassembler, `pickle` its debugger, `asyncio`
-and `urllib` OpenSSL. An import of that kind is left out if the module that has it works without it: see
-`_can_do_without`. What the extension or a library of its own asks for is kept, with all that it may import later.
-This module is used from the PyInstaller spec beside it.
+Python's library imports much of itself for rare occasions: `inspect` a disassembler, `pickle` its debugger,
+`asyncio` and `urllib` OpenSSL. Such an import is left out if the module that makes it works without it: see
+`_can_do_without`. A module that the extension or one of its libraries asks for is kept, with everything that
+it may import later. The PyInstaller spec beside this file uses this module.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _AT_A_DESK = frozenset(
         "webbrowser",
     )
 )
-"""For people who develop and try things: a module's tests of itself, `help()`, `breakpoint()`."""
+"""Modules for people who develop and try things: a module's tests of itself, `help()`, `breakpoint()`."""
 
 RARE = _AT_A_DESK | frozenset(
     (
@@ -65,16 +65,16 @@ RARE = _AT_A_DESK | frozenset(
         "xmlrpc",
     )
 )
-"""Modules that are kept only for an extension that asks for them, or a module that does not work without them."""
+"""Modules that are kept only if the extension asks for them, or a module does not work without them."""
 
-# Libraries of the SDK itself: what they import on rare occasions is no wish of the extension's.
+# The SDK and its libraries. The extension does not ask for what they import on rare occasions.
 _OURS = frozenset(
     ("apsw", "defusedxml", "osquery_sdk", "prompt_toolkit", "psutil", "pygments", "thrift", "wcwidth", "yaml")
 )
 _ENCRYPTION = frozenset(("ssl", "_ssl", "_hashlib"))
 _NONE: frozenset[str] = frozenset()
 _POOL = "concurrent.futures.process"
-# What only OpenSSL has of hashlib: functions, and hashes that are named in a text for `new`.
+# The parts of hashlib that only OpenSSL has: functions, and hashes that a text names for `new`.
 # https://docs.python.org/3/library/hashlib.html
 _OPENSSL_FUNCTIONS = frozenset(("algorithms_available", "pbkdf2_hmac", "scrypt"))
 _OPENSSL_HASHES = frozenset(("md4", "ripemd160", "sha512_224", "sha512_256", "sm3", "whirlpool"))
@@ -102,19 +102,19 @@ _RELEASES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "logging.handlers": (frozenset(("HTTPHandler", "SMTPHandler")), _ENCRYPTION),
     "osquery_sdk.telemetry": (frozenset(), frozenset(("opentelemetry",))),
 }
-"""Modules that come with one that the extension imports.
+"""The rare modules that are kept for a module which the extension imports, by that module.
 
-The values are names and modules. If there are any names, one of them has to be in the extension's code.
+The values are (names, rare modules). If there are names, the extension's code has to use one of them.
 """
 
 
 def needed(graph: Any, start: Iterable[Any], *, kept: Collection[str] = ()) -> set[str]:
-    """Identifiers of the modules that are reached.
+    """Return the identifiers of the modules that are reached.
 
     Args:
         graph: PyInstaller's module graph.
-        start: its nodes to begin with: the script, and what was named besides.
-        kept: modules that are wanted, rare or not.
+        start: the nodes to begin with: the program's script, and others.
+        kept: modules that are wanted even if they are rare.
     """
     rare = RARE - {name.partition(".")[0] for name in kept} - set(kept)
     pending = list(start)
@@ -126,7 +126,7 @@ def needed(graph: Any, start: Iterable[Any], *, kept: Collection[str] = ()) -> s
         if name in names:
             continue
         names.add(name)
-        # Of what is wanted at all, all that asks for more of it is heard.
+        # A rare module that is reached makes its own other parts wanted too.
         released = _rare_names(name) & rare
         own = is_own(name)
         for other, optional in _imports(graph, node):
@@ -138,7 +138,7 @@ def needed(graph: Any, start: Iterable[Any], *, kept: Collection[str] = ()) -> s
                 pending.append(other)
         if released:
             rare -= released
-            pending += [one for one in put_off if not _rare_names(str(one.identifier)) & rare]
+            pending += [other for other in put_off if not _rare_names(str(other.identifier)) & rare]
         # A module needs the packages that it is in.
         if (parent := graph.find_node(name.rpartition(".")[0])) is not None:
             pending.append(parent)
@@ -146,25 +146,25 @@ def needed(graph: Any, start: Iterable[Any], *, kept: Collection[str] = ()) -> s
 
 
 def _can_do_without(node: Any, other: Any) -> bool:
-    """Return True if a module works without one of those that it imports on some occasions."""
+    """Return True if a module works without a module that it imports on some occasions."""
     name, target = str(node.identifier), str(other.identifier)
     if is_own(name):
         return False
     if name.partition(".")[0] in _OURS or (name, target) == ("concurrent.futures", _POOL):  # see _RELEASES
         return True
-    statements = [one for one in _statements(node) if one.module == target]
-    # A development tool that was asked for is to work; any other module can do without.
+    # A development tool that was asked for has to work. Any other module can do without development tools.
     at_a_desk = target.partition(".")[0] in _AT_A_DESK and not _rare_names(name)
     return all(
-        one.has_fallback
-        or (one.is_conditional and not one.is_in_function)
-        or (at_a_desk and one.is_in_function)
-        for one in statements
+        statement.has_fallback
+        or (statement.is_conditional and not statement.is_in_function)
+        or (at_a_desk and statement.is_in_function)
+        for statement in _statements(node)
+        if statement.module == target
     )
 
 
 def _statements(node: Any) -> Iterable[Import]:
-    """The imports of a module of Python's library; none if there is no source."""
+    """Return the imports of a module of Python's library; none if it has no source."""
     file = Path(node.filename or "")
     name = str(node.identifier)
     if file.suffix != ".py":
@@ -177,7 +177,7 @@ def _released(node: Any, target: str) -> frozenset[str]:
     """Return the rare modules that come with `target` for a module that imports it."""
     names, wanted = _RELEASES.get(target) or _RELEASES.get(target.partition(".")[0], (_NONE, _NONE))
     code = getattr(node, "code", None)
-    if code is None:  # compiled: nobody can tell
+    if code is None:  # a compiled module may use any of the names
         return wanted
     if target in ("hashlib", "hmac"):
         used = names_used(code)
@@ -188,18 +188,18 @@ def _released(node: Any, target: str) -> frozenset[str]:
 
 def names_used(code: CodeType) -> set[str]:
     """Return the names that a module's code uses, imports or gives to arguments."""
-    found = set(code.co_names)
+    names = set(code.co_names)
     for constant in code.co_consts:
         if hasattr(constant, "co_names"):
-            found |= names_used(constant)
+            names |= names_used(constant)
         elif isinstance(constant, tuple):
-            found |= {name for name in constant if isinstance(name, str)}
-    return found
+            names |= {name for name in constant if isinstance(name, str)}
+    return names
 
 
 def texts_in(code: CodeType) -> set[str]:
-    """Return the texts in a module's code, with the parts of those that are dotted names."""
-    found: set[str] = set()
+    """Return the texts in a module's code, and the parts of dotted names among them."""
+    texts: set[str] = set()
     pending = list(code.co_consts)
     while pending:
         constant = pending.pop()
@@ -208,30 +208,31 @@ def texts_in(code: CodeType) -> set[str]:
         elif isinstance(constant, (tuple, frozenset)):
             pending += constant
         elif isinstance(constant, str):
-            found |= {constant, *constant.split(".")}
-    return found
+            texts |= {constant, *constant.split(".")}
+    return texts
 
 
 def _rare_names(name: str) -> frozenset[str]:
-    """The names in `RARE` that a module goes by."""
+    """Return the names in `RARE` that stand for a module."""
     return RARE & {name, name.partition(".")[0]}
 
 
 def is_own(name: str) -> bool:
-    """Whether a module is the extension's, or of a library that the extension has brought."""
+    """Return True for a module of the extension, or of a library that comes with it."""
     top = name.partition(".")[0]
     return top not in sys.stdlib_module_names and top not in _OURS
 
 
 def _imports(graph: Any, node: Any) -> Iterable[tuple[Any, bool]]:
-    """Yield the imports of a module, each with whether it is made on some occasions only: in a `try`, `if` or function."""
+    """Yield a module's imports as (node, optional): an optional one is in a `try`, `if` or function."""
     for other in graph.outgoing(node):
         target = "" if other is None else str(other.identifier)
-        # PyInstaller's hook has every lexer and style depend on the package; of Pygments, the shell wants the one for SQL.
-        # And wcwidth works without its compiled half, which is as large as all of the SDK.
+        # PyInstaller's hook makes Pygments depend on every lexer and style. The shell needs only the one for
+        # SQL.
         if other is None or (node.identifier == "pygments" and target.startswith("pygments.")):
             continue
-        # PyInstaller has a program's script import the scripts that it runs before it.
+        # wcwidth works without its compiled half, which is as large as the whole SDK. And in PyInstaller's
+        # graph a program's script imports the scripts that run before it.
         if target == "wcwidth._wcwidth_c" or type(other).__name__ == "Script":
             continue
         facts = graph.edgeData(node, other)
@@ -244,11 +245,11 @@ def _imports(graph: Any, node: Any) -> Iterable[tuple[Any, bool]]:
 
 
 def is_data_of(modules: Collection[str], entry: str, *, wanted: Collection[str]) -> bool:
-    """Whether a data file belongs to one of the modules, or lies at the top of the bundle.
+    """Return True if a data file belongs to one of the modules, or lies at the top of the bundle.
 
     Args:
         modules: identifiers.
-        entry: its name in the bundle; distributions' metadata is no module's: see `distributions.py`.
+        entry: its name in the bundle. Metadata of distributions belongs to no module: see `distributions.py`.
         wanted: packages whose data was asked for.
     """
     first, _, rest = entry.replace("\\", "/").partition("/")
@@ -258,11 +259,11 @@ def is_data_of(modules: Collection[str], entry: str, *, wanted: Collection[str])
 def libraries_needed(
     binaries: Iterable[tuple[str, str, str]], imports: Callable[[str], Iterable[tuple[str, str | None]]]
 ) -> set[str]:
-    """Base names of the shared libraries that the binaries load, directly or through others.
+    """Return the base names of the shared libraries that the binaries load, directly or through others.
 
     Args:
         binaries: PyInstaller's entries: name in the bundle, path, kind.
-        imports: names and paths of the libraries that a file is linked with.
+        imports: returns the names and paths of the libraries that a file is linked with.
     """
     pending = [path for _, path, _ in binaries]
     seen: set[str] = set()
@@ -272,15 +273,15 @@ def libraries_needed(
         if path in seen:
             continue
         seen.add(path)
-        for name, found in imports(path):
+        for name, library in imports(path):
             names.add(name)
-            if found:
-                pending.append(found)
+            if library:
+                pending.append(library)
     return names
 
 
 def is_missed(graph: Any, node: Any) -> bool:
-    """Whether the extension's own code imports a module that is not there, and does not try to."""
+    """Return True if the extension's own code imports a missing module without a fallback."""
     for other in graph.incoming(node):
         if other is not None and is_own(str(other.identifier)):
             facts = graph.edgeData(other, node)

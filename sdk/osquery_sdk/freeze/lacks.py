@@ -1,4 +1,4 @@
-"""Errors of a program that tell what its bundle lacks: a module or metadata, and the option that puts it in."""
+"""Find in a program's errors the module or metadata that its bundle lacks, and the option that adds it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 _MODULE = re.compile(r"No module named '([\w.]+)'")
 _NAME = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 _METADATA = re.compile(r"No package metadata was found for ([\w.-]+)")
-# As the command line tells of options that are not its own.
+# The text with which an extension's command line reports options that it does not know.
 _PYTHON_S = re.compile(r"ignored arguments that it does not know: (?:-[cmIESBu]+|--multiprocessing-fork)\b")
 
 
 def lacking(text: str, folders: Sequence[Path]) -> str:
-    """Return what the bundle lacks and the build machine has, and how to put it in; empty if it lacks nothing.
+    """Return one line: a thing that the bundle lacks and the build machine has, and the option to add it.
+
+    The line is empty if the errors show nothing of the kind.
 
     Args:
-        text: errors of the program.
-        folders: that the extension imports from, beside those that everybody does.
+        text: the errors of the program.
+        folders: the folders that the extension imports from, besides those of this process.
     """
     modules = _MODULE.findall(text) + [f"{package}.{name}" for name, package in _NAME.findall(text)]
     for module in modules:

@@ -1,4 +1,4 @@
-"""Finding modules without importing the packages that they are in, which may do anything."""
+"""Find modules without importing their packages, as importing one runs its code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def find_module(name: str, folders: Sequence[Path] = ()) -> ModuleSpec | None:
 
     Args:
         name: dotted.
-        folders: that are looked through before those of this process.
+        folders: the folders to search before those of this process.
     """
     path: Sequence[str] = [*map(str, folders), *sys.path]
     spec = None

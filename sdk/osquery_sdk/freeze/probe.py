@@ -1,7 +1,7 @@
-"""A look into an extension before it is frozen: what it serves, and what it has loaded by then.
+"""Find out which tables an extension serves, and which modules it has loaded by the time it would serve.
 
-It runs in an interpreter of its own, as ``python probe.py SCRIPT FOLDER...``, and prints JSON. The script is run as it
-would be, up to the point where the extension would begin to serve.
+This file runs in an interpreter of its own, as ``python probe.py SCRIPT NAME FOLDER...``, and prints JSON. It
+runs the extension's script up to the point where the extension would begin to serve.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Found(BaseException):
-    """Carries the extension out of whatever code has started it, past its `except Exception`."""
+    """Carries the extension out of the code that starts it, past any `except Exception` there."""
 
 
 def look(script: str, name: str) -> dict[str, Any]:
     """Run the script and describe the extension that it starts."""
-    from osquery_sdk import extension
+    import osquery_sdk
 
     def run(self: Extension, arguments: Sequence[str] | None = None) -> int:
         raise Found(self)
@@ -31,11 +31,12 @@ def look(script: str, name: str) -> dict[str, Any]:
     def serve(self: Extension, socket: str, **options: Any) -> None:
         raise Found(self)
 
-    extension.Extension.run = run  # type: ignore[method-assign]
-    extension.Extension.serve = serve  # type: ignore[method-assign]
+    osquery_sdk.Extension.run = run  # type: ignore[method-assign]
+    osquery_sdk.Extension.serve = serve  # type: ignore[method-assign, assignment]
     before = set(sys.modules)
     sys.argv = [name]
-    with open(script, "rb") as file:  # noqa: PTH123  nothing is imported that the extension does not import itself
+    # This file imports no pathlib: the modules loaded afterwards have to be those of the extension.
+    with open(script, "rb") as file:  # noqa: PTH123
         code = compile(file.read(), script, "exec")
     main = type(sys)("__main__")
     vars(main).update(__file__=script, __builtins__=__builtins__)
@@ -43,14 +44,13 @@ def look(script: str, name: str) -> dict[str, Any]:
     try:
         exec(code, vars(main))  # noqa: S102  running it is the purpose
     except Found as found:
-        made = found.args[0]
-        return {**_facts(made), "modules": _loaded(before)}
+        return {**_facts(found.args[0]), "modules": _loaded(before)}
     except SystemExit as stop:
         raise SystemExit(f"it ended with {stop.code!r} before it served") from stop
     raise SystemExit("it ended without running an Extension")
 
 
-def _facts(made: Extension) -> dict[str, Any]:
+def _facts(extension: Extension) -> dict[str, Any]:
     from osquery_sdk.tables import Table, this_platform
     from osquery_sdk.vocabulary import REQUIRED
 
@@ -60,19 +60,19 @@ def _facts(made: Extension) -> dict[str, Any]:
             "required": [c.name for c in plugin.columns if c.options & REQUIRED],
             "examples": list(plugin.options.examples),
         }
-        for plugin in made.all_plugins
+        for plugin in extension.all_plugins
         if isinstance(plugin, Table) and this_platform() in plugin.options.platforms
     ]
     return {
-        "name": made.name,
-        "version": made.version,
-        "plugins": len(made.all_plugins),
+        "name": extension.name,
+        "version": extension.version,
+        "plugins": len(extension.all_plugins),
         "tables": tables,
     }
 
 
 def _loaded(before: set[str]) -> list[str]:
-    """What it imported, by whatever means."""
+    """Return the modules that were imported since, by whatever means."""
     return sorted(
         name
         for name, module in list(sys.modules.items())
@@ -81,19 +81,19 @@ def _loaded(before: set[str]) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print what there is to know; an extension that does not get that far says why, in its last line."""
+    """Print the facts as JSON. If the extension fails, the last line of standard error says why."""
     script, name, *folders = arguments
-    # What the extension prints, by whatever means, is not the answer.
+    # Standard output is for the JSON alone. Anything that the extension prints goes to standard error.
     answer = os.dup(1)
     os.dup2(2, 1)
     sys.path[:0] = folders
-    found = look(script, name)
-    with open(answer, "w", encoding="utf-8") as out:  # noqa: PTH123  it is no path
-        print(json.dumps(found), file=out)
+    facts = look(script, name)
+    with open(answer, "w", encoding="utf-8") as out:  # noqa: PTH123  a descriptor, not a path
+        print(json.dumps(facts), file=out)
     return 0
 
 
 if __name__ == "__main__":
-    # Not the folder of this file, but what the extension's own start would have.
+    # Python has put this file's folder first. The extension's own start would not have it.
     sys.path.pop(0)
     raise SystemExit(main(sys.argv[1:]))

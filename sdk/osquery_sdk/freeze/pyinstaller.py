@@ -1,4 +1,4 @@
-"""Running PyInstaller: in a process of its own, with its steps as progress, and its last word as the error."""
+"""Run PyInstaller in its own process: report its steps as progress, its last error as FreezeError."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import FreezeError
 from ..installed import install_hint
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .target import Target
 
-# Compiled code imports these, which no analysis of bytecode can see.
+# Compiled code imports these, and an analysis of bytecode cannot see that.
 _UNSEEN = ("thrift.protocol.TBase",)
 
 HERE = Path(__file__).parent
@@ -30,7 +30,7 @@ _ERROR = re.compile(r"^(?:[\w.]+\.)?(?P<kind>[A-Z]\w*(?:Error|Exception|Exit)): 
 
 
 def require() -> None:
-    """Raise FreezeError if what freezing needs is not installed."""
+    """Raise FreezeError if a module or program that freezing needs is not installed."""
     from importlib.util import find_spec
     from shutil import which
 
@@ -44,67 +44,63 @@ def require() -> None:
             raise FreezeError(f"PyInstaller needs {', '.join(missing)}: install binutils and libc-bin")
 
 
-def run(
-    target: Target,
-    *,
-    modules: Sequence[str],
-    exclude: Sequence[str],
-    kept: Sequence[str],
-    datas: Sequence[tuple[str, str]],
-    data: Sequence[str],
-    metadata: Sequence[str],
-    groups: Sequence[str],
-    program: str,
-    folder: str,
-    onefile: bool,
-    tmpdir: str | None,
-    work: Path,
-    say: Callable[[str], None],
-) -> dict[str, Any]:
-    """Freeze; returns what is in the bundle: `modules`, `binaries` and `datas` by name, and `missing`.
+class Recipe(NamedTuple):
+    """The contents and the form of a bundle. `bundle.spec` reads the fields by name."""
+
+    modules: Sequence[str]
+    """Modules that the extension loads without an import statement."""
+    excludes: Sequence[str]
+    """Modules to leave out, even if something imports them."""
+    kept: Sequence[str]
+    """Modules to keep even if they are rare, see `graph.RARE`."""
+    datas: Sequence[tuple[str, str]]
+    """(file, folder of the bundle that it goes to)."""
+    data: Sequence[str]
+    """Packages whose data was asked for."""
+    metadata: Sequence[str]
+    """Distributions whose metadata was asked for."""
+    groups: Sequence[str]
+    """Groups of entry points that were asked for; the modules of their entry points are added."""
+    program: str
+    """The name of the program's file."""
+    folder: str
+    """The name of the bundle's folder, in the one-folder form."""
+    onefile: bool
+    tmpdir: str | None
+    """The folder to which the one-file form unpacks itself at run time; None for the temporary folder."""
+
+
+def run(target: Target, recipe: Recipe, *, work: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Freeze an extension, and return the bundle's contents.
+
+    The result has `modules`, `binaries` and `datas`, each a path by name in the bundle, and `missing`, a list
+    of modules.
 
     Args:
-        target: what to freeze.
-        modules: those that it loads without an import statement.
-        exclude: those to leave out, whoever imports them.
-        kept: those to keep even if they are rare, see `graph.RARE`.
-        datas: files, and the folders of the bundle that they go to.
-        data: packages whose data was asked for.
-        metadata: distributions whose metadata was asked for.
-        groups: groups of entry points that were asked for, with the modules that these are of.
-        program: name of the program's file.
-        folder: name of the bundle's folder, where it is one.
-        onefile: make a single file.
-        tmpdir: where that unpacks itself at run time; None for the system's temporary folder.
+        target: the extension.
+        recipe: the bundle to make.
         work: a folder; the result is in its subfolder `dist`.
-        say: gets what PyInstaller is doing.
+        say: is told of each step of PyInstaller.
 
     Raises:
-        FreezeError: it failed.
+        FreezeError: PyInstaller failed.
     """
     script = target.script
     if script is None:
-        # By a name that no import can mean: the package that it imports may be called as the program is.
+        # The file's name cannot be imported: the program may have the name of the package that it imports.
         script = work / "program" / f"start-{target.name}.py"
         script.parent.mkdir()
         script.write_text(target.source, encoding="utf-8")
     options = {
+        **recipe._asdict(),
         "script": str(script),
-        "folders": [str(one) for one in target.folders],
-        "modules": [*_UNSEEN, *target.modules, *modules],
-        "excludes": list(exclude),
-        "kept": list(kept),
-        "datas": list(datas),
-        "data": list(data),
-        "metadata": list(metadata),
-        "groups": list(groups),
-        "program": program,
-        "folder": folder,
-        "onefile": onefile,
-        "tmpdir": tmpdir,
+        "folders": [str(folder) for folder in target.folders],
+        "modules": [*_UNSEEN, *target.modules, *recipe.modules],
         "strip": sys.platform == "linux",
-        # By script, the module that it is for; in this order. Children have no folder to watch over.
-        "starts": {str(CHILDREN): "multiprocessing", **({str(ONE_FILE): ""} if onefile else {})},
+        # The scripts that run first, in this order, each with the module that it is for; empty for any
+        # program. A child process never reaches the script for one-file programs, as it has no folder to
+        # watch over.
+        "starts": {str(CHILDREN): "multiprocessing", **({str(ONE_FILE): ""} if recipe.onefile else {})},
         "hookspath": [str(HERE / "hooks")],
         "lazy_ctypes": str(HERE / "runtime" / "pyimod03_ctypes.py"),
         "contents": str(work / "contents.json"),
@@ -114,7 +110,7 @@ def run(
     command = [sys.executable, "-m", "PyInstaller", str(HERE / "bundle.spec")]
     command += ["--noconfirm", "--log-level", "INFO"]
     command += ["--workpath", str(work / "work"), "--distpath", str(work / "dist"), "--", str(file)]
-    # One order of sets, and nothing of what other builds have left.
+    # A fixed seed gives sets one order. An own cache keeps out the remains of other builds.
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYINSTALLER_CONFIG_DIR": str(work / "cache")}
     lines: deque[str] = deque(maxlen=200)
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -123,9 +119,9 @@ def run(
         for raw in process.stdout:
             line = raw.decode(errors="replace")
             lines.append(line.rstrip())
-            found = _LINE.match(line)
-            if found is not None and found["level"] == "INFO":
-                say(found["text"])
+            match = _LINE.match(line)
+            if match is not None and match["level"] == "INFO":
+                say(match["text"])
     if process.returncode != 0:
         raise FreezeError(f"PyInstaller failed: {_reason(list(lines))}")
     contents: dict[str, Any] = json.loads((work / "contents.json").read_text(encoding="utf-8"))
@@ -133,16 +129,11 @@ def run(
 
 
 def _reason(lines: Sequence[str]) -> str:
-    """The line that says what is wrong."""
+    """Return the line that says what is wrong."""
     for line in reversed(lines):
-        found = _ERROR.match(line)
-        if found is not None:
-            return (
-                found["text"]
-                if found["kind"] in ("SystemExit", "OSError")
-                else f"{found['kind']}: {found['text']}"
-            )
-        found = _LINE.match(line)
-        if found is not None and found["level"] in ("ERROR", "CRITICAL"):
-            return found["text"]
+        if (match := _ERROR.match(line)) is not None:
+            kind, text = match["kind"], match["text"]
+            return text if kind in ("SystemExit", "OSError") else f"{kind}: {text}"
+        if (match := _LINE.match(line)) is not None and match["level"] in ("ERROR", "CRITICAL"):
+            return match["text"]
     return lines[-1] if lines else "it said nothing"

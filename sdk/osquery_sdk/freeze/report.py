@@ -1,4 +1,4 @@
-"""What was built, in figures: size by package, start, memory, the C library that it needs."""
+"""Describe a build in figures: size by package, start, memory, the C library that it needs."""
 
 from __future__ import annotations
 
@@ -19,22 +19,26 @@ class Report(NamedTuple):
     name: str
     version: str
     form: str
-    """one-folder or one-file"""
+    """`one-folder` or `one-file`."""
     size: int
-    """As `du --apparent-size` counts it."""
+    """The whole size, counted like `du --apparent-size`."""
     packages: Mapping[str, int]
-    """Size by package, largest first: compressed where the bundle holds it compressed."""
+    """Size by package, largest first; the compressed size of modules that the bundle holds compressed."""
     start: float
+    """Seconds from its start to its registration, the median of some."""
     idle: int | None
+    """Memory (RSS) before the first statement; None if the system does not tell."""
     queried: int | None
+    """Memory after a statement over every table."""
     tables: Mapping[str, str]
+    """The result of reading each table: "12 rows", or its error."""
     glibc: str
     missing: Sequence[str]
-    """Modules that the extension imports and that were not found."""
+    """Modules that the extension imports and that are not installed."""
     stamp: Mapping[str, str]
 
     def lines(self) -> Iterator[str]:
-        """For a person."""
+        """Yield the lines of the report for a person."""
         yield f"{self.name} {self.version}, {self.form}"
         shown = list(self.packages.items())[:_SHOWN]
         rest = len(self.packages) - len(shown)
@@ -48,13 +52,13 @@ class Report(NamedTuple):
             )
         if self.glibc:
             yield f"  needs    glibc {self.glibc} or newer"
-        for table, said in self.tables.items():
-            yield f"  table    {table}: {said}"
+        for table, outcome in self.tables.items():
+            yield f"  table    {table}: {outcome}"
         for name in self.missing:
             yield f"  warning  the extension imports {name}, which is not installed"
 
     def as_json(self) -> dict[str, Any]:
-        """For machines."""
+        """Return the report for machines, ready for `json.dumps`."""
         return {
             **self._asdict(),
             "packages": dict(self.packages),
@@ -65,17 +69,19 @@ class Report(NamedTuple):
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder; a link counts as itself."""
+    """Return the bytes of a file, or of all files in a folder; a link counts as itself."""
     if not path.is_dir():
         return path.lstat().st_size
     return sum(file.lstat().st_size for file in path.rglob("*") if file.is_symlink() or file.is_file())
 
 
 def sizes_by_package(program: Path, contents: Mapping[str, Any]) -> dict[str, int]:
-    """Bytes of each package in the bundle; "python" is Python itself with its library, "libraries" the system's.
+    """Return the bytes of each package in the bundle, largest first.
+
+    "python" is Python itself with its library, "libraries" are the system's.
 
     Args:
-        program: the executable, which holds the modules and, in the one-file form, everything.
+        program: the executable; it holds the modules, and in the one-file form everything.
         contents: see `pyinstaller.run`.
     """
     from PyInstaller.archive.readers import CArchiveReader
@@ -96,7 +102,7 @@ def sizes_by_package(program: Path, contents: Mapping[str, Any]) -> dict[str, in
         for file in folder.rglob("*"):
             if file.is_file():
                 _add(sizes, _owner(str(file.relative_to(folder)), contents), file.lstat().st_size)
-    return dict(sorted(sizes.items(), key=lambda one: (-one[1], one[0])))
+    return dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _add(sizes: dict[str, int], package: str, size: int) -> None:
@@ -109,7 +115,7 @@ def _package(module: str) -> str:
 
 
 def _owner(entry: str, contents: Mapping[str, Any]) -> str:
-    """Whose a file of the bundle is."""
+    """Return the package that a file of the bundle belongs to."""
     path = Path(entry)
     first = path.parts[0]
     if first.startswith(

@@ -1,4 +1,4 @@
-"""Running what was built: it has to start, register, answer for every table, stop on SIGTERM and leave nothing behind."""
+"""Run a frozen program: it has to start, register, answer, stop on SIGTERM and leave no files."""
 
 from __future__ import annotations
 
@@ -29,21 +29,22 @@ _STARTS = 5
 _REGISTERS_WITHIN = 30.0
 _STATEMENT_TIMEOUT = 70.0
 _ENDS_WITHIN = 10.0
-# An error that nobody raised on purpose comes with its type; of these, one that a module is missing is the likeliest.
+# An error that no code raised on purpose is reported with its type. In a bundle its likeliest cause is a
+# missing module.
 _UNMEANT = re.compile(r"\b[A-Z]\w*(?:Error|Exception): ")
 
 
 class Smoke(NamedTuple):
-    """What was seen."""
+    """The results of running the program."""
 
     start: float
     """Seconds from its start to its registration, the median of some."""
     idle: int | None
-    """Bytes of memory (RSS) before the first statement; None where the system does not tell."""
+    """Bytes of memory (RSS) before the first statement; None if the system does not tell."""
     queried: int | None
-    """The same after a statement over every table."""
+    """Bytes of memory after a statement over every table; None if the system does not tell."""
     tables: Mapping[str, str]
-    """What became of each table: "12 rows", or the error that it gave on purpose."""
+    """The result of reading each table: "12 rows", or the error that it raised on purpose."""
 
 
 def smoke(
@@ -58,13 +59,13 @@ def smoke(
 
     Args:
         program: its file.
-        tables: those that it has, see `probe.py`.
-        folders: that its sources import from.
-        tmpdir: where it unpacks itself, if that is not the temporary folder.
-        say: gets what is being done.
+        tables: its tables, see `probe.py`.
+        folders: the folders that its sources import from.
+        tmpdir: the folder to which it unpacks itself; None for the temporary folder.
+        say: is told of each step.
 
     Raises:
-        FreezeError: it does not do what it has to; the text says what it did instead.
+        FreezeError: the program fails at one of the steps; the text says what it did instead.
     """
     with (
         TemporaryFolder("osq-", short_folder()) as folder,
@@ -94,7 +95,7 @@ def smoke(
 
 
 def _unpacked(tmpdir: str | None) -> set[str]:
-    """What programs have unpacked in a folder."""
+    """Return the names of the folders to which one-file programs have unpacked themselves."""
     return set() if tmpdir is None else {path.name for path in Path(tmpdir).glob("_MEI*")}
 
 
@@ -108,7 +109,7 @@ class _Run:
         self._sources = sources
         self._lines: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
-        # Nothing of the environment that it was built in: osqueryd starts it with next to nothing.
+        # The program gets none of this process's variables, as osqueryd passes on very few.
         self._environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(folder)}
         if os.name == "nt":
             self._environment = {**os.environ, "TEMP": str(folder), "TMP": str(folder)}
@@ -127,7 +128,7 @@ class _Run:
             process.wait()
 
     def start(self) -> float:
-        """Start it; returns the seconds until it was registered."""
+        """Start the program, and return the seconds until it was registered."""
         command = [str(self._program), "--socket", self._host.socket, "--timeout", str(_REGISTERS_WITHIN)]
         began = time.monotonic()
         try:
@@ -146,25 +147,26 @@ class _Run:
         while not self._host.manager.extensions():
             if process.poll() is not None:
                 raise FreezeError(
-                    f"{self._program.name} ended with {process.returncode} and did not register: {self._said()}"
+                    f"{self._program.name} ended with {process.returncode} and did not register: "
+                    f"{self._explanation()}"
                 )
             if time.monotonic() - began > _REGISTERS_WITHIN:
                 process.kill()
                 raise FreezeError(f"{self._program.name} did not register within {_REGISTERS_WITHIN:g} s")
             time.sleep(0.0005)
-        took = time.monotonic() - began
+        seconds = time.monotonic() - began
         self._host.wait_for_extensions(1)
-        return took
+        return seconds
 
     def require_alive(self, when: str) -> None:
         assert self._process is not None
         if self._process.poll() is not None:
             raise FreezeError(
-                f"{self._program.name} ended with {self._process.returncode} {when}: {self._said()}"
+                f"{self._program.name} ended with {self._process.returncode} {when}: {self._explanation()}"
             )
 
     def stop(self) -> None:
-        """Stop it as osqueryd does, and see that it goes as it should."""
+        """Stop the program as osqueryd does; it has to deregister and end with exit code 0."""
         process = self._process
         assert process is not None
         process.send_signal(signal.SIGTERM)
@@ -177,27 +179,27 @@ class _Run:
             ) from None
         if process.returncode != 0 and os.name != "nt":  # there SIGTERM ends it at once
             raise FreezeError(
-                f"{self._program.name} ended with {process.returncode} on SIGTERM: {self._said()}"
+                f"{self._program.name} ended with {process.returncode} on SIGTERM: {self._explanation()}"
             )
         self._reader.join(_ENDS_WITHIN)
         if os.name != "nt" and self._host.manager.extensions():
             raise FreezeError(f"{self._program.name} ended on SIGTERM and did not deregister")
 
     def query(self) -> None:
-        """Have it run SQL on the engine that it brings."""
+        """Check that the program's command `query` works, which runs SQL on the engine in the bundle."""
         command = [str(self._program), "query", "--json", "select 6 * 7 as answer"]
         done = run_process(command, env=self._environment, timeout=_REGISTERS_WITHIN)
         if done.returncode != 0 or b'"42"' not in done.stdout:
-            said = (done.stderr.strip() or done.stdout).decode(errors="replace")
-            raise FreezeError(f"{self._program.name} query ended with {done.returncode}: {said}")
+            output = (done.stderr.strip() or done.stdout).decode(errors="replace")
+            raise FreezeError(f"{self._program.name} query ended with {done.returncode}: {output}")
 
     def memory(self) -> int | None:
-        """Bytes of memory that the process which serves has, without what it shares with nobody yet to be loaded."""
+        """Return the serving process's resident memory in bytes; None if the system does not tell."""
         assert self._process is not None
         if sys.platform != "linux":
             return None
         serving = self._process.pid
-        while child := next(_children(serving), 0):  # the one-file form's
+        while child := next(_children(serving), 0):  # a one-file program serves in a child process
             serving = child
         for line in Path(f"/proc/{serving}/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmRSS:"):
@@ -205,7 +207,7 @@ class _Run:
         return None
 
     def ask(self, table: Mapping[str, Any]) -> str:
-        """Read a table; returns what became of it, see `Smoke.tables`."""
+        """Read a table, and return the result for `Smoke.tables`."""
         name = table["name"]
         rows = 0
         refused = ""
@@ -214,7 +216,8 @@ class _Run:
                 rows = max(rows, len(self._host.query(sql, timeout=_STATEMENT_TIMEOUT).rows))
             except SqlError as error:
                 refused = str(error)
-            # An error in a process that the extension started, or that the table caught, is seen only here.
+            # Standard error may show an error that the table caught, or one of a process that the extension
+            # started.
             if missing := lacking("\n".join([refused, *self._lines]), self._sources):
                 raise FreezeError(f"the table {name} fails in the bundle: {missing}")
             if _UNMEANT.search(refused):
@@ -223,14 +226,15 @@ class _Run:
         return refused or f"{rows} row" + ("" if rows == 1 else "s")
 
     def _read(self, stream: IO[bytes]) -> None:
-        """Take what it writes to standard error: a pipe that nobody empties would stop it."""
+        """Collect the program's standard error; a full pipe would stop the program."""
         with stream:
             for line in stream:
                 self._lines.append(line.decode(errors="replace").strip())
 
-    def _said(self) -> str:
-        """What it lacks, or the last line that it wrote; the bootloader's own word only if there is no other."""
-        # Its children may have it open for longer.
+    def _explanation(self) -> str:
+        """Return the thing that the bundle lacks, or the program's last line before the bootloader's."""
+        # The program's children may keep standard error open after it has ended, so this waits for a limited
+        # time.
         self._reader.join(_ENDS_WITHIN)
         lines = [line for line in self._lines if line]
         own = [line for line in lines if not line.startswith("[PYI-")]
@@ -246,7 +250,10 @@ def _children(pid: int) -> Iterator[int]:
 
 
 def statements(table: Mapping[str, Any]) -> list[str]:
-    """A statement that reads the whole table, with its required columns empty; and its examples that need no other table."""
+    """Return a statement that reads the whole table, and the table's examples that need no other table.
+
+    Required columns are compared with the empty string.
+    """
     name = table["name"]
     where = " and ".join(f"\"{column}\" = ''" for column in table["required"])
     sql = f'select * from "{name}"' + (f" where {where}" if where else "")  # noqa: S608  its own name

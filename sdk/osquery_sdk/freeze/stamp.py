@@ -1,4 +1,4 @@
-"""Which build of a program this is: the file that the command `version --full` reads."""
+"""Make the stamp of a build: the facts that the command `version --full` shows."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ UNKNOWN = "unknown"
 
 
 def make_stamp(version: str, home: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """The facts of a build: version, commit, branch, date, user and Python version; "unknown" where there is none.
+    """Return version, commit, branch, date, user and Python version of a build; "unknown" if missing.
 
     Args:
         version: of the extension.
         home: a folder of the extension's sources.
-        environment: SOURCE_DATE_EPOCH is taken for the date, where it is set.
+        environment: SOURCE_DATE_EPOCH in it sets the date.
     """
     checkout = facts_of_checkout(home)
     return {
@@ -38,10 +38,10 @@ def make_stamp(version: str, home: Path, environment: Mapping[str, str]) -> dict
 
 
 def build_date(environment: Mapping[str, str]) -> datetime:
-    """The date of the build, as reproducible-builds.org has it told.
+    """Return the date of the build: SOURCE_DATE_EPOCH (see reproducible-builds.org) if it is set, else now.
 
     Raises:
-        FreezeError: SOURCE_DATE_EPOCH is no number of seconds.
+        FreezeError: SOURCE_DATE_EPOCH is not a number of seconds.
     """
     given = environment.get("SOURCE_DATE_EPOCH")
     if not given:

@@ -1,4 +1,4 @@
-"""The scripts that a frozen program runs before its own: this package's, and PyInstaller's for single modules."""
+"""Select the scripts that run before a frozen program's own: this package's, and some of PyInstaller's."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent / "runtime"
 CHILDREN = _HERE / "start_children.py"
 ONE_FILE = _HERE / "start_onefile.py"
-# The first loads `inspect` and `zipfile` at every start so that tracebacks can show source text, of which a bundle
-# has none. The second loads `multiprocessing` at every start, where CHILDREN does so only in a child.
+# The first loads `inspect` and `zipfile` at every start so that tracebacks can show source text, and a bundle
+# has no source text. The second loads `multiprocessing` at every start; CHILDREN does so only in a child.
 _REPLACED = frozenset(("pyi_rth_inspect", "pyi_rth_multiprocessing"))
 
 
 def is_wanted(script: Path, modules: Collection[str]) -> bool:
-    """Return True if one of PyInstaller's scripts has something to do.
+    """Return True if a script of PyInstaller's is needed in a bundle.
 
     Args:
-        script: in a folder of its hooks.
-        modules: names of the modules in the bundle.
+        script: in a folder of PyInstaller's hooks.
+        modules: the names of the modules in the bundle.
     """
     table = script.parent.with_name("rthooks.dat")
     if script.stem in _REPLACED or not table.is_file():
@@ -35,16 +35,16 @@ def is_wanted(script: Path, modules: Collection[str]) -> bool:
 def compiled(script: Path, folder: Path) -> str:
     """Compile a program's script for the processes that multiprocessing starts, and return the file's path.
 
-    Such a process runs the script for what it defines, as the file that `__main__` has come from. Python does so with
-    a script, and not with the `__main__.py` of a folder, which as a rule starts the program without asking for its
-    own name.
+    Such a process runs the script again, under another name, to get the functions and classes that it
+    defines. Python does so with a script. It does not with the `__main__.py` of a folder, which usually
+    starts the program without looking at `__name__`: an empty file stands in for that one.
     """
     folder.mkdir(parents=True)
     source = script
     if script.stem == "__main__":
         source = folder / "empty.py"
         source.touch()
-    made = py_compile.compile(
+    file = py_compile.compile(
         str(source),
         cfile=str(folder / "script.pyc"),
         dfile=script.name,
@@ -52,5 +52,5 @@ def compiled(script: Path, folder: Path) -> str:
         optimize=0,
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
     )
-    assert made is not None
-    return made
+    assert file is not None
+    return file

@@ -1,8 +1,8 @@
-"""The import statements of a module of Python's library: where each stands, and what happens without the module.
+"""Read the import statements of a module of Python's library: their places, and their fallbacks.
 
-A statement in a `try` whose handler takes the ImportError and goes on has something to fall back on. One within a
-function has not: the function fails when it is called. PyInstaller's graph does not tell these apart where a module
-has both.
+A statement has a fallback if it stands in a `try` whose handler catches the ImportError and goes on. A
+statement in a function has none: the function fails when it is called. If a module has both, PyInstaller's
+graph does not tell them apart.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ class Import(NamedTuple):
     """A module that a statement names."""
 
     module: str
-    """Absolute; of `from package import name` both the package and the name in it, which may be a module."""
+    """The absolute name; `from package import name` gives `package`, and also `package.name`."""
     is_in_function: bool
     is_conditional: bool
-    """It stands in an `if`."""
+    """True if the statement stands in an `if`."""
     has_fallback: bool
-    """Its failure is caught, and not raised again."""
+    """True if its failure is caught and not raised again."""
 
 
 def imports_of(source: bytes, package: str) -> list[Import]:
@@ -33,10 +33,10 @@ def imports_of(source: bytes, package: str) -> list[Import]:
 
     Args:
         source: of the module.
-        package: that relative imports begin from: the module itself, where it is a package.
+        package: the package that relative imports begin from; the module itself if it is a package.
 
     Raises:
-        SyntaxError: it is no Python.
+        SyntaxError: the source is not valid Python.
     """
     return list(_walk(ast.parse(source), package, Import("", False, False, False)))
 
@@ -73,16 +73,16 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
 
 
 def _goes_on(handler: ast.ExceptHandler) -> bool:
-    """Return True for a handler that takes an ImportError and raises nothing itself."""
+    """Return True for a handler that catches an ImportError and raises nothing itself."""
     if handler.type is None:
         names = {"ImportError"}
     else:
-        names = {one.id for one in ast.walk(handler.type) if isinstance(one, ast.Name)}
+        names = {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)}
     return bool(names & _CATCHES) and not _raises(handler)
 
 
 def _raises(node: ast.AST) -> bool:
-    """Return True if there is a `raise` other than in a function that is defined there."""
+    """Return True if there is a `raise`, not counting functions that are defined there."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
         return False
     return isinstance(node, ast.Raise) or any(map(_raises, ast.iter_child_nodes(node)))

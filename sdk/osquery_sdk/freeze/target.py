@@ -1,4 +1,4 @@
-"""What to freeze: from what a person names to a script that PyInstaller can begin with."""
+"""Find the extension that a person names, and the script that PyInstaller begins with."""
 
 from __future__ import annotations
 
@@ -21,39 +21,38 @@ class Target(NamedTuple):
     """An extension's program."""
 
     name: str
-    """Of the program that is built."""
+    """The name of the program to build."""
     source: str
-    """The script that starts it."""
+    """The text of the script that starts it."""
     script: Path | None
-    """The file that `source` is, where it is one."""
+    """The file of that script; None if the script was composed here."""
     folders: tuple[Path, ...]
-    """Where its modules are looked for, before what is installed."""
+    """The folders to search for its modules before those that are installed."""
     home: Path
-    """A folder of it; whether git tracks that is asked for the stamp."""
+    """A folder of its sources; the stamp has the commit of the git checkout that tracks it."""
     modules: tuple[str, ...] = ()
-    """Modules that it imports without an import statement."""
+    """Modules that the script imports without an import statement."""
 
 
 def find_target(extension: str, *, name: str | None = None, here: Path | None = None) -> Target:
-    """The extension of that description.
+    """Return the extension that a description leads to.
 
     Args:
-        extension: a Python file; a folder with a `__main__.py`; a folder with a pyproject.toml, or that file, which has
-            one entry in `[project.scripts]`; the name of such an entry of the pyproject.toml in `here`; an entry as
-            one is written, `module:function`; or the name of a module.
-        name: of the program, instead of the one that follows from the extension.
+        extension: one of these: a Python file; a folder with a `__main__.py`; a pyproject.toml with one
+            entry in `[project.scripts]`, or its folder; the name of an entry in the pyproject.toml in
+            `here`; an entry as it is written there, `module:function`; the name of a module.
+        name: of the program; unless given it follows from the extension.
         here: the folder that relative paths begin from; the working folder unless given.
 
     Raises:
-        TargetError: it is none of these.
+        TargetError: the description fits none of these.
     """
-    folder = here or Path.cwd()
-    found = _find(extension, folder)
+    target = _find(extension, here or Path.cwd())
     if name is not None:
-        found = found._replace(name=name)
-    if not _NAME.fullmatch(found.name):
-        raise TargetError(f"{found.name!r} cannot be a program's name; use letters, digits, - _ and .")
-    return found
+        target = target._replace(name=name)
+    if not _NAME.fullmatch(target.name):
+        raise TargetError(f"{target.name!r} cannot be a program's name; use letters, digits, - _ and .")
+    return target
 
 
 def _find(extension: str, here: Path) -> Target:
@@ -63,7 +62,7 @@ def _find(extension: str, here: Path) -> Target:
             return _project(path, None)
         if path.suffix == ".py":
             return _script(path.resolve())
-        raise TargetError(f"{extension} is no Python file; name the module or the file that it is made of")
+        raise TargetError(f"{extension} is not a Python file; name the module or the file that it is made of")
     if path.is_dir():
         if (path / _MAIN).is_file():
             return _folder(path.resolve())
@@ -83,7 +82,7 @@ def _script(path: Path) -> Target:
 
 
 def _folder(folder: Path) -> Target:
-    """As `python FOLDER` does, unless the folder is a package: then as `python -m` does."""
+    """Start the folder as `python FOLDER` does; if it is a package, as `python -m` does."""
     main = folder / _MAIN
     source = _read(main)
     if not (folder / "__init__.py").is_file():
@@ -103,7 +102,7 @@ def _module(name: str, here: Path) -> Target:
     if not all(part.isidentifier() for part in parts):
         raise TargetError(f"no such extension: {name} is neither a file nor a folder nor a module")
     if name in sys.builtin_module_names:
-        raise TargetError(f"the module {name} is no Python source")
+        raise TargetError(f"the module {name} is not Python source")
     spec = find_module(name, [here])
     if spec is None:
         raise TargetError(f"no such extension: {name} is neither a file nor a folder nor a module")
@@ -116,7 +115,7 @@ def _module(name: str, here: Path) -> Target:
         return _folder(folder)
     origin = Path(spec.origin or "")
     if origin.suffix != ".py":
-        raise TargetError(f"the module {name} is no Python source")
+        raise TargetError(f"the module {name} is not Python source")
     top = origin.parents[len(parts) - 1]
     source = _read(origin)
     if len(parts) > 1 and _is_relative(source, origin):
@@ -125,7 +124,7 @@ def _module(name: str, here: Path) -> Target:
 
 
 def _run_module(module: str, name: str, folders: tuple[Path, ...], home: Path) -> Target:
-    """For a module with relative imports, which mean nothing in a script."""
+    """Start a module with `runpy`: relative imports do not work in a script."""
     start = f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
     source = f"import runpy\n\nif __name__ == '__main__':\n    {start}\n"
     return Target(name, source, None, folders, home, (module,))
@@ -147,7 +146,7 @@ def _has_entry(file: Path, name: str) -> bool:
 
 
 def _entry(entry: Entry, home: Path, folders: tuple[Path, ...]) -> Target:
-    """An entry of `[project.scripts]`."""
+    """Return the target for an entry of `[project.scripts]`."""
     return Target(
         entry.name, entry.source, None, tuple(folder for folder in folders if folder.is_dir()), home
     )

@@ -1,4 +1,4 @@
-"""Packaging: a bundle that freezing made, as what each platform installs.
+"""Make packages of a bundle that freezing made: deb, rpm, apk, pacman's, msi, pkg and tar.gz.
 
 ::
 
@@ -6,11 +6,12 @@
     from osquery_sdk.packaging import Options, package
 
     done = package([Path("build/hello.bundle")], Options(forms=("deb", "rpm")))
-    for one in done.packages:
-        print(one.file, one.sha256)
+    for made in done.packages:
+        print(made.file, made.sha256)
 
-`bundle` looks at what was frozen, `layout` says where its files go and makes a `Package` of it, and a module for each form
-renders that: `nfpm` deb, rpm, apk and pacman's, `msi`, `pkg` and `tarball`. `maintainer` composes their scripts.
+`bundle` reads what was frozen. `layout` decides where its files go, and makes a `Package` of it. A module for
+each form renders that: `nfpm` deb, rpm, apk and pacman's, `msi`, `pkg` and `tarball`. `maintainer` composes
+their scripts.
 """
 
 from ..errors import PackagingError

@@ -1,13 +1,17 @@
-"""A bill of materials as macOS's installer keeps one: which files a package has, with modes, sizes and checksums.
+"""Write the bill of materials of macOS's installer: the files of a package, with modes, sizes and checksums.
 
-The format has no public description by its maker; what is written here follows from bills that `mkbom` makes, and is the
-part that `lsbom` and the installer read. All numbers are big-endian.
+The format has no public description by its maker. This one follows from bills that `mkbom` makes, and covers
+the part that `lsbom` and the installer read. All numbers are big-endian.
 
-- A header of 512 bytes: `BOMStore`, version 1, number of blocks, where the index of blocks and the table of names are.
-- Blocks, each known by its number in the index; block 0 is none.
-- Names of blocks: `BomInfo`, `Paths`, `HLIndex`, `VIndex`, `Size64`.
-- `Paths` is a tree: leaves of up to 256 pairs of block numbers, linked to a list, below one branch if there are several.
-  A pair leads to (number, information) of a path, and to (number of its parent, name).
+::
+
+    header   512 bytes: `BOMStore`, version 1, number of blocks, offset and length of the index, the same of
+    the names names    the blocks that are found by name: `BomInfo`, `Paths`, `HLIndex`, `VIndex`, `Size64`
+    blocks   one after the other index    offset and length of each block by its number; block 0 is unused
+
+`Paths` is a tree. Its leaves hold up to 256 pairs of block numbers and are linked to a list; if there are
+several, one branch is above them. A pair leads to (number, information) of a path and to (number of its
+parent, name).
 """
 
 from __future__ import annotations
@@ -25,33 +29,35 @@ class Path(NamedTuple):
     """A path in a bill."""
 
     path: str
-    """`.` for the root, else `./usr/...`; parents have to be among the paths."""
+    """`.` for the root, else `./usr/...`; its parent has to be in the bill too."""
     kind: int
+    """`FILE`, `FOLDER` or `LINK`."""
     mode: int
-    """With the bits of its type."""
+    """Mode with the bits of the file's type."""
     uid: int
     gid: int
     modified: int
     size: int = 0
     checksum: int = 0
-    """As POSIX's cksum computes it."""
+    """The checksum of the content, see `cksum`."""
     target: str = ""
+    """The path that a link leads to."""
 
 
 class _Store:
-    """Blocks, and the names of some."""
+    """A file of numbered blocks, some of which have names."""
 
     def __init__(self) -> None:
         self._blocks: list[bytes] = []
         self._names: list[tuple[str, int]] = []
 
     def add(self, content: bytes) -> int:
-        """Keep a block; returns its number."""
+        """Add a block, and return its number."""
         self._blocks.append(content)
         return len(self._blocks)
 
     def replace(self, number: int, content: bytes) -> None:
-        """Put another in the place of a block."""
+        """Replace the content of a block."""
         self._blocks[number - 1] = content
 
     def name(self, name: str, number: int) -> None:
@@ -59,7 +65,7 @@ class _Store:
         self._names.append((name, number))
 
     def dump(self) -> bytes:
-        """The file."""
+        """Return the file's content."""
         names = struct.pack(">I", len(self._names)) + b"".join(
             struct.pack(">IB", number, len(name)) + name.encode() for name, number in self._names
         )
@@ -68,7 +74,8 @@ class _Store:
         for block in self._blocks:
             index.append(struct.pack(">II", at, len(block)))
             at += len(block)
-        # After the index comes the list of free blocks: none, with the two empty ones that mkbom leaves.
+        # After the index comes the list of free blocks: its length, 0, and the two empty entries that mkbom
+        # writes.
         table = struct.pack(">I", len(index)) + b"".join(index) + struct.pack(">I", 0) + bytes(16)
         header = struct.pack(
             ">8sIIIIII", b"BOMStore", 1, len(self._blocks), at, len(table), _HEADER, len(names)
@@ -77,10 +84,10 @@ class _Store:
 
 
 def make_bom(paths: list[Path]) -> bytes:
-    """The file.
+    """Return the content of a bill.
 
     Args:
-        paths: in any order; every one's parent is among them, up to `.`.
+        paths: in any order, with all parents up to `.`.
     """
     store = _Store()
     ordered = _by_level(paths)
@@ -96,26 +103,26 @@ def make_bom(paths: list[Path]) -> bytes:
 
 
 def _by_level(paths: list[Path]) -> list[tuple[int, int, str, Path]]:
-    """(number, number of the parent, name, path), parents first: the key of the tree is (parent, name)."""
+    """Return (number, number of the parent, name, path), in the order of the tree's keys: (parent, name)."""
     below: dict[str, list[Path]] = {}
     for path in paths:
         parent = path.path.rpartition("/")[0]
         below.setdefault(parent, []).append(path)
-    found: list[tuple[int, int, str, Path]] = []
+    ordered: list[tuple[int, int, str, Path]] = []
     waiting = [(0, "")]
     for number, parent in waiting:
-        for path in sorted(below.get(parent, []), key=lambda one: one.path.encode()):
-            found.append((len(found) + 1, number, path.path.rpartition("/")[2], path))
-            waiting.append((len(found), path.path))
-    if len(found) != len(paths):
+        for path in sorted(below.get(parent, []), key=lambda child: child.path.encode()):
+            ordered.append((len(ordered) + 1, number, path.path.rpartition("/")[2], path))
+            waiting.append((len(ordered), path.path))
+    if len(ordered) != len(paths):
         raise ValueError("a path without its parent")
-    return found
+    return ordered
 
 
 def _leaves(
     store: _Store, ordered: list[tuple[int, int, str, Path]]
 ) -> list[tuple[int, int, list[tuple[int, int]]]]:
-    """The leaves: (number of the block reserved for it, its last key, its pairs)."""
+    """Return the leaves: (number of the block reserved for the leaf, its last key, its pairs)."""
     leaves = []
     for start in range(0, len(ordered), _PER_LEAF):
         pairs = []
@@ -145,7 +152,7 @@ def _leaves(
 def _tree(
     store: _Store, count: int, leaves: list[tuple[int, int, list[tuple[int, int]]]], *, page: int = _PAGE
 ) -> int:
-    """A tree of these leaves; returns the number of its block."""
+    """Add a tree of these leaves, and return the number of its block."""
     for place, (block, _, pairs) in enumerate(leaves):
         after = leaves[place + 1][0] if place + 1 < len(leaves) else 0
         before = leaves[place - 1][0] if place else 0
@@ -166,20 +173,21 @@ def _node(pairs: list[tuple[int, int]], *, leaf: bool, after: int = 0, before: i
 
 
 def cksum(content: bytes) -> int:
-    """POSIX's checksum of a content: a CRC over it and its length."""
+    """Return POSIX's checksum of a content, a CRC over the content and its length."""
     import zlib
 
-    # The same polynomial as zlib's, but bits the other way round: so content and result are turned.
+    # The polynomial is zlib's with the bits in reverse order, so the bits of each byte and of the result are
+    # reversed.
     length = len(content)
     tail = b""
     while length:
         tail += bytes((length & 0xFF,))
         length >>= 8
-    turned = (content + tail).translate(_turned_bytes())
+    mirrored = (content + tail).translate(_mirrored_bytes())
     # zlib begins with all bits set and inverts the end; POSIX begins with none.
-    value = zlib.crc32(turned, 0xFFFFFFFF) ^ 0xFFFFFFFF
+    value = zlib.crc32(mirrored, 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{value:032b}"[::-1], 2) ^ 0xFFFFFFFF
 
 
-def _turned_bytes() -> bytes:
+def _mirrored_bytes() -> bytes:
     return bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))

@@ -1,4 +1,4 @@
-"""From bundles to packages: look at everything, write into a folder aside, put in place at the end."""
+"""Make packages of bundles: check all input, write to a work folder, put the files in place."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from osquery_sdk import elf
 from osquery_sdk.files import move_files, place_of, work_folder
 from osquery_sdk.installed import install_hint
 
@@ -17,7 +18,7 @@ from . import msi, nfpm, pkg, tarball
 from .bundle import SYSTEMS, Bundle, read_bundle
 from .inputs import Osqueryd, read_flags, read_osqueryd, read_secret
 from .layout import Wanted, lay_out
-from .manifest import Made, checksums, made, make_manifest
+from .manifest import Made, checksums, describe_file, make_manifest
 from .names import check_identifier, check_name
 from .sbom import make_sbom
 from .signing import Keys
@@ -27,7 +28,7 @@ from .version import parse_version
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from osquery_sdk.freeze.progress import Progress
+    from osquery_sdk.progress import Progress
 
     from .model import Kind, Package
 
@@ -40,18 +41,18 @@ FORMS = {
     "pkg": ("darwin",),
     "tar": ("linux", "darwin"),
 }
-"""Forms, and the platforms that each is for."""
+"""The forms of packages, each with its platforms."""
 
 
 class Options(NamedTuple):
-    """How to package."""
+    """The choices for packaging."""
 
     output: Path = Path("build/packages")
     forms: tuple[str, ...] = ()
-    """Of `FORMS`; all that there is a bundle for, if none is named."""
+    """Names in `FORMS`; if none is named, all that fit the bundles."""
     kind: Kind = "add-on"
     osqueryd: tuple[Path, ...] = ()
-    """For a full package, one for each platform and machine."""
+    """The osqueryd of a full package, one for each platform and machine."""
     flags: Path | None = None
     secret: Path | None = None
     identifier: str = ""
@@ -69,18 +70,18 @@ class Options(NamedTuple):
     conflicts: tuple[str, ...] = ()
     keys: Keys = Keys()
     force: bool = False
-    """Replace what is there."""
+    """Replace files that are there."""
 
 
 class Packaged(NamedTuple):
-    """What came of it."""
+    """The result of packaging."""
 
     packages: tuple[Made, ...]
     manifest: Path
     sboms: tuple[Path, ...]
     checksums: Path
     warnings: tuple[str, ...] = ()
-    """What works, but should be looked at: a line each."""
+    """A line for each fact that does no harm here but should be looked at."""
 
 
 class _Job(NamedTuple):
@@ -96,24 +97,24 @@ def package(
     progress: Progress | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Packaged:
-    """Make packages of a bundle, or of one for each platform.
+    """Make packages of a bundle, or of several for different platforms.
 
     Args:
         bundles: see `read_bundle`.
-        options: how.
-        progress: gets the steps.
-        environment: SOURCE_DATE_EPOCH is what everything is dated with, where it is set; otherwise the bundle's date is.
+        options: the choices.
+        progress: is told of each step.
+        environment: SOURCE_DATE_EPOCH in it dates everything; otherwise the bundle's date does.
 
     Raises:
-        PackagingError: something that was given is wrong, or a tool refused; nothing was written.
+        PackagingError: an option or a file is wrong, or a tool failed; nothing was written.
     """
     step: Callable[[str], None] = progress.step if progress is not None else _silent
     step("looking at what goes in")
-    found = [read_bundle(path) for path in bundles]
-    osquerys = [read_osqueryd(path) for path in options.osqueryd]
-    packages = [(one, _package(one, osquerys, options, environment)) for one in _distinct(found)]
+    contents = [read_bundle(path) for path in bundles]
+    osqueryds = [read_osqueryd(path) for path in options.osqueryd]
+    packages = [(bundle, _package(bundle, osqueryds, options, environment)) for bundle in _distinct(contents)]
     jobs = list(_jobs(packages, options))
-    osquery = next((one.version for one in osquerys if one.version), "")
+    osquery = next((osqueryd.version for osqueryd in osqueryds if osqueryd.version), "")
     _check_output(jobs, options)
     output = options.output.absolute()
     stack = contextlib.ExitStack()
@@ -131,10 +132,11 @@ def package(
             file = _render(job, folder, options.keys)
             if job.package.secret:
                 file.chmod(0o600)
-            results.append(made(job.form, file, job.package, signed=options.keys.signs(job.form)))
+            signed = options.keys.signs(job.form)
+            results.append(describe_file(job.form, file, job.package, signed=signed))
         step("writing bills of materials, manifest and checksums")
         done = _finish(results, packages, osquery, work, output)
-        return done._replace(warnings=tuple(line for bundle in found for line in _warnings(bundle)))
+        return done._replace(warnings=tuple(line for bundle in contents for line in _warnings(bundle)))
     except OSError as error:
         raise PackagingError(f"{place_of(error, work, options.output)}: {error.strerror or error}") from error
     finally:
@@ -142,19 +144,19 @@ def package(
 
 
 def forms_for(bundles: Sequence[Path], options: Options) -> tuple[str, ...]:
-    """Return the forms that there will be: those that were named, or all that fit the bundles.
+    """Return the forms to be made: those that were named, or all that fit the bundles.
 
     Raises:
-        PackagingError: one of them is no bundle.
+        PackagingError: one of the paths is not a bundle.
     """
     return _forms((read_bundle(path).platform for path in bundles), options)
 
 
 def count_steps(bundles: Sequence[Path], options: Options) -> int:
-    """How many steps `package` will tell of.
+    """Return the number of steps that `package` will report.
 
     Raises:
-        PackagingError: one of them is no bundle.
+        PackagingError: one of the paths is not a bundle.
     """
     platforms = [read_bundle(path).platform for path in bundles]
     forms = options.forms or tuple(FORMS)
@@ -169,7 +171,7 @@ def _forms(platforms: Iterable[str], options: Options) -> tuple[str, ...]:
 
 
 def _silent(text: str) -> None:
-    """For packaging that nobody watches."""
+    """Ignore a step of packaging without a progress."""
 
 
 def _distinct(bundles: Sequence[Bundle]) -> Sequence[Bundle]:
@@ -178,7 +180,8 @@ def _distinct(bundles: Sequence[Bundle]) -> Sequence[Bundle]:
         other = seen.setdefault((bundle.platform, bundle.machine), bundle)
         if other is not bundle:
             raise PackagingError(
-                f"{other.given} and {bundle.given} are both for {SYSTEMS[bundle.platform]} on {bundle.machine}; give one"
+                f"{other.given} and {bundle.given} are both for {SYSTEMS[bundle.platform]} "
+                f"on {bundle.machine}; give one"
             )
         if bundle.name != bundles[0].name and bundle.name.lower() != bundles[0].name.lower():
             raise PackagingError(
@@ -188,7 +191,7 @@ def _distinct(bundles: Sequence[Bundle]) -> Sequence[Bundle]:
 
 
 def _package(
-    bundle: Bundle, osquerys: Sequence[Osqueryd], options: Options, environment: Mapping[str, str]
+    bundle: Bundle, osqueryds: Sequence[Osqueryd], options: Options, environment: Mapping[str, str]
 ) -> Package:
     full = options.kind == "full"
     if not full and (options.osqueryd or options.flags or options.secret):
@@ -197,7 +200,7 @@ def _package(
         )
     given = options.version or bundle.stamp.get("version", "")
     if not given or given == "unknown":
-        raise PackagingError(f"{bundle.given}: nobody wrote its version down; give --version")
+        raise PackagingError(f"{bundle.given}: the bundle has no version in it; give --version")
     plain = bundle.name.lower().replace("_", "-").replace(".", "-")
     identifier = check_identifier(options.identifier or plain)
     name = check_name(options.name or (identifier if full else bundle.name))
@@ -234,7 +237,7 @@ def _package(
             depends=check_texts("--depends", options.depends),
             conflicts=check_texts("--conflicts", options.conflicts),
             made=_date(bundle, environment),
-            osqueryd=_osqueryd(bundle, osquerys).path if full else None,
+            osqueryd=_osqueryd(bundle, osqueryds).path if full else None,
             flags=read_flags(options.flags) if options.flags else None,
             secret=read_secret(options.secret) if options.secret else None,
             glibc=_glibc(bundle),
@@ -242,15 +245,16 @@ def _package(
     )
 
 
-def _osqueryd(bundle: Bundle, osquerys: Sequence[Osqueryd]) -> Osqueryd:
-    for one in osquerys:
-        if one.platform == bundle.platform and (bundle.machine in one.machines or len(one.machines) > 1):
-            return one
+def _osqueryd(bundle: Bundle, osqueryds: Sequence[Osqueryd]) -> Osqueryd:
+    for osqueryd in osqueryds:
+        fits = bundle.machine in osqueryd.machines or len(osqueryd.machines) > 1
+        if osqueryd.platform == bundle.platform and fits:
+            return osqueryd
     where = f"{SYSTEMS[bundle.platform]} on {bundle.machine}"
-    if not osquerys:
+    if not osqueryds:
         raise PackagingError(f"a --full package carries an osqueryd: give --osqueryd PATH, for {where}")
     raise PackagingError(
-        f"--osqueryd {osquerys[0].path}: is for another platform; {bundle.given} is for {where}"
+        f"--osqueryd {osqueryds[0].path}: is for another platform; {bundle.given} is for {where}"
     )
 
 
@@ -270,9 +274,7 @@ def _glibc(bundle: Bundle) -> str:
     if bundle.libc != "glibc":
         return ""
     try:
-        from osquery_sdk.freeze.elf import oldest_glibc
-
-        return oldest_glibc(bundle.files)
+        return elf.oldest_glibc(bundle.files)
     except ImportError as error:
         hint = install_hint(error.name or "elftools", "build")
         raise PackagingError(f"{error.name} is not installed; {hint}") from error
@@ -281,16 +283,15 @@ def _glibc(bundle: Bundle) -> str:
 def _warnings(bundle: Bundle) -> Sequence[str]:
     if bundle.platform != "linux":
         return ()
-    from ..freeze.runpath import foreign_folders
-
     return [
-        f"{count} of the bundle's binaries look for libraries in {folder}: who can make that folder on a machine runs code in osqueryd"
-        for folder, count in foreign_folders(bundle.files).items()
+        f"{count} of the bundle's binaries look for libraries in {folder}: "
+        "who can make that folder on a machine runs code in osqueryd"
+        for folder, count in elf.foreign_folders(bundle.files).items()
     ]
 
 
 def _jobs(packages: Sequence[tuple[Bundle, Package]], options: Options) -> Sequence[_Job]:
-    wanted = _forms((one.platform for _, one in packages), options)
+    wanted = _forms((package.platform for _, package in packages), options)
     jobs = []
     for form in wanted:
         if form not in FORMS:
@@ -301,22 +302,23 @@ def _jobs(packages: Sequence[tuple[Bundle, Package]], options: Options) -> Seque
             bundle = packages[0][0]
             names = " or ".join(SYSTEMS[platform] for platform in platforms)
             raise PackagingError(
-                f"{form}: needs a bundle for {names}; {bundle.given} is for {SYSTEMS[bundle.platform]} (freezing makes one for the system it runs on)"
+                f"{form}: needs a bundle for {names}; {bundle.given} is for {SYSTEMS[bundle.platform]} "
+                "(freezing makes one for the system it runs on)"
             )
-        for bundle, one in matching:
-            if form in ("deb", "rpm", "arch") and one.libc == "musl":
+        for bundle, package in matching:
+            if form in ("deb", "rpm", "arch") and package.libc == "musl":
                 raise PackagingError(
                     f"{form}: {bundle.given} is linked with musl, and these systems have glibc"
                 )
-            jobs.append(_Job(form, one, _file_name(form, one)))
+            jobs.append(_Job(form, package, _file_name(form, package)))
         _check_tool(form)
     return jobs
 
 
-def _file_name(form: str, one: Package) -> str:
+def _file_name(form: str, package: Package) -> str:
     if form in nfpm.FORMS:
-        return nfpm.file_name(one, form)
-    return {"msi": msi.file_name, "pkg": pkg.file_name, "tar": tarball.file_name}[form](one)
+        return nfpm.file_name(package, form)
+    return {"msi": msi.file_name, "pkg": pkg.file_name, "tar": tarball.file_name}[form](package)
 
 
 def _check_tool(form: str) -> None:
@@ -338,16 +340,16 @@ def _render(job: _Job, folder: Path, keys: Keys) -> Path:
     return tarball.render(job.package, folder)
 
 
-def _stem(one: Package) -> str:
-    return f"{one.name}-{one.version.text}"
+def _stem(package: Package) -> str:
+    return f"{package.name}-{package.version.text}"
 
 
-def _sbom_name(one: Package) -> str:
-    return f"{_stem(one)}-{one.platform}-{one.machine}.cdx.json"
+def _sbom_name(package: Package) -> str:
+    return f"{_stem(package)}-{package.platform}-{package.machine}.cdx.json"
 
 
 def _check_output(jobs: Sequence[_Job], options: Options) -> None:
-    """Nothing that is there is replaced unless that was said."""
+    """Refuse to replace a file that is there, unless --force allows it."""
     if options.output.exists() and not options.output.is_dir():
         raise PackagingError(f"{options.output} is a file; --output names a folder")
     if options.force:
@@ -366,10 +368,10 @@ def _finish(
     done.mkdir()
     stem = _stem(results[0].package)
     files = []
-    for one in results:
-        files.append(done / one.file.name)
-        one.file.replace(files[-1])
-    used = {id(one.package) for one in results}
+    for made in results:
+        files.append(done / made.file.name)
+        made.file.replace(files[-1])
+    used = {id(made.package) for made in results}
     sboms = []
     for bundle, laid_out in packages:
         if id(laid_out) not in used:
@@ -384,10 +386,10 @@ def _finish(
     manifest.write_text(json.dumps(make_manifest(results, osquery), indent=2) + "\n", encoding="utf-8")
     sums = done / f"{stem}.sha256"
     sums.write_text(checksums([*files, *sboms, manifest]), encoding="utf-8")
-    # The checksums come last: with them everything is there.
+    # The checksums come last: once they are there, every other file is.
     move_files([*files, *sboms, manifest, sums], output)
     return Packaged(
-        tuple(one._replace(file=output / one.file.name) for one in results),
+        tuple(made._replace(file=output / made.file.name) for made in results),
         output / manifest.name,
         tuple(output / sbom.name for sbom in sboms),
         output / sums.name,

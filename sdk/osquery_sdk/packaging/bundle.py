@@ -1,4 +1,4 @@
-"""A bundle: the folder that freezing made, or the one file, and what there is to know of it."""
+"""Read a bundle, the folder or single file that freezing made: files, platform, stamp, materials."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from osquery_sdk.binaries import read_program
 
 from ..errors import PackagingError
 
@@ -20,12 +22,12 @@ SYSTEMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
 
 
 class Item(NamedTuple):
-    """Something in a bundle."""
+    """A file, folder or link in a bundle."""
 
     path: str
-    """Below the bundle, with slashes."""
+    """The path below the bundle, with slashes."""
     kind: str
-    """`file`, `folder` or `link`"""
+    """`file`, `folder` or `link`."""
     source: Path
     runs: bool = False
     target: str = ""
@@ -37,35 +39,35 @@ class Bundle(NamedTuple):
     given: str
     name: str
     program: str
-    """Its file, below the bundle."""
+    """The path of the program's file below the bundle."""
     platform: str
     machine: str
     items: tuple[Item, ...]
     stamp: dict[str, str]
-    """What was written down when it was built; empty if nothing was."""
+    """The facts of its build, see `osquery_sdk.freeze.stamp`; empty if the bundle has no stamp."""
     sbom: Path | None
     loader: str = ""
 
     @property
     def files(self) -> Iterator[Path]:
-        """Its files, links left out."""
+        """The bundle's files, without links."""
         return (item.source for item in self.items if item.kind == "file")
 
     @property
     def libc(self) -> str:
-        """`glibc` or `musl` for a Linux program that is linked with one."""
+        """`glibc` or `musl`: the C library that a Linux program is linked with; empty for none of them."""
         name = self.loader.rpartition("/")[2]
         return "musl" if "musl" in name else "glibc" if name.startswith("ld") else ""
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Look at a bundle.
+    """Read a bundle.
 
     Args:
-        path: its folder; the program in it; or a program that is one file.
+        path: its folder, the program in that folder, or a program that is a single file.
 
     Raises:
-        PackagingError: it is none.
+        PackagingError: the path is not a bundle.
     """
     given = str(path)
     if not path.exists():
@@ -91,7 +93,7 @@ def _one_file(given: str, program: Path) -> Bundle:
 def _folder(given: str, folder: Path) -> Bundle:
     programs = sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES and p.is_file())
     if not programs:
-        raise PackagingError(f"{given}: no bundle: there is no program in it that ends in .ext or .exe")
+        raise PackagingError(f"{given}: not a bundle: no program in it ends in .ext or .exe")
     if len(programs) > 1:
         names = ", ".join(program.name for program in programs)
         raise PackagingError(f"{given}: which of {names} is the extension? a bundle has one")
@@ -115,50 +117,45 @@ def _items(folder: Path, program: Path) -> Iterator[Item]:
             elif stat.S_ISREG(mode):
                 yield Item(below, "file", path, runs=path == program or bool(mode & stat.S_IXUSR))
             else:
-                raise PackagingError(f"{below} in the bundle is no file, folder or link")
+                raise PackagingError(f"{below} in the bundle is not a file, folder or link")
 
 
 def _target(folder: Path, path: Path, below: str) -> str:
     target = os.readlink(path)  # noqa: PTH115  as it is written
-    led = path.parent / target
-    if os.path.isabs(target) or not led.resolve().is_relative_to(folder):  # noqa: PTH117
+    destination = path.parent / target
+    if os.path.isabs(target) or not destination.resolve().is_relative_to(folder):  # noqa: PTH117
         raise PackagingError(f"the link {below} leads out of the bundle, to {target}")
-    if not led.exists():
+    if not destination.exists():
         raise PackagingError(f"the link {below} leads nowhere: {target}")
     return target
 
 
 def _described(given: str, program: Path, items: tuple[Item, ...], stamp: dict[str, str]) -> Bundle:
-    from osquery_sdk.doctor.binary import program_of
-
-    found = program_of(program)
-    if found.system == "script":
+    system, machines, loader = read_program(program)
+    if system == "script":
         raise PackagingError(
             f"{given}: {program.name} is a script, not a frozen program; use osquery-sdk build"
         )
-    if found.system not in SYSTEMS or not found.machines:
-        raise PackagingError(f"{given}: {program.name} is no program")
-    if (program.suffix == ".exe") != (found.system == "win32"):
-        wanted = ".exe" if found.system == "win32" else ".ext"
-        raise PackagingError(
-            f"{given}: on {SYSTEMS[found.system]} osqueryd starts files that end in {wanted}"
-        )
-    machine = "universal" if len(found.machines) > 1 else found.machines[0]
+    if system not in SYSTEMS or not machines:
+        raise PackagingError(f"{given}: {program.name} is not a program")
+    if (program.suffix == ".exe") != (system == "win32"):
+        wanted = ".exe" if system == "win32" else ".ext"
+        raise PackagingError(f"{given}: on {SYSTEMS[system]} osqueryd starts files that end in {wanted}")
     return Bundle(
-        given,
-        program.stem,
-        program.name,
-        found.system,
-        machine,
-        items,
-        stamp,
-        _sbom(program),
-        found.needs,
+        given=given,
+        name=program.stem,
+        program=program.name,
+        platform=system,
+        machine="universal" if len(machines) > 1 else machines[0],
+        items=items,
+        stamp=stamp,
+        sbom=_sbom(program),
+        loader=loader,
     )
 
 
 def _sbom(program: Path) -> Path | None:
-    """The bill of materials that freezing wrote beside a folder's bundle, or beside a program of one file."""
+    """Return the bill of materials that freezing wrote beside the bundle, or None."""
     for place in (
         program.parent.parent / f"{program.stem}.cdx.json",
         program.parent / f"{program.name}.cdx.json",
@@ -174,5 +171,5 @@ def _stamp(file: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise PackagingError(f"{file}: no JSON: {error}") from error
+        raise PackagingError(f"{file}: not valid JSON: {error}") from error
     return {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {}

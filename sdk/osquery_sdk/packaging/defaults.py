@@ -1,6 +1,7 @@
-"""For forms that know no configuration files: these travel beside the program, and a script puts them where they belong.
+"""Turn configuration files into defaults, for forms of packages that do not know configuration files.
 
-What is there already stays. So an upgrade, which replaces every file of such a package, keeps what the operator wrote.
+A default lies beside the program, and a script copies it to its place unless a file is there already. So an
+upgrade, which replaces every file of such a package, keeps the files that the operator changed.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def with_defaults(package: Package) -> tuple[Package, tuple[Default, ...]]:
-    """The package without `config` entries, and what is to be copied where."""
+    """Return the package without `config` entries, and the defaults that a script copies into place."""
     configs = list(package.of_kind("config"))
     if not configs:
         return package, ()
-    # Below the settings, which on Windows nobody but administrators reads, the secret's default neither.
+    # The defaults lie below the settings, which only administrators read on Windows: one default may be the
+    # secret.
     folder = f"{configs[0].path.rpartition('/')[0]}/defaults"
     moved = []
     defaults = []

@@ -1,4 +1,4 @@
-"""The files of a full package: an osqueryd, its flags, the secret; looked at before anything is written."""
+"""Check the files that a full package adds: an osqueryd, its flags, the secret."""
 
 from __future__ import annotations
 
@@ -7,58 +7,57 @@ import subprocess
 from pathlib import Path  # noqa: TC003  a NamedTuple's annotation
 from typing import NamedTuple
 
+from osquery_sdk.binaries import read_program, runs_here
 from osquery_sdk.leftovers import run_process
 
 from ..errors import PackagingError
 from .bundle import SYSTEMS
 
-_SAYS = re.compile(r"^osquery[di] version (\S+)", re.MULTILINE)
+_VERSION = re.compile(r"^osquery[di] version (\S+)", re.MULTILINE)
 _KNOWN_FLAG = b"extensions_autoload"
 _TIMEOUT = 30
 
 
 class Osqueryd(NamedTuple):
-    """An osqueryd."""
+    """An osqueryd for a full package."""
 
     path: Path
     platform: str
     machines: tuple[str, ...]
     version: str
-    """Empty if it does not run here."""
+    """The version that it prints; empty if it does not run on this machine."""
 
 
 def read_osqueryd(path: Path) -> Osqueryd:
-    """Look at an osqueryd, and ask it for its version if it runs here.
+    """Check an osqueryd, and ask it for its version if it runs on this machine.
 
     Raises:
-        PackagingError: it is none.
+        PackagingError: the file is not an osqueryd.
     """
-    from osquery_sdk.doctor.binary import program_of, runs_here
-
     real = _file(path, "--osqueryd").resolve()
-    found = program_of(real)
-    if found.system not in SYSTEMS:
-        raise PackagingError(f"--osqueryd {path}: no program, so no osqueryd")
+    program = read_program(real)
+    if program.system not in SYSTEMS:
+        raise PackagingError(f"--osqueryd {path}: not a program, so not an osqueryd")
     if _KNOWN_FLAG not in real.read_bytes():
-        raise PackagingError(f"--osqueryd {path}: a program, but no osqueryd")
+        raise PackagingError(f"--osqueryd {path}: a program, but not an osqueryd")
     version = ""
-    if runs_here(found):
+    if runs_here(program):
         try:
             done = run_process([real, "--version"], timeout=_TIMEOUT)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise PackagingError(f"--osqueryd {path}: does not run: {error}") from error
-        said = _SAYS.search(done.stdout.decode(errors="replace"))
-        if said is None:
-            raise PackagingError(f"--osqueryd {path}: a program, but no osqueryd: it says no version")
-        version = said[1]
-    return Osqueryd(real, found.system, found.machines, version)
+        match = _VERSION.search(done.stdout.decode(errors="replace"))
+        if match is None:
+            raise PackagingError(f"--osqueryd {path}: a program, but not an osqueryd: it prints no version")
+        version = match[1]
+    return Osqueryd(real, program.system, program.machines, version)
 
 
 def read_flags(path: Path) -> Path:
-    """Look at a flag file.
+    """Check a flag file, and return its absolute path.
 
     Raises:
-        PackagingError: osqueryd would not read it as such, or not load extensions with it.
+        PackagingError: a line is not a flag, or keeps osqueryd from loading extensions.
     """
     lines = _text(path, "--flags").splitlines()
     for number, line in enumerate(lines, 1):
@@ -67,7 +66,7 @@ def read_flags(path: Path) -> Path:
             continue
         if not re.match(r"--?[a-z]", word):
             raise PackagingError(
-                f"--flags {path}, line {number}: {word[:40]!r} is no flag; each line has one, as in --verbose"
+                f"--flags {path}, line {number}: {word[:40]!r} is not a flag; write lines like --verbose"
             )
         name, _, value = word.lstrip("-").partition("=")
         if name == "disable_extensions" and value not in ("false", "0"):
@@ -78,10 +77,10 @@ def read_flags(path: Path) -> Path:
 
 
 def read_secret(path: Path) -> Path:
-    """Look at an enrollment secret.
+    """Check the file of an enrollment secret, and return its absolute path.
 
     Raises:
-        PackagingError: there is none in the file.
+        PackagingError: the file is empty or cannot be read.
     """
     if not _text(path, "--secret").strip():
         raise PackagingError(f"--secret {path}: the file is empty")
@@ -92,7 +91,7 @@ def _text(path: Path, option: str) -> str:
     try:
         return _file(path, option).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise PackagingError(f"{option} {path}: no text") from error
+        raise PackagingError(f"{option} {path}: not a text in UTF-8") from error
     except OSError as error:
         raise PackagingError(f"{option} {path}: {error.strerror}") from error
 
@@ -101,5 +100,5 @@ def _file(path: Path, option: str) -> Path:
     if not path.exists():
         raise PackagingError(f"{option} {path}: there is no such file")
     if not path.is_file():
-        raise PackagingError(f"{option} {path}: is no file")
+        raise PackagingError(f"{option} {path}: is not a file")
     return path

@@ -1,4 +1,4 @@
-"""Where things go on each platform: from a bundle and what is wanted to a `Package`."""
+"""Lay out a package: decide where a bundle's files go on each platform, and make a `Package` of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Wanted(NamedTuple):
-    """What a package is to be, checked."""
+    """The checked settings of a package."""
 
     kind: Kind
     name: str
@@ -24,9 +24,9 @@ class Wanted(NamedTuple):
     release: int
     identifier: str
     root: str
-    """Where the bundle goes, or for a full package all programs; empty for the platform's place."""
+    """The folder for the bundle, or for all programs of a full package; empty for the usual one."""
     load_list: str
-    """Empty for osquery's own."""
+    """The path of the load list; empty for osquery's own."""
     summary: str
     description: str
     maintainer: str
@@ -77,7 +77,7 @@ _DAEMONS = "/Library/LaunchDaemons"
 
 
 def lay_out(bundle: Bundle, wanted: Wanted) -> Package:
-    """The package."""
+    """Return the package of a bundle with these settings."""
     places = _PLACES[bundle.platform]
     full = wanted.kind == "full"
     top = wanted.root.rstrip("/") or (places.full.format(wanted.identifier) if full else places.extensions)
@@ -114,7 +114,7 @@ def lay_out(bundle: Bundle, wanted: Wanted) -> Package:
 
 
 def _parents(home: str, platform: str) -> list[Entry]:
-    """The folders above the bundle that are not the system's: rpm gives only those that a package names a mode."""
+    """Return the folders above the bundle that are not the system's: rpm sets modes of named ones only."""
     parts = home.strip("/").split("/")
     above = ["/" + "/".join(parts[: n + 1]) for n in range(len(parts) - 1)]
     return [_folder(path) for path in above if not _is_systems(path)]
@@ -142,7 +142,7 @@ def _is_systems(path: str) -> bool:
 
 
 def _bundled(bundle: Bundle, home: str) -> list[Entry]:
-    """Nobody but root may write any of it: osqueryd looks at the program, and the rest is loaded by it."""
+    """Return the bundle's entries. Only root may write them, as osqueryd runs or loads all of them."""
     entries = [_folder(home)]
     for item in bundle.items:
         path = f"{home}/{item.path}"
@@ -160,12 +160,12 @@ def _folder(path: str, mode: int = 0o755) -> Entry:
 
 
 def _with_osqueryd(package: Package, wanted: Wanted, top: str, settings: str, places: _Places) -> Package:
-    """The same with an osqueryd, its settings and the service that keeps it running."""
+    """Return the package with an osqueryd, its settings and the service that keeps it running."""
     assert wanted.osqueryd is not None
     state = places.state.format(package.identifier)
     osqueryd = f"{top}/bin/osqueryd{'.exe' if package.platform == 'win32' else ''}"
     flags, secret = f"{settings}/osquery.flags", f"{settings}/secret"
-    # Of two that are the same osqueryd takes the later: the operator's file has the last word.
+    # If a flag is set twice, osqueryd takes the later one: the operator's flag file comes last and wins.
     written = (
         f"--database_path={_native(state, package)}/osquery.db",
         f"--logger_path={_native(state, package)}/log",
@@ -210,7 +210,7 @@ def _socket(package: Package, state: str) -> str:
 
 
 def _unit(service: Service) -> bytes:
-    """Systemd starts it again when it failed, and not in a tight loop."""
+    """Return the systemd unit: a service that fails is started again after some seconds."""
     command = " ".join(_quoted(word) for word in (service.program, *service.arguments))
     return f"""[Unit]
 Description={service.description}
@@ -231,7 +231,7 @@ WantedBy=multi-user.target
 
 
 def _quoted(word: str) -> str:
-    """A word of a unit's command line; `%` begins a specifier there, `$` a variable."""
+    """Quote a word of a unit's command line, where `%` begins a specifier and `$` a variable."""
     escaped = word.replace("%", "%%").replace("$", "$$")
     return json.dumps(escaped) if any(c in escaped for c in " \"'\\;") else escaped
 

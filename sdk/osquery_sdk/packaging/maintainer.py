@@ -1,4 +1,4 @@
-"""The scripts of a package, composed for each form: they differ in when they are called and what they are told."""
+"""Compose the scripts of a package: each form calls them on other occasions, with other arguments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SERVICES = {"linux": "systemd.sh", "darwin": "launchd.sh"}
 
 
 class Default(NamedTuple):
-    """A configuration file that a script copies into place, for forms that know no configuration files."""
+    """A configuration file that a script copies into place, for forms without configuration files."""
 
     source: str
     path: str
@@ -22,11 +22,11 @@ class Default(NamedTuple):
 
 
 def library(package: Package, *, root: str = "", defaults: tuple[Default, ...] = ()) -> str:
-    """The variables and functions that every script begins with.
+    """Return the variables and functions that every script begins with.
 
     Args:
-        package: whose.
-        root: a shell word for what is put before every path.
+        package: the package that the script is for.
+        root: a shell word that is put before every path.
         defaults: see `Default`.
     """
     values = {
@@ -36,7 +36,7 @@ def library(package: Package, *, root: str = "", defaults: tuple[Default, ...] =
         "own_list": "yes" if package.owns_load_list else "",
         "services": " ".join(service.name for service in package.services),
         "state": package.state,
-        "defaults": "\n".join(f"{one.mode:04o} {one.source} {one.path}" for one in defaults),
+        "defaults": "\n".join(f"{default.mode:04o} {default.source} {default.path}" for default in defaults),
     }
     lines = [f"{key}={shlex.quote(value)}" for key, value in values.items()]
     lines.append(f'root="{root}"')
@@ -45,7 +45,7 @@ def library(package: Package, *, root: str = "", defaults: tuple[Default, ...] =
 
 
 def code(name: str) -> str:
-    """A part without its first line, which is for those who work on it."""
+    """Return the code in a file of scripts, without its first line, which is for shellcheck alone."""
     head, _, rest = (_SCRIPTS / name).read_text(encoding="utf-8").partition("\n")
     assert head.startswith("# shellcheck")
     return rest
@@ -56,10 +56,10 @@ def _script(package: Package, body: str, *, root: str = "", head: str = "#!/bin/
 
 
 def deb(package: Package) -> dict[str, str]:
-    """For dpkg, by Debian Policy's table of what each script is called with.
+    """Return the scripts for dpkg, by Debian Policy's table of the arguments that each is called with.
 
-    The load list keeps its line when the package is removed and loses it when it is purged: removed, it leaves its
-    configuration behind.
+    The load list keeps its line when the package is removed and loses it when it is purged: in Debian,
+    removing a package leaves its configuration behind.
     """
     root = "${DPKG_ROOT:-}"
     return {
@@ -85,9 +85,10 @@ def deb(package: Package) -> dict[str, str]:
 
 
 def rpm(package: Package) -> dict[str, str]:
-    """For rpm, which tells how many versions there will be; on an upgrade the old ones' run last, and do nothing.
+    """Return the scripts for rpm, whose argument is the number of versions that will be installed afterwards.
 
-    It knows no purge: with the last version the line goes.
+    On an upgrade the old version's scripts run last, and do nothing. rpm has no purge, so the load list loses
+    its line with the last version.
     """
     return {
         "postinstall": _script(
@@ -101,7 +102,7 @@ def rpm(package: Package) -> dict[str, str]:
 
 
 def separate(package: Package) -> dict[str, str]:
-    """For apk and pacman, which have a script for each occasion."""
+    """Return the scripts for apk and pacman, which have a script for each occasion."""
     head = "#!/bin/sh\n"
     return {
         "postinstall": _script(package, "installed\nexit 0\n", head=head),

@@ -1,9 +1,8 @@
-"""What was made, for programs: a JSON document that an updater can read, and checksums as sha256sum checks them."""
+"""Describe packages for programs: a JSON document for updaters, and checksums for sha256sum."""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -26,23 +25,23 @@ class Made(NamedTuple):
     signed: bool
 
 
-def made(form: str, file: Path, package: Package, *, signed: bool) -> Made:
-    """Look at what was written."""
+def describe_file(form: str, file: Path, package: Package, *, signed: bool) -> Made:
+    """Return size and digest of a package that was written."""
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return Made(form, file, package, file.stat().st_size, digest, signed)
 
 
-def make_manifest(all_made: Iterable[Made], osquery: str) -> dict[str, Any]:
-    """The document.
+def make_manifest(packages: Iterable[Made], osquery: str) -> dict[str, Any]:
+    """Return the document.
 
     Args:
-        all_made: the packages of one run.
-        osquery: version of the osqueryd in them; empty if there is none, or nobody knows.
+        packages: the packages of one run.
+        osquery: the version of the osqueryd in them; empty if there is none or its version is not known.
     """
-    listed = list(all_made)
+    listed = list(packages)
     first = listed[0].package
-    contents = {one.package.platform + "/" + one.package.machine: one.package for one in listed}
+    contents = {f"{made.package.platform}/{made.package.machine}": made.package for made in listed}
     return {
         "schema": SCHEMA,
         "name": first.name,
@@ -50,20 +49,20 @@ def make_manifest(all_made: Iterable[Made], osquery: str) -> dict[str, Any]:
         "release": first.release,
         "kind": first.kind,
         "identifier": first.identifier,
-        "date": datetime.fromtimestamp(first.made, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "date": first.timestamp,
         "osquery": osquery or None,
         "packages": [
             {
-                "form": one.form,
-                "file": one.file.name,
-                "platform": one.package.platform,
-                "machine": one.package.machine,
-                "size": one.size,
-                "sha256": one.sha256,
-                "signed": one.signed,
-                "secret": one.package.secret,
+                "form": made.form,
+                "file": made.file.name,
+                "platform": made.package.platform,
+                "machine": made.package.machine,
+                "size": made.size,
+                "sha256": made.sha256,
+                "signed": made.signed,
+                "secret": made.package.secret,
             }
-            for one in listed
+            for made in listed
         ],
         "contents": {
             target: {
@@ -88,7 +87,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 
 def checksums(files: Iterable[Path]) -> str:
-    """A line for each file, as `sha256sum --check` reads them."""
+    """Return a line for each file, in the format that `sha256sum --check` reads."""
     return "".join(
         f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in sorted(files)
     )

@@ -1,10 +1,12 @@
-"""What a package is, whatever its form: files, modes, owners, services, what it needs, and what happens when.
+"""Describe a package independently of its form: files, modes, owners, services, dependencies.
 
-A renderer turns a `Package` into one form. It decides how the form says it, never what is said.
+A renderer writes a `Package` in one form. It decides how the form expresses it, and never changes the
+content.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -21,25 +23,25 @@ class Entry(NamedTuple):
     """A file, folder or symbolic link that a package puts somewhere."""
 
     path: str
-    """Where to, absolute; with slashes, on Windows below the drive."""
+    """The absolute path to put it at, with slashes; on Windows without the drive."""
     kind: EntryKind
-    """A `config` is the operator's once it is there: an upgrade does not touch it when it was changed."""
+    """A `config` belongs to the operator once it is there: an upgrade leaves it alone if it was changed."""
     mode: int
     content: Path | bytes = b""
-    """The file that holds its content, or the content."""
+    """The content, or the file that holds it."""
     target: str = ""
-    """What a link leads to."""
+    """The path that a link leads to."""
     owner: str = "root"
     group: str = "root"
     secret: bool = False
-    """It must not be read by others, in the package neither."""
+    """True if others must not read it, not even in the package."""
 
     def read(self) -> bytes:
-        """The content."""
+        """Return the content."""
         return self.content.read_bytes() if isinstance(self.content, Path) else self.content
 
     def staged(self, folder: Path) -> Path:
-        """A file with the content: its own, or one made in `folder`."""
+        """Return a file with the content: the entry's own, or one that is written to `folder`."""
         if isinstance(self.content, Path):
             return self.content
         place = folder / self.path.strip("/").replace("/", "_")
@@ -69,7 +71,7 @@ class Package(NamedTuple):
     machine: str
     """`x86_64`, `arm64`, ..."""
     summary: str
-    """One line."""
+    """A description in one line."""
     description: str
     maintainer: str
     homepage: str
@@ -83,25 +85,35 @@ class Package(NamedTuple):
     load_list: str
     """The file that names the program for osqueryd."""
     owns_load_list: bool
-    """It is one of the entries; otherwise it is the operator's, and the scripts add a line to it."""
+    """True if the load list is one of the entries. Else the operator owns it, and scripts add a line."""
     services: tuple[Service, ...] = ()
     state: str = ""
-    """The folder that the service writes to."""
+    """The folder that the service writes to; empty without a service."""
     depends: tuple[str, ...] = ()
     recommends: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     glibc: str = ""
     """The oldest glibc that it runs with; empty if it needs none."""
     libc: str = ""
-    """`glibc`, `musl` or empty: what a Linux program is linked with."""
+    """The C library that a Linux program is linked with: `glibc`, `musl` or empty."""
     made: int = 0
-    """Unix seconds that everything in it is dated with."""
+    """The date of everything in the package, in Unix seconds."""
+
+    @property
+    def date(self) -> datetime:
+        """The date of everything in the package, in UTC."""
+        return datetime.fromtimestamp(self.made, UTC)
+
+    @property
+    def timestamp(self) -> str:
+        """The date in RFC 3339 format."""
+        return self.date.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def of_kind(self, *kinds: EntryKind) -> Iterator[Entry]:
-        """The entries of these kinds."""
+        """Return the entries of these kinds."""
         return (entry for entry in self.entries if entry.kind in kinds)
 
     @property
     def secret(self) -> bool:
-        """Whether the package itself must not be read by others."""
+        """True if others must not read the package itself, as it holds a secret."""
         return any(entry.secret for entry in self.entries)

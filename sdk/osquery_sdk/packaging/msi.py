@@ -1,7 +1,7 @@
-"""Windows Installer's package, written by wixl from a WiX source.
+"""Write packages for Windows Installer: compose a WiX source, and have wixl make the msi.
 
-wixl comes with msitools. It knows no element for permissions, for settings of services and none for files that stay; a
-script of the package, run by Windows Installer itself, does what they would do: see `scripts/actions.js`.
+wixl comes with msitools. It lacks WiX's elements for permissions, for settings of services and for files that
+stay. A script in the package, which Windows Installer runs, does their work: see `scripts/actions.js`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import shutil
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
+from xml.etree.ElementTree import Element, SubElement
 
 from ..errors import PackagingError
 from .defaults import with_defaults
+from .markup import to_xml
 from .msi_actions import Action, actions, declare, steps
 from .msi_tables import rewrite
 from .names import machine_name
@@ -29,83 +30,86 @@ if TYPE_CHECKING:
 _ACTIONS = Path(__file__).parent / "scripts" / "actions.js"
 _NAMESPACE = uuid.UUID("5d0f1c1e-6a58-4b44-9f1c-6f7371776978")
 _TOP = "/Program Files/"
-# wixl crashes on some texts and takes others for names of variables. It gets these in their place, and the texts are
-# put into the tables that it has written.
+# wixl crashes on some texts and takes others for names of variables. It gets these placeholders instead, and
+# `rewrite` puts the texts into the tables that wixl has written.
 _MANUFACTURER, _SUMMARY, _DESCRIPTION, _HOMEPAGE = (f"osquery-sdk-text-{number}" for number in range(4))
 _PLAIN = re.compile(r"[A-Za-z0-9 _.+,()@=~-]+")
 
 
 def find_wixl() -> str:
-    """The program; raises PackagingError if it is not installed."""
+    """Return the path of wixl, or raise PackagingError if it is not installed."""
     return find_tool("wixl", "msi", "wixl")
 
 
 def file_name(package: Package) -> str:
-    """What it is called."""
+    """Return the name of the package's file."""
     machine_name(package.machine, "msi")
     package.version.msi()
     return f"{package.name}-{package.version.text}-windows-{package.machine}.msi"
 
 
 def upgrade_code(package: Package) -> str:
-    """What all versions of a package have in common."""
+    """Return the code that all versions of a package share."""
     return str(uuid.uuid5(_NAMESPACE, f"{package.identifier}/{package.name}")).upper()
 
 
 def render(package: Package, work: Path, keys: Keys) -> Path:
-    """Write it."""
+    """Write the package into a folder, and return its file.
+
+    Args:
+        package: for Windows.
+        work: a folder to write to.
+        keys: the keys to sign with.
+
+    Raises:
+        PackagingError: the package does not suit Windows Installer, or a tool failed.
+    """
     for entry in package.entries:
         if not entry.path.startswith(_TOP) and entry.path + "/" != _TOP:
             raise PackagingError(
-                f"msi: {entry.path} is not below C:\\Program Files, where nobody but administrators writes"
+                f"msi: {entry.path} is not below C:\\Program Files, where only administrators write"
             )
         if entry.kind == "link":
-            raise PackagingError(f"msi: {entry.path} is a link, and Windows Installer has none")
+            raise PackagingError(f"msi: {entry.path} is a link, and Windows Installer has no links")
     plain, defaults = with_defaults(package)
     source = work / "package.wxs"
     staged = work / "files"
     staged.mkdir()
-    # wixl finds files below the folder it is started in, and no others.
+    # wixl finds only files below the folder that it is started in.
     shutil.copyfile(_ACTIONS, work / _ACTIONS.name)
     product = _product_code(plain)
     listed = actions(plain, defaults, formatted)
     source.write_bytes(_source(plain, listed, staged, product))
-    made = work / file_name(package)
-    command = [
-        find_wixl(),
-        "--arch",
-        machine_name(package.machine, "msi"),
-        "--output",
-        str(made),
-        str(source),
-    ]
+    file = work / file_name(package)
+    machine = machine_name(package.machine, "msi")
+    command = [find_wixl(), "--arch", machine, "--output", str(file), str(source)]
     environment = {"TZ": "UTC", "SOURCE_DATE_EPOCH": str(package.made)}
-    run_tool("wixl", "write the msi", command, makes=made, folder=work, environment=environment)
+    run_tool("wixl", "write the msi", command, makes=file, folder=work, environment=environment)
     code = str(uuid.uuid5(uuid.UUID(product), "package")).upper()
-    rewrite(made, work, steps(listed), made=package.made, code=f"{{{code}}}", texts=_texts(package))
-    return _signed(made, package, keys) if keys.authenticode else made
+    rewrite(file, work, steps(listed), date=package.date, code=f"{{{code}}}", texts=_texts(package))
+    return _sign(file, package, keys) if keys.authenticode else file
 
 
-def _signed(made: Path, package: Package, keys: Keys) -> Path:
+def _sign(file: Path, package: Package, keys: Keys) -> Path:
     program = find_tool("osslsigncode", "msi", "osslsigncode")
-    out = made.with_suffix(".signed")
+    out = file.with_suffix(".signed")
     command = [program, "sign", "-pkcs12", str(keys.authenticode), "-n", package.name, "-h", "sha256"]
     if keys.passphrase:
-        # Not as an argument, which others on this machine could read.
-        secret = made.with_suffix(".pass")
+        # Other users of this machine could read an argument, so the passphrase goes into a file.
+        secret = file.with_suffix(".pass")
         secret.touch(mode=0o600)
         secret.write_text(keys.passphrase, encoding="utf-8")
         command += ["-readpass", str(secret)]
     if package.homepage:
         command += ["-i", package.homepage]
-    command += ["-time", str(package.made), "-in", str(made), "-out", str(out)]
+    command += ["-time", str(package.made), "-in", str(file), "-out", str(out)]
     run_tool("osslsigncode", "sign the msi", command, makes=out)
-    out.replace(made)
-    return made
+    out.replace(file)
+    return file
 
 
 def _texts(package: Package) -> dict[str, str]:
-    """Return the texts by what stands for them; each is one line."""
+    """Return the texts by their placeholders; each is one line."""
     paths = (package.load_list, *(entry.path for entry in package.entries))
     return {
         _MANUFACTURER: package.maintainer.partition("<")[0].strip() or package.identifier,
@@ -117,12 +121,12 @@ def _texts(package: Package) -> dict[str, str]:
 
 
 def _name(name: str) -> str:
-    """A file's name, or what stands for it; see _MANUFACTURER."""
+    """Return a file's name, or a placeholder if wixl would not take the name."""
     return name if _PLAIN.fullmatch(name) else f"osquery-sdk-name-{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def _product_code(package: Package) -> str:
-    """Of this version with this content: building it again gives the same."""
+    """Return the code of this version with this content: building it again gives the same code."""
     digest = hashlib.sha256()
     for entry in sorted(package.entries):
         digest.update(f"{entry.path}\0{entry.kind}\0".encode())
@@ -137,7 +141,7 @@ def _id(kind: str, path: str) -> str:
 
 
 def formatted(path: str) -> str:
-    """A path as Windows Installer completes it: the folder of programs may be on another drive."""
+    """Return a path for Windows Installer to complete, as the folder of programs may be on any drive."""
     return "[ProgramFiles64Folder]" + "\\".join(map(_name, path.removeprefix(_TOP).split("/")))
 
 
@@ -183,9 +187,7 @@ def _source(package: Package, listed: list[Action], staged: Path, product: str) 
     for component in components:
         SubElement(feature, "ComponentRef", {"Id": component})
     declare(top, listed, _ACTIONS.name)
-    indent(wix)
-    text: bytes = tostring(wix, encoding="utf-8")
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + text + b"\n"
+    return to_xml(wix)
 
 
 def _directories(package: Package, top: Element, staged: Path) -> list[str]:
@@ -201,7 +203,8 @@ def _directories(package: Package, top: Element, staged: Path) -> list[str]:
 
     for entry in sorted(package.entries):
         if entry.kind == "folder":
-            # Made before any file: the script closes some of them to others before there is anything in them.
+            # Folders are made before any file, so that the script can close some to others while they are
+            # empty.
             guid = str(uuid.uuid5(_NAMESPACE, f"{upgrade_code(package)}{entry.path}")).upper()
             component = _component(folder(entry.path), entry.path, guid)
             SubElement(component, "CreateFolder")
@@ -220,7 +223,7 @@ def _component(folder: Element, path: str, guid: str) -> Element:
 
 
 def _add_file(component: Element, entry: Entry, staged: Path, made: int) -> None:
-    """The archive in the package has the times of the files that it is made of: of copies with the right one."""
+    """Add a file to a component: a copy with the package's date, as the msi takes its files' dates."""
     copy = staged / _id("f", entry.path)
     copy.write_bytes(entry.read())
     os.utime(copy, (made, made))

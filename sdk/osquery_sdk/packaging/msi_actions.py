@@ -1,4 +1,4 @@
-"""What an msi's script does and when: see `scripts/actions.js`."""
+"""Choose the actions of an msi's script, and their places in the installation: see `scripts/actions.js`."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 _REMOVING = 'REMOVE="ALL" AND NOT UPGRADINGPRODUCTCODE'
 _NEW = "NOT Installed AND NOT WIX_UPGRADE_DETECTED"
 _PRESENT = "NOT REMOVE"
-# Where Windows Installer's own actions are: InstallValidate 1400, InstallInitialize 1500, RemoveFiles 3500, CreateFolders
-# 3700, InstallFiles 4000, InstallServices 5800, StartServices 5900, InstallFinalize 6600.
+# The places of Windows Installer's own actions: InstallValidate 1400, InstallInitialize 1500, RemoveFiles
+# 3500, CreateFolders 3700, InstallFiles 4000, InstallServices 5800, StartServices 5900, InstallFinalize 6600.
 # https://learn.microsoft.com/windows/win32/msi/suggested-installexecutesequence
 
 
 class Action(NamedTuple):
-    """A function of the script."""
+    """A function of the script that runs during the installation."""
 
     name: str
     number: int
-    """Its place in the sequence."""
+    """The action's place in the sequence."""
     condition: str = ""
-    told: str | None = None
-    """What it is told; none for one that runs before anything is changed."""
+    data: str | None = None
+    """The value of its property CustomActionData; None for an action that runs before anything is changed."""
 
 
 class Step(NamedTuple):
-    """A row of the sequence."""
+    """A row of the table that orders the actions."""
 
     name: str
     condition: str
@@ -39,16 +39,16 @@ class Step(NamedTuple):
 
 
 def actions(package: Package, defaults: tuple[Default, ...], formatted: Callable[[str], str]) -> list[Action]:
-    """Those that the package needs.
+    """Return the actions that the package needs.
 
     Args:
-        package: described.
+        package: the package.
         defaults: settings that are copied into place.
-        formatted: makes a path one that Windows Installer completes.
+        formatted: returns a path for Windows Installer to complete.
     """
     if package.owns_load_list:
         settings = package.load_list.rpartition("/")[0]
-        pairs = "|".join(f"{formatted(one.source)}|{formatted(one.path)}" for one in defaults)
+        pairs = "|".join(f"{formatted(default.source)}|{formatted(default.path)}" for default in defaults)
         return [
             Action("Protect", 3710, _PRESENT, f"{formatted(settings)}|{formatted(package.state)}"),
             Action("PutDefaults", 4010, _PRESENT, pairs),
@@ -56,7 +56,8 @@ def actions(package: Package, defaults: tuple[Default, ...], formatted: Callable
         ]
     both = f"{formatted(package.load_list)}|{formatted(package.program)}"
     return [
-        # osqueryd holds the files of the version that is there: it is stopped before anybody looks which are in use.
+        # osqueryd holds files of the installed version open. It is stopped before InstallValidate looks for
+        # such files.
         Action("StopOsqueryd", 1390),
         Action("RemoveFromList", 3510, _REMOVING, both),
         Action("AddToList", 4010, _NEW, both),
@@ -65,25 +66,26 @@ def actions(package: Package, defaults: tuple[Default, ...], formatted: Callable
 
 
 def declare(top: Element, listed: list[Action], script: str) -> None:
-    """Add the actions to a WiX source, without their places: wixl would change these."""
+    """Add the actions to a WiX source, without their places, as wixl would change these."""
     SubElement(top, "Binary", {"Id": "Actions", "SourceFile": script})
     for action in listed:
         call = {"Id": action.name, "BinaryKey": "Actions", "JScriptCall": action.name, "Return": "ignore"}
-        if action.told is not None:
-            # One that changes something runs later, by itself, and knows nothing but the property of its name.
+        if action.data is not None:
+            # An action that changes something is deferred. It can read only one property, the one of its own
+            # name.
             SubElement(
                 top,
                 "CustomAction",
-                {"Id": f"Set{action.name}", "Property": action.name, "Value": action.told},
+                {"Id": f"Set{action.name}", "Property": action.name, "Value": action.data},
             )
             call |= {"Execute": "deferred", "Impersonate": "no"}
         SubElement(top, "CustomAction", call)
 
 
 def steps(listed: list[Action]) -> list[Step]:
-    """The rows of the sequence."""
+    """Return the rows that order the actions."""
     rows = [Step(action.name, action.condition, action.number) for action in listed]
-    told = [action for action in listed if action.told is not None]
+    deferred = [action for action in listed if action.data is not None]
     return rows + [
-        Step(f"Set{action.name}", action.condition, 1510 + place) for place, action in enumerate(told)
+        Step(f"Set{action.name}", action.condition, 1510 + place) for place, action in enumerate(deferred)
     ]

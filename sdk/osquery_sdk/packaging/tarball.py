@@ -1,4 +1,4 @@
-"""A tar.gz: the files as they will lie, and two scripts that put them there and take them away again."""
+"""Write a tar.gz with the files of a package, and two scripts that install and remove them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _SYSTEMS = {"linux": "linux", "darwin": "macos"}
 
 
 def file_name(package: Package) -> str:
-    """What it is called."""
+    """Return the name of the archive."""
     return f"{folder_name(package)}.tar.gz"
 
 
 def folder_name(package: Package) -> str:
-    """The one folder in it."""
+    """Return the name of the only folder at the top of the archive."""
     return f"{package.name}-{package.version.text}-{_SYSTEMS[package.platform]}-{package.machine}"
 
 
 def render(package: Package, work: Path) -> Path:
-    """Write it: entries by name, everything root's, dated alike."""
-    made = work / file_name(package)
+    """Write the archive: entries sorted by name, all owned by root and of the same date."""
+    file = work / file_name(package)
     top = folder_name(package)
     with (
-        made.open("wb") as raw,
+        file.open("wb") as raw,
         gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=package.made) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
@@ -55,7 +55,7 @@ def render(package: Package, work: Path) -> Path:
                 _link(archive, package, f"{top}/root{entry.path}", entry)
             else:
                 _add(archive, package, f"{top}/root{entry.path}", entry.read(), entry.mode)
-    return made
+    return file
 
 
 def _own(package: Package) -> list[tuple[str, int, bytes]]:

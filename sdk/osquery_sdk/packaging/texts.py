@@ -1,4 +1,4 @@
-"""Texts that a person gives a package: refused if they have characters that some form has no way to write."""
+"""Check the texts of a package: refuse characters that a form of package cannot write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _MOST = 10_000
 _LINES = "\n\t"
-# Control characters; halves of characters, as of bytes that are no UTF-8; ends of lines and paragraphs.
+# Control characters; surrogates, which stand for bytes that are not UTF-8; ends of lines and paragraphs.
 _REFUSED = frozenset(("Cc", "Cs", "Zl", "Zp"))
 
 
@@ -20,14 +20,14 @@ def check_text(option: str, text: str, *, lines: bool = False) -> str:
     """Return the text without blanks around it.
 
     Args:
-        option: that it was given with.
-        text: of any language.
-        lines: it may have more than one.
+        option: the option that it was given with, for the error.
+        text: a text in any language.
+        lines: allow more than one line.
 
     Raises:
-        PackagingError: it has a character that some form of package has no way to write, or too many.
+        PackagingError: it is too long, or has a character that a form of package cannot write.
     """
-    # A file that was written on Windows has these.
+    # Files written on Windows end lines with a carriage return as well.
     plain = text.replace("\r\n", "\n").strip()
     for place, character in enumerate(plain, 1):
         if lines and character in _LINES:
@@ -45,5 +45,5 @@ def check_text(option: str, text: str, *, lines: bool = False) -> str:
 
 
 def check_texts(option: str, texts: Iterable[str]) -> tuple[str, ...]:
-    """Return several, each of one line, without those that are empty."""
+    """Return several texts, each of one line, without those that are empty."""
     return tuple(filter(None, (check_text(option, text) for text in texts)))

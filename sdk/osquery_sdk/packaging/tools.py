@@ -1,4 +1,4 @@
-"""The programs that packages are made with: found, and run so that what goes wrong is one line."""
+"""Find and run the programs that write packages, and turn their failures into one-line errors."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _TIMEOUT = 600
 
 
 def find_tool(name: str, form: str, debian: str) -> str:
-    """The path of a program.
+    """Return the path of a program.
 
     Args:
         name: of the program.
-        form: of package that needs it.
-        debian: the packages of Debian that have it.
+        form: the form of package that needs it.
+        debian: Debian's packages that have it.
 
     Raises:
         PackagingError: it is not installed.
     """
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         raise PackagingError(f"{form}: {name} is not installed; Debian and Ubuntu: apt-get install {debian}")
-    return found
+    return path
 
 
 def run_tool(
@@ -48,21 +48,21 @@ def run_tool(
 
     Args:
         name: of the program, for an error.
-        task: what it has to do, as in "write the deb".
+        task: its task, as in "write the deb", for an error.
         command: its path and arguments.
-        makes: a file that is there afterwards.
-        folder: that it runs in.
-        environment: variables beside, or instead of, those of this process.
+        makes: a file that has to exist afterwards.
+        folder: its working folder.
+        environment: variables to add to those of this process, or to replace some of them.
 
     Raises:
-        PackagingError: it did not; the text has the last line that it said.
+        PackagingError: it failed; the text has the last line of its output.
     """
     try:
         done = run_process(command, cwd=folder, env={**os.environ, **(environment or {})}, timeout=_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PackagingError(f"{name} did not {task}: {error}") from error
     if done.returncode != 0 or (makes is not None and not makes.is_file()):
-        said = (done.stdout + b"\n" + done.stderr).decode(errors="replace").strip().splitlines()
-        why = said[-1] if said else f"it said nothing; exit code {done.returncode}"
+        lines = (done.stdout + b"\n" + done.stderr).decode(errors="replace").strip().splitlines()
+        why = lines[-1] if lines else f"it said nothing; exit code {done.returncode}"
         raise PackagingError(f"{name} did not {task}: {why}")
     return done.stdout

@@ -1,8 +1,9 @@
-"""Versions: one that a person writes, in the words and the order of each form of package.
+"""Translate an author's version for each form of package, keeping its order among other versions.
 
-An author's version is read as Python's packaging rules and semantic versioning write them. The order that is kept is
-development < alpha < beta < release candidate < release < post-release, in every form that can say it: dpkg and rpm sort
-`~` before the end of a version, apk has suffixes of its own, pacman sorts letters right after a number before its end.
+Versions are read by Python's packaging rules and those of semantic versioning. Every form that can express it
+keeps this order: development < alpha < beta < release candidate < release < post-release. dpkg and rpm sort
+`~` before the end of a version, apk has suffixes for stages, and pacman sorts letters right after a number
+before the number's end.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ _MOST_DIGITS = 9
 
 
 class Version(NamedTuple):
-    """A version, taken apart."""
+    """The parts of a version."""
 
     text: str
-    """As it was given."""
+    """The version as the author wrote it."""
     numbers: tuple[int, ...]
     stage: str = ""
     """`alpha`, `beta` or `rc`; empty for a release."""
@@ -45,31 +46,31 @@ class Version(NamedTuple):
     post: int | None = None
     dev: int | None = None
     local: str = ""
-    """What follows a `+`."""
+    """The part after a `+`."""
 
     @property
     def base(self) -> str:
-        """The numbers alone."""
+        """The numbers alone, joined by dots."""
         return ".".join(map(str, self.numbers))
 
     def deb(self) -> str:
-        """For dpkg, without its revision."""
+        """Return the version for dpkg, without Debian's revision."""
         parts = [self.base]
         if self.stage:
             parts.append(f"~{self.stage}{self.stage_number}")
         if self.post is not None:
             parts.append(f"+post{self.post}")
         if self.dev is not None:
-            # Before every stage of the same version: `~~` sorts before `~`.
+            # A development version sorts before every stage of the same version, as `~~` sorts before `~`.
             parts.append(f"~~dev{self.dev}")
         return "".join(parts) + (f"+{self.local}" if self.local else "")
 
     def rpm(self) -> str:
-        """For rpm, without its release."""
+        """Return the version for rpm, without rpm's release."""
         return self.deb().replace("+post", ".post")
 
     def apk(self) -> str:
-        """For apk, without its revision; what follows a `+` has no place there."""
+        """Return the version for apk, without apk's revision. apk cannot write the part after a `+`."""
         text = self.base + (f"_{self.stage}{self.stage_number}" if self.stage else "")
         if self.post is not None:
             text += f"_p{self.post}"
@@ -78,7 +79,7 @@ class Version(NamedTuple):
         return text
 
     def arch(self) -> str:
-        """For pacman, without its release."""
+        """Return the version for pacman, without pacman's release."""
         text = self.base
         if self.dev is not None and not self.stage and self.post is None:
             text += f"a0dev{self.dev}"
@@ -91,49 +92,49 @@ class Version(NamedTuple):
         return text + (f"+{self.local}" if self.local else "")
 
     def msi(self) -> str:
-        """For Windows Installer, which knows three numbers and nothing else.
+        """Return the version for Windows Installer, which has three numbers and nothing else.
 
         Raises:
-            PackagingError: a number is larger than it can be there.
+            PackagingError: a number is too large.
         """
         numbers = (*self.numbers, 0, 0)[:3]
         for number, most in zip(numbers, (255, 255, 65535), strict=True):
             if number > most:
                 raise PackagingError(
-                    f"version {self.text}: Windows Installer has no {number} there; the most are 255.255.65535"
+                    f"version {self.text}: Windows Installer takes at most 255.255.65535 and has no {number} there"
                 )
         return ".".join(map(str, numbers))
 
     def pkg(self) -> str:
-        """For macOS, which compares numbers."""
+        """Return the version for macOS, which compares numbers only."""
         return ".".join(map(str, (*self.numbers, 0, 0)[: max(3, len(self.numbers))]))
 
     @property
     def is_release(self) -> bool:
-        """Whether the numbers alone say which version it is."""
+        """True if the version consists of numbers alone."""
         return not (self.stage or self.post is not None or self.dev is not None or self.local)
 
 
 def parse_version(text: str) -> Version:
-    """Take a version apart.
+    """Parse a version.
 
     Raises:
-        PackagingError: it is none that every form could carry.
+        PackagingError: a form of package cannot carry it.
     """
-    found = _VERSION.fullmatch(text)
-    if found is None or any(
-        len(run) > _MOST_DIGITS for run in re.findall(r"\d+", found[0].partition("+")[0])
+    match = _VERSION.fullmatch(text)
+    if match is None or any(
+        len(run) > _MOST_DIGITS for run in re.findall(r"\d+", match[0].partition("+")[0])
     ):
         raise PackagingError(
             f"version {text!r}: write numbers, then what stage it is, as in 1.2.3, 1.2.3rc1 or 1.2.3+build.5"
         )
-    stage = found["stage"]
+    stage = match["stage"]
     return Version(
         text,
-        tuple(int(number) for number in found["numbers"].split(".")),
+        tuple(int(number) for number in match["numbers"].split(".")),
         _STAGES[stage.lower()] if stage else "",
-        int(found["stage_number"] or 0),
-        None if found["post"] is None else int(found["post"] or 0),
-        None if found["dev"] is None else int(found["dev"] or 0),
-        re.sub(r"[-_]", ".", found["local"] or "").lower(),
+        int(match["stage_number"] or 0),
+        None if match["post"] is None else int(match["post"] or 0),
+        None if match["dev"] is None else int(match["dev"] or 0),
+        re.sub(r"[-_]", ".", match["local"] or "").lower(),
     )

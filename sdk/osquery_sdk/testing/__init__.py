@@ -1,1 +1,1 @@
-"""For authors' tests."""
+"""Help for the tests of extension authors: `plugin` is loaded by pytest."""

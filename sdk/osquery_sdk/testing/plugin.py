@@ -1,4 +1,4 @@
-"""A pytest plugin: SQL over an author's tables, on the embedded engine."""
+"""A pytest plugin: the fixture `osquery_host` runs SQL over an author's tables, on the embedded engine."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def osquery_host() -> Iterator[Callable[..., Host]]:
-    """A function that serves the tables it is given and returns a host to query them through."""
+    """Return a function that serves the tables it is given, and returns a host to query them through."""
     from osquery_sdk import Extension
+    from osquery_sdk.authors import to_stderr
     from osquery_sdk.engine import Host
     from osquery_sdk.signals import ending_cleanly
 
     with ExitStack() as stack:
-        # What ends pytest must not leave its extensions and sockets behind; Ctrl-C it handles itself.
+        # A signal that ends pytest must leave no extension and no socket behind. pytest handles Ctrl-C itself.
         stack.enter_context(ending_cleanly(interrupts=False))
 
         def serve(*tables: Table) -> Host:
-            return stack.enter_context(Host([Extension("under_test", version="0", plugins=tables).start]))
+            # pytest keeps what is printed, and shows it with a test that fails: the traceback is wanted there.
+            extension = Extension("under_test", version="0", plugins=tables, log=to_stderr)
+            return stack.enter_context(Host([extension.start]))
 
         yield serve

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from .transport import Stream
+    from .streams import Stream
 
 _SMALL_ANSWER = 64 << 10
 
@@ -118,7 +118,7 @@ class ExtensionConnection:
             raise ProtocolError(f"message of type {header.type} where a reply belongs")
         buffer = answer.decoder.buffer
         if method.result is RESPONSE and (raw or len(buffer) >= _SMALL_ANSWER):
-            from .bulk import read_response
+            from .thrift_decoder import read_response
 
             head = bytes(buffer[answer.decoder.position :])
             status, rows = read_response(name, head, answer.receive, self._limits)

@@ -1,10 +1,17 @@
-"""Thrift's strict binary encoding, as far as the extension protocol uses it.
+"""Encode and decode Thrift's strict binary protocol, as far as the extension protocol uses it.
 
-Decoding is incremental: a `Decoder` is fed whatever the socket had and continues where it stopped, so the work is
-linear in the bytes received however they were split, and nothing is allocated that a length field merely promises.
+Decoding is incremental: a `Decoder` takes what the socket had and continues where it stopped. Its work is
+linear in the bytes received, however they were split, and a length field alone makes it allocate nothing.
 
-A type on the wire is described by a `Spec`. Text is `str`; bytes that are not UTF-8 become surrogate escapes, and
-are turned back into the same bytes when encoded.
+A `Spec` describes a type on the wire. Text is `str`. Bytes that are not UTF-8 become surrogate escapes, and
+encoding turns those back into the same bytes.
+
+Numbers are big-endian, and a type is one byte:
+
+    string   length (4)  bytes
+    list     item's type (1)  count (4)  items
+    map      key's type (1)  value's type (1)  count (4)  key value key value ...
+    struct   field field ... 00;  a field is its type (1)  number (2)  value
 """
 
 from __future__ import annotations
@@ -43,7 +50,7 @@ _pack_map = Packer(">bbi").pack
 
 
 class Limits(NamedTuple):
-    """What one incoming message may hold at the most; beyond it the connection is closed."""
+    """Bounds of one incoming message. A connection that exceeds one is closed."""
 
     message: int = 64 << 20
     """Bytes of a whole message."""
@@ -54,7 +61,7 @@ class Limits(NamedTuple):
 
 
 ANSWER_LIMITS = Limits(message=1 << 30, string=256 << 20, elements=100_000_000)
-"""For what a client reads: a table's answer of 200 MB is legitimate."""
+"""Bounds of what a client reads: a table's answer of 200 MB is legitimate."""
 
 
 class Spec:
@@ -91,7 +98,7 @@ class ListOf(Spec):
 
 
 class StructOf(Spec):
-    """A struct: its fields are decoded to keyword arguments of `make`, and encoded from attributes of the same names."""
+    """A struct, decoded to keyword arguments of `make` and encoded from attributes of the same names."""
 
     __slots__ = ("fields", "make")
 
@@ -110,44 +117,45 @@ ROWS = ListOf(STRING_MAP)
 
 
 def encode_text(text: str) -> bytes:
-    """UTF-8; surrogates that stand for a byte become that byte.
+    """Return a text as UTF-8; a surrogate escape becomes the byte that it stands for.
 
-    Those that stand for none, which JSON can bring into a text, become U+FFFD: they have no encoding.
+    Other surrogates have no encoding and become U+FFFD. JSON can bring them into a text.
     """
     try:
         return str.encode(text, "utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        fitting = "".join("\ufffd" if _is_lone(char) else char for char in text)
-        return fitting.encode("utf-8", "surrogateescape")
+        encodable = "".join("\ufffd" if _is_lone(char) else char for char in text)
+        return encodable.encode("utf-8", "surrogateescape")
 
 
 def encode_string(text: str) -> bytes:
-    """A string with its length before it."""
+    """Return the string's length and bytes."""
     raw = encode_text(text)
     return pack_u32(len(raw)) + raw
 
 
 def _is_lone(char: str) -> bool:
+    """Return whether this is a surrogate, but not the escape of a byte (U+DC80 to U+DCFF)."""
     return "\ud800" <= char <= "\udc7f" or "\udd00" <= char <= "\udfff"
 
 
 def encode_field(ttype: int, number: int) -> bytes:
-    """The header of a struct's field."""
+    """Return the header of a struct's field."""
     return _pack_field(ttype, number)
 
 
 def encode_rows_header(count: int) -> bytes:
-    """The header of a `list<map<string, string>>` of `count` rows."""
+    """Return the header of a `list<map<string, string>>` of `count` rows."""
     return _pack_list(MAP_T, count)
 
 
 def encode_row_header(count: int) -> bytes:
-    """The header of one `map<string, string>` of `count` entries."""
+    """Return the header of one `map<string, string>` of `count` entries."""
     return _pack_map(STRING_T, STRING_T, count)
 
 
 def encode_rows(rows: Iterable[Mapping[str, str]]) -> list[bytes]:
-    """Pieces that make up the rows themselves, without the list's header."""
+    """Return the encoding of rows in pieces, without the list's header."""
     pieces: list[bytes] = []
     add = pieces.append
     for row in rows:
@@ -155,7 +163,7 @@ def encode_rows(rows: Iterable[Mapping[str, str]]) -> list[bytes]:
         for item in row.items():
             for text in item:
                 try:
-                    # As encode_string does it: the call would cost as much again.
+                    # A call of encode_string would double the cost of a cell.
                     raw = text.encode("utf-8", "surrogateescape")
                 except UnicodeEncodeError:
                     add(encode_string(text))
@@ -166,7 +174,7 @@ def encode_rows(rows: Iterable[Mapping[str, str]]) -> list[bytes]:
 
 
 def encode_value(spec: Spec, value: Any, out: list[bytes]) -> None:
-    """Append the pieces that encode `value` to `out`."""
+    """Append the encoding of `value` to `out`, in pieces."""
     ttype = spec.ttype
     if ttype == STRING_T:
         out.append(encode_string(value))
@@ -195,8 +203,8 @@ def encode_value(spec: Spec, value: Any, out: list[bytes]) -> None:
 class Decoder:
     """Decodes values from bytes that arrive in pieces.
 
-    The `read_*` methods are generators: they yield while bytes are missing, to be resumed after `feed`, and return
-    the value. They raise `ProtocolError` for anything invalid or over a limit.
+    The `read_*` methods are generators. They yield while bytes are missing, to be resumed after `feed`, and
+    return the value. They raise `ProtocolError` for anything invalid or over a limit.
     """
 
     __slots__ = ("_elements", "_limits", "buffer", "position")
@@ -214,17 +222,17 @@ class Decoder:
 
     @property
     def rest(self) -> int:
-        """Bytes that were received and not read."""
+        """Number of bytes that were received and not read."""
         return len(self.buffer) - self.position
 
     def start_message(self) -> None:
-        """Forget the message that was read; what came after it stays."""
+        """Drop the message that was read, and keep the bytes behind it."""
         del self.buffer[: self.position]
         self.position = 0
         self._elements = 0
 
     def _need(self, size: int) -> Generator[None, None, int]:
-        """Wait for `size` more bytes and step over them; returns where they start."""
+        """Wait for `size` more bytes and step over them; return the position of the first."""
         start = self.position
         end = start + size
         if end > self._limits.message:
@@ -235,18 +243,19 @@ class Decoder:
         return start
 
     def _count(self, size: int) -> None:
+        """Add the elements of a container to those of the message."""
         self._elements += size
         if size < 0 or self._elements > self._limits.elements:
             raise ProtocolError(f"container of {size} elements: over the limit of {self._limits.elements}")
 
     def read_i32(self) -> Generator[None, None, int]:
-        """A 32-bit signed integer."""
+        """Read a 32-bit signed integer."""
         start = yield from self._need(4)
         value: int = unpack_from(">i", self.buffer, start)[0]
         return value
 
     def read_string(self, most: int | None = None) -> Generator[None, None, str]:
-        """A length, then as many bytes, decoded; at most `most` of them, if that is less than the limit."""
+        """Read a string of at most `most` bytes, by default as many as the limit allows."""
         buffer = self.buffer
         start = self.position + 4
         while len(buffer) < start:
@@ -264,7 +273,7 @@ class Decoder:
         return buffer[start:end].decode("utf-8", "surrogateescape")
 
     def read_string_map(self) -> Generator[None, None, dict[str, str]]:
-        """A `map<string, string>`, the shape of every request."""
+        """Read a `map<string, string>`, the arguments of every call."""
         count = yield from self._map_header(STRING_MAP)
         result: dict[str, str] = {}
         for _ in range(count):
@@ -278,12 +287,13 @@ class Decoder:
         self._count(count)
         if count and (key_type != spec.key.ttype or value_type != spec.value.ttype):
             raise ProtocolError(
-                f"map of types {key_type} and {value_type} where {spec.key.ttype} and {spec.value.ttype} belong"
+                f"map of types {key_type} and {value_type} "
+                f"where {spec.key.ttype} and {spec.value.ttype} belong"
             )
         return int(count)
 
     def read(self, spec: Spec) -> Generator[None, None, Any]:
-        """A value of the type `spec`."""
+        """Read a value of the type `spec`."""
         if spec is STRING:
             return (yield from self.read_string())
         if spec is STRING_MAP:
@@ -299,7 +309,7 @@ class Decoder:
                 raise ProtocolError(f"list of type {item_type} where {spec.item.ttype} belongs")
             items = []
             for _ in range(count):
-                items.append((yield from self.read(spec.item)))  # noqa: PERF401  a generator cannot yield from a comprehension
+                items.append((yield from self.read(spec.item)))  # noqa: PERF401  no yield in comprehensions
             return items
         if isinstance(spec, MapOf):
             count = yield from self._map_header(spec)
@@ -316,7 +326,7 @@ class Decoder:
         raise ProtocolError(f"no decoding for Thrift type {spec.ttype}")
 
     def read_fields(self, fields: Mapping[int, tuple[str, Spec]]) -> Generator[None, None, dict[str, Any]]:
-        """A struct's fields by name; fields that this version does not know are skipped, as Thrift prescribes."""
+        """Read a struct's fields by name. Unknown fields are skipped, as Thrift prescribes."""
         values: dict[str, Any] = {}
         while True:
             start = yield from self._need(1)
@@ -332,7 +342,7 @@ class Decoder:
                 yield from self.skip(ttype, _MAX_DEPTH)
 
     def skip(self, ttype: int, depth: int) -> Generator[None, None, None]:
-        """Step over a value of any type, at most `depth` containers deep."""
+        """Step over a value of any type that nests at most `depth` containers."""
         if depth == 0:
             raise ProtocolError(f"nested more than {_MAX_DEPTH} deep")
         size = _FIXED_SIZES.get(ttype)

@@ -1,10 +1,11 @@
-"""Windows named pipes: a listener that threads wait on in turn, and the client's stream.
+"""Listen and connect on Windows named pipes. Threads wait on a listener one after another.
 
-Not run on Windows by the project's own tests; its logic runs there against a stand-in for the functions of Windows
-that it calls. Everything is overlapped input and output, so every wait has its timeout.
+All input and output is overlapped, so every wait has its timeout. The project's own tests do not run on
+Windows: they run this module's logic against a stand-in for the functions of Windows that it calls.
 
-Nobody else can take the pipe's name: its first instance must be the first of that name, one instance always waits for
-the next client, and only this user, administrators and the system may open it, from this machine alone.
+No other process can take the pipe's name. The first instance must be the first of that name, one instance
+always waits for the next client, and only this user, administrators and the system may open it, from this
+machine alone.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from ..errors import ConnectionFailed, WireTimeout
 
 if TYPE_CHECKING:
     from .protocol import RequestReader
-    from .transport import Connection
+    from .streams import Connection
 
 assert sys.platform == "win32"
 
-from .windows import OwnerOnly, create_event, disconnect, set_event  # noqa: E402  nothing of this exists elsewhere
+from .windows import OwnerOnly, create_event, disconnect, set_event  # noqa: E402  Windows alone has these
 
 _BUFFER = 64 << 10
 _PIPE_REJECT_REMOTE_CLIENTS = 8
-# The server learns who its client is, and cannot act in its name.
+# SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION: the server can see who its client is, but not act for it.
 _IDENTIFICATION = 0x00100000 | 0x00010000
-# WaitForMultipleObjects takes 64 handles: two are the listener's own, one is Python's for Ctrl-C.
+# WaitForMultipleObjects takes 64 handles: two are the listener's own, and one is Python's for Ctrl-C.
 _MOST_CONNECTIONS = 60
 _NEVER = 0x7FFFFFFF
 
@@ -39,17 +40,18 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _transferred(overlapped: _winapi.Overlapped, error: int, timeout: float) -> int | None:
-    """Bytes moved once the operation is over; None if it was cancelled because its time was."""
+    """Wait for an operation; return the bytes that it moved, or None if it took over `timeout` seconds."""
     if error == _winapi.ERROR_IO_PENDING:
         done = _winapi.WaitForMultipleObjects([overlapped.event], False, _milliseconds(timeout))
         if done == _winapi.WAIT_TIMEOUT:
             overlapped.cancel()
-    # It may have ended just before it was cancelled: then it counts.
+    # If it ended just before it was cancelled, it counts.
     count, error = overlapped.GetOverlappedResult(True)
     return None if error == _winapi.ERROR_OPERATION_ABORTED else count
 
 
 def _send(handle: int, data: bytes, timeout: float) -> None:
+    """Send all of `data`; `timeout` is in seconds without progress."""
     at = 0
     try:
         while at < len(data):
@@ -106,13 +108,13 @@ class PipeConnection:
             disconnect(self._handle)
 
     def arm(self) -> None:
-        """Begin to watch for bytes, by a read of none that ends when there are any; raises OSError."""
+        """Begin to watch for bytes, by a read of no bytes that ends when some have come; raises OSError."""
         assert self._handle is not None
         self._armed, _ = _winapi.ReadFile(self._handle, 0, overlapped=True)
 
     @property
     def event(self) -> int:
-        """What is set when an armed connection has bytes, or was closed by the client."""
+        """Handle of the event that is set when an armed connection has bytes, or the client closed it."""
         assert self._armed is not None
         return self._armed.event
 
@@ -129,7 +131,7 @@ class PipeConnection:
 
 
 def _abandon(overlapped: _winapi.Overlapped) -> None:
-    """Cancel an operation, and wait until the system has let go of it."""
+    """Cancel an operation, and wait until the system no longer uses its buffer."""
     try:
         overlapped.cancel()
         overlapped.GetOverlappedResult(True)
@@ -138,16 +140,16 @@ def _abandon(overlapped: _winapi.Overlapped) -> None:
 
 
 class PipeListener:
-    """Offers a named pipe, and keeps the connections that have nothing to say yet."""
+    """Listens on a named pipe, and keeps the connections that have sent nothing yet."""
 
     def __init__(self, name: str, *, max_connections: int) -> None:
         r"""Create the first instance of the pipe, such as `\\.\pipe\osquery.em.1234`; see `listen`."""
         self._name = name
         self._max_connections = min(max_connections, _MOST_CONNECTIONS)
         self._lock = threading.Lock()
-        # Held by the thread that waits; the next one waits for it.
+        # Held by the thread that waits on the handles; others wait for it. Never taken while `_lock` is held.
         self._turn = threading.Lock()
-        # In the order in which they came.
+        # In the order in which they were parked.
         self._parked: dict[PipeConnection, None] = {}
         self._doomed: list[PipeConnection] = []
         self._waiting = False
@@ -170,7 +172,7 @@ class PipeListener:
 
     def _refused(self, error: OSError) -> ConnectionFailed:
         taken = isinstance(error, PermissionError)
-        reason = "somebody else has a pipe of this name" if taken else (error.strerror or str(error))
+        reason = "another process has a pipe of this name" if taken else (error.strerror or str(error))
         return ConnectionFailed(f"cannot listen on {self._name}: {reason}")
 
     @property
@@ -191,7 +193,7 @@ class PipeListener:
         )
 
     def _accept_at(self, handle: int) -> None:
-        """Let the next client have this instance."""
+        """Offer this instance to the next client."""
         self._handle = handle
         while True:
             try:
@@ -199,13 +201,13 @@ class PipeListener:
             except OSError as error:
                 if error.winerror != _winapi.ERROR_NO_DATA:
                     raise
-                # A client came and went before it was asked for.
+                # A client connected and left again before this call.
                 disconnect(handle)
             else:
                 return
 
     def wait(self, spin: float = 0.0) -> PipeConnection | None:
-        """See `Listener`; it never spins."""
+        """See `Listener`; it never polls."""
         with self._turn:
             while True:
                 with self._lock:
@@ -213,23 +215,27 @@ class PipeListener:
                     parked = list(self._parked)
                     closed = self._closed
                     self._waiting = not closed
-                # Nobody waits for these now, so that they may be closed.
+                # No thread waits for these now, so they can be closed.
                 for connection in doomed:
                     connection.close()
                 if closed:
                     return None
-                found = self._next(parked)
+                ready = self._next(parked)
                 with self._lock:
                     self._waiting = False
-                    if isinstance(found, PipeConnection) and found in self._parked:
-                        del self._parked[found]
-                        return found
-                if found is self and (accepted := self._accept()) is not None:
+                    if isinstance(ready, PipeConnection) and ready in self._parked:
+                        del self._parked[ready]
+                        return ready
+                if ready is self and (accepted := self._accept()) is not None:
                     return accepted
 
     def _next(self, parked: list[PipeConnection]) -> PipeConnection | PipeListener | None:
-        """A connection that has something to say, itself for a new client, None if what is to be watched has changed."""
-        # The first that is ready is reported: each kind goes first in turn, so that neither keeps the other waiting.
+        """Wait, and return a connection with bytes, or the listener itself for a new client.
+
+        None means that the connections to watch have changed.
+        """
+        # Windows reports the first handle that is set. New clients and parked connections go first in turn,
+        # so that neither kind keeps the other waiting.
         sources: list[PipeConnection | PipeListener]
         sources = [*parked, self] if self._parked_first else [self, *parked]
         events = [source.event for source in sources]
@@ -242,16 +248,17 @@ class PipeListener:
 
     @property
     def event(self) -> int:
-        """What is set when a client has come."""
+        """Handle of the event that is set when a client has connected."""
         return self._accepting.event
 
     def _accept(self) -> PipeConnection | None:
+        """Return the client that has connected, and offer another instance to the next one."""
         handle = self._handle
         try:
             self._accepting.GetOverlappedResult(True)
             following = self._instance(0)
         except OSError:
-            # The client has gone, or there is no room for another instance. The name is not given up: this one stays.
+            # The client has left, or no other instance can be made. Offer this one again, to keep the name.
             disconnect(handle)
             self._accept_at(handle)
             return None
@@ -278,7 +285,7 @@ class PipeListener:
             self.evict()
 
     def _wake(self) -> None:
-        """Have the thread that waits look again at what it waits for; the lock is held."""
+        """Make the waiting thread build its list of handles anew. The lock is held."""
         if self._waiting:
             set_event(self._changed)
 
@@ -291,7 +298,7 @@ class PipeListener:
                 chosen = [c for c in self._parked if c.reader and c.reader.began < older_than]
             for connection in chosen:
                 del self._parked[connection]
-            # The thread that waits may be waiting for these: it closes them when it no longer does.
+            # A thread may be waiting for these. It closes them before it waits again.
             self._doomed += chosen
             if chosen:
                 self._wake()
@@ -360,6 +367,7 @@ class PipeStream:
 
 
 def _open(name: str, timeout: float) -> int:
+    """Return the handle of a pipe's client end, opened within `timeout` seconds; raises ConnectionFailed."""
     end = time.monotonic() + timeout
     while True:
         try:
@@ -378,7 +386,7 @@ def _open(name: str, timeout: float) -> int:
         left = end - time.monotonic()
         try:
             if left > 0:
-                # Another client may be quicker once an instance is free: then it is busy again.
+                # When an instance is free, another client may take it first, and the pipe is busy again.
                 _winapi.WaitNamedPipe(name, max(_milliseconds(left), 1))
                 continue
         except OSError as error:

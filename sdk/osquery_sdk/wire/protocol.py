@@ -6,8 +6,6 @@ numbers and types are those of osquery 5's own definition.
 
 from __future__ import annotations
 
-from struct import Struct as Packer
-from struct import error as packer_error
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -17,11 +15,9 @@ from .codec import (
     I32,
     I64,
     LIST_T,
-    MAP_T,
     ROWS,
     STRING,
     STRING_MAP,
-    STRING_T,
     STRUCT_T,
     Decoder,
     Limits,
@@ -40,9 +36,6 @@ from .codec import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from typing import Self
-
-_i32 = Packer(">i").unpack_from
-_i32_field_i32 = Packer(">i3si").unpack_from
 
 CALL, REPLY, EXCEPTION, ONEWAY = 1, 2, 3, 4
 _VERSION = 0x80010000
@@ -372,70 +365,3 @@ def encode_call(method: Method, arguments: Sequence[Any]) -> bytes:
         encode_value(spec, value, out)
     out.append(b"\0")
     return b"".join(out)
-
-
-_PING_HEAD = _head(CALL, "ping", 0)[:-4]
-_CALL_HEAD = _head(CALL, "call", 0)[:-4]
-_REGISTRY = encode_field(STRING_T, 1)
-_ITEM = encode_field(STRING_T, 2)
-_REQUEST = encode_field(MAP_T, 3) + bytes((STRING_T, STRING_T))
-
-
-def whole_request(data: bytes, limits: Limits) -> Request | None:
-    """Return the request in `data` if that is one whole ping or call; None leaves it to a `RequestReader`.
-
-    osqueryd sends nothing else while it runs a query, each message in one piece, and a join sends thousands.
-    This takes a tenth of the time of the incremental decoder. The bytes, all numbers big-endian::
-
-        ping   0 version|CALL   4 length 4   8 "ping"   12 sequence   16 stop (1 byte)
-        call   0 version|CALL   4 length 4   8 "call"   12 sequence
-              16 field 1, string (3 bytes)   19 length, 23 registry
-                 field 2, string (3)            length,    item
-                 field 3, map (3), types of key and value (2), count,
-                    for each entry              length, key, length, value
-                 stop (1)
-    """
-    size = len(data)
-    if size > limits.message:
-        return None
-    if data.startswith(_PING_HEAD) and size == len(_PING_HEAD) + 5:
-        return Request("ping", _i32(data, size - 5)[0], ()) if data[-1] == 0 else None
-    if not data.startswith(_CALL_HEAD):
-        return None
-    try:
-        sequence, marker, length = _i32_field_i32(data, 12)
-        if marker != _REGISTRY:
-            return None
-        at = 23 + length
-        if length < 0 or data[at : at + 3] != _ITEM:
-            return None
-        registry = data[23:at].decode()
-        length = _i32(data, at + 3)[0]
-        start = at + 7
-        at = start + length
-        if length < 0 or data[at : at + 5] != _REQUEST:
-            return None
-        item = data[start:at].decode()
-        count = _i32(data, at + 5)[0]
-        if not 0 <= count <= limits.elements:
-            return None
-        at += 9
-        fields: dict[str, str] = {}
-        for _ in range(count):
-            length = _i32(data, at)[0]
-            start = at + 4
-            at = start + length
-            value_length = _i32(data, at)[0]
-            if not (0 <= length <= limits.string and 0 <= value_length <= limits.string):
-                return None
-            key = data[start:at].decode()
-            start = at + 4
-            at = start + value_length
-            if at >= size:
-                return None
-            fields[key] = data[start:at].decode()
-    except (packer_error, UnicodeDecodeError):
-        return None
-    if at != size - 1 or data[at]:
-        return None
-    return Request("call", sequence, (registry, item, fields))

@@ -10,7 +10,7 @@ from .codec import Limits
 
 if TYPE_CHECKING:
     from .protocol import Reply, Request, Status
-    from .transport import Connection
+    from .streams import Connection
 
 
 class ServerOptions(NamedTuple):

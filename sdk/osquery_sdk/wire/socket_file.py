@@ -1,4 +1,7 @@
-"""The file of a Unix socket: made for its owner alone, never in the place of anything but a dead socket."""
+"""Create and remove the file of a Unix socket.
+
+Only its owner may use the file, and it replaces nothing but the file of a dead socket.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +19,22 @@ _BACKLOG = 1024
 _PATH_LIMIT = 107 if sys.platform == "linux" else 103
 
 
-def broken(what: str, error: OSError | ValueError) -> ConnectionFailed:
-    """The system's error in the SDK's words."""
-    return ConnectionFailed(f"{what}: {getattr(error, 'strerror', None) or error}")
+def connection_failed(problem: str, error: OSError | ValueError) -> ConnectionFailed:
+    """Return the SDK's error for an error of the system."""
+    return ConnectionFailed(f"{problem}: {getattr(error, 'strerror', None) or error}")
 
 
 def identity(path: str) -> tuple[int, int] | None:
-    """What tells this file from another one at the same path; None where there is none."""
+    """Return device and inode, which tell this file from another at the same path; None without a file."""
     try:
-        found = os.lstat(path)
+        info = os.lstat(path)
     except OSError:
         return None
-    return (found.st_dev, found.st_ino)
+    return (info.st_dev, info.st_ino)
 
 
 def remove(path: str) -> None:
-    """Remove a socket file, if that is possible."""
+    """Remove a socket file, if possible."""
     try:
         os.unlink(path)  # noqa: PTH108  pathlib would be imported for this alone
     except OSError:
@@ -39,17 +42,19 @@ def remove(path: str) -> None:
 
 
 def bind(path: str) -> socket.socket:
-    """A socket that listens at `path`, for this user alone; takes the place of one that nobody listens on any more.
+    """Return a socket that listens at `path`, for this user alone.
+
+    A socket file on which no process listens any more is replaced.
 
     Raises:
-        ConnectionFailed: the text says why not.
+        ConnectionFailed: the path cannot be listened on; the text says why.
     """
     if len(os.fsencode(path)) > _PATH_LIMIT:
         raise ConnectionFailed(
             f"socket path is longer than {_PATH_LIMIT} bytes: {path}; choose a shorter --socket"
         )
     if "\0" in path:
-        # Python would say so as well, but in other words from one version to the next.
+        # Python refuses it too, but its text differs between versions.
         raise ConnectionFailed(f"socket path has a null character: {path!r}; choose another --socket")
     sock = None
     try:
@@ -57,7 +62,7 @@ def bind(path: str) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)
         if sys.platform == "linux":
-            # The file gets the socket's own mode, so there is no moment at which others could connect.
+            # The file gets the socket's own mode, so at no moment could other users connect.
             os.fchmod(sock.fileno(), 0o600)
             _publish(sock, path)
         else:
@@ -67,12 +72,16 @@ def bind(path: str) -> socket.socket:
     except OSError as error:
         if sock is not None:
             sock.close()
-        raise broken(f"cannot listen on {path}", error) from error
+        raise connection_failed(f"cannot listen on {path}", error) from error
     return sock
 
 
 def _publish(sock: socket.socket, path: str) -> None:
-    """Listen at a path where there is no socket before it listens: osqueryd's watcher gives up whom it cannot connect to."""
+    """Make the socket file appear at `path` only once the socket listens.
+
+    osqueryd's watcher deregisters an extension if its file is there and refuses to connect. So the socket is
+    bound beside the path, listens, and is then linked to the path.
+    """
     beside = f"{path}~"
     if len(os.fsencode(beside)) > _PATH_LIMIT:
         sock.bind(path)
@@ -93,12 +102,12 @@ def _publish(sock: socket.socket, path: str) -> None:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove a socket that nobody listens on any more; a live one is left for the bind to refuse."""
+    """Remove a socket on which no process listens. A live one stays, and `_publish` refuses the path."""
     try:
-        found = os.lstat(path)
+        info = os.lstat(path)
     except FileNotFoundError:
         return
-    if not stat.S_ISSOCK(found.st_mode):
+    if not stat.S_ISSOCK(info.st_mode):
         raise ConnectionFailed(f"cannot listen on {path}: something that is not a socket is in the way")
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

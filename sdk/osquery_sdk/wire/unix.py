@@ -1,4 +1,4 @@
-"""Unix stream sockets: a listener that many threads wait on at once, and the client's stream."""
+"""Listen and connect on Unix stream sockets. Many threads may wait on one listener at once."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ..errors import ConnectionFailed, WireTimeout
 
 if TYPE_CHECKING:
     from .protocol import RequestReader
-    from .transport import Connection
+    from .streams import Connection
 
 assert sys.platform != "win32"
 
 from .poller import Poller  # noqa: E402  nothing of this exists on Windows, for type checkers either
-from .socket_file import bind, broken, identity, remove  # noqa: E402
+from .socket_file import bind, connection_failed, identity, remove  # noqa: E402
 
 # Larger buffers are mapped and unmapped by the allocator at every call.
 _RECEIVE = 64 << 10
-# As plain integers: flags of the enum types cost more than the calls they go with.
+# Plain integers: combining flags of the enum types costs more than the calls that take them.
 _DONTWAIT = int(getattr(socket, "MSG_DONTWAIT", 0))
-# A program that gave SIGPIPE its default action back must not be ended by a caller that hung up.
+# A caller that hangs up must not end the program, even if it has restored the default action of SIGPIPE.
 _SEND_FLAGS = _DONTWAIT | int(getattr(socket, "MSG_NOSIGNAL", 0))
 _SOL_SOCKET = int(socket.SOL_SOCKET)
 _SO_PEERCRED = int(getattr(socket, "SO_PEERCRED", 0))
@@ -38,19 +38,19 @@ _PAUSE = 0.01
 
 
 def _peer_uid(sock: socket.SocketType) -> int | None:
-    """The user at the other end; None where the system does not tell."""
+    """Return the user at the other end; None if the system does not say."""
     if sys.platform == "linux":
-        # struct ucred {pid, uid, gid}
+        # struct ucred: pid at offset 0, uid at 4, gid at 8, each of 4 bytes
         return int.from_bytes(sock.getsockopt(_SOL_SOCKET, _SO_PEERCRED, 12)[4:8], sys.byteorder)
     if sys.platform == "darwin":
-        # struct xucred {version, uid, ngroups, groups[16]} of LOCAL_PEERCRED (1) at level SOL_LOCAL (0)
+        # LOCAL_PEERCRED (1) at level SOL_LOCAL (0) is a struct xucred: version, uid, ngroups, groups[16]
         raw = sock.getsockopt(0, 1, 76)
         return int(struct.unpack_from("II", raw)[1])
     return None
 
 
 def _send(sock: socket.SocketType, data: bytes, timeout: float) -> None:
-    """Send all, however often the socket's buffer is full."""
+    """Send all of `data`; `timeout` is in seconds without progress."""
     try:
         sent = sock.send(data, _SEND_FLAGS)
         if sent == len(data):
@@ -58,7 +58,7 @@ def _send(sock: socket.SocketType, data: bytes, timeout: float) -> None:
     except BlockingIOError:
         sent = 0
     except OSError as error:
-        raise broken("connection broke while sending", error) from error
+        raise connection_failed("connection broke while sending", error) from error
     rest = memoryview(data)[sent:]
     try:
         poll = select.poll()
@@ -71,7 +71,7 @@ def _send(sock: socket.SocketType, data: bytes, timeout: float) -> None:
             except BlockingIOError:
                 continue
     except (OSError, ValueError) as error:
-        raise broken("connection broke while sending", error) from error
+        raise connection_failed("connection broke while sending", error) from error
 
 
 class UnixConnection:
@@ -105,7 +105,7 @@ class UnixConnection:
 
     def hung_up(self) -> bool:
         """See `Connection`."""
-        # A caller that has only said that it will send no more still waits for its answer: that is no POLLHUP.
+        # POLLHUP does not come from a caller that only shut down its sending side, and waits for its answer.
         try:
             poll = select.poll()
             poll.register(self.socket, 0)
@@ -122,13 +122,13 @@ class UnixConnection:
 
     def close(self) -> None:
         """See `Connection`."""
-        # A thread that waits for the next connection may still refer to this one, and to what it had received.
+        # A thread that waits for the next connection may still refer to this one, and so keep its bytes.
         self.reader = None
         self.socket.close()
 
 
 class UnixListener:
-    """Listens on a socket file that its owner alone may use, and keeps the connections that have nothing to say yet."""
+    """Listens on a socket file for its owner alone, and keeps the connections that have sent nothing yet."""
 
     def __init__(self, path: str, *, max_connections: int) -> None:
         """Create the socket file; see `listen`."""
@@ -153,8 +153,8 @@ class UnixListener:
         except OSError as error:
             self._socket.close()
             remove(path)
-            raise broken(f"cannot listen on {path}", error) from error
-        # Given up when no other descriptor is left, so that a ping can be answered even then.
+            raise connection_failed(f"cannot listen on {path}", error) from error
+        # A spare descriptor, closed when no other is left, so that a ping can be answered even then.
         self._reserve: int | None = None
         self._keep_reserve()
         self._poller.add(self._wake_reader, once=False)
@@ -162,7 +162,10 @@ class UnixListener:
         when_forked(self._let_go)
 
     def _let_go(self) -> None:
-        """Close a forked process's copy of the socket: after the parent's end nobody is to wait there for an answer."""
+        """Close a forked process's copy of the socket.
+
+        Otherwise callers could connect, and wait, after the parent's end.
+        """
         self._closed = True
         self._socket.close()
 
@@ -197,7 +200,7 @@ class UnixListener:
                 with self._lock:
                     parked = self._parked.pop(fd, None)
                 if parked is not None:
-                    # Nearly always it was closed after its answer, which concerns nobody else.
+                    # Nearly always the caller has read its answer and closed: that is settled here.
                     data = parked.receive()
                     if data != b"":
                         parked.unread = data
@@ -207,7 +210,7 @@ class UnixListener:
 
     def _accept(self) -> UnixConnection | None:
         try:
-            # What socket.accept() does, less the enums and the wrapper object: half of what a ping costs.
+            # socket.accept() without its enums and its wrapper object, which are half of the cost of a ping.
             fd, _ = self._socket._accept()  # type: ignore[attr-defined]  # noqa: SLF001
         except BlockingIOError:
             return None
@@ -220,7 +223,7 @@ class UnixListener:
             self._keep_reserve()
         try:
             if sock.gettimeout() is not None:
-                # Some library in this process has called socket.setdefaulttimeout().
+                # A library in this process has called socket.setdefaulttimeout().
                 sock.settimeout(None)
             refused = _peer_uid(sock) not in self._allowed
         except OSError:
@@ -254,7 +257,7 @@ class UnixListener:
                 full = len(self._parked) >= self._max_connections
                 self._parked[fd] = connection
                 try:
-                    # A closed descriptor leaves the poller by itself.
+                    # No code removes a descriptor from the poller: one that is closed leaves it by itself.
                     (self._poller.rearm if connection.polled else self._poller.add)(fd)
                     connection.polled = True
                 except OSError:
@@ -285,7 +288,7 @@ class UnixListener:
     def close(self) -> None:
         """See `Listener`."""
         if os.getpid() != self._pid:
-            return  # a fork of the process shares what this listens and waits with: the parent goes on
+            return  # a fork of the process shares its socket and poller, and the parent still uses them
         with self._lock:
             if self._closed:
                 return
@@ -294,7 +297,7 @@ class UnixListener:
             self._closed = True
             parked = list(self._parked.values())
             self._parked.clear()
-            # What a thread waits on must not be closed under it: its number would be given to somebody else.
+            # A descriptor that a thread waits on must not be closed: its number could be given out again.
             if self._waiting:
                 os.write(self._wake_writer, b"\0")
             else:
@@ -303,7 +306,7 @@ class UnixListener:
             connection.close()
 
     def _dispose(self) -> None:
-        """Close the descriptors, once the last thread has left; the lock is held."""
+        """Close the descriptors once no thread waits. The lock is held."""
         self._poller.close()
         self._socket.close()
         os.close(self._wake_reader)
@@ -314,6 +317,7 @@ class UnixListener:
 
 
 def _connected(path: str, timeout: float) -> socket.socket:
+    """Connect within `timeout` seconds; raises OSError, or ValueError for an impossible path."""
     end = time.monotonic() + timeout
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -322,9 +326,9 @@ def _connected(path: str, timeout: float) -> socket.socket:
             try:
                 sock.connect(path)
             except BlockingIOError:
-                # The queue of connections not yet accepted is full, for which Linux does not wait here.
+                # The listener's queue is full. Linux reports that at once, whatever the socket's timeout.
                 if time.monotonic() >= end:
-                    raise TimeoutError("nobody accepts") from None
+                    raise TimeoutError from None
                 time.sleep(_PAUSE)
             else:
                 return sock
@@ -346,7 +350,7 @@ class UnixStream:
         except TimeoutError as error:
             raise ConnectionFailed(f"cannot connect to {path}: timed out") from error
         except (OSError, ValueError) as error:
-            raise broken(f"cannot connect to {path}", error) from error
+            raise connection_failed(f"cannot connect to {path}", error) from error
 
     def receive(self, timeout: float) -> bytes:
         """See `Stream`."""
@@ -356,7 +360,7 @@ class UnixStream:
         except TimeoutError as error:
             raise WireTimeout(f"no answer from {self._path} within {timeout:g} s") from error
         except OSError as error:
-            raise broken(f"connection to {self._path} broke", error) from error
+            raise connection_failed(f"connection to {self._path} broke", error) from error
 
     def send(self, data: bytes, timeout: float) -> None:
         """See `Stream`."""

@@ -1,6 +1,6 @@
-"""What named pipes need of Windows beyond the standard library's `_winapi`, through ctypes.
+"""Call functions of Windows that named pipes need and the standard library's `_winapi` lacks.
 
-Not run by the project's own tests: they run on Linux, with a stand-in for this module and for `_winapi`.
+The project's own tests do not run this: they run on Linux, with a stand-in for this module and for `_winapi`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from ctypes import wintypes
 
 assert sys.platform == "win32"
 
-# Full access for the system, for administrators and for the owner, for nobody else; nothing is inherited.
+# Full access for the system, administrators and the owner. P: nothing is inherited, so nobody else has any.
 _OWNER_ONLY = "D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;OW)"
 _SDDL_REVISION = 1
 
 
 class _Attributes(ctypes.Structure):
-    """SECURITY_ATTRIBUTES."""
+    """Windows' SECURITY_ATTRIBUTES."""
 
     _fields_ = (
         ("length", wintypes.DWORD),
@@ -27,10 +27,10 @@ class _Attributes(ctypes.Structure):
 
 
 class OwnerOnly:
-    """Security attributes for what only this user, administrators and the system may open."""
+    """Security attributes of an object that only this user, administrators and the system may open."""
 
     def __init__(self) -> None:
-        """Make them; raises OSError."""
+        """Make the attributes; raises OSError."""
         convert = ctypes.WinDLL(
             "advapi32", use_last_error=True
         ).ConvertStringSecurityDescriptorToSecurityDescriptorW
@@ -48,11 +48,11 @@ class OwnerOnly:
 
     @property
     def address(self) -> int:
-        """The address that the system's functions take; valid until `close`."""
+        """Address of the attributes, as the system's functions take it; valid until `close`."""
         return ctypes.addressof(self._attributes)
 
     def close(self) -> None:
-        """Free them."""
+        """Free the attributes."""
         free = _kernel32().LocalFree
         free.argtypes = (wintypes.HLOCAL,)
         free.restype = wintypes.HLOCAL
@@ -64,7 +64,7 @@ def _kernel32() -> ctypes.WinDLL:
 
 
 def create_event() -> int:
-    """A handle of an event that wakes one waiter and is then reset; raises OSError."""
+    """Return the handle of an event that wakes one waiter and is then reset; raises OSError."""
     create = _kernel32().CreateEventW
     create.argtypes = (wintypes.LPVOID, wintypes.BOOL, wintypes.BOOL, wintypes.LPCWSTR)
     create.restype = wintypes.HANDLE
@@ -75,14 +75,14 @@ def create_event() -> int:
 
 
 def set_event(handle: int) -> None:
-    """Wake whoever waits for the event, or will."""
+    """Wake the thread that waits for the event, or the next one that will."""
     call = _kernel32().SetEvent
     call.argtypes = (wintypes.HANDLE,)
     call(handle)
 
 
 def disconnect(handle: int) -> None:
-    """Cut off the client of a pipe: what either side does with it fails from now on."""
+    """Cut off the client of a pipe: from now on, everything that either side does with it fails."""
     call = _kernel32().DisconnectNamedPipe
     call.argtypes = (wintypes.HANDLE,)
     call(handle)

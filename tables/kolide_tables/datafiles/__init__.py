@@ -1,9 +1,5 @@
-"""Data files as rows: one table a format, one query language for all of them.
+"""Read data files as rows: one table a format, one query language for all of them.
 
-kolide_json, kolide_jsonc, kolide_jsonl, kolide_yaml, kolide_toml, kolide_xml, kolide_ini, kolide_plist and kolide_csv give
-each value of a file, or of a text in the statement, a row with the way that leads to it. `data_file_tables` makes them.
+kolide_json, kolide_jsonc, kolide_jsonl, kolide_yaml, kolide_toml, kolide_xml, kolide_ini, kolide_plist and
+kolide_csv give each value of a file, or of a text in the statement, a row with the keys that lead to it.
 """
-
-from kolide_tables.datafiles.tables import data_file_tables
-
-__all__ = ["data_file_tables"]

@@ -1,25 +1,26 @@
-"""CSV: each record a map from the header's names to its fields."""
+"""Read CSV: each record is a map from the header's names to its fields."""
 
-from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import ParseError
 
 __all__ = ["csv_records"]
 
-# As much as a C long holds everywhere. A field is never larger than its file, and that has a limit of its own.
+# The largest C long on every platform. A field is never larger than its file, which has a limit of its own.
 _LONGEST_FIELD = 2**31 - 1
 
 
 def csv_records(text: str, budget: Budget) -> list[object]:
-    """Records as maps, without the header; empty lines are none; raises ParseError.
+    """Return records as maps, without the header and empty lines; raises ParseError.
 
-    A field without a name, beyond the header's end or under an empty name, is called by its position. Of two columns with
-    the same name the last one wins. Fields are separated by commas; if the header has none, by tabs or semicolons, if it
-    has those.
+    A field without a name, beyond the header's end or under an empty name, is named by its position. Of two
+    columns with the same name the last one wins. Fields are separated by commas; if the header has no comma,
+    by tabs or semicolons, if it has those.
     """
     import csv
     from io import StringIO
 
-    # The module's own limit, 128 KB, would make a large field an error; there is no other way to say so than for all.
+    # The csv module's own limit, 128 KB, would make a large field an error; it can be set only for the whole
+    # process.
     csv.field_size_limit(_LONGEST_FIELD)
     rows = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text))
     records: list[object] = []
@@ -37,10 +38,10 @@ def csv_records(text: str, budget: Budget) -> list[object]:
 
 
 def _delimiter(text: str) -> str:
-    """What separates the header's names, quoted ones left aside."""
+    """Return the separator of the header's names; quoted names are skipped."""
     first = text.lstrip("\r\n")
     quoted = False
-    found = set()
+    separators = set()
     for character in first:
         if character == '"':
             quoted = not quoted
@@ -49,5 +50,5 @@ def _delimiter(text: str) -> str:
         elif character in "\r\n":
             break
         elif character in ",\t;":
-            found.add(character)
-    return next((character for character in ",\t;" if character in found), ",")
+            separators.add(character)
+    return next((character for character in ",\t;" if character in separators), ",")

@@ -1,11 +1,11 @@
-"""From a document, maps and arrays of scalars, to its rows: what a query selects, each value with the way to it."""
+"""Turn a document of maps, arrays and scalars into rows: each value that a query selects, with its keys."""
 
 from collections.abc import Iterable
 
-from kolide_tables.datafiles.errors import MAX_DEPTH, too_deep
 from kolide_tables.datafiles.terms import Term
-from kolide_tables.datafiles.values import key_text, text_of
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import MAX_DEPTH, too_deep
+from kolide_tables.scalars import key_text, text_of
 
 __all__ = ["Cell", "Documents", "Tree", "Walker"]
 
@@ -14,10 +14,10 @@ Cell = tuple[str, str, str, str]
 
 
 class Walker:
-    """Walks what the terms of one query select and collects the rows.
+    """Walks the values that the terms of one query select, and collects the rows.
 
     Attributes:
-        rows: the rows so far; may be exchanged for another list to collect a part of them apart.
+        rows: the rows so far; may be exchanged for another list, to collect some of them apart.
         terms: the query.
         budget: what is left to spend; every row and every step is counted there.
     """
@@ -25,21 +25,21 @@ class Walker:
     __slots__ = ("_deepest", "budget", "rows", "terms")
 
     def __init__(self, terms: tuple[Term, ...], budget: Budget, *, deepest: int = MAX_DEPTH) -> None:
-        """Begin with no rows; containers may be in `deepest` - 1 others."""
+        """Begin without rows; containers may be nested in `deepest` - 1 others."""
         self.rows: list[Cell] = []
         self.terms = terms
         self.budget = budget
         self._deepest = deepest
 
     def term(self, depth: int) -> Term | None:
-        """The term for keys and elements at this depth; None where everything matches."""
+        """Return the term for keys and elements at this depth; None if everything matches."""
         if depth < len(self.terms):
             term = self.terms[depth]
             return None if term.any else term
         return None
 
     def enter(self, prefix: str, key: str, depth: int) -> str:
-        """What the full keys in a container begin with; raises ParseError where it is too deep."""
+        """Return the beginning of the full keys in a container; raises ParseError if it is too deep."""
         if depth >= self._deepest:
             raise too_deep()
         return f"{prefix}{key}/" if depth else ""
@@ -47,8 +47,8 @@ class Walker:
     def walk(self, value: object, prefix: str, key: str, depth: int) -> None:
         """Collect the rows of a value.
 
-        `prefix` is what is before `key` in its full key, ending in a slash unless it is empty. `depth` is how many
-        containers the value is in, and the place of its term in the query.
+        `prefix` is the part of the full key before `key`, with a slash at its end unless it is empty. `depth`
+        is the number of containers that the value is in, and the place of its term in the query.
         """
         term = self.term(depth)
         if isinstance(value, dict):
@@ -67,7 +67,7 @@ class Walker:
                 self.rows.append((prefix + key, prefix[:-1], key, text))
 
     def elements(self, values: list[object], below: str, first: int, depth: int) -> None:
-        """Collect the rows of elements of an array, of which `values[0]` is number `first`."""
+        """Collect the rows of elements of an array; `values[0]` is number `first`."""
         self.budget.step(len(values))
         term = self.term(depth)
         if term is None:
@@ -89,27 +89,30 @@ class Tree:
     """A document that is in memory."""
 
     def __init__(self, value: object) -> None:
-        """Keep the value: dict, list or scalar, with nothing else inside."""
+        """Keep the value: a dict, list or scalar, with nothing else inside."""
         self._value = value
         self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
-        """Rows of what the query selects; raises ParseError where that is nested too deep."""
+        """Return the rows of the selected values; raises ParseError if they are nested too deep."""
         walker = Walker(terms, budget)
         walker.walk(self._value, "", "", 0)
         return walker.rows
 
 
 class Documents:
-    """Several documents, or records, that are made while they are walked; the first term is for their index."""
+    """Several documents, or records, that are made while they are walked.
+
+    The first term is for their index.
+    """
 
     def __init__(self, values: Iterable[object]) -> None:
-        """Keep an iterable that can be gone through many times."""
+        """Keep an iterable that can be iterated many times."""
         self._values = values
         self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
-        """Rows of what the query selects; raises ParseError where that is nested too deep."""
+        """Return the rows of the selected values; raises ParseError if they are nested too deep."""
         walker = Walker(terms, budget, deepest=MAX_DEPTH + 1)
         for index, value in enumerate(self._values):
             walker.elements([value], "", index, 0)

@@ -1,18 +1,19 @@
-"""INI: sections of keys and values, in the dialects that are in use.
+"""Read INI: sections of keys and values, in the dialects that are in use.
 
-There is no standard. What is read: sections `[name]`, where the keys before the first one and those of a section DEFAULT are
-under DEFAULT; `key = value` and `key: value`; a key alone, whose value is then the empty text; comments from `#` or `;` at
-the beginning of a line, or after white space in an unquoted value; values in one pair of quotes; a value that goes on in
-the next line, either after a backslash that stands alone at the end, or in lines that are indented deeper than the key. A
-section or key that comes again adds to or replaces the first one. Nothing is interpolated.
+INI has no standard. This reads sections `[name]`, where keys before the first section, and those of a section
+DEFAULT, are under DEFAULT; `key = value` and `key: value`; a key alone, with the empty text as its value;
+comments from `#` or `;` at the beginning of a line, or after white space in an unquoted value; values in one
+pair of quotes; values that continue in the next line, after a lone backslash at the end, or in lines that are
+indented deeper than the key. A repeated section adds to the first one, a repeated key replaces it. Nothing is
+interpolated.
 
-The words for yes and no that go-ini knows become true and false, as Kolide's own kolide_ini has it.
+The words for yes and no that go-ini knows become true and false, as in Kolide's own kolide_ini.
 """
 
 import re
 
-from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import ParseError
 
 __all__ = ["ini_document"]
 
@@ -29,9 +30,9 @@ _GOES_ON = re.compile(r"(?:^|(?<=[ \t]))\\$")
 
 
 def ini_document(text: str, budget: Budget) -> object:
-    """The document: a map of sections, which are maps of texts and booleans; raises ParseError.
+    """Return the document, a map of sections, which are maps of texts and booleans; raises ParseError.
 
-    Only a section's line without its `]` is wrong, and a control character that no text file has.
+    Only a section without its `]` and NUL characters are errors.
     """
     if "\0" in text:
         raise ParseError("it has NUL characters: no text")
@@ -80,7 +81,8 @@ class _Reader:
     def _continues(self, line: str, stripped: str) -> bool:
         if self._key is None or _indent(line) <= self._indent:
             return False
-        # Indented keys below a key that is not are in use as well: only a value that has not begun takes all there is.
+        # Indented keys below a key that is not indented are in use as well: an indented line with a delimiter
+        # continues only a value that has not begun.
         return not self._value[0] or len(self._value) > 1 or _DELIMITER.search(stripped) is None
 
     def _begin_section(self, stripped: str) -> bool:
@@ -116,7 +118,7 @@ class _Reader:
     def _store(self) -> None:
         if self._key is None:
             return
-        # A value that begins in the next line does not begin with an empty one.
+        # A value that begins in the next line does not begin with an empty line.
         lines = self._value[1:] if len(self._value) > 1 and not self._value[0] else self._value
         self._sections.setdefault(self._section, {})[self._key] = "\n".join(map(_unquoted, lines))
         self._key = None

@@ -1,28 +1,28 @@
-"""JSON with comments: as editors and their kin write it, with trailing commas, one document or several."""
+"""Read JSON with comments and trailing commas, as editors write it, one document or several."""
 
-import re
-from collections.abc import Callable
-
-from kolide_tables.datafiles.errors import MAX_DEPTH
 from kolide_tables.datafiles.flatten import Cell, Walker
-from kolide_tables.datafiles.jsontext import JsonError, JsonScanner
+from kolide_tables.datafiles.jsontext import JsonScanner
 from kolide_tables.datafiles.terms import Term
+from kolide_tables.jsoncomments import without_comments
 from kolide_tables.limits import Budget
-from kolide_tables.quoted import past_quoted
+from kolide_tables.parsing import MAX_DEPTH
 
-__all__ = ["JsonWithComments", "without_comments"]
+__all__ = ["JsonWithComments"]
 
 
 class JsonWithComments:
-    """JSON values one after the other, with white space and comments between them; the first term is for their index."""
+    """JSON values one after the other, with blanks and comments between them.
+
+    The first term is for their index.
+    """
 
     def __init__(self, text: str) -> None:
-        """Take the comments out; raises ParseError for one without an end."""
+        """Remove the comments; raises ParseError for one without an end."""
         self._text = without_comments(text)
         self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
-        """Rows of what the query selects; raises ParseError where the text is no JSON."""
+        """Return the rows of the selected values; raises ParseError if the text is not JSON."""
         walker = Walker(terms, budget, deepest=MAX_DEPTH + 1)
         scanner = JsonScanner(self._text, walker)
         index, position = 0, scanner.skip(0)
@@ -31,48 +31,3 @@ class JsonWithComments:
             position = scanner.skip(scanner.document(position, index))
             index += 1
         return walker.rows
-
-
-def without_comments(text: str) -> str:
-    """JSON with comments as JSON: `//` and `/* */` comments and trailing commas become white space of the same length."""
-    if "/" in text:
-        text = _outside_strings(_STRING_OR_COMMENT, _blank_comment, text)
-    return _outside_strings(_STRING_OR_COMMA, _blank_comma, text)
-
-
-# A string without escapes is found whole, any other by its quote.
-_STRING = r'(?P<string>"[^"\\\n]*")|(?P<quote>")'
-_STRING_OR_COMMENT = re.compile(_STRING + r"|//[^\n]*|/\*(?:(?s:.*?)\*/|(?P<endless>))")
-_STRING_OR_COMMA = re.compile(_STRING + r"|(?P<empty>[\[{][ \t\r\n]*,)|,(?=[ \t\r\n]*[\]}])")
-_NOT_SPACE = re.compile(r"[^ \t\r\n]")
-
-
-def _outside_strings(marks: re.Pattern[str], blank: Callable[[re.Match[str]], str], text: str) -> str:
-    """Replace what `marks` finds but for strings, which are passed over.
-
-    A string ends at its closing quote or, being wrong then, at the end of its line.
-    """
-    parts: list[str] = []
-    done = at = 0
-    while (found := marks.search(text, at)) is not None:
-        if found.lastgroup == "string":
-            at = found.end()
-        elif found.lastgroup == "quote":
-            at, _ = past_quoted(text, found.start(), one_line=True)
-        else:
-            parts += (text[done : found.start()], blank(found))
-            done = at = found.end()
-    return "".join((*parts, text[done:]))
-
-
-def _blank_comment(match: re.Match[str]) -> str:
-    if match["endless"] is not None:
-        raise JsonError(match.string, "a comment without an end", match.start())
-    return _NOT_SPACE.sub(" ", match.group())
-
-
-def _blank_comma(match: re.Match[str]) -> str:
-    found = match.group()
-    if match["empty"]:
-        raise JsonError(match.string, "a comma without a value before it", match.end() - 1)
-    return " " if found == "," else found

@@ -1,12 +1,12 @@
-"""JSON lines: a document in each line."""
+"""Read JSON lines: a document in each line."""
 
 import re
 
-from kolide_tables.datafiles.errors import MAX_DEPTH, ParseError
 from kolide_tables.datafiles.flatten import Cell, Walker
-from kolide_tables.datafiles.jsontext import JsonDecode, JsonError, JsonScanner
+from kolide_tables.datafiles.jsontext import JsonDecode, JsonScanner
 from kolide_tables.datafiles.terms import Term
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import MAX_DEPTH, JsonError, ParseError
 
 __all__ = ["JsonLines"]
 
@@ -16,8 +16,13 @@ _LINE_ENDS = re.compile(r"[\r\n]*")
 class JsonLines:
     """JSON values, mostly one a line; the first term of a query is for their index.
 
-    A line may have several maps and arrays, and one value several lines. A line that is no JSON, as the last one of a log
-    that is being written, does not spoil the others: it keeps an index, has no rows, and is reported.
+    A line may have several maps and arrays, and a value several lines. A line that is not JSON, like the last
+    one of a log that is being written, does not spoil the others: it has an index, has no rows, and is
+    reported.
+
+    A line may have several maps and arrays, and one value several lines. A line that is no JSON, as the last
+    one of a log that is being written, does not spoil the others: it keeps an index, has no rows, and is
+    reported.
 
     Attributes:
         problems: the report on lines that the last `select` left out.
@@ -29,7 +34,10 @@ class JsonLines:
         self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
-        """Rows of what the query selects; raises ParseError if no line is JSON, or what is not is more than lines."""
+        """Return the rows of the selected values.
+
+        Raises ParseError if no line is JSON, or more than single lines are wrong.
+        """
         reading = _Reading(self._text, Walker(terms, budget, deepest=MAX_DEPTH + 1))
         reading.run()
         if reading.bad and reading.bad == reading.index:
@@ -56,7 +64,7 @@ class _Reading:
         position, number = 0, 1
         while position < len(text):
             line_end = text.find("\n", position) % (len(text) + 1)
-            # A line of its own, so that what is wrong in it costs no more than the line.
+            # Scan each line as a text of its own, so that an error in it costs no more than the line.
             line = JsonScanner(text[position:line_end], self._walker, decode=self._decode)
             start = line.skip(0)
             self._walker.budget.step()
@@ -77,16 +85,17 @@ class _Reading:
         self._walker.rows = []
         end = line.document(start, self.index)
         after = line.skip(end)
-        # What only begins like a document must not pass for one.
+        # A line that only begins like a document must not pass for one.
         if line.text[after : after + 1] not in ("", "{", "["):
             raise JsonError(line.text, "more after the end of the document", after)
         self._keep()
         return after
 
     def _goes_on(self, error: ParseError, line: JsonScanner, line_end: int) -> bool:
-        """Whether the document that the line does not end is one of several lines, and not cut off.
+        """Return whether a document that its line does not end continues in the next lines, and is not cut
+        off.
 
-        The lines that belong to such a document are indented or begin with something else than a document.
+        The lines of such a document are indented, or do not begin like a document.
         """
         if not isinstance(error, JsonError) or error.position < len(line.text.rstrip()):
             return False

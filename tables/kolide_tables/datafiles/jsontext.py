@@ -1,23 +1,25 @@
-"""JSON read no further than the query needs: what is not selected is checked and let go, never kept.
+"""Read JSON no further than the query needs: values that are not selected are checked and never kept.
 
-A document of 50 MB makes a tree of several times that in memory. So a value that is larger than a window of text is gone
-through member by member, and the standard library's decoder, which is C, gets the text of many members at a time.
+A document of 50 MB makes a tree of several times that size in memory. So a value that is larger than a window
+of text is read member by member, and the standard library's decoder, which is C, gets the text of many
+members at a time.
 """
 
 import re
 from json import JSONDecodeError, JSONDecoder
 from typing import NoReturn
 
-from kolide_tables.datafiles.errors import ParseError, too_deep
 from kolide_tables.datafiles.flatten import Cell, Walker
 from kolide_tables.datafiles.terms import Term
-from kolide_tables.datafiles.values import key_text
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import JsonError, ParseError, too_deep
+from kolide_tables.scalars import key_text
 
-__all__ = ["JsonDecode", "JsonError", "JsonScanner", "JsonText"]
+__all__ = ["JsonDecode", "JsonScanner", "JsonText"]
 
 _WINDOW = 1 << 16
-# How much text is gone through member by member after many at a time did not work, as a multiple of the window.
+# After decoding many members at once has failed, so much text is read member by member, as a multiple of the
+# window.
 _LONGEST_PAUSE = 64
 
 _skip = re.compile(r"[ \t\n\r]*").match
@@ -27,13 +29,13 @@ class JsonText:
     """One JSON document."""
 
     def __init__(self, text: str, *, window: int = _WINDOW) -> None:
-        """Keep the text; a byte order mark is gone already."""
+        """Keep the text, which has no byte order mark any more."""
         self._text = text
         self._window = window
         self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
-        """Rows of what the query selects; raises ParseError for a text that is not one JSON value."""
+        """Return the rows of the selected values; raises ParseError for a text that is not one JSON value."""
         walker = Walker(terms, budget)
         scanner = JsonScanner(self._text, walker, window=self._window)
         end = scanner.skip(scanner.value(scanner.skip(0), "", "", 0))
@@ -42,26 +44,10 @@ class JsonText:
         return walker.rows
 
 
-class JsonError(ParseError):
-    """Text that is no JSON.
-
-    Attributes:
-        position: index of the text where that was noticed.
-        problem: what it is, without the place.
-    """
-
-    def __init__(self, text: str, problem: str, position: int) -> None:
-        """Find the line and column of the position."""
-        line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
-        super().__init__(f"line {line}, column {column}: {problem}")
-        self.position = position
-        self.problem = problem
-
-
 class JsonDecode:
-    """The standard library's decoder: `decode(text, position)` gives a value and where it ends.
+    """The standard library's decoder: `decode(text, position)` returns a value and where it ends.
 
-    Raises JSONDecodeError, and ParseError for what that decoder would take but JSON does not have.
+    Raises JSONDecodeError, and ParseError for what that decoder accepts but JSON does not have.
     """
 
     __slots__ = ("_any_integer", "_decode")
@@ -69,7 +55,7 @@ class JsonDecode:
     def __init__(self) -> None:
         """Make the decoder; it can be used any number of times."""
         self._decode = JSONDecoder(parse_constant=_refuse_constant).raw_decode
-        # int() refuses more than 4,300 digits; such a number stays the text that it is.
+        # int() refuses more than 4,300 digits; such a number stays a text.
         self._any_integer = JSONDecoder(parse_constant=_refuse_constant, parse_int=str).raw_decode
 
     def __call__(self, text: str, position: int) -> tuple[object, int]:
@@ -85,9 +71,10 @@ class JsonDecode:
 
 
 class JsonScanner:
-    """Goes through JSON text and gives the walker what its query selects.
+    """Scans JSON text and gives the walker the values that its query selects.
 
-    Positions are indices of the text. Duplicate keys: the last one wins, rows of earlier ones are dropped.
+    Positions are indices of the text. Of duplicate keys the last one wins; the rows of earlier ones are
+    dropped.
     """
 
     __slots__ = ("_decode", "_walker", "text", "window")
@@ -95,27 +82,27 @@ class JsonScanner:
     def __init__(
         self, text: str, walker: Walker, *, decode: JsonDecode | None = None, window: int = _WINDOW
     ) -> None:
-        """Read this text for this walker; `window` is how many characters are decoded at a time."""
+        """Scan this text for this walker; `window` is how many characters are decoded at a time."""
         self.text = text
         self._walker = walker
         self._decode = decode or JsonDecode()
         self.window = window
 
     def skip(self, position: int) -> int:
-        """The position of what follows the white space."""
+        """Return the position behind the white space."""
         match = _skip(self.text, position)
         assert match is not None
         return match.end()
 
     def whole(self, position: int) -> tuple[object, int]:
-        """Decode the value at a position: the value, and where it ends."""
+        """Return the value at a position, decoded, and where it ends."""
         try:
             return self._decode(self.text, position)
         except JSONDecodeError as error:
             raise JsonError(self.text, error.msg, error.pos) from error
 
     def value(self, position: int, prefix: str, key: str, depth: int, *, wanted: bool = True) -> int:
-        """Walk the value at a position; if not `wanted`, check it only. Returns where it ends."""
+        """Walk the value at a position, or only check it if not `wanted`; return where it ends."""
         if self.text[position : position + 1] in ("{", "["):
             small = self._small(position)
             if small is None:
@@ -128,7 +115,10 @@ class JsonScanner:
         return end
 
     def document(self, position: int, index: int) -> int:
-        """Walk the value at a position, which is document number `index` of the text. Returns where it ends."""
+        """Walk the value at a position, which is document number `index` of the text.
+
+        Return where it ends.
+        """
         term = self._walker.term(0)
         if term is not None and term.by_content:
             value, end = self.whole(position)
@@ -137,7 +127,10 @@ class JsonScanner:
         return self.value(position, "", str(index), 1, wanted=term is None or term.index == index)
 
     def _small(self, position: int) -> tuple[object, int] | None:
-        """Decode the container at a position, unless it is larger than a window."""
+        """Return the container at a position, decoded, and where it ends.
+
+        Return None if it is larger than a window.
+        """
         for size in (self.window // 16, self.window):
             try:
                 value, end = self._decode(self.text[position : position + size], 0)
@@ -157,9 +150,10 @@ class JsonScanner:
     def many(self, start: int, needle: str, lead: int, brackets: str) -> tuple[object, int, bool] | None:
         """Decode the members from `start` to the last place in the window where `needle` separates two.
 
-        What comes before that place is a container's content if it decodes as one, because `start` is the beginning of a
-        member: strings and brackets can then be read in one way only. Returns the decoded container, the position after
-        it, and whether that is behind the closing bracket; or None if the needle is not there, or is inside a member.
+        The text before that place is a container's content if it decodes as one, because `start` is the
+        beginning of a member: strings and brackets can then be read in one way only. Return the decoded
+        container, the position after it, and whether that is behind the closing bracket; None if the needle
+        is not found, or is inside a member.
         """
         cut = self.text.rfind(needle, start, start + self.window)
         if cut <= start:
@@ -175,7 +169,7 @@ class JsonScanner:
 
 
 class _Container:
-    """Goes through the members of a container that is larger than a window."""
+    """Scans the members of a container that is larger than a window."""
 
     brackets = ""
 
@@ -191,7 +185,7 @@ class _Container:
         self.term: Term | None = walker.term(depth) if wanted else None
 
     def run(self, position: int) -> int:
-        """Go through the members from behind the opening bracket; returns the position behind the closing one."""
+        """Scan the members from behind the opening bracket; return the position behind the closing one."""
         text, skip = self.text, self.scanner.skip
         position = skip(position)
         if text.startswith(self.brackets[1], position):
@@ -199,7 +193,7 @@ class _Container:
         resume, windows = 0, 1
         while True:
             self.walker.budget.step()
-            end = self.one(position)
+            end = self.member(position)
             comma = skip(end)
             if text.startswith(self.brackets[1], comma):
                 return comma + 1
@@ -208,8 +202,8 @@ class _Container:
             position = skip(comma + 1)
             if position < resume:
                 continue
-            # What separates these two members most probably separates the next ones, and with its indentation, or the
-            # brackets around it, seldom anything else.
+            # The text that separates these two members most probably separates the next ones, and with its
+            # indentation, or the brackets around it, seldom anything else.
             lead = int(text[end - 1] in '}]"')
             follow = int(text[position : position + 1] in ("{", "[", '"'))
             needle = text[end - lead : position + follow]
@@ -224,8 +218,8 @@ class _Container:
             resume = position + windows * self.scanner.window
             windows = min(2 * windows, _LONGEST_PAUSE)
 
-    def one(self, position: int) -> int:
-        """Go through one member; returns where it ends."""
+    def member(self, position: int) -> int:
+        """Scan one member; return where it ends."""
         raise NotImplementedError
 
     def take(self, members: object) -> None:
@@ -237,7 +231,7 @@ class _Elements(_Container):
     brackets = "[]"
     count = 0
 
-    def one(self, position: int) -> int:
+    def member(self, position: int) -> int:
         index, self.count = self.count, self.count + 1
         if self.term is not None and self.term.by_content:
             value, end = self.scanner.whole(position)
@@ -258,14 +252,14 @@ class _Members(_Container):
 
     def run(self, position: int) -> int:
         rows = self.walker.rows
-        self.found: dict[str, list[Cell]] = {}
+        self.cells_by_name: dict[str, list[Cell]] = {}
         end = super().run(position)
-        for cells in self.found.values():
+        for cells in self.cells_by_name.values():
             rows.extend(cells)
         self.walker.rows = rows
         return end
 
-    def one(self, position: int) -> int:
+    def member(self, position: int) -> int:
         if not self.text.startswith('"', position):
             raise JsonError(self.text, "Expecting property name enclosed in double quotes", position)
         key, end = self.scanner.whole(position)
@@ -288,8 +282,8 @@ class _Members(_Container):
     def _begin(self, name: str) -> bool:
         if not self.wanted or not (self.term is None or self.term.matches(name)):
             return False
-        self.walker.budget.drop_rows(len(self.found.get(name, ())))
-        self.walker.rows = self.found[name] = []
+        self.walker.budget.drop_rows(len(self.cells_by_name.get(name, ())))
+        self.walker.rows = self.cells_by_name[name] = []
         return True
 
 

@@ -1,10 +1,10 @@
-"""XML read safely: defusedxml's parser, with the little that files in the field ask for beyond it.
+"""Read XML safely, with defusedxml's parser and the few exceptions that real files need.
 
-Imported by the functions that read XML only: defusedxml takes a while to load.
+Only the functions that read XML import this module: defusedxml takes a while to load.
 
-No entity is declared or loaded. A DOCTYPE may name its DTD, as property lists and most configuration files of Java, D-Bus and
-fontconfig do; it is never loaded. One with declarations of its own is refused: a default attribute can make a small document
-as large as an entity can.
+No entity is declared or loaded. A DOCTYPE may name its DTD, as property lists and most configuration files of
+Java, D-Bus and fontconfig do; it is never loaded. A DOCTYPE with declarations of its own is refused: a
+default attribute can make a small document as large as an entity can.
 """
 
 import re
@@ -16,8 +16,8 @@ from xml.sax.xmlreader import AttributesImpl
 from defusedxml.common import DefusedXmlException, DTDForbidden
 from defusedxml.expatreader import DefusedExpatParser
 
-from kolide_tables.datafiles.errors import MAX_DEPTH, ParseError, too_deep
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import MAX_DEPTH, ParseError, too_deep
 from kolide_tables.text import decode
 
 __all__ = ["Elements", "parse", "source"]
@@ -27,7 +27,7 @@ _ENCODING = re.compile(rb"""<\?xml[^>]*?[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*["
 
 
 class Elements(ContentHandler):
-    """Handler of a document's events that refuses deep nesting and counts its work."""
+    """A handler of a document's events that refuses deep nesting and counts its work."""
 
     def __init__(self, budget: Budget) -> None:
         """Begin outside of the root element."""
@@ -36,14 +36,14 @@ class Elements(ContentHandler):
         self._depth = 0
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 - SAX's name
-        """An element begins."""
+        """Count an element that begins."""
         self._budget.step()
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise too_deep()
 
     def endElement(self, name: str) -> None:  # noqa: N802 - SAX's name
-        """An element ends."""
+        """Count an element that ends."""
         self._depth -= 1
 
 
@@ -53,7 +53,8 @@ class _Parser(DefusedExpatParser):
 
     def reset(self) -> None:
         super().reset()
-        # The reader of xml.sax asks for external DTDs, which is refused then; a file that names one is not to blame.
+        # xml.sax's reader would ask for an external DTD, which is then refused; a file that only names one is
+        # fine.
         self._parser.SetParamEntityParsing(XML_PARAM_ENTITY_PARSING_NEVER)  # type: ignore[attr-defined]
 
     def defused_start_doctype_decl(
@@ -64,7 +65,7 @@ class _Parser(DefusedExpatParser):
 
 
 def source(data: bytes) -> bytes | str:
-    """What a parser is to read: text, unless the data says by itself that it is neither UTF-8 nor marked."""
+    """Return what a parser reads: text, unless the data declares that it is neither UTF-8 nor marked."""
     declared = _ENCODING.match(data)
     if data[:2] in (b"<\0", b"\0<") or (declared is not None and declared[1].lower() not in _UTF_8):
         return data

@@ -1,19 +1,19 @@
-"""Property lists, binary and XML, with the standard library's parser behind a check of what it trusts."""
+"""Read property lists, binary and XML, with the standard library's parser, after a check of its input."""
 
 from typing import Any
 
-from kolide_tables.datafiles.errors import MAX_DEPTH, ParseError, too_deep
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import MAX_DEPTH, ParseError, too_deep
 
 __all__ = ["plist_document"]
 
 _BINARY = b"bplist"
-# How many values containers that are in several places may add, each counted as often as it is met.
+# Most values that containers in several places may add, each counted as often as it is met.
 _MAX_SHARED = 100_000
 
 
 def plist_document(data: bytes, budget: Budget) -> object:
-    """The document: maps, arrays, scalars, bytes, times, UIDs; raises ParseError."""
+    """Return the document: maps, arrays, scalars, bytes, times, UIDs; raises ParseError."""
     import plistlib
 
     if data.startswith(_BINARY):
@@ -27,7 +27,7 @@ def plist_document(data: bytes, budget: Budget) -> object:
     except RecursionError as error:
         raise too_deep() from error
     except Exception as error:
-        # It was written for files that are right: what it raises for others is not to be foretold.
+        # The parser was written for correct files: it may raise anything for others.
         raise ParseError(
             f"no property list ({' '.join(str(error).split()) or type(error).__name__})"
         ) from error
@@ -49,9 +49,9 @@ def _checked_xml(data: bytes, budget: Budget) -> bytes:
 
 
 def _check_binary(data: bytes, budget: Budget) -> None:
-    """Raise ParseError if the objects together claim more bytes than there are.
+    """Raise ParseError if the objects together claim more bytes than the file has.
 
-    The parser makes each object of the offset table anew, also those that lie on top of each other: a small file could ask
+    The parser makes each object of the offset table anew, even objects that overlap: a small file could ask
     for any amount of memory. Format: CFBinaryPList.c in Apple's CoreFoundation.
     """
     trailer = data[-32:]
@@ -96,7 +96,7 @@ class _Measure:
         known = self._sizes.get(id(value))
         if known is not None:
             return known
-        # A cycle is as deep as one likes, and ends here as well.
+        # A cycle has no end, so it is refused here as well.
         if depth >= MAX_DEPTH:
             raise too_deep()
         members = value.values() if isinstance(value, dict) else value

@@ -1,44 +1,45 @@
-"""The query language: what of a document is wanted, one term a depth, separated by `/`.
+"""Parse the query language: which values of a document are wanted, one term a depth, separated by `/`.
 
-When the terms run out, everything below matches. A text matches `x`, `x*`, `*x` or `*x*`, case-sensitively; `*` matches
+Below the last term everything matches. A text matches `x`, `x*`, `*x` or `*x*`, case-sensitively; `*` matches
 anything.
 
 - On a map a term matches keys.
-- On an array it is `*`; or the index of an element; or, for elements that are maps, `k` (has the key k) or `k=>v` (a key that
-  matches k has a value that matches v); or, for scalars, a text that the value matches. Arrays in arrays match `*` only.
-- `#k` and `#k=>v` on an array put the text of an element's key k in the place of its index, if it matches v; elements
-  without a text k are left out.
-- A scalar that is reached while there is a term left has to match that term.
+- On an array a term is `*`; or the index of an element; or, for elements that are maps, `k` (has the key k)
+  or `k=>v` (a key that matches k has a value that matches v); or, for scalars, a text that the value matches.
+  Arrays in arrays match `*` only.
+- `#k` and `#k=>v` on an array put the text of an element's key k in place of its index, if it matches v;
+  elements without a text k are left out.
+- A scalar that is reached with a term left has to match that term.
 """
 
 import re
 from collections.abc import Callable
 
-from kolide_tables.datafiles.values import key_text, text_of
+from kolide_tables.scalars import key_text, text_of
 
 __all__ = ["Term", "parse_query"]
 
 _WILDCARD = "*"
 _REWRITE = "#"
 _ARROW = "=>"
-# A number of more digits is no index that an array could have.
+# No array has an index of more digits.
 _INDEX = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 class Term:
-    """One term of a query, read once and asked many times.
+    """One term of a query, parsed once and matched many times.
 
     Attributes:
-        any: matches everything: nothing has to be compared.
+        any: whether the term matches everything, so that nothing has to be compared.
         index: the array index that the term is, or None.
-        matches: whether a text, a map's key or a scalar's value, matches.
-        by_content: whether an array's element has to be known before it can be said to match.
+        matches: a function that says whether a text matches, a map's key or a scalar's value.
+        by_content: whether an array's element has to be decoded to know if it matches.
     """
 
     __slots__ = ("_exact_key", "_key", "_named", "_text", "_value", "any", "by_content", "index", "matches")
 
     def __init__(self, text: str) -> None:
-        """Read one term; there is no wrong one."""
+        """Parse one term; every text is one."""
         self._text = text
         self.any = text == _WILDCARD
         self.index = int(text) if _INDEX.fullmatch(text) else None
@@ -51,7 +52,7 @@ class Term:
         self._value = _value_matcher(value) if arrow else None
 
     def name_element(self, index: int, element: object) -> str | None:
-        """What an array's element is called in the row's key, or None if the term does not select it."""
+        """Return the name of an array's element in the row's key, or None if the term does not select it."""
         if self._named is not None:
             return self._renamed(element)
         if self.any or (self.index == index if self.index is not None else self._selects(element)):
@@ -76,12 +77,12 @@ class Term:
 
 
 def parse_query(query: str) -> tuple[Term, ...]:
-    """Terms of a query; any text is a query, though it may be one that nothing matches."""
+    """Return the terms of a query; every text is a query, though nothing may match it."""
     return tuple(Term(text) for text in query.split("/"))
 
 
 def _matcher(text: str) -> Callable[[str], bool]:
-    """A function that says whether its argument matches."""
+    """Return a function that says whether its argument matches."""
     if text == _WILDCARD:
         return lambda _: True
     ends_open, starts_open = text.endswith(_WILDCARD), text.startswith(_WILDCARD)

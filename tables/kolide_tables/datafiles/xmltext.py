@@ -1,10 +1,10 @@
-"""XML: elements as maps, the root included, an element's attributes as `-name` and its text as `#text`.
+"""Read XML as maps: an element's attributes are under `-name`, its text under `#text`; the root is included.
 
-An element without attributes and elements is its text; elements of the same name in one element are an array. Names are
-without their namespace's prefix. White space around a text is no part of it. These are the rules of the library that
-Kolide's own kolide_xml is made with.
+An element without attributes and elements is its text; elements of the same name in one element are an array.
+Names lose their namespace's prefix. White space around a text is dropped. These are the rules of the library
+that Kolide's own kolide_xml is made with.
 
-Imported, as `markup` is, by the function that reads XML only.
+Only the function that reads XML imports this module, because of `markup`.
 """
 
 from xml.sax.xmlreader import AttributesImpl
@@ -20,7 +20,7 @@ _SPACE = " \t\r\n"
 
 
 def xml_document(data: bytes, budget: Budget) -> object:
-    """The document: a map with the root element; raises ParseError."""
+    """Return the document, a map with the root element; raises ParseError."""
     builder = _Builder(budget)
     parse(data, builder)
     return builder.open[0].members
@@ -44,7 +44,7 @@ class _Builder(Elements):
         self.open[-1].texts.append(content)
 
     def skippedEntity(self, name: str) -> None:  # noqa: N802 - SAX's name
-        # Declared, perhaps, in the DTD that was not loaded.
+        # The DTD, which is not loaded, may declare it.
         self.open[-1].texts.append(f"&{name};")
 
 
@@ -74,7 +74,7 @@ class _Element:
 
 
 def _attributes(attributes: list[tuple[str, str]]) -> dict[str, object]:
-    # A namespace's declaration first, so that an attribute of the same local name wins.
+    # Declarations of namespaces come first, so that an attribute of the same local name wins.
     ordered = sorted(attributes, key=lambda attribute: not attribute[0].startswith("xmlns:"))
     return {_ATTRIBUTE + _local(name): value for name, value in ordered}
 

@@ -1,4 +1,4 @@
-"""The engine and a real osqueryd, asked the same statements over the same tables of one process: their differences by kind.
+"""Compare the engine and a real osqueryd: the same random statements over the same tables.
 
 ``python -m tests.engine.random_sql.comparison --seeds 1-10 --statements 1000``
 """
@@ -33,13 +33,13 @@ _TIMEOUT = 30.0
 
 
 class Outcome(NamedTuple):
-    """What came of a statement."""
+    """The outcome of a statement."""
 
     code: int
     message: str
     rows: Rows
     columns: tuple[int, str, list[tuple[str, str]]]
-    """Code, message, and name and type of each column, as `getQueryColumns` says."""
+    """Code and message of `getQueryColumns`, and name and type of each column."""
     calls: list[Call]
 
 
@@ -62,7 +62,7 @@ class Asked:
 
         Args:
             sql: the statement.
-            columns: whether to ask for its columns as well.
+            columns: ask for its columns as well.
         """
         with ManagerConnection(self._socket, timeout=_TIMEOUT) as manager:
             described = (0, "", list[tuple[str, str]]())
@@ -82,7 +82,7 @@ class Asked:
 
 
 def kinds_of_difference(mine: Outcome, theirs: Outcome) -> list[str]:
-    """In which ways two outcomes differ: the gravest of code, text, rows, order and calls, and columns beside it."""
+    """Return the kinds of difference: the gravest of code, text, rows, order and calls; and columns."""
     out = []
     if mine.code != theirs.code:
         out.append(CODE)
@@ -103,7 +103,7 @@ def _key(row: dict[str, str]) -> str:
 
 @contextmanager
 def both(tables: Sequence[RandomTable]) -> Iterator[tuple[Asked, Asked]]:
-    """The engine and a real osqueryd with the same tables."""
+    """Run the engine and a real osqueryd with the same tables."""
     with ExitStack() as stack:
         directory = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="osq-", ignore_cleanup_errors=True))
@@ -119,7 +119,7 @@ def both(tables: Sequence[RandomTable]) -> Iterator[tuple[Asked, Asked]]:
 
 
 def differences(seed: int, count: int) -> Iterator[Difference]:
-    """Ask both `count` statements of a seed, and say where they differ."""
+    """Run `count` statements of a seed on both, and yield the differences."""
     tables = random_tables(seed)
     author = Author(seed, tables)
     with both(tables) as (mine, theirs):
@@ -139,7 +139,7 @@ def _seeds(text: str) -> list[int]:
 
 
 def main() -> int:
-    """Print each difference, and how many of each kind."""
+    """Print each difference, and the number of each kind."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=_seeds, default=[1], help="such as 1-10 or 1,5")
     parser.add_argument("--statements", type=int, default=1000, help="number of statements for each seed")

@@ -1,4 +1,4 @@
-"""Expressions made at random over columns that are in reach."""
+"""Write random expressions over the columns in scope."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
         """Writes SELECTs within expressions."""
 
         def subquery(self, scope: Scope, kinds: tuple[str, ...], depth: int) -> str:
-            """A SELECT of columns of these kinds, without brackets; it may use the columns of `scope`."""
+            """Return a SELECT of columns of these kinds, without brackets. It may use columns of `scope`."""
 
 
 class Reach(NamedTuple):
     """A column that an expression can use."""
 
     text: str
-    """As it is written, qualified or not."""
+    """The name in SQL, qualified or not."""
     kind: str
-    """int, real, text or blob."""
+    """One of int, real, text and blob."""
     values: tuple[str, ...]
-    """Literals that it may be equal to."""
+    """Literals that the column may be equal to."""
 
 
 Scope = tuple[Reach, ...]
@@ -69,6 +69,8 @@ _LITERALS: dict[str, tuple[str, ...]] = {
     ),
     BLOB: ("x'61'", "x''", "'a'", "x'00ff'", "null", "x'C3A9'", "1", "zeroblob(2)"),
 }
+_ESCAPE = " escape '!'"
+_NULL_TESTS = ("is null", "is not null", "isnull", "notnull", "not null", "is true", "is not false")
 _PATTERNS = ("'%'", "'a%'", "'%A%'", "'_'", "'/a/%'", "''", "'%b'", "null", "'1%'", "'a' || '%'")
 _GLOBS = ("'*'", "'a*'", "'[ab]*'", "'?'", "'/a/*'", "''", "'*[^a]'", "null")
 _COLLATIONS = ("binary", "nocase", "rtrim", "version", "version_arch", "version_dpkg", "version_rhel")
@@ -334,12 +336,12 @@ class Expressions:
         return self._random.choice(_LITERALS[kind])
 
     def column(self, scope: Scope, kind: str | None = None) -> Reach | None:
-        """A column, of a kind if there is one; None if there is none at all."""
+        """Return a column, of this kind if there is one; None without any column."""
         fitting = [reach for reach in scope if kind in (None, reach.kind)]
         return self._random.choice(fitting) if fitting else None
 
     def value(self, scope: Scope, kind: str, depth: int) -> str:
-        """An expression that is one value of a kind, more or less."""
+        """Return an expression with one value, mostly of this kind."""
         roll = self._random.random()
         reach = self.column(scope, kind)
         if reach is not None and (roll < 0.55 or depth <= 0):
@@ -358,7 +360,7 @@ class Expressions:
         return self._random.choice((INT, INT, INT, TEXT, TEXT, TEXT, REAL, BLOB))
 
     def filled(self, template: str, scope: Scope, depth: int) -> str:
-        """A template with expressions in the place of its letters."""
+        """Return a template with its letters replaced by expressions."""
         out = ""
         rest = template
         while "{" in rest:
@@ -390,7 +392,8 @@ class Expressions:
         )
         if self._chance(0.25):
             base = self.any_kind()
-            arms = f" {self.value(scope, base, depth)} when {self.literal(base)} then {self.value(scope, kind, depth)}"
+            subject, literal = self.value(scope, base, depth), self.literal(base)
+            arms = f" {subject} when {literal} then {self.value(scope, kind, depth)}"
         last = f" else {self.value(scope, kind, depth)}" if self._chance(0.6) else ""
         return f"case{arms}{last} end"
 
@@ -404,7 +407,7 @@ class Expressions:
         parts = []
         if self._chance(0.4):
             parts.append(f"partition by {self.value(scope, self.any_kind(), 0)}")
-        # Every column in the order: rows that are equal in it are equal in all, so that the result has one meaning.
+        # Order by every column, so that only equal rows may change places.
         order = ", ".join(reach.text for reach in scope[:8]) or "1"
         parts.append(f"order by {order}{self._random.choice(('', ' desc'))}")
         if self._chance(0.2):
@@ -424,7 +427,7 @@ class Expressions:
     # -- conditions
 
     def condition(self, scope: Scope, depth: int) -> str:
-        """A condition on the columns in reach."""
+        """Return a condition on the columns in scope."""
         roll = self._random.random()
         if depth > 0 and roll < 0.16:
             word = self._random.choice(("and", "or", "or", "or"))
@@ -440,7 +443,7 @@ class Expressions:
         return self.term(scope, depth)
 
     def term(self, scope: Scope, depth: int, reach: Reach | None = None) -> str:
-        """One comparison, mostly of a column with something that it may be equal to."""
+        """Return a comparison, mostly of a column with a value that it may be equal to."""
         choice = self._random.choice
         reach = reach or self.column(scope)
         if reach is None or (depth > 0 and self._chance(0.12)):
@@ -452,7 +455,8 @@ class Expressions:
                 left = choice((f"+{left}", f"({left})", f"{left} collate {choice(_COLLATIONS)}", f"-{left}"))
         roll = self._random.random()
         if roll < 0.26:
-            return f"{left} {choice(('=', '=', '=', '=', '==', '<>', '!='))} {self._other(scope, kind, values, depth)}"
+            operator = choice(("=", "=", "=", "=", "==", "<>", "!="))
+            return f"{left} {operator} {self._other(scope, kind, values, depth)}"
         if roll < 0.36:
             return f"{left} {choice(('<', '<=', '>', '>='))} {self._other(scope, kind, values, depth)}"
         if roll < 0.40:
@@ -463,7 +467,8 @@ class Expressions:
             low, high = self._other(scope, kind, values, depth), self._other(scope, kind, values, depth)
             return f"{left} {choice(('between', 'between', 'not between'))} {low} and {high}"
         if roll < 0.77:
-            return f"{left} {choice(('like', 'like', 'not like'))} {choice(_PATTERNS)}{choice(('', '', '', ' escape ' + chr(39) + '!' + chr(39)))}"
+            operator, pattern = choice(("like", "like", "not like")), choice(_PATTERNS)
+            return f"{left} {operator} {pattern}{choice(('', '', '', _ESCAPE))}"
         if roll < 0.80:
             return f"{left} {choice(('glob', 'glob', 'not glob'))} {choice(_GLOBS)}"
         if roll < 0.815:
@@ -472,7 +477,7 @@ class Expressions:
             operator = choice(("is", "is", "is not", "is distinct from", "is not distinct from"))
             return f"{left} {operator} {self._other(scope, kind, values, depth)}"
         if roll < 0.94:
-            return f"{left} {choice(('is null', 'is not null', 'isnull', 'notnull', 'not null', 'is true', 'is not false'))}"
+            return f"{left} {choice(_NULL_TESTS)}"
         if roll < 0.97:
             return left
         return f"{left} = {self._other(scope, kind, values, depth)} collate {choice(_COLLATIONS)}"
@@ -511,7 +516,8 @@ class Expressions:
         roll, choice = self._random.random(), self._random.choice
         pair = f"({left.text}, {right.text})"
         if roll < 0.4:
-            return f"{pair} {choice(('=', '=', '<', '>=', 'is', '<>'))} ({choice(left.values)}, {choice(right.values)})"
+            operator = choice(("=", "=", "<", ">=", "is", "<>"))
+            return f"{pair} {operator} ({choice(left.values)}, {choice(right.values)})"
         if roll < 0.65:
             rows = ", ".join(f"({choice(left.values)}, {choice(right.values)})" for _ in range(2))
             return f"{pair} {choice(('in', 'in', 'not in'))} (values {rows})"

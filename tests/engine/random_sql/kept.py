@@ -1,7 +1,8 @@
-"""Statements of the random kind that are kept, with what a real osqueryd answered and which calls it made.
+"""Random statements that are kept, with the answers of a real osqueryd and the calls that it made.
 
-`kept.sql` has a statement a line, over the tables of `random.json`. Those behind the line `-- osqueryd's own SQLite` are ones that newer versions of SQLite plan
-or word in another way. Run this module to record `random.json` anew: ``python -m tests.engine.random_sql.kept``.
+`kept.sql` has a statement a line, over the tables of `random.json`. Those behind the line `-- osqueryd's own
+SQLite` are ones that newer versions of SQLite plan or word in another way. Run this module to record
+`random.json` anew: ``python -m tests.engine.random_sql.kept``.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ _OWN = "-- osqueryd's own SQLite"
 class Kept(NamedTuple):
     sql: str
     own: bool
-    """Only osqueryd's own version of SQLite does as it does."""
+    """True if only osqueryd's version of SQLite has this outcome."""
     outcome: Outcome
 
 
 def statements() -> list[tuple[str, bool]]:
-    """The lines of kept.sql, and whether they are for osqueryd's own SQLite alone."""
+    """Return the lines of kept.sql, with True for those that need osqueryd's SQLite."""
     lines = (Path(__file__).parent / "kept.sql").read_text().splitlines()
     border = lines.index(_OWN)
     return [(line, number > border) for number, line in enumerate(lines) if line and number != border]
 
 
 def recorded() -> tuple[list[RandomTable], list[Kept]]:
-    """The tables, and what osqueryd made of the statements."""
+    """Return the tables, and osqueryd's outcomes of the statements."""
     data = json.loads(RECORDING.read_text())
     return [_table(table) for table in data["tables"]], [_kept(entry) for entry in data["statements"]]
 

@@ -1,4 +1,4 @@
-"""Statements made at random over tables made at random: what an osqueryd may be asked, sensible or not."""
+"""Write random statements, sensible or not, over random tables."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from .tables import RandomColumn, RandomTable
 
+_DIRECTIONS = ("", "", " desc", " asc", " nulls last", " collate nocase", " desc nulls first")
 _TOKEN = re.compile(r"'(?:[^']|'')*'|\w+|\S")
 _JOINS = (
     *("join", "join", "join", "inner join", "left join", "left join", "left outer join", "cross join", ","),
@@ -39,12 +40,12 @@ _WRONG = (
 
 
 class _Source(NamedTuple):
-    """Something in a FROM clause."""
+    """A source in a FROM clause."""
 
     sql: str
-    """As it is written, alias included."""
+    """The source in SQL, alias included."""
     name: str
-    """By which its columns are qualified."""
+    """The name that qualifies its columns."""
     columns: tuple[tuple[str, str, tuple[str, ...]], ...]
     """Name, kind and values of each column."""
     required: tuple[str, ...] = ()
@@ -62,7 +63,7 @@ class _With(NamedTuple):
 
 
 def _literals(column: RandomColumn) -> tuple[str, ...]:
-    """SQL for the values of a column."""
+    """Return SQL for the values of a column."""
     quoted = tuple("'" + value.replace("'", "''") + "'" for value in column.values)
     if column.type == "TEXT":
         return quoted
@@ -77,8 +78,8 @@ class Author:
     """Writes statements.
 
     Args:
-        seed: of what is random.
-        tables: the tables that there are.
+        seed: seed of the random numbers.
+        tables: the tables to read.
     """
 
     def __init__(self, seed: int, tables: Sequence[RandomTable]) -> None:
@@ -94,7 +95,7 @@ class Author:
     # -- whole statements
 
     def statement(self) -> str:
-        """The next one."""
+        """Return the next statement."""
         self._aliases, self._withs = 0, []
         roll = self._random.random()
         if roll < 0.90:
@@ -120,7 +121,7 @@ class Author:
         return self._expressions.value(scope, self._expressions.any_kind(), depth)
 
     def _broken(self, sql: str) -> str:
-        """A statement with something wrong: mostly no SQL any more."""
+        """Return a statement with an error: mostly it is not SQL any more."""
         spans = [match.span() for match in _TOKEN.finditer(sql)]
         start, end = self._random.choice(spans)
         roll = self._random.random()
@@ -131,7 +132,7 @@ class Author:
         return f"{sql[:start]}{self._random.choice(_WRONG)} {sql[end:] if roll < 0.8 else sql[start:]}"
 
     def _write(self) -> str:
-        """A write to a table that refuses it, or to one of the connection's own."""
+        """Return a write to a table that refuses it, or to a table of the connection."""
         table = self._random.choice(self._tables)
         column = self._random.choice(table.columns).name
         where = self._expressions.condition(self._source_of(table, alias=False).reaches(), 1)
@@ -155,23 +156,21 @@ class Author:
     # -- SELECT
 
     def subquery(self, scope: Scope, kinds: tuple[str, ...], depth: int) -> str:
-        """A SELECT of columns of these kinds for an expression; see `Subqueries`."""
+        """Return a SELECT of columns of these kinds for an expression; see `Subqueries`."""
         sql, _ = self._compound(scope, kinds, depth)
         if self._chance(0.08):
-            sql += f" order by {', '.join(str(number + 1) for number in range(len(kinds)))} limit {self._random.choice((0, 1, 2))}"
+            order = ", ".join(str(number + 1) for number in range(len(kinds)))
+            sql += f" order by {order} limit {self._random.choice((0, 1, 2))}"
         return sql
 
     def _order(self, count: int) -> str:
-        """ORDER BY, LIMIT and OFFSET: nearly always in an order that leaves nothing open."""
+        """Return ORDER BY, LIMIT and OFFSET: nearly always, the order leaves nothing open."""
         choice = self._random.choice
         out = ""
         if self._chance(0.3) and count:
             places = list(range(1, count + 1))
             self._random.shuffle(places)
-            out = " order by " + ", ".join(
-                f"{place}{choice(('', '', ' desc', ' asc', ' nulls last', ' collate nocase', ' desc nulls first'))}"
-                for place in places
-            )
+            out = " order by " + ", ".join(f"{place}{choice(_DIRECTIONS)}" for place in places)
             if "collate" in out:
                 out += ", " + ", ".join(str(place) for place in places)
             if self._chance(0.4):
@@ -185,7 +184,7 @@ class Author:
     def _compound(
         self, outer: Scope, kinds: tuple[str, ...] | None, depth: int
     ) -> tuple[str, tuple[tuple[str, str, tuple[str, ...]], ...]]:
-        """One SELECT, or several of the same width."""
+        """Return one SELECT, or several of the same width."""
         sql, columns = self._select(outer, kinds, depth)
         if columns and self._chance(0.12 if kinds is None else 0.04):
             wanted = tuple(kind for _, kind, _ in columns)
@@ -199,14 +198,15 @@ class Author:
     ) -> tuple[str, tuple[tuple[str, str, tuple[str, ...]], ...]]:
         sources, clause = self._from(depth)
         own = tuple(reach for source in sources for reach in source.reaches())
-        # A subquery is correlated to what is around it now and then.
+        # Now and then a subquery refers to the statement around it.
         scope = (*own, *outer) if outer and self._chance(0.5) else own
         where = self._where(sources, scope, depth)
         roll = self._random.random()
         if roll < 0.12:
             columns, tail = self._aggregated(scope, kinds, depth), ""
             if self._chance(0.3):
-                tail = f" having {self._expressions.aggregate(scope, INT, 0)} {self._random.choice(('>', '=', '<>'))} 1"
+                aggregate = self._expressions.aggregate(scope, INT, 0)
+                tail = f" having {aggregate} {self._random.choice(('>', '=', '<>'))} 1"
         elif roll < 0.22:
             columns, tail = self._grouped(own, scope, kinds, depth)
         else:
@@ -274,7 +274,8 @@ class Author:
             columns = [*(self._output(key.text, key.kind) for key in keys), *columns]
         tail = f" group by {', '.join(key.text for key in keys)}"
         if self._chance(0.3):
-            tail += f" having {self._expressions.aggregate(scope, INT, 0)} {self._random.choice(('>', '>=', '<>'))} 1"
+            aggregate = self._expressions.aggregate(scope, INT, 0)
+            tail += f" having {aggregate} {self._random.choice(('>', '>=', '<>'))} 1"
         return columns, tail
 
     # -- FROM and WHERE
@@ -295,7 +296,7 @@ class Author:
         return sources, clause
 
     def _constraint(self, sources: Sequence[_Source], join: str, depth: int) -> str:
-        """ON or USING between the last source and those before it."""
+        """Return ON or USING between the last source and those before it."""
         last, before = sources[-1], sources[:-1]
         if join == "cross join" and self._chance(0.5):
             return ""
@@ -351,7 +352,7 @@ class Author:
             return _Source(
                 f"{self._random.choice(('json_each', 'json_tree'))}({argument}) {alias}", alias, columns
             )
-        # Tables that demand a column are looked for more often than there are of them.
+        # Choose tables that require a column more often than by their number.
         table = self._random.choice(self._tables)
         demanding = [table for table in self._tables if any(column.required for column in table.columns)]
         if demanding and self._chance(0.12):
@@ -372,7 +373,7 @@ class Author:
         written = self._random.choice((table.name, table.name, table.name, *table.views))
         hidden = {column.name for column in table.columns if column.bits & 16}
         if written != table.name:
-            # A view has what `select *` gives.
+            # A view has the columns of `select *`.
             columns = [column for column in columns if column[0] not in hidden and "_alias" not in column[0]]
             name = name if alias else written
         if not columns:
@@ -406,7 +407,7 @@ class Author:
         return f" where {self._random.choice((' and ', ' and ', ' and ', ' and ', ' or ')).join(terms)}"
 
     def _demanded(self, reach: Reach, scope: Scope, depth: int) -> str:
-        """A term on a column that the table cannot do without."""
+        """Return a term on a column that the table requires."""
         choice = self._random.choice
         roll = self._random.random()
         if roll < 0.4:

@@ -1,4 +1,4 @@
-"""Tables made at random: every option that a column may have, every type, and answers of every kind that extensions give."""
+"""Make random tables, with every option and type of a column, and every kind of answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ INDEX, REQUIRED, ADDITIONAL, OPTIMIZED, HIDDEN = 1, 2, 4, 8, 16
 BINARY, NOCASE, RTRIM, VERSION, VERSION_ARCH, VERSION_DPKG, VERSION_RHEL = (32 << bit for bit in range(7))
 COLLATIONS = (BINARY, NOCASE, RTRIM, VERSION, VERSION_ARCH, VERSION_DPKG, VERSION_RHEL)
 
-# Each as often as it is listed. 0 becomes INDEX; "" is a route row without `op`, and "x" one whose `op` is no number.
+# An option is chosen as often as it is listed. 0 becomes INDEX; "" is a route row without `op`, "x" is no
+# number.
 _OPTIONS = (
     *("0", "0", "0", "1", "1", "1", "4", "4", "8", "9", "9", "9", "12", "13"),
     *("16", "17", "20", "25", "32", "32", "32", "32", "33", "36", "40", "41", "", "x"),
@@ -27,7 +28,7 @@ _OPTIONS = (
 _REQUIRED_OPTIONS = ("2", "2", "2", "3", "6", "10", "10", "11", "18", "26", "34")
 _ATTRIBUTES = ("0", "0", "0", "1", "2", "4", "8", "16")
 
-# Columns have names in common, so that NATURAL JOIN, USING and unqualified names have something to find.
+# Tables share names of columns, for NATURAL JOIN, USING and unqualified names.
 _COLUMNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("n", ("BIGINT", "BIGINT", "INTEGER", "TEXT")),
     ("m", ("INTEGER", "BIGINT", "UNSIGNED BIGINT")),
@@ -52,7 +53,7 @@ _TEXTS: dict[str, tuple[str, ...]] = {
 }
 _TEXT = (*_TEXTS["name"], "2", "3", "5")
 _UNUSED = ("nosuch", "none")
-# Values that are what they look like, and options with which rows are nothing but rows.
+# Values and options without traps.
 _PLAIN_VALUES = {"INTEGER": ("0", "1", "2", "3", "5", "-1", ""), "DOUBLE": ("0.5", "1.5", "2.0", "-3.25", "")}
 _PLAIN_OPTIONS = ("0", "1", "1", "4", "9", "9", "32", "33", "40", "65", "64", "129", "73")
 
@@ -61,7 +62,7 @@ class RandomColumn(NamedTuple):
     name: str
     type: str
     option: str
-    """The text of `op`; "" for none."""
+    """The text of `op`; "" leaves it out."""
 
     @property
     def bits(self) -> int:
@@ -73,7 +74,7 @@ class RandomColumn(NamedTuple):
 
     @property
     def values(self) -> tuple[str, ...]:
-        """Texts that the column's values are taken from."""
+        """Return the texts that the column's values are taken from."""
         if self.type == "TEXT":
             return _TEXTS.get(self.name, _TEXT)
         return _VALUES.get(self.type, _UNUSED)
@@ -83,16 +84,19 @@ class RandomTable(NamedTuple):
     name: str
     columns: tuple[RandomColumn, ...]
     aliases: tuple[tuple[str, str], ...]
-    """Column alias and the column that it stands for."""
+    """The column alias, and its column."""
     views: tuple[str, ...]
     attributes: str
     rows: Rows
     manner: str
-    """What it answers: `all` of its rows, those that are `equal` to what was asked, an `echo` of the operands, or an `error`."""
+    """The kind of answer:
+
+    `all` rows, those `equal` to the operands, an `echo` of the operands, or an `error`.
+    """
 
     @property
     def routes(self) -> Rows:
-        """The rows that it registers with."""
+        """Return the route rows."""
         out: Rows = []
         for column in self.columns:
             row = {"id": "column", "name": column.name, "type": column.type}
@@ -102,7 +106,7 @@ class RandomTable(NamedTuple):
         return [*out, {"id": "attributes", "attributes": self.attributes}]
 
     def answer(self, request: Mapping[str, str]) -> Response:
-        """The reply to `generate`; it depends on the request alone."""
+        """Return the reply to `generate`, which depends on the request alone."""
         if request["action"] != "generate":
             return Response(Status(), [{"status": "readonly"}])
         constraints = json.loads(request["context"])["constraints"]
@@ -125,7 +129,7 @@ class RandomTable(NamedTuple):
         return Response(Status(), self.rows)
 
     def _echo(self, wanted: Mapping[str, list[str]]) -> Rows:
-        """A row for each value of a required column, as `file` and `hash` of osquery do it."""
+        """Return a row for each value of a required column, as osquery's `file` and `hash` do."""
         names = [column.name for column in self.columns if column.required]
         name = next((name for name in names if name in wanted), names[0] if names else self.columns[0].name)
         out = []
@@ -141,7 +145,7 @@ class RandomTable(NamedTuple):
 
 
 def _is_among(value: str, operands: list[str]) -> bool:
-    """Whether a row may fit: more rows than were asked for are always right, so collations and types are let pass."""
+    """Return True if a row may fit. Too many rows are always right, so collations and types do not count."""
     return any(_loosely(value) == _loosely(operand) for operand in operands)
 
 
@@ -169,7 +173,7 @@ def _column(name: str, types: tuple[str, ...], *, required: bool, random: Random
 
 
 def random_table(name: str, random: Random, *, required: int = 0) -> RandomTable:
-    """A table.
+    """Make a table.
 
     Args:
         name: the table's name.
@@ -193,7 +197,7 @@ def random_table(name: str, random: Random, *, required: int = 0) -> RandomTable
 
 
 def random_tables(seed: int) -> tuple[RandomTable, ...]:
-    """A dozen tables: some with required columns, an empty one, a wide one, one of a type that is none, one with a `rowid`."""
+    """Make a dozen tables: with required columns, empty, wide, of an unknown type, with a `rowid`."""
     random = Random(f"tables {seed}")
     tables = [
         random_table(f"t{number}", random, required=(0, 0, 0, 1, 0, 0, 2, 0, 1, 0)[number])
@@ -215,7 +219,7 @@ def random_tables(seed: int) -> tuple[RandomTable, ...]:
 
 
 def plain_tables(seed: int) -> tuple[RandomTable, ...]:
-    """Tables that a plain SQLite can have as well: nothing required, hidden or renamed, each row with its own `rowid`."""
+    """Make tables that a plain SQLite can have: no required, hidden or renamed columns, and a `rowid`."""
     random = Random(f"plain {seed}")
     tables = []
     for number in range(6):

@@ -44,7 +44,7 @@ class Phrase(Row):
 
 @table("small_phrases")
 def phrases(query: Query) -> Iterator[Phrase]:
-    """What is in the data file of a package."""
+    """The content of a package's data file."""
     from importlib.resources import files
 
     for line in (files("phrases") / "words.txt").read_text().splitlines():

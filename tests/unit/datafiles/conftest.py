@@ -1,11 +1,11 @@
-"""What the tests of the family share: a document in, its rows out."""
+"""Share what the tests of data files need: a document in, its rows out."""
 
 import shutil
 from collections.abc import Callable
 
 import pytest
 
-from kolide_tables.datafiles.formats import FORMATS
+from kolide_tables.datafiles.formats import OPENERS
 from kolide_tables.datafiles.terms import parse_query
 from kolide_tables.limits import Budget, Limits
 
@@ -15,12 +15,11 @@ Select = Callable[..., dict[str, str]]
 @pytest.fixture(scope="session")
 def select() -> Select:
     """`select(format, data, query)` gives {fullkey: value}; no two rows of these tests have the same key."""
-    openers = {form.name: form.opener for form in FORMATS}
 
     def run(form: str, data: bytes | str, query: str = "*", limits: Limits | None = None) -> dict[str, str]:
         budget = Budget(limits or Limits())
         raw = data.encode() if isinstance(data, str) else data
-        cells = openers[form](raw, budget).select(parse_query(query), budget)
+        cells = OPENERS[form](raw, budget).select(parse_query(query), budget)
         for fullkey, parent, key, _ in cells:
             assert fullkey in (key, f"{parent}/{key}")
         found = {cell[0]: cell[3] for cell in cells}

@@ -1,4 +1,4 @@
-"""Each format by what its rows are; independent programs and libraries as oracles."""
+"""Each format's rows, with independent programs and libraries as oracles."""
 
 import csv
 import datetime
@@ -17,15 +17,15 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.datafiles.flatten import Tree
 from kolide_tables.datafiles.terms import parse_query
 from kolide_tables.limits import Budget, Limits
+from kolide_tables.parsing import ParseError
 
 Select = Callable[..., dict[str, str]]
 Compare = Any  # of tests/conftest.py
 
-# What all of YAML, TOML, XML and property lists can hold.
+# A value that YAML, TOML, XML and property lists can all hold.
 TEXTS = st.text(
     st.characters(min_codepoint=0x20, max_codepoint=0xD7FF, exclude_categories=["Cc"]), max_size=6
 )
@@ -33,7 +33,7 @@ KEYS = st.text("abcdefgh-_. ü", min_size=1, max_size=5)
 
 
 def flat(document: object) -> dict[str, str]:
-    """Rows of a decoded document."""
+    """Return the rows of a decoded document."""
     return {cell[0]: cell[3] for cell in Tree(document).select(parse_query("*"), Budget(Limits()))}
 
 

@@ -1,4 +1,4 @@
-"""Data made to do harm: it ends in the family's own error, in no time and in little memory."""
+"""Hostile data ends in the parsers' own error, in little time and memory."""
 
 import plistlib
 import struct
@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kolide_tables.datafiles.errors import ParseError
-from kolide_tables.datafiles.formats import FORMATS
+from kolide_tables.datafiles.formats import OPENERS
 from kolide_tables.datafiles.terms import parse_query
 from kolide_tables.limits import Budget, Limits
+from kolide_tables.parsing import ParseError
 from osquery_sdk import LimitExceeded
 
 Select = Callable[..., dict[str, str]]
-NAMES = [form.name for form in FORMATS]
+NAMES = list(OPENERS)
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +29,8 @@ def _soon() -> Iterator[None]:
 
 
 def run(form: str, data: bytes, query: str = "*") -> int:
-    """How many rows there are; ParseError and LimitExceeded are answers as well."""
-    opener = next(f.opener for f in FORMATS if f.name == form)
+    """Return the number of rows; ParseError and LimitExceeded are answers as well."""
+    opener = OPENERS[form]
     budget = Budget(Limits())
     try:
         return len(opener(data, budget).select(parse_query(query), budget))
@@ -48,7 +48,7 @@ def test_random_bytes(form: str, data: bytes, query: str) -> None:
     run(form, data, query)
 
 
-# Pieces that make a parser go far before it finds out.
+# Pieces that make a parser read far before it fails.
 PIECES = {
     "json": [b"{", b"}", b"[", b"]", b'"', b":", b",", b"\\", b'"a"', b"1", b"-", b"1e5", b"null", b"NaN", b" ", b"\\u"],
     "jsonc": [b"//", b"/*", b"*/", b"\n", b",", b"]", b"[", b"{", b'"', b"\\", b'"a":', b"1"],
@@ -148,7 +148,7 @@ def test_rows_of_an_ordinary_answer(select: Select) -> None:
 
 
 def test_time_limit() -> None:
-    opener = next(f.opener for f in FORMATS if f.name == "yaml")
+    opener = OPENERS["yaml"]
     with pytest.raises(LimitExceeded, match=r"within 0 s.*raise max_seconds"):
         opener(b"- 1\n" * 10_000, Budget(Limits(max_seconds=0)))
 
@@ -196,7 +196,7 @@ def test_yaml_alias_bombs(text: str) -> None:
 
 
 def _binary(objects: list[bytes], *, offsets: list[int] | None = None, width: int = 2) -> bytes:
-    """A binary property list of these objects, the first one on top, all numbers of `width` bytes."""
+    """Return a binary property list of these objects, the first one on top, all numbers of `width` bytes."""
     body = b"bplist00"
     places = []
     for item in objects:
@@ -297,7 +297,7 @@ def test_json_with_comments_takes_memory_in_proportion(data: bytes) -> None:
 
 @pytest.mark.parametrize("line", [b"{", b'"', b'{"a":', b"x", b"[NaN]", b'{"a":1} x', b"[[1],"])
 def test_nothing_but_wrong_lines(line: bytes) -> None:
-    # that each costs no more than itself shows in the time
+    # the time shows that each costs no more than itself
     run("jsonl", (line + b"\n") * 20_000)
 
 

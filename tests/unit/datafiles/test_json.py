@@ -1,4 +1,6 @@
-"""kolide_json, kolide_jsonl and kolide_jsonc against SQLite's json_tree, jq, and a walk over the decoded document."""
+"""kolide_json, kolide_jsonl and kolide_jsonc against SQLite's json_tree, jq, and a walk over the decoded
+document.
+"""
 
 import json
 import sqlite3
@@ -13,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kolide_tables.datafiles.errors import ParseError
 from kolide_tables.datafiles.flatten import Cell, Tree
-from kolide_tables.datafiles.jsonc import without_comments
 from kolide_tables.datafiles.jsonlines import JsonLines
 from kolide_tables.datafiles.jsontext import JsonText
 from kolide_tables.datafiles.terms import parse_query
+from kolide_tables.jsoncomments import without_comments
 from kolide_tables.limits import Budget, Limits
+from kolide_tables.parsing import ParseError
 
 Select = Callable[..., dict[str, str]]
 Compare = Any  # of tests/conftest.py
@@ -70,7 +72,7 @@ def test_leaves_are_those_of_sqlite(select: Select, document: object) -> None:
 
 
 def _key_of(path: str) -> str:
-    """`$.a[0]."b c"` as `a/0/b c`."""
+    """Return `$.a[0]."b c"` as `a/0/b c`."""
     parts = path[1:].replace('"', "").replace("[", ".").replace("]", "").split(".")
     return "/".join(parts[1:])
 
@@ -363,7 +365,10 @@ def test_comments_are_those_of_javascript(
 ) -> None:
     """JSON with comments and trailing commas is a value of JavaScript."""
     settings_ = "".join(
-        f'  // setting {i}\n  "section{i}.name": {{ /* "off": 1, */ "url": "http://host/*{i}*/?a=//", "list": [1, {i}.5, "x,]",], }},\n'
+        (
+            f'  // setting {i}\n  "section{i}.name": {{ /* "off": 1, */ "url": "http://host/*{i}*/?a=//", '
+            f'"list": [1, {i}.5, "x,]",], }},\n'
+        )
         for i in range(300)
     )
     file = tmp_path / "settings.json"

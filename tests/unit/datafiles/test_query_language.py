@@ -1,4 +1,4 @@
-"""The query language, as a table of cases over one document."""
+"""Check the query language by a table of cases over one document."""
 
 import json
 from collections.abc import Callable

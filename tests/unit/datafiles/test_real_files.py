@@ -1,4 +1,4 @@
-"""The family on the files of this machine, beside other readers of the same formats: each value of each file."""
+"""Compare the data files' tables with other readers, for each value of each file of this machine."""
 
 import configparser
 import csv
@@ -18,8 +18,8 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from kolide_tables.catalog import CATALOG
 from kolide_tables.datafiles.flatten import Documents, Tree
-from kolide_tables.datafiles.tables import data_file_tables
 from kolide_tables.datafiles.terms import parse_query
 from kolide_tables.limits import Budget, Limits
 
@@ -28,14 +28,18 @@ Values = list[tuple[str, str]]
 
 FOLDERS = ("/usr/share", "/usr/lib/systemd", "/etc", str(Path(json.__file__).parents[1]))
 LIMITS = Limits(max_rows=5_000_000, max_seconds=300)
-TABLES = {table.name.removeprefix("kolide_"): table for table in data_file_tables(LIMITS)}
-# What INI has for true and false is text for others.
+TABLES = {
+    entry.name: entry.load().configured(limits=LIMITS)
+    for entry in CATALOG
+    if entry.module == "datafiles.tables"
+}
+# INI's words for true and false are text for others.
 WORDS = dict.fromkeys(("true", "True", "yes", "Yes", "on", "On"), "true")
 WORDS |= dict.fromkeys(("false", "False", "no", "No", "off", "Off"), "false")
 
 
 class Other(Exception):
-    """The file has what the other reader reads in another way, as is known, or does not read."""
+    """The other reader reads a part of the file in another, known way, or not at all."""
 
 
 def flat(document: object) -> Values:
@@ -47,7 +51,7 @@ def _json(data: bytes) -> Values:
 
 
 def _yaml(data: bytes) -> Values:
-    """Known differences: a key `on` or `yes` is a text here, a tag of a program's own is left out of account."""
+    """Known differences: a key `on` or `yes` is a text here, and a program's own tags are ignored."""
     if any(node.tag == "tag:yaml.org,2002:bool" for node in _keys(data)):
         raise Other
     try:
@@ -75,7 +79,9 @@ def _toml(data: bytes) -> Values:
 
 
 def _xml(data: bytes) -> Values:
-    """Known differences: a declaration of a name space is an attribute here, and a DTD inside of the file is refused."""
+    """Known differences: a namespace's declaration is an attribute here, and a DTD inside the file is
+    refused.
+    """
     if b"xmlns" in data or re.search(rb"<!DOCTYPE[^>]*\[", data):
         raise Other
     root = ElementTree.fromstring(data)
@@ -95,7 +101,9 @@ def _element(element: ElementTree.Element) -> object:
 
 
 def _ini(data: bytes) -> Values:
-    """Known differences: lines that a backslash continues, comments behind values, quotes, and what is indented."""
+    """Known differences: lines that a backslash continues, comments behind values, quotes, and what is
+    indented.
+    """
     text = data.decode()
     if any(mark in text for mark in ("\\\n", " #", " ;", '"', "'", "\n\t", "\n ")):
         raise Other
@@ -128,7 +136,7 @@ READERS: dict[str, tuple[str, Callable[[bytes], Values], tuple[str, ...]]] = {
 
 
 def listed(*folders: str, depth: int) -> dict[str, list[Path]]:
-    """Files by the ending of their names, none of them large."""
+    """Return small files by the endings of their names."""
     names = sorted({ending for _, _, endings in READERS.values() for ending in endings} | {"csv"})
     wanted = " -o ".join(f"-name *.{name}" for name in names).split()
     options = ("-xdev", "-maxdepth", str(depth), "-type", "f", "-size", "-200k", "(", *wanted, ")")
@@ -142,7 +150,7 @@ def listed(*folders: str, depth: int) -> dict[str, list[Path]]:
 
 @pytest.fixture(scope="module")
 def there() -> dict[str, list[Path]]:
-    """Those of this machine that are not far away."""
+    """Return such files of this machine, in a few folders."""
     return listed(*FOLDERS, depth=4)
 
 
@@ -157,7 +165,7 @@ def everywhere() -> dict[str, list[Path]]:
 def test_values_are_those_of_another_reader(
     form: str, where: str, request: pytest.FixtureRequest, compare: Compare
 ) -> None:
-    """Files that the other reader refuses are left out; what the table does with them is told elsewhere."""
+    """Files that the other reader refuses are left out; other tests cover them."""
     oracle, read, endings = READERS[form]
     there: dict[str, list[Path]] = request.getfixturevalue(where)
     paths = [path for ending in endings for path in there.get(ending, [])]
@@ -206,7 +214,7 @@ def test_what_another_program_writes_is_what_is_read(
 
 
 def test_a_file_as_sqlite_imports_it(there: dict[str, list[Path]], compare: Compare, tmp_path: Path) -> None:
-    """The files of this machine whose header has no name twice, and one with all that makes CSV difficult."""
+    """Compare the files whose header has no name twice, and one with all difficulties of CSV."""
     hard = tmp_path / "hard.csv"
     with hard.open("w", newline="") as file:
         csv.writer(file).writerows([["a", "b c", 'd"e'], ["1,2", "x\ny", '"q"'], ["", " z ", "é"]])
@@ -243,7 +251,7 @@ def test_a_file_as_sqlite_imports_it(there: dict[str, list[Path]], compare: Comp
 
 
 def test_json_is_as_sqlite_has_it(there: dict[str, list[Path]], compare: Compare) -> None:
-    """Each value with the keys that lead to it, by json_tree."""
+    """Return each value with the keys that lead to it, by json_tree."""
     ours: dict[str, list[str]] = {}
     theirs: dict[str, list[str]] = {}
     base = sqlite3.connect(":memory:")
@@ -251,7 +259,8 @@ def test_json_is_as_sqlite_has_it(there: dict[str, list[Path]], compare: Compare
         text = path.read_text(errors="replace")
         try:
             leaves = base.execute(
-                "select case type when 'true' then 'true' when 'false' then 'false' else cast(atom as text) end "
+                "select case type when 'true' then 'true' when 'false' then 'false' else cast(atom as "
+                "text) end "
                 "from json_tree(?) where atom is not null and type <> 'real'",
                 [text],
             ).fetchall()

@@ -1,4 +1,4 @@
-"""The tables: constraints in, rows out, warnings for what cannot be read, errors for what is over a limit."""
+"""Check the data files' tables: terms in, rows out, warnings for unreadable files, errors over a limit."""
 
 import os
 import re
@@ -7,20 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from kolide_tables.datafiles.tables import data_file_tables
+from kolide_tables.catalog import CATALOG
+from kolide_tables.datafiles import tables as data_file_tables
 from kolide_tables.limits import Limits
 from osquery_sdk import LimitExceeded, Query, Table, TableError
 from osquery_sdk.query import GLOB, Constraint
 
+NAMES = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
+
 
 @pytest.fixture
 def tables() -> dict[str, Table]:
-    return {table.name: table for table in data_file_tables()}
+    return {f"kolide_{name}": getattr(data_file_tables, name) for name in NAMES}
 
 
 @pytest.fixture
 def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the tables warn about."""
+    """Collect the tables' warnings."""
     found: list[str] = []
     monkeypatch.setattr(Query, "warn", lambda _query, message: found.append(message))
     return found
@@ -28,7 +31,7 @@ def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files that can be read, files that cannot, and what only looks like one."""
+    """Make readable files, unreadable ones, and things that only look like files."""
     folder = tmp_path_factory.mktemp("data")
     (folder / "a.json").write_text('{"x": 1, "y": [2]}')
     (folder / "b.json").write_text('{"x": "b"}')
@@ -40,9 +43,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_names(tables: dict[str, Table]) -> None:
-    names = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
-    assert list(tables) == [f"kolide_{name}" for name in names]
-    assert [table.name for table in data_file_tables(prefix="my_")] == [f"my_{name}" for name in names]
+    assert [table.name for table in tables.values()] == [f"kolide_{name}" for name in NAMES]
+    assert [entry.name for entry in CATALOG if entry.module == "datafiles.tables"] == list(NAMES)
 
 
 def test_path(tables: dict[str, Table], files: Path) -> None:
@@ -134,7 +136,7 @@ def test_lines_that_are_left_out_are_told(tables: dict[str, Table], warnings: li
 
 
 def test_neither_path_nor_text(tables: dict[str, Table]) -> None:
-    """As osqueryd asks for a row of a join whose path is empty; a statement that names none it refuses itself."""
+    """osqueryd asks so for a row of a join whose path is empty; it refuses a statement without a path."""
     for table in tables.values():
         assert table.rows(query="x") == []
         assert table.rows(path=["", ""], raw_data="") == []
@@ -146,12 +148,11 @@ def test_neither_path_nor_text(tables: dict[str, Table]) -> None:
 
 def test_limits(files: Path) -> None:
     def rows(**limits: float) -> object:
-        tables = {table.name: table for table in data_file_tables(Limits(**limits))}  # type: ignore[arg-type]
-        table = tables["kolide_json"]
+        table = data_file_tables.json.configured(limits=Limits(**limits))  # type: ignore[arg-type]
         return table.rows(Query.of(table, like={"path": f"{files}/_.json"}))
 
     path = str(files / "a.json")
-    (table, *_) = data_file_tables(Limits(max_file_bytes=17))
+    table = data_file_tables.json.configured(limits=Limits(max_file_bytes=17))
     with pytest.raises(LimitExceeded, match=r"a\.json has 18 bytes, the limit is 17.*raise max_file_bytes"):
         table.rows(path=path)
     warnings: list[str] = []
@@ -181,8 +182,8 @@ def test_limits(files: Path) -> None:
     ],
 )
 def test_what_a_query_does_not_select_is_no_row(name: str, text: str, query: str) -> None:
-    """The limit of rows is of those that are selected; and no file is opened for a text."""
-    (table,) = (one for one in data_file_tables(Limits(max_rows=1)) if one.name == f"kolide_{name}")
+    """The limit of rows counts selected rows only; and no file is opened for a text."""
+    table = getattr(data_file_tables, name).configured(limits=Limits(max_rows=1))
     (row,) = table.rows(raw_data=text, query=query)
     assert row.value == "4999"
     with pytest.raises(LimitExceeded, match="more than 1 rows"):
@@ -190,6 +191,6 @@ def test_what_a_query_does_not_select_is_no_row(name: str, text: str, query: str
 
 
 def test_text_over_the_limit() -> None:
-    (table, *_) = data_file_tables(Limits(max_file_bytes=10))
+    table = data_file_tables.json.configured(limits=Limits(max_file_bytes=10))
     with pytest.raises(LimitExceeded, match=r"raw_data has 11 bytes.*raise max_file_bytes"):
         table.rows(raw_data='"123456789"')

@@ -1,4 +1,4 @@
-"""What the tests of tables over files and homes share: the oracle's program, and homes of users made up."""
+"""Share what the tests of tables over files and homes need: the oracles' programs, and made-up users."""
 
 import os
 import shutil
@@ -17,13 +17,13 @@ FIXTURES = Path(__file__).parents[2] / "fixtures" / "tables"
 
 @pytest.fixture(scope="session")
 def fixtures() -> Path:
-    """Inputs made by the real tools, with what those said of them."""
+    """Return the folder of inputs made by the real tools, with those tools' answers."""
     return FIXTURES
 
 
 @pytest.fixture(scope="session")
 def run() -> Run:
-    """`run(program, *arguments)` gives what it prints; without the program the test is skipped."""
+    """Return `run(program, *arguments)`, which returns the output, or skips the test without the program."""
 
     def call(program: str, *arguments: object, check: bool = True, **options: Any) -> str:
         path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
@@ -56,7 +56,7 @@ class Users:
         self.mounts.write_text("21 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
 
     def add(self, uid: int, name: str, home: Path | None = None) -> Path:
-        """Another user; its home is made unless it is given."""
+        """Add a user; the home is made unless it is given."""
         if home is None:
             home = self.root / name
             home.mkdir()
@@ -67,7 +67,7 @@ class Users:
 
 @pytest.fixture
 def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Users:
-    """The users that there are; of this machine's own none."""
+    """Replace this machine's users by none; the test adds its own."""
     made = Users(tmp_path)
     defaults = {"passwd": str(made.file), "mountinfo": str(made.mounts)}
     monkeypatch.setattr(homes.local_homes, "__kwdefaults__", defaults)
@@ -76,7 +76,7 @@ def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Users:
 
 @pytest.fixture
 def link() -> Callable[[Path, object], None]:
-    """`link(path, target)` makes a link that is not root's, whoever runs the tests."""
+    """Return `link(path, target)`, which makes a link that is not root's, whoever runs the tests."""
 
     def make(path: Path, target: object) -> None:
         path.symlink_to(str(target))

@@ -1,4 +1,4 @@
-"""kolide_certificates against openssl: every kind of certificate it can make, the system's own, and what is none."""
+"""kolide_certificates against openssl: every kind of certificate, the system's own, and other files."""
 
 import hashlib
 import json
@@ -88,7 +88,7 @@ CASES = {  # key, extensions, more arguments
     "p521": ("p521", "plain", ("-days", "1", "-sha512")),
     "k256": ("k256", "plain", ("-days", "1")),
     "explicit": ("explicit", "plain", ("-days", "1")),
-    "ed25519": ("ed25519", "many", ("-days", "30000")),  # beyond 2049 the time is written in another way
+    "ed25519": ("ed25519", "many", ("-days", "30000")),  # beyond 2049 the time has another form
     "ed448": ("ed448", "bare", ("-days", "1", "-set_serial", "0")),
     "negative": ("ed25519", "bare", ("-days", "1", "-set_serial", "-0x1234567890abcdef")),
     "large": ("ed25519", "bare", ("-days", "1", "-set_serial", "0xffeeddccbbaa99887766554433221100ffeeddcc")),
@@ -97,7 +97,7 @@ CASES = {  # key, extensions, more arguments
 
 @pytest.fixture(scope="module")
 def made(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a certificate of each case."""
+    """Return a folder with a certificate of each case."""
     folder = tmp_path_factory.mktemp("certificates")
     (folder / "config").write_text(CONFIG, encoding="utf-8")
     for name, options in KEYS.items():
@@ -111,7 +111,7 @@ def made(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def said_by_openssl(run: Run, path: Path) -> dict[str, Any]:
-    """The columns that openssl can tell."""
+    """Return the columns that openssl can tell."""
     text = run(
         *("openssl", "x509", "-in", path, "-noout", "-subject", "-issuer", "-serial", "-dates"),
         *("-fingerprint", "-sha256", "-text", *NAME_OPTIONS),
@@ -126,7 +126,7 @@ def said_by_openssl(run: Run, path: Path) -> dict[str, Any]:
 
 
 def of_text(text: str) -> dict[str, Any]:
-    """The columns that are in openssl's text about a certificate; of its alternative names how many there are."""
+    """Return the columns in openssl's text about a certificate; of alternative names only their number."""
     key_bits = re.search(r"Public-Key: \((\d+) bit\)", text)
     algorithm = re.search(r"Public Key Algorithm: (\S+)", text)
     signature = re.search(r"Signature Algorithm: (\S+)", text)
@@ -155,7 +155,7 @@ def of_text(text: str) -> dict[str, Any]:
 
 
 def told(row: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
-    """Of a row what openssl says, too."""
+    """Return the part of a row that openssl tells too."""
     return {name: row[name] for name in said} | {"sans": len(row["sans"])}
 
 
@@ -179,20 +179,20 @@ def shown(row: Certificate) -> dict[str, Any]:
 @pytest.mark.parametrize("case", CASES)
 def test_a_certificate_of_openssl(case: str, made: Path, run: Run, compare: Compare) -> None:
     path = made / f"{case}.pem"
-    row = only(certificates().rows(path=str(path)))
+    row = only(certificates.rows(path=str(path)))
     said = said_by_openssl(run, path)
     compare("certificates", "openssl x509", told(row, said), said, rows=1)
     assert (row["idx"], row["container"], row["error"]) == (0, "pem", None)
     assert row["self_signed"]
     run("openssl", "x509", "-in", path, "-outform", "DER", "-out", made / f"{case}.der")
-    assert only(certificates().rows(path=str(made / f"{case}.der"))) == row | {
+    assert only(certificates.rows(path=str(made / f"{case}.der"))) == row | {
         "path": str(made / f"{case}.der"),
         "container": "der",
     }
 
 
 def test_alternative_names_of_every_kind(made: Path) -> None:
-    row = only(certificates().rows(path=str(made / "rsa.pem")))
+    row = only(certificates.rows(path=str(made / "rsa.pem")))
     assert sorted(row["sans"]) == sorted(
         [
             "DNS:*.a.example",
@@ -211,12 +211,13 @@ def test_alternative_names_of_every_kind(made: Path) -> None:
 def test_thousands_of_alternative_names(made: Path, run: Run, tmp_path: Path, compare: Compare) -> None:
     names = "\n".join(f"DNS.{number} = host{number}.example" for number in range(6_000))
     (tmp_path / "config").write_text(
-        f"[req]\ndistinguished_name = dn\nprompt = no\n[dn]\nCN = x\n[many]\nsubjectAltName = @names\n[names]\n{names}\n"
+        "[req]\ndistinguished_name = dn\nprompt = no\n[dn]\nCN = x\n[many]\nsubjectAltName = "
+        f"@names\n[names]\n{names}\n"
     )
     options = ("-config", tmp_path / "config", "-extensions", "many", "-out", tmp_path / "many.pem")
     run("openssl", "req", "-x509", "-new", "-key", made / "ed25519.key", *options)
     row, said = (
-        only(certificates().rows(path=str(tmp_path / "many.pem"))),
+        only(certificates.rows(path=str(tmp_path / "many.pem"))),
         said_by_openssl(run, tmp_path / "many.pem"),
     )
     compare("certificates", "openssl x509", told(row, said), said, rows=1)
@@ -225,8 +226,8 @@ def test_thousands_of_alternative_names(made: Path, run: Run, tmp_path: Path, co
 
 @pytest.mark.skipif(not BUNDLE.exists(), reason=f"there is no {BUNDLE}")
 def test_the_system_s_own_certificates(run: Run, compare: Compare) -> None:
-    """All of the bundle: what openssl says of them without being started for each."""
-    rows = certificates().rows(path=str(BUNDLE))
+    """Return openssl's facts about the whole bundle, without starting it for each certificate."""
+    rows = certificates.rows(path=str(BUNDLE))
     assert [row.idx for row in rows] == list(range(len(rows)))
     assert {row.error for row in rows} == {None}
     listed = run("openssl", "storeutl", "-certs", "-noout", "-text", BUNDLE)
@@ -238,7 +239,7 @@ def test_the_system_s_own_certificates(run: Run, compare: Compare) -> None:
 
 
 def serial(text: str) -> int:
-    """A small one is written in decimal digits as well."""
+    """A small serial number is written in decimal digits as well."""
     found = re.search(r"Serial Number:(?: (\d+) \(|\s+([0-9a-f:]+)\n)", text)
     assert found
     return int(found[1]) if found[1] else int(found[2].replace(":", ""), 16)
@@ -249,8 +250,8 @@ def serial(text: str) -> int:
 def test_the_system_s_own_certificates_one_by_one(
     step: int, run: Run, tmp_path: Path, compare: Compare
 ) -> None:
-    """With names and fingerprints. It is the starts of openssl that take the time."""
-    rows = certificates().rows(path=str(BUNDLE))[::step]
+    """Compare names and fingerprints too. Starting openssl takes the time."""
+    rows = certificates.rows(path=str(BUNDLE))[::step]
     blocks = re.findall(r"-----BEGIN CERT.*?-----END [^\n]*\n", BUNDLE.read_text(), re.DOTALL)[::step]
     said = []
     for block in blocks:
@@ -295,7 +296,7 @@ def test_a_chain_and_what_issued_it(made: Path, run: Run, tmp_path: Path) -> Non
         (made / "p256.key").read_text(),
     ]
     chain.write_text("Some words before\n" + "and between\n".join(texts))
-    rows = certificates().rows(path=str(chain))
+    rows = certificates.rows(path=str(chain))
     assert [(row.idx, row.subject == "CN=leaf", row.self_signed) for row in rows] == [
         (0, True, False),
         (1, False, True),
@@ -303,7 +304,7 @@ def test_a_chain_and_what_issued_it(made: Path, run: Run, tmp_path: Path) -> Non
     assert rows[0].issuer == rows[1].subject
     for form, name in (("PEM", "chain.p7b"), ("DER", "chain.p7c")):
         run("openssl", "crl2pkcs7", "-nocrl", "-certfile", chain, "-outform", form, "-out", tmp_path / name)
-        inner = certificates().rows(path=str(tmp_path / name))
+        inner = certificates.rows(path=str(tmp_path / name))
         assert {row.container for row in inner} == {"pkcs7"}
         assert [row.sha256 for row in inner] == [row.sha256 for row in rows]
 
@@ -326,8 +327,8 @@ def test_a_signed_message_without_lengths(made: Path, run: Run, tmp_path: Path) 
         *("-stream", "-nodetach", "-binary", "-outform", "DER", "-out", tmp_path / "signed"),
     )
     assert (tmp_path / "signed").read_bytes()[1] == 0x80
-    row = only(certificates().rows(path=str(tmp_path / "signed")))
-    assert row["sha256"] == only(certificates().rows(path=str(made / "rsa.pem")))["sha256"]
+    row = only(certificates.rows(path=str(tmp_path / "signed")))
+    assert row["sha256"] == only(certificates.rows(path=str(made / "rsa.pem")))["sha256"]
 
 
 def test_an_expired_certificate_and_a_trusted_one(made: Path, run: Run, tmp_path: Path) -> None:
@@ -346,7 +347,7 @@ def test_an_expired_certificate_and_a_trusted_one(made: Path, run: Run, tmp_path
             old,
         ),
     )
-    row = only(certificates().rows(path=str(old)))
+    row = only(certificates.rows(path=str(old)))
     assert row["not_after"] < time.time()
     run(
         "openssl",
@@ -360,16 +361,16 @@ def test_an_expired_certificate_and_a_trusted_one(made: Path, run: Run, tmp_path
         tmp_path / "trusted.pem",
     )
     assert b"BEGIN TRUSTED CERTIFICATE" in (tmp_path / "trusted.pem").read_bytes()
-    assert only(certificates().rows(path=str(tmp_path / "trusted.pem")))["sha256"] == row["sha256"]
+    assert only(certificates.rows(path=str(tmp_path / "trusted.pem")))["sha256"] == row["sha256"]
 
 
 def test_recorded_certificates(fixtures: Path, compare: Compare) -> None:
-    """Made and described by openssl once, for machines without it."""
+    """The certificates were made and described by openssl once, for machines without it."""
     recorded = json.loads((fixtures / "certificates" / "openssl.json").read_text())
     assert len(recorded) > 8
     ours = {}
     for name, said in recorded.items():
-        row = only(certificates().rows(path=str(fixtures / "certificates" / name)))
+        row = only(certificates.rows(path=str(fixtures / "certificates" / name)))
         ours[name] = {column: row[column] for column in said}
     compare("certificates", "openssl x509, recorded", ours, recorded)
 
@@ -390,7 +391,7 @@ def test_a_broken_file_does_not_hide_the_others(fixtures: Path, tmp_path: Path, 
     )
     (tmp_path / "z.pem").write_text(good)
     started = time.monotonic()
-    rows = certificates().rows(Query.of(certificates(), like={"path": f"{tmp_path}/%.pem"}))
+    rows = certificates.rows(Query.of(certificates, like={"path": f"{tmp_path}/%.pem"}))
     assert time.monotonic() - started < 20
     said = [(Path(row.path).name, row.idx, row.error) for row in rows]
     assert [
@@ -407,7 +408,10 @@ def test_a_broken_file_does_not_hide_the_others(fixtures: Path, tmp_path: Path, 
         (
             "h.pem",
             None,
-            "/h.pem has 1,073,741,824 bytes, the limit is 16,777,216 bytes a file: leave it out, or raise max_file_bytes",
+            (
+                "/h.pem has 1,073,741,824 bytes, the limit is 16,777,216 bytes a file: leave it out, or "
+                "raise max_file_bytes"
+            ),
         ),
         ("i.pem", 0, None),
         ("i.pem", 1, "no certificate: an element contains 0 others in place of 3"),
@@ -418,7 +422,7 @@ def test_a_broken_file_does_not_hide_the_others(fixtures: Path, tmp_path: Path, 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can make root's links")
 def test_links_that_root_made_are_followed(fixtures: Path, tmp_path: Path, link: Link) -> None:
-    """As those in /etc/ssl/certs and /etc/letsencrypt/live; the row has the path that was asked for."""
+    """Links like those in /etc/ssl/certs are followed; the row has the given path."""
     (tmp_path / "archive").mkdir()
     (tmp_path / "archive" / "1.pem").write_bytes((fixtures / "certificates" / "p256.pem").read_bytes())
     (tmp_path / "first").symlink_to("archive/1.pem")
@@ -427,7 +431,7 @@ def test_links_that_root_made_are_followed(fixtures: Path, tmp_path: Path, link:
     (tmp_path / "nothing").symlink_to("gone")
     link(tmp_path / "theirs", "archive/1.pem")
     (tmp_path / "through").symlink_to("theirs")
-    rows = certificates().rows(Query.of(certificates(), like={"path": f"{tmp_path}/%"}))
+    rows = certificates.rows(Query.of(certificates, like={"path": f"{tmp_path}/%"}))
     assert [(Path(row.path).name, row.subject, row.error is None) for row in rows] == [
         ("first", "CN=p256", True),
         ("loop", None, False),
@@ -440,7 +444,7 @@ def test_links_that_root_made_are_followed(fixtures: Path, tmp_path: Path, link:
 
 def test_what_was_asked_is_all_that_is_read(fixtures: Path, opened: list[str]) -> None:
     paths = [str(fixtures / "certificates" / name) for name in ("ed25519.pem", "p256.pem")]
-    assert len(certificates().rows(path=[*paths, paths[0]])) == 2
+    assert len(certificates.rows(path=[*paths, paths[0]])) == 2
     assert opened == paths
 
 
@@ -448,7 +452,7 @@ def test_limits(fixtures: Path, tmp_path: Path) -> None:
     good = (fixtures / "certificates" / "ed25519.pem").read_text()
     (tmp_path / "many.pem").write_text(good * 11)
     with pytest.raises(LimitExceeded, match="more than 10 rows"):
-        certificates(Limits(max_rows=10)).rows(path=str(tmp_path / "many.pem"))
+        certificates.configured(limits=Limits(max_rows=10)).rows(path=str(tmp_path / "many.pem"))
 
 
 @pytest.mark.parametrize(
@@ -515,15 +519,16 @@ def test_elements_are_those_of_openssl(run: Run, fixtures: Path, tmp_path: Path)
 
 
 def test_the_table_s_columns_are_typed(fixtures: Path) -> None:
-    """All values through the SDK's own checks, as osqueryd gets them."""
+    """All values pass the SDK's own checks, as osqueryd gets them."""
     from osquery_sdk import Extension
     from osquery_sdk.engine import Host
 
-    with Host([Extension("one", version="1", plugins=[certificates()], log=lambda line: None).start]) as host:
+    with Host([Extension("one", version="1", plugins=[certificates], log=lambda line: None).start]) as host:
         rows = host.query(
-            f"select idx, is_ca, key_bits, json_array_length(sans) as n from kolide_certificates where path = '{fixtures}/certificates/many.pem'"
+            "select idx, is_ca, key_bits, json_array_length(sans) as n from kolide_certificates where "
+            f"path = '{fixtures}/certificates/many.pem'"
         ).rows
-        for example in certificates().options.examples:
+        for example in certificates.options.examples:
             host.query(example)
     assert [{name: int(row[name]) for name in row} for row in rows] == [
         {"idx": 0, "is_ca": 1, "key_bits": 256, "n": 9}

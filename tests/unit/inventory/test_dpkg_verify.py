@@ -1,4 +1,4 @@
-"""kolide_dpkg_verify beside `dpkg -V`, on this machine and on packages made for it, of which much has been changed."""
+"""kolide_dpkg_verify beside `dpkg -V`, on this machine and on packages made and changed for it."""
 
 import hashlib
 import os
@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kolide_tables.dpkg_verify as dpkg_verify_module
-from kolide_tables.dpkg_verify import dpkg_verify, parse_conffiles, parse_sums
+from kolide_tables.dpkg_verify import ChangedFile, changed_rows, dpkg_verify, parse_conffiles, parse_sums
 from kolide_tables.limits import Limits
-from osquery_sdk import DeadlineExceeded, LimitExceeded, Query, TableError
+from osquery_sdk import DeadlineExceeded, LimitExceeded, Query, Table, TableError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="dpkg is for Linux")
 Compare = Any  # of tests/conftest.py
@@ -34,7 +34,7 @@ def dpkg(*arguments: str) -> str:
 
 
 def said_by_dpkg(*packages: str, root: str = "") -> Said:
-    """Path, whether it is missing and whether it is configuration, of what has changed."""
+    """Return path, missing and configuration of each change that dpkg reports."""
     said = dpkg(*([f"--root={root}"] if root else []), "--verify", *packages)
     found: Said = set()
     for line in said.splitlines():
@@ -49,7 +49,7 @@ def ours(rows: list[Any]) -> Said:
 
 
 def said_by_md5sum(package: str, root: Path) -> set[str]:
-    """Paths of a package's files whose content has changed, where dpkg-divert says that they are."""
+    """Return the paths of a package's files whose content has changed, at their places by dpkg-divert."""
     database = f"{root}/var/lib/dpkg"
     sums = ""
     for line in Path(f"{database}/info/{package}.md5sums").read_text().splitlines():
@@ -62,7 +62,7 @@ def said_by_md5sum(package: str, root: Path) -> set[str]:
 
 
 def installed() -> list[str]:
-    """The packages of this machine, those with the most files left out as they take seconds each."""
+    """Return packages of this machine, without those with the most files, which take seconds each."""
     if shutil.which("dpkg-query") is None:
         pytest.skip("dpkg is not installed: it is the oracle of this test")
     form = "${db:Status-Abbrev}\t${binary:Package}\t${Installed-Size}\n"
@@ -73,18 +73,18 @@ def installed() -> list[str]:
 
 def test_this_machine_s_packages_are_what_dpkg_says(compare: Compare) -> None:
     names = installed()
-    # Some of all kinds, and those whose files others have diverted.
+    # Some of all kinds, and those with files that others have diverted.
     some = {"bash", "base-files", "coreutils", "login", "perl-base", "debconf", *names[::40]}
     packages = [name for name in names if name.partition(":")[0] in some or name in some]
-    rows = [row for package in packages for row in dpkg_verify().rows(package=package)]
-    assert dpkg_verify().rows(package="nosuch") == []
+    rows = [row for package in packages for row in dpkg_verify.rows(package=package)]
+    assert dpkg_verify.rows(package="nosuch") == []
     compare("dpkg_verify", "dpkg -V", ours(rows), said_by_dpkg(*packages), rows=max(len(rows), len(packages)))
 
 
 @pytest.mark.slow
 def test_all_of_this_machine_s_packages_are_what_dpkg_says(compare: Compare) -> None:
     packages = installed()
-    rows = [row for package in packages for row in dpkg_verify().rows(package=package)]
+    rows = [row for package in packages for row in dpkg_verify.rows(package=package)]
     compare("dpkg_verify", "dpkg -V", ours(rows), said_by_dpkg(*packages), rows=max(len(rows), len(packages)))
 
 
@@ -105,7 +105,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root folder with two packages that dpkg has installed there, and of which much has been changed since."""
+    """Make a root folder with two packages that dpkg has installed there."""
     folder = tmp_path_factory.mktemp("dpkg")
     root = folder / "root"
     for name in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers", "var/log"):
@@ -155,8 +155,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def rows_below(root: Path, package: str | list[str], table: Table = dpkg_verify) -> list[ChangedFile]:
+    """Return the table's rows about what is installed below a root folder."""
+    return list(changed_rows(Query.of(table, equals={"package": package}), str(root)))
+
+
 def test_an_untouched_package_has_no_rows(root: Path) -> None:
-    assert dpkg_verify(root=str(root)).rows(package=["tool", "other"]) == []
+    assert rows_below(root, ["tool", "other"]) == []
     assert said_by_dpkg("tool", "other", root=str(root)) == set()
 
 
@@ -175,9 +180,9 @@ def changed(root: Path, tmp_path: Path) -> Path:
 
 
 def test_changes_are_those_of_dpkg(changed: Path, compare: Compare) -> None:
-    rows = dpkg_verify(root=str(changed)).rows(package="tool")
+    rows = rows_below(changed, "tool")
     said = said_by_dpkg("tool", root=str(changed))
-    # dpkg knows no sum for the new place of a file that has been diverted, and only looks whether it is there.
+    # dpkg knows no sum for the new place of a diverted file, and only checks that it exists.
     diverted = {("/usr/share/moved.real", False, False)}
     compare("dpkg_verify", "dpkg -V", ours(rows), said | diverted)
     content = {row.path for row in rows if row.actual_md5 is not None and not row.conffile}
@@ -194,8 +199,8 @@ def test_changes_are_those_of_dpkg(changed: Path, compare: Compare) -> None:
     assert (row.expected_md5, row.actual_md5) == tuple(
         subprocess.check_output(["md5sum"], input=data, text=True).split()[0] for data in ("before", "after!")
     )
-    # The one that has moved the other's file away has its own in its place.
-    assert dpkg_verify(root=str(changed)).rows(package="other") == []
+    # The package that diverted the other's file has its own file in its place.
+    assert rows_below(changed, "other") == []
 
 
 def test_what_is_no_file_any_more(changed: Path) -> None:
@@ -203,13 +208,13 @@ def test_what_is_no_file_any_more(changed: Path) -> None:
         (changed / "usr/share" / name).unlink()
     os.mkfifo(changed / "usr/share/pipe")
     (changed / "usr/share/link").symlink_to("/etc/shadow")
-    rows = {row.path: row for row in dpkg_verify(root=str(changed)).rows(package="tool")}
+    rows = {row.path: row for row in rows_below(changed, "tool")}
     for name in ("pipe", "link"):
         assert rows[f"/usr/share/{name}"].actual_md5 is None
 
 
 def test_only_that_package_s_files_are_read(root: Path, opened: list[str]) -> None:
-    dpkg_verify(root=str(root)).rows(package="other")
+    rows_below(root, "other")
     below = {path.removeprefix(str(root)) for path in opened}
     assert below == {
         "/var/lib/dpkg/info/other.list",
@@ -222,22 +227,20 @@ def test_only_that_package_s_files_are_read(root: Path, opened: list[str]) -> No
 
 @pytest.mark.parametrize("name", ["", "../tool", "tool/", "TOOL", "a b", "tool:../x", "-x", "\0", "é"])
 def test_what_is_no_package(root: Path, name: str) -> None:
-    assert dpkg_verify(root=str(root)).rows(package=name) == []
+    assert rows_below(root, name) == []
 
 
 def test_all_packages_at_once_are_refused(root: Path) -> None:
-    table = dpkg_verify(root=str(root))
     with pytest.raises(TableError, match="name a package"):
-        table.rows(Query.of(table, like={"package": "%"}))
-    assert table.rows() == []  # the term was one with NULL
+        list(changed_rows(Query.of(dpkg_verify, like={"package": "%"}), str(root)))
+    assert list(changed_rows(Query.of(dpkg_verify), str(root))) == []  # the term was one with NULL
 
 
 def test_limits(changed: Path) -> None:
     with pytest.raises(LimitExceeded, match="max_rows"):
-        dpkg_verify(Limits(max_rows=2), str(changed)).rows(package="tool")
-    table = dpkg_verify(root=str(changed))
+        rows_below(changed, "tool", dpkg_verify.configured(limits=Limits(max_rows=2)))
     with pytest.raises(DeadlineExceeded):
-        table.rows(Query.of(table, equals={"package": "tool"}, timeout=-1))
+        list(changed_rows(Query.of(dpkg_verify, equals={"package": "tool"}, timeout=-1), str(changed)))
 
 
 def test_a_file_that_has_become_huge_ends_at_the_limit_of_time(changed: Path) -> None:
@@ -245,7 +248,7 @@ def test_a_file_that_has_become_huge_ends_at_the_limit_of_time(changed: Path) ->
         file.truncate(1 << 40)
     started = time.monotonic()
     with pytest.raises(LimitExceeded, match=r"no answer within 0\.3 s: ask for less, or raise max_seconds"):
-        dpkg_verify(Limits(max_seconds=0.3), str(changed)).rows(package="tool")
+        rows_below(changed, "tool", dpkg_verify.configured(limits=Limits(max_seconds=0.3)))
     assert time.monotonic() - started < 10
 
 
@@ -262,7 +265,7 @@ def test_a_file_that_grows_while_it_is_read_has_changed(
         return file
 
     monkeypatch.setattr(dpkg_verify_module, "open_file", grows)
-    rows = {row.path: row for row in dpkg_verify(root=str(changed)).rows(package="tool")}
+    rows = {row.path: row for row in rows_below(changed, "tool")}
     assert rows["/usr/share/same"].actual_md5 == hashlib.md5(b"samemore").hexdigest()
 
 
@@ -270,10 +273,12 @@ def test_a_file_that_may_not_be_read_is_not_said_to_have_changed(changed: Path) 
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv")
     code = (
-        "import sys; from kolide_tables.dpkg_verify import dpkg_verify; from osquery_sdk import Query\n"
-        "import hashlib, os; said = []; t = dpkg_verify(root=sys.argv[1])\n"
-        "t.rows(package='none'); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "rows = t.rows(Query.of(t, equals={'package': 'tool'}, warn=said.append))\n"
+        "import sys; from kolide_tables.dpkg_verify import ChangedFile, changed_rows, dpkg_verify as "
+        "t; from osquery_sdk import Query\n"
+        "import hashlib, os; said = []\n"
+        "list(changed_rows(Query.of(t, equals={'package': 'none'}), sys.argv[1])); os.setgroups([]); "
+        "os.setgid(65534); os.setuid(65534)\n"
+        "rows = list(changed_rows(Query.of(t, equals={'package': 'tool'}, warn=said.append), sys.argv[1]))\n"
         "print(sorted(row.path for row in rows), len(said))"
     )
     (changed / "usr/share/changed").chmod(0o600)

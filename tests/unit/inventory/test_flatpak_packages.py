@@ -1,4 +1,4 @@
-"""kolide_flatpak_packages beside flatpak itself, with a repository made here, and deployments that are none."""
+"""kolide_flatpak_packages beside flatpak itself, with a repository made here, and broken deployments."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from kolide_tables.flatpak_packages import (
     parse_deploy,
 )
 from kolide_tables.gvariant import split_array, split_tuple, string
-from kolide_tables.limits import Budget, Limits
+from kolide_tables.limits import Limits
 from osquery_sdk import DeadlineExceeded, LimitExceeded, Query
 
 Compare = Any  # of tests/conftest.py
@@ -29,15 +29,17 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="flatpak is for 
 
 METADATA = "[{kind}]\nname={id}\nruntime=org.acme.Platform/{arch}/1\n"
 COLLECTION = (
-    '<?xml version="1.0"?><components version="0.8"><component type="desktop"><id>{id}</id><name>{name}</name>'
-    '<summary>{summary}</summary><releases><release version="{version}" timestamp="1700000000"/></releases></component></components>'
+    '<?xml version="1.0"?><components version="0.8"><component '
+    'type="desktop"><id>{id}</id><name>{name}</name>'
+    '<summary>{summary}</summary><releases><release version="{version}" '
+    'timestamp="1700000000"/></releases></component></components>'
 )
-TABLE = flatpak_packages()
+TABLE = flatpak_packages
 
 
 @pytest.fixture(scope="module")
 def flatpak(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Runs flatpak with installations of its own, into which packages of a local repository have been installed."""
+    """Run flatpak with installations of its own, with packages of a local repository."""
     program = shutil.which("flatpak")
     if program is None:
         pytest.skip("flatpak is not installed: it is the oracle of this test")
@@ -84,14 +86,14 @@ def flatpak(tmp_path_factory: pytest.TempPathFactory) -> Any:
     for reference in ("org.acme.Hello//stable", "org.acme.Hello//beta"):
         run("install", "--user", "-y", "--noninteractive", "acme", reference)
     run("install", "--system", "-y", "--noninteractive", "acme", "org.acme.Silent")
-    # What has been updated has two deployments, of which one is active.
+    # An updated package has two deployments, one of them active.
     publish("Application", "org.acme.Hello", "stable", name="Hello Wörld", version="1.3", summary="x")
     run("update", "--user", "-y", "--noninteractive", "org.acme.Hello//stable")
     return root, run
 
 
 def rows_of(*installations: Installation, **options: Any) -> list[Any]:
-    return list(package_rows(Query.of(TABLE, **options), iter(installations), Budget(Limits())))
+    return list(package_rows(Query.of(TABLE, **options), installations))
 
 
 def test_packages_are_those_of_flatpak(flatpak: Any, compare: Compare) -> None:
@@ -149,7 +151,7 @@ def test_deployments_that_cannot_be_read_do_not_hide_the_others(tmp_path: Path, 
     deployment(tmp_path, "f")
     said: list[str] = []
     rows = rows_of(Installation("user", str(tmp_path), 1), warn=said.append)
-    # Of what is deployed without a readable account of it, the folders' names still tell.
+    # A deployment without a readable deploy file still has its folders' names.
     assert [(row.id, row.version) for row in rows] == [("d", None), ("org.acme.A", "1.3")]
     assert len(said) == 5
     assert "root:" not in repr(said)
@@ -182,12 +184,13 @@ def test_folders_without_permission_are_said_to_be_left_out(tmp_path: Path, flat
         if folder.stat().st_uid == 0 and folder.is_relative_to("/tmp") and folder != Path("/tmp"):
             folder.chmod(folder.stat().st_mode | 0o111)
     code = (
-        "import os, sys; from kolide_tables.flatpak_packages import Installation, flatpak_packages, package_rows\n"
-        "from kolide_tables.limits import Budget, Limits; from osquery_sdk import Query\n"
-        "import json; t, said = flatpak_packages(), []; Query.of(t)\n"
+        "import os, sys; from kolide_tables.flatpak_packages import Installation, flatpak_packages, "
+        "package_rows\n"
+        "from osquery_sdk import Query\n"
+        "import json; t, said = flatpak_packages, []; Query.of(t)\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "here = iter([Installation('user', sys.argv[1], 1)])\n"
-        "rows = list(package_rows(Query.of(t, warn=said.append), here, Budget(Limits())))\n"
+        "rows = list(package_rows(Query.of(t, warn=said.append), here))\n"
         "print(json.dumps([[row.id for row in rows], said]))"
     )
     ids, said = json.loads(subprocess.check_output([sys.executable, "-c", code, str(tmp_path)], text=True))
@@ -209,16 +212,14 @@ def test_names_of_any_bytes_and_hundreds_of_packages(tmp_path: Path, flatpak: An
     assert said == []
     here = iter([Installation("user", str(tmp_path), 1)])
     with pytest.raises(LimitExceeded, match="max_rows"):
-        list(package_rows(Query.of(TABLE), here, Budget(Limits(max_rows=300))))
+        list(package_rows(Query.of(TABLE.configured(limits=Limits(max_rows=300))), here))
 
 
 def test_the_deadline_ends_the_search(tmp_path: Path) -> None:
     deployment(tmp_path)
     query = Query.of(TABLE, timeout=-1)
     with pytest.raises(DeadlineExceeded):
-        list(
-            package_rows(query, iter([Installation("user", str(tmp_path), 1)]), Budget(Limits(), query.check))
-        )
+        list(package_rows(query, [Installation("user", str(tmp_path), 1)]))
 
 
 def test_more_installations(tmp_path: Path) -> None:
@@ -246,7 +247,9 @@ def test_any_bytes(data: bytes) -> None:
 
 
 def array(elements: list[bytes]) -> bytes:
-    """As the specification has it: elements, then the end of each in as few bytes as do for the whole."""
+    """Serialize as in the specification: elements, then the end of each in as few bytes as suffice for the
+    whole.
+    """
     body, ends = b"", []
     for element in elements:
         body += bytes(-len(body) % 8) + element

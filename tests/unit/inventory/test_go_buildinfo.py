@@ -1,4 +1,6 @@
-"""kolide_go_buildinfo against go version -m: programs for several systems, Go's own, one in the older form, and what is none."""
+"""kolide_go_buildinfo against go version -m: programs for several systems, Go's own, an older form, other
+files.
+"""
 
 import gzip
 import io
@@ -26,8 +28,8 @@ Link = Callable[[Path, object], None]
 Compare = Any  # of tests/conftest.py
 Said = tuple[str, str | None, str | None, bool, str | None, str | None]
 
-# Built with -trimpath -ldflags='-s -w' of a module with four dependencies, two of them replaced; all that neither Go nor the table
-# reads has been set to zero.
+# Built with -trimpath -ldflags='-s -w' from a module with four dependencies, two of them replaced; the bytes
+# that neither Go nor the table reads are set to zero.
 RECORDED = ("hello-linux-amd64", "hello-linux-mips", "hello-windows-amd64", "hello-darwin-arm64")
 
 
@@ -41,7 +43,7 @@ def programs(fixtures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def said_by_go(text: str) -> list[Said]:
-    """The rows that the output of `go version -m` for one file means."""
+    """Return the rows that the output of `go version -m` for one file stands for."""
     version, *lines = [line.split("\t") for line in text.strip("\n").split("\n")]
     settings_ = dict(line[2].split("=", 1) for line in lines if line[1:2] == ["build"])
     vcs = settings_.get("vcs.revision"), settings_.get("vcs.time")
@@ -63,7 +65,7 @@ def said_by_go(text: str) -> list[Said]:
 
 
 def rows_of(path: Path) -> list[Said]:
-    rows = go_buildinfo().rows(path=str(path))
+    rows = go_buildinfo.rows(path=str(path))
     assert {row.path for row in rows} <= {str(path)}
     return [tuple(row)[1:] for row in rows]  # type: ignore[misc]
 
@@ -83,15 +85,16 @@ def test_a_program_as_recorded(name: str, programs: Path, fixtures: Path, compar
 
 
 def test_go_itself_and_all_that_was_made_with_it(run: Run, programs: Path, compare: Compare) -> None:
-    """Go's own programs and tools, those in /usr/local/bin, and the recorded ones."""
+    """Return Go's own programs and tools, those in /usr/local/bin, and the recorded ones."""
     go = run("go", "env", "GOROOT", "GOTOOLDIR").split()
     folders = [f"{go[0]}/bin", go[1], "/usr/local/bin", str(programs)]
     found: dict[str, list[Said]] = {}
     for folder in folders:
-        for row in go_buildinfo().rows(Query.of(go_buildinfo(), like={"path": f"{folder}/%"})):
+        for row in go_buildinfo.rows(Query.of(go_buildinfo, like={"path": f"{folder}/%"})):
             found.setdefault(row.path, []).append(tuple(row)[1:])  # type: ignore[arg-type]
     assert {Path(path).name for path in found} >= {"go", "gofmt", "compile", "link", *RECORDED}
-    # Of a folder go leaves out what is no program by its mode or name; named each, nothing is left out.
+    # For a folder, go leaves out files that are no programs by mode or name; named one by one, none is left
+    # out.
     files = [str(path) for folder in folders for path in sorted(Path(folder).iterdir()) if path.is_file()]
     said = re.split(r"^(?=\S)", run("go", "version", "-m", *files, check=False), flags=re.MULTILINE)
     theirs = {
@@ -116,7 +119,7 @@ def test_little_is_read(programs: Path) -> None:
 
 
 def older(version: bytes, modules: bytes, *, width: int = 8, order: str = "<", search: int = 0) -> bytes:
-    """A program as Go before 1.18 made it: the information is two addresses of texts."""
+    """Return a program in the form before Go 1.18: the information is two addresses of texts."""
     wide = width == 8
     word = "Q" if wide else "I"
     base, data_at = 0x400000, 0x1000
@@ -202,21 +205,21 @@ def test_what_is_no_program(programs: Path, tmp_path: Path, link: Link) -> None:
     (tmp_path / "z").write_bytes(program)
     warnings: list[str] = []
     started = time.monotonic()
-    query = Query.of(go_buildinfo(), like={"path": f"{tmp_path}/%"}, warn=warnings.append)
-    rows = [row for row in go_buildinfo().rows(query) if isinstance(row, GoModule)]
+    query = Query.of(go_buildinfo, like={"path": f"{tmp_path}/%"}, warn=warnings.append)
+    rows = [row for row in go_buildinfo.rows(query) if isinstance(row, GoModule)]
     assert time.monotonic() - started < 20
     assert [(Path(row.path).name, row.go_version) for row in rows if row.is_main] == [
         ("g", "go1\\xff13.5"),
         ("z", "go1.19.8"),
     ]
     assert [re.search("symbolic link|FIFO", warning)[0] for warning in warnings] == ["symbolic link", "FIFO"]  # type: ignore[index]
-    assert go_buildinfo().rows(path="/proc/self/mem") == []
+    assert go_buildinfo.rows(path="/proc/self/mem") == []
     with pytest.raises(LimitExceeded, match="more than 3 rows"):
-        go_buildinfo(Limits(max_rows=3)).rows(path=str(tmp_path / "z"))
+        go_buildinfo.configured(limits=Limits(max_rows=3)).rows(path=str(tmp_path / "z"))
 
 
 def test_sizes_that_lie(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However large the headers say that something is, no more than the limits is read at once."""
+    """Whatever sizes the headers claim, no more than the limits is read at once."""
     sizes: list[int] = []
     real = gobinary._read
     monkeypatch.setattr(

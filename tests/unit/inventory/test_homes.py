@@ -1,4 +1,4 @@
-"""Whose homes there are, and walks through them."""
+"""Find the local users' homes, and walk through them."""
 
 import os
 import pwd
@@ -18,7 +18,7 @@ PLAIN = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
 
 
 def query(**equals: Any) -> Query:
-    return Query.of(ssh_keys(), equals=equals)
+    return Query.of(ssh_keys, equals=equals)
 
 
 def names(users: Users, **equals: Any) -> list[str]:
@@ -93,7 +93,8 @@ def test_homes_on_other_machines_are_left_alone(
     users.add(10, "dots", users.root / "net" / ".." / "net" / "carl")
     space = str(users.root / "with space").replace(" ", "\\040")
     users.mounts.write_text(
-        f"{PLAIN}22 21 0:30 / {users.root}/net rw - {kind} server:/x rw\n23 21 0:31 / {space} rw shared:2 master:1 - {kind} y rw\n"
+        f"{PLAIN}22 21 0:30 / {users.root}/net rw - {kind} server:/x rw\n23 21 0:31 / {space} rw "
+        f"shared:2 master:1 - {kind} y rw\n"
     )
     touched: list[str] = []
     real = os.readlink
@@ -174,7 +175,7 @@ def test_macos_s_users_as_recorded(tmp_path: Path) -> None:
     (tmp_path / "broken.plist").write_bytes(b"bplist00")
     (tmp_path / "link.plist").symlink_to("ann.plist")
     warnings: list[str] = []
-    asked = Query.of(ssh_keys(), warn=warnings.append)
+    asked = Query.of(ssh_keys, warn=warnings.append)
     found = list(homes._macos_users(asked, str(tmp_path)))
     assert found == [Home(70, "_www", "/Library/WebServer"), Home(501, "ann", "/Users/ann")]
     assert len(warnings) == 1

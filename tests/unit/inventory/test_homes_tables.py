@@ -1,4 +1,4 @@
-"""kolide_llm_models and kolide_browser_profiles on homes laid out as the tools do it; kolide_file_lines, which is off by default."""
+"""kolide_llm_models and kolide_browser_profiles on homes as the tools lay them out; kolide_file_lines."""
 
 import json
 import os
@@ -72,7 +72,7 @@ def test_models(users: Users, opened: list[str]) -> None:
     sparse(bob / ".local/share/nomic.ai/GPT4All/x.gguf", 7)
     (bob / ".cache/llama.cpp").mkdir(parents=True)
     (bob / ".cache/llama.cpp/link.gguf").symlink_to("/etc/shadow")
-    rows = llm_models().rows()
+    rows = llm_models.rows()
     blob = str(ann / ".ollama/models/blobs/sha256-abcd")
     assert [tuple(row) for row in rows] == [
         (1001, "ollama", "hf.co/owner/name-GGUF:Q4_K_M", blob, 4_000_000_020, "sha256:abcd"),
@@ -90,7 +90,7 @@ def test_models(users: Users, opened: list[str]) -> None:
         (1002, "gpt4all", "x.gguf", str(bob / ".local/share/nomic.ai/GPT4All/x.gguf"), 7, None),
     ]
     del opened[:]
-    assert len(llm_models().rows(uid=1002)) == 2
+    assert len(llm_models.rows(uid=1002)) == 2
     assert not [path for path in opened if "/home" in path or "/ann/" in path]
 
 
@@ -104,13 +104,13 @@ def test_models_are_the_files_that_find_finds(users: Users, run: Run, compare: C
     options = ("(", "-iname", "*.gguf", "-o", "-name", "*.safetensors", ")", "-not", "-path", "*/.git/*")
     said = run("find", home, "-type", "f", *options, "-printf", "%p\t%s\n")
     theirs = {tuple(line.split("\t")) for line in said.splitlines()}
-    compare("llm_models", "find", {(row.path, str(row.size)) for row in llm_models().rows()}, theirs)
+    compare("llm_models", "find", {(row.path, str(row.size)) for row in llm_models.rows()}, theirs)
 
 
 def test_models_are_those_that_hugging_face_s_own_library_lists(
     users: Users, fixtures: Path, compare: Compare
 ) -> None:
-    """A cache as its library lays it out, with what `scan_cache_dir` said of it."""
+    """Make a cache as its library lays it out; return what `scan_cache_dir` said of it."""
     hub = users.add(1001, "ann") / ".cache/huggingface/hub"
     recorded = json.loads((fixtures / "llm" / "huggingface.json").read_text())
     for name, files in recorded["files"].items():
@@ -120,7 +120,7 @@ def test_models_are_those_that_hugging_face_s_own_library_lists(
         (hub / name).symlink_to(target)
     for name, revision in recorded["refs"].items():
         write(hub / name, revision)
-    ours = {row.name: [row.size, row.digest] for row in llm_models().rows()}
+    ours = {row.name: [row.size, row.digest] for row in llm_models.rows()}
     compare("llm_models", "huggingface_hub, recorded", ours, recorded["scan_cache_dir"])
 
 
@@ -142,7 +142,7 @@ def test_ollama_s_models_are_those_that_jq_reads(users: Users, run: Run, compare
         f"{Path(path).parent.name}:latest": (size, digest)
         for path, size, digest in map(json.loads, said.splitlines())
     }
-    compare("llm_models", "jq", {row.name: (row.size, row.digest) for row in llm_models().rows()}, theirs)
+    compare("llm_models", "jq", {row.name: (row.size, row.digest) for row in llm_models.rows()}, theirs)
 
 
 def test_broken_models(users: Users) -> None:
@@ -162,7 +162,7 @@ def test_broken_models(users: Users) -> None:
     write(home / ".cache/huggingface/hub/models--a/refs/main", b"\xff\xfe")
     warnings: list[str] = []
     started = time.monotonic()
-    rows = llm_models().rows(Query.of(llm_models(), warn=warnings.append))
+    rows = llm_models.rows(Query.of(llm_models, warn=warnings.append))
     assert time.monotonic() - started < 20
     assert [(row.name, row.digest) for row in rows] == [
         ("m:b", "5"),
@@ -202,7 +202,7 @@ def test_profiles(users: Users, opened: list[str]) -> None:
     write(ann / ".mozilla/firefox/profiles.ini", INI)
     write(ann / ".mozilla/firefox/abc.work/signedInUser.json", SIGNED_IN)
     write(bob / ".config/chromium/Local State", {"profile": {"info_cache": {"Default": {}}}})
-    rows = browser_profiles().rows()
+    rows = browser_profiles.rows()
     assert [tuple(row) for row in rows] == [
         (1001, "chrome", "Default", "corp.example", True),
         (1001, "chrome", "Profile 1", "gmail.com", False),
@@ -214,13 +214,13 @@ def test_profiles(users: Users, opened: list[str]) -> None:
     assert "ann@" not in repr(rows)
     assert "hunter2" not in repr(rows)
     del opened[:]
-    assert len(browser_profiles().rows(uid=1002)) == 1
+    assert len(browser_profiles.rows(uid=1002)) == 1
     assert not [path for path in opened if "/ann/" in path]
 
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which Chromium itself has made two profiles."""
+    """Return a home in which Chromium itself has made two profiles."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no Chromium on PATH: it is the oracle of this test")
@@ -257,11 +257,11 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_profiles_that_chromium_made(chromium: Path, users: Users, run: Run, compare: Compare) -> None:
-    """Its folders that have preferences of their own, and what its list says of them."""
+    """Compare the folders with preferences of their own, and the entries of the list."""
     users.add(1001, "ann", chromium)
     folder = chromium / ".config" / "chromium"
     names = {path.parent.name for path in folder.glob("*/Preferences")} - {"System Profile", "Guest Profile"}
-    rows = browser_profiles().rows()
+    rows = browser_profiles.rows()
     compare("browser_profiles", "folders that Chromium made", {row.profile for row in rows}, names)
     program = '.profile.info_cache | to_entries[] | [.key, (.value.user_name | split("@")[1])]'
     said = [tuple(json.loads(line)) for line in run("jq", "-c", program, folder / "Local State").splitlines()]
@@ -284,16 +284,16 @@ def test_profiles_that_firefox_made(users: Users, compare: Compare) -> None:
             timeout=60,
             env={**os.environ, "HOME": str(home)},
         )
-    # Where it keeps them has changed with its versions.
+    # Its folder has changed between its versions.
     places = (home / ".mozilla/firefox", home / ".config/mozilla/firefox")
     folders = {path.name for place in places for path in place.glob("*.*") if path.is_dir()}
-    rows = browser_profiles().rows()
+    rows = browser_profiles.rows()
     compare("browser_profiles", "folders that Firefox made", {row.profile for row in rows}, folders)
     assert len(folders) == 2
 
 
 def test_profiles_are_those_that_jq_reads(users: Users, run: Run, compare: Compare) -> None:
-    """A list of a hundred, signed in or not, managed or not."""
+    """A list of a hundred profiles, signed in or not, managed or not."""
     file = users.add(1001, "ann") / ".config/google-chrome/Local State"
     cache = {
         f"Profile {number}": {
@@ -305,10 +305,11 @@ def test_profiles_are_those_that_jq_reads(users: Users, run: Run, compare: Compa
     write(file, {"profile": {"info_cache": cache}})
     program = (
         '.profile.info_cache | to_entries[] | [.key, (.value.user_name | split("@")[1]), '
-        '(if .value.user_name == "" then null else (.value.hosted_domain | . != "" and . != "NO_HOSTED_DOMAIN") end)]'
+        '(if .value.user_name == "" then null else (.value.hosted_domain | . != "" and . != '
+        '"NO_HOSTED_DOMAIN") end)]'
     )
     said = [tuple(json.loads(line)) for line in run("jq", "-c", program, file).splitlines()]
-    ours = [(row.profile, row.email_domain, row.managed) for row in browser_profiles().rows()]
+    ours = [(row.profile, row.email_domain, row.managed) for row in browser_profiles.rows()]
     compare("browser_profiles", "jq", sorted(ours), sorted(said))
 
 
@@ -324,7 +325,7 @@ def test_profiles_on_other_systems(platform: str, chrome: str, firefox: str, tmp
     write(tmp_path / firefox / "profiles.ini", INI.replace("abc.work", "Profiles/abc.work"))
     write(tmp_path / firefox / "Profiles/abc.work/signedInUser.json", SIGNED_IN)
     found = list(
-        _profiles(Home(501, "ann", str(tmp_path)), Query.of(browser_profiles()), Budget(Limits()), platform)
+        _profiles(Home(501, "ann", str(tmp_path)), Query.of(browser_profiles), Budget(Limits()), platform)
     )
     assert [(one.browser, one.email_domain) for one in found] == [
         ("chrome", "corp.example"),
@@ -352,7 +353,7 @@ def test_broken_profiles(users: Users) -> None:
     write(home / ".mozilla/firefox/profiles.ini", "no section\n[Profile0]\n")
     write(home / ".librewolf/profiles.ini", "[Profile0]\nPath=%(x)s\n[Profile0]\nPath=../../bob\n")
     warnings: list[str] = []
-    rows = browser_profiles().rows(Query.of(browser_profiles(), warn=warnings.append))
+    rows = browser_profiles.rows(Query.of(browser_profiles, warn=warnings.append))
     assert [(row.browser, row.profile, row.email_domain) for row in rows] == [
         ("brave", "P", None),
         ("brave", "\\ud800", "\\udfff"),
@@ -374,24 +375,24 @@ def test_lines(tmp_path: Path) -> None:
         ("f", "\ufeffé\n".encode("utf-16"), ["\ufeffé"]),
     ):
         (tmp_path / name).write_bytes(content)
-        rows = file_lines().rows(path=str(tmp_path / name))
+        rows = file_lines.rows(path=str(tmp_path / name))
         assert [row.line for row in rows] == expected
         assert [row.line_number for row in rows] == list(range(1, len(expected) + 1))
-    passwd = file_lines().rows(path="/etc/passwd")
+    passwd = file_lines.rows(path="/etc/passwd")
     assert [row.line for row in passwd] == Path("/etc/passwd").read_text().splitlines()
     (tmp_path / "g").symlink_to("/etc/shadow")
     os.mkfifo(tmp_path / "h")
     warnings: list[str] = []
-    query = Query.of(file_lines(), like={"path": f"{tmp_path}/%"}, warn=warnings.append)
-    assert {Path(row.path).name for row in file_lines().rows(query)} == {"a", "b", "d", "e", "f"}
+    query = Query.of(file_lines, like={"path": f"{tmp_path}/%"}, warn=warnings.append)
+    assert {Path(row.path).name for row in file_lines.rows(query)} == {"a", "b", "d", "e", "f"}
     assert len(warnings) == 2
     (tmp_path / "many").write_text("\n" * 11)
     with pytest.raises(LimitExceeded, match="more than 10 rows"):
-        file_lines(Limits(max_rows=10)).rows(path=str(tmp_path / "many"))
+        file_lines.configured(limits=Limits(max_rows=10)).rows(path=str(tmp_path / "many"))
 
 
 def test_lines_are_those_of_grep(run: Run, compare: Compare) -> None:
-    """Every line of the files in /etc that are UTF-8."""
+    """Compare every line of the files in /etc that are UTF-8."""
     paths = []
     for path in sorted(Path("/etc").iterdir()):
         if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK):
@@ -400,7 +401,7 @@ def test_lines_are_those_of_grep(run: Run, compare: Compare) -> None:
                 paths.append(str(path))
     said = run("grep", "-nH", "", "--", *paths)
     theirs = [line.removesuffix("\r") for line in said.split("\n") if line]
-    rows = file_lines().rows(path=paths)
+    rows = file_lines.rows(path=paths)
     ours = [f"{row.path}:{row.line_number}:{row.line}" for row in rows]
     compare("file_lines", "grep -n ''", ours, theirs)
 

@@ -1,6 +1,7 @@
-"""Every table over files and homes beside what somebody may have put in a file's place: the others are told all the same.
+"""Every table over files and homes still shows the good files beside a hostile one.
 
-What only some can meet (a billion laughs, aliases, lengths that lie) is tested where they are.
+Attacks that only some tables can meet (a billion laughs, aliases, wrong lengths) are tested with those
+tables.
 """
 
 import gzip
@@ -17,8 +18,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from kolide_tables import Limits, all_tables, files, homes
-from kolide_tables.sudo_rules import sudo_rules
-from osquery_sdk import Query, Table
+from kolide_tables.sudo_rules import SudoCommand, rule_rows
+from osquery_sdk import Query, Table, table
 
 Users = Any  # of conftest.py
 Link = Callable[[Path, object], None]
@@ -42,13 +43,13 @@ BY_PATH = (*DATA, "certificates", "keyinfo", "go_buildinfo", "secret_scan", "fil
 
 
 class Scene(NamedTuple):
-    """Where a table meets a file of its own and somebody else's.
+    """A table's good file and the place of a hostile one.
 
     Attributes:
         table: the table.
-        query: what it is asked.
-        theirs: where the hostile file is to be: before the good one, in the order in which the table reads.
-        good: a file that is as it should be, in its place already.
+        query: makes the query, with a list for the warnings.
+        theirs: place of the hostile file, before the good one in the order in which the table reads.
+        good: a good file, in its place already.
     """
 
     table: Table
@@ -121,9 +122,14 @@ def sudo(folder: Path, _users: Users) -> Scene:
     (folder / "d").mkdir()
     (folder / "sudoers").write_text(f"root ALL=(ALL) ALL\n@includedir {folder}/d\n")
     (folder / "d" / "z").write_text("ann ALL=(ALL) NOPASSWD: ALL\n")
-    table = sudo_rules(path=str(folder / "sudoers"))
+
+    @table("kolide_sudo_rules")
+    def rules(query: Query) -> Iterator[SudoCommand]:
+        """Rules of the scene's own sudoers."""
+        return rule_rows(query, str(folder / "sudoers"))
+
     return Scene(
-        table, lambda warnings: Query.of(table, warn=warnings.append), folder / "d" / "b", folder / "d" / "z"
+        rules, lambda warnings: Query.of(rules, warn=warnings.append), folder / "d" / "b", folder / "d" / "z"
     )
 
 
@@ -155,7 +161,7 @@ SCENES = {name: by_path(name, content.encode()) for name, content in DATA.items(
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that others may pass through, as pytest's are not."""
+    """Make a folder that others may enter, unlike pytest's."""
     path = Path(tempfile.mkdtemp(prefix="hostile"))
     path.chmod(0o755)
     (path / "files").mkdir()
@@ -167,7 +173,7 @@ def folder() -> Iterator[Path]:
 def scene(
     request: pytest.FixtureRequest, folder: Path, users: Users, monkeypatch: pytest.MonkeyPatch
 ) -> Scene:
-    """The scene of the table that the test names."""
+    """Return the scene of the table that the test names."""
     users.__init__(folder)
     defaults = {"passwd": str(users.file), "mountinfo": str(users.mounts)}
     monkeypatch.setattr(homes.local_homes, "__kwdefaults__", defaults)
@@ -184,7 +190,7 @@ def answer(scene: Scene, warnings: list[str]) -> list[Any]:
 
 
 def of(path: Path, rows: list[Any]) -> list[tuple[Any, ...]]:
-    """The rows that are of a file, by a path or folder of it, or of its user."""
+    """Return the rows about a file, by a path, by a folder of it, or by its user."""
     uid = {"ann": 1001, "bob": 1002}.get(next((part for part in path.parts if part in ("ann", "bob")), ""))
     if uid is not None:
         return [tuple(row) for row in rows if getattr(row, "uid", None) == uid]
@@ -254,7 +260,7 @@ KINDS = (
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @every_table
 def test_others_are_told(kind: Callable[..., None], scene: Scene, link: Link, folder: Path) -> None:
-    """In no time, without what is in others' files, and with a word about a file that cannot be read."""
+    """The answer takes little time, shows nothing of others' files, and warns of an unreadable file."""
     secret = folder / "secret"
     secret.write_text(SECRET)
     secret.chmod(0o600)
@@ -275,7 +281,9 @@ def test_others_are_told(kind: Callable[..., None], scene: Scene, link: Link, fo
 
 
 def is_read(scene: Scene, kind: Callable[..., None]) -> bool:
-    """Whether the table opens such a file: of a program it reads the headers, of a .ssh folder the regular files."""
+    """Return whether the table opens such a file: of programs it reads the headers, in .ssh only regular
+    files.
+    """
     name = scene.table.name.removeprefix("kolide_")
     return not (
         (name == "go_buildinfo" and kind is a_large_file)
@@ -285,7 +293,7 @@ def is_read(scene: Scene, kind: Callable[..., None]) -> bool:
 
 @every_table
 def test_a_file_that_changes_while_it_is_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It grows and is replaced after each reading."""
+    """The file grows and is replaced after each reading."""
     alone = of(scene.good, answer(scene, []))
     scene.theirs.write_bytes(scene.good.read_bytes())
     real = files._read_up_to
@@ -306,7 +314,7 @@ def test_a_file_that_changes_while_it_is_read(scene: Scene, monkeypatch: pytest.
 
 @every_table
 def test_a_file_that_vanishes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the listing of its folder and its opening."""
+    """The file vanishes between the listing of its folder and its opening."""
     alone = of(scene.good, answer(scene, []))
     scene.theirs.write_bytes(scene.good.read_bytes())
     real = os.lstat
@@ -343,7 +351,7 @@ HOMES = ("ssh_keys", "venv_packages", "mcp_servers", "llm_models", "browser_prof
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder that is closed to the test itself")
 @pytest.mark.parametrize("scene", HOMES, indirect=True)
 def test_somebody_s_folder_without_permission(scene: Scene) -> None:
-    """Of those who do not let others look into their homes there is nothing, and of the rest all there is."""
+    """Homes that are closed show nothing, and all others everything."""
     alone = of(scene.good, answer(scene, []))
     scene.theirs.write_bytes(scene.good.read_bytes())
     assert len(answer(scene, [])) == 2 * len(alone)
@@ -379,7 +387,7 @@ def test_only_the_files_that_are_named_are_opened(
 
 
 def others_than_root() -> Any:
-    """The rights of nobody in particular; without root the test has them already."""
+    """Drop root's rights; without root the test has no others already."""
     from contextlib import contextmanager
 
     @contextmanager

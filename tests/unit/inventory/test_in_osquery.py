@@ -1,4 +1,4 @@
-"""Tables over files and homes in a real osquery: joined with its own tables, and their examples as they stand."""
+"""Tables over files and homes in a real osquery: joins with its own tables, and the examples."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,15 +23,18 @@ TABLES = [one for one in all_tables(enabled=["file_lines"]) if one.name.removepr
 
 @pytest.fixture
 def ask(ask_osqueryi: Callable[..., Any]) -> Ask:
-    """A function that runs statements in osqueryi; the rows are of all of them."""
+    """Return a function that runs statements in osqueryi and returns the rows of all of them."""
     return lambda *statements: [row for rows in ask_osqueryi(*statements) for row in rows]
 
 
 def test_every_process_can_be_joined(ask: Ask) -> None:
-    """Threads of the kernel have an empty path: no table may take that for a statement that names none."""
+    """Threads of the kernel have an empty path: no table may take that for a statement without a path."""
     by_path = ("certificates", "keyinfo", "go_buildinfo", "secret_scan", "file_lines", "json")
     counts = ", ".join(
-        f"(select count(*) from processes p join kolide_{name} t using (path) where p.pid in (1, 2)) as {name}"
+        (
+            f"(select count(*) from processes p join kolide_{name} t using (path) where p.pid in (1, 2)) "
+            f"as {name}"
+        )
         for name in by_path
     )
     (row,) = ask(f"select {counts}")
@@ -39,7 +42,7 @@ def test_every_process_can_be_joined(ask: Ask) -> None:
 
 
 def test_texts_are_never_null(ask: Ask) -> None:
-    """So that descriptions and examples have to speak of empty ones."""
+    """Descriptions and examples therefore speak of empty texts."""
     (row,) = ask("select count(*) as n, sum(match_block is null) as nulls from kolide_sshd_config")
     assert row["n"] == "0" or row["nulls"] == "0"
 
@@ -52,7 +55,7 @@ def test_examples_are_statements_that_osquery_runs(ask: Ask) -> None:
 
 @pytest.mark.parametrize("one", TABLES, ids=lambda one: one.name)
 def test_what_is_said_of_texts_is_what_osquery_shows(one: Table) -> None:
-    """It has no NULL in a column of texts."""
+    """osquery shows no NULL in a column of texts."""
     for column in one.columns:
         if column.type.value == "TEXT":
             assert "NULL" not in column.definition.description, column.name

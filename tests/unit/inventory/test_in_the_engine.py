@@ -1,4 +1,6 @@
-"""Every table over files and homes through the engine: all values are of their columns' types, joins find what look-ups find."""
+"""Every table over files and homes through the engine: values have their columns' types, joins find what
+look-ups find.
+"""
 
 import gzip
 import json
@@ -18,7 +20,7 @@ Users = Any  # of conftest.py
 
 @pytest.fixture
 def host(users: Users, fixtures: Path, osquery_host: Serve) -> Any:
-    """The bundle, and two users whose homes have something for each table."""
+    """Serve the bundle, with two users whose homes have something for each table."""
     for uid, name in ((1001, "ann"), (1002, "bob")):
         home = users.add(uid, name)
         shutil.copytree(fixtures / "keys", home / ".ssh")
@@ -88,9 +90,10 @@ PATHS = ("certificates", "keyinfo", "go_buildinfo", "secret_scan", "file_lines",
 
 @pytest.mark.parametrize("name", PATHS)
 def test_a_join_may_have_an_empty_path(name: str, host: Any, users: Users) -> None:
-    """As osquery's processes has it for each thread of the kernel: that names no file, and is no error."""
+    """Threads of the kernel have an empty path in osquery's processes: it names no file, and is no error."""
     rows = host.query(
-        f"with p(path) as (values (''), (null), ('{users.root}/nothing')) select p.path from p join kolide_{name} t using (path) "
+        f"with p(path) as (values (''), (null), ('{users.root}/nothing')) select p.path from p join "
+        f"kolide_{name} t using (path) "
         f"where p.path <> '{users.root}/nothing'"
     ).rows
     assert rows == []
@@ -109,7 +112,8 @@ def test_a_join_may_have_an_empty_root(host: Any) -> None:
 
 def test_a_join_of_users_is_look_ups(host: Any, opened: list[str]) -> None:
     rows = host.query(
-        "with u(uid) as (values (1001), (7)) select s.uid, count(*) as n from u cross join kolide_ssh_keys s using (uid) group by 1"
+        "with u(uid) as (values (1001), (7)) select s.uid, count(*) as n from u cross join "
+        "kolide_ssh_keys s using (uid) group by 1"
     ).rows
     assert [(int(row["uid"]), int(row["n"])) for row in rows] == [(1001, 4)]
     assert not [path for path in opened if "/bob/" in path]

@@ -1,4 +1,4 @@
-"""kolide_keyinfo and kolide_ssh_keys against ssh-keygen, openssl and puttygen: keys of every form, with passwords and without."""
+"""kolide_keyinfo and kolide_ssh_keys against ssh-keygen, openssl and puttygen: keys of every form."""
 
 import json
 import os
@@ -49,17 +49,17 @@ def shown(row: KeyInfo | SshKey) -> dict[str, Any]:
 
 
 def only(path: Path) -> dict[str, Any]:
-    (row,) = keyinfo().rows(path=str(path))
+    (row,) = keyinfo.rows(path=str(path))
     return shown(row)
 
 
 def of(row: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
-    """Of a row what the oracle says, too."""
+    """Return the part of a row that the oracle tells too."""
     return {column: row[column] for column in said}
 
 
 def said_by_ssh_keygen(run: Run, path: Path) -> dict[str, Any]:
-    """The columns that ssh-keygen can tell."""
+    """Return the columns that ssh-keygen can tell."""
     said = {}
     for column, algorithm in (("fingerprint_sha256", "sha256"), ("fingerprint_md5", "md5")):
         found = re.fullmatch(
@@ -74,7 +74,7 @@ def said_by_ssh_keygen(run: Run, path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def made(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with keys of ssh-keygen and of openssl."""
+    """Make a folder with keys of ssh-keygen and of openssl."""
     folder = tmp_path_factory.mktemp("keys")
     for name, options in SSH.items():
         run("ssh-keygen", "-q", "-N", "", "-C", f"a {name} é", *options, "-f", folder / f"{name}.ssh")
@@ -351,7 +351,7 @@ def test_authorized_keys(made: Path, run: Run, tmp_path: Path, compare: Compare)
     lines.append("ssh-ed25519 " + "A" * 70_000)
     path = tmp_path / "authorized_keys"
     path.write_text("\n".join(lines))
-    rows = [shown(row) for row in keyinfo().rows(path=str(path))]
+    rows = [shown(row) for row in keyinfo.rows(path=str(path))]
     said = []
     for line in run("ssh-keygen", "-l", "-f", path).splitlines():
         bits, fingerprint, *comment, kind = line.split(" ")
@@ -366,7 +366,7 @@ def test_no_line_of_a_long_file_is_left_out(made: Path, tmp_path: Path) -> None:
     (tmp_path / "known_hosts").write_text(
         "# nothing\n" * 100_000 + f"host {key}" + "x\n" * 50_000 + f"@revoked * {key.strip()}"
     )
-    rows = keyinfo().rows(path=str(tmp_path / "known_hosts"))
+    rows = keyinfo.rows(path=str(tmp_path / "known_hosts"))
     assert [row.type for row in rows] == ["ed25519", "ed25519"]
 
 
@@ -377,13 +377,13 @@ def test_the_mode_is_looked_at_only_if_it_is_used(made: Path, monkeypatch: pytes
     path = str(made / "ed25519.ssh.pub")
     for used, expected in ((("type",), []), (("mode",), [path])):
         del looks[:]
-        assert len(keyinfo().rows(Query.of(keyinfo(), equals={"path": path}, used=used))) == 1
+        assert len(keyinfo.rows(Query.of(keyinfo, equals={"path": path}, used=used))) == 1
         assert looks == expected
 
 
 @pytest.mark.skipif(not list(Path("/etc/ssh").glob("*key.pub")), reason="this machine has no host keys")
 def test_this_machine_s_own_keys(run: Run, compare: Compare) -> None:
-    rows = keyinfo().rows(Query.of(keyinfo(), like={"path": "/etc/ssh/%key.pub"}))
+    rows = keyinfo.rows(Query.of(keyinfo, like={"path": "/etc/ssh/%key.pub"}))
     ours, theirs = {}, {}
     for row in rows:
         theirs[row.path] = said_by_ssh_keygen(run, Path(row.path))
@@ -393,7 +393,7 @@ def test_this_machine_s_own_keys(run: Run, compare: Compare) -> None:
 
 
 def test_recorded_keys(fixtures: Path, compare: Compare) -> None:
-    """Public and encrypted keys made by ssh-keygen, hardware keys' stubs among them, with what it said of them."""
+    """Public and encrypted keys of ssh-keygen, stubs of hardware keys too, with its answers about them."""
     recorded = json.loads((fixtures / "keys" / "ssh-keygen.json").read_text())
     assert len(recorded) >= 6
     ours = {name: of(only(fixtures / "keys" / name), said) for name, said in recorded.items()}
@@ -412,7 +412,7 @@ def test_what_is_no_key(made: Path, tmp_path: Path, link: Link) -> None:
     (tmp_path / "f").write_bytes((made / "ed25519.ssh").read_bytes())
     warnings: list[str] = []
     started = time.monotonic()
-    rows = keyinfo().rows(Query.of(keyinfo(), like={"path": f"{tmp_path}/%"}, warn=warnings.append))
+    rows = keyinfo.rows(Query.of(keyinfo, like={"path": f"{tmp_path}/%"}, warn=warnings.append))
     assert time.monotonic() - started < 20
     assert [Path(row.path).name for row in rows] == ["f"]
     assert [re.search("symbolic link|FIFO|limit is", warning)[0] for warning in warnings] == [  # type: ignore[index]
@@ -461,7 +461,7 @@ def test_keys_of_users(users: Users, made: Path, opened: list[str]) -> None:
             (folder / f"id_{key}.pub").write_bytes((made / f"{key}.ssh.pub").read_bytes())
         (folder / "authorized_keys").write_bytes((made / "rsa.ssh.pub").read_bytes())
         (folder / "config").write_text("Host x\n")
-    rows = ssh_keys().rows()
+    rows = ssh_keys.rows()
     assert [(row.user, row.uid, Path(row.path).name, row.type) for row in rows] == [
         (name, uid, f"id_{key}", key)
         for name, uid in (("ann", 1001), ("bob", 1002), ("carl", 1003))
@@ -476,11 +476,11 @@ def test_keys_of_users(users: Users, made: Path, opened: list[str]) -> None:
         "id_ed25519.pub",
     }
     del opened[:]
-    assert len(ssh_keys().rows(uid=1002)) == 2
+    assert len(ssh_keys.rows(uid=1002)) == 2
     assert {path for path in opened if "/.ssh/" in path} == {
         f"{users.root}/bob/.ssh/id_{key}{suffix}" for key in ("rsa", "ed25519") for suffix in ("", ".pub")
     }
-    assert ssh_keys().rows(uid=[5, 7]) == []
+    assert ssh_keys.rows(uid=[5, 7]) == []
 
 
 @pytest.mark.osqueryd
@@ -488,7 +488,7 @@ def test_keys_of_users(users: Users, made: Path, opened: list[str]) -> None:
     sys.platform != "linux" or os.geteuid() != 0, reason="only root can put keys into a home for itself alone"
 )
 def test_keys_of_users_are_those_of_osquery(made: Path, run: Run, tmp_path: Path, compare: Compare) -> None:
-    """Beside core's user_ssh_keys, with keys in a home that is seen by the two alone."""
+    """Compare with core's user_ssh_keys, on keys in a home that only the two tables see."""
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     (tmp_path / "passwd").write_text(f"root:x:0:0::{home}:/bin/sh\nann:x:7001:7001::{home}:/bin/sh\n")
@@ -501,7 +501,10 @@ def test_keys_of_users_are_those_of_osquery(made: Path, run: Run, tmp_path: Path
     (folder / "p256.pem").write_bytes((made / "p256.pem").read_bytes())
     (folder / "no key").write_text("nothing")
     sql = "select k.uid, path, encrypted from users join user_ssh_keys k using (uid)"
-    ours = "import json; from kolide_tables.keyinfo import ssh_keys; print(json.dumps([(str(r.uid), r.path, str(int(r.encrypted))) for r in ssh_keys().rows()]))"
+    ours = (
+        "import json; from kolide_tables.keyinfo import ssh_keys; print(json.dumps([(str(r.uid), r.path, "
+        "str(int(r.encrypted))) for r in ssh_keys.rows()]))"
+    )
     script = f"""
 mount --bind {tmp_path}/passwd /etc/passwd || exit 77
 osqueryi --json --disable_extensions --extensions_socket={tmp_path}/em "{sql}" && {sys.executable} -c '{ours}'

@@ -1,4 +1,4 @@
-"""kolide_luks beside cryptsetup, on files that it has made, and damaged ones."""
+"""kolide_luks beside cryptsetup, on files that it has made, and on damaged ones."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from osquery_sdk.query import GREATER, Constraint
 Compare = Any  # of tests/conftest.py
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="LUKS is Linux's")
-TABLE = luks()
+TABLE = luks
 
 
 def cryptsetup(*arguments: str, secret: str = "") -> str:
@@ -40,7 +40,7 @@ FAST_2 = ("--type", "luks2", "--pbkdf-memory", "64", "--pbkdf-force-iterations",
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Encrypted files of every kind; formatting one does not touch the machine's disks."""
+    """Make encrypted files of every kind; formatting one does not touch the machine's disks."""
     root = tmp_path_factory.mktemp("luks")
     made = {}
 
@@ -91,7 +91,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def said_by_cryptsetup(path: Path) -> tuple[Any, ...]:
-    """Version, UUID, cipher, bits and slots with kdf, rounds and tokens."""
+    """Return version, UUID, cipher, bits and slots with kdf, rounds and tokens."""
     text = cryptsetup("luksDump", str(path))
     version = int(re.search(r"Version:\s+(\d)", text)[1])  # type: ignore[index]
     uuid = re.search(r"UUID:\s+(\S+)", text)[1]  # type: ignore[index]
@@ -188,7 +188,7 @@ def test_headers_that_are_cut_off(files: Any, tmp_path: Path, keep: int) -> None
 
 
 def forged(json_area: bytes, checksum: str = "sha256") -> bytes:
-    """A header of version 2 that is as it should be, but for what it says."""
+    """Return a correct header of version 2 with this JSON."""
     area = json_area.ljust(0x4000 - 4096, b"\0")
     binary = bytearray(4096)
     binary[:8], binary[8:16] = b"LUKS\xba\xbe\0\2", (0x4000).to_bytes(8, "big")
@@ -225,7 +225,7 @@ def forged(json_area: bytes, checksum: str = "sha256") -> bytes:
     ],
 )
 def test_headers_that_say_anything(tmp_path: Path, said: Any, slots: list[Any]) -> None:
-    """Anybody can write one onto a stick."""
+    """Hostile headers: anybody can write one onto a stick."""
     path = tmp_path / "forged"
     path.write_bytes(forged(json.dumps(said).encode()))
     rows = TABLE.rows(device_path=str(path))

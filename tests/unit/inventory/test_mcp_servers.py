@@ -1,4 +1,4 @@
-"""kolide_mcp_servers on files in each client's documented form, and on what somebody may have put in their place."""
+"""kolide_mcp_servers on files in each client's documented form, and on hostile ones."""
 
 import hashlib
 import json
@@ -44,7 +44,8 @@ SERVERS = json.dumps(
     {"servers": {"local": {"type": "stdio", **STDIO}}, "inputs": [{"id": "k", "password": True}]}
 )
 
-# path, content, what the rows are: client, name, transport, command, args, url, env_keys, enabled
+# Each row: path, content, and the expected rows: client, name, transport, command, args, url, env_keys,
+# enabled.
 STDIO_ROW = ("stdio", "npx", SHOWN_ARGS, None, ["DEBUG", "EXAMPLE_TOKEN"], True)
 HTTP_ROW = ("http", None, [], SHOWN_URL, [], True)
 OFF_ROW = ("stdio", "x", [], None, [], False)
@@ -98,7 +99,12 @@ FORMS: list[tuple[str, str, str, dict[str, tuple[Any, ...]]]] = [
     (
         "codex",
         ".codex/config.toml",
-        '[mcp_servers.local]\ncommand = "npx"\nargs = ["-y", "@example/server", "--api-key", "hunter2", "--root", "/srv"]\n[mcp_servers.local.env]\nEXAMPLE_TOKEN = "hunter2"\nDEBUG = "1"\n[mcp_servers.off]\ncommand = "x"\nenabled = false\n[mcp_servers.far]\nurl = "https://me:hunter2@mcp.example/v1?key=s3cr3t&x="\nbearer_token_env_var = "T"\n',
+        (
+            '[mcp_servers.local]\ncommand = "npx"\nargs = ["-y", "@example/server", "--api-key", '
+            '"hunter2", "--root", "/srv"]\n[mcp_servers.local.env]\nEXAMPLE_TOKEN = "hunter2"\nDEBUG = '
+            '"1"\n[mcp_servers.off]\ncommand = "x"\nenabled = false\n[mcp_servers.far]\nurl = '
+            '"https://me:hunter2@mcp.example/v1?key=s3cr3t&x="\nbearer_token_env_var = "T"\n'
+        ),
         PLAIN_ROWS,
     ),
     (
@@ -121,7 +127,10 @@ FORMS: list[tuple[str, str, str, dict[str, tuple[Any, ...]]]] = [
     (
         "continue",
         ".continue/config.yaml",
-        "name: x\nmcpServers:\n  - name: local\n    command: npx\n    args: [-y, '@example/server', --api-key, hunter2, --root, /srv]\n    env: {EXAMPLE_TOKEN: hunter2, DEBUG: 1}\n",
+        (
+            "name: x\nmcpServers:\n  - name: local\n    command: npx\n    args: [-y, '@example/server', "
+            "--api-key, hunter2, --root, /srv]\n    env: {EXAMPLE_TOKEN: hunter2, DEBUG: 1}\n"
+        ),
         {"local": STDIO_ROW},
     ),
     (
@@ -135,7 +144,13 @@ FORMS: list[tuple[str, str, str, dict[str, tuple[Any, ...]]]] = [
     (
         "goose",
         ".config/goose/config.yaml",
-        "extensions:\n  developer: {type: builtin, enabled: true}\n  local: {type: stdio, cmd: npx, args: [-y, '@example/server', --api-key, hunter2, --root, /srv], envs: {EXAMPLE_TOKEN: hunter2}, env_keys: [DEBUG], enabled: true}\n  off: {type: stdio, cmd: x, args: [], enabled: false}\n  far: {type: streamable_http, uri: 'https://me:hunter2@mcp.example/v1?key=s3cr3t&x='}\n",
+        (
+            "extensions:\n  developer: {type: builtin, enabled: true}\n  local: {type: stdio, cmd: npx, "
+            "args: [-y, '@example/server', --api-key, hunter2, --root, /srv], envs: {EXAMPLE_TOKEN: "
+            "hunter2}, env_keys: [DEBUG], enabled: true}\n  off: {type: stdio, cmd: x, args: [], enabled: "
+            "false}\n  far: {type: streamable_http, uri: "
+            "'https://me:hunter2@mcp.example/v1?key=s3cr3t&x='}\n"
+        ),
         PLAIN_ROWS,
     ),
     (
@@ -200,7 +215,7 @@ def test_a_client_s_form(
     client: str, path: str, content: str, expected: dict[str, Any], users: Users
 ) -> None:
     file = write(users.add(1001, "ann"), path, content)
-    rows = mcp_servers().rows()
+    rows = mcp_servers.rows()
     assert {row.server_name: seen(row) for row in rows} == expected
     assert len(rows) == len(expected)
     assert {(row.uid, row.username, row.client, row.scope, row.config_path) for row in rows} == {
@@ -210,16 +225,17 @@ def test_a_client_s_form(
     assert not [secret for secret in SECRETS if secret in repr(rows)]
 
 
-# Where jq finds the servers, and what of one is the table's: its name, program, and the names of its variables.
+# The place at which jq finds the servers, and its view of one: name, program, names of variables.
 JQ = (
-    "(.mcpServers // .servers // .context_servers // .mcp.servers // .mcp) | to_entries[] | [input_filename, .key, "
+    "(.mcpServers // .servers // .context_servers // .mcp.servers // .mcp) | to_entries[] | "
+    "[input_filename, .key, "
     '(.value.command | if type == "object" then .path elif type == "array" then .[0] else . end), '
     "((.value.env // .value.environment // {}) | keys)]"
 )
 
 
 def test_servers_are_those_that_jq_reads(users: Users, run: Run, compare: Compare) -> None:
-    """In every form that is JSON, without comments, and keeps its servers in an object."""
+    """Compare each form that is JSON without comments and keeps its servers in an object."""
     home = users.add(1001, "ann")
     files: list[Path] = []
     ours: dict[str, list[list[Any]]] = {}
@@ -230,7 +246,7 @@ def test_servers_are_those_that_jq_reads(users: Users, run: Run, compare: Compar
         files.append(write(home, path, content))
     for path, *server in map(json.loads, run("jq", "-c", JQ, *files).splitlines()):
         theirs.setdefault(path, []).append(server)
-    for row in mcp_servers().rows():
+    for row in mcp_servers.rows():
         ours.setdefault(row.config_path, []).append([row.server_name, row.command, row.env_keys])
     assert len(ours) == len(files) > 10
     ours, theirs = ({path: sorted(rows) for path, rows in said.items()} for said in (ours, theirs))
@@ -245,7 +261,7 @@ def test_hashes_are_those_of_sha256sum(users: Users, run: Run, compare: Compare)
     compare(
         "mcp_servers",
         "sha256sum",
-        {row.config_path: row.config_sha256 for row in mcp_servers().rows()},
+        {row.config_path: row.config_sha256 for row in mcp_servers.rows()},
         theirs,
     )
 
@@ -289,7 +305,7 @@ def test_claude_code(users: Users) -> None:
             }
         ),
     )
-    rows = mcp_servers().rows()
+    rows = mcp_servers.rows()
     assert [(row.client, row.scope, row.server_name, row.enabled) for row in rows] == [
         ("claude-code", "user", "mine", True),
         ("claude-code", "local", "here", True),
@@ -308,11 +324,11 @@ def test_what_an_administrator_laid_down(users: Users, monkeypatch: pytest.Monke
     managed = mcp_clients.Client("claude-code", str(file))
     monkeypatch.setattr(module, "managed_files", lambda: [managed])
     users.add(1001, "ann")
-    rows = mcp_servers().rows()
+    rows = mcp_servers.rows()
     assert {(row.uid, row.username, row.scope, row.client) for row in rows} == {
         (None, None, "managed", "claude-code")
     }
-    assert mcp_servers().rows(uid=1001) == []
+    assert mcp_servers.rows(uid=1001) == []
 
 
 def test_only_the_user_s_files_are_read(users: Users, opened: list[str]) -> None:
@@ -320,9 +336,9 @@ def test_only_the_user_s_files_are_read(users: Users, opened: list[str]) -> None
         home = users.add(uid, name)
         for _, path, content, _ in FORMS:
             write(home, path, content)
-    assert len({row.uid for row in mcp_servers().rows()}) == 2
+    assert len({row.uid for row in mcp_servers.rows()}) == 2
     del opened[:]
-    rows = mcp_servers().rows(uid=1002)
+    rows = mcp_servers.rows(uid=1002)
     assert {row.username for row in rows} == {"bob"}
     assert len([path for path in opened if "/bob/" in path]) == len(FORMS)
     assert not [path for path in opened if "/ann/" in path]
@@ -409,14 +425,15 @@ def test_what_is_broken_does_not_hide_the_rest(users: Users) -> None:
     write(
         home,
         ".copilot/mcp-config.json",
-        '{"mcpServers": {"s": {"command": 5, "args": {"a": 1}, "env": [1], "url": []}, "t": 1, "u": {"command": "\ud800"}}}'.encode(
-            "utf-8", "surrogatepass"
-        ),
+        (
+            '{"mcpServers": {"s": {"command": 5, "args": {"a": 1}, "env": [1], "url": []}, "t": 1, "u": '
+            '{"command": "\ud800"}}}'
+        ).encode("utf-8", "surrogatepass"),
     )
     write(home, ".junie/mcp/mcp.json", b"")
     warnings: list[str] = []
     started = time.monotonic()
-    rows = mcp_servers().rows(Query.of(mcp_servers(), warn=warnings.append))
+    rows = mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))
     assert time.monotonic() - started < 20
     assert [(row.client, row.server_name) for row in rows] == [
         ("gemini-cli", "5"),
@@ -432,7 +449,7 @@ def test_profiles_that_are_not_looked_at_are_told(users: Users) -> None:
     for number in range(101):
         write(home, f".config/Code/User/profiles/{number:03}/mcp.json", SERVERS)
     warnings: list[str] = []
-    assert len(mcp_servers().rows(Query.of(mcp_servers(), warn=warnings.append))) == 100
+    assert len(mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))) == 100
     assert "of its 101 folders only the first 100 are looked at" in warnings[0]
 
 
@@ -443,7 +460,7 @@ def test_limits(users: Users) -> None:
         json.dumps({"mcpServers": {str(n): {"command": "x"} for n in range(20)}}),
     )
     with pytest.raises(LimitExceeded, match="more than 10 rows"):
-        mcp_servers(Limits(max_rows=10)).rows()
+        mcp_servers.configured(limits=Limits(max_rows=10)).rows()
 
 
 _JSON = st.recursive(

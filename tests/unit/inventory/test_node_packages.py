@@ -1,4 +1,6 @@
-"""kolide_node_packages against npm ls, yarn list and pnpm's own flags, on lock files that the tools made of one project."""
+"""kolide_node_packages against npm ls, yarn list and pnpm's own flags, on the tools' lock files of one
+project.
+"""
 
 import json
 import os
@@ -46,7 +48,7 @@ def in_tree(tree: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize("project", [*NPM, "workspaces"])
 def test_npm_ls_as_recorded(project: str, projects: Path, compare: Compare) -> None:
     said = json.loads((projects / "npm-ls.json").read_text())[project]
-    rows = node_packages().rows(root=str(projects / project))
+    rows = node_packages.rows(root=str(projects / project))
     compare("node_packages", "npm ls --all --json, recorded", named(rows), said["all"])
     compare("node_packages", "npm ls --omit=dev, recorded", named(rows, production=True), said["production"])
     assert {row.manager for row in rows} == {"npm"}
@@ -55,7 +57,7 @@ def test_npm_ls_as_recorded(project: str, projects: Path, compare: Compare) -> N
 
 def test_npm_ls(projects: Path, run: Run, tmp_path: Path, compare: Compare) -> None:
     shutil.copytree(projects / "npm3", tmp_path / "p")
-    rows = node_packages().rows(root=str(tmp_path))
+    rows = node_packages.rows(root=str(tmp_path))
     text = run(
         *("npm", "ls", "--all", "--json", "--package-lock-only", "--offline"),
         cwd=tmp_path / "p",
@@ -66,31 +68,29 @@ def test_npm_ls(projects: Path, run: Run, tmp_path: Path, compare: Compare) -> N
 
 @pytest.mark.parametrize("project", ["yarn1", "berry"])
 def test_yarn_list_as_recorded(project: str, projects: Path, compare: Compare) -> None:
-    rows = node_packages().rows(root=str(projects / project))
+    rows = node_packages.rows(root=str(projects / project))
     said = json.loads((projects / "yarn-list.json").read_text())[project]
     compare("node_packages", "yarn list, recorded", named(rows), said)
     assert {row.manager for row in rows} == {"yarn"}
-    npm = node_packages().rows(root=str(projects / "npm3"))
+    npm = node_packages.rows(root=str(projects / "npm3"))
     # The newer Yarn counts what builds fsevents from its sources.
     assert {row.name for row in rows if row.dev} == {row.name for row in npm if row.dev}
 
 
 def test_pnpm_says_the_same_in_all_versions(projects: Path) -> None:
-    """Until version 8 it wrote what is for development; of version 9 it follows from the graph."""
-    said = [node_packages().rows(root=str(projects / project)) for project in PNPM]
+    """Until version 8 pnpm marks what is for development; in version 9 it follows from the graph."""
+    said = [node_packages.rows(root=str(projects / project)) for project in PNPM]
     columns = [sorted((row.name, row.version, row.dev, row.integrity) for row in rows) for rows in said]
     assert columns[0] == columns[1] == columns[2]
-    assert named(said[0]) == named(node_packages().rows(root=str(projects / "npm3")))
+    assert named(said[0]) == named(node_packages.rows(root=str(projects / "npm3")))
     assert {row.dev for row in said[2]} == {False, True}
 
 
 def test_checksums_are_those_of_npm(projects: Path) -> None:
-    npm = {
-        (row.name, row.version): row.integrity for row in node_packages().rows(root=str(projects / "npm3"))
-    }
+    npm = {(row.name, row.version): row.integrity for row in node_packages.rows(root=str(projects / "npm3"))}
     assert all(value and value.startswith("sha512-") for value in npm.values())
     for project in ("npm1", "yarn1", "pnpm9"):
-        rows = node_packages().rows(root=str(projects / project))
+        rows = node_packages.rows(root=str(projects / project))
         assert {(row.name, row.version): row.integrity for row in rows} == npm, project
 
 
@@ -98,22 +98,22 @@ def test_a_folder_of_projects(projects: Path, tmp_path: Path, opened: list[str])
     for place in ("a", "b/c/d", "b/node_modules/x", "b/c/d/too-deep"):
         shutil.copytree(projects / "npm3", tmp_path / place, dirs_exist_ok=True)
     shutil.copytree(projects / "yarn1", tmp_path / "y")
-    rows = node_packages().rows(root=[str(tmp_path), str(tmp_path / "nothing")])
+    rows = node_packages.rows(root=[str(tmp_path), str(tmp_path / "nothing")])
     assert {str(Path(row.lockfile).parent.relative_to(tmp_path)) for row in rows} == {"a", "b/c/d", "y"}
     assert [path for path in opened if not path.startswith("/proc")] == [
         f"{tmp_path}/{name}"
         for name in ("a/package-lock.json", "y/yarn.lock", "y/package.json", "b/c/d/package-lock.json")
     ]
-    patterns = Query.of(node_packages(), like={"root": f"{tmp_path}/%"})
+    patterns = Query.of(node_packages, like={"root": f"{tmp_path}/%"})
     with pytest.raises(TableError, match="name root with = or IN"):
-        node_packages().rows(patterns)
+        node_packages.rows(patterns)
 
 
 def test_what_is_for_development_without_a_manifest(projects: Path, tmp_path: Path) -> None:
     for project in ("yarn1", "berry"):
         shutil.copytree(projects / project, tmp_path / project)
         (tmp_path / project / "package.json").unlink()
-    rows = node_packages().rows(root=str(tmp_path))
+    rows = node_packages.rows(root=str(tmp_path))
     assert len(rows) == 70
     assert {row.dev for row in rows} == {None}
 
@@ -123,7 +123,7 @@ def test_sources_have_no_credentials(tmp_path: Path) -> None:
     (tmp_path / "package-lock.json").write_text(
         json.dumps({"lockfileVersion": 1, "dependencies": {"a": {"version": source}}})
     )
-    (row,) = node_packages().rows(root=str(tmp_path))
+    (row,) = node_packages.rows(root=str(tmp_path))
     assert row.version == "git+https://[redacted]@example.org/a.git#0123"
 
 
@@ -159,8 +159,8 @@ def test_what_is_broken_does_not_hide_the_rest(projects: Path, tmp_path: Path) -
     shutil.copytree(projects / "npm3", tmp_path / "z")
     warnings: list[str] = []
     started = time.monotonic()
-    query = Query.of(node_packages(), equals={"root": str(tmp_path)}, warn=warnings.append)
-    rows = node_packages().rows(query)
+    query = Query.of(node_packages, equals={"root": str(tmp_path)}, warn=warnings.append)
+    rows = node_packages.rows(query)
     assert time.monotonic() - started < 20
     assert [(row.name, row.version) for row in rows if "/z/" not in row.lockfile] == [
         ("a", "1"),
@@ -178,9 +178,9 @@ def test_what_is_broken_does_not_hide_the_rest(projects: Path, tmp_path: Path) -
 
 def test_limits(projects: Path) -> None:
     with pytest.raises(LimitExceeded, match="more than 10 rows"):
-        node_packages(Limits(max_rows=10)).rows(root=str(projects / "npm3"))
+        node_packages.configured(limits=Limits(max_rows=10)).rows(root=str(projects / "npm3"))
     with pytest.raises(LimitExceeded, match="more than 3 folders"):
-        node_packages(Limits(max_folders=3)).rows(root=str(projects))
+        node_packages.configured(limits=Limits(max_folders=3)).rows(root=str(projects))
 
 
 @settings(deadline=None)  # the machine may be busy

@@ -1,4 +1,4 @@
-"""kolide_secret_scan: secrets of every known form, made up here, and what only looks like one."""
+"""kolide_secret_scan: secrets of every known form, made up here, and texts that only look like one."""
 
 import hashlib
 import math
@@ -41,11 +41,11 @@ def pem(body: str, end: str = "\n", kind: str = "OPENSSH") -> str:
 
 
 def inner(secret: str) -> str:
-    """Of a key in PEM its base64, of anything else itself."""
+    """Return the base64 of a key in PEM, and any other secret itself."""
     return "".join(secret.split("\n")[1:-1]) if secret.startswith("-----BEGIN") else secret
 
 
-# Put together here so that no scanner finds one in this file.
+# Joined here, so that no scanner finds a secret in this file.
 SECRETS = {
     "private-key": pem(some(500)),
     "putty-private-key": "\n".join(
@@ -98,7 +98,7 @@ AROUND = {
 
 
 def found(text: str) -> list[SecretFound]:
-    return [row for row in secret_scan().rows(raw_data=text) if isinstance(row, SecretFound)]
+    return [row for row in secret_scan.rows(raw_data=text) if isinstance(row, SecretFound)]
 
 
 def test_every_rule_is_tested() -> None:
@@ -118,7 +118,7 @@ def test_a_secret(rule: str, tmp_path: Path) -> None:
     expected = -sum(p * math.log2(p) for p in (secret.count(c) / len(secret) for c in set(secret)))
     assert row.entropy == round(expected, 2)
     (tmp_path / "file").write_text(text)
-    (again,) = secret_scan().rows(path=str(tmp_path / "file"))
+    (again,) = secret_scan.rows(path=str(tmp_path / "file"))
     assert again[2:] == row[2:]
     assert secret not in repr(again)
 
@@ -172,15 +172,15 @@ def test_ordinary_text_has_none() -> None:
     texts = [path for path in Path("/usr/share/common-licenses").glob("*") if path.is_file()]
     texts += list(Path(secret_rules.__file__).parent.glob("*.py"))
     for path in texts:
-        assert list(secret_scan().rows(path=str(path.resolve()))) == [], path
+        assert list(secret_scan.rows(path=str(path.resolve()))) == [], path
 
 
 def test_what_a_rule_found_is_not_found_again_by_another() -> None:
     key, token = SECRETS["github-token"], SECRETS["json-web-token"]
     text = (
-        f'{{"token": "{key}"}}\npassword = {token}\npostgresql://me:{key}@db/x\nsecret = {SECRETS["secret-value"]}\n'
-        * 50
-    )
+        f'{{"token": "{key}"}}\npassword = {token}\npostgresql://me:{key}@db/x\nsecret = '
+        f"{SECRETS['secret-value']}\n"
+    ) * 50
     kinds = [row.rule_id for row in found(text)]
     assert kinds == ["github-token", "json-web-token", "github-token", "secret-value"] * 50
 
@@ -231,7 +231,7 @@ def test_the_same_key_is_the_same_secret_however_it_is_written() -> None:
     assert other.sha256_prefix != rows[0].sha256_prefix
 
 
-# What detect-secrets 1.5.0 finds of those above, each alone in a file. It finds no other.
+# The secrets above that detect-secrets 1.5.0 finds, each alone in a file. It finds no other.
 DETECT_SECRETS = {
     "private-key": "Private Key",
     "aws-access-key-id": "AWS Access Key",
@@ -254,7 +254,7 @@ def test_what_detect_secrets_finds_is_found(compare: Compare) -> None:
 
 
 def test_keys_are_those_that_grep_finds(run: Run, compare: Compare) -> None:
-    """In Python's own tests, which come with certificates and keys, and where this machine has its own.
+    """Compare in Python's own tests, which come with certificates and keys, and on this machine.
 
     Known difference: badkey.pem has words in place of the keys' base64, and so no keys.
     """
@@ -266,7 +266,7 @@ def test_keys_are_those_that_grep_finds(run: Run, compare: Compare) -> None:
     if not theirs:
         pytest.skip("there is no key in them")
     paths = sorted({path for path, _ in theirs})
-    rows = secret_scan().rows(path=paths)
+    rows = secret_scan.rows(path=paths)
     ours = {(row.path, str(row.line_number)) for row in rows if row.rule_id == "private-key"}
     compare("secret_scan", "grep -n", ours, theirs)
 
@@ -277,7 +277,7 @@ def test_places_and_hashes_are_those_of_grep_and_sha256sum(
     alone = {rule: secret for rule, secret in SECRETS.items() if "\n" not in secret}
     text = "\n".join(f"é {AROUND.get(rule, 'x = {} # y').format(secret)}" for rule, secret in alone.items())
     (tmp_path / "file").write_text(text)
-    rows = secret_scan().rows(path=str(tmp_path / "file"))
+    rows = secret_scan.rows(path=str(tmp_path / "file"))
     theirs = set()
     for rule, secret in alone.items():
         (tmp_path / "secret").write_text(secret)
@@ -300,21 +300,21 @@ def test_files_and_texts(tmp_path: Path, opened: list[str]) -> None:
     with (tmp_path / "e.conf").open("wb") as large:
         large.truncate(1 << 30)
     warnings: list[str] = []
-    query = Query.of(secret_scan(), like={"path": f"{tmp_path}/%.conf"}, warn=warnings.append)
-    rows = secret_scan().rows(query)
+    query = Query.of(secret_scan, like={"path": f"{tmp_path}/%.conf"}, warn=warnings.append)
+    rows = secret_scan.rows(query)
     assert [(Path(row.path).name, row.line_number) for row in rows] == [("a.conf", 2), ("b.conf", 2)]
     assert len(warnings) == 2
     assert [Path(path).name for path in opened] == ["a.conf", "b.conf", "e.conf"]
-    both = secret_scan().rows(path=str(tmp_path / "c.txt"), raw_data=key)
+    both = secret_scan.rows(path=str(tmp_path / "c.txt"), raw_data=key)
     assert [bool(row.path) for row in both] == [True, False]
     for column, said in (
         ("path", "name a path with =, IN or LIKE"),
         ("raw_data", "name raw_data with = or IN"),
     ):
         with pytest.raises(TableError, match=said):
-            secret_scan().rows(Query(secret_scan(), {column: (Constraint(GLOB, "*"),)}, None, deadline=0))
+            secret_scan.rows(Query(secret_scan, {column: (Constraint(GLOB, "*"),)}, None, deadline=0))
     with pytest.raises(LimitExceeded, match="more than 2 rows"):
-        secret_scan(Limits(max_rows=2)).rows(raw_data=f"{key}\n" * 3)
+        secret_scan.configured(limits=Limits(max_rows=2)).rows(raw_data=f"{key}\n" * 3)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""kolide_snap_packages beside a snapd that runs, and beside its API as it is documented."""
+"""kolide_snap_packages beside a running snapd, and beside its documented API."""
 
 import json
 import os
@@ -22,7 +22,8 @@ Compare = Any  # of tests/conftest.py
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="snapd is for Linux")
 
-# GET /v2/snaps as snapd's documentation shows it, shortened; the second one was installed from a file, the third as an instance.
+# GET /v2/snaps as in snapd's documentation, shortened. The second snap was installed from a file, the third
+# as an instance.
 SNAPS = [
     {
         "id": "99T7MUlRhtI3U0QFgl5mXXESAiSwt776",
@@ -120,7 +121,8 @@ def test_snaps_as_documented(tmp_path: Path, compare: Compare) -> None:
     compare("snap_packages", "snapd's API as documented", [tuple(row) for row in rows], documented)
 
 
-# A snapd with a state of its own, in a namespace. Without its store's assertions it knows no ids and publishers.
+# A snapd with a state of its own, in a namespace. Without its store's assertions it knows no ids and
+# publishers.
 SNAPD = """
 set -e
 mount --make-rprivate /
@@ -142,7 +144,7 @@ kill $!
 
 
 def installed(name: str, *revisions: str, channel: str = "", active: bool = True) -> dict[str, Any]:
-    """A snap in snapd's state.json."""
+    """Return a snap for snapd's state.json."""
     sequence = [{"name": name, "snap-id": "", "revision": one} for one in revisions]
     said = {"type": "app", "sequence": sequence, "active": active, "current": revisions[-1]}
     return said | {"channel": channel} if channel else said

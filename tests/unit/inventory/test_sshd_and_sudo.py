@@ -1,4 +1,7 @@
-"""kolide_sshd_config against sshd -T, kolide_sudo_rules against cvtsudoers; includes, Match blocks and broken lines."""
+"""kolide_sshd_config against sshd -T, kolide_sudo_rules against cvtsudoers.
+
+Includes, Match blocks, broken lines.
+"""
 
 import json
 import os
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 
 from kolide_tables.limits import Limits
 from kolide_tables.sshd_config import SshdDirective, sshd_config
-from kolide_tables.sudo_rules import SudoCommand, sudo_rules
+from kolide_tables.sudo_rules import SudoCommand, rule_rows, sudo_rules
 from kolide_tables.sudoers import logical_lines, rules_in
 from osquery_sdk import LimitExceeded, Query
 
@@ -60,7 +63,7 @@ def configuration(tmp_path: Path) -> Path:
 
 
 def lines_of(path: Path) -> list[SshdDirective]:
-    return [row for row in sshd_config().rows(path=str(path)) if isinstance(row, SshdDirective)]
+    return [row for row in sshd_config.rows(path=str(path)) if isinstance(row, SshdDirective)]
 
 
 def test_directives(configuration: Path) -> None:
@@ -91,7 +94,7 @@ def test_directives(configuration: Path) -> None:
 
 
 def said_by_sshd(run: Run, *arguments: object) -> dict[str, list[str]]:
-    """What sshd makes of a configuration: the values of each keyword, defaults included."""
+    """Return sshd's own view of a configuration: the values of each keyword, defaults included."""
     Path("/run/sshd").mkdir(exist_ok=True)
     said: dict[str, list[str]] = {}
     for line in run("sshd", "-T", *arguments).splitlines():
@@ -101,9 +104,10 @@ def said_by_sshd(run: Run, *arguments: object) -> dict[str, list[str]]:
 
 
 def what_counts(rows: list[SshdDirective], holds: str | None = None) -> dict[str, list[str]]:
-    """The first value of each keyword, in the words and the form in which sshd says it.
+    """Return the first value of each keyword, in sshd's words and form.
 
-    sshd reads Match blocks after all else, and what they say comes before the rest: `holds` are the criteria of one.
+    sshd reads Match blocks after everything else, and their values come first: `holds` are the criteria of
+    one.
     """
     first: dict[str, list[str]] = {}
     blocks = {None} if holds is None else {holds, None}
@@ -121,7 +125,7 @@ def what_counts(rows: list[SshdDirective], holds: str | None = None) -> dict[str
 def test_what_counts_is_what_sshd_says(
     user: str | None, configuration: Path, run: Run, tmp_path: Path, compare: Compare
 ) -> None:
-    """The first value of each keyword, with the Match block that holds for the connection or without."""
+    """Compare the first value of each keyword, with and without the Match block for the connection."""
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "host")
     absolute = configuration.read_text().replace("Include ", f"Include {tmp_path}/")
     configuration.write_text(absolute)
@@ -135,9 +139,9 @@ def test_what_counts_is_what_sshd_says(
 @pytest.mark.skipif(not Path("/etc/ssh/sshd_config").exists(), reason="this machine has no SSH server")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can read the host keys, which sshd -T asks for")
 def test_this_machine_s_own_configuration(run: Run, compare: Compare) -> None:
-    """A keyword that the configuration does not name has its default, and one that it names has that value."""
+    """Keywords that the configuration does not name have their default, the others their value."""
     said = said_by_sshd(run)
-    ours = what_counts([row for row in sshd_config().rows() if isinstance(row, SshdDirective)])
+    ours = what_counts([row for row in sshd_config.rows() if isinstance(row, SshdDirective)])
     compare("sshd_config", "sshd -T", ours, {keyword: said.get(keyword) for keyword in ours})
 
 
@@ -163,15 +167,15 @@ def test_hostile_configurations(tmp_path: Path, link: Link) -> None:
     os.mkfifo(tmp_path / "fifo")
     link(tmp_path / "link", "/etc/shadow")
     warnings: list[str] = []
-    rows = sshd_config().rows(Query.of(sshd_config(), equals={"path": str(main)}, warn=warnings.append))
+    rows = sshd_config.rows(Query.of(sshd_config, equals={"path": str(main)}, warn=warnings.append))
     assert [row.value for row in rows if row.keyword == "banner"][:1] == ["\\xff"]
     assert any("FIFO" in warning for warning in warnings)
     assert any("symbolic link" in warning for warning in warnings)
     assert any("too deep" in warning for warning in warnings)
-    assert sshd_config().rows(path=str(tmp_path / "nothing")) == []
+    assert sshd_config.rows(path=str(tmp_path / "nothing")) == []
     (tmp_path / "many").write_text("Port 22\n" * 100)
     with pytest.raises(LimitExceeded, match="more than 10 rows"):
-        sshd_config(Limits(max_rows=10)).rows(path=str(tmp_path / "many"))
+        sshd_config.configured(limits=Limits(max_rows=10)).rows(path=str(tmp_path / "many"))
 
 
 @pytest.mark.parametrize(
@@ -222,13 +226,13 @@ def flat(rules: list[SudoCommand]) -> list[tuple[str, str, str | None, bool, str
 
 
 def _json(text: str) -> dict[str, Any]:
-    """What cvtsudoers writes; 1.9.13 leaves the braces around one of the options out."""
+    """Return cvtsudoers's output; 1.9.13 omits the braces around one of the options."""
     document: dict[str, Any] = json.loads(re.sub(r'"runcwd": "[^"]*"', r"{\g<0>}", text))
     return document
 
 
 def said_by_cvtsudoers(document: dict[str, Any]) -> list[Rule]:
-    """A row for each command: users, hosts, runas users, whether no password is asked for, the command."""
+    """Return a row for each command: users, hosts, runas users, without a password, command."""
 
     def names(items: list[dict[str, Any]]) -> frozenset[str]:
         found = set()
@@ -258,8 +262,8 @@ def said_by_cvtsudoers(document: dict[str, Any]) -> list[Rule]:
 
 
 def told(path: Path) -> list[Rule]:
-    """The table's rows, as cvtsudoers has them: it leaves runas groups and digests to other keys."""
-    rows = flat(sudo_rules(path=str(path)).rows())
+    """Return the table's rows in cvtsudoers's form, which has runas groups and digests under other keys."""
+    rows = flat(list(rule_rows(Query.of(sudo_rules), str(path))))
     return [
         (
             frozenset(user.strip('"') for user in users.split(",")),
@@ -282,7 +286,7 @@ def test_rules_are_those_of_cvtsudoers(run: Run, tmp_path: Path, compare: Compar
 @pytest.mark.skipif(not Path("/etc/sudoers").exists(), reason="this machine has no sudo")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can read /etc/sudoers")
 def test_this_machine_s_own_rules(run: Run, compare: Compare) -> None:
-    """With the files that it includes."""
+    """Compare the rules of this machine, with the included files."""
     said = said_by_cvtsudoers(_json(run("cvtsudoers", "-f", "json", "-i", "sudoers", "/etc/sudoers")))
     compare("sudo_rules", "cvtsudoers -f json", told(Path("/etc/sudoers")), said)
 
@@ -305,8 +309,7 @@ def test_includes(tmp_path: Path) -> None:
     (folder / "40-link").symlink_to("/etc/shadow")
     (tmp_path / "more").write_text("c h1, h2 = ALL\n\n  \\\nd ALL = \\\n ALL\n")
     warnings: list[str] = []
-    one = sudo_rules(path=str(tmp_path / "sudoers"))
-    rows = one.rows(Query.of(one, warn=warnings.append))
+    rows = list(rule_rows(Query.of(sudo_rules, warn=warnings.append), str(tmp_path / "sudoers")))
     assert [(Path(row.source).name, row.line, row.users, row.hosts, row.command) for row in rows] == [
         ("sudoers", 1, "a", "ALL", "ALL"),
         ("10-x", 1, "b", "ALL", "/bin/x --password=[redacted]"),
@@ -322,17 +325,17 @@ def test_a_line_that_is_too_long_is_told(tmp_path: Path) -> None:
         "a ALL=ALL\n" + "x" * 70_000 + " ALL=ALL\nb ALL=\\\n" + "ALL, \\\n" * 20_000 + "\nc ALL=ALL\n"
     )
     warnings: list[str] = []
-    one = sudo_rules(path=str(tmp_path / "sudoers"))
-    assert [row.users for row in one.rows(Query.of(one, warn=warnings.append)) if row.command == "ALL"][
-        :1
-    ] == ["a"]
+    assert [
+        row.users
+        for row in list(rule_rows(Query.of(sudo_rules, warn=warnings.append), str(tmp_path / "sudoers")))
+        if row.command == "ALL"
+    ][:1] == ["a"]
     assert re.search(r"sudoers: line 2 has more than 65,536 characters, and is not read", warnings[0])
 
 
 def test_a_machine_without_sudo(tmp_path: Path) -> None:
     warnings: list[str] = []
-    one = sudo_rules(path=str(tmp_path / "sudoers"))
-    assert one.rows(Query.of(one, warn=warnings.append)) == []
+    assert list(rule_rows(Query.of(sudo_rules, warn=warnings.append), str(tmp_path / "sudoers"))) == []
     assert warnings == []
 
 
@@ -344,8 +347,7 @@ def test_a_long_line_of_rules_takes_time_in_proportion(line: str, unit: str, tmp
     text = line.format(*[unit * (20_000 // len(unit))] * 2) + "\n"
     (tmp_path / "sudoers").write_text(text)
     started = time.process_time()
-    one = sudo_rules(path=str(tmp_path / "sudoers"))
-    one.rows(Query.of(one, warn=[].append))
+    list(rule_rows(Query.of(sudo_rules, warn=[].append), str(tmp_path / "sudoers")))
     assert time.process_time() - started < 5
 
 

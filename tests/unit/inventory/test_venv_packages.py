@@ -1,4 +1,4 @@
-"""kolide_venv_packages against pip list: the environment that the tests run in, new ones, and broken ones."""
+"""kolide_venv_packages against pip list: the tests' own environment, new ones, and broken ones."""
 
 import json
 import os
@@ -23,7 +23,7 @@ in_venv = pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="the tests ru
 
 
 def environment(folder: Path, version: str = "3.11.2") -> Path:
-    """An environment without a Python in it, as far as it is needed to tell it."""
+    """Make an environment without a Python, with as much as identifies it."""
     site = folder / "lib" / "python3.11" / "site-packages"
     site.mkdir(parents=True)
     (folder / "pyvenv.cfg").write_text(f"home = /usr/bin\nversion = {version}\n")
@@ -40,14 +40,14 @@ def package(site: Path, name: str, version: str, **files: str) -> Path:
 
 
 def found(**equals: Any) -> list[tuple[str, str | None]]:
-    return [(row.name, row.version) for row in venv_packages().rows(**equals)]
+    return [(row.name, row.version) for row in venv_packages.rows(**equals)]
 
 
 @in_venv
 def test_this_environment_is_as_pip_lists_it(run: Run, compare: Compare) -> None:
     listed = run(sys.executable, "-m", "pip", "list", "--format=json", "--disable-pip-version-check")
     said = [(one["name"], one["version"], "editable_project_location" in one) for one in json.loads(listed)]
-    rows = venv_packages().rows(root=sys.prefix)
+    rows = venv_packages.rows(root=sys.prefix)
     ours = [(row.name, row.version, row.editable) for row in rows]
     compare("venv_packages", "pip list --format=json", sorted(ours), sorted(said))
     assert len(rows) > 20
@@ -64,7 +64,7 @@ def test_this_environment_is_as_pip_lists_it(run: Run, compare: Compare) -> None
 @in_venv
 @pytest.mark.slow
 def test_this_environment_is_as_pip_inspects_it(run: Run, compare: Compare) -> None:
-    """Where each package came from and what installed it, too."""
+    """Compare the sources and the installers of packages too."""
     said = json.loads(run(sys.executable, "-m", "pip", "inspect", "--local", "--disable-pip-version-check"))
     theirs = {
         one["metadata"]["name"]: (
@@ -75,7 +75,7 @@ def test_this_environment_is_as_pip_inspects_it(run: Run, compare: Compare) -> N
         )
         for one in said["installed"]
     }
-    rows = venv_packages().rows(root=sys.prefix)
+    rows = venv_packages.rows(root=sys.prefix)
     ours = {row.name: (row.version, row.direct_url, row.editable, row.installer) for row in rows}
     compare("venv_packages", "pip inspect --local", ours, theirs)
 
@@ -85,7 +85,7 @@ def test_a_new_environment(run: Run, tmp_path: Path) -> None:
     site = next((tmp_path / "project" / ".venv" / "lib").glob("python*")) / "site-packages"
     assert found(root=str(tmp_path)) == []
     package(site, "one", "1.0")
-    (row,) = venv_packages().rows(root=str(tmp_path))
+    (row,) = venv_packages.rows(root=str(tmp_path))
     assert (row.name, row.version, row.venv_path) == ("one", "1.0", str(tmp_path / "project" / ".venv"))
     assert row.python_version == platform.python_version()
 
@@ -106,7 +106,7 @@ def test_sources_have_no_credentials(tmp_path: Path) -> None:
             direct_url_json=json.dumps({"url": url, "dir_info": {"editable": name == "file"}}),
             INSTALLER="uv\n",
         )
-    rows = {row.name: row for row in venv_packages().rows(root=str(tmp_path))}
+    rows = {row.name: row for row in venv_packages.rows(root=str(tmp_path))}
     assert {name: row.direct_url for name, row in rows.items()} == {
         "plain": urls["plain"],
         "login": "https://[redacted]@example.org/a.git",
@@ -130,7 +130,7 @@ def test_older_ways_to_install(tmp_path: Path) -> None:
     (sources / "linked.egg-info").mkdir(parents=True)
     (sources / "linked.egg-info" / "PKG-INFO").write_text("Name: linked\nVersion: 0.1.dev0\n")
     (site / "linked.egg-link").write_text(f"{sources}\n.")
-    rows = venv_packages().rows(root=str(tmp_path / "v"))
+    rows = venv_packages.rows(root=str(tmp_path / "v"))
     assert sorted((row.name, row.version, row.editable) for row in rows) == [
         ("Same_Name", "2", False),
         ("file", "1.5", False),
@@ -149,7 +149,7 @@ def test_environments_of_users(users: Users, opened: list[str]) -> None:
         package(environment(home / "node_modules/x"), f"{name}-skipped", "4")
         package(environment(home / "src/project/.venv/inner"), f"{name}-inner", "5")
         (home / "link").symlink_to(home / "a" / "b" / "c")
-    rows = venv_packages().rows()
+    rows = venv_packages.rows()
     assert [(row.uid, row.name, row.python_version, row.root) for row in rows] == [
         (1001, "ann", "3.12.1", None),
         (1001, "ann-tool", "3.11.2", None),
@@ -157,7 +157,7 @@ def test_environments_of_users(users: Users, opened: list[str]) -> None:
         (1002, "bob-tool", "3.11.2", None),
     ]
     del opened[:]
-    assert [row.name for row in venv_packages().rows(uid=1002)] == ["bob", "bob-tool"]
+    assert [row.name for row in venv_packages.rows(uid=1002)] == ["bob", "bob-tool"]
     assert not [path for path in opened if "/ann/" in path]
     assert found(root=[f"{users.root}/ann/src", f"{users.root}/bob/a"]) == [("ann", "1"), ("bob-deep", "3")]
     assert found(root=f"{users.root}/ann/src", uid=os.geteuid()) == [("ann", "1")]
@@ -177,7 +177,7 @@ def test_what_is_not_used_is_not_read(tmp_path: Path, opened: list[str]) -> None
         (None, {"direct_url.json", "INSTALLER"}),
     ):
         del opened[:]
-        rows = venv_packages().rows(Query.of(venv_packages(), equals={"root": str(tmp_path)}, used=used))
+        rows = venv_packages.rows(Query.of(venv_packages, equals={"root": str(tmp_path)}, used=used))
         assert len(rows) == 1
         assert {Path(path).name for path in opened} == always | more
 
@@ -199,8 +199,8 @@ def test_what_is_broken_does_not_hide_the_rest(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "w" / "pyvenv.cfg")
     warnings: list[str] = []
     started = time.monotonic()
-    query = Query.of(venv_packages(), equals={"root": str(tmp_path)}, warn=warnings.append)
-    rows = [row for row in venv_packages().rows(query) if isinstance(row, VenvPackage)]
+    query = Query.of(venv_packages, equals={"root": str(tmp_path)}, warn=warnings.append)
+    rows = [row for row in venv_packages.rows(query) if isinstance(row, VenvPackage)]
     assert time.monotonic() - started < 20
     assert [(row.name, row.version) for row in rows] == [("d\\xff", "1"), ("e", "1"), ("z", "9")]
     assert len(warnings) == 4
@@ -213,13 +213,13 @@ def test_limits(tmp_path: Path) -> None:
     for number in range(12):
         package(environment(tmp_path / str(number)), "one", "1")
     with pytest.raises(LimitExceeded, match=r"more than 5 folders within 3 levels.*not searched"):
-        venv_packages(Limits(max_folders=5)).rows(root=str(tmp_path))
+        venv_packages.configured(limits=Limits(max_folders=5)).rows(root=str(tmp_path))
     with pytest.raises(LimitExceeded, match="more than 5 rows"):
-        venv_packages(Limits(max_rows=5)).rows(root=str(tmp_path))
+        venv_packages.configured(limits=Limits(max_rows=5)).rows(root=str(tmp_path))
 
 
 def tree(top: Path, prefix: str, folders: int, files: int) -> None:
-    """Folders in three levels, with as many empty files in all."""
+    """Make folders in three levels, with as many empty files in all."""
     names = [
         top / f"{prefix}{number // 100}" / f"{number // 10 % 10}" / f"{number % 10}"
         for number in range(folders)
@@ -232,7 +232,7 @@ def tree(top: Path, prefix: str, folders: int, files: int) -> None:
 
 @pytest.mark.slow
 def test_a_home_of_200_000_files(users: Users) -> None:
-    """Within its limits, and it says what it did not read."""
+    """The search stays within its limits, and says what it did not read."""
     home = users.add(1001, "ann")
     package(environment(home / "near"), "near", "1")
     tree(home, "wide", 3_000, 199_000)
@@ -247,7 +247,7 @@ def test_a_home_of_200_000_files(users: Users) -> None:
         LimitExceeded,
         match=r"/ann has more than 4,000 folders within 3 levels: [\d,]+ or more were not searched",
     ):
-        venv_packages().rows()
+        venv_packages.rows()
     assert time.monotonic() - started < 20
     with pytest.raises(LimitExceeded, match=r"no answer within 0.001 s"):
-        venv_packages(Limits(max_seconds=0.001)).rows()
+        venv_packages.configured(limits=Limits(max_seconds=0.001)).rows()

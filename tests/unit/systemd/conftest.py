@@ -1,6 +1,6 @@
-"""A systemd that runs in namespaces of its own, over a copy of this machine's files which is thrown away.
+"""Run a systemd in namespaces of its own, over a copy of this machine's files that is thrown away.
 
-Everything that it or its services write, and all that they remove, goes to an overlay in memory.
+Everything that it or its services write or remove goes to an overlay in memory.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ Run = Callable[..., str]
 def systemd_machine(
     tmp_path: Path,
 ) -> Callable[[Mapping[str, str]], contextlib.AbstractContextManager[Run]]:
-    """Boots it with units beside the machine's own; the context is a function that runs a program there."""
+    """Boot it with units beside the machine's own; the context is a function that runs a program there."""
     return partial(_machine, tmp_path)
 
 
@@ -72,12 +72,14 @@ def _machine(folder: Path, units: Mapping[str, str]) -> Iterator[Run]:
         try:
             yield _ready(outer, folder / "log")
         finally:
-            outer.kill()  # and with it all that is in the namespaces
+            outer.kill()  # and with it everything in the namespaces
 
 
 @contextlib.contextmanager
 def _control_group() -> Iterator[list[str]]:
-    """The words before a command that start it in a control group of its own; nothing of that one is left behind."""
+    """Return the words before a command that start it in a control group of its own, and remove it
+    afterwards.
+    """
     roots = map(Path, ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"))
     root = next((one for one in roots if (one / "cgroup.procs").exists()), None)
     if root is None:

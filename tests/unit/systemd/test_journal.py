@@ -1,4 +1,4 @@
-"""kolide_journal beside journals that systemd-journal-remote has made of known entries, and answers of every kind."""
+"""kolide_journal beside journals of known entries, made by systemd-journal-remote, and any answers."""
 
 import json
 import pwd
@@ -53,7 +53,7 @@ ENTRIES = [
 
 
 def exported(entries: list[Entry]) -> bytes:
-    """The journal's export format. Source: systemd's documentation of it."""
+    """Return entries in the journal's export format. Source: systemd's documentation of it."""
     data = b""
     for number, one in enumerate(entries, start=1):
         cursor = f"s={BOOT};i={number:x};b={BOOT};m={number:x};t={number:x};x={number:x}"
@@ -69,7 +69,7 @@ def exported(entries: list[Entry]) -> bytes:
 
 
 def make(path: Path, entries: list[Entry]) -> Callable[..., bytes]:
-    """A journal of these entries; a function that runs journalctl on it."""
+    """Make a journal of these entries; return a function that runs journalctl on it."""
     writer, reader = Path("/lib/systemd/systemd-journal-remote"), shutil.which("journalctl")
     if not writer.exists() or reader is None:
         pytest.skip("needs journalctl and systemd-journal-remote")
@@ -91,7 +91,7 @@ def rows_of(run: Callable[..., bytes], query: Query | None = None, **equals: Any
 
 
 def facts_of(entries: list[Entry]) -> list[tuple[Any, ...]]:
-    """Unit, identifier, priority, time, pid, uid and message that rows of these entries have to have."""
+    """Return unit, identifier, priority, time, pid, uid and message that the rows have to have."""
     written = []
     for one in entries:
         priority, pid, uid = (
@@ -187,7 +187,7 @@ def test_terms_reach_the_journal(run: Any, equals: dict[str, Any], count: int) -
     ],
 )
 def test_terms_on_moments_reach_the_journal(run: Any, terms: list[Any], ages: list[int]) -> None:
-    """What a statement says of time and since decides what is read; osqueryd goes over the rows again, as here."""
+    """Terms on time and since decide what is read; osqueryd filters the rows again, as here."""
     constraints: dict[str, tuple[Constraint, ...]] = {}
     for column, op, ago in terms:
         constraints[column] = (*constraints.get(column, ()), Constraint(op, str(NOW + ago)))

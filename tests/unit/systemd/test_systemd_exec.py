@@ -1,4 +1,4 @@
-"""kolide_systemd_exec beside systemd's own review of units and, where one may be started, a systemd that runs."""
+"""kolide_systemd_exec beside systemd's review of units and, where one can be started, a running systemd."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ YES = ("yes", "true", "on", "1")
 
 
 def test_switches_are_those_of_systemd_s_review(compare: Compare) -> None:
-    """For the services that this machine has files of; the review needs no systemd that runs."""
+    """Compare this machine's services; the review needs no running systemd."""
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("needs systemd-analyze")
@@ -50,7 +50,7 @@ def test_switches_are_those_of_systemd_s_review(compare: Compare) -> None:
     found: dict[tuple[str, str], bool] = {}
     reviewed: dict[tuple[str, str], bool] = {}
     plain = [name for name in names if any(row.user != "(dynamic)" for row in systemd_exec.rows(unit=name))]
-    for name in plain[:12]:  # a user that systemd makes up implies other directives
+    for name in plain[:12]:  # a dynamic user implies other directives
         done = subprocess.run([*command, name], capture_output=True, text=True)
         if done.returncode or not done.stdout.startswith("["):
             continue  # it reviews no one-shot services, and an older one none at all
@@ -79,7 +79,8 @@ def test_drop_ins_say_what_they_change(tmp_path: Path) -> None:
     write(
         tmp_path,
         "usr/lib/systemd/system/a.service",
-        "[Service]\nUser=alice\nProtectHome=yes\nSystemCallFilter=@system-service\nExecStart=/bin/x --password=y\nEnvironment=T=s\n"
+        "[Service]\nUser=alice\nProtectHome=yes\nSystemCallFilter=@system-service\nExecStart=/bin/x "
+        "--password=y\nEnvironment=T=s\n"
         "NoNewPrivileges=no\nReadWritePaths=/a\n[Install]\nUser=no\n",
     )
     write(
@@ -150,7 +151,9 @@ READ = "import json; from kolide_tables.systemd_exec import systemd_exec as t; p
 @pytest.mark.slow
 def test_a_systemd_that_runs(systemd_machine: Any, compare: Compare) -> None:
     units = {
-        "our.service": "[Service]\nExecStart=/bin/sleep 1000\nNoNewPrivileges=yes\nPrivateTmp=yes\nUser=nobody\n",
+        "our.service": (
+            "[Service]\nExecStart=/bin/sleep 1000\nNoNewPrivileges=yes\nPrivateTmp=yes\nUser=nobody\n"
+        ),
         "our.service.d/x.conf": "[Service]\nPrivateTmp=no\nProtectHome=read-only\n",
         "service.d/all.conf": "[Service]\nLockPersonality=yes\n",
     }

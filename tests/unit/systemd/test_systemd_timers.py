@@ -1,4 +1,4 @@
-"""kolide_systemd_timers beside systemctl and systemd-analyze, with a systemd that runs and without, and recorded answers."""
+"""kolide_systemd_timers beside systemctl and systemd-analyze, with and without a running systemd."""
 
 import json
 import os
@@ -81,7 +81,7 @@ def test_drop_ins_change_what_a_timer_does(root: Path) -> None:
 
 
 def test_this_machine_s_timers_are_those_of_systemctl(compare: Compare) -> None:
-    """Without a systemd that runs: states by its rules, and what the files and drop-ins say by its own reading of them."""
+    """Compare without a running systemd: states by its rules, directives by its own reading of the files."""
     systemctl, analyze = shutil.which("systemctl"), shutil.which("systemd-analyze")
     if systemctl is None or analyze is None or Path("/run/systemd/system").exists():
         pytest.skip("needs systemctl and systemd-analyze, and no systemd that runs")
@@ -272,7 +272,9 @@ def test_any_text(text: str) -> None:
 UNITS = {
     "our-day.timer": DAILY,
     "our-day.service": "[Service]\nType=oneshot\nExecStart=/bin/true\n",
-    "our-twice.timer": "[Timer]\nOnCalendar=Mon *-*-* 6:00\nOnCalendar=*-*-1 7:30\nUnit=our-day.service\nAccuracySec=1us\n",
+    "our-twice.timer": (
+        "[Timer]\nOnCalendar=Mon *-*-* 6:00\nOnCalendar=*-*-1 7:30\nUnit=our-day.service\nAccuracySec=1us\n"
+    ),
     "our-soon.timer": "[Timer]\nOnBootSec=1s\nOnUnitActiveSec=1d\nUnit=our-day.service\nAccuracySec=1us\n",
     "our-idle.timer": "[Timer]\nOnCalendar=yearly\nUnit=our-day.service\n",
     "our-twice.timer.d/a.conf": "[Timer]\nPersistent=yes\n",
@@ -311,12 +313,12 @@ def test_a_systemd_that_runs(systemd_machine: Any, compare: Compare) -> None:
     assert known.keys() == {one["unit"] for one in before}
     assert {"our-twice.timer", "our-soon.timer"} <= known.keys() <= rows.keys()
     assert "our-idle.timer" not in known
-    # The one that elapses while this is read is another one before and after.
+    # A timer that elapses during the reading is another one before and after.
     known.pop("systemd-tmpfiles-clean.timer", None)
     shown, found = {}, {}
     for unit, one in known.items():
         _, activates, following, last, *_ = rows[unit]
-        # What counts from events is a moment on another clock, which goes a little differently.
+        # A timer that counts from events has its moment on another clock, which differs a little.
         near = following is not None and one["next"] and abs(following - one["next"] / 1e6) <= 1.5
         shown[unit] = one["activates"], one["last"] // 1_000_000 or None, bool(one["next"])
         found[unit] = activates, last, following is not None and near

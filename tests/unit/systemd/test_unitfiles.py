@@ -1,4 +1,4 @@
-"""systemd's unit files beside systemctl, which reads them without a systemd that runs, and hand-made ones."""
+"""Unit files as systemctl reads them without a running systemd, and hand-made ones."""
 
 import os
 import shutil
@@ -168,7 +168,7 @@ def test_ten_thousand_units_and_drop_ins(tmp_path: Path) -> None:
 
 
 def test_a_long_line_takes_no_time() -> None:
-    """A value goes on over a hundred thousand lines."""
+    """A value may continue over a hundred thousand lines."""
     text = "[Service]\nX=" + "a \\\n" * 100_000 + "end\n"
     started = time.process_time()
     ((_, _, value),) = parse_unit(text)

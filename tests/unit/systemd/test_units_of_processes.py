@@ -1,4 +1,4 @@
-"""The unit that kolide_exposed_ports names, beside what a systemd that runs says of the process."""
+"""The unit that kolide_exposed_ports names is the one that a running systemd names for the process."""
 
 import json
 import sys

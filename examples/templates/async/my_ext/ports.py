@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
-# The ports of a statement that says none.
+# The ports of a statement that names none.
 PORTS = (22, 80, 443)
 # Seconds for one attempt, and attempts at a time.
 PATIENCE = 5.0
@@ -29,7 +29,7 @@ class Attempt(Row):
 
 @table(
     "my_ext",
-    # Of the whole statement, whatever the attempts do.
+    # The deadline of the whole statement, however many attempts it makes.
     deadline=30.0,
     examples=(
         "select port, open, error from my_ext where host = 'localhost'",
@@ -46,7 +46,7 @@ async def ports(query: Query) -> AsyncIterator[Attempt]:
         if isinstance(port, int) and 0 < port < 65_536
     ]
     turns = asyncio.Semaphore(AT_ONCE)
-    # Half of the time that is left: the rows have to get there too.
+    # Half of the time that is left: the rest is for sending the rows.
     timeout = min(PATIENCE, query.remaining() / 2)
     attempts = [asyncio.create_task(attempt(host, port, timeout, turns)) for host, port in pairs]
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from osquery_sdk import ConfigError, ConfigPlugin
 
-# It names another file than the usual one.
+# Variable that names a file to use instead of the usual one.
 VARIABLE = "MY_EXT_CONFIG"
 USUAL = "/etc/osquery/my_ext.json"
 MAX_BYTES = 1 << 20

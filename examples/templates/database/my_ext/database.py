@@ -9,12 +9,12 @@ from typing import Any
 
 from osquery_sdk import Query, TableError
 
-# It names another file than the usual one.
+# Variable that names a file to use instead of the usual one.
 VARIABLE = "MY_EXT_DATABASE"
 USUAL = "/var/lib/my_ext/orders.sqlite"
 # Seconds to wait for a program that is writing.
 PATIENCE = 2.0
-# After so many of its instructions SQLite asks whether to go on.
+# Number of its instructions after which SQLite asks whether to continue.
 INSTRUCTIONS = 10_000
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -53,12 +53,12 @@ class Database:
                     query.check()
                     yield row
         except sqlite3.Error as error:
-            query.check()  # SQLite was stopped because nobody waits any more
+            query.check()  # raises if SQLite was stopped because nobody waits any more
             raise TableError(f"{self.path} {self._why(error)}") from error
 
     def _open(self, query: Query) -> sqlite3.Connection:
         self._require_file()
-        # As a URI and with mode=ro SQLite writes nothing, and makes no file where there is none.
+        # With mode=ro in a URI, SQLite writes nothing and does not create a missing file.
         uri = f"{self.path.absolute().as_uri()}?mode=ro"
         patience = min(PATIENCE, query.remaining())
         connection = sqlite3.connect(uri, uri=True, timeout=patience)
@@ -66,7 +66,7 @@ class Database:
             connection.row_factory = sqlite3.Row
             connection.text_factory = lambda data: data.decode("utf-8", "replace")
             connection.set_progress_handler(lambda: query.cancelled or query.remaining() == 0, INSTRUCTIONS)
-            # Views and triggers of a file that somebody else made run no functions of ours.
+            # Keep views and triggers of an untrusted file from running this program's functions.
             connection.execute("pragma trusted_schema = off")
         except BaseException:
             connection.close()
@@ -86,7 +86,7 @@ class Database:
 
     @staticmethod
     def _why(error: sqlite3.Error) -> str:
-        # The lower byte is the kind of error, the rest says more.
+        # The lower byte is the kind of error, the other bytes give details.
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in BUSY:
             return "is locked by another program; try again"

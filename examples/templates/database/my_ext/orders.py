@@ -49,7 +49,7 @@ def where(query: Query) -> tuple[str, list[object]]:
     for column in ("id", "customer"):
         values = query.equals(column)
         if values is not None:
-            # osquery checks the rows again and may compare without regard to case: rather too many than too few.
+            # Ignore case, as the statement may: osquery checks the rows again, so extra rows do no harm.
             conditions.append(f"{column} collate nocase in ({', '.join('?' * len(values))})")
             parameters += values
     bounds = query.range("placed")

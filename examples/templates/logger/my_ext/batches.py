@@ -1,11 +1,11 @@
-"""The logger plugin my_ext: osqueryd's results as files of a folder, a batch each, for another program to take away."""
+"""The logger plugin my_ext: it writes each batch of osqueryd's results to a file, for another program."""
 
 import os
 from pathlib import Path
 
 from osquery_sdk import LogBatch, SpooledLogger, SpoolOptions
 
-# It names another folder than the usual one.
+# Variable that names a folder to use instead of the usual one.
 VARIABLE = "MY_EXT_FOLDER"
 USUAL = "/var/log/my_ext"
 
@@ -18,7 +18,7 @@ def default_folder() -> Path:
 class Batches(SpooledLogger):
     """Writes results.
 
-    osqueryd does not wait for `deliver`: what it logs is kept in a spool on disk, `FOLDER/spool`, until it is delivered.
+    osqueryd does not wait for `deliver`: a spool on disk, `FOLDER/spool`, keeps the results until then.
 
     Args:
         name: as osqueryd's flag --logger_plugin says it.
@@ -34,7 +34,7 @@ class Batches(SpooledLogger):
     def deliver(self, batch: LogBatch) -> None:
         """Write a batch. If this raises, the same batch comes again, later and later.
 
-        After a crash a batch may come once more, under the same identity: so the file of that name is the same file.
+        After a crash a batch may come again, under the same identity; then it replaces the same file.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / f"{batch.identity}.jsonl"
@@ -43,5 +43,5 @@ class Batches(SpooledLogger):
             lines.writelines(f"{record.text}\n" for record in batch.records)
             lines.flush()
             os.fsync(lines.fileno())
-        # Whole or not at all: who takes files away never sees half of one.
+        # Rename a complete file, so that no reader ever sees half of one.
         part.replace(file)

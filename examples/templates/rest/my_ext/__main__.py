@@ -10,7 +10,7 @@ from .settings import read_settings
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    # The settings are read when the table is asked: a new token counts at once, and none is needed to build the program.
+    # Each query reads the settings: a new token counts at once, and building the program needs none.
     plugins = [devices_table(Api(read_settings))]
     return Extension("my-ext", version=__version__, plugins=plugins).run()
 

@@ -1,4 +1,4 @@
-"""A client of the API: pages, retries, a rate limit, and a token that goes to this API alone."""
+"""A client of the API: pages, retries, a rate limit, and a token that goes only to this API."""
 
 import json
 import random
@@ -42,7 +42,7 @@ class TransientError(Exception):
 
 
 class RateLimit:
-    """At most so many requests a second, from all threads together."""
+    """A limit of requests a second, shared by all threads."""
 
     def __init__(self, per_second: float) -> None:
         """Begin with a request that need not wait."""
@@ -60,15 +60,15 @@ class RateLimit:
 
 
 class Api:
-    """Asks the API, on behalf of a query: no longer than the query waits.
+    """A client of the API, which waits no longer than the query does.
 
     Args:
-        settings: returns the URL and the token; called once for each query, so that a new token counts at once.
+        settings: returns the URL and the token; called for each query, so that a new token counts at once.
         per_second: requests at the most.
     """
 
     def __init__(self, settings: Callable[[], Settings], *, per_second: float = 10.0) -> None:
-        """Nothing is asked yet."""
+        """Store the settings; requests come later."""
         self._settings = settings
         self._limit = RateLimit(per_second)
         self._opener = build_opener(StayHere)
@@ -95,12 +95,12 @@ class Api:
             url = _next(url, page.get("next"))
 
     def item(self, query: Query, path: str, key: str | int) -> Any:
-        """Return one item; None if there is none of that key."""
+        """Return one item; None if there is no item with that key."""
         settings = self._settings()
         return self._get(query, settings, f"{settings.url}/{path}/{quote(str(key), safe='')}")
 
     def _get(self, query: Query, settings: Settings, url: str) -> Any:
-        """Return what is at the URL; None if there is nothing. Tries again, later and later."""
+        """Return the content of the URL, None for a 404. Try again after longer and longer pauses."""
         for attempt in range(1, ATTEMPTS + 1):
             _wait(query, self._limit.reserve())
             try:
@@ -109,7 +109,7 @@ class Api:
                 if attempt == ATTEMPTS:
                     raise TableError(f"the API at {_shown(url)}: {error}, {ATTEMPTS} times") from error
                 pause = min(FIRST_PAUSE * 2 ** (attempt - 1), LAST_PAUSE)
-                # Not all machines at once.
+                # A random part, so that not all machines try again at once.
                 pause = max(error.retry_after, pause * random.uniform(0.5, 1.0))
                 if pause > query.remaining():
                     text = f"the API at {_shown(url)}: {error}; try again in {pause:.0f} s"
@@ -128,7 +128,7 @@ class Api:
             with error:
                 if error.code == 404:
                     return None
-                # Python's own words for the number: the server's might hold anything.
+                # Use Python's text for the number, because the server's text cannot be trusted.
                 text = f"{error.code} {responses.get(error.code, '')}".strip()
                 if error.code in TRANSIENT:
                     raise TransientError(text, _seconds(error.headers.get("Retry-After"))) from None
@@ -137,14 +137,14 @@ class Api:
                 raise TableError(f"the API at {_shown(url)}: {text}") from None
         except URLError as error:
             raise TransientError(str(error.reason)) from None
-        except (ValueError, RecursionError):  # no JSON: a proxy's page, or half of an answer
-            raise TransientError("the answer is no JSON") from None
+        except (ValueError, RecursionError):  # not JSON: a proxy's page, or half of an answer
+            raise TransientError("the answer is not JSON") from None
         except (OSError, HTTPException) as error:
             raise TransientError(str(error) or type(error).__name__) from None
 
 
 class StayHere(HTTPRedirectHandler):
-    """Follows redirects to the same server alone: any other would be sent the token."""
+    """Follow redirects only to the same server, because the token goes with the request."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
@@ -188,13 +188,13 @@ def _server(url: str) -> tuple[str, str]:
 
 
 def _shown(url: str) -> str:
-    """Return the URL for an error: without what comes after the path, or before the host."""
+    """Return the URL for an error text, without credentials, parameters and fragment."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _seconds(retry_after: str | None) -> float:
-    """Return the seconds of a Retry-After, which is a number of them or a date; 0 for anything else."""
+    """Return the seconds of a Retry-After, which is a number or a date; 0 for anything else."""
     if retry_after is None:
         return 0.0
     if re.fullmatch(r"\s*[0-9]{1,9}\s*", retry_after):

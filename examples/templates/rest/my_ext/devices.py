@@ -14,17 +14,17 @@ class Device(Row):
 
     id: int = Column("Number of the device", index=True, key=True)
     name: str = Column("Name of the device")
-    owner: str | None = Column("Who has it; empty if nobody does", index=True)
+    owner: str | None = Column("Owner; empty if there is none", index=True)
     online: bool = Column("1 if it answers")
-    seen: datetime | None = Column("When it answered last, Unix seconds; NULL if it never did")
+    seen: datetime | None = Column("Time of its last answer, Unix seconds; NULL if it never answered")
 
 
 def devices_table(api: Api, *, cache: float = 30.0) -> Table:
     """Return the table.
 
     Args:
-        api: where the devices come from.
-        cache: seconds for which the same question is answered without asking the API again. Errors are not kept.
+        api: the client of the API.
+        cache: seconds for which an equal query gets the same rows without a request. Errors are not kept.
     """
 
     @table(

@@ -1,11 +1,11 @@
-"""Where the API is, and the token for it: from a file that only its owner may read, or from the environment.
+"""The API's URL and token, from a file that only its owner may read, or from the environment.
 
-The file is TOML, /etc/osquery/my_ext.toml on Linux. The environment counts before it::
+The file is TOML, /etc/osquery/my_ext.toml on Linux. Variables override it::
 
     url = "https://inventory.example.com/v1"    # MY_EXT_URL
     token = "..."                               # MY_EXT_TOKEN
 
-MY_EXT_SETTINGS names another file. The token is in no error and no log: what holds it does not show it.
+MY_EXT_SETTINGS names another file. No error and no log shows the token, because its class hides it.
 """
 
 import os
@@ -31,7 +31,7 @@ class SettingsError(TableError):
 
 
 class Secret:
-    """A text that is shown to nobody by accident: print, logs and tracebacks show `[hidden]`."""
+    """A text that does not show itself: print, logs and tracebacks have `[hidden]` instead."""
 
     __slots__ = ("_text",)
 
@@ -48,7 +48,7 @@ class Secret:
 
 
 class Settings(NamedTuple):
-    """Where the API is, and what it lets in."""
+    """The API's URL and the token."""
 
     url: str
     token: Secret
@@ -102,7 +102,7 @@ def _checked_url(url: str) -> str:
 def _read(path: Path) -> dict[str, str]:
     """Return what is in the file, once it is certain that nobody else can read it."""
     try:
-        # Without waiting for the other end of what is no file.
+        # Do not wait for the other end of a pipe or device.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with open(descriptor, "rb") as file:
             facts = os.fstat(descriptor)
@@ -121,7 +121,7 @@ def _read(path: Path) -> dict[str, str]:
     try:
         content = tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:
-        # Where, and not what: the line may be the token's.
+        # Give the place, not the text: the line may hold the token.
         where = re.search(r"at line \d+", str(error))
         raise SettingsError(f"{path} is no TOML{f' {where[0]}' if where else ''}") from None
     unknown = sorted(content.keys() - {"url", "token"})

@@ -1,4 +1,4 @@
-"""What the tests share: the stand-in for the API, and the table over it."""
+"""Fixtures: the stand-in for the API, and the table that uses it."""
 
 from collections.abc import Iterator
 
@@ -21,6 +21,6 @@ def api() -> Iterator[server.Api]:
 
 @pytest.fixture
 def devices(api: server.Api) -> Table:
-    """The table, which asks the stand-in as often as it likes and keeps no answers."""
+    """The table, without a rate limit and without a cache."""
     settings = Settings(api.url, Secret(server.TOKEN))
     return devices_table(Api(lambda: settings, per_second=1000), cache=0.001)

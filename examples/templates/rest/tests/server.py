@@ -1,6 +1,8 @@
-"""A stand-in for the API, on this machine, which misbehaves when it is told to.
+"""A stand-in for the API, on this machine, which misbehaves on request.
 
-Runs a command with the settings for it: python -m tests.server .venv/bin/my-ext query "select name from my_ext"
+Run a command with the settings for it:
+
+    python -m tests.server .venv/bin/my-ext query "select name from my_ext"
 """
 
 import json
@@ -35,7 +37,7 @@ class Api:
     """The server.
 
     Attributes:
-        faults: what is done wrong with the next requests, one each: a status, or a word that `_misbehave` knows.
+        faults: faults of the next requests, one each: a status, or a word that `_misbehave` knows.
         headers: sent along with a status.
         times: when requests came.
         paths: what they asked for.
@@ -123,7 +125,7 @@ class Api:
             for _ in range(200):
                 handler.wfile.write(b" ")
                 time.sleep(0.05)
-        # Else the connection is closed without a word.
+        # Otherwise close the connection without an answer.
 
     def _send(self, handler: BaseHTTPRequestHandler, status: int, content: Any, **headers: str) -> None:
         self._send_bytes(handler, status, json.dumps(content).encode(), headers)

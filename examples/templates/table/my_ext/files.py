@@ -9,7 +9,7 @@ from pathlib import Path
 
 from osquery_sdk import Column, Query, Row, table
 
-# The folder of a statement that says none.
+# The folder of a statement that names none.
 FOLDER = "/etc" if os.name == "posix" else r"C:\Windows\System32\drivers\etc"
 CHUNK = 1 << 20
 
@@ -17,13 +17,13 @@ CHUNK = 1 << 20
 class File(Row):
     """A file."""
 
-    # Folder and name together are the key: what tells one row from another.
-    folder: Path = Column(f"Folder to look in, {FOLDER} unless it is said", index=True, key=True)
-    # An index as well: a file whose name is not asked for is not looked at.
+    # Folder and name together are the key, which tells one row from another.
+    folder: Path = Column(f"Folder to list; {FOLDER} unless given", index=True, key=True)
+    # An index as well: the table skips files that the statement does not name.
     name: Path = Column("Name of the file", index=True, key=True)
     size: int = Column("Size in bytes")
     modified: datetime = Column("Time of the last change, Unix seconds")
-    # Costly: None unless the statement uses it, so that no file is read for nothing.
+    # Costly: None unless the statement uses it, so that files are read only when needed.
     sha256: str | None = Column("SHA-256; empty if it cannot be read", costly=True, default=None)
 
 
@@ -41,7 +41,7 @@ def files(query: Query) -> Iterator[File]:
         try:
             names = sorted(os.listdir(folder))
         except OSError as error:
-            # One folder among several: the others are shown, and the log says what is wrong with this one.
+            # Show the other folders, and log what is wrong with this one.
             query.warn(f"{folder}: {error.strerror}")
             continue
         for name in names:

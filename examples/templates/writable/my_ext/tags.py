@@ -1,4 +1,4 @@
-"""The table my_ext: tags of this machine, which SQL writes and reads. They outlive osquery, in an SQLite file."""
+"""The table my_ext: tags of this machine, which SQL writes and reads, kept in an SQLite file."""
 
 import os
 import sqlite3
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from osquery_sdk import Column, ConstraintFailed, Query, Row, Table, TableError, WritableTable, table
 
-# It names another file than the usual one.
+# Variable that names a file to use instead of the usual one.
 VARIABLE = "MY_EXT_FILE"
 USUAL = "/var/lib/my_ext/tags.sqlite"
 SCHEMA = (
@@ -24,10 +24,10 @@ MAX_LETTERS = 1_000
 class Tag(Row):
     """A tag."""
 
-    key: str = Column("What the tag is about; there is one of each", index=True, key=True)
-    value: str = Column("What it says", default="")
-    # The table sets it itself: what a statement gives is not asked for.
-    changed: datetime | None = Column("When it was written, Unix seconds", default=None)
+    key: str = Column("Subject of the tag; each key has one tag", index=True, key=True)
+    value: str = Column("Text of the tag", default="")
+    # The table sets the time itself and ignores a statement's value.
+    changed: datetime | None = Column("Time when it was written, Unix seconds", default=None)
 
 
 def default_path() -> Path:
@@ -43,7 +43,7 @@ class Tags(WritableTable[Tag]):
     """
 
     def __init__(self, path: Path) -> None:
-        """Nothing is opened yet."""
+        """Store the path; the file is opened later."""
         self.path = path
 
     def rows(self, query: Query) -> Iterator[Tag]:
@@ -94,7 +94,7 @@ class Tags(WritableTable[Tag]):
         try:
             if create and not self.path.exists():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                # Before SQLite makes it, so that it is never open to others.
+                # Make the file before SQLite does, so that it is never open to others.
                 os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
             uri = f"{self.path.absolute().as_uri()}?mode=rw"
             with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE)) as file, file:
@@ -116,7 +116,7 @@ def tags_table(path: Path) -> Table:
 
 
 def values_of(tag: Tag) -> tuple[str, str, int]:
-    """Return what is in the file of a tag."""
+    """Return the values of a tag's row in the file."""
     assert tag.changed is not None
     return tag.key, tag.value, int(tag.changed.timestamp())
 
@@ -127,6 +127,6 @@ def marks(values: tuple[object, ...]) -> str:
 
 
 def require_one(done: sqlite3.Cursor) -> None:
-    """Refuse a write to a tag that has gone meanwhile."""
+    """Refuse a write to a tag that was removed meanwhile."""
     if done.rowcount != 1:
         raise TableError("the tag is not there any more")

@@ -1,4 +1,4 @@
-"""The table my_ext: what is written is read again, by another process too, and what makes no sense is refused."""
+"""The table my_ext: written tags are read again, by other processes too, and wrong ones are refused."""
 
 import os
 import sqlite3

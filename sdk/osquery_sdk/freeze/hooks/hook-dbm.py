@@ -1,4 +1,4 @@
-"""`dbm.open` tries a list of names; PyInstaller has a hook for `shelve` alone."""
+"""Include every module of `dbm`: `dbm.open` tries them by name. PyInstaller has a hook for `shelve` alone."""
 
 import dbm
 from pkgutil import iter_modules

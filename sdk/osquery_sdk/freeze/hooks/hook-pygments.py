@@ -1,3 +1,3 @@
-"""In place of PyInstaller's own hook, which has every lexer and style looked into: `graph.py` takes none of them for it."""
+"""Replace PyInstaller's own hook, which analyses every lexer and style; `graph.py` drops them again."""
 
 hiddenimports: list[str] = []

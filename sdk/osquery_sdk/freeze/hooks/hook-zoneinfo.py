@@ -1,4 +1,4 @@
-"""In place of PyInstaller's own, which does so on Windows alone: where a system has no time zones, they come from `tzdata`."""
+"""Include `tzdata` for systems that have no time zones. PyInstaller's own hook does so on Windows alone."""
 
 from importlib.util import find_spec
 

@@ -1,9 +1,9 @@
-"""Stands in for PyInstaller's module of this name on Linux, and does nothing.
+"""Replace PyInstaller's module of this name on Linux with one that does nothing.
 
-PyInstaller's own loads ctypes at every start, to have it look for libraries in the bundle. On Linux the dynamic linker does
-so by itself: the bootloader has put the bundle's folder into LD_LIBRARY_PATH.
+PyInstaller's own loads ctypes at every start, to make it look for libraries in the bundle. On Linux the
+dynamic linker does so by itself: the bootloader has put the bundle's folder into LD_LIBRARY_PATH.
 """
 
 
 def install() -> None:
-    """Called by PyInstaller's bootstrap."""
+    """Do nothing; PyInstaller's bootstrap calls this."""

@@ -1,7 +1,7 @@
-"""Runs before a program's own script where `multiprocessing` is in the bundle, and in the same namespace.
+"""Run a process of `multiprocessing`, before the extension would read its arguments as a command line.
 
-A process that `multiprocessing` starts by itself is this program with other arguments. It is to do what these say, and not
-to read them as the extension's command line.
+`multiprocessing` starts its processes as this program with other arguments. If it is in the bundle,
+PyInstaller runs this file before the program's own script, in the same namespace.
 """
 
 import sys

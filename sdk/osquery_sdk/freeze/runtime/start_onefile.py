@@ -1,4 +1,4 @@
-"""PyInstaller runs this before a one-file program's own script, and in the same namespace."""
+"""Begin a one-file program: PyInstaller runs this before the program's own script, in the same namespace."""
 
 from osquery_sdk.onefile import begin
 

@@ -1,26 +1,27 @@
-"""YAML: the library's scanner and its rules for scalars, with a builder of its own that nothing can blow up.
+"""Read YAML with PyYAML's scanner and rules for scalars, and a builder that hostile documents cannot exhaust.
 
-The document is built from libyaml's events, not by the library's constructors: nesting, and the size of what aliases stand
-for, are counted before anything is made of them, and no tag makes anything but maps, arrays and scalars. A tag that YAML
-itself does not have (`!Ref`, `!vault`) is left out of account.
+The document is built from libyaml's events, not by the library's constructors: nesting, and the size of what
+aliases stand for, are counted before anything is made of them, and no tag makes anything but maps, arrays and
+scalars. A tag that YAML itself does not have (`!Ref`, `!vault`) is ignored.
 
-Scalars are those of YAML 1.1, as PyYAML's SafeLoader reads them, except that numbers to the base of 60 stay text (`22:22`
-is more often a port than 1342). A map's keys are the text that is written, so that the key `on` is not `true`.
+Scalars are those of YAML 1.1, as PyYAML's SafeLoader reads them, except that numbers to the base of 60 stay
+text (`22:22` is more often a port than 1342). A map's keys are the text that is written, so that the key `on`
+is not `true`.
 """
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kolide_tables.datafiles.errors import MAX_DEPTH, ParseError, too_deep
-from kolide_tables.datafiles.values import key_text
 from kolide_tables.limits import Budget
+from kolide_tables.parsing import MAX_DEPTH, ParseError, too_deep
+from kolide_tables.scalars import key_text
 
 if TYPE_CHECKING:
     from yaml import Event
 
 __all__ = ["MAX_ALIASED", "yaml_documents"]
 
-# How many values all the aliases of a document may stand for, each counted as often as it would be written out.
+# Most values that all aliases of a document may stand for, each counted as often as it would be written out.
 MAX_ALIASED = 100_000
 
 _PREFIX = "tag:yaml.org,2002:"
@@ -29,7 +30,7 @@ _MERGE = "<<"
 
 
 def yaml_documents(text: str, budget: Budget) -> list[object]:
-    """The documents of a YAML stream; raises ParseError."""
+    """Return the documents of a YAML stream; raises ParseError."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -92,7 +93,7 @@ def _build(events: "Iterator[Event]", budget: Budget) -> Iterator[object]:
 
 
 class _Document:
-    """One document in the making."""
+    """A document while it is built."""
 
     def __init__(self) -> None:
         self.root: object = None
@@ -137,7 +138,7 @@ class _Document:
         value: object = frame.value
         if isinstance(frame.value, dict):
             if frame.merged:
-                # Own keys before merged ones, and of those the first before the later ones.
+                # A map's own keys win over merged ones, and of those the first over the later ones.
                 value = {key: v for other in reversed(frame.merged) for key, v in other.items()} | frame.value
             if frame.tag == _PREFIX + "set":
                 value = list(frame.value)
@@ -173,7 +174,7 @@ class _Document:
 
 
 class _Scalars:
-    """PyYAML's rules for what a scalar is, without the rest of its loader."""
+    """PyYAML's rules for the types of scalars, without the rest of its loader."""
 
     def __init__(self) -> None:
         from yaml import ScalarNode
@@ -196,7 +197,7 @@ class _Scalars:
         try:
             built: object = self._constructor.yaml_constructors[tag](self._constructor, self._node(tag, text))
         except (YAMLError, ArithmeticError, AttributeError, KeyError, IndexError, ValueError):
-            # The tag says what the text is not, or it is a date that no calendar has.
+            # The tag does not fit the text, or the text is a date that no calendar has.
             return text
         return built
 

@@ -1,4 +1,4 @@
-"""Scalars as text: what the `value` column holds."""
+"""Turn scalars of documents into text, as the `value` column has them."""
 
 from kolide_tables.text import printable
 
@@ -8,11 +8,11 @@ _NOT_FINITE = {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}
 
 
 def text_of(value: object) -> str:
-    """A scalar's text.
+    """Return a scalar's text.
 
-    Booleans are true and false, integers exact, floats the shortest digits that mean the same number, without exponent
-    and without a fraction of zero (+Inf, -Inf and NaN as Go writes them); times are Unix seconds, a date is its midnight
-    in UTC, a time without zone is UTC, a time of day is ISO 8601; bytes are base64.
+    Booleans are true and false, integers exact, floats the shortest digits that mean the same number, without
+    exponent and without a fraction of zero (+Inf, -Inf and NaN as Go writes them); times are Unix seconds, a
+    date is its midnight in UTC, a time without zone is UTC, a time of day is ISO 8601; bytes are base64.
     """
     if isinstance(value, str):
         return value if value.isascii() else printable(value)
@@ -26,7 +26,7 @@ def text_of(value: object) -> str:
 
 
 def key_text(key: object) -> str:
-    """A map's key as text."""
+    """Return a map's key as text."""
     return "null" if key is None else text_of(key)
 
 
@@ -34,7 +34,7 @@ def _integer(value: int) -> str:
     try:
         return str(value)
     except ValueError:
-        # More than 4,300 digits: decimal would take time that grows with their square.
+        # str() refuses more than 4,300 digits, whose conversion takes time that grows with their square.
         return hex(value)
 
 

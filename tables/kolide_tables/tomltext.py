@@ -1,21 +1,21 @@
-"""TOML, with the standard library's parser."""
+"""Read TOML with the standard library's parser."""
 
 import re
 
-from kolide_tables.datafiles.errors import MAX_DEPTH, ParseError, too_deep
+from kolide_tables.parsing import MAX_DEPTH, ParseError, too_deep
 
 __all__ = ["toml_document"]
 
-# None of these can begin what follows it: a key that breaks off is not tried again in other parts.
+# No part can begin what follows it: a key that breaks off is not tried again in other parts.
 _PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
 _LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*(?:{_PART}[ \t]*\.[ \t]*){{{MAX_DEPTH}}}", re.MULTILINE)
 
 
 def toml_document(text: str) -> object:
-    """The document; raises ParseError."""
+    """Return the document; raises ParseError."""
     import tomllib
 
-    # The parser's time grows with the square of a dotted key's parts, and nothing else stops it.
+    # The parser's time grows with the square of the parts of a dotted key, and it has no limit of its own.
     if _LONG_KEY.search(text):
         raise too_deep()
     try:
@@ -23,5 +23,5 @@ def toml_document(text: str) -> object:
     except RecursionError as error:
         raise too_deep() from error
     except ValueError as error:
-        # TOMLDecodeError is one; a number that int() or a calendar refuses is another.
+        # A ValueError is TOMLDecodeError, or a number or date that int() or the calendar refuses.
         raise ParseError(" ".join(str(error).split())) from error

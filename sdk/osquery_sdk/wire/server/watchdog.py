@@ -1,4 +1,7 @@
-"""The thread that looks on while a server is at work."""
+"""Run the checks of a busy server every few milliseconds.
+
+The thread that does so sleeps while there is nothing to watch.
+"""
 
 from __future__ import annotations
 
@@ -14,66 +17,67 @@ _LINGER = 1.0
 _INSPECT_PERIOD = 0.1
 
 
-class Guard:
-    """Calls `look` every few milliseconds while there is something to watch and a little longer, then sleeps.
+class Watchdog:
+    """A thread that checks a server until it has had nothing to watch for a second.
 
-    Its methods, and what it calls, say whether the lock is held.
+    The docstring of each method says whether the caller holds the server's lock.
     """
 
     def __init__(
         self,
         lock: threading.Lock,
-        look: Callable[[float], bool],
+        check: Callable[[float], bool],
         inspect: Callable[[float], None],
         retire: Callable[[], None],
     ) -> None:
         """Set up without starting a thread.
 
         Args:
-            lock: orders what is to be watched with going to sleep.
-            look: is given the time, with the lock held; says whether there is still something to watch.
-            inspect: is given the time, ten times a second, without the lock.
-            retire: is called before it sleeps, without the lock.
+            lock: the server's lock. It makes "nothing left to watch" and "go to sleep" one step.
+            check: called every 5 ms with the time, the lock held; returns whether to go on watching.
+            inspect: called ten times a second with the time, without the lock.
+            retire: called before the thread sleeps, without the lock.
         """
         self._lock = lock
-        self._look = look
+        self._check = check
         self._inspect = inspect
         self._retire = retire
         self._wake = threading.Event()
         self._until = 0.0
         self._stopping = False
         self.awake = False
-        """It runs; read with the lock held."""
+        """True while the thread checks. Read it with the lock held."""
         self.thread: threading.Thread | None = None
+        """The thread, once there was something to watch."""
 
     def start(self) -> None:
-        """Wake it; the lock is held."""
+        """Wake the thread, or start it the first time. The lock is held."""
         if self._stopping:
             return
         if self.thread is None:
-            thread = threading.Thread(target=self._watch_over, name="extension-guard", daemon=True)
+            thread = threading.Thread(target=self._run, name="extension-watchdog", daemon=True)
             try:
                 thread.start()
             except RuntimeError:
-                # No more threads for this process just now: this time goes without.
+                # The system gives this process no more threads now. The next call tries again.
                 return
             self.thread = thread
         self.awake = True
         self._wake.set()
 
     def watch(self, seconds: float) -> None:
-        """Have it look on for that long at the least; the lock is not held."""
+        """Keep the thread awake for at least `seconds`. The lock is not held."""
         with self._lock:
             self._until = max(self._until, time.monotonic() + seconds)
             if not self.awake:
                 self.start()
 
     def stop(self) -> None:
-        """End the thread soon; the lock is held."""
+        """End the thread within a period. The lock is held."""
         self._stopping = True
         self._wake.set()
 
-    def _watch_over(self) -> None:
+    def _run(self) -> None:
         inspected = 0.0
         while True:
             self._wake.wait()
@@ -82,7 +86,7 @@ class Guard:
             with self._lock:
                 if self._stopping:
                     return
-                if self._look(now):
+                if self._check(now):
                     self._until = max(self._until, now)
                 elif now > self._until + _LINGER:
                     self.awake = False

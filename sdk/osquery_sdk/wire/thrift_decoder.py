@@ -1,4 +1,4 @@
-"""Large answers, decoded by Thrift's C-accelerated protocol into the structs generated from osquery.thrift."""
+"""Decode large answers with Thrift's decoder in C, into the structs generated from osquery.thrift."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from .codec import Limits
 
 _RESULTS = {
-    "call": "call_result",
-    "query": "query_result",
-    "getQueryColumns": "getQueryColumns_result",
+    "call": (Extension, "call_result"),
+    "query": (ExtensionManager, "query_result"),
+    "getQueryColumns": (ExtensionManager, "getQueryColumns_result"),
 }
 
 
 class _Source(TTransportBase, CReadableTransport):  # type: ignore[misc]
-    """What Thrift's decoder reads from: bytes at hand, then whatever `receive` brings."""
+    """A transport for Thrift's decoder: bytes at hand, then those that `receive` brings."""
 
     def __init__(self, head: bytes, receive: Callable[[], bytes]) -> None:
         self._buffer = BytesIO(head)
         self._receive = receive
         self.failure: BaseException | None = None
-        """What `receive` raised: Thrift's decoder may raise something else on top of it."""
+        """The exception that `receive` raised: Thrift's decoder may raise another one on top of it."""
 
     @property
     def cstringio_buf(self) -> BytesIO:
         return self._buffer
 
     def cstringio_refill(self, partialread: bytes, reqlen: int) -> BytesIO:
-        """The bytes read so far of an item, and more, up to `reqlen` at least."""
+        """Return the bytes of an item read so far and more, at least `reqlen` in all."""
         pieces = [partialread]
         size = len(partialread)
         while size < reqlen:
@@ -54,7 +54,7 @@ class _Source(TTransportBase, CReadableTransport):  # type: ignore[misc]
         return self._buffer
 
     def read(self, size: int) -> bytes:
-        """For Thrift's decoder in pure Python, where its C module is missing."""
+        """Read for Thrift's decoder in pure Python, which is used where its C module is missing."""
         data = self._buffer.read(size)
         if not data and size:
             self.cstringio_refill(b"", 1)
@@ -62,7 +62,7 @@ class _Source(TTransportBase, CReadableTransport):  # type: ignore[misc]
         return data
 
     def rest(self) -> bytes:
-        """What was received and not read."""
+        """Return the bytes that were received and not read."""
         return self._buffer.read()
 
     def isOpen(self) -> bool:  # noqa: N802  Thrift's name
@@ -72,16 +72,23 @@ class _Source(TTransportBase, CReadableTransport):  # type: ignore[misc]
 def read_response(
     method: str, head: bytes, receive: Callable[[], bytes], limits: Limits
 ) -> tuple[Status, list[dict[str, bytes]]]:
-    """The rest of a reply to `call`, `query` or `getQueryColumns`, after its message header.
+    """Decode a reply to `call`, `query` or `getQueryColumns`, from behind its message header to its end.
 
     Args:
         method: the method's name on the wire.
-        head: what has been received of the rest already.
-        receive: brings more; raises at the end of the stream.
+        head: the bytes behind the header that were received already.
+        receive: returns more; raises at the end of the stream.
         limits: bounds of strings and containers.
+
+    Returns:
+        The status, and the rows with values as the bytes that were sent.
+
+    Raises:
+        ProtocolError: the reply cannot be decoded or is over a limit.
+        RemoteError: the reply has no result.
     """
-    service = Extension if method == "call" else ExtensionManager
-    result = getattr(service, _RESULTS[method])()
+    service, name = _RESULTS[method]
+    result = getattr(service, name)()
     source = _Source(head, receive)
     protocol = TBinaryProtocolAccelerated(
         source, string_length_limit=limits.string, container_length_limit=limits.elements

@@ -1,4 +1,4 @@
-"""What a build is doing: on a terminal in one line that changes, elsewhere a line for each step."""
+"""Show the steps of a build: one line that changes on a terminal, a line for each step elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from ..spinner import Spinner, is_terminal
+from .spinner import Spinner, is_terminal
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -15,15 +15,15 @@ _WIDTH = 78
 
 
 class Progress:
-    """Tells a person about the steps of a build.
+    """The progress of a build, for a person.
 
     Args:
-        stream: where to; standard error unless given.
-        steps: how many there will be.
+        stream: the stream to write to; standard error unless given.
+        steps: the number of steps to come.
     """
 
     def __init__(self, stream: TextIO | None = None, *, steps: int = 5) -> None:
-        """Say nothing yet."""
+        """Write nothing yet."""
         self._stream = stream or sys.stderr
         self._live = is_terminal(self._stream)
         self._spinner = Spinner(self._stream)
@@ -42,12 +42,12 @@ class Progress:
         self._spinner.start(self._text)
 
     def detail(self, text: str) -> None:
-        """Say where in the step it is; shown on a terminal only."""
+        """Show a detail of the current step; on a terminal only."""
         if self._live and self._text:
             self._spinner.say(f"{self._text}: {text}")
 
     def close(self) -> None:
-        """Leave the cursor at the beginning of a line."""
+        """End the last step, with the cursor at the beginning of a line."""
         self._end_line()
         self._text = ""
 

@@ -63,7 +63,8 @@ def _character_class(pattern: bytes, start: int) -> tuple[bytes, int]:
     negated = pattern[position : position + 1] == b"^"
     position += negated
     body = b""
-    # A hyphen is a range's operator only between two single characters. Escape all others: Python warns of "--".
+    # A hyphen is a range's operator only between two single characters. Escape all others: Python warns of
+    # "--".
     may_begin_range = in_range = False
     while True:
         letter = pattern[position : position + 1]

@@ -95,7 +95,7 @@ def _from_file(path: str) -> Settings:
     # Most machines have no settings file, and starting must be fast: import these only for a file.
     import tomllib
 
-    from kolide_tables.files import Unreadable, open_file
+    from kolide_kit.files import Unreadable, open_file
 
     try:
         with open_file(_target(path)) as file:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from osquery_sdk import ConfigError, OsquerySdkError, check_config, line_and_column
+from kolide_kit.errors import KolideError
+from kolide_kit.http import HttpsClient
+from osquery_sdk import ConfigError, DefinitionError, check_config, line_and_column
 
-from .https import HttpsClient
 from .watched import WatchedConfig
 
 __all__ = ["HttpsConfig"]
@@ -46,7 +47,10 @@ class HttpsConfig(WatchedConfig):
     ) -> None:
         """Check the name and the URL."""
         super().__init__(name, poll=poll)
-        self._client = HttpsClient(url, headers=headers, ca=ca, certificate=certificate, timeout=timeout)
+        try:
+            self._client = HttpsClient(url, headers=headers, ca=ca, certificate=certificate, timeout=timeout)
+        except ValueError as error:
+            raise DefinitionError(str(error)) from error
         self._cache = None if cache is None else Path(cache)
         self._etag = ""
         self._document: dict[str, Any] | None = None
@@ -55,7 +59,7 @@ class HttpsConfig(WatchedConfig):
         """Return the server's configuration, or its last one if it does not answer."""
         try:
             document = self._fetch()
-        except OsquerySdkError as error:
+        except KolideError as error:
             if self._document is None:
                 self._document = self._from_cache()
             if self._document is None or self.is_served:

@@ -3,9 +3,8 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from osquery_sdk import LogBatch, LogRecord, Rejected, SpooledLogger, SpoolOptions
-
-from .https import HttpsClient, HttpsError
+from kolide_kit.http import HttpsClient, HttpsError
+from osquery_sdk import DefinitionError, LogBatch, LogRecord, Rejected, SpooledLogger, SpoolOptions
 
 __all__ = ["HttpLogger"]
 
@@ -50,7 +49,10 @@ class HttpLogger(SpooledLogger):
     ) -> None:
         """Check the URL and the options."""
         super().__init__(name, spool=spool, options=options)
-        self._client = HttpsClient(url, headers=headers, ca=ca, certificate=certificate, timeout=timeout)
+        try:
+            self._client = HttpsClient(url, headers=headers, ca=ca, certificate=certificate, timeout=timeout)
+        except ValueError as error:
+            raise DefinitionError(str(error)) from error
         self._compress = compress
 
     def deliver(self, batch: LogBatch) -> None:

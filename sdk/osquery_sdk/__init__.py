@@ -19,6 +19,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from kolide_kit.limits import Limits
+
 from ._version import __version__
 from .cli.extension import Extension
 from .columns import Column
@@ -44,7 +46,6 @@ from .errors import (
     WireTimeout,
     WriteError,
 )
-from .limits import Limits
 from .programs import ProgramOutput, program_environment, run_program
 from .query import Constraint, Query, Range
 from .rows import Row
@@ -53,15 +54,16 @@ from .vocabulary import ColumnType
 from .writable import WritableTable
 
 if TYPE_CHECKING:
+    from kolide_kit.atomic import replace_file
+    from kolide_kit.installed import install_command, install_hint
+    from kolide_kit.places import line_and_column
+    from kolide_kit.spelling import did_you_mean
+
     from .client import Client
     from .config import ConfigPlugin, check_config, check_pack
     from .distributed import DistributedPlugin, DistributedQueries, DistributedResult, QueryStats
     from .engine import Host
-    from .files import replace_file
-    from .installed import install_command, install_hint
     from .logger import LoggerPlugin, StatusLog
-    from .places import line_and_column
-    from .spelling import did_you_mean
     from .spool import LogRecord
     from .spooled import LogBatch, SpooledLogger, SpoolOptions
 
@@ -125,26 +127,26 @@ __all__ = [
 
 # Import these on first use: most extensions have only tables, and osqueryd waits for them to start.
 _LATER = {
-    "Client": "client",
-    "ConfigPlugin": "config",
-    "DistributedPlugin": "distributed",
-    "DistributedQueries": "distributed",
-    "DistributedResult": "distributed",
-    "Host": "engine.host",
-    "LogBatch": "spooled",
-    "LogRecord": "spool",
-    "LoggerPlugin": "logger",
-    "QueryStats": "distributed",
-    "SpoolOptions": "spooled",
-    "SpooledLogger": "spooled",
-    "StatusLog": "logger",
-    "check_config": "config",
-    "check_pack": "config",
-    "did_you_mean": "spelling",
-    "install_command": "installed",
-    "install_hint": "installed",
-    "line_and_column": "places",
-    "replace_file": "files",
+    "Client": "osquery_sdk.client",
+    "ConfigPlugin": "osquery_sdk.config",
+    "DistributedPlugin": "osquery_sdk.distributed",
+    "DistributedQueries": "osquery_sdk.distributed",
+    "DistributedResult": "osquery_sdk.distributed",
+    "Host": "osquery_sdk.engine.host",
+    "LogBatch": "osquery_sdk.spooled",
+    "LogRecord": "osquery_sdk.spool",
+    "LoggerPlugin": "osquery_sdk.logger",
+    "QueryStats": "osquery_sdk.distributed",
+    "SpoolOptions": "osquery_sdk.spooled",
+    "SpooledLogger": "osquery_sdk.spooled",
+    "StatusLog": "osquery_sdk.logger",
+    "check_config": "osquery_sdk.config",
+    "check_pack": "osquery_sdk.config",
+    "did_you_mean": "kolide_kit.spelling",
+    "install_command": "kolide_kit.installed",
+    "install_hint": "kolide_kit.installed",
+    "line_and_column": "kolide_kit.places",
+    "replace_file": "kolide_kit.atomic",
 }
 
 
@@ -154,7 +156,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+    return getattr(import_module(_LATER[name]), name)
 
 
 def __dir__() -> list[str]:

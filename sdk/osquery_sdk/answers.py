@@ -18,11 +18,12 @@ from struct import error as PackError  # noqa: N812
 from struct import pack
 from typing import TYPE_CHECKING, Any
 
-from .authors import describe, end_if_forked, pass_on_interrupt, shown, text_of
+from kolide_kit.author_code import describe, end_if_forked, pass_on_interrupt, shown, text_of
+from kolide_kit.times import unix_seconds
+
 from .columns import INTEGER_RANGES
 from .errors import ColumnValueError, LimitExceeded
 from .rows import Row
-from .times import unix_seconds
 from .vocabulary import ColumnType
 from .wire.codec import encode_row_header, encode_string, encode_text
 

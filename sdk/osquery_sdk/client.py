@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from .authors import describe, one_line, pass_on_interrupt, shown, text_of
+from kolide_kit.author_code import describe, one_line, pass_on_interrupt, shown, text_of
+
 from .errors import ColumnValueError, DefinitionError, RemoteError, WireError, WireTimeout
 from .rows import Row
 from .wire.client import ManagerConnection

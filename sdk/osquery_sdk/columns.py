@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from .authors import shown
+from kolide_kit.author_code import shown
+
 from .errors import DefinitionError
 from .vocabulary import ADDITIONAL, COLLATIONS, HIDDEN, INDEX, OPTIMIZED, REQUIRED, ColumnType
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .authors import SameProcess, pass_on_interrupt, shown, text_of
+from kolide_kit.author_code import SameProcess, pass_on_interrupt, shown, text_of
+
 from .errors import ConfigError
 from .plugin import Plugin
 from .vocabulary import CONFIG
@@ -210,7 +211,7 @@ def parse_json(text: str, where: str) -> Any:
     Raises:
         ConfigError: it is no JSON, or an object has a name twice; the text names the line and the column.
     """
-    from .jsontext import BadJson, read_json
+    from kolide_kit.json_text import BadJson, read_json
 
     try:
         return read_json(text, strict=True)

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from .authors import one_line
+from kolide_kit.author_code import one_line
+from kolide_kit.times import unix_seconds
+
 from .errors import DefinitionError
-from .times import unix_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .authors import shown
+from kolide_kit.author_code import shown
+
 from .errors import PluginError
 from .plugin import Plugin
 from .vocabulary import DISTRIBUTED

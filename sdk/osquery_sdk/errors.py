@@ -34,6 +34,8 @@
 
 from __future__ import annotations
 
+from kolide_kit import errors
+
 __all__ = [
     "ColumnValueError",
     "ConfigError",
@@ -66,7 +68,7 @@ __all__ = [
 ]
 
 
-class OsquerySdkError(Exception):
+class OsquerySdkError(errors.KolideError):
     """Base of every error the SDK raises on purpose."""
 
 
@@ -82,15 +84,15 @@ class ColumnValueError(TableError):
     """A row holds a value that does not fit its column's type; the text names table, column and value."""
 
 
-class LimitExceeded(TableError):
+class LimitExceeded(TableError, errors.LimitExceeded):
     """A configured limit was reached; the text names it and says how to raise it."""
 
 
-class QueryCancelled(TableError):
+class QueryCancelled(TableError, errors.Cancelled):
     """The answer is no longer wanted: the extension stops, or osqueryd has gone."""
 
 
-class DeadlineExceeded(TableError):
+class DeadlineExceeded(TableError, errors.DeadlineExceeded):
     """The time for an answer, or for a remote call, is over."""
 
 

@@ -12,11 +12,12 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from .authors import Log, describe, end_if_forked, pass_on_interrupt, shown
+from kolide_kit.author_code import Log, describe, end_if_forked, pass_on_interrupt, shown
+from kolide_kit.signals import on_stop_signals, stop_handler
+
 from .errors import ConnectionFailed, DefinitionError, OsquerySdkError
 from .plugin import Plugin
 from .session import Session
-from .signals import on_stop_signals, stop_handler
 from .tables import Table, this_platform
 from .wire.protocol import Reply, Status
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .authors import SameProcess, pass_on_interrupt
+from kolide_kit.author_code import SameProcess, pass_on_interrupt
+
 from .plugin import Plugin
 from .vocabulary import LOGGER
 from .wire.protocol import Reply, Status

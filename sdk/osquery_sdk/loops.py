@@ -12,7 +12,7 @@ import os
 import selectors
 from typing import Any
 
-from .authors import SameProcess, end_if_forked
+from kolide_kit.author_code import SameProcess, end_if_forked
 
 
 class _Selector(selectors.DefaultSelector):

@@ -42,7 +42,7 @@ class Named(tuple[Any, ...]):
         """Return a copy with some values replaced; raises as `NamedTuple._replace` does."""
         row = self._make(map(values.pop, self._fields, self))
         if values:
-            from .spelling import did_you_mean
+            from kolide_kit.spelling import did_you_mean
 
             unknown = next(iter(values))
             meant = did_you_mean(unknown, self._fields)

@@ -6,8 +6,10 @@ import re
 import threading
 from typing import TYPE_CHECKING
 
-from .authors import SameProcess, describe, pass_on_interrupt, trace
-from .errors import DefinitionError, ManagerUnavailable, OsquerySdkError
+from kolide_kit.author_code import SameProcess, describe, pass_on_interrupt, trace
+from kolide_kit.errors import KolideError
+
+from .errors import DefinitionError, ManagerUnavailable
 from .wire.protocol import Reply, Response
 
 if TYPE_CHECKING:
@@ -79,11 +81,11 @@ class Plugin:
             error: the exception.
             unless: the message of the last one; the same message is not logged again.
         """
-        message = describe(error, OsquerySdkError)
+        message = describe(error, KolideError)
         message = message if message.startswith(self.name) else f"{self.name}: {message}"
         if message == unless:
             return message
-        if issubclass(type(error), (OsquerySdkError, OSError)):
+        if issubclass(type(error), (KolideError, OSError)):
             self._log(message)
         else:
             self._log(f"{message}\n{trace(error)}")

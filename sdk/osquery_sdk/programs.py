@@ -1,44 +1,21 @@
-"""Runs other programs, with limits of time and output, and without a frozen program's library paths."""
+"""Runs other programs for a table, within the deadline of its query."""
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from kolide_kit import errors, programs
+from kolide_kit.programs import ProgramOutput, program_environment
 
 from .errors import DeadlineExceeded, LimitExceeded, QueryCancelled, TableError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from subprocess import Popen
-    from typing import BinaryIO, Self
+    import os
+    from collections.abc import Collection, Mapping
 
     from .query import Query
 
 __all__ = ["ProgramOutput", "program_environment", "run_program"]
-
-_CHUNK = 1 << 16
-# Seconds after which a cancelled statement is noticed.
-_LOOK = 0.1
-# A process that a program leaves running may hold its pipes open for ever.
-_AFTER_EXIT = 0.5
-# PyInstaller's bootloader puts the bundle's folder in front, and keeps the former value under NAME_ORIG.
-_LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LIBPATH")
-_ORIGINAL = "_ORIG"
-_BOOTLOADER = ("_PYI_", "_MEIPASS")
-
-
-class ProgramOutput(NamedTuple):
-    """The output of a program, and its exit code."""
-
-    stdout: bytes
-    stderr: bytes
-    code: int
-    """Exit code; minus the number of the signal that ended the program."""
-
-    @property
-    def text(self) -> str:
-        """Standard output as text; bytes that are not UTF-8 are kept as `os.fsdecode` keeps them."""
-        return self.stdout.decode("utf-8", "surrogateescape")
 
 
 def run_program(
@@ -75,147 +52,23 @@ def run_program(
         QueryCancelled: the statement was given up.
         ValueError: the path is not absolute.
     """
-    import subprocess
-    import time
-
-    from .leftovers import start_process
-
-    program = os.fspath(path)
-    if not os.path.isabs(program):  # noqa: PTH117  pathlib is not loaded for this
-        raise ValueError(f"run_program takes an absolute path, not {program!r}")
     seconds = timeout if query is None else min(timeout, query.remaining())
-    if seconds <= 0:
-        raise DeadlineExceeded(f"no time is left to run {program}")
-    end = time.monotonic() + seconds
     try:
-        process = start_process(
-            [program, *arguments],
-            stdin=subprocess.PIPE if input else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd="/" if os.name == "posix" else None,
-            env=program_environment(os.environ) | {"LC_ALL": "C"} | dict(environment or {}),
+        return programs.run_program(
+            path,
+            *arguments,
+            timeout=seconds,
+            is_cancelled=None if query is None else lambda: query.cancelled,
+            codes=codes,
+            max_bytes=max_bytes,
+            input=input,
+            environment=environment,
         )
-    except OSError as error:
-        raise TableError(f"cannot run {program}: {error.strerror or error}") from error
-    with _Output(process, input, max_bytes) as output:
-        while not output.wait(min(_LOOK, end - time.monotonic())):
-            if time.monotonic() >= end:
-                raise DeadlineExceeded(f"{program} took longer than {seconds:.3g} s")
-            if query is not None and query.cancelled:
-                raise QueryCancelled(f"cancelled while {program} ran")
-        if output.over:
-            raise LimitExceeded(f"{program} wrote more than {max_bytes:,} bytes")
-    result = output.result()
-    if codes is not None and result.code not in codes:
-        raise TableError(f"{program} {_describe_ending(result)}")
-    return result
-
-
-def program_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables without those by which a frozen program finds its own libraries.
-
-    Another program would load the bundle's libraries with them instead of the system's.
-    """
-    import sys
-
-    if not getattr(sys, "frozen", False):
-        return dict(environment)
-    kept = {name: value for name, value in environment.items() if not name.startswith(_BOOTLOADER)}
-    for name in _LIBRARY_PATHS:
-        original = kept.pop(name + _ORIGINAL, None)
-        kept.pop(name, None)
-        if original is not None:
-            kept[name] = original
-    return kept
-
-
-class _Output:
-    """Reads the output of a running program; as a context manager it kills the program's group at the end."""
-
-    def __init__(self, process: Popen[bytes], data: bytes, limit: int) -> None:
-        from threading import Thread
-
-        self._process = process
-        self._limit = limit
-        self._parts: tuple[list[bytes], list[bytes]] = ([], [])
-        self.over = False
-        assert process.stdout is not None
-        assert process.stderr is not None
-        streams = zip((process.stdout, process.stderr), self._parts, strict=True)
-        self._readers = [Thread(target=self._read, args=pair, daemon=True) for pair in streams]
-        self._threads = list(self._readers)
-        if process.stdin is not None:
-            self._threads.append(Thread(target=_feed, args=(process.stdin, data), daemon=True))
-        for thread in self._threads:
-            thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        from .leftovers import kill_group
-
-        # Killed before it is reaped: afterwards another process may have its number.
-        if self._process.returncode is None:
-            kill_group(self._process)
-        self._process.wait()
-        # A process that has left the group may hold a pipe: then the thread reads on, and closes it later.
-        for thread in self._threads:
-            thread.join(_AFTER_EXIT)
-
-    def _read(self, stream: BinaryIO, parts: list[bytes]) -> None:
-        total = 0
-        with stream:
-            while chunk := os.read(stream.fileno(), _CHUNK):
-                total += len(chunk)
-                if total > self._limit:
-                    self.over = True
-                    return
-                parts.append(chunk)
-
-    def wait(self, seconds: float) -> bool:
-        """Wait for some seconds; return True if the program has ended or written too much.
-
-        After its end all of its output has been read.
-        """
-        import time
-
-        from .signals import has_ended
-
-        end = time.monotonic() + seconds
-        # The end of a program closes its pipes, and with them ends the readers.
-        for reader in self._readers:
-            reader.join(max(end - time.monotonic(), 0))
-        # A program may close its pipes and go on.
-        while not (ended := has_ended(self._process)) and not self.over and time.monotonic() < end:
-            time.sleep(0.001)
-        if ended:
-            for reader in self._readers:
-                reader.join(_AFTER_EXIT)
-        return ended or self.over
-
-    def result(self) -> ProgramOutput:
-        """Return the output and the exit code, which is known once the context has been left."""
-        out, err = (b"".join(parts) for parts in self._parts)
-        return ProgramOutput(out, err, self._process.returncode)
-
-
-def _feed(stream: BinaryIO, data: bytes) -> None:
-    try:
-        with stream:
-            stream.write(data)
-    except OSError:
-        pass  # the program need not read all of its input
-
-
-def _describe_ending(result: ProgramOutput) -> str:
-    import signal
-
-    if result.code < 0:
-        how = f"was ended by {signal.Signals(-result.code).name}"
-    else:
-        how = f"ended with {result.code}"
-    lines: Sequence[str] = [line.strip() for line in result.stderr.decode(errors="replace").splitlines()]
-    message = next((line for line in lines if line), "")
-    return f"{how}: {message}" if message else how
+    except errors.ProgramFailed as error:
+        raise TableError(str(error)) from error
+    except errors.LimitExceeded as error:
+        raise LimitExceeded(str(error)) from error
+    except errors.DeadlineExceeded as error:
+        raise DeadlineExceeded(str(error)) from error
+    except errors.Cancelled as error:
+        raise QueryCancelled(str(error)) from error

@@ -24,8 +24,9 @@ from .vocabulary import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from kolide_kit.limits import Limits
+
     from .client import Client
-    from .limits import Limits
     from .tables import Table
     from .wire.service import CallContext
 

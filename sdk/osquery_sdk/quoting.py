@@ -10,9 +10,10 @@ from datetime import datetime
 from operator import index
 from typing import TYPE_CHECKING, Any
 
-from .authors import describe, pass_on_interrupt, shown
+from kolide_kit.author_code import describe, pass_on_interrupt, shown
+from kolide_kit.times import unix_seconds
+
 from .sqltext import tokens
-from .times import unix_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

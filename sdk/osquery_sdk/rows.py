@@ -84,7 +84,7 @@ def _is_class_variable(hint: Any) -> bool:
 
 def _no_column(where: str, key: str, hint: Any, value: Any) -> str:
     """Return the error about a name that has a type and is no column, with what to write."""
-    from .authors import shown
+    from kolide_kit.author_code import shown
 
     # `x: str == Column(...)` is a type without a value: the result of the comparison.
     if isinstance(hint, bool) or (isinstance(hint, str) and "==" in hint):

@@ -13,7 +13,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .authors import SameProcess, describe, end_if_forked, pass_on_interrupt, trace
+from kolide_kit.author_code import SameProcess, describe, end_if_forked, pass_on_interrupt, trace
+
 from .errors import (
     ConnectionFailed,
     ManagerUnavailable,

@@ -8,7 +8,8 @@ import time
 from threading import TIMEOUT_MAX, Event, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-from .authors import SameProcess, shown
+from kolide_kit.author_code import SameProcess, shown
+
 from .errors import DefinitionError, Rejected, SpoolError
 from .logger import LoggerPlugin, StatusLog
 from .spool import KINDS, LogRecord, Spool

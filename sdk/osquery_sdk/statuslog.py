@@ -17,7 +17,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .authors import SameProcess, describe, pass_on_interrupt, to_stderr
+from kolide_kit.author_code import SameProcess, describe, pass_on_interrupt, to_stderr
 
 if TYPE_CHECKING:
     from .client import Client

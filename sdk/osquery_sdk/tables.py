@@ -15,11 +15,21 @@ from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kolide_kit import errors
+from kolide_kit.author_code import (
+    SameProcess,
+    describe,
+    end_if_forked,
+    log_fault,
+    pass_on_interrupt,
+    shown,
+    until_fork,
+)
+from kolide_kit.limits import Limits
+
 from .answers import ColumnInfo, Layout
-from .authors import SameProcess, describe, end_if_forked, log_fault, pass_on_interrupt, shown, until_fork
 from .columns import INTEGER_RANGES, MISSING, check_name, check_names
 from .errors import DeadlineExceeded, DefinitionError, QueryCancelled, TableError, WriteError
-from .limits import Limits
 from .query import NOT_TERMS, Constraint, Query
 from .rows import Row
 from .vocabulary import TABLE, ColumnType
@@ -43,6 +53,8 @@ PLATFORMS = ("linux", "darwin", "windows")
 _DEFAULT_DEADLINE = 60.0
 _DEFAULT_MAX_ROWS = 1_000_000
 _MAX_AT_ONCE = 8
+# Errors that say by themselves what is wrong; any other comes with its type, and a traceback.
+_ON_PURPOSE = (TableError, errors.LimitExceeded)
 _PLAIN_RESULTS = (list, types.GeneratorType)
 _MAX_KEPT = 100
 _MAX_KEPT_TEXT = 4096
@@ -270,7 +282,7 @@ class Table:
 
     def _meant(self, name: str) -> str:
         """Return the end of an error about an unknown column: the column that was meant, or ""."""
-        from .spelling import did_you_mean
+        from kolide_kit.spelling import did_you_mean
 
         if name in self._aliases:
             return f"; {name} is another name of {self._aliases[name]}"
@@ -349,7 +361,7 @@ class Table:
         except BaseException as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
             end_if_forked(run.pid, error)
             pass_on_interrupt(error)
-            message = self._complain(error, warn, TableError)
+            message = self._complain(error, warn, *_ON_PURPOSE)
             self._close(run, warn)
             return Reply.failure(message)
         finally:
@@ -409,7 +421,7 @@ class Table:
                 reply = writer.write(action, request, self, deadline)
         except BaseException as error:  # noqa: BLE001  whatever a table raises fails its own statement alone
             pass_on_interrupt(error)
-            message = self._complain(error, warn, TableError, WriteError)
+            message = self._complain(error, warn, *_ON_PURPOSE, WriteError)
             reply, message = refusal(self.name, error, message)
         took = time.monotonic() - started
         with self._lock:
@@ -491,7 +503,7 @@ class Table:
                 return generation
             # The call that ran it gave up for a reason of its own: try again.
             if not issubclass(type(generation.error), (QueryCancelled, DeadlineExceeded)):
-                raise TableError(describe(generation.error, TableError)) from generation.error
+                raise TableError(describe(generation.error, *_ON_PURPOSE)) from generation.error
 
     def _claim(self, key: str) -> tuple[_Generation, bool]:
         """Return a generation, and whether the caller has to run it."""
@@ -787,7 +799,7 @@ def _lacks(error: BaseException) -> str:
     """
     if not issubclass(type(error), ImportError) or getattr(sys, "frozen", False):
         return ""
-    from .installed import missing_module
+    from kolide_kit.installed import missing_module
 
     return missing_module(error)
 

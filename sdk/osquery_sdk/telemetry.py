@@ -10,8 +10,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from kolide_kit.author_code import SameProcess, describe, pass_on_interrupt, to_stderr, trace
+
 from ._version import __version__
-from .authors import SameProcess, describe, pass_on_interrupt, to_stderr, trace
 from .errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Telemetry:
         try:
             from opentelemetry import metrics, trace
         except ImportError as error:
-            from .installed import install_hint
+            from kolide_kit.installed import install_hint
 
             hint = install_hint("opentelemetry", package="opentelemetry-sdk")
             raise DefinitionError(f"Telemetry needs OpenTelemetry; {hint}") from error

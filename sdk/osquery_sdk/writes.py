@@ -15,8 +15,9 @@ import typing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from kolide_kit.author_code import describe, pass_on_interrupt, shown, text_of, until_fork
+
 from .answers import Layout
-from .authors import describe, pass_on_interrupt, shown, text_of, until_fork
 from .columns import INTEGER_RANGES, MISSING
 from .decoding import reader
 from .errors import ColumnValueError, ConstraintFailed, DefinitionError, ReadOnly, TableError

@@ -6,11 +6,11 @@ nothing.
 
 from collections.abc import Collection
 
+from kolide_kit.limits import Limits
 from osquery_sdk import DefinitionError, Table
 
 from .catalog import CATALOG
 from .libraries import how_to_install, missing_library
-from .limits import Limits
 
 __all__ = ["Limits", "all_tables", "why_unable"]
 

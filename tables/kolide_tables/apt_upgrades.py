@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from kolide_tables.text import shown
+from kolide_kit.text import shown
 from kolide_tables.tools import find_tool
 from osquery_sdk import Column, ColumnType, Query, Row, run_program, table
 

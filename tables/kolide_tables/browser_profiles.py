@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from kolide_kit.limits import Budget
+from kolide_kit.text import decode, decode_kept, printable
 from kolide_tables.homes import Home, local_homes
-from kolide_tables.limits import Budget
 from kolide_tables.paths import read_or_warn
-from kolide_tables.text import decode, decode_kept, printable
 from osquery_sdk import Column, Query, Row, table
 
 __all__ = ["BrowserProfile", "browser_profiles"]

@@ -20,7 +20,7 @@ class Entry(NamedTuple):
     Attributes:
         name: the table's name without its prefix; its module has the table under the same name.
         family: heading under which people find the table.
-        module: module below this package.
+        module: the module that the table is in.
         is_on: whether the table is served unless it is disabled; the others need a setting of their own.
     """
 
@@ -36,56 +36,56 @@ class Entry(NamedTuple):
         """
         from importlib import import_module
 
-        member = getattr(import_module(f".{self.module}", __package__), self.name)
+        member = getattr(import_module(self.module), self.name)
         table: Table = member if isinstance(member, Table) else member()
         return table
 
 
 CATALOG = (
-    Entry("json", _DOCUMENTS, "datafiles.tables"),
-    Entry("jsonc", _DOCUMENTS, "datafiles.tables"),
-    Entry("jsonl", _DOCUMENTS, "datafiles.tables"),
-    Entry("yaml", _DOCUMENTS, "datafiles.tables"),
-    Entry("toml", _DOCUMENTS, "datafiles.tables"),
-    Entry("xml", _DOCUMENTS, "datafiles.tables"),
-    Entry("ini", _DOCUMENTS, "datafiles.tables"),
-    Entry("plist", _DOCUMENTS, "datafiles.tables"),
-    Entry("csv", _DOCUMENTS, "datafiles.tables"),
-    Entry("venv_packages", _SOFTWARE, "venv_packages"),
-    Entry("node_packages", _SOFTWARE, "node_packages"),
-    Entry("go_buildinfo", _SOFTWARE, "go_buildinfo"),
-    Entry("flatpak_packages", _SOFTWARE, "flatpak_packages"),
-    Entry("snap_packages", _SOFTWARE, "snap_packages"),
-    Entry("containers", _SOFTWARE, "containers"),
-    Entry("mcp_servers", _SOFTWARE, "mcp_servers"),
-    Entry("llm_models", _SOFTWARE, "llm_models"),
-    Entry("browser_profiles", _SOFTWARE, "browser_profiles"),
-    Entry("certificates", _SECRETS, "certificates"),
-    Entry("keyinfo", _SECRETS, "keyinfo"),
-    Entry("ssh_keys", _SECRETS, "keyinfo"),
-    Entry("luks", _SECRETS, "luks"),
-    Entry("secret_scan", _SECRETS, "secret_scan"),
-    Entry("exposed_ports", _EXPOSURE, "exposed_ports"),
-    Entry("nftables_rules", _EXPOSURE, "nftables_rules"),
-    Entry("sshd_config", _EXPOSURE, "sshd_config"),
-    Entry("sudo_rules", _EXPOSURE, "sudo_rules"),
-    Entry("systemd_exec", _EXPOSURE, "systemd_exec"),
-    Entry("cpu_vulnerabilities", _EXPOSURE, "cpu_vulnerabilities"),
-    Entry("apt_upgrades", _EXPOSURE, "apt_upgrades"),
-    Entry("dpkg_verify", _EXPOSURE, "dpkg_verify"),
-    Entry("process_details", _MACHINE, "process_details"),
-    Entry("process_limits", _MACHINE, "process_limits"),
-    Entry("process_ancestry", _MACHINE, "process_ancestry"),
-    Entry("systemd_timers", _MACHINE, "systemd_timers"),
-    Entry("journal", _MACHINE, "journal"),
-    Entry("pressure", _MACHINE, "pressure"),
-    Entry("disk_io", _MACHINE, "disk_io"),
-    Entry("net_rates", _MACHINE, "net_rates"),
-    Entry("sensors", _MACHINE, "sensors"),
-    Entry("batteries", _MACHINE, "sensors"),
-    Entry("ext_tables", _MACHINE, "ext_tables"),
-    Entry("file_lines", TO_BE_ENABLED, "file_lines", is_on=False),
-    Entry("notes", TO_BE_ENABLED, "notes", is_on=False),
+    Entry("json", _DOCUMENTS, "kolide_tables.datafiles.tables"),
+    Entry("jsonc", _DOCUMENTS, "kolide_tables.datafiles.tables"),
+    Entry("jsonl", _DOCUMENTS, "kolide_tables.datafiles.tables"),
+    Entry("yaml", _DOCUMENTS, "kolide_tables.datafiles.tables"),
+    Entry("toml", _DOCUMENTS, "kolide_tables.datafiles.tables"),
+    Entry("xml", _DOCUMENTS, "kolide_tables.datafiles.tables"),
+    Entry("ini", _DOCUMENTS, "kolide_tables.datafiles.tables"),
+    Entry("plist", _DOCUMENTS, "kolide_tables.datafiles.tables"),
+    Entry("csv", _DOCUMENTS, "kolide_tables.datafiles.tables"),
+    Entry("venv_packages", _SOFTWARE, "kolide_tables.venv_packages"),
+    Entry("node_packages", _SOFTWARE, "kolide_tables.node_packages"),
+    Entry("go_buildinfo", _SOFTWARE, "kolide_tables.go_buildinfo"),
+    Entry("flatpak_packages", _SOFTWARE, "kolide_tables.flatpak_packages"),
+    Entry("snap_packages", _SOFTWARE, "kolide_tables.snap_packages"),
+    Entry("containers", _SOFTWARE, "kolide_tables.containers"),
+    Entry("mcp_servers", _SOFTWARE, "kolide_tables.mcp_servers"),
+    Entry("llm_models", _SOFTWARE, "kolide_tables.llm_models"),
+    Entry("browser_profiles", _SOFTWARE, "kolide_tables.browser_profiles"),
+    Entry("certificates", _SECRETS, "kolide_tables.certificates"),
+    Entry("keyinfo", _SECRETS, "kolide_tables.keyinfo"),
+    Entry("ssh_keys", _SECRETS, "kolide_tables.keyinfo"),
+    Entry("luks", _SECRETS, "kolide_tables.luks"),
+    Entry("secret_scan", _SECRETS, "kolide_tables.secret_scan"),
+    Entry("exposed_ports", _EXPOSURE, "kolide_tables.exposed_ports"),
+    Entry("nftables_rules", _EXPOSURE, "kolide_tables.nftables_rules"),
+    Entry("sshd_config", _EXPOSURE, "kolide_tables.sshd_config"),
+    Entry("sudo_rules", _EXPOSURE, "kolide_tables.sudo_rules"),
+    Entry("systemd_exec", _EXPOSURE, "kolide_tables.systemd_exec"),
+    Entry("cpu_vulnerabilities", _EXPOSURE, "kolide_tables.cpu_vulnerabilities"),
+    Entry("apt_upgrades", _EXPOSURE, "kolide_tables.apt_upgrades"),
+    Entry("dpkg_verify", _EXPOSURE, "kolide_tables.dpkg_verify"),
+    Entry("process_details", _MACHINE, "kolide_tables.process_details"),
+    Entry("process_limits", _MACHINE, "kolide_tables.process_limits"),
+    Entry("process_ancestry", _MACHINE, "kolide_tables.process_ancestry"),
+    Entry("systemd_timers", _MACHINE, "kolide_tables.systemd_timers"),
+    Entry("journal", _MACHINE, "kolide_tables.journal"),
+    Entry("pressure", _MACHINE, "kolide_tables.pressure"),
+    Entry("disk_io", _MACHINE, "kolide_tables.disk_io"),
+    Entry("net_rates", _MACHINE, "kolide_tables.net_rates"),
+    Entry("sensors", _MACHINE, "kolide_tables.sensors"),
+    Entry("batteries", _MACHINE, "kolide_tables.sensors"),
+    Entry("ext_tables", _MACHINE, "kolide_tables.ext_tables"),
+    Entry("file_lines", TO_BE_ENABLED, "kolide_tables.file_lines", is_on=False),
+    Entry("notes", TO_BE_ENABLED, "kolide_tables.notes", is_on=False),
 )
 
 

@@ -5,10 +5,11 @@ ones too.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kolide_tables.files import Unreadable, read_file
-from kolide_tables.limits import Budget
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable, read_file
+from kolide_kit.limits import Budget
 from kolide_tables.paths import asked_paths, past_trusted_links
-from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, table
+from osquery_sdk import Column, ColumnType, Query, Row, table
 
 if TYPE_CHECKING:
     from kolide_tables.x509 import CertificateFacts

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kolide_tables.text import printable, printable_or_none, shown
-from kolide_tables.unixhttp import NoAnswer, get_json, is_socket
+from kolide_kit.text import printable, printable_or_none, shown
+from kolide_kit.unixhttp import NoAnswer, get_json, is_socket
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 _ID = r"[0-9a-f]{12,64}"

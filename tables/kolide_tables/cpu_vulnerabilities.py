@@ -6,8 +6,8 @@ Source: the kernel's Documentation/ABI/testing/sysfs-devices-system-cpu and Docu
 import os
 from collections.abc import Iterator
 
-from kolide_tables.files import Unreadable, read_file
-from kolide_tables.text import shown
+from kolide_kit.files import Unreadable, read_file
+from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 _FOLDER = "/sys/devices/system/cpu/vulnerabilities"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from kolide_tables.text import shown
+from kolide_kit.text import shown
 from osquery_sdk import Column, Query, Row, table
 
 _MOST = (1 << 63) - 1

@@ -11,9 +11,9 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kolide_tables.files import Unreadable, open_file, read_file
-from kolide_tables.limits import Budget
-from kolide_tables.text import shown
+from kolide_kit.files import Unreadable, open_file, read_file
+from kolide_kit.limits import Budget
+from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, TableError, table
 
 _DATABASE = "/var/lib/dpkg"  # below the root folder

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import NamedTuple
 
+from kolide_kit.redact import redact_arguments
+from kolide_kit.text import shown
 from kolide_tables import procfs
-from kolide_tables.redact import redact_arguments
 from kolide_tables.sockdiag import inet_sockets
-from kolide_tables.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 # Connection states in /proc/net. Source: the kernel's include/net/tcp_states.h.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from kolide_tables.limits import Limits
+from kolide_kit.limits import Limits
 from osquery_sdk import Column, Query, Row, Table, table
 
 __all__ = ["ExtTable", "ext_tables"]

@@ -5,9 +5,9 @@ It can show any file's content, so a program has to enable it by name.
 
 from collections.abc import Iterator
 
-from kolide_tables.limits import Budget
+from kolide_kit.limits import Budget
+from kolide_kit.text import decode
 from kolide_tables.paths import asked_paths, read_or_warn
-from kolide_tables.text import decode
 from osquery_sdk import Column, Query, Row, table
 
 __all__ = ["FileLine", "file_lines"]

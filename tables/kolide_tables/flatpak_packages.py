@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from kolide_tables.files import Unreadable, read_file
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable, read_file
+from kolide_kit.limits import Budget
+from kolide_kit.text import decode, shown
 from kolide_tables.gvariant import split_tuple, string, string_dictionary
 from kolide_tables.homes import local_homes
-from kolide_tables.limits import Budget
-from kolide_tables.text import decode, shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, table
+from osquery_sdk import Column, Query, Row, table
 
 _SYSTEM = "/var/lib/flatpak"
 _OF_USER = ".local/share/flatpak"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kolide_tables.files import Missing, Unreadable, open_file
-from kolide_tables.limits import Budget
+from kolide_kit.files import Missing, Unreadable, open_file
+from kolide_kit.limits import Budget
 from kolide_tables.paths import asked_paths, past_trusted_links
 from osquery_sdk import Column, Query, Row, table
 

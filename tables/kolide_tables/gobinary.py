@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from kolide_tables.text import shown
+from kolide_kit.text import shown
 
 __all__ = ["BuildInfo", "Module", "build_info"]
 

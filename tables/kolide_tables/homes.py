@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from kolide_tables.files import Unreadable, read_file
-from kolide_tables.patterns import SKIPPED_FOLDERS
-from kolide_tables.text import shown
-from osquery_sdk import LimitExceeded, Query
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable, read_file
+from kolide_kit.patterns import SKIPPED_FOLDERS
+from kolide_kit.text import shown
+from osquery_sdk import Query
 
 __all__ = ["Folder", "Home", "Mounts", "local_homes", "walk"]
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from math import ceil, floor
 from typing import Any
 
-from kolide_tables.redact import redact_text
-from kolide_tables.text import decode_kept, printable, shown
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.redact import redact_text
+from kolide_kit.text import decode_kept, printable, shown
 from kolide_tables.tools import need_tool
-from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, run_program, table
+from osquery_sdk import Column, ColumnType, Query, Row, run_program, table
 
 _USUAL_SECONDS = 3600
 _MOST = 5_000

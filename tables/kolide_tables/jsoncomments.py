@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
+from kolide_kit.quoted import past_quoted
 from kolide_tables.parsing import JsonError
-from kolide_tables.quoted import past_quoted
 
 __all__ = ["without_comments"]
 

@@ -10,10 +10,10 @@ import stat
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from kolide_kit.limits import Budget
+from kolide_kit.text import shown
 from kolide_tables.homes import Home, local_homes
-from kolide_tables.limits import Budget
 from kolide_tables.paths import asked_paths, past_trusted_links, read_or_warn
-from kolide_tables.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from kolide_kit.text import shown
 from kolide_tables.der import (
     INTEGER,
     OCTET_STRING,
@@ -25,7 +26,6 @@ from kolide_tables.der import (
     oid_text,
 )
 from kolide_tables.pem import PemBlock, pem_blocks
-from kolide_tables.text import shown
 from kolide_tables.x509 import curve_bits, key_size, public_key
 
 __all__ = ["KeyFacts", "keys_in"]

@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from kolide_kit.limits import Budget
+from kolide_kit.text import shown
 from kolide_tables.homes import Home, local_homes, walk
-from kolide_tables.limits import Budget
 from kolide_tables.paths import read_or_warn
-from kolide_tables.text import shown
 from osquery_sdk import Column, Query, Row, table
 
 __all__ = ["LlmModel", "llm_models"]

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from kolide_tables.limits import Budget
+from kolide_kit.limits import Budget
+from kolide_kit.text import decode, decode_kept, printable
 from kolide_tables.parsing import ParseError, as_object
-from kolide_tables.text import decode, decode_kept, printable
 
 __all__ = ["LOCK_FILES", "LockedPackage", "ParseError"]
 

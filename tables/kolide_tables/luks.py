@@ -9,10 +9,10 @@ import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from kolide_tables.files import why_not
-from kolide_tables.limits import Budget
+from kolide_kit.files import why_not
+from kolide_kit.limits import Budget
+from kolide_kit.text import printable, printable_or_none, shown
 from kolide_tables.paths import asked_paths
-from kolide_tables.text import printable, printable_or_none, shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 _MAGIC, _SECOND_MAGIC = b"LUKS\xba\xbe", b"SKUL\xba\xbe"

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from kolide_kit.text import printable
 from kolide_tables.parsing import as_object
-from kolide_tables.text import printable
 
 __all__ = ["Client", "Server", "clients", "managed_files", "project_clients", "servers_in"]
 

@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from kolide_kit.limits import Budget
+from kolide_kit.redact import REDACTED, redact_arguments, redact_text, redact_url
+from kolide_kit.text import decode_kept, printable, shown
 from kolide_tables.homes import Home, Mounts, local_homes
-from kolide_tables.limits import Budget
 from kolide_tables.mcp_clients import Client, Server, clients, managed_files, project_clients, servers_in
 from kolide_tables.parsing import ParseError
 from kolide_tables.paths import read_or_warn
-from kolide_tables.redact import REDACTED, redact_arguments, redact_text, redact_url
-from kolide_tables.text import decode_kept, printable, shown
 from osquery_sdk import Column, Query, Row, table
 
 __all__ = ["McpServer", "mcp_servers"]

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from kolide_tables.text import shown
+from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, Table, TableError, table
 
 _USUAL_MS = 1_000

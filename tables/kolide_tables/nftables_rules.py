@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from kolide_tables.text import decode_kept, printable, printable_or_none
+from kolide_kit.text import decode_kept, printable, printable_or_none
 from kolide_tables.tools import need_tool
 from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
 

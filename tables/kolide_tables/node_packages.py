@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kolide_tables.files import Unreadable, read_file
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable, read_file
+from kolide_kit.limits import Budget
+from kolide_kit.redact import redact_url
+from kolide_kit.text import shown
 from kolide_tables.homes import walk
-from kolide_tables.limits import Budget
 from kolide_tables.paths import asked_texts, read_or_warn
-from kolide_tables.redact import redact_url
-from kolide_tables.text import shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, table
+from osquery_sdk import Column, Query, Row, table
 
 if TYPE_CHECKING:
     from kolide_tables.lockfiles import LockedPackage

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from kolide_tables.limits import Limits
+from kolide_kit.limits import Limits
 from osquery_sdk import (
     Column,
     ConstraintFailed,

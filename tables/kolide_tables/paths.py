@@ -10,9 +10,9 @@ import os
 import stat
 from collections.abc import Iterator
 
-from kolide_tables.files import Missing, TooLarge, Unreadable, read_file
-from kolide_tables.limits import Budget
-from kolide_tables.patterns import expand_like
+from kolide_kit.files import Missing, TooLarge, Unreadable, read_file
+from kolide_kit.limits import Budget
+from kolide_kit.patterns import expand_like
 from osquery_sdk import Query, TableError
 
 __all__ = ["asked_paths", "asked_texts", "past_trusted_links", "read_or_warn"]

@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kolide_tables.files import Unreadable, read_file
-from kolide_tables.text import shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, table
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable, read_file
+from kolide_kit.text import shown
+from osquery_sdk import Column, Query, Row, table
 
 _PSI = "/proc/pressure"
 _GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import NamedTuple
 
+from kolide_kit.redact import redact_arguments
+from kolide_kit.text import shown
 from kolide_tables import procfs
 from kolide_tables.processes import each_process
-from kolide_tables.redact import redact_arguments
-from kolide_tables.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 _PPID, _START = 1, 19  # words of /proc/PID/stat behind the name: proc(5) counts them as 4 and 22

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 
+from kolide_kit.text import shown
 from kolide_tables import procfs
-from kolide_tables.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 _ONLINE = "/sys/devices/system/cpu/online"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from kolide_tables.text import shown
+from kolide_kit.text import shown
 
 PROC = "/proc"
 DELETED = " (deleted)"

@@ -1,6 +1,6 @@
 """Turn scalars of documents into text, as the `value` column has them."""
 
-from kolide_tables.text import printable
+from kolide_kit.text import printable
 
 __all__ = ["key_text", "text_of"]
 

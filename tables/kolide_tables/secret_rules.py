@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kolide_tables.redact import is_secret_name
+from kolide_kit.redact import is_secret_name
 
 __all__ = ["LONGEST", "Found", "entropy", "secrets_in"]
 

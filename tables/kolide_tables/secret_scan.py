@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from kolide_tables.limits import Budget
+from kolide_kit.limits import Budget
+from kolide_kit.text import decode
 from kolide_tables.paths import asked_paths, asked_texts, read_or_warn
-from kolide_tables.text import decode
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 __all__ = ["SecretFound", "secret_scan"]

@@ -7,8 +7,8 @@ import os
 import re
 from collections.abc import Iterator
 
-from kolide_tables.files import Unreadable, read_file
-from kolide_tables.text import shown
+from kolide_kit.files import Unreadable, read_file
+from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 _MONITORS = "/sys/class/hwmon"

@@ -5,8 +5,8 @@ Source: snapd's REST API, GET /v2/snaps.
 
 from collections.abc import Iterator
 
-from kolide_tables.text import printable
-from kolide_tables.unixhttp import NoAnswer, get_json, is_socket
+from kolide_kit.text import printable
+from kolide_kit.unixhttp import NoAnswer, get_json, is_socket
 from osquery_sdk import Column, Query, Row, TableError, table
 
 _SOCKET = "/run/snapd.socket"

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kolide_tables.limits import Budget
+from kolide_kit.limits import Budget
+from kolide_kit.quoted import past_quoted
+from kolide_kit.text import decode
 from kolide_tables.paths import past_trusted_links, read_or_warn
-from kolide_tables.quoted import past_quoted
-from kolide_tables.text import decode
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 __all__ = ["SshdDirective", "sshd_config"]

@@ -5,11 +5,12 @@ includes.
 import os
 from collections.abc import Iterator
 
-from kolide_tables.files import Unreadable, read_file
-from kolide_tables.limits import Budget
-from kolide_tables.redact import redact_text
-from kolide_tables.text import decode
-from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, table
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable, read_file
+from kolide_kit.limits import Budget
+from kolide_kit.redact import redact_text
+from kolide_kit.text import decode
+from osquery_sdk import Column, ColumnType, Query, Row, table
 
 __all__ = ["SudoCommand", "sudo_rules"]
 

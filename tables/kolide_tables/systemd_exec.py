@@ -7,9 +7,10 @@ Source: systemd.exec(5), systemd.resource-control(5).
 
 from collections.abc import Iterator
 
-from kolide_tables.files import Unreadable
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable
 from kolide_tables.unitfiles import YES, Directive, UnitFiles
-from osquery_sdk import Column, LimitExceeded, Query, Row, table
+from osquery_sdk import Column, Query, Row, table
 
 # fmt: off
 _ONE_VALUE = frozenset((

@@ -8,11 +8,12 @@ import re
 import time
 from collections.abc import Callable, Iterator
 
-from kolide_tables.files import Unreadable
-from kolide_tables.text import shown
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable
+from kolide_kit.text import shown
 from kolide_tables.tools import find_tool
 from kolide_tables.unitfiles import YES, Directive, UnitFiles
-from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, TableError, run_program, table
+from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
 
 _STAMPS = "/var/lib/systemd/timers"
 _RUNNING = "/run/systemd/system"  # sd_booted(3)

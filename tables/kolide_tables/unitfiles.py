@@ -8,8 +8,8 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kolide_tables.files import read_file
-from kolide_tables.text import decode, shown
+from kolide_kit.files import read_file
+from kolide_kit.text import decode, shown
 
 __all__ = ["YES", "Directive", "Unit", "UnitFiles"]
 

@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kolide_tables.files import Unreadable, read_file
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable, read_file
+from kolide_kit.limits import Budget
+from kolide_kit.redact import redact_url
+from kolide_kit.text import decode, shown
 from kolide_tables.homes import LEVELS, Mounts, local_homes, walk
-from kolide_tables.limits import Budget
-from kolide_tables.redact import redact_url
-from kolide_tables.text import decode, shown
-from osquery_sdk import Column, LimitExceeded, Query, Row, table
+from osquery_sdk import Column, Query, Row, table
 
 __all__ = ["VenvPackage", "venv_packages"]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from kolide_kit.text import shown
 from kolide_tables.der import (
     BIT_STRING,
     INTEGER,
@@ -22,7 +23,6 @@ from kolide_tables.der import (
     element,
     oid_text,
 )
-from kolide_tables.text import shown
 
 __all__ = [
     "CertificateFacts",

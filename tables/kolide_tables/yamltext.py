@@ -12,7 +12,7 @@ is not `true`.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kolide_tables.limits import Budget
+from kolide_kit.limits import Budget
 from kolide_tables.parsing import MAX_DEPTH, ParseError, too_deep
 from kolide_tables.scalars import key_text
 

@@ -145,7 +145,7 @@ def test_without_utf8_the_mark_is_plain():
 
 def test_a_build_shows_its_step_and_the_seconds():
     code = (
-        "import time; from osquery_sdk.progress import Progress; p = Progress(steps=2)\n"
+        "import time; from kolide_kit.progress import Progress; p = Progress(steps=2)\n"
         "p.step('first'); p.detail('a part'); time.sleep(1.6); p.step('second'); p.close()"
     )
     with Watched(sys.executable, "-c", code) as terminal:
@@ -160,7 +160,7 @@ def test_a_build_shows_its_step_and_the_seconds():
 
 def test_a_build_in_a_log_has_a_line_for_each_step():
     code = (
-        "import time; from osquery_sdk.progress import Progress; p = Progress(steps=2)\n"
+        "import time; from kolide_kit.progress import Progress; p = Progress(steps=2)\n"
         "p.step('first'); p.detail('a part'); time.sleep(1.2); p.step('second'); p.close()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from osquery_sdk.binaries import read_program
+from kolide_kit.binaries import read_program
 from osquery_sdk.doctor import loadlist
 from osquery_sdk.doctor.flags import KNOWN, defaults, number, parse_arguments, parse_file
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from osquery_sdk.children import UNGUARDED, is_child
+from kolide_kit.frozen_children import UNGUARDED, is_child
 
 from .waiting import until
 

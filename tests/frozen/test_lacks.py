@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from osquery_sdk.children import UNGUARDED
+from kolide_kit.frozen_children import UNGUARDED
 from osquery_sdk.freeze.lacks import lacking
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from osquery_sdk.checkout import facts_of_checkout
+from kolide_kit.git import facts_of_checkout
 from osquery_sdk.errors import FreezeError
 from osquery_sdk.freeze.stamp import make_stamp
 

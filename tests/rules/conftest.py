@@ -7,7 +7,13 @@ from typing import NamedTuple
 
 import pytest
 
-ROOTS = ("sdk/osquery_sdk", "tables/kolide_tables", "plugins/kolide_plugins", "extensions/kolide_ext")
+ROOTS = (
+    "kit/kolide_kit",
+    "sdk/osquery_sdk",
+    "tables/kolide_tables",
+    "plugins/kolide_plugins",
+    "extensions/kolide_ext",
+)
 GENERATED = "osquery_sdk.wire.gen."
 
 

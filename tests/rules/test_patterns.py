@@ -9,7 +9,7 @@ are not found, or text is lost. Write patterns that match a text in only one way
 - `(?=(?P<a>.*?x))(?P=a)` for `(?>.*?x)`: Python does not try a lookahead again, and all versions do it right.
 - At the end of a pattern a greedy quantifier never gives anything back: omit the plus.
 - A group that is repeated without a bound takes 120 bytes of memory for each round: repeat one character, or
-  continue at the end of the last match, as `kolide_tables.quoted` does.
+  continue at the end of the last match, as `kolide_kit.quoted` does.
 """
 
 import ast

@@ -8,7 +8,7 @@ import importlib
 import sys
 from types import ModuleType
 
-PROJECT = ("osquery_sdk", "kolide_tables", "kolide_plugins", "kolide_ext")
+PROJECT = ("kolide_kit", "osquery_sdk", "kolide_tables", "kolide_plugins", "kolide_ext")
 
 
 def tops(modules: dict[str, ModuleType]) -> dict[str, str]:

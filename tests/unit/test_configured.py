@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from kolide_tables.limits import Budget
-from osquery_sdk import Column, DefinitionError, LimitExceeded, Limits, Query, Row, WritableTable, table
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.limits import Budget
+from osquery_sdk import Column, DefinitionError, Limits, Query, Row, WritableTable, table
 from osquery_sdk.engine import SqlError
 
 

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kolide_kit.unixhttp import NoAnswer, get_json, is_socket
 from kolide_tables.containers import _ports, container_rows, containers
-from kolide_tables.unixhttp import NoAnswer, get_json, is_socket
 from osquery_sdk import Query
 
 Compare = Any  # of tests/conftest.py

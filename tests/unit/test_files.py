@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables.files import Unreadable, open_file, read_file
-from kolide_tables.patterns import expand_like
-from kolide_tables.text import decode, decode_kept, printable
-from osquery_sdk import LimitExceeded
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable, open_file, read_file
+from kolide_kit.patterns import expand_like
+from kolide_kit.text import decode, decode_kept, printable
 
 
 def test_content(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_fifo_that_takes_a_files_place_does_not_block(
     file.unlink()
     os.mkfifo(file)
     # the file is exchanged between the look and the opening
-    monkeypatch.setattr("kolide_tables.files.os.lstat", lambda _path: ordinary)
+    monkeypatch.setattr("kolide_kit.files.os.lstat", lambda _path: ordinary)
     with pytest.raises(Unreadable, match="a FIFO"):
         read_file(str(file))
     file.unlink()
@@ -116,7 +116,7 @@ def test_file_of_somebody_else(tmp_path: Path) -> None:
     (tmp_path / "secret").chmod(0o600)
     tmp_path.chmod(0o755)
     code = (
-        "import os; from kolide_tables.files import *\n"
+        "import os; from kolide_kit.files import *\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try: print(read_file('open')); read_file('secret')\n"
         "except Unreadable as error: print(error)"
@@ -134,7 +134,7 @@ def test_a_file_that_changes_is_read_again(
 ) -> None:
     file = tmp_path / "file"
     file.write_text("0")
-    from kolide_tables import files
+    from kolide_kit import files
 
     really_read = files._read_up_to
     turns = 0
@@ -379,7 +379,7 @@ def test_a_file_in_a_folder_that_may_not_be_listed(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     # From within, by a relative path: the folders above are pytest's, and closed to others.
     code = (
-        "import os, sys; from kolide_tables.patterns import expand_like; list(expand_like('%'))\n"
+        "import os, sys; from kolide_kit.patterns import expand_like; list(expand_like('%'))\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try: sys.exit(f'{os.listdir(\"closed\")} can be listed')\n"
         "except PermissionError: print(*expand_like('closed/x_y.json'), *expand_like('closed/%.json'))"

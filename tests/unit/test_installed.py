@@ -30,7 +30,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the wheel is built from, in a folder whose name has a space."""
     folder = tmp_path_factory.mktemp("a b") / "osquery sdk"
     folder.mkdir()
-    for name in ("sdk", "tables", "plugins", "extensions", "examples"):
+    for name in ("kit", "sdk", "tables", "plugins", "extensions", "examples"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
@@ -63,7 +63,7 @@ def pip_install(python: Path, *arguments: str) -> None:
 
 def said(python: Path, code: str = "print(install_command('engine'))") -> str:
     """Return the output of the SDK that this Python imports."""
-    code = f"from osquery_sdk.installed import install_command, install_hint, source; {code}"
+    code = f"from kolide_kit.installed import install_command, install_hint, source; {code}"
     return subprocess.check_output([python, "-c", code], text=True, cwd="/").strip()
 
 
@@ -167,7 +167,7 @@ def test_a_git_url_is_not_named_where_there_is_no_git(sources: Path, python: Pat
 
 def test_a_checkout_that_is_imported_without_being_installed_is_named(sources: Path) -> None:
     code = "from osquery_sdk import install_command; print(install_command('engine'))"
-    environment = {**os.environ, "PYTHONPATH": f"{sources / 'sdk'}:{SITE}"}
+    environment = {**os.environ, "PYTHONPATH": f"{sources / 'kit'}:{sources / 'sdk'}:{SITE}"}
     done = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment, cwd="/")
     assert shlex.split(done)[4:] == ["-e", f"{sources}[engine]"]
 
@@ -179,7 +179,7 @@ def test_an_environment_without_pip_is_filled_by_uv(sources: Path, tmp_path: Pat
     (tmp_path / "uv").write_text("#!/bin/sh\n")
     (tmp_path / "uv").chmod(0o755)
     python = str(tmp_path / "env" / "bin" / "python")
-    environment = {"PYTHONPATH": f"{sources / 'sdk'}", "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    environment = {"PYTHONPATH": f"{sources / 'kit'}:{sources / 'sdk'}", "PATH": f"{tmp_path}:/usr/bin:/bin"}
     done = subprocess.check_output([python, "-c", _WITH_THRIFT + code], text=True, env=environment)
     assert shlex.split(done) == ["uv", "pip", "install", "--python", python, "-e", f"{sources}[engine]"]
 
@@ -200,7 +200,7 @@ def test_errors_name_no_index() -> None:
     """Every text that names an extra comes from the one function."""
     found = [
         f"{file.relative_to(ROOT)}:{number}"
-        for folder in ("sdk", "tables", "plugins", "extensions")
+        for folder in ("kit", "sdk", "tables", "plugins", "extensions")
         for file in (ROOT / folder).rglob("*.py")
         for number, line in enumerate(file.read_text().splitlines(), 1)
         if re.search(r"install\W+osquery-sdk", line)

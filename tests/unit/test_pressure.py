@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables.limits import Limits
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.limits import Limits
 from kolide_tables.pressure import parse_pressure, pressure, pressure_rows
-from osquery_sdk import LimitExceeded, Query
+from osquery_sdk import Query
 
 Compare = Any  # of tests/conftest.py
 

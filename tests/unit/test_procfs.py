@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kolide_kit.text import shown
 from kolide_tables import procfs
 from kolide_tables.procfs import Cgroup, Process, ProcessGone
-from kolide_tables.text import shown
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 

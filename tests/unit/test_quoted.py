@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables.quoted import past_quoted
+from kolide_kit.quoted import past_quoted
 
 # This pattern is right in every Python, but takes 120 bytes of memory a character.
 WHOLE = {'"': r'"(?:[^"\\]|\\.)*', "'": r"'(?:[^'\\]|\\.)*"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables.redact import REDACTED, is_secret_name, redact_arguments, redact_text, redact_url
+from kolide_kit.redact import REDACTED, is_secret_name, redact_arguments, redact_text, redact_url
 
 R = REDACTED
 

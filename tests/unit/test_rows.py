@@ -268,7 +268,7 @@ def test_what_is_imported_later_is_not_imported_at_first():
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert not {"apsw", "difflib", "osquery_sdk.client", "osquery_sdk.engine", "osquery_sdk.spelling"} & set(
+    assert not {"apsw", "difflib", "osquery_sdk.client", "osquery_sdk.engine", "kolide_kit.spelling"} & set(
         loaded
     )
 

@@ -236,7 +236,7 @@ def test_as_another_user(file: Path, tmp_path: Path) -> None:
     (tmp_path / "closed.toml").chmod(0o600)
     tmp_path.chmod(0o755)
     code = (
-        "import os, pathlib, tomllib; from kolide_ext.settings import *; import kolide_tables.files\n"
+        "import os, pathlib, tomllib; from kolide_ext.settings import *; import kolide_kit.files\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "print(read_settings({}, 'own.toml').prefix, read_settings({}, 'settings.toml').prefix)\n"
         "try: read_settings({}, 'closed.toml')\n"
@@ -304,11 +304,11 @@ def test_toml_is_imported_only_for_a_file(file: Path) -> None:
     code = (
         "import os, sys; from kolide_ext.settings import read_settings; read_settings(os.environ, "
         "'/nonexistent')\n"
-        "print(sorted({'tomllib', 'kolide_tables.files'} & set(sys.modules)))"
+        "print(sorted({'tomllib', 'kolide_kit.files'} & set(sys.modules)))"
     )
     for environment, said in (
         ({}, "[]"),
-        ({"KOLIDE_EXT_SETTINGS": str(file)}, "['kolide_tables.files', 'tomllib']"),
+        ({"KOLIDE_EXT_SETTINGS": str(file)}, "['kolide_kit.files', 'tomllib']"),
     ):
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 # The main thread is within Event.wait nearly all the time, where it has the lock that Event.set takes.
 PROGRAM = """
 import os, signal, threading, time
-from osquery_sdk.signals import on_stop_signals
+from kolide_kit.signals import on_stop_signals
 
 event = threading.Event()
 told = []
@@ -54,9 +54,9 @@ print(told.count("SIGTERM"), told.count("SIGINT"))
 BUSY = """
 import os, signal, subprocess, sys, threading
 from pathlib import Path
-from osquery_sdk.files import replace_file, work_folder
-from osquery_sdk.leftovers import TemporaryFolder, kill_group, run_process, start_process
-from osquery_sdk.signals import ending_cleanly
+from kolide_kit.atomic import replace_file, work_folder
+from kolide_kit.processes import TemporaryFolder, kill_group, run_process, start_process
+from kolide_kit.signals import ending_cleanly
 
 output = Path(os.environ["TMPDIR"], "output")
 
@@ -81,8 +81,8 @@ with ending_cleanly():
 FORKED = """
 import os, signal, sys, time
 from pathlib import Path
-from osquery_sdk.leftovers import TemporaryFolder, start_process
-from osquery_sdk.signals import ending_cleanly
+from kolide_kit.processes import TemporaryFolder, start_process
+from kolide_kit.signals import ending_cleanly
 
 with ending_cleanly(), TemporaryFolder("osq-") as folder:
     process = start_process(["/bin/sleep", "600"])

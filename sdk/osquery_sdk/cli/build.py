@@ -65,9 +65,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace) -> int:
     if options.tmpdir and not options.onefile:
         raise Misuse("--tmpdir needs --onefile: a program in a folder is not unpacked")
+    from kolide_kit.progress import Progress
     from osquery_sdk.errors import TargetError
     from osquery_sdk.freeze import Options, build
-    from osquery_sdk.progress import Progress
 
     progress = Progress(steps=4)
     try:

@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from osquery_sdk.streams import stdout
+from kolide_kit.streams import stdout
 
 from .parser import Command, command_parser
 

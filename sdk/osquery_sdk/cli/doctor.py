@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osquery_sdk.streams import stdout
+from kolide_kit.streams import stdout
 
 from .outcome import Misuse
 from .output import colours

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from osquery_sdk.authors import to_stderr
+from kolide_kit.author_code import to_stderr
 
 from .outcome import Misuse
 from .parser import Command, completes
@@ -63,8 +63,8 @@ def _add_arguments(parser: ArgumentParser, add_extensions: Callable[[ArgumentPar
 
 def _run(options: Namespace, log: Callable[[str], None]) -> int:
     """Run the engine until a signal, or until its daemon ends; return the exit code."""
+    from kolide_kit.signals import stopping
     from osquery_sdk.engine import Daemon, Host
-    from osquery_sdk.signals import stopping
 
     flags = _flags(options)
     code = 0

@@ -6,8 +6,8 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from kolide_kit.spelling import did_you_mean
 from osquery_sdk.engine import Host, SqlError
-from osquery_sdk.spelling import did_you_mean
 from osquery_sdk.sqltext import tables_of
 from osquery_sdk.vocabulary import REQUIRED
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from kolide_kit.author_code import to_stderr
 from osquery_sdk._version import __version__
-from osquery_sdk.authors import to_stderr
 
 from .outcome import Failed, outcome
 from .parser import Command, Parser, completes, overview

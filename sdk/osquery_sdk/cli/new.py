@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osquery_sdk.authors import to_stderr
-from osquery_sdk.spelling import did_you_mean
+from kolide_kit.author_code import to_stderr
+from kolide_kit.spelling import did_you_mean
 
 from .outcome import Failed
 from .parser import Command, completes
@@ -38,7 +38,7 @@ def new_command() -> Command:
         completes(folder, "folder")
 
     def run(options: Namespace) -> int:
-        from osquery_sdk.installed import source
+        from kolide_kit.installed import source
 
         from .templates import check_names, render
 
@@ -85,7 +85,7 @@ def write_project(folder: Path, files: dict[str, str]) -> None:
     """
     import os
 
-    from osquery_sdk.files import write_files
+    from kolide_kit.atomic import write_files
 
     place = Path(os.path.abspath(folder))  # noqa: PTH100  in `a/..` the folder a need not exist
     try:

@@ -7,9 +7,9 @@ import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from osquery_sdk.authors import describe, one_line, text_of, to_stderr, trace
-from osquery_sdk.errors import OsquerySdkError
-from osquery_sdk.streams import complete
+from kolide_kit.author_code import describe, one_line, text_of, to_stderr, trace
+from kolide_kit.errors import KolideError
+from kolide_kit.streams import complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,10 +102,10 @@ def _is_open(stream: TextIO | None) -> bool:
 
 def _message(error: Exception, verbose: bool) -> str:
     text = " ".join(text_of(error).split())
-    if isinstance(error, (OsquerySdkError, Misuse, Failed)):
+    if isinstance(error, (KolideError, Misuse, Failed)):
         return text
     if isinstance(error, ImportError):
-        from osquery_sdk.installed import missing_module
+        from kolide_kit.installed import missing_module
 
         if missing := missing_module(error):
             return missing

@@ -11,9 +11,9 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from osquery_sdk.authors import to_stderr
-from osquery_sdk.spinner import is_terminal
-from osquery_sdk.streams import stdout
+from kolide_kit.author_code import to_stderr
+from kolide_kit.spinner import is_terminal
+from kolide_kit.streams import stdout
 
 from .outcome import Failed, Misuse
 
@@ -157,7 +157,7 @@ def save(path: str, data: bytes) -> None:
     import stat
     from pathlib import Path
 
-    from osquery_sdk.files import replace_file
+    from kolide_kit.atomic import replace_file
 
     target = Path(os.path.realpath(path))
     try:

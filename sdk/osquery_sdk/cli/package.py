@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osquery_sdk.authors import to_stderr
+from kolide_kit.author_code import to_stderr
 
 from .outcome import Misuse
 from .parser import Command, completes, given, given_path
@@ -165,8 +165,8 @@ def _add_descriptions(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
+    from kolide_kit.progress import Progress
     from osquery_sdk.packaging import count_steps, forms_for, package
-    from osquery_sdk.progress import Progress
 
     wanted = _options(options)
     if not wanted.maintainer and not _NAMELESS.issuperset(forms_for(options.bundle, wanted)):
@@ -192,7 +192,7 @@ def _ask_maintainer() -> str:
     # A closed stream is None.
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
         return ""
-    from osquery_sdk.checkout import git_identity
+    from kolide_kit.git import git_identity
 
     known = git_identity(Path.cwd())
     hint = f" [{known}]" if known else ""
@@ -208,7 +208,7 @@ def _placeholder(done: Packaged) -> str:
     """Return a warning about packages without a maintainer, which says how to name one."""
     import shlex
 
-    from osquery_sdk.checkout import git_identity
+    from kolide_kit.git import git_identity
 
     known = git_identity(Path.cwd()) or "Jane Doe <jane@example.com>"
     name = done.packages[0].package.maintainer

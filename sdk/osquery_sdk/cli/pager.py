@@ -7,7 +7,7 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
-from osquery_sdk.signals import stop_handler
+from kolide_kit.signals import stop_handler
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

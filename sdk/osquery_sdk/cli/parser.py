@@ -7,8 +7,8 @@ import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from osquery_sdk.authors import to_stderr
-from osquery_sdk.spelling import did_you_mean
+from kolide_kit.author_code import to_stderr
+from kolide_kit.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -11,9 +11,9 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
-from osquery_sdk.authors import to_stderr
-from osquery_sdk.signals import ending_cleanly
-from osquery_sdk.streams import apart
+from kolide_kit.author_code import to_stderr
+from kolide_kit.signals import ending_cleanly
+from kolide_kit.streams import apart
 
 from .outcome import Misuse, outcome, require_output
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def run(extension: ServingExtension, arguments: Sequence[str]) -> int:
     """Serve, or run a command; returns the exit code: 0 for done, 1 for failed, 2 for misuse."""
     if "multiprocessing.process" in sys.modules:
-        from osquery_sdk.children import UNGUARDED, is_defining
+        from kolide_kit.frozen_children import UNGUARDED, is_defining
 
         if is_defining():
             to_stderr(f"{extension.name}: {UNGUARDED}")

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osquery_sdk.signals import stop_handler
+from kolide_kit.signals import stop_handler
+from kolide_kit.streams import stdout
 from osquery_sdk.sqltext import is_complete
-from osquery_sdk.streams import stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osquery_sdk.authors import to_stderr
+from kolide_kit.author_code import to_stderr
 from osquery_sdk.errors import WireError
 
 from .outcome import Misuse, require_input
@@ -90,7 +90,7 @@ def _run(options: Namespace) -> int:
 
 
 def _wait_for_end() -> int:
-    from osquery_sdk.signals import stopping
+    from kolide_kit.signals import stopping
 
     with stopping() as stop:
         stop.wait()

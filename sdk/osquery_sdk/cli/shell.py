@@ -9,13 +9,13 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from osquery_sdk.authors import text_of, to_stderr
+from kolide_kit.author_code import text_of, to_stderr
+from kolide_kit.signals import interrupting
+from kolide_kit.spelling import did_you_mean
+from kolide_kit.spinner import Spinner
+from kolide_kit.streams import stdout
 from osquery_sdk.errors import OsquerySdkError
-from osquery_sdk.signals import interrupting
-from osquery_sdk.spelling import did_you_mean
-from osquery_sdk.spinner import Spinner
 from osquery_sdk.sqltext import is_complete, statements
-from osquery_sdk.streams import stdout
 
 from .catalog import describe, extension_tables, schema_of, statement_to_try
 from .outcome import Failed

@@ -6,8 +6,8 @@ import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from osquery_sdk.spinner import Spinner
-from osquery_sdk.streams import stdout
+from kolide_kit.spinner import Spinner
+from kolide_kit.streams import stdout
 
 from .outcome import Misuse, require_input
 from .output import Printer, add_forms, ask, check_forms, require_place, save

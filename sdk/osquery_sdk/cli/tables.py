@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from osquery_sdk.authors import SameProcess, describe, one_line, pass_on_interrupt
+from kolide_kit.author_code import SameProcess, describe, one_line, pass_on_interrupt
+from kolide_kit.spelling import did_you_mean
+from kolide_kit.streams import stdout
 from osquery_sdk.schema import SUFFIXES, TableSchema, render
-from osquery_sdk.spelling import did_you_mean
-from osquery_sdk.streams import stdout
 
 from .outcome import Failed
 from .output import colours
@@ -273,7 +273,7 @@ def schema_command(
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
-    from osquery_sdk.files import write_files
+    from kolide_kit.atomic import write_files
 
     try:
         write_files(folder, files)

@@ -21,7 +21,7 @@ from .outcome import Failed, Misuse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from osquery_sdk.installed import Source
+    from kolide_kit.installed import Source
 
 DEFAULT = "table"
 TEMPLATES: Mapping[str, str] = {
@@ -158,7 +158,7 @@ def _home() -> Path:
         if (folder / _COMMON).is_dir():
             return folder
     raise Failed(
-        f"the templates are missing from {package} and from a checkout around it; install osquery-sdk again"
+        f"the templates are missing from {package} and from a checkout around it; install the SDK again"
     )
 
 

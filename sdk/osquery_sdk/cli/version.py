@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kolide_kit.streams import stdout
 from osquery_sdk._version import __version__
-from osquery_sdk.streams import stdout
 
 from .parser import Command
 
@@ -78,7 +78,7 @@ def facts_of(version: str, package: str) -> dict[str, str]:
     """Return the facts about this build by name; "unknown" for those that were not recorded."""
     import platform
 
-    from osquery_sdk.checkout import facts_of_checkout
+    from kolide_kit.git import facts_of_checkout
 
     folders = list(_folders(package))
     stamps = [stamp for folder in folders if (stamp := _stamp(folder))]

@@ -46,7 +46,7 @@ def main() -> None:
     del sys.argv[0]
     from pathlib import Path
 
-    from ..signals import ending_cleanly
+    from kolide_kit.signals import ending_cleanly
 
     sys.path[0] = str(Path(sys.argv[0]).absolute().parent)
     with ending_cleanly(interrupts=False):

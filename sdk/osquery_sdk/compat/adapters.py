@@ -6,7 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..authors import SameProcess, one_line, pass_on_interrupt, shown
+from kolide_kit.author_code import SameProcess, one_line, pass_on_interrupt, shown
+
 from ..columns import Column
 from ..config import ConfigPlugin
 from ..errors import ConfigError, DefinitionError, OsquerySdkError, PluginError

@@ -9,7 +9,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..authors import describe, to_stderr
+from kolide_kit.author_code import describe, to_stderr
+
 from ..errors import OsquerySdkError
 from .client import DEFAULT_SOCKET_PATH, Client, ExtensionClient
 from .extensions.ttypes import ExtensionException
@@ -146,7 +147,7 @@ class SpawnInstance:
 
     def __init__(self, path: str | None = None) -> None:
         """Find osqueryd; nothing starts yet."""
-        from ..leftovers import TemporaryFolder
+        from kolide_kit.processes import TemporaryFolder
 
         usual = (
             "/opt/osquery/lib/osquery.app/Contents/MacOS/osqueryd"
@@ -181,7 +182,7 @@ class SpawnInstance:
         Raises:
             Exception: osqueryd did not start, or did not answer in time.
         """
-        from ..leftovers import start_process
+        from kolide_kit.processes import start_process
 
         folder = self._folder.name
         socket = rf"\\.\pipe\osq-{id(self)}" if sys.platform == "win32" else f"{folder}/em"

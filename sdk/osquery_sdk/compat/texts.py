@@ -6,7 +6,8 @@ import json
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from ..authors import describe, one_line, pass_on_interrupt, shown, until_fork
+from kolide_kit.author_code import describe, one_line, pass_on_interrupt, shown, until_fork
+
 from ..errors import ColumnValueError
 
 if TYPE_CHECKING:

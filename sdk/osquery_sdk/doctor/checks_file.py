@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osquery_sdk.binaries import read_program, runs_here, this_machine
+from kolide_kit.binaries import read_program, runs_here, this_machine
 
 from .finding import (
     Finding,

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from kolide_kit.processes import TemporaryFolder, run_process
 from osquery_sdk.errors import ConnectionFailed, WireError
-from osquery_sdk.leftovers import TemporaryFolder, run_process
 
 from . import flags as osqueryd_flags
 from . import loadlist

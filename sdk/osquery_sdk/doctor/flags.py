@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from osquery_sdk.files import read_text
+from kolide_kit.atomic import read_text
 
 from .looking import why
 

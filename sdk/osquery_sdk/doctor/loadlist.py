@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from osquery_sdk.files import read_text
+from kolide_kit.atomic import read_text
 
 from .looking import files_below, is_folder, same_content, same_file
 

@@ -72,7 +72,7 @@ def _linux_rss(pid: int) -> int:
 def _from_ps() -> list[Process]:
     import subprocess
 
-    from osquery_sdk.leftovers import run_process
+    from kolide_kit.processes import run_process
 
     command = ["/bin/ps", "-axww", "-o", "pid=,uid=,rss=,args="]
     try:

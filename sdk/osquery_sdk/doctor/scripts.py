@@ -12,7 +12,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
-from osquery_sdk.binaries import BLANKS, SCRIPT_HEAD, parse_script_line, read_program, runs_here, this_machine
+from kolide_kit.binaries import BLANKS, SCRIPT_HEAD, parse_script_line, read_program, runs_here, this_machine
 
 from .finding import Finding, as_root, failure, ok, quoted, sed_replacement, skipped, warning
 from .looking import real, status_of, why
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from osquery_sdk.binaries import ScriptLine
+    from kolide_kit.binaries import ScriptLine
 
 _MARK = "\ufeff".encode()
 _MOST_NESTED = 4

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from kolide_kit.processes import TemporaryFolder, kill_group, start_process, wait_for_end
+from kolide_kit.signals import has_ended
 from osquery_sdk.engine.folder import short_folder
 from osquery_sdk.errors import WireError
-from osquery_sdk.leftovers import TemporaryFolder, kill_group, start_process, wait_for_end
-from osquery_sdk.signals import has_ended
 from osquery_sdk.wire.protocol import ExtensionInfo, OptionInfo, Reply, Status
 from osquery_sdk.wire.server import Server, ServerOptions
 from osquery_sdk.wire.transport import listen

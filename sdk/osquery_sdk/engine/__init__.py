@@ -44,14 +44,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "answer": ("Answer", "Caller"),
-    "daemon": ("Daemon",),
-    "database": ("ResultSet", "TypedResult"),
-    "engine": ("Engine",),
-    "host": ("Host",),
-    "launch": ("ExtensionProcess",),
-    "manager": ("VERSION", "Manager"),
-    "trace": ("Observer", "TableCall", "Term"),
+    "osquery_sdk.engine.answer": ("Answer", "Caller"),
+    "osquery_sdk.engine.daemon": ("Daemon",),
+    "osquery_sdk.engine.database": ("ResultSet", "TypedResult"),
+    "osquery_sdk.engine.engine": ("Engine",),
+    "osquery_sdk.engine.host": ("Host",),
+    "osquery_sdk.engine.launch": ("ExtensionProcess",),
+    "osquery_sdk.engine.manager": ("VERSION", "Manager"),
+    "osquery_sdk.engine.trace": ("Observer", "TableCall", "Term"),
 }
 
 
@@ -64,7 +64,9 @@ def __getattr__(name: str) -> Any:
             from .needs import apsw_needed
 
             with apsw_needed():
-                if module == "host":  # it needs APSW only when it starts: say at once that APSW is missing
-                    import_module(".manager", __name__)
-                return getattr(import_module(f".{module}", __name__), name)
+                if (
+                    module == "osquery_sdk.engine.host"
+                ):  # it needs APSW only when it starts: say at once that APSW is missing
+                    import_module("osquery_sdk.engine.manager")
+                return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

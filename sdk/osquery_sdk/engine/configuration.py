@@ -11,7 +11,7 @@ import time
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..jsontext import read_json
+from kolide_kit.json_text import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -12,9 +12,10 @@ import socket
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from kolide_kit.atomic import read_text
+from kolide_kit.json_text import read_json
+
 from ..errors import OsquerySdkError
-from ..files import read_text
-from ..jsontext import read_json
 from ..wire.protocol import Status
 from .answer import Answer, to_bytes
 from .distributed import Distributed

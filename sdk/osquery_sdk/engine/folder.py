@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 
-from ..signals import stop_handler
+from kolide_kit.signals import stop_handler
 
 # A socket's path has at most 107 bytes. The rest of them is for the name of a folder below, and for the
 # sockets in it.

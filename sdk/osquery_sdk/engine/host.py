@@ -11,10 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..authors import end_if_forked
+from kolide_kit.author_code import end_if_forked
+from kolide_kit.processes import TemporaryFolder
+from kolide_kit.signals import stop_handler
+
 from ..errors import LaunchError
-from ..leftovers import TemporaryFolder
-from ..signals import stop_handler
 from .folder import short_folder
 from .launch import ExtensionProcess
 from .remote import answers_ping

@@ -18,10 +18,11 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
-from ..authors import Log
+from kolide_kit.author_code import Log
+from kolide_kit.processes import kill_group, start_process, wait_for_end
+from osquery_sdk.projects import PROJECT_FILE, find_entry
+
 from ..errors import LaunchError, ProjectError
-from ..leftovers import kill_group, start_process, wait_for_end
-from ..projects import PROJECT_FILE, find_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

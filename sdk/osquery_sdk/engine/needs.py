@@ -21,7 +21,7 @@ def apsw_needed() -> Iterator[None]:
     except ModuleNotFoundError as exc:
         if exc.name != "apsw":
             raise
-        from ..installed import install_hint
+        from kolide_kit.installed import install_hint
 
         hint = install_hint("apsw", "engine")
         raise ImportError(f"the embedded engine needs apsw; {hint}", name="apsw") from exc

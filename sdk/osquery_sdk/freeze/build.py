@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from osquery_sdk.elf import oldest_glibc
-from osquery_sdk.files import move_files, place_of, work_folder
-from osquery_sdk.leftovers import run_process
-from osquery_sdk.signals import stop_handler
+from kolide_kit.atomic import move_files, place_of, work_folder
+from kolide_kit.elf import oldest_glibc
+from kolide_kit.processes import run_process
+from kolide_kit.signals import stop_handler
 
 from ..errors import FreezeError
 from . import pyinstaller
@@ -29,7 +29,7 @@ from .target import find_target
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from osquery_sdk.progress import Progress
+    from kolide_kit.progress import Progress
 
     from .target import Target
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from osquery_sdk.children import UNGUARDED
+from kolide_kit.frozen_children import UNGUARDED
 
 from .distributions import Installed
 from .modules import find_module

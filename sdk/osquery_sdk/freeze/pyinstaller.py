@@ -11,9 +11,10 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kolide_kit.installed import install_hint
+from kolide_kit.processes import start_process
+
 from ..errors import FreezeError
-from ..installed import install_hint
-from ..leftovers import start_process
 from .starts import CHILDREN, ONE_FILE
 
 if TYPE_CHECKING:

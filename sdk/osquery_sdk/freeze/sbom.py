@@ -8,9 +8,9 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from osquery_sdk import cyclonedx
+from kolide_kit import cyclonedx
+from kolide_kit.processes import run_process
 from osquery_sdk._version import __version__
-from osquery_sdk.leftovers import run_process
 
 from .distributions import Installed
 

@@ -7,7 +7,7 @@ import platform
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from osquery_sdk.checkout import facts_of_checkout
+from kolide_kit.git import facts_of_checkout
 
 from ..errors import FreezeError
 

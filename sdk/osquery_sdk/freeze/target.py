@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from osquery_sdk.projects import PROJECT_FILE, Entry, find_entry, parse_entry, scripts
+
 from ..errors import ProjectError, TargetError
-from ..projects import PROJECT_FILE, Entry, find_entry, parse_entry, scripts
 from .modules import find_module
 
 _MAIN = "__main__.py"

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from osquery_sdk import elf
-from osquery_sdk.files import move_files, place_of, work_folder
-from osquery_sdk.installed import install_hint
+from kolide_kit import elf
+from kolide_kit.atomic import move_files, place_of, work_folder
+from kolide_kit.installed import install_hint
 
 from ..errors import PackagingError
 from . import msi, nfpm, pkg, tarball
@@ -28,7 +28,7 @@ from .version import parse_version
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from osquery_sdk.progress import Progress
+    from kolide_kit.progress import Progress
 
     from .model import Kind, Package
 

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from osquery_sdk.binaries import read_program
+from kolide_kit.binaries import read_program
 
 from ..errors import PackagingError
 

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path  # noqa: TC003  a NamedTuple's annotation
 from typing import NamedTuple
 
-from osquery_sdk.binaries import read_program, runs_here
-from osquery_sdk.leftovers import run_process
+from kolide_kit.binaries import read_program, runs_here
+from kolide_kit.processes import run_process
 
 from ..errors import PackagingError
 from .bundle import SYSTEMS

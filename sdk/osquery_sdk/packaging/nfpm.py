@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from osquery_sdk.installed import install_hint
+from kolide_kit.installed import install_hint
 
 from ..errors import PackagingError
 from . import maintainer

@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from osquery_sdk import cyclonedx
+from kolide_kit import cyclonedx
 from osquery_sdk._version import __version__
 
 from ..errors import PackagingError

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from osquery_sdk.leftovers import run_process
+from kolide_kit.processes import run_process
 
 from ..errors import PackagingError
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 @pytest.fixture
 def osquery_host() -> Iterator[Callable[..., Host]]:
     """Return a function that serves the tables it is given, and returns a host to query them through."""
+    from kolide_kit.author_code import to_stderr
+    from kolide_kit.signals import ending_cleanly
     from osquery_sdk import Extension
-    from osquery_sdk.authors import to_stderr
     from osquery_sdk.engine import Host
-    from osquery_sdk.signals import ending_cleanly
 
     with ExitStack() as stack:
         # A signal that ends pytest must leave no extension and no socket behind. pytest handles Ctrl-C.

@@ -13,7 +13,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ..authors import when_forked
+from kolide_kit.author_code import when_forked
+
 from ..errors import ConnectionFailed, WireTimeout
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Read CSV: each record is a map from the header's names to its fields."""
 
-from kolide_tables.limits import Budget
+from kolide_kit.limits import Budget
 from kolide_tables.parsing import ParseError
 
 __all__ = ["csv_records"]

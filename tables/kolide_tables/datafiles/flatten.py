@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from kolide_kit.limits import Budget
 from kolide_tables.datafiles.terms import Term
-from kolide_tables.limits import Budget
 from kolide_tables.parsing import MAX_DEPTH, too_deep
 from kolide_tables.scalars import key_text, text_of
 

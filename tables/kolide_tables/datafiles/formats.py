@@ -7,10 +7,10 @@ raise ParseError for bytes that are not of their format.
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
 
+from kolide_kit.limits import Budget
+from kolide_kit.text import decode, decode_kept
 from kolide_tables.datafiles.flatten import Cell, Documents, Tree
 from kolide_tables.datafiles.terms import Term
-from kolide_tables.limits import Budget
-from kolide_tables.text import decode, decode_kept
 
 __all__ = ["OPENERS", "Document", "Opener"]
 

@@ -12,7 +12,7 @@ The words for yes and no that go-ini knows become true and false, as in Kolide's
 
 import re
 
-from kolide_tables.limits import Budget
+from kolide_kit.limits import Budget
 from kolide_tables.parsing import ParseError
 
 __all__ = ["ini_document"]

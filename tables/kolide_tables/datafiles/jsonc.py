@@ -1,10 +1,10 @@
 """Read JSON with comments and trailing commas, as editors write it, one document or several."""
 
+from kolide_kit.limits import Budget
 from kolide_tables.datafiles.flatten import Cell, Walker
 from kolide_tables.datafiles.jsontext import JsonScanner
 from kolide_tables.datafiles.terms import Term
 from kolide_tables.jsoncomments import without_comments
-from kolide_tables.limits import Budget
 from kolide_tables.parsing import MAX_DEPTH
 
 __all__ = ["JsonWithComments"]

@@ -2,10 +2,10 @@
 
 import re
 
+from kolide_kit.limits import Budget
 from kolide_tables.datafiles.flatten import Cell, Walker
 from kolide_tables.datafiles.jsontext import JsonDecode, JsonScanner
 from kolide_tables.datafiles.terms import Term
-from kolide_tables.limits import Budget
 from kolide_tables.parsing import MAX_DEPTH, JsonError, ParseError
 
 __all__ = ["JsonLines"]

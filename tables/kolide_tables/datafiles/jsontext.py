@@ -9,9 +9,9 @@ import re
 from json import JSONDecodeError, JSONDecoder
 from typing import NoReturn
 
+from kolide_kit.limits import Budget
 from kolide_tables.datafiles.flatten import Cell, Walker
 from kolide_tables.datafiles.terms import Term
-from kolide_tables.limits import Budget
 from kolide_tables.parsing import JsonError, ParseError, too_deep
 from kolide_tables.scalars import key_text
 

@@ -16,9 +16,9 @@ from xml.sax.xmlreader import AttributesImpl
 from defusedxml.common import DefusedXmlException, DTDForbidden
 from defusedxml.expatreader import DefusedExpatParser
 
-from kolide_tables.limits import Budget
+from kolide_kit.limits import Budget
+from kolide_kit.text import decode
 from kolide_tables.parsing import MAX_DEPTH, ParseError, too_deep
-from kolide_tables.text import decode
 
 __all__ = ["Elements", "parse", "source"]
 

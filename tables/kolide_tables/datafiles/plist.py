@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kolide_tables.limits import Budget
+from kolide_kit.limits import Budget
 from kolide_tables.parsing import MAX_DEPTH, ParseError, too_deep
 
 __all__ = ["plist_document"]

@@ -7,14 +7,15 @@ format.
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Missing, TooLarge, Unreadable, read_file
+from kolide_kit.limits import Budget
 from kolide_tables.datafiles import formats
 from kolide_tables.datafiles.flatten import Cell
 from kolide_tables.datafiles.terms import parse_query
-from kolide_tables.files import Missing, TooLarge, Unreadable, read_file
-from kolide_tables.limits import Budget
 from kolide_tables.parsing import ParseError
 from kolide_tables.paths import asked_paths, asked_texts
-from osquery_sdk import Column, LimitExceeded, Query, Row, table
+from osquery_sdk import Column, Query, Row, table
 
 __all__ = ["DataFileValue"]
 

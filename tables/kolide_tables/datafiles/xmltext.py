@@ -9,8 +9,8 @@ Only the function that reads XML imports this module, because of `markup`.
 
 from xml.sax.xmlreader import AttributesImpl
 
+from kolide_kit.limits import Budget
 from kolide_tables.datafiles.markup import Elements, parse
-from kolide_tables.limits import Budget
 
 __all__ = ["xml_document"]
 

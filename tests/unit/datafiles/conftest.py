@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from kolide_kit.limits import Budget, Limits
 from kolide_tables.datafiles.formats import OPENERS
 from kolide_tables.datafiles.terms import parse_query
-from kolide_tables.limits import Budget, Limits
 
 Select = Callable[..., dict[str, str]]
 

@@ -17,9 +17,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kolide_kit.limits import Budget, Limits
 from kolide_tables.datafiles.flatten import Tree
 from kolide_tables.datafiles.terms import parse_query
-from kolide_tables.limits import Budget, Limits
 from kolide_tables.parsing import ParseError
 
 Select = Callable[..., dict[str, str]]

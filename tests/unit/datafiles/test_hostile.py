@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.limits import Budget, Limits
 from kolide_tables.datafiles.formats import OPENERS
 from kolide_tables.datafiles.terms import parse_query
-from kolide_tables.limits import Budget, Limits
 from kolide_tables.parsing import ParseError
-from osquery_sdk import LimitExceeded
 
 Select = Callable[..., dict[str, str]]
 NAMES = list(OPENERS)

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kolide_kit.limits import Budget, Limits
 from kolide_tables.datafiles.flatten import Cell, Tree
 from kolide_tables.datafiles.jsonlines import JsonLines
 from kolide_tables.datafiles.jsontext import JsonText
 from kolide_tables.datafiles.terms import parse_query
 from kolide_tables.jsoncomments import without_comments
-from kolide_tables.limits import Budget, Limits
 from kolide_tables.parsing import ParseError
 
 Select = Callable[..., dict[str, str]]

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kolide_tables.dpkg_verify as dpkg_verify_module
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.limits import Limits
 from kolide_tables.dpkg_verify import ChangedFile, changed_rows, dpkg_verify, parse_conffiles, parse_sums
-from kolide_tables.limits import Limits
-from osquery_sdk import DeadlineExceeded, LimitExceeded, Query, Table, TableError
+from osquery_sdk import DeadlineExceeded, Query, Table, TableError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="dpkg is for Linux")
 Compare = Any  # of tests/conftest.py

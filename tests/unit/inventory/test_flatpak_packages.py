@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.limits import Limits
 from kolide_tables.flatpak_packages import (
     Installation,
     _more_installations,
@@ -20,8 +22,7 @@ from kolide_tables.flatpak_packages import (
     parse_deploy,
 )
 from kolide_tables.gvariant import split_array, split_tuple, string
-from kolide_tables.limits import Limits
-from osquery_sdk import DeadlineExceeded, LimitExceeded, Query
+from osquery_sdk import DeadlineExceeded, Query
 
 Compare = Any  # of tests/conftest.py
 

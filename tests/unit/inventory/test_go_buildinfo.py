@@ -17,11 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.limits import Limits
 from kolide_tables import gobinary
 from kolide_tables.go_buildinfo import GoModule, go_buildinfo
 from kolide_tables.gobinary import build_info
-from kolide_tables.limits import Limits
-from osquery_sdk import LimitExceeded, Query
+from osquery_sdk import Query
 
 Run = Callable[..., str]
 Link = Callable[[Path, object], None]

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from kolide_kit.errors import LimitExceeded
 from kolide_tables import homes
 from kolide_tables.homes import Home, Mounts, local_homes, parse_passwd, walk
 from kolide_tables.keyinfo import ssh_keys
-from osquery_sdk import LimitExceeded, Query
+from osquery_sdk import Query
 
 Users = Any  # of conftest.py
 PLAIN = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.limits import Budget, Limits
 from kolide_tables import all_tables
 from kolide_tables.browser_profiles import _profiles, browser_profiles
 from kolide_tables.file_lines import file_lines
 from kolide_tables.homes import Home
-from kolide_tables.limits import Budget, Limits
 from kolide_tables.llm_models import llm_models
-from osquery_sdk import DefinitionError, LimitExceeded, Query
+from osquery_sdk import DefinitionError, Query
 
 Run = Callable[..., str]
 Users = Any  # of conftest.py

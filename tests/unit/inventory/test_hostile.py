@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from kolide_tables import Limits, all_tables, files, homes
+from kolide_kit import files
+from kolide_tables import Limits, all_tables, homes
 from kolide_tables.sudo_rules import SudoCommand, rule_rows
 from osquery_sdk import Query, Table, table
 

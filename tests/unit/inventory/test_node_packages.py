@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kolide_tables.limits import Budget, Limits
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.limits import Budget, Limits
 from kolide_tables.lockfiles import LOCK_FILES, ParseError
 from kolide_tables.node_packages import NodePackage, node_packages
-from osquery_sdk import LimitExceeded, Query, TableError
+from osquery_sdk import Query, TableError
 
 Run = Callable[..., str]
 Compare = Any  # of tests/conftest.py

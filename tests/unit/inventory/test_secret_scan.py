@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.limits import Limits
 from kolide_tables import secret_rules
-from kolide_tables.limits import Limits
 from kolide_tables.secret_scan import SecretFound, secret_scan
-from osquery_sdk import LimitExceeded, Query, TableError
+from osquery_sdk import Query, TableError
 from osquery_sdk.query import GLOB, Constraint
 
 Run = Callable[..., str]

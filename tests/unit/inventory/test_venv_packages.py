@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from kolide_tables.limits import Limits
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.limits import Limits
 from kolide_tables.venv_packages import VenvPackage, venv_packages
-from osquery_sdk import LimitExceeded, Query
+from osquery_sdk import Query
 
 Run = Callable[..., str]
 Users = Any  # of conftest.py

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kolide_kit.errors import LimitExceeded
 from kolide_tables.journal import _row, journal, journal_rows
-from osquery_sdk import LimitExceeded, Query, TableError
+from osquery_sdk import Query, TableError
 from osquery_sdk.query import EQUALS, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL, Constraint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")

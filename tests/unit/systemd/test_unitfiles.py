@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables.files import Unreadable
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable
 from kolide_tables.unitfiles import UnitFiles, parse_unit
-from osquery_sdk import LimitExceeded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 

@@ -7,7 +7,7 @@ PyInstaller runs this file before the program's own script, in the same namespac
 import sys
 
 if __name__ == "__main__" and len(sys.argv) > 2:
-    from osquery_sdk.children import is_child, run_child
+    from kolide_kit.frozen_children import is_child, run_child
 
     if is_child(sys.argv):
         run_child(sys.argv)

@@ -18,7 +18,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from ...authors import SameProcess, end_if_forked, type_name
+from kolide_kit.author_code import SameProcess, end_if_forked, type_name
+
 from ...errors import ProtocolError, WireError
 from ..fast_request import whole_request
 from ..protocol import (

@@ -4,8 +4,8 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
-from kolide_tables.limits import Limits
-from osquery_sdk import LimitExceeded
+from .errors import LimitExceeded
+from .limits import Limits
 
 __all__ = ["SKIPPED_FOLDERS", "expand_like"]
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from osquery_sdk import DefinitionError, PluginError
+from .errors import HttpsError
 
 if TYPE_CHECKING:
     import ssl
@@ -16,21 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["HttpAnswer", "HttpsClient", "HttpsError"]
 
 _NEAR = ("localhost", "127.0.0.1", "::1")
-
-
-class HttpsError(PluginError):
-    """A request failed.
-
-    Attributes:
-        status: the status of the answer; 0 without an answer.
-        retry_after: seconds that the server asks to wait before the next try.
-    """
-
-    def __init__(self, message: str, *, status: int = 0, retry_after: float = 0.0) -> None:
-        """Keep the server's status and delay beside the text."""
-        super().__init__(message)
-        self.status = status
-        self.retry_after = retry_after
 
 
 class HttpAnswer(NamedTuple):
@@ -52,7 +37,7 @@ class HttpsClient:
         timeout: seconds for a whole request.
 
     Raises:
-        DefinitionError: the URL cannot be used.
+        ValueError: the URL cannot be used.
     """
 
     def __init__(
@@ -69,11 +54,11 @@ class HttpsClient:
 
         parts = urlsplit(url)
         if parts.scheme not in ("https", "http") or not parts.hostname:
-            raise DefinitionError(f"{url!r} is no URL that begins with https://")
+            raise ValueError(f"{url!r} is no URL that begins with https://")
         if parts.scheme == "http" and parts.hostname not in _NEAR:
-            raise DefinitionError(f"{url!r}: plain http is for this machine itself; use https")
+            raise ValueError(f"{url!r}: plain http is for this machine itself; use https")
         if "@" in parts.netloc:
-            raise DefinitionError("a URL with a password in it would be logged; give it by headers=")
+            raise ValueError("a URL with a password in it would be logged; give it by headers=")
         self.url = url
         self._headers = dict(headers or {})
         self._ca = ca

@@ -48,7 +48,7 @@ def _git(folder: Path, *arguments: str) -> str:
     import shutil
     import subprocess
 
-    from .leftovers import run_process
+    from .processes import run_process
 
     git = shutil.which("git")
     if git is None:

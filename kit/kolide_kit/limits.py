@@ -1,16 +1,40 @@
-"""Stop the work for one answer at a limit, with an error that names the limit."""
+"""Limits of the work for one answer, and a budget that stops it there with an error that names the limit."""
 
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import NamedTuple, Protocol, Self
 
-from osquery_sdk import LimitExceeded, Limits, Query
+from .errors import LimitExceeded
 
 __all__ = ["Budget", "Limits"]
 
 # A clock reading and a check for cancellation cost more than a step of the work: they are made once in so
 # many steps.
 _EVERY = 2048
+
+
+class Limits(NamedTuple):
+    """Bounds on the work of one answer; a table reads its own from `Query.limits`."""
+
+    max_file_bytes: int = 16 << 20
+    """Largest file that is read, in bytes."""
+    max_rows: int = 100_000
+    """Most rows of one answer."""
+    max_seconds: float = 20.0
+    """Longest time for one answer."""
+    max_folders: int = 4_000
+    """Most folders that one path pattern may list."""
+
+
+class Limited(Protocol):
+    """A request with limits, such as the `Query` of a table."""
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the work for its answer."""
+
+    def check(self) -> None:
+        """Raise an error when nobody waits for the answer any more."""
 
 
 def _nothing() -> None:
@@ -36,8 +60,8 @@ class Budget:
         self._steps = 0
 
     @classmethod
-    def of(cls, query: Query) -> Self:
-        """Return a budget with the limits of the query's table.
+    def of(cls, query: Limited) -> Self:
+        """Return a budget with the limits of a query's table.
 
         An answer that nobody waits for ends early.
         """

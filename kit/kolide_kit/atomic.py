@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .leftovers import TemporaryFolder
+from .processes import TemporaryFolder
 from .signals import stop_handler
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import stat
 from collections.abc import Callable
 from typing import BinaryIO
 
-from kolide_tables.limits import Limits
-from osquery_sdk import LimitExceeded
+from .errors import LimitExceeded
+from .limits import Limits
 
 __all__ = ["Missing", "TooLarge", "Unreadable", "open_file", "read_file", "why_not"]
 

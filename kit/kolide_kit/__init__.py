@@ -1,0 +1,1 @@
+"""Helpers that every member of the house shares; nothing here knows osquery."""

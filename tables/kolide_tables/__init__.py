@@ -10,7 +10,7 @@ from kolide_kit.limits import Limits
 from osquery_sdk import DefinitionError, Table
 
 from .catalog import CATALOG
-from .libraries import how_to_install, missing_library
+from .reading.libraries import how_to_install, missing_library
 
 __all__ = ["Limits", "all_tables", "why_unable"]
 
@@ -56,7 +56,7 @@ def all_tables(
         if entry.name == "ext_tables" or not (entry.is_on or entry.name in wanted):
             continue
         if entry.name == "notes":
-            from .notes import notes_table
+            from .own.notes import notes_table
 
             table = notes_table(notes, limits=limits, name=name)
         else:
@@ -67,7 +67,7 @@ def all_tables(
     about = next(entry for entry in CATALOG if entry.name == "ext_tables")
     name = prefix + about.name
     if name not in disabled:
-        from .ext_tables import ext_tables
+        from .own.ext_tables import ext_tables
 
         served.append(ext_tables(served, disabled=left_out, limits=limits, name=name, family=about.family))
     return served

@@ -190,5 +190,5 @@ def test_the_test_sees_imports(modules: "dict[str, Module]") -> None:
     assert ("osquery_sdk.tables", "osquery_sdk.rows", False) in seen  # relative
     assert ("osquery_sdk.cli.extension", "osquery_sdk.cli.program", False) in seen  # within a function
     assert ("osquery_sdk.query", "osquery_sdk.tables", True) in seen  # for type checkers
-    assert ("kolide_tables.ext_tables", "osquery_sdk", False) in seen  # absolute
+    assert ("kolide_tables.own.ext_tables", "osquery_sdk", False) in seen  # absolute
     assert ("osquery_sdk.engine.database", "osquery_sdk.wire.protocol", False) in seen  # from two packages up

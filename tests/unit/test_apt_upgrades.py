@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables.apt_upgrades import apt_upgrades, parse_archives, parse_policies, upgrade_rows
+from kolide_tables.exposure.apt_upgrades import apt_upgrades, parse_archives, parse_policies, upgrade_rows
 from osquery_sdk import Query, Table, TableError
 
 Compare = Any  # of tests/conftest.py
@@ -275,7 +275,7 @@ def test_lists_that_cannot_be_read_are_an_error(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_machine_without_apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("kolide_tables.tools._FOLDERS", (str(tmp_path),))
+    monkeypatch.setattr("kolide_tables.reading.tools._FOLDERS", (str(tmp_path),))
     assert list(apt_upgrades(Query.of(apt_upgrades))) == []
 
 

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kolide_kit.unixhttp import NoAnswer, get_json, is_socket
-from kolide_tables.containers import _ports, container_rows, containers
+from kolide_tables.software.containers import _ports, container_rows, containers
 from osquery_sdk import Query
 
 Compare = Any  # of tests/conftest.py
@@ -48,7 +48,7 @@ p system service -t 0 "unix://$root/sock" >/dev/null 2>&1 &
 """
 READ = """
 import json, os, sys, time
-from kolide_tables.containers import container_rows, containers as t
+from kolide_tables.software.containers import container_rows, containers as t
 from osquery_sdk import Query
 path, said = sys.argv[1], []
 until = time.monotonic() + 30

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kolide_tables.cpu_vulnerabilities import assess, cpu_vulnerabilities, folder_rows
+from kolide_tables.exposure.cpu_vulnerabilities import assess, cpu_vulnerabilities, folder_rows
 from osquery_sdk import Query
 
 Compare = Any  # of tests/conftest.py

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kolide_tables.disk_io import counter_rows, disk_io
+from kolide_tables.machine.disk_io import counter_rows, disk_io
 from osquery_sdk import Query
 
 Compare = Any  # of tests/conftest.py

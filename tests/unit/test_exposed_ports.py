@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables.exposed_ports import (
+from kolide_tables.exposure.exposed_ports import (
     ExposedPort,
     Socket,
     address_text,
@@ -355,7 +355,7 @@ def test_names_and_arguments_of_any_bytes(tmp_path: Path) -> None:
 @root_only
 def test_sockets_of_processes_that_may_not_be_read_have_no_pid() -> None:
     code = (
-        "import json,os,sys,socket; from kolide_tables.exposed_ports import exposed_ports\n"
+        "import json,os,sys,socket; from kolide_tables.exposure.exposed_ports import exposed_ports\n"
         "exposed_ports.rows(); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "print(json.dumps(exposed_ports.rows(port=int(sys.argv[1])) + "
         "exposed_ports.rows(pid=int(sys.argv[2]))))"
@@ -404,7 +404,7 @@ def test_no_process_no_rows() -> None:
 def test_a_lookup_by_pid_touches_that_process_alone() -> None:
     strace = tool("strace")
     code = (
-        "import os,sys; from kolide_tables.exposed_ports import exposed_ports\n"
+        "import os,sys; from kolide_tables.exposure.exposed_ports import exposed_ports\n"
         "exposed_ports.rows(pid=os.getpid()); os.write(1, b'go\\n'); exposed_ports.rows(pid=int(sys.argv[1]))"
     )
     with listener() as (pid, _port):

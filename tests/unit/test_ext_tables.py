@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kolide_tables import Limits, all_tables
-from kolide_tables.ext_tables import ExtTable, ext_tables
+from kolide_tables.own.ext_tables import ExtTable, ext_tables
 from osquery_sdk import Column, DefinitionError, Extension, Query, Row, Table, TableError, table
 from osquery_sdk.engine import Host, SqlError
 from osquery_sdk.wire.client import ManagerConnection

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from kolide_tables.apt_upgrades import apt_upgrades
-from kolide_tables.journal import journal
-from kolide_tables.nftables_rules import nftables_rules
-from kolide_tables.systemd_timers import systemd_timers
+from kolide_tables.exposure.apt_upgrades import apt_upgrades
+from kolide_tables.exposure.nftables_rules import nftables_rules
+from kolide_tables.machine.journal import journal
+from kolide_tables.machine.systemd_timers import systemd_timers
 from osquery_sdk import DeadlineExceeded, LimitExceeded, Query, Table, TableError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tables are for Linux")
@@ -45,8 +45,8 @@ GOOD = {
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put a shell script in the place of one of the system's programs; no others exist."""
-    monkeypatch.setattr("kolide_tables.tools._FOLDERS", (str(tmp_path),))
-    monkeypatch.setattr("kolide_tables.systemd_timers._RUNNING", str(tmp_path))
+    monkeypatch.setattr("kolide_tables.reading.tools._FOLDERS", (str(tmp_path),))
+    monkeypatch.setattr("kolide_tables.machine.systemd_timers._RUNNING", str(tmp_path))
 
     def put(name: str, script: str) -> Path:
         path = tmp_path / name

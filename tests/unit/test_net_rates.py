@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from kolide_tables.net_rates import Meter, measured_rows, net_rates
+from kolide_tables.machine.net_rates import Meter, measured_rows, net_rates
 from osquery_sdk import DeadlineExceeded, Query, TableError
 
 Compare = Any  # of tests/conftest.py
@@ -21,7 +21,7 @@ Compare = Any  # of tests/conftest.py
 # Within a namespace nothing else sends; the frames are of a protocol that nobody answers.
 MEASURE = """
 import json, socket, subprocess, threading, time
-from kolide_tables.net_rates import Meter, _counters, measured_rows, net_rates
+from kolide_tables.machine.net_rates import Meter, _counters, measured_rows, net_rates
 from osquery_sdk import Query
 
 COUNT, SIZE = 200, 1000

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables.nftables_rules import listed_rows, nftables_rules, parse_listing
+from kolide_tables.exposure.nftables_rules import listed_rows, nftables_rules, parse_listing
 from osquery_sdk import Query, TableError
 
 Compare = Any  # of tests/conftest.py
@@ -53,7 +53,7 @@ table ip6 other {
 """
 RUN = """
 import json
-from kolide_tables.nftables_rules import nftables_rules as t
+from kolide_tables.exposure.nftables_rules import nftables_rules as t
 from osquery_sdk import Query
 rows = {"all": t.rows(), "host": t.rows(table_name="host"), "other": t.rows(table_name=["other", "none"]),
         "like": t.rows(Query.of(t, like={"table_name": "OTH%"})), "injected": t.rows(table_name="host; flush ruleset"),
@@ -151,7 +151,7 @@ def test_a_thousand_rules_are_those_that_nft_shows(compare: Compare) -> None:
         + "}\n"
         for chain in range(10)
     )
-    script = "import json; from kolide_tables.nftables_rules import nftables_rules as t\n"
+    script = "import json; from kolide_tables.exposure.nftables_rules import nftables_rules as t\n"
     script += "print(json.dumps([dict(zip(row.__columns__, row)) for row in t.rows()]))"
     said, text = in_namespace(script, f"table inet many {{\n{chains}}}\n")
     ours = sorted((tuple(row[name] for name in FIELDS) for row in said), key=str)
@@ -173,7 +173,7 @@ def test_counters_count() -> None:
     if shutil.which("ip") is None:
         pytest.skip("needs ip")
     script = (
-        "import json, socket, subprocess; from kolide_tables.nftables_rules import nftables_rules as t\n"
+        "import json, socket, subprocess; from kolide_tables.exposure.nftables_rules import nftables_rules as t\n"
         "subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)\n"
         "s = socket.socket(type=socket.SOCK_DGRAM)\n"
         "for _ in range(7):\n"
@@ -291,6 +291,6 @@ def test_any_answer(objects: list[Any]) -> None:
 
 
 def test_without_nft(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("kolide_tables.tools._FOLDERS", (str(tmp_path),))
+    monkeypatch.setattr("kolide_tables.reading.tools._FOLDERS", (str(tmp_path),))
     with pytest.raises(TableError, match="nft is not installed: it is part of the package nftables"):
         nftables_rules.rows()

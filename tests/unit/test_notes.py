@@ -17,7 +17,7 @@ import pytest
 
 from kolide_ext.settings import SettingsError, read_settings
 from kolide_tables import Limits, all_tables
-from kolide_tables.notes import notes_table
+from kolide_tables.own.notes import notes_table
 from osquery_sdk import DefinitionError
 from osquery_sdk.engine import Host, SqlError
 

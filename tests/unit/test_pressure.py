@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
-from kolide_tables.pressure import parse_pressure, pressure, pressure_rows
+from kolide_tables.machine.pressure import parse_pressure, pressure, pressure_rows
 from osquery_sdk import Query
 
 Compare = Any  # of tests/conftest.py

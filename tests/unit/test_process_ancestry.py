@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables.process_ancestry import linux_rows, parse_stat, portable_rows, process_ancestry
+from kolide_tables.machine.process_ancestry import linux_rows, parse_stat, portable_rows, process_ancestry
 from osquery_sdk import Query
 
 from .support import tool
@@ -153,7 +153,7 @@ def test_an_ancestor_of_several_is_read_once(tmp_path: Path, opened: list[str]) 
 @linux
 def test_a_lookup_opens_that_process_and_its_ancestors(youngest: int) -> None:
     code = (
-        "import os,sys; from kolide_tables.process_ancestry import process_ancestry as t\n"
+        "import os,sys; from kolide_tables.machine.process_ancestry import process_ancestry as t\n"
         "t.rows(pid=os.getpid()); os.write(1, b'go\\n'); t.rows(pid=int(sys.argv[1]))"
     )
     ancestors = chain(process_ancestry.rows(pid=youngest))

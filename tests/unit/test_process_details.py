@@ -19,8 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables import procfs
-from kolide_tables.process_details import (
+from kolide_tables.machine.process_details import (
     ProcessDetails,
     ioprio_getter,
     linux_rows,
@@ -31,6 +30,7 @@ from kolide_tables.process_details import (
     process_details,
     terminal_name,
 )
+from kolide_tables.reading import procfs
 from osquery_sdk import Query
 
 from .support import tool
@@ -288,7 +288,7 @@ def test_asking_for_an_io_priority_changes_none() -> None:
     strace, ionice = tool("strace"), tool("ionice")
     with child(ionice, "-c2", "-n6", "cat") as process:
         code = (
-            "import sys; from kolide_tables.process_details import ioprio_getter; "
+            "import sys; from kolide_tables.machine.process_details import ioprio_getter; "
             "ioprio_getter()(int(sys.argv[1]))"
         )
         traced = subprocess.run(
@@ -311,7 +311,7 @@ def test_the_number_of_the_call_is_the_one_in_the_kernel_s_headers() -> None:
         "riscv64": "/usr/include/asm-generic/unistd.h",
     }
     checked = 0
-    for machine, number in sys.modules["kolide_tables.process_details"]._IOPRIO_GET:
+    for machine, number in sys.modules["kolide_tables.machine.process_details"]._IOPRIO_GET:
         header = Path(headers[machine])
         if header.is_file():
             assert re.search(rf"__NR_ioprio_get\s+{number}$", header.read_text(), re.MULTILINE), machine
@@ -518,7 +518,7 @@ def test_processes_that_come_and_go_are_no_error() -> None:
 @root_only
 def test_what_may_not_be_read_is_null_and_the_rest_is_there() -> None:
     code = (
-        "import json,os,sys; from kolide_tables.process_details import process_details\n"
+        "import json,os,sys; from kolide_tables.machine.process_details import process_details\n"
         "process_details.rows(pid=os.getpid())\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "rows = process_details.rows(pid=int(sys.argv[1]))\n"
@@ -581,7 +581,7 @@ def opened(code: str, *arguments: object) -> list[str]:
 
 
 WARM = (
-    "import os,sys; from kolide_tables.process_details import process_details\n"
+    "import os,sys; from kolide_tables.machine.process_details import process_details\n"
     "process_details.rows(pid=os.getpid()); os.write(1, b'go\\n')\n"
 )
 
@@ -615,7 +615,7 @@ def test_a_lookup_touches_the_files_of_that_process_alone() -> None:
 def test_only_what_is_asked_for_is_read(columns: tuple[str, ...], files: set[str]) -> None:
     code = (
         "import os,sys; from kolide_tables import procfs, process_details as d; d = "
-        "sys.modules['kolide_tables.process_details']\n"
+        "sys.modules['kolide_tables.machine.process_details']\n"
         "reader = d._Reader(lambda name: name in sys.argv[2:], '/proc', d._ONLINE)\n"
         "process = procfs.Process(int(sys.argv[1])); os.write(1, b'go\\n'); reader.read(process)"
     )

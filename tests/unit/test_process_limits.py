@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables import procfs
-from kolide_tables.process_limits import limit_rows, parse_limits, process_limits
+from kolide_tables.machine.process_limits import limit_rows, parse_limits, process_limits
+from kolide_tables.reading import procfs
 from osquery_sdk import Query
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")

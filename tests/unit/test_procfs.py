@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kolide_kit.text import shown
-from kolide_tables import procfs
-from kolide_tables.procfs import Cgroup, Process, ProcessGone
+from kolide_tables.reading import procfs
+from kolide_tables.reading.procfs import Cgroup, Process, ProcessGone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
@@ -124,7 +124,9 @@ def test_a_file_that_is_missing_or_closed_to_us_is_none(sleeper: subprocess.Pope
 def as_nobody(code: str, *arguments: object) -> str:
     """Return the output of Python code that runs without any right over other users' processes."""
     # Import before dropping the rights: another user may not be able to read the sources.
-    prelude = "import os, kolide_tables.procfs; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+    prelude = (
+        "import os, kolide_tables.reading.procfs; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+    )
     return subprocess.run(
         [sys.executable, "-c", prelude + code, *map(str, arguments)],
         check=True,

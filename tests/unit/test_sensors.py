@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kolide_tables.sensors import batteries, battery_rows, sensor_rows, sensors
+from kolide_tables.machine.sensors import batteries, battery_rows, sensor_rows, sensors
 from osquery_sdk import Query
 
 Compare = Any  # of tests/conftest.py
@@ -74,7 +74,7 @@ shift
 exec "$@"
 """
 READ = (
-    "import json; from kolide_tables.sensors import sensors as s, batteries as b; import psutil\n"
+    "import json; from kolide_tables.machine.sensors import sensors as s, batteries as b; import psutil\n"
     "from osquery_sdk import Query; used = Query.of(s, equals={'chip': 'nvme'})\n"
     "one = psutil.sensors_battery()\n"
     "print(json.dumps([s.rows(), s.rows(used), b.rows(), b.rows(name='BAT1'), one and one.percent]))"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from kolide_tables.exposed_ports import address_text, parse_sockets
-from kolide_tables.sockdiag import InetSocket, inet_sockets
+from kolide_tables.exposure.exposed_ports import address_text, parse_sockets
+from kolide_tables.exposure.sockdiag import InetSocket, inet_sockets
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="netlink is Linux's")
 
@@ -105,7 +105,7 @@ def test_a_protocol_that_the_kernel_does_not_know() -> None:
 
 
 TRACED = (
-    "from kolide_tables.exposed_ports import exposed_ports; print(*(row.port for row in "
+    "from kolide_tables.exposure.exposed_ports import exposed_ports; print(*(row.port for row in "
     "exposed_ports.rows()))"
 )
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from kolide_kit.limits import Budget, Limits
-from kolide_tables.datafiles.formats import OPENERS
-from kolide_tables.datafiles.terms import parse_query
+from kolide_tables.documents.formats import OPENERS
+from kolide_tables.documents.terms import parse_query
 
 Select = Callable[..., dict[str, str]]
 

@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kolide_kit.limits import Budget, Limits
-from kolide_tables.datafiles.flatten import Tree
-from kolide_tables.datafiles.terms import parse_query
-from kolide_tables.parsing import ParseError
+from kolide_tables.documents.flatten import Tree
+from kolide_tables.documents.terms import parse_query
+from kolide_tables.reading.parsing import ParseError
 
 Select = Callable[..., dict[str, str]]
 Compare = Any  # of tests/conftest.py

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Budget, Limits
-from kolide_tables.datafiles.formats import OPENERS
-from kolide_tables.datafiles.terms import parse_query
-from kolide_tables.parsing import ParseError
+from kolide_tables.documents.formats import OPENERS
+from kolide_tables.documents.terms import parse_query
+from kolide_tables.reading.parsing import ParseError
 
 Select = Callable[..., dict[str, str]]
 NAMES = list(OPENERS)

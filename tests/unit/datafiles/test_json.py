@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kolide_kit.limits import Budget, Limits
-from kolide_tables.datafiles.flatten import Cell, Tree
-from kolide_tables.datafiles.jsonlines import JsonLines
-from kolide_tables.datafiles.jsontext import JsonText
-from kolide_tables.datafiles.terms import parse_query
-from kolide_tables.jsoncomments import without_comments
-from kolide_tables.parsing import ParseError
+from kolide_tables.documents.flatten import Cell, Tree
+from kolide_tables.documents.jsonlines import JsonLines
+from kolide_tables.documents.jsontext import JsonText
+from kolide_tables.documents.terms import parse_query
+from kolide_tables.reading.jsoncomments import without_comments
+from kolide_tables.reading.parsing import ParseError
 
 Select = Callable[..., dict[str, str]]
 Compare = Any  # of tests/conftest.py

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kolide_tables.datafiles.terms import parse_query
+from kolide_tables.documents.terms import parse_query
 
 Select = Callable[..., dict[str, str]]
 

@@ -20,8 +20,8 @@ import yaml
 
 from kolide_kit.limits import Budget, Limits
 from kolide_tables.catalog import CATALOG
-from kolide_tables.datafiles.flatten import Documents, Tree
-from kolide_tables.datafiles.terms import parse_query
+from kolide_tables.documents.flatten import Documents, Tree
+from kolide_tables.documents.terms import parse_query
 
 Compare = Any  # of tests/conftest.py
 Values = list[tuple[str, str]]
@@ -31,7 +31,7 @@ LIMITS = Limits(max_rows=5_000_000, max_seconds=300)
 TABLES = {
     entry.name: entry.load().configured(limits=LIMITS)
     for entry in CATALOG
-    if entry.module == "kolide_tables.datafiles.tables"
+    if entry.module == "kolide_tables.documents.tables"
 }
 # INI's words for true and false are text for others.
 WORDS = dict.fromkeys(("true", "True", "yes", "Yes", "on", "On"), "true")

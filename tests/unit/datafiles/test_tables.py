@@ -10,7 +10,7 @@ import pytest
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
 from kolide_tables.catalog import CATALOG
-from kolide_tables.datafiles import tables as data_file_tables
+from kolide_tables.documents import tables as data_file_tables
 from osquery_sdk import Query, Table, TableError
 from osquery_sdk.query import GLOB, Constraint
 
@@ -45,7 +45,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_names(tables: dict[str, Table]) -> None:
     assert [table.name for table in tables.values()] == [f"kolide_{name}" for name in NAMES]
-    assert [entry.name for entry in CATALOG if entry.module == "kolide_tables.datafiles.tables"] == list(
+    assert [entry.name for entry in CATALOG if entry.module == "kolide_tables.documents.tables"] == list(
         NAMES
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kolide_tables import homes
+from kolide_tables.reading import homes
 
 Run = Callable[..., str]
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "tables"

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
-from kolide_tables.certificates import Certificate, certificates, found_in
-from kolide_tables.der import Malformed, children, element
-from kolide_tables.pem import pem_blocks
-from kolide_tables.x509 import CertificateFacts, certificate_facts
+from kolide_tables.reading.der import Malformed, children, element
+from kolide_tables.secrets.certificates import Certificate, certificates, found_in
+from kolide_tables.secrets.pem import pem_blocks
+from kolide_tables.secrets.x509 import CertificateFacts, certificate_facts
 from osquery_sdk import Query
 
 Run = Callable[..., str]

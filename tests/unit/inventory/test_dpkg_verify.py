@@ -10,14 +10,20 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import kolide_tables.dpkg_verify as dpkg_verify_module
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import kolide_tables.dpkg_verify as dpkg_verify_module
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
-from kolide_tables.dpkg_verify import ChangedFile, changed_rows, dpkg_verify, parse_conffiles, parse_sums
+from kolide_tables.exposure.dpkg_verify import (
+    ChangedFile,
+    changed_rows,
+    dpkg_verify,
+    parse_conffiles,
+    parse_sums,
+)
 from osquery_sdk import DeadlineExceeded, Query, Table, TableError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="dpkg is for Linux")
@@ -274,7 +280,7 @@ def test_a_file_that_may_not_be_read_is_not_said_to_have_changed(changed: Path) 
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv")
     code = (
-        "import sys; from kolide_tables.dpkg_verify import ChangedFile, changed_rows, dpkg_verify as "
+        "import sys; from kolide_tables.exposure.dpkg_verify import ChangedFile, changed_rows, dpkg_verify as "
         "t; from osquery_sdk import Query\n"
         "import hashlib, os; said = []\n"
         "list(changed_rows(Query.of(t, equals={'package': 'none'}), sys.argv[1])); os.setgroups([]); "

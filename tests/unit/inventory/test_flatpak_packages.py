@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
-from kolide_tables.flatpak_packages import (
+from kolide_tables.software.flatpak_packages import (
     Installation,
     _more_installations,
     flatpak_packages,
     package_rows,
     parse_deploy,
 )
-from kolide_tables.gvariant import split_array, split_tuple, string
+from kolide_tables.software.gvariant import split_array, split_tuple, string
 from osquery_sdk import DeadlineExceeded, Query
 
 Compare = Any  # of tests/conftest.py
@@ -185,7 +185,7 @@ def test_folders_without_permission_are_said_to_be_left_out(tmp_path: Path, flat
         if folder.stat().st_uid == 0 and folder.is_relative_to("/tmp") and folder != Path("/tmp"):
             folder.chmod(folder.stat().st_mode | 0o111)
     code = (
-        "import os, sys; from kolide_tables.flatpak_packages import Installation, flatpak_packages, "
+        "import os, sys; from kolide_tables.software.flatpak_packages import Installation, flatpak_packages, "
         "package_rows\n"
         "from osquery_sdk import Query\n"
         "import json; t, said = flatpak_packages, []; Query.of(t)\n"

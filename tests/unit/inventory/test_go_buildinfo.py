@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
-from kolide_tables import gobinary
-from kolide_tables.go_buildinfo import GoModule, go_buildinfo
-from kolide_tables.gobinary import build_info
+from kolide_tables.software import gobinary
+from kolide_tables.software.go_buildinfo import GoModule, go_buildinfo
+from kolide_tables.software.gobinary import build_info
 from osquery_sdk import Query
 
 Run = Callable[..., str]

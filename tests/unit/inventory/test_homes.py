@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from kolide_kit.errors import LimitExceeded
-from kolide_tables import homes
-from kolide_tables.homes import Home, Mounts, local_homes, parse_passwd, walk
-from kolide_tables.keyinfo import ssh_keys
+from kolide_tables.reading import homes
+from kolide_tables.reading.homes import Home, Mounts, local_homes, parse_passwd, walk
+from kolide_tables.secrets.keyinfo import ssh_keys
 from osquery_sdk import Query
 
 Users = Any  # of conftest.py

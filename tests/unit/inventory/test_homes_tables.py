@@ -14,10 +14,10 @@ import pytest
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Budget, Limits
 from kolide_tables import all_tables
-from kolide_tables.browser_profiles import _profiles, browser_profiles
-from kolide_tables.file_lines import file_lines
-from kolide_tables.homes import Home
-from kolide_tables.llm_models import llm_models
+from kolide_tables.documents.file_lines import file_lines
+from kolide_tables.reading.homes import Home
+from kolide_tables.software.browser_profiles import _profiles, browser_profiles
+from kolide_tables.software.llm_models import llm_models
 from osquery_sdk import DefinitionError, Query
 
 Run = Callable[..., str]

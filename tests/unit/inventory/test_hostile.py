@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from kolide_kit import files
-from kolide_tables import Limits, all_tables, homes
-from kolide_tables.sudo_rules import SudoCommand, rule_rows
+from kolide_tables import Limits, all_tables
+from kolide_tables.exposure.sudo_rules import SudoCommand, rule_rows
+from kolide_tables.reading import homes
 from osquery_sdk import Query, Table, table
 
 Users = Any  # of conftest.py

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kolide_tables import keyinfo as keyinfo_module
-from kolide_tables.keyinfo import KeyInfo, SshKey, keyinfo, ssh_keys
-from kolide_tables.keys import keys_in
+from kolide_tables.secrets import keyinfo as keyinfo_module
+from kolide_tables.secrets.keyinfo import KeyInfo, SshKey, keyinfo, ssh_keys
+from kolide_tables.secrets.keys import keys_in
 from osquery_sdk import Query
 
 Run = Callable[..., str]
@@ -502,7 +502,7 @@ def test_keys_of_users_are_those_of_osquery(made: Path, run: Run, tmp_path: Path
     (folder / "no key").write_text("nothing")
     sql = "select k.uid, path, encrypted from users join user_ssh_keys k using (uid)"
     ours = (
-        "import json; from kolide_tables.keyinfo import ssh_keys; print(json.dumps([(str(r.uid), r.path, "
+        "import json; from kolide_tables.secrets.keyinfo import ssh_keys; print(json.dumps([(str(r.uid), r.path, "
         "str(int(r.encrypted))) for r in ssh_keys.rows()]))"
     )
     script = f"""

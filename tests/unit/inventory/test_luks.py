@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables.luks import luks, parse_1, read_header
+from kolide_tables.secrets.luks import luks, parse_1, read_header
 from osquery_sdk import Query, TableError
 from osquery_sdk.query import GREATER, Constraint
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
-from kolide_tables import mcp_clients
-from kolide_tables import mcp_servers as module
-from kolide_tables.mcp_clients import clients, managed_files, servers_in
-from kolide_tables.mcp_servers import McpServer, mcp_servers, public_arguments, public_url
+from kolide_tables.software import mcp_clients
+from kolide_tables.software import mcp_servers as module
+from kolide_tables.software.mcp_clients import clients, managed_files, servers_in
+from kolide_tables.software.mcp_servers import McpServer, mcp_servers, public_arguments, public_url
 from osquery_sdk import Query
 
 Run = Callable[..., str]

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
-from kolide_tables.sshd_config import SshdDirective, sshd_config
-from kolide_tables.sudo_rules import SudoCommand, rule_rows, sudo_rules
-from kolide_tables.sudoers import logical_lines, rules_in
+from kolide_tables.exposure.sshd_config import SshdDirective, sshd_config
+from kolide_tables.exposure.sudo_rules import SudoCommand, rule_rows, sudo_rules
+from kolide_tables.exposure.sudoers import logical_lines, rules_in
 from osquery_sdk import Query
 
 Run = Callable[..., str]

@@ -13,7 +13,7 @@ import pytest
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
-from kolide_tables.venv_packages import VenvPackage, venv_packages
+from kolide_tables.software.venv_packages import VenvPackage, venv_packages
 from osquery_sdk import Query
 
 Run = Callable[..., str]

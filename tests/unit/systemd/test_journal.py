@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
-from kolide_tables.journal import _row, journal, journal_rows
+from kolide_tables.machine.journal import _row, journal, journal_rows
 from osquery_sdk import Query, TableError
 from osquery_sdk.query import EQUALS, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL, Constraint
 
@@ -233,7 +233,7 @@ def test_more_than_the_limit_is_an_error() -> None:
 
 
 def test_a_machine_without_journalctl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("kolide_tables.tools._FOLDERS", (str(tmp_path),))
+    monkeypatch.setattr("kolide_tables.reading.tools._FOLDERS", (str(tmp_path),))
     with pytest.raises(TableError, match="journalctl is not installed"):
         journal.rows()
 
@@ -247,7 +247,7 @@ WantedBy=timers.target
 """
 READ = """
 import json, time
-from kolide_tables.journal import journal as t
+from kolide_tables.machine.journal import journal as t
 from osquery_sdk import Query
 until = time.monotonic() + 20
 while len(rows := t.rows(unit="says.service")) < 3 and time.monotonic() < until: time.sleep(0.1)

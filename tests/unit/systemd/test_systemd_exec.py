@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from kolide_tables.systemd_exec import effective, exec_rows, systemd_exec
-from kolide_tables.unitfiles import Directive, UnitFiles
+from kolide_tables.exposure.systemd_exec import effective, exec_rows, systemd_exec
+from kolide_tables.reading.unitfiles import Directive, UnitFiles
 from osquery_sdk import Query
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
@@ -145,7 +145,7 @@ def test_files_that_cannot_be_read_do_not_hide_the_others(tmp_path: Path) -> Non
     assert len(said) == 1
 
 
-READ = "import json; from kolide_tables.systemd_exec import systemd_exec as t; print(json.dumps(t.rows()))"
+READ = "import json; from kolide_tables.exposure.systemd_exec import systemd_exec as t; print(json.dumps(t.rows()))"
 
 
 @pytest.mark.slow

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables.systemd_timers import (
+from kolide_tables.machine.systemd_timers import (
     parse_properties,
     parse_span,
     parse_time,
     systemd_timers,
     timer_rows,
 )
-from kolide_tables.unitfiles import UnitFiles
+from kolide_tables.reading.unitfiles import UnitFiles
 from osquery_sdk import Query, Table, TableError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
@@ -283,7 +283,7 @@ UNITS = {
 }
 READ = """
 import json
-from kolide_tables.systemd_timers import systemd_timers as t
+from kolide_tables.machine.systemd_timers import systemd_timers as t
 from osquery_sdk import Query
 said = []
 print(json.dumps({"all": t.rows(Query.of(t, warn=said.append)), "one": t.rows(unit="our-twice.timer"), "warnings": said}))

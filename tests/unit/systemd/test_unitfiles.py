@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable
-from kolide_tables.unitfiles import UnitFiles, parse_unit
+from kolide_tables.reading.unitfiles import UnitFiles, parse_unit
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 

@@ -1,0 +1,54 @@
+"""Read CSV: each record is a map from the header's names to its fields."""
+
+from kolide_kit.limits import Budget
+from kolide_tables.reading.parsing import ParseError
+
+__all__ = ["csv_records"]
+
+# The largest C long on every platform. A field is never larger than its file, which has a limit of its own.
+_LONGEST_FIELD = 2**31 - 1
+
+
+def csv_records(text: str, budget: Budget) -> list[object]:
+    """Return records as maps, without the header and empty lines; raises ParseError.
+
+    A field without a name, beyond the header's end or under an empty name, is named by its position. Of two
+    columns with the same name the last one wins. Fields are separated by commas; if the header has no comma,
+    by tabs or semicolons, if it has those.
+    """
+    import csv
+    from io import StringIO
+
+    # The csv module's own limit, 128 KB, would make a large field an error; it can be set only for the whole
+    # process.
+    csv.field_size_limit(_LONGEST_FIELD)
+    rows = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text))
+    records: list[object] = []
+    try:
+        header = [name or str(position) for position, name in enumerate(next(filter(None, rows), []))]
+        for row in rows:
+            budget.step()
+            if not row:
+                continue
+            names = header if len(row) <= len(header) else [*header, *map(str, range(len(header), len(row)))]
+            records.append(dict(zip(names, row, strict=False)))
+    except csv.Error as error:
+        raise ParseError(f"line {rows.line_num}: {error}") from error
+    return records
+
+
+def _delimiter(text: str) -> str:
+    """Return the separator of the header's names; quoted names are skipped."""
+    first = text.lstrip("\r\n")
+    quoted = False
+    separators = set()
+    for character in first:
+        if character == '"':
+            quoted = not quoted
+        elif quoted:
+            continue
+        elif character in "\r\n":
+            break
+        elif character in ",\t;":
+            separators.add(character)
+    return next((character for character in ",\t;" if character in separators), ",")

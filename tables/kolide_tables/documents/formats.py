@@ -1,0 +1,106 @@
+"""Open the bytes of a data file, in one of nine formats, as a document that a query can select from.
+
+Every opener imports its own parser, so that no statement waits for the parsers of other formats. All of them
+raise ParseError for bytes that are not of their format.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias
+
+from kolide_kit.limits import Budget
+from kolide_kit.text import decode, decode_kept
+from kolide_tables.documents.flatten import Cell, Documents, Tree
+from kolide_tables.documents.terms import Term
+
+__all__ = ["OPENERS", "Document", "Opener"]
+
+
+class Document(Protocol):
+    """A document, or a file of several, that a query can select values from."""
+
+    problems: list[str]
+    """Messages about the parts that the last `select` left out."""
+
+    def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
+        """Return the rows of the values that the query selects; raises ParseError."""
+
+
+Opener: TypeAlias = Callable[[bytes, Budget], Document]
+
+
+def open_json(data: bytes, _budget: Budget) -> Document:
+    """Read JSON."""
+    from kolide_tables.documents.jsontext import JsonText
+
+    return JsonText(decode_kept(data))
+
+
+def open_jsonc(data: bytes, _budget: Budget) -> Document:
+    """Read JSON with comments."""
+    from kolide_tables.documents.jsonc import JsonWithComments
+
+    return JsonWithComments(decode_kept(data))
+
+
+def open_jsonl(data: bytes, _budget: Budget) -> Document:
+    """Read JSON lines."""
+    from kolide_tables.documents.jsonlines import JsonLines
+
+    return JsonLines(decode_kept(data))
+
+
+def open_yaml(data: bytes, budget: Budget) -> Document:
+    """Read YAML."""
+    from kolide_tables.reading.yamltext import yaml_documents
+
+    documents = yaml_documents(decode(data), budget)
+    return Documents(documents) if len(documents) > 1 else Tree(documents[0] if documents else None)
+
+
+def open_toml(data: bytes, _budget: Budget) -> Document:
+    """Read TOML."""
+    from kolide_tables.reading.tomltext import toml_document
+
+    return Tree(toml_document(decode_kept(data)))
+
+
+def open_xml(data: bytes, budget: Budget) -> Document:
+    """Read XML."""
+    from kolide_tables.documents.xmltext import xml_document
+
+    return Tree(xml_document(data, budget))
+
+
+def open_ini(data: bytes, budget: Budget) -> Document:
+    """Read INI."""
+    from kolide_tables.documents.initext import ini_document
+
+    return Tree(ini_document(decode_kept(data), budget))
+
+
+def open_plist(data: bytes, budget: Budget) -> Document:
+    """Read a property list, binary or XML."""
+    from kolide_tables.documents.plist import plist_document
+
+    return Tree(plist_document(data, budget))
+
+
+def open_csv(data: bytes, budget: Budget) -> Document:
+    """Read CSV."""
+    from kolide_tables.documents.csvtext import csv_records
+
+    return Documents(csv_records(decode_kept(data), budget))
+
+
+OPENERS: Mapping[str, Opener] = {
+    "json": open_json,
+    "jsonc": open_jsonc,
+    "jsonl": open_jsonl,
+    "yaml": open_yaml,
+    "toml": open_toml,
+    "xml": open_xml,
+    "ini": open_ini,
+    "plist": open_plist,
+    "csv": open_csv,
+}
+"""The openers, by the names of their tables without the prefix."""

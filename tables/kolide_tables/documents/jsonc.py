@@ -1,0 +1,33 @@
+"""Read JSON with comments and trailing commas, as editors write it, one document or several."""
+
+from kolide_kit.limits import Budget
+from kolide_tables.documents.flatten import Cell, Walker
+from kolide_tables.documents.jsontext import JsonScanner
+from kolide_tables.documents.terms import Term
+from kolide_tables.reading.jsoncomments import without_comments
+from kolide_tables.reading.parsing import MAX_DEPTH
+
+__all__ = ["JsonWithComments"]
+
+
+class JsonWithComments:
+    """JSON values one after the other, with blanks and comments between them.
+
+    The first term is for their index.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Remove the comments; raises ParseError for one without an end."""
+        self._text = without_comments(text)
+        self.problems: list[str] = []
+
+    def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
+        """Return the rows of the selected values; raises ParseError if the text is not JSON."""
+        walker = Walker(terms, budget, deepest=MAX_DEPTH + 1)
+        scanner = JsonScanner(self._text, walker)
+        index, position = 0, scanner.skip(0)
+        while position < len(self._text):
+            budget.step()
+            position = scanner.skip(scanner.document(position, index))
+            index += 1
+        return walker.rows

@@ -1,0 +1,1 @@
+"""Tables of processes, services, devices and load."""

@@ -1,0 +1,1 @@
+"""Tables about the extension itself, and of notes that people write."""

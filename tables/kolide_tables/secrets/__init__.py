@@ -1,0 +1,1 @@
+"""Tables of keys, certificates and secrets in files; none shows a secret."""

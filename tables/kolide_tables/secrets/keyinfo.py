@@ -1,0 +1,187 @@
+"""kolide_keyinfo and kolide_ssh_keys: the keys in files, and the private keys in the homes of this machine's
+users.
+
+Nothing is decrypted. Of a private key only its kind, its size and the fingerprint of its public part are
+shown.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kolide_kit.limits import Budget
+from kolide_kit.text import shown
+from kolide_tables.reading.homes import Home, local_homes
+from kolide_tables.reading.paths import asked_paths, past_trusted_links, read_or_warn
+from osquery_sdk import Column, ColumnType, Query, Row, table
+
+if TYPE_CHECKING:
+    from kolide_tables.secrets.keys import KeyFacts
+
+__all__ = ["KeyInfo", "SshKey", "keyinfo", "ssh_keys"]
+
+_SSH_FOLDER = ".ssh"
+_NO_KEYS = frozenset(("known_hosts", "known_hosts.old", "config", "authorized_keys", "environment", "rc"))
+
+
+class KeyInfo(Row):
+    """A key in a file."""
+
+    path: str = Column(
+        "File to read; LIKE finds files, with % for any text in one folder's name",
+        index=True,
+        required=True,
+        key=True,
+    )
+    type: str | None = Column(
+        (
+            "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; empty "
+            "if it is encrypted as well"
+        ),
+    )
+    encrypted: bool | None = Column(
+        "1 if only a password opens it, 0 if it is in clear; NULL for a public key"
+    )
+    bits: int | None = Column("Size in bits; NULL if the file does not tell it", type=ColumnType.INTEGER)
+    fingerprint_sha256: str | None = Column(
+        (
+            "Fingerprint of the public key as ssh-keygen -l prints it; empty if the public key is not "
+            "there in clear"
+        ),
+        key=True,
+    )
+    fingerprint_md5: str | None = Column("Fingerprint with MD5, as older logs have it")
+    format: str = Column(
+        (
+            "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, "
+            "rfc4716, spki; -der if it is no text"
+        ),
+        key=True,
+    )
+    comment: str | None = Column("Comment in the file, where it is in clear", key=True)
+    kdf: str | None = Column(
+        "Derivation of the key from its password: bcrypt, pbkdf2, scrypt, argon2id, md5, ...; empty if "
+        "it has none"
+    )
+    mode: str | None = Column(
+        "The file's permissions, in octal digits such as 0600; empty on Windows", default=None
+    )
+
+
+# Both tables share these columns.
+_SHARED: Mapping[str, Any] = KeyInfo.__columns__
+
+
+class SshKey(Row):
+    """A private key in a user's folder .ssh."""
+
+    user: str = Column("User whose home it is in")
+    uid: int = Column("That user's number; on Windows the last part of the SID", index=True, key=True)
+    path: str = Column("File that the key is in", key=True)
+    type: str | None = _SHARED["type"]
+    encrypted: bool | None = _SHARED["encrypted"]
+    bits: int | None = _SHARED["bits"]
+    fingerprint_sha256: str | None = _SHARED["fingerprint_sha256"]
+    fingerprint_md5: str | None = _SHARED["fingerprint_md5"]
+    format: str = _SHARED["format"]
+    comment: str | None = _SHARED["comment"]
+    kdf: str | None = _SHARED["kdf"]
+    mode: str | None = _SHARED["mode"]
+
+
+@table(
+    "kolide_keyinfo",
+    examples=(
+        (
+            "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssh/%' and "
+            "encrypted = 0"
+        ),
+        (
+            "select u.username, k.fingerprint_sha256, k.type, k.bits, k.comment from users u join "
+            "kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'"
+        ),
+    ),
+)
+def keyinfo(query: Query) -> Iterator[KeyInfo]:
+    """Private and public keys in files: kind, size, fingerprint, and whether a password protects them."""
+    budget = Budget.of(query)
+    for path in asked_paths(query, "path", budget, links=True):
+        for columns in _keys(past_trusted_links(path), query, budget):
+            yield KeyInfo(path=path, **columns)
+
+
+@table(
+    "kolide_ssh_keys",
+    examples=(
+        "select user, path, type, bits, mode from kolide_ssh_keys where encrypted = 0",
+        (
+            "select u.username, k.path, k.type, k.fingerprint_sha256 from users u join kolide_ssh_keys k "
+            "using (uid) where k.type in ('dsa', 'rsa') and k.bits < 3072"
+        ),
+    ),
+)
+def ssh_keys(query: Query) -> Iterator[SshKey]:
+    """Private keys in the .ssh folders of local users: kind, size, fingerprint, protection by a password."""
+    budget = Budget.of(query)
+    for home in local_homes(query):
+        for path in _ssh_files(home, budget):
+            for columns in _keys(path, query, budget):
+                if columns["encrypted"] is not None:  # a private key
+                    yield SshKey(user=home.username, uid=home.uid, path=shown(path), **columns)
+
+
+def _ssh_files(home: Home, budget: Budget) -> list[str]:
+    folder = os.path.join(home.path, _SSH_FOLDER)  # noqa: PTH118
+    try:
+        with os.scandir(folder) as entries:
+            names = []
+            for entry in entries:
+                budget.step()
+                if entry.name not in _NO_KEYS and entry.is_file(follow_symlinks=False):
+                    names.append(entry.name)
+    except OSError:
+        return []  # no keys, or not readable
+    return [os.path.join(folder, name) for name in sorted(names)]  # noqa: PTH118
+
+
+def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
+    """Yield the keys of one file, as columns.
+
+    A file that cannot be read is logged, and the others are still read.
+    """
+    from kolide_tables.secrets.keys import keys_in
+
+    budget.check()
+    content = read_or_warn(path, query)
+    if content is None:
+        return
+    mode: str | None = None
+    for key in keys_in(content):
+        budget.add_rows()
+        if mode is None and query.wants("mode"):
+            mode = _mode(path)
+        yield _columns(key, mode)
+
+
+def _columns(key: "KeyFacts", mode: str | None) -> dict[str, Any]:
+    return {
+        "type": key.type,
+        "encrypted": key.encrypted,
+        "bits": key.bits,
+        "fingerprint_sha256": key.fingerprint_sha256,
+        "fingerprint_md5": key.fingerprint_md5,
+        "format": key.format,
+        "comment": key.comment,
+        "kdf": key.kdf,
+        "mode": mode,
+    }
+
+
+def _mode(path: str) -> str | None:
+    if os.name == "nt":
+        return None
+    try:
+        return f"{stat.S_IMODE(os.lstat(path).st_mode):04o}"
+    except OSError:
+        return None

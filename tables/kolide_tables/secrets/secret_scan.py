@@ -1,0 +1,111 @@
+"""kolide_secret_scan: the places of secrets that lie open in files, never the secrets themselves."""
+
+from collections.abc import Iterator
+
+from kolide_kit.limits import Budget
+from kolide_kit.text import decode
+from kolide_tables.reading.paths import asked_paths, asked_texts, read_or_warn
+from osquery_sdk import Column, ColumnType, Query, Row, table
+
+__all__ = ["SecretFound", "secret_scan"]
+
+_PREFIX = 12
+# Many lines are searched at once; the long lines of a minified file are searched in pieces.
+_PIECE = 1 << 18
+
+
+class SecretFound(Row):
+    """A secret in a file."""
+
+    path: str = Column(
+        "File to read; LIKE finds files, with % for any text in one folder's name",
+        index=True,
+        required=True,
+        key=True,
+    )
+    raw_data: str = Column("Text to look through instead of a file", index=True, required=True)
+    rule_id: str = Column(
+        "Rule that found it: private-key, github-token, ..., secret-value for a random value under a "
+        "secret's name"
+    )
+    line_number: int = Column("Line that it begins in, from 1", type=ColumnType.INTEGER, key=True)
+    column_start: int = Column(
+        "Character of the line that it begins at, from 1", type=ColumnType.INTEGER, key=True
+    )
+    entropy: float = Column("Randomness: Shannon entropy, in bits a character")
+    sha256_prefix: str = Column(
+        "First 12 hexadecimal digits of its SHA-256, of a key in PEM of its base64, by which the same "
+        "secret shows elsewhere"
+    )
+
+
+@table(
+    "kolide_secret_scan",
+    examples=(
+        (
+            "select path, line_number, rule_id, entropy from kolide_secret_scan where path like "
+            "'/home/%/%%/.env%'"
+        ),
+        (
+            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from "
+            "kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc"
+        ),
+    ),
+)
+def secret_scan(query: Query) -> Iterator[SecretFound]:
+    """Secrets that lie open in files: their place, kind, and a part of their hash; never the secrets."""
+    budget = Budget.of(query)
+    for path in asked_paths(query, "path", budget):
+        budget.check()
+        content = read_or_warn(path, query)
+        if content is not None:
+            yield from _found(decode(content), budget, path=path)
+    for text in asked_texts(query, "raw_data"):
+        yield from _found(text, budget, raw_data=text)
+
+
+def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> Iterator[SecretFound]:
+    import hashlib
+
+    from kolide_tables.secrets.secret_rules import entropy, secrets_in
+
+    for line, before, piece, end in _pieces(text):
+        budget.check()
+        for secret in sorted(secrets_in(piece), key=lambda found: found.offset):
+            if secret.offset >= end:
+                break  # the next piece has the whole of it
+            budget.add_rows()
+            ends = piece.count("\n", 0, secret.offset)
+            begin = piece.rfind("\n", 0, secret.offset) + 1
+            digest = hashlib.sha256(secret.secret.encode("utf-8", "surrogateescape")).hexdigest()
+            yield SecretFound(
+                path=path,
+                raw_data=raw_data,
+                rule_id=secret.rule_id,
+                line_number=line + ends,
+                column_start=secret.offset - begin + 1 + (0 if ends else before),
+                entropy=round(entropy(secret.secret), 2),
+                sha256_prefix=digest[:_PREFIX],
+            )
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int, str, int]]:
+    """Yield pieces of a text that overlap by the length of the longest secret, and begin with a line if that
+    is not too long.
+
+    Each comes with the number of its first line, how many characters of that line are before it, and where
+    the next piece begins.
+    """
+    from kolide_tables.secrets.secret_rules import LONGEST
+
+    line, column, start = 1, 0, 0
+    while start < len(text):
+        piece = text[start : start + _PIECE]
+        left = piece
+        if start + _PIECE < len(text):
+            left = piece[: piece.rfind("\n", 0, -LONGEST) + 1] or piece[:-LONGEST]
+        yield line, column, piece, len(left)
+        ends = left.count("\n")
+        line += ends
+        column = len(left) - left.rfind("\n") - 1 if ends else column + len(left)
+        start += len(left)

@@ -1,0 +1,351 @@
+"""Read X.509 certificates (RFC 5280) leniently: show what is in use, right or wrong.
+
+Nothing is verified. A part that cannot be read is None, or is left out; only data that is no certificate at
+all is an error.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from kolide_kit.text import shown
+from kolide_tables.reading.der import (
+    BIT_STRING,
+    INTEGER,
+    OCTET_STRING,
+    OID,
+    SEQUENCE,
+    SET,
+    Element,
+    Malformed,
+    bits_of,
+    children,
+    element,
+    oid_text,
+)
+
+__all__ = [
+    "CertificateFacts",
+    "certificate_facts",
+    "general_names",
+    "name_text",
+    "pkcs7_certificates",
+    "public_key",
+]
+
+# fmt: off
+# Short names as openssl prints them.
+_NAMES = {
+    "2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C", "2.5.4.7": "L",
+    "2.5.4.8": "ST", "2.5.4.9": "street", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "title",
+    "2.5.4.13": "description", "2.5.4.15": "businessCategory", "2.5.4.17": "postalCode",
+    "2.5.4.20": "telephoneNumber", "2.5.4.41": "name", "2.5.4.42": "GN", "2.5.4.43": "initials",
+    "2.5.4.44": "generationQualifier", "2.5.4.46": "dnQualifier", "2.5.4.65": "pseudonym",
+    "2.5.4.97": "organizationIdentifier", "0.9.2342.19200300.100.1.1": "UID",
+    "0.9.2342.19200300.100.1.25": "DC", "1.2.840.113549.1.9.1": "emailAddress",
+    "1.2.840.113549.1.9.2": "unstructuredName", "1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL",
+    "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST", "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
+}
+_SIGNATURES = {
+    "1.2.840.113549.1.1.2": "md2WithRSAEncryption", "1.2.840.113549.1.1.4": "md5WithRSAEncryption",
+    "1.2.840.113549.1.1.5": "sha1WithRSAEncryption", "1.2.840.113549.1.1.14": "sha224WithRSAEncryption",
+    "1.2.840.113549.1.1.11": "sha256WithRSAEncryption", "1.2.840.113549.1.1.12": "sha384WithRSAEncryption",
+    "1.2.840.113549.1.1.13": "sha512WithRSAEncryption", "1.2.840.113549.1.1.10": "rsassaPss",
+    "1.2.840.113549.1.1.15": "sha512-224WithRSAEncryption",
+    "1.2.840.113549.1.1.16": "sha512-256WithRSAEncryption", "2.16.840.1.101.3.4.3.13": "RSA-SHA3-224",
+    "2.16.840.1.101.3.4.3.14": "RSA-SHA3-256", "2.16.840.1.101.3.4.3.15": "RSA-SHA3-384",
+    "2.16.840.1.101.3.4.3.16": "RSA-SHA3-512", "1.3.14.3.2.29": "sha1WithRSA",
+    "1.2.840.10045.4.1": "ecdsa-with-SHA1", "1.2.840.10045.4.3.1": "ecdsa-with-SHA224",
+    "1.2.840.10045.4.3.2": "ecdsa-with-SHA256", "1.2.840.10045.4.3.3": "ecdsa-with-SHA384",
+    "1.2.840.10045.4.3.4": "ecdsa-with-SHA512", "2.16.840.1.101.3.4.3.9": "ecdsa_with_SHA3-224",
+    "2.16.840.1.101.3.4.3.10": "ecdsa_with_SHA3-256", "2.16.840.1.101.3.4.3.11": "ecdsa_with_SHA3-384",
+    "2.16.840.1.101.3.4.3.12": "ecdsa_with_SHA3-512", "1.2.840.10040.4.3": "dsaWithSHA1",
+    "2.16.840.1.101.3.4.3.1": "dsa_with_SHA224", "2.16.840.1.101.3.4.3.2": "dsa_with_SHA256",
+    "2.16.840.1.101.3.4.3.3": "dsa_with_SHA384", "2.16.840.1.101.3.4.3.4": "dsa_with_SHA512",
+    "1.3.101.112": "ED25519", "1.3.101.113": "ED448", "1.2.156.10197.1.501": "SM2-with-SM3",
+}
+_FIXED_KEYS = {
+    "1.3.101.110": ("x25519", 256), "1.3.101.111": ("x448", 448),
+    "1.3.101.112": ("ed25519", 256), "1.3.101.113": ("ed448", 456),
+}
+_RSA, _RSA_PSS, _EC = "1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", "1.2.840.10045.2.1"
+_DSA, _DH, _X942 = "1.2.840.10040.4.1", "1.2.840.113549.1.3.1", "1.2.840.10046.2.1"
+CURVES = {
+    "1.2.840.10045.3.1.1": 192, "1.3.132.0.33": 224, "1.2.840.10045.3.1.7": 256, "1.3.132.0.34": 384,
+    "1.3.132.0.35": 521, "1.3.132.0.10": 256, "1.3.132.0.31": 192, "1.3.132.0.32": 224,
+    "1.3.36.3.3.2.8.1.1.1": 160, "1.3.36.3.3.2.8.1.1.3": 192, "1.3.36.3.3.2.8.1.1.5": 224,
+    "1.3.36.3.3.2.8.1.1.7": 256, "1.3.36.3.3.2.8.1.1.9": 320, "1.3.36.3.3.2.8.1.1.11": 384,
+    "1.3.36.3.3.2.8.1.1.13": 512, "1.2.156.10197.1.301": 256, "1.3.36.3.3.2.8.1.1.2": 160,
+    "1.3.36.3.3.2.8.1.1.4": 192, "1.3.36.3.3.2.8.1.1.6": 224, "1.3.36.3.3.2.8.1.1.8": 256,
+    "1.3.36.3.3.2.8.1.1.10": 320, "1.3.36.3.3.2.8.1.1.12": 384, "1.3.36.3.3.2.8.1.1.14": 512,
+}
+# fmt: on
+_BASIC_CONSTRAINTS, _ALTERNATIVE_NAMES = "2.5.29.19", "2.5.29.17"
+_SUBJECT_KEY, _AUTHORITY_KEY = "2.5.29.14", "2.5.29.35"
+_SIGNED_DATA = "1.2.840.113549.1.7.2"
+_TEXTS = {0x0C: "utf-8", 0x12: "latin-1", 0x13: "latin-1", 0x14: "latin-1", 0x16: "latin-1", 0x1A: "latin-1"}
+_TEXTS |= {0x1C: "utf-32-be", 0x1E: "utf-16-be"}
+_MOST_NAMES = 5_000
+
+
+class CertificateFacts(NamedTuple):
+    """The facts of a certificate; the columns of the table describe them."""
+
+    subject: str
+    issuer: str
+    serial: str
+    sans: list[str]
+    not_before: int | None
+    not_after: int | None
+    is_ca: bool
+    self_signed: bool
+    key_algorithm: str | None
+    key_bits: int | None
+    signature_algorithm: str
+    sha256: str
+
+
+def certificate_facts(data: bytes) -> CertificateFacts:
+    """Read a certificate in DER, and ignore what follows it. Raises Malformed."""
+    whole = element(data).expect(SEQUENCE)
+    signed, algorithm, _signature = _exactly(whole, 3)
+    fields = list(children(signed.expect(SEQUENCE)))
+    if fields and fields[0].tag == 0xA0:  # the version; version 1 leaves it out
+        del fields[0]
+    if len(fields) < 6:
+        raise Malformed("it has too few parts for a certificate")
+    serial, _inner, issuer, validity, subject, key = fields[:6]
+    extensions = dict(_extensions(fields[6:]))
+    begin, end = _exactly(validity.expect(SEQUENCE), 2)
+    key_algorithm, key_bits = _key(key)
+    import hashlib
+
+    return CertificateFacts(
+        subject=name_text(subject),
+        issuer=name_text(issuer),
+        serial=_serial(serial.expect(INTEGER).content),
+        sans=_alternative_names(extensions),
+        not_before=_seconds(begin),
+        not_after=_seconds(end),
+        is_ca=_is_ca(extensions),
+        self_signed=issuer.raw == subject.raw and _same_key(extensions),
+        key_algorithm=key_algorithm,
+        key_bits=key_bits,
+        signature_algorithm=_SIGNATURES.get(name := _algorithm(algorithm), name),
+        sha256=hashlib.sha256(whole.raw).hexdigest(),
+    )
+
+
+def pkcs7_certificates(data: bytes) -> list[bytes]:
+    """Return the certificates in a PKCS#7 or CMS structure (RFC 5652), which may be BER. Raises Malformed."""
+    content = list(children(element(data).expect(SEQUENCE)))
+    if len(content) < 2 or oid_text(content[0]) != _SIGNED_DATA:
+        raise Malformed("it is no PKCS#7 that has certificates")
+    parts = list(children(_only(content[1].expect(0xA0)).expect(SEQUENCE)))
+    return [
+        child.raw for part in parts if part.tag == 0xA0 for child in children(part) if child.tag == SEQUENCE
+    ]
+
+
+def name_text(name: Element) -> str:
+    """Return a distinguished name as RFC 4514 writes it, the most specific part first, in UTF-8.
+
+    Raises Malformed.
+    """
+    parts = []
+    for count, part in enumerate(children(name.expect(SEQUENCE))):
+        if count == _MOST_NAMES:
+            raise Malformed(f"a name has more than {_MOST_NAMES:,} parts")
+        pairs = [_exactly(pair.expect(SEQUENCE), 2) for pair in children(part.expect(SET))]
+        parts.append("+".join(_attribute(kind, value) for kind, value in reversed(pairs)))
+    return ",".join(reversed(parts))
+
+
+def general_names(names: Element) -> Iterator[str]:
+    """Yield GeneralNames as text, each behind its kind in openssl's words. Raises Malformed."""
+    for name in children(names.expect(SEQUENCE)):
+        kind = name.tag & 0x1F
+        if kind in (1, 2, 6):
+            yield {1: "email:", 2: "DNS:", 6: "URI:"}[kind] + shown(name.content)
+        elif kind == 7:
+            yield "IP:" + _address(name.content)
+        elif kind == 4:
+            yield "dirName:" + name_text(_only(name))
+        elif kind == 8:
+            yield "RID:" + oid_text(name._replace(tag=OID))
+        elif kind == 0:
+            kind_, value = _exactly(name, 2)
+            yield f"otherName:{oid_text(kind_)};{_string(_only(value))}"
+        else:
+            yield f"{kind}:{name.content.hex()}"
+
+
+def public_key(info: Element) -> tuple[str, Element | None, bytes]:
+    """Return a SubjectPublicKeyInfo's algorithm (an object identifier), its parameters, and the key's bytes.
+
+    Raises Malformed.
+    """
+    algorithm, key = _exactly(info.expect(SEQUENCE), 2)
+    parts = list(children(algorithm.expect(SEQUENCE)))
+    if not parts:
+        raise Malformed("a key has no algorithm")
+    return oid_text(parts[0]), parts[1] if len(parts) > 1 else None, key.expect(BIT_STRING).content[1:]
+
+
+def key_size(algorithm: str, parameters: Element | None, key: bytes) -> tuple[str, int | None]:
+    """Return a public key's algorithm, by name or else by its numbers, and its bits if they are known.
+
+    Raises Malformed.
+    """
+    if algorithm in _FIXED_KEYS:
+        return _FIXED_KEYS[algorithm]
+    if algorithm in (_RSA, _RSA_PSS):
+        modulus = next(children(element(key).expect(SEQUENCE)), None)
+        return "rsa" if algorithm == _RSA else "rsa-pss", None if modulus is None else bits_of(modulus)
+    if algorithm == _EC:
+        return "ec", None if parameters is None else curve_bits(parameters)
+    if algorithm in (_DSA, _DH, _X942):
+        name = "dsa" if algorithm == _DSA else "dh"
+        prime = None if parameters is None or parameters.tag != SEQUENCE else next(children(parameters), None)
+        return name, None if prime is None else bits_of(prime)
+    return algorithm, None
+
+
+def curve_bits(parameters: Element) -> int | None:
+    """Return the size of a curve, given by name or by parameters; None for an unknown curve.
+
+    Raises Malformed.
+    """
+    if parameters.tag == OID:
+        return CURVES.get(oid_text(parameters))
+    if parameters.tag != SEQUENCE:
+        return None
+    # The parameters are version, field, curve, base, order; the order gives the size.
+    parts = list(children(parameters))
+    return bits_of(parts[4]) if len(parts) > 4 else None
+
+
+def _key(info: Element) -> tuple[str | None, int | None]:
+    try:
+        return key_size(*public_key(info))
+    except Malformed:
+        return None, None
+
+
+def _exactly(parent: Element, count: int) -> list[Element]:
+    parts = list(children(parent))
+    if len(parts) != count:
+        raise Malformed(f"an element contains {len(parts)} others in place of {count}")
+    return parts
+
+
+def _only(parent: Element) -> Element:
+    return _exactly(parent, 1)[0]
+
+
+def _algorithm(identifier: Element) -> str:
+    first = next(children(identifier.expect(SEQUENCE)), None)
+    if first is None:
+        raise Malformed("an algorithm has no identifier")
+    return oid_text(first)
+
+
+def _serial(content: bytes) -> str:
+    """Return the serial number as openssl prints it: an even number of hexadecimal digits, behind a minus
+    sign if negative.
+    """
+    if not content:
+        raise Malformed("the serial number is empty")
+    if content[0] & 0x80:
+        positive = (1 << len(content) * 8) - int.from_bytes(content, "big") if len(content) <= 64 else 0
+        return "-" + positive.to_bytes(len(content) + 1, "big").lstrip(b"\0").hex().upper()
+    return (content.lstrip(b"\0") or b"\0").hex().upper()
+
+
+def _extensions(fields: list[Element]) -> Iterator[tuple[str, bytes]]:
+    for field in fields:
+        if field.tag != 0xA3:
+            continue
+        for extension in children(_only(field).expect(SEQUENCE)):
+            parts = list(children(extension.expect(SEQUENCE)))
+            if len(parts) in (2, 3):
+                yield oid_text(parts[0]), parts[-1].expect(OCTET_STRING).content
+
+
+def _alternative_names(extensions: dict[str, bytes]) -> list[str]:
+    names: list[str] = []
+    if _ALTERNATIVE_NAMES in extensions:
+        try:
+            names.extend(general_names(element(extensions[_ALTERNATIVE_NAMES])))
+        except Malformed:
+            pass  # keep those that were read
+    return names
+
+
+def _is_ca(extensions: dict[str, bytes]) -> bool:
+    try:
+        first = next(children(element(extensions.get(_BASIC_CONSTRAINTS, b"\x30\0"))), None)
+    except Malformed:
+        return False
+    return first is not None and first.tag == 0x01 and first.content not in (b"", b"\0")
+
+
+def _same_key(extensions: dict[str, bytes]) -> bool:
+    """Return whether the issuer's key may be the certificate's own, by the identifiers of both."""
+    if _SUBJECT_KEY not in extensions or _AUTHORITY_KEY not in extensions:
+        return True
+    try:
+        own = element(extensions[_SUBJECT_KEY]).content
+        issuer = next(
+            (part.content for part in children(element(extensions[_AUTHORITY_KEY])) if part.tag == 0x80), own
+        )
+    except Malformed:
+        return True
+    return own == issuer
+
+
+def _seconds(time: Element) -> int | None:
+    digits = time.content.decode("ascii", "replace").removesuffix("Z")
+    if time.tag == 0x17 and len(digits) in (10, 12):  # two digits of the year: 1950 to 2049
+        digits = ("19" if digits[:2] >= "50" else "20") + digits
+    if not digits.isdigit() or len(digits) not in (12, 14):
+        return None
+    try:
+        moment = datetime.strptime(digits.ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+
+
+def _address(content: bytes) -> str:
+    import ipaddress
+
+    return str(ipaddress.ip_address(content)) if len(content) in (4, 16) else content.hex()
+
+
+def _attribute(kind: Element, value: Element) -> str:
+    oid = oid_text(kind)
+    if oid not in _NAMES or value.tag not in _TEXTS:
+        return f"{_NAMES.get(oid, oid)}=#{value.raw.hex().upper()}"
+    return f"{_NAMES[oid]}={_escaped(_string(value))}"
+
+
+def _string(value: Element) -> str:
+    encoding = _TEXTS.get(value.tag)
+    if encoding is None:
+        return f"#{value.raw.hex().upper()}"
+    return shown(value.content) if encoding == "utf-8" else value.content.decode(encoding, "backslashreplace")
+
+
+def _escaped(text: str) -> str:
+    escaped = "".join(
+        f"\\{character}"
+        if character in ',+"\\<>;'
+        else f"\\{ord(character):02X}"
+        if character < " " or character == "\x7f"
+        else character
+        for character in text
+    )
+    if escaped.startswith(("#", " ")):
+        escaped = "\\" + escaped
+    return escaped[:-1] + "\\ " if escaped.endswith(" ") and not escaped.endswith("\\ ") else escaped

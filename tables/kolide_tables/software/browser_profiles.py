@@ -1,0 +1,163 @@
+"""kolide_browser_profiles: the profiles of users' browsers, and the organization that each is signed in to.
+
+Of an address only the domain is shown; no history, password or cookie is read.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from kolide_kit.limits import Budget
+from kolide_kit.text import decode, decode_kept, printable
+from kolide_tables.reading.homes import Home, local_homes
+from kolide_tables.reading.paths import read_or_warn
+from osquery_sdk import Column, Query, Row, table
+
+__all__ = ["BrowserProfile", "browser_profiles"]
+
+_NOT_HOSTED = "NO_HOSTED_DOMAIN"
+# Folders in which each browser keeps its profiles, on Linux, macOS and Windows.
+_CHROMIUM = (
+    ("chrome", ".config/google-chrome", "Google/Chrome", "Google/Chrome/User Data"),
+    ("chrome-beta", ".config/google-chrome-beta", "Google/Chrome Beta", "Google/Chrome Beta/User Data"),
+    ("chromium", ".config/chromium", "Chromium", "Chromium/User Data"),
+    ("chromium", "snap/chromium/common/chromium", "", ""),
+    (
+        "brave",
+        ".config/BraveSoftware/Brave-Browser",
+        "BraveSoftware/Brave-Browser",
+        "BraveSoftware/Brave-Browser/User Data",
+    ),
+    ("edge", ".config/microsoft-edge", "Microsoft Edge", "Microsoft/Edge/User Data"),
+    ("vivaldi", ".config/vivaldi", "Vivaldi", "Vivaldi/User Data"),
+)
+_FIREFOX = (
+    ("firefox", ".mozilla/firefox", "Firefox", "Mozilla/Firefox"),
+    ("firefox", ".config/mozilla/firefox", "", ""),
+    ("firefox", "snap/firefox/common/.mozilla/firefox", "", ""),
+    ("firefox", ".var/app/org.mozilla.firefox/.mozilla/firefox", "", ""),
+    ("librewolf", ".librewolf", "librewolf", "librewolf"),
+)
+
+
+class BrowserProfile(Row):
+    """A profile of a browser."""
+
+    uid: int = Column("User whose profile it is", index=True, key=True)
+    browser: str = Column(
+        "Browser: chrome, chromium, edge, brave, vivaldi, firefox, librewolf, ...", key=True
+    )
+    profile: str = Column("Folder of the profile, below the browser's own", key=True)
+    email_domain: str | None = Column("Domain of the address that it is signed in with; empty if it is not")
+    managed: bool | None = Column(
+        "1 if an organization manages the account, 0 if not; NULL if the browser does not tell"
+    )
+
+
+class _Profile(NamedTuple):
+    browser: str
+    profile: str
+    email_domain: str | None
+    managed: bool | None
+
+
+@table(
+    "kolide_browser_profiles",
+    examples=(
+        (
+            "select uid, browser, profile, email_domain from kolide_browser_profiles where email_domain <> "
+            "'' and managed = 0"
+        ),
+        (
+            "select u.username, p.browser, p.email_domain, count(*) as profiles from users u join "
+            "kolide_browser_profiles p using (uid) group by u.username, p.browser, p.email_domain"
+        ),
+    ),
+)
+def browser_profiles(query: Query) -> Iterator[BrowserProfile]:
+    """Profiles of Chrome, Edge, Brave, Firefox and their kin: the domain they are signed in to."""
+    budget = Budget.of(query)
+    for home in local_homes(query):
+        for profile in _profiles(home, query, budget):
+            budget.add_rows()
+            yield BrowserProfile(uid=home.uid, **profile._asdict())
+
+
+def _profiles(home: Home, query: Query, budget: Budget, platform: str = sys.platform) -> Iterator[_Profile]:
+    top = home.path.rstrip("/")
+    place, base, firefox = {
+        "darwin": (2, "Library/Application Support/", "Library/Application Support/"),
+        "win32": (3, "AppData/Local/", "AppData/Roaming/"),
+    }.get(platform, (1, "", ""))
+    for browser in _CHROMIUM:
+        if browser[place]:
+            yield from _chromium(browser[0], f"{top}/{base}{browser[place]}", query, budget)
+    for browser in _FIREFOX:
+        if browser[place]:
+            yield from _firefox(browser[0], f"{top}/{firefox}{browser[place]}", query, budget)
+
+
+def _chromium(browser: str, folder: str, query: Query, budget: Budget) -> Iterator[_Profile]:
+    """Yield the profiles in Local State, the file from which the browser lists them."""
+    known = _json_object(f"{folder}/Local State", query, budget).get("profile")
+    cache = known.get("info_cache") if isinstance(known, dict) else None
+    if not isinstance(cache, dict):
+        return
+    for name, value in cache.items():
+        info: dict[str, Any] = value if isinstance(value, dict) else {}
+        domain = _domain(info.get("user_name"))
+        hosted = info.get("hosted_domain")
+        managed = None
+        if domain is not None:
+            managed = isinstance(hosted, str) and hosted not in ("", _NOT_HOSTED)
+        yield _Profile(browser, printable(name), domain, managed)
+
+
+def _firefox(browser: str, folder: str, query: Query, budget: Budget) -> Iterator[_Profile]:
+    content = _content(f"{folder}/profiles.ini", query, budget)
+    if content is None:
+        return
+    import configparser
+
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(decode(content))
+    except configparser.Error:
+        query.warn(f"{folder}/profiles.ini cannot be understood")
+        return
+    for section in parser.sections():
+        path = parser[section].get("path") if section.startswith("Profile") else None
+        if not path:
+            continue
+        relative = parser[section].get("isrelative") != "0"
+        user = _json_object(
+            f"{folder}/{path}/signedInUser.json" if relative else f"{path}/signedInUser.json", query, budget
+        )
+        account = user.get("accountData")
+        email = account.get("email") if isinstance(account, dict) else None
+        yield _Profile(browser, path, _domain(email), None)
+
+
+def _json_object(path: str, query: Query, budget: Budget) -> dict[str, Any]:
+    content = _content(path, query, budget)
+    if content is None:
+        return {}
+    import json
+
+    try:
+        value = json.loads(decode_kept(content))
+    except (ValueError, RecursionError):
+        query.warn(f"{path} is no JSON")
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _content(path: str, query: Query, budget: Budget) -> bytes | None:
+    budget.check()
+    return read_or_warn(path, query)
+
+
+def _domain(address: object) -> str | None:
+    if not isinstance(address, str) or "@" not in address:
+        return None
+    return printable(address.rpartition("@")[2].strip().lower()) or None

@@ -1,0 +1,291 @@
+"""kolide_venv_packages: packages in Python's virtual environments, in users' homes or below a folder.
+
+Nothing in them is run: only the files that installers wrote beside the packages are read. Sources: PEP 376,
+405, 610, 627, the core metadata specification, and setuptools' older egg-info and egg-link.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable, read_file
+from kolide_kit.limits import Budget
+from kolide_kit.redact import redact_url
+from kolide_kit.text import decode, shown
+from kolide_tables.reading.homes import LEVELS, Mounts, local_homes, walk
+from osquery_sdk import Column, Query, Row, table
+
+__all__ = ["VenvPackage", "venv_packages"]
+
+_MARK = "pyvenv.cfg"
+# Folders in which tools keep environments, one folder each: deeper in a home than a walk goes, or in a cache.
+_TOOL_FOLDERS = (
+    ".local/share/virtualenvs",
+    ".local/share/pipx/venvs",
+    ".local/pipx/venvs",
+    ".local/share/uv/tools",
+    ".cache/pypoetry/virtualenvs",
+    "Library/Caches/pypoetry/virtualenvs",
+    "AppData/Local/pypoetry/Cache/virtualenvs",
+    "AppData/Roaming/uv/tools",
+    ".pyenv/versions/envs",
+)
+_MOST_METADATA = 1 << 20
+
+
+class VenvPackage(Row):
+    """A package in a virtual environment."""
+
+    root: str | None = Column(
+        "Folder to search, three levels deep; without it the homes of local users are searched",
+        index=True,
+        hidden=True,
+        default=None,
+    )
+    uid: int | None = Column("User whose home it is in, or who owns the environment below root", index=True)
+    venv_path: str = Column("Folder of the environment", key=True)
+    python_version: str | None = Column("Version of its Python")
+    name: str = Column("Package's name, as the package itself writes it", key=True)
+    version: str | None = Column("Package's version")
+    editable: bool = Column("1 if it is run from its sources")
+    direct_url: str | None = Column(
+        "URL of its source without credentials; empty for a package from an index", default=None
+    )
+    installer: str | None = Column("Installer: pip, uv, ...", default=None)
+
+
+class Package(NamedTuple):
+    """The facts of an installed package."""
+
+    name: str
+    version: str | None
+    editable: bool
+    direct_url: str | None
+    installer: str | None
+
+
+class _Venv(NamedTuple):
+    path: str
+    uid: int | None
+    root: str | None
+
+
+@table(
+    "kolide_venv_packages",
+    examples=(
+        (
+            "select venv_path, python_version, version from kolide_venv_packages where name = 'requests' "
+            "order by version"
+        ),
+        (
+            "select venv_path, name, version, direct_url from kolide_venv_packages where root = '/opt' and "
+            "(editable = 1 or direct_url <> '')"
+        ),
+    ),
+)
+def venv_packages(query: Query) -> Iterator[VenvPackage]:
+    """Packages in Python's virtual environments, those in homes or below a folder; nothing of them is run."""
+    budget = Budget.of(query)
+    for venv in _venvs(query, budget):
+        try:
+            version = _python_version(f"{venv.path}/{_MARK}", query.limits.max_file_bytes)
+        except (Unreadable, LimitExceeded) as error:
+            query.warn(str(error))
+            continue
+        for package in packages_in(venv.path, query, budget):
+            budget.add_rows()
+            yield VenvPackage(
+                root=venv.root,
+                uid=venv.uid,
+                venv_path=shown(venv.path),
+                python_version=version,
+                **package._asdict(),
+            )
+
+
+def _venvs(query: Query, budget: Budget) -> Iterator[_Venv]:
+    mounts = Mounts()
+    roots = query.equals("root")
+    if roots is not None:
+        for root in dict.fromkeys(roots):
+            for path in _below(root, LEVELS, mounts, budget):
+                uid = _owner(path)
+                if query.matches("uid", uid):
+                    yield _Venv(path, uid, root)
+        return
+    for home in local_homes(query):
+        seen: set[str] = set()
+        tops = [
+            (home.path.rstrip("/"), LEVELS),
+            *((f"{home.path.rstrip('/')}/{folder}", 1) for folder in _TOOL_FOLDERS),
+        ]
+        for top, levels in tops:
+            for path in _below(top, levels, mounts, budget):
+                if path not in seen:
+                    seen.add(path)
+                    yield _Venv(path, home.uid, None)
+
+
+def _below(top: str, levels: int, mounts: Mounts, budget: Budget) -> Iterator[str]:
+    folders = walk(
+        top, levels=levels, max_folders=budget.limits.max_folders, on_step=budget.check, mounts=mounts
+    )
+    for folder in folders:
+        if _MARK in folder.files:
+            folder.folders.clear()  # an environment within an environment is its own matter
+            yield folder.path
+
+
+def _owner(path: str) -> int | None:
+    if os.name == "nt":
+        return None
+    try:
+        return os.lstat(path).st_uid
+    except OSError:
+        return None
+
+
+def _python_version(path: str, max_bytes: int) -> str | None:
+    """Return the version that pyvenv.cfg names: venv writes `version`, virtualenv and uv write
+    `version_info`.
+    """
+    text = decode(read_file(path, max_bytes=max_bytes))
+    settings: dict[str, str] = {}
+    for line in text.split("\n", 100):
+        name, equals, value = line.partition("=")
+        if equals:
+            settings[name.strip().lower()] = value.strip()
+    version = settings.get("version") or settings.get("version_info", "").partition(".final")[0]
+    return version or None
+
+
+def packages_in(venv: str, query: Query, budget: Budget) -> Iterator[Package]:
+    """Yield the packages of an environment itself; the first of a name counts, as it does for Python."""
+    wants_source = query.wants("direct_url") or query.wants("editable")
+    wants_installer = query.wants("installer")
+    seen: set[str] = set()
+    for folder in _site_packages(venv):
+        for entry in _names(folder, budget):
+            budget.step()
+            try:
+                package = _package(folder, entry, wants_source=wants_source, wants_installer=wants_installer)
+            except (Unreadable, LimitExceeded) as error:
+                query.warn(str(error))
+                continue
+            if package is None:
+                continue
+            normal = package.name.lower().replace("_", "-").replace(".", "-")
+            if normal not in seen:
+                seen.add(normal)
+                yield package
+
+
+def _site_packages(venv: str) -> Iterator[str]:
+    """Yield the folders of packages; lib64 is a link to lib, or the place of compiled packages."""
+    for lib in ("lib", "lib64"):
+        folder = f"{venv}/{lib}"
+        if os.path.islink(folder):  # noqa: PTH114
+            continue
+        try:
+            with os.scandir(folder) as entries:
+                names = sorted(entry.name for entry in entries if entry.name.startswith(("python", "pypy")))
+        except OSError:
+            continue
+        yield from (f"{folder}/{name}/site-packages" for name in names)
+    yield f"{venv}/Lib/site-packages"
+
+
+def _names(folder: str, budget: Budget) -> list[str]:
+    budget.check()
+    try:
+        with os.scandir(folder) as entries:
+            names = [
+                e.name for e in entries if e.name.endswith((".dist-info", ".egg-info", ".egg-link", ".egg"))
+            ]
+    except OSError:
+        return []
+    return sorted(names)
+
+
+def _package(folder: str, entry: str, *, wants_source: bool, wants_installer: bool) -> Package | None:
+    path = f"{folder}/{entry}"
+    if entry.endswith(".dist-info"):
+        name, version = _name_and_version(f"{path}/METADATA")
+        if name is None:
+            return None
+        url, editable = _source(f"{path}/direct_url.json") if wants_source else (None, False)
+        installer = _first_line(f"{path}/INSTALLER") if wants_installer else None
+        return Package(name, version, editable, url, installer)
+    if entry.endswith(".egg-link"):
+        return _linked(path)
+    if entry.endswith(".egg"):
+        inner = f"{path}/EGG-INFO/PKG-INFO"
+    else:
+        inner = f"{path}/PKG-INFO" if os.path.isdir(path) else path  # noqa: PTH112
+    name, version = _name_and_version(inner) if os.path.lexists(inner) else (None, None)
+    return None if name is None else Package(name, version, editable=False, direct_url=None, installer=None)
+
+
+def _linked(path: str) -> Package | None:
+    """Return the package that setuptools' `develop` linked to its sources."""
+    sources = _first_line(path)
+    if not sources or not os.path.isabs(sources):  # noqa: PTH117
+        return None
+    for entry in _names_of_eggs(sources):
+        name, version = _name_and_version(f"{sources}/{entry}/PKG-INFO")
+        if name is not None:
+            return Package(name, version, editable=True, direct_url=f"file://{sources}", installer=None)
+    return None
+
+
+def _names_of_eggs(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.name.endswith(".egg-info"))
+    except OSError:
+        return []
+
+
+def _name_and_version(path: str) -> tuple[str | None, str | None]:
+    """Return name and version from the headers of a package's metadata.
+
+    The long description after them is not read.
+    """
+    text = decode(read_file(path, max_bytes=_MOST_METADATA))
+    name = version = None
+    for line in text.split("\n"):
+        header, colon, value = line.rstrip("\r").partition(":")
+        if not colon and not line.startswith((" ", "\t")):
+            break
+        key = header.lower()
+        if key == "name" and name is None:
+            name = value.strip()
+        elif key == "version" and version is None:
+            version = value.strip()
+        if name and version:
+            break
+    return name or None, version or None
+
+
+def _source(path: str) -> tuple[str | None, bool]:
+    """Return the URL that a package came from, and whether it is run from there (PEP 610)."""
+    import json
+
+    if not os.path.lexists(path):
+        return None, False
+    try:
+        content = json.loads(read_file(path, max_bytes=_MOST_METADATA))
+    except (ValueError, RecursionError):
+        return None, False
+    if not isinstance(content, dict):
+        return None, False
+    url, folder = content.get("url"), content.get("dir_info")
+    editable = isinstance(folder, dict) and folder.get("editable") is True
+    return redact_url(url) if isinstance(url, str) else None, editable
+
+
+def _first_line(path: str) -> str | None:
+    if not os.path.lexists(path):
+        return None
+    return decode(read_file(path, max_bytes=_MOST_METADATA)).strip().partition("\n")[0].strip() or None

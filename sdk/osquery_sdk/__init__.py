@@ -23,7 +23,6 @@ from kolide_kit.limits import Limits
 
 from ._version import __version__
 from .cli.extension import Extension
-from .columns import Column
 from .errors import (
     ColumnValueError,
     ConfigError,
@@ -46,12 +45,13 @@ from .errors import (
     WireTimeout,
     WriteError,
 )
-from .programs import ProgramOutput, program_environment, run_program
-from .query import Constraint, Query, Range
-from .rows import Row
-from .tables import Table, table
+from .tables.columns import Column
+from .tables.programs import ProgramOutput, program_environment, run_program
+from .tables.query import Constraint, Query, Range
+from .tables.rows import Row
+from .tables.table import Table, table
+from .tables.writable import WritableTable
 from .vocabulary import ColumnType
-from .writable import WritableTable
 
 if TYPE_CHECKING:
     from kolide_kit.atomic import replace_file
@@ -59,13 +59,13 @@ if TYPE_CHECKING:
     from kolide_kit.places import line_and_column
     from kolide_kit.spelling import did_you_mean
 
-    from .client import Client
-    from .config import ConfigPlugin, check_config, check_pack
-    from .distributed import DistributedPlugin, DistributedQueries, DistributedResult, QueryStats
+    from .asking.client import Client
     from .engine import Host
-    from .logger import LoggerPlugin, StatusLog
-    from .spool import LogRecord
-    from .spooled import LogBatch, SpooledLogger, SpoolOptions
+    from .plugins.config import ConfigPlugin, check_config, check_pack
+    from .plugins.distributed import DistributedPlugin, DistributedQueries, DistributedResult, QueryStats
+    from .plugins.logger import LoggerPlugin, StatusLog
+    from .plugins.spool.logger import LogBatch, SpooledLogger, SpoolOptions
+    from .plugins.spool.queue import LogRecord
 
 __all__ = [
     "Client",
@@ -127,21 +127,21 @@ __all__ = [
 
 # Import these on first use: most extensions have only tables, and osqueryd waits for them to start.
 _LATER = {
-    "Client": "osquery_sdk.client",
-    "ConfigPlugin": "osquery_sdk.config",
-    "DistributedPlugin": "osquery_sdk.distributed",
-    "DistributedQueries": "osquery_sdk.distributed",
-    "DistributedResult": "osquery_sdk.distributed",
+    "Client": "osquery_sdk.asking.client",
+    "ConfigPlugin": "osquery_sdk.plugins.config",
+    "DistributedPlugin": "osquery_sdk.plugins.distributed",
+    "DistributedQueries": "osquery_sdk.plugins.distributed",
+    "DistributedResult": "osquery_sdk.plugins.distributed",
     "Host": "osquery_sdk.engine.host",
-    "LogBatch": "osquery_sdk.spooled",
-    "LogRecord": "osquery_sdk.spool",
-    "LoggerPlugin": "osquery_sdk.logger",
-    "QueryStats": "osquery_sdk.distributed",
-    "SpoolOptions": "osquery_sdk.spooled",
-    "SpooledLogger": "osquery_sdk.spooled",
-    "StatusLog": "osquery_sdk.logger",
-    "check_config": "osquery_sdk.config",
-    "check_pack": "osquery_sdk.config",
+    "LogBatch": "osquery_sdk.plugins.spool.logger",
+    "LogRecord": "osquery_sdk.plugins.spool.queue",
+    "LoggerPlugin": "osquery_sdk.plugins.logger",
+    "QueryStats": "osquery_sdk.plugins.distributed",
+    "SpoolOptions": "osquery_sdk.plugins.spool.logger",
+    "SpooledLogger": "osquery_sdk.plugins.spool.logger",
+    "StatusLog": "osquery_sdk.plugins.logger",
+    "check_config": "osquery_sdk.plugins.config",
+    "check_pack": "osquery_sdk.plugins.config",
     "did_you_mean": "kolide_kit.spelling",
     "install_command": "kolide_kit.installed",
     "install_hint": "kolide_kit.installed",

@@ -340,7 +340,7 @@ def test_python_s_log_in_a_child(tmp_path: Path) -> None:
 import logging
 from osquery_sdk import Extension
 from osquery_sdk.engine import Host
-from osquery_sdk.statuslog import StatusLogHandler
+from osquery_sdk.serving.status_log import StatusLogHandler
 extension = Extension("e", version="1", plugins=[])
 handler = StatusLogHandler(extension)
 logging.getLogger().addHandler(handler)
@@ -366,7 +366,7 @@ def test_the_folder_of_a_one_file_program_outlives_its_children(tmp_path: Path) 
         tmp_path,
         f"""
 sys._MEIPASS = {str(folder)!r}
-from osquery_sdk.onefile import begin
+from osquery_sdk.serving.onefile import begin
 begin()
 if not os.fork():
     sys.exit(4)

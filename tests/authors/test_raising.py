@@ -30,7 +30,7 @@ from osquery_sdk import (
 )
 from osquery_sdk.compat.adapters import adapted
 from osquery_sdk.engine import Host, SqlError
-from osquery_sdk.statuslog import StatusLogHandler
+from osquery_sdk.serving.status_log import StatusLogHandler
 
 from .faults import FAULTS, Fault, Text
 
@@ -520,7 +520,7 @@ def test_telemetry_that_fails(fault: Fault) -> None:
     pytest.importorskip("opentelemetry.sdk")
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
-    from osquery_sdk.telemetry import Telemetry
+    from osquery_sdk.serving.telemetry import Telemetry
 
     class Failing(SpanProcessor):
         at = ""

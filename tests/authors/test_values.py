@@ -33,10 +33,10 @@ from osquery_sdk import (
     WritableTable,
     table,
 )
+from osquery_sdk.asking.parameters import quoted, with_parameters
 from osquery_sdk.compat import TableColumn, TablePlugin
 from osquery_sdk.compat.adapters import adapted
 from osquery_sdk.engine import Host, SqlError
-from osquery_sdk.quoting import quoted, with_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -549,7 +549,7 @@ def one(**options: Any) -> Table:
         ({"plugins": {"t": one()}}, "extension e: plugins is a list of tables and plugins, not {'t': <osq"),
         (
             {"plugins": one()},
-            "extension e: plugins is a list of tables and plugins, not <osquery_sdk.tables.Table",
+            "extension e: plugins is a list of tables and plugins, not <osquery_sdk.tables.table.Table",
         ),
         ({"plugins": [Bad]}, "extension e: <class '"),
         ({"plugins": [Bad()]}, "extension e: <Bad> is no table; decorate the function with @table"),

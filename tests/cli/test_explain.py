@@ -6,7 +6,7 @@ import pytest
 
 from osquery_sdk import Extension
 from osquery_sdk.engine import Host
-from osquery_sdk.explain import explain
+from osquery_sdk.engine.explain import explain
 
 from .support import EXTENSION, SDK, run
 

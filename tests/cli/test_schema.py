@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kolide_tables import all_tables
-from osquery_sdk.schema import SUFFIXES, ColumnSchema, TableSchema, render
+from osquery_sdk.tables.schema import SUFFIXES, ColumnSchema, TableSchema, render
 
 from .support import EXTENSION, FEW, SDK, run
 

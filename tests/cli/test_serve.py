@@ -95,9 +95,9 @@ def test_serving_imports_nothing_that_only_commands_need(tmp_path):
     needless |= {
         "dataclasses",
         "osquery_sdk.engine",
-        "osquery_sdk.schema",
-        "osquery_sdk.explain",
-        "osquery_sdk.sqltext",
+        "osquery_sdk.tables.schema",
+        "osquery_sdk.engine.explain",
+        "osquery_sdk.sql.tokens",
     }
     needless |= {
         f"osquery_sdk.cli.{name}" for name in ("sql", "tables", "version", "completion", "output", "shell")

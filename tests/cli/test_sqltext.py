@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osquery_sdk.conditions import conditions
-from osquery_sdk.sqltext import is_complete, statements, tables_of, tokens
+from osquery_sdk.sql.conditions import conditions
+from osquery_sdk.sql.tokens import is_complete, statements, tables_of, tokens
 
 from .support import FEW
 
@@ -196,7 +196,7 @@ def test_names_of_a_result_are_sqlite_s(expressions, distinct, frame):
     import sqlite3
     from contextlib import closing
 
-    from osquery_sdk.sqltext import result_names
+    from osquery_sdk.sql.tokens import result_names
 
     inner = f"select {distinct}{', '.join(expressions)} from t"
     sql = frame.replace("{}", inner)

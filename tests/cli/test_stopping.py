@@ -294,7 +294,7 @@ def test_programs_that_a_table_runs_are_ended(served: bool, folder: Path) -> Non
 
 ASK = """
 import sys
-from osquery_sdk.client import Client
+from osquery_sdk.asking.client import Client
 Client(sys.argv[1]).query("select * from sleeps")
 """
 

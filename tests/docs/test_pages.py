@@ -15,10 +15,10 @@ import pytest
 
 import osquery_sdk
 from osquery_sdk import Column, Extension, Query, Table, errors, table
-from osquery_sdk.client import Client
+from osquery_sdk.asking.client import Client
 from osquery_sdk.engine import Host
-from osquery_sdk.statuslog import StatusLogHandler
-from osquery_sdk.telemetry import Telemetry
+from osquery_sdk.serving.status_log import StatusLogHandler
+from osquery_sdk.serving.telemetry import Telemetry
 
 from . import help_texts, pages
 from .pages import DOCS, PAGES, ROOT, Command

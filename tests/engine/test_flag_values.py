@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from osquery_sdk.engine.flags import FLAGS, Flags
+from osquery_sdk.engine.manager.flags import FLAGS, Flags
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from osquery_sdk.engine import Host
-from osquery_sdk.engine.store import Store
+from osquery_sdk.engine.manager.store import Store
 from osquery_sdk.errors import StoreError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def test_what_this_user_may_not_write(name: str, mode: int | None, says: str, fo
         pytest.skip("needs root, to be somebody else")
     if mode is not None:
         (folder / name).chmod(mode)
-    code = f"from osquery_sdk.engine.store import Store\nStore({str(folder / name)!r})"
+    code = f"from osquery_sdk.engine.manager.store import Store\nStore({str(folder / name)!r})"
     done = subprocess.run(
         [*AS_NOBODY, sys.executable, "-c", code], cwd="/", capture_output=True, text=True, timeout=30
     )

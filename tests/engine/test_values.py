@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osquery_sdk.engine.context import json_double, json_string, values_json
-from osquery_sdk.engine.regex import BadRegex, compile_ecmascript
-from osquery_sdk.engine.values import (
+from osquery_sdk.engine.sql.context import json_double, json_string, values_json
+from osquery_sdk.engine.sql.regex import BadRegex, compile_ecmascript
+from osquery_sdk.engine.sql.values import (
     DECODERS,
     decode_bigint,
     decode_double,

@@ -100,7 +100,7 @@ def test_a_script_that_starts_anew_in_its_processes_is_told(guard: str, code: in
 
 FORKS = """
 import os, sys
-from osquery_sdk.onefile import begin
+from osquery_sdk.serving.onefile import begin
 sys._MEIPASS = sys.argv[1]
 begin()
 if os.fork() == 0:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from osquery_sdk.onefile import remove_stale
+from osquery_sdk.serving.onefile import remove_stale
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -92,14 +92,14 @@ def wrong_type() -> Table:
 
 
 def wrong_column_name() -> Table:
-    from osquery_sdk.rows import RowType
+    from osquery_sdk.tables.rows import RowType
 
     body = {"__annotations__": {"a-b": int}, "__module__": __name__, "a-b": Column("dashed")}
     return one("bad", RowType("Dashed", (Row,), body))
 
 
 def too_many_columns() -> Table:
-    from osquery_sdk.rows import RowType
+    from osquery_sdk.tables.rows import RowType
 
     names = [f"c{n}" for n in range(2001)]
     body: dict[str, Any] = {name: Column("one of many") for name in names}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from osquery_sdk.errors import SpoolError
-from osquery_sdk.spool import LogRecord, Spool
+from osquery_sdk.plugins.spool.queue import LogRecord, Spool
 
 from .support import tmpfs
 
@@ -177,12 +177,12 @@ def test_what_is_damaged_is_counted_and_the_rest_goes_on(folder: Path) -> None:
 
 
 def test_one_process_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("osquery_sdk.spool._LOCKED_WITHIN", 0.5)
+    monkeypatch.setattr("osquery_sdk.plugins.spool.queue._LOCKED_WITHIN", 0.5)
     holder = subprocess.Popen(
         [
             sys.executable,
             "-c",
-            f"from osquery_sdk.spool import Spool; s = Spool({str(folder)!r}, max_bytes=1 << 20); print(flush=True); input()",
+            f"from osquery_sdk.plugins.spool.queue import Spool; s = Spool({str(folder)!r}, max_bytes=1 << 20); print(flush=True); input()",
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

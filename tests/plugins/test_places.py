@@ -20,7 +20,7 @@ from .support import ask, until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from osquery_sdk.plugin import Plugin
+    from osquery_sdk.plugins.base import Plugin
 
 # What is wrong, and where it stands in the file.
 JSON = [

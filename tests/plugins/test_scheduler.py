@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from osquery_sdk.engine import Daemon, Host, Manager
-from osquery_sdk.engine.distributed import Distributed
-from osquery_sdk.engine.results import difference, escaped, to_json
+from osquery_sdk.engine.daemon.distributed import Distributed
+from osquery_sdk.engine.daemon.results import difference, escaped, to_json
 from osquery_sdk.wire.client import ManagerConnection
 from osquery_sdk.wire.protocol import ExtensionInfo, Response, Status
 from osquery_sdk.wire.server import Server

@@ -21,8 +21,8 @@ from osquery_sdk import (
     WritableTable,
     table,
 )
-from osquery_sdk.statuslog import StatusLogHandler
-from osquery_sdk.telemetry import Telemetry
+from osquery_sdk.serving.status_log import StatusLogHandler
+from osquery_sdk.serving.telemetry import Telemetry
 
 
 class State(Enum):

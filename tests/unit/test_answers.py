@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osquery_sdk import Column, ColumnType, Query, Row, Table, TableError, table
-from osquery_sdk.answers import Layout
+from osquery_sdk.tables.encoding import Layout
 from osquery_sdk.wire.codec import ANSWER_LIMITS
 from osquery_sdk.wire.protocol import Request, Response, Status, encode_reply
 from osquery_sdk.wire.thrift_decoder import read_response

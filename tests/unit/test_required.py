@@ -12,9 +12,9 @@ import pytest
 
 from osquery_sdk import Column, DefinitionError, Query, Row, TableError, WritableTable, table
 from osquery_sdk.engine import SqlError
-from osquery_sdk.explain import explain
-from osquery_sdk.required import example
-from osquery_sdk.schema import TableSchema, render
+from osquery_sdk.engine.explain import explain
+from osquery_sdk.sql.required import example
+from osquery_sdk.tables.schema import TableSchema, render
 
 
 class Distance(Row):

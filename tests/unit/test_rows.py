@@ -246,7 +246,7 @@ def test_every_public_name_is_listed_and_imported():
     namespace = {}
     exec("from osquery_sdk import *", namespace)
     assert set(osquery_sdk.__all__) <= set(namespace)
-    from osquery_sdk.client import Client
+    from osquery_sdk.asking.client import Client
     from osquery_sdk.engine import Host
 
     assert (namespace["Client"], namespace["Host"]) == (Client, Host)
@@ -268,9 +268,13 @@ def test_what_is_imported_later_is_not_imported_at_first():
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert not {"apsw", "difflib", "osquery_sdk.client", "osquery_sdk.engine", "kolide_kit.spelling"} & set(
-        loaded
-    )
+    assert not {
+        "apsw",
+        "difflib",
+        "osquery_sdk.asking.client",
+        "osquery_sdk.engine",
+        "kolide_kit.spelling",
+    } & set(loaded)
 
 
 def test_the_wheel_has_the_types_of_rows(tmp_path):
@@ -278,11 +282,11 @@ def test_the_wheel_has_the_types_of_rows(tmp_path):
     subprocess.run([*command, "--wheel-dir", tmp_path, os.fspath(ROOT)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        assert {"osquery_sdk/named.py", "osquery_sdk/named.pyi"} <= set(archive.namelist())
+        assert {"osquery_sdk/tables/named.py", "osquery_sdk/named.pyi"} <= set(archive.namelist())
 
 
 def test_the_stub_says_what_the_code_says(tmp_path):
     """Compare as mypy's stubtest does."""
-    command = [sys.executable, "-m", "mypy.stubtest", "osquery_sdk.named", "--concise"]
+    command = [sys.executable, "-m", "mypy.stubtest", "osquery_sdk.tables.named", "--concise"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")

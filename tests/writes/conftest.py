@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from osquery_sdk import Table
-    from osquery_sdk.client import Client
+    from osquery_sdk.asking.client import Client
 
     Serve = Callable[..., Client]
 

@@ -32,8 +32,8 @@ from osquery_sdk import (
     TableError,
     table,
 )
-from osquery_sdk.client import Client
-from osquery_sdk.quoting import quoted, with_parameters
+from osquery_sdk.asking.client import Client
+from osquery_sdk.asking.parameters import quoted, with_parameters
 
 from ..osqueryd.support import Manager
 

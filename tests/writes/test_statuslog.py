@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from osquery_sdk import ConnectionFailed, RemoteError
-from osquery_sdk.client import Client
-from osquery_sdk.statuslog import StatusLogHandler
+from osquery_sdk.asking.client import Client
+from osquery_sdk.serving.status_log import StatusLogHandler
 from osquery_sdk.wire.protocol import OptionInfo
 
 from ..osqueryd.support import Manager, until

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from osquery_sdk import DefinitionError, Extension, RemoteError, table
-from osquery_sdk.telemetry import Telemetry
+from osquery_sdk.serving.telemetry import Telemetry
 
 from .store import ByNumber
 

@@ -37,7 +37,7 @@ from .store import ByName, Named
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from osquery_sdk.client import Client
+    from osquery_sdk.asking.client import Client
 
     from ..osqueryd.support import Manager
 
@@ -334,7 +334,7 @@ def test_more_rows_than_are_kept(
     serve, client: Client, things: Things, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row that is not remembered from the scan is read again, with those behind it."""
-    monkeypatch.setattr("osquery_sdk.writes._KEPT", 100)
+    monkeypatch.setattr("osquery_sdk.tables.writer._KEPT", 100)
     things.kept.update({n: Thing(id=n, name=str(n)) for n in range(1, 501)})
     store = ByName()
     store.kept = [Named(name=f"n{n}") for n in range(500)]

@@ -14,7 +14,7 @@ from osquery_sdk import RemoteError, table
 from .store import ByName, ByNumber
 
 if TYPE_CHECKING:
-    from osquery_sdk.client import Client
+    from osquery_sdk.asking.client import Client
 
 # What osquery has no word for: text that is NULL, which it has as "", and a REAL that was given as an
 # integer.

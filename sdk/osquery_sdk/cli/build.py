@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .outcome import Misuse
+from .exit_codes import Misuse
 from .parser import Command, completes, given, given_path
 
 if TYPE_CHECKING:

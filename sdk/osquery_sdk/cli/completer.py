@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prompt_toolkit.completion import Completer, Completion
 
 from osquery_sdk.errors import OsquerySdkError
-from osquery_sdk.sqltext import tables_of, tokens
+from osquery_sdk.sql.tokens import tables_of, tokens
 
 from .output import FORMS
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kolide_kit.streams import stdout
 
-from .outcome import Misuse
+from .exit_codes import Misuse
 from .output import colours
 from .parser import Command, completes
 

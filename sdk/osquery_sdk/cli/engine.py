@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kolide_kit.author_code import to_stderr
 
-from .outcome import Misuse
+from .exit_codes import Misuse
 from .parser import Command, completes
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _run(options: Namespace, log: Callable[[str], None]) -> int:
 
 
 def _flags(options: Namespace) -> dict[str, str]:
-    from osquery_sdk.engine.flags import problem
+    from osquery_sdk.engine.manager.flags import problem
 
     flags = {name: getattr(options, name) for name in _FLAGS if getattr(options, name) is not None}
     for setting in options.flag:

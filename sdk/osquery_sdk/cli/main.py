@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kolide_kit.author_code import to_stderr
 from osquery_sdk._version import __version__
 
-from .outcome import Failed, outcome
+from .exit_codes import Failed, outcome
 from .parser import Command, Parser, completes, overview
 from .program import run_command
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from osquery_sdk.engine import Host
-    from osquery_sdk.schema import TableSchema
+    from osquery_sdk.tables.schema import TableSchema
     from osquery_sdk.wire.protocol import Response
 
 _PROGRAM = "osquery-sdk"
@@ -40,7 +40,7 @@ def commands() -> list[Command]:
     from .engine import engine_command
     from .new import new_command
     from .package import package_command
-    from .reload import run_extension_command
+    from .run import run_extension_command
     from .sql import sql_commands
     from .tables import schema_command
     from .version import version_command
@@ -82,7 +82,7 @@ def add_extensions(parser: ArgumentParser) -> None:
 
 def open_host(options: Namespace) -> Host:
     """Return a host, not yet entered, for the extensions that the options name."""
-    from .hinting import HintingHost
+    from .hints import HintingHost
     from .sql import engine_options
 
     return HintingHost(
@@ -133,8 +133,8 @@ def _schemas(options: Namespace) -> tuple[str, list[TableSchema]]:
 
 
 def _ask_manager(socket: str) -> tuple[str, list[TableSchema]]:
-    from osquery_sdk.schema import TableSchema
-    from osquery_sdk.tables import this_platform
+    from osquery_sdk.tables.schema import TableSchema
+    from osquery_sdk.tables.table import this_platform
     from osquery_sdk.wire.client import ManagerConnection
 
     sql = "select name from osquery_registry where registry = 'table' and owner_uuid <> 0 order by name"

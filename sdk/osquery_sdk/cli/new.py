@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kolide_kit.author_code import to_stderr
 from kolide_kit.spelling import did_you_mean
 
-from .outcome import Failed
+from .exit_codes import Failed
 from .parser import Command, completes
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from kolide_kit.author_code import to_stderr
 from kolide_kit.spinner import is_terminal
 from kolide_kit.streams import stdout
 
-from .outcome import Failed, Misuse
+from .exit_codes import Failed, Misuse
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

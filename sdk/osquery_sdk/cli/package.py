@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kolide_kit.author_code import to_stderr
 
-from .outcome import Misuse
+from .exit_codes import Misuse
 from .parser import Command, completes, given, given_path
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from kolide_kit.author_code import to_stderr
 from kolide_kit.signals import ending_cleanly
 from kolide_kit.streams import apart
 
-from .outcome import Misuse, outcome, require_output
+from .exit_codes import Misuse, outcome, require_output
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from osquery_sdk.engine import Host
-    from osquery_sdk.extension import ServingExtension
+    from osquery_sdk.serving.extension import ServingExtension
 
     from .parser import Command, Parser
 
@@ -81,7 +81,7 @@ def commands(extension: ServingExtension) -> list[Command]:
     from .version import version_command
 
     def open_host(options: Namespace) -> Host:
-        from .hinting import HintingHost
+        from .hints import HintingHost
 
         return HintingHost(
             [extension.start],
@@ -107,7 +107,7 @@ def commands(extension: ServingExtension) -> list[Command]:
 
 def _example(extension: ServingExtension) -> str:
     """Return an example that needs no table of osquery's own and can stand in double quotes."""
-    from osquery_sdk.sqltext import tables_of
+    from osquery_sdk.sql.tokens import tables_of
 
     for table in extension.tables.values():
         for example in table.options.examples:

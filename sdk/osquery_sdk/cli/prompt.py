@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kolide_kit.signals import stop_handler
 from kolide_kit.streams import stdout
-from osquery_sdk.sqltext import is_complete
+from osquery_sdk.sql.tokens import is_complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

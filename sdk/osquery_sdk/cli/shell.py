@@ -15,10 +15,10 @@ from kolide_kit.spelling import did_you_mean
 from kolide_kit.spinner import Spinner
 from kolide_kit.streams import stdout
 from osquery_sdk.errors import OsquerySdkError
-from osquery_sdk.sqltext import is_complete, statements
+from osquery_sdk.sql.tokens import is_complete, statements
 
 from .catalog import describe, extension_tables, schema_of, statement_to_try
-from .outcome import Failed
+from .exit_codes import Failed
 from .output import FORMS, JSON_FORMS, Printer, ask, require_place, save
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from osquery_sdk.engine import Host
-    from osquery_sdk.schema import ColumnSchema, TableSchema
+    from osquery_sdk.tables.schema import ColumnSchema, TableSchema
 
     from .pager import Pager
 
@@ -246,7 +246,7 @@ class Shell:
         self._printer.text("".join(texts))
 
     def _explain(self, sql: str) -> None:
-        from osquery_sdk.explain import explain
+        from osquery_sdk.engine.explain import explain
 
         for statement in statements(sql):
             with Spinner():

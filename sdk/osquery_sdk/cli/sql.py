@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kolide_kit.spinner import Spinner
 from kolide_kit.streams import stdout
 
-from .outcome import Misuse, require_input
+from .exit_codes import Misuse, require_input
 from .output import Printer, add_forms, ask, check_forms, require_place, save
 from .pager import add_pager, chosen_pager
 from .parser import Command, completes
@@ -133,7 +133,7 @@ class _SqlCommands(NamedTuple):
         """Explain statements; 1 if one of them failed."""
         import json
 
-        from osquery_sdk.explain import explain
+        from osquery_sdk.engine.explain import explain
 
         statements = _statements(options.sql)
         with _opened(self.open_host(options)) as host, Spinner():
@@ -187,7 +187,7 @@ def _seconds(text: str) -> float:
 
 
 def _statements(sql: str) -> list[str]:
-    from osquery_sdk.sqltext import statements
+    from osquery_sdk.sql.tokens import statements
 
     if sql == "-":
         require_input()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from kolide_kit.author_code import SameProcess, describe, one_line, pass_on_interrupt
 from kolide_kit.spelling import did_you_mean
 from kolide_kit.streams import stdout
-from osquery_sdk.schema import SUFFIXES, TableSchema, render
+from osquery_sdk.tables.schema import SUFFIXES, TableSchema, render
 
-from .outcome import Failed
+from .exit_codes import Failed
 from .output import colours
 from .parser import Command, completes
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Mapping, Sequence
 
-    from osquery_sdk.answers import ColumnInfo
-    from osquery_sdk.extension import ServingExtension
-    from osquery_sdk.tables import Table
+    from osquery_sdk.serving.extension import ServingExtension
+    from osquery_sdk.tables.encoding import ColumnInfo
+    from osquery_sdk.tables.table import Table
 
 
 class _Listed(NamedTuple):

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from osquery_sdk._version import __version__
-from osquery_sdk.columns import check_name
 from osquery_sdk.errors import DefinitionError
+from osquery_sdk.tables.columns import check_name
 
-from .outcome import Failed, Misuse
+from .exit_codes import Failed, Misuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

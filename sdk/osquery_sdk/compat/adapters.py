@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from kolide_kit.author_code import SameProcess, one_line, pass_on_interrupt, shown
 
-from ..columns import Column
-from ..config import ConfigPlugin
 from ..errors import ConfigError, DefinitionError, OsquerySdkError, PluginError
-from ..logger import LoggerPlugin
-from ..plugin import Plugin
-from ..rows import Row
-from ..tables import Table, TableOptions
+from ..plugins.base import Plugin
+from ..plugins.config import ConfigPlugin
+from ..plugins.logger import LoggerPlugin
+from ..tables.columns import Column
+from ..tables.rows import Row
+from ..tables.table import Table, TableOptions
 from ..vocabulary import ColumnType
 from ..wire.protocol import Reply, Status
 from . import plugins as old
@@ -23,7 +23,7 @@ from .texts import text_rows, texts_of, to_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..query import Query
+    from ..tables.query import Query
     from ..wire.service import CallContext
 
 _HINTS = {

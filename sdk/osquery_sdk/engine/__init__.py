@@ -16,12 +16,12 @@ from ..vocabulary import OPERATORS
 
 if TYPE_CHECKING:
     from .answer import Answer, Caller
-    from .daemon import Daemon
-    from .database import ResultSet, TypedResult
-    from .engine import Engine
+    from .daemon.daemon import Daemon
     from .host import Host
     from .launch import ExtensionProcess
-    from .manager import VERSION, Manager
+    from .manager.manager import VERSION, Manager
+    from .sql.database import ResultSet, TypedResult
+    from .sql.engine import Engine
     from .trace import Observer, TableCall, Term
 
 __all__ = [
@@ -45,12 +45,12 @@ __all__ = [
 
 _HOMES = {
     "osquery_sdk.engine.answer": ("Answer", "Caller"),
-    "osquery_sdk.engine.daemon": ("Daemon",),
-    "osquery_sdk.engine.database": ("ResultSet", "TypedResult"),
-    "osquery_sdk.engine.engine": ("Engine",),
+    "osquery_sdk.engine.daemon.daemon": ("Daemon",),
+    "osquery_sdk.engine.sql.database": ("ResultSet", "TypedResult"),
+    "osquery_sdk.engine.sql.engine": ("Engine",),
     "osquery_sdk.engine.host": ("Host",),
     "osquery_sdk.engine.launch": ("ExtensionProcess",),
-    "osquery_sdk.engine.manager": ("VERSION", "Manager"),
+    "osquery_sdk.engine.manager.manager": ("VERSION", "Manager"),
     "osquery_sdk.engine.trace": ("Observer", "TableCall", "Term"),
 }
 
@@ -67,6 +67,6 @@ def __getattr__(name: str) -> Any:
                 if (
                     module == "osquery_sdk.engine.host"
                 ):  # it needs APSW only when it starts: say at once that APSW is missing
-                    import_module("osquery_sdk.engine.manager")
+                    import_module("osquery_sdk.engine.manager.manager")
                 return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

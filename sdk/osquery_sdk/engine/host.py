@@ -18,16 +18,16 @@ from kolide_kit.signals import stop_handler
 from ..errors import LaunchError
 from .folder import short_folder
 from .launch import ExtensionProcess
-from .remote import answers_ping
+from .manager.remote import answers_ping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
     from typing import Self
 
-    from .database import ResultSet, TypedResult
-    from .engine import Engine
-    from .manager import Manager
+    from .manager.manager import Manager
+    from .sql.database import ResultSet, TypedResult
+    from .sql.engine import Engine
     from .trace import Observer
 
 InProcess: TypeAlias = Callable[[str], Callable[[], None]]
@@ -96,7 +96,7 @@ class Host:
         from .needs import apsw_needed
 
         with apsw_needed():  # here, so that a program without APSW can import every public name
-            from .manager import Manager
+            from .manager.manager import Manager
 
         self._pid = os.getpid()
         socket = self._given_socket

@@ -100,7 +100,7 @@ _RELEASES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     ),  # without it plain HTTP, as over a Unix socket
     "logging.config": (frozenset(("HTTPHandler", "SMTPHandler")), _ENCRYPTION),
     "logging.handlers": (frozenset(("HTTPHandler", "SMTPHandler")), _ENCRYPTION),
-    "osquery_sdk.telemetry": (frozenset(), frozenset(("opentelemetry",))),
+    "osquery_sdk.serving.telemetry": (frozenset(), frozenset(("opentelemetry",))),
 }
 """The rare modules that are kept for a module which the extension imports, by that module.
 

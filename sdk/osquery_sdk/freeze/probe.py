@@ -51,7 +51,7 @@ def look(script: str, name: str) -> dict[str, Any]:
 
 
 def _facts(extension: Extension) -> dict[str, Any]:
-    from osquery_sdk.tables import Table, this_platform
+    from osquery_sdk.tables.table import Table, this_platform
     from osquery_sdk.vocabulary import REQUIRED
 
     tables = [

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kolide_kit.processes import TemporaryFolder, kill_group, run_process, start_process, wait_for_end
 from osquery_sdk.engine import Host
 from osquery_sdk.engine.folder import short_folder
-from osquery_sdk.sqltext import tables_of
+from osquery_sdk.sql.tokens import tables_of
 
 from ..errors import FreezeError, SqlError
 from .lacks import lacking

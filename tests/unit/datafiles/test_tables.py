@@ -12,7 +12,7 @@ from kolide_kit.limits import Limits
 from kolide_tables.catalog import CATALOG
 from kolide_tables.documents import tables as data_file_tables
 from osquery_sdk import Query, Table, TableError
-from osquery_sdk.query import GLOB, Constraint
+from osquery_sdk.tables.query import GLOB, Constraint
 
 NAMES = ("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv")
 

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import kolide_tables.dpkg_verify as dpkg_verify_module
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import kolide_tables.exposure.dpkg_verify as dpkg_verify_module
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
 from kolide_tables.exposure.dpkg_verify import (

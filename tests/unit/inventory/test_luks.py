@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from kolide_tables.secrets.luks import luks, parse_1, read_header
 from osquery_sdk import Query, TableError
-from osquery_sdk.query import GREATER, Constraint
+from osquery_sdk.tables.query import GREATER, Constraint
 
 Compare = Any  # of tests/conftest.py
 

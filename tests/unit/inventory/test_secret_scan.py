@@ -20,7 +20,7 @@ from kolide_kit.limits import Limits
 from kolide_tables.secrets import secret_rules
 from kolide_tables.secrets.secret_scan import SecretFound, secret_scan
 from osquery_sdk import Query, TableError
-from osquery_sdk.query import GLOB, Constraint
+from osquery_sdk.tables.query import GLOB, Constraint
 
 Run = Callable[..., str]
 Compare = Any  # of tests/conftest.py

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from kolide_kit.errors import LimitExceeded
 from kolide_tables.machine.journal import _row, journal, journal_rows
 from osquery_sdk import Query, TableError
-from osquery_sdk.query import EQUALS, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL, Constraint
+from osquery_sdk.tables.query import EQUALS, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL, Constraint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 

@@ -1,0 +1,1 @@
+"""Ask osquery from an extension: SQL with parameters, options, other extensions, and its database."""

@@ -1,0 +1,1 @@
+"""osqueryd's duties beside answering: schedule, packs, results, loggers and distributed queries."""

@@ -1,0 +1,1 @@
+"""One SQLite database with osqueryd's settings: extension tables in, rows out as osqueryd renders them."""

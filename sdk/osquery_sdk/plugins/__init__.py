@@ -1,0 +1,1 @@
+"""Config, logger and distributed plugins."""

@@ -1,0 +1,1 @@
+"""A logger that keeps on disk what it cannot deliver yet."""

@@ -3,9 +3,10 @@
 import os
 import sys
 
-from kolide_ext.settings import Settings, read_settings, settings_path
 from kolide_tables import all_tables, why_unable
 from osquery_sdk import Extension, OsquerySdkError, Table, __version__
+
+from .settings import Settings, read_settings, settings_path
 
 
 def main() -> int:

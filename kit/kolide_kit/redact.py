@@ -9,7 +9,7 @@ is not found.
 import re
 from collections.abc import Mapping, Sequence
 
-from kolide_kit.quoted import past_quoted
+from .quoted import past_quoted
 
 REDACTED = "[redacted]"
 

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import Any, NamedTuple
 
-from kolide_kit.text import decode, shown
+from .text import decode, shown
 
 __all__ = ["Answer", "NoAnswer", "get_json", "is_socket"]
 

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osquery_sdk.errors import WireError
-
+from ..errors import WireError
 from . import loadlist
 from .checks_file import enlist, forbids_programs
 from .finding import (
@@ -274,7 +273,7 @@ def _set_flag(context: Context, name: str, value: str) -> str:
 
 
 def _answers(address: str) -> bool:
-    from osquery_sdk.wire.client import ExtensionConnection
+    from ..wire.client import ExtensionConnection
 
     try:
         with ExtensionConnection(address, timeout=_PING) as extension:

@@ -251,10 +251,7 @@ def _text(explanation: Explanation) -> list[str]:
     for loop in explanation.loops:
         verb = {"generate": "", "refuse": " refused"}.get(loop.action, f" {loop.action}")
         calls = _count(loop.calls, "call")
-        lines += [
-            "",
-            f"{loop.table}{verb}: {calls}, {_count(loop.rows, 'row')}, {_time(loop.seconds)}",
-        ]
+        lines += ["", f"{loop.table}{verb}: {calls}, {_count(loop.rows, 'row')}, {_time(loop.seconds)}"]
         if loop.columns:
             lines.append(f"  columns used  {', '.join(loop.columns)}")
         terms = [("pushed down", _pushed(term), term.reason) for term in loop.pushed]
@@ -271,10 +268,7 @@ def _text(explanation: Explanation) -> list[str]:
         if loop.error is not None:
             lines.append(f"  error         {loop.error}")
     if never := ", ".join(explanation.never_called):
-        lines += [
-            "",
-            f"Not called: {never}; nothing before it in the statement gave a row",
-        ]
+        lines += ["", f"Not called: {never}; nothing before it in the statement gave a row"]
     if explanation.unoffered:
         lines += ["", "Checked by SQLite on the rows that came back:"]
         width = min(40, max(len(condition.text) for condition in explanation.unoffered))

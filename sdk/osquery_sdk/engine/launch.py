@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 
 from kolide_kit.author_code import Log
 from kolide_kit.processes import kill_group, start_process, wait_for_end
-from osquery_sdk.engine.projects import PROJECT_FILE, find_entry
 
 from ..errors import LaunchError, ProjectError
+from .projects import PROJECT_FILE, find_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kolide_kit import cyclonedx
 from kolide_kit.processes import run_process
-from osquery_sdk._version import __version__
 
+from .._version import __version__
 from .distributions import Installed
 
 if TYPE_CHECKING:

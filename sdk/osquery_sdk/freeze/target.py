@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from osquery_sdk.engine.projects import PROJECT_FILE, Entry, find_entry, parse_entry, scripts
-
+from ..engine.projects import PROJECT_FILE, Entry, find_entry, parse_entry, scripts
 from ..errors import ProjectError, TargetError
 from .modules import find_module
 

@@ -104,12 +104,7 @@ def render(package: Package, form: str, work: Path, keys: Keys) -> Path:
         [*command, "--target", str(file)],
         makes=file,
         folder=work,
-        environment={
-            **keys.environment(),
-            "SOURCE_DATE_EPOCH": str(package.made),
-            "TZ": "UTC",
-            _DOLLAR: "$",
-        },
+        environment={**keys.environment(), "SOURCE_DATE_EPOCH": str(package.made), "TZ": "UTC", _DOLLAR: "$"},
     )
     return file
 

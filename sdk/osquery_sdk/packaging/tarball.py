@@ -67,11 +67,7 @@ def _own(package: Package) -> list[tuple[str, int, bytes]]:
     head = "#!/bin/sh\n" + maintainer.library(package, root="${DESTDIR:-}")
     home = f"home={shlex.quote(package.home)}\n"
     return [
-        (
-            name,
-            0o755,
-            f"{head}\n{home}\n{maintainer.code(f'{name}.sh')}".encode(),
-        )
+        (name, 0o755, f"{head}\n{home}\n{maintainer.code(f'{name}.sh')}".encode())
         for name in ("install", "remove")
     ] + [("files", 0o644, listed.encode())]
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode
-from kolide_tables.reading.paths import asked_paths, read_or_warn
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading.paths import asked_paths, read_or_warn
 
 __all__ = ["FileLine", "file_lines"]
 

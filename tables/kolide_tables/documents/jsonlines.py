@@ -3,10 +3,11 @@
 import re
 
 from kolide_kit.limits import Budget
-from kolide_tables.documents.flatten import Cell, Walker
-from kolide_tables.documents.jsontext import JsonDecode, JsonScanner
-from kolide_tables.documents.terms import Term
-from kolide_tables.reading.parsing import MAX_DEPTH, JsonError, ParseError
+
+from ..reading.parsing import MAX_DEPTH, JsonError, ParseError
+from .flatten import Cell, Walker
+from .jsontext import JsonDecode, JsonScanner
+from .terms import Term
 
 __all__ = ["JsonLines"]
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from kolide_kit.text import shown
-from kolide_tables.reading.tools import find_tool
 from osquery_sdk import Column, ColumnType, Query, Row, run_program, table
+
+from ..reading.tools import find_tool
 
 # Source: Debian Policy, 5.6.7 and 5.6.1; an architecture may follow.
 _NAME = r"[a-z0-9][a-z0-9+.\-]*(?::[a-z0-9\-]+)?"

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from kolide_kit.redact import redact_arguments
 from kolide_kit.text import shown
-from kolide_tables.exposure.sockdiag import inet_sockets
-from kolide_tables.reading import procfs
 from osquery_sdk import Column, ColumnType, Query, Row, table
+
+from ..reading import procfs
+from .sockdiag import inet_sockets
 
 # Connection states in /proc/net. Source: the kernel's include/net/tcp_states.h.
 _TCP_LISTEN = b"0A"

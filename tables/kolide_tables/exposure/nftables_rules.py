@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from kolide_kit.text import decode_kept, printable, printable_or_none
-from kolide_tables.reading.tools import need_tool
 from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
+
+from ..reading.tools import need_tool
 
 # nft joins its arguments to one text and parses that: only plain names may become part of it.
 _PLAIN_NAME = r"[A-Za-z][A-Za-z0-9_]*"

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from kolide_kit.limits import Budget
 from kolide_kit.quoted import past_quoted
 from kolide_kit.text import decode
-from kolide_tables.reading.paths import past_trusted_links, read_or_warn
 from osquery_sdk import Column, ColumnType, Query, Row, table
+
+from ..reading.paths import past_trusted_links, read_or_warn
 
 __all__ = ["SshdDirective", "sshd_config"]
 

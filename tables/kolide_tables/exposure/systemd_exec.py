@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable
-from kolide_tables.reading.unitfiles import YES, Directive, UnitFiles
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading.unitfiles import YES, Directive, UnitFiles
 
 # fmt: off
 _ONE_VALUE = frozenset((

@@ -11,8 +11,9 @@ from typing import Any
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.redact import redact_text
 from kolide_kit.text import decode_kept, printable, shown
-from kolide_tables.reading.tools import need_tool
 from osquery_sdk import Column, ColumnType, Query, Row, run_program, table
+
+from ..reading.tools import need_tool
 
 _USUAL_SECONDS = 3600
 _MOST = 5_000

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from kolide_kit.redact import redact_arguments
 from kolide_kit.text import shown
-from kolide_tables.reading import procfs
-from kolide_tables.reading.processes import each_process
 from osquery_sdk import Column, ColumnType, Query, Row, table
+
+from ..reading import procfs
+from ..reading.processes import each_process
 
 _PPID, _START = 1, 19  # words of /proc/PID/stat behind the name: proc(5) counts them as 4 and 22
 _TRIES = 3

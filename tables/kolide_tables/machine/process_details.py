@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 
 from kolide_kit.text import shown
-from kolide_tables.reading import procfs
 from osquery_sdk import Column, ColumnType, Query, Row, table
+
+from ..reading import procfs
 
 _ONLINE = "/sys/devices/system/cpu/online"
 _MOST_CPUS = 65536

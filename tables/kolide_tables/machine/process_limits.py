@@ -6,9 +6,10 @@ calls, and refused for other users' processes.
 
 from collections.abc import Iterator
 
-from kolide_tables.reading import procfs
-from kolide_tables.reading.processes import each_process
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading import procfs
+from ..reading.processes import each_process
 
 # The kernel's words for the limits, and their names in getrlimit(2), limits.conf(5) and prlimit(1). Source:
 # the kernel's fs/proc/base.c.

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable
 from kolide_kit.text import shown
-from kolide_tables.reading.tools import find_tool
-from kolide_tables.reading.unitfiles import YES, Directive, UnitFiles
 from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
+
+from ..reading.tools import find_tool
+from ..reading.unitfiles import YES, Directive, UnitFiles
 
 _STAMPS = "/var/lib/systemd/timers"
 _RUNNING = "/run/systemd/system"  # sd_booted(3)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode, decode_kept, printable
-from kolide_tables.reading.parsing import ParseError, as_object
+
+from .parsing import ParseError, as_object
 
 __all__ = ["LOCK_FILES", "LockedPackage", "ParseError"]
 
@@ -288,7 +289,7 @@ def _pnpm_name(key: str, *, old: bool) -> tuple[str, str]:
 
 
 def _yaml(text: str, budget: Budget) -> Iterator[dict[str, Any]]:
-    from kolide_tables.reading.yamltext import yaml_documents
+    from .yamltext import yaml_documents
 
     yield from (document for document in yaml_documents(text, budget) if isinstance(document, dict))
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from kolide_tables.reading import procfs
 from osquery_sdk import Query
+
+from . import procfs
 
 __all__ = ["each_process"]
 

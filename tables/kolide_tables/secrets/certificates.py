@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable, read_file
 from kolide_kit.limits import Budget
-from kolide_tables.reading.paths import asked_paths, past_trusted_links
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
+from ..reading.paths import asked_paths, past_trusted_links
+
 if TYPE_CHECKING:
-    from kolide_tables.secrets.x509 import CertificateFacts
+    from .x509 import CertificateFacts
 
 __all__ = ["Certificate", "certificates"]
 
@@ -31,10 +32,7 @@ class Certificate(Row):
         key=True,
     )
     idx: int | None = Column(
-        "Number among the certificates of the file, from 0",
-        type=ColumnType.INTEGER,
-        key=True,
-        default=None,
+        "Number among the certificates of the file, from 0", type=ColumnType.INTEGER, key=True, default=None
     )
     subject: str | None = Column(
         "Name of its subject as RFC 4514 writes it, the most specific part first", default=None
@@ -109,9 +107,9 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
     """Yield the certificates in a file's content, each with the name of its container, or with an error in
     its place.
     """
-    from kolide_tables.reading.der import Malformed
-    from kolide_tables.secrets.pem import pem_blocks
-    from kolide_tables.secrets.x509 import certificate_facts, pkcs7_certificates
+    from ..reading.der import Malformed
+    from .pem import pem_blocks
+    from .x509 import certificate_facts, pkcs7_certificates
 
     is_pem = False
     for block in pem_blocks(content):
@@ -137,8 +135,8 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
 
 
 def _read(data: bytes | None) -> "CertificateFacts | str":
-    from kolide_tables.reading.der import Malformed
-    from kolide_tables.secrets.x509 import certificate_facts
+    from ..reading.der import Malformed
+    from .x509 import certificate_facts
 
     if data is None:
         return "its base64 is broken"
@@ -149,8 +147,8 @@ def _read(data: bytes | None) -> "CertificateFacts | str":
 
 
 def _read_pkcs7(data: bytes | None) -> Iterator[tuple[str | None, "CertificateFacts | str"]]:
-    from kolide_tables.reading.der import Malformed
-    from kolide_tables.secrets.x509 import pkcs7_certificates
+    from ..reading.der import Malformed
+    from .x509 import pkcs7_certificates
 
     try:
         inner = [] if data is None else pkcs7_certificates(data)

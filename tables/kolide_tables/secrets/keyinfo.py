@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import shown
-from kolide_tables.reading.homes import Home, local_homes
-from kolide_tables.reading.paths import asked_paths, past_trusted_links, read_or_warn
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
+from ..reading.homes import Home, local_homes
+from ..reading.paths import asked_paths, past_trusted_links, read_or_warn
+
 if TYPE_CHECKING:
-    from kolide_tables.secrets.keys import KeyFacts
+    from .keys import KeyFacts
 
 __all__ = ["KeyInfo", "SshKey", "keyinfo", "ssh_keys"]
 
@@ -35,10 +36,8 @@ class KeyInfo(Row):
         key=True,
     )
     type: str | None = Column(
-        (
-            "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; empty "
-            "if it is encrypted as well"
-        ),
+        "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; empty "
+        "if it is encrypted as well"
     )
     encrypted: bool | None = Column(
         "1 if only a password opens it, 0 if it is in clear; NULL for a public key"
@@ -150,7 +149,7 @@ def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
 
     A file that cannot be read is logged, and the others are still read.
     """
-    from kolide_tables.secrets.keys import keys_in
+    from .keys import keys_in
 
     budget.check()
     content = read_or_warn(path, query)

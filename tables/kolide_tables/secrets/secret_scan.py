@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode
-from kolide_tables.reading.paths import asked_paths, asked_texts, read_or_warn
 from osquery_sdk import Column, ColumnType, Query, Row, table
+
+from ..reading.paths import asked_paths, asked_texts, read_or_warn
 
 __all__ = ["SecretFound", "secret_scan"]
 
@@ -67,7 +68,7 @@ def secret_scan(query: Query) -> Iterator[SecretFound]:
 def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> Iterator[SecretFound]:
     import hashlib
 
-    from kolide_tables.secrets.secret_rules import entropy, secrets_in
+    from .secret_rules import entropy, secrets_in
 
     for line, before, piece, end in _pieces(text):
         budget.check()
@@ -96,7 +97,7 @@ def _pieces(text: str) -> Iterator[tuple[int, int, str, int]]:
     Each comes with the number of its first line, how many characters of that line are before it, and where
     the next piece begins.
     """
-    from kolide_tables.secrets.secret_rules import LONGEST
+    from .secret_rules import LONGEST
 
     line, column, start = 1, 0, 0
     while start < len(text):

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from kolide_kit.text import shown
-from kolide_tables.reading.der import (
+
+from ..reading.der import (
     BIT_STRING,
     INTEGER,
     OCTET_STRING,

@@ -14,9 +14,10 @@ from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode, shown
-from kolide_tables.reading.homes import local_homes
-from kolide_tables.software.gvariant import split_tuple, string, string_dictionary
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading.homes import local_homes
+from .gvariant import split_tuple, string, string_dictionary
 
 _SYSTEM = "/var/lib/flatpak"
 _OF_USER = ".local/share/flatpak"

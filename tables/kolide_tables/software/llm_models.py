@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import shown
-from kolide_tables.reading.homes import Home, local_homes, walk
-from kolide_tables.reading.paths import read_or_warn
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading.homes import Home, local_homes, walk
+from ..reading.paths import read_or_warn
 
 __all__ = ["LlmModel", "llm_models"]
 

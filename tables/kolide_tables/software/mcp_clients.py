@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from kolide_kit.text import printable
-from kolide_tables.reading.parsing import as_object
+
+from ..reading.parsing import as_object
 
 __all__ = ["Client", "Server", "clients", "managed_files", "project_clients", "servers_in"]
 

@@ -13,8 +13,9 @@ from kolide_kit.files import Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.redact import redact_url
 from kolide_kit.text import decode, shown
-from kolide_tables.reading.homes import LEVELS, Mounts, local_homes, walk
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading.homes import LEVELS, Mounts, local_homes, walk
 
 __all__ = ["VenvPackage", "venv_packages"]
 

@@ -80,8 +80,8 @@ class _Archive(NamedTuple):
     examples=(
         "select name, installed, candidate, origin from kolide_apt_upgrades where security = 1",
         (
-            "select u.name, u.installed, u.candidate, d.maintainer from kolide_apt_upgrades u join "
-            "deb_packages d on d.name = u.name where u.phased = 0"
+            "select u.name, u.installed, u.candidate, d.maintainer from kolide_apt_upgrades u "
+            "join deb_packages d on d.name = u.name where u.phased = 0"
         ),
     ),
 )

@@ -52,8 +52,8 @@ class Expected(NamedTuple):
     elsewhere="dpkg is Debian's package manager",
     examples=(
         (
-            "select path, expected_md5, actual_md5 from kolide_dpkg_verify where package in "
-            "('openssh-server', 'sudo', 'login') and conffile = 0"
+            "select path, expected_md5, actual_md5 from kolide_dpkg_verify "
+            "where package in ('openssh-server', 'sudo', 'login') and conffile = 0"
         ),
         "select package, path from kolide_dpkg_verify where package = 'openssh-server' and conffile = 1",
     ),

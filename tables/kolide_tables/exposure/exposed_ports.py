@@ -76,12 +76,12 @@ class _Facts(NamedTuple):
     platforms=("linux", "darwin", "windows"),
     examples=(
         (
-            "select protocol, address, port, name, path, unit from kolide_exposed_ports where scope in "
-            "('any', 'public')"
+            "select protocol, address, port, name, path, unit from kolide_exposed_ports "
+            "where scope in ('any', 'public')"
         ),
         (
-            "select e.port, e.container_id, u.username from kolide_exposed_ports e left join users u using "
-            "(uid) where e.port < 1024"
+            "select e.port, e.container_id, u.username from kolide_exposed_ports e "
+            "left join users u using (uid) where e.port < 1024"
         ),
     ),
 )

@@ -69,18 +69,16 @@ class NftablesRule(Row):
 @table(
     "kolide_nftables_rules",
     platforms=("linux",),
-    elsewhere=(
-        "nftables is Linux's packet filter; osquery itself has alf for macOS and windows_firewall_rules "
-        "for Windows"
-    ),
+    elsewhere="nftables is Linux's packet filter; osquery itself has alf for macOS and windows_firewall_rules "
+    "for Windows",
     examples=(
         (
             "select table_name, chain, position, verdict, comment, packets from kolide_nftables_rules "
             "where hook = 'input' order by chain, position"
         ),
         (
-            "select distinct family, table_name, chain from kolide_nftables_rules where hook = 'input' and "
-            "policy = 'accept'"
+            "select distinct family, table_name, chain from kolide_nftables_rules where hook = 'input' "
+            "and policy = 'accept'"
         ),
     ),
 )

@@ -45,12 +45,12 @@ class SshdDirective(Row):
     elsewhere="the SSH server of Windows has its configuration elsewhere, and other rules for its paths",
     examples=(
         (
-            "select keyword, value, match_block, source, line from kolide_sshd_config where keyword in "
-            "('permitrootlogin', 'passwordauthentication')"
+            "select keyword, value, match_block, source, line from kolide_sshd_config "
+            "where keyword in ('permitrootlogin', 'passwordauthentication')"
         ),
         (
-            "select source, count(*) as lines, sum(match_block <> '') as in_match_blocks from "
-            "kolide_sshd_config group by source"
+            "select source, count(*) as lines, sum(match_block <> '') as in_match_blocks "
+            "from kolide_sshd_config group by source"
         ),
     ),
 )

@@ -40,8 +40,8 @@ class SudoCommand(Row):
     examples=(
         "select users, hosts, runas, command, source, line from kolide_sudo_rules where nopasswd = 1",
         (
-            "select g.groupname, r.command, r.source from kolide_sudo_rules r join groups g on r.users = "
-            "'%' || g.groupname where r.command = 'ALL'"
+            "select g.groupname, r.command, r.source from kolide_sudo_rules r "
+            "join groups g on r.users = '%' || g.groupname where r.command = 'ALL'"
         ),
     ),
 )

@@ -53,10 +53,9 @@ class SystemdExec(Row):
     examples=(
         "select unit, directive, value from kolide_systemd_exec where unit = 'ssh.service'",
         (
-            "select id, fragment_path from systemd_units where id like '%.service' and active_state = "
-            "'active' and id not in "
-            "(select unit from kolide_systemd_exec where directive = 'NoNewPrivileges' and value in "
-            "('yes', 'true', 'on', '1'))"
+            "select id, fragment_path from systemd_units where id like '%.service' "
+            "and active_state = 'active' and id not in (select unit from kolide_systemd_exec "
+            "where directive = 'NoNewPrivileges' and value in ('yes', 'true', 'on', '1'))"
         ),
     ),
 )

@@ -34,10 +34,8 @@ class JournalEntry(Row):
         index=True,
     )
     since: int = Column(
-        (
-            "Only entries from this moment on, Unix seconds; unless given, from where the terms on time "
-            "begin, or the last hour"
-        ),
+        "Only entries from this moment on, Unix seconds; unless given, from where the terms on time "
+        "begin, or the last hour",
         additional=True,
         hidden=True,
     )
@@ -51,18 +49,16 @@ class JournalEntry(Row):
 @table(
     "kolide_journal",
     platforms=("linux",),
-    elsewhere=(
-        "the journal is systemd's, so Linux's; osquery itself has unified_log for macOS and "
-        "windows_eventlog for Windows"
-    ),
+    elsewhere="the journal is systemd's, so Linux's; osquery itself has unified_log for macOS and "
+    "windows_eventlog for Windows",
     examples=(
         (
-            "select datetime(time, 'unixepoch') as at, unit, identifier, message from kolide_journal where "
-            "priority <= 3 and time > unixepoch() - 86400 order by time"
+            "select datetime(time, 'unixepoch') as at, unit, identifier, message from kolide_journal "
+            "where priority <= 3 and time > unixepoch() - 86400 order by time"
         ),
         (
-            "select count(*) as failures from kolide_journal where identifier = 'sshd' and since = "
-            "unixepoch('now', '-1 day') and message like 'Failed password%'"
+            "select count(*) as failures from kolide_journal where identifier = 'sshd' "
+            "and since = unixepoch('now', '-1 day') and message like 'Failed password%'"
         ),
     ),
 )

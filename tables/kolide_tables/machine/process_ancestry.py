@@ -38,14 +38,13 @@ class Ancestor(Row):
     platforms=("linux", "darwin", "windows"),
     examples=(
         (
-            "select p.pid, p.name, a.depth, a.ancestor_pid, a.name as ancestor from processes p join "
-            "kolide_process_ancestry a using (pid) "
-            "where p.name = 'bash' order by p.pid, a.depth"
+            "select p.pid, p.name, a.depth, a.ancestor_pid, a.name as ancestor from processes p "
+            "join kolide_process_ancestry a using (pid) where p.name = 'bash' order by p.pid, a.depth"
         ),
         (
             "select p.pid, p.name, group_concat(a.name, ' < ') as started_by from (select distinct pid "
-            "from listening_ports where port > 0) "
-            "join processes p using (pid) join kolide_process_ancestry a using (pid) group by p.pid"
+            "from listening_ports where port > 0) join processes p using (pid) "
+            "join kolide_process_ancestry a using (pid) group by p.pid"
         ),
     ),
 )

@@ -56,10 +56,8 @@ class ProcessDetails(Row):
         "JSON list of the CPUs it may run on; on Linux its main thread; not on macOS", default=None
     )
     ionice_class: str | None = Column(
-        (
-            "I/O scheduling class: none, realtime, best-effort, idle; on Windows very-low, low, normal, "
-            "high; not on macOS"
-        ),
+        "I/O scheduling class: none, realtime, best-effort, idle; on Windows very-low, low, normal, "
+        "high; not on macOS",
         default=None,
     )
     ionice_value: int | None = Column(
@@ -102,12 +100,12 @@ class ProcessDetails(Row):
     platforms=("linux", "darwin", "windows"),
     examples=(
         (
-            "select p.pid, p.name, p.path from kolide_process_details d join processes p using (pid) where "
-            "d.exe_deleted = 1"
+            "select p.pid, p.name, p.path from kolide_process_details d join processes p using (pid) "
+            "where d.exe_deleted = 1"
         ),
         (
-            "select p.name, d.uss, d.swap, d.num_fds from kolide_process_details d join processes p using "
-            "(pid) order by d.uss desc limit 10"
+            "select p.name, d.uss, d.swap, d.num_fds from kolide_process_details d "
+            "join processes p using (pid) order by d.uss desc limit 10"
         ),
     ),
 )

@@ -56,10 +56,9 @@ class ProcessLimit(Row):
     elsewhere="there alone a process is told the limits of another, by prlimit(2)",
     examples=(
         (
-            "select p.pid, p.name, count(*) as files, l.soft from kolide_process_limits l join "
-            "processes p using (pid) "
-            "join process_open_files f using (pid) where l.resource = 'nofile' group by p.pid having "
-            "files > 0.5 * l.soft"
+            "select p.pid, p.name, count(*) as files, l.soft from kolide_process_limits l "
+            "join processes p using (pid) join process_open_files f using (pid) where l.resource = 'nofile' "
+            "group by p.pid having files > 0.5 * l.soft"
         ),
         (
             "select p.pid, p.name, p.path from kolide_process_limits l join processes p using (pid) "

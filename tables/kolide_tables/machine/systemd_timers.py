@@ -69,8 +69,8 @@ class SystemdTimer(Row):
             "last from kolide_systemd_timers where enabled = 'enabled'"
         ),
         (
-            "select t.unit, t.calendar, f.uid, f.mode from kolide_systemd_timers t join file f on f.path = "
-            "t.fragment_path where t.fragment_path like '/etc/%'"
+            "select t.unit, t.calendar, f.uid, f.mode from kolide_systemd_timers t "
+            "join file f on f.path = t.fragment_path where t.fragment_path like '/etc/%'"
         ),
     ),
 )

@@ -40,10 +40,8 @@ class Certificate(Row):
     issuer: str | None = Column("Name of its issuer, written in the same way", default=None)
     serial: str | None = Column("Serial number, in hexadecimal digits", default=None)
     sans: list[str] | None = Column(
-        (
-            "Alternative names of the subject: a JSON array of texts such as DNS:example.org, "
-            "IP:192.0.2.1, email:a@b, URI:x"
-        ),
+        "Alternative names of the subject: a JSON array of texts such as DNS:example.org, "
+        "IP:192.0.2.1, email:a@b, URI:x",
         default=None,
     )
     not_before: int | None = Column("Beginning of its validity, Unix seconds", default=None)
@@ -73,13 +71,13 @@ class Certificate(Row):
     examples=(
         (
             "select path, subject, datetime(not_after, 'unixepoch') as expires from kolide_certificates "
-            "where path like '/etc/ssl/certs/%.pem' and not_after < unixepoch('now', '+30 days') order by "
-            "not_after"
+            "where path like '/etc/ssl/certs/%.pem' and not_after < unixepoch('now', '+30 days') "
+            "order by not_after"
         ),
         (
-            "select path, idx, subject, key_algorithm, key_bits, signature_algorithm from "
-            "kolide_certificates where path = '/etc/ssl/certs/ca-certificates.crt' and (key_algorithm = "
-            "'rsa' and key_bits < 2048 or signature_algorithm like 'sha1%')"
+            "select path, idx, subject, key_algorithm, key_bits, signature_algorithm "
+            "from kolide_certificates where path = '/etc/ssl/certs/ca-certificates.crt' "
+            "and (key_algorithm = 'rsa' and key_bits < 2048 or signature_algorithm like 'sha1%')"
         ),
     ),
 )

@@ -44,18 +44,14 @@ class KeyInfo(Row):
     )
     bits: int | None = Column("Size in bits; NULL if the file does not tell it", type=ColumnType.INTEGER)
     fingerprint_sha256: str | None = Column(
-        (
-            "Fingerprint of the public key as ssh-keygen -l prints it; empty if the public key is not "
-            "there in clear"
-        ),
+        "Fingerprint of the public key as ssh-keygen -l prints it; empty if the public key is not "
+        "there in clear",
         key=True,
     )
     fingerprint_md5: str | None = Column("Fingerprint with MD5, as older logs have it")
     format: str = Column(
-        (
-            "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, "
-            "rfc4716, spki; -der if it is no text"
-        ),
+        "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, "
+        "rfc4716, spki; -der if it is no text",
         key=True,
     )
     comment: str | None = Column("Comment in the file, where it is in clear", key=True)
@@ -93,12 +89,12 @@ class SshKey(Row):
     "kolide_keyinfo",
     examples=(
         (
-            "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssh/%' and "
-            "encrypted = 0"
+            "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssh/%' "
+            "and encrypted = 0"
         ),
         (
-            "select u.username, k.fingerprint_sha256, k.type, k.bits, k.comment from users u join "
-            "kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'"
+            "select u.username, k.fingerprint_sha256, k.type, k.bits, k.comment from users u "
+            "join kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'"
         ),
     ),
 )
@@ -115,8 +111,8 @@ def keyinfo(query: Query) -> Iterator[KeyInfo]:
     examples=(
         "select user, path, type, bits, mode from kolide_ssh_keys where encrypted = 0",
         (
-            "select u.username, k.path, k.type, k.fingerprint_sha256 from users u join kolide_ssh_keys k "
-            "using (uid) where k.type in ('dsa', 'rsa') and k.bits < 3072"
+            "select u.username, k.path, k.type, k.fingerprint_sha256 from users u "
+            "join kolide_ssh_keys k using (uid) where k.type in ('dsa', 'rsa') and k.bits < 3072"
         ),
     ),
 )

@@ -44,12 +44,12 @@ class SecretFound(Row):
     "kolide_secret_scan",
     examples=(
         (
-            "select path, line_number, rule_id, entropy from kolide_secret_scan where path like "
-            "'/home/%/%%/.env%'"
+            "select path, line_number, rule_id, entropy from kolide_secret_scan "
+            "where path like '/home/%/%%/.env%'"
         ),
         (
-            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from "
-            "kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc"
+            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) "
+            "from kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc"
         ),
     ),
 )

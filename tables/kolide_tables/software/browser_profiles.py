@@ -66,12 +66,12 @@ class _Profile(NamedTuple):
     "kolide_browser_profiles",
     examples=(
         (
-            "select uid, browser, profile, email_domain from kolide_browser_profiles where email_domain <> "
-            "'' and managed = 0"
+            "select uid, browser, profile, email_domain from kolide_browser_profiles "
+            "where email_domain <> '' and managed = 0"
         ),
         (
-            "select u.username, p.browser, p.email_domain, count(*) as profiles from users u join "
-            "kolide_browser_profiles p using (uid) group by u.username, p.browser, p.email_domain"
+            "select u.username, p.browser, p.email_domain, count(*) as profiles from users u "
+            "join kolide_browser_profiles p using (uid) group by u.username, p.browser, p.email_domain"
         ),
     ),
 )

@@ -50,8 +50,8 @@ class Container(Row):
     examples=(
         "select name, image, state, privileged, ports from kolide_containers where state = 'running'",
         (
-            "select c.name, c.image, p.pid, p.name as process, p.cmdline from kolide_containers c join "
-            "processes p on p.pid = c.pid where c.privileged = 1"
+            "select c.name, c.image, p.pid, p.name as process, p.cmdline from kolide_containers c "
+            "join processes p on p.pid = c.pid where c.privileged = 1"
         ),
     ),
 )

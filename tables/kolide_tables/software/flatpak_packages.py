@@ -65,8 +65,8 @@ class _Deployment(NamedTuple):
     elsewhere="flatpak runs nowhere else",
     examples=(
         (
-            "select id, version, channel, origin, installation from kolide_flatpak_packages where origin "
-            "<> 'flathub'"
+            "select id, version, channel, origin, installation from kolide_flatpak_packages "
+            "where origin <> 'flathub'"
         ),
         "select u.username, f.id, f.version from kolide_flatpak_packages f join users u using (uid)",
     ),

@@ -38,12 +38,12 @@ class GoModule(Row):
     "kolide_go_buildinfo",
     examples=(
         (
-            "select path, go_version, module, vcs_revision from kolide_go_buildinfo where path like "
-            "'/usr/local/bin/%' and is_main = 1"
+            "select path, go_version, module, vcs_revision from kolide_go_buildinfo "
+            "where path like '/usr/local/bin/%' and is_main = 1"
         ),
         (
-            "select p.pid, p.path, g.go_version, g.version as crypto from processes p join "
-            "kolide_go_buildinfo g using (path) where g.module = 'golang.org/x/crypto'"
+            "select p.pid, p.path, g.go_version, g.version as crypto from processes p "
+            "join kolide_go_buildinfo g using (path) where g.module = 'golang.org/x/crypto'"
         ),
     ),
 )

@@ -63,8 +63,8 @@ class _Model(NamedTuple):
     examples=(
         "select tool, name, size / 1000000000.0 as gigabytes, path from kolide_llm_models order by size desc",
         (
-            "select u.username, m.tool, count(*) as models, sum(m.size) as bytes from users u join "
-            "kolide_llm_models m using (uid) group by u.username, m.tool"
+            "select u.username, m.tool, count(*) as models, sum(m.size) as bytes from users u "
+            "join kolide_llm_models m using (uid) group by u.username, m.tool"
         ),
     ),
 )

@@ -41,10 +41,8 @@ class McpServer(Row):
         "Program that uses it: claude-desktop, claude-code, cursor, vscode, zed, codex, goose, ..."
     )
     scope: str = Column(
-        (
-            "user: everywhere; local: in one project; project: whoever has the project; managed: all users "
-            "of the machine"
-        ),
+        "user: everywhere; local: in one project; project: whoever has the project; managed: all users "
+        "of the machine",
         key=True,
     )
     config_path: str = Column("File that it is in", key=True)
@@ -74,12 +72,12 @@ class _File(NamedTuple):
     "kolide_mcp_servers",
     examples=(
         (
-            "select username, client, server_name, command, args from kolide_mcp_servers where transport = "
-            "'stdio' and enabled = 1"
+            "select username, client, server_name, command, args from kolide_mcp_servers "
+            "where transport = 'stdio' and enabled = 1"
         ),
         (
-            "select u.username, m.client, m.url, m.env_keys from users u join kolide_mcp_servers m using "
-            "(uid) where m.url not like 'https://%'"
+            "select u.username, m.client, m.url, m.env_keys from users u "
+            "join kolide_mcp_servers m using (uid) where m.url not like 'https://%'"
         ),
     ),
 )

@@ -41,8 +41,9 @@ class NodePackage(Row):
     examples=(
         "select lockfile, version, dev from kolide_node_packages where root = '/srv' and name = 'lodash'",
         (
-            "select u.username, n.lockfile, n.name, n.version from users u join kolide_node_packages n on "
-            "n.root = u.directory || '/src' where n.name in ('event-stream', 'ua-parser-js', 'node-ipc')"
+            "select u.username, n.lockfile, n.name, n.version from users u "
+            "join kolide_node_packages n on n.root = u.directory || '/src' "
+            "where n.name in ('event-stream', 'ua-parser-js', 'node-ipc')"
         ),
     ),
 )

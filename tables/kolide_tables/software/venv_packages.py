@@ -80,8 +80,8 @@ class _Venv(NamedTuple):
             "order by version"
         ),
         (
-            "select venv_path, name, version, direct_url from kolide_venv_packages where root = '/opt' and "
-            "(editable = 1 or direct_url <> '')"
+            "select venv_path, name, version, direct_url from kolide_venv_packages where root = '/opt' "
+            "and (editable = 1 or direct_url <> '')"
         ),
     ),
 )

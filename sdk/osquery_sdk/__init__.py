@@ -56,8 +56,8 @@ from .vocabulary import ColumnType
 if TYPE_CHECKING:
     from kolide_kit.atomic import replace_file
     from kolide_kit.installed import install_command, install_hint
-    from kolide_kit.places import line_and_column
     from kolide_kit.spelling import did_you_mean
+    from kolide_kit.text import line_and_column
 
     from .asking.client import Client
     from .engine import Host
@@ -145,7 +145,7 @@ _LATER = {
     "did_you_mean": "kolide_kit.spelling",
     "install_command": "kolide_kit.installed",
     "install_hint": "kolide_kit.installed",
-    "line_and_column": "kolide_kit.places",
+    "line_and_column": "kolide_kit.text",
     "replace_file": "kolide_kit.atomic",
 }
 

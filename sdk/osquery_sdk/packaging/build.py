@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kolide_kit import elf
 from kolide_kit.atomic import move_files, place_of, work_folder
 from kolide_kit.installed import install_hint
+from kolide_kit.times import source_date
 
 from ..errors import PackagingError
 from . import msi, nfpm, pkg, tarball
@@ -259,11 +260,12 @@ def _osqueryd(bundle: Bundle, osqueryds: Sequence[Osqueryd]) -> Osqueryd:
 
 
 def _date(bundle: Bundle, environment: Mapping[str, str]) -> int:
-    given = environment.get("SOURCE_DATE_EPOCH")
-    if given:
-        if not given.isascii() or not given.isdecimal() or len(given) > 11:
-            raise PackagingError(f"SOURCE_DATE_EPOCH={given}: has to be a number of seconds since 1970")
-        return int(given)
+    try:
+        seconds = source_date(environment)
+    except ValueError as error:
+        raise PackagingError(str(error)) from error
+    if seconds is not None:
+        return seconds
     try:
         return int(datetime.fromisoformat(bundle.stamp["date"]).timestamp())
     except (KeyError, ValueError):

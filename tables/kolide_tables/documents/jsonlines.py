@@ -21,10 +21,6 @@ class JsonLines:
     one of a log that is being written, does not spoil the others: it has an index, has no rows, and is
     reported.
 
-    A line may have several maps and arrays, and one value several lines. A line that is no JSON, as the last
-    one of a log that is being written, does not spoil the others: it keeps an index, has no rows, and is
-    reported.
-
     Attributes:
         problems: the report on lines that the last `select` left out.
     """

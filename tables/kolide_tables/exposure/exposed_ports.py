@@ -11,10 +11,10 @@ from types import ModuleType
 from typing import NamedTuple
 
 from kolide_kit.redact import redact_arguments
-from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading import procfs
+from ..reading.processes import psutil_asker, psutil_texts
 from .sockdiag import inet_sockets
 
 # Connection states in /proc/net. Source: the kernel's include/net/tcp_states.h.
@@ -351,24 +351,5 @@ def _portable_facts(
     except psutil.Error:
         return _Facts(), None
 
-    def ask(column: str, method: str) -> object:
-        call = getattr(process, method, None) if wants(column) else None
-        try:
-            return None if call is None else call()
-        except psutil.Error:
-            return None
-
-    name, path, arguments, uids = (
-        ask("name", "name"),
-        ask("path", "exe"),
-        ask("cmdline", "cmdline"),
-        ask("uid", "uids"),
-    )
-    facts = _Facts(
-        name=shown(name) if isinstance(name, str) else None,
-        path=shown(path) if isinstance(path, str) and path else None,
-        cmdline=" ".join(redact_arguments([shown(word) for word in arguments]))
-        if isinstance(arguments, list)
-        else None,
-    )
-    return facts, getattr(uids, "real", None)
+    ask = psutil_asker(process, psutil, wants)
+    return _Facts(**psutil_texts(ask)), getattr(ask("uid", "uids"), "real", None)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable, read_file
 from kolide_kit.limits import Budget
-from osquery_sdk import Column, ColumnType, Query, Row, table
+from osquery_sdk import Column, ColumnType, Query, table
 
-from ..reading.paths import asked_paths, past_trusted_links
+from ..reading.paths import FileRow, asked_paths, past_trusted_links
 
 if TYPE_CHECKING:
     from .x509 import CertificateFacts
@@ -22,15 +22,9 @@ _PEM_PKCS7 = frozenset(("PKCS7", "PKCS #7 SIGNED DATA", "CMS"))
 _PKCS12_VERSION = b"\x02\x01\x03"
 
 
-class Certificate(Row):
+class Certificate(FileRow):
     """A certificate in a file, or an error about one."""
 
-    path: str = Column(
-        "File to read; LIKE finds files, with % for any text in one folder's name",
-        index=True,
-        required=True,
-        key=True,
-    )
     idx: int | None = Column(
         "Number among the certificates of the file, from 0", type=ColumnType.INTEGER, key=True, default=None
     )

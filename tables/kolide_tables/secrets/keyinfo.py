@@ -15,7 +15,7 @@ from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading.homes import Home, local_homes
-from ..reading.paths import asked_paths, past_trusted_links, read_or_warn
+from ..reading.paths import FileRow, asked_paths, past_trusted_links, read_or_warn
 
 if TYPE_CHECKING:
     from .keys import KeyFacts
@@ -26,15 +26,9 @@ _SSH_FOLDER = ".ssh"
 _NO_KEYS = frozenset(("known_hosts", "known_hosts.old", "config", "authorized_keys", "environment", "rc"))
 
 
-class KeyInfo(Row):
+class KeyInfo(FileRow):
     """A key in a file."""
 
-    path: str = Column(
-        "File to read; LIKE finds files, with % for any text in one folder's name",
-        index=True,
-        required=True,
-        key=True,
-    )
     type: str | None = Column(
         "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; empty "
         "if it is encrypted as well"

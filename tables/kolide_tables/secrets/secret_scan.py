@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode
-from osquery_sdk import Column, ColumnType, Query, Row, table
+from osquery_sdk import Column, ColumnType, Query, table
 
-from ..reading.paths import asked_paths, asked_texts, read_or_warn
+from ..reading.paths import FileRow, asked_paths, asked_texts, read_or_warn
 
 __all__ = ["SecretFound", "secret_scan"]
 
@@ -15,15 +15,9 @@ _PREFIX = 12
 _PIECE = 1 << 18
 
 
-class SecretFound(Row):
+class SecretFound(FileRow):
     """A secret in a file."""
 
-    path: str = Column(
-        "File to read; LIKE finds files, with % for any text in one folder's name",
-        index=True,
-        required=True,
-        key=True,
-    )
     raw_data: str = Column("Text to look through instead of a file", index=True, required=True)
     rule_id: str = Column(
         "Rule that found it: private-key, github-token, ..., secret-value for a random value under a "

@@ -105,12 +105,12 @@ def _from_file(path: str) -> Settings:
         raise SettingsError(f"settings: {error}") from error
     if len(data) > _MAX_FILE_BYTES:
         raise SettingsError(
-            f"settings: {path} has more than {_MAX_FILE_BYTES:,} bytes: it is no settings file"
+            f"settings: {path} has more than {_MAX_FILE_BYTES:,} bytes: it is not a settings file"
         )
     try:
         content = tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or arrays in arrays without end
-        raise SettingsError(f"settings: {path} is no TOML: {_problem(data, error)}") from error
+        raise SettingsError(f"settings: {path} is not TOML: {_problem(data, error)}") from error
     limits = content.pop("limits", {})
     if not isinstance(limits, dict):
         raise SettingsError(f"{path}: limits has to be a table of settings, [limits]")

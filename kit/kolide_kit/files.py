@@ -120,7 +120,7 @@ def _too_large(path: str, size: str, max_bytes: int) -> TooLarge:
 
 def _require_regular(path: str, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        kind = next((name for test, name in _KINDS if test(mode)), "no regular file")
+        kind = next((name for test, name in _KINDS if test(mode)), "not a regular file")
         raise Unreadable(f"{path} is {kind}")
 
 

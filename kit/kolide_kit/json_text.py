@@ -50,14 +50,14 @@ def read_json(text: str, *, strict: bool = False) -> Any:
             return json.loads(plain, object_pairs_hook=_unique, parse_constant=_refuse)
         return json.loads(plain)
     except json.JSONDecodeError as error:
-        raise BadJson(f"no JSON: {error.msg}: {place(error.pos)}") from error
+        raise BadJson(f"not JSON: {error.msg}: {place(error.pos)}") from error
     except (_RepeatedName, _NotInJson) as error:
         reason, position = _find_fault(plain)
         raise BadJson(f"{reason}: {place(position)}") from error
     except RecursionError as error:
-        raise BadJson("no JSON: nested too deep") from error
+        raise BadJson("not JSON: nested too deep") from error
     except ValueError as error:
-        raise BadJson(f"no JSON: {error}") from error
+        raise BadJson(f"not JSON: {error}") from error
 
 
 def _plain(text: str) -> tuple[str, list[int]]:

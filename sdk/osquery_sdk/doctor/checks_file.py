@@ -55,7 +55,7 @@ def file(context: Context, target: Target) -> Finding:
     if stat.S_ISDIR(status.st_mode):
         return failure("it is a folder, and not one that freezing made: no program of its name is in it")
     if target.file is None:
-        return failure("it is no regular file")
+        return failure("it is not a regular file: give the path of a program")
     if target.match is not None and target.match.how == "copy":
         return ok(f"a copy of {target.given}")
     leads = real(path)

@@ -66,7 +66,7 @@ def command_line(path: str | os.PathLike[str]) -> list[str]:
                 f"no such extension: {file} has no {PROJECT_FILE}, and is a folder without a {_MAIN}"
             )
         raise LaunchError(
-            f"no such extension: {file} is no file" + (" and no Python module" if python else "")
+            f"no such extension: {file} is not a file" + (" or a Python module" if python else "")
         )
     is_python = file.suffix.lower() == ".py"
     # Run Python files without a first line by Python: the system would hand them to a shell.

@@ -289,4 +289,4 @@ class _Members(_Container):
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ParseError(f"{name} is no JSON value")
+    raise ParseError(f"{name} is not a JSON value")

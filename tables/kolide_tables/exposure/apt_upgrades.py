@@ -133,7 +133,7 @@ def upgrade_rows(run: Run) -> Iterator[AptUpgrade]:
 def _newer(policy: Policy) -> list[Version]:
     """Return the versions from the candidate down to the one before the installed one.
 
-    Return None if it is no upgrade.
+    Return None if it is not an upgrade.
     """
     newer: list[Version] = []
     for version in policy.versions:

@@ -118,7 +118,7 @@ def _listings(query: Query, run: Callable[..., bytes]) -> Iterator[list[_Object]
     for family, name in wanted:
         try:
             if family not in _FAMILIES or not re.fullmatch(_PLAIN_NAME, name):
-                raise TableError(f"no plain name: {name}")
+                raise TableError(f"not a plain name: {name}")
             listings.append(parse_listing(run("table", family, name)))
         except TableError:
             # nft cannot be given this name (it may be a word of its language), or the table has just been
@@ -138,7 +138,7 @@ def parse_listing(data: bytes) -> list[_Object]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TableError(f"nft's answer cannot be read: {error}") from error
     if not isinstance(objects, list):
-        raise TableError("nft's answer is no list")
+        raise TableError("nft's answer is not a list")
     return [item for item in objects if isinstance(item, dict)]
 
 

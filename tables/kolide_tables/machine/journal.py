@@ -109,7 +109,7 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
                 yield row
         if unreadable:
             query.warn(
-                f"{unreadable:,} entries are left out: what journalctl writes of them is no JSON object"
+                f"{unreadable:,} entries are left out: what journalctl writes of them is not a JSON object"
             )
 
 

@@ -256,7 +256,7 @@ def _online(path: str) -> frozenset[int] | None:
 
 
 def parse_cpus(data: bytes) -> list[int] | None:
-    """Return the CPUs in a list such as `0-3,8`; None if the text is no such list."""
+    """Return the CPUs in a list such as `0-3,8`; None if the text is not a list of that form."""
     cpus: list[int] = []
     for part in data.strip().split(b","):
         first, dash, last = part.partition(b"-")

@@ -49,7 +49,7 @@ def parse_json(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ParseError(" ".join(str(error).split())[:200]) from error
     if not isinstance(value, dict):
-        raise ParseError("it is no JSON object")
+        raise ParseError("it is not a JSON object")
     return value
 
 

@@ -135,7 +135,7 @@ def _read(data: bytes | None) -> "CertificateFacts | str":
     try:
         return certificate_facts(data)
     except Malformed as error:
-        return f"no certificate: {error}"
+        return f"not a certificate: {error}"
 
 
 def _read_pkcs7(data: bytes | None) -> Iterator[tuple[str | None, "CertificateFacts | str"]]:
@@ -145,7 +145,7 @@ def _read_pkcs7(data: bytes | None) -> Iterator[tuple[str | None, "CertificateFa
     try:
         inner = [] if data is None else pkcs7_certificates(data)
     except Malformed as error:
-        yield "pkcs7", f"no certificate: {error}"
+        yield "pkcs7", f"not a certificate: {error}"
     else:
         if data is None:
             yield "pkcs7", "its base64 is broken"

@@ -45,7 +45,7 @@ class KeyInfo(FileRow):
     fingerprint_md5: str | None = Column("Fingerprint with MD5, as older logs have it")
     format: str = Column(
         "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, "
-        "rfc4716, spki; -der if it is no text",
+        "rfc4716, spki; -der if it is not text",
         key=True,
     )
     comment: str | None = Column("Comment in the file, where it is in clear", key=True)

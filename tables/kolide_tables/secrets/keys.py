@@ -101,7 +101,7 @@ class KeyFacts(NamedTuple):
 
 
 def keys_in(content: bytes) -> Iterator[KeyFacts]:
-    """Yield the keys in a file's content, private and public; data that is no key is skipped."""
+    """Yield the keys in a file's content, private and public; data that is not a key is skipped."""
     start = content[:256].lstrip()
     if start.startswith(b"PuTTY-User-Key-File-"):
         yield from _putty(content)

@@ -148,7 +148,7 @@ def _json_object(path: str, query: Query, budget: Budget) -> dict[str, Any]:
     try:
         value = json.loads(decode_kept(content))
     except (ValueError, RecursionError):
-        query.warn(f"{path} is no JSON")
+        query.warn(f"{path} is not JSON")
         return {}
     return value if isinstance(value, dict) else {}
 

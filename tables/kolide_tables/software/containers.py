@@ -104,7 +104,7 @@ def _rows(query: Query, path: str, ids: tuple[str, ...] | None, seconds: float) 
         listing += f"&filters={quote(json.dumps({'id': list(ids)}))}"
     listed, server = get_json(path, listing, seconds=seconds)
     if not isinstance(listed, list):
-        raise NoAnswer(f"{shown(path)} answers no list")
+        raise NoAnswer(f"{shown(path)} does not answer a list")
     uid = owner_of(path)
     for entry in listed:
         query.check()

@@ -120,7 +120,7 @@ def _layers(path: str, query: Query, budget: Budget) -> list[dict[str, Any]] | N
         layers = json.loads(content)["layers"]
         return [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else None
     except (ValueError, RecursionError, KeyError, TypeError):
-        query.warn(f"{path} is no manifest of a model")
+        query.warn(f"{path} is not the manifest of a model")
     return None
 
 

@@ -114,7 +114,7 @@ def managed_files(platform: str = sys.platform) -> Iterator[Client]:
 
 
 def servers_in(document: object, keys: tuple[str, ...]) -> Iterator[Server]:
-    """Yield the servers that the keys lead to in a document; entries that are no servers are skipped."""
+    """Yield the servers that the keys lead to in a document; entries that are not servers are skipped."""
     root = document if isinstance(document, dict) else {}
     place: object = root
     for key in keys:

@@ -41,8 +41,8 @@ def get_json(
 ) -> Any:
     """Return the JSON that a GET of `target` (a path with a query) gives.
 
-    Raises NoAnswer if there is no answer within `seconds`, or if it has more than `max_bytes`, is not JSON, or
-    is an error.
+    Raises NoAnswer if there is no answer within `seconds`, or if it has more than `max_bytes`, is not
+    JSON, or is an error.
     """
     import json
     import socket

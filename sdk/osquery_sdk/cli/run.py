@@ -227,7 +227,7 @@ class Reloader:
         if self._process is None:
             return
         self._stopping = True
-        self._process.stop(asked=False)
+        self._process.stop(was_told=False)
         self._stopping = False
         self._process = None
         self._deregister_dead()

@@ -184,7 +184,7 @@ def _advice(sql: str, loops: Sequence[Loop]) -> tuple[str, ...]:
     from .sql.pushdown import EMPTY_OPERAND, NOT_YET_KNOWN, NULL_OPERAND
 
     names = list(dict.fromkeys(name.lower() for name in tables_of(sql).values()))
-    found: dict[str, None] = {}
+    advices: dict[str, None] = {}
     for loop in loops:
         others = [name for name in names if name != loop.table.lower()]
         if loop.error is None or not others:
@@ -203,8 +203,8 @@ def _advice(sql: str, loops: Sequence[Loop]) -> tuple[str, ...]:
             advice = f"if {other} has the values, name it first, {cure}"
         else:
             continue
-        found[advice] = None
-    return tuple(found)
+        advices[advice] = None
+    return tuple(advices)
 
 
 def _columns(loop: Loop, reasons: tuple[str, ...]) -> str:

@@ -258,19 +258,19 @@ class ExtensionProcess:
                     # read.
                     Log(self._on_line)(line)
 
-    def stop(self, *, grace: float = 2.0, asked: bool = True) -> None:
+    def stop(self, *, grace: float = 2.0, was_told: bool = True) -> None:
         """End the extension: wait for it, then send SIGTERM, then SIGKILL to it and all that it started.
 
         Args:
             grace: seconds to wait at each step.
-            asked: the extension was asked to shut down, so it may end by itself.
+            was_told: the extension was asked to shut down, so it may end by itself.
         """
         if os.getpid() != self._owner:
             return  # this is a fork of the process that started the extension
         with self._lock:
             self._stopping.set()
         process = self._process
-        if not wait_for_end(process, grace if asked else 0):
+        if not wait_for_end(process, grace if was_told else 0):
             process.terminate()
             wait_for_end(process, grace)
         kill_group(process)

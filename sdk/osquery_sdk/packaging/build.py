@@ -237,7 +237,7 @@ def _package(
             license=check_text("--license", options.license) or Options().license,
             depends=check_texts("--depends", options.depends),
             conflicts=check_texts("--conflicts", options.conflicts),
-            made=_date(bundle, environment),
+            build_time=_date(bundle, environment),
             osqueryd=_osqueryd(bundle, osqueryds).path if full else None,
             flags=read_flags(options.flags) if options.flags else None,
             secret=read_secret(options.secret) if options.secret else None,
@@ -370,10 +370,10 @@ def _finish(
     done.mkdir()
     stem = _stem(results[0].package)
     files = []
-    for made in results:
-        files.append(done / made.file.name)
-        made.file.replace(files[-1])
-    used = {id(made.package) for made in results}
+    for result in results:
+        files.append(done / result.file.name)
+        result.file.replace(files[-1])
+    used = {id(result.package) for result in results}
     sboms = []
     for bundle, laid_out in packages:
         if id(laid_out) not in used:
@@ -391,7 +391,7 @@ def _finish(
     # The checksums come last: once they are there, every other file is.
     move_files([*files, *sboms, manifest, sums], output)
     return Packaged(
-        tuple(made._replace(file=output / made.file.name) for made in results),
+        tuple(result._replace(file=output / result.file.name) for result in results),
         output / manifest.name,
         tuple(output / sbom.name for sbom in sboms),
         output / sums.name,

@@ -33,7 +33,7 @@ def render(package: Package, work: Path) -> Path:
     top = folder_name(package)
     with (
         file.open("wb") as raw,
-        gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=package.made) as packed,
+        gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=package.build_time) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         _add(archive, package, top, None, 0o755)
@@ -74,7 +74,7 @@ def _own(package: Package) -> list[tuple[str, int, bytes]]:
 
 def _header(package: Package, name: str, mode: int) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
-    info.mode, info.mtime = mode, package.made
+    info.mode, info.mtime = mode, package.build_time
     info.uname, info.gname = "root", "wheel" if package.platform == "darwin" else "root"
     return info
 

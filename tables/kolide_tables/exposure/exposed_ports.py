@@ -121,7 +121,7 @@ def linux_rows(query: Query, root: str = procfs.PROC) -> Iterator[ExposedPort]:
 
 
 def _holders(
-    query: Query, root: str, asked: tuple[object, ...] | None, sockets: Iterable[Socket]
+    query: Query, root: str, named: tuple[object, ...] | None, sockets: Iterable[Socket]
 ) -> Iterator[tuple[int, _Facts | None, list[Socket]]]:
     """Yield the processes that hold some of the sockets, with those sockets.
 
@@ -132,14 +132,14 @@ def _holders(
         if socket.inode:
             links.setdefault(f"socket:[{socket.inode}]", []).append(socket)
     pids = (
-        procfs.pids(root) if asked is None else [pid for pid in dict.fromkeys(asked) if isinstance(pid, int)]
+        procfs.pids(root) if named is None else [pid for pid in dict.fromkeys(named) if isinstance(pid, int)]
     )
     for pid in pids:
         query.check()
         mine: list[Socket] = []
         facts = None
         try:
-            with procfs.Process(pid, root) if asked is None else procfs.find(pid, root) as process:
+            with procfs.Process(pid, root) if named is None else procfs.find(pid, root) as process:
                 for link in process.fd_links():
                     mine += links.get(link, ())
                 if mine:

@@ -66,7 +66,7 @@ def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> 
 
     for line, before, piece, end in _pieces(text):
         budget.check()
-        for secret in sorted(secrets_in(piece), key=lambda found: found.offset):
+        for secret in sorted(secrets_in(piece), key=lambda secret: secret.offset):
             if secret.offset >= end:
                 break  # the next piece has the whole of it
             budget.add_rows()

@@ -1,9 +1,9 @@
-"""Find where the distribution of this house was installed from, and name the command that installs its extras.
+"""Find where the distribution was installed from, and name the command that installs its extras.
 
 pip and uv record in direct_url.json (PEP 610) where a distribution came from, unless it came from an index.
 So the command can name the same place: a checkout, a folder, a wheel file or a git URL. It has the name
-`osquery-sdk` alone only if it came from an index. One distribution carries every member, so each of them finds
-the name, the extras and the place here.
+`osquery-sdk` alone only if it came from an index. One distribution carries every member, so each of them
+finds the name, the extras and the place here.
 """
 
 from __future__ import annotations

@@ -46,10 +46,11 @@ from .errors import (
     WriteError,
 )
 from .tables.columns import Column
+from .tables.declare import table
 from .tables.programs import ProgramOutput, program_environment, run_program
 from .tables.query import Constraint, Query, Range
 from .tables.rows import Row
-from .tables.table import Table, table
+from .tables.table import Table
 from .tables.writable import WritableTable
 from .vocabulary import ColumnType
 
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from .plugins.logger import LoggerPlugin, StatusLog
     from .plugins.spool.logger import LogBatch, SpooledLogger, SpoolOptions
     from .plugins.spool.queue import LogRecord
+    from .tables.client import QueryClient
 
 __all__ = [
     "Client",
@@ -96,6 +98,7 @@ __all__ = [
     "ProtocolError",
     "Query",
     "QueryCancelled",
+    "QueryClient",
     "QueryStats",
     "Range",
     "ReadOnly",
@@ -136,6 +139,7 @@ _LATER = {
     "LogBatch": "osquery_sdk.plugins.spool.logger",
     "LogRecord": "osquery_sdk.plugins.spool.queue",
     "LoggerPlugin": "osquery_sdk.plugins.logger",
+    "QueryClient": "osquery_sdk.tables.client",
     "QueryStats": "osquery_sdk.plugins.distributed",
     "SpoolOptions": "osquery_sdk.plugins.spool.logger",
     "SpooledLogger": "osquery_sdk.plugins.spool.logger",

@@ -58,7 +58,7 @@ def _facts(extension: Extension) -> dict[str, Any]:
         {
             "name": plugin.name,
             "required": [c.name for c in plugin.columns if c.options & REQUIRED],
-            "examples": list(plugin.options.examples),
+            "examples": list(plugin.definition.examples),
         }
         for plugin in extension.all_plugins
         if isinstance(plugin, Table) and plugin.is_here

@@ -49,6 +49,7 @@ class Definition(NamedTuple):
         by_name: the columns by their names.
         aliases: the columns' names by their other names.
         required: the names of the columns that are declared with required=True.
+        declared_as: the name that the author gave, which `options.examples` have.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Definition(NamedTuple):
     by_name: Mapping[str, ColumnInfo]
     aliases: Mapping[str, str]
     required: tuple[str, ...]
+    declared_as: str
 
     @classmethod
     def of(cls, name: str, row: type[Row], description: str, options: TableOptions) -> Definition:
@@ -68,7 +70,18 @@ class Definition(NamedTuple):
             DefinitionError: the text says what to change.
         """
         check_name(name, "table")
-        definition = cls._of(name, row, _resolve(name, row, options), options, description)
+        columns = _resolve(name, row, options)
+        definition = cls(
+            name,
+            row,
+            columns,
+            options,
+            description,
+            by_name={column.name: column for column in columns},
+            aliases={alias: c.name for c in columns for alias in c.definition.aliases},
+            required=tuple(c.name for c in columns if c.definition.required),
+            declared_as=name,
+        )
         if options.all_required and not definition.required:
             raise DefinitionError(
                 f"table {name}: with all_required=True declare the columns that are needed with required=True"
@@ -82,20 +95,6 @@ class Definition(NamedTuple):
                 )
         return definition
 
-    @classmethod
-    def _of(
-        cls,
-        name: str,
-        row: type[Row],
-        columns: tuple[ColumnInfo, ...],
-        options: TableOptions,
-        description: str,
-    ) -> Definition:
-        by_name = {column.name: column for column in columns}
-        aliases = {alias: c.name for c in columns for alias in c.definition.aliases}
-        required = tuple(c.name for c in columns if c.definition.required)
-        return cls(name, row, columns, options, description, by_name, aliases, required)
-
     def configured(
         self, *, name: str | None = None, limits: Limits | None = None, family: str | None = None
     ) -> Definition:
@@ -107,18 +106,22 @@ class Definition(NamedTuple):
             options = options._replace(limits=limits, deadline=limits.max_seconds, max_rows=limits.max_rows)
         if family is not None:
             options = options._replace(family=family)
-        columns = self.columns
-        if name is None or name == self.name:
-            name = self.name
-        else:
-            check_name(name, "table")
-            from ..sql.tokens import renamed
-
-            examples = tuple(renamed(example, self.name, name) for example in options.examples)
-            options = options._replace(examples=examples)
-            columns = tuple(column.in_table(name) for column in columns)
+        name = self.name if name is None else name
         options.check(name)
-        return self._of(name, self.row, columns, options, self.description)
+        columns = self.columns
+        if name != self.name:
+            columns = tuple(column.in_table(name) for column in columns)
+        return self._replace(
+            name=name, options=options, columns=columns, by_name={c.name: c for c in columns}
+        )
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Return the statements for the documentation, with the table's present name."""
+        # Only documentation and errors need them: a program of many renamed tables starts sooner so.
+        from ..sql.tokens import renamed
+
+        return tuple(renamed(example, self.declared_as, self.name) for example in self.options.examples)
 
     def column(self, name: str) -> ColumnInfo:
         """Return the column of a name; raises DefinitionError if the table has none."""

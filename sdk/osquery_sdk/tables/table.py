@@ -148,7 +148,7 @@ class Table:
         if action == "columns":
             return Reply(Status(), self.routes())
         if action == "examples":  # osqueryd never asks for them; the command line does, for its errors
-            return Reply(Status(), [{"sql": example} for example in self.options.examples])
+            return Reply(Status(), [{"sql": example} for example in self.definition.examples])
         if action == "describe":  # osqueryd never asks for it; the shell does
             columns = ({"name": c.name, "description": c.definition.description} for c in self.columns)
             return Reply(Status(), [{"name": "", "description": self.description}, *columns])
@@ -198,7 +198,7 @@ class Table:
         if missing:
             from ..sql.required import refusal
 
-            raise TableError(refusal(self.name, missing, self.required, self.options.examples))
+            raise TableError(refusal(self.name, missing, self.required, self.definition.examples))
         return run.rows(query) if self._generations is None else self._generations.rows(query, run.rows)
 
     def _write(

@@ -125,7 +125,7 @@ class TableSchema(NamedTuple):
                 )
                 for column in table.columns
             ),
-            tuple(table.options.examples),
+            table.definition.examples,
             "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs),
             table.options.attributes,
             table.options.aliases,

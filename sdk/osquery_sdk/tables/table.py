@@ -16,7 +16,6 @@ from .options import this_platform
 from .query import Query
 from .request import Requests
 from .run import ON_PURPOSE, Run
-from .snapshot import Generations
 from .writable import WritableTable
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from .client import QueryClient
     from .definition import Definition
     from .encoding import ColumnInfo
+    from .snapshot import Generations
     from .writer import Writer
 
 
@@ -57,8 +57,11 @@ class Table:
         self.function = function
         self.counters = Counters()
         self._requests = Requests(definition)
-        is_shared = self.options.snapshot or self.options.cache is not None
-        self._generations = Generations(definition) if is_shared else None
+        self._generations: Generations | None = None
+        if self.options.snapshot or self.options.cache is not None:
+            from .snapshot import Generations
+
+            self._generations = Generations(definition)
         seconds = self.options.deadline
         self._late = Reply.failure(
             f"{self.name}: no answer within {seconds:g} s; the table's deadline is over"
@@ -194,8 +197,7 @@ class Table:
 
     def _rows(self, query: Query, run: Run) -> Iterable[Sequence[Any]]:
         """Return the rows of a query: generated, of a fresh snapshot, or shared with an identical request."""
-        missing = self.definition.missing(query.narrows)
-        if missing:
+        if self.options.all_required and (missing := self.definition.missing(query.narrows)):
             from ..sql.required import refusal
 
             raise TableError(refusal(self.name, missing, self.required, self.definition.examples))

@@ -47,7 +47,6 @@ from .errors import (
 )
 from .tables.columns import Column
 from .tables.declare import table
-from .tables.programs import ProgramOutput, program_environment, run_program
 from .tables.query import Constraint, Query, Range
 from .tables.rows import Row
 from .tables.table import Table
@@ -68,6 +67,7 @@ if TYPE_CHECKING:
     from .plugins.spool.logger import LogBatch, SpooledLogger, SpoolOptions
     from .plugins.spool.queue import LogRecord
     from .tables.client import QueryClient
+    from .tables.programs import ProgramOutput, program_environment, run_program
 
 __all__ = [
     "Client",
@@ -139,6 +139,7 @@ _LATER = {
     "LogBatch": "osquery_sdk.plugins.spool.logger",
     "LogRecord": "osquery_sdk.plugins.spool.queue",
     "LoggerPlugin": "osquery_sdk.plugins.logger",
+    "ProgramOutput": "osquery_sdk.tables.programs",
     "QueryClient": "osquery_sdk.tables.client",
     "QueryStats": "osquery_sdk.plugins.distributed",
     "SpoolOptions": "osquery_sdk.plugins.spool.logger",
@@ -150,7 +151,9 @@ _LATER = {
     "install_command": "kolide_kit.installed",
     "install_hint": "kolide_kit.installed",
     "line_and_column": "kolide_kit.places",
+    "program_environment": "osquery_sdk.tables.programs",
     "replace_file": "kolide_kit.atomic",
+    "run_program": "osquery_sdk.tables.programs",
 }
 
 

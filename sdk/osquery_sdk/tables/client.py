@@ -49,6 +49,3 @@ class QueryClient(Protocol):
 
     def database(self, name: str, *, domain: str = ...) -> MutableMapping[str, str]:
         """Return a mapping of texts that osquery keeps in its own database."""
-
-
-__all__ = ["QueryClient"]

@@ -84,6 +84,3 @@ class Counters:
         """Add a call that failed."""
         self.errors += 1
         self.last_error = message
-
-
-__all__ = ["MAX_AT_ONCE", "Counters"]

@@ -123,6 +123,3 @@ def _row_in(hint: Any) -> type[Row] | None:
 
 def _description(docstring: str | None) -> str:
     return " ".join((docstring or "").strip().split("\n\n")[0].split())
-
-
-__all__ = ["table"]

@@ -229,6 +229,3 @@ def _column_type(hint: Any, where: str) -> tuple[ColumnType, bool]:
         f"{where}: no osquery type for {hint}; use str, int, bool, float, bytes, datetime, Path, Enum, list "
         f"or dict"
     )
-
-
-__all__ = ["Defined", "Definition"]

@@ -80,6 +80,3 @@ def _is_number(value: object) -> bool:
 def this_platform() -> str:
     """Return linux, darwin or windows."""
     return {"win32": "windows"}.get(sys.platform, sys.platform)
-
-
-__all__ = ["TableOptions", "this_platform"]

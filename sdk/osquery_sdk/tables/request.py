@@ -82,6 +82,3 @@ def _parse(text: str, aliases: Mapping[str, str]) -> tuple[Terms, frozenset[str]
         return constraints, frozenset(map(str, used))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise TableError(f"the request's context cannot be read: {error}") from error
-
-
-__all__ = ["Request", "Requests"]

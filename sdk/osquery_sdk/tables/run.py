@@ -93,6 +93,3 @@ class Run:
                     f"{definition.meant(unknown[0])}"
                 )
             yield tuple(row.get(name) for name in names)
-
-
-__all__ = ["ON_PURPOSE", "Run"]

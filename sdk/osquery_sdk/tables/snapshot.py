@@ -124,6 +124,3 @@ def _folded(text: str) -> str:
     A request does not say which collation a statement uses.
     """
     return text.casefold().rstrip(" ")
-
-
-__all__ = ["Generations"]

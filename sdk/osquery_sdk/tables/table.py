@@ -254,6 +254,3 @@ def _lacks(error: BaseException) -> str:
     from kolide_kit.installed import missing_module
 
     return missing_module(error)
-
-
-__all__ = ["Table"]

@@ -66,6 +66,3 @@ def _scalar(text: str) -> str:
     return re.sub(
         r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]", lambda m: f"\\u{ord(m[0]):04x}", quoted
     )
-
-
-__all__ = ["fleet"]

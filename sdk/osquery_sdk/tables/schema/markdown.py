@@ -57,6 +57,3 @@ def _prose(text: str) -> str:
 
 def _cell(text: str) -> str:
     return _prose(" ".join(text.split()))
-
-
-__all__ = ["markdown"]

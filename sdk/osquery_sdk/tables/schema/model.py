@@ -168,6 +168,3 @@ class TableSchema(NamedTuple):
 
 def _number(text: str | None) -> int:
     return int(text) if text and text.lstrip("-").isascii() and text.lstrip("-").isdigit() else 0
-
-
-__all__ = ["PLATFORM_NAMES", "ColumnSchema", "TableSchema"]

@@ -89,6 +89,3 @@ def _text(text: str) -> str:
 
 def _list(texts: Iterable[str]) -> str:
     return f"[{', '.join(map(_text, texts))}]"
-
-
-__all__ = ["spec"]

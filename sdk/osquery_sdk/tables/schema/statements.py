@@ -39,6 +39,3 @@ def _split(sql: str, at: re.Pattern[str]) -> list[str]:
         else:
             position += 1
     return [*parts, sql[start:]]
-
-
-__all__ = ["readable"]

@@ -39,6 +39,3 @@ def _json(table: TableSchema) -> dict[str, object]:
             for column in table.columns
         ],
     }
-
-
-__all__ = ["website"]

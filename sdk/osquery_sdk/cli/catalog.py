@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..sql.tokens import one_line, tables_of
+from ..tables.options import this_platform
 from ..tables.schema import TableSchema
-from ..tables.table import this_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -133,8 +133,8 @@ def _schemas(options: Namespace) -> tuple[str, list[TableSchema]]:
 
 
 def _ask_manager(socket: str) -> tuple[str, list[TableSchema]]:
+    from ..tables.options import this_platform
     from ..tables.schema import TableSchema
-    from ..tables.table import this_platform
     from ..wire.client import ManagerConnection
 
     sql = "select name from osquery_registry where registry = 'table' and owner_uuid <> 0 order by name"

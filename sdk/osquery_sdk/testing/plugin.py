@@ -10,8 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .. import Table
     from ..engine import Host
+    from ..tables.table import Table
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def osquery_host() -> Iterator[Callable[..., Host]]:
     from kolide_kit.author_code import to_stderr
     from kolide_kit.signals import ending_cleanly
 
-    from .. import Extension
     from ..engine import Host
+    from ..serving.extension import ServingExtension
 
     with ExitStack() as stack:
         # A signal that ends pytest must leave no extension and no socket behind. pytest handles Ctrl-C.
@@ -29,7 +29,7 @@ def osquery_host() -> Iterator[Callable[..., Host]]:
 
         def serve(*tables: Table) -> Host:
             # pytest shows printed text only with a test that fails, where the traceback is wanted.
-            extension = Extension("under_test", version="0", plugins=tables, log=to_stderr)
+            extension = ServingExtension("under_test", version="0", plugins=tables, log=to_stderr)
             return stack.enter_context(Host([extension.start]))
 
         yield serve

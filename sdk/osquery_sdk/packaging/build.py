@@ -346,10 +346,6 @@ def _stem(package: Package) -> str:
     return f"{package.name}-{package.version.text}"
 
 
-def _sbom_name(package: Package) -> str:
-    return f"{_stem(package)}-{package.platform}-{package.machine}.cdx.json"
-
-
 def _check_output(jobs: Sequence[_Job], options: Options) -> None:
     """Refuse to replace a file that is there, unless --force allows it."""
     if options.output.exists() and not options.output.is_dir():
@@ -381,7 +377,7 @@ def _finish(
         osqueryd = next(
             (e for e in laid_out.entries if e.path.rpartition("/")[2].startswith("osqueryd")), None
         )
-        sboms.append(done / _sbom_name(laid_out))
+        sboms.append(done / f"{_stem(laid_out)}-{laid_out.platform}-{laid_out.machine}.cdx.json")
         text = json.dumps(make_sbom(laid_out, bundle, osqueryd, osquery), indent=2) + "\n"
         sboms[-1].write_text(text, encoding="utf-8")
     manifest = done / f"{stem}.manifest.json"

@@ -187,10 +187,6 @@ def _purge(package: Package) -> str:
     return f"\trm -rf {shlex.quote(package.load_list.rpartition('/')[0])}\n"
 
 
-def _machines(package: Package) -> str:
-    return "x86_64,arm64" if package.machine == "universal" else package.machine
-
-
 def _package_info(package: Package, count: int, size: int) -> bytes:
     info = Element(
         "pkg-info",
@@ -223,7 +219,7 @@ def _distribution(package: Package, size: int) -> bytes:
             "customize": "never",
             "require-scripts": "false",
             "rootVolumeOnly": "true",
-            "hostArchitectures": _machines(package),
+            "hostArchitectures": "x86_64,arm64" if package.machine == "universal" else package.machine,
         },
     )
     SubElement(top, "domains", {"enable_localSystem": "true"})

@@ -55,21 +55,14 @@ def all_tables(
         name = prefix + entry.name
         if entry.name == "ext_tables" or not (entry.is_on or entry.name in wanted):
             continue
-        if entry.name == "notes":
-            from .own.notes import notes_table
-
-            table = notes_table(notes, limits=limits, name=name)
-        else:
-            table = entry.load()
+        table = entry.load(notes, limits=limits, name=name) if entry.name == "notes" else entry.load()
         table = table.configured(name=name, limits=limits, family=entry.family)
         lacks_library = not unable and missing_library(entry.name)
         (left_out if name in disabled or lacks_library else served).append(table)
     about = next(entry for entry in CATALOG if entry.name == "ext_tables")
     name = prefix + about.name
     if name not in disabled:
-        from .own.ext_tables import ext_tables
-
-        served.append(ext_tables(served, disabled=left_out, limits=limits, name=name, family=about.family))
+        served.append(about.load(served, disabled=left_out, limits=limits, name=name, family=about.family))
     return served
 
 

@@ -28,7 +28,7 @@ from osquery_sdk import (
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["Note", "Notes", "notes_table"]
+__all__ = ["Note", "Notes", "notes"]
 
 _SCHEMA = """
 create table if not exists notes (
@@ -143,7 +143,7 @@ class Notes(WritableTable[Note]):
             raise ConstraintFailed("notes are UTF-8") from error
 
 
-def notes_table(
+def notes(
     path: str,
     *,
     limits: Limits = Limits(),  # noqa: B008 - a constant

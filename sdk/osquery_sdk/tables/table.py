@@ -54,7 +54,7 @@ _DEFAULT_DEADLINE = 60.0
 _DEFAULT_MAX_ROWS = 1_000_000
 _MAX_AT_ONCE = 8
 # Errors that say by themselves what is wrong; any other comes with its type, and a traceback.
-_ON_PURPOSE = (TableError, errors.LimitExceeded)
+_ON_PURPOSE = (TableError, errors.LimitExceeded, errors.SettingsError)
 _PLAIN_RESULTS = (list, types.GeneratorType)
 _MAX_KEPT = 100
 _MAX_KEPT_TEXT = 4096

@@ -19,15 +19,11 @@ that only its owner may read, or from a systemd credential, because other progra
 command lines.
 """
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, get_args, get_type_hints
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_type_hints
 
 from .errors import SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 __all__ = ["Configuration", "Secret", "Setting", "SettingsError"]
 
@@ -171,7 +167,7 @@ class Configuration(Generic[T]):
         """
         found = self._found()
         for field in self._fields.values():
-            if found[field.name].value is _MISSING:
+            if found[field.name][0] is _MISSING:
                 place = (
                     f"{self.file} with mode 0600, or as the systemd credential {self._credential(field)}"
                     if field.kind is Secret
@@ -202,7 +198,7 @@ class Configuration(Generic[T]):
 
     def origin(self, name: str) -> str:
         """Return the flag, variable or file that sets the setting, or "default"."""
-        return self._found()[name].origin
+        return self._found()[name][1]
 
     @property
     def _named_file(self) -> str:
@@ -241,26 +237,25 @@ class Configuration(Generic[T]):
         meant = did_you_mean(flag, [*flags, "--settings", "--show-settings"], cutoff=0.8)
         return f"{flag}: no such setting; {meant}" if meant else ""
 
-    def _found(self) -> dict[str, _Found]:
+    def _found(self) -> dict[str, tuple[Any, str]]:
         if self.problem:
             raise SettingsError(self.problem)
-        found = {field.name: _Found(field.default, _DEFAULT) for field in self._fields.values()}
+        found = {field.name: (field.default, _DEFAULT) for field in self._fields.values()}
         if self._named_file or os.path.lexists(self._usual):
             for field, value in self._from_file(self.file):
-                found[field.name] = _Found(
-                    self._checked(field, _from_toml(field, value), f"{self.file}: {field.key}"), self.file
-                )
+                where = f"{self.file}: {field.key}"
+                found[field.name] = self._checked(field, _from_toml(field, value), where), self.file
         for field in self._fields.values():
             secret, credential = self._secret(field)
             if credential:
-                found[field.name] = _Found(self._checked(field, secret, credential), credential)
+                found[field.name] = self._checked(field, secret, credential), credential
         for field, text, where in self._texts():
             if field.kind is Secret:
                 raise SettingsError(
                     f"{where}: other programs could see it there; set {field.key} in {self.file} with mode "
                     f"0600, or as the systemd credential {self._credential(field)}"
                 )
-            found[field.name] = _Found(self._checked(field, _parsed(field, text), where), where)
+            found[field.name] = self._checked(field, _parsed(field, text), where), where
         return found
 
     def _texts(self) -> Iterator[tuple[_Field, str, str]]:
@@ -343,11 +338,6 @@ class Configuration(Generic[T]):
             _require_closed(path, mode, 0o077)
         for key, value in values.items():
             yield known[key], value
-
-
-class _Found(NamedTuple):
-    value: Any
-    origin: str
 
 
 def _fields(kind: type, reserved: Collection[str]) -> Iterator[_Field]:

@@ -37,8 +37,6 @@ def _left_out(
 ) -> list[tuple[Table, str]]:
     """Return the tables that are not served, each with what to set or to install."""
     served = {table.name for table in tables}
-    enabled = {name.removeprefix(settings.prefix).removeprefix("kolide_") for name in settings.enabled}
-    unwanted = {name.removeprefix(settings.prefix).removeprefix("kolide_") for name in settings.disabled}
     file, origin = configuration.file, configuration.origin("disabled")
     disabled = f"disabled in {file}" if origin in (file, "default") else origin
     left_out = []
@@ -48,7 +46,8 @@ def _left_out(
         name = table.name.removeprefix(settings.prefix)
         if table.name in served:
             continue
-        if name == "file_lines" and name not in enabled:
+        is_disabled = not {name, table.name, f"kolide_{name}"}.isdisjoint(settings.disabled)
+        if name == "file_lines" and not settings.enabled:
             why = (
                 f'it shows any file. To have it, set enabled = ["file_lines"] in {file}, or '
                 "KOLIDE_EXT_ENABLED=file_lines"
@@ -58,7 +57,7 @@ def _left_out(
                 f'it has no file to be kept in. To have it, set notes = "PATH" in {file}, or '
                 "KOLIDE_EXT_NOTES=PATH"
             )
-        elif name not in unwanted and (unable := why_unable(name)):
+        elif not is_disabled and (unable := why_unable(name)):
             why = unable
         else:
             why = f"it is disabled. To have it, take it out of {disabled}"

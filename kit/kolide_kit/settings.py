@@ -184,9 +184,7 @@ class Configuration(Generic[T]):
         """
         found = self._found()
         rows = [
-            (self._fields[name].key, "-", "not set")
-            if value is _MISSING
-            else (self._fields[name].key, _shown(value), origin)
+            (self._fields[name].key, *(("-", "not set") if value is _MISSING else (_shown(value), origin)))
             for name, (value, origin) in found.items()
         ]
         widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -490,4 +488,4 @@ def _shown(value: Any) -> str:
     """Return a value in JSON, which writes these types as TOML does and escapes what moves a terminal's cursor."""
     import json
 
-    return repr(value) if isinstance(value, Secret) or value is None else json.dumps(value)
+    return "-" if value is None else repr(value) if isinstance(value, Secret) else json.dumps(value)

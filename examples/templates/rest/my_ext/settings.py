@@ -46,6 +46,4 @@ class Settings:
             is_url,
         ),
     ]
-    token: Annotated[
-        Secret, Setting("Token for the API", "ASCII, without spaces and line breaks", is_token)
-    ]
+    token: Annotated[Secret, Setting("Token for the API", "ASCII, without spaces and line breaks", is_token)]

@@ -201,7 +201,7 @@ def test_messages_are_those_of_the_code(row: list[str]) -> None:
     texts = "\n".join(
         node.value
         for file in ("session.py", "extension.py")
-        for node in ast.walk(ast.parse((ROOT / "sdk/osquery_sdk" / file).read_text()))
+        for node in ast.walk(ast.parse((ROOT / "sdk/osquery_sdk/serving" / file).read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     )
     assert all(part in texts for part in row[0].strip("`").split("...") if part)

@@ -264,7 +264,8 @@ class Configuration(Generic[T]):
             if not variable.startswith(self._prefix) or variable == own:
                 continue
             if variable not in known:
-                raise SettingsError(_no_such_setting(variable, variable, (own, *known)))
+                usable = [name for name, field in known.items() if field.kind is not Secret]
+                raise SettingsError(_no_such_setting(variable, variable, (own, *usable)))
             yield known[variable], self._environment[variable], variable
         for name, text in self._flags.items():
             if name in self._fields:

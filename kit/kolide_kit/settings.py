@@ -29,7 +29,6 @@ __all__ = ["Configuration", "Secret", "Setting", "SettingsError"]
 
 T = TypeVar("T")
 
-_MAX_FILE_BYTES = 1 << 20
 _MISSING = object()
 _DEFAULT = "default"
 # The words for booleans in variables and flags.
@@ -283,7 +282,10 @@ class Configuration(Generic[T]):
             fits = bool(value.reveal()) and "\0" not in value.reveal()
         check = field.setting.check
         if fits and check is not None:
-            fits = check(value.reveal() if field.kind is Secret else value)
+            try:
+                fits = check(value.reveal() if field.kind is Secret else value)
+            except ValueError:  # its text may have the value in it
+                fits = False
         if not fits:
             # A wrong value may be a secret that stands in another setting's place.
             given = where if self._has_secrets else f"{where} = {_repr(value)}"
@@ -298,27 +300,16 @@ class Configuration(Generic[T]):
         path = os.path.join(folder, self._credential(field))  # noqa: PTH118  pathlib is not loaded for this
         if not os.path.lexists(path):
             return None, ""
-        data, mode = _contents(path)
-        # systemd gives a service's user access by an ACL, which shows as a mode of 0440.
-        _require_closed(path, mode, 0o037)
-        try:
-            return Secret(data.decode().removesuffix("\n").removesuffix("\r")), path
-        except UnicodeDecodeError:
-            raise SettingsError(f"settings: {path} is not UTF-8") from None
+        # Most machines have no settings file, and starting must be fast: import this only for a file.
+        from .settings_file import read_credential
+
+        return Secret(read_credential(path)), path
 
     def _from_file(self, path: str) -> Iterator[tuple[_Field, Any]]:
         """Yield the fields that the file sets, each with its value."""
-        # Most machines have no settings file, and starting must be fast: import this only for a file.
-        import tomllib
+        from .settings_file import read_toml, require_closed
 
-        data, mode = _contents(path)
-        try:
-            content = tomllib.loads(data.decode())
-        except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or arrays in arrays without end
-            # Neither the parser's words nor the error itself: both may hold a piece of a secret.
-            shows = not self._has_secrets
-            problem = _problem(data, error) if shows else _place(error)
-            raise SettingsError(f"settings: {path} is no TOML: {problem}") from (error if shows else None)
+        content, mode = read_toml(path, shows=not self._has_secrets)
         known = {field.key: field for field in self._fields.values()}
         sections = {field.setting.section for field in self._fields.values()} - {""}
         values: dict[str, Any] = {}
@@ -334,7 +325,7 @@ class Configuration(Generic[T]):
                 # The name is shown in one line: TOML takes any text in quotes for a name.
                 raise SettingsError(_no_such_setting(f"{path}: {_one_line(key)}", key, tuple(known)))
         if any(known[key].kind is Secret for key in values):
-            _require_closed(path, mode, 0o077)
+            require_closed(path, mode)
         for key, value in values.items():
             yield known[key], value
 
@@ -371,70 +362,6 @@ def _fields(kind: type, reserved: Collection[str]) -> Iterator[_Field]:
                 f"{where}: a setting is str, int, float, bool, tuple[str, ...] or Secret, or one of them | None"
             )
         yield _Field(name, inner, setting, defaults.get(name, _MISSING))
-
-
-def _contents(path: str) -> tuple[bytes, int]:
-    """Return the content and the mode of a file that nobody else can have written."""
-    from .files import Unreadable, open_file
-
-    try:
-        with open_file(_target(path)) as file:
-            facts = os.fstat(file.fileno())
-            _require_trusted(path, facts)
-            data = file.read(_MAX_FILE_BYTES + 1) or b""
-    except (Unreadable, OSError) as error:
-        raise SettingsError(f"settings: {error}") from error
-    if len(data) > _MAX_FILE_BYTES:
-        raise SettingsError(
-            f"settings: {path} has more than {_MAX_FILE_BYTES:,} bytes: it is no settings file"
-        )
-    return data, facts.st_mode
-
-
-def _target(path: str) -> str:
-    """Return the target of a link that an administrator made: what counts is who may write there."""
-    from pathlib import Path
-
-    return os.path.realpath(path) if Path(path).is_symlink() else path
-
-
-def _require_trusted(path: str, facts: os.stat_result) -> None:
-    """Refuse a file that another user could have written, who could turn off what would have seen him."""
-    if os.name != "posix":  # elsewhere mode and owner say nothing
-        return
-    if facts.st_uid not in (0, os.geteuid()):
-        raise SettingsError(
-            f"settings: {path} belongs to user {facts.st_uid}: it has to be root's, or of the user who "
-            "runs this"
-        )
-    if facts.st_mode & 0o002:
-        raise SettingsError(f"settings: {path} can be written by everybody: chmod o-w it")
-
-
-def _require_closed(path: str, mode: int, closed: int) -> None:
-    """Refuse a file with a secret whose mode has one of the closed bits."""
-    if os.name == "posix" and mode & closed:
-        raise SettingsError(f"settings: {path} is open to others, and a secret is in it: chmod 600 it")
-
-
-def _problem(data: bytes, error: Exception) -> str:
-    from .places import line_and_column
-
-    if isinstance(error, UnicodeDecodeError):
-        return f"it is not UTF-8 (at {line_and_column(error.object, error.start)})"
-    return str(error).replace("end of document", line_and_column(data, len(data))) or "nested too deep"
-
-
-def _place(error: Exception) -> str:
-    """Return the place of an error in a file, without the parser's words."""
-    import re
-
-    from .places import line_and_column
-
-    if isinstance(error, UnicodeDecodeError):
-        return f"see {line_and_column(error.object, error.start)}"
-    place = re.search(r"\(at (line \d+, column \d+|end of document)\)$", str(error))
-    return f"see {place[1]}" if place else "nested too deep"
 
 
 def _from_toml(field: _Field, value: Any) -> Any:

@@ -235,6 +235,18 @@ def test_an_unknown_variable(file: Path) -> None:
         plain(file, MY_EXT_TXET="x").read()
 
 
+class Picky(NamedTuple):
+    """A setting with a check that raises."""
+
+    number: Annotated[str, Setting("Digits", "digits", lambda text: int(text) > 0)] = "1"
+
+
+def test_a_check_may_raise_a_value_error() -> None:
+    variables = {"X_NUMBER": "many"}
+    with pytest.raises(SettingsError, match="^X_NUMBER = 'many': has to be digits$"):
+        Configuration(Picky, "x", file="/nonexistent", environment=variables).read()
+
+
 # -- declarations
 
 
@@ -348,8 +360,8 @@ def test_as_another_user(file: Path, tmp_path: Path) -> None:
     (tmp_path / "closed.toml").touch(mode=0o600)
     tmp_path.chmod(0o755)
     code = (
-        "import os, pathlib, tomllib; from typing import *; from kolide_kit.settings import *\n"
-        "import kolide_kit.files\n"
+        "import os; from typing import *; from kolide_kit.settings import *\n"
+        "import kolide_kit.settings_file\n"
         "class S(NamedTuple):\n text: Annotated[str, Setting('x')] = ''\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "for name in ('own.toml', 'settings.toml', 'closed.toml'):\n"

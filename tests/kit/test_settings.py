@@ -243,7 +243,7 @@ class Picky(NamedTuple):
 
 def test_a_check_may_raise_a_value_error() -> None:
     variables = {"X_NUMBER": "many"}
-    with pytest.raises(SettingsError, match="^X_NUMBER = 'many': has to be digits$"):
+    with pytest.raises(SettingsError, match=r"^X_NUMBER = 'many': has to be digits$"):
         Configuration(Picky, "x", file="/nonexistent", environment=variables).read()
 
 

@@ -2,6 +2,8 @@
 
 errors
     The root of every member's tree of errors.
+settings, settings_file
+    Declare a program's settings, and read them from flags, environment, file and defaults.
 files, atomic
     Read files that others wrote, within limits; write files so that they are there as a whole or not at all.
 patterns

@@ -32,7 +32,8 @@ class Entry(NamedTuple):
     def load(self, *arguments: Any, **options: Any) -> Table:
         """Import the table.
 
-        A table that keeps state between requests is made anew by a function of its name, from the arguments.
+        A table that keeps state between requests, or is about something that only the caller has, is made
+        anew by a function of its name, which gets the arguments.
         """
         from importlib import import_module
 

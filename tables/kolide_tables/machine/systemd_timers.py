@@ -17,7 +17,7 @@ from ..reading.tools import find_tool
 from ..reading.unitfiles import YES, Directive, UnitFiles
 
 _STAMPS = "/var/lib/systemd/timers"
-_RUNNING = "/run/systemd/system"  # sd_booted(3)
+RUNNING = "/run/systemd/system"  # sd_booted(3)
 _PROPERTIES = (
     "Id",
     "LoadState",
@@ -78,7 +78,7 @@ def systemd_timers(query: Query) -> Iterator[SystemdTimer]:
     """systemd's timers: the units they start, their last and next time, calendar, and whether they are
     enabled.
     """
-    systemctl = find_tool("systemctl") if os.path.lexists(_RUNNING) else None
+    systemctl = find_tool("systemctl") if os.path.lexists(RUNNING) else None
 
     def run(*arguments: str) -> str:
         assert systemctl is not None

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kolide_ext.settings import SettingsError, read_settings
 from kolide_tables import Limits, all_tables
 from kolide_tables.own.notes import notes
 from osquery_sdk import DefinitionError
@@ -234,15 +233,3 @@ def test_it_is_off_unless_a_path_is_given(folder: Path) -> None:
     assert "kolide_notes" not in [one.name for one in all_tables(disabled=["kolide_notes"])]
     with pytest.raises(DefinitionError, match="a whole path"):
         all_tables(notes="notes.sqlite")
-
-
-def test_the_setting(tmp_path: Path) -> None:
-    file = tmp_path / "kolide_ext.toml"
-    file.write_text(f"notes = '{tmp_path}/n'")
-    nowhere = str(tmp_path / "nowhere")
-    assert read_settings({}, nowhere).notes == ""
-    assert read_settings({"KOLIDE_EXT_SETTINGS": str(file)}).notes == f"{tmp_path}/n"
-    assert read_settings({"KOLIDE_EXT_SETTINGS": str(file), "KOLIDE_EXT_NOTES": ""}).notes == ""
-    assert read_settings({"KOLIDE_EXT_NOTES": nowhere}, nowhere).notes == nowhere
-    with pytest.raises(SettingsError, match="KOLIDE_EXT_NOTES = 'n': has to be the whole path of a file"):
-        read_settings({"KOLIDE_EXT_NOTES": "n"}, nowhere)

@@ -193,10 +193,10 @@ def test_any_text_is_a_value_or_an_error_of_one_line(name: str, text: str) -> No
         ("tetx = 1", "tetx: no such setting; .*; did you mean text[?]"),
         ('"a\\nb" = 1', "settings.toml: a b: no such setting; .*"),
         ("more.more.ratio = 1", "more.more: no such setting; .*"),
-        ("number = " + "9" * 5000, "is no TOML: "),
-        ("a = " + "[" * 100_000, "is no TOML: "),
-        ("a = " + "{a=" * 100_000, "is no TOML: "),
-        ("text", "is no TOML: "),
+        ("number = " + "9" * 5000, "is not TOML: "),
+        ("a = " + "[" * 100_000, "is not TOML: "),
+        ("a = " + "{a=" * 100_000, "is not TOML: "),
+        ("text", "is not TOML: "),
     ],
 )
 def test_wrong_files(line: str, error: str, file: Path) -> None:

@@ -3,10 +3,11 @@
 import os
 import sys
 
-from kolide_ext.settings import Settings
 from kolide_kit.errors import KolideError
 from kolide_tables import all_tables, why_unable
 from osquery_sdk import Configuration, Extension, Table, __version__, extension_settings
+
+from .settings import Settings
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from .errors import LimitExceeded
 from .limits import Limits
 
-__all__ = ["Missing", "TooLarge", "Unreadable", "open_file", "read_file", "why_not"]
+__all__ = ["Missing", "TooLarge", "Unreadable", "open_file", "owner_of", "read_file", "why_not"]
 
 _BLOCK = 1 << 20
 _TRIES = 3
@@ -120,8 +120,16 @@ def _too_large(path: str, size: str, max_bytes: int) -> TooLarge:
 
 def _require_regular(path: str, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        kind = next((name for test, name in _KINDS if test(mode)), "no regular file")
+        kind = next((name for test, name in _KINDS if test(mode)), "not a regular file")
         raise Unreadable(f"{path} is {kind}")
+
+
+def owner_of(path: str) -> int | None:
+    """Return the number of the user that a path belongs to; None on Windows, or if it is not known."""
+    try:
+        return None if os.name == "nt" else os.lstat(path).st_uid
+    except OSError:
+        return None
 
 
 def why_not(path: str, error: OSError | ValueError) -> str:

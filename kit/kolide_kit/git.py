@@ -1,6 +1,6 @@
 """Reads from git the facts about a folder of sources.
 
-A folder outside of a checkout has none, which is no error.
+A folder outside of a checkout has no facts; that is not an error.
 """
 
 from __future__ import annotations

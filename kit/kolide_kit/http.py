@@ -54,7 +54,7 @@ class HttpsClient:
 
         parts = urlsplit(url)
         if parts.scheme not in ("https", "http") or not parts.hostname:
-            raise ValueError(f"{url!r} is no URL that begins with https://")
+            raise ValueError(f"{url!r} is not a URL that begins with https://")
         if parts.scheme == "http" and parts.hostname not in _NEAR:
             raise ValueError(f"{url!r}: plain http is for this machine itself; use https")
         if "@" in parts.netloc:

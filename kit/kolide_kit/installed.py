@@ -1,8 +1,9 @@
-"""Finds where this SDK was installed from, and gives the command that installs one of its extras.
+"""Find where the distribution was installed from, and name the command that installs its extras.
 
 pip and uv record in direct_url.json (PEP 610) where a distribution came from, unless it came from an index.
 So the command can name the same place: a checkout, a folder, a wheel file or a git URL. It has the name
-`osquery-sdk` alone only if the SDK came from an index.
+`osquery-sdk` alone only if it came from an index. One distribution carries every member, so each of them
+finds the name, the extras and the place here.
 """
 
 from __future__ import annotations
@@ -143,21 +144,21 @@ def _distribution(package: Path) -> Distribution | None:
     from pathlib import Path
 
     try:
-        found = distribution(_NAME)
+        installed = distribution(_NAME)
     except PackageNotFoundError:
         return None
-    place = _recorded(found)
+    place = _recorded(installed)
     if place.editable and place.path is not None:
-        return found if package.is_relative_to(place.path.resolve()) else None
-    return found if Path(str(found.locate_file(package.name))).resolve() == package else None
+        return installed if package.is_relative_to(place.path.resolve()) else None
+    return installed if Path(str(installed.locate_file(package.name))).resolve() == package else None
 
 
-def _recorded(found: Distribution) -> Source:
+def _recorded(installed: Distribution) -> Source:
     """Return the source that direct_url.json records."""
     import json
 
     try:
-        record = json.loads(found.read_text("direct_url.json") or "{}")
+        record = json.loads(installed.read_text("direct_url.json") or "{}")
         url = str(record.get("url", ""))
         if (vcs := record.get("vcs_info")) is not None:
             url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
@@ -176,8 +177,8 @@ def _libraries(extras: tuple[str, ...]) -> list[str]:
         lines = requires(_NAME) or []
     except PackageNotFoundError:
         lines = []
-    found = [match for match in map(_OF_EXTRA.fullmatch, lines) if match and match["extra"] in extras]
-    wanted = [f"{match['name']}; {match['where']}" if match["where"] else match["name"] for match in found]
+    matches = [match for match in map(_OF_EXTRA.fullmatch, lines) if match and match["extra"] in extras]
+    wanted = [f"{match['name']}; {match['where']}" if match["where"] else match["name"] for match in matches]
     return list(dict.fromkeys(wanted)) or [_NAME]
 
 

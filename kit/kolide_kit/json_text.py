@@ -1,7 +1,7 @@
-"""Reads JSON in the form in which osqueryd takes configurations, with errors that name the line and column.
+"""Read JSON with comments and joined lines, with errors that name the line and column.
 
-osqueryd joins a line that ends with a backslash and the next one, strips white space from both ends of each
-line, and leaves out lines that begin with # or //.
+A line that ends with a backslash is joined with the next one, white space is stripped from both ends of each
+line, and lines that begin with # or // are left out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import Any
 
-from .places import line_and_column
+from .text import line_and_column
 
 _CONTINUED = "\\\n"
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
@@ -35,8 +35,7 @@ def read_json(text: str, *, strict: bool = False) -> Any:
 
     Args:
         text: with its comments.
-        strict: refuse an object that has a name twice, and NaN and Infinity. osqueryd takes or refuses these
-            without a message.
+        strict: refuse an object that has a name twice, and NaN and Infinity.
 
     Raises:
         BadJson: the message names the line and the column.
@@ -51,14 +50,14 @@ def read_json(text: str, *, strict: bool = False) -> Any:
             return json.loads(plain, object_pairs_hook=_unique, parse_constant=_refuse)
         return json.loads(plain)
     except json.JSONDecodeError as error:
-        raise BadJson(f"no JSON: {error.msg}: {place(error.pos)}") from error
+        raise BadJson(f"not JSON: {error.msg}: {place(error.pos)}") from error
     except (_RepeatedName, _NotInJson) as error:
         reason, position = _find_fault(plain)
         raise BadJson(f"{reason}: {place(position)}") from error
     except RecursionError as error:
-        raise BadJson("no JSON: nested too deep") from error
+        raise BadJson("not JSON: nested too deep") from error
     except ValueError as error:
-        raise BadJson(f"no JSON: {error}") from error
+        raise BadJson(f"not JSON: {error}") from error
 
 
 def _plain(text: str) -> tuple[str, list[int]]:
@@ -101,7 +100,7 @@ def _find_fault(plain: str) -> tuple[str, int]:
                 return f"{name!r} stands twice in one object", token.start()
             names[-1].add(name)
         elif text in ("NaN", "Infinity", "-Infinity"):
-            return f"{text} is no JSON", token.start()
+            return f"{text} is not JSON", token.start()
     raise AssertionError("unreachable: the reader has found a fault")
 
 

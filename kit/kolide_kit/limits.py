@@ -37,10 +37,6 @@ class Limited(Protocol):
         """Raise an error when nobody waits for the answer any more."""
 
 
-def _nothing() -> None:
-    return None
-
-
 class Budget:
     """Counts what the work for one answer uses up.
 
@@ -51,7 +47,7 @@ class Budget:
 
     __slots__ = ("_ends", "_on_check", "_rows", "_steps", "limits")
 
-    def __init__(self, limits: Limits, on_check: Callable[[], None] = _nothing) -> None:
+    def __init__(self, limits: Limits, on_check: Callable[[], None] = lambda: None) -> None:
         """Start the clock."""
         self.limits = limits
         self._ends = time.monotonic() + limits.max_seconds

@@ -59,7 +59,9 @@ class _LikeWalk:
         if name == "%%":
             for folder in self._below(base, 0):
                 yield from self._expand(folder, rest)
-        elif not _has_wildcard(name) and (name in ("", ".", "..") or os.path.lexists(base + name)):
+        elif (
+            "%" not in name and "_" not in name and (name in ("", ".", "..") or os.path.lexists(base + name))
+        ):
             yield from self._expand(base + name + separator, rest)
         else:
             for entry in self._matching(base, name):
@@ -112,10 +114,6 @@ class _LikeWalk:
                 return sorted(entries, key=lambda entry: entry.name)
         except (OSError, ValueError):
             return []
-
-
-def _has_wildcard(name: str) -> bool:
-    return "%" in name or "_" in name
 
 
 def _is_folder(entry: os.DirEntry[str], *, follow: bool) -> bool:

@@ -9,7 +9,7 @@ is not found.
 import re
 from collections.abc import Mapping, Sequence
 
-from kolide_kit.quoted import past_quoted
+from .quoted import past_quoted
 
 REDACTED = "[redacted]"
 
@@ -148,7 +148,7 @@ def redact_arguments(arguments: Sequence[str]) -> list[str]:
         return []
     letters = _letters(arguments)
     result = [redact_text(arguments[0])]
-    # The kind of secret that the last option announced, None if the next argument is no secret.
+    # The kind of secret that the last option announced, None if the next argument is not a secret.
     secret: str | None = None
     for argument in arguments[1:]:
         if secret is not None and not _is_option(argument):

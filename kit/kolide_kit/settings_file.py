@@ -8,7 +8,7 @@ from typing import Any
 
 from .errors import SettingsError
 from .files import Unreadable, open_file
-from .places import line_and_column
+from .text import line_and_column
 
 __all__ = ["read_credential", "read_toml", "require_closed"]
 
@@ -27,7 +27,7 @@ def read_toml(path: str, *, shows: bool) -> tuple[dict[str, Any], int]:
         shows: whether errors may show a piece of the file; False where it may hold a secret.
 
     Raises:
-        SettingsError: the file cannot be trusted, or is no TOML.
+        SettingsError: the file cannot be trusted, or is not TOML.
     """
     data, mode = _contents(path)
     try:
@@ -35,7 +35,7 @@ def read_toml(path: str, *, shows: bool) -> tuple[dict[str, Any], int]:
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or arrays in arrays without end
         # Neither the parser's words nor the error itself: both may hold a piece of a secret.
         problem = _problem(data, error) if shows else _place(error)
-        raise SettingsError(f"settings: {path} is no TOML: {problem}") from (error if shows else None)
+        raise SettingsError(f"settings: {path} is not TOML: {problem}") from (error if shows else None)
 
 
 def read_credential(path: str) -> str:
@@ -69,7 +69,7 @@ def _contents(path: str) -> tuple[bytes, int]:
         raise SettingsError(f"settings: {error}") from error
     if len(data) > _MAX_FILE_BYTES:
         raise SettingsError(
-            f"settings: {path} has more than {_MAX_FILE_BYTES:,} bytes: it is no settings file"
+            f"settings: {path} has more than {_MAX_FILE_BYTES:,} bytes: it is not a settings file"
         )
     return data, facts.st_mode
 

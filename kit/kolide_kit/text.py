@@ -1,11 +1,11 @@
-r"""Turn bytes into the text that tables show: UTF-8, with any other byte as a backslash escape.
+r"""Turn bytes into text to show: UTF-8, with any other byte as a backslash escape; and name places in texts.
 
 Every bundled table makes its text here, so that the same bytes look the same everywhere.
 """
 
 import re
 
-__all__ = ["decode", "decode_kept", "printable", "printable_or_none", "shown"]
+__all__ = ["decode", "decode_kept", "line_and_column", "printable", "printable_or_none", "shown"]
 
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -65,6 +65,20 @@ def printable(text: str) -> str:
 def printable_or_none(value: object) -> str | None:
     """Return a JSON value as `printable` does if it is a text, else None."""
     return printable(value) if isinstance(value, str) else None
+
+
+def line_and_column(text: str | bytes, position: int) -> str:
+    """Return a place in a text for errors, such as "line 3 column 5".
+
+    Args:
+        text: the whole text; bytes are read as UTF-8.
+        position: number of characters, or bytes, before the place.
+    """
+    before = text[:position]
+    if isinstance(before, bytes):
+        before = before.decode(errors="replace")
+    start = before.rfind("\n") + 1
+    return f"line {before.count(chr(10)) + 1} column {len(before) - start + 1}"
 
 
 _LONE = re.compile("[\ud800-\udfff]")

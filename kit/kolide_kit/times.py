@@ -1,9 +1,13 @@
-"""Moments as osquery keeps them: whole Unix seconds."""
+"""Convert moments to whole Unix seconds, and read the date that a reproducible build is given."""
 
 from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -24,4 +28,18 @@ def unix_seconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _SECOND
 
 
-__all__ = ["unix_seconds"]
+def source_date(environment: Mapping[str, str]) -> int | None:
+    """Return the Unix seconds of SOURCE_DATE_EPOCH, see reproducible-builds.org; None if it is not set.
+
+    Raises:
+        ValueError: it is not a number of seconds, or after the year 5138.
+    """
+    text = environment.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > 11:
+        raise ValueError(f"SOURCE_DATE_EPOCH={text}: has to be a number of seconds since 1970")
+    return int(text)
+
+
+__all__ = ["source_date", "unix_seconds"]

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import Any, NamedTuple
 
-from kolide_kit.text import decode, shown
+from .text import decode, shown
 
 __all__ = ["Answer", "NoAnswer", "get_json", "is_socket"]
 
@@ -41,8 +41,8 @@ def get_json(
 ) -> Any:
     """Return the JSON that a GET of `target` (a path with a query) gives.
 
-    Raises NoAnswer if there is no answer within `seconds`, or if it has more than `max_bytes`, is no JSON, or
-    is an error.
+    Raises NoAnswer if there is no answer within `seconds`, or if it has more than `max_bytes`, is not
+    JSON, or is an error.
     """
     import json
     import socket
@@ -87,7 +87,7 @@ def get_json(
             why = f"does not answer within {seconds:g} s"
         raise NoAnswer(f"{shown(socket_path)}: {why}") from error
     except (ValueError, RecursionError) as error:
-        raise NoAnswer(f"{shown(socket_path)} answers no JSON: {error}") from error
+        raise NoAnswer(f"{shown(socket_path)} does not answer JSON: {error}") from error
     finally:
         timer.cancel()
         connection.close()

@@ -87,7 +87,7 @@ class QueryFolder(DistributedPlugin):
         try:
             for result in results:
                 if not _is_name(result.name):
-                    self.warn(f"an answer to {result.name!r}, which is no query of this folder")
+                    self.warn(f"an answer to {result.name!r}, which this folder has no query of")
                     continue
                 content = result._asdict() | {"stats": result.stats._asdict()}
                 _answer(folder, result.name, content)
@@ -153,7 +153,7 @@ def _read(folder: int, name: str) -> Mapping[str, Any]:
     """Return the content of a query's file.
 
     Raises:
-        PluginError: the file is no query.
+        PluginError: the file is not a query.
         _Later: the file may become one.
     """
     try:
@@ -182,7 +182,7 @@ def _read(folder: int, name: str) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         if time.time() - facts.st_mtime < _STILL_WRITTEN:
             raise _Later from error
-        raise PluginError(f"{name}.json: no JSON: {_problem(data, error)}") from error
+        raise PluginError(f"{name}.json: not JSON: {_problem(data, error)}") from error
     if not isinstance(query, dict) or not isinstance(query.get("query"), str) or not query["query"].strip():
         raise PluginError(f'{name}.json: has to be an object with a statement: {{"query": "select ..."}}')
     if unknown := query.keys() - _KEYS:

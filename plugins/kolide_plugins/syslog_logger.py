@@ -156,7 +156,7 @@ def _connector(name: str, address: str) -> Callable[[], socket.socket]:
     host, _, port = place.rpartition(":")
     if kind not in ("tcp", "udp") or not host or not port.isdecimal():
         raise DefinitionError(
-            f"logger {name}: {address!r} is no address; write a path, tcp://host:port or udp://host:port"
+            f"logger {name}: {address!r} is not an address; write a path, tcp://host:port or udp://host:port"
         )
     host = host.strip("[]")
     if kind == "tcp":

@@ -57,9 +57,9 @@ if TYPE_CHECKING:
     from kolide_kit.atomic import replace_file
     from kolide_kit.errors import SettingsError
     from kolide_kit.installed import install_command, install_hint
-    from kolide_kit.places import line_and_column
     from kolide_kit.settings import Configuration, Secret, Setting
     from kolide_kit.spelling import did_you_mean
+    from kolide_kit.text import line_and_column
 
     from .asking.client import Client
     from .engine import Host
@@ -163,7 +163,7 @@ _LATER = {
     "extension_settings": "osquery_sdk.serving.settings",
     "install_command": "kolide_kit.installed",
     "install_hint": "kolide_kit.installed",
-    "line_and_column": "kolide_kit.places",
+    "line_and_column": "kolide_kit.text",
     "program_environment": "osquery_sdk.tables.programs",
     "replace_file": "kolide_kit.atomic",
     "run_program": "osquery_sdk.tables.programs",

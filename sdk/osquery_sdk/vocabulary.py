@@ -7,6 +7,7 @@ osquery/core/tables.h, and sqlite.org/c3ref/c_index_constraint_eq.html.
 from __future__ import annotations
 
 import enum
+import sys
 from typing import Final
 
 # Column options: a bit set, the `op` of a route row.
@@ -22,6 +23,10 @@ COLLATIONS: Final = {
     "version_rhel": 2048,
 }
 """Collation -> its bit in the column options."""
+
+PROGRAM_SUFFIXES: Final = (".ext", ".exe")
+PROGRAM_SUFFIX: Final = ".exe" if sys.platform == "win32" else ".ext"
+"""The end of a file's name by which osqueryd takes it for an extension when it loads a folder."""
 
 # Table attributes: a bit set, sent in a route row of its own.
 USER_BASED = 8

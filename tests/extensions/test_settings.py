@@ -109,12 +109,12 @@ def test_where_it_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("prefix", "settings.toml is no TOML: "),
-        ("prefix = ", "settings.toml is no TOML: Invalid value"),
-        (b"prefix = '\xff'", "settings.toml is no TOML: "),
-        (b"\x7fELF\x00\x01", "settings.toml is no TOML: "),
-        ("a = " + "[" * 100_000, "settings.toml is no TOML: "),
-        ("disabled = []\ndisabled = []", "settings.toml is no TOML: Cannot overwrite a value"),
+        ("prefix", "settings.toml is not TOML: "),
+        ("prefix = ", "settings.toml is not TOML: Invalid value"),
+        (b"prefix = '\xff'", "settings.toml is not TOML: "),
+        (b"\x7fELF\x00\x01", "settings.toml is not TOML: "),
+        ("a = " + "[" * 100_000, "settings.toml is not TOML: "),
+        ("disabled = []\ndisabled = []", "settings.toml is not TOML: Cannot overwrite a value"),
         ("#" * (1 << 20) + "\n", "settings.toml has more than 1,048,576 bytes"),
         (
             "prefx = 'x_'",
@@ -193,7 +193,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     ("text", "said"),
     [
         ("limits.max_row = 5", "limits.max_row: no such setting"),
-        ("[limits", "is no TOML"),
+        ("[limits", "is not TOML"),
         ("disabled = ['xlm']", "no table kolide_xlm to disable"),
         ("prefix = '-'", "prefix = '-': has to be"),
     ],

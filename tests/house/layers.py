@@ -44,6 +44,10 @@ BESIDE = {
 FAMILIES = ("documents", "software", "secrets", "exposure", "machine", "own")
 
 
+# Files that run by their path, outside of their package: there are no relative imports in them.
+SCRIPTS = ("osquery_sdk.freeze.probe", "osquery_sdk.freeze.runtime.", "osquery_sdk.freeze.hooks.")
+
+
 class Edge(NamedTuple):
     """An import of one module of the house by another."""
 
@@ -167,6 +171,17 @@ def nobody_knows_extensions(modules: Modules) -> list[str]:
     return [str(e) for e in edges(modules) if member(e.target) == "kolide_ext" != member(e.module.name)]
 
 
+def imports_within_a_member_are_relative(modules: Modules) -> list[str]:
+    """A member imports its own modules relatively, so that each import of another member is seen at a glance."""
+    return [
+        str(edge)
+        for edge in edges(modules)
+        if member(edge.module.name) == member(edge.target)
+        and not edge.line.relative
+        and not edge.module.name.startswith(SCRIPTS)
+    ]
+
+
 def there_is_no_circle(modules: Modules) -> list[str]:
     """No module imports itself by way of others; imports within functions and for types count."""
     graph: dict[str, set[str]] = {name: set() for name in modules}
@@ -188,5 +203,6 @@ RULES: tuple[Rule, ...] = (
     families_know_no_other,
     tables_and_plugins_are_strangers,
     nobody_knows_extensions,
+    imports_within_a_member_are_relative,
     there_is_no_circle,
 )

@@ -29,12 +29,14 @@ class Import(NamedTuple):
         name: what is taken from it; empty for `import module`.
         line: the line's number.
         for_types: only type checkers see it.
+        relative: the statement begins with a dot.
     """
 
     module: str
     name: str
     line: int
     for_types: bool
+    relative: bool = False
 
 
 class Module(NamedTuple):
@@ -81,7 +83,7 @@ class Module(NamedTuple):
                     above = self.package.split(".")[: len(self.package.split(".")) - node.level + 1]
                     base = ".".join((*above, base) if base else above)
                 for alias in node.names:
-                    yield Import(base, alias.name, node.lineno, id(node) in hidden)
+                    yield Import(base, alias.name, node.lineno, id(node) in hidden, node.level > 0)
 
 
 def read_modules() -> dict[str, Module]:

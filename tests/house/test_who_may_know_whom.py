@@ -106,6 +106,10 @@ def house(**sources: str) -> dict[str, Module]:
         ),
         (layers.nobody_knows_extensions, {"kolide_tables__x": "import kolide_ext.y", "kolide_ext__y": ""}),
         (
+            layers.imports_within_a_member_are_relative,
+            {"kolide_kit__a": "from kolide_kit.b import x", "kolide_kit__b": ""},
+        ),
+        (
             layers.there_is_no_circle,
             {
                 "kolide_kit__a": "from . import b",

@@ -126,8 +126,8 @@ def test_a_source_that_is_gone_is_said_to_be_empty() -> None:
         ({"packs": {"*": {"p": {"discovery": "select 1"}}}}, "pack p: discovery has to be a list"),
         ({"file_paths": {"etc": "/etc/%"}}, "file_paths: etc: has to be a list"),
         ('{"a": 1, "a": 2}', "'a' stands twice"),
-        ('{"a": NaN}', "NaN is no JSON"),
-        ("{" * 50_000, "no JSON"),
+        ('{"a": NaN}', "NaN is not JSON"),
+        ("{" * 50_000, "not JSON"),
         ('{"a": ' * 40 + "1" + "}" * 40, "nested over 32 deep"),
     ],
 )  # fmt: skip
@@ -281,13 +281,13 @@ def test_a_file_is_watched(tmp_path: Path) -> None:
     plugin.start(osqueryd, log.append)
     ask(plugin, log, action="genConfig")
     path.write_text("{")
-    until(lambda: any("no JSON" in text for text in log))
+    until(lambda: any("not JSON" in text for text in log))
     assert osqueryd.updates == []
     path.write_text('{"options": {}}')
     until(lambda: osqueryd.updates)
     assert osqueryd.updates == [(str(path), {"options": {}})]
     plugin.stop()
-    assert sum("no JSON" in text for text in log) == 1
+    assert sum("not JSON" in text for text in log) == 1
 
 
 # -- HTTPS
@@ -344,7 +344,7 @@ def test_https_with_etag(configs: Configs) -> None:
     ("change", "message"),
     [
         ({"status": 500}, "500"),
-        ({"document": "{"}, "no JSON"),
+        ({"document": "{"}, "not JSON"),
         ({"document": "x" * (5 << 20)}, "more than 4,194,304 bytes"),
         ({"status": 302, "extra": {"Location": "http://localhost:1/"}}, "another place"),
         ({"extra": {"Content-Length": "1000"}}, ""),

@@ -323,7 +323,7 @@ def test_http_sends_halves_of_what_is_too_large_and_gives_up_what_is_unfit(
     ("url", "message"),
     [
         ("http://example.com/", "plain http is for this machine"),
-        ("ftp://x/", "is no URL"),
+        ("ftp://x/", "is not a URL"),
         ("https://u:p@example.com/", "would be logged"),
     ],
 )

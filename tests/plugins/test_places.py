@@ -138,7 +138,7 @@ def test_a_query_of_a_folder_is_named(content: bytes, place: str, tmp_path: Path
     os.utime(file, (old, old))
     ask(QueryFolder("queries", tmp_path), action="getQueries")
     message = json.loads((tmp_path / "half.answer.json").read_text())["message"]
-    assert "half.json: no JSON: " in message
+    assert "half.json: not JSON: " in message
     assert message.endswith(place)
 
 
@@ -158,7 +158,7 @@ def test_settings_are_named(content: bytes, place: str, tmp_path: Path) -> None:
     environment = {**os.environ, "KOLIDE_EXT_SETTINGS": str(file)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert f"{file} is no TOML: " in done.stderr
+    assert f"{file} is not TOML: " in done.stderr
     assert place in done.stderr
 
 
@@ -167,19 +167,19 @@ def test_settings_are_named(content: bytes, place: str, tmp_path: Path) -> None:
     [
         (
             {"osquery.conf": '{\n  "schedule": {}\n"packs": {}}'},
-            "{0}/osquery.conf: no JSON: Expecting ',' delimiter: line 3 column 1",
+            "{0}/osquery.conf: not JSON: Expecting ',' delimiter: line 3 column 1",
         ),
         (
             {"osquery.conf": "{}", "osquery.conf.d/more.conf": "{}\n{}"},
-            "{0}/osquery.conf.d/more.conf: no JSON: Extra data: line 2 column 1",
+            "{0}/osquery.conf.d/more.conf: not JSON: Extra data: line 2 column 1",
         ),
         (
             {"osquery.conf": '{"packs": {"p": "P"}}', "p.conf": "\n{]"},
-            "{0}/p.conf: no JSON: Expecting property name enclosed in double quotes: line 2 column 2",
+            "{0}/p.conf: not JSON: Expecting property name enclosed in double quotes: line 2 column 2",
         ),
         (
             {"osquery.conf": '{"packs": {"*": "*.conf"}}', "p.conf": "\n{]"},
-            "{0}/p.conf: no JSON: Expecting property name enclosed in double quotes: line 2 column 2",
+            "{0}/p.conf: not JSON: Expecting property name enclosed in double quotes: line 2 column 2",
         ),
         ({}, "{0}/osquery.conf: No such file or directory"),
     ],

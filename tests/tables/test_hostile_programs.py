@@ -142,7 +142,7 @@ def test_an_answer_of_another_form_is_no_crash_and_not_passed_over(
         return
     rows = list(table(query))
     if table is journal and not answer.startswith("{"):
-        assert "no JSON object" in "".join(said)
+        assert "not a JSON object" in "".join(said)
     if bad == "apt-get":  # where the candidate comes from is told by apt-cache's own words
         assert [(row.name, row.candidate, row.origin) for row in rows] == [("one", "2", "x")]
 

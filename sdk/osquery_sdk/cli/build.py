@@ -37,10 +37,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--onefile", action="store_true", help="make a single file, which unpacks itself at each start"
     )
     parser.add_argument(
-        "--tmpdir",
-        type=given,
-        metavar="DIR",
-        help="unpack the single file in this folder ($TMPDIR, or /tmp)",
+        "--tmpdir", type=given, metavar="DIR", help="unpack the single file in this folder ($TMPDIR, or /tmp)"
     )
     output = parser.add_argument(
         "--output", type=given_path, default=Path("build"), metavar="DIR", help="write to this folder (build)"
@@ -66,8 +63,9 @@ def _run(options: Namespace) -> int:
     if options.tmpdir and not options.onefile:
         raise Misuse("--tmpdir needs --onefile: a program in a folder is not unpacked")
     from kolide_kit.progress import Progress
-    from osquery_sdk.errors import TargetError
-    from osquery_sdk.freeze import Options, build
+
+    from ..errors import TargetError
+    from ..freeze import Options, build
 
     progress = Progress(steps=4)
     try:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from osquery_sdk.sql.tokens import one_line, tables_of
-from osquery_sdk.tables.options import this_platform
-from osquery_sdk.tables.schema import TableSchema
+from ..sql.tokens import one_line, tables_of
+from ..tables.options import this_platform
+from ..tables.schema import TableSchema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from osquery_sdk.engine import Host
+    from ..engine import Host
 
 _TABLES = "select name from osquery_registry where registry = 'table' and owner_uuid <> 0 order by name"
 

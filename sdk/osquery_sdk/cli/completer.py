@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from prompt_toolkit.completion import Completer, Completion
 
-from osquery_sdk.errors import OsquerySdkError
-from osquery_sdk.sql.tokens import tables_of, tokens
-
+from ..errors import OsquerySdkError
+from ..sql.tokens import tables_of, tokens
 from .output import FORMS
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
-    from osquery_sdk.engine import Host
+    from ..engine import Host
 
 _WORDS = (
     "SELECT FROM WHERE JOIN LEFT JOIN ON USING GROUP BY ORDER BY HAVING LIMIT OFFSET AND OR NOT IN IS "

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Iterator, Sequence
 
-    from osquery_sdk.doctor import Check, Context
+    from ..doctor import Check, Context
 
 _HELP = "check whether osqueryd would load this extension; if not, say why and what to do"
 _COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
@@ -36,7 +36,7 @@ def doctor_command() -> Command:
         completes(action, "file")
 
     def chosen(options: Namespace, context: Context) -> Sequence[Path]:
-        from osquery_sdk.doctor import listed_extensions
+        from ..doctor import listed_extensions
 
         return [Path(name) for name in options.extension] or listed_extensions(context)
 
@@ -92,7 +92,7 @@ def _add_options(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace, chosen: Callable[[Namespace, Context], Sequence[Path]]) -> int:
-    from osquery_sdk.doctor import Context, Settings, examine, examine_system, failed
+    from ..doctor import Context, Settings, examine, examine_system, failed
 
     def path(text: str | None) -> Path | None:
         return None if text is None else Path(text).absolute()
@@ -131,7 +131,7 @@ def _uid(user: str | None) -> int | None:
 def _print_json(checks: Iterator[Check]) -> list[Check]:
     import json
 
-    from osquery_sdk.doctor import failed
+    from ..doctor import failed
 
     done = list(checks)
     listed = [{"extension": check.extension, "name": check.name, **check.finding._asdict()} for check in done]
@@ -142,7 +142,7 @@ def _print_json(checks: Iterator[Check]) -> list[Check]:
 
 def _print(checks: Iterator[Check]) -> list[Check]:
     """Print each check when it is done: the start of an extension may take a while."""
-    from osquery_sdk.doctor import EXTENSION_CHECKS, failed
+    from ..doctor import EXTENSION_CHECKS, failed
 
     has_colours = colours(stdout())
     width = max(map(len, EXTENSION_CHECKS))

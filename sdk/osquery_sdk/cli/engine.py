@@ -64,7 +64,8 @@ def _add_arguments(parser: ArgumentParser, add_extensions: Callable[[ArgumentPar
 def _run(options: Namespace, log: Callable[[str], None]) -> int:
     """Run the engine until a signal, or until its daemon ends; return the exit code."""
     from kolide_kit.signals import stopping
-    from osquery_sdk.engine import Daemon, Host
+
+    from ..engine import Daemon, Host
 
     flags = _flags(options)
     code = 0
@@ -97,7 +98,7 @@ def _run(options: Namespace, log: Callable[[str], None]) -> int:
 
 
 def _flags(options: Namespace) -> dict[str, str]:
-    from osquery_sdk.engine.manager.flags import problem
+    from ..engine.manager.flags import problem
 
     flags = {name: getattr(options, name) for name in _FLAGS if getattr(options, name) is not None}
     for setting in options.flag:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from osquery_sdk.serving.extension import ServingExtension
+from ..serving.extension import ServingExtension
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

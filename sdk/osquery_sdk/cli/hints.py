@@ -7,16 +7,16 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from kolide_kit.spelling import did_you_mean
-from osquery_sdk.engine import Host, SqlError
-from osquery_sdk.sql.tokens import tables_of
-from osquery_sdk.vocabulary import REQUIRED
 
+from ..engine import Host, SqlError
+from ..sql.tokens import tables_of
+from ..vocabulary import REQUIRED
 from .catalog import ask_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from osquery_sdk.engine import ResultSet, TypedResult
+    from ..engine import ResultSet, TypedResult
 
 
 R = TypeVar("R")
@@ -43,10 +43,7 @@ class HintingHost(Host):
     """
 
     def __init__(
-        self,
-        *arguments: Any,
-        absent: Callable[[str], str] = lambda name: "",
-        **options: Any,
+        self, *arguments: Any, absent: Callable[[str], str] = lambda name: "", **options: Any
     ) -> None:
         """Set up; nothing starts before `__enter__`."""
         super().__init__(*arguments, **options)
@@ -130,7 +127,7 @@ class HintingHost(Host):
 
     def _required(self, table: str, sql: str) -> str:
         """Return the columns that a statement has to constrain, an example, and the way to write a join."""
-        from osquery_sdk.sql.required import example, join_cure, listed
+        from ..sql.required import example, join_cure, listed
 
         columns = [
             row.get("name", "")

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from kolide_kit.author_code import to_stderr
-from osquery_sdk._version import __version__
 
+from .._version import __version__
 from .exit_codes import Failed, outcome
 from .parser import Command, Parser, completes, overview
 from .program import run_command
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Mapping, Sequence
 
-    from osquery_sdk.engine import Host
-    from osquery_sdk.tables.schema import TableSchema
-    from osquery_sdk.wire.protocol import Response
+    from ..engine import Host
+    from ..tables.schema import TableSchema
+    from ..wire.protocol import Response
 
 _PROGRAM = "osquery-sdk"
 _SOURCE = "--extension hello"
@@ -126,16 +126,16 @@ def _schemas(options: Namespace) -> tuple[str, list[TableSchema]]:
         raise Failed(
             "no extension is named; give --extension PATH, or --socket PATH of a manager that has extensions"
         )
-    from osquery_sdk.engine import Host
+    from ..engine import Host
 
     with Host(options.extension, verbose=options.verbose, on_line=_log) as host:
         return _ask_manager(host.socket)
 
 
 def _ask_manager(socket: str) -> tuple[str, list[TableSchema]]:
-    from osquery_sdk.tables.options import this_platform
-    from osquery_sdk.tables.schema import TableSchema
-    from osquery_sdk.wire.client import ManagerConnection
+    from ..tables.options import this_platform
+    from ..tables.schema import TableSchema
+    from ..wire.client import ManagerConnection
 
     sql = "select name from osquery_registry where registry = 'table' and owner_uuid <> 0 order by name"
     with ManagerConnection(socket) as manager:

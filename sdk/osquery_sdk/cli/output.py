@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import BinaryIO, TextIO, TypeAlias
 
-    from osquery_sdk.engine import Host, ResultSet, TypedResult
-
+    from ..engine import Host, ResultSet, TypedResult
     from .pager import Pager
 
     Value: TypeAlias = str | int | float | None

@@ -14,7 +14,7 @@ from .parser import Command, completes, given, given_path
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from osquery_sdk.packaging import Options, Packaged
+    from ..packaging import Options, Packaged
 
 # These forms have no field for a maintainer.
 _NAMELESS = frozenset(("pkg", "tar"))
@@ -166,7 +166,8 @@ def _add_descriptions(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace) -> int:
     from kolide_kit.progress import Progress
-    from osquery_sdk.packaging import count_steps, forms_for, package
+
+    from ..packaging import count_steps, forms_for, package
 
     wanted = _options(options)
     if not wanted.maintainer and not _NAMELESS.issuperset(forms_for(options.bundle, wanted)):
@@ -216,7 +217,7 @@ def _placeholder(done: Packaged) -> str:
 
 
 def _options(options: Namespace) -> Options:
-    from osquery_sdk.packaging import FORMS, Options, read_keys
+    from ..packaging import FORMS, Options, read_keys
 
     forms = tuple(form for names in options.to for form in names.split(",") if form)
     if options.to and not forms:

@@ -81,9 +81,7 @@ def find_pager(environment: Mapping[str, str]) -> Pager | None:
 def add_pager(parser: ArgumentParser) -> None:
     """Add the option that turns the pager off."""
     parser.add_argument(
-        "--no-pager",
-        action="store_true",
-        help="on a terminal, do not show long results in $PAGER (less -S)",
+        "--no-pager", action="store_true", help="on a terminal, do not show long results in $PAGER (less -S)"
     )
 
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from kolide_kit.settings import Configuration
-    from osquery_sdk.engine import Host
-    from osquery_sdk.serving.extension import ServingExtension
 
+    from ..engine import Host
+    from ..serving.extension import ServingExtension
     from .parser import Command, Parser
 
 
@@ -97,20 +97,13 @@ def commands(extension: ServingExtension) -> list[Command]:
         from .hints import HintingHost
 
         return HintingHost(
-            [extension.start],
-            options=engine_options(options),
-            absent=lambda name: absent(extension, name),
+            [extension.start], options=engine_options(options), absent=lambda name: absent(extension, name)
         )
 
     known = [
         tables_command(extension),
         extension_schema_command(extension),
-        *sql_commands(
-            open_host,
-            lambda parser: None,
-            source="",
-            sql=_example(extension),
-        ),
+        *sql_commands(open_host, lambda parser: None, source="", sql=_example(extension)),
         extension_doctor_command(),
         version_command(extension.name, extension.version, extension.name),
     ]
@@ -120,7 +113,7 @@ def commands(extension: ServingExtension) -> list[Command]:
 
 def _example(extension: ServingExtension) -> str:
     """Return an example that needs no table of osquery's own and can stand in double quotes."""
-    from osquery_sdk.sql.tokens import tables_of
+    from ..sql.tokens import tables_of
 
     for table in extension.tables.values():
         for example in table.definition.examples:

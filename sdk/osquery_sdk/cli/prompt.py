@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from kolide_kit.signals import stop_handler
 from kolide_kit.streams import stdout
-from osquery_sdk.sql.tokens import is_complete
+
+from ..sql.tokens import is_complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.history import History
     from prompt_toolkit.output import Output
 
-    from osquery_sdk.engine import Host
+    from ..engine import Host
 
 _PROMPT, _CONTINUED = "osquery> ", "    ...> "
 # Turns bracketed paste off, shows the cursor, turns colours off, and begins a new line.

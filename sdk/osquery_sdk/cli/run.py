@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kolide_kit.author_code import to_stderr
-from osquery_sdk.errors import WireError
 
+from ..errors import WireError
 from .exit_codes import Misuse, require_input
 from .output import add_forms, check_forms
 from .pager import add_pager, chosen_pager
@@ -23,17 +23,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from osquery_sdk.engine import ExtensionProcess
+    from ..engine import ExtensionProcess
 
 _POLL = 0.25
 _REGISTERS_WITHIN = 10.0
 _MOST_FILES = 2_000
 _PLACE = re.compile(r'  File "(.+)", line (\d+)')
-_OF_TRACEBACKS = (
-    "Traceback (most recent call last):",
-    "During handling of the ",
-    "The above exception was ",
-)
+_OF_TRACEBACKS = ("Traceback (most recent call last):", "During handling of the ", "The above exception was ")
 
 
 def run_extension_command() -> Command:
@@ -63,7 +59,7 @@ def run_extension_command() -> Command:
 
 
 def _run(options: Namespace) -> int:
-    from osquery_sdk.engine.launch import command_line, old_command_line
+    from ..engine.launch import command_line, old_command_line
 
     check_forms(options)
 
@@ -200,8 +196,8 @@ class Reloader:
 
     def _launch(self) -> str:
         """Start the extension, and wait until it has registered; return why it has not."""
-        from osquery_sdk.engine import ExtensionProcess, LaunchError
-        from osquery_sdk.engine.manager.remote import answers_ping
+        from ..engine import ExtensionProcess, LaunchError
+        from ..engine.manager.remote import answers_ping
 
         before = self._registered()
         try:
@@ -231,7 +227,7 @@ class Reloader:
         if self._process is None:
             return
         self._stopping = True
-        self._process.stop(asked=False)
+        self._process.stop(was_told=False)
         self._stopping = False
         self._process = None
         self._deregister_dead()
@@ -263,7 +259,7 @@ class Reloader:
                 self._say(line)
 
     def _registered(self) -> set[int]:
-        from osquery_sdk.wire.client import ManagerConnection
+        from ..wire.client import ManagerConnection
 
         try:
             with ManagerConnection(self._socket, timeout=5.0) as manager:
@@ -273,8 +269,8 @@ class Reloader:
 
     def _deregister_dead(self) -> None:
         """Remove the registration of an extension that was killed: its successor would be a duplicate."""
-        from osquery_sdk.engine.manager.remote import answers_ping
-        from osquery_sdk.wire.client import ManagerConnection
+        from ..engine.manager.remote import answers_ping
+        from ..wire.client import ManagerConnection
 
         try:
             with ManagerConnection(self._socket, timeout=5.0) as manager:
@@ -311,7 +307,7 @@ def fingerprint(extension: str) -> dict[str, tuple[int, int]]:
 
 
 def _sources(extension: str) -> Iterator[str]:
-    from osquery_sdk.engine.launch import module_path
+    from ..engine.launch import module_path
 
     path = Path(extension)
     if not path.exists():

@@ -14,9 +14,9 @@ from kolide_kit.signals import interrupting
 from kolide_kit.spelling import did_you_mean
 from kolide_kit.spinner import Spinner
 from kolide_kit.streams import stdout
-from osquery_sdk.errors import OsquerySdkError
-from osquery_sdk.sql.tokens import is_complete, statements
 
+from ..errors import OsquerySdkError
+from ..sql.tokens import is_complete, statements
 from .catalog import describe, extension_tables, schema_of, statement_to_try
 from .exit_codes import Failed
 from .output import FORMS, JSON_FORMS, Printer, ask, require_place, save
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import BinaryIO
 
-    from osquery_sdk.engine import Host
-    from osquery_sdk.tables.schema import ColumnSchema, TableSchema
-
+    from ..engine import Host
+    from ..tables.schema import ColumnSchema, TableSchema
     from .pager import Pager
 
 _COMMANDS = {
@@ -246,7 +245,7 @@ class Shell:
         self._printer.text("".join(texts))
 
     def _explain(self, sql: str) -> None:
-        from osquery_sdk.engine.explain import explain
+        from ..engine.explain import explain
 
         for statement in statements(sql):
             with Spinner():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Iterator
 
-    from osquery_sdk.engine import Host
+    from ..engine import Host
 
 
 def sql_commands(
@@ -133,7 +133,7 @@ class _SqlCommands(NamedTuple):
         """Explain statements; 1 if one of them failed."""
         import json
 
-        from osquery_sdk.engine.explain import explain
+        from ..engine.explain import explain
 
         statements = _statements(options.sql)
         with _opened(self.open_host(options)) as host, Spinner():
@@ -187,7 +187,7 @@ def _seconds(text: str) -> float:
 
 
 def _statements(sql: str) -> list[str]:
-    from osquery_sdk.sql.tokens import statements
+    from ..sql.tokens import statements
 
     if sql == "-":
         require_input()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from kolide_kit.author_code import SameProcess, describe, one_line, pass_on_interrupt
 from kolide_kit.spelling import did_you_mean
 from kolide_kit.streams import stdout
-from osquery_sdk.tables.schema import SUFFIXES, TableSchema, render
 
+from ..tables.schema import SUFFIXES, TableSchema, render
 from .exit_codes import Failed
 from .output import colours
 from .parser import Command, completes
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Mapping, Sequence
 
-    from osquery_sdk.serving.extension import ServingExtension
-    from osquery_sdk.tables.encoding import ColumnInfo
-    from osquery_sdk.tables.table import Table
+    from ..serving.extension import ServingExtension
+    from ..tables.encoding import ColumnInfo
+    from ..tables.table import Table
 
 
 class _Listed(NamedTuple):

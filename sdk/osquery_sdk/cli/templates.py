@@ -12,10 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from osquery_sdk._version import __version__
-from osquery_sdk.errors import DefinitionError
-from osquery_sdk.tables.columns import check_name
-
+from .._version import __version__
+from ..errors import DefinitionError
+from ..tables.columns import check_name
 from .exit_codes import Failed, Misuse
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kolide_kit.streams import stdout
-from osquery_sdk._version import __version__
 
+from .._version import __version__
 from .parser import Command
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
 """The place that programs import `Client` from; it is defined in `osquery_sdk.asking.client`."""
 
-from osquery_sdk.asking.client import Client
+from ..asking.client import Client
 
 __all__ = ["Client"]

@@ -14,14 +14,7 @@ from __future__ import annotations
 
 from .checks_system import SYSTEM_CHECKS
 from .context import Context, Settings
-from .examine import (
-    EXTENSION_CHECKS,
-    Check,
-    examine,
-    examine_system,
-    failed,
-    listed_extensions,
-)
+from .examine import EXTENSION_CHECKS, Check, examine, examine_system, failed, listed_extensions
 from .finding import Finding
 from .target import Target
 

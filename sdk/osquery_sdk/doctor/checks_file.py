@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kolide_kit.binaries import read_program, runs_here, this_machine
 
+from ..vocabulary import PROGRAM_SUFFIX
 from .finding import (
     Finding,
     append,
@@ -26,7 +27,6 @@ from .finding import (
 )
 from .looking import files_below, is_folder, real, status_of, why
 from .scripts import judge, judge_other
-from .target import SUFFIX
 
 if TYPE_CHECKING:
     from .context import Context
@@ -55,7 +55,7 @@ def file(context: Context, target: Target) -> Finding:
     if stat.S_ISDIR(status.st_mode):
         return failure("it is a folder, and not one that freezing made: no program of its name is in it")
     if target.file is None:
-        return failure("it is no regular file")
+        return failure("it is not a regular file: give the path of a program")
     if target.match is not None and target.match.how == "copy":
         return ok(f"a copy of {target.given}")
     leads = real(path)
@@ -69,10 +69,10 @@ def _is_odd(error: OSError) -> bool:
 def suffix(context: Context, target: Target) -> Finding:
     """Check that the name ends in what osqueryd wants, in lower case."""
     path, proper = target.path, target.proper
-    if path.suffix == SUFFIX:
-        return ok(f"ends in {SUFFIX}")
+    if path.suffix == PROGRAM_SUFFIX:
+        return ok(f"ends in {PROGRAM_SUFFIX}")
     if not path.name:
-        return failure(f"it has no name that could end in {SUFFIX}")
+        return failure(f"it has no name that could end in {PROGRAM_SUFFIX}")
     if sys.platform != "win32":
         # A link that leads nowhere may be replaced. Any other file of that name is left alone: no cure then.
         force = (
@@ -91,12 +91,12 @@ def suffix(context: Context, target: Target) -> Finding:
         )
     if not cure:
         return failure(
-            f"does not end in {SUFFIX}: {path.name}; {proper} is another file, so choose another name"
+            f"does not end in {PROGRAM_SUFFIX}: {path.name}; {proper} is another file, so choose another name"
         )
     if target.match is not None and target.match.how == "itself":
         # The load list has the name that osqueryd does not take.
         cure = in_turn(cure, replace_line(target.match.line.number, str(proper), context.load_list))
-    return failure(f"does not end in {SUFFIX}: {path.name}; list {proper}", cure)
+    return failure(f"does not end in {PROGRAM_SUFFIX}: {path.name}; list {proper}", cure)
 
 
 def owner(context: Context, target: Target) -> Finding:
@@ -263,7 +263,7 @@ def install_command(context: Context, target: Target) -> str:
         "/usr/local/lib/osquery/extensions" if sys.platform == "darwin" else "/usr/lib/osquery/extensions",
         name,
     )
-    program = home / f"{name}{SUFFIX}"
+    program = home / f"{name}{PROGRAM_SUFFIX}"
     # A bundle is copied whole with its links, as its program loads the files beside it. Plain cp follows a
     # link.
     copy = "cp -R" if target.bundle else "cp"

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osquery_sdk.errors import WireError
-
+from ..errors import WireError
+from ..vocabulary import PROGRAM_SUFFIX
 from . import loadlist
 from .checks_file import enlist, forbids_programs
 from .finding import (
@@ -28,7 +28,6 @@ from .finding import (
 )
 from .flags import default_flagfile, defaults, number, truth
 from .looking import is_file, is_folder, why
-from .target import SUFFIX
 from .unpacking import left_behind, one_file_of, usual_folder
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def load_list(context: Context, target: Target) -> Finding:
     """Check that the load list names the extension."""
     file, lines, match = context.load_list, context.lines, target.match
     # The name that osqueryd takes, even if no file has that name yet.
-    wanted = target.path if target.path.suffix == SUFFIX else target.proper
+    wanted = target.path if target.path.suffix == PROGRAM_SUFFIX else target.proper
     add = enlist(context, target, wanted)
     if any("--extensions_autoload" in problem.text for problem in context.flags.problems):
         add = ""  # another list is meant, and the finding about the flags says which
@@ -274,7 +273,7 @@ def _set_flag(context: Context, name: str, value: str) -> str:
 
 
 def _answers(address: str) -> bool:
-    from osquery_sdk.wire.client import ExtensionConnection
+    from ..wire.client import ExtensionConnection
 
     try:
         with ExtensionConnection(address, timeout=_PING) as extension:

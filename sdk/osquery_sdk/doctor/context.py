@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from kolide_kit.processes import TemporaryFolder, run_process
-from osquery_sdk.errors import ConnectionFailed, WireError
 
+from ..errors import ConnectionFailed, WireError
 from . import flags as osqueryd_flags
 from . import loadlist
 from .looking import is_file
@@ -19,7 +19,7 @@ from .processes import Process, environment_of, processes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from osquery_sdk.wire.protocol import ExtensionInfo
+    from ..wire.protocol import ExtensionInfo
 
 _PATIENCE = 5.0
 
@@ -200,7 +200,7 @@ class Context:
 
     @cached_property
     def _answer(self) -> Manager | Exception:
-        from osquery_sdk.wire.client import ManagerConnection
+        from ..wire.client import ManagerConnection
 
         try:
             with ManagerConnection(self.socket, timeout=_PATIENCE) as manager:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..vocabulary import PROGRAM_SUFFIXES
 from . import loadlist
 from .checks_file import FILE_CHECKS
 from .checks_running import RUNNING_CHECKS
@@ -62,7 +63,7 @@ def listed_extensions(context: Context) -> list[Path]:
     if isinstance(lines, OSError):
         return []
     named = {line.text for line in lines}
-    return [Path(path) for path in loadlist.paths(lines) if path in named or path.endswith((".ext", ".exe"))]
+    return [Path(path) for path in loadlist.paths(lines) if path in named or path.endswith(PROGRAM_SUFFIXES)]
 
 
 def failed(checks: Sequence[Check]) -> list[Check]:

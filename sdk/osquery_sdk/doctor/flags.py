@@ -226,7 +226,7 @@ class _Reader:
 
     def _refuse(self, name: str, value: str, place: _Place) -> None:
         repair = "s/[[:space:]]*$//" if value != value.strip() else ""
-        self._note(place, f"stops osqueryd: {value!r} is no value for --{name}", fatal=True, repair=repair)
+        self._note(place, f"stops osqueryd: {value!r} is not a value for --{name}", fatal=True, repair=repair)
 
     def _read_nested(self, target: Path, place: _Place) -> None:
         if place.depth >= _MAX_NESTING:

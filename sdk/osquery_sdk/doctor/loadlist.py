@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from kolide_kit.atomic import read_text
 
+from ..vocabulary import PROGRAM_SUFFIXES
 from .looking import files_below, is_folder, same_content, same_file
 
 _COMMENTS = ("#", ";")
@@ -80,7 +81,7 @@ def find(lines: list[Line], path: Path) -> Match | None:
 
     def rank(match: Match) -> tuple[bool, int]:
         # A name that osqueryd takes comes before one that it does not.
-        return not match.path.endswith((".ext", ".exe")), _ORDER.index(match.how)
+        return not match.path.endswith(PROGRAM_SUFFIXES), _ORDER.index(match.how)
 
     return min(matches, key=rank, default=None)
 

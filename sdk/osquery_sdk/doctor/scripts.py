@@ -105,7 +105,7 @@ def _check_interpreter(interpreter: str, kind: str, nested: int = 0) -> Finding 
             f"{kind} needs {_shown(interpreter)}, which is not here: osqueryd says error {status.errno}"
         )
     if not stat.S_ISREG(status.st_mode) or not status.st_mode & 0o111:
-        return failure(f"{kind}: {interpreter} is no program that may be run: osqueryd says error 13")
+        return failure(f"{kind}: {interpreter} is not a program that may be run: osqueryd says error 13")
     path = real(interpreter)
     try:
         program = read_program(path)
@@ -115,7 +115,7 @@ def _check_interpreter(interpreter: str, kind: str, nested: int = 0) -> Finding 
         return None  # a file may be executable and not readable
     if program.system != "script":
         if not program.system:
-            return failure(f"{kind}: {interpreter} is no program: osqueryd says error 8")
+            return failure(f"{kind}: {interpreter} is not a program: osqueryd says error 8")
         if not runs_here(program):
             return failure(
                 f"{kind}: {interpreter} is for another system than {sys.platform} on {this_machine()}"

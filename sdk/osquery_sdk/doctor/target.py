@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..vocabulary import PROGRAM_SUFFIX
 from . import loadlist
 from .flags import number
 from .looking import is_file, is_folder, real, same_file, status_of
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from .trial import Trial
 
 _LEAST_PATIENCE = 10.0
-SUFFIX = ".exe" if sys.platform == "win32" else ".ext"
-"""The end of a file's name by which osqueryd takes it for an extension."""
 _SOURCES = (".py", ".pyw", ".pyz", ".sh", ".rb", ".pl", ".js", ".php", ".lua")
 
 
@@ -42,11 +41,11 @@ class Target:
         """The path that was named; if that is a folder made by freezing, the program in it."""
         if not is_folder(self.named):
             return self.named
-        program = self.named / f"{self.named.name.removesuffix('.bundle')}{SUFFIX}"
+        program = self.named / f"{self.named.name.removesuffix('.bundle')}{PROGRAM_SUFFIX}"
         if is_file(program) or not is_folder(self.named / "_internal"):
             return program if is_file(program) else self.named
         # The folder was renamed, and the program in it was not.
-        programs = [path for path in self.named.glob(f"*{SUFFIX}") if is_file(path)]
+        programs = [path for path in self.named.glob(f"*{PROGRAM_SUFFIX}") if is_file(path)]
         return programs[0] if len(programs) == 1 else self.named
 
     @cached_property
@@ -69,10 +68,10 @@ class Target:
     def proper(self) -> Path:
         """The path of the file with a name that osqueryd takes; perhaps nothing is there."""
         path = self.given
-        if path.suffix == SUFFIX or not path.name:
+        if path.suffix == PROGRAM_SUFFIX or not path.name:
             return path
-        is_source = path.suffix.lower() in (SUFFIX, *_SOURCES)
-        return path.with_name(f"{path.stem if is_source else path.name}{SUFFIX}")
+        is_source = path.suffix.lower() in (PROGRAM_SUFFIX, *_SOURCES)
+        return path.with_name(f"{path.stem if is_source else path.name}{PROGRAM_SUFFIX}")
 
     @cached_property
     def status(self) -> os.stat_result | OSError:
@@ -146,4 +145,4 @@ class Target:
         return None
 
 
-__all__ = ["SUFFIX", "Target"]
+__all__ = ["Target"]

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kolide_kit.processes import TemporaryFolder, kill_group, start_process, wait_for_end
 from kolide_kit.signals import has_ended
-from osquery_sdk.engine.folder import short_folder
-from osquery_sdk.errors import WireError
-from osquery_sdk.wire.protocol import ExtensionInfo, OptionInfo, Reply, Status
-from osquery_sdk.wire.server import Server, ServerOptions
-from osquery_sdk.wire.transport import listen
 
+from ..engine.folder import short_folder
+from ..errors import WireError
+from ..wire.protocol import ExtensionInfo, OptionInfo, Reply, Status
+from ..wire.server import Server, ServerOptions
+from ..wire.transport import listen
 from .processes import rss_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from osquery_sdk.wire.service import CallContext
+    from ..wire.service import CallContext
 
 _UUID = 4711
 _STOP_WITHIN = 5.0

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from osquery_sdk.serving.onefile import MARK
+from ..serving.onefile import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

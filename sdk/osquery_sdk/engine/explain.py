@@ -184,7 +184,7 @@ def _advice(sql: str, loops: Sequence[Loop]) -> tuple[str, ...]:
     from .sql.pushdown import EMPTY_OPERAND, NOT_YET_KNOWN, NULL_OPERAND
 
     names = list(dict.fromkeys(name.lower() for name in tables_of(sql).values()))
-    found: dict[str, None] = {}
+    advices: dict[str, None] = {}
     for loop in loops:
         others = [name for name in names if name != loop.table.lower()]
         if loop.error is None or not others:
@@ -203,8 +203,8 @@ def _advice(sql: str, loops: Sequence[Loop]) -> tuple[str, ...]:
             advice = f"if {other} has the values, name it first, {cure}"
         else:
             continue
-        found[advice] = None
-    return tuple(found)
+        advices[advice] = None
+    return tuple(advices)
 
 
 def _columns(loop: Loop, reasons: tuple[str, ...]) -> str:
@@ -251,10 +251,7 @@ def _text(explanation: Explanation) -> list[str]:
     for loop in explanation.loops:
         verb = {"generate": "", "refuse": " refused"}.get(loop.action, f" {loop.action}")
         calls = _count(loop.calls, "call")
-        lines += [
-            "",
-            f"{loop.table}{verb}: {calls}, {_count(loop.rows, 'row')}, {_time(loop.seconds)}",
-        ]
+        lines += ["", f"{loop.table}{verb}: {calls}, {_count(loop.rows, 'row')}, {_time(loop.seconds)}"]
         if loop.columns:
             lines.append(f"  columns used  {', '.join(loop.columns)}")
         terms = [("pushed down", _pushed(term), term.reason) for term in loop.pushed]
@@ -271,10 +268,7 @@ def _text(explanation: Explanation) -> list[str]:
         if loop.error is not None:
             lines.append(f"  error         {loop.error}")
     if never := ", ".join(explanation.never_called):
-        lines += [
-            "",
-            f"Not called: {never}; nothing before it in the statement gave a row",
-        ]
+        lines += ["", f"Not called: {never}; nothing before it in the statement gave a row"]
     if explanation.unoffered:
         lines += ["", "Checked by SQLite on the rows that came back:"]
         width = min(40, max(len(condition.text) for condition in explanation.unoffered))

@@ -240,14 +240,14 @@ class Host:
             end_if_forked(self._pid, sys.exception())
         self._closing = True
         manager = self._manager
-        asked = manager is not None and bool(manager.extensions())
+        was_told = manager is not None and bool(manager.extensions())
         if manager is not None:
             manager.stop()
         for stop in self._stops:
             stop()
         self._stops.clear()
         for process in self.processes:
-            process.stop(asked=asked)
+            process.stop(was_told=was_told)
         self.processes.clear()
         if manager is not None and self._listens:
             # A manager that does not listen found the sockets of another one, which stay.

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 
 from kolide_kit.author_code import Log
 from kolide_kit.processes import kill_group, start_process, wait_for_end
-from osquery_sdk.engine.projects import PROJECT_FILE, find_entry
 
 from ..errors import LaunchError, ProjectError
+from .projects import PROJECT_FILE, find_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +66,7 @@ def command_line(path: str | os.PathLike[str]) -> list[str]:
                 f"no such extension: {file} has no {PROJECT_FILE}, and is a folder without a {_MAIN}"
             )
         raise LaunchError(
-            f"no such extension: {file} is no file" + (" and no Python module" if python else "")
+            f"no such extension: {file} is not a file" + (" or a Python module" if python else "")
         )
     is_python = file.suffix.lower() == ".py"
     # Run Python files without a first line by Python: the system would hand them to a shell.
@@ -258,19 +258,19 @@ class ExtensionProcess:
                     # read.
                     Log(self._on_line)(line)
 
-    def stop(self, *, grace: float = 2.0, asked: bool = True) -> None:
+    def stop(self, *, grace: float = 2.0, was_told: bool = True) -> None:
         """End the extension: wait for it, then send SIGTERM, then SIGKILL to it and all that it started.
 
         Args:
             grace: seconds to wait at each step.
-            asked: the extension was asked to shut down, so it may end by itself.
+            was_told: the extension was asked to shut down, so it may end by itself.
         """
         if os.getpid() != self._owner:
             return  # this is a fork of the process that started the extension
         with self._lock:
             self._stopping.set()
         process = self._process
-        if not wait_for_end(process, grace if asked else 0):
+        if not wait_for_end(process, grace if was_told else 0):
             process.terminate()
             wait_for_end(process, grace)
         kill_group(process)

@@ -61,7 +61,7 @@ def scripts(file: Path) -> dict[str, str]:
     """Return the entries of `[project.scripts]` by name.
 
     Raises:
-        ProjectError: the file cannot be read or is no TOML.
+        ProjectError: the file cannot be read or is not TOML.
     """
     import tomllib
 
@@ -70,7 +70,7 @@ def scripts(file: Path) -> dict[str, str]:
     except UnicodeDecodeError as error:
         raise ProjectError(f"cannot read {file}: {error}") from error
     except ValueError as error:
-        raise ProjectError(f"{file} is no TOML: {error}") from error
+        raise ProjectError(f"{file} is not TOML: {error}") from error
     except OSError as error:
         raise ProjectError(f"cannot read {file}: {error.strerror}") from error
     entries = project.get("scripts") if isinstance(project, dict) else None

@@ -17,6 +17,7 @@ from kolide_kit.processes import run_process
 from kolide_kit.signals import stop_handler
 
 from ..errors import FreezeError
+from ..vocabulary import PROGRAM_SUFFIX
 from . import pyinstaller
 from .data import data_files
 from .distributions import Installed
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
     from .target import Target
 
-SUFFIX = ".exe" if sys.platform == "win32" else ".ext"
-"""The end of a file's name by which osqueryd takes it for an extension when it loads a folder."""
 _STAMP = "build.json"
 _PROBE_TIMEOUT = 120
 
@@ -113,7 +112,7 @@ def build(extension: str, options: Options = Options(), *, progress: Progress | 
             data=options.data,
             metadata=options.metadata,
             groups=options.entry_points,
-            program=target.name + SUFFIX,
+            program=target.name + PROGRAM_SUFFIX,
             folder=f"{target.name}.bundle",
             onefile=options.onefile,
             tmpdir=options.tmpdir,
@@ -187,7 +186,7 @@ def set_modes(path: Path, seconds: int | None) -> None:
     """
     for file in (path, *path.rglob("*")) if path.is_dir() else (path,):
         if not file.is_symlink():
-            runs = file.is_dir() or file.suffix == SUFFIX
+            runs = file.is_dir() or file.suffix == PROGRAM_SUFFIX
             file.chmod(0o755 if runs else 0o644)
         if seconds is not None and os.utime in os.supports_follow_symlinks:
             os.utime(file, (seconds, seconds), follow_symlinks=False)
@@ -203,7 +202,7 @@ def _install(
     bundle: Path, output: Path, target: Target, onefile: bool, report: Report, sbom: dict[str, Any]
 ) -> Built:
     """Put the result in the place of an earlier build's."""
-    stem = target.name + SUFFIX if onefile else target.name
+    stem = target.name + PROGRAM_SUFFIX if onefile else target.name
     files = bundle.parent / f"{stem}.cdx.json", bundle.parent / f"{stem}.report.json"
     for file, content in zip(files, (sbom, report.as_json()), strict=True):
         file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -213,7 +212,7 @@ def _install(
     with stop_handler():
         _replace(bundle, place)
         if not onefile:
-            program = place / (target.name + SUFFIX)
+            program = place / (target.name + PROGRAM_SUFFIX)
             if os.name == "posix":
                 link = output / target.name
                 new = bundle.parent / "link"

@@ -83,16 +83,16 @@ class Installed:
         contents: Mapping[str, Mapping[str, str]],
         *,
         names: Iterable[str] = (),
-        asked: Iterable[str] = (),
+        chosen: Iterable[str] = (),
     ) -> list[Bundled]:
         """Return the distributions that the bundle's files come from, sorted by name.
 
         Args:
             contents: paths by name in the bundle; `modules`, `binaries` and `datas`, see `pyinstaller.run`.
             names: others to add; names that are not installed are ignored.
-            asked: distributions that were asked for when the program was built.
+            chosen: distributions that were asked for when the program was built.
         """
-        asked_for = {normal(name) for name in asked}
+        asked_for = {normal(name) for name in chosen}
         wanted = asked_for | {normal(name) for name in names}
         files = _Files(
             {Path(path): name.partition(".")[0] for name, path in contents["modules"].items()},

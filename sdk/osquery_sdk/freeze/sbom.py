@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kolide_kit import cyclonedx
 from kolide_kit.processes import run_process
-from osquery_sdk._version import __version__
 
+from .._version import __version__
 from .distributions import Installed
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def make_sbom(
         date: of the build.
         digest: SHA-256 of the program's file; with it, equal builds have equal documents.
     """
-    components = [_python(), *_distributions(contents), *_libraries(contents)]
+    distributions = [_distribution(bundled.distribution) for bundled in Installed().in_bundle(contents)]
+    components = [_python(), *distributions, *_libraries(contents)]
     return cyclonedx.document(
         cyclonedx.component("application", name, name, version=version, hashes=cyclonedx.hashes(digest)),
         components,
@@ -64,11 +65,6 @@ def _version_of(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:
         return "unknown"
-
-
-def _distributions(contents: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the installed distributions that a file of the bundle comes from, by name."""
-    return [_distribution(bundled.distribution) for bundled in Installed().in_bundle(contents)]
 
 
 def _distribution(distribution: Distribution) -> dict[str, Any]:

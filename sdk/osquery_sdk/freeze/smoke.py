@@ -14,11 +14,11 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kolide_kit.processes import TemporaryFolder, kill_group, run_process, start_process, wait_for_end
-from osquery_sdk.engine import Host
-from osquery_sdk.engine.folder import short_folder
-from osquery_sdk.sql.tokens import tables_of
 
+from ..engine import Host
+from ..engine.folder import short_folder
 from ..errors import FreezeError, SqlError
+from ..sql.tokens import tables_of
 from .lacks import lacking
 
 if TYPE_CHECKING:

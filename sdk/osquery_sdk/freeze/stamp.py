@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from kolide_kit.git import facts_of_checkout
+from kolide_kit.times import source_date
 
 from ..errors import FreezeError
 
@@ -43,13 +44,11 @@ def build_date(environment: Mapping[str, str]) -> datetime:
     Raises:
         FreezeError: SOURCE_DATE_EPOCH is not a number of seconds.
     """
-    given = environment.get("SOURCE_DATE_EPOCH")
-    if not given:
-        return datetime.now(UTC)
     try:
-        return datetime.fromtimestamp(int(given), UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise FreezeError(f"SOURCE_DATE_EPOCH={given}: has to be a number of seconds since 1970") from error
+        seconds = source_date(environment)
+    except ValueError as error:
+        raise FreezeError(str(error)) from error
+    return datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _user() -> str:

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from osquery_sdk.engine.projects import PROJECT_FILE, Entry, find_entry, parse_entry, scripts
-
+from ..engine.projects import PROJECT_FILE, Entry, find_entry, parse_entry, scripts
 from ..errors import ProjectError, TargetError
 from .modules import find_module
 
@@ -62,7 +61,8 @@ def _find(extension: str, here: Path) -> Target:
         if path.name == PROJECT_FILE:
             return _project(path, None)
         if path.suffix == ".py":
-            return _script(path.resolve())
+            script = path.resolve()
+            return Target(script.stem, _read(script), script, (script.parent,), script.parent)
         raise TargetError(f"{extension} is not a Python file; name the module or the file that it is made of")
     if path.is_dir():
         if (path / _MAIN).is_file():
@@ -76,10 +76,6 @@ def _find(extension: str, here: Path) -> Target:
     if (here / PROJECT_FILE).is_file() and _has_entry(here / PROJECT_FILE, extension):
         return _project(here / PROJECT_FILE, extension)
     return _module(extension, here)
-
-
-def _script(path: Path) -> Target:
-    return Target(path.stem, _read(path), path, (path.parent,), path.parent)
 
 
 def _folder(folder: Path) -> Target:

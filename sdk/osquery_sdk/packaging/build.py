@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kolide_kit import elf
 from kolide_kit.atomic import move_files, place_of, work_folder
 from kolide_kit.installed import install_hint
+from kolide_kit.times import source_date
 
 from ..errors import PackagingError
 from . import msi, nfpm, pkg, tarball
@@ -236,7 +237,7 @@ def _package(
             license=check_text("--license", options.license) or Options().license,
             depends=check_texts("--depends", options.depends),
             conflicts=check_texts("--conflicts", options.conflicts),
-            made=_date(bundle, environment),
+            build_time=_date(bundle, environment),
             osqueryd=_osqueryd(bundle, osqueryds).path if full else None,
             flags=read_flags(options.flags) if options.flags else None,
             secret=read_secret(options.secret) if options.secret else None,
@@ -259,11 +260,12 @@ def _osqueryd(bundle: Bundle, osqueryds: Sequence[Osqueryd]) -> Osqueryd:
 
 
 def _date(bundle: Bundle, environment: Mapping[str, str]) -> int:
-    given = environment.get("SOURCE_DATE_EPOCH")
-    if given:
-        if not given.isascii() or not given.isdecimal() or len(given) > 11:
-            raise PackagingError(f"SOURCE_DATE_EPOCH={given}: has to be a number of seconds since 1970")
-        return int(given)
+    try:
+        seconds = source_date(environment)
+    except ValueError as error:
+        raise PackagingError(str(error)) from error
+    if seconds is not None:
+        return seconds
     try:
         return int(datetime.fromisoformat(bundle.stamp["date"]).timestamp())
     except (KeyError, ValueError):
@@ -344,10 +346,6 @@ def _stem(package: Package) -> str:
     return f"{package.name}-{package.version.text}"
 
 
-def _sbom_name(package: Package) -> str:
-    return f"{_stem(package)}-{package.platform}-{package.machine}.cdx.json"
-
-
 def _check_output(jobs: Sequence[_Job], options: Options) -> None:
     """Refuse to replace a file that is there, unless --force allows it."""
     if options.output.exists() and not options.output.is_dir():
@@ -368,10 +366,10 @@ def _finish(
     done.mkdir()
     stem = _stem(results[0].package)
     files = []
-    for made in results:
-        files.append(done / made.file.name)
-        made.file.replace(files[-1])
-    used = {id(made.package) for made in results}
+    for result in results:
+        files.append(done / result.file.name)
+        result.file.replace(files[-1])
+    used = {id(result.package) for result in results}
     sboms = []
     for bundle, laid_out in packages:
         if id(laid_out) not in used:
@@ -379,7 +377,7 @@ def _finish(
         osqueryd = next(
             (e for e in laid_out.entries if e.path.rpartition("/")[2].startswith("osqueryd")), None
         )
-        sboms.append(done / _sbom_name(laid_out))
+        sboms.append(done / f"{_stem(laid_out)}-{laid_out.platform}-{laid_out.machine}.cdx.json")
         text = json.dumps(make_sbom(laid_out, bundle, osqueryd, osquery), indent=2) + "\n"
         sboms[-1].write_text(text, encoding="utf-8")
     manifest = done / f"{stem}.manifest.json"
@@ -389,7 +387,7 @@ def _finish(
     # The checksums come last: once they are there, every other file is.
     move_files([*files, *sboms, manifest, sums], output)
     return Packaged(
-        tuple(made._replace(file=output / made.file.name) for made in results),
+        tuple(result._replace(file=output / result.file.name) for result in results),
         output / manifest.name,
         tuple(output / sbom.name for sbom in sboms),
         output / sums.name,

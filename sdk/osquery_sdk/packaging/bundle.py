@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kolide_kit.binaries import read_program
 
 from ..errors import PackagingError
+from ..vocabulary import PROGRAM_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SUFFIXES = (".ext", ".exe")
 _INTERNAL = "_internal"
 _STAMP = "build.json"
 SYSTEMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
@@ -84,14 +84,14 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def _one_file(given: str, program: Path) -> Bundle:
-    if program.suffix not in SUFFIXES:
+    if program.suffix not in PROGRAM_SUFFIXES:
         raise PackagingError(f"{given}: osqueryd starts files that end in .ext, on Windows .exe")
     item = Item(program.name, "file", program, runs=True)
     return _described(given, program, (item,), {})
 
 
 def _folder(given: str, folder: Path) -> Bundle:
-    programs = sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES and p.is_file())
+    programs = sorted(p for p in folder.iterdir() if p.suffix in PROGRAM_SUFFIXES and p.is_file())
     if not programs:
         raise PackagingError(f"{given}: not a bundle: no program in it ends in .ext or .exe")
     if len(programs) > 1:

@@ -34,7 +34,7 @@ class Wanted(NamedTuple):
     license: str
     depends: tuple[str, ...]
     conflicts: tuple[str, ...]
-    made: int
+    build_time: int
     osqueryd: Path | None = None
     flags: Path | None = None
     secret: Path | None = None
@@ -108,7 +108,7 @@ def lay_out(bundle: Bundle, wanted: Wanted) -> Package:
         conflicts=wanted.conflicts,
         glibc=wanted.glibc,
         libc=bundle.libc,
-        made=wanted.made,
+        build_time=wanted.build_time,
     )
     return _with_osqueryd(package, wanted, top, settings, places) if full else package
 

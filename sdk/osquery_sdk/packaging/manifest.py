@@ -41,7 +41,7 @@ def make_manifest(packages: Iterable[Made], osquery: str) -> dict[str, Any]:
     """
     listed = list(packages)
     first = listed[0].package
-    contents = {f"{made.package.platform}/{made.package.machine}": made.package for made in listed}
+    contents = {f"{entry.package.platform}/{entry.package.machine}": entry.package for entry in listed}
     return {
         "schema": SCHEMA,
         "name": first.name,
@@ -53,16 +53,16 @@ def make_manifest(packages: Iterable[Made], osquery: str) -> dict[str, Any]:
         "osquery": osquery or None,
         "packages": [
             {
-                "form": made.form,
-                "file": made.file.name,
-                "platform": made.package.platform,
-                "machine": made.package.machine,
-                "size": made.size,
-                "sha256": made.sha256,
-                "signed": made.signed,
-                "secret": made.package.secret,
+                "form": entry.form,
+                "file": entry.file.name,
+                "platform": entry.package.platform,
+                "machine": entry.package.machine,
+                "size": entry.size,
+                "sha256": entry.sha256,
+                "signed": entry.signed,
+                "secret": entry.package.secret,
             }
-            for made in listed
+            for entry in listed
         ],
         "contents": {
             target: {

@@ -96,13 +96,13 @@ class Package(NamedTuple):
     """The oldest glibc that it runs with; empty if it needs none."""
     libc: str = ""
     """The C library that a Linux program is linked with: `glibc`, `musl` or empty."""
-    made: int = 0
+    build_time: int = 0
     """The date of everything in the package, in Unix seconds."""
 
     @property
     def date(self) -> datetime:
         """The date of everything in the package, in UTC."""
-        return datetime.fromtimestamp(self.made, UTC)
+        return datetime.fromtimestamp(self.build_time, UTC)
 
     @property
     def timestamp(self) -> str:

@@ -83,7 +83,7 @@ def render(package: Package, work: Path, keys: Keys) -> Path:
     file = work / file_name(package)
     machine = machine_name(package.machine, "msi")
     command = [find_wixl(), "--arch", machine, "--output", str(file), str(source)]
-    environment = {"TZ": "UTC", "SOURCE_DATE_EPOCH": str(package.made)}
+    environment = {"TZ": "UTC", "SOURCE_DATE_EPOCH": str(package.build_time)}
     run_tool("wixl", "write the msi", command, makes=file, folder=work, environment=environment)
     code = str(uuid.uuid5(uuid.UUID(product), "package")).upper()
     rewrite(file, work, steps(listed), date=package.date, code=f"{{{code}}}", texts=_texts(package))
@@ -102,7 +102,7 @@ def _sign(file: Path, package: Package, keys: Keys) -> Path:
         command += ["-readpass", str(secret)]
     if package.homepage:
         command += ["-i", package.homepage]
-    command += ["-time", str(package.made), "-in", str(file), "-out", str(out)]
+    command += ["-time", str(package.build_time), "-in", str(file), "-out", str(out)]
     run_tool("osslsigncode", "sign the msi", command, makes=out)
     out.replace(file)
     return file
@@ -210,7 +210,7 @@ def _directories(package: Package, top: Element, staged: Path) -> list[str]:
             SubElement(component, "CreateFolder")
         else:
             component = _component(folder(entry.path.rpartition("/")[0]), entry.path, "*")
-            _add_file(component, entry, staged, package.made)
+            _add_file(component, entry, staged, package.build_time)
             for service in package.services:
                 if entry.path.endswith("/bin/osqueryd.exe"):
                     _add_service(component, package, service.name)
@@ -222,11 +222,11 @@ def _component(folder: Element, path: str, guid: str) -> Element:
     return SubElement(folder, "Component", {"Id": _id("c", path), "Guid": guid, "Win64": "yes"})
 
 
-def _add_file(component: Element, entry: Entry, staged: Path, made: int) -> None:
+def _add_file(component: Element, entry: Entry, staged: Path, build_time: int) -> None:
     """Add a file to a component: a copy with the package's date, as the msi takes its files' dates."""
     copy = staged / _id("f", entry.path)
     copy.write_bytes(entry.read())
-    os.utime(copy, (made, made))
+    os.utime(copy, (build_time, build_time))
     name = entry.path.rpartition("/")[2]
     SubElement(
         component,

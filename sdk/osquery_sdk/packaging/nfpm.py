@@ -106,7 +106,7 @@ def render(package: Package, form: str, work: Path, keys: Keys) -> Path:
         folder=work,
         environment={
             **keys.environment(),
-            "SOURCE_DATE_EPOCH": str(package.made),
+            "SOURCE_DATE_EPOCH": str(package.build_time),
             "TZ": "UTC",
             _DOLLAR: "$",
         },
@@ -142,7 +142,7 @@ def configuration(package: Package, form: str, work: Path, keys: Keys) -> dict[s
         file = work / f"{form}-{name}"
         file.write_text(text, encoding="utf-8")
         os.utime(
-            file, (package.made, package.made)
+            file, (package.build_time, package.build_time)
         )  # nfpm gives the scripts in an apk the time of their files
         files[name] = str(file)
     upgrade = {name: files.pop(name) for name in ("postupgrade",) if name in files}

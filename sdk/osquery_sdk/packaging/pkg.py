@@ -61,7 +61,7 @@ def render(package: Package, work: Path) -> Path:
     parts.mkdir(parents=True)
     entries = _all_entries(plain)
     size = sum(len(entry.read()) for entry in entries if entry.kind == "file")
-    (parts / "Bom").write_bytes(bom.make_bom([_billed(entry, package.made) for entry in entries]))
+    (parts / "Bom").write_bytes(bom.make_bom([_billed(entry, package.build_time) for entry in entries]))
     (parts / "Payload").write_bytes(_cpio(plain, entries, work / "payload"))
     scripts = _scripts(plain, maintainer.library(plain, defaults=defaults))
     (parts / "Scripts").write_bytes(_cpio(plain, scripts, work / "scripts"))
@@ -72,7 +72,9 @@ def render(package: Package, work: Path) -> Path:
     for path in sorted(inner.rglob("*")):
         kind = "dir mode=0755" if path.is_dir() else f"file mode=0644 contents={_word(str(path))}"
         name = path.relative_to(inner).as_posix()
-        lines.append(f"{_word(name)} type={kind} uid=0 gid=0 uname=root gname=wheel time={package.made}.0")
+        lines.append(
+            f"{_word(name)} type={kind} uid=0 gid=0 uname=root gname=wheel time={package.build_time}.0"
+        )
     _bsdtar("xar", "\n".join(lines), work / "outer.mtree", file, "--options", "xar:compression=none")
     settle(file, package.date)
     return file
@@ -98,7 +100,7 @@ def _inside(entry: Entry) -> str:
     return "." if entry.path == "/" else f".{entry.path}"
 
 
-def _billed(entry: Entry, made: int) -> bom.Path:
+def _billed(entry: Entry, build_time: int) -> bom.Path:
     content = entry.read() if entry.kind == "file" else entry.target.encode()
     return bom.Path(
         _inside(entry),
@@ -106,7 +108,7 @@ def _billed(entry: Entry, made: int) -> bom.Path:
         _TYPES[entry.kind] | (0o755 if entry.kind == "link" else entry.mode),
         0,
         _WHEEL,
-        made,
+        build_time,
         len(content) if entry.kind != "folder" else 0,
         bom.cksum(content) if entry.kind != "folder" else 0,
         entry.target,
@@ -124,7 +126,7 @@ def _cpio(package: Package, entries: list[Entry], work: Path) -> bytes:
             kind = f"link mode=0755 link={_word(entry.target)}"
         else:
             kind = f"file mode={entry.mode:04o} contents={_word(str(entry.staged(work)))}"
-        lines.append(f"{_word(_inside(entry))} type={kind} uid=0 gid={_WHEEL} time={package.made}.0")
+        lines.append(f"{_word(_inside(entry))} type={kind} uid=0 gid={_WHEEL} time={package.build_time}.0")
     archive = work / ".cpio"
     _bsdtar("odc", "\n".join(lines), work / ".mtree", archive)
     return gzip.compress(archive.read_bytes(), 9, mtime=0)
@@ -185,10 +187,6 @@ def _purge(package: Package) -> str:
     return f"\trm -rf {shlex.quote(package.load_list.rpartition('/')[0])}\n"
 
 
-def _machines(package: Package) -> str:
-    return "x86_64,arm64" if package.machine == "universal" else package.machine
-
-
 def _package_info(package: Package, count: int, size: int) -> bytes:
     info = Element(
         "pkg-info",
@@ -221,7 +219,7 @@ def _distribution(package: Package, size: int) -> bytes:
             "customize": "never",
             "require-scripts": "false",
             "rootVolumeOnly": "true",
-            "hostArchitectures": _machines(package),
+            "hostArchitectures": "x86_64,arm64" if package.machine == "universal" else package.machine,
         },
     )
     SubElement(top, "domains", {"enable_localSystem": "true"})

@@ -7,8 +7,8 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from kolide_kit import cyclonedx
-from osquery_sdk._version import __version__
 
+from .._version import __version__
 from ..errors import PackagingError
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ def render(package: Package, work: Path) -> Path:
     top = folder_name(package)
     with (
         file.open("wb") as raw,
-        gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=package.made) as packed,
+        gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=package.build_time) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         _add(archive, package, top, None, 0o755)
@@ -67,18 +67,14 @@ def _own(package: Package) -> list[tuple[str, int, bytes]]:
     head = "#!/bin/sh\n" + maintainer.library(package, root="${DESTDIR:-}")
     home = f"home={shlex.quote(package.home)}\n"
     return [
-        (
-            name,
-            0o755,
-            f"{head}\n{home}\n{maintainer.code(f'{name}.sh')}".encode(),
-        )
+        (name, 0o755, f"{head}\n{home}\n{maintainer.code(f'{name}.sh')}".encode())
         for name in ("install", "remove")
     ] + [("files", 0o644, listed.encode())]
 
 
 def _header(package: Package, name: str, mode: int) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
-    info.mode, info.mtime = mode, package.made
+    info.mode, info.mtime = mode, package.build_time
     info.uname, info.gname = "root", "wheel" if package.platform == "darwin" else "root"
     return info
 

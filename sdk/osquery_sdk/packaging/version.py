@@ -109,11 +109,6 @@ class Version(NamedTuple):
         """Return the version for macOS, which compares numbers only."""
         return ".".join(map(str, (*self.numbers, 0, 0)[: max(3, len(self.numbers))]))
 
-    @property
-    def is_release(self) -> bool:
-        """True if the version consists of numbers alone."""
-        return not (self.stage or self.post is not None or self.dev is not None or self.local)
-
 
 def parse_version(text: str) -> Version:
     """Parse a version.

@@ -209,7 +209,7 @@ def parse_json(text: str, where: str) -> Any:
     """Return the value of a JSON text with comments, read as osqueryd reads configurations.
 
     Raises:
-        ConfigError: it is no JSON, or an object has a name twice; the text names the line and the column.
+        ConfigError: it is not JSON, or an object has a name twice; the text names the line and the column.
     """
     from kolide_kit.json_text import BadJson, read_json
 
@@ -230,7 +230,7 @@ def to_json(document: Mapping[str, Any]) -> str:
     try:
         text = json.dumps(document, allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"the configuration is no JSON: {text_of(error)}") from error
+        raise ConfigError(f"the configuration is not JSON: {text_of(error)}") from error
     if len(text) > _MAX_BYTES:
         raise ConfigError(f"the configuration has {len(text):,} bytes, where osqueryd takes {_MAX_BYTES:,}")
     return text
@@ -254,7 +254,7 @@ def _plain(value: Any) -> Any:
     """Return mappings of other kinds as objects of JSON."""
     if isinstance(value, _mapping()):
         return dict(value)
-    raise TypeError(f"{shown(value)} is no value of JSON")
+    raise TypeError(f"{shown(value)} is not a value that JSON has")
 
 
 def _mapping() -> type[Mapping[str, Any]]:

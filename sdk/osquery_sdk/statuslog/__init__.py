@@ -1,5 +1,5 @@
 """The place that programs import `StatusLogHandler` from; it is defined in `osquery_sdk.serving.status_log`."""
 
-from osquery_sdk.serving.status_log import StatusLogHandler
+from ..serving.status_log import StatusLogHandler
 
 __all__ = ["StatusLogHandler"]

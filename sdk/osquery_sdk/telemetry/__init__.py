@@ -1,5 +1,5 @@
 """The place that programs import `Telemetry` from; it is defined in `osquery_sdk.serving.telemetry`."""
 
-from osquery_sdk.serving.telemetry import Telemetry
+from ..serving.telemetry import Telemetry
 
 __all__ = ["Telemetry"]

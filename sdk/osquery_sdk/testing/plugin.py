@@ -10,8 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from osquery_sdk.engine import Host
-    from osquery_sdk.tables.table import Table
+    from ..engine import Host
+    from ..tables.table import Table
 
 
 @pytest.fixture
@@ -19,8 +19,9 @@ def osquery_host() -> Iterator[Callable[..., Host]]:
     """Return a function that serves the tables it is given, and returns a host to query them through."""
     from kolide_kit.author_code import to_stderr
     from kolide_kit.signals import ending_cleanly
-    from osquery_sdk.engine import Host
-    from osquery_sdk.serving.extension import ServingExtension
+
+    from ..engine import Host
+    from ..serving.extension import ServingExtension
 
     with ExitStack() as stack:
         # A signal that ends pytest must leave no extension and no socket behind. pytest handles Ctrl-C.

@@ -42,7 +42,7 @@ STOP = 0
 _FIXED_SIZES = {BOOL: 1, BYTE: 1, DOUBLE_T: 8, I16_T: 2, I32_T: 4, I64_T: 8}
 _MAX_DEPTH = 16
 
-pack_i16, pack_i32, pack_i64 = Packer(">h").pack, Packer(">i").pack, Packer(">q").pack
+pack_i32, pack_i64 = Packer(">i").pack, Packer(">q").pack
 pack_u32 = Packer(">I").pack
 _pack_field = Packer(">bh").pack
 _pack_list = Packer(">bi").pack

@@ -263,8 +263,8 @@ class RequestReader:
 def _parse(decoder: Decoder, heads: list[Header]) -> Generator[None, None, Request]:
     """Read one request; put its head into `heads` first.
 
-    This is no method: a generator would hold on to the reader, and the megabytes of a broken connection would
-    wait for the garbage collector.
+    This is not a method: a generator would hold on to the reader, and the megabytes of a broken connection
+    would wait for the garbage collector.
     """
     header = yield from read_header(decoder)
     heads.append(header)

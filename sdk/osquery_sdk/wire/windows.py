@@ -19,11 +19,7 @@ _SDDL_REVISION = 1
 class _Attributes(ctypes.Structure):
     """Windows' SECURITY_ATTRIBUTES."""
 
-    _fields_ = (
-        ("length", wintypes.DWORD),
-        ("descriptor", wintypes.LPVOID),
-        ("inherit", wintypes.BOOL),
-    )
+    _fields_ = (("length", wintypes.DWORD), ("descriptor", wintypes.LPVOID), ("inherit", wintypes.BOOL))
 
 
 class OwnerOnly:

@@ -1,7 +1,8 @@
 """Read CSV: each record is a map from the header's names to its fields."""
 
 from kolide_kit.limits import Budget
-from kolide_tables.reading.parsing import ParseError
+
+from ..reading.parsing import ParseError
 
 __all__ = ["csv_records"]
 

@@ -7,21 +7,16 @@ from collections.abc import Iterator
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode
-from kolide_tables.reading.paths import asked_paths, read_or_warn
-from osquery_sdk import Column, Query, Row, table
+from osquery_sdk import Column, Query, table
+
+from ..reading.paths import FileRow, asked_paths, read_or_warn
 
 __all__ = ["FileLine", "file_lines"]
 
 
-class FileLine(Row):
+class FileLine(FileRow):
     """A line of a file."""
 
-    path: str = Column(
-        "File to read; LIKE finds files, with % for any text in one folder's name",
-        index=True,
-        required=True,
-        key=True,
-    )
     line_number: int = Column("Number of the line, from 1", key=True)
     line: str = Column("The line, without its end")
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from kolide_kit.limits import Budget
-from kolide_tables.documents.terms import Term
-from kolide_tables.reading.parsing import MAX_DEPTH, too_deep
-from kolide_tables.reading.scalars import key_text, text_of
+
+from ..reading.parsing import MAX_DEPTH, too_deep
+from ..reading.scalars import key_text, text_of
+from .terms import Term
 
 __all__ = ["Cell", "Documents", "Tree", "Walker"]
 

@@ -9,8 +9,9 @@ from typing import Protocol, TypeAlias
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode, decode_kept
-from kolide_tables.documents.flatten import Cell, Documents, Tree
-from kolide_tables.documents.terms import Term
+
+from .flatten import Cell, Documents, Tree
+from .terms import Term
 
 __all__ = ["OPENERS", "Document", "Opener"]
 
@@ -30,28 +31,28 @@ Opener: TypeAlias = Callable[[bytes, Budget], Document]
 
 def open_json(data: bytes, _budget: Budget) -> Document:
     """Read JSON."""
-    from kolide_tables.documents.jsontext import JsonText
+    from .jsontext import JsonText
 
     return JsonText(decode_kept(data))
 
 
 def open_jsonc(data: bytes, _budget: Budget) -> Document:
     """Read JSON with comments."""
-    from kolide_tables.documents.jsonc import JsonWithComments
+    from .jsonc import JsonWithComments
 
     return JsonWithComments(decode_kept(data))
 
 
 def open_jsonl(data: bytes, _budget: Budget) -> Document:
     """Read JSON lines."""
-    from kolide_tables.documents.jsonlines import JsonLines
+    from .jsonlines import JsonLines
 
     return JsonLines(decode_kept(data))
 
 
 def open_yaml(data: bytes, budget: Budget) -> Document:
     """Read YAML."""
-    from kolide_tables.reading.yamltext import yaml_documents
+    from ..reading.yamltext import yaml_documents
 
     documents = yaml_documents(decode(data), budget)
     return Documents(documents) if len(documents) > 1 else Tree(documents[0] if documents else None)
@@ -59,35 +60,35 @@ def open_yaml(data: bytes, budget: Budget) -> Document:
 
 def open_toml(data: bytes, _budget: Budget) -> Document:
     """Read TOML."""
-    from kolide_tables.reading.tomltext import toml_document
+    from ..reading.tomltext import toml_document
 
     return Tree(toml_document(decode_kept(data)))
 
 
 def open_xml(data: bytes, budget: Budget) -> Document:
     """Read XML."""
-    from kolide_tables.documents.xmltext import xml_document
+    from .xmltext import xml_document
 
     return Tree(xml_document(data, budget))
 
 
 def open_ini(data: bytes, budget: Budget) -> Document:
     """Read INI."""
-    from kolide_tables.documents.initext import ini_document
+    from .initext import ini_document
 
     return Tree(ini_document(decode_kept(data), budget))
 
 
 def open_plist(data: bytes, budget: Budget) -> Document:
     """Read a property list, binary or XML."""
-    from kolide_tables.documents.plist import plist_document
+    from .plist import plist_document
 
     return Tree(plist_document(data, budget))
 
 
 def open_csv(data: bytes, budget: Budget) -> Document:
     """Read CSV."""
-    from kolide_tables.documents.csvtext import csv_records
+    from .csvtext import csv_records
 
     return Documents(csv_records(decode_kept(data), budget))
 

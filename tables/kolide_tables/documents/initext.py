@@ -13,7 +13,8 @@ The words for yes and no that go-ini knows become true and false, as in Kolide's
 import re
 
 from kolide_kit.limits import Budget
-from kolide_tables.reading.parsing import ParseError
+
+from ..reading.parsing import ParseError
 
 __all__ = ["ini_document"]
 

@@ -1,11 +1,12 @@
 """Read JSON with comments and trailing commas, as editors write it, one document or several."""
 
 from kolide_kit.limits import Budget
-from kolide_tables.documents.flatten import Cell, Walker
-from kolide_tables.documents.jsontext import JsonScanner
-from kolide_tables.documents.terms import Term
-from kolide_tables.reading.jsoncomments import without_comments
-from kolide_tables.reading.parsing import MAX_DEPTH
+
+from ..reading.jsoncomments import without_comments
+from ..reading.parsing import MAX_DEPTH
+from .flatten import Cell, Walker
+from .jsontext import JsonScanner
+from .terms import Term
 
 __all__ = ["JsonWithComments"]
 

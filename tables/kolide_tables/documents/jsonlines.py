@@ -3,10 +3,11 @@
 import re
 
 from kolide_kit.limits import Budget
-from kolide_tables.documents.flatten import Cell, Walker
-from kolide_tables.documents.jsontext import JsonDecode, JsonScanner
-from kolide_tables.documents.terms import Term
-from kolide_tables.reading.parsing import MAX_DEPTH, JsonError, ParseError
+
+from ..reading.parsing import MAX_DEPTH, JsonError, ParseError
+from .flatten import Cell, Walker
+from .jsontext import JsonDecode, JsonScanner
+from .terms import Term
 
 __all__ = ["JsonLines"]
 
@@ -18,10 +19,6 @@ class JsonLines:
 
     A line may have several maps and arrays, and a value several lines. A line that is not JSON, like the last
     one of a log that is being written, does not spoil the others: it has an index, has no rows, and is
-    reported.
-
-    A line may have several maps and arrays, and one value several lines. A line that is no JSON, as the last
-    one of a log that is being written, does not spoil the others: it keeps an index, has no rows, and is
     reported.
 
     Attributes:

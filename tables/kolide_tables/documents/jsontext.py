@@ -10,10 +10,11 @@ from json import JSONDecodeError, JSONDecoder
 from typing import NoReturn
 
 from kolide_kit.limits import Budget
-from kolide_tables.documents.flatten import Cell, Walker
-from kolide_tables.documents.terms import Term
-from kolide_tables.reading.parsing import JsonError, ParseError, too_deep
-from kolide_tables.reading.scalars import key_text
+
+from ..reading.parsing import JsonError, ParseError, too_deep
+from ..reading.scalars import key_text
+from .flatten import Cell, Walker
+from .terms import Term
 
 __all__ = ["JsonDecode", "JsonScanner", "JsonText"]
 
@@ -288,4 +289,4 @@ class _Members(_Container):
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ParseError(f"{name} is no JSON value")
+    raise ParseError(f"{name} is not a JSON value")

@@ -18,7 +18,8 @@ from defusedxml.expatreader import DefusedExpatParser
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode
-from kolide_tables.reading.parsing import MAX_DEPTH, ParseError, too_deep
+
+from ..reading.parsing import MAX_DEPTH, ParseError, too_deep
 
 __all__ = ["Elements", "parse", "source"]
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from kolide_kit.limits import Budget
-from kolide_tables.reading.parsing import MAX_DEPTH, ParseError, too_deep
+
+from ..reading.parsing import MAX_DEPTH, ParseError, too_deep
 
 __all__ = ["plist_document"]
 
@@ -37,7 +38,7 @@ def plist_document(data: bytes, budget: Budget) -> object:
 
 
 def _checked_xml(data: bytes, budget: Budget) -> bytes:
-    from kolide_tables.documents.markup import Elements, parse, source
+    from .markup import Elements, parse, source
 
     parse(data, Elements(budget))
     text = source(data)

@@ -10,12 +10,13 @@ from functools import partial
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Missing, TooLarge, Unreadable, read_file
 from kolide_kit.limits import Budget
-from kolide_tables.documents import formats
-from kolide_tables.documents.flatten import Cell
-from kolide_tables.documents.terms import parse_query
-from kolide_tables.reading.parsing import ParseError
-from kolide_tables.reading.paths import asked_paths, asked_texts
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading.parsing import ParseError
+from ..reading.paths import asked_paths, asked_texts
+from . import formats
+from .flatten import Cell
+from .terms import parse_query
 
 __all__ = ["DataFileValue"]
 

@@ -15,7 +15,7 @@ anything.
 import re
 from collections.abc import Callable
 
-from kolide_tables.reading.scalars import key_text, text_of
+from ..reading.scalars import key_text, text_of
 
 __all__ = ["Term", "parse_query"]
 

@@ -10,7 +10,8 @@ Only the function that reads XML imports this module, because of `markup`.
 from xml.sax.xmlreader import AttributesImpl
 
 from kolide_kit.limits import Budget
-from kolide_tables.documents.markup import Elements, parse
+
+from .markup import Elements, parse
 
 __all__ = ["xml_document"]
 

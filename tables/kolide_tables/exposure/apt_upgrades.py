@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from kolide_kit.text import shown
-from kolide_tables.reading.tools import find_tool
 from osquery_sdk import Column, ColumnType, Query, Row, run_program, table
+
+from ..reading.tools import find_tool
 
 # Source: Debian Policy, 5.6.7 and 5.6.1; an architecture may follow.
 _NAME = r"[a-z0-9][a-z0-9+.\-]*(?::[a-z0-9\-]+)?"
@@ -79,8 +80,8 @@ class _Archive(NamedTuple):
     examples=(
         "select name, installed, candidate, origin from kolide_apt_upgrades where security = 1",
         (
-            "select u.name, u.installed, u.candidate, d.maintainer from kolide_apt_upgrades u join "
-            "deb_packages d on d.name = u.name where u.phased = 0"
+            "select u.name, u.installed, u.candidate, d.maintainer from kolide_apt_upgrades u "
+            "join deb_packages d on d.name = u.name where u.phased = 0"
         ),
     ),
 )
@@ -132,7 +133,7 @@ def upgrade_rows(run: Run) -> Iterator[AptUpgrade]:
 def _newer(policy: Policy) -> list[Version]:
     """Return the versions from the candidate down to the one before the installed one.
 
-    Return None if it is no upgrade.
+    Return None if it is not an upgrade.
     """
     newer: list[Version] = []
     for version in policy.versions:

@@ -36,8 +36,8 @@ class CpuVulnerability(Row):
     examples=(
         "select name, status from kolide_cpu_vulnerabilities where affected = 1 and mitigated = 0",
         (
-            "select c.cpu_brand, v.name, v.status from system_info c cross join kolide_cpu_vulnerabilities "
-            "v where v.affected = 1"
+            "select c.cpu_brand, v.name, v.status from system_info c cross join kolide_cpu_vulnerabilities v "
+            "where v.affected = 1"
         ),
     ),
 )

@@ -34,7 +34,7 @@ class ChangedFile(Row):
     )
     path: str = Column("The file", key=True)
     expected_md5: str | None = Column("MD5 of what was installed, 32 hex digits; empty for a folder or link")
-    actual_md5: str | None = Column("MD5 of what is there; empty if it is missing, or is no file any more")
+    actual_md5: str | None = Column("MD5 of what is there; empty if it is missing, or not a file any more")
     conffile: int = Column("1 if it is configuration, which may be changed", type=ColumnType.INTEGER)
 
 
@@ -52,8 +52,8 @@ class Expected(NamedTuple):
     elsewhere="dpkg is Debian's package manager",
     examples=(
         (
-            "select path, expected_md5, actual_md5 from kolide_dpkg_verify where package in "
-            "('openssh-server', 'sudo', 'login') and conffile = 0"
+            "select path, expected_md5, actual_md5 from kolide_dpkg_verify "
+            "where package in ('openssh-server', 'sudo', 'login') and conffile = 0"
         ),
         "select package, path from kolide_dpkg_verify where package = 'openssh-server' and conffile = 1",
     ),
@@ -204,7 +204,7 @@ def _diversions(database: str) -> dict[bytes, tuple[bytes, bytes]]:
 
 
 def _md5(path: str, budget: Budget) -> str | None:
-    """Return the MD5 of a file's content; None if it is missing or is no regular file; raises Unreadable."""
+    """Return the MD5 of a file's content; None if it is missing or not a regular file; raises Unreadable."""
     import hashlib
 
     digest = hashlib.md5(usedforsecurity=False)

@@ -11,10 +11,11 @@ from types import ModuleType
 from typing import NamedTuple
 
 from kolide_kit.redact import redact_arguments
-from kolide_kit.text import shown
-from kolide_tables.exposure.sockdiag import inet_sockets
-from kolide_tables.reading import procfs
 from osquery_sdk import Column, ColumnType, Query, Row, table
+
+from ..reading import procfs
+from ..reading.processes import psutil_asker, psutil_texts
+from .sockdiag import inet_sockets
 
 # Connection states in /proc/net. Source: the kernel's include/net/tcp_states.h.
 _TCP_LISTEN = b"0A"
@@ -75,12 +76,12 @@ class _Facts(NamedTuple):
     platforms=("linux", "darwin", "windows"),
     examples=(
         (
-            "select protocol, address, port, name, path, unit from kolide_exposed_ports where scope in "
-            "('any', 'public')"
+            "select protocol, address, port, name, path, unit from kolide_exposed_ports "
+            "where scope in ('any', 'public')"
         ),
         (
-            "select e.port, e.container_id, u.username from kolide_exposed_ports e left join users u using "
-            "(uid) where e.port < 1024"
+            "select e.port, e.container_id, u.username from kolide_exposed_ports e "
+            "left join users u using (uid) where e.port < 1024"
         ),
     ),
 )
@@ -120,7 +121,7 @@ def linux_rows(query: Query, root: str = procfs.PROC) -> Iterator[ExposedPort]:
 
 
 def _holders(
-    query: Query, root: str, asked: tuple[object, ...] | None, sockets: Iterable[Socket]
+    query: Query, root: str, named: tuple[object, ...] | None, sockets: Iterable[Socket]
 ) -> Iterator[tuple[int, _Facts | None, list[Socket]]]:
     """Yield the processes that hold some of the sockets, with those sockets.
 
@@ -131,14 +132,14 @@ def _holders(
         if socket.inode:
             links.setdefault(f"socket:[{socket.inode}]", []).append(socket)
     pids = (
-        procfs.pids(root) if asked is None else [pid for pid in dict.fromkeys(asked) if isinstance(pid, int)]
+        procfs.pids(root) if named is None else [pid for pid in dict.fromkeys(named) if isinstance(pid, int)]
     )
     for pid in pids:
         query.check()
         mine: list[Socket] = []
         facts = None
         try:
-            with procfs.Process(pid, root) if asked is None else procfs.find(pid, root) as process:
+            with procfs.Process(pid, root) if named is None else procfs.find(pid, root) as process:
                 for link in process.fd_links():
                     mine += links.get(link, ())
                 if mine:
@@ -350,24 +351,5 @@ def _portable_facts(
     except psutil.Error:
         return _Facts(), None
 
-    def ask(column: str, method: str) -> object:
-        call = getattr(process, method, None) if wants(column) else None
-        try:
-            return None if call is None else call()
-        except psutil.Error:
-            return None
-
-    name, path, arguments, uids = (
-        ask("name", "name"),
-        ask("path", "exe"),
-        ask("cmdline", "cmdline"),
-        ask("uid", "uids"),
-    )
-    facts = _Facts(
-        name=shown(name) if isinstance(name, str) else None,
-        path=shown(path) if isinstance(path, str) and path else None,
-        cmdline=" ".join(redact_arguments([shown(word) for word in arguments]))
-        if isinstance(arguments, list)
-        else None,
-    )
-    return facts, getattr(uids, "real", None)
+    ask = psutil_asker(process, psutil, wants)
+    return _Facts(**psutil_texts(ask)), getattr(ask("uid", "uids"), "real", None)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from kolide_kit.text import decode_kept, printable, printable_or_none
-from kolide_tables.reading.tools import need_tool
 from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
+
+from ..reading.tools import need_tool
 
 # nft joins its arguments to one text and parses that: only plain names may become part of it.
 _PLAIN_NAME = r"[A-Za-z][A-Za-z0-9_]*"
@@ -68,18 +69,16 @@ class NftablesRule(Row):
 @table(
     "kolide_nftables_rules",
     platforms=("linux",),
-    elsewhere=(
-        "nftables is Linux's packet filter; osquery itself has alf for macOS and windows_firewall_rules "
-        "for Windows"
-    ),
+    elsewhere="nftables is Linux's packet filter; osquery itself has alf for macOS and windows_firewall_rules "
+    "for Windows",
     examples=(
         (
             "select table_name, chain, position, verdict, comment, packets from kolide_nftables_rules "
             "where hook = 'input' order by chain, position"
         ),
         (
-            "select distinct family, table_name, chain from kolide_nftables_rules where hook = 'input' and "
-            "policy = 'accept'"
+            "select distinct family, table_name, chain from kolide_nftables_rules where hook = 'input' "
+            "and policy = 'accept'"
         ),
     ),
 )
@@ -119,7 +118,7 @@ def _listings(query: Query, run: Callable[..., bytes]) -> Iterator[list[_Object]
     for family, name in wanted:
         try:
             if family not in _FAMILIES or not re.fullmatch(_PLAIN_NAME, name):
-                raise TableError(f"no plain name: {name}")
+                raise TableError(f"not a plain name: {name}")
             listings.append(parse_listing(run("table", family, name)))
         except TableError:
             # nft cannot be given this name (it may be a word of its language), or the table has just been
@@ -139,7 +138,7 @@ def parse_listing(data: bytes) -> list[_Object]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TableError(f"nft's answer cannot be read: {error}") from error
     if not isinstance(objects, list):
-        raise TableError("nft's answer is no list")
+        raise TableError("nft's answer is not a list")
     return [item for item in objects if isinstance(item, dict)]
 
 

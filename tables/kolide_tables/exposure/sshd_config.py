@@ -12,8 +12,9 @@ from typing import NamedTuple
 from kolide_kit.limits import Budget
 from kolide_kit.quoted import past_quoted
 from kolide_kit.text import decode
-from kolide_tables.reading.paths import past_trusted_links, read_or_warn
 from osquery_sdk import Column, ColumnType, Query, Row, table
+
+from ..reading.paths import past_trusted_links, read_or_warn
 
 __all__ = ["SshdDirective", "sshd_config"]
 
@@ -44,12 +45,12 @@ class SshdDirective(Row):
     elsewhere="the SSH server of Windows has its configuration elsewhere, and other rules for its paths",
     examples=(
         (
-            "select keyword, value, match_block, source, line from kolide_sshd_config where keyword in "
-            "('permitrootlogin', 'passwordauthentication')"
+            "select keyword, value, match_block, source, line from kolide_sshd_config "
+            "where keyword in ('permitrootlogin', 'passwordauthentication')"
         ),
         (
-            "select source, count(*) as lines, sum(match_block <> '') as in_match_blocks from "
-            "kolide_sshd_config group by source"
+            "select source, count(*) as lines, sum(match_block <> '') as in_match_blocks "
+            "from kolide_sshd_config group by source"
         ),
     ),
 )

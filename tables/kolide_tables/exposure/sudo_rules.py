@@ -40,8 +40,8 @@ class SudoCommand(Row):
     examples=(
         "select users, hosts, runas, command, source, line from kolide_sudo_rules where nopasswd = 1",
         (
-            "select g.groupname, r.command, r.source from kolide_sudo_rules r join groups g on r.users = "
-            "'%' || g.groupname where r.command = 'ALL'"
+            "select g.groupname, r.command, r.source from kolide_sudo_rules r "
+            "join groups g on r.users = '%' || g.groupname where r.command = 'ALL'"
         ),
     ),
 )
@@ -58,7 +58,7 @@ def rule_rows(query: Query, path: str = _PATH) -> Iterator[SudoCommand]:
 
 
 def _read(path: str, query: Query, budget: Budget, seen: set[str], depth: int) -> Iterator[SudoCommand]:
-    from kolide_tables.exposure.sudoers import MOST_LINE, included, logical_lines, rules_in
+    from .sudoers import MOST_LINE, included, logical_lines, rules_in
 
     if path in seen or len(seen) >= _MOST_FILES or depth > _DEEPEST:
         query.warn(f"{path} is not read: it is included twice, too deep, or after too many others")

@@ -126,7 +126,7 @@ def _after(text: str, mark: str) -> str | None:
 def _split(text: str, mark: str, *, tags: bool = False) -> list[str]:
     """Split a text at marks that are not escaped, quoted or in parentheses.
 
-    With `tags`, the colon of a tag is no mark.
+    With `tags`, the colon of a tag is not a mark.
     """
     parts: list[str] = []
     start = depth = 0

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable
-from kolide_tables.reading.unitfiles import YES, Directive, UnitFiles
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading.unitfiles import YES, Directive, UnitFiles
 
 # fmt: off
 _ONE_VALUE = frozenset((
@@ -52,10 +53,9 @@ class SystemdExec(Row):
     examples=(
         "select unit, directive, value from kolide_systemd_exec where unit = 'ssh.service'",
         (
-            "select id, fragment_path from systemd_units where id like '%.service' and active_state = "
-            "'active' and id not in "
-            "(select unit from kolide_systemd_exec where directive = 'NoNewPrivileges' and value in "
-            "('yes', 'true', 'on', '1'))"
+            "select id, fragment_path from systemd_units where id like '%.service' "
+            "and active_state = 'active' and id not in (select unit from kolide_systemd_exec "
+            "where directive = 'NoNewPrivileges' and value in ('yes', 'true', 'on', '1'))"
         ),
     ),
 )

@@ -30,13 +30,12 @@ class DiskIo(Row):
     platforms=("linux", "darwin", "windows"),
     examples=(
         (
-            "select device, round(1.0 * read_ms / reads, 2) as ms_a_read, round(1.0 * write_ms / "
-            "writes, 2) as ms_a_write "
-            "from kolide_disk_io where reads > 0 and writes > 0 order by ms_a_read desc"
+            "select device, round(1.0 * read_ms / reads, 2) as ms_a_read, round(1.0 * write_ms / writes, 2) "
+            "as ms_a_write from kolide_disk_io where reads > 0 and writes > 0 order by ms_a_read desc"
         ),
         (
-            "select d.device, m.path, d.write_bytes, d.busy_ms from kolide_disk_io d join mounts m on "
-            "m.device = '/dev/' || d.device"
+            "select d.device, m.path, d.write_bytes, d.busy_ms from kolide_disk_io d "
+            "join mounts m on m.device = '/dev/' || d.device"
         ),
     ),
 )

@@ -11,8 +11,9 @@ from typing import Any
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.redact import redact_text
 from kolide_kit.text import decode_kept, printable, shown
-from kolide_tables.reading.tools import need_tool
 from osquery_sdk import Column, ColumnType, Query, Row, run_program, table
+
+from ..reading.tools import need_tool
 
 _USUAL_SECONDS = 3600
 _MOST = 5_000
@@ -33,10 +34,8 @@ class JournalEntry(Row):
         index=True,
     )
     since: int = Column(
-        (
-            "Only entries from this moment on, Unix seconds; unless given, from where the terms on time "
-            "begin, or the last hour"
-        ),
+        "Only entries from this moment on, Unix seconds; unless given, from where the terms on time "
+        "begin, or the last hour",
         additional=True,
         hidden=True,
     )
@@ -50,18 +49,16 @@ class JournalEntry(Row):
 @table(
     "kolide_journal",
     platforms=("linux",),
-    elsewhere=(
-        "the journal is systemd's, so Linux's; osquery itself has unified_log for macOS and "
-        "windows_eventlog for Windows"
-    ),
+    elsewhere="the journal is systemd's, so Linux's; osquery itself has unified_log for macOS and "
+    "windows_eventlog for Windows",
     examples=(
         (
-            "select datetime(time, 'unixepoch') as at, unit, identifier, message from kolide_journal where "
-            "priority <= 3 and time > unixepoch() - 86400 order by time"
+            "select datetime(time, 'unixepoch') as at, unit, identifier, message from kolide_journal "
+            "where priority <= 3 and time > unixepoch() - 86400 order by time"
         ),
         (
-            "select count(*) as failures from kolide_journal where identifier = 'sshd' and since = "
-            "unixepoch('now', '-1 day') and message like 'Failed password%'"
+            "select count(*) as failures from kolide_journal where identifier = 'sshd' "
+            "and since = unixepoch('now', '-1 day') and message like 'Failed password%'"
         ),
     ),
 )
@@ -112,7 +109,7 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
                 yield row
         if unreadable:
             query.warn(
-                f"{unreadable:,} entries are left out: what journalctl writes of them is no JSON object"
+                f"{unreadable:,} entries are left out: what journalctl writes of them is not a JSON object"
             )
 
 

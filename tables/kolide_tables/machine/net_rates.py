@@ -46,8 +46,8 @@ def net_rates() -> Table:
         platforms=("linux", "darwin", "windows"),
         examples=(
             (
-                "select interface, rx_bytes_per_s, tx_bytes_per_s from kolide_net_rates where "
-                "rx_bytes_per_s + tx_bytes_per_s > 0"
+                "select interface, rx_bytes_per_s, tx_bytes_per_s from kolide_net_rates "
+                "where rx_bytes_per_s + tx_bytes_per_s > 0"
             ),
             (
                 "select d.interface, d.mac, r.rx_packets_per_s, r.errors, r.drops from kolide_net_rates r "

@@ -51,9 +51,9 @@ class Line(NamedTuple):
     examples=(
         "select resource, kind, avg10, avg60, avg300 from kolide_pressure where cgroup = '/'",
         (
-            "select p.pid, p.name, k.avg60 from processes p join kolide_pressure k on k.cgroup = "
-            "p.cgroup_path "
-            "where k.resource = 'memory' and k.kind = 'full' and k.avg60 > 1"
+            "select p.pid, p.name, k.avg60 from processes p "
+            "join kolide_pressure k on k.cgroup = p.cgroup_path where k.resource = 'memory' "
+            "and k.kind = 'full' and k.avg60 > 1"
         ),
     ),
 )

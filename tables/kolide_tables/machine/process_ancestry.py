@@ -11,10 +11,10 @@ from types import ModuleType
 from typing import NamedTuple
 
 from kolide_kit.redact import redact_arguments
-from kolide_kit.text import shown
-from kolide_tables.reading import procfs
-from kolide_tables.reading.processes import each_process
 from osquery_sdk import Column, ColumnType, Query, Row, table
+
+from ..reading import procfs
+from ..reading.processes import each_process, psutil_asker, psutil_texts
 
 _PPID, _START = 1, 19  # words of /proc/PID/stat behind the name: proc(5) counts them as 4 and 22
 _TRIES = 3
@@ -37,14 +37,13 @@ class Ancestor(Row):
     platforms=("linux", "darwin", "windows"),
     examples=(
         (
-            "select p.pid, p.name, a.depth, a.ancestor_pid, a.name as ancestor from processes p join "
-            "kolide_process_ancestry a using (pid) "
-            "where p.name = 'bash' order by p.pid, a.depth"
+            "select p.pid, p.name, a.depth, a.ancestor_pid, a.name as ancestor from processes p "
+            "join kolide_process_ancestry a using (pid) where p.name = 'bash' order by p.pid, a.depth"
         ),
         (
             "select p.pid, p.name, group_concat(a.name, ' < ') as started_by from (select distinct pid "
-            "from listening_ports where port > 0) "
-            "join processes p using (pid) join kolide_process_ancestry a using (pid) group by p.pid"
+            "from listening_ports where port > 0) join processes p using (pid) "
+            "join kolide_process_ancestry a using (pid) group by p.pid"
         ),
     ),
 )
@@ -209,25 +208,12 @@ def portable_rows(query: Query, psutil: ModuleType) -> Iterator[Ancestor]:
 def _portable(
     pid: int, depth: int, process: object, psutil: ModuleType, wants: Callable[[str], bool]
 ) -> Ancestor:
-    def ask(column: str, method: str) -> object:
-        """Return psutil's answer; None for a fact that may not be read, or not any more."""
-        if not wants(column):
-            return None
-        try:
-            return getattr(process, method)()
-        except psutil.Error:
-            return None
-
-    name, path = ask("name", "name"), ask("path", "exe")
-    arguments, start = ask("cmdline", "cmdline"), ask("start_time", "create_time")
+    ask = psutil_asker(process, psutil, wants)
+    start = ask("start_time", "create_time")
     return Ancestor(
         pid=pid,
         depth=depth,
         ancestor_pid=process.pid,  # type: ignore[attr-defined]
-        name=shown(name) if isinstance(name, str) else None,
-        path=shown(path) if isinstance(path, str) and path else None,
-        cmdline=" ".join(redact_arguments([shown(word) for word in arguments]))
-        if isinstance(arguments, list)
-        else None,
         start_time=int(start) if isinstance(start, float) else None,
+        **psutil_texts(ask),
     )

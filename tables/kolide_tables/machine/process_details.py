@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 
 from kolide_kit.text import shown
-from kolide_tables.reading import procfs
 from osquery_sdk import Column, ColumnType, Query, Row, table
+
+from ..reading import procfs
 
 _ONLINE = "/sys/devices/system/cpu/online"
 _MOST_CPUS = 65536
@@ -55,10 +56,8 @@ class ProcessDetails(Row):
         "JSON list of the CPUs it may run on; on Linux its main thread; not on macOS", default=None
     )
     ionice_class: str | None = Column(
-        (
-            "I/O scheduling class: none, realtime, best-effort, idle; on Windows very-low, low, normal, "
-            "high; not on macOS"
-        ),
+        "I/O scheduling class: none, realtime, best-effort, idle; on Windows very-low, low, normal, "
+        "high; not on macOS",
         default=None,
     )
     ionice_value: int | None = Column(
@@ -101,12 +100,12 @@ class ProcessDetails(Row):
     platforms=("linux", "darwin", "windows"),
     examples=(
         (
-            "select p.pid, p.name, p.path from kolide_process_details d join processes p using (pid) where "
-            "d.exe_deleted = 1"
+            "select p.pid, p.name, p.path from kolide_process_details d join processes p using (pid) "
+            "where d.exe_deleted = 1"
         ),
         (
-            "select p.name, d.uss, d.swap, d.num_fds from kolide_process_details d join processes p using "
-            "(pid) order by d.uss desc limit 10"
+            "select p.name, d.uss, d.swap, d.num_fds from kolide_process_details d "
+            "join processes p using (pid) order by d.uss desc limit 10"
         ),
     ),
 )
@@ -257,7 +256,7 @@ def _online(path: str) -> frozenset[int] | None:
 
 
 def parse_cpus(data: bytes) -> list[int] | None:
-    """Return the CPUs in a list such as `0-3,8`; None if the text is no such list."""
+    """Return the CPUs in a list such as `0-3,8`; None if the text is not a list of that form."""
     cpus: list[int] = []
     for part in data.strip().split(b","):
         first, dash, last = part.partition(b"-")

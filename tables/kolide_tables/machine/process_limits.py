@@ -6,9 +6,10 @@ calls, and refused for other users' processes.
 
 from collections.abc import Iterator
 
-from kolide_tables.reading import procfs
-from kolide_tables.reading.processes import each_process
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading import procfs
+from ..reading.processes import each_process
 
 # The kernel's words for the limits, and their names in getrlimit(2), limits.conf(5) and prlimit(1). Source:
 # the kernel's fs/proc/base.c.
@@ -55,10 +56,9 @@ class ProcessLimit(Row):
     elsewhere="there alone a process is told the limits of another, by prlimit(2)",
     examples=(
         (
-            "select p.pid, p.name, count(*) as files, l.soft from kolide_process_limits l join "
-            "processes p using (pid) "
-            "join process_open_files f using (pid) where l.resource = 'nofile' group by p.pid having "
-            "files > 0.5 * l.soft"
+            "select p.pid, p.name, count(*) as files, l.soft from kolide_process_limits l "
+            "join processes p using (pid) join process_open_files f using (pid) where l.resource = 'nofile' "
+            "group by p.pid having files > 0.5 * l.soft"
         ),
         (
             "select p.pid, p.name, p.path from kolide_process_limits l join processes p using (pid) "

@@ -35,14 +35,12 @@ class Sensor(Row):
 @table(
     "kolide_sensors",
     platforms=("linux",),
-    elsewhere=(
-        "they are read from Linux's /sys/class/hwmon; osquery itself has temperature_sensors and "
-        "fan_speed_sensors for macOS"
-    ),
+    elsewhere="they are read from Linux's /sys/class/hwmon; osquery itself has temperature_sensors and "
+    "fan_speed_sensors for macOS",
     examples=(
         (
-            "select chip, label, value, high from kolide_sensors where kind = 'temperature' and value > "
-            "coalesce(high, 90)"
+            "select chip, label, value, high from kolide_sensors where kind = 'temperature' "
+            "and value > coalesce(high, 90)"
         ),
         "select chip, label, value from kolide_sensors where kind = 'fan' and value = 0",
     ),
@@ -107,8 +105,8 @@ class Battery(Row):
     examples=(
         "select name, percent, status, health_percent, cycles from kolide_batteries where scope = 'system'",
         (
-            "select s.hostname, b.manufacturer, b.model, b.health_percent from kolide_batteries b cross "
-            "join system_info s where b.health_percent < 60"
+            "select s.hostname, b.manufacturer, b.model, b.health_percent from kolide_batteries b "
+            "cross join system_info s where b.health_percent < 60"
         ),
     ),
 )

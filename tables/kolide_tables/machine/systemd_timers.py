@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable
 from kolide_kit.text import shown
-from kolide_tables.reading.tools import find_tool
-from kolide_tables.reading.unitfiles import YES, Directive, UnitFiles
 from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
+
+from ..reading.tools import find_tool
+from ..reading.unitfiles import YES, Directive, UnitFiles
 
 _STAMPS = "/var/lib/systemd/timers"
 RUNNING = "/run/systemd/system"  # sd_booted(3)
@@ -68,8 +69,8 @@ class SystemdTimer(Row):
             "last from kolide_systemd_timers where enabled = 'enabled'"
         ),
         (
-            "select t.unit, t.calendar, f.uid, f.mode from kolide_systemd_timers t join file f on f.path = "
-            "t.fragment_path where t.fragment_path like '/etc/%'"
+            "select t.unit, t.calendar, f.uid, f.mode from kolide_systemd_timers t "
+            "join file f on f.path = t.fragment_path where t.fragment_path like '/etc/%'"
         ),
     ),
 )

@@ -186,7 +186,7 @@ def _check(path: str, *, create: bool) -> None:
     except OSError as error:
         raise TableError(f"{path}: {error.strerror}") from error
     if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
-        raise TableError(f"{path} is no plain file: notes are kept in one")
+        raise TableError(f"{path} is not a plain file: notes are kept in one")
     if os.name != "posix":  # elsewhere mode and owner say nothing
         return
     if facts.st_uid != os.geteuid():

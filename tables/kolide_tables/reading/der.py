@@ -71,7 +71,7 @@ def oid_text(oid: Element) -> str:
     """Return an object identifier as numbers with dots between them; raises Malformed."""
     content = oid.expect(OID).content
     if not content or len(content) > _LONGEST_OID or content[-1] & 0x80:
-        raise Malformed("an object identifier is none")
+        raise Malformed("it is not an object identifier")
     arcs: list[int] = []
     value = 0
     for byte in content:

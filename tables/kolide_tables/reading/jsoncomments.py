@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 
 from kolide_kit.quoted import past_quoted
-from kolide_tables.reading.parsing import JsonError
+
+from .parsing import JsonError
 
 __all__ = ["without_comments"]
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode, decode_kept, printable
-from kolide_tables.reading.parsing import ParseError, as_object
+
+from .parsing import ParseError, as_object
 
 __all__ = ["LOCK_FILES", "LockedPackage", "ParseError"]
 
@@ -48,7 +49,7 @@ def parse_json(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ParseError(" ".join(str(error).split())[:200]) from error
     if not isinstance(value, dict):
-        raise ParseError("it is no JSON object")
+        raise ParseError("it is not a JSON object")
     return value
 
 
@@ -288,7 +289,7 @@ def _pnpm_name(key: str, *, old: bool) -> tuple[str, str]:
 
 
 def _yaml(text: str, budget: Budget) -> Iterator[dict[str, Any]]:
-    from kolide_tables.reading.yamltext import yaml_documents
+    from .yamltext import yaml_documents
 
     yield from (document for document in yaml_documents(text, budget) if isinstance(document, dict))
 

@@ -13,7 +13,7 @@ class ParseError(Exception):
 
 
 class JsonError(ParseError):
-    """The text is no JSON.
+    """The text is not JSON.
 
     Attributes:
         position: index of the text at which the error was noticed.

@@ -13,12 +13,23 @@ from collections.abc import Iterator
 from kolide_kit.files import Missing, TooLarge, Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.patterns import expand_like
-from osquery_sdk import Query, TableError
+from osquery_sdk import Column, Query, Row, TableError
 
-__all__ = ["asked_paths", "asked_texts", "past_trusted_links", "read_or_warn"]
+__all__ = ["FileRow", "asked_paths", "asked_texts", "past_trusted_links", "read_or_warn"]
 
 _MOST_LINKS = 40
 _ROOT = 0
+
+
+class FileRow(Row):
+    """A row about a file that the statement names."""
+
+    path: str = Column(
+        "File to read; LIKE finds files, with % for any text in one folder's name",
+        index=True,
+        required=True,
+        key=True,
+    )
 
 
 def asked_paths(query: Query, column: str, budget: Budget, *, links: bool = False) -> Iterator[str]:

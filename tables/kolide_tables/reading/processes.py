@@ -1,11 +1,15 @@
-"""Open the processes of Linux that a statement asks for by their pid, one at a time."""
+"""Open the processes of Linux that a statement asks for by their pid, one at a time; elsewhere ask psutil."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import ModuleType
 
-from kolide_tables.reading import procfs
+from kolide_kit.redact import redact_arguments
+from kolide_kit.text import shown
 from osquery_sdk import Query
 
-__all__ = ["each_process"]
+from . import procfs
+
+__all__ = ["each_process", "psutil_asker", "psutil_texts"]
 
 
 def each_process(query: Query, root: str = procfs.PROC) -> Iterator[procfs.Process]:
@@ -26,3 +30,32 @@ def each_process(query: Query, root: str = procfs.PROC) -> Iterator[procfs.Proce
             continue
         with process:
             yield process
+
+
+def psutil_asker(
+    process: object, psutil: ModuleType, wants: Callable[[str], bool]
+) -> Callable[[str, str], object]:
+    """Return a function that calls a method of psutil's process if a column is wanted.
+
+    Its result is None for a fact that this platform does not have, or that may not be read, or not any more.
+    """
+
+    def ask(column: str, method: str) -> object:
+        call = getattr(process, method, None) if wants(column) else None
+        try:
+            return None if call is None else call()
+        except psutil.Error:
+            return None
+
+    return ask
+
+
+def psutil_texts(ask: Callable[[str, str], object]) -> dict[str, str | None]:
+    """Return a process's columns name, path and cmdline, with secrets redacted; None for an unknown one."""
+    name, path, arguments = ask("name", "name"), ask("path", "exe"), ask("cmdline", "cmdline")
+    words = [shown(word) for word in arguments] if isinstance(arguments, list) else None
+    return {
+        "name": shown(name) if isinstance(name, str) else None,
+        "path": shown(path) if isinstance(path, str) and path else None,
+        "cmdline": None if words is None else " ".join(redact_arguments(words)),
+    }

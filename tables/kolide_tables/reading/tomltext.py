@@ -2,7 +2,7 @@
 
 import re
 
-from kolide_tables.reading.parsing import MAX_DEPTH, ParseError, too_deep
+from .parsing import MAX_DEPTH, ParseError, too_deep
 
 __all__ = ["toml_document"]
 

@@ -12,10 +12,7 @@ FOLDERS = ("/usr/bin", "/usr/sbin", "/bin", "/sbin", "/run/current-system/sw/bin
 
 def find_tool(name: str) -> str | None:
     """Return the absolute path of a program of the system; None if it is not installed."""
-    return next(
-        (path for folder in FOLDERS if os.access(path := f"{folder}/{name}", os.X_OK)),
-        None,
-    )
+    return next((path for folder in FOLDERS if os.access(path := f"{folder}/{name}", os.X_OK)), None)
 
 
 def need_tool(name: str, package: str) -> str:

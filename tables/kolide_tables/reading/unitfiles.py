@@ -213,7 +213,7 @@ def _listed(folder: str) -> list[str]:
 
 
 def _target(path: str) -> str:
-    # Most files are no links, and realpath, which visits each folder on the way, takes longer than reading
+    # Most files are not links, and realpath, which visits each folder on the way, takes longer than reading
     # them.
     return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kolide_kit.limits import Budget
-from kolide_tables.reading.parsing import MAX_DEPTH, ParseError, too_deep
-from kolide_tables.reading.scalars import key_text
+
+from .parsing import MAX_DEPTH, ParseError, too_deep
+from .scalars import key_text
 
 if TYPE_CHECKING:
     from yaml import Event

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable, read_file
 from kolide_kit.limits import Budget
-from kolide_tables.reading.paths import asked_paths, past_trusted_links
-from osquery_sdk import Column, ColumnType, Query, Row, table
+from osquery_sdk import Column, ColumnType, Query, table
+
+from ..reading.paths import FileRow, asked_paths, past_trusted_links
 
 if TYPE_CHECKING:
-    from kolide_tables.secrets.x509 import CertificateFacts
+    from .x509 import CertificateFacts
 
 __all__ = ["Certificate", "certificates"]
 
@@ -21,20 +22,11 @@ _PEM_PKCS7 = frozenset(("PKCS7", "PKCS #7 SIGNED DATA", "CMS"))
 _PKCS12_VERSION = b"\x02\x01\x03"
 
 
-class Certificate(Row):
+class Certificate(FileRow):
     """A certificate in a file, or an error about one."""
 
-    path: str = Column(
-        "File to read; LIKE finds files, with % for any text in one folder's name",
-        index=True,
-        required=True,
-        key=True,
-    )
     idx: int | None = Column(
-        "Number among the certificates of the file, from 0",
-        type=ColumnType.INTEGER,
-        key=True,
-        default=None,
+        "Number among the certificates of the file, from 0", type=ColumnType.INTEGER, key=True, default=None
     )
     subject: str | None = Column(
         "Name of its subject as RFC 4514 writes it, the most specific part first", default=None
@@ -42,10 +34,8 @@ class Certificate(Row):
     issuer: str | None = Column("Name of its issuer, written in the same way", default=None)
     serial: str | None = Column("Serial number, in hexadecimal digits", default=None)
     sans: list[str] | None = Column(
-        (
-            "Alternative names of the subject: a JSON array of texts such as DNS:example.org, "
-            "IP:192.0.2.1, email:a@b, URI:x"
-        ),
+        "Alternative names of the subject: a JSON array of texts such as DNS:example.org, "
+        "IP:192.0.2.1, email:a@b, URI:x",
         default=None,
     )
     not_before: int | None = Column("Beginning of its validity, Unix seconds", default=None)
@@ -75,13 +65,13 @@ class Certificate(Row):
     examples=(
         (
             "select path, subject, datetime(not_after, 'unixepoch') as expires from kolide_certificates "
-            "where path like '/etc/ssl/certs/%.pem' and not_after < unixepoch('now', '+30 days') order by "
-            "not_after"
+            "where path like '/etc/ssl/certs/%.pem' and not_after < unixepoch('now', '+30 days') "
+            "order by not_after"
         ),
         (
-            "select path, idx, subject, key_algorithm, key_bits, signature_algorithm from "
-            "kolide_certificates where path = '/etc/ssl/certs/ca-certificates.crt' and (key_algorithm = "
-            "'rsa' and key_bits < 2048 or signature_algorithm like 'sha1%')"
+            "select path, idx, subject, key_algorithm, key_bits, signature_algorithm "
+            "from kolide_certificates where path = '/etc/ssl/certs/ca-certificates.crt' "
+            "and (key_algorithm = 'rsa' and key_bits < 2048 or signature_algorithm like 'sha1%')"
         ),
     ),
 )
@@ -109,9 +99,9 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
     """Yield the certificates in a file's content, each with the name of its container, or with an error in
     its place.
     """
-    from kolide_tables.reading.der import Malformed
-    from kolide_tables.secrets.pem import pem_blocks
-    from kolide_tables.secrets.x509 import certificate_facts, pkcs7_certificates
+    from ..reading.der import Malformed
+    from .pem import pem_blocks
+    from .x509 import certificate_facts, pkcs7_certificates
 
     is_pem = False
     for block in pem_blocks(content):
@@ -137,25 +127,25 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
 
 
 def _read(data: bytes | None) -> "CertificateFacts | str":
-    from kolide_tables.reading.der import Malformed
-    from kolide_tables.secrets.x509 import certificate_facts
+    from ..reading.der import Malformed
+    from .x509 import certificate_facts
 
     if data is None:
         return "its base64 is broken"
     try:
         return certificate_facts(data)
     except Malformed as error:
-        return f"no certificate: {error}"
+        return f"not a certificate: {error}"
 
 
 def _read_pkcs7(data: bytes | None) -> Iterator[tuple[str | None, "CertificateFacts | str"]]:
-    from kolide_tables.reading.der import Malformed
-    from kolide_tables.secrets.x509 import pkcs7_certificates
+    from ..reading.der import Malformed
+    from .x509 import pkcs7_certificates
 
     try:
         inner = [] if data is None else pkcs7_certificates(data)
     except Malformed as error:
-        yield "pkcs7", f"no certificate: {error}"
+        yield "pkcs7", f"not a certificate: {error}"
     else:
         if data is None:
             yield "pkcs7", "its base64 is broken"

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import shown
-from kolide_tables.reading.homes import Home, local_homes
-from kolide_tables.reading.paths import asked_paths, past_trusted_links, read_or_warn
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
+from ..reading.homes import Home, local_homes
+from ..reading.paths import FileRow, asked_paths, past_trusted_links, read_or_warn
+
 if TYPE_CHECKING:
-    from kolide_tables.secrets.keys import KeyFacts
+    from .keys import KeyFacts
 
 __all__ = ["KeyInfo", "SshKey", "keyinfo", "ssh_keys"]
 
@@ -25,38 +26,26 @@ _SSH_FOLDER = ".ssh"
 _NO_KEYS = frozenset(("known_hosts", "known_hosts.old", "config", "authorized_keys", "environment", "rc"))
 
 
-class KeyInfo(Row):
+class KeyInfo(FileRow):
     """A key in a file."""
 
-    path: str = Column(
-        "File to read; LIKE finds files, with % for any text in one folder's name",
-        index=True,
-        required=True,
-        key=True,
-    )
     type: str | None = Column(
-        (
-            "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; empty "
-            "if it is encrypted as well"
-        ),
+        "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; empty "
+        "if it is encrypted as well"
     )
     encrypted: bool | None = Column(
         "1 if only a password opens it, 0 if it is in clear; NULL for a public key"
     )
     bits: int | None = Column("Size in bits; NULL if the file does not tell it", type=ColumnType.INTEGER)
     fingerprint_sha256: str | None = Column(
-        (
-            "Fingerprint of the public key as ssh-keygen -l prints it; empty if the public key is not "
-            "there in clear"
-        ),
+        "Fingerprint of the public key as ssh-keygen -l prints it; empty if the public key is not "
+        "there in clear",
         key=True,
     )
     fingerprint_md5: str | None = Column("Fingerprint with MD5, as older logs have it")
     format: str = Column(
-        (
-            "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, "
-            "rfc4716, spki; -der if it is no text"
-        ),
+        "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, "
+        "rfc4716, spki; -der if it is not text",
         key=True,
     )
     comment: str | None = Column("Comment in the file, where it is in clear", key=True)
@@ -94,12 +83,12 @@ class SshKey(Row):
     "kolide_keyinfo",
     examples=(
         (
-            "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssh/%' and "
-            "encrypted = 0"
+            "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssh/%' "
+            "and encrypted = 0"
         ),
         (
-            "select u.username, k.fingerprint_sha256, k.type, k.bits, k.comment from users u join "
-            "kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'"
+            "select u.username, k.fingerprint_sha256, k.type, k.bits, k.comment from users u "
+            "join kolide_keyinfo k on k.path = u.directory || '/.ssh/authorized_keys'"
         ),
     ),
 )
@@ -116,8 +105,8 @@ def keyinfo(query: Query) -> Iterator[KeyInfo]:
     examples=(
         "select user, path, type, bits, mode from kolide_ssh_keys where encrypted = 0",
         (
-            "select u.username, k.path, k.type, k.fingerprint_sha256 from users u join kolide_ssh_keys k "
-            "using (uid) where k.type in ('dsa', 'rsa') and k.bits < 3072"
+            "select u.username, k.path, k.type, k.fingerprint_sha256 from users u "
+            "join kolide_ssh_keys k using (uid) where k.type in ('dsa', 'rsa') and k.bits < 3072"
         ),
     ),
 )
@@ -150,7 +139,7 @@ def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
 
     A file that cannot be read is logged, and the others are still read.
     """
-    from kolide_tables.secrets.keys import keys_in
+    from .keys import keys_in
 
     budget.check()
     content = read_or_warn(path, query)

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kolide_kit.text import shown
-from kolide_tables.reading.der import (
+
+from ..reading.der import (
     INTEGER,
     OCTET_STRING,
     OID,
@@ -25,8 +26,8 @@ from kolide_tables.reading.der import (
     element,
     oid_text,
 )
-from kolide_tables.secrets.pem import PemBlock, pem_blocks
-from kolide_tables.secrets.x509 import curve_bits, key_size, public_key
+from .pem import PemBlock, pem_blocks
+from .x509 import curve_bits, key_size, public_key
 
 __all__ = ["KeyFacts", "keys_in"]
 
@@ -50,11 +51,7 @@ _SSH_KINDS = {
 }
 # The parts of a private key in clear that stand between its name and its comment, which follows them.
 _PRIVATE_PARTS = {"ssh-rsa": 6, "ssh-dss": 5, "ssh-ed25519": 2, "ssh-ed448": 2}
-_CURVE_NAMES = {
-    "1.2.840.10045.3.1.7": b"nistp256",
-    "1.3.132.0.34": b"nistp384",
-    "1.3.132.0.35": b"nistp521",
-}
+_CURVE_NAMES = {"1.2.840.10045.3.1.7": b"nistp256", "1.3.132.0.34": b"nistp384", "1.3.132.0.35": b"nistp521"}
 _KDFS = {
     "1.2.840.113549.1.5.12": "pbkdf2",
     "1.3.6.1.4.1.11591.4.11": "scrypt",
@@ -104,7 +101,7 @@ class KeyFacts(NamedTuple):
 
 
 def keys_in(content: bytes) -> Iterator[KeyFacts]:
-    """Yield the keys in a file's content, private and public; data that is no key is skipped."""
+    """Yield the keys in a file's content, private and public; data that is not a key is skipped."""
     start = content[:256].lstrip()
     if start.startswith(b"PuTTY-User-Key-File-"):
         yield from _putty(content)

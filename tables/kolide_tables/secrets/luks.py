@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from kolide_kit.files import why_not
 from kolide_kit.limits import Budget
 from kolide_kit.text import printable, printable_or_none, shown
-from kolide_tables.reading.paths import asked_paths
 from osquery_sdk import Column, ColumnType, Query, Row, table
+
+from ..reading.paths import asked_paths
 
 _MAGIC, _SECOND_MAGIC = b"LUKS\xba\xbe", b"SKUL\xba\xbe"
 _ACTIVE = 0x00AC71F3

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode
-from kolide_tables.reading.paths import asked_paths, asked_texts, read_or_warn
-from osquery_sdk import Column, ColumnType, Query, Row, table
+from osquery_sdk import Column, ColumnType, Query, table
+
+from ..reading.paths import FileRow, asked_paths, asked_texts, read_or_warn
 
 __all__ = ["SecretFound", "secret_scan"]
 
@@ -14,15 +15,9 @@ _PREFIX = 12
 _PIECE = 1 << 18
 
 
-class SecretFound(Row):
+class SecretFound(FileRow):
     """A secret in a file."""
 
-    path: str = Column(
-        "File to read; LIKE finds files, with % for any text in one folder's name",
-        index=True,
-        required=True,
-        key=True,
-    )
     raw_data: str = Column("Text to look through instead of a file", index=True, required=True)
     rule_id: str = Column(
         "Rule that found it: private-key, github-token, ..., secret-value for a random value under a "
@@ -43,12 +38,12 @@ class SecretFound(Row):
     "kolide_secret_scan",
     examples=(
         (
-            "select path, line_number, rule_id, entropy from kolide_secret_scan where path like "
-            "'/home/%/%%/.env%'"
+            "select path, line_number, rule_id, entropy from kolide_secret_scan "
+            "where path like '/home/%/%%/.env%'"
         ),
         (
-            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) from "
-            "kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc"
+            "select sha256_prefix, count(distinct path) as files, group_concat(distinct path) "
+            "from kolide_secret_scan where path like '/etc/%%' group by sha256_prefix order by files desc"
         ),
     ),
 )
@@ -67,11 +62,11 @@ def secret_scan(query: Query) -> Iterator[SecretFound]:
 def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> Iterator[SecretFound]:
     import hashlib
 
-    from kolide_tables.secrets.secret_rules import entropy, secrets_in
+    from .secret_rules import entropy, secrets_in
 
     for line, before, piece, end in _pieces(text):
         budget.check()
-        for secret in sorted(secrets_in(piece), key=lambda found: found.offset):
+        for secret in sorted(secrets_in(piece), key=lambda secret: secret.offset):
             if secret.offset >= end:
                 break  # the next piece has the whole of it
             budget.add_rows()
@@ -96,7 +91,7 @@ def _pieces(text: str) -> Iterator[tuple[int, int, str, int]]:
     Each comes with the number of its first line, how many characters of that line are before it, and where
     the next piece begins.
     """
-    from kolide_tables.secrets.secret_rules import LONGEST
+    from .secret_rules import LONGEST
 
     line, column, start = 1, 0, 0
     while start < len(text):

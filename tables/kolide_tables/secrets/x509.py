@@ -1,7 +1,7 @@
 """Read X.509 certificates (RFC 5280) leniently: show what is in use, right or wrong.
 
-Nothing is verified. A part that cannot be read is None, or is left out; only data that is no certificate at
-all is an error.
+Nothing is verified. A part that cannot be read is None, or is left out; only data that is not a certificate
+at all is an error.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from kolide_kit.text import shown
-from kolide_tables.reading.der import (
+
+from ..reading.der import (
     BIT_STRING,
     INTEGER,
     OCTET_STRING,

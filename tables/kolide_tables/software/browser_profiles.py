@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode, decode_kept, printable
-from kolide_tables.reading.homes import Home, local_homes
-from kolide_tables.reading.paths import read_or_warn
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading.homes import Home, local_homes
+from ..reading.paths import read_or_warn
 
 __all__ = ["BrowserProfile", "browser_profiles"]
 
@@ -65,12 +66,12 @@ class _Profile(NamedTuple):
     "kolide_browser_profiles",
     examples=(
         (
-            "select uid, browser, profile, email_domain from kolide_browser_profiles where email_domain <> "
-            "'' and managed = 0"
+            "select uid, browser, profile, email_domain from kolide_browser_profiles "
+            "where email_domain <> '' and managed = 0"
         ),
         (
-            "select u.username, p.browser, p.email_domain, count(*) as profiles from users u join "
-            "kolide_browser_profiles p using (uid) group by u.username, p.browser, p.email_domain"
+            "select u.username, p.browser, p.email_domain, count(*) as profiles from users u "
+            "join kolide_browser_profiles p using (uid) group by u.username, p.browser, p.email_domain"
         ),
     ),
 )
@@ -148,7 +149,7 @@ def _json_object(path: str, query: Query, budget: Budget) -> dict[str, Any]:
     try:
         value = json.loads(decode_kept(content))
     except (ValueError, RecursionError):
-        query.warn(f"{path} is no JSON")
+        query.warn(f"{path} is not JSON")
         return {}
     return value if isinstance(value, dict) else {}
 

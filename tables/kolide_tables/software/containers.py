@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from kolide_kit.files import owner_of
 from kolide_kit.text import printable, printable_or_none, shown
 from kolide_kit.unixhttp import NoAnswer, get_json, is_socket
 from osquery_sdk import Column, ColumnType, Query, Row, table
@@ -50,8 +51,8 @@ class Container(Row):
     examples=(
         "select name, image, state, privileged, ports from kolide_containers where state = 'running'",
         (
-            "select c.name, c.image, p.pid, p.name as process, p.cmdline from kolide_containers c join "
-            "processes p on p.pid = c.pid where c.privileged = 1"
+            "select c.name, c.image, p.pid, p.name as process, p.cmdline from kolide_containers c "
+            "join processes p on p.pid = c.pid where c.privileged = 1"
         ),
     ),
 )
@@ -103,8 +104,8 @@ def _rows(query: Query, path: str, ids: tuple[str, ...] | None, seconds: float) 
         listing += f"&filters={quote(json.dumps({'id': list(ids)}))}"
     listed, server = get_json(path, listing, seconds=seconds)
     if not isinstance(listed, list):
-        raise NoAnswer(f"{shown(path)} answers no list")
-    uid = _owner(path)
+        raise NoAnswer(f"{shown(path)} does not answer a list")
+    uid = owner_of(path)
     for entry in listed:
         query.check()
         container = entry.get("Id") if isinstance(entry, dict) else None
@@ -144,13 +145,6 @@ def _details(query: Query, path: str, container: str, seconds: float) -> dict[st
             raise
         return None
     return details if isinstance(details, dict) else {}
-
-
-def _owner(path: str) -> int | None:
-    try:
-        return os.lstat(path).st_uid
-    except OSError:
-        return None
 
 
 def _first_name(names: object) -> str | None:

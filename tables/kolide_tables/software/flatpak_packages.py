@@ -14,9 +14,10 @@ from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode, shown
-from kolide_tables.reading.homes import local_homes
-from kolide_tables.software.gvariant import split_tuple, string, string_dictionary
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading.homes import local_homes
+from .gvariant import split_tuple, string, string_dictionary
 
 _SYSTEM = "/var/lib/flatpak"
 _OF_USER = ".local/share/flatpak"
@@ -64,8 +65,8 @@ class _Deployment(NamedTuple):
     elsewhere="flatpak runs nowhere else",
     examples=(
         (
-            "select id, version, channel, origin, installation from kolide_flatpak_packages where origin "
-            "<> 'flathub'"
+            "select id, version, channel, origin, installation from kolide_flatpak_packages "
+            "where origin <> 'flathub'"
         ),
         "select u.username, f.id, f.version from kolide_flatpak_packages f join users u using (uid)",
     ),

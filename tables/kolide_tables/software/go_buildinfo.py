@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 from kolide_kit.files import Missing, Unreadable, open_file
 from kolide_kit.limits import Budget
-from kolide_tables.reading.paths import asked_paths, past_trusted_links
 from osquery_sdk import Column, Query, Row, table
 
+from ..reading.paths import asked_paths, past_trusted_links
+
 if TYPE_CHECKING:
-    from kolide_tables.software.gobinary import BuildInfo
+    from .gobinary import BuildInfo
 
 __all__ = ["GoModule", "go_buildinfo"]
 
@@ -37,18 +38,18 @@ class GoModule(Row):
     "kolide_go_buildinfo",
     examples=(
         (
-            "select path, go_version, module, vcs_revision from kolide_go_buildinfo where path like "
-            "'/usr/local/bin/%' and is_main = 1"
+            "select path, go_version, module, vcs_revision from kolide_go_buildinfo "
+            "where path like '/usr/local/bin/%' and is_main = 1"
         ),
         (
-            "select p.pid, p.path, g.go_version, g.version as crypto from processes p join "
-            "kolide_go_buildinfo g using (path) where g.module = 'golang.org/x/crypto'"
+            "select p.pid, p.path, g.go_version, g.version as crypto from processes p "
+            "join kolide_go_buildinfo g using (path) where g.module = 'golang.org/x/crypto'"
         ),
     ),
 )
 def go_buildinfo(query: Query) -> Iterator[GoModule]:
     """Modules that Go programs were built from; only a file's headers and build information are read."""
-    from kolide_tables.software.gobinary import build_info
+    from .gobinary import build_info
 
     budget = Budget.of(query)
     for path in asked_paths(query, "path", budget, links=True):

@@ -64,11 +64,11 @@ class _Image(NamedTuple):
 
 
 class _NotGo(Exception):
-    """The file is no such program, is broken, or has no build information."""
+    """The file is not a Go program, is broken, or has no build information."""
 
 
 def build_info(file: BinaryIO) -> BuildInfo | None:
-    """Return the information in a program; None if it has none, or is no program. Raises OSError."""
+    """Return the information in a program; None if it has none, or is not a program. Raises OSError."""
     try:
         image = _image(file)
         version, modules = _strings(file, image)

@@ -11,7 +11,7 @@ _ALIGN_VARIANT = 8
 
 
 def split_tuple(data: bytes, alignments: Sequence[int], fixed: Sequence[int | None]) -> list[bytes]:
-    """Return the bytes of each member of a tuple; raises ValueError if the bytes are no such tuple.
+    """Return the bytes of each member of a tuple; raises ValueError if the bytes are not such a tuple.
 
     Args:
         data: the tuple.
@@ -43,7 +43,7 @@ def split_tuple(data: bytes, alignments: Sequence[int], fixed: Sequence[int | No
 def split_array(data: bytes, alignment: int) -> list[bytes]:
     """Return the bytes of each element of an array of elements of any size.
 
-    Raises ValueError if it is no such array.
+    Raises ValueError if it is not such an array.
     """
     if not data:
         return []
@@ -89,5 +89,5 @@ def _offset_width(size: int) -> int:
 
 def _little_endian(data: bytes, at: int, width: int) -> int:
     if at < 0:
-        raise ValueError("there is no place for the ends")
+        raise ValueError("it is too short for the ends of its members")
     return int.from_bytes(data[at : at + width], "little")

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import shown
-from kolide_tables.reading.homes import Home, local_homes, walk
-from kolide_tables.reading.paths import read_or_warn
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading.homes import Home, local_homes, walk
+from ..reading.paths import read_or_warn
 
 __all__ = ["LlmModel", "llm_models"]
 
@@ -62,8 +63,8 @@ class _Model(NamedTuple):
     examples=(
         "select tool, name, size / 1000000000.0 as gigabytes, path from kolide_llm_models order by size desc",
         (
-            "select u.username, m.tool, count(*) as models, sum(m.size) as bytes from users u join "
-            "kolide_llm_models m using (uid) group by u.username, m.tool"
+            "select u.username, m.tool, count(*) as models, sum(m.size) as bytes from users u "
+            "join kolide_llm_models m using (uid) group by u.username, m.tool"
         ),
     ),
 )
@@ -119,7 +120,7 @@ def _layers(path: str, query: Query, budget: Budget) -> list[dict[str, Any]] | N
         layers = json.loads(content)["layers"]
         return [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else None
     except (ValueError, RecursionError, KeyError, TypeError):
-        query.warn(f"{path} is no manifest of a model")
+        query.warn(f"{path} is not the manifest of a model")
     return None
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from kolide_kit.text import printable
-from kolide_tables.reading.parsing import as_object
+
+from ..reading.parsing import as_object
 
 __all__ = ["Client", "Server", "clients", "managed_files", "project_clients", "servers_in"]
 
@@ -113,7 +114,7 @@ def managed_files(platform: str = sys.platform) -> Iterator[Client]:
 
 
 def servers_in(document: object, keys: tuple[str, ...]) -> Iterator[Server]:
-    """Yield the servers that the keys lead to in a document; entries that are no servers are skipped."""
+    """Yield the servers that the keys lead to in a document; entries that are not servers are skipped."""
     root = document if isinstance(document, dict) else {}
     place: object = root
     for key in keys:

@@ -12,18 +12,12 @@ from typing import Any, NamedTuple
 from kolide_kit.limits import Budget
 from kolide_kit.redact import REDACTED, redact_arguments, redact_text, redact_url
 from kolide_kit.text import decode_kept, printable, shown
-from kolide_tables.reading.homes import Home, Mounts, local_homes
-from kolide_tables.reading.parsing import ParseError
-from kolide_tables.reading.paths import read_or_warn
-from kolide_tables.software.mcp_clients import (
-    Client,
-    Server,
-    clients,
-    managed_files,
-    project_clients,
-    servers_in,
-)
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading.homes import Home, Mounts, local_homes
+from ..reading.parsing import ParseError
+from ..reading.paths import read_or_warn
+from .mcp_clients import Client, Server, clients, managed_files, project_clients, servers_in
 
 __all__ = ["McpServer", "mcp_servers"]
 
@@ -47,10 +41,8 @@ class McpServer(Row):
         "Program that uses it: claude-desktop, claude-code, cursor, vscode, zed, codex, goose, ..."
     )
     scope: str = Column(
-        (
-            "user: everywhere; local: in one project; project: whoever has the project; managed: all users "
-            "of the machine"
-        ),
+        "user: everywhere; local: in one project; project: whoever has the project; managed: all users "
+        "of the machine",
         key=True,
     )
     config_path: str = Column("File that it is in", key=True)
@@ -80,12 +72,12 @@ class _File(NamedTuple):
     "kolide_mcp_servers",
     examples=(
         (
-            "select username, client, server_name, command, args from kolide_mcp_servers where transport = "
-            "'stdio' and enabled = 1"
+            "select username, client, server_name, command, args from kolide_mcp_servers "
+            "where transport = 'stdio' and enabled = 1"
         ),
         (
-            "select u.username, m.client, m.url, m.env_keys from users u join kolide_mcp_servers m using "
-            "(uid) where m.url not like 'https://%'"
+            "select u.username, m.client, m.url, m.env_keys from users u "
+            "join kolide_mcp_servers m using (uid) where m.url not like 'https://%'"
         ),
     ),
 )
@@ -224,16 +216,16 @@ def _document(path: str, content: bytes, budget: Budget) -> object:
     """Return the document in a file, by the file's ending; raises ParseError."""
     text = decode_kept(content)
     if path.endswith((".yaml", ".yml")):
-        from kolide_tables.reading.yamltext import yaml_documents
+        from ..reading.yamltext import yaml_documents
 
         return next(iter(yaml_documents(printable(text), budget)), None)
     if path.endswith(".toml"):
-        from kolide_tables.reading.tomltext import toml_document
+        from ..reading.tomltext import toml_document
 
         return toml_document(printable(text))
     import json
 
-    from kolide_tables.reading.jsoncomments import without_comments
+    from ..reading.jsoncomments import without_comments
 
     try:
         return json.loads(without_comments(text)) if text.strip() else None

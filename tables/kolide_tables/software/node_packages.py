@@ -8,12 +8,13 @@ from kolide_kit.files import Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.redact import redact_url
 from kolide_kit.text import shown
-from kolide_tables.reading.homes import walk
-from kolide_tables.reading.paths import asked_texts, read_or_warn
 from osquery_sdk import Column, Query, Row, table
 
+from ..reading.homes import walk
+from ..reading.paths import asked_texts, read_or_warn
+
 if TYPE_CHECKING:
-    from kolide_tables.reading.lockfiles import LockedPackage
+    from ..reading.lockfiles import LockedPackage
 
 __all__ = ["NodePackage", "node_packages"]
 
@@ -40,14 +41,15 @@ class NodePackage(Row):
     examples=(
         "select lockfile, version, dev from kolide_node_packages where root = '/srv' and name = 'lodash'",
         (
-            "select u.username, n.lockfile, n.name, n.version from users u join kolide_node_packages n on "
-            "n.root = u.directory || '/src' where n.name in ('event-stream', 'ua-parser-js', 'node-ipc')"
+            "select u.username, n.lockfile, n.name, n.version from users u "
+            "join kolide_node_packages n on n.root = u.directory || '/src' "
+            "where n.name in ('event-stream', 'ua-parser-js', 'node-ipc')"
         ),
     ),
 )
 def node_packages(query: Query) -> Iterator[NodePackage]:
     """Packages in the lock files of npm, Yarn and pnpm below a folder; node_modules is not looked into."""
-    from kolide_tables.reading.lockfiles import LOCK_FILES
+    from ..reading.lockfiles import LOCK_FILES
 
     budget = Budget.of(query)
     for root in asked_texts(query, "root"):
@@ -58,10 +60,7 @@ def node_packages(query: Query) -> Iterator[NodePackage]:
                     for package in _locked(path, name, query, budget):
                         budget.add_rows()
                         yield NodePackage(
-                            root=root,
-                            manager=LOCK_FILES[name][0],
-                            lockfile=shown(path),
-                            **package._asdict(),
+                            root=root, manager=LOCK_FILES[name][0], lockfile=shown(path), **package._asdict()
                         )
 
 
@@ -70,7 +69,7 @@ def _locked(path: str, name: str, query: Query, budget: Budget) -> list["LockedP
 
     A file that cannot be read is logged, and the others are still read.
     """
-    from kolide_tables.reading.lockfiles import LOCK_FILES, ParseError
+    from ..reading.lockfiles import LOCK_FILES, ParseError
 
     folder = path.removesuffix(name)
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kolide_kit.errors import LimitExceeded
-from kolide_kit.files import Unreadable, read_file
+from kolide_kit.files import Unreadable, owner_of, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.redact import redact_url
 from kolide_kit.text import decode, shown
-from kolide_tables.reading.homes import LEVELS, Mounts, local_homes, walk
 from osquery_sdk import Column, Query, Row, table
+
+from ..reading.homes import LEVELS, Mounts, local_homes, walk
 
 __all__ = ["VenvPackage", "venv_packages"]
 
@@ -79,8 +80,8 @@ class _Venv(NamedTuple):
             "order by version"
         ),
         (
-            "select venv_path, name, version, direct_url from kolide_venv_packages where root = '/opt' and "
-            "(editable = 1 or direct_url <> '')"
+            "select venv_path, name, version, direct_url from kolide_venv_packages where root = '/opt' "
+            "and (editable = 1 or direct_url <> '')"
         ),
     ),
 )
@@ -110,7 +111,7 @@ def _venvs(query: Query, budget: Budget) -> Iterator[_Venv]:
     if roots is not None:
         for root in dict.fromkeys(roots):
             for path in _below(root, LEVELS, mounts, budget):
-                uid = _owner(path)
+                uid = owner_of(path)
                 if query.matches("uid", uid):
                     yield _Venv(path, uid, root)
         return
@@ -135,15 +136,6 @@ def _below(top: str, levels: int, mounts: Mounts, budget: Budget) -> Iterator[st
         if _MARK in folder.files:
             folder.folders.clear()  # an environment within an environment is its own matter
             yield folder.path
-
-
-def _owner(path: str) -> int | None:
-    if os.name == "nt":
-        return None
-    try:
-        return os.lstat(path).st_uid
-    except OSError:
-        return None
 
 
 def _python_version(path: str, max_bytes: int) -> str | None:

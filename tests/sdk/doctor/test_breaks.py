@@ -145,7 +145,7 @@ BREAKS = [
     Break("link in the list", lambda one: link(one, one.path), "load list", "ok", "names", True, False),
     # the program
     Break(
-        "no program", lambda one: one.path.write_text("hello"), "program", "failed", "error 8", cured=False
+        "not a program", lambda one: one.path.write_text("hello"), "program", "failed", "error 8", cured=False
     ),
     Break(
         "no interpreter",

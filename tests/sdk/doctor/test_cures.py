@@ -219,7 +219,7 @@ LINES = {
     "blanks": (f"  #!{sys.executable}{BODY}", "blanks before #!"),
     "no interpreter": (f"#!/nonexistent/python3 -u{BODY}", "osqueryd says error 2"),
     "a folder": (f"#!/usr/bin{BODY}# python", "osqueryd says error 13"),
-    "no program": (f"#!/etc/passwd{BODY}", "osqueryd says error 13"),
+    "not a program": (f"#!/etc/passwd{BODY}", "osqueryd says error 13"),
     "nothing": (f"#!{BODY}", "osqueryd says error 8"),
     "blanks alone": (f"#! \t {BODY}", "osqueryd says error 8"),
     "no whole path": (f"#!python3{BODY}", "write the whole path"),

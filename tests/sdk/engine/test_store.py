@@ -59,16 +59,16 @@ REFUSED = {
     "folder": "it is a folder",
     "text": "it is no SQLite database",
     "text/database": "Not a directory",
-    "pipe": "it is no regular file",
+    "pipe": "it is not a regular file",
     "loop": "Too many levels of symbolic links",
     "dangling": "there is no folder /nonexistent",
     "others": "it is another program's database",
     "columns": "it is another program's database",
     "damaged": "it is damaged",
     "x" * 300: "File name too long",
-    "/dev/null": "it is no regular file",
-    "/dev/zero": "it is no regular file",
-    "/dev/full": "it is no regular file",
+    "/dev/null": "it is not a regular file",
+    "/dev/zero": "it is not a regular file",
+    "/dev/full": "it is not a regular file",
 }
 
 

@@ -106,7 +106,7 @@ def test_an_environment_within_a_project_is_not_the_project_s(
 
 def test_others_are_there_by_name(site: Path) -> None:
     assert found(site, bundle({}), names=["some-wheel", "no-such"]) == {"Some.Wheel": set()}
-    assert found(site, bundle({}), asked=["SYSTEM_one"]) == {"system-one": set()}
+    assert found(site, bundle({}), chosen=["SYSTEM_one"]) == {"system-one": set()}
 
 
 @pytest.mark.parametrize(("asked", "points"), [([], {"here"}), (["some_wheel"], {"here", "away"})])
@@ -122,7 +122,7 @@ def test_metadata_is_read_back(
         }
     )
     written = write_metadata(
-        Installed().in_bundle(contents, asked=asked), contents["modules"].keys(), tmp_path / "made"
+        Installed().in_bundle(contents, chosen=asked), contents["modules"].keys(), tmp_path / "made"
     )
     assert {kind for _, _, kind in written} == {"DATA"}
     assert all(path == str(tmp_path / "made" / name) for name, path, _ in written)

@@ -102,7 +102,7 @@ def test_the_installed_bundle_is_found_by_its_name(tmp_path: Path) -> None:
         ("README", "README is not a Python file"),
         ("several", r"pyproject.toml has one, two: name one"),
         ("without", r"pyproject.toml has no \[project.scripts\]"),
-        ("broken", "pyproject.toml is no TOML"),
+        ("broken", "pyproject.toml is not TOML"),
         ("json", "the package json has no __main__.py"),
         ("compiled", "the module compiled is not Python source"),
         ("sys", "the module sys is not Python source"),

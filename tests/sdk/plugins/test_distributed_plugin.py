@@ -147,7 +147,7 @@ def test_a_half_written_file_gets_time(folder: Path) -> None:
     put(folder, "half", '{"query": "sel', age=10)
     log: list[str] = []
     assert given(plugin, log) == {"queries": {}}
-    assert "half.json: no JSON" in log[0]
+    assert "half.json: not JSON" in log[0]
     assert answer(folder, "half")["status"] == 1
 
 
@@ -160,7 +160,7 @@ def test_a_half_written_file_gets_time(folder: Path) -> None:
         ({"query": "select 1", "discovery": ""}, "discovery has to be a statement"),
         ({"query": "select 1", "accelerate": -1}, "accelerate has to be a number"),
         ('{"query": "' + "x" * (1 << 20), "has more than"),
-        ("[" * 100_000, "no JSON"),
+        ("[" * 100_000, "not JSON"),
     ],
 )
 def test_what_is_no_query_is_answered_with_an_error(content: Any, message: str, folder: Path) -> None:

@@ -414,7 +414,7 @@ def test_a_broken_file_does_not_hide_the_others(fixtures: Path, tmp_path: Path, 
             ),
         ),
         ("i.pem", 0, None),
-        ("i.pem", 1, "no certificate: an element contains 0 others in place of 3"),
+        ("i.pem", 1, "not a certificate: an element contains 0 others in place of 3"),
         ("i.pem", 2, None),
         ("z.pem", 0, None),
     ]

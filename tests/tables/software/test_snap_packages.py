@@ -203,7 +203,7 @@ def test_a_machine_without_snapd(tmp_path: Path) -> None:
     [
         ({"type": "error", "result": {"message": "no"}}, "500 Internal Server Error", "answers 500"),
         ({"type": "error", "result": {"message": "no"}}, "200 OK", "no list of them"),
-        (b"<html>", "200 OK", "answers no JSON"),
+        (b"<html>", "200 OK", "does not answer JSON"),
         ([], "200 OK", "no list of them"),
     ],
 )
@@ -231,7 +231,7 @@ def test_ten_thousand_snaps(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"result": ' + b"[" * 100_000, b"\xff\x00"])
 def test_an_answer_of_any_depth_or_bytes(tmp_path: Path, body: bytes) -> None:
-    with snapd(tmp_path / "s", body), pytest.raises(TableError, match="answers no JSON"):
+    with snapd(tmp_path / "s", body), pytest.raises(TableError, match="does not answer JSON"):
         list(snap_rows(Query.of(snap_packages), str(tmp_path / "s"), seconds=30))
 
 

@@ -46,11 +46,7 @@ class Schedule:
     """
 
     def __init__(
-        self,
-        manager: Manager,
-        loggers: Loggers,
-        stopping: Event,
-        ended: Callable[[int], None],
+        self, manager: Manager, loggers: Loggers, stopping: Event, ended: Callable[[int], None]
     ) -> None:
         """Set up; nothing runs yet."""
         self._manager = manager

@@ -68,7 +68,7 @@ class DatabasePlugin:
             self._domains.setdefault(domain, {}).update(values)
 
     def remove(self, domain: str, keys: Iterable[str]) -> None:
-        """Remove keys. Missing keys are no error.
+        """Remove keys. Missing keys are not an error.
 
         Raises:
             StoreError: the file cannot be written; nothing is changed.

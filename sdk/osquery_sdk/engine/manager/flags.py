@@ -73,11 +73,11 @@ def problem(name: str, value: str) -> str:
     if kind in ("uint64", "uint32"):
         digits, unit = (19, "") if name in _COUNTS else (9, " of seconds")
         if not (value.isascii() and value.isdecimal() and len(value) <= digits):
-            return f"--{name} {value!r} is no whole number{unit}"
+            return f"--{name} {value!r} is not a whole number{unit}"
     if kind == "int32" and value not in _SEVERITIES:
-        return f"--{name} {value!r} is none of {', '.join(_SEVERITIES)}"
+        return f"--{name} {value!r} is not one of {', '.join(_SEVERITIES)}"
     if name in _SECONDS and _number(value) is None:
-        return f"--{name} {value!r} is no number of seconds"
+        return f"--{name} {value!r} is not a number of seconds"
     return ""
 
 

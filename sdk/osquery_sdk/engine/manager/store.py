@@ -119,7 +119,7 @@ def _require_place(path: str) -> None:
             " this engine keeps it in a file"
         )
     if not stat.S_ISREG(mode):
-        raise StoreError(f"--database_path {path}: it is no regular file")
+        raise StoreError(f"--database_path {path}: it is not a regular file")
 
 
 __all__ = ["Store", "StoreError"]

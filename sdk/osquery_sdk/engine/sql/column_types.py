@@ -27,8 +27,7 @@ _RESULTS: dict[str, tuple[int, str]] = {
         (3, "BIGINT"),
     ),
     **dict.fromkeys(
-        ("Not", "IsNull", "NotNull", "Ne", "Eq", "Gt", "Le", "Lt", "Ge", "IfNeg", "IfNotZero"),
-        (2, "INTEGER"),
+        ("Not", "IsNull", "NotNull", "Ne", "Eq", "Gt", "Le", "Lt", "Ge", "IfNeg", "IfNotZero"), (2, "INTEGER")
     ),
 }
 _CASTS = {ord("A"): "BLOB", ord("B"): "TEXT", ord("C"): "UNKNOWN", ord("D"): "BIGINT", ord("E"): "DOUBLE"}

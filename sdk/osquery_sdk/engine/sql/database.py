@@ -151,11 +151,7 @@ class Database:
         module: Any = _Module(self, name)  # APSW's protocol class asks for methods that are optional
         try:
             self._connection.createmodule(
-                name,
-                module,
-                use_bestindex_object=True,
-                eponymous=True,
-                read_only=not source.extension,
+                name, module, use_bestindex_object=True, eponymous=True, read_only=not source.extension
             )
             # Define the table before SQLite asks for it. SQLite lets go of all tables when a Python exception
             # ends CREATE VIRTUAL TABLE, and APSW then reports it to sys.unraisablehook for each of them. An

@@ -38,7 +38,7 @@ LIMITS = (LIMIT, OFFSET)
 _RANGES = (GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL)
 
 ROWID = RouteColumn("rowid", "UNKNOWN", 0)
-"""Stands for the rowid, which is no column of the table."""
+"""Stands for the rowid, which is not a column of the table."""
 
 # Reasons to withhold a term.
 NOT_YET_KNOWN = "its other side is not known when this table is scanned"

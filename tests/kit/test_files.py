@@ -136,7 +136,7 @@ def test_a_file_that_changes_is_read_again(
     file.write_text("0")
     from kolide_kit import files
 
-    really_read = files._read_up_to
+    really_read = files._read_up_to  # noqa: SLF001
     turns = 0
 
     def read_while_it_changes(*arguments: Any) -> bytes:

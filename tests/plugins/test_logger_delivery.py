@@ -381,7 +381,7 @@ def test_parquet_by_day(tmp_path: Path, stopping: Any) -> None:
     log(logger, range(50))
     ask(logger, snapshot=json.dumps({"snapshot": [{"a": "1"}, {"a": "2"}], "action": "snapshot", "name": "snap", "unixTime": 86400 * 3, "hostIdentifier": "h", "epoch": 1, "counter": 2, "decorations": {"d": "e"}}))  # fmt: skip
     ask(logger, string="no JSON", category="event")
-    until(lambda: logger._spool is not None and logger._spool.waiting == 0)
+    until(lambda: logger._spool is not None and logger._spool.waiting == 0)  # noqa: SLF001
     table = ds.dataset(root, format="parquet", partitioning="hive").to_table().to_pylist()
     assert len(table) == 53
     snapshot = [row for row in table if row["name"] == "snap"]
@@ -454,5 +454,5 @@ def test_kafka_without_brokers_keeps_everything(tmp_path: Path, stopping: Any) -
     )
     log(logger, range(20), said)
     until(lambda: any("messages failed" in text for text in said))
-    assert logger._spool is not None
-    assert logger._spool.waiting == 20
+    assert logger._spool is not None  # noqa: SLF001
+    assert logger._spool.waiting == 20  # noqa: SLF001

@@ -293,7 +293,7 @@ def test_a_file_that_changes_while_it_is_read(scene: Scene, monkeypatch: pytest.
     """The file grows and is replaced after each reading."""
     alone = of(scene.good, answer(scene, []))
     scene.theirs.write_bytes(scene.good.read_bytes())
-    real = files._read_up_to
+    real = files._read_up_to  # noqa: SLF001
 
     def read(file: Any, *arguments: Any) -> bytes:
         content = real(file, *arguments)

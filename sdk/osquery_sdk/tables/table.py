@@ -44,7 +44,7 @@ class Table:
     registry = TABLE
 
     def __init__(self, definition: Definition, source: Callable[[Query], Any] | WritableTable[Any]) -> None:
-        """Take the definition, and the author's function or object; raises DefinitionError as `table` does."""
+        """Take the definition and the function or object; raise DefinitionError as `table` does."""
         self._writer: Writer | None = None
         if isinstance(source, WritableTable):
             from .writer import Writer

@@ -38,7 +38,7 @@ def test_a_command_explains_itself(which, name, extension):
     assert heading
     assert command.help
     assert not command.help.endswith(".")
-    for action in parser._actions:
+    for action in parser._actions:  # noqa: SLF001
         assert action.help, f"{which} {name}: {action.dest} has no help"
     assert all(line.startswith(f"  {which} {name}") for line in examples.splitlines())
     assert len(examples.splitlines()) == len(command.examples) > 0

@@ -95,7 +95,7 @@ def test_in_the_files_of_osqueryd(directory: Path, logger: logging.Logger, item:
         logger.handlers[0].flush()
         until(lambda: "as bad as it gets" in text_of(directory, "ERROR"))
         info = text_of(directory, "INFO")
-        line = sys._getframe().f_lineno - 8
+        line = sys._getframe().f_lineno - 8  # noqa: SLF001
         assert f"test_statuslog.py:{line}] an info of ours, é\n" in info
         assert info.count("an info of ours") == 1
         assert "not this" not in info

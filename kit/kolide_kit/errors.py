@@ -32,7 +32,7 @@ class Cancelled(KolideError):
 
 
 class ProgramFailed(KolideError):
-    """A program cannot be started, or ended with an error; the text has the first line of its standard error."""
+    """A program cannot be started, or ended with an error; the text has its first line of standard error."""
 
 
 class HttpsError(KolideError):

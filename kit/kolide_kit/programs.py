@@ -67,8 +67,8 @@ def run_program(
         environment: variables that are added to, or replace, the inherited ones.
 
     Raises:
-        ProgramFailed: the program cannot be started, or ended with another code; the text has the first line of
-            its standard error.
+        ProgramFailed: the program cannot be started, or ended with another code; the text has the first line
+            of its standard error.
         DeadlineExceeded: the time was over.
         LimitExceeded: the program wrote more than `max_bytes`.
         Cancelled: nobody waits for the output any more.

@@ -1,6 +1,7 @@
-"""The rules of ARCHITECTURE.md's "Who may know whom", each as a function from modules to the imports that break it.
+"""The rules of ARCHITECTURE.md's "Who may know whom".
 
-Imports for type checkers count like any other. Each rule takes the modules by name, so a test can hand it a made-up house.
+Each is a function from modules to the imports that break it. Imports for type checkers count like any other.
+A rule takes the modules by name, so a test can hand it a made-up house.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def member(name: str) -> str:
 
 
 def room(name: str) -> str:
-    """Return the room of a module in its member: `wire` for osquery_sdk.wire.codec, "" for the package itself."""
+    """Return the room of a module: `wire` for osquery_sdk.wire.codec, "" for the package itself."""
     return name.split(".")[1] if "." in name else ""
 
 
@@ -160,7 +161,7 @@ def nobody_knows_extensions(modules: Modules) -> list[str]:
 
 
 def there_is_no_circle(modules: Modules) -> list[str]:
-    """No module is imported, over others, by what it imports; imports within functions and for types count."""
+    """No module is imported, over others, by what it imports; imports in functions and for types count."""
     graph: dict[str, set[str]] = {name: set() for name in modules}
     for edge in edges(modules):
         graph[edge.module.name].add(edge.target)

@@ -1,1 +1,1 @@
-"""Tables of software that is installed beside the system's packages: Python, Node.js, Go, flatpak, snap, AI tools."""
+"""Tables of software beside the system's packages: Python, Node.js, Go, flatpak, snap, AI tools."""

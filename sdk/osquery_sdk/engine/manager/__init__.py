@@ -1,1 +1,1 @@
-"""osqueryd's extension manager: which plugin has which name, its own tables and plugins, calls to extensions."""
+"""osqueryd's extension manager: the names of plugins, its own tables and plugins, calls to extensions."""

@@ -69,7 +69,7 @@ bench: deps ## Run the benchmarks: `make bench ARGS="--peer ./other.ext:its_tabl
 
 measure: deps ## Compare each bundled table with its oracle, and measure it: `make measure ARGS=tables`
 	@mkdir -p build
-	$(BIN)/python -m pytest -q -m "not slow" -n $(JOBS) tests/unit --comparisons build/comparisons.json
+	$(BIN)/python -m pytest -q -m "not slow" -n $(JOBS) tests/tables --comparisons build/comparisons.json
 	$(BIN)/python benchmarks/bench_bundle.py --comparisons build/comparisons.json $(ARGS)
 
 # These tests measure memory and time, so they run in one process.

@@ -373,7 +373,7 @@ def main() -> int:
         help="measure only this table; may be repeated",
     )
     parser.add_argument(
-        "--comparisons", metavar="FILE", help="file that `pytest tests/unit --comparisons FILE` wrote"
+        "--comparisons", metavar="FILE", help="file that `pytest tests/tables --comparisons FILE` wrote"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the clients' random orders (0)")
     parser.add_argument(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.plugins.support import HttpSink, SyslogSink, ask, line
+from tests.support.plugins import HttpSink, SyslogSink, ask, line
 
 from osquery_sdk import Extension, SpooledLogger, SpoolOptions
 from osquery_sdk.engine import Host

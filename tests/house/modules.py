@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from ..support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-TOP = Path(__file__).parents[2]
 ROOTS = (
     "kit/kolide_kit",
     "sdk/osquery_sdk",
@@ -87,8 +88,8 @@ def read_modules() -> dict[str, Module]:
     """Return every module of the house but the generated ones, by name."""
     found = {}
     for root in ROOTS:
-        source = (TOP / root).parent
-        for path in sorted((TOP / root).rglob("*.py")):
+        source = (ROOT / root).parent
+        for path in sorted((ROOT / root).rglob("*.py")):
             parts = path.relative_to(source).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
             if not name.startswith(_GENERATED):

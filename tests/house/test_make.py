@@ -15,7 +15,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parents[2]
+from ..support.paths import ROOT
+
 INSTALL = ROOT / "requirements" / "install.py"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="bash, make")
 

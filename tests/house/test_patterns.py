@@ -24,10 +24,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ..docs.pages import PAGES, python
+from ..support.paths import ROOT
+from .docs.pages import PAGES, python
 from .patterns import takes_all, texts
 
-TOP = Path(__file__).parents[2]
 NOT_OURS = ("dist",)
 # The name of the language C++ in a sentence is no quantifier.
 LANGUAGE = re.compile(r"(?<!\S)C\+\+(?=\s|[.,;:)]|\Z)")
@@ -35,15 +35,15 @@ LANGUAGE = re.compile(r"(?<!\S)C\+\+(?=\s|[.,;:)]|\Z)")
 
 def sources() -> Iterator[tuple[str, str]]:
     """Yield the name and text of each of the project's Python sources, and all of each page's Python."""
-    for top in sorted(TOP.iterdir()):
+    for top in sorted(ROOT.iterdir()):
         if top.name.startswith(".") or top.name in NOT_OURS:
             continue
         # Folders in build/ are programs that were made there.
         for path in [top, *sorted(top.glob("*") if top.name == "build" else top.rglob("*"))]:
             if path.suffix in (".py", ".spec") and path.is_file() and path != Path(__file__):
-                yield path.relative_to(TOP).as_posix(), path.read_text()
+                yield path.relative_to(ROOT).as_posix(), path.read_text()
     for page in PAGES:
-        yield page.relative_to(TOP).as_posix(), python(page)
+        yield page.relative_to(ROOT).as_posix(), python(page)
 
 
 def found_in(source: str) -> list[str]:
@@ -132,9 +132,9 @@ def test_python_sees_the_same(parts: list[str]) -> None:
 def test_this_file_is_the_only_one_left_out() -> None:
     """The search reads every Python file that git tracks."""
     done = subprocess.run(
-        ["git", "ls-files", "-z", "*.py", "*.spec"], cwd=TOP, capture_output=True, text=True
+        ["git", "ls-files", "-z", "*.py", "*.spec"], cwd=ROOT, capture_output=True, text=True
     )
     if done.returncode:
         pytest.skip("this is no checkout of git")
-    tracked = {name for name in done.stdout.split("\0") if name and (TOP / name).exists()}
-    assert tracked - {name for name, _ in sources()} == {Path(__file__).relative_to(TOP).as_posix()}
+    tracked = {name for name in done.stdout.split("\0") if name and (ROOT / name).exists()}
+    assert tracked - {name for name, _ in sources()} == {Path(__file__).relative_to(ROOT).as_posix()}

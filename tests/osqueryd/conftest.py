@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .support import Manager
+from ..support.osqueryd import Manager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ import pytest
 
 from osquery_sdk.wire.client import ExtensionConnection
 
-from .support import Manager, until
+from ..support.osqueryd import Manager, until
 
 if TYPE_CHECKING:
     import subprocess

@@ -24,7 +24,7 @@ import pytest
 from osquery_sdk import WireError
 from osquery_sdk.wire.client import ExtensionConnection, ManagerConnection
 
-from .support import PROGRAM, Manager, SqlFailed, ended, until
+from ..support.osqueryd import PROGRAM, Manager, SqlFailed, ended, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

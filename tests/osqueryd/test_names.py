@@ -10,12 +10,12 @@ from osquery_sdk import Column, DefinitionError, Extension, Query, RegistrationE
 from osquery_sdk.wire.client import ManagerConnection
 from osquery_sdk.wire.protocol import ExtensionInfo
 
-from .support import SqlFailed
+from ..support.osqueryd import SqlFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .support import Manager
+    from ..support.osqueryd import Manager
 
     Serve = Callable[..., list[str]]
 
@@ -214,7 +214,7 @@ def test_names_may_be_had_again_afterwards(manager: Manager) -> None:
 @pytest.mark.osqueryd
 def test_tables_that_osqueryd_was_told_to_disable(directory: Any) -> None:
     """Check that reading the names needs no table of osquery's own."""
-    from .support import Manager
+    from ..support.osqueryd import Manager
 
     manager = Manager.osqueryd(directory, "--disable_tables=osquery_registry,osquery_info,osquery_extensions")
     try:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .support import SqlFailed, ended, until
+from ..support.osqueryd import SqlFailed, ended, until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .support import Manager
+    from ..support.osqueryd import Manager
 
 # A file for that package: it does not know this SDK.
 EXTENSION = """\

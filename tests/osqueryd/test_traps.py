@@ -14,7 +14,7 @@ import pytest
 
 from osquery_sdk import Column, Extension, Query, Row, Table, TableError, table
 
-from .support import Manager, SqlFailed
+from ..support.osqueryd import Manager, SqlFailed
 
 Serve = Callable[..., None]
 

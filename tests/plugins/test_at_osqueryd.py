@@ -15,7 +15,7 @@ import pytest
 
 from osquery_sdk.wire.client import ManagerConnection
 
-from .support import PROGRAM, until
+from ..support.plugins import PROGRAM, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

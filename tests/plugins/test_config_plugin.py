@@ -11,7 +11,7 @@ from kolide_plugins import FileConfig, FolderConfig, HttpsConfig
 from osquery_sdk import ConfigError, ConfigPlugin, ManagerUnavailable, check_config
 from osquery_sdk.wire.protocol import Response, Status
 
-from .support import WebServer, ask, certificates, until
+from ..support.plugins import WebServer, ask, certificates, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

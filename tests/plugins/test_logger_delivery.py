@@ -14,7 +14,7 @@ import pytest
 from kolide_plugins import HttpLogger, JsonLinesLogger, KafkaLogger, ParquetLogger, SyslogLogger
 from osquery_sdk import LogBatch, Rejected, SpooledLogger, SpoolOptions
 
-from .support import HttpSink, SyslogSink, ask, certificates, line, number_of, tmpfs, until
+from ..support.plugins import HttpSink, SyslogSink, ask, certificates, line, number_of, tmpfs, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

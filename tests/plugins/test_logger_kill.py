@@ -21,7 +21,7 @@ from osquery_sdk import DeadlineExceeded, WireError
 from osquery_sdk.engine import Host
 from osquery_sdk.wire.client import ExtensionConnection
 
-from .support import PROGRAM, HttpSink, SyslogSink, line, number_of, tmpfs, until
+from ..support.plugins import PROGRAM, HttpSink, SyslogSink, line, number_of, tmpfs, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

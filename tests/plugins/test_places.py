@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from osquery_sdk import ConfigError, check_config, check_pack, line_and_column
 
-from .support import ask, until
+from ..support.plugins import ask, until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,104 @@
+"""Fixtures for the tests of tables: the oracles' programs, made-up users, and the files that were opened."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kolide_tables.reading import homes
+
+from ..support.paths import FIXTURES
+from ..support.systemd import systemd_machine
+
+__all__ = ["systemd_machine"]
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """Return the folder of inputs made by the real tools, with those tools' answers."""
+    return FIXTURES / "tables"
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Return `run(program, *arguments)`, which returns the output, or skips the test without the program."""
+
+    def call(program: str, *arguments: object, check: bool = True, **options: Any) -> str:
+        path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        if path is None:
+            pytest.skip(f"{program} is not installed: it is the oracle of this test")
+        done = subprocess.run(
+            [path, *map(str, arguments)], capture_output=True, text=True, timeout=60, **options
+        )
+        if check:
+            assert done.returncode == 0, f"{program} {arguments}: {done.stderr}"
+        return done.stdout
+
+    return call
+
+
+class Users:
+    """Local users whose homes are folders of the test.
+
+    Attributes:
+        root: the folder with the homes.
+        file: their /etc/passwd.
+        mounts: their /proc/self/mountinfo.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.file = root / "passwd"
+        self.file.write_text("root:x:0:0::/nonexistent:/bin/sh\ndaemon:x:1:1::/:/bin/sh\n+nis::::::\n")
+        self.mounts = root / "mountinfo"
+        self.mounts.write_text("21 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
+
+    def add(self, uid: int, name: str, home: Path | None = None) -> Path:
+        """Add a user; the home is made unless it is given."""
+        if home is None:
+            home = self.root / name
+            home.mkdir()
+        with self.file.open("a") as file:
+            file.write(f"{name}:x:{uid}:{uid}::{home}:/bin/sh\n")
+        return home
+
+
+@pytest.fixture
+def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Users:
+    """Replace this machine's users by none; the test adds its own."""
+    made = Users(tmp_path)
+    defaults = {"passwd": str(made.file), "mountinfo": str(made.mounts)}
+    monkeypatch.setattr(homes.local_homes, "__kwdefaults__", defaults)
+    return made
+
+
+@pytest.fixture
+def link() -> Callable[[Path, object], None]:
+    """Return `link(path, target)`, which makes a link that is not root's, whoever runs the tests."""
+
+    def make(path: Path, target: object) -> None:
+        path.symlink_to(str(target))
+        if os.geteuid() == 0:
+            os.lchown(path, 65534, 65534)
+
+    return make
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of all files that tables have opened, in order; clear it after what the test itself does."""
+    paths: list[str] = []
+    real = os.open
+
+    def spy(path: Any, *arguments: Any, **options: Any) -> int:
+        paths.append(os.fspath(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", spy)
+    return paths

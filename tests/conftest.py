@@ -1,6 +1,6 @@
 """Fixtures for all tests: compare a table's rows with an independent program's, and run osqueryi.
 
-``pytest tests/tables --comparisons FILE`` lists the comparisons, and writes them as JSON, by the table's name.
+``pytest tests/tables --comparisons FILE`` lists the comparisons and writes them as JSON by the table's name.
 """
 
 from __future__ import annotations

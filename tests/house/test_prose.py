@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from ..support.paths import ROOT
 from .prose import MOST, long_lines
 
-TOP = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
 # CHANGELOG.md is left out: it has a line for each change.
-PAGES = [TOP / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "build/README.md")]
-PAGES += sorted(page for folder in ("docs", "examples") for page in (TOP / folder).rglob("*.md"))
+PAGES = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "build/README.md")]
+PAGES += sorted(page for folder in ("docs", "examples") for page in (ROOT / folder).rglob("*.md"))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_lines_are_short_enough(page: Path) -> None:
     assert list(long_lines(page.read_text(encoding="utf-8"))) == []
 
 
 def test_the_linter_has_the_same_length() -> None:
-    ruff = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["ruff"]
+    ruff = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]
     assert ruff["lint"]["pycodestyle"]["max-doc-length"] == ruff["line-length"] == MOST
 
 

@@ -46,10 +46,10 @@ from .errors import (
     WriteError,
 )
 from .tables.columns import Column
-from .tables.programs import ProgramOutput, program_environment, run_program
+from .tables.declare import table
 from .tables.query import Constraint, Query, Range
 from .tables.rows import Row
-from .tables.table import Table, table
+from .tables.table import Table
 from .tables.writable import WritableTable
 from .vocabulary import ColumnType
 
@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from .plugins.logger import LoggerPlugin, StatusLog
     from .plugins.spool.logger import LogBatch, SpooledLogger, SpoolOptions
     from .plugins.spool.queue import LogRecord
+    from .tables.client import QueryClient
+    from .tables.programs import ProgramOutput, program_environment, run_program
 
 __all__ = [
     "Client",
@@ -96,6 +98,7 @@ __all__ = [
     "ProtocolError",
     "Query",
     "QueryCancelled",
+    "QueryClient",
     "QueryStats",
     "Range",
     "ReadOnly",
@@ -136,6 +139,8 @@ _LATER = {
     "LogBatch": "osquery_sdk.plugins.spool.logger",
     "LogRecord": "osquery_sdk.plugins.spool.queue",
     "LoggerPlugin": "osquery_sdk.plugins.logger",
+    "ProgramOutput": "osquery_sdk.tables.programs",
+    "QueryClient": "osquery_sdk.tables.client",
     "QueryStats": "osquery_sdk.plugins.distributed",
     "SpoolOptions": "osquery_sdk.plugins.spool.logger",
     "SpooledLogger": "osquery_sdk.plugins.spool.logger",
@@ -146,7 +151,9 @@ _LATER = {
     "install_command": "kolide_kit.installed",
     "install_hint": "kolide_kit.installed",
     "line_and_column": "kolide_kit.places",
+    "program_environment": "osquery_sdk.tables.programs",
     "replace_file": "kolide_kit.atomic",
+    "run_program": "osquery_sdk.tables.programs",
 }
 
 

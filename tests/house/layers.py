@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 
 MEMBERS = ("kolide_kit", "osquery_sdk", "kolide_tables", "kolide_plugins", "kolide_ext")
 
-# The rooms of the SDK from the bottom up. A room may know those of the lines below its own, and those that
-# BESIDE names for it on its own line.
+# The rooms of the SDK from the bottom up. A room may know those of the lines below its own, and the rooms or
+# modules of its own line that BESIDE names for it.
 FLOORS = (
     ("vocabulary", "errors", "_version"),
     ("wire", "sql"),
     ("tables", "plugins", "asking", "engine"),
     ("serving",),
-    ("client", "statuslog", "telemetry", "compat", "freeze", "packaging", "doctor", "testing"),
-    ("cli",),
+    ("client", "statuslog", "telemetry", "compat", "freeze", "packaging", "doctor", "testing", "cli"),
 )
 BESIDE = {
     "errors": {"vocabulary"},
@@ -36,6 +35,11 @@ BESIDE = {
     "plugins": set[str](),
     "engine": set[str](),
     "testing": set[str](),
+    "cli": {"freeze", "packaging", "doctor"},
+    # A program of PyPI's `osquery` package runs the command line of an `Extension`. The probe of a frozen
+    # program's script stops the script where that `Extension` would run.
+    "compat": {"cli.extension"},
+    "freeze": {"cli.extension"},
 }
 FAMILIES = ("documents", "software", "secrets", "exposure", "machine", "own")
 
@@ -102,7 +106,10 @@ def rooms_know_lower_floors(modules: Modules) -> list[str]:
         elif (
             not other
             or floor.get(other, len(FLOORS)) > floor[own]
-            or (floor[other] == floor[own] and other not in BESIDE.get(own, set()))
+            or (
+                floor[other] == floor[own]
+                and not {other, edge.target.partition(".")[2]} & BESIDE.get(own, set())
+            )
         ):
             found.append(str(edge))
     return found

@@ -46,8 +46,6 @@ def test_every_error_is_in_the_tree(name):
         ("engine", "SqlError"),
         ("freeze", "FreezeError"),
         ("packaging", "PackagingError"),
-        ("projects", "ProjectError"),
-        ("spool", "SpoolError"),
     ],
 )
 def test_the_documented_places_go_on_working(module, name):

@@ -49,8 +49,8 @@ def test_texts_are_never_null(ask: Ask) -> None:
 
 def test_examples_are_statements_that_osquery_runs(ask: Ask) -> None:
     assert len(TABLES) == len(NAMES)
-    assert all(len(one.options.examples) >= 2 for one in TABLES)
-    ask(*(example for one in TABLES for example in one.options.examples if "%%" not in example))
+    assert all(len(one.definition.examples) >= 2 for one in TABLES)
+    ask(*(example for one in TABLES for example in one.definition.examples if "%%" not in example))
 
 
 @pytest.mark.parametrize("one", TABLES, ids=lambda one: one.name)
@@ -60,5 +60,5 @@ def test_what_is_said_of_texts_is_what_osquery_shows(one: Table) -> None:
         if column.type.value == "TEXT":
             assert "NULL" not in column.definition.description, column.name
     names = {column.name for column in one.columns if column.type.value == "TEXT"}
-    for example in one.options.examples:
+    for example in one.definition.examples:
         assert not [name for name in names if f"{name} is n" in example]

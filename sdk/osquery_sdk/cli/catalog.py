@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from osquery_sdk.sql.tokens import one_line, tables_of
+from osquery_sdk.tables.options import this_platform
 from osquery_sdk.tables.schema import TableSchema
-from osquery_sdk.tables.table import this_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -133,8 +133,8 @@ def _schemas(options: Namespace) -> tuple[str, list[TableSchema]]:
 
 
 def _ask_manager(socket: str) -> tuple[str, list[TableSchema]]:
+    from osquery_sdk.tables.options import this_platform
     from osquery_sdk.tables.schema import TableSchema
-    from osquery_sdk.tables.table import this_platform
     from osquery_sdk.wire.client import ManagerConnection
 
     sql = "select name from osquery_registry where registry = 'table' and owner_uuid <> 0 order by name"

@@ -110,7 +110,7 @@ def _example(extension: ServingExtension) -> str:
     from osquery_sdk.sql.tokens import tables_of
 
     for table in extension.tables.values():
-        for example in table.options.examples:
+        for example in table.definition.examples:
             if '"' not in example and extension.tables.keys() >= set(tables_of(example).values()):
                 return example.rstrip("; ")
     return "select * from time"

@@ -13,8 +13,10 @@ from ..plugins.base import Plugin
 from ..plugins.config import ConfigPlugin
 from ..plugins.logger import LoggerPlugin
 from ..tables.columns import Column
+from ..tables.definition import Definition
+from ..tables.options import TableOptions
 from ..tables.rows import Row
-from ..tables.table import Table, TableOptions
+from ..tables.table import Table
 from ..vocabulary import ColumnType
 from ..wire.protocol import Reply, Status
 from . import plugins as old
@@ -77,9 +79,8 @@ class OldTable(Table):
             namespace[column.name] = Column(column.name, type=kind[1])
         row: type[Row] = type("OldRow", (Row,), namespace)
         description = (type(plugin).__doc__ or "").strip().split("\n")[0]
-        super().__init__(
-            name, self._nothing, row, description or "A table written for osquery-python.", TableOptions()
-        )
+        description = description or "A table written for osquery-python."
+        super().__init__(Definition.of(name, row, description, TableOptions()), self._nothing)
         self.plugin = plugin
         self._one_by_one = threading.Lock()
 
@@ -112,7 +113,7 @@ class OldTable(Table):
             return Reply.failure(message)
         try:
             with SameProcess():
-                rows = text_rows(self.plugin, request.get("context", ""))
+                rows = text_rows(self.name, self.plugin.generate, request.get("context", ""))
         except BaseException as error:  # noqa: BLE001  any exception fails this one statement
             return self._failed(error, warn)
         finally:

@@ -19,7 +19,7 @@ from .plugins import BasePlugin, Singleton
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from osquery_sdk import Extension
+    from ..cli.extension import Extension
 
 __all__ = [
     "ExtensionManager",
@@ -81,8 +81,7 @@ def extension(name: str, version: str) -> Extension:
     Raises:
         DefinitionError: osqueryd would refuse a plugin.
     """
-    from osquery_sdk import Extension
-
+    from ..cli.extension import Extension
     from .adapters import adapted
 
     return Extension(name, version=version, plugins=[adapted(one) for one in ExtensionManager().plugins()])

@@ -73,7 +73,8 @@ class TablePlugin(BasePlugin):
         """Answer a request, with rows of text."""
         action = context.get("action")
         if action == "generate":
-            return ExtensionResponse(ExtensionStatus(0, "OK"), text_rows(self, context.get("context", "")))
+            rows = text_rows(self.name(), self.generate, context.get("context", ""))
+            return ExtensionResponse(ExtensionStatus(0, "OK"), rows)
         if action == "columns":
             return ExtensionResponse(ExtensionStatus(0, "OK"), self.routes())
         why = "Unknown action" if action else "Table plugins must include a request action"

@@ -11,21 +11,24 @@ from kolide_kit.author_code import describe, one_line, pass_on_interrupt, shown,
 from ..errors import ColumnValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from .plugins import TablePlugin
+    from collections.abc import Callable, Mapping
 
 
-def text_rows(plugin: TablePlugin, context: str) -> list[dict[str, str]]:
+def text_rows(table: str, generate: Callable[[dict[str, Any]], Any], context: str) -> list[dict[str, str]]:
     """Return the rows of a table as osquery gets them.
 
     Values are texts, a column that is None is left out, and `rowid` differs for each row.
+
+    Args:
+        table: the table's name.
+        generate: the author's method.
+        context: osquery's description of the statement, in JSON.
     """
-    rows = plugin.generate(json.loads(context) if context else {})
+    rows = generate(json.loads(context) if context else {})
     rows_of_text: list[dict[str, str]] = []
     seen: dict[int, int] = {}
     for row in until_fork(iter(rows or ())):
-        texts = texts_of(row, plugin.name())
+        texts = texts_of(row, table)
         if "rowid" not in texts:
             content = "\0".join(f"{key}\1{texts[key]}" for key in sorted(texts))
             number = _number(content)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from osquery_sdk import Extension
+    from osquery_sdk.cli.extension import Extension
 
 
 class Found(BaseException):
@@ -23,7 +23,7 @@ class Found(BaseException):
 
 def look(script: str, name: str) -> dict[str, Any]:
     """Run the script and describe the extension that it starts."""
-    import osquery_sdk
+    from osquery_sdk.cli.extension import Extension
 
     def run(self: Extension, arguments: Sequence[str] | None = None) -> int:
         raise Found(self)
@@ -31,8 +31,8 @@ def look(script: str, name: str) -> dict[str, Any]:
     def serve(self: Extension, socket: str, **options: Any) -> None:
         raise Found(self)
 
-    osquery_sdk.Extension.run = run  # type: ignore[method-assign]
-    osquery_sdk.Extension.serve = serve  # type: ignore[method-assign, assignment]
+    Extension.run = run  # type: ignore[method-assign]
+    Extension.serve = serve  # type: ignore[method-assign, assignment]
     before = set(sys.modules)
     sys.argv = [name]
     # This file imports no pathlib: the modules loaded afterwards have to be those of the extension.
@@ -51,17 +51,17 @@ def look(script: str, name: str) -> dict[str, Any]:
 
 
 def _facts(extension: Extension) -> dict[str, Any]:
-    from osquery_sdk.tables.table import Table, this_platform
+    from osquery_sdk.tables.table import Table
     from osquery_sdk.vocabulary import REQUIRED
 
     tables = [
         {
             "name": plugin.name,
             "required": [c.name for c in plugin.columns if c.options & REQUIRED],
-            "examples": list(plugin.options.examples),
+            "examples": list(plugin.definition.examples),
         }
         for plugin in extension.all_plugins
-        if isinstance(plugin, Table) and this_platform() in plugin.options.platforms
+        if isinstance(plugin, Table) and plugin.is_here
     ]
     return {
         "name": extension.name,

@@ -17,7 +17,8 @@ from kolide_kit.signals import on_stop_signals, stop_handler
 
 from ..errors import ConnectionFailed, DefinitionError, OsquerySdkError
 from ..plugins.base import Plugin
-from ..tables.table import Table, this_platform
+from ..tables.options import this_platform
+from ..tables.table import Table
 from ..wire.protocol import Reply, Status
 from .session import Session
 

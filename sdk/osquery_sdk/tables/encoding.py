@@ -68,6 +68,10 @@ class ColumnInfo:
         self.costly = definition.costly
         self.options = options
 
+    def in_table(self, name: str) -> ColumnInfo:
+        """Return the same column for a table of another name."""
+        return ColumnInfo(name, self.name, self.type, self.nullable, self.definition, self.options)
+
     def checked(self, values: Sequence[Any]) -> Sequence[str] | array[int]:
         """Return the values, checked: numbers as an array, all others as the texts that osqueryd reads.
 

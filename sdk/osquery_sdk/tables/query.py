@@ -16,8 +16,6 @@ from ..vocabulary import (
     LESS,
     LESS_OR_EQUAL,
     LIKE,
-    LIMIT,
-    OFFSET,
     ColumnType,
 )
 
@@ -26,13 +24,10 @@ if TYPE_CHECKING:
 
     from kolide_kit.limits import Limits
 
-    from ..asking.client import Client
     from ..wire.service import CallContext
-    from .table import Table
+    from .client import QueryClient
+    from .definition import Defined, Definition
 
-# osqueryd sends LIMIT and OFFSET as terms of the first column. A table must not apply them: other terms may
-# be withheld.
-NOT_TERMS = (LIMIT, OFFSET)
 # Terms that say which rows are wanted. The others, such as != and IS NOT, say which are not.
 _NARROWING = (EQUALS, GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL, LIKE, GLOB)
 
@@ -56,21 +51,21 @@ class Range(NamedTuple):
 class Query:
     """One call of a table."""
 
-    __slots__ = ("_client", "_constraints", "_table", "_used", "_warn", "call", "deadline")
+    __slots__ = ("_client", "_constraints", "_definition", "_used", "_warn", "call", "deadline")
 
     def __init__(
         self,
-        table: Table,
+        definition: Definition,
         constraints: Mapping[str, tuple[Constraint, ...]],
         used: frozenset[str] | None,
         *,
         deadline: float,
         call: CallContext | None = None,
         warn: Callable[[str], None] | None = None,
-        client: Client | None = None,
+        client: QueryClient | None = None,
     ) -> None:
         """Take what the table read from the request; tests use `Query.of`."""
-        self._table = table
+        self._definition = definition
         self._constraints = constraints
         self._used = used
         self.deadline = deadline
@@ -81,14 +76,14 @@ class Query:
     @classmethod
     def of(
         cls,
-        table: Table,
+        table: Defined,
         *,
         equals: Mapping[str, Any] | None = None,
         like: Mapping[str, Any] | None = None,
         used: Iterable[str] | None = None,
         timeout: float = 60.0,
         warn: Callable[[str], None] | None = None,
-        client: Client | None = None,
+        client: QueryClient | None = None,
     ) -> Query:
         """Return a query for a test. A list of values stands for an IN, or for several LIKE.
 
@@ -96,39 +91,44 @@ class Query:
             DefinitionError: the table has no such column.
             ColumnValueError: a value does not fit its column. A text is passed on as SQL would send it.
         """
+        definition = table.definition
         wanted = None if used is None else frozenset(used)
         for name in wanted or ():
-            table.column(name)
+            definition.column(name)
         constraints: dict[str, tuple[Constraint, ...]] = {}
         for op, given in ((EQUALS, equals), (LIKE, like)):
             for name, value in (given or {}).items():
                 values = value if isinstance(value, (list, tuple)) else [value]
-                info = table.column(name)
+                info = definition.column(name)
                 constraints[name] = constraints.get(name, ()) + tuple(
                     Constraint(op, info.operand(item)) for item in values
                 )
-        return cls(table, constraints, wanted, deadline=time.monotonic() + timeout, warn=warn, client=client)
+        return cls(
+            definition, constraints, wanted, deadline=time.monotonic() + timeout, warn=warn, client=client
+        )
 
     @property
-    def client(self) -> Client:
+    def client(self) -> QueryClient:
         """Return a client of the osquery that runs the statement; its calls end at the query's deadline.
 
         Raises:
             ConnectionFailed: nothing to ask, as in a test without a client.
         """
         if self._client is None:
-            raise ConnectionFailed(f"{self._table.name}: there is no osquery to ask; give the query a client")
+            raise ConnectionFailed(
+                f"{self._definition.name}: there is no osquery to ask; give the query a client"
+            )
         return self._client.until(self.deadline)
 
     @property
     def limits(self) -> Limits:
         """Return the table's limits; `Table.configured` sets them."""
-        return self._table.options.limits
+        return self._definition.options.limits
 
     def whole(self) -> Query:
         """Return the same query without terms, wanting all columns."""
         return Query(
-            self._table,
+            self._definition,
             {},
             None,
             deadline=self.deadline,
@@ -143,7 +143,7 @@ class Query:
 
     def constraints(self, column: str) -> tuple[Constraint, ...]:
         """Return the terms on a column that osqueryd pushed down."""
-        self._table.column(column)
+        self._definition.column(column)
         return self._constraints.get(column, ())
 
     def narrows(self, column: str) -> bool:
@@ -155,7 +155,7 @@ class Query:
         terms = [c.value for c in self.constraints(column) if c.op == EQUALS]
         if not terms:
             return None
-        values = (_convert(self._table.column(column).type, text) for text in dict.fromkeys(terms))
+        values = (_convert(self._definition.column(column).type, text) for text in dict.fromkeys(terms))
         return tuple(value for value in values if value is not None)
 
     def like(self, column: str) -> tuple[str, ...]:
@@ -171,7 +171,7 @@ class Query:
         low: Any = None
         high: Any = None
         low_open = high_open = False
-        kind = self._table.column(column).type
+        kind = self._definition.column(column).type
         for op, text in self.constraints(column):
             value = _convert(kind, text)
             if value is None:
@@ -190,7 +190,7 @@ class Query:
         """Return whether a row with this value may be wanted; True if that is uncertain. None always may."""
         if value is None or not self.constraints(column):
             return True
-        info = self._table.column(column)
+        info = self._definition.column(column)
         if info.definition.collate not in (None, "binary", "nocase"):
             return True
         if not isinstance(value, (str, int, float)):
@@ -213,7 +213,7 @@ class Query:
 
     def wants(self, column: str) -> bool:
         """Return whether the statement uses the column; True if that is not known."""
-        self._table.column(column)
+        self._definition.column(column)
         return self._used is None or column in self._used
 
     def remaining(self) -> float:
@@ -228,15 +228,15 @@ class Query:
     def check(self) -> None:
         """Raise QueryCancelled if nobody waits any more, or DeadlineExceeded if the time is over."""
         if self.cancelled:
-            raise QueryCancelled(f"{self._table.name}: cancelled")
+            raise QueryCancelled(f"{self._definition.name}: cancelled")
         if time.monotonic() > self.deadline:
-            seconds = self._table.options.deadline
-            raise DeadlineExceeded(f"{self._table.name}: out of time: its deadline is {seconds:g} s")
+            seconds = self._definition.options.deadline
+            raise DeadlineExceeded(f"{self._definition.name}: out of time: its deadline is {seconds:g} s")
 
     def warn(self, message: str) -> None:
         """Log a warning that names the table."""
         if self._warn is not None:
-            self._warn(f"{self._table.name}: {message}")
+            self._warn(f"{self._definition.name}: {message}")
 
 
 def _like(pattern: str) -> re.Pattern[str]:

@@ -29,8 +29,8 @@ from .writable import WritableTable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from .definition import Definition
     from .encoding import ColumnInfo
-    from .table import Table
 
 _KEPT = 10_000
 
@@ -39,53 +39,46 @@ class Writer:
     """The writing side of a table.
 
     Args:
-        made: the author's object.
+        definition: the table's definition.
+        store: the author's object.
+
+    Raises:
+        DefinitionError: the table has no key, or is cached.
     """
 
-    def __init__(self, made: WritableTable[Any]) -> None:
-        """Find the row class; call `bind` before anything else."""
-        self.made = made
-        self.row = row_class(type(made))
-        self._name = ""
-        self._columns: Sequence[ColumnInfo] = ()
-        self._aliases: list[int] = []
-        self._keys: list[int] = []
-        self._number: int | None = None
-        self._layout: Layout | None = None
+    def __init__(self, definition: Definition, store: WritableTable[Any]) -> None:
+        """Find the columns that identify a row."""
+        name, options = definition.name, definition.options
+        self.store = store
+        self.row = definition.row
+        self._definition = definition
+        self._name = name
+        self._columns = columns = definition.columns
+        self._keys = [i for i, column in enumerate(columns) if column.key]
+        if not self._keys:
+            raise DefinitionError(
+                f"table {name}: declare the column that identifies a row with key=True; writes need one"
+            )
+        if options.snapshot or options.cache is not None:
+            raise DefinitionError(
+                f"table {name}: a writable table takes no cache and no snapshot: a statement would "
+                f"read what it has changed"
+            )
+        is_number = len(self._keys) == 1 and columns[self._keys[0]].type in INTEGER_RANGES
+        self._number = self._keys[0] if is_number else None
+        self._layout = Layout(name, self.row, columns, frozenset())
+        self._aliases = [i for i, c in enumerate(columns) for _ in c.definition.aliases]
         self._readers: list[Any] = []
         self._kept: dict[int, Row] = {}
         self._lock = threading.Lock()
         self._turn = threading.Lock()
-
-    def bind(self, table: Table) -> None:
-        """Take the table that the writer belongs to.
-
-        Raises:
-            DefinitionError: the table has no key, or is cached.
-        """
-        self._name = table.name
-        self._columns = columns = table.columns
-        self._keys = [i for i, column in enumerate(columns) if column.key]
-        if not self._keys:
-            raise DefinitionError(
-                f"table {table.name}: declare the column that identifies a row with key=True; writes need one"
-            )
-        if table.options.snapshot or table.options.cache is not None:
-            raise DefinitionError(
-                f"table {table.name}: a writable table takes no cache and no snapshot: a statement would "
-                f"read what it has changed"
-            )
-        if len(self._keys) == 1 and columns[self._keys[0]].type in INTEGER_RANGES:
-            self._number = self._keys[0]
-        self._layout = Layout(table.name, self.row, columns, frozenset())
-        self._aliases = [i for i, c in enumerate(columns) for _ in c.definition.aliases]
 
     # -- reading
 
     def scan(self, query: Query) -> Iterator[Row]:
         """Yield the author's rows, and keep some for the writes that may follow."""
         kept: dict[int, Row] = {}
-        rows = iter(self.made.rows(query) or ())
+        rows = iter(self.store.rows(query) or ())
         try:
             for row in islice(rows, _KEPT):
                 kept.setdefault(self._rowid(row), row)
@@ -109,13 +102,12 @@ class Writer:
         """Return the row identifier that the row has in an answer."""
         if not isinstance(row, self.row):
             raise TableError(f"{self._name}: rows are {self.row.__name__}, not {type(row).__name__}")
-        assert self._layout is not None
         rowid = self._layout.rowid(row)
         if self._number is not None and row[self._number] is None:
             raise TableError(f"{self._name}: a row has no {self._key_names()}, by which rows are known")
         return rowid
 
-    def _find(self, rowid: int, table: Table, deadline: float) -> Row:
+    def _find(self, rowid: int, deadline: float) -> Row:
         with self._lock:
             row = self._kept.get(rowid)
         if row is not None:
@@ -125,20 +117,21 @@ class Writer:
         terms = {}
         if self._number is not None:
             terms[self._columns[self._number].name] = (Constraint(EQUALS, str(rowid)),)
-        query = Query(table, terms, None, deadline=deadline)
+        definition = self._definition
+        query = Query(definition, terms, None, deadline=deadline)
         # A table that needs inputs has no rows to read again without them.
-        rows = () if table.missing(query) else self.made.rows(query) or ()
+        rows = () if definition.missing(query.narrows) else self.store.rows(query) or ()
         found: dict[int, Row] = {}
-        for row in islice(until_fork(iter(rows)), table.options.max_rows):
+        for row in islice(until_fork(iter(rows)), definition.options.max_rows):
             found.setdefault(self._rowid(row), row)
-        self._keep(found, table.options.max_rows)
+        self._keep(found, definition.options.max_rows)
         if rowid in found:
             return found[rowid]
         raise TableError(f"{self._name}: the row is not there any more, or another has the same key")
 
     # -- writing
 
-    def write(self, action: str, request: Mapping[str, str], table: Table, deadline: float) -> dict[str, str]:
+    def write(self, action: str, request: Mapping[str, str], deadline: float) -> dict[str, str]:
         """Do one write and return the reply to its success.
 
         Raises:
@@ -151,11 +144,11 @@ class Writer:
             if action == "insert":
                 return {"status": "success", "id": str(self._insert(request))}
             rowid = int(request["id"])
-            old = self._find(rowid, table, deadline)
+            old = self._find(rowid, deadline)
             if action == "update":
-                self.made.update(old, self._changed(old, request))
+                self.store.update(old, self._changed(old, request))
             else:
-                self.made.delete(old)
+                self.store.delete(old)
             with self._lock:
                 self._kept.pop(rowid, None)
             return {"status": "success"}
@@ -172,7 +165,7 @@ class Writer:
                 for i, (value, info) in enumerate(zip(given, self._columns, strict=True))
             ]
         )
-        kept = self.made.insert(row)
+        kept = self.store.insert(row)
         if kept is None:
             kept = row
         elif isinstance(kept, int):

@@ -10,8 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from osquery_sdk import Table
     from osquery_sdk.engine import Host
+    from osquery_sdk.tables.table import Table
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def osquery_host() -> Iterator[Callable[..., Host]]:
     """Return a function that serves the tables it is given, and returns a host to query them through."""
     from kolide_kit.author_code import to_stderr
     from kolide_kit.signals import ending_cleanly
-    from osquery_sdk import Extension
     from osquery_sdk.engine import Host
+    from osquery_sdk.serving.extension import ServingExtension
 
     with ExitStack() as stack:
         # A signal that ends pytest must leave no extension and no socket behind. pytest handles Ctrl-C.
@@ -28,7 +28,7 @@ def osquery_host() -> Iterator[Callable[..., Host]]:
 
         def serve(*tables: Table) -> Host:
             # pytest shows printed text only with a test that fails, where the traceback is wanted.
-            extension = Extension("under_test", version="0", plugins=tables, log=to_stderr)
+            extension = ServingExtension("under_test", version="0", plugins=tables, log=to_stderr)
             return stack.enter_context(Host([extension.start]))
 
         yield serve

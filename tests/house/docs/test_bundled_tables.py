@@ -66,7 +66,7 @@ def test_queries_of_a_document_select_what_the_page_says(row: list[str], osquery
 def test_examples_are_statements_that_osquery_understands(ask_osqueryi: Callable[..., Any]) -> None:
     """osquery plans the examples without running them: it knows their names and has the required columns."""
     tables = [one for one in all_tables(enabled=["file_lines"]) if one.is_here]
-    statements = [f"explain query plan {example}" for one in tables for example in one.options.examples]
+    statements = [f"explain query plan {example}" for one in tables for example in one.definition.examples]
     assert len(statements) == 2 * len(tables)
     plans = ask_osqueryi(*statements)
     assert sum("VIRTUAL TABLE" in step["detail"] for plan in plans for step in plan) >= len(statements)

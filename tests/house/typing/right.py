@@ -14,6 +14,7 @@ from osquery_sdk import (
     Extension,
     Host,
     Query,
+    QueryClient,
     ReadOnly,
     Row,
     Table,
@@ -159,7 +160,7 @@ class Numbers(WritableTable[Disk]):
 @table("asks")
 def asks(query: Query) -> Iterator[Disk]:
     """A table that queries osquery."""
-    client: Client = query.client
+    client: QueryClient = query.client
     rows: list[Disk] = client.query("select * from disks where serial = ?", ["x"], rows=Disk)
     texts: list[dict[str, str]] = client.query("select :a", {"a": b"x"}, timeout=1.5)
     columns: list[tuple[str, str]] = client.columns("select 1")
@@ -181,6 +182,7 @@ def observed() -> Extension:
     extension = Extension("observed", version="1.0", plugins=every(), telemetry=Telemetry())
     handler = StatusLogHandler(extension, level=20, most=5)
     other = Client("/var/osquery/osquery.em", timeout=2.0)
+    Query.of(asks, client=other)
     print(handler.dropped, extension.client.columns("select 1"), other.options())
     return extension
 

@@ -400,10 +400,7 @@ def test_a_table_asks_osquery_while_osquery_asks_it(serve: Serve) -> None:
             asked.append(f"{self.name} {request.get('action')}")
             return super().call(request, *others)
 
-    made = [
-        Watched(one.name, one.function, one.row, one.description, one.options)
-        for one in (answers, asking, sleeping)
-    ]
+    made = [Watched(one.definition, one.function) for one in (answers, asking, sleeping)]
     client = serve(*made)
     asked.clear()
     assert client.query("select n, said from asking") == [{"n": "1", "said": "nothing"}]

@@ -53,7 +53,7 @@ class Environment:
                 source = Path(str(importlib.metadata.distribution(name).locate_file(file.parts[0])))
                 if ".." not in file.parts and not top.exists() and source.suffix != ".pth":
                     top.symlink_to(source)
-        folders = [ROOT / name for name in ("sdk", "tables", "plugins", "extensions")]
+        folders = [ROOT / name for name in ("kit", "sdk", "tables", "plugins", "extensions")]
         (packages / "checkout.pth").write_text("".join(f"{place}\n" for place in folders))
 
     def run(

@@ -53,7 +53,7 @@ def test_nothing_given_is_the_same_table_with_its_own_counters():
 
 def test_a_new_name_is_in_the_examples_and_errors():
     renamed = numbers.configured(name="digits")
-    assert renamed.options.examples == (
+    assert renamed.definition.examples == (
         "select n from digits where n < 3",
         "select digits.n, 'numbers' as x from digits join o on o.numbers = digits.n -- numbers",
     )

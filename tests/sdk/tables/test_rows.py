@@ -281,7 +281,7 @@ def test_the_wheel_has_the_types_of_rows(tmp_path):
     subprocess.run([*command, "--wheel-dir", tmp_path, os.fspath(ROOT)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        assert {"osquery_sdk/tables/named.py", "osquery_sdk/named.pyi"} <= set(archive.namelist())
+        assert {"osquery_sdk/tables/named.py", "osquery_sdk/tables/named.pyi"} <= set(archive.namelist())
 
 
 def test_the_stub_says_what_the_code_says(tmp_path):

@@ -144,7 +144,7 @@ def test_neither_path_nor_text(tables: dict[str, Table]) -> None:
         assert table.rows(query="x") == []
         assert table.rows(path=["", ""], raw_data="") == []
         for column, said in (("path", "=, IN or LIKE"), ("raw_data", "= or IN")):
-            query = Query(table, {column: (Constraint(GLOB, "*"),)}, None, deadline=0)
+            query = Query(table.definition, {column: (Constraint(GLOB, "*"),)}, None, deadline=0)
             with pytest.raises(TableError, match=f"name .*{column} with {said}"):
                 table.rows(query)
 

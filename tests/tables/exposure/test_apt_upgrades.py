@@ -249,7 +249,7 @@ def test_however_many_are_looked_up_apt_is_asked_once(machine: Any) -> None:
         """Upgrades."""
         return upgrade_rows(run)
 
-    table = Table("upgrades", rows, apt_upgrades.row, "Upgrades.", apt_upgrades.options)
+    table = Table(apt_upgrades.definition, rows)
     for name, candidates in (
         ("plain", ["2.0"]),
         ("alone", []),

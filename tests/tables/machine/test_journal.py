@@ -192,7 +192,7 @@ def test_terms_on_moments_reach_the_journal(run: Any, terms: list[Any], ages: li
     constraints: dict[str, tuple[Constraint, ...]] = {}
     for column, op, ago in terms:
         constraints[column] = (*constraints.get(column, ()), Constraint(op, str(NOW + ago)))
-    query = Query(journal, constraints, None, deadline=time.monotonic() + 60)
+    query = Query(journal.definition, constraints, None, deadline=time.monotonic() + 60)
     rows = [row for row in rows_of(run, query) if query.matches("time", row.time)]
     assert [NOW - row.time for row in rows] == ages
     assert all(query.matches("since", row.since) for row in rows)

@@ -614,7 +614,7 @@ def test_a_lookup_touches_the_files_of_that_process_alone() -> None:
 )
 def test_only_what_is_asked_for_is_read(columns: tuple[str, ...], files: set[str]) -> None:
     code = (
-        "import os,sys; from kolide_tables import procfs, process_details as d; d = "
+        "import os,sys; from kolide_tables.reading import procfs; from kolide_tables.machine import process_details as d; d = "
         "sys.modules['kolide_tables.machine.process_details']\n"
         "reader = d._Reader(lambda name: name in sys.argv[2:], '/proc', d._ONLINE)\n"
         "process = procfs.Process(int(sys.argv[1])); os.write(1, b'go\\n'); reader.read(process)"

@@ -146,7 +146,7 @@ def test_however_many_are_looked_up_systemd_is_asked_once(root: Path) -> None:
         """Timers."""
         return timer_rows(query, UnitFiles(str(root)), run)
 
-    table = Table("timers", rows, systemd_timers.row, "Timers.", systemd_timers.options)
+    table = Table(systemd_timers.definition, rows)
     for name, found in (
         ("twice.timer", 1),
         ("day.timer", 1),

@@ -319,8 +319,8 @@ def test_a_prefix_is_that_of_every_table_and_example(prefix: str) -> None:
     tables = all_tables(prefix=prefix)
     assert sorted(one.name for one in tables) == sorted(prefix + name for name in SPECIFIED)
     for one in tables:
-        assert one.options.examples
-        for example in one.options.examples:
+        assert one.definition.examples
+        for example in one.definition.examples:
             assert one.name in example.split()
             assert "kolide_" not in example
 
@@ -389,7 +389,7 @@ def test_columns_types_and_indexes_are_those_of_the_specification(name: str) -> 
         for c in one.columns
     ] == specified
     assert one.options.platforms == tuple(SYSTEMS[letter] for letter in systems.split())
-    assert len(one.options.examples) == 2
+    assert len(one.definition.examples) == 2
 
 
 def test_every_table_says_what_it_is() -> None:

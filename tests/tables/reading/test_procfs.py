@@ -110,7 +110,7 @@ def test_a_file_that_is_missing_or_closed_to_us_is_none(sleeper: subprocess.Pope
         assert process.stat("no-such-file") is None
         assert process.names("no-such-file") is None
     code = (
-        "import sys; from kolide_tables import procfs\n"
+        "import sys; from kolide_tables.reading import procfs\n"
         "with procfs.Process(int(sys.argv[1])) as p:\n"
         "    print(p.read('io'), p.link('exe'), p.names('fd'), list(p.fd_links()), "
         "p.read('smaps_rollup'), procfs.comm(p))"
@@ -248,7 +248,7 @@ def test_find_leaves_no_descriptor_behind() -> None:
 
 def test_running_out_of_descriptors_is_an_error_and_no_empty_answer() -> None:
     code = (
-        "import resource, os, errno; from kolide_tables import procfs\n"
+        "import resource, os, errno; from kolide_tables.reading import procfs\n"
         "p = procfs.find(os.getpid())\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))\n"
         "for read in (lambda: p.read('io'), lambda: procfs.Process(1), lambda: p.names('fd'), lambda: "

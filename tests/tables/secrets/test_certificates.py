@@ -529,7 +529,7 @@ def test_the_table_s_columns_are_typed(fixtures: Path) -> None:
             "select idx, is_ca, key_bits, json_array_length(sans) as n from kolide_certificates where "
             f"path = '{fixtures}/certificates/many.pem'"
         ).rows
-        for example in certificates.options.examples:
+        for example in certificates.definition.examples:
             host.query(example)
     assert [{name: int(row[name]) for name in row} for row in rows] == [
         {"idx": 0, "is_ca": 1, "key_bits": 256, "n": 9}

@@ -141,7 +141,11 @@ def test_several_and_patterns(files: Any) -> None:
     found = TABLE.rows(Query.of(TABLE, like={"device_path": str(files["one"].parent / "one%")}))
     assert {row.device_path for row in found} == {str(files["one"]), str(files["one-more"])}
     with pytest.raises(TableError, match="name a device_path"):
-        list(TABLE.function(Query(TABLE, {"device_path": (Constraint(GREATER, "/"),)}, None, deadline=0.0)))
+        list(
+            TABLE.function(
+                Query(TABLE.definition, {"device_path": (Constraint(GREATER, "/"),)}, None, deadline=0.0)
+            )
+        )
 
 
 def test_only_headers_are_read(files: Any, monkeypatch: pytest.MonkeyPatch) -> None:

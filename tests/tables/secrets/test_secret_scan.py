@@ -313,7 +313,9 @@ def test_files_and_texts(tmp_path: Path, opened: list[str]) -> None:
         ("raw_data", "name raw_data with = or IN"),
     ):
         with pytest.raises(TableError, match=said):
-            secret_scan.rows(Query(secret_scan, {column: (Constraint(GLOB, "*"),)}, None, deadline=0))
+            secret_scan.rows(
+                Query(secret_scan.definition, {column: (Constraint(GLOB, "*"),)}, None, deadline=0)
+            )
     with pytest.raises(LimitExceeded, match="more than 2 rows"):
         secret_scan.configured(limits=Limits(max_rows=2)).rows(raw_data=f"{key}\n" * 3)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -136,6 +137,7 @@ def test_the_floors_are_those_of_the_rules() -> None:
     assert beside == {room: known for room, known in layers.BESIDE.items() if known}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc/mounts")
 def test_the_eight_lines_are_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = block("eight lines")
     assert len([line for line in code.splitlines() if line]) == 8

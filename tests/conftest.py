@@ -11,34 +11,17 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .support.compare import COMPARISON, Compare, differences, gathered, of_reports
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection
 
     AskOsqueryi = Callable[..., list[list[dict[str, str]]]]
-
-COMPARISON = "comparison"
-
-
-class Compare(Protocol):
-    """The type of the fixture `compare`."""
-
-    def __call__(self, table: str, oracle: str, ours: Any, theirs: Any, *, rows: int | None = None) -> None:
-        """Assert that both are equal, and record how many rows were compared.
-
-        Args:
-            table: the table's name, without its prefix.
-            oracle: the independent program or file, as one would type it.
-            ours: the table's rows, or its values by key.
-            theirs: the oracle's rows or values.
-            rows: the number of rows; the length of `ours` unless given.
-        """
 
 
 @pytest.fixture
@@ -60,24 +43,6 @@ def compare(record_property: Callable[[str, object], None]) -> Compare:
         assert ours == theirs
 
     return check
-
-
-def differences(ours: Collection[Any], theirs: Collection[Any]) -> int:
-    """Return the number of rows that only one side has, or that have other values on the other side."""
-    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-        return sum(1 for key in ours.keys() | theirs.keys() if ours.get(key, ...) != theirs.get(key, ...))
-    left, right = Counter(map(frozen, ours)), Counter(map(frozen, theirs))
-    # Lists in different orders differ, although their rows are the same.
-    return max((left - right).total(), (right - left).total()) or int(ours != theirs)
-
-
-def frozen(row: object) -> Hashable:
-    """Return a row as a hashable value."""
-    try:
-        hash(row)
-    except TypeError:  # a list, or a tuple with a list in it
-        return repr(row)
-    return row
 
 
 @pytest.fixture
@@ -162,22 +127,3 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.line(
             f"{name:<{width}}  {sums['rows']:>9,} rows  {sums['differences']:>3} differences  {oracles}"
         )
-
-
-def of_reports(reports: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """Yield the comparisons that reports of tests recorded."""
-    for report in reports:
-        if getattr(report, "when", None) == "call":
-            yield from (value for name, value in report.user_properties if name == COMPARISON)
-
-
-def gathered(comparisons: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return each table's oracles, the number of rows compared with them, and of differences."""
-    tables: dict[str, dict[str, Any]] = {}
-    for comparison in sorted(comparisons, key=lambda each: (each["table"], each["oracle"])):
-        table = tables.setdefault(comparison["table"], {"oracles": [], "rows": 0, "differences": 0})
-        if comparison["oracle"] not in table["oracles"]:
-            table["oracles"].append(comparison["oracle"])
-        table["rows"] += comparison["rows"]
-        table["differences"] += comparison["differences"]
-    return tables

@@ -7,12 +7,21 @@
     ├── DeadlineExceeded     out of time
     ├── Cancelled            nobody waits for the result any more
     ├── ProgramFailed        a program cannot be started, or ended with an error
-    └── HttpsError           a request over HTTPS failed
+    ├── HttpsError           a request over HTTPS failed
+    └── SettingsError        the settings of a program cannot be used
 """
 
 from __future__ import annotations
 
-__all__ = ["Cancelled", "DeadlineExceeded", "HttpsError", "KolideError", "LimitExceeded", "ProgramFailed"]
+__all__ = [
+    "Cancelled",
+    "DeadlineExceeded",
+    "HttpsError",
+    "KolideError",
+    "LimitExceeded",
+    "ProgramFailed",
+    "SettingsError",
+]
 
 
 class KolideError(Exception):
@@ -48,3 +57,7 @@ class HttpsError(KolideError):
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
+
+
+class SettingsError(KolideError):
+    """The settings cannot be used; the text names the file, variable or flag, the setting, and the error."""

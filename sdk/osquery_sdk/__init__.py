@@ -55,8 +55,10 @@ from .vocabulary import ColumnType
 
 if TYPE_CHECKING:
     from kolide_kit.atomic import replace_file
+    from kolide_kit.errors import SettingsError
     from kolide_kit.installed import install_command, install_hint
     from kolide_kit.places import line_and_column
+    from kolide_kit.settings import Configuration, Secret, Setting
     from kolide_kit.spelling import did_you_mean
 
     from .asking.client import Client
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from .plugins.logger import LoggerPlugin, StatusLog
     from .plugins.spool.logger import LogBatch, SpooledLogger, SpoolOptions
     from .plugins.spool.queue import LogRecord
+    from .serving.settings import extension_settings
     from .tables.client import QueryClient
     from .tables.programs import ProgramOutput, program_environment, run_program
 
@@ -76,6 +79,7 @@ __all__ = [
     "ColumnValueError",
     "ConfigError",
     "ConfigPlugin",
+    "Configuration",
     "ConnectionFailed",
     "Constraint",
     "ConstraintFailed",
@@ -106,6 +110,9 @@ __all__ = [
     "Rejected",
     "RemoteError",
     "Row",
+    "Secret",
+    "Setting",
+    "SettingsError",
     "SpoolOptions",
     "SpooledLogger",
     "StatusLog",
@@ -119,6 +126,7 @@ __all__ = [
     "check_config",
     "check_pack",
     "did_you_mean",
+    "extension_settings",
     "install_command",
     "install_hint",
     "line_and_column",
@@ -132,6 +140,7 @@ __all__ = [
 _LATER = {
     "Client": "osquery_sdk.asking.client",
     "ConfigPlugin": "osquery_sdk.plugins.config",
+    "Configuration": "kolide_kit.settings",
     "DistributedPlugin": "osquery_sdk.plugins.distributed",
     "DistributedQueries": "osquery_sdk.plugins.distributed",
     "DistributedResult": "osquery_sdk.plugins.distributed",
@@ -142,12 +151,16 @@ _LATER = {
     "ProgramOutput": "osquery_sdk.tables.programs",
     "QueryClient": "osquery_sdk.tables.client",
     "QueryStats": "osquery_sdk.plugins.distributed",
+    "Secret": "kolide_kit.settings",
+    "Setting": "kolide_kit.settings",
+    "SettingsError": "kolide_kit.errors",
     "SpoolOptions": "osquery_sdk.plugins.spool.logger",
     "SpooledLogger": "osquery_sdk.plugins.spool.logger",
     "StatusLog": "osquery_sdk.plugins.logger",
     "check_config": "osquery_sdk.plugins.config",
     "check_pack": "osquery_sdk.plugins.config",
     "did_you_mean": "kolide_kit.spelling",
+    "extension_settings": "osquery_sdk.serving.settings",
     "install_command": "kolide_kit.installed",
     "install_hint": "kolide_kit.installed",
     "line_and_column": "kolide_kit.places",

@@ -40,13 +40,19 @@ def all_tables(
         DefinitionError: the prefix cannot begin a name, no table has a name that is to be disabled or
             enabled, or the path of the notes is not absolute.
     """
-    wanted = {name.removeprefix(prefix).removeprefix(_PREFIX) for name in enabled}
+    known = {entry.name for entry in CATALOG}
+
+    def bare(name: str) -> str:
+        # A prefix such as file_ begins the bare name file_lines, too.
+        return name if name in known else name.removeprefix(prefix).removeprefix(_PREFIX)
+
+    wanted = {bare(name) for name in enabled}
     if wanted - {"file_lines"}:
         raise DefinitionError(_no_table(wanted - {"file_lines"}, "to enable", {"file_lines"}))
     if notes:
         wanted.add("notes")
-    names = {prefix + entry.name for entry in CATALOG}
-    disabled = {prefix + name.removeprefix(prefix) for name in disabled}
+    names = {prefix + name for name in known}
+    disabled = {prefix + bare(name) for name in disabled}
     if disabled - names:
         raise DefinitionError(_no_table(disabled - names, "to disable", names))
     served: list[Table] = []
@@ -55,21 +61,15 @@ def all_tables(
         name = prefix + entry.name
         if entry.name == "ext_tables" or not (entry.is_on or entry.name in wanted):
             continue
-        if entry.name == "notes":
-            from .own.notes import notes_table
-
-            table = notes_table(notes, limits=limits, name=name)
-        else:
-            table = entry.load()
+        table = entry.load(notes, limits=limits) if entry.name == "notes" else entry.load()
         table = table.configured(name=name, limits=limits, family=entry.family)
         lacks_library = not unable and missing_library(entry.name)
         (left_out if name in disabled or lacks_library else served).append(table)
     about = next(entry for entry in CATALOG if entry.name == "ext_tables")
     name = prefix + about.name
     if name not in disabled:
-        from .own.ext_tables import ext_tables
-
-        served.append(ext_tables(served, disabled=left_out, limits=limits, name=name, family=about.family))
+        options = {"disabled": left_out, "limits": limits, "name": name, "family": about.family}
+        served.append(about.load(served, **options))
     return served
 
 

@@ -1,6 +1,6 @@
 """List the bundled tables: a line for each, with its family, its module, and whether it is on by default."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from osquery_sdk import Table
 
@@ -29,15 +29,16 @@ class Entry(NamedTuple):
     module: str
     is_on: bool = True
 
-    def load(self) -> Table:
+    def load(self, *arguments: Any, **options: Any) -> Table:
         """Import the table.
 
-        A table that keeps state between requests is made anew, by a function of its name.
+        A table that keeps state between requests, or is about something that only the caller has, is made
+        anew by a function of its name, which gets the arguments.
         """
         from importlib import import_module
 
         member = getattr(import_module(self.module), self.name)
-        table: Table = member if isinstance(member, Table) else member()
+        table: Table = member if isinstance(member, Table) else member(*arguments, **options)
         return table
 
 

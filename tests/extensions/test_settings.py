@@ -3,21 +3,24 @@
 import os
 import subprocess
 import sys
-import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kolide_ext import settings as module
-from kolide_ext.settings import Settings, SettingsError, default_path, read_settings
+from kolide_ext.settings import Settings
 from kolide_tables import Limits
+from osquery_sdk import SettingsError, extension_settings
 
-posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes of POSIX")
-root_only = pytest.mark.skipif(
-    os.name != "posix" or os.geteuid() != 0, reason="only root can give files away"
-)
+
+def read_settings(environment: Mapping[str, str], file: str = "") -> Settings:
+    """Return the settings of an environment and a file."""
+    return extension_settings(Settings, "kolide_ext", environment=environment, file=file).read()
+
+
+def main_settings(settings: Settings) -> tuple[str, tuple[str, ...], Limits]:
+    """Return prefix, disabled tables and limits."""
+    return settings.prefix, settings.disabled, settings.limits
 
 
 @pytest.fixture
@@ -42,9 +45,9 @@ def said_of(text: str | bytes, file: Path) -> str:
 
 
 def test_nothing_set(tmp_path: Path) -> None:
-    assert read_settings({"PATH": "/bin", "KOLIDE": "x"}, str(tmp_path / "none.toml")) == Settings(
-        "kolide_", (), Limits(16 * 1024 * 1024, 100_000, 20.0, 4_000)
-    )
+    settings = read_settings({"PATH": "/bin", "KOLIDE": "x"}, str(tmp_path / "none.toml"))
+    assert main_settings(settings) == ("kolide_", (), Limits(16 * 1024 * 1024, 100_000, 20.0, 4_000))
+    assert settings == Settings()
 
 
 def test_all_set_in_the_file(file: Path) -> None:
@@ -52,7 +55,8 @@ def test_all_set_in_the_file(file: Path) -> None:
         'prefix = "acme_"\ndisabled = ["xml", "acme_ini"]\n[limits]\n'
         "max_file_bytes = 1\nmax_rows = 2\nmax_seconds = 2.5\nmax_folders = 4\n"
     )
-    assert read_settings({}, str(file)) == Settings("acme_", ("xml", "acme_ini"), Limits(1, 2, 2.5, 4))
+    settings = read_settings({}, str(file))
+    assert main_settings(settings) == ("acme_", ("xml", "acme_ini"), Limits(1, 2, 2.5, 4))
 
 
 def test_all_set_in_the_environment(tmp_path: Path) -> None:
@@ -64,23 +68,14 @@ def test_all_set_in_the_environment(tmp_path: Path) -> None:
         "KOLIDE_EXT_MAX_SECONDS": "2.5",
         "KOLIDE_EXT_MAX_FOLDERS": "4",
     }
-    assert read_settings(environment, str(tmp_path / "none.toml")) == Settings(
-        "acme_", ("xml", "acme_ini"), Limits(1, 2, 2.5, 4)
-    )
-
-
-def test_the_documented_file_says_what_holds_without_it(file: Path) -> None:
-    lines = (module.__doc__ or "").split("::\n\n")[1].split("\n\nKOLIDE_EXT_SETTINGS")[0]
-    documented = "\n".join(line.strip() for line in lines.splitlines())
-    file.write_text(documented)
-    assert read_settings({}, str(file))._replace(disabled=(), enabled=()) == Settings()
-    tomllib.loads(documented)
+    settings = read_settings(environment, str(tmp_path / "none.toml"))
+    assert main_settings(settings) == ("acme_", ("xml", "acme_ini"), Limits(1, 2, 2.5, 4))
 
 
 def test_the_environment_counts_before_the_file(file: Path) -> None:
     file.write_text('prefix = "file_"\ndisabled = ["xml"]\nlimits.max_rows = 5\nlimits.max_folders = 6\n')
     settings = read_settings({"KOLIDE_EXT_MAX_ROWS": "7", "KOLIDE_EXT_DISABLED": ""}, str(file))
-    assert settings == Settings("file_", (), Limits(max_rows=7, max_folders=6))
+    assert main_settings(settings) == ("file_", (), Limits(max_rows=7, max_folders=6))
 
 
 def test_another_file(file: Path, tmp_path: Path) -> None:
@@ -102,10 +97,13 @@ def test_where_it_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         ("darwin", "/var/osquery/kolide_ext.toml"),
     ):
         monkeypatch.setattr(sys, "platform", platform)
-        assert default_path() == path
+        assert extension_settings(Settings, "kolide_ext", environment={}).file == path
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setenv("PROGRAMFILES", r"D:\Programs")
-    assert default_path() == r"D:\Programs\osquery\kolide_ext.toml"
+    assert (
+        extension_settings(Settings, "kolide_ext", environment={}).file
+        == r"D:\Programs\osquery\kolide_ext.toml"
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,7 +118,7 @@ def test_where_it_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         ("#" * (1 << 20) + "\n", "settings.toml has more than 1,048,576 bytes"),
         (
             "prefx = 'x_'",
-            "settings.toml: prefx: no such setting; there are prefix, disabled, limits.max_file_bytes",
+            "settings.toml: prefx: no such setting; there are prefix, disabled, notes, enabled, limits.max_file",
         ),
         ("max_rows = 5", "settings.toml: max_rows: no such setting; there are .*limits.max_rows"),
         ("limits.max_row = 5", "settings.toml: limits.max_row: no such setting"),
@@ -139,8 +137,8 @@ def test_where_it_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         ("limits.max_rows = 0", "settings.toml: limits.max_rows = 0: has to be a whole number over 0"),
         ("limits.max_file_bytes = -1", "settings.toml: limits.max_file_bytes = -1: has to be a whole number"),
         ("limits.max_seconds = true", "settings.toml: limits.max_seconds = True: has to be a number over 0"),
-        ("limits.max_seconds = 0", "limits.max_seconds = 0: has to be a number over 0 and at most 300"),
-        ("limits.max_seconds = 301", "limits.max_seconds = 301: has to be a number over 0 and at most 300"),
+        ("limits.max_seconds = 0", "limits.max_seconds = 0.0: has to be a number over 0 and at most 300"),
+        ("limits.max_seconds = 301", "limits.max_seconds = 301.0: has to be a number over 0 and at most 300"),
         ("limits.max_seconds = inf", "limits.max_seconds = inf: has to be a number over 0 and at most 300"),
         ("limits.max_seconds = nan", "limits.max_seconds = nan: has to be a number over 0 and at most 300"),
     ],
@@ -169,82 +167,13 @@ def test_what_is_wrong_in_a_file(text: str | bytes, said: str, file: Path) -> No
         ("KOLIDE_EXT_PREFIX", "a b", "KOLIDE_EXT_PREFIX = 'a b': has to be letters"),
         ("KOLIDE_EXT_MAX_ROWS", "many", "KOLIDE_EXT_MAX_ROWS = 'many': has to be a whole number over 0"),
         ("KOLIDE_EXT_MAX_ROWS", "", "KOLIDE_EXT_MAX_ROWS = '': has to be a whole number over 0"),
-        ("KOLIDE_EXT_MAX_ROWS", "1e3", "KOLIDE_EXT_MAX_ROWS = 1000.0: has to be a whole number over 0"),
+        ("KOLIDE_EXT_MAX_ROWS", "1e3", "KOLIDE_EXT_MAX_ROWS = '1e3': has to be a whole number over 0"),
         ("KOLIDE_EXT_MAX_SECONDS", "nan", "KOLIDE_EXT_MAX_SECONDS = nan: has to be a number over 0"),
     ],
 )
 def test_what_is_wrong_in_the_environment(variable: str, value: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=said):
         read_settings({variable: value}, str(tmp_path / "none.toml"))
-
-
-@given(st.binary(max_size=300))
-def test_any_bytes_are_settings_or_an_error(data: bytes) -> None:
-    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"settings-{os.getpid()}.toml"
-    path.write_bytes(data)
-    try:
-        read_settings({}, str(path))
-    except SettingsError as error:
-        assert str(path) in str(error)  # noqa: PT017 - either is right
-    finally:
-        path.unlink()
-
-
-# The file's owner and mode
-
-
-def test_a_folder_a_fifo_and_a_link_to_nothing(file: Path, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo")
-    (tmp_path / "broken").symlink_to("nothing")
-    for name, said in ((".", "is a folder"), ("fifo", "is a FIFO"), ("broken", "No such file or directory")):
-        with pytest.raises(SettingsError, match=said):
-            read_settings({}, str(tmp_path / name))
-
-
-def test_a_link_to_a_good_file(file: Path, tmp_path: Path) -> None:
-    file.write_text('prefix = "x_"')
-    (tmp_path / "link").symlink_to(file)
-    assert read_settings({}, str(tmp_path / "link")).prefix == "x_"
-
-
-@posix
-def test_a_file_that_everybody_may_write(file: Path) -> None:
-    file.chmod(0o666)
-    with pytest.raises(SettingsError, match=r"settings\.toml can be written by everybody: chmod o-w it"):
-        read_settings({}, str(file))
-    file.chmod(0o664)
-    assert read_settings({}, str(file)) == Settings()
-
-
-@root_only
-def test_another_user_s_file(file: Path, tmp_path: Path) -> None:
-    os.chown(file, 65534, 65534)
-    for path in (file, tmp_path / "link"):
-        if path != file:
-            path.symlink_to(file)
-        with pytest.raises(SettingsError, match="belongs to user 65534: it has to be root's"):
-            read_settings({}, str(path))
-
-
-@root_only
-def test_as_another_user(file: Path, tmp_path: Path) -> None:
-    """Root's file and the user's own are read; a closed one is an error."""
-    (tmp_path / "own.toml").write_text('prefix = "own_"')
-    os.chown(tmp_path / "own.toml", 65534, 65534)
-    file.write_text('prefix = "root_"')
-    (tmp_path / "closed.toml").write_text("")
-    (tmp_path / "closed.toml").chmod(0o600)
-    tmp_path.chmod(0o755)
-    code = (
-        "import os, pathlib, tomllib; from kolide_ext.settings import *; import kolide_kit.files\n"
-        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "print(read_settings({}, 'own.toml').prefix, read_settings({}, 'settings.toml').prefix)\n"
-        "try: read_settings({}, 'closed.toml')\n"
-        "except SettingsError as error: print(error)"
-    )
-    # Relative paths in that folder: the folders above are closed to others.
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("own_ root_\nsettings: closed.toml: Permission denied\n", "")
 
 
 # Through the program
@@ -300,17 +229,70 @@ def test_settings_reach_the_tables(file: Path) -> None:
     assert "more than 2 rows" in many.stderr
 
 
-def test_toml_is_imported_only_for_a_file(file: Path) -> None:
+def test_flags_come_first_and_count_most(file: Path) -> None:
+    file.write_text("prefix = 'file_'\ndisabled = ['xml']\n")
+    done = run("--prefix", "flag_", "--disabled=csv", "tables", KOLIDE_EXT_SETTINGS=str(file))
+    assert "flag_xml" in done.stdout
+    assert "flag_csv" not in done.stdout
+    assert "flag_json" in run("--prefix=flag_", "tables", KOLIDE_EXT_PREFIX="x_").stdout
+    off = run("--disabled=csv", "tables", "--all", KOLIDE_EXT_SETTINGS=str(file)).stdout
+    assert "it is disabled. To have it, take it out of --disabled" in " ".join(off.split())
+
+
+def test_a_prefix_that_begins_a_table_s_own_name() -> None:
+    served = run("tables", KOLIDE_EXT_PREFIX="file_", KOLIDE_EXT_ENABLED="file_lines").stdout
+    assert "file_file_lines" in served
+    off = run("tables", "--all", KOLIDE_EXT_PREFIX="file_").stdout
+    assert "To have it, set enabled" in off
+
+
+def test_every_setting_is_shown_with_its_place(file: Path) -> None:
+    file.write_text("disabled = ['xml']\nlimits.max_rows = 5\n")
+    arguments = ("--max-seconds", "3", "--show-settings")
+    done = run(*arguments, KOLIDE_EXT_SETTINGS=str(file), KOLIDE_EXT_PREFIX="x_")
+    assert [line.split(maxsplit=2) for line in done.stdout.splitlines()] == [
+        ["prefix", '"x_"', "KOLIDE_EXT_PREFIX"],
+        ["disabled", '["xml"]', str(file)],
+        ["notes", '""', "default"],
+        ["enabled", "[]", "default"],
+        ["limits.max_file_bytes", "16777216", "default"],
+        ["limits.max_rows", "5", str(file)],
+        ["limits.max_seconds", "3.0", "--max-seconds"],
+        ["limits.max_folders", "4000", "default"],
+    ]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--prefx", "x_", "tables"), "--prefx: no such setting; did you mean --prefix?"),
+        (("--max-rows",), "--max-rows needs a value"),
+        (("--max-rows=many", "--show-settings"), "--max-rows = 'many': has to be a whole number over 0"),
+    ],
+)
+def test_a_wrong_flag_is_one_line(arguments: tuple[str, ...], said: str) -> None:
+    done = run(*arguments, KOLIDE_EXT_SETTINGS="")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"kolide_ext: {said}\n")
+
+
+def test_the_notes_file_is_a_whole_path() -> None:
+    done = run("tables", KOLIDE_EXT_NOTES="n")
+    assert done.stderr == "kolide_ext: KOLIDE_EXT_NOTES = 'n': has to be the whole path of a file\n"
+    assert "kolide_notes" in run("tables", KOLIDE_EXT_NOTES="/nowhere/n").stdout
+
+
+def test_what_a_start_without_a_file_leaves_out(file: Path) -> None:
     code = (
-        "import os, sys; from kolide_ext.settings import read_settings; read_settings(os.environ, "
-        "'/nonexistent')\n"
-        "print(sorted({'tomllib', 'kolide_kit.files'} & set(sys.modules)))"
+        "import os, sys; from kolide_ext.settings import Settings; from osquery_sdk import extension_settings\n"
+        "extension_settings(Settings, 'kolide_ext', ['--socket', 'x'], file='/nonexistent').read()\n"
+        "print(sorted({'tomllib', 'dataclasses', 'difflib', 'kolide_kit.files'} & set(sys.modules)))"
     )
-    for environment, said in (
+    for environment, loaded in (
         ({}, "[]"),
         ({"KOLIDE_EXT_SETTINGS": str(file)}, "['kolide_kit.files', 'tomllib']"),
     ):
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}
         )
-        assert (done.stdout.strip(), done.stderr) == (said, "")
+        assert (done.stdout.strip(), done.stderr) == (loaded, "")

@@ -1,7 +1,7 @@
-"""The rules of ARCHITECTURE.md's "Who may know whom".
+"""The rules of ARCHITECTURE.md's "Who may know whom", as functions that return the imports that break them.
 
-Each is a function from modules to the imports that break it. Imports for type checkers count like any other.
-A rule takes the modules by name, so a test can hand it a made-up house.
+Imports for type checkers count like any other. Each rule takes the modules by name, so a test can hand it a
+made-up house.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def member(name: str) -> str:
 
 
 def room(name: str) -> str:
-    """Return the room of a module: `wire` for osquery_sdk.wire.codec, "" for the package itself."""
+    """Return a module's room in its member: `wire` for osquery_sdk.wire.codec, "" for the package itself."""
     return name.split(".")[1] if "." in name else ""
 
 
@@ -168,7 +168,7 @@ def nobody_knows_extensions(modules: Modules) -> list[str]:
 
 
 def there_is_no_circle(modules: Modules) -> list[str]:
-    """No module is imported, over others, by what it imports; imports in functions and for types count."""
+    """No module imports itself by way of others; imports within functions and for types count."""
     graph: dict[str, set[str]] = {name: set() for name in modules}
     for edge in edges(modules):
         graph[edge.module.name].add(edge.target)

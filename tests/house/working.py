@@ -27,12 +27,13 @@ def tops(modules: dict[str, ModuleType]) -> dict[str, str]:
 
 def work() -> None:
     """Do the usual work of an extension."""
-    from kolide_ext.settings import read_settings
+    from kolide_ext.settings import Settings
     from kolide_tables import all_tables
-    from osquery_sdk import Extension
+    from osquery_sdk import Extension, extension_settings
     from osquery_sdk.engine import Host, SqlError
 
-    settings = read_settings({"KOLIDE_EXT_MAX_ROWS": "1000", "KOLIDE_EXT_DISABLED": "xml"}, "/nonexistent")
+    variables = {"KOLIDE_EXT_MAX_ROWS": "1000", "KOLIDE_EXT_DISABLED": "xml"}
+    settings = extension_settings(Settings, "kolide_ext", environment=variables, file="/nonexistent").read()
     tables = all_tables(limits=settings.limits, disabled=settings.disabled)
     extension = Extension("worker", version="1", plugins=tables, log=lambda line: None)
     with Host([extension.start]) as host:

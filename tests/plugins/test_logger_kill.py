@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -121,7 +122,7 @@ def send(
     while number < total:
         if number in kills:
             kills.remove(number)
-            host.processes[0]._process.kill()
+            os.kill(host.processes[0].pid, signal.SIGKILL)
         meanwhile(number)
         try:
             if connection is None:

@@ -115,12 +115,12 @@ class Terminal:
             if marker:
                 self._seen = after.encode()
                 return before
-            if time.monotonic() > end or not self._read():
+            if time.monotonic() > end or not self.read():
                 raise AssertionError(f"{text!r} did not come, but {shown!r}")
 
     def rest(self) -> str:
         """Return all further output of a process that has ended, without control sequences."""
-        while self._read():
+        while self.read():
             pass
         return _CONTROL.sub(b"", self._seen).decode(errors="replace").replace("\r", "")
 
@@ -133,7 +133,8 @@ class Terminal:
                 return
         raise AssertionError(f"{text!r} did not come after {key!r}")
 
-    def _read(self) -> bool:
+    def read(self) -> bool:
+        """Read what is there, for a tenth of a second; False after the end."""
         if not select.select([self._fd], [], [], 0.1)[0]:
             return True
         try:

@@ -212,6 +212,7 @@ class SyslogSink:
     def __init__(self, kind: str, folder: Path) -> None:
         self.messages: list[bytes] = []
         self._open = True
+        self._connections: list[socket.socket] = []
         if kind == "unix":
             self.address = str(folder / "log")
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -242,7 +243,13 @@ class SyslogSink:
                 connection, _ = self._socket.accept()
             except TimeoutError:
                 continue
+            self._connections.append(connection)
             threading.Thread(target=self._read, args=(connection,), daemon=True).start()
+
+    def drop_connections(self) -> None:
+        """Close all connections, as a server does that is started again."""
+        while self._connections:
+            self._connections.pop().shutdown(socket.SHUT_RDWR)
 
     def _read(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as stream:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from .tools import Run
+
 _BOOT = """
 set -e
 mount --make-rprivate /
@@ -34,8 +36,6 @@ umount -l old
 export container=other
 exec /lib/systemd/systemd --system --unit=timers.target --log-target=console --log-level=warning --show-status=no
 """
-
-Run = Callable[..., str]
 
 
 @pytest.fixture

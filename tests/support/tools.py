@@ -1,8 +1,11 @@
 """Find the programs that the tests of tables compare with."""
 
 import shutil
+from collections.abc import Callable
 
 import pytest
+
+Run = Callable[..., str]
 
 
 def tool(name: str) -> str:

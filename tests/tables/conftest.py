@@ -3,20 +3,17 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kolide_tables.reading import homes
-
+from ..support.homes import Link, Users
 from ..support.paths import FIXTURES
 from ..support.systemd import systemd_machine
+from ..support.tools import Run
 
 __all__ = ["systemd_machine"]
-
-Run = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -43,43 +40,14 @@ def run() -> Run:
     return call
 
 
-class Users:
-    """Local users whose homes are folders of the test.
-
-    Attributes:
-        root: the folder with the homes.
-        file: their /etc/passwd.
-        mounts: their /proc/self/mountinfo.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.file = root / "passwd"
-        self.file.write_text("root:x:0:0::/nonexistent:/bin/sh\ndaemon:x:1:1::/:/bin/sh\n+nis::::::\n")
-        self.mounts = root / "mountinfo"
-        self.mounts.write_text("21 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
-
-    def add(self, uid: int, name: str, home: Path | None = None) -> Path:
-        """Add a user; the home is made unless it is given."""
-        if home is None:
-            home = self.root / name
-            home.mkdir()
-        with self.file.open("a") as file:
-            file.write(f"{name}:x:{uid}:{uid}::{home}:/bin/sh\n")
-        return home
-
-
 @pytest.fixture
 def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Users:
     """Replace this machine's users by none; the test adds its own."""
-    made = Users(tmp_path)
-    defaults = {"passwd": str(made.file), "mountinfo": str(made.mounts)}
-    monkeypatch.setattr(homes.local_homes, "__kwdefaults__", defaults)
-    return made
+    return Users(tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def link() -> Callable[[Path, object], None]:
+def link() -> Link:
     """Return `link(path, target)`, which makes a link that is not root's, whoever runs the tests."""
 
     def make(path: Path, target: object) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import psutil
 import pytest
 
+from ..support.compare import Compare
+
 Ask = Callable[[str], list[dict[str, str]]]
-Compare = Any  # of tests/conftest.py
 
 pytestmark = pytest.mark.osqueryd
 

@@ -20,13 +20,11 @@ import pytest
 from kolide_kit import files
 from kolide_tables import Limits, all_tables
 from kolide_tables.exposure.sudo_rules import SudoCommand, rule_rows
-from kolide_tables.reading import homes
 from osquery_sdk import Query, Table, table
 
+from ..support.homes import Link, Users
 from ..support.paths import FIXTURES
 
-Users = Any  # of conftest.py
-Link = Callable[[Path, object], None]
 SECRET = "hunter2-of-somebody-else"
 
 INPUTS = FIXTURES / "tables"
@@ -174,14 +172,9 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def scene(
-    request: pytest.FixtureRequest, folder: Path, users: Users, monkeypatch: pytest.MonkeyPatch
-) -> Scene:
+def scene(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """Return the scene of the table that the test names."""
-    users.__init__(folder)
-    defaults = {"passwd": str(users.file), "mountinfo": str(users.mounts)}
-    monkeypatch.setattr(homes.local_homes, "__kwdefaults__", defaults)
-    made = SCENES[request.param](folder / "files", users)
+    made = SCENES[request.param](folder / "files", Users(folder, monkeypatch))
     assert of(made.good, answer(made, [])), "there is nothing to be told of the good file"
     return made
 

@@ -45,8 +45,8 @@ GOOD = {
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put a shell script in the place of one of the system's programs; no others exist."""
-    monkeypatch.setattr("kolide_tables.reading.tools._FOLDERS", (str(tmp_path),))
-    monkeypatch.setattr("kolide_tables.machine.systemd_timers._RUNNING", str(tmp_path))
+    monkeypatch.setattr("kolide_tables.reading.tools.FOLDERS", (str(tmp_path),))
+    monkeypatch.setattr("kolide_tables.machine.systemd_timers.RUNNING", str(tmp_path))
 
     def put(name: str, script: str) -> Path:
         path = tmp_path / name

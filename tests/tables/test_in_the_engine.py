@@ -14,8 +14,9 @@ import pytest
 from kolide_tables import all_tables
 from osquery_sdk.engine import SqlError
 
+from ..support.homes import Users
+
 Serve = Callable[..., Any]
-Users = Any  # of conftest.py
 
 
 @pytest.fixture

@@ -96,18 +96,18 @@ class Client:
         maker = None if rows is None else self._maker(rows)
         filled = _filled(sql, parameters)
         with self._connect(timeout) as manager:
-            found = _rows(manager.query(filled))
+            answer = _rows(manager.query(filled))
             if maker is None:
-                return self._in_order(found, sql, filled, manager)
-        return [maker(row) for row in found]
+                return self._in_order(answer, sql, filled, manager)
+        return [maker(row) for row in answer]
 
     def columns(
         self, sql: str, parameters: Parameters = (), *, timeout: float | None = None
     ) -> list[tuple[str, str]]:
         """Return name and osquery type of the columns that SQL would return, in order, without running it."""
         with self._connect(timeout) as manager:
-            found = _rows(manager.get_query_columns(_filled(sql, parameters)))
-        return [item for row in found for item in row.items()]
+            answer = _rows(manager.get_query_columns(_filled(sql, parameters)))
+        return [item for row in answer for item in row.items()]
 
     def options(self) -> dict[str, OptionInfo]:
         """Return osquery's flags by name, each with its `value`, `default_value` and `type`."""
@@ -216,8 +216,8 @@ class Database(MutableMapping[str, str]):
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the present keys, in order."""
-        found = self._ask("scan", prefix=self._prefix, max="0")
-        return iter([row["k"].removeprefix(self._prefix) for row in found])
+        entries = self._ask("scan", prefix=self._prefix, max="0")
+        return iter([row["k"].removeprefix(self._prefix) for row in entries])
 
     def __len__(self) -> int:
         """Return the number of keys."""

@@ -54,8 +54,8 @@ def with_parameters(sql: str, parameters: Parameters) -> str:
 
 def _places(sql: str, *, named: bool) -> Iterator[tuple[int, int, str]]:
     """Yield start, end and name of each place for a parameter."""
-    found = tokens(sql)
-    for token, after in zip(found, [*found[1:], None], strict=True):
+    words = tokens(sql)
+    for token, after in zip(words, [*words[1:], None], strict=True):
         if not named and token.text == "?":
             if after is not None and after.kind == "number" and after.start == token.end:
                 raise ValueError(f"write ? or :name for a parameter, not ?{after.text}")

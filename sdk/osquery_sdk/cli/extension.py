@@ -21,15 +21,20 @@ class Extension(ServingExtension):
         """Run the program's command line.
 
         Args:
-            arguments: what follows the program's name; those of `sys.argv` unless given.
+            arguments: what follows the program's name; those of `sys.argv` unless given, without the flags
+                of the settings.
 
         Returns:
             The exit code: 0 for done, 1 for failed, 2 for misuse.
         """
         # osqueryd waits for the program to start: importing an extension must not import its command line.
-        from .program import run
+        from .program import run, show_settings
 
         words = sys.argv[1:] if arguments is None else list(arguments)
+        if self.settings is not None and arguments is None:
+            words = self.settings.arguments
+            if self.settings.is_to_show or self.settings.problem:
+                return show_settings(self.name, self.settings)
         self.log.is_verbose = "--verbose" in words
         return run(self, words)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kolide_kit.author_code import to_stderr
 from kolide_kit.signals import ending_cleanly
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    from kolide_kit.settings import Configuration
     from osquery_sdk.engine import Host
     from osquery_sdk.serving.extension import ServingExtension
 
@@ -39,6 +40,18 @@ def run(extension: ServingExtension, arguments: Sequence[str]) -> int:
     if arguments and not arguments[0].startswith("-"):
         return run_command(extension.name, commands(extension), arguments, around=apart)
     return outcome(extension.name, lambda: _serve(extension, arguments), verbose="--verbose" in arguments)
+
+
+def show_settings(prog: str, settings: Configuration[Any]) -> int:
+    """Print each setting, or the error of one; returns the exit code."""
+    from kolide_kit.streams import stdout
+
+    def show() -> int:
+        require_output()
+        print(settings.show(), file=stdout())
+        return 0
+
+    return outcome(prog, show)
 
 
 def run_command(
@@ -158,6 +171,12 @@ def serve_parser(extension: ServingExtension) -> Parser:
         version=f"{extension.name} version {extension.version}",
         help="print the version and exit",
     )
+    if extension.settings is not None:
+        parser.add_argument(
+            "--show-settings",
+            action="store_true",
+            help="print each setting, its value and where it comes from, and exit",
+        )
     return parser
 
 

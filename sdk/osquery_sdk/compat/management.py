@@ -84,7 +84,9 @@ def extension(name: str, version: str) -> Extension:
     from ..cli.extension import Extension
     from .adapters import adapted
 
-    return Extension(name, version=version, plugins=[adapted(one) for one in ExtensionManager().plugins()])
+    return Extension(
+        name, version=version, plugins=[adapted(plugin) for plugin in ExtensionManager().plugins()]
+    )
 
 
 def start_extension(

@@ -43,8 +43,8 @@ def look(script: str, name: str) -> dict[str, Any]:
     sys.modules["__main__"] = main
     try:
         exec(code, vars(main))  # noqa: S102  running it is the purpose
-    except Found as found:
-        return {**_facts(found.args[0]), "modules": _loaded(before)}
+    except Found as stop:
+        return {**_facts(stop.args[0]), "modules": _loaded(before)}
     except SystemExit as stop:
         raise SystemExit(f"it ended with {stop.code!r} before it served") from stop
     raise SystemExit("it ended without running an Extension")

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kolide_kit.author_code import Log, describe, end_if_forked, pass_on_interrupt, shown
 from kolide_kit.signals import on_stop_signals, stop_handler
@@ -24,6 +24,8 @@ from .session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from kolide_kit.settings import Configuration
 
     from ..asking.client import Client
     from ..wire.service import CallContext, Service
@@ -85,6 +87,8 @@ class ServingExtension:
         telemetry: makes spans and metrics of the calls.
         left_out: yields (table, reason) for each table that the current settings turn off. It is called for
             `tables --all`, and for a statement that names a table that is not served.
+        settings: the program's settings, see `extension_settings`; `run` leaves their flags out of the
+            command line and prints them for `--show-settings`.
 
     Raises:
         DefinitionError: osqueryd would refuse the extension, or an argument is wrong; the text says what to
@@ -100,6 +104,7 @@ class ServingExtension:
         log: Callable[[str], None] | None = None,
         telemetry: Telemetry | None = None,
         left_out: Callable[[], Iterable[tuple[Table, str]]] = tuple,
+        settings: Configuration[Any] | None = None,
     ) -> None:
         """Check the plugins; nothing starts yet."""
         _check_text("name", name)
@@ -120,6 +125,7 @@ class ServingExtension:
         others = [p for p in self.all_plugins if isinstance(p, Plugin)]
         self.plugins: tuple[AnyPlugin, ...] = (*self.tables.values(), *others)
         self.left_out = left_out
+        self.settings = settings
         self.log = Log(log)
         self._telemetry = telemetry
         self._client: Client | None = None

@@ -392,8 +392,8 @@ def _stop_soon(server: Server) -> threading.Thread:
 
 def _conflicting(status: Status) -> str:
     """Return the name that a refusal says is taken; empty if it refuses for another reason."""
-    before, found, _ = status.message.partition(f" {_CONFLICT}")
-    return before.rpartition(" ")[2] if found else ""
+    before, conflict, _ = status.message.partition(f" {_CONFLICT}")
+    return before.rpartition(" ")[2] if conflict else ""
 
 
 def _watcher_of(manager: ManagerConnection) -> int:

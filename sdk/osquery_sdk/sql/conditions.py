@@ -57,25 +57,25 @@ class Condition(NamedTuple):
 
 def conditions(sql: str) -> list[Condition]:
     """Return the conditions of every WHERE and ON clause in `sql`, also in subqueries."""
-    found = tokens(sql)
+    words = tokens(sql)
     return [
         _judge(sql, part)
-        for start, end in _clauses(found)
-        for part in _split(found[start:end], "AND")
+        for start, end in _clauses(words)
+        for part in _split(words[start:end], "AND")
         if part
     ]
 
 
-def _clauses(found: Sequence[Token]) -> Iterator[tuple[int, int]]:
-    for number, token in enumerate(found):
+def _clauses(words: Sequence[Token]) -> Iterator[tuple[int, int]]:
+    for number, token in enumerate(words):
         if token.upper not in ("WHERE", "ON"):
             continue
         ends = _ENDS_WHERE if token.upper == "WHERE" else _ENDS_ON
         depth, end = 0, number + 1
-        while end < len(found):
-            text = found[end].text
+        while end < len(words):
+            text = words[end].text
             depth += (text == "(") - (text == ")")
-            if depth < 0 or (depth == 0 and (text == ";" or found[end].upper in ends)):
+            if depth < 0 or (depth == 0 and (text == ";" or words[end].upper in ends)):
                 break
             if depth == 0 and text == "," and token.upper == "ON":
                 break

@@ -47,13 +47,13 @@ def example(table: str, required: Sequence[str], examples: Iterable[str], *, nee
         needs_all: each required column needs a value, not only one of them.
     """
     enough = all if needs_all else any
-    found = []
+    usable = []
     for statement in examples:
         named = {name.lower() for name in tables_of(statement).values()}
         used = {offer.column for condition in conditions(statement) for offer in condition.offers}
         if table.lower() in named and enough(column.lower() in used for column in required):
-            found.append((len(named), one_line(statement)))
-    return min(found, key=lambda pair: pair[0])[1] if found else ""
+            usable.append((len(named), one_line(statement)))
+    return min(usable, key=lambda pair: pair[0])[1] if usable else ""
 
 
 def listed(names: Sequence[str], word: str = "and") -> str:

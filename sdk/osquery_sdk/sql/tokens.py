@@ -56,10 +56,10 @@ class Token(NamedTuple):
 
 def tokens(sql: str) -> list[Token]:
     """Return the tokens of `sql` without white space and comments."""
-    found = (
+    parts = (
         Token(match.lastgroup or "", match[0], match.start(), match.end()) for match in _TOKEN.finditer(sql)
     )
-    return [token for token in found if token.kind != "space"]
+    return [token for token in parts if token.kind != "space"]
 
 
 def statements(sql: str) -> Iterator[str]:
@@ -78,12 +78,12 @@ def statements(sql: str) -> Iterator[str]:
 
 def one_line(sql: str) -> str:
     """Return `sql` on one line, without comments and a last semicolon; line ends within texts stay."""
-    found = tokens(sql)
-    while found and found[-1].text == ";":
-        found.pop()
-    ends = [found[0].start if found else 0, *(token.end for token in found)]
+    parts = tokens(sql)
+    while parts and parts[-1].text == ";":
+        parts.pop()
+    ends = [parts[0].start if parts else 0, *(token.end for token in parts)]
     return "".join(
-        f"{' ' if token.start > end else ''}{token.text}" for end, token in zip(ends, found, strict=False)
+        f"{' ' if token.start > end else ''}{token.text}" for end, token in zip(ends, parts, strict=False)
     )
 
 
@@ -111,31 +111,31 @@ def is_complete(sql: str) -> bool:
 
 def tables_of(sql: str) -> dict[str, str]:
     """Return the tables behind FROM, JOIN, INTO and UPDATE: alias in lower case (or the name) -> name."""
-    found = tokens(sql)
+    parts = tokens(sql)
     out: dict[str, str] = {}
     place = 0
-    while place < len(found):
-        if found[place].upper not in ("FROM", "JOIN", "INTO", "UPDATE"):
+    while place < len(parts):
+        if parts[place].upper not in ("FROM", "JOIN", "INTO", "UPDATE"):
             place += 1
             continue
         place += 1
         while (
-            place < len(found)
-            and (name := found[place].name)
-            and not _AFTER_A_TABLE.fullmatch(found[place].upper)
+            place < len(parts)
+            and (name := parts[place].name)
+            and not _AFTER_A_TABLE.fullmatch(parts[place].upper)
         ):
             place += 1
-            if place + 1 < len(found) and found[place].text == "." and found[place + 1].name:
-                name = found[place + 1].name or ""
+            if place + 1 < len(parts) and parts[place].text == "." and parts[place + 1].name:
+                name = parts[place + 1].name or ""
                 place += 2
             alias = name
-            if place < len(found) and found[place].upper == "AS":
+            if place < len(parts) and parts[place].upper == "AS":
                 place += 1
-            if place < len(found) and found[place].name and not _AFTER_A_TABLE.fullmatch(found[place].upper):
-                alias = found[place].name or name
+            if place < len(parts) and parts[place].name and not _AFTER_A_TABLE.fullmatch(parts[place].upper):
+                alias = parts[place].name or name
                 place += 1
             out[alias.lower()] = name
-            if place >= len(found) or found[place].text != ",":
+            if place >= len(parts) or parts[place].text != ",":
                 break
             place += 1
     return out
@@ -148,10 +148,10 @@ _ENDS_LIST = frozenset(
 
 def result_names(sql: str) -> tuple[str, ...]:
     """Return the column names of the first SELECT, as SQLite names them; none if `*` is among them."""
-    found = tokens(sql)
+    parts = tokens(sql)
     depth, start = 0, None
     items: list[list[Token]] = [[]]
-    for number, token in enumerate(found):
+    for number, token in enumerate(parts):
         depth += (token.text == "(") - (token.text == ")")
         if start is None:
             # Behind a WITH, skip the SELECTs within its parentheses.

@@ -92,13 +92,12 @@ def table(
         if isinstance(source, WritableTable):
             from .writer import row_class
 
-            kind = type(source)
-            text = vars(kind).get("__doc__")
-            return Table.writable(Definition.of(name, row_class(kind), _description(text), options), source)
-        if not callable(source):
+            row, text = row_class(type(source)), vars(type(source)).get("__doc__")
+        elif callable(source):
+            row, text = rows or _row_class(source, name), source.__doc__
+        else:
             raise DefinitionError(f"table {name}: it is made of a function, not of {shown(source)}")
-        row = rows or _row_class(source, name)
-        return Table(Definition.of(name, row, _description(source.__doc__), options), source)
+        return Table(Definition.of(name, row, _description(text), options), source)
 
     return decorate
 

@@ -207,6 +207,9 @@ def _hints(row: type[Row]) -> dict[str, Any]:
 
 
 def _column_type(hint: Any, where: str) -> tuple[ColumnType, bool]:
+    # `typing.get_origin` is slow, an extension may have hundreds of columns, and most have a plain type.
+    if type(hint) is type and hint in _SIMPLE:
+        return _SIMPLE[hint], False
     nullable = False
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         rest = [part for part in typing.get_args(hint) if part is not type(None)]

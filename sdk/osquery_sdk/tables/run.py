@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from kolide_kit.author_code import SameProcess, end_if_forked, pass_on_interrupt, shown, until_fork
-from kolide_kit.errors import LimitExceeded
+from kolide_kit.errors import LimitExceeded, SettingsError
 
 from ..errors import TableError
 from .columns import MISSING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .query import Query
 
 # Errors that say by themselves what is wrong; any other comes with its type, and a traceback.
-ON_PURPOSE = (TableError, LimitExceeded)
+ON_PURPOSE = (TableError, LimitExceeded, SettingsError)
 _PLAIN_RESULTS = (list, types.GeneratorType)
 
 

@@ -43,10 +43,14 @@ class Table:
 
     registry = TABLE
 
-    def __init__(
-        self, definition: Definition, function: Callable[[Query], Any], writer: Writer | None = None
-    ) -> None:
-        """Take the definition, the author's function, and the writing side if there is one."""
+    def __init__(self, definition: Definition, source: Callable[[Query], Any] | WritableTable[Any]) -> None:
+        """Take the definition, and the author's function or object; DefinitionError as from `table`."""
+        self._writer: Writer | None = None
+        if isinstance(source, WritableTable):
+            from .writer import Writer
+
+            self._writer = Writer(definition, source)
+            source = self._writer.scan
         self.definition = definition
         self.name = definition.name
         self.row = definition.row
@@ -54,7 +58,7 @@ class Table:
         self.options = definition.options
         self.description = definition.description
         self.required = definition.required
-        self.function = function
+        self.function = source
         self.counters = Counters()
         self._requests = Requests(definition)
         self._generations: Generations | None = None
@@ -66,15 +70,6 @@ class Table:
         self._late = Reply.failure(
             f"{self.name}: no answer within {seconds:g} s; the table's deadline is over"
         )
-        self._writer = writer
-
-    @classmethod
-    def writable(cls, definition: Definition, store: WritableTable[Any]) -> Table:
-        """Return a table of an object that takes writes; raises DefinitionError as `Writer` does."""
-        from .writer import Writer
-
-        writer = Writer(definition, store)
-        return cls(definition, writer.scan, writer)
 
     def __call__(self, query: Query) -> Any:
         """Run the author's function."""
@@ -95,9 +90,7 @@ class Table:
             DefinitionError: a value is refused, as by `table`.
         """
         definition = self.definition.configured(name=name, limits=limits, family=family)
-        if self._writer is None:
-            return Table(definition, self.function)
-        return Table.writable(definition, self._writer.store)
+        return Table(definition, self.function if self._writer is None else self._writer.store)
 
     @property
     def is_here(self) -> bool:
@@ -119,6 +112,10 @@ class Table:
     def column(self, name: str) -> ColumnInfo:
         """Return the column of a name; raises DefinitionError if the table has none."""
         return self.definition.column(name)
+
+    def missing(self, query: Query) -> list[str]:
+        """Return the required columns without a value in the query, if the table needs a value for each."""
+        return self.definition.missing(query.narrows)
 
     def routes(self) -> list[dict[str, str]]:
         """Return the rows that describe the table to osqueryd."""
@@ -197,7 +194,7 @@ class Table:
 
     def _rows(self, query: Query, run: Run) -> Iterable[Sequence[Any]]:
         """Return the rows of a query: generated, of a fresh snapshot, or shared with an identical request."""
-        if self.options.all_required and (missing := self.definition.missing(query.narrows)):
+        if self.options.all_required and (missing := self.missing(query)):
             from ..sql.required import refusal
 
             raise TableError(refusal(self.name, missing, self.required, self.definition.examples))

@@ -121,12 +121,12 @@ class Writer:
         query = Query(definition, terms, None, deadline=deadline)
         # A table that needs inputs has no rows to read again without them.
         rows = () if definition.missing(query.narrows) else self.store.rows(query) or ()
-        found: dict[int, Row] = {}
+        rows_by_id: dict[int, Row] = {}
         for row in islice(until_fork(iter(rows)), definition.options.max_rows):
-            found.setdefault(self._rowid(row), row)
-        self._keep(found, definition.options.max_rows)
-        if rowid in found:
-            return found[rowid]
+            rows_by_id.setdefault(self._rowid(row), row)
+        self._keep(rows_by_id, definition.options.max_rows)
+        if rowid in rows_by_id:
+            return rows_by_id[rowid]
         raise TableError(f"{self._name}: the row is not there any more, or another has the same key")
 
     # -- writing
@@ -246,7 +246,7 @@ class Writer:
         try:
             if isinstance(value, float) and math.isinf(value):
                 raise ValueError("it takes no infinite number")
-            made = self._readers[position](value)
+            converted = self._readers[position](value)
         except BaseException as error:  # from an author's class
             pass_on_interrupt(error)
             given = "" if value is None else f" = {shown(value)}"
@@ -254,10 +254,10 @@ class Writer:
                 f"{self._name}.{info.name}{given}: {describe(error, ValueError)}"
             ) from error
         try:
-            info.text(made)
+            info.text(converted)
         except ColumnValueError as error:
             raise ConstraintFailed(str(error)) from error
-        return made
+        return converted
 
     def _row(self, values: Iterable[Any]) -> Row:
         return tuple.__new__(self.row, values)

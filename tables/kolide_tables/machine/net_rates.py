@@ -39,7 +39,7 @@ def net_rates() -> Table:
     It is made by a function because the meter keeps its last measurements for the requests that come with the
     same statement. The SDK's cache would not do: each interface of a join is a request with other terms.
     """
-    meter = Meter(_counters)
+    meter = Meter(read_counters)
 
     @table(
         "kolide_net_rates",
@@ -71,7 +71,8 @@ def measured_rows(query: Query, meter: "Meter") -> Iterator[NetRate]:
                 yield row
 
 
-def _counters() -> Mapping[str, object]:
+def read_counters() -> Mapping[str, object]:
+    """Return the counters of all interfaces by name, as psutil reads them."""
     import psutil
 
     counters: Mapping[str, object] = psutil.net_io_counters(pernic=True, nowrap=False)

@@ -23,7 +23,7 @@ _IOPRIO_WHO_PROCESS = 1
 # ioprio_get has no wrapper in the C library. ioprio_set has the number before it, so only numbers from the
 # kernel's headers (x86's and the generic table) belong here. psutil, compiled with those headers, serves
 # other machines.
-_IOPRIO_GET = (("x86_64", 252), ("aarch64", 31), ("riscv64", 31))
+IOPRIO_GET = (("x86_64", 252), ("aarch64", 31), ("riscv64", 31))
 # ioprio_get ignores this argument, and ioprio_set refuses it as a class: with a wrong number nothing can be
 # changed.
 _NO_PRIORITY = -1
@@ -339,7 +339,7 @@ def terminal_name(device: int) -> str | None:
 @functools.cache  # the C library stays the same, and each call of CDLL leaves a class behind
 def ioprio_getter() -> Callable[[int], int | None]:
     """Return a function that returns a process's I/O priority (class << 13 | value) by its pid, or None."""
-    number = dict(_IOPRIO_GET).get(os.uname().machine) if sys.maxsize > 1 << 32 else None
+    number = dict(IOPRIO_GET).get(os.uname().machine) if sys.maxsize > 1 << 32 else None
     if number is None:
         return _psutil_ioprio
     import ctypes

@@ -16,7 +16,7 @@ from kolide_tables.reading.unitfiles import YES, Directive, UnitFiles
 from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
 
 _STAMPS = "/var/lib/systemd/timers"
-_RUNNING = "/run/systemd/system"  # sd_booted(3)
+RUNNING = "/run/systemd/system"  # sd_booted(3)
 _PROPERTIES = (
     "Id",
     "LoadState",
@@ -77,7 +77,7 @@ def systemd_timers(query: Query) -> Iterator[SystemdTimer]:
     """systemd's timers: the units they start, their last and next time, calendar, and whether they are
     enabled.
     """
-    systemctl = find_tool("systemctl") if os.path.lexists(_RUNNING) else None
+    systemctl = find_tool("systemctl") if os.path.lexists(RUNNING) else None
 
     def run(*arguments: str) -> str:
         assert systemctl is not None

@@ -28,7 +28,7 @@ from osquery_sdk import (
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["Note", "Notes", "notes_table"]
+__all__ = ["Note", "Notes", "notes"]
 
 _SCHEMA = """
 create table if not exists notes (
@@ -143,12 +143,7 @@ class Notes(WritableTable[Note]):
             raise ConstraintFailed("notes are UTF-8") from error
 
 
-def notes_table(
-    path: str,
-    *,
-    limits: Limits = Limits(),  # noqa: B008 - a constant
-    name: str = "kolide_notes",
-) -> Table:
+def notes(path: str, *, limits: Limits = Limits()) -> Table:  # noqa: B008 - a constant
     """Return the table of the notes in the file at `path`.
 
     It is made by a function because it is about a file that only the caller can name.
@@ -156,7 +151,7 @@ def notes_table(
     Raises:
         DefinitionError: the path is not a whole one.
     """
-    notes = table(
+    return table(
         "kolide_notes",
         examples=(
             "insert into kolide_notes (key, value) values ('owner', 'maria')",
@@ -164,8 +159,7 @@ def notes_table(
             "update kolide_notes set value = 'tom' where key = 'owner'",
             "delete from kolide_notes where key = 'owner'",
         ),
-    )(Notes(path, limits=limits))
-    return notes.configured(name=name, limits=limits)
+    )(Notes(path, limits=limits)).configured(limits=limits)
 
 
 def _kept_text(data: bytes) -> str:

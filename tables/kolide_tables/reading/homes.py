@@ -57,13 +57,13 @@ class Folder(NamedTuple):
     folders: list[str]
 
 
-def local_homes(query: Query, *, passwd: str = PASSWD, mountinfo: str = MOUNTS) -> Iterator[Home]:
+def local_homes(query: Query) -> Iterator[Home]:
     """Yield the homes of the local users whose `uid` the statement may want; no other home is touched.
 
     Users without a home, or with / as one, are left out.
     """
-    mounts = Mounts(mountinfo)
-    for home in _users(query, passwd):
+    mounts = Mounts()
+    for home in _users(query):
         if (
             query.matches("uid", home.uid)
             and os.path.isabs(home.path)  # noqa: PTH117
@@ -73,14 +73,14 @@ def local_homes(query: Query, *, passwd: str = PASSWD, mountinfo: str = MOUNTS) 
             yield home
 
 
-def _users(query: Query, passwd: str) -> Iterator[Home]:
+def _users(query: Query) -> Iterator[Home]:
     platform: str = sys.platform
     if platform == "win32":
         return _windows_profiles()
     if platform == "darwin":
-        return _macos_users(query, _MACOS_USERS)
+        return macos_users(query, _MACOS_USERS)
     try:
-        return parse_passwd(read_file(passwd))
+        return parse_passwd(read_file(PASSWD))
     except (Unreadable, LimitExceeded) as error:
         query.warn(str(error))
         return iter(())
@@ -94,7 +94,8 @@ def parse_passwd(content: bytes) -> Iterator[Home]:
             yield Home(int(fields[2]), shown(fields[0]), os.fsdecode(fields[5]))
 
 
-def _macos_users(query: Query, folder: str) -> Iterator[Home]:
+def macos_users(query: Query, folder: str) -> Iterator[Home]:
+    """Yield the users whose records are in a folder of Open Directory's local node."""
     import plistlib
 
     try:
@@ -136,8 +137,9 @@ def _windows_profiles() -> Iterator[Home]:
 class Mounts:
     """Tells which paths are on other machines, by the list of mounts alone."""
 
-    def __init__(self, mountinfo: str = MOUNTS) -> None:
+    def __init__(self, mountinfo: str | None = None) -> None:
         """Read the list of mounts; without one (macOS, Windows) every path counts as local."""
+        mountinfo = MOUNTS if mountinfo is None else mountinfo
         self._remote: dict[str, bool] = {}
         if not os.path.lexists(mountinfo):
             return

@@ -7,13 +7,13 @@ from osquery_sdk import TableError
 __all__ = ["find_tool", "need_tool"]
 
 # Not PATH, which anybody may have set. Only the system's owner can write to these folders.
-_FOLDERS = ("/usr/bin", "/usr/sbin", "/bin", "/sbin", "/run/current-system/sw/bin")
+FOLDERS = ("/usr/bin", "/usr/sbin", "/bin", "/sbin", "/run/current-system/sw/bin")
 
 
 def find_tool(name: str) -> str | None:
     """Return the absolute path of a program of the system; None if it is not installed."""
     return next(
-        (path for folder in _FOLDERS if os.access(path := f"{folder}/{name}", os.X_OK)),
+        (path for folder in FOLDERS if os.access(path := f"{folder}/{name}", os.X_OK)),
         None,
     )
 

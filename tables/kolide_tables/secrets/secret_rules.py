@@ -34,7 +34,7 @@ _PRIVATE_KEY = "private-key"
 # whole match, is the secret. Every quantifier is bounded, and what it repeats cannot begin what follows it,
 # so that a text can be divided in one way only and a match that fails, fails at once. A long secret cannot
 # contain its own beginning, so that no part of a text is read for two of them.
-_RULES = (
+RULES = (
     (
         _PRIVATE_KEY,
         ("PRIVATE KEY",),
@@ -213,7 +213,7 @@ _CODE = r"(?:[A-Za-z]{1,20}[0-9]{0,5}[._]{1,2})+[A-Za-z]{1,20}[0-9]{0,5}"
 def secrets_in(text: str) -> Iterator[Found]:
     """Yield the secrets in a text; a value that a rule of its own found is not found again by its name."""
     taken: list[tuple[int, int]] = []
-    for rule_id, hints, pattern in _RULES:
+    for rule_id, hints, pattern in RULES:
         if not any(hint in text for hint in hints):
             continue
         for match in re.finditer(pattern, text):

@@ -78,12 +78,13 @@ def browser_profiles(query: Query) -> Iterator[BrowserProfile]:
     """Profiles of Chrome, Edge, Brave, Firefox and their kin: the domain they are signed in to."""
     budget = Budget.of(query)
     for home in local_homes(query):
-        for profile in _profiles(home, query, budget):
+        for profile in profiles_in(home, query, budget):
             budget.add_rows()
             yield BrowserProfile(uid=home.uid, **profile._asdict())
 
 
-def _profiles(home: Home, query: Query, budget: Budget, platform: str = sys.platform) -> Iterator[_Profile]:
+def profiles_in(home: Home, query: Query, budget: Budget, platform: str = sys.platform) -> Iterator[_Profile]:
+    """Yield the profiles in a home, where the browsers of a platform keep them."""
     top = home.path.rstrip("/")
     place, base, firefox = {
         "darwin": (2, "Library/Application Support/", "Library/Application Support/"),

@@ -129,7 +129,7 @@ def _rows(query: Query, path: str, ids: tuple[str, ...] | None, seconds: float) 
             pid=_count(_within(details, "State", "Pid")) or None,
             created=_count(entry.get("Created")),
             privileged=_flag(_within(details, "HostConfig", "Privileged")),
-            ports=_ports(entry.get("Ports")),
+            ports=port_texts(entry.get("Ports")),
         )
 
 
@@ -165,7 +165,8 @@ def _within(details: dict[str, Any], *keys: str) -> object:
     return value
 
 
-def _ports(ports: object) -> list[str]:
+def port_texts(ports: object) -> list[str]:
+    """Return the ports of a listed container as docker and podman print them, sorted."""
     texts = []
     for entry in ports if isinstance(ports, list) else ():
         private = entry.get("PrivatePort") if isinstance(entry, dict) else None

@@ -213,24 +213,26 @@ def test_settings_are_documented_with_their_defaults() -> None:
     from kolide_tables import Limits
 
     rows = {row[0].strip("`"): row for row in pages.table(DOCS / "kolide_ext.md", "settings")}
-    assert list(rows) == [*(field for field in Settings._fields if field != "limits"), *Limits._fields]
+    assert list(rows) == list(Settings._fields)
     for field, default in Limits()._asdict().items():
         assert rows[field][1:3] == [f"`KOLIDE_EXT_{field.upper()}`", str(int(default))]
 
 
 def test_the_settings_file_of_the_page_is_one(tmp_path: Path) -> None:
-    from kolide_ext.settings import Settings, read_settings
-    from kolide_tables import Limits, all_tables
+    from kolide_ext.settings import Settings
+    from kolide_tables import all_tables
+    from osquery_sdk import extension_settings
 
     (shown,) = (block.code for block in pages.blocks(DOCS / "kolide_ext.md") if block.mark == "settings file")
     file = tmp_path / "kolide_ext.toml"
     file.write_text(shown)
     file.chmod(0o600)
-    settings = read_settings({}, str(file))
+    settings = extension_settings(Settings, "kolide_ext", environment={}, file=str(file)).read()
     assert settings == Settings(
         disabled=("plist", "llm_models"),
         enabled=("file_lines",),
         notes="/var/lib/kolide_ext/notes.sqlite",
-        limits=Limits(max_rows=20000, max_seconds=10),
+        max_rows=20000,
+        max_seconds=10.0,
     )
-    assert len(all_tables(**settings._asdict())) == len(all_tables())  # two more, two less
+    all_tables(disabled=settings.disabled, enabled=settings.enabled)  # every name is a table's

@@ -127,7 +127,7 @@ def test_a_template_answers(
     project = make(tmp_path, "hello", "--template", template)
     python(project, *prepare)
     program = (sys.executable, *start, "-m", "hello", "query", "--json", f"{sql} from hello")
-    done = run(program, cwd=project, env={"HELLO_DATABASE": "a.sqlite"})
+    done = run(program, cwd=project, env={"HELLO_DATABASE": "a.sqlite"} if template == "database" else {})
     assert json.loads(done.stdout) == rows, done.stderr
 
 

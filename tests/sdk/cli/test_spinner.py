@@ -24,7 +24,7 @@ class Watched(Terminal):
 
     def _read(self) -> bool:
         before = len(self._seen)
-        goes_on = super()._read()
+        goes_on = super().read()
         self.all += self._seen[before:]
         return goes_on
 
@@ -55,7 +55,7 @@ def screen(data: bytes) -> list[str]:
 def test_a_statement_that_takes_long_shows_that_it_runs(command):
     with Watched(*EXTENSION, command, NAP.format(2.5)) as terminal:
         terminal.expect("2.5" if command == "query" else "pushed down", seconds=40)
-        while terminal._read():
+        while terminal.read():
             pass
         assert terminal.process.wait(20) == 0
         seen = marks(terminal.all)
@@ -100,10 +100,10 @@ def test_a_signal_leaves_nothing_of_it(number):
     with Watched(*EXTENSION, "query", NAP.format(60)) as terminal:
         end = time.monotonic() + 30
         while len(marks(terminal.all)) < 3:
-            terminal._read()
+            terminal.read()
             assert time.monotonic() < end
         os.kill(terminal.process.pid, number)
-        while terminal._read():
+        while terminal.read():
             pass
         assert terminal.process.wait(20) == -number
     assert [line for line in screen(terminal.all) if line] == []
@@ -122,7 +122,7 @@ def test_lines_that_an_extension_writes_meanwhile_are_whole(tmp_path):
     for command in ((sys.executable, str(file), "query"), (*SDK, "query", "--extension", str(file))):
         with Watched(*command, "select n from talks") as terminal:
             terminal.expect("| 1 |", seconds=40)
-            while terminal._read():
+            while terminal.read():
                 pass
         assert len(marks(terminal.all)) > 3
         lines = [line for line in screen(terminal.all) if line]
@@ -150,7 +150,7 @@ def test_a_build_shows_its_step_and_the_seconds():
     )
     with Watched(sys.executable, "-c", code) as terminal:
         terminal.expect("[2/2] second  0.", seconds=40)
-        while terminal._read():
+        while terminal.read():
             pass
         assert terminal.process.wait(20) == 0
     assert any(re.fullmatch(r". \[1/2\] first: a part 1 s", text) for text in marks(terminal.all))

@@ -6,7 +6,7 @@ import pytest
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Budget
-from osquery_sdk import Column, DefinitionError, Limits, Query, Row, WritableTable, table
+from osquery_sdk import Column, ColumnValueError, DefinitionError, Limits, Query, Row, WritableTable, table
 from osquery_sdk.engine import SqlError
 
 
@@ -60,6 +60,19 @@ def test_a_new_name_is_in_the_examples_and_errors():
     assert numbers.name == "numbers"
     with pytest.raises(DefinitionError, match=r"^digits has no column 'm'"):
         renamed.column("m")
+
+
+def test_a_second_name_takes_the_place_of_the_first():
+    twice = numbers.configured(name="digits").configured(name="figures")
+    assert twice.definition.examples[0] == "select n from figures where n < 3"
+    with pytest.raises(ColumnValueError, match=r"^figures\.n = 'x'"):
+        twice.column("n").text("x")
+
+
+def test_a_definition_does_not_change():
+    with pytest.raises(AttributeError):
+        numbers.definition.name = "digits"
+    assert numbers.definition == numbers.configured().definition
 
 
 def test_limits_are_what_the_query_says_and_the_deadline_and_rows_of_the_table():

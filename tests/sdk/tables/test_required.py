@@ -116,7 +116,7 @@ def test_rows_in_a_test_are_refused_as_a_statement_is():
         distances.rows(start="a")
     with pytest.raises(TableError, match="without the required columns start and end in the WHERE"):
         distances.rows()
-    assert distances.definition.missing(Query.of(distances, equals={"end": "c"}).narrows) == ["start"]
+    assert distances.missing(Query.of(distances, equals={"end": "c"})) == ["start"]
     assert list(distances.required) == ["start", "end"]
 
 

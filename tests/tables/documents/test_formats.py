@@ -8,7 +8,6 @@ import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
@@ -22,8 +21,8 @@ from kolide_tables.documents.flatten import Tree
 from kolide_tables.documents.terms import parse_query
 from kolide_tables.reading.parsing import ParseError
 
-Select = Callable[..., dict[str, str]]
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
+from .conftest import Select
 
 # A value that YAML, TOML, XML and property lists can all hold.
 TEXTS = st.text(

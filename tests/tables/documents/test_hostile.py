@@ -4,7 +4,7 @@ import plistlib
 import struct
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +16,8 @@ from kolide_tables.documents.formats import OPENERS
 from kolide_tables.documents.terms import parse_query
 from kolide_tables.reading.parsing import ParseError
 
-Select = Callable[..., dict[str, str]]
+from .conftest import Select
+
 NAMES = list(OPENERS)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,8 +22,8 @@ from kolide_tables.documents.terms import parse_query
 from kolide_tables.reading.jsoncomments import without_comments
 from kolide_tables.reading.parsing import ParseError
 
-Select = Callable[..., dict[str, str]]
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
+from .conftest import Select
 
 # No NUL: SQLite's text ends there. No slash and no quotes in keys: the oracles write their paths with them.
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)

@@ -1,7 +1,6 @@
 """Check the query language by a table of cases over one document."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 
 from kolide_tables.documents.terms import parse_query
 
-Select = Callable[..., dict[str, str]]
+from .conftest import Select
 
 DOCUMENT = json.dumps(
     {

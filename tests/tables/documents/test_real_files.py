@@ -23,7 +23,8 @@ from kolide_tables.catalog import CATALOG
 from kolide_tables.documents.flatten import Documents, Tree
 from kolide_tables.documents.terms import parse_query
 
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
+
 Values = list[tuple[str, str]]
 
 FOLDERS = ("/usr/share", "/usr/lib/systemd", "/etc", str(Path(json.__file__).parents[1]))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kolide_tables.exposure.apt_upgrades import apt_upgrades, parse_archives, parse_policies, upgrade_rows
 from osquery_sdk import Query, Table, TableError
 
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="apt is for Linux")
 
@@ -275,7 +275,7 @@ def test_lists_that_cannot_be_read_are_an_error(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_machine_without_apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("kolide_tables.reading.tools._FOLDERS", (str(tmp_path),))
+    monkeypatch.setattr("kolide_tables.reading.tools.FOLDERS", (str(tmp_path),))
     assert list(apt_upgrades(Query.of(apt_upgrades))) == []
 
 

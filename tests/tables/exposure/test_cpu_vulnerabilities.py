@@ -6,14 +6,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kolide_tables.exposure.cpu_vulnerabilities import assess, cpu_vulnerabilities, folder_rows
 from osquery_sdk import Query
 
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /sys, which only Linux has")
 

@@ -26,8 +26,9 @@ from kolide_tables.exposure.dpkg_verify import (
 )
 from osquery_sdk import DeadlineExceeded, Query, Table, TableError
 
+from ...support.compare import Compare
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="dpkg is for Linux")
-Compare = Any  # of tests/conftest.py
 Said = set[tuple[str, bool, bool]]
 
 

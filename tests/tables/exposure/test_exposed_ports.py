@@ -32,9 +32,8 @@ from kolide_tables.exposure.exposed_ports import (
 )
 from osquery_sdk import Query
 
+from ...support.compare import Compare
 from ...support.tools import tool
-
-Compare = Any  # of tests/conftest.py
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 root_only = pytest.mark.skipif(

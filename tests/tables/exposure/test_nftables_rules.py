@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kolide_tables.exposure.nftables_rules import listed_rows, nftables_rules, parse_listing
 from osquery_sdk import Query, TableError
 
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
 
 RULES = """
 table inet host {
@@ -291,6 +291,6 @@ def test_any_answer(objects: list[Any]) -> None:
 
 
 def test_without_nft(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("kolide_tables.reading.tools._FOLDERS", (str(tmp_path),))
+    monkeypatch.setattr("kolide_tables.reading.tools.FOLDERS", (str(tmp_path),))
     with pytest.raises(TableError, match="nft is not installed: it is part of the package nftables"):
         nftables_rules.rows()

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,11 @@ from kolide_tables.exposure.sudo_rules import SudoCommand, rule_rows, sudo_rules
 from kolide_tables.exposure.sudoers import logical_lines, rules_in
 from osquery_sdk import Query
 
-Run = Callable[..., str]
-Link = Callable[[Path, object], None]
+from ...support.compare import Compare
+from ...support.homes import Link
+from ...support.tools import Run
+
 Rule = tuple[frozenset[str], frozenset[str], frozenset[str], bool, str]
-Compare = Any  # of tests/conftest.py
 
 MAIN = """\
 # a comment

@@ -13,9 +13,10 @@ from kolide_tables.exposure.systemd_exec import effective, exec_rows, systemd_ex
 from kolide_tables.reading.unitfiles import Directive, UnitFiles
 from osquery_sdk import Query
 
+from ...support.compare import Compare
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 
-Compare = Any  # of tests/conftest.py
 SWITCHES = (
     "NoNewPrivileges",
     "PrivateDevices",

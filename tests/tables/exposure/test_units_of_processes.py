@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from ...support.compare import Compare
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 
-Compare = Any  # of tests/conftest.py
 
 LISTEN = "import socket, time; s = socket.socket(); s.bind(('0.0.0.0', PORT)); s.listen(); time.sleep(1000)"
 SERVICE = f'[Service]\nExecStart={sys.executable} -S -c "{LISTEN}"\n[Install]\nWantedBy=timers.target\n'

@@ -11,7 +11,7 @@ import pytest
 from kolide_tables.machine.disk_io import counter_rows, disk_io
 from osquery_sdk import Query
 
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
 
 SECTOR = 512
 Counters = dict[str, tuple[int, ...]]

@@ -17,7 +17,7 @@ from kolide_kit.limits import Limits
 from kolide_tables.machine.pressure import parse_pressure, pressure, pressure_rows
 from osquery_sdk import Query
 
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 

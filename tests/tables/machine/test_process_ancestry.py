@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 from kolide_tables.machine.process_ancestry import linux_rows, parse_stat, portable_rows, process_ancestry
 from osquery_sdk import Query
 
+from ...support.compare import Compare
 from ...support.tools import tool
-
-Compare = Any  # of tests/conftest.py
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 

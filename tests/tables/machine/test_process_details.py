@@ -33,9 +33,8 @@ from kolide_tables.machine.process_details import (
 from kolide_tables.reading import procfs
 from osquery_sdk import Query
 
+from ...support.compare import Compare
 from ...support.tools import tool
-
-Compare = Any  # of tests/conftest.py
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 root_only = pytest.mark.skipif(
@@ -311,7 +310,7 @@ def test_the_number_of_the_call_is_the_one_in_the_kernel_s_headers() -> None:
         "riscv64": "/usr/include/asm-generic/unistd.h",
     }
     checked = 0
-    for machine, number in sys.modules["kolide_tables.machine.process_details"]._IOPRIO_GET:
+    for machine, number in sys.modules["kolide_tables.machine.process_details"].IOPRIO_GET:
         header = Path(headers[machine])
         if header.is_file():
             assert re.search(rf"__NR_ioprio_get\s+{number}$", header.read_text(), re.MULTILINE), machine

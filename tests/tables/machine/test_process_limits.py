@@ -18,9 +18,10 @@ from kolide_tables.machine.process_limits import limit_rows, parse_limits, proce
 from kolide_tables.reading import procfs
 from osquery_sdk import Query
 
+from ...support.compare import Compare
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
-Compare = Any  # of tests/conftest.py
 Limits = dict[str, tuple[int | None, int | None]]
 
 

@@ -16,7 +16,7 @@ import pytest
 from kolide_tables.machine.sensors import batteries, battery_rows, sensor_rows, sensors
 from osquery_sdk import Query
 
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /sys, which only Linux has")
 

@@ -24,9 +24,10 @@ from kolide_tables.machine.systemd_timers import (
 from kolide_tables.reading.unitfiles import UnitFiles
 from osquery_sdk import Query, Table, TableError
 
+from ...support.compare import Compare
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 
-Compare = Any  # of tests/conftest.py
 
 DAILY = (
     "[Timer]\nOnCalendar=daily\nPersistent=true\nRandomizedDelaySec=1h\n[Install]\nWantedBy=timers.target\n"

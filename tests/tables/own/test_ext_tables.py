@@ -14,8 +14,9 @@ from osquery_sdk import Column, DefinitionError, Extension, Query, Row, Table, T
 from osquery_sdk.engine import Host, SqlError
 from osquery_sdk.wire.client import ManagerConnection
 
+from ...support.compare import Compare
+
 Serve = Callable[..., Host]
-Compare = Any  # of tests/conftest.py
 
 
 class Number(Row):

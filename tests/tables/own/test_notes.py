@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kolide_ext.settings import SettingsError, read_settings
 from kolide_tables import Limits, all_tables
-from kolide_tables.own.notes import notes_table
+from kolide_tables.own.notes import notes
 from osquery_sdk import DefinitionError
 from osquery_sdk.engine import Host, SqlError
 
@@ -46,7 +45,7 @@ def rows(
 
 def test_notes_are_kept(osquery_host: Serve, folder: Path) -> None:
     path = folder / "n.sqlite"
-    host = osquery_host(notes_table(str(path)))
+    host = osquery_host(notes(str(path)))
     assert rows(host) == []
     assert not path.exists()  # reading makes no file
     before = int(time.time())
@@ -98,7 +97,7 @@ def test_notes_are_kept(osquery_host: Serve, folder: Path) -> None:
     ],
 )
 def test_refusals(osquery_host: Serve, folder: Path, sql: str, message: str) -> None:
-    host = osquery_host(notes_table(str(folder / "n")))
+    host = osquery_host(notes(str(folder / "n")))
     host.query("insert into kolide_notes (key) values ('a'), ('b')")
     before = rows(host)
     with pytest.raises(SqlError, match=re.escape(message)):
@@ -107,7 +106,7 @@ def test_refusals(osquery_host: Serve, folder: Path, sql: str, message: str) -> 
 
 
 def test_look_ups_lose_no_row(osquery_host: Serve, folder: Path) -> None:
-    host = osquery_host(notes_table(str(folder / "n")))
+    host = osquery_host(notes(str(folder / "n")))
     host.query("insert into kolide_notes (key) values ('A'), ('a'), ('b'), ('10')")
     assert rows(host, "select key from kolide_notes where key = 'a' collate nocase order by id") == [
         ("A",),
@@ -147,7 +146,7 @@ def test_files_that_are_not_trusted(
     osquery_host: Serve, folder: Path, spoil: Callable[[Path], object], message: str
 ) -> None:
     path = folder / "n"
-    host = osquery_host(notes_table(str(path)))
+    host = osquery_host(notes(str(path)))
     host.query("insert into kolide_notes (key) values ('a')")
     try:
         spoil(path)
@@ -178,7 +177,7 @@ def test_the_file_is_never_open_to_others(osquery_host: Serve, folder: Path) -> 
     watcher = threading.Thread(target=look)
     watcher.start()
     try:
-        host = osquery_host(notes_table(str(folder / "n")))
+        host = osquery_host(notes(str(folder / "n")))
         for number in range(20):
             host.query(f"insert into kolide_notes (key) values ('{number}')")
     finally:
@@ -189,7 +188,7 @@ def test_the_file_is_never_open_to_others(osquery_host: Serve, folder: Path) -> 
 
 
 def test_limits(osquery_host: Serve, folder: Path) -> None:
-    host = osquery_host(notes_table(str(folder / "n"), limits=Limits(max_rows=3, max_file_bytes=100_000)))
+    host = osquery_host(notes(str(folder / "n"), limits=Limits(max_rows=3, max_file_bytes=100_000)))
     host.query("insert into kolide_notes (key) values ('a'), ('b'), ('c')")
     with pytest.raises(SqlError, match="there are 3 notes"):
         host.query("insert into kolide_notes (key) values ('d')")
@@ -201,7 +200,7 @@ def test_limits(osquery_host: Serve, folder: Path) -> None:
 
 def test_the_file_may_come_and_go(osquery_host: Serve, folder: Path) -> None:
     path = folder / "n"
-    host = osquery_host(notes_table(str(path)))
+    host = osquery_host(notes(str(path)))
     host.query("insert into kolide_notes (key) values ('a')")
     path.rename(folder / "away")
     assert rows(host) == []
@@ -211,7 +210,7 @@ def test_the_file_may_come_and_go(osquery_host: Serve, folder: Path) -> None:
 
 def test_another_program_writes_meanwhile(osquery_host: Serve, folder: Path) -> None:
     path = folder / "n"
-    host = osquery_host(notes_table(str(path)))
+    host = osquery_host(notes(str(path)))
     host.query("insert into kolide_notes (key) values ('a')")
     code = (
         "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
@@ -234,15 +233,3 @@ def test_it_is_off_unless_a_path_is_given(folder: Path) -> None:
     assert "kolide_notes" not in [one.name for one in all_tables(disabled=["kolide_notes"])]
     with pytest.raises(DefinitionError, match="a whole path"):
         all_tables(notes="notes.sqlite")
-
-
-def test_the_setting(tmp_path: Path) -> None:
-    file = tmp_path / "kolide_ext.toml"
-    file.write_text(f"notes = '{tmp_path}/n'")
-    nowhere = str(tmp_path / "nowhere")
-    assert read_settings({}, nowhere).notes == ""
-    assert read_settings({"KOLIDE_EXT_SETTINGS": str(file)}).notes == f"{tmp_path}/n"
-    assert read_settings({"KOLIDE_EXT_SETTINGS": str(file), "KOLIDE_EXT_NOTES": ""}).notes == ""
-    assert read_settings({"KOLIDE_EXT_NOTES": nowhere}, nowhere).notes == nowhere
-    with pytest.raises(SettingsError, match="KOLIDE_EXT_NOTES = 'n': has to be the whole path of a file"):
-        read_settings({"KOLIDE_EXT_NOTES": "n"}, nowhere)

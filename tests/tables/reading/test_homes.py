@@ -14,7 +14,8 @@ from kolide_tables.reading.homes import Home, Mounts, local_homes, parse_passwd,
 from kolide_tables.secrets.keyinfo import ssh_keys
 from osquery_sdk import Query
 
-Users = Any  # of conftest.py
+from ...support.homes import Users
+
 PLAIN = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
 
 
@@ -177,7 +178,7 @@ def test_macos_s_users_as_recorded(tmp_path: Path) -> None:
     (tmp_path / "link.plist").symlink_to("ann.plist")
     warnings: list[str] = []
     asked = Query.of(ssh_keys, warn=warnings.append)
-    found = list(homes._macos_users(asked, str(tmp_path)))
+    found = list(homes.macos_users(asked, str(tmp_path)))
     assert found == [Home(70, "_www", "/Library/WebServer"), Home(501, "ann", "/Users/ann")]
     assert len(warnings) == 1
     assert "symbolic link" in warnings[0]

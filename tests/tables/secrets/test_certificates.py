@@ -5,7 +5,6 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,9 @@ from kolide_tables.secrets.pem import pem_blocks
 from kolide_tables.secrets.x509 import CertificateFacts, certificate_facts
 from osquery_sdk import Query
 
-Run = Callable[..., str]
-Link = Callable[[Path, object], None]
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
+from ...support.homes import Link
+from ...support.tools import Run
 
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 NAME_OPTIONS = ("-nameopt", "rfc2253,utf8,-esc_msb")

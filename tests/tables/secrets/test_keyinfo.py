@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kolide_tables.secrets import keyinfo as keyinfo_module
 from kolide_tables.secrets.keyinfo import KeyInfo, SshKey, keyinfo, ssh_keys
 from kolide_tables.secrets.keys import keys_in
 from osquery_sdk import Query
 
-Run = Callable[..., str]
-Link = Callable[[Path, object], None]
-Users = Any  # of conftest.py
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
+from ...support.homes import Link, Users
+from ...support.tools import Run
 
 SSH = {  # arguments, what ssh-keygen -l calls it
     "rsa": ("-t", "rsa", "-b", "2048"),
@@ -371,14 +368,17 @@ def test_no_line_of_a_long_file_is_left_out(made: Path, tmp_path: Path) -> None:
 
 
 def test_the_mode_is_looked_at_only_if_it_is_used(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: list[str] = []
-    real = keyinfo_module._mode
-    monkeypatch.setattr(keyinfo_module, "_mode", lambda path: looks.append(path) or real(path))
+    looks: list[object] = []
+    real = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path, **options: (looks.append(path), real(path, **options))[1])
     path = str(made / "ed25519.ssh.pub")
-    for used, expected in ((("type",), []), (("mode",), [path])):
+    counts = []
+    for used in (("type",), ("mode",)):
         del looks[:]
         assert len(keyinfo.rows(Query.of(keyinfo, equals={"path": path}, used=used))) == 1
-        assert looks == expected
+        counts.append(looks.count(path))
+    # Opening the file looks at it too.
+    assert counts[1] == counts[0] + 1
 
 
 @pytest.mark.skipif(not list(Path("/etc/ssh").glob("*key.pub")), reason="this machine has no host keys")

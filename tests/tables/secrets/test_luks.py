@@ -19,7 +19,7 @@ from kolide_tables.secrets.luks import luks, parse_1, read_header
 from osquery_sdk import Query, TableError
 from osquery_sdk.tables.query import GREATER, Constraint
 
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="LUKS is Linux's")
 TABLE = luks

@@ -7,9 +7,7 @@ import random
 import re
 import string
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,8 +20,8 @@ from kolide_tables.secrets.secret_scan import SecretFound, secret_scan
 from osquery_sdk import Query, TableError
 from osquery_sdk.tables.query import GLOB, Constraint
 
-Run = Callable[..., str]
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
+from ...support.tools import Run
 
 RANDOM = random.Random(7)
 WORD = string.ascii_letters + string.digits
@@ -103,7 +101,7 @@ def found(text: str) -> list[SecretFound]:
 
 
 def test_every_rule_is_tested() -> None:
-    assert {rule[0] for rule in secret_rules._RULES} | {"secret-value"} == set(SECRETS)
+    assert {rule[0] for rule in secret_rules.RULES} | {"secret-value"} == set(SECRETS)
 
 
 @pytest.mark.parametrize("rule", SECRETS)
@@ -375,5 +373,5 @@ def test_a_key_that_breaks_off_does_not_hide_the_next() -> None:
 
 
 def test_no_pattern_has_an_unbounded_quantifier() -> None:
-    for _, _, pattern in secret_rules._RULES:
+    for _, _, pattern in secret_rules.RULES:
         assert not re.search(r"[*+]", re.sub(r"\[[^\]]*\]|\\.", "", pattern)), pattern

@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kolide_kit.unixhttp import NoAnswer, get_json, is_socket
-from kolide_tables.software.containers import _ports, container_rows, containers
+from kolide_tables.software.containers import container_rows, containers, port_texts
 from osquery_sdk import Query
 
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the table is for Linux")
 
@@ -367,4 +367,4 @@ def test_what_is_no_socket(tmp_path: Path) -> None:
     )
 )
 def test_any_ports(value: Any) -> None:
-    assert all(isinstance(port, str) for port in _ports(value))
+    assert all(isinstance(port, str) for port in port_texts(value))

@@ -24,7 +24,7 @@ from kolide_tables.software.flatpak_packages import (
 from kolide_tables.software.gvariant import split_array, split_tuple, string
 from osquery_sdk import DeadlineExceeded, Query
 
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="flatpak is for Linux")
 

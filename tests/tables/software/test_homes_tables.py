@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ from kolide_kit.limits import Budget, Limits
 from kolide_tables import all_tables
 from kolide_tables.documents.file_lines import file_lines
 from kolide_tables.reading.homes import Home
-from kolide_tables.software.browser_profiles import _profiles, browser_profiles
+from kolide_tables.software.browser_profiles import browser_profiles, profiles_in
 from kolide_tables.software.llm_models import llm_models
 from osquery_sdk import DefinitionError, Query
 
-Run = Callable[..., str]
-Users = Any  # of conftest.py
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
+from ...support.homes import Users
+from ...support.tools import Run
 
 
 def write(path: Path, content: str | bytes | dict[str, Any]) -> Path:
@@ -326,7 +325,7 @@ def test_profiles_on_other_systems(platform: str, chrome: str, firefox: str, tmp
     write(tmp_path / firefox / "profiles.ini", INI.replace("abc.work", "Profiles/abc.work"))
     write(tmp_path / firefox / "Profiles/abc.work/signedInUser.json", SIGNED_IN)
     found = list(
-        _profiles(Home(501, "ann", str(tmp_path)), Query.of(browser_profiles), Budget(Limits()), platform)
+        profiles_in(Home(501, "ann", str(tmp_path)), Query.of(browser_profiles), Budget(Limits()), platform)
     )
     assert [(one.browser, one.email_domain) for one in found] == [
         ("chrome", "corp.example"),

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,10 @@ from kolide_tables.software.mcp_clients import clients, managed_files, servers_i
 from kolide_tables.software.mcp_servers import McpServer, mcp_servers, public_arguments, public_url
 from osquery_sdk import Query
 
-Run = Callable[..., str]
-Users = Any  # of conftest.py
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
+from ...support.homes import Users
+from ...support.tools import Run
+
 Seen = tuple[
     str, str, str, str | None, str | None, list[str] | None, str | None, list[str] | None, bool | None
 ]

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,8 @@ from kolide_tables.reading.lockfiles import LOCK_FILES, ParseError
 from kolide_tables.software.node_packages import NodePackage, node_packages
 from osquery_sdk import Query, TableError
 
-Run = Callable[..., str]
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
+from ...support.tools import Run
 
 NPM = ("npm1", "npm2", "npm3")
 PNPM = ("pnpm7", "pnpm8", "pnpm9")

@@ -18,7 +18,7 @@ import pytest
 from kolide_tables.software.snap_packages import SnapPackage, snap_packages, snap_rows
 from osquery_sdk import Query, TableError
 
-Compare = Any  # of tests/conftest.py
+from ...support.compare import Compare
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="snapd is for Linux")
 

@@ -5,7 +5,6 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,10 @@ from kolide_kit.limits import Limits
 from kolide_tables.software.venv_packages import VenvPackage, venv_packages
 from osquery_sdk import Query
 
+from ...support.compare import Compare
+from ...support.homes import Users
 from ...support.paths import ROOT
-
-Run = Callable[..., str]
-Users = Any  # of conftest.py
-Compare = Any  # of tests/conftest.py
+from ...support.tools import Run
 
 in_venv = pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="the tests run outside of an environment")
 

@@ -82,7 +82,7 @@ class Api:
             TableError: the API does not answer as it should.
         """
         settings = self._settings()
-        url: str | None = f"{settings.url}/{path}?{urlencode({'limit': PER_PAGE, **parameters})}"
+        url: str | None = f"{_root(settings)}/{path}?{urlencode({'limit': PER_PAGE, **parameters})}"
         seen: set[str] = set()
         while url is not None:
             if url in seen or len(seen) >= MAX_PAGES:
@@ -97,7 +97,7 @@ class Api:
     def item(self, query: Query, path: str, key: str | int) -> Any:
         """Return one item; None if there is no item with that key."""
         settings = self._settings()
-        return self._get(query, settings, f"{settings.url}/{path}/{quote(str(key), safe='')}")
+        return self._get(query, settings, f"{_root(settings)}/{path}/{quote(str(key), safe='')}")
 
     def _get(self, query: Query, settings: Settings, url: str) -> Any:
         """Return the content of the URL, None for a 404. Try again after longer and longer pauses."""
@@ -180,6 +180,10 @@ def _next(url: str, following: object) -> str | None:
     if _server(found) != _server(url):
         raise TableError(f"the API's next page is on another server, {_shown(found)}")
     return found
+
+
+def _root(settings: Settings) -> str:
+    return settings.url.rstrip("/")
 
 
 def _server(url: str) -> tuple[str, str]:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from osquery_sdk import Table
+from osquery_sdk import Secret, Table
 
 from my_ext.api import Api
 from my_ext.devices import devices_table
-from my_ext.settings import Secret, Settings
+from my_ext.settings import Settings
 
 from . import server
 

@@ -9,15 +9,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
-
-from my_ext.settings import PREFIX
 
 TOKEN = "t0p-s3cret"
 PEOPLE = ("maria", "tom", None)
@@ -145,9 +145,11 @@ class Api:
 
 def main(command: list[str]) -> int:
     """Run a command while the server runs, with the settings that lead to it; returns its exit code."""
-    with Api() as api:
-        variables = {**os.environ, f"{PREFIX}URL": api.url, f"{PREFIX}TOKEN": TOKEN}
-        return subprocess.run(command, env=variables).returncode
+    with Api() as api, tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "my_ext.toml")
+        file.touch(mode=0o600)
+        file.write_text(f'url = "{api.url}"\ntoken = "{TOKEN}"\n')
+        return subprocess.run(command, env={**os.environ, "MY_EXT_SETTINGS": str(file)}).returncode
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from osquery_sdk import DeadlineExceeded, Query, Table, TableError
+from osquery_sdk import DeadlineExceeded, Query, Secret, Table, TableError
 from osquery_sdk.engine import Host, SqlError
 
 from my_ext.api import Api
 from my_ext.devices import devices_table
-from my_ext.settings import Secret, Settings
+from my_ext.settings import Settings
 
 from . import server
 

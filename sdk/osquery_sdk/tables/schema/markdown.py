@@ -52,7 +52,7 @@ _SIGNS = re.compile(r"(`[^`|\\\n]+`)|(?<=\w)(_)(?=\w)|([\\`*_<\[\]|])")
 
 def _prose(text: str) -> str:
     """Return text that Markdown shows unchanged; code between back quotes stays code."""
-    return _SIGNS.sub(lambda found: found[1] or found[2] or f"\\{found[3]}", text)
+    return _SIGNS.sub(lambda match: match[1] or match[2] or f"\\{match[3]}", text)
 
 
 def _cell(text: str) -> str:

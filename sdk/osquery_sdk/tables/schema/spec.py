@@ -56,17 +56,17 @@ def spec(table: TableSchema, program: str) -> str:
 
 def _refusals(table: TableSchema) -> list[str]:
     """Return the reasons why the generator refuses a table. osqueryd takes such tables."""
-    found = [
+    reasons = [
         f"a column named {column.name}: its own code has that name"
         for column in table.columns
         if column.name in ("n", "index")
     ]
     if table.is_evented:
         if not table.name.endswith("_events"):
-            found.append("a table of events whose name does not end in _events")
+            reasons.append("a table of events whose name does not end in _events")
         if ("time", "BIGINT") not in [(column.name, column.type) for column in table.columns]:
-            found.append("a table of events without a column time of BIGINT")
-    return found
+            reasons.append("a table of events without a column time of BIGINT")
+    return reasons
 
 
 def _column(column: ColumnSchema) -> str:

@@ -28,11 +28,11 @@ def _split(sql: str, at: re.Pattern[str]) -> list[str]:
     """Return the parts between matches outside quotes and parentheses."""
     parts, start, position, depth = [], 0, 0, 0
     while position < len(sql):
-        found = at.match(sql, position) if not depth else None
+        end_of_part = at.match(sql, position) if not depth else None
         whole = _WHOLE.match(sql, position)
-        if found is not None:
+        if end_of_part is not None:
             parts.append(sql[start:position])
-            start = position = found.end()
+            start = position = end_of_part.end()
         elif whole is not None:
             depth = max(depth + {"(": 1, ")": -1}.get(whole[0], 0), 0)
             position = whole.end()

@@ -413,7 +413,7 @@ def _one_line(text: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return a value in JSON, which writes these types as TOML does and escapes control characters."""
+    """Return a value in JSON: it writes these types as TOML does, and escapes control characters."""
     import json
 
     return "-" if value is None else repr(value) if isinstance(value, Secret) else json.dumps(value)

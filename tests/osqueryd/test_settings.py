@@ -1,4 +1,4 @@
-"""Under a real osqueryd an extension gets its token from a file or a credential, and shows it nowhere."""
+"""Under osqueryd an extension gets its token from a file or from a credential, and shows it nowhere."""
 
 import os
 import stat

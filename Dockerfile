@@ -15,6 +15,7 @@ COPY requirements/dev.lock requirements/
 RUN python3 -m venv /opt/venv \
     && pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/dev.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY kit kit
 COPY sdk sdk
 COPY tables tables
 COPY plugins plugins

@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md's "Who may know whom" holds for the house, and each rule fails for a house that breaks it."""
+"""ARCHITECTURE.md's "Who may know whom" holds for the house; each rule fails for a house that breaks it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_family_is_there(modules: Mapping[str, Module]) -> None:
 
 
 def house(**sources: str) -> dict[str, Module]:
-    """Return made-up modules; `__` in a name stands for a dot, and `osquery_sdk` is there with one public name."""
+    """Return made-up modules; `__` in a name stands for a dot. `osquery_sdk` exports one name, `Query`."""
     texts = {"osquery_sdk": "__all__ = ['Query']\nfrom .tables.query import Query\n"}
     texts |= {"osquery_sdk.tables": "", "osquery_sdk.tables.query": "class Query: ..."}
     texts |= {name.replace("__", "."): text for name, text in sources.items()}

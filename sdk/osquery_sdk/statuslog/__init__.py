@@ -1,4 +1,4 @@
-"""The place that programs import `StatusLogHandler` from; it is defined in `osquery_sdk.serving.status_log`."""
+"""The public place of `StatusLogHandler`, which `osquery_sdk.serving.status_log` defines."""
 
 from ..serving.status_log import StatusLogHandler
 

@@ -16,8 +16,6 @@ from ..vocabulary import (
     LESS,
     LESS_OR_EQUAL,
     LIKE,
-    LIMIT,
-    OFFSET,
     ColumnType,
 )
 
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
     from .client import QueryClient
     from .definition import Defined, Definition
 
-# osqueryd sends LIMIT and OFFSET as terms of the first column. A table must not apply them: other terms may
-# be withheld.
-NOT_TERMS = (LIMIT, OFFSET)
 # Terms that say which rows are wanted. The others, such as != and IS NOT, say which are not.
 _NARROWING = (EQUALS, GREATER, LESS_OR_EQUAL, LESS, GREATER_OR_EQUAL, LIKE, GLOB)
 

@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import TableError
+from ..vocabulary import LIMIT, OFFSET
 from .encoding import Layout
-from .query import NOT_TERMS, Constraint
+from .query import Constraint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,9 @@ Request: TypeAlias = tuple[Terms, frozenset[str] | None, Layout]
 
 _MAX_KEPT = 100
 _MAX_KEPT_TEXT = 4096
+# osqueryd sends LIMIT and OFFSET as terms of the first column. They are withheld from the table, which must
+# not apply them: another term may not have been sent, so too few rows would be left.
+_WITHHELD = (LIMIT, OFFSET)
 
 
 class Requests:
@@ -71,7 +75,7 @@ def _parse(text: str, aliases: Mapping[str, str]) -> tuple[Terms, frozenset[str]
             terms = entry.get("list") or ()
             if terms:
                 kept = tuple(
-                    Constraint(int(t["op"]), str(t["expr"])) for t in terms if int(t["op"]) not in NOT_TERMS
+                    Constraint(int(t["op"]), str(t["expr"])) for t in terms if int(t["op"]) not in _WITHHELD
                 )
                 name = str(entry["name"])
                 constraints[aliases.get(name, name)] = kept

@@ -28,12 +28,12 @@ class Config(ConfigPlugin):
     """
 
     def __init__(self, name: str, path: Path) -> None:
-        """Nothing is read yet."""
+        """Store the path; the file is read for each request."""
         super().__init__(name)
         self.path = path
 
     def gen_config(self) -> Mapping[str, Mapping[str, Any] | str]:
-        """Return the configuration by source. It is checked; osqueryd adds up the schedules of all sources.
+        """Return the configuration by source. It is checked; osqueryd merges the schedules of all sources.
 
         If this raises, or the file is wrong, osqueryd goes on with the last configuration that was right.
         """
@@ -51,7 +51,7 @@ class Config(ConfigPlugin):
         return {**sources, "machine": text}
 
     def gen_pack(self, name: str, value: str) -> Mapping[str, Any]:
-        """Return the pack of which the configuration says only a text: `"packs": {"health": "hourly"}`."""
+        """Return the pack for which the configuration has only a text: `"packs": {"health": "hourly"}`."""
         intervals = {"hourly": 3600, "daily": 86_400}
         if name != "health" or value not in intervals:
             raise ConfigError(f"there is no pack {name} {value}, but health hourly and health daily")
@@ -60,7 +60,7 @@ class Config(ConfigPlugin):
 
 
 def everywhere(platform: str) -> Mapping[str, Any]:
-    """Return what every machine of a platform is asked."""
+    """Return the schedule of every machine of a platform."""
     clock = {"query": "select hour, minutes from time", "interval": 5, "snapshot": True}
     schedule = {"clock": clock}
     if platform == "linux":

@@ -33,7 +33,7 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
-        """Nothing is opened yet."""
+        """Store the path; the file is opened for each statement."""
         self.path = path
 
     def read(self, query: Query, sql: str, parameters: Sequence[Any] = ()) -> Iterator[sqlite3.Row]:

@@ -27,7 +27,7 @@ class Batches(SpooledLogger):
     """
 
     def __init__(self, name: str, folder: Path, *, options: SpoolOptions | None = None) -> None:
-        """Nothing is opened yet."""
+        """Store the folder; osqueryd's first request opens the spool in it."""
         super().__init__(name, spool=folder / "spool", options=options or SpoolOptions())
         self.folder = folder
 

@@ -51,7 +51,7 @@ def files(query: Query) -> Iterator[File]:
 
 
 def describe(folder: Path, name: str, query: Query) -> Iterator[File]:
-    """Yield the row of a file; none of what is no file, or there no longer."""
+    """Yield the row of a file; nothing if it is no file, or has gone."""
     path = folder / name
     try:
         facts = path.stat()

@@ -44,7 +44,7 @@ class SpoolOptions(NamedTuple):
     batch_seconds: float = 1.0
     """Seconds to wait for a batch to fill."""
     sync_seconds: float = 1.0
-    """Seconds until a record is on the disk itself; 0 to have it there before osqueryd gets its answer."""
+    """Seconds until a record is flushed to the disk itself; 0 for before osqueryd gets its answer."""
     first_retry: float = 0.5
     """Seconds before a failed delivery is tried again; doubled after each further failure."""
     last_retry: float = 60.0
@@ -261,6 +261,7 @@ class SpooledLogger(LoggerPlugin):
             thread.join(max(end - time.monotonic(), 0))
 
     def _sync(self, spool: Spool, stopping: Event) -> None:
+        """Flush the spool every `sync_seconds`; the work of a thread."""
         while not stopping.wait(self.options.sync_seconds):
             try:
                 spool.sync()

@@ -300,7 +300,7 @@ class Spool:
         os.fsync(self._folder)
 
     def sync(self) -> None:
-        """Write the appended records to the disk itself."""
+        """Flush the appended records to the disk itself, where they survive a crash of the machine."""
         with self._changed:
             if not self._is_dirty or self._writing < 0:
                 return

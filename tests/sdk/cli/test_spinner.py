@@ -22,7 +22,7 @@ class Watched(Terminal):
         self.all = b""
         super().__init__(*command, **options)
 
-    def _read(self) -> bool:
+    def read(self) -> bool:
         before = len(self._seen)
         goes_on = super().read()
         self.all += self._seen[before:]

@@ -172,7 +172,7 @@ def nobody_knows_extensions(modules: Modules) -> list[str]:
 
 
 def imports_within_a_member_are_relative(modules: Modules) -> list[str]:
-    """A member imports its own modules relatively, so that each import of another member is seen at a glance."""
+    """A member imports its own modules relatively, so that imports of other members stand out."""
     return [
         str(edge)
         for edge in edges(modules)

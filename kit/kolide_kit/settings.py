@@ -359,7 +359,8 @@ def _fields(kind: type, reserved: Collection[str]) -> Iterator[_Field]:
             inner = kinds[0]
         if inner not in _RULES:
             raise SettingsError(
-                f"{where}: a setting is str, int, float, bool, tuple[str, ...] or Secret, or one of them | None"
+                f"{where}: a setting is str, int, float, bool, tuple[str, ...] or Secret, "
+                "or one of them | None"
             )
         yield _Field(name, inner, setting, defaults.get(name, _MISSING))
 

@@ -69,7 +69,12 @@ class Built(NamedTuple):
     report: Report
 
 
-def build(extension: str, options: Options = Options(), *, progress: Progress | None = None) -> Built:  # noqa: B008
+def build(
+    extension: str,
+    options: Options = Options(),  # noqa: B008  a constant
+    *,
+    progress: Progress | None = None,
+) -> Built:
     """Freeze an extension and run the result.
 
     Args:

@@ -65,7 +65,8 @@ def deb(package: Package) -> dict[str, str]:
     return {
         "postinstall": _script(
             package,
-            'if [ "$1" = "configure" ]; then\n\tif [ -z "${2-}" ]; then installed; else upgraded; fi\nfi\nexit 0\n',
+            'if [ "$1" = "configure" ]; then\n'
+            '\tif [ -z "${2-}" ]; then installed; else upgraded; fi\nfi\nexit 0\n',
             root=root,
             head="#!/bin/sh\nset -e\n",
         ),

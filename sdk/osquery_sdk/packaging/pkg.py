@@ -155,7 +155,10 @@ def _scripts(package: Package, library: str) -> list[Entry]:
     program = f'"${{3%/}}"{shlex.quote(package.program)}'
     before = f"#!/bin/sh\nif [ -e {program} ]; then : >{note}; else rm -f {note}; fi\nexit 0\n"
     root = 'case "${3-/}" in /) root= ;; *) root=${3%/} ;; esac\n'
-    after = f"#!/bin/sh\n{library}\n{root}if [ -e {note} ]; then\n\trm -f {note}\n\tupgraded\nelse\n\tinstalled\nfi\nexit 0\n"
+    after = (
+        f"#!/bin/sh\n{library}\n{root}"
+        f"if [ -e {note} ]; then\n\trm -f {note}\n\tupgraded\nelse\n\tinstalled\nfi\nexit 0\n"
+    )
     return [
         Entry("/", "folder", 0o755),
         Entry("/postinstall", "file", 0o755, after.encode()),

@@ -101,7 +101,8 @@ class Version(NamedTuple):
         for number, most in zip(numbers, (255, 255, 65535), strict=True):
             if number > most:
                 raise PackagingError(
-                    f"version {self.text}: Windows Installer takes at most 255.255.65535 and has no {number} there"
+                    f"version {self.text}: Windows Installer takes at most 255.255.65535 "
+                    f"and has no {number} there"
                 )
         return ".".join(map(str, numbers))
 

@@ -199,7 +199,8 @@ def _hints(row: type[Row]) -> dict[str, Any]:
     """
     annotations: dict[str, Any] = {}
     for base in reversed(row.__mro__):
-        annotations.update(base.__dict__.get("__annotations__", {}))  # noqa: RUF063  inspect is not loaded for this
+        # inspect is not loaded for this.
+        annotations.update(base.__dict__.get("__annotations__", {}))  # noqa: RUF063
     columns = {name: annotations[name] for name in row.__columns__ if name in annotations}
     if len(columns) == len(row.__columns__) and all(isinstance(hint, _PLAIN) for hint in columns.values()):
         return columns

@@ -69,8 +69,8 @@ class NftablesRule(Row):
 @table(
     "kolide_nftables_rules",
     platforms=("linux",),
-    elsewhere="nftables is Linux's packet filter; osquery itself has alf for macOS and windows_firewall_rules "
-    "for Windows",
+    elsewhere="nftables is Linux's packet filter; osquery itself has alf for macOS "
+    "and windows_firewall_rules for Windows",
     examples=(
         (
             "select table_name, chain, position, verdict, comment, packets from kolide_nftables_rules "

@@ -118,7 +118,10 @@ def test_where_it_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         ("#" * (1 << 20) + "\n", "settings.toml has more than 1,048,576 bytes"),
         (
             "prefx = 'x_'",
-            "settings.toml: prefx: no such setting; there are prefix, disabled, notes, enabled, limits.max_file",
+            (
+                "settings.toml: prefx: no such setting; "
+                "there are prefix, disabled, notes, enabled, limits.max_file"
+            ),
         ),
         ("max_rows = 5", "settings.toml: max_rows: no such setting; there are .*limits.max_rows"),
         ("limits.max_row = 5", "settings.toml: limits.max_row: no such setting"),
@@ -284,7 +287,8 @@ def test_the_notes_file_is_a_whole_path() -> None:
 
 def test_what_a_start_without_a_file_leaves_out(file: Path) -> None:
     code = (
-        "import os, sys; from kolide_ext.settings import Settings; from osquery_sdk import extension_settings\n"
+        "import os, sys; from kolide_ext.settings import Settings; "
+        "from osquery_sdk import extension_settings\n"
         "extension_settings(Settings, 'kolide_ext', ['--socket', 'x'], file='/nonexistent').read()\n"
         "print(sorted({'tomllib', 'dataclasses', 'difflib', 'kolide_kit.files'} & set(sys.modules)))"
     )

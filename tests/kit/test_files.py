@@ -310,7 +310,13 @@ def test_patterns(tree: str, pattern: str, expected: list[str]) -> None:
     assert list(expand_like(f"{tree}/{pattern}")) == [f"{tree}/{name}" for name in expected]
 
 
-COMPONENTS = st.lists(st.sampled_from(["etc", "home", "%", "a%", "%a%", "_pp", "app", "conf.json", "%.json", "%.JSON", "a_b.json", "B.json"]), min_size=1, max_size=3)  # fmt: skip
+COMPONENTS = st.lists(
+    st.sampled_from(
+        ["etc", "home", "%", "a%", "%a%", "_pp", "app", "conf.json", "%.json", "%.JSON", "a_b.json", "B.json"]
+    ),
+    min_size=1,
+    max_size=3,
+)
 
 
 @given(pattern=COMPONENTS.map("/".join))

@@ -190,7 +190,10 @@ _WITH_THRIFT = f"import sys; sys.path.append({SITE!r}); import thrift; sys.path.
 
 
 def test_a_frozen_program_is_built_again() -> None:
-    code = "import sys; sys.frozen = True; print(install_hint('yaml', 'plugins')); print(install_hint('a', package='b'))"
+    code = (
+        "import sys; sys.frozen = True; print(install_hint('yaml', 'plugins')); "
+        "print(install_hint('a', package='b'))"
+    )
     assert said(Path(sys.executable), code).splitlines() == [
         "build the program again with --include yaml, where osquery-sdk[plugins] is installed",
         "build the program again with --include a, where b is installed",

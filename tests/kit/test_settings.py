@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -137,7 +137,8 @@ TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
     )
 )
 def test_a_value_is_the_same_from_each_place(values: dict[str, object]) -> None:
-    expected = Plain(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})  # type: ignore[arg-type]
+    given: Any = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+    expected = Plain(**given)
     texts = {
         name: ",".join(value) if isinstance(value, list) else str(value) for name, value in values.items()
     }

@@ -38,9 +38,12 @@ class Daemon:
         )
         plugins = [
             ["FolderConfig", {"name": "all", "folder": f"{folder}/conf.d", "poll": 0.2}],
-            ["JsonLinesLogger", {"name": "all", "path": f"{folder}/results.log", "status": f"{folder}/status.log"}],
+            [
+                "JsonLinesLogger",
+                {"name": "all", "path": f"{folder}/results.log", "status": f"{folder}/status.log"},
+            ],
             ["QueryFolder", {"name": "all", "folder": f"{folder}/queries"}],
-        ]  # fmt: skip
+        ]
         program = folder / "program.ext"
         program.write_text(
             f"#!{sys.executable}\nimport runpy\nrunpy.run_path({str(PROGRAM)!r}, run_name='__main__')\n"

@@ -120,7 +120,10 @@ def test_a_source_that_is_gone_is_said_to_be_empty() -> None:
         ({"schedule": {"s": {"query": "select 1", "interval": 604801}}}, "from 1 to 604800"),
         ({"schedule": {"s": {"interval": 5}}}, "schedule: s: query has to be a statement"),
         ({"schedule": {"s": "select 1"}}, "has to be an object with query and interval"),
-        ({"schedule": {"s": {"query": "x", "interval": 1, "snapshot": "yes"}}}, "snapshot 'yes' has to be true or false"),
+        (
+            {"schedule": {"s": {"query": "x", "interval": 1, "snapshot": "yes"}}},
+            "snapshot 'yes' has to be true or false",
+        ),
         ({"packs": {"p": 1}}, "pack p: has to be an object, or a text"),
         ({"packs": {"p": {"queries": {"q": {"query": "x", "interval": -1}}}}}, "pack p: q: interval -1"),
         ({"packs": {"*": {"p": {"discovery": "select 1"}}}}, "pack p: discovery has to be a list"),
@@ -130,7 +133,7 @@ def test_a_source_that_is_gone_is_said_to_be_empty() -> None:
         ("{" * 50_000, "not JSON"),
         ('{"a": ' * 40 + "1" + "}" * 40, "nested over 32 deep"),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused(document: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message.replace("(", r"\(")):
         check_config(document)
@@ -195,7 +198,9 @@ def test_what_is_wrong_is_not_pushed() -> None:
 
 FRAGMENTS = {
     "10-base.yaml": "schedule:\n  s: {query: select 1, interval: 5}\nfile_paths:\n  etc: [/etc/%]\n",
-    "20-more.toml": '[schedule.t]\nquery = "select 2"\ninterval = 6\n[file_paths]\netc = ["/usr/%", "/etc/%"]\n',
+    "20-more.toml": (
+        '[schedule.t]\nquery = "select 2"\ninterval = 6\n[file_paths]\netc = ["/usr/%", "/etc/%"]\n'
+    ),
     "30-last.json": '// a comment\n{"options": {"host_identifier": "uuid"}}',
     ".hidden.json": "{",
     "notes.txt": "{",

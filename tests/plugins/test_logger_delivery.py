@@ -379,7 +379,21 @@ def test_parquet_by_day(tmp_path: Path, stopping: Any) -> None:
     root = tmp_path / "lake"
     logger = stopping(ParquetLogger("p", root, spool=tmp_path / "s", options=QUICK))
     log(logger, range(50))
-    ask(logger, snapshot=json.dumps({"snapshot": [{"a": "1"}, {"a": "2"}], "action": "snapshot", "name": "snap", "unixTime": 86400 * 3, "hostIdentifier": "h", "epoch": 1, "counter": 2, "decorations": {"d": "e"}}))  # fmt: skip
+    ask(
+        logger,
+        snapshot=json.dumps(
+            {
+                "snapshot": [{"a": "1"}, {"a": "2"}],
+                "action": "snapshot",
+                "name": "snap",
+                "unixTime": 86400 * 3,
+                "hostIdentifier": "h",
+                "epoch": 1,
+                "counter": 2,
+                "decorations": {"d": "e"},
+            }
+        ),
+    )
     ask(logger, string="no JSON", category="event")
     until(lambda: logger._spool is not None and logger._spool.waiting == 0)  # noqa: SLF001
     table = ds.dataset(root, format="parquet", partitioning="hive").to_table().to_pylist()

@@ -223,6 +223,9 @@ def test_with_a_full_disk_what_is_dropped_is_counted(
 
 def spool_state(folder: Path) -> int:
     """Return the spool's count of dropped records, by a new process: this one may hold the folder's lock."""
-    code = f"from osquery_sdk.plugins.spool.queue import Spool; print(Spool({str(folder)!r}, max_bytes=1 << 28).dropped)"
+    code = (
+        "from osquery_sdk.plugins.spool.queue import Spool; "
+        f"print(Spool({str(folder)!r}, max_bytes=1 << 28).dropped)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return int(done.stdout)

@@ -68,10 +68,9 @@ def test_the_place_is_that_of_pythons_own_reader(value: Any, before: str, indent
     """Python's reader finds the same place, given blanks for comments, if the rest is JSON."""
     good = json.dumps({"a": value}, indent=indent or None)
     broken = f"{before}{good[:-1]},!}}"
+    blanks = "\n" * before.count("\n") + ("\t" if before.endswith("\t") else "")
     with pytest.raises(json.JSONDecodeError) as oracle:
-        json.loads(
-            f"{chr(10) * before.count(chr(10))}{'	' if before.endswith(chr(9)) else ''}{broken[len(before) :]}"
-        )
+        json.loads(blanks + broken[len(before) :])
     with pytest.raises(ConfigError) as caught:
         check_config(broken)
     assert str(caught.value).endswith(f": line {oracle.value.lineno} column {oracle.value.colno}")

@@ -36,7 +36,8 @@ def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 def ask(plugin: Any, lines: list[str] | None = None, /, **request: str) -> Response:
     """A request to a plugin, as the extension's server makes it."""
     said = [] if lines is None else lines
-    answer: Response = plugin.call(request, CallContext(None, None), said.append, None)  # type: ignore[arg-type]
+    context = CallContext(None, None)  # type: ignore[arg-type]
+    answer: Response = plugin.call(request, context, said.append, None)
     return answer
 
 

@@ -29,12 +29,15 @@ cp -r "$1/units/." "$1/root/etc/systemd/system/"
 cd "$1/root"
 for folder in tmp var/tmp run var/log dev; do mount -t tmpfs tmpfs "$folder"; done
 mount -t proc proc proc; mount -t sysfs sysfs sys; mount -t cgroup2 cgroup2 sys/fs/cgroup
-for name in null zero full random urandom tty; do touch "dev/$name"; mount --bind "/dev/$name" "dev/$name"; done
+for name in null zero full random urandom tty; do
+  touch "dev/$name"; mount --bind "/dev/$name" "dev/$name"
+done
 mkdir -p dev/pts dev/shm run/lock old
 pivot_root . old
 umount -l old
 export container=other
-exec /lib/systemd/systemd --system --unit=timers.target --log-target=console --log-level=warning --show-status=no
+exec /lib/systemd/systemd --system --unit=timers.target \\
+  --log-target=console --log-level=warning --show-status=no
 """
 
 

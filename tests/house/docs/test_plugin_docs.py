@@ -70,7 +70,9 @@ def test_members(kind: type, page: str) -> None:
     assert members - SHARED <= words(page)
 
 
-@pytest.mark.parametrize("name", ["LogBatch", "LogRecord", "StatusLog", "DistributedQueries", "DistributedResult", "QueryStats"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["LogBatch", "LogRecord", "StatusLog", "DistributedQueries", "DistributedResult", "QueryStats"]
+)
 def test_fields(name: str) -> None:
     page = "distributed" if "Distributed" in name or name == "QueryStats" else "logger"
     assert set(getattr(osquery_sdk, name)._fields) <= words(page)

@@ -128,9 +128,18 @@ def test_rows_of_classes(client: Client) -> None:
     assert client.query("select 'x' as text, null as number", rows=AsTuple) == [AsTuple("x", None)]
     assert client.query(EVERYTHING, rows=AsDataclass) == [
         AsDataclass(
-            "é", 9007199254740993, None, 1e20, True, datetime(1970, 1, 1, 0, 1, tzinfo=UTC), Path("/x"), Kind.B, [1], b"ab"
+            "é",
+            9007199254740993,
+            None,
+            1e20,
+            True,
+            datetime(1970, 1, 1, 0, 1, tzinfo=UTC),
+            Path("/x"),
+            Kind.B,
+            [1],
+            b"ab",
         )
-    ]  # fmt: skip
+    ]
 
 
 class Odd:
@@ -211,8 +220,18 @@ def test_lists_of_parameters(client: Client) -> None:
 
 
 @given(
-    st.lists(st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text(), st.binary()), max_size=6)
-)  # fmt: skip
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(-(2**63), 2**63 - 1),
+            st.floats(allow_nan=False),
+            st.text(),
+            st.binary(),
+        ),
+        max_size=6,
+    )
+)
 def test_any_parameters_are_what_sqlite_takes_for_them(values: list[Any]) -> None:
     """SQLite reads the statement with literals as it reads the one with parameters."""
     values = [

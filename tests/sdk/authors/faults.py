@@ -96,7 +96,8 @@ def _group() -> BaseException:
 
 _GROUPED = (
     "BaseExceptionGroup: all (4 sub-exceptions): ValueError: x; "
-    "BaseExceptionGroup: inner (2 sub-exceptions): SystemExit: 2; KeyError: 'k'; Mute: its text cannot be had; ..."
+    "BaseExceptionGroup: inner (2 sub-exceptions): SystemExit: 2; KeyError: 'k'; "
+    "Mute: its text cannot be had; ..."
 )
 _FAULTS = (
     ("exit_text", SystemExit("disk full"), "SystemExit: disk full"),

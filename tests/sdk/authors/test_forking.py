@@ -46,7 +46,8 @@ class Forking:
         self.forked = folder / "forked"
         program = folder / "forking"
         program.write_text(
-            f'#!/bin/sh\nexport PYTHONWARNINGS=ignore FORKED={self.forked} SPOOL={folder}/spool HOW=exits\nexec {sys.executable} {PROGRAM} "$@"\n'
+            f"#!/bin/sh\nexport PYTHONWARNINGS=ignore FORKED={self.forked} SPOOL={folder}/spool HOW=exits\n"
+            f'exec {sys.executable} {PROGRAM} "$@"\n'
         )
         program.chmod(0o755)
         self.host = Host([program], on_line=self.lines.append, timeout=20, verbose=True)
@@ -276,7 +277,11 @@ with Host([{str(PROGRAM)!r}, extension.start]) as host:
     if pid:
         _, status = os.waitpid(pid, 0)
         time.sleep(0.5)
-        print(os.waitstatus_to_exitcode(status), host.query("select n from t").rows, host.query("select n from quiet").rows)
+        print(
+            os.waitstatus_to_exitcode(status),
+            host.query("select n from t").rows,
+            host.query("select n from quiet").rows,
+        )
     else:
         {does}
 print("after")

@@ -213,7 +213,8 @@ def test_a_program_goes_on_printing(tmp_path: Path) -> None:
         f"import os, sys\nsys.path.insert(0, {str(PROGRAM.parent)!r})\nimport noisy\n"
         "from osquery_sdk import Extension\n"
         "before = os.fstat(1), set(os.listdir('/proc/self/fd'))\n"
-        "code = Extension('noisy', version='1', plugins=[noisy.noisy]).run(['query', '--csv', 'select n from noisy'])\n"
+        "code = Extension('noisy', version='1', plugins=[noisy.noisy])"
+        ".run(['query', '--csv', 'select n from noisy'])\n"
         "assert (os.fstat(1), set(os.listdir('/proc/self/fd'))) == before\n"
         "print('code', code)\nos.system('echo done')\n"
     )

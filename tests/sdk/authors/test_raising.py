@@ -448,7 +448,8 @@ def test_a_wish_to_wait_that_cannot_be_granted(wish: Any, tmp_path: Path) -> Non
                 wish.fail()
             return wish
 
-    made = Shipped(Fault("later", lambda: (_ for _ in ()).throw(Later()), ""), tmp_path / "spool")  # type: ignore[arg-type]
+    fault = Fault("later", lambda: (_ for _ in ()).throw(Later()), "")  # type: ignore[arg-type]
+    made = Shipped(fault, tmp_path / "spool")
     made.failures = 1 if wish != float("inf") else 0
     with Served(made) as served:
         served.call("logger", "shipped", init="osqueryd")

@@ -44,7 +44,8 @@ def program(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
         "def broken(query):\n    '''Fail.'''\n"
         f"    yield Number(n=1)\n    {BODY[request.param][0]}\n\n"
         "if __name__ == '__main__':\n"
-        "    raise SystemExit(Extension('e', version='1', plugins=[broken, table('things')(Things())]).run())\n"
+        "    raise SystemExit(Extension('e', version='1', "
+        "plugins=[broken, table('things')(Things())]).run())\n"
     )
     path.chmod(0o755)
     return path

@@ -80,7 +80,8 @@ class BadInt(int):
     def __repr__(self) -> str:
         raise SystemExit("repr")
 
-    __int__ = __index__ = __str__ = __float__ = __lt__ = __le__ = __gt__ = __hash__ = __repr__  # type: ignore[assignment]
+    __int__ = __index__ = __str__ = __float__ = __repr__  # type: ignore[assignment]
+    __lt__ = __le__ = __gt__ = __hash__ = __repr__  # type: ignore[assignment]
 
 
 class Zone(tzinfo):
@@ -104,7 +105,12 @@ def circle() -> list[Any]:
 
 # Column, what makes the value, how it is shown, and why it is refused.
 REFUSED: list[tuple[str, Callable[[], Any], str, str]] = [
-    ("moment", lambda: datetime(1, 1, 1), "datetime.datetime(1, 1, 1, 0, 0)", "give it a time zone"),  # noqa: DTZ001
+    (
+        "moment",
+        lambda: datetime(1, 1, 1),  # noqa: DTZ001
+        "datetime.datetime(1, 1, 1, 0, 0)",
+        "give it a time zone",
+    ),
     ("moment", lambda: datetime(2000, 1, 1, tzinfo=Zone()), "<datetime>", "KeyError: 'no such zone'"),
     ("moment", lambda: "2000-01-01", "'2000-01-01'", "a BIGINT column takes no str"),
     (
@@ -627,7 +633,10 @@ def test_a_column_s_options(options: dict[str, Any], said: str) -> None:
     ("options", "said"),
     [
         ({"spool": 5}, "spool is the path of a folder, not 5"),
-        ({"options": SpoolOptions(max_bytes="1")}, "max_bytes is a whole number, not '1'"),  # type: ignore[arg-type]
+        (
+            {"options": SpoolOptions(max_bytes="1")},  # type: ignore[arg-type]
+            "max_bytes is a whole number, not '1'",
+        ),
         ({"options": SpoolOptions(last_retry=math.inf)}, "last_retry is a number of seconds, not inf"),
         ({"options": SpoolOptions(batch_seconds=-1)}, "batch_seconds is a number of seconds, not -1"),
     ],

@@ -100,7 +100,8 @@ def test_fish_completes(scripts, name):
 def test_zsh_completes(scripts, tmp_path):
     needs("zsh")
     (tmp_path / ".zshrc").write_text(
-        f"fpath=({tmp_path} $fpath)\nautoload -Uz compinit; compinit -u -D\nPS1='%% '\nunsetopt zle_bracketed_paste\n"
+        f"fpath=({tmp_path} $fpath)\nautoload -Uz compinit; compinit -u -D\nPS1='%% '\n"
+        "unsetopt zle_bracketed_paste\n"
     )
     for name in CASES:
         (tmp_path / f"_{name}").write_text((scripts / f"{name}.zsh").read_text())

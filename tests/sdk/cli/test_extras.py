@@ -253,7 +253,8 @@ def test_osqueryd_is_served_what_there_is(environments: Callable[[str], Environm
         pytest.skip("no osqueryi on PATH")
     program = tmp_path / "kolide_ext.ext"
     program.write_text(
-        f"#!{environments('base').bin}/python\nfrom kolide_ext.__main__ import main\nraise SystemExit(main())\n"
+        f"#!{environments('base').bin}/python\nfrom kolide_ext.__main__ import main\n"
+        "raise SystemExit(main())\n"
     )
     program.chmod(0o755)
     command = [

@@ -40,7 +40,10 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     def on_a_small_disk(
         *command: str, size: str = "16k", before: str = "true"
     ) -> subprocess.CompletedProcess[str]:
-        script = f'mount -t tmpfs -o size={size} tmpfs {small} && cd {small} && {before} && {{ "$@"; code=$?; {listing}; exit $code; }}'
+        script = (
+            f"mount -t tmpfs -o size={size} tmpfs {small} && cd {small} && {before} && "
+            f'{{ "$@"; code=$?; {listing}; exit $code; }}'
+        )
         return with_listing(
             ["unshare", "-m", "--propagation", "private", "/bin/sh", "-c", script, "sh", *command]
         )
@@ -50,7 +53,10 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     ) -> subprocess.CompletedProcess[str]:
         limit = int(size.removesuffix("k")) * 16
         script = f'cd {small} && {before} && {{ "$@"; code=$?; {listing}; exit $code; }}'
-        inner = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); os.execvp(sys.argv[1], sys.argv[1:])"
+        inner = (
+            f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); "
+            "os.execvp(sys.argv[1], sys.argv[1:])"
+        )
         return with_listing(["/bin/sh", "-c", script, "sh", sys.executable, "-c", inner, *command])
 
     def with_listing(command: list[str]) -> subprocess.CompletedProcess[str]:

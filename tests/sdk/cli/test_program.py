@@ -31,7 +31,14 @@ def test_query_in_every_form(program, load):
     assert json.loads(done.stdout) == rows
     read = list(csv.DictReader(io.StringIO(run(program, "query", *load, "--csv", sql).stdout)))
     assert read == rows
-    table = "+---+------+------+\n| n | half | word |\n+---+------+------+\n| 1 |      | one  |\n| 2 | 1.0  | two  |\n+---+------+------+\n"
+    table = (
+        "+---+------+------+\n"
+        "| n | half | word |\n"
+        "+---+------+------+\n"
+        "| 1 |      | one  |\n"
+        "| 2 | 1.0  | two  |\n"
+        "+---+------+------+\n"
+    )
     assert run(program, "query", *load, sql).stdout == table
     assert run(program, "query", *load, "--table", sql).stdout == table
     assert run(program, "query", *load, "--line", sql).stdout == (
@@ -91,7 +98,10 @@ def test_an_error_is_one_line_and_a_code(program, load, arguments, code, message
         (
             ["query", "select * from sample_naps"],
             1,
-            "Table sample_naps was queried without a required column in the WHERE clause; say which seconds\n",
+            (
+                "Table sample_naps was queried without a required column in the WHERE clause; "
+                "say which seconds\n"
+            ),
         ),
         (
             ["query", "--timeout", "0.3", "select * from sample_naps where seconds = 9"],
@@ -178,7 +188,10 @@ def test_nowhere_to_print_is_an_error(arguments):
 
 @pytest.mark.parametrize("module", ["apsw", "prompt_toolkit"])
 def test_a_missing_extra_is_named(module):
-    code = f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = ['shell']; from osquery_sdk.cli.main import main; "
+    code = (
+        f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = ['shell']; "
+        "from osquery_sdk.cli.main import main; "
+    )
     code += "import os, pty; main_fd, fd = pty.openpty(); [os.dup2(fd, n) for n in (0, 1)]; sys.exit(main())"
     done = run((sys.executable, "-c", code))
     assert done.returncode == 1
@@ -221,7 +234,10 @@ def test_tables_are_found_by_name_description_and_columns():
         (["squre"], "no table has squre in its name, description or columns; did you mean square?"),
         (
             ["windows"],
-            "no table has windows in its name, description or columns; --all searches also tables that are not ",
+            (
+                "no table has windows in its name, description or columns; "
+                "--all searches also tables that are not "
+            ),
         ),
         (
             ["--all", "zzzz"],
@@ -410,7 +426,8 @@ def test_a_table_that_is_not_there_is_told_why(table, message):
 def test_a_table_of_another_platform_is_told_why():
     output = run(EXTENSION, "query", "select * from sample_elsewhere").stderr
     assert output == (
-        "sample: no such table: sample_elsewhere; not here. Windows and macOS only: on Linux nobody wants it\n"
+        "sample: no such table: sample_elsewhere; not here. "
+        "Windows and macOS only: on Linux nobody wants it\n"
     )
 
 
@@ -430,7 +447,8 @@ def test_version_says_what_the_build_wrote_down(tmp_path):
     folder.mkdir()
     (folder / "__init__.py").write_text("")
     (folder / "__main__.py").write_text(
-        "from osquery_sdk import Extension\nraise SystemExit(Extension('sample', version='2', plugins=[]).run())\n"
+        "from osquery_sdk import Extension\n"
+        "raise SystemExit(Extension('sample', version='2', plugins=[]).run())\n"
     )
     stamp = {"commit": "abc", "branch": "main", "date": "2030-01-02T03:04:05Z", "user": "builder"}
     without = json.loads(run((sys.executable, "-m", "sample"), "version", "--json", cwd=tmp_path).stdout)
@@ -459,7 +477,8 @@ def test_version_asks_git_in_a_checkout(tmp_path):
         subprocess.run(command, cwd=tmp_path, check=True)
     program = tmp_path / "tool.py"
     program.write_text(
-        "from osquery_sdk import Extension\nraise SystemExit(Extension('tool', version='2', plugins=[]).run())\n"
+        "from osquery_sdk import Extension\n"
+        "raise SystemExit(Extension('tool', version='2', plugins=[]).run())\n"
     )
     command = (sys.executable, str(program))
     # Untracked files do not belong to the checkout: an environment may lie in it.

@@ -106,7 +106,10 @@ ALL = "select word from words"
         ("\n\nx = (1,\n", "SyntaxError: '(' was never closed (words.py, line 3: x = (1,)"),
         (
             "def f():\nreturn 1\n",
-            "IndentationError: expected an indented block after function definition on line 1 (words.py, line 2: return 1)",
+            (
+                "IndentationError: expected an indented block after function definition on line 1 "
+                "(words.py, line 2: return 1)"
+            ),
         ),
         (
             f"{GOOD}\n".replace("import os\n", "import no_such_module\n"),

@@ -279,8 +279,10 @@ def test_examples_are_code_for_fleet(sample):
 
 def test_long_examples_are_broken_at_their_clauses():
     example = (
-        "select a.x, (select max(y) from other where z = 1) as y from first_table a left join second_table b using (id) "
-        "where a.text = 'from here and  where' and b.kind in (select kind from kinds) group by a.x order by a.x"
+        "select a.x, (select max(y) from other where z = 1) as y "
+        "from first_table a left join second_table b using (id) "
+        "where a.text = 'from here and  where' and b.kind in (select kind from kinds) "
+        "group by a.x order by a.x"
     )
     table = TableSchema("t", "T.", ("linux",), (), (example, "select 1 from t"))
     text = render([table], "markdown", program="ext")

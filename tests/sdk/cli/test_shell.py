@@ -280,9 +280,8 @@ def test_files_are_read(tmp_path):
 def test_a_file_that_reads_itself_ends(tmp_path):
     (tmp_path / "self.sql").write_text(f".read {tmp_path}/self.sql\n")
     done = run(EXTENSION, "shell", text=f".read {tmp_path}/self.sql\nselect 1 as a;", timeout=60)
-    assert (
-        done.stderr
-        == f"Error: {tmp_path}/self.sql is not read: 10 files are being read already, each by the one before\n"
+    assert done.stderr == (
+        f"Error: {tmp_path}/self.sql is not read: 10 files are being read already, each by the one before\n"
     )
     assert "| a |" in done.stdout
 
@@ -310,7 +309,10 @@ def test_files_that_are_not_there_are_told(tmp_path, line, message):
 
 
 def test_typed_json_in_the_shell():
-    text = ".typed on\nselect 1 as a, null as b;\n.mode csv\nselect 1 as a;\n.mode ndjson\n.typed off\nselect 1 as a;"
+    text = (
+        ".typed on\nselect 1 as a, null as b;\n.mode csv\nselect 1 as a;\n.mode ndjson\n.typed off\n"
+        "select 1 as a;"
+    )
     done = run(EXTENSION, "shell", "--ndjson", text=text)
     assert (done.stdout, done.stderr) == ('{"a":1,"b":null}\na\n1\n{"a":"1"}\n', "")
 
@@ -320,7 +322,10 @@ def test_tables_are_found_by_their_columns():
     assert run(EXTENSION, "shell", text=".tables sample_T").stdout == "sample_texts\n"
 
 
-LONG = "with recursive c(x) as (select 1 union all select x + 1 from c limit 100) select 'row ' || x as r from c;\n"
+LONG = (
+    "with recursive c(x) as (select 1 union all select x + 1 from c limit 100) "
+    "select 'row ' || x as r from c;\n"
+)
 
 
 def test_a_long_answer_is_paged(tmp_path):
@@ -372,7 +377,10 @@ def test_any_pager_gets_the_answer(tmp_path):
 
 
 def test_from_a_pipe_it_runs_statements_and_prints_nothing_else(tmp_path):
-    text = "select 1 as a; select ';' as b\n;\n.mode csv\n-- a comment;\nselect\n  n from sample_numbers where n = 2"
+    text = (
+        "select 1 as a; select ';' as b\n;\n.mode csv\n-- a comment;\nselect\n"
+        "  n from sample_numbers where n = 2"
+    )
     done = run(EXTENSION, "shell", "--json", text=text)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == '[\n  {\n    "a": "1"\n  }\n]\n[\n  {\n    "b": ";"\n  }\n]\nn\n2\n'

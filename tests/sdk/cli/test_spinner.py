@@ -116,7 +116,8 @@ def test_lines_that_an_extension_writes_meanwhile_are_whole(tmp_path):
         "from osquery_sdk import Column, Extension, Row, table\n\n\n"
         "class One(Row):\n    n: int = Column('n')\n\n\n"
         "@table('talks', rows=One)\ndef talks(query):\n"
-        "    for n in range(4):\n        time.sleep(0.7)\n        query.warn(f'line {n}')\n    return [(1,)]\n\n\n"
+        "    for n in range(4):\n        time.sleep(0.7)\n        query.warn(f'line {n}')\n"
+        "    return [(1,)]\n\n\n"
         "raise SystemExit(Extension('talks', version='1', plugins=[talks]).run())\n"
     )
     for command in ((sys.executable, str(file), "query"), (*SDK, "query", "--extension", str(file))):

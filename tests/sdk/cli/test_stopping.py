@@ -244,7 +244,10 @@ def test_what_is_ignored_at_the_start_stays_ignored(
     number: signal.Signals, served: bool, folder: Path
 ) -> None:
     """Ignore SIGHUP as under nohup, and SIGINT as in the background of a script."""
-    ignoring = f"import os, signal, sys; signal.signal({int(number)}, signal.SIG_IGN); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    ignoring = (
+        f"import os, signal, sys; signal.signal({int(number)}, signal.SIG_IGN); "
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
     with Host(socket=str(folder / "em")) as host:
         arguments = ("--socket", host.socket) if served else ("query", NAP)
         started = Started(Case("ignoring", (sys.executable, "-c", ignoring, str(SAMPLE), *arguments)), folder)

@@ -144,7 +144,10 @@ def test_all_streams_closed(program):
     "arguments", [("new", "x"), ("build", "x.py"), ("run", "x.py"), ("doctor", "x.ext")], ids=" ".join
 )
 def test_a_working_folder_that_is_gone_is_named(arguments, tmp_path):
-    command = f"mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir {tmp_path}/gone && {shlex.join((*SDK, *arguments))}"
+    command = (
+        f"mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir {tmp_path}/gone && "
+        f"{shlex.join((*SDK, *arguments))}"
+    )
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert (

@@ -63,7 +63,9 @@ def test_functions_take_what_theirs_take(name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["TablePlugin", "ConfigPlugin", "LoggerPlugin", "BasePlugin", "ExtensionClient", "SpawnInstance"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["TablePlugin", "ConfigPlugin", "LoggerPlugin", "BasePlugin", "ExtensionClient", "SpawnInstance"]
+)
 def test_classes_have_the_methods_of_theirs(name: str) -> None:
     def methods(kind: type) -> set[str]:
         return {method for method in dir(kind) if not method.startswith("_")}

@@ -298,7 +298,10 @@ class Namespace:
         parts = folder / "parts"
         parts.mkdir()
         script = f"mount -t tmpfs tmpfs {parts} && mkdir {parts}/upper {parts}/work && "
-        script += f"mount -t overlay overlay -o lowerdir=/usr/lib,upperdir={parts}/upper,workdir={parts}/work /usr/lib"
+        script += (
+            "mount -t overlay overlay "
+            f"-o lowerdir=/usr/lib,upperdir={parts}/upper,workdir={parts}/work /usr/lib"
+        )
         script += " && echo done && exec sleep 600"
         self.process = subprocess.Popen(
             ["unshare", "-m", "--propagation", "private", "/bin/sh", "-c", script],

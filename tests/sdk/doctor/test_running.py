@@ -25,7 +25,10 @@ from .support import ENVIRONMENT, Installation, python_extension
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-GROW = "import threading; threading.Timer(2.0, lambda: globals().update(kept=bytearray(b'x' * (60 << 20)))).start()"
+GROW = (
+    "import threading; "
+    "threading.Timer(2.0, lambda: globals().update(kept=bytearray(b'x' * (60 << 20)))).start()"
+)
 
 
 def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
@@ -153,7 +156,8 @@ def test_nothing_is_left_of_it(installation: Installation, monkeypatch: pytest.M
     monkeypatch.setattr(trial, "_STOP_WITHIN", 0.5)
     installation.write(
         "import signal, subprocess; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-        f"print(subprocess.Popen(['sleep', '600']).pid, file=open({str(installation.directory / 'pid')!r}, 'w'))"
+        "print(subprocess.Popen(['sleep', '600']).pid, "
+        f"file=open({str(installation.directory / 'pid')!r}, 'w'))"
     )
     temporary = installation.directory / "tmp"
     temporary.mkdir()

@@ -59,7 +59,10 @@ class Recorder:
     def __init__(self, socket: str, answer: Callable[[str, dict[str, str]], Response]) -> None:
         self.calls: list[tuple[str, dict[str, str]]] = []
         self._answer = answer
-        columns = [{"id": "column", "name": n, "type": t, "op": o} for n, t, o in (("pid", "BIGINT", "9"), ("name", "TEXT", "9"))]  # fmt: skip
+        columns = [
+            {"id": "column", "name": n, "type": t, "op": o}
+            for n, t, o in (("pid", "BIGINT", "9"), ("name", "TEXT", "9"))
+        ]
         tables = {"ref_scan": columns, "ref_indexed": columns}
         registry: Any = {
             "config": {"rec": []},
@@ -263,11 +266,14 @@ def test_packs_discovery_platform_and_decorators(run: Callable[..., Run]) -> Non
             "no": {"discovery": ["select 1 where 0"], "queries": {"q": query("select 2 as a")}},
             "bad": {"discovery": ["select * from nosuch"], "queries": {"q": query("select 3 as a")}},
             "else": {"platform": "windows", "queries": {"q": query("select 4 as a")}},
-            "here": {"platform": "linux,darwin", "queries": {"q": query("select 5 as a"), "z": {"query": "select 6"}}},
+            "here": {
+                "platform": "linux,darwin",
+                "queries": {"q": query("select 5 as a"), "z": {"query": "select 6"}},
+            },
         },
         "decorators": {"load": ["select 'x' as team"], "always": ["select 'y' as other"]},
         "options": {"pack_delimiter": "/"},
-    }  # fmt: skip
+    }
 
     def answer(registry: str, request: dict[str, str]) -> Response:
         if request.get("action") == "genConfig":
@@ -295,7 +301,16 @@ def test_the_query_in_which_it_was_killed_is_not_run_for_a_day(
     }
     config.write_text(json.dumps({"schedule": {"bad": queries["bad"]}}))
     database = tmp_path / "engine.db"
-    command = [sys.executable, "-m", "osquery_sdk.cli.main", "engine", "--socket", f"{tmp_path}/k", "--config_path", str(config)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "osquery_sdk.cli.main",
+        "engine",
+        "--socket",
+        f"{tmp_path}/k",
+        "--config_path",
+        str(config),
+    ]
     process = subprocess.Popen([*command, "--database_path", str(database)], stderr=subprocess.DEVNULL)
 
     def executing() -> bool:
@@ -328,7 +343,16 @@ def test_the_query_in_which_it_was_killed_is_not_run_for_a_day(
 def test_results_are_kept_over_a_restart_with_a_database(tmp_path: Path) -> None:
     config = tmp_path / "osquery.conf"
     config.write_text(json.dumps({"schedule": {"one": {"query": "select 1 as a", "interval": 1}}}))
-    command = [sys.executable, "-m", "osquery_sdk.cli.main", "engine", "--socket", f"{tmp_path}/em", "--config_path", str(config)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "osquery_sdk.cli.main",
+        "engine",
+        "--socket",
+        f"{tmp_path}/em",
+        "--config_path",
+        str(config),
+    ]
     command += ["--database_path", f"{tmp_path}/db", "--flag", "schedule_timeout=1"]
     first, second = (subprocess.run(command, capture_output=True, text=True, timeout=30) for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0), first.stderr
@@ -351,7 +375,13 @@ def test_distributed_results_that_are_not_taken_come_again(run: Callable[..., Ru
 
     made = run(answer, disable_distributed="true")
     until(lambda: made.manager.registries.has("distributed", "rec"))
-    rounds = Distributed(made.manager.engine, made.manager.registries, made.manager.database, made.manager.flags, lambda *_: None)  # fmt: skip
+    rounds = Distributed(
+        made.manager.engine,
+        made.manager.registries,
+        made.manager.database,
+        made.manager.flags,
+        lambda *_: None,
+    )
     rounds.once(Event())
     rounds.once(Event())
     rounds.once(Event())
@@ -407,9 +437,16 @@ def _logged(kind: str, folder: Path) -> list[dict[str, Any]]:
     config.write_text(json.dumps({"schedule": schedule, "decorators": {"load": ["select 'x' as deco"]}}))
     plugins = [
         ["FileConfig", {"name": "both", "path": str(config), "poll": 0}],
-        ["JsonLinesLogger", {"name": "both", "path": str(log), "options": {"kinds": ["result", "snapshot"], "batch_seconds": 0.01}}],
+        [
+            "JsonLinesLogger",
+            {
+                "name": "both",
+                "path": str(log),
+                "options": {"kinds": ["result", "snapshot"], "batch_seconds": 0.01},
+            },
+        ],
         ["QueryFolder", {"name": "both", "folder": str(folder)}],
-    ]  # fmt: skip
+    ]
     environment = {**os.environ, "PLUGINS": json.dumps(plugins), "NUMBERS": str(numbers)}
     if kind == "osqueryd":
         program = folder / "program.ext"
@@ -426,7 +463,14 @@ def _logged(kind: str, folder: Path) -> list[dict[str, Any]]:
         ]
         command += ["--schedule_splay_percent=0"]
     else:
-        command = [sys.executable, "-m", "osquery_sdk.cli.main", "engine", f"--socket={folder}/em", f"--extension={PROGRAM}"]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "osquery_sdk.cli.main",
+            "engine",
+            f"--socket={folder}/em",
+            f"--extension={PROGRAM}",
+        ]
     process = subprocess.Popen(
         [*command, *(f"--{kind}_plugin=both" for kind in ("config", "logger", "distributed"))],
         env=environment,

@@ -167,7 +167,8 @@ def test_it_registers_with_a_new_worker(daemon: Daemon, either: Frozen) -> None:
     worker = until(there, 60)
     took = until(lambda: daemon.query(SQL), 30)
     print(
-        f"worker killed, {either.facts['form']}: its socket after {worker:.2f} s, registered {took:.2f} s later"
+        f"worker killed, {either.facts['form']}: "
+        f"its socket after {worker:.2f} s, registered {took:.2f} s later"
     )
     assert took <= 2
     assert pid(daemon) == before, "the same process serves on"
@@ -225,7 +226,9 @@ DOCUMENTS = {
     "json": '{"a": 1}',
     "jsonc": '{"a": 1} // one',
     "jsonl": '{"a": 1}\n',
-    "plist": '<?xml version="1.0"?><plist version="1.0"><dict><key>a</key><integer>1</integer></dict></plist>',
+    "plist": (
+        '<?xml version="1.0"?><plist version="1.0"><dict><key>a</key><integer>1</integer></dict></plist>'
+    ),
     "toml": "a = 1\n",
     "xml": "<a>1</a>",
     "yaml": "a: 1\n",

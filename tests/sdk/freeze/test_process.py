@@ -198,7 +198,8 @@ def test_a_temporary_folder_that_cannot_be_used_is_told(
 ) -> None:
     """By the program, as well as what it is made with can; and by the doctor, with what to do."""
     script = f"""
-    mount -t tmpfs -o {options} none {mounted} && export TMPDIR={mounted} && {onefile.program} version; code=$?
+    mount -t tmpfs -o {options} none {mounted} && export TMPDIR={mounted} &&
+        {onefile.program} version; code=$?
     {folder.program} version
     {sys.executable} -m osquery_sdk.cli.main doctor --no-start --socket {mounted}.em {onefile.program}
     exit $code

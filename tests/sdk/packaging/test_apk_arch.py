@@ -48,7 +48,10 @@ def streams(file: Path) -> list[bytes]:
 def test_apk_control(apk: Path) -> None:
     control, data = streams(apk)
     with tarfile.open(fileobj=io.BytesIO(control)) as archive:
-        files = {member.name: archive.extractfile(member).read().decode() for member in archive}  # type: ignore[union-attr]
+        files = {
+            member.name: archive.extractfile(member).read().decode()  # type: ignore[union-attr]
+            for member in archive
+        }
         modes = {member.name: member.mode for member in archive}
     assert set(files) == {".PKGINFO", ".post-install", ".post-upgrade", ".pre-deinstall", ".post-deinstall"}
     info = dict(line.split(" = ", 1) for line in files[".PKGINFO"].splitlines() if " = " in line)

@@ -224,7 +224,8 @@ def test_what_no_form_can_write_is_refused(bundle: Path, tmp_path: Path, option:
         assert said == f"--{option}: has to be one line"
     else:
         assert said == (
-            f"--{option}: character 2 is U+{ord(character):04X}, which cannot be in a package's text; leave it out"
+            f"--{option}: character 2 is U+{ord(character):04X}, which cannot be in a package's text; "
+            "leave it out"
         )
     assert not (tmp_path / "out").exists()
 
@@ -248,7 +249,8 @@ def test_bytes_that_are_no_text_are_refused_in_a_line(bundle: Path, tmp_path: Pa
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        b"osquery-sdk package: --summary: character 4 is U+DCE9, which cannot be in a package's text; leave it out"
+        b"osquery-sdk package: --summary: character 4 is U+DCE9, which cannot be in a package's text; "
+        b"leave it out"
     ).replace(b"osquery-sdk package", b"osquery-sdk")
     assert list(tmp_path.iterdir()) == []
 
@@ -359,7 +361,10 @@ def test_a_person_is_not_asked_for_what_nothing_says(bundle: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("streams", ["<&-", "</dev/null", "<&- 2>&-"])
 def test_nobody_is_waited_for(bundle: Path, tmp_path: Path, streams: str) -> None:
-    command = f"{sys.executable} -m osquery_sdk.cli.main package {bundle} --to deb --output {tmp_path}/out {streams}"
+    command = (
+        f"{sys.executable} -m osquery_sdk.cli.main package {bundle} "
+        f"--to deb --output {tmp_path}/out {streams}"
+    )
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert b"placeholder" in done.stdout

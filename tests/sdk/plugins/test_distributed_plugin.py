@@ -123,7 +123,12 @@ def test_a_query_and_its_answer(folder: Path) -> None:
     }
     assert given(plugin) == {"queries": {}}  # osqueryd has it
     stats = {"wall_time_ms": 3, "user_time": 2, "system_time": 1, "memory": 4096}
-    message = {"queries": {"one": [{"a": "1"}]}, "statuses": {"one": 0}, "messages": {"one": ""}, "stats": {"one": stats}}  # fmt: skip
+    message = {
+        "queries": {"one": [{"a": "1"}]},
+        "statuses": {"one": 0},
+        "messages": {"one": ""},
+        "stats": {"one": stats},
+    }
     assert ask(plugin, action="writeResults", results=json.dumps(message)).status.code == 0
     assert answer(folder, "one") == {
         "name": "one",

@@ -119,7 +119,10 @@ def test_a_fatal_logger_says_so() -> None:
             lambda: Extension("e", version="1", plugins=[Results(), Results()]),
             "two logger plugins are named results",
         ),
-        (lambda: Extension("e", version="1", plugins=[Results]), "give an object of the class"),  # type: ignore[list-item]
+        (
+            lambda: Extension("e", version="1", plugins=[Results]),  # type: ignore[list-item]
+            "give an object of the class",
+        ),
         (
             lambda: SpooledLogger("s", spool="x", options=SpoolOptions(kinds=("results",))),
             "no kind of record is named 'results'",

@@ -182,7 +182,10 @@ def test_one_process_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
         [
             sys.executable,
             "-c",
-            f"from osquery_sdk.plugins.spool.queue import Spool; s = Spool({str(folder)!r}, max_bytes=1 << 20); print(flush=True); input()",
+            (
+                "from osquery_sdk.plugins.spool.queue import Spool; "
+                f"s = Spool({str(folder)!r}, max_bytes=1 << 20); print(flush=True); input()"
+            ),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -193,7 +193,12 @@ def test_whoever_logs_does_not_wait(logger: logging.Logger) -> None:
     osquery = Osquery()
     release = threading.Event()
     call = osquery.call
-    osquery.call = lambda *given, **more: (release.wait(5), call(*given, **more))[1]  # type: ignore[method-assign]
+
+    def late(*given: Any, **more: Any) -> Any:
+        release.wait(5)
+        return call(*given, **more)
+
+    osquery.call = late  # type: ignore[method-assign]
     logger.addHandler(StatusLogHandler(osquery))
     started = time.monotonic()
     for number in range(300):

@@ -84,7 +84,10 @@ def test_spans_and_metrics(serve: Serve, told: Any) -> None:
 
 
 def test_nothing_is_imported_that_was_not_asked_for() -> None:
-    code = "import sys, osquery_sdk; print(sorted(m for m in sys.modules if 'opentelemetry' in m or m == 'logging'))"
+    code = (
+        "import sys, osquery_sdk; "
+        "print(sorted(m for m in sys.modules if 'opentelemetry' in m or m == 'logging'))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

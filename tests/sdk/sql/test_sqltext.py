@@ -141,7 +141,10 @@ def test_a_condition_and_what_a_table_may_be_offered_of_it(where, offers, reason
 
 
 def test_conditions_are_cut_at_and_alone():
-    sql = "select * from t join u on t.a = u.a and t.b = 1 where (x between 1 and 2 and (y = 3 and z = 4)) and case when a and b then 1 end = 1"
+    sql = (
+        "select * from t join u on t.a = u.a and t.b = 1 "
+        "where (x between 1 and 2 and (y = 3 and z = 4)) and case when a and b then 1 end = 1"
+    )
     assert [condition.text for condition in conditions(sql)] == [
         "t.a = u.a",
         "t.b = 1",

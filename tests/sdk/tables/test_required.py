@@ -38,7 +38,8 @@ EXAMPLES = (
 )
 WORKS = "select steps from distances where start = 'a' and end in ('c', 'z')"
 LACKS_END = (
-    "distances was queried without the required column end in the WHERE clause: it needs a value for start and end, "
+    "distances was queried without the required column end in the WHERE clause: "
+    "it needs a value for start and end, "
     "neither NULL nor empty; if another table has the values, name it first: "
     "FROM other CROSS JOIN distances ON distances.end = other.end; "
     f"for example: {WORKS}"
@@ -147,7 +148,8 @@ def test_a_cross_join_gives_it_the_values_of_another_table(osquery_host, sql):
 def test_values_of_an_in_are_there_for_each_row_of_a_join(osquery_host):
     """osqueryd passes the values of an IN that arrives whole to the first scan alone."""
     rows = osquery_host(make_distances(), trips).query(
-        "select d.start, d.end from trips r cross join distances d on d.start = r.start where d.end in ('c', 'd')"
+        "select d.start, d.end from trips r cross join distances d on d.start = r.start "
+        "where d.end in ('c', 'd')"
     )
     assert [(row["start"], row["end"]) for row in rows.rows] == [
         ("a", "c"),
@@ -162,7 +164,10 @@ def test_values_of_an_in_are_there_for_each_row_of_a_join(osquery_host):
     [
         (
             "select * from distances d join trips r using (start, end)",
-            f"distances was read before the table that has the values of start and end: name that one first, {CURE}",
+            (
+                "distances was read before the table that has the values of start and end: "
+                f"name that one first, {CURE}"
+            ),
         ),
         (
             "select * from distances d join trips r on r.end = d.end where d.start = 'a'",
@@ -337,10 +342,16 @@ def test_a_real_osqueryd_plans_it_so(tmp_path):
     both = [("a", "c"), ("b", "z")]
     assert ask("select start, end from trips cross join distances using (start, end)")[0] == both
     four = [("a", "c"), ("a", "d"), ("b", "c"), ("b", "d")]
-    sql = "select d.start, d.end from trips r cross join distances d on d.start = r.start where d.end in ('c', 'd')"
+    sql = (
+        "select d.start, d.end from trips r cross join distances d on d.start = r.start "
+        "where d.end in ('c', 'd')"
+    )
     assert ask(sql)[0] == four
     assert ask("select start, end from distances where start in ('a', 'b') and end in ('c', 'd')")[0] == four
     assert OSQUERYS in ask("select * from distances cross join trips using (start, end)")[1]
     assert OSQUERYS in ask("select * from distances d join trips r using (start, end)")[1]
-    said = "distances was queried without the required column end in the WHERE clause: it needs a value for start and end"
+    said = (
+        "distances was queried without the required column end in the WHERE clause: "
+        "it needs a value for start and end"
+    )
     assert said in ask("select * from distances where start = 'a'")[1]

@@ -235,8 +235,10 @@ def test_the_traps_on_a_real_osqueryd(tmp_path):
     )
     program.chmod(0o755)
     sql = (
-        "select group_concat(pid) v from (select pid from items where pid = 3 or name = 'proc5' order by pid) "
-        "union all select count(*) from items where pid in (1, 2, 3) union all select count(*) from (select * from items limit 2)"
+        "select group_concat(pid) v "
+        "from (select pid from items where pid = 3 or name = 'proc5' order by pid) "
+        "union all select count(*) from items where pid in (1, 2, 3) "
+        "union all select count(*) from (select * from items limit 2)"
     )
     done = subprocess.run(
         [

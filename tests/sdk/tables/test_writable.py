@@ -221,18 +221,30 @@ REFUSED = [
     ("update things set active = null", "things.active: it may not be NULL"),
     ("update things set active = 2", "things.active = 2: it takes 0 or 1"),
     ("update things set level = 3", "things.level = 3: it takes one of 1, 2"),
-    ("update things set small = 2147483648", "things.small = 2147483648: INTEGER goes from -2147483648 to 2147483647"),
+    (
+        "update things set small = 2147483648",
+        "things.small = 2147483648: INTEGER goes from -2147483648 to 2147483647",
+    ),
     ("update things set tags = '{}'", "things.tags = '{}': it takes a JSON array"),
     ("update things set tags = 'x'", "things.tags = 'x': it takes JSON"),
-    ("update things set seen = 9223372036854775807", "things.seen = 9223372036854775807: it takes Unix seconds of a year up to 9999"),
+    (
+        "update things set seen = 9223372036854775807",
+        "things.seen = 9223372036854775807: it takes Unix seconds of a year up to 9999",
+    ),
     ("update things set weight = 9e999", "things: an infinite number cannot be written"),
-    ("insert into things (name, weight) values ('i', -9e999)", "things: an infinite number cannot be written"),
-    ("insert into things (rowid, id, name) values (5, 6, 'x')", "things: rowid and id are set to different values"),
+    (
+        "insert into things (name, weight) values ('i', -9e999)",
+        "things: an infinite number cannot be written",
+    ),
+    (
+        "insert into things (rowid, id, name) values (5, 6, 'x')",
+        "things: rowid and id are set to different values",
+    ),
     # These never get here: osqueryd refuses them itself.
     ("update things set weight = 3", "datatype mismatch"),
     ("update things set id = 'x'", "datatype mismatch"),
     ("update things set name = 5", "datatype mismatch"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("sql", "message"), REFUSED, ids=[sql for sql, _ in REFUSED])
@@ -386,12 +398,18 @@ def write(one: Table, request: dict[str, str]) -> dict[str, str]:
         ('[1, "a"]', "things: expected 13 values in the write, got 2"),
         ('[1, "a", true, null, null, true, 1, null, "[]", null, null, null, null]', None),
         ('[1.0, "a", 0, 2, null, 0, 1, null, "[]", null, null, null, null]', None),
-        ('[1.5, "a", 0, 2, null, 0, 1, null, "[]", null, null, null, null]', "things.id = 1.5: it takes a whole number"),
+        (
+            '[1.5, "a", 0, 2, null, 0, 1, null, "[]", null, null, null, null]',
+            "things.id = 1.5: it takes a whole number",
+        ),
         ('[1, 7, 0, 2, null, 0, 1, null, "[]", null, null, null, null]', "things.name = 7: it takes text"),
         ('[1, "a", 0, NaN, null, 0, 1, null, "[]", null, null, null, null]', None),
-        ('[1, "a", 0, 1e999, null, 0, 1, null, "[]", null, null, null, null]', "things.weight = inf: it takes no infinite number"),
+        (
+            '[1, "a", 0, 1e999, null, 0, 1, null, "[]", null, null, null, null]',
+            "things.weight = inf: it takes no infinite number",
+        ),
     ],
-)  # fmt: skip
+)
 def test_values_as_other_managers_may_send_them(values: str, reply: str | None) -> None:
     """JSON's own booleans, whole numbers for a REAL and the like.
 

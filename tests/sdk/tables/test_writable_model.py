@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 # What osquery has no word for: text that is NULL, which it has as "", and a REAL that was given as an
 # integer.
 MODEL = {
-    "by_number": "create table by_number (id integer primary key, name text not null unique, value text default '', weight real)",
-    "by_name": "create table by_name (id integer, name text not null unique, value text default '', weight real)",
+    "by_number": (
+        "create table by_number "
+        "(id integer primary key, name text not null unique, value text default '', weight real)"
+    ),
+    "by_name": (
+        "create table by_name (id integer, name text not null unique, value text default '', weight real)"
+    ),
 }
 
 NUMBERS = ["-3", "0", "1", "2", "3", "4", "5", "17", "4611686018427387904"]

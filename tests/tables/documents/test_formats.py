@@ -8,6 +8,7 @@ import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
@@ -169,8 +170,9 @@ def test_toml(select: Select, compare: Compare) -> None:
     """
     assert select("toml", text) == {
         "title": "xé", "count": "9223372036854775807", "hex": "255", "big": "1" + "0" * 21, "half": "0.5",
-        "odd/0": "+Inf", "odd/1": "-Inf", "odd/2": "NaN", "on": "true", "at": "296638320", "local": "296638320",
-        "day": "296611200", "noon": "12:00:00", "a/b.c/d/e": "", "list/0/n": "1", "list/1/n": "2",
+        "odd/0": "+Inf", "odd/1": "-Inf", "odd/2": "NaN", "on": "true", "at": "296638320",
+        "local": "296638320", "day": "296611200", "noon": "12:00:00", "a/b.c/d/e": "",
+        "list/0/n": "1", "list/1/n": "2",
     }  # fmt: skip
     compare("toml", "tomllib", select("toml", text), flat(tomllib.loads(text)))
     assert select("toml", text, "list/n=>2/*") == {"list/1/n": "2"}
@@ -272,10 +274,10 @@ XML_TREES = st.recursive(
 )
 
 
-def _xml(tree: tuple[str, dict[str, str], object]) -> str:
+def _xml(tree: tuple[str, dict[str, str], Any]) -> str:
     name, attributes, content = tree
     written = "".join(f" {key}={quoteattr(value)}" for key, value in attributes.items())
-    inside = escape(content) if isinstance(content, str) else "".join(map(_xml, content))  # type: ignore[call-overload]
+    inside = escape(content) if isinstance(content, str) else "".join(map(_xml, content))
     return f"<{name}{written}>{inside}</{name}>"
 
 
@@ -399,8 +401,9 @@ PLIST = {
     "none": [],
 }
 PLIST_ROWS = {
-    "text": "é", "count": "9223372036854775808", "less": "-1", "half": "0.5", "whole": "1", "on": "true", "blob": "AAE=",
-    "at": "1577880000", "list/0/Name": "a", "list/0/n": "1", "list/1/Name": "b", "list/1/n": "2",
+    "text": "é", "count": "9223372036854775808", "less": "-1", "half": "0.5", "whole": "1", "on": "true",
+    "blob": "AAE=", "at": "1577880000", "list/0/Name": "a", "list/0/n": "1", "list/1/Name": "b",
+    "list/1/n": "2",
 }  # fmt: skip
 
 

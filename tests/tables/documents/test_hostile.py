@@ -51,14 +51,30 @@ def test_random_bytes(form: str, data: bytes, query: str) -> None:
 
 # Pieces that make a parser read far before it fails.
 PIECES = {
-    "json": [b"{", b"}", b"[", b"]", b'"', b":", b",", b"\\", b'"a"', b"1", b"-", b"1e5", b"null", b"NaN", b" ", b"\\u"],
+    "json": [
+        b"{", b"}", b"[", b"]", b'"', b":", b",", b"\\", b'"a"', b"1", b"-", b"1e5", b"null", b"NaN", b" ",
+        b"\\u",
+    ],
     "jsonc": [b"//", b"/*", b"*/", b"\n", b",", b"]", b"[", b"{", b'"', b"\\", b'"a":', b"1"],
     "jsonl": [b"{", b"}", b'{"a":1}', b"\n", b"\r", b"1", b"[", b"NaN", b'"'],
-    "yaml": [b"a: ", b"- ", b"\n", b"  ", b"&a ", b"*a", b"{", b"}", b"[", b"]", b"<<: ", b"!!int ", b"!!set ", b"? ", b"---\n", b"|", b"'", b"%", b"!!binary ", b"!!timestamp ", b"1:2"],
-    "toml": [b"a", b" = ", b"\n", b"[", b"]", b"[[", b"]]", b".", b'"', b"'''", b"1", b"{", b"}", b"1979-05-27", b"T07:32:00Z", b"0x", b"1e9"],
-    "xml": [b"<a>", b"</a>", b"<a ", b"b='", b"'", b"/>", b"&lt;", b"&", b"<!DOCTYPE a [", b"<!ENTITY a 'b'>", b"]>", b"<![CDATA[", b"]]>", b"<?xml version='1.0' encoding='", b"utf-16", b"'?>", b"x:"],
+    "yaml": [
+        b"a: ", b"- ", b"\n", b"  ", b"&a ", b"*a", b"{", b"}", b"[", b"]", b"<<: ", b"!!int ", b"!!set ",
+        b"? ", b"---\n", b"|", b"'", b"%", b"!!binary ", b"!!timestamp ", b"1:2",
+    ],
+    "toml": [
+        b"a", b" = ", b"\n", b"[", b"]", b"[[", b"]]", b".", b'"', b"'''", b"1", b"{", b"}", b"1979-05-27",
+        b"T07:32:00Z", b"0x", b"1e9",
+    ],
+    "xml": [
+        b"<a>", b"</a>", b"<a ", b"b='", b"'", b"/>", b"&lt;", b"&", b"<!DOCTYPE a [", b"<!ENTITY a 'b'>",
+        b"]>", b"<![CDATA[", b"]]>", b"<?xml version='1.0' encoding='", b"utf-16", b"'?>", b"x:",
+    ],
     "ini": [b"[", b"]", b"=", b":", b"a", b" ", b"\n", b"#", b";", b'"', b"\\", b"\t", b"%(a)s", b"yes"],
-    "plist": [b"<plist>", b"</plist>", b"<dict>", b"</dict>", b"<key>", b"</key>", b"<array>", b"</array>", b"<integer>", b"</integer>", b"1", b"<date>", b"</date>", b"<real>", b"</real>", b"<data>", b"</data>", b"<true/>", b"<string/>"],
+    "plist": [
+        b"<plist>", b"</plist>", b"<dict>", b"</dict>", b"<key>", b"</key>", b"<array>", b"</array>",
+        b"<integer>", b"</integer>", b"1", b"<date>", b"</date>", b"<real>", b"</real>", b"<data>",
+        b"</data>", b"<true/>", b"<string/>",
+    ],
     "csv": [b",", b'"', b"\n", b"\r", b"a", b";", b"\t", b"\0"],
 }  # fmt: skip
 
@@ -303,6 +319,12 @@ def test_nothing_but_wrong_lines(line: bytes) -> None:
 
 
 @pytest.mark.parametrize("form", NAMES)
-@pytest.mark.parametrize("piece", [b"\0", b"\xff", b'"', b"'", b"[", b"{", b"<", b"&", b"\\", b"/*", b",", b"\n", b"a:", b"- ", b"=", b"#a=>"])  # fmt: skip
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"\0", b"\xff", b'"', b"'", b"[", b"{", b"<", b"&", b"\\", b"/*", b",", b"\n", b"a:", b"- ", b"=",
+        b"#a=>",
+    ],
+)  # fmt: skip
 def test_the_same_over_and_over(form: str, piece: bytes) -> None:
     run(form, piece * (100_000 // len(piece)))

@@ -205,8 +205,8 @@ def test_what_another_program_writes_is_what_is_read(
         for form, content in written.items():
             file = tmp_path / f"{index}.{form}"
             file.write_text(content)
-            rows = TABLES[form].rows(path=str(file))
-            ours[form][str(path)] = sorted((row.fullkey, row.value) for row in rows)  # type: ignore[attr-defined]
+            rows: list[Any] = TABLES[form].rows(path=str(file))
+            ours[form][str(path)] = sorted((row.fullkey, row.value) for row in rows)
             theirs[form][str(path)] = sorted(flat(document))
     for form, oracle in (("yaml", "PyYAML's writer"), ("toml", "tomlkit's writer")):
         if not theirs[form]:
@@ -245,7 +245,8 @@ def test_a_file_as_sqlite_imports_it(there: dict[str, list[Path]], compare: Comp
             for name, value in record.items()
             if value is not None  # a record that ends early
         }
-        ours = {row.fullkey: row.value for row in TABLES["csv"].rows(path=str(path))}  # type: ignore[attr-defined]
+        rows: list[Any] = TABLES["csv"].rows(path=str(path))
+        ours = {row.fullkey: row.value for row in rows}
         compare("csv", "sqlite3 .import", ours, theirs)
         compared += 1
     assert compared

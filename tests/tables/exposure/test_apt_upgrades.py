@@ -31,10 +31,12 @@ for package in cache.packages:
     installed = package.current_ver
     if installed and candidate and apt_pkg.version_compare(candidate.ver_str, installed.ver_str) > 0:
         origins = [f"{f.label}:{f.version}/{f.archive}" for f, _ in candidate.file_list]
-        between = [f for v in package.version_list if apt_pkg.version_compare(v.ver_str, installed.ver_str) > 0
+        between = [f for v in package.version_list
+                   if apt_pkg.version_compare(v.ver_str, installed.ver_str) > 0
                    and apt_pkg.version_compare(v.ver_str, candidate.ver_str) <= 0 for f, _ in v.file_list]
         security = any("security" in (f.label + f.archive + f.codename).lower() for f in between)
-        found.append([package.get_fullname(True), installed.ver_str, candidate.ver_str, sorted(set(origins)), int(security)])
+        found.append([package.get_fullname(True), installed.ver_str, candidate.ver_str,
+                      sorted(set(origins)), int(security)])
 print(json.dumps(found))
 """
 
@@ -188,7 +190,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, st
     (root / "apt.conf").write_text(
         f'''Dir::State "{root}"; Dir::State::lists "{root}/lists"; Dir::State::status "{root}/dpkg/status";
 Dir::Cache "{root}/cache"; Dir::Etc "{root}/etc"; Dir::Etc::sourcelist "{root}/etc/sources.list";
-Dir::Etc::sourceparts "{root}/empty"; Dir::Etc::preferences "{root}/etc/preferences"; Dir::Etc::parts "{root}/empty";
+Dir::Etc::sourceparts "{root}/empty"; Dir::Etc::preferences "{root}/etc/preferences";
+Dir::Etc::parts "{root}/empty";
 Dir::Log "{root}/log"; APT::Architecture "amd64"; APT::Architectures {{ "amd64"; "i386"; }};
 APT::Get::Always-Include-Phased-Updates "true"; APT::Sandbox::User "root"; Acquire::Languages "none";
 '''

@@ -281,8 +281,9 @@ def test_a_file_that_may_not_be_read_is_not_said_to_have_changed(changed: Path) 
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv")
     code = (
-        "import sys; from kolide_tables.exposure.dpkg_verify import ChangedFile, changed_rows, dpkg_verify as "
-        "t; from osquery_sdk import Query\n"
+        "import sys; "
+        "from kolide_tables.exposure.dpkg_verify import ChangedFile, changed_rows, dpkg_verify as t; "
+        "from osquery_sdk import Query\n"
         "import hashlib, os; said = []\n"
         "list(changed_rows(Query.of(t, equals={'package': 'none'}), sys.argv[1])); os.setgroups([]); "
         "os.setgid(65534); os.setuid(65534)\n"

@@ -56,7 +56,8 @@ import json
 from kolide_tables.exposure.nftables_rules import nftables_rules as t
 from osquery_sdk import Query
 rows = {"all": t.rows(), "host": t.rows(table_name="host"), "other": t.rows(table_name=["other", "none"]),
-        "like": t.rows(Query.of(t, like={"table_name": "OTH%"})), "injected": t.rows(table_name="host; flush ruleset"),
+        "like": t.rows(Query.of(t, like={"table_name": "OTH%"})),
+        "injected": t.rows(table_name="host; flush ruleset"),
         "again": t.rows()}
 print(json.dumps({name: [dict(zip(row.__columns__, row)) for row in found] for name, found in rows.items()}))
 """
@@ -173,7 +174,8 @@ def test_counters_count() -> None:
     if shutil.which("ip") is None:
         pytest.skip("needs ip")
     script = (
-        "import json, socket, subprocess; from kolide_tables.exposure.nftables_rules import nftables_rules as t\n"
+        "import json, socket, subprocess; "
+        "from kolide_tables.exposure.nftables_rules import nftables_rules as t\n"
         "subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)\n"
         "s = socket.socket(type=socket.SOCK_DGRAM)\n"
         "for _ in range(7):\n"

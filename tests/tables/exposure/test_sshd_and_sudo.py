@@ -202,7 +202,8 @@ def test_a_long_line_takes_time_in_proportion(unit: str, tmp_path: Path) -> None
     assert time.process_time() - started < 10
 
 
-SUDOERS = r"""
+SUDOERS = (
+    r"""
 # a comment
 Defaults env_reset, secure_path="/usr/sbin:/usr/bin"
 Defaults:ann !requiretty
@@ -212,7 +213,8 @@ Runas_Alias DB = postgres
 root ALL=(ALL:ALL) ALL
 %sudo   ALL=(ALL:ALL) ALL
 ADMINS ALL = NOPASSWD: ALL
-dave, %ops , #1005, +netgroup web1, web2 = (postgres, backup : adm) NOPASSWD: /usr/bin/psql, PASSWD: /bin/ls -l, NOEXEC: /usr/bin/vi \
+dave, %ops , #1005, +netgroup web1, web2 = (postgres, backup : adm) NOPASSWD: /usr/bin/psql, """
+    r"""PASSWD: /bin/ls -l, NOEXEC: /usr/bin/vi \
     /etc/motd, WEB
 erin ALL=(root) NOPASSWD:SETENV: /usr/bin/apt-get update, /usr/bin/apt-get upgrade -y : host2 = /sbin/reboot
 frank ALL = (DB) CWD=/var NOTBEFORE=20240101000000Z /usr/bin/less, !/usr/bin/su
@@ -220,6 +222,7 @@ grace ALL = sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abc
 "heidi smith" ALL = /bin/echo a\,b\=c\:d, sudoedit /etc/hosts
 ivan 192.168.0.0/24 = (ALL) /usr/bin/true ""
 """
+)
 
 
 def flat(rules: list[SudoCommand]) -> list[tuple[str, str, str | None, bool, str]]:

@@ -87,7 +87,10 @@ def test_drop_ins_say_what_they_change(tmp_path: Path) -> None:
     write(
         tmp_path,
         "etc/systemd/system/a.service.d/b.conf",
-        "[Service]\nNoNewPrivileges=yes\nSystemCallFilter=~@mount\nReadWritePaths=\nReadWritePaths=/b\nProtectHome=\n",
+        (
+            "[Service]\nNoNewPrivileges=yes\nSystemCallFilter=~@mount\nReadWritePaths=\nReadWritePaths=/b\n"
+            "ProtectHome=\n"
+        ),
     )
     own, drop_in = "/usr/lib/systemd/system/a.service", "/etc/systemd/system/a.service.d/b.conf"
     assert [tuple(row) for row in rows_of(tmp_path)] == [
@@ -146,7 +149,10 @@ def test_files_that_cannot_be_read_do_not_hide_the_others(tmp_path: Path) -> Non
     assert len(said) == 1
 
 
-READ = "import json; from kolide_tables.exposure.systemd_exec import systemd_exec as t; print(json.dumps(t.rows()))"
+READ = (
+    "import json; from kolide_tables.exposure.systemd_exec import systemd_exec as t; "
+    "print(json.dumps(t.rows()))"
+)
 
 
 @pytest.mark.slow

@@ -27,7 +27,8 @@ READ = """
 import json, time
 from kolide_tables.exposure.exposed_ports import exposed_ports as t
 until = time.monotonic() + 20
-while len(rows := [row for row in t.rows() if 7000 < row.port < 7004]) < 3 and time.monotonic() < until: time.sleep(0.1)
+while len(rows := [row for row in t.rows() if 7000 < row.port < 7004]) < 3 and time.monotonic() < until:
+    time.sleep(0.1)
 print(json.dumps({row.port: [row.pid, row.unit, row.scope] for row in rows}))
 """
 

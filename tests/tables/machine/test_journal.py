@@ -251,9 +251,11 @@ import json, time
 from kolide_tables.machine.journal import journal as t
 from osquery_sdk import Query
 until = time.monotonic() + 20
-while len(rows := t.rows(unit="says.service")) < 3 and time.monotonic() < until: time.sleep(0.1)
+while len(rows := t.rows(unit="says.service")) < 3 and time.monotonic() < until:
+    time.sleep(0.1)
 known = [[row.identifier, row.priority, row.uid, row.message] for row in rows]
-print(json.dumps([known, [abs(time.time() - row.time) < 120 for row in rows], len(t.rows(unit="none.service"))]))
+recent = [abs(time.time() - row.time) < 120 for row in rows]
+print(json.dumps([known, recent, len(t.rows(unit="none.service"))]))
 """
 
 

@@ -613,8 +613,9 @@ def test_a_lookup_touches_the_files_of_that_process_alone() -> None:
 )
 def test_only_what_is_asked_for_is_read(columns: tuple[str, ...], files: set[str]) -> None:
     code = (
-        "import os,sys; from kolide_tables.reading import procfs; from kolide_tables.machine import process_details as d; d = "
-        "sys.modules['kolide_tables.machine.process_details']\n"
+        "import os,sys; from kolide_tables.reading import procfs; "
+        "from kolide_tables.machine import process_details as d; "
+        "d = sys.modules['kolide_tables.machine.process_details']\n"
         "reader = d._Reader(lambda name: name in sys.argv[2:], '/proc', d._ONLINE)\n"
         "process = procfs.Process(int(sys.argv[1])); os.write(1, b'go\\n'); reader.read(process)"
     )
@@ -748,7 +749,10 @@ def test_macos_as_recorded() -> None:
         assert rows[pid] == ProcessDetails(pid=pid)
 
 
-STATUS = "Name:\tx\nTgid:\t{pid}\nCapEff:\t0000000000000000\nCpus_allowed_list:\t0-3,8\nNoNewPrivs:\t1\nSeccomp:\t2\n"
+STATUS = (
+    "Name:\tx\nTgid:\t{pid}\nCapEff:\t0000000000000000\nCpus_allowed_list:\t0-3,8\nNoNewPrivs:\t1\n"
+    "Seccomp:\t2\n"
+)
 
 
 def make_process(root: Path, pid: int, **files: str | bytes) -> Path:

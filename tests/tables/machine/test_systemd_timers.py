@@ -287,7 +287,8 @@ import json
 from kolide_tables.machine.systemd_timers import systemd_timers as t
 from osquery_sdk import Query
 said = []
-print(json.dumps({"all": t.rows(Query.of(t, warn=said.append)), "one": t.rows(unit="our-twice.timer"), "warnings": said}))
+rows = {"all": t.rows(Query.of(t, warn=said.append)), "one": t.rows(unit="our-twice.timer")}
+print(json.dumps({**rows, "warnings": said}))
 """
 
 
@@ -327,8 +328,9 @@ def test_a_systemd_that_runs(systemd_machine: Any, compare: Compare) -> None:
     twice = rows["our-twice.timer"]
     assert said["one"] == [twice]
     assert twice[4:7] == ["Mon *-*-* 06:00:00; *-*-01 07:30:00", 1, "enabled"]
+    next_elapse = re.compile(r"(?:Next elapse|\(in UTC\)): (.* UTC)$", re.MULTILINE)
     moments = [
-        parse_time(re.search(r"(?:Next elapse|\(in UTC\)): (.* UTC)$", text, re.MULTILINE)[1])  # type: ignore[index]
+        parse_time(next_elapse.search(text)[1])  # type: ignore[index]
         for text in elapses.values()
     ]
     assert twice[2] == min(moment for moment in moments if moment is not None)

@@ -349,7 +349,10 @@ def test_a_name_cannot_pass_for_another_field() -> None:
         # kubelet: cgroupfs and systemd drivers, containerd and CRI-O
         (f"11:cpu:/kubepods/besteffort/pod12-34/{ID}\n", None, ID),
         (
-            f"0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1_2.slice/cri-containerd-{ID}.scope\n",
+            (
+                "0::/kubepods.slice/kubepods-burstable.slice/"
+                f"kubepods-burstable-pod1_2.slice/cri-containerd-{ID}.scope\n"
+            ),
             f"cri-containerd-{ID}.scope",
             ID,
         ),

@@ -96,7 +96,10 @@ def said_by_cryptsetup(path: Path) -> tuple[Any, ...]:
     version = int(re.search(r"Version:\s+(\d)", text)[1])  # type: ignore[index]
     uuid = re.search(r"UUID:\s+(\S+)", text)[1]  # type: ignore[index]
     if version == 1:
-        name, mode = (re.search(rf"Cipher {word}:\s+(\S+)", text)[1] for word in ("name", "mode"))  # type: ignore[index]
+        name, mode = (
+            re.search(rf"Cipher {word}:\s+(\S+)", text)[1]  # type: ignore[index]
+            for word in ("name", "mode")
+        )
         bits = int(re.search(r"MK bits:\s+(\d+)", text)[1])  # type: ignore[index]
         slots = re.findall(r"Key Slot (\d): ENABLED\s+Iterations:\s+(\d+)", text)
         return 1, uuid, f"{name}-{mode}", [(int(n), "pbkdf2", int(rounds), bits, []) for n, rounds in slots]

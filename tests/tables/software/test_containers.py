@@ -41,7 +41,9 @@ p run -d $small --privileged --name mighty localhost/tiny:1 /bin/sleep 600 >&2
 p create --name never -p 127.0.0.1:18080:80 -p 9000:9000/udp localhost/tiny:1 /bin/sleep 1 >&2
 p ps -a --no-trunc --format json
 echo ---
-for name in plain mighty never; do p inspect --format '{{.Id}} {{.State.Pid}} {{.HostConfig.Privileged}}' $name; done
+for name in plain mighty never; do
+  p inspect --format '{{.Id}} {{.State.Pid}} {{.HostConfig.Privileged}}' $name
+done
 echo ---
 p system service -t 0 "unix://$root/sock" >/dev/null 2>&1 &
 "$2" -c "$3" "$root/sock"
@@ -57,7 +59,8 @@ def rows(**equals):
     query = Query.of(t, equals={"socket_path": path, **equals}, warn=said.append)
     return [dict(zip(row.__columns__, row)) for row in container_rows(query, seconds=30)]
 everything = rows()
-print(json.dumps({"all": everything, "one": rows(id=everything[0]["id"]), "none": rows(id="0" * 64), "warnings": said}))
+one, none = rows(id=everything[0]["id"]), rows(id="0" * 64)
+print(json.dumps({"all": everything, "one": one, "none": none, "warnings": said}))
 """
 
 

@@ -211,7 +211,8 @@ def test_what_is_no_program(programs: Path, tmp_path: Path, link: Link) -> None:
         ("g", "go1\\xff13.5"),
         ("z", "go1.19.8"),
     ]
-    assert [re.search("symbolic link|FIFO", warning)[0] for warning in warnings] == ["symbolic link", "FIFO"]  # type: ignore[index]
+    causes = [re.search("symbolic link|FIFO", warning)[0] for warning in warnings]  # type: ignore[index]
+    assert causes == ["symbolic link", "FIFO"]
     assert go_buildinfo.rows(path="/proc/self/mem") == []
     with pytest.raises(LimitExceeded, match="more than 3 rows"):
         go_buildinfo.configured(limits=Limits(max_rows=3)).rows(path=str(tmp_path / "z"))

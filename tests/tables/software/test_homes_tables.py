@@ -189,7 +189,10 @@ STATE = {
         }
     }
 }
-INI = "[Install4F96]\nDefault=x\n\n[Profile1]\nName=work\nIsRelative=1\nPath=abc.work\n\n[Profile0]\nName=default\nIsRelative=1\nPath=xyz.default\n\n[General]\nVersion=2\n"
+INI = (
+    "[Install4F96]\nDefault=x\n\n[Profile1]\nName=work\nIsRelative=1\nPath=abc.work\n\n[Profile0]\n"
+    "Name=default\nIsRelative=1\nPath=xyz.default\n\n[General]\nVersion=2\n"
+)
 SIGNED_IN = {
     "version": 1,
     "accountData": {"email": "ann@corp.example", "sessionToken": "hunter2", "uid": "x"},

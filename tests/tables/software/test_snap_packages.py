@@ -138,7 +138,9 @@ timeout 60 /usr/lib/snapd/snapd >/run/log 2>&1 &
 for turn in $(seq 300); do if [ -S /run/snapd.socket ]; then break; fi; sleep 0.1; done
 snap list --all --unicode=never
 echo ---
-"$2" -c "import json; from kolide_tables.software.snap_packages import snap_packages as t; print(json.dumps(t.rows()))"
+"$2" -c "import json
+from kolide_tables.software.snap_packages import snap_packages as t
+print(json.dumps(t.rows()))"
 kill $!
 """
 

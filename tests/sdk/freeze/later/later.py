@@ -79,7 +79,8 @@ def times() -> str:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    return f"{time.strptime('2026 7', '%Y %d').tm_mday} {datetime(2026, 1, 1, tzinfo=ZoneInfo('Europe/Berlin')).tzname()}"
+    moment = datetime(2026, 1, 1, tzinfo=ZoneInfo("Europe/Berlin"))
+    return f"{time.strptime('2026 7', '%Y %d').tm_mday} {moment.tzname()}"
 
 
 def hashes() -> str:

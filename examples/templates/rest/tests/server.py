@@ -20,6 +20,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "t0p-s3cret"
+_VARIABLE = "MY_EXT_SETTINGS"
 PEOPLE = ("maria", "tom", None)
 DEVICES: list[dict[str, Any]] = [
     {
@@ -149,7 +150,7 @@ def main(command: list[str]) -> int:
         file = Path(folder, "my_ext.toml")
         file.touch(mode=0o600)
         file.write_text(f'url = "{api.url}"\ntoken = "{TOKEN}"\n')
-        return subprocess.run(command, env={**os.environ, "MY_EXT_SETTINGS": str(file)}).returncode
+        return subprocess.run(command, env={**os.environ, _VARIABLE: str(file)}).returncode
 
 
 if __name__ == "__main__":

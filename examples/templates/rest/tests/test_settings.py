@@ -7,6 +7,7 @@ from osquery_sdk import SettingsError, extension_settings
 
 from my_ext.settings import Settings
 
+_NAME = "my_ext"
 GOOD = 'url = "https://inventory.example.com/v1/"\ntoken = "t0p-s3cret"\n'
 
 
@@ -21,7 +22,7 @@ def file(tmp_path: Path) -> Path:
 
 def read(file: Path, **environment: str) -> tuple[str, str]:
     """Read settings; returns URL and token."""
-    settings = extension_settings(Settings, "my_ext", environment=environment, file=str(file)).read()
+    settings = extension_settings(Settings, _NAME, environment=environment, file=str(file)).read()
     return settings.url, settings.token.reveal()
 
 
@@ -30,7 +31,8 @@ def test_from_a_file(file: Path) -> None:
 
 
 def test_the_environment_counts_first(file: Path) -> None:
-    assert read(file, MY_EXT_URL="http://localhost:8000") == ("http://localhost:8000", "t0p-s3cret")
+    url, token = read(file, MY_EXT_URL="http://localhost:8000")
+    assert (url, token) == ("http://localhost:8000", "t0p-s3cret")
 
 
 def test_a_credential_of_the_service(file: Path, tmp_path: Path) -> None:
@@ -44,7 +46,7 @@ def test_a_credential_of_the_service(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        ("", r"there is no url: set it in .*my_ext.toml, or MY_EXT_URL$"),
+        ("", r"there is no url: set it in .*\.toml, or \w+_URL$"),
         ('url = "https://host"', r"there is no token: set it in .* mode 0600, or as the systemd credential"),
         ('url = "https://host"\ntoken = 7', r"token: has to be ASCII"),
         ('url = "http://host"\ntoken = "t0p-s3cret"', r"url: has to be https://HOST/PATH"),

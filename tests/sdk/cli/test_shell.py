@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 import time
+from contextlib import closing
 
 import pytest
 
@@ -212,7 +213,7 @@ def test_a_schema_says_what_each_column_is(program):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(SCHEMA)
     assert "    seconds DOUBLE  -- required: How long it took\n" in done.stdout
-    with sqlite3.connect(":memory:") as database:
+    with closing(sqlite3.connect(":memory:")) as database:
         database.executescript(done.stdout)
         (count,) = database.execute("select count(*) from pragma_table_info('sample_numbers')").fetchone()
     assert count == 6

@@ -365,7 +365,9 @@ def to_stderr(line: str) -> None:
     if sys.stderr is None:
         return  # a program without a console
     try:
-        print(line, file=sys.stderr, flush=True)
+        # In one piece, unlike `print`: between a line and its end another thread could write.
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
     except (OSError, ValueError):
         # The reader has gone. Without a stream, Python does not try, and fail, to flush it at the end.
         sys.stderr = None

@@ -167,8 +167,11 @@ def square(n: int) -> int:
 def pools(query: Query) -> list[Square]:
     """Squares from Python's own processes: they leave by themselves, and must be let go on."""
     context = multiprocessing.get_context("fork")
-    with context.Pool(2) as pool:
-        squares = pool.map(square, range(10))
+    pool = context.Pool(2)
+    squares = pool.map(square, range(10))
+    # Not `with`, which kills the workers: one that has the lock of a queue just then leaves the others waiting.
+    pool.close()
+    pool.join()
     queue = context.Queue()
     process = context.Process(target=lambda: queue.put(square(10)))
     process.start()

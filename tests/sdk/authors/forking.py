@@ -169,7 +169,7 @@ def pools(query: Query) -> list[Square]:
     context = multiprocessing.get_context("fork")
     pool = context.Pool(2)
     squares = pool.map(square, range(10))
-    # Not `with`, which kills the workers: one that has the lock of a queue just then leaves the others waiting.
+    # Not `with`, which kills the workers: one that holds the lock of a queue leaves the others waiting.
     pool.close()
     pool.join()
     queue = context.Queue()

@@ -1,6 +1,7 @@
 """Under osqueryd an extension gets its token from a file or from a credential, and shows it nowhere."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -11,7 +12,10 @@ import pytest
 
 from ..support.osqueryd import until
 
-pytestmark = pytest.mark.osqueryd
+pytestmark = [
+    pytest.mark.osqueryd,
+    pytest.mark.skipif(shutil.which("osqueryd") is None, reason="no osqueryd on PATH"),
+]
 
 TOKEN = "t0p-s3cret-t0ken"
 PROGRAM = '''\

@@ -73,7 +73,15 @@ def asking(way: str, program: Path, sql: str) -> tuple[list[str], str]:
         "query of osquery-sdk": ([SDK, "query", "--extension", str(program), sql], ""),
         "run": ([SDK, "run", str(program)], f"{sql};\n"),
         "osqueryi": (
-            ["osqueryi", "--allow_unsafe", "--extension", str(program), "--extensions_require=e", sql],
+            [
+                "osqueryi",
+                "--allow_unsafe",
+                "--extension",
+                str(program),
+                "--extensions_require=e",
+                f"--extensions_socket={program.parent}/em",
+                sql,
+            ],
             "",
         ),
     }

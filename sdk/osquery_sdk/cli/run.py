@@ -234,10 +234,10 @@ class Reloader:
 
     def _line(self, line: str) -> None:
         """Pass on a line of the extension; of a traceback only its last line, with the place of the error."""
-        if self._stopping:
-            return
         if self._is_verbose:
             self._say(line)
+        if self._stopping:
+            return  # what it says of its end is of no use, but lines from before may still be on their way
         place = _PLACE.match(line)
         if place is not None:
             # The traceback of a syntax error begins with this line.

@@ -123,7 +123,6 @@ class Reloader:
         self._say = say or to_stderr
         self._is_verbose = verbose
         self._process: ExtensionProcess | None = None
-        self._stopping = False
         self._place = ""
         self._in_traceback = False
         self._source = ""
@@ -226,9 +225,7 @@ class Reloader:
     def _stop(self) -> None:
         if self._process is None:
             return
-        self._stopping = True
         self._process.stop(was_told=False)
-        self._stopping = False
         self._process = None
         self._deregister_dead()
 
@@ -236,8 +233,6 @@ class Reloader:
         """Pass on a line of the extension; of a traceback only its last line, with the place of the error."""
         if self._is_verbose:
             self._say(line)
-        if self._stopping:
-            return  # what it says of its end is of no use, but lines from before may still be on their way
         place = _PLACE.match(line)
         if place is not None:
             # The traceback of a syntax error begins with this line.

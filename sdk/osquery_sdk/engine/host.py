@@ -53,7 +53,7 @@ class Host:
         observer: called with a `TableCall` after each call into a table.
         verbose: start the extensions with `--verbose`.
         respawn: start an extension again when it ends.
-        on_line: gets each line that an extension writes to standard output or error, until the host closes.
+        on_line: gets each line that an extension writes to standard output or error.
     """
 
     def __init__(
@@ -78,7 +78,6 @@ class Host:
         self._verbose = verbose
         self._respawn = respawn
         self._on_line = on_line
-        self._closing = False
         self._listens = False
         self._directory: TemporaryFolder | None = None
         self._manager: Manager | None = None
@@ -190,15 +189,10 @@ class Host:
                 *("--timeout", flags["extensions_timeout"]),
                 *("--interval", flags["extensions_interval"]),
             ]
-            process = ExtensionProcess(extension, arguments, respawn=self._respawn, on_line=self._line)
+            process = ExtensionProcess(extension, arguments, respawn=self._respawn, on_line=self._on_line)
             self.processes.append(process)
         if wait:
             self._wait(known + 1)
-
-    def _line(self, line: str) -> None:
-        # Leave out the lines that extensions write because the host ends them.
-        if self._on_line is not None and not self._closing:
-            self._on_line(line)
 
     def wait_for_extensions(self, count: int, *, timeout: float | None = None) -> None:
         """Wait until at least `count` extensions are registered and answer; others may have started them.
@@ -238,7 +232,6 @@ class Host:
         """Stop the extensions and the manager, and remove the sockets. Closing twice is harmless."""
         if self._pid:
             end_if_forked(self._pid, sys.exception())
-        self._closing = True
         manager = self._manager
         was_told = manager is not None and bool(manager.extensions())
         if manager is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
 
-from .values import render
+from .values import encoded, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +125,7 @@ class Statements:
         self._columns[:] = names
         self._order[:] = {name: position for position, name in enumerate(names)}.items()
         if not self._in_order:
-            self._order.sort(key=_name_bytes)
+            self._order.sort(key=lambda item: encoded(item[0]))
         # APSW's pieces of the text have everything between two statements, too.
         self._position += len(statement)
         reads = cursor.is_readonly and not cursor.is_explain
@@ -178,7 +178,3 @@ def parameters_of(error: apsw.BindingsError) -> int:
     if count is None:
         raise error
     return int(count[1])
-
-
-def _name_bytes(item: tuple[str, int]) -> bytes:
-    return item[0].encode(errors="surrogateescape")

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from .manager.manager import Manager
-    from .sql.database import ResultSet, TypedResult
     from .sql.engine import Engine
+    from .sql.statements import ResultSet, TypedResult
     from .trace import Observer
 
 InProcess: TypeAlias = Callable[[str], Callable[[], None]]

@@ -102,9 +102,8 @@ class _Planner:
             index.set_aConstraintUsage_in(number, True)
         collation = index.get_aConstraint_collation(number)
         place = self._claim(number)
-        self.pushed.append(
-            PlannedTerm(column.name, offer.op, is_whole_in=is_whole_in, collation=collation, place=place)
-        )
+        term = PlannedTerm(column.name, offer.op, is_whole_in=is_whole_in, collation=collation, place=place)
+        self.pushed.append(term)
 
     def withhold(self, number: int, offer: Offer, rule: Rule) -> None:
         """Leave a term to SQLite."""

@@ -129,6 +129,11 @@ DECODERS: dict[str, Decoder] = {
 }
 
 
+def known_type(name: str | None) -> str:
+    """Return the name of a column's type if it is one of osquery's, else UNKNOWN."""
+    return name if name in DECODERS else "UNKNOWN"
+
+
 def real_text(number: float) -> str:
     """Return a REAL as SQLite 3.42 casts it to TEXT: with 15 digits, and always with a decimal point."""
     text = f"{number:.15g}"

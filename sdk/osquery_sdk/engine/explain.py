@@ -84,19 +84,19 @@ class Explanation(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the explanation for JSON."""
-        out: dict[str, Any] = _plain(self)
-        return out
+        loops = [
+            {**loop._asdict(), "pushed": _dicts(loop.pushed), "withheld": _dicts(loop.withheld)}
+            for loop in self.loops
+        ]
+        return {**self._asdict(), "loops": loops, "unoffered": _dicts(self.unoffered)}
 
     def as_text(self) -> str:
         """Return the explanation for people."""
         return "\n".join(_text(self)) + "\n"
 
 
-def _plain(value: Any) -> Any:
-    """Return a value with dictionaries in place of named tuples."""
-    if hasattr(value, "_asdict"):
-        return {name: _plain(inner) for name, inner in value._asdict().items()}
-    return [_plain(inner) for inner in value] if isinstance(value, tuple) else value
+def _dicts(parts: Sequence[Pushed | Withheld | Unoffered]) -> list[dict[str, Any]]:
+    return [part._asdict() for part in parts]
 
 
 def explain(host: Host, sql: str, *, timeout: float | None = None) -> Explanation:

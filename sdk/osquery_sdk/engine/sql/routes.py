@@ -83,11 +83,8 @@ def create_statement(name: str, columns: Sequence[RouteColumn], *, extension: bo
         term = f"`{column.name}` {column.type}"
         if column.options & HIDDEN:
             term += " HIDDEN"
-        for collation, bit in COLLATIONS.items():
-            if column.options & bit:
-                term += f" COLLATE {collation.upper()}"
-                break
-        terms.append(term)
+        collation = next((name for name, bit in COLLATIONS.items() if column.options & bit), None)
+        terms.append(term if collation is None else f"{term} COLLATE {collation.upper()}")
         if column.options & (INDEX | ADDITIONAL):
             keys.append(column.name)
     keyed = bool(keys)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .host import Host
     from .launch import ExtensionProcess
     from .manager.manager import VERSION, Manager
-    from .sql.database import ResultSet, TypedResult
     from .sql.engine import Engine
+    from .sql.statements import ResultSet, TypedResult
     from .trace import Observer, TableCall, Term
 
 __all__ = [
@@ -46,8 +46,8 @@ __all__ = [
 _HOMES = {
     "osquery_sdk.engine.answer": ("Answer", "Caller"),
     "osquery_sdk.engine.daemon.daemon": ("Daemon",),
-    "osquery_sdk.engine.sql.database": ("ResultSet", "TypedResult"),
     "osquery_sdk.engine.sql.engine": ("Engine",),
+    "osquery_sdk.engine.sql.statements": ("ResultSet", "TypedResult"),
     "osquery_sdk.engine.host": ("Host",),
     "osquery_sdk.engine.launch": ("ExtensionProcess",),
     "osquery_sdk.engine.manager.manager": ("VERSION", "Manager"),
@@ -64,9 +64,7 @@ def __getattr__(name: str) -> Any:
             from .needs import apsw_needed
 
             with apsw_needed():
-                if (
-                    module == "osquery_sdk.engine.host"
-                ):  # it needs APSW only when it starts: say at once that APSW is missing
+                if name == "Host":  # it needs APSW only when it starts: say at once that APSW is missing
                     import_module("osquery_sdk.engine.manager.manager")
                 return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from . import Host, TableCall
 
-_OPERANDS_SHOWN = 8
+_SHOWN = 8
 _LIMITS = ("LIMIT", "OFFSET")
+_ROUNDS = "one call for each row of what is joined before it, or for each value of an IN"
 
 
 class Pushed(NamedTuple):
@@ -83,22 +84,19 @@ class Explanation(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the explanation for JSON."""
-        return {
-            **self._asdict(),
-            "loops": [
-                {
-                    **loop._asdict(),
-                    "pushed": [term._asdict() for term in loop.pushed],
-                    "withheld": [term._asdict() for term in loop.withheld],
-                }
-                for loop in self.loops
-            ],
-            "unoffered": [condition._asdict() for condition in self.unoffered],
-        }
+        loops = [
+            {**loop._asdict(), "pushed": _dicts(loop.pushed), "withheld": _dicts(loop.withheld)}
+            for loop in self.loops
+        ]
+        return {**self._asdict(), "loops": loops, "unoffered": _dicts(self.unoffered)}
 
     def as_text(self) -> str:
         """Return the explanation for people."""
         return "\n".join(_text(self)) + "\n"
+
+
+def _dicts(parts: Sequence[Pushed | Withheld | Unoffered]) -> list[dict[str, Any]]:
+    return [part._asdict() for part in parts]
 
 
 def explain(host: Host, sql: str, *, timeout: float | None = None) -> Explanation:
@@ -108,27 +106,22 @@ def explain(host: Host, sql: str, *, timeout: float | None = None) -> Explanatio
     explanation.
     """
     calls: list[TableCall] = []
-    before = host.observer
+    before, host.observer = host.observer, calls.append
     try:
-        return _explain(host, sql, timeout, calls)
+        started = time.perf_counter()
+        rows, error = 0, None
+        try:
+            rows = len(host.query(sql, timeout=timeout).rows)
+        except OsquerySdkError as problem:
+            error = str(problem)
+        seconds = time.perf_counter() - started
+        host.observer = None
+        called = {call.table for call in calls}
+        named = {name.lower() for name in tables_of(sql).values()}
+        never = tuple(name for name in host.tables() if name.lower() in named and name not in called)
+        known = {column.lower() for name in (*called, *never) for column, _ in host.columns(name)}
     finally:
         host.observer = before
-
-
-def _explain(host: Host, sql: str, timeout: float | None, calls: list[TableCall]) -> Explanation:
-    host.observer = calls.append
-    started = time.perf_counter()
-    rows, error = 0, None
-    try:
-        rows = len(host.query(sql, timeout=timeout).rows)
-    except OsquerySdkError as problem:
-        error = str(problem)
-    seconds = time.perf_counter() - started
-    host.observer = None
-    called = {call.table for call in calls}
-    named = {name.lower() for name in tables_of(sql).values()}
-    never = tuple(name for name in host.tables() if name.lower() in named and name not in called)
-    known = {column.lower() for name in (*called, *never) for column, _ in host.columns(name)}
     loops = _loops(calls)
     unoffered = _unoffered(sql, calls, never, known)
     return Explanation(sql, rows, seconds, loops, unoffered, never, error, _advice(sql, loops))
@@ -151,31 +144,24 @@ def _loop(calls: Sequence[TableCall]) -> Loop:
         columns.update(dict.fromkeys(call.columns_used))
         for term in call.terms:
             if term.pushed:
-                key = term.column, "IN" if term.operator == "IN" else term.operator
-                values, _ = pushed.setdefault(key, ({}, term.reason))
+                values, _ = pushed.setdefault((term.column, term.operator), ({}, term.reason))
                 values.update(dict.fromkeys(term.operands))
             else:
                 withheld[Withheld(term.column, term.operator, term.reason)] = None
-    first = calls[0]
+    terms = [
+        Pushed(column, operator, tuple(values)[:_SHOWN], max(0, len(values) - _SHOWN), reason)
+        for (column, operator), (values, reason) in pushed.items()
+    ]
     return Loop(
-        first.table,
-        first.action,
-        0 if first.action == "refuse" else len(calls),
-        sum(call.rows for call in calls),
-        sum(call.seconds for call in calls),
-        tuple(columns),
-        tuple(
-            Pushed(
-                column,
-                operator,
-                tuple(values)[:_OPERANDS_SHOWN],
-                max(0, len(values) - _OPERANDS_SHOWN),
-                reason,
-            )
-            for (column, operator), (values, reason) in pushed.items()
-        ),
-        tuple(withheld),
-        next((call.error for call in calls if call.error is not None), None),
+        table=calls[0].table,
+        action=calls[0].action,
+        calls=0 if calls[0].action == "refuse" else len(calls),
+        rows=sum(call.rows for call in calls),
+        seconds=sum(call.seconds for call in calls),
+        columns=tuple(columns),
+        pushed=tuple(terms),
+        withheld=tuple(withheld),
+        error=next((call.error for call in calls if call.error is not None), None),
     )
 
 
@@ -192,10 +178,8 @@ def _advice(sql: str, loops: Sequence[Loop]) -> tuple[str, ...]:
         other = others[0] if len(others) == 1 else "other"
         cure = f"FROM {other} CROSS JOIN {loop.table}; the order of a CROSS JOIN is kept"
         if late := _columns(loop, (NOT_YET_KNOWN,)):
-            advice = (
-                f"{loop.table} was read before the table that has the values of {late}: "
-                f"name that one first, {cure}"
-            )
+            why = f"{loop.table} was read before the table that has the values of {late}"
+            advice = f"{why}: name that one first, {cure}"
         elif empty := _columns(loop, (NULL_OPERAND, EMPTY_OPERAND)):
             advice = f"{other} has rows without a value of {empty}: leave them out, with ... <> ''"
         elif names[0] == loop.table.lower() and "was queried without" in loop.error:
@@ -242,10 +226,8 @@ def _unoffered(
 
 
 def _text(explanation: Explanation) -> list[str]:
-    lines = [
-        " ".join(explanation.sql.split()),
-        f"{_count(explanation.rows, 'row')} in {_time(explanation.seconds)}",
-    ]
+    cost = f"{_count(explanation.rows, 'row')} in {_time(explanation.seconds)}"
+    lines = [" ".join(explanation.sql.split()), cost]
     if explanation.error is not None:
         lines.append(f"failed: {explanation.error}")
     for loop in explanation.loops:
@@ -261,10 +243,7 @@ def _text(explanation: Explanation) -> list[str]:
         if not terms and loop.action == "generate":
             lines.append("  no terms      the table was asked for all of its rows")
         if loop.calls > 1 and loop.action == "generate":
-            lines.append(
-                "  note          one call for each row of what is joined before it, or for each value of an "
-                "IN"
-            )
+            lines.append(f"  note          {_ROUNDS}")
         if loop.error is not None:
             lines.append(f"  error         {loop.error}")
     if never := ", ".join(explanation.never_called):

@@ -20,6 +20,3 @@ def short_folder() -> str | None:
     with stop_handler():  # Python writes a file there to try it, which must not stay if a signal comes
         usual = tempfile.gettempdir()
     return "/tmp" if os.name == "posix" and len(os.fsencode(usual)) > _LONGEST else None  # noqa: S108
-
-
-__all__ = ["short_folder"]

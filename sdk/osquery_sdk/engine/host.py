@@ -22,12 +22,11 @@ from .manager.remote import answers_ping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from types import TracebackType
     from typing import Self
 
     from .manager.manager import Manager
-    from .sql.database import ResultSet, TypedResult
     from .sql.engine import Engine
+    from .sql.statements import ResultSet, TypedResult
     from .trace import Observer
 
 InProcess: TypeAlias = Callable[[str], Callable[[], None]]
@@ -110,15 +109,13 @@ class Host:
                 handler.undo.append(self._remove_sockets)
             for extension in self._wanted:
                 self.launch(extension, wait=False)
-            self._wait(len(self._wanted))
+            self.wait_for_extensions(len(self._wanted))
         except BaseException:
             self.close()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop everything."""
         self.close()
 
@@ -192,7 +189,7 @@ class Host:
             process = ExtensionProcess(extension, arguments, respawn=self._respawn, on_line=self._on_line)
             self.processes.append(process)
         if wait:
-            self._wait(known + 1)
+            self.wait_for_extensions(known + 1)
 
     def wait_for_extensions(self, count: int, *, timeout: float | None = None) -> None:
         """Wait until at least `count` extensions are registered and answer; others may have started them.
@@ -200,9 +197,6 @@ class Host:
         Raises:
             LaunchError: the time is over, or an extension that this host started has ended.
         """
-        self._wait(count, timeout)
-
-    def _wait(self, count: int, timeout: float | None = None) -> None:
         seconds = self._timeout if timeout is None else timeout
         end = time.monotonic() + seconds
         serving: set[int] = set()

@@ -9,8 +9,6 @@ from ..errors import ProjectError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["PROJECT_FILE", "Entry", "ProjectError", "find_entry", "scripts"]
-
 PROJECT_FILE = "pyproject.toml"
 
 

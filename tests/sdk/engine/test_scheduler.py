@@ -375,13 +375,7 @@ def test_distributed_results_that_are_not_taken_come_again(run: Callable[..., Ru
 
     made = run(answer, disable_distributed="true")
     until(lambda: made.manager.registries.has("distributed", "rec"))
-    rounds = Distributed(
-        made.manager.engine,
-        made.manager.registries,
-        made.manager.database,
-        made.manager.flags,
-        lambda *_: None,
-    )
+    rounds = Distributed(made.manager, lambda *_: None)
     rounds.once(Event())
     rounds.once(Event())
     rounds.once(Event())

@@ -97,15 +97,11 @@ class Daemon:
         for kind, name in self._names.items():
             if name:
                 registries.activate(kind, name)
-        names = _split(self._names["logger"])
-        if self._flags.truth("disable_logging"):
-            names = []
+        names = [] if self._flags.truth("disable_logging") else _split(self._names["logger"])
         min_status = int(self._flags["logger_min_status"])
         self._loggers = Loggers(registries, names, host=self.host, notice=notice, min_status=min_status)
         self._schedule = Schedule(manager, self._loggers, self._stopping, ended)
-        self._distributed = Distributed(
-            manager.engine, registries, manager.database, self._flags, self._loggers.say
-        )
+        self._distributed = Distributed(manager, self._loggers.say)
         manager.config.gen_pack = self._gen_pack
         manager.config.warn = lambda line: self._loggers.tell(WARNING, "packs.py", line)
 

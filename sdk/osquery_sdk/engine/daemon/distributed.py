@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ...errors import OsquerySdkError, SqlError
 from .results import to_json
@@ -17,45 +17,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from threading import Event
 
-    from ..manager.core_plugins import DatabasePlugin
-    from ..manager.flags import Flags
-    from ..manager.registry import Registries
-    from ..sql.engine import Engine
+    from ..manager.manager import Manager
 
 _PENDING = "distributed"
 _RUNNING = "distributed_running"
 _ACCELERATED = 5.0
 
 
-class _Result(NamedTuple):
-    """The result of a query, until the plugin takes it."""
-
-    name: str
-    rows: Sequence[Mapping[str, str]] = ()
-    code: int = 0
-    message: str = ""
-    milliseconds: int = -1
-    """Wall time; -1 if the query did not run."""
-
-
 class Distributed:
     """Serves one distributed plugin, round by round."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        registries: Registries,
-        database: DatabasePlugin,
-        flags: Flags,
-        say: Callable[[int, str, str], None],
-    ) -> None:
+    def __init__(self, manager: Manager, say: Callable[[int, str, str], None]) -> None:
         """Set up; the plugin is not called yet."""
-        self._engine = engine
-        self._registries = registries
-        self._database = database
-        self._flags = flags
+        self._engine = manager.engine
+        self._registries = manager.registries
+        self._database = manager.database
+        self._flags = manager.flags
         self._say = say
-        self._results: list[_Result] = []
+        self._results: dict[str, tuple[Sequence[Mapping[str, str]], int, str, dict[str, int]]] = {}
+        """Rows, status, message and costs of each query, until the plugin takes them."""
         self._accelerated_until = 0.0
 
     def run(self, stopping: Event) -> None:
@@ -107,36 +87,34 @@ class Distributed:
     def _run(self, name: str, sql: str) -> None:
         key = hashlib.sha256(sql.encode(errors="surrogateescape")).hexdigest()
         since = self._database.get(_RUNNING, key)
-        if since is not None and time.time() < float(since) + self._flags.seconds(
-            "distributed_denylist_duration"
-        ):
-            self._results.append(_Result(name, (), 1, "distributed query is denylisted"))
+        denial = self._flags.seconds("distributed_denylist_duration")
+        if since is not None and time.time() < float(since) + denial:
+            self._results[name] = (), 1, "distributed query is denylisted", {}
             return
         # A query that kills the engine is still noted here when the next engine gets it.
         self._database.put(_RUNNING, {key: str(int(time.time()))})
         started = time.monotonic()
-        result = _Result(name)
+        rows: list[dict[str, str]] = []
+        code, message = 0, ""
         try:
             answer = self._engine.query(sql)
             order = list(dict.fromkeys(answer.columns))
             rows = [{column: row[column] for column in order if column in row} for row in answer.rows]
-            result = result._replace(rows=rows)
         except OsquerySdkError as exc:
-            result = result._replace(code=1, message=str(exc))
+            code, message = 1, str(exc)
             self._say(2, "distributed.py", f"Error executing distributed query: {name}: {exc}")
         self._database.remove(_RUNNING, [key])
-        self._results.append(result._replace(milliseconds=int((time.monotonic() - started) * 1000)))
+        cost = {"wall_time_ms": int((time.monotonic() - started) * 1000)}
+        costs = {**cost, "user_time": 0, "system_time": 0, "memory": 0}
+        self._results[name] = rows, code, message, costs
 
     def _flush(self) -> None:
         if not self._results:
             return
-        parts: dict[str, dict[str, Any]] = {"queries": {}, "statuses": {}, "messages": {}, "stats": {}}
-        for name, rows, code, message, milliseconds in self._results:
-            parts["queries"][name] = rows
-            parts["statuses"][name] = code
-            parts["messages"][name] = message
-            cost = {"wall_time_ms": milliseconds, "user_time": 0, "system_time": 0, "memory": 0}
-            parts["stats"][name] = cost if milliseconds >= 0 else {}
+        parts = {
+            kind: {name: result[place] for name, result in self._results.items()}
+            for place, kind in enumerate(("queries", "statuses", "messages", "stats"))
+        }
         request = {"action": "writeResults", "results": to_json(parts)}
         # Results that the plugin does not take are sent again with the next ones.
         if not self._registries.call("distributed", "", request).failed:

@@ -41,7 +41,7 @@ class Loggers:
         *,
         host: Callable[[], str],
         notice: Callable[[str], None],
-        min_status: int = 0,
+        min_status: int,
     ) -> None:
         """Set up; no logger is called yet."""
         self._registries = registries
@@ -53,12 +53,11 @@ class Loggers:
         self._wanting: list[str] = []
         self._lock = Lock()
 
-    def init(self, process: str = "osqueryd") -> None:
+    def init(self) -> None:
         """Initialize each logger, ask for its features, and send the status lines so far."""
         for name in self._names:
-            self._call(name, {"init": process})
-            features = self._call(name, {"action": "features"}).status.code
-            if features & _WANTS_STATUS:
+            self._call(name, {"init": "osqueryd"})
+            if self._call(name, {"action": "features"}).status.code & _WANTS_STATUS:
                 self._wanting.append(name)
         self.relay()
 

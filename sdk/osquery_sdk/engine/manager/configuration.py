@@ -20,6 +20,7 @@ _MAX_BYTES = 4 << 20
 _MAX_INTERVAL = 604_800
 _DISCOVERY_PERIOD = 3600
 _MAIN = "main"
+_PLATFORMS = {"linux": ("linux", "ubuntu", "centos", "posix"), "win32": ("windows",)}
 
 
 class ScheduledQuery(NamedTuple):
@@ -158,15 +159,7 @@ def is_for_this_platform(wanted: Any) -> bool:
     """Check a platform as osquery does: "", "all" and "any" always fit, else one of the words has to."""
     if not isinstance(wanted, str) or wanted in ("", "null", "all", "any"):
         return True
-    linux = sys.platform.startswith("linux")
-    here = (
-        {"linux", "ubuntu", "centos", "posix"}
-        if linux
-        else {"windows"}
-        if sys.platform == "win32"
-        else {sys.platform, "posix"}
-    )
-    return any(word in wanted for word in here)
+    return any(word in wanted for word in _PLATFORMS.get(sys.platform, (sys.platform, "posix")))
 
 
 def _number(value: Any) -> int:

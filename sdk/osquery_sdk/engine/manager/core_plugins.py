@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from .flags import Flags
 
 
+_ONLY_STRINGS = (
+    "Database plugin putBatch action with an invalid json received. Only string values are supported"
+)
+
+
 def failure(message: str) -> Answer:
     """Return an answer that is an error."""
     return Answer(Status(1, message))
@@ -103,23 +108,25 @@ class DatabasePlugin:
                 return failure("Database plugin put action requires a value")
             case "put":
                 self.put(domain, {key: request["value"]})
-                return Answer()
             case "putBatch":
                 return self._put_batch(domain, request.get("json"))
             case "remove":
                 self.remove(domain, [key])
-                return Answer()
+            case "remove_range" if not key or not request.get("key_high"):
+                return failure("Missing range")
             case "remove_range":
-                return self._remove_range(domain, key, request.get("key_high", ""))
+                self.remove(
+                    domain, [name for name in self.keys(domain) if key <= name <= request["key_high"]]
+                )
             case "scan":
                 return self._scan(domain, request.get("prefix", ""), request.get("max", "0"))
             case "reset":
                 for known in list(self._domains):
                     self.remove(known, self.keys(known))
                 self._domains.clear()
-                return Answer()
             case _:
                 return failure("Unknown database plugin action")
+        return Answer()
 
     def _get(self, domain: str, key: str) -> Answer:
         if domain not in self._domains:
@@ -137,17 +144,8 @@ class DatabasePlugin:
         except ValueError:
             values = None
         if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
-            return failure(
-                "Database plugin putBatch action with an invalid json received."
-                " Only string values are supported"
-            )
+            return failure(_ONLY_STRINGS)
         self.put(domain, values)
-        return Answer()
-
-    def _remove_range(self, domain: str, low: str, high: str) -> Answer:
-        if not low or not high:
-            return failure("Missing range")
-        self.remove(domain, [key for key in self.keys(domain) if low <= key <= high])
         return Answer()
 
     def _scan(self, domain: str, prefix: str, limit: str) -> Answer:
@@ -217,12 +215,10 @@ class ConfigPlugin:
                 except ValueError as exc:
                     self.warn(f'Error parsing the "{name}" pack JSON: {content}: {exc}')
                     continue
-            if name == "*" and isinstance(content, dict):
-                for inner_name, inner in content.items():
-                    if isinstance(inner, dict):
-                        yield self._pack(inner_name, inner)
-            elif isinstance(content, dict):
-                yield self._pack(name, content)
+            named = content if name == "*" and isinstance(content, dict) else {name: content}
+            for inner_name, inner in named.items():
+                if isinstance(inner, dict):
+                    yield self._pack(inner_name, inner)
 
     def _pack(self, name: str, content: Mapping[str, Any]) -> Pack:
         delimiter, interval = self._flags["pack_delimiter"], int(self._flags["schedule_default_interval"])

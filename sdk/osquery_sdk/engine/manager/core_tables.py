@@ -13,44 +13,51 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...wire.protocol import Status
-from ..answer import Answer, to_bytes
+from ..answer import Answer, TextRows, to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ..answer import TextRows
     from .configuration import ScheduledQuery
 
 _NOCASE, _VERSION = 64, 256
 _UTILITY = "1"
 
-# Columns as words NAME[:TYPE[:OPTIONS]]; see `_routes`.
-_TIME = (
-    "weekday year:I month:I day:I hour:I minutes:I seconds:I timezone local_timezone unix_time:I timestamp"
-    " datetime iso_8601 win_timestamp:B:16"
-)
-_INFO = (
-    f"pid:I uuid:T:{_NOCASE} instance_id version:T:{_VERSION} config_hash:T:{_NOCASE} config_valid:I"
-    " extensions build_platform build_distro start_time:I watcher:I platform_mask:I"
-)
-_EXTENSIONS = f"uuid:B name version:T:{_VERSION} sdk_version:T:{_VERSION} path type"
-_REGISTRY = "registry name owner_uuid:I internal:I active:I"
-_FLAGS = "name type description default_value value shell_only:I"
-_SCHEDULE = (
-    "name query interval:I executions:B last_executed:B denylisted:I output_size:B wall_time:B wall_time_ms:B"
-    " last_wall_time_ms:B user_time:B last_user_time:B system_time:B last_system_time:B average_memory:B"
-    " last_memory:B"
-)
+# The columns of each table as words NAME[:TYPE[:OPTIONS]]. The type is TEXT if it is left out.
+_COLUMNS = {
+    "osquery_extensions": f"uuid:B name version:T:{_VERSION} sdk_version:T:{_VERSION} path type",
+    "osquery_flags": "name type description default_value value shell_only:I",
+    "osquery_info": (
+        f"pid:I uuid:T:{_NOCASE} instance_id version:T:{_VERSION} config_hash:T:{_NOCASE} config_valid:I"
+        " extensions build_platform build_distro start_time:I watcher:I platform_mask:I"
+    ),
+    "osquery_registry": "registry name owner_uuid:I internal:I active:I",
+    "osquery_schedule": (
+        "name query interval:I executions:B last_executed:B denylisted:I output_size:B wall_time:B"
+        " wall_time_ms:B last_wall_time_ms:B user_time:B last_user_time:B system_time:B last_system_time:B"
+        " average_memory:B last_memory:B"
+    ),
+    "time": (
+        "weekday year:I month:I day:I hour:I minutes:I seconds:I timezone local_timezone unix_time:I timestamp"
+        " datetime iso_8601 win_timestamp:B:16"
+    ),
+}
+_ALIASES = {
+    "osquery_schedule": {"id": "columnAlias", "name": "blacklisted", "target": "denylisted"},
+    "time": {"id": "columnAlias", "name": "date_time", "target": "datetime"},
+}
 _TYPES = {"T": "TEXT", "I": "INTEGER", "B": "BIGINT"}
 
 
-def _routes(columns: str, *more: Mapping[str, str]) -> TextRows:
-    """Return the route rows for words `NAME[:TYPE[:OPTIONS]]`. The type is TEXT if it is left out."""
-    rows: list[Mapping[str, str]] = []
-    for word in columns.split():
+def routes_of(table: str) -> TextRows:
+    """Return the route rows of a core table."""
+    rows: list[dict[str, str]] = []
+    for word in _COLUMNS[table].split():
         name, kind, option = [*word.split(":"), *("T", "0")[word.count(":") :]]
         rows.append({"id": "column", "name": name, "type": _TYPES[kind], "op": option})
-    return [*rows, *more, {"id": "attributes", "attributes": _UTILITY}]
+    if table in _ALIASES:
+        rows.append(_ALIASES[table])
+    return [*rows, {"id": "attributes", "attributes": _UTILITY}]
 
 
 class CoreTable(NamedTuple):
@@ -58,6 +65,10 @@ class CoreTable(NamedTuple):
 
     routes: TextRows
     generate: Callable[[], TextRows]
+
+    def answer(self, request: Mapping[str, str], deadline: float | None) -> Answer:
+        """Answer the engine, which gives a deadline, too: the rows are there at once."""
+        return self.call(request)
 
     def call(self, request: Mapping[str, str]) -> Answer:
         """Answer the actions of a table."""
@@ -79,30 +90,23 @@ def time_rows() -> TextRows:
     now = int(time.time())
     utc = time.gmtime(now)
     iso = time.strftime("%Y-%m-%dT%H:%M:%SZ", utc)
-    return [
-        {
-            "weekday": time.strftime("%A", utc),
-            "year": str(utc.tm_year),
-            "month": str(utc.tm_mon),
-            "day": str(utc.tm_mday),
-            "hour": str(utc.tm_hour),
-            "minutes": str(utc.tm_min),
-            "seconds": str(utc.tm_sec),
-            "timezone": "UTC",
-            "local_timezone": time.strftime("%Z", time.localtime(now)) or "UTC",
-            "unix_time": str(now),
-            "timestamp": f"{time.asctime(utc)} UTC",
-            "datetime": iso,
-            "iso_8601": iso,
-            # Windows counts tenths of microseconds since 1601.
-            **(
-                {"win_timestamp": str((now + 11_644_473_600) * 10_000_000)} if sys.platform == "win32" else {}
-            ),
-        }
-    ]
+    numbers = zip(("year", "month", "day", "hour", "minutes", "seconds"), map(str, utc), strict=False)
+    row = {
+        "weekday": time.strftime("%A", utc),
+        **dict(numbers),
+        "timezone": "UTC",
+        "local_timezone": time.strftime("%Z", time.localtime(now)) or "UTC",
+        "unix_time": str(now),
+        "timestamp": f"{time.asctime(utc)} UTC",
+        "datetime": iso,
+        "iso_8601": iso,
+    }
+    if sys.platform == "win32":  # Windows counts tenths of microseconds since 1601
+        row["win_timestamp"] = str((now + 11_644_473_600) * 10_000_000)
+    return [row]
 
 
-def platform_mask() -> int:
+def _platform_mask() -> int:
     """Return osquery's bit set for this system: POSIX 1, Windows 2, BSD 4, Linux 8, macOS 16, FreeBSD 32."""
     if sys.platform == "win32":
         return 2
@@ -111,44 +115,30 @@ def platform_mask() -> int:
     )
 
 
-def build_platform() -> dict[str, str]:
-    """Return the build columns of osquery_info: here, the system and the versions of Python and SQLite."""
+def info_row() -> dict[str, str]:
+    """Return what `osquery_info` says of the system. `uuid` is the machine id, if the system has one."""
     import apsw
 
-    system = platform.system().lower()
-    distro = f"python{platform.python_version()}-sqlite{apsw.sqlitelibversion()}"
-    return {"build_platform": system, "build_distro": distro, "platform_mask": str(platform_mask())}
-
-
-def info_rows(
-    *, version: str, instance: str, config_hash: str, config_valid: bool, serving: bool, started: float
-) -> TextRows:
-    """Return the row of `osquery_info`. The host's `uuid` is the machine id, if the system has one."""
     try:
         with open("/etc/machine-id", encoding="ascii") as file:  # noqa: PTH123  osquery_info needs no pathlib
             digits = file.read().strip()
     except (OSError, UnicodeDecodeError):
         digits = ""
     parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
-    return [
-        {
-            "pid": str(os.getpid()),
-            "uuid": "-".join(parts) if len(digits) == 32 else "",
-            "instance_id": instance,
-            "version": version,
-            "config_hash": config_hash,
-            "config_valid": "1" if config_valid else "0",
-            "extensions": "active" if serving else "inactive",
-            "start_time": str(int(started)),
-            "watcher": "-1",
-            **build_platform(),
-        }
-    ]
+    return {
+        "pid": str(os.getpid()),
+        "uuid": "-".join(parts) if len(digits) == 32 else "",
+        # As the build, take the system and the versions of Python and SQLite.
+        "build_platform": platform.system().lower(),
+        "build_distro": f"python{platform.python_version()}-sqlite{apsw.sqlitelibversion()}",
+        "watcher": "-1",
+        "platform_mask": str(_platform_mask()),
+    }
 
 
 def schedule_rows(queries: Iterable[ScheduledQuery], done: Mapping[str, Mapping[str, int]]) -> TextRows:
     """Return the rows of `osquery_schedule`: the scheduled queries, with the costs that the engine counts."""
-    never = dict.fromkeys((word.partition(":")[0] for word in _SCHEDULE.split()[3:]), "0")
+    never = dict.fromkeys((word.partition(":")[0] for word in _COLUMNS["osquery_schedule"].split()[3:]), "0")
     return [
         {
             **never,
@@ -159,27 +149,3 @@ def schedule_rows(queries: Iterable[ScheduledQuery], done: Mapping[str, Mapping[
         }
         for query in queries
     ]
-
-
-def core_tables(
-    *,
-    info: Callable[[], TextRows],
-    extensions: Callable[[], TextRows],
-    registry: Callable[[], TextRows],
-    flags: Callable[[], TextRows],
-    schedule: Callable[[], TextRows],
-) -> dict[str, CoreTable]:
-    """Return every core table by name.
-
-    The arguments return the rows of the table that they are named after.
-    """
-    date_time = {"id": "columnAlias", "name": "date_time", "target": "datetime"}
-    denylisted = {"id": "columnAlias", "name": "blacklisted", "target": "denylisted"}
-    return {
-        "osquery_extensions": CoreTable(_routes(_EXTENSIONS), extensions),
-        "osquery_flags": CoreTable(_routes(_FLAGS), flags),
-        "osquery_info": CoreTable(_routes(_INFO), info),
-        "osquery_registry": CoreTable(_routes(_REGISTRY), registry),
-        "osquery_schedule": CoreTable(_routes(_SCHEDULE, denylisted), schedule),
-        "time": CoreTable(_routes(_TIME, date_time), time_rows),
-    }

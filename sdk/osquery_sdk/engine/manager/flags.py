@@ -64,10 +64,17 @@ FLAGS: dict[str, Flag] = {
     "verbose": Flag("bool", "false", "Enable verbose informational messages"),
 }
 
+_UNKNOWN = Flag("string", "", "Given to the engine, which makes no use of it")
+
+
+def flag(name: str) -> Flag:
+    """Return a flag; one that the engine does not know is a string."""
+    return FLAGS.get(name, _UNKNOWN)
+
 
 def problem(name: str, value: str) -> str:
     """Return the reason why a flag cannot have a value; "" if it can, or if the flag is not known here."""
-    kind = FLAGS[name].type if name in FLAGS else "string"
+    kind = flag(name).type
     if kind == "bool" and value.lower() not in (*_TRUE, *_FALSE):
         return f"--{name} {value!r} is neither true nor false"
     if kind in ("uint64", "uint32"):
@@ -113,10 +120,7 @@ class Flags:
 
     def __getitem__(self, name: str) -> str:
         """Return the value of a flag; "" for an unknown one."""
-        for values in (self._overrides, self._values):
-            if name in values:
-                return values[name]
-        return FLAGS[name].default if name in FLAGS else ""
+        return {name: flag(name).default, **self._values, **self._overrides}[name]
 
     def seconds(self, name: str) -> float:
         """Return the value of a flag that is a number of seconds.
@@ -133,18 +137,7 @@ class Flags:
         """Return the value of a flag that is true or false."""
         return self[name].lower() in _TRUE
 
-    def names(self) -> list[str]:
-        """Return every known name."""
-        return sorted({*FLAGS, *self._values, *self._overrides})
-
-    def description(self, name: str) -> str:
-        """Return a flag's effect in a sentence."""
-        return FLAGS[name].description if name in FLAGS else "Given to the engine, which makes no use of it"
-
     def options(self) -> dict[str, OptionInfo]:
         """Return the flags in the form that a manager's `options` answers."""
-        return {
-            name: OptionInfo(self[name], *((flag.default, flag.type) if flag else ("", "string")))
-            for name in self.names()
-            for flag in [FLAGS.get(name)]
-        }
+        names = sorted({*FLAGS, *self._values, *self._overrides})
+        return {name: OptionInfo(self[name], flag(name).default, flag(name).type) for name in names}

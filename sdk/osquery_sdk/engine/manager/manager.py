@@ -13,43 +13,27 @@ from ...errors import SqlError
 from ...wire.protocol import ExtensionInfo, OptionInfo, Reply, Status
 from ...wire.server import Server, ServerOptions
 from ...wire.transport import listen
-from ..answer import Answer, to_text
+from ..answer import Answer, TextRows, to_text
 from ..sql.engine import Engine
 from ..sql.values import parse_decimal
 from .core_plugins import ConfigPlugin, DatabasePlugin, SqlPlugin
-from .core_tables import core_tables, info_rows, schedule_rows
-from .flags import Flags
+from .core_tables import CoreTable, info_row, routes_of, schedule_rows, time_rows
+from .flags import Flags, flag
 from .registry import Registries
 from .remote import PING_TIMEOUT, answers_ping, call_extension
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
     from typing import Self
 
     from ...wire.server import CallContext
-    from ..answer import Caller, TextRows
     from ..trace import Observer
-    from .registry import CorePlugin
 
 VERSION = "5.23.0-engine"
 """Version of the osquery that the engine behaves like, with a word that tells it from osquery."""
 
 _OLDEST_SDK = "1.7.7"
 _LEAST_INTERVAL = 0.2
-_REGISTRIES = (
-    "config",
-    "config_parser",
-    "database",
-    "distributed",
-    "enroll",
-    "event_publisher",
-    "event_subscriber",
-    "logger",
-    "numeric_monitoring",
-    "sql",
-    "table",
-)
 
 
 class Manager:
@@ -80,8 +64,8 @@ class Manager:
             default_index=self.flags.truth("extensions_default_index"),
             null=self.flags["nullvalue"],
         )
-        self._registries = Registries(_REGISTRIES, self._call_external)
-        self._registries.set_hooks("table", _TableHooks(self.engine, self._registries))
+        self.registries = Registries(self.engine, self._call_external)
+        """Every plugin, of the engine and of extensions."""
         self.config = ConfigPlugin(self.flags)
         self.database = DatabasePlugin((options or {}).get("database_path", ""))
         self.schedule_done: dict[str, dict[str, int]] = {}
@@ -96,20 +80,21 @@ class Manager:
         self._add_core()
 
     def _add_core(self) -> None:
-        registries = self._registries
-        registries.add_core("database", "ephemeral", self.database, active=True)
-        registries.add_core("config", "update", self.config, active=True)
-        registries.add_core("sql", "sql", SqlPlugin(self.engine), active=True)
-        tables = core_tables(
-            info=self._info_rows,
-            extensions=self._extension_rows,
-            registry=registries.rows,
-            flags=self._flag_rows,
-            schedule=lambda: schedule_rows(self.config.configuration.queries(), self.schedule_done),
-        )
-        for name, table in tables.items():
-            registries.add_core("table", name, table)
-            self.engine.attach(name, table.routes, _core_caller(table), extension=False)
+        self.registries.add_core("database", "ephemeral", self.database, active=True)
+        self.registries.add_core("config", "update", self.config, active=True)
+        self.registries.add_core("sql", "sql", SqlPlugin(self.engine), active=True)
+        tables = {
+            "osquery_extensions": self._extension_rows,
+            "osquery_flags": self._flag_rows,
+            "osquery_info": self._info_rows,
+            "osquery_registry": self.registries.rows,
+            "osquery_schedule": self._schedule_rows,
+            "time": time_rows,
+        }
+        for name, generate in tables.items():
+            table = CoreTable(routes_of(name), generate)
+            self.registries.add_core("table", name, table)
+            self.engine.attach(name, table.routes, table.answer, extension=False)
 
     # -- life cycle
 
@@ -146,9 +131,7 @@ class Manager:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop."""
         self.stop()
 
@@ -166,7 +149,7 @@ class Manager:
         self, registry: str, item: str, request: dict[str, str], context: CallContext | None = None
     ) -> Reply:
         """Call a plugin of the engine or of an extension."""
-        answer = self._registries.call(registry, item, request)
+        answer = self.registries.call(registry, item, request)
         # osqueryd returns rows only with a success, and sorts their keys.
         rows = () if answer.failed else [dict(sorted(row.items())) for row in to_text(answer.rows)]
         return Reply(answer.status._replace(uuid=0), rows)
@@ -196,7 +179,7 @@ class Manager:
         if not _version_at_least(_OLDEST_SDK, info.sdk_version):
             return Status(1, "Incompatible extension SDK version")
         uuid = self._new_uuid()
-        status = self._registries.add_broadcast(uuid, registry)
+        status = self.registries.add_broadcast(uuid, registry)
         if status.code != 0:
             return Status(1, f"Failed adding registry: {status.message}")
         with self._changed:
@@ -210,7 +193,7 @@ class Manager:
             if self._extensions.pop(uuid, None) is None:
                 return Status(1, "No extension UUID found")
             self._changed.notify_all()
-        self._registries.remove(uuid)
+        self.registries.remove(uuid)
         return Status()
 
     def query(self, sql: str) -> Reply:
@@ -239,25 +222,19 @@ class Manager:
                 self._changed.wait(timeout)
             return len(self._extensions) >= count
 
-    @property
-    def registries(self) -> Registries:
-        """Every plugin, of the engine and of extensions."""
-        return self._registries
-
     # -- parts
 
     def _new_uuid(self) -> int:
-        with self._changed:
-            while True:
-                uuid = random.randint(1, 0xFFFF)  # noqa: S311  a name, not a secret
-                if uuid not in self._extensions:
-                    return uuid
+        uuid = 0
+        while not uuid or uuid in self._extensions:
+            uuid = random.randint(1, 0xFFFF)  # noqa: S311  a name, not a secret
+        return uuid
 
     def _call_external(
         self, uuid: int, registry: str, item: str, request: dict[str, str], deadline: float | None
     ) -> Answer:
         path = self.extension_socket(uuid)
-        return call_extension(path, registry, item, request, timeout=self._call_timeout, deadline=deadline)
+        return call_extension(path, registry, item, request, self._call_timeout, deadline)
 
     def _watch(self) -> None:
         """Ping the extensions at each interval, and remove those that do not answer.
@@ -288,38 +265,42 @@ class Manager:
             return
 
     def _info_rows(self) -> TextRows:
-        return info_rows(
-            version=VERSION,
-            instance=self._instance,
-            config_hash=self.config.hash(),
-            config_valid=self.config.configuration.is_valid,
-            serving=self._server is not None,
-            started=self._started,
-        )
+        known = {
+            "instance_id": self._instance,
+            "version": VERSION,
+            "config_hash": self.config.hash(),
+            "config_valid": str(int(self.config.configuration.is_valid)),
+            "extensions": "inactive" if self._server is None else "active",
+            "start_time": str(int(self._started)),
+        }
+        return [info_row() | known]
+
+    def _schedule_rows(self) -> TextRows:
+        return schedule_rows(self.config.configuration.queries(), self.schedule_done)
 
     def _extension_rows(self) -> TextRows:
-        core = {"uuid": "0", "name": "core", "version": VERSION, "sdk_version": "0.0.0"}
-        out = [{**core, "path": self.socket, "type": "core"}]
-        for uuid, info in self.extensions().items():
-            out.append(
-                {
-                    "uuid": str(uuid),
-                    "name": info.name,
-                    "version": info.version,
-                    # As osqueryd, which confuses the two fields.
-                    "sdk_version": info.min_sdk_version,
-                    "path": self.extension_socket(uuid),
-                    "type": "extension",
-                }
+        core = ("0", "core", VERSION, "0.0.0", self.socket, "core")
+        # As osqueryd, which takes the least version of osquery for that of the SDK.
+        others = (
+            (
+                str(uuid),
+                info.name,
+                info.version,
+                info.min_sdk_version,
+                self.extension_socket(uuid),
+                "extension",
             )
-        return out
+            for uuid, info in self.extensions().items()
+        )
+        names = ("uuid", "name", "version", "sdk_version", "path", "type")
+        return [dict(zip(names, row, strict=True)) for row in (core, *others)]
 
     def _flag_rows(self) -> TextRows:
         return [
             {
                 "name": name,
                 "type": option.type,
-                "description": self.flags.description(name),
+                "description": flag(name).description,
                 "default_value": option.default_value,
                 "value": option.value,
                 "shell_only": "0",
@@ -328,37 +309,12 @@ class Manager:
         ]
 
 
-class _TableHooks:
-    """Attaches the tables of extensions to the engine."""
-
-    def __init__(self, engine: Engine, registries: Registries) -> None:
-        self._engine = engine
-        self._registries = registries
-
-    def add(self, name: str, routes: TextRows, uuid: int) -> str | None:
-        def call(request: dict[str, str], deadline: float | None) -> Answer:
-            return self._registries.call("table", name, request, deadline)
-
-        try:
-            self._engine.attach(name, routes, call)
-        except SqlError as exc:
-            return str(exc)
-        return None
-
-    def remove(self, name: str) -> None:
-        self._engine.detach(name)
-
-
-def _core_caller(table: CorePlugin) -> Caller:
-    return lambda request, deadline: table.call(request)
-
-
 def _version_at_least(required: str, version: str) -> bool:
     """Return True if a version is not older than `required`, or is "0.0.0"."""
     if version == "0.0.0":
         return True
-    wanted = [part for part in required.split(".") if part]
-    for part, least in zip([part for part in version.split(".") if part], wanted, strict=False):
+    versions = [filter(None, text.split(".")) for text in (version, required)]
+    for part, least in zip(*versions, strict=False):
         number, least_number = parse_decimal(part), parse_decimal(least)
         if number is None or least_number is None:
             if part < least:

@@ -8,19 +8,24 @@ Facts from `osquery/registry/registry_interface.cpp` and `registry_factory.cpp`.
 
 from __future__ import annotations
 
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
+from ...errors import SqlError
 from ...wire.protocol import Status
-from ..answer import Answer, to_bytes
+from ..answer import Answer, TextRows, to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..answer import TextRows
+    from ..sql.engine import Engine
 
-    Broadcast = Mapping[str, Mapping[str, TextRows]]
-    """The plugins of an extension: registry -> item -> route rows."""
+
+_NAMES = (
+    "config config_parser database distributed enroll event_publisher event_subscriber logger"
+    " numeric_monitoring sql table"
+)
 
 
 class CorePlugin(Protocol):
@@ -30,46 +35,34 @@ class CorePlugin(Protocol):
         """Answer a request."""
 
 
-class ItemHooks(Protocol):
-    """Gets the items of extensions when they come and go."""
-
-    def add(self, name: str, routes: TextRows, uuid: int) -> str | None:
-        """Add an item. Returns an error message, or None."""
-
-    def remove(self, name: str) -> None:
-        """Remove an item."""
-
-
 class _Registry:
-    __slots__ = ("active", "external", "hooks", "items", "routes")
+    __slots__ = ("active", "external", "items", "routes")
 
     def __init__(self) -> None:
         self.items: dict[str, CorePlugin] = {}
         self.external: dict[str, int] = {}
         self.routes: dict[str, TextRows] = {}
         self.active = ""
-        self.hooks: ItemHooks | None = None
 
 
 class Registries:
     """All registries of a manager.
 
     Args:
-        names: names of the registries.
+        engine: gets the tables of extensions.
         call_external: calls an extension with uuid, registry, item, request and deadline.
     """
 
     def __init__(
-        self,
-        names: tuple[str, ...],
-        call_external: Callable[[int, str, str, dict[str, str], float | None], Answer],
+        self, engine: Engine, call_external: Callable[[int, str, str, dict[str, str], float | None], Answer]
     ) -> None:
         """Create empty registries."""
-        self._registries = {name: _Registry() for name in sorted(names)}
+        self._registries = {name: _Registry() for name in _NAMES.split()}
+        self._engine = engine
         self._call_external = call_external
         self._lock = RLock()
-        # One registration at a time. `_adding` is taken before `_lock`, which is never held while a hook or
-        # plugin runs: calls go on meanwhile.
+        # One registration at a time. `_adding` is taken before `_lock`, which is never held while the engine
+        # or a plugin runs: calls go on meanwhile.
         self._adding = RLock()
 
     def add_core(self, registry: str, name: str, plugin: CorePlugin, *, active: bool = False) -> None:
@@ -88,55 +81,50 @@ class Registries:
             known = self._registries[registry]
             return name in known.items or name in known.external
 
-    def set_hooks(self, registry: str, hooks: ItemHooks) -> None:
-        """Set the hooks of a registry."""
-        self._registries[registry].hooks = hooks
+    def add_broadcast(self, uuid: int, broadcast: Mapping[str, Mapping[str, TextRows]]) -> Status:
+        """Add all items of an extension, or none of them.
 
-    def add_broadcast(self, uuid: int, broadcast: Broadcast) -> Status:
-        """Add all items of an extension, or none of them."""
+        Args:
+            uuid: the extension's number.
+            broadcast: registry -> item -> route rows.
+        """
         with self._adding:
             for registry, items in sorted(broadcast.items()):
-                for item in sorted(items):
-                    if self._exists(registry, item):
-                        return Status(
-                            1, f"Registry item {item} conflicts with another item of the same name."
-                        )
+                known = self._registries.get(registry, _Registry())
+                with self._lock:
+                    taken = items.keys() & {*known.items, *known.external, *known.routes}
+                if taken:
+                    text = f"Registry item {min(taken)} conflicts with another item of the same name."
+                    return Status(1, text)
             for registry, items in sorted(broadcast.items()):
                 if registry not in self._registries:
                     return Status(1, f"Unknown registry: {registry}")
-                error = self._add(uuid, self._registries[registry], items)
-                if error is not None:
+                try:
+                    self._add(uuid, registry, items)
+                except SqlError as exc:
                     self.remove(uuid)
-                    return Status(1, error)
+                    return Status(1, str(exc))
             return Status()
 
-    def _exists(self, registry: str, item: str) -> bool:
-        known = self._registries.get(registry)
-        with self._lock:
-            return known is not None and (
-                item in known.items or item in known.external or item in known.routes
-            )
-
-    def _add(self, uuid: int, registry: _Registry, items: Mapping[str, TextRows]) -> str | None:
+    def _add(self, uuid: int, registry: str, items: Mapping[str, TextRows]) -> None:
+        known = self._registries[registry]
         for item, routes in sorted(items.items()):
             with self._lock:
-                registry.routes[item] = routes
-            error = None if registry.hooks is None else registry.hooks.add(item, routes, uuid)
-            if error is not None:
-                return error
+                known.routes[item] = routes
+            if registry == "table":
+                self._engine.attach(item, routes, partial(self.call, registry, item))
             with self._lock:
-                registry.external[item] = uuid
-        return None
+                known.external[item] = uuid
 
     def remove(self, uuid: int) -> None:
         """Remove the items of an extension."""
         with self._adding:
-            for registry in self._registries.values():
+            for name, registry in self._registries.items():
                 with self._lock:
                     gone = [item for item, owner in registry.external.items() if owner == uuid]
                 for item in gone:
-                    if registry.hooks is not None:
-                        registry.hooks.remove(item)
+                    if name == "table":
+                        self._engine.detach(item)
                     with self._lock:
                         registry.external.pop(item, None)
                         registry.routes.pop(item, None)
@@ -153,9 +141,8 @@ class Registries:
             return Answer(Status(1, f"Unknown registry requested: {registry}"))
         item = item or known.active
         if "," in item:
-            answers = [
-                self.call(registry, part.strip(), request, deadline) for part in item.split(",") if part
-            ]
+            parts = [part.strip() for part in item.split(",") if part]
+            answers = [self.call(registry, part, request, deadline) for part in parts]
             # As osqueryd: the statuses do not count, and the rows of the last item are the answer.
             return Answer(rows=answers[-1].rows if answers else ())
         with self._lock:
@@ -175,14 +162,7 @@ class Registries:
             for name, registry in self._registries.items():
                 owners = [*((item, 0) for item in sorted(registry.items)), *sorted(registry.external.items())]
                 for item, owner in owners:
-                    active = not registry.active or registry.active == item
-                    out.append(
-                        {
-                            "registry": name,
-                            "name": item,
-                            "owner_uuid": str(owner),
-                            "internal": "0",
-                            "active": "1" if active else "0",
-                        }
-                    )
+                    active = "1" if registry.active in ("", item) else "0"
+                    row = {"registry": name, "name": item, "owner_uuid": str(owner)}
+                    out.append({**row, "internal": "0", "active": active})
         return out

@@ -51,13 +51,7 @@ def answers_ping(path: str, *, timeout: float = PING_TIMEOUT) -> bool:
 
 
 def call_extension(
-    path: str,
-    registry: str,
-    item: str,
-    request: Mapping[str, str],
-    *,
-    timeout: float = 300.0,
-    deadline: float | None = None,
+    path: str, registry: str, item: str, request: Mapping[str, str], timeout: float, deadline: float | None
 ) -> Answer:
     """Call a plugin of an extension.
 

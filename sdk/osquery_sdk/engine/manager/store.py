@@ -120,6 +120,3 @@ def _require_place(path: str) -> None:
         )
     if not stat.S_ISREG(mode):
         raise StoreError(f"--database_path {path}: it is not a regular file")
-
-
-__all__ = ["Store", "StoreError"]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from .values import SQLiteValue, encoded
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from .values import SQLiteValue
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _TO_ESCAPE = re.compile(r'[\x00-\x1f"\\]')
@@ -100,7 +100,7 @@ def context_json(
             ",".join(f'{{"op":{op},"expr":{json_string(expr)}}}' for op, expr in constraints.get(name, ())),
             affinities[name],
         )
-        for name in sorted(affinities, key=_bytes)
+        for name in sorted(affinities, key=encoded)
     )
     out = f'{{"constraints":[{columns}]'
     if used is not None:
@@ -108,7 +108,3 @@ def context_json(
     if bitset is not None:
         out += f',"colsUsedBitset":{bitset}'
     return out + "}"
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode(errors="surrogateescape")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
@@ -15,39 +16,21 @@ from .column_types import expression_types
 from .functions import hide_functions, register_collations, register_functions
 from .routes import Definition, parse_routes
 from .statements import ResultSet, Statements, TypedResult, parameters_of
-from .values import SQLiteValue
+from .values import known_type
 from .virtual_table import VirtualTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from itertools import count
+    from collections.abc import Callable, Iterator, Mapping
 
     from ..trace import Observer
 
 # osqueryd allows statements to read, to write to tables that take writes, and to make temporary tables and
-# views.
-_ALLOWED_ACTIONS = frozenset(
-    (
-        apsw.SQLITE_READ,
-        apsw.SQLITE_SELECT,
-        apsw.SQLITE_INSERT,
-        apsw.SQLITE_UPDATE,
-        apsw.SQLITE_DELETE,
-        apsw.SQLITE_CREATE_VTABLE,
-        apsw.SQLITE_DROP_VTABLE,
-        apsw.SQLITE_CREATE_VIEW,
-        apsw.SQLITE_DROP_VIEW,
-        apsw.SQLITE_CREATE_TABLE,
-        apsw.SQLITE_DROP_TABLE,
-        apsw.SQLITE_CREATE_TEMP_TABLE,
-        apsw.SQLITE_DROP_TEMP_TABLE,
-        apsw.SQLITE_CREATE_TEMP_VIEW,
-        apsw.SQLITE_DROP_TEMP_VIEW,
-        apsw.SQLITE_FUNCTION,
-        apsw.SQLITE_RECURSIVE,
-        apsw.SQLITE_TRANSACTION,
-    )
-)
+# views. These are SQLite's names for that, without `SQLITE_` before them.
+_ALLOWED_ACTIONS = """
+    READ SELECT INSERT UPDATE DELETE CREATE_VTABLE DROP_VTABLE CREATE_VIEW DROP_VIEW CREATE_TABLE
+    DROP_TABLE CREATE_TEMP_TABLE DROP_TEMP_TABLE CREATE_TEMP_VIEW DROP_TEMP_VIEW FUNCTION RECURSIVE
+    TRANSACTION
+"""
 _ALLOWED_PRAGMAS = frozenset(
     ("table_info", "table_xinfo", "function_list", "journal_mode", "case_sensitive_like", "collation_list")
 )
@@ -66,13 +49,6 @@ class Source(NamedTuple):
     caller: Caller | None
     """None if only the routes are known, because no extension serves the table."""
     extension: bool = True
-
-
-class Counters(NamedTuple):
-    """Numbers that are unique among all connections of an engine."""
-
-    plans: count[int]
-    cursors: count[int]
 
 
 class _Module:
@@ -98,8 +74,8 @@ class Database:
 
     Args:
         sources: the tables by name. The connection reads this mapping whenever SQLite connects to a table.
-        counters: the counters of the engine, for all of its connections.
-        observer: gets a record of each table call.
+        plans: numbers for plans, unique among all connections of an engine.
+        cursors: numbers for cursors, unique likewise.
         default_index: the flag `--extensions_default_index`.
         null: the text for NULL in results (`--nullvalue`).
     """
@@ -107,19 +83,20 @@ class Database:
     def __init__(
         self,
         sources: Mapping[str, Source],
-        counters: Counters,
+        plans: Iterator[int],
+        cursors: Iterator[int],
         *,
-        observer: Observer | None = None,
-        default_index: bool = True,
-        null: str = "",
+        default_index: bool,
+        null: str,
     ) -> None:
-        self.observer = observer
+        self.observer: Observer | None = None
+        self.plans = plans
+        self.cursors = cursors
+        self.affected: set[VirtualTable] = set()
+        self.inserted: int | None = None
         self._sources = sources
-        self._counters = counters
         self._default_index = default_index
         self._null = null
-        self._affected: set[VirtualTable] = set()
-        self._inserted: int | None = None
         self._attaching: Definition | None = None
         self._deadline: float | None = None
         # Plans are dropped when a query ends, so no statement may be cached with its plan.
@@ -128,7 +105,7 @@ class Database:
         self.hidden_functions = hide_functions(self._connection)
         register_functions(self._connection)
         register_collations(self._connection)
-        self._connection.authorizer = _authorize
+        self._connection.authorizer = _authorizer()
         # This is set without a deadline, too: Python notices Ctrl-C only while its own code runs.
         self._connection.setprogresshandler(self._is_late, _STEPS_BETWEEN_CHECKS)
 
@@ -174,10 +151,8 @@ class Database:
 
         Its module stays, so that the name fails with "vtable constructor failed" from then on.
         """
-        try:
+        with suppress(apsw.Error):
             self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}").fetchall()
-        except apsw.Error:
-            return
 
     def construct(self, name: str) -> tuple[str, VirtualTable]:
         """Return declaration and table when SQLite creates a table, or meets its name without one.
@@ -189,11 +164,9 @@ class Database:
         for view in definition.views:
             # As osqueryd: the view is in the main database, so its table is asked for its columns at the
             # first use.
-            try:
+            with suppress(apsw.Error):
                 statement = f"CREATE VIEW {view} AS SELECT * FROM {name}"  # noqa: S608  unquoted, as osqueryd
                 self._connection.execute(statement).fetchall()
-            except apsw.Error:
-                continue
         return definition.statement, VirtualTable(self, definition)
 
     def _define(self, name: str, routes: TextRows | None) -> Definition:
@@ -219,24 +192,6 @@ class Database:
         _check(definition.statement)
         return definition
 
-    # -- for virtual tables (virtual_table.Host)
-
-    def next_plan(self) -> int:
-        """Return a number for a plan, in the range of C's int."""
-        return next(self._counters.plans) & 0x7FFFFFFF
-
-    def next_cursor(self) -> int:
-        """Return a number for a cursor."""
-        return next(self._counters.cursors)
-
-    def affected(self, table: VirtualTable) -> None:
-        """Note a table that the query uses."""
-        self._affected.add(table)
-
-    def inserted(self, rowid: int | None) -> None:
-        """Note the row identifier that a statement gave a row."""
-        self._inserted = rowid
-
     def call(self, name: str, request: dict[str, str]) -> Answer:
         """Send a request to the owner of a table."""
         source = self._sources.get(name)
@@ -244,7 +199,7 @@ class Database:
             return Answer(Status(1, f"Cannot call registry item: {name}"))
         if source.caller is None:
             return Answer(rows=to_bytes(source.routes))
-        if self._deadline is not None and time.monotonic() >= self._deadline:
+        if self._is_late():
             raise apsw.InterruptError("interrupted")
         return source.caller(request, self._deadline)
 
@@ -263,13 +218,13 @@ class Database:
             SqlError: the first error, in osqueryd's words.
             DeadlineExceeded: `deadline` has passed.
         """
-        with _Guard(self, sql, deadline):
-            return self._statements(in_order=in_order).run(_c_string(sql))
+        with self._guarded(sql, deadline) as text:
+            return ResultSet(*self._run(text, in_order=in_order))
 
     def query_typed(self, sql: str, *, deadline: float | None = None) -> TypedResult:
         """Run statements, and return values instead of texts; see `query`."""
-        with _Guard(self, sql, deadline):
-            return self._statements(in_order=True).run_typed(_c_string(sql))
+        with self._guarded(sql, deadline) as text:
+            return TypedResult(*self._run(text, in_order=True, typed=True))
 
     def query_columns(self, sql: str) -> list[tuple[str, str]]:
         """Return name and type of each column of the first statement in `sql`, without running it.
@@ -277,15 +232,14 @@ class Database:
         Raises:
             SqlError: the statement is not valid.
         """
-        with _Guard(self, sql, None):
-            sql = _c_string(sql)
-            prepared = self._prepare(sql)
+        with self._guarded(sql) as text:
+            prepared = self._prepare(text)
             if prepared is None or not _COMMENTS.sub("", prepared[0]).strip(" \t\n\f\r;"):
                 raise SqlError("not an error")  # SQLite's text if there was no statement
             columns = prepared[1]
             if any(kind == "UNKNOWN" for _, kind in columns):
-                self._explained(f"EXPLAIN QUERY PLAN {sql}", "detail")
-                columns = expression_types(columns, self._explained(f"EXPLAIN {sql}", "opcode"))
+                self._explained(f"EXPLAIN QUERY PLAN {text}", "detail")
+                columns = expression_types(columns, self._explained(f"EXPLAIN {text}", "opcode"))
         return columns
 
     def _explained(self, sql: str, key: str) -> list[dict[str, str]]:
@@ -298,22 +252,28 @@ class Database:
             SqlError: a row lacks the key.
         """
         try:
-            rows = self._statements().run(sql).rows
+            _, rows = self._run(sql)
         except (apsw.Error, UnicodeDecodeError):
             return []
         if any(key not in row for row in rows):
             raise SqlError("map::at")
         return rows
 
-    def _statements(self, *, in_order: bool = False) -> Statements:
-        return Statements(self._connection, self._null, self._tell_inserted, in_order=in_order)
+    def _run(
+        self, sql: str, *, in_order: bool = False, typed: bool = False
+    ) -> tuple[list[str], list[dict[str, Any]]]:
+        """Run statements, and return columns and rows; see `Statements`."""
+        statements = Statements(
+            self._connection, self._null, self._tell_inserted, in_order=in_order, typed=typed
+        )
+        return statements.run(sql)
 
     def _prepare(self, sql: str) -> tuple[str, list[tuple[str, str]]] | None:
         """Return the first statement in `sql`, not run, and its columns; None without a statement."""
         prepared: list[tuple[str, list[tuple[str, str]]]] = []
 
         def stop(cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
-            columns = [(name, _osquery_type(kind)) for name, kind, *_ in cursor.getdescription()]
+            columns = [(name, known_type(kind)) for name, kind, *_ in cursor.getdescription()]
             prepared.append((statement, columns))
             return False
 
@@ -328,28 +288,47 @@ class Database:
             return prepared[0]
         return None
 
-    def enter(self, deadline: float | None) -> None:
-        """Begin a query."""
-        self._deadline = deadline
+    @contextmanager
+    def _guarded(self, sql: str, deadline: float | None = None) -> Iterator[str]:
+        """Begin a query, end it and drop its plans, and give its errors osqueryd's words.
 
-    def leave(self) -> None:
-        """End a query, and drop the plans that were made for it."""
-        self._deadline = None
-        self._tell_inserted()
-        for table in self._affected:
-            table.forget_plans()
-        self._affected.clear()
+        Yields the query's text up to the first NUL character, where osqueryd stops reading.
+        """
+        started = time.monotonic()
+        self._deadline = deadline
+        try:
+            yield sql.partition("\0")[0]
+        except (apsw.Error, DeadlineExceeded) as exc:
+            is_stop = isinstance(exc, apsw.InterruptError | DeadlineExceeded)
+            if is_stop and deadline is not None and time.monotonic() >= deadline:
+                raise DeadlineExceeded(f"the query took longer than {deadline - started:.3g} s") from exc
+            if isinstance(exc, DeadlineExceeded):
+                raise
+            raise SqlError(self._in_osqueryds_words(_message(exc), sql)) from exc
+        except UnicodeEncodeError as exc:
+            raise SqlError("the statement is not valid UTF-8") from exc
+        except UnicodeDecodeError as exc:
+            raise SqlError(
+                "the statement computed text that is not UTF-8,"
+                " which this engine cannot give to functions and tables"
+            ) from exc
+        finally:
+            self._deadline = None
+            self._tell_inserted()
+            for table in self.affected:
+                table.forget_plans()
+            self.affected.clear()
 
     def _tell_inserted(self) -> None:
         """Set last_insert_rowid(): APSW does not tell SQLite of a row identifier that the statement gave."""
-        if self._inserted is not None:
-            self._connection.set_last_insert_rowid(self._inserted)
-            self._inserted = None
+        if self.inserted is not None:
+            self._connection.set_last_insert_rowid(self.inserted)
+            self.inserted = None
 
     def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline
 
-    def in_osqueryds_words(self, message: str, sql: str) -> str:
+    def _in_osqueryds_words(self, message: str, sql: str) -> str:
         """Return the text that osqueryd's SQLite, which is older and has fewer functions, has for an error.
 
         Args:
@@ -377,38 +356,6 @@ class Database:
         self._connection.close(True)
 
 
-class _Guard:
-    """Begins and ends a query, and gives its errors osqueryd's words."""
-
-    __slots__ = ("_database", "_deadline", "_sql", "_started")
-
-    def __init__(self, database: Database, sql: str, deadline: float | None) -> None:
-        self._database = database
-        self._sql = sql
-        self._deadline = deadline
-        self._started = time.monotonic()
-
-    def __enter__(self) -> None:
-        self._database.enter(self._deadline)
-
-    def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
-        self._database.leave()
-        deadline = self._deadline
-        is_stop = isinstance(exc, apsw.InterruptError | DeadlineExceeded)
-        if is_stop and deadline is not None and time.monotonic() >= deadline:
-            seconds = deadline - self._started
-            raise DeadlineExceeded(f"the query took longer than {seconds:.3g} s") from exc
-        if isinstance(exc, apsw.Error):
-            raise SqlError(self._database.in_osqueryds_words(_message(exc), self._sql)) from exc
-        if isinstance(exc, UnicodeEncodeError):
-            raise SqlError("the statement is not valid UTF-8") from exc
-        if isinstance(exc, UnicodeDecodeError):
-            raise SqlError(
-                "the statement computed text that is not UTF-8,"
-                " which this engine cannot give to functions and tables"
-            ) from exc
-
-
 def _check(statement: str) -> None:
     """Try a declaration on a connection that is thrown away.
 
@@ -428,17 +375,15 @@ def _check(statement: str) -> None:
         scratch.close(True)
 
 
-def _authorize(action: int, first: str | None, *_: object) -> int:
-    if action in _ALLOWED_ACTIONS:
-        return apsw.SQLITE_OK
-    if action == apsw.SQLITE_PRAGMA and first is not None and first.lower() in _ALLOWED_PRAGMAS:
-        return apsw.SQLITE_OK
-    return apsw.SQLITE_DENY
+def _authorizer() -> Callable[..., int]:
+    """Return the function that allows or denies an action of SQLite's."""
+    actions = {apsw.mapping_authorizer_function[f"SQLITE_{name}"] for name in _ALLOWED_ACTIONS.split()}
 
+    def authorize(action: int, first: str | None, *_: object) -> int:
+        is_pragma = action == apsw.SQLITE_PRAGMA and first is not None and first.lower() in _ALLOWED_PRAGMAS
+        return apsw.SQLITE_OK if action in actions or is_pragma else apsw.SQLITE_DENY
 
-def _c_string(sql: str) -> str:
-    """Cut the text of a query at the first NUL character, where osqueryd stops reading."""
-    return sql.partition("\0")[0]
+    return authorize
 
 
 def _message(exc: apsw.Error) -> str:
@@ -453,11 +398,3 @@ def _message(exc: apsw.Error) -> str:
 def _code_name(exc: apsw.Error) -> str:
     code: int = getattr(exc, "result", apsw.SQLITE_ERROR)
     return str(apsw.mapping_result_codes[code & 0xFF])
-
-
-def _osquery_type(declared: str | None) -> str:
-    known = ("TEXT", "INTEGER", "BIGINT", "UNSIGNED BIGINT", "DOUBLE", "BLOB")
-    return declared if declared in known else "UNKNOWN"
-
-
-__all__ = ["Caller", "Counters", "Database", "ResultSet", "SQLiteValue", "Source", "SqlError", "TypedResult"]

@@ -6,14 +6,8 @@ import base64
 import hashlib
 import re
 from functools import partial
-from typing import TYPE_CHECKING
 
-from .values import bytes_of, decode_text, text_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from .values import SQLiteValue
+from .values import Functions, SQLiteValue, bytes_of, decode_text, encoded, text_of
 
 
 def _to_base64(value: SQLiteValue) -> str | None:
@@ -21,14 +15,9 @@ def _to_base64(value: SQLiteValue) -> str | None:
 
 
 def _conditional_to_base64(value: SQLiteValue) -> str | None:
-    if value is None:
-        return None
     data = bytes_of(value)
-    return (
-        data.decode()
-        if data.isascii() and not any(byte < 0x20 or byte == 0x7F for byte in data)
-        else _to_base64(value)
-    )
+    is_plain = data.isascii() and not any(byte < 0x20 or byte == 0x7F for byte in data)
+    return data.decode() if is_plain and value is not None else _to_base64(value)
 
 
 def _from_base64(value: SQLiteValue) -> str | bytes | None:
@@ -46,11 +35,10 @@ def _from_base64(value: SQLiteValue) -> str | bytes | None:
 def _hash(algorithm: str, value: SQLiteValue) -> str | None:
     if value is None:
         return None
-    data = text_of(value).encode(errors="surrogateescape")
-    return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
+    return hashlib.new(algorithm, encoded(text_of(value)), usedforsecurity=False).hexdigest()
 
 
-FUNCTIONS: Mapping[str, tuple[Callable[..., SQLiteValue], tuple[int, ...]]] = {
+FUNCTIONS: Functions = {
     "to_base64": (_to_base64, (1,)),
     "conditional_to_base64": (_conditional_to_base64, (1,)),
     "from_base64": (_from_base64, (1,)),

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from ...errors import SqlError
-from .database import Counters, Database, ResultSet, Source, TypedResult
+from .database import Database, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..answer import Caller, TextRows
     from ..trace import Observer
+    from .statements import ResultSet, TypedResult
 
 
 class Engine:
@@ -36,10 +38,10 @@ class Engine:
     ) -> None:
         """Open the main connection."""
         self.observer = observer
-        self._default_index = default_index
-        self._null = null
         self._sources: dict[str, Source] = {}
-        self._counters = Counters(count(), count(1))
+        self._open = partial(
+            Database, self._sources, count(), count(1), default_index=default_index, null=null
+        )
         self._main_busy = Lock()
         self._running: set[Database] = set()
         self._state = Lock()
@@ -118,44 +120,26 @@ class Engine:
         with self._main_busy:
             self._main.close()
 
-    def _open(self) -> Database:
-        return Database(
-            self._sources,
-            self._counters,
-            observer=self.observer,
-            default_index=self._default_index,
-            null=self._null,
-        )
-
     @contextmanager
     def _database(self) -> Iterator[Database]:
-        if self._main_busy.acquire(blocking=False):
-            try:
-                self._main.observer = self.observer
-                with self._as_running(self._main):
-                    yield self._main
-            finally:
-                self._main_busy.release()
-            return
-        database = self._open()
+        is_main = self._main_busy.acquire(blocking=False)
+        database = self._main if is_main else self._open()
         try:
-            for source in list(self._sources.values()):
-                if source.caller is not None:
-                    database.attach(source, known=not source.extension)
-            with self._as_running(database):
-                yield database
-        finally:
-            database.close()
-
-    @contextmanager
-    def _as_running(self, database: Database) -> Iterator[None]:
-        with self._state:
-            self._running.add(database)
-        try:
-            yield
+            if not is_main:
+                for source in list(self._sources.values()):
+                    if source.caller is not None:
+                        database.attach(source, known=not source.extension)
+            database.observer = self.observer
+            with self._state:
+                self._running.add(database)
+            yield database
         finally:
             with self._state:
                 self._running.discard(database)
+            if is_main:
+                self._main_busy.release()
+            else:
+                database.close()
 
 
 def _deadline(timeout: float | None) -> float | None:

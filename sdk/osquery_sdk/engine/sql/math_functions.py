@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from .values import value_real
+from .values import Functions, SQLiteValue, value_real
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from .values import SQLiteValue
+
+_RANGE = "Numerical result out of range"
 
 
 def _real_function(function: Callable[[float], float], value: SQLiteValue) -> float | None:
-    if value is None:
-        return None
-    return _checked(function, value_real(value))
+    return None if value is None else _checked(function, value_real(value))
 
 
 def _checked(function: Callable[..., float], *arguments: float) -> float | None:
@@ -30,11 +29,9 @@ def _checked(function: Callable[..., float], *arguments: float) -> float | None:
             return None
         # log(0) is a pole: C calls that a range error, Python a value error like log(-1).
         pole = function in (math.log, math.log10) and arguments == (0.0,)
-        raise apsw.SQLError(
-            "Numerical result out of range" if pole else "Numerical argument out of domain"
-        ) from exc
+        raise apsw.SQLError(_RANGE if pole else "Numerical argument out of domain") from exc
     except OverflowError as exc:
-        raise apsw.SQLError("Numerical result out of range") from exc
+        raise apsw.SQLError(_RANGE) from exc
     return None if math.isnan(number) else number
 
 
@@ -43,7 +40,7 @@ def _power(base: SQLiteValue, exponent: SQLiteValue) -> float | None:
         return None
     numbers = value_real(base), value_real(exponent)
     if numbers[0] == 0 and numbers[1] < 0:
-        raise apsw.SQLError("Numerical result out of range")
+        raise apsw.SQLError(_RANGE)
     return _checked(math.pow, *numbers)
 
 
@@ -71,25 +68,25 @@ def _whole(function: Callable[[float], int], value: SQLiteValue) -> int | None:
     return function(number)
 
 
-FUNCTIONS: Mapping[str, tuple[Callable[..., SQLiteValue], tuple[int, ...]]] = {
+FUNCTIONS: Functions = {
     **{
-        name: (partial(_real_function, function), (1,))
-        for name, function in {
-            "sqrt": math.sqrt,
-            "acos": math.acos,
-            "asin": math.asin,
-            "atan": math.atan,
-            "cos": math.cos,
-            "sin": math.sin,
-            "tan": math.tan,
-            "cot": _cot,
-            "exp": _exp,
-            "log": math.log,
-            "log10": math.log10,
-            "degrees": math.degrees,
-            "radians": math.radians,
-        }.items()
+        name: (partial(_real_function, getattr(math, name)), (1,))
+        for name in (
+            "sqrt",
+            "acos",
+            "asin",
+            "atan",
+            "cos",
+            "sin",
+            "tan",
+            "log",
+            "log10",
+            "degrees",
+            "radians",
+        )
     },
+    "cot": (partial(_real_function, _cot), (1,)),
+    "exp": (partial(_real_function, _exp), (1,)),
     "power": (_power, (2,)),
     "ceil": (partial(_whole, math.ceil), (1,)),
     "floor": (partial(_whole, math.floor), (1,)),

@@ -7,16 +7,10 @@ import hashlib
 import ipaddress
 import re
 import struct
-from typing import TYPE_CHECKING
 
 import apsw
 
-from .values import text_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from .values import SQLiteValue
+from .values import Functions, SQLiteValue, text_of
 
 
 def _inet_aton(value: SQLiteValue) -> int | None:
@@ -38,9 +32,8 @@ def _in_cidr_block(block: SQLiteValue, address: SQLiteValue) -> int:
     try:
         if not re.fullmatch(r"[^/]+/\d{1,3}", text_of(block), re.ASCII):
             raise ValueError(block)
-        network = (ipaddress.IPv4Network if host.version == 4 else ipaddress.IPv6Network)(
-            text_of(block), strict=False
-        )
+        kind = ipaddress.IPv4Network if host.version == 4 else ipaddress.IPv6Network
+        network = kind(text_of(block), strict=False)
     except ValueError as exc:
         raise apsw.SQLError(f"CIDR for IP address v{host.version} cannot be parsed") from exc
     if host not in network:
@@ -78,11 +71,9 @@ def _community_id(*values: SQLiteValue) -> str:
         raise apsw.SQLError("Community ID protocol must be an integer")
     if not 0 <= protocol <= 0xFF:
         raise apsw.SQLError("Community ID protocol must fit in 1 byte")
-    ends = [
-        (address.version, address.packed, port)
-        for address, port in zip(addresses, (source_port, target_port), strict=True)
-    ]
-    (_, address_a, port_a), (_, address_b, port_b) = sorted(ends)
+    keys = [(address.version, address.packed) for address in addresses]
+    ends = sorted(zip(keys, (source_port, target_port), strict=True))
+    ((_, address_a), port_a), ((_, address_b), port_b) = ends
     data = struct.pack(">h", seed) + address_a + address_b + struct.pack(">BBHH", protocol, 0, port_a, port_b)
     return "1:" + base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
 
@@ -102,7 +93,7 @@ def _community_id_or_null(*values: SQLiteValue) -> str | None:
         return None
 
 
-FUNCTIONS: Mapping[str, tuple[Callable[..., SQLiteValue], tuple[int, ...]]] = {
+FUNCTIONS: Functions = {
     "inet_aton": (_inet_aton, (1,)),
     "in_cidr_block": (_in_cidr_block, (2,)),
     "community_id_v1": (_community_id_or_null, (5, 6)),

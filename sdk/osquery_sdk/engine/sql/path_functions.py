@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import apsw
 
-from .values import text_of, value_int32
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from .values import SQLiteValue
+from .values import Functions, SQLiteValue, encoded, text_of, value_int32
 
 _ESCAPE = "^" if os.name == "nt" else "\\"
 
@@ -33,7 +27,7 @@ def _program(shortest: bool, values: tuple[SQLiteValue, ...]) -> str | None:
         return None
     quoting = len(values) > 1 and value_int32(values[1]) != 0
     escape = text_of(values[2]) if len(values) > 2 else _ESCAPE
-    if len(escape.encode(errors="surrogateescape")) != 1:
+    if len(encoded(escape)) != 1:
         return None
     program, word, quoted, escaped = "", "", False, False
     for letter in text_of(values[0]).lstrip():
@@ -82,7 +76,7 @@ def _parent_directory(value: SQLiteValue) -> str | None:
     return parent if separator else None
 
 
-FUNCTIONS: Mapping[str, tuple[Callable[..., SQLiteValue], tuple[int, ...]]] = {
+FUNCTIONS: Functions = {
     "find_file_path_in_cmd": (_find_file_path_in_cmd, (-1,)),
     "is_path_deterministic": (_is_path_deterministic, (-1,)),
     "parent_directory": (_parent_directory, (1,)),

@@ -102,9 +102,8 @@ class _Planner:
             index.set_aConstraintUsage_in(number, True)
         collation = index.get_aConstraint_collation(number)
         place = self._claim(number)
-        self.pushed.append(
-            PlannedTerm(column.name, offer.op, is_whole_in=is_whole_in, collation=collation, place=place)
-        )
+        term = PlannedTerm(column.name, offer.op, is_whole_in=is_whole_in, collation=collation, place=place)
+        self.pushed.append(term)
 
     def withhold(self, number: int, offer: Offer, rule: Rule) -> None:
         """Leave a term to SQLite."""
@@ -138,16 +137,15 @@ def _columns_used(
     bitset = sum(1 << position for position in positions)
     names: dict[str, None] = {}
     required = False
-    if bitset:
-        for number, column in enumerate(columns):
-            bit = min(number, _LAST_BIT)
-            if not bitset >> bit & 1:
-                continue
-            name = column.name
-            if name in aliases:
-                target = aliases[name]
-                bitset = bitset & ~(1 << bit) | 1 << min(target, _LAST_BIT)
-                name = columns[target].name
-            names[name] = None
-            required = required or bool(column.options & REQUIRED)
+    for number, column in enumerate(columns if positions else ()):
+        bit = min(number, _LAST_BIT)
+        if not bitset >> bit & 1:
+            continue
+        name = column.name
+        if name in aliases:
+            target = aliases[name]
+            bitset = bitset & ~(1 << bit) | 1 << min(target, _LAST_BIT)
+            name = columns[target].name
+        names[name] = None
+        required = required or bool(column.options & REQUIRED)
     return list(names), bitset, required

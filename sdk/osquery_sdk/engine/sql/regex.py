@@ -34,24 +34,23 @@ class BadRegex(Exception):
     """The pattern is not valid."""
 
 
-def _escape(token: bytes, *, in_class: bool) -> bytes:
-    """Translate a backslash and the characters that belong to it."""
-    letter = token[1:2]
-    if letter == b"u":
-        if len(token) == 2:
-            raise BadRegex("bad escape")
-        return re.escape(bytes.fromhex(token[4:].decode()))
-    if letter == b"c":
-        if len(token) == 2:
-            raise BadRegex("bad escape")
-        return b"\\x%02x" % (token[2] % 32)
-    if letter == b"x" and len(token) == 2:
+def _escape(pattern: bytes, start: int, *, in_class: bool) -> tuple[bytes, int]:
+    """Translate the backslash at `start` and the characters that belong to it; return it with its end."""
+    match = _ESCAPE.match(pattern, start)
+    if match is None or match[0] in (b"\\u", b"\\c", b"\\x"):
         raise BadRegex("bad escape")
-    if token == b"\\0":
-        return b"\\x00"
-    if letter in b"dDsSwWfnrtvx" or letter.isdigit() or letter in b"bB":
-        return b"\\x08" if in_class and letter == b"b" else token
-    return re.escape(letter)
+    token, letter = match[0], match[0][1:2]
+    if letter == b"u":
+        token = re.escape(bytes.fromhex(token[4:].decode()))
+    elif letter == b"c":
+        token = b"\\x%02x" % (token[2] % 32)
+    elif token == b"\\0":
+        token = b"\\x00"
+    elif in_class and letter == b"b":
+        token = b"\\x08"
+    elif letter not in b"dDsSwWfnrtvxbB" and not letter.isdigit():
+        token = re.escape(letter)
+    return token, match.end()
 
 
 def _character_class(pattern: bytes, start: int) -> tuple[bytes, int]:
@@ -79,11 +78,8 @@ def _character_class(pattern: bytes, start: int) -> tuple[bytes, int]:
             body += _POSIX[posix[1].lower()]
             position = posix.end()
         elif letter == b"\\":
-            escape = _ESCAPE.match(pattern, position)
-            if escape is None:
-                raise BadRegex("bad escape")
-            body += _escape(escape[0], in_class=True)
-            position = escape.end()
+            escape, position = _escape(pattern, position, in_class=True)
+            body += escape
         else:
             following = pattern[position + 1 : position + 2]
             position += 1
@@ -121,18 +117,14 @@ def _translate(pattern: bytes) -> bytes:
         if letter in b"+?*{":
             raise BadRegex("bad quantifier")
         quantified = False
-        if letter == b"[":
-            translated, position = _character_class(pattern, position)
+        if letter in b"[\\":
             last = len(out)
+            translated, position = (
+                _character_class(pattern, position)
+                if letter == b"["
+                else _escape(pattern, position, in_class=False)
+            )
             out.append(translated)
-            continue
-        if letter == b"\\":
-            escape = _ESCAPE.match(pattern, position)
-            if escape is None:
-                raise BadRegex("bad escape")
-            last = len(out)
-            out.append(_escape(escape[0], in_class=False))
-            position = escape.end()
             continue
         position += 1
         if letter == b"(":

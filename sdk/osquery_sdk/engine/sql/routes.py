@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...vocabulary import ADDITIONAL, COLLATIONS, HIDDEN, INDEX
-from .values import DECODERS, parse_decimal
+from .values import known_type, parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,10 +49,6 @@ def _number(text: str | None, bits: int) -> int | None:
     return number if number is not None and -(1 << bits - 1) <= number < 1 << bits - 1 else None
 
 
-def _type(name: str) -> str:
-    return name if name in DECODERS else "UNKNOWN"
-
-
 def _column_definitions(rows: TextRows) -> list[RouteColumn]:
     """Return the columns to declare to SQLite.
 
@@ -66,7 +62,7 @@ def _column_definitions(rows: TextRows) -> list[RouteColumn]:
         if name is None:
             continue
         if kind == "column" and "type" in row:
-            types[name] = _type(row["type"])
+            types[name] = known_type(row["type"])
             columns.append(RouteColumn(name, types[name], _number(row.get("op"), 32) or 0))
         elif kind == "columnAlias" and row.get("target") in types:
             columns.append(RouteColumn(name, types[row["target"]], HIDDEN))
@@ -87,11 +83,8 @@ def create_statement(name: str, columns: Sequence[RouteColumn], *, extension: bo
         term = f"`{column.name}` {column.type}"
         if column.options & HIDDEN:
             term += " HIDDEN"
-        for collation, bit in COLLATIONS.items():
-            if column.options & bit:
-                term += f" COLLATE {collation.upper()}"
-                break
-        terms.append(term)
+        collation = next((name for name, bit in COLLATIONS.items() if column.options & bit), None)
+        terms.append(term if collation is None else f"{term} COLLATE {collation.upper()}")
         if column.options & (INDEX | ADDITIONAL):
             keys.append(column.name)
     keyed = bool(keys)
@@ -124,7 +117,7 @@ def parse_routes(name: str, rows: TextRows, *, extension: bool, default_index: b
             options = _number(row.get("op"), 64) or 0
             if options == 0 and extension and default_index:
                 options = INDEX
-            columns.append(RouteColumn(column_name, _type(row["type"]), options))
+            columns.append(RouteColumn(column_name, known_type(row["type"]), options))
         elif kind == "alias" and "alias" in row:
             views.add(row["alias"])
         elif kind == "columnAlias" and column_name is not None and "target" in row:

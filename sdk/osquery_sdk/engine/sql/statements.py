@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
 
-from .values import render
+from .values import encoded, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +55,7 @@ class Statements:
         null: the text for NULL.
         before_each: called before each statement.
         in_order: keep the keys of a row in the order of the columns, instead of sorting them.
+        typed: return values instead of texts.
     """
 
     def __init__(
@@ -63,13 +64,14 @@ class Statements:
         null: str,
         before_each: Callable[[], None],
         *,
-        in_order: bool = False,
+        in_order: bool,
+        typed: bool,
     ) -> None:
         self._connection = connection
         self._null = null
         self._before_each = before_each
         self._in_order = in_order
-        self._typed = False
+        self._typed = typed
         self._columns: list[str] = []
         self._rows: list[dict[str, Any]] = []
         self._order: list[tuple[str, int]] = []
@@ -77,28 +79,16 @@ class Statements:
         """End of the running statement in the text of the query."""
         self._running = _Running("", 0, False, 0)
 
-    def run(self, sql: str) -> ResultSet:
-        """Run the statements in `sql`, and return the rows of all of them.
-
-        Raises:
-            apsw.Error: SQLite's error of the first statement that fails.
-            UnicodeDecodeError: a function or a table got text that is not UTF-8.
-        """
-        self._run(sql)
-        return ResultSet(self._columns, self._rows)
-
-    def run_typed(self, sql: str) -> TypedResult:
-        """Run the statements in `sql`, and return values instead of texts; see `run`."""
-        self._typed = True
-        self._run(sql)
-        return TypedResult(self._columns, self._rows)
-
-    def _run(self, sql: str) -> None:
-        """Run until the end of `sql`.
+    def run(self, sql: str) -> tuple[list[str], list[dict[str, Any]]]:
+        """Run the statements in `sql`, and return the last one's columns and the rows of all of them.
 
         APSW has two reasons to stop before. Where a statement has parameters (`?`), run the rest again with
         values for them; where it has text that is not UTF-8, run it again with texts as blobs, and go on
         after it.
+
+        Raises:
+            apsw.Error: SQLite's error of the first statement that fails.
+            UnicodeDecodeError: a function or a table got text that is not UTF-8.
         """
         parameters = 0
         while True:
@@ -117,15 +107,14 @@ class Statements:
                 self._read(self._connection.cursor(), self._as_bytes(), self._running.parameters)
                 parameters = 0
             else:
-                return
+                return self._columns, self._rows
 
     def _begin(self, cursor: apsw.Cursor, statement: str, bindings: Any) -> bool:
         self._before_each()
-        names = [column[0] for column in cursor.getdescription()]
-        self._columns[:] = names
-        self._order[:] = {name: position for position, name in enumerate(names)}.items()
+        self._columns = [column[0] for column in cursor.getdescription()]
+        self._order[:] = {name: position for position, name in enumerate(self._columns)}.items()
         if not self._in_order:
-            self._order.sort(key=_name_bytes)
+            self._order.sort(key=lambda item: encoded(item[0]))
         # APSW's pieces of the text have everything between two statements, too.
         self._position += len(statement)
         reads = cursor.is_readonly and not cursor.is_explain
@@ -148,9 +137,7 @@ class Statements:
             # Nearly every value is text that needs no change.
             append(
                 {
-                    name: value
-                    if type(value := row[position]) is str and "\0" not in value
-                    else render(value, null)
+                    name: v if type(v := row[position]) is str and "\0" not in v else render(v, null)
                     for name, position in order
                 }
             )
@@ -178,7 +165,3 @@ def parameters_of(error: apsw.BindingsError) -> int:
     if count is None:
         raise error
     return int(count[1])
-
-
-def _name_bytes(item: tuple[str, int]) -> bytes:
-    return item[0].encode(errors="surrogateescape")

@@ -6,18 +6,12 @@ Regular expressions are Python's; `regex` translates the parts of ECMAScript's s
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
 import apsw
 
 from .regex import BadRegex, compile_ecmascript
-from .values import decode_text, text_of, value_int32
-from .versions import FLAVORS, compare
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from .values import SQLiteValue
+from .values import Functions, SQLiteValue, decode_text, encoded, text_of, value_int32
+from .versions import FLAVORS, GENERIC, compare
 
 _REGEX_MAX = 256
 _SOUNDEX = {
@@ -39,7 +33,7 @@ def _split(value: SQLiteValue, tokens: SQLiteValue, index: SQLiteValue) -> str |
 
 def _pattern(value: SQLiteValue) -> re.Pattern[bytes]:
     try:
-        return compile_ecmascript(text_of(value).encode(errors="surrogateescape"))
+        return compile_ecmascript(encoded(text_of(value)))
     except BadRegex as exc:
         raise apsw.SQLError("Invalid regex") from exc
 
@@ -47,11 +41,11 @@ def _pattern(value: SQLiteValue) -> re.Pattern[bytes]:
 def _regex_split(value: SQLiteValue, pattern: SQLiteValue, index: SQLiteValue) -> str | bytes | None:
     if value is None or pattern is None or index is None:
         return None
-    text = text_of(value).encode(errors="surrogateescape")
+    text = encoded(text_of(value))
     source = text_of(pattern)
     if not source:
         raise apsw.SQLError("Invalid input to split function")
-    if len(source.encode(errors="surrogateescape")) > _REGEX_MAX:
+    if len(encoded(source)) > _REGEX_MAX:
         raise apsw.SQLError("Invalid regex")
     parts, end = [], 0
     for match in _pattern(pattern).finditer(text):
@@ -66,9 +60,9 @@ def _regex_split(value: SQLiteValue, pattern: SQLiteValue, index: SQLiteValue) -
 def _regex_match(value: SQLiteValue, pattern: SQLiteValue, index: SQLiteValue) -> str | bytes | None:
     if value is None or pattern is None or index is None:
         return None
-    if len(text_of(pattern).encode(errors="surrogateescape")) > _REGEX_MAX:
+    if len(encoded(text_of(pattern))) > _REGEX_MAX:
         raise apsw.SQLError(f"Invalid regex: too big, max size is {_REGEX_MAX} bytes")
-    match = _pattern(pattern).search(text_of(value).encode(errors="surrogateescape"))
+    match = _pattern(pattern).search(encoded(text_of(value)))
     number = value_int32(index)
     if match is None or not 0 <= number <= match.re.groups:
         return None
@@ -78,13 +72,10 @@ def _regex_match(value: SQLiteValue, pattern: SQLiteValue, index: SQLiteValue) -
 def _joined(separator: str, values: tuple[SQLiteValue, ...]) -> str | None:
     if not values:
         return None
-    out = ""
-    for position, value in enumerate(values, 1):
-        if value is not None:
-            # As osquery: a separator follows each value but the last argument, so NULLs at the end leave one
-            # behind.
-            out += text_of(value) + (separator if position < len(values) else "")
-    return out
+    # As osquery: a separator follows each value but the last argument, so NULLs at the end leave one behind.
+    return "".join(text_of(value) + separator for value in values[:-1] if value is not None) + text_of(
+        values[-1]
+    )
 
 
 def _concat(*values: SQLiteValue) -> str | None:
@@ -98,7 +89,7 @@ def _concat_ws(*values: SQLiteValue) -> str | None:
 
 
 def _soundex(value: SQLiteValue) -> str:
-    letters = re.sub(rb"^[^A-Za-z]+", b"", text_of(value).encode(errors="surrogateescape"))
+    letters = re.sub(rb"^[^A-Za-z]+", b"", encoded(text_of(value)))
     if not letters:
         return "?000"
     # As SQLite: the lower seven bits of a byte count.
@@ -114,19 +105,18 @@ def _soundex(value: SQLiteValue) -> str:
 def _version_compare(*values: SQLiteValue) -> int:
     if len(values) < 2 or not isinstance(values[0], str) or not isinstance(values[1], str):
         raise apsw.SQLError("Must provide two version strings to compare.")
-    arguments: dict[str, Any] = {}
+    flavor = GENERIC
     if len(values) > 2:
         if not isinstance(values[2], str):
             raise apsw.SQLError("The optional third parameter is not a string.")
-        flavor = FLAVORS.get(text_of(values[2]).upper())
-        if flavor is None:
+        if text_of(values[2]).upper() not in FLAVORS:
             raise apsw.SQLError("The optional third parameter does not match one of: (ARCH, DPKG, RHEL).")
-        arguments["flavor"] = flavor
-    difference = compare(text_of(values[0]), text_of(values[1]), **arguments)
+        flavor = FLAVORS[text_of(values[2]).upper()]
+    difference = compare(text_of(values[0]), text_of(values[1]), flavor)
     return (difference > 0) - (difference < 0)
 
 
-FUNCTIONS: Mapping[str, tuple[Callable[..., SQLiteValue], tuple[int, ...]]] = {
+FUNCTIONS: Functions = {
     "split": (_split, (3,)),
     "regex_split": (_regex_split, (3,)),
     "regex_match": (_regex_match, (3,)),

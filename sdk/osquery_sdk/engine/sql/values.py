@@ -9,14 +9,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Mapping
 from functools import cmp_to_key
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .versions import COLLATIONS
 
 SQLiteValue: TypeAlias = int | float | str | bytes | None
 Decoder: TypeAlias = Callable[[bytes], SQLiteValue]
+Functions: TypeAlias = Mapping[str, tuple[Callable[..., SQLiteValue], tuple[int, ...]]]
+"""SQL functions by name, with their numbers of arguments; -1 stands for any number."""
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
@@ -127,6 +129,11 @@ DECODERS: dict[str, Decoder] = {
 }
 
 
+def known_type(name: str | None) -> str:
+    """Return the name of a column's type if it is one of osquery's, else UNKNOWN."""
+    return name if name in DECODERS else "UNKNOWN"
+
+
 def real_text(number: float) -> str:
     """Return a REAL as SQLite 3.42 casts it to TEXT: with 15 digits, and always with a decimal point."""
     text = f"{number:.15g}"
@@ -159,7 +166,7 @@ def bytes_of(value: SQLiteValue) -> bytes:
     """Return the bytes of a blob, or of a value's text, which does not end at a NUL byte here."""
     if isinstance(value, bytes):
         return value
-    return value.encode(errors="surrogateescape") if isinstance(value, str) else text_of(value).encode()
+    return encoded(value) if isinstance(value, str) else text_of(value).encode()
 
 
 def value_real(value: SQLiteValue) -> float:
@@ -186,52 +193,35 @@ def render(value: SQLiteValue, null: str = "") -> str:
 
     NULL is `null`, and a REAL has a decimal point ("1e+20.0", "inf.0").
     """
-    if isinstance(value, str):
-        return value if "\0" not in value else value.partition("\0")[0]
     if isinstance(value, int):
         return str(value)
-    if value is None:
-        return null
-    if isinstance(value, bytes):
-        return value.partition(b"\0")[0].decode(errors="surrogateescape")
-    text = f"{value:.15g}"
-    return text if "." in text else text + ".0"
+    if isinstance(value, float):
+        text = f"{value:.15g}"
+        return text if "." in text else text + ".0"
+    text_or_null = value_text(value)
+    return null if text_or_null is None else text_or_null
 
 
-def _text_bytes(text: str) -> bytes:
+def encoded(text: str) -> bytes:
+    """Return the bytes that a text was decoded from. SQLite and osqueryd sort texts by them."""
     return text.encode(errors="surrogateescape")
 
 
-def _nocase(text: str) -> bytes:
-    return _text_bytes(text).lower()  # bytes.lower() folds ASCII only, as SQLite's NOCASE does
+_SORT_KEYS: Mapping[str, Callable[[str], Any]] = {
+    "NOCASE": lambda text: encoded(text).lower(),  # bytes.lower() folds ASCII only, as SQLite's NOCASE does
+    "RTRIM": lambda text: encoded(text).rstrip(b" "),
+    **{name: cmp_to_key(compare) for name, compare in COLLATIONS.items()},
+}
 
 
-def _rtrim(text: str) -> bytes:
-    return _text_bytes(text).rstrip(b" ")
-
-
-def in_order(values: Iterable[SQLiteValue], collation: str) -> list[SQLiteValue]:
+def in_order(values: Collection[SQLiteValue], collation: str) -> list[SQLiteValue]:
     """Return the operands of an `IN` in SQLite's order: by storage class, then by value. NULL is left out.
 
     Args:
         values: the operands in any order, as APSW collects them in a set.
         collation: name of the collation of the comparison.
     """
-    numbers, texts, blobs = [], [], []
-    for value in values:
-        if isinstance(value, str):
-            texts.append(value)
-        elif isinstance(value, bytes):
-            blobs.append(value)
-        elif value is not None:
-            numbers.append(value)
-    name = collation.upper()
-    if name == "NOCASE":
-        texts.sort(key=_nocase)
-    elif name == "RTRIM":
-        texts.sort(key=_rtrim)
-    elif name in COLLATIONS:
-        texts.sort(key=cmp_to_key(COLLATIONS[name]))
-    else:
-        texts.sort(key=_text_bytes)
-    return [*sorted(numbers), *texts, *sorted(blobs)]
+    numbers = sorted(value for value in values if isinstance(value, (int, float)))
+    texts = (value for value in values if isinstance(value, str))
+    blobs = sorted(value for value in values if isinstance(value, bytes))
+    return [*numbers, *sorted(texts, key=_SORT_KEYS.get(collation.upper(), encoded)), *blobs]

@@ -40,10 +40,8 @@ def _signed(byte: int) -> int:
 
 def _rest(left: bytes, right: bytes, difference: int, flavor: Flavor) -> int:
     """Compare versions of different length, which differ at most by `difference` where both have bytes."""
-    shorter_is_left = len(left) < len(right)
-    shorter, longer = (left, right) if shorter_is_left else (right, left)
+    shorter, longer, sign = (left, right, 1) if len(left) < len(right) else (right, left, -1)
     following = longer[len(shorter)]
-    sign = 1 if shorter_is_left else -1
     if flavor.rest_decides:
         if following == _TILDE:
             return sign
@@ -58,12 +56,9 @@ def _rest(left: bytes, right: bytes, difference: int, flavor: Flavor) -> int:
     return len(left) - len(right)
 
 
-def compare(left: str, right: str, flavor: Flavor = GENERIC) -> int:
-    """Return a negative number, 0 or a positive one if `left` sorts before, with or after `right`."""
-    return _compare(left.encode(errors="surrogateescape"), right.encode(errors="surrogateescape"), flavor)
-
-
-def _compare(left: bytes, right: bytes, flavor: Flavor) -> int:
+def compare(left_text: str, right_text: str, flavor: Flavor = GENERIC) -> int:
+    """Return a negative number, 0 or a positive one if the left sorts before, with or after the right."""
+    left, right = left_text.encode(errors="surrogateescape"), right_text.encode(errors="surrogateescape")
     if left == right:
         return 0
     if not left or not right:

@@ -32,21 +32,16 @@ if TYPE_CHECKING:
 class Host(Protocol):
     """The connection that a table belongs to, as the table needs it."""
 
-    @property
-    def observer(self) -> Observer | None:
-        """Gets a record of each call; None if there is no observer."""
-
-    def next_plan(self) -> int:
-        """Return a number for a plan, unique in the engine."""
-
-    def next_cursor(self) -> int:
-        """Return a number for a cursor, unique in the engine."""
-
-    def affected(self, table: VirtualTable) -> None:
-        """Note that the statement uses the table, so that its plans are dropped when the query ends."""
-
-    def inserted(self, rowid: int | None) -> None:
-        """Note the row identifier that the statement gave a row; None if the table gave it."""
+    observer: Observer | None
+    """Gets a record of each call; None if there is no observer."""
+    plans: Iterator[int]
+    """Numbers for plans, unique in the engine."""
+    cursors: Iterator[int]
+    """Numbers for cursors, unique in the engine."""
+    affected: set[VirtualTable]
+    """The tables that the statement uses. Their plans are dropped when the query ends."""
+    inserted: int | None
+    """The row identifier that the statement gave a row; None if the table gave it."""
 
     def call(self, name: str, request: dict[str, str]) -> Answer:
         """Send a request to the table's owner.
@@ -75,8 +70,8 @@ class VirtualTable:
 
     def BestIndexObject(self, index: apsw.IndexInfo) -> bool:
         """Plan a scan: choose the terms that come to `Filter`, and tell SQLite what the scan costs."""
-        self._host.affected(self)
-        index.idxNum = self._host.next_plan()
+        self._host.affected.add(self)
+        index.idxNum = next(self._host.plans) & 0x7FFFFFFF  # it is an int of C
         explain = self._host.observer is not None
         self._plans[index.idxNum] = plan_scan(index, self._columns, self._aliases, explain=explain)
         return True
@@ -89,7 +84,7 @@ class VirtualTable:
 
     def Open(self) -> Cursor:
         """Return a new cursor, for one place where a statement reads the table."""
-        return Cursor(self, self._host.next_cursor())
+        return Cursor(self, next(self._host.cursors))
 
     def scan(
         self, plan_number: int, operands: Sequence[SQLiteValue | set[SQLiteValue]], cursor: int
@@ -99,7 +94,7 @@ class VirtualTable:
         Raises:
             apsw.Error: the statement fails with this text.
         """
-        self._host.affected(self)
+        self._host.affected.add(self)
         plan = self._plans.get(plan_number) or Plan()
         request, pushed, required_given = self._scan_request(plan, operands)
         terms = (*pushed, *plan.withheld)
@@ -129,14 +124,10 @@ class VirtualTable:
 
         A term whose operand is withheld counts as given.
         """
-        affinities: dict[str, str] = {}
-        options: dict[str, int] = {}
-        required = False
-        for column in self._columns:
-            # As osqueryd: of two columns with the same name (an alias that was read once), the later counts.
-            affinities[column.name] = column.type
-            options[column.name] = column.options
-            required = required or bool(column.options & REQUIRED)
+        # As osqueryd: of two columns with the same name (an alias that was read once), the later counts.
+        affinities = {column.name: column.type for column in self._columns}
+        options = {column.name: column.options for column in self._columns}
+        required = any(column.options & REQUIRED for column in self._columns)
         constraints: dict[str, list[Operand]] = {}
         pushed: list[Term] = []
         for term in plan.terms:
@@ -176,13 +167,9 @@ class VirtualTable:
     def UpdateInsertRow(self, rowid: int | None, fields: Sequence[SQLiteValue]) -> int | None:
         """Insert a row. Returns its id."""
         request = {"action": "insert", "json_value_array": self._values(fields)}
-        if rowid is None:
-            request["auto_rowid"] = "false"
-        else:
-            request["auto_rowid"] = "true"
-            request["id"] = str(rowid)
+        request |= {"auto_rowid": "false"} if rowid is None else {"auto_rowid": "true", "id": str(rowid)}
         reply = self._write(request)
-        self._host.inserted(rowid)
+        self._host.inserted = rowid
         if rowid is not None:
             return rowid
         new_rowid = parse_decimal(reply.get("id", ""))

@@ -13,7 +13,7 @@ from kolide_kit.limits import Budget
 
 from ..reading.parsing import JsonError, ParseError, too_deep
 from ..reading.scalars import key_text
-from .flatten import Cell, Walker
+from .flatten import Cell, Document, Walker
 from .terms import Term
 
 __all__ = ["JsonDecode", "JsonScanner", "JsonText"]
@@ -26,14 +26,13 @@ _LONGEST_PAUSE = 64
 _skip = re.compile(r"[ \t\n\r]*").match
 
 
-class JsonText:
+class JsonText(Document):
     """One JSON document."""
 
     def __init__(self, text: str, *, window: int = _WINDOW) -> None:
         """Keep the text, which has no byte order mark any more."""
         self._text = text
         self._window = window
-        self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
         """Return the rows of the selected values; raises ParseError for a text that is not one JSON value."""
@@ -120,12 +119,18 @@ class JsonScanner:
 
         Return where it ends.
         """
-        term = self._walker.term(0)
+        return self.element(position, "", index, 0, self._walker.term(0))
+
+    def element(
+        self, position: int, below: str, index: int, depth: int, term: Term | None, *, wanted: bool = True
+    ) -> int:
+        """Walk the element of an array at a position, whose term is given; return where it ends."""
         if term is not None and term.by_content:
             value, end = self.whole(position)
-            self._walker.elements([value], "", index, 0)
+            self._walker.elements([value], below, index, depth)
             return end
-        return self.value(position, "", str(index), 1, wanted=term is None or term.index == index)
+        wanted = wanted and (term is None or term.index == index)
+        return self.value(position, below, str(index), depth + 1, wanted=wanted)
 
     def _small(self, position: int) -> tuple[object, int] | None:
         """Return the container at a position, decoded, and where it ends.
@@ -234,12 +239,7 @@ class _Elements(_Container):
 
     def member(self, position: int) -> int:
         index, self.count = self.count, self.count + 1
-        if self.term is not None and self.term.by_content:
-            value, end = self.scanner.whole(position)
-            self.walker.elements([value], self.below, index, self.depth)
-            return end
-        wanted = self.wanted and (self.term is None or self.term.index == index)
-        return self.scanner.value(position, self.below, str(index), self.depth + 1, wanted=wanted)
+        return self.scanner.element(position, self.below, index, self.depth, self.term, wanted=self.wanted)
 
     def take(self, members: object) -> None:
         assert isinstance(members, list)

@@ -39,7 +39,7 @@ class JsonLines(Document):
         if reading.bad and reading.bad == reading.index:
             raise ParseError(reading.first_problem)
         left_out = f"{reading.bad:,} of {reading.index:,} lines left out; the first: {reading.first_problem}"
-        self.problems = (left_out,) if reading.bad else ()
+        self.problems = [left_out] if reading.bad else []
         return reading.rows
 
 

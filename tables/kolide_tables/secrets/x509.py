@@ -87,6 +87,7 @@ _SUBJECT_KEY, _AUTHORITY_KEY = "2.5.29.14", "2.5.29.35"
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _TEXTS = dict.fromkeys((0x12, 0x13, 0x14, 0x16, 0x1A), "latin-1")
 _TEXTS |= {0x0C: "utf-8", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
+_EMPTY = b"\x30\0"
 _MOST_NAMES = 5_000
 
 
@@ -276,17 +277,16 @@ def _extensions(fields: list[Element]) -> Iterator[tuple[str, bytes]]:
 
 def _alternative_names(extensions: dict[str, bytes]) -> list[str]:
     names: list[str] = []
-    if _ALTERNATIVE_NAMES in extensions:
-        try:
-            names.extend(general_names(element(extensions[_ALTERNATIVE_NAMES])))
-        except Malformed:
-            pass  # keep those that were read
+    try:
+        names.extend(general_names(element(extensions.get(_ALTERNATIVE_NAMES, _EMPTY))))
+    except Malformed:
+        pass  # keep those that were read
     return names
 
 
 def _is_ca(extensions: dict[str, bytes]) -> bool:
     try:
-        first = next(children(element(extensions.get(_BASIC_CONSTRAINTS, b"\x30\0"))), None)
+        first = next(children(element(extensions.get(_BASIC_CONSTRAINTS, _EMPTY))), None)
     except Malformed:
         return False
     return first is not None and first.tag == 0x01 and first.content not in (b"", b"\0")
@@ -294,16 +294,12 @@ def _is_ca(extensions: dict[str, bytes]) -> bool:
 
 def _same_key(extensions: dict[str, bytes]) -> bool:
     """Return whether the issuer's key may be the certificate's own, by the identifiers of both."""
-    if _SUBJECT_KEY not in extensions or _AUTHORITY_KEY not in extensions:
-        return True
     try:
         own = element(extensions[_SUBJECT_KEY]).content
-        issuer = next(
-            (part.content for part in children(element(extensions[_AUTHORITY_KEY])) if part.tag == 0x80), own
-        )
-    except Malformed:
+        parts = children(element(extensions[_AUTHORITY_KEY]))
+        return own == next((part.content for part in parts if part.tag == 0x80), own)
+    except (KeyError, Malformed):
         return True
-    return own == issuer
 
 
 def _seconds(time: Element) -> int | None:

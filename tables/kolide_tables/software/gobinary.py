@@ -80,8 +80,7 @@ def build_info(file: BinaryIO) -> BuildInfo | None:
 
 
 def _parsed(version: str, text: str) -> BuildInfo:
-    main: Module | None = None
-    package: str | None = None
+    main = package = None
     dependencies: list[Module] = []
     settings: dict[str, str] = {}
     for line in text.split("\n"):

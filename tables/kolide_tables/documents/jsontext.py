@@ -77,14 +77,14 @@ class JsonScanner:
     dropped.
     """
 
-    __slots__ = ("_decode", "_walker", "text", "window")
+    __slots__ = ("_decode", "text", "walker", "window")
 
     def __init__(
         self, text: str, walker: Walker, *, decode: JsonDecode | None = None, window: int = _WINDOW
     ) -> None:
         """Scan this text for this walker; `window` is how many characters are decoded at a time."""
         self.text = text
-        self._walker = walker
+        self.walker = walker
         self._decode = decode or JsonDecode()
         self.window = window
 
@@ -111,7 +111,7 @@ class JsonScanner:
         else:
             value, end = self.whole(position)
         if wanted:
-            self._walker.walk(value, prefix, key, depth)
+            self.walker.walk(value, prefix, key, depth)
         return end
 
     def document(self, position: int, index: int) -> int:
@@ -119,7 +119,7 @@ class JsonScanner:
 
         Return where it ends.
         """
-        return self.element(position, "", index, 0, self._walker.term(0))
+        return self.element(position, "", index, 0, self.walker.term(0))
 
     def element(
         self, position: int, below: str, index: int, depth: int, term: Term | None, *, wanted: bool = True
@@ -127,7 +127,7 @@ class JsonScanner:
         """Walk the element of an array at a position, whose term is given; return where it ends."""
         if term is not None and term.by_content:
             value, end = self.whole(position)
-            self._walker.elements([value], below, index, depth)
+            self.walker.elements([value], below, index, depth)
             return end
         wanted = wanted and (term is None or term.index == index)
         return self.value(position, below, str(index), depth + 1, wanted=wanted)
@@ -148,10 +148,10 @@ class JsonScanner:
         return None
 
     def _container(self, position: int, prefix: str, key: str, depth: int, *, wanted: bool) -> int:
-        self._walker.budget.check()
-        below = self._walker.enter(prefix, key, depth)
+        self.walker.budget.check()
+        below = self.walker.enter(prefix, key, depth)
         kind = _Members if self.text[position] == "{" else _Elements
-        return kind(self, self.text, self._walker, below, depth, wanted=wanted).run(position + 1)
+        return kind(self, below, depth, wanted=wanted).run(position + 1)
 
     def many(self, start: int, needle: str, lead: int, brackets: str) -> tuple[object, int, bool] | None:
         """Decode the members from `start` to the last place in the window where `needle` separates two.
@@ -179,16 +179,14 @@ class _Container:
 
     brackets = ""
 
-    def __init__(
-        self, scanner: JsonScanner, text: str, walker: Walker, below: str, depth: int, *, wanted: bool
-    ) -> None:
+    def __init__(self, scanner: JsonScanner, below: str, depth: int, *, wanted: bool) -> None:
         self.scanner = scanner
-        self.text = text
-        self.walker = walker
+        self.text = scanner.text
+        self.walker = scanner.walker
         self.below = below
         self.depth = depth
         self.wanted = wanted
-        self.term: Term | None = walker.term(depth) if wanted else None
+        self.term = self.walker.term(depth) if wanted else None
 
     def run(self, position: int) -> int:
         """Scan the members from behind the opening bracket; return the position behind the closing one."""
@@ -268,10 +266,8 @@ class _Members(_Container):
         if not self.text.startswith(":", colon):
             raise JsonError(self.text, "Expecting ':' delimiter", colon)
         name = key_text(key)
-        wanted = self._begin(name)
-        return self.scanner.value(
-            self.scanner.skip(colon + 1), self.below, name, self.depth + 1, wanted=wanted
-        )
+        start, wanted = self.scanner.skip(colon + 1), self._begin(name)
+        return self.scanner.value(start, self.below, name, self.depth + 1, wanted=wanted)
 
     def take(self, members: object) -> None:
         assert isinstance(members, dict)

@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from kolide_kit.text import shown
@@ -362,16 +363,13 @@ def _ssh2(content: bytes) -> Iterator[KeyFacts]:
 
 
 def _putty(content: bytes) -> Iterator[KeyFacts]:
-    lines = content.replace(b"\r\n", b"\n").split(b"\n", _MOST_LINES)
+    lines = iter(content.replace(b"\r\n", b"\n").split(b"\n", _MOST_LINES))
     fields: dict[bytes, bytes] = {}
     body: list[bytes] = []
-    position = 0
-    while position < len(lines):
-        name, _, value = lines[position].partition(b": ")
-        position += 1
+    for line in lines:
+        name, _, value = line.partition(b": ")
         if name == b"Public-Lines" and value.isdigit() and len(value) < 6:
-            body = lines[position : position + int(value)]
-            position += int(value)
+            body = list(islice(lines, int(value)))
         elif name == b"Private-Lines":
             break
         elif len(fields) < 16:

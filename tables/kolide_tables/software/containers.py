@@ -86,15 +86,13 @@ def container_rows(query: Query, root: str = "", *, seconds: float = _SECONDS) -
 
 
 def _known(root: str) -> Iterator[str]:
-    yield f"{root}/run/docker.sock"
-    yield f"{root}/run/podman/podman.sock"
     try:
         users = sorted(name for name in os.listdir(f"{root}/run/user") if name.isdigit())  # noqa: PTH208
     except OSError:
-        return
-    for uid in users:
-        yield f"{root}/run/user/{uid}/docker.sock"
-        yield f"{root}/run/user/{uid}/podman/podman.sock"
+        users = []
+    for folder in ("run", *(f"run/user/{uid}" for uid in users)):
+        yield f"{root}/{folder}/docker.sock"
+        yield f"{root}/{folder}/podman/podman.sock"
 
 
 def _rows(query: Query, path: str, ids: tuple[str, ...] | None, seconds: float) -> Iterator[Container]:

@@ -219,20 +219,15 @@ def _name_and_version(path: str) -> tuple[str | None, str | None]:
 
     The long description after them is not read.
     """
-    text = decode(read_file(path, max_bytes=_MOST_METADATA))
-    name = version = None
-    for line in text.split("\n"):
-        header, colon, value = line.rstrip("\r").partition(":")
+    headers: dict[str, str] = {}
+    for line in decode(read_file(path, max_bytes=_MOST_METADATA)).split("\n"):
+        header, colon, value = line.partition(":")
         if not colon and not line.startswith((" ", "\t")):
             break
-        key = header.lower()
-        if key == "name" and name is None:
-            name = value.strip()
-        elif key == "version" and version is None:
-            version = value.strip()
-        if name and version:
+        headers.setdefault(header.lower(), value.strip())
+        if headers.get("name") and headers.get("version"):
             break
-    return name or None, version or None
+    return headers.get("name") or None, headers.get("version") or None
 
 
 def _source(path: str) -> tuple[str | None, bool]:

@@ -1,5 +1,7 @@
 """Read CSV: each record is a map from the header's names to its fields."""
 
+import re
+
 from kolide_kit.limits import Budget
 
 from ..reading.parsing import ParseError
@@ -40,16 +42,9 @@ def csv_records(text: str, budget: Budget) -> list[object]:
 
 def _delimiter(text: str) -> str:
     """Return the separator of the header's names; quoted names are skipped."""
-    first = text.lstrip("\r\n")
-    quoted = False
     separators = set()
-    for character in first:
-        if character == '"':
-            quoted = not quoted
-        elif quoted:
-            continue
-        elif character in "\r\n":
+    for mark in re.finditer(r'"[^"]*"?|[,\t;\r\n]', text.lstrip("\r\n")):
+        if mark[0] in "\r\n":
             break
-        elif character in ",\t;":
-            separators.add(character)
+        separators.add(mark[0])
     return next((character for character in ",\t;" if character in separators), ",")

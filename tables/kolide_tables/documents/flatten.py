@@ -1,6 +1,6 @@
 """Turn a document of maps, arrays and scalars into rows: each value that a query selects, with its keys."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kolide_kit.limits import Budget
 
@@ -8,7 +8,7 @@ from ..reading.parsing import MAX_DEPTH, too_deep
 from ..reading.scalars import key_text, text_of
 from .terms import Term
 
-__all__ = ["Cell", "Documents", "Tree", "Walker"]
+__all__ = ["Cell", "Document", "Documents", "Tree", "Walker"]
 
 # fullkey, parent, key, value
 Cell = tuple[str, str, str, str]
@@ -86,13 +86,23 @@ class Walker:
                 self.walk(value, below, name, depth + 1)
 
 
-class Tree:
+class Document:
+    """A document, or a file of several, that a query can select values from."""
+
+    problems: Sequence[str] = ()
+    """Messages about the parts that the last `select` left out."""
+
+    def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
+        """Return the rows of the values that the query selects; raises ParseError."""
+        raise NotImplementedError
+
+
+class Tree(Document):
     """A document that is in memory."""
 
     def __init__(self, value: object) -> None:
         """Keep the value: a dict, list or scalar, with nothing else inside."""
         self._value = value
-        self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
         """Return the rows of the selected values; raises ParseError if they are nested too deep."""
@@ -101,7 +111,7 @@ class Tree:
         return walker.rows
 
 
-class Documents:
+class Documents(Document):
     """Several documents, or records, that are made while they are walked.
 
     The first term is for their index.
@@ -110,7 +120,6 @@ class Documents:
     def __init__(self, values: Iterable[object]) -> None:
         """Keep an iterable that can be iterated many times."""
         self._values = values
-        self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
         """Return the rows of the selected values; raises ParseError if they are nested too deep."""

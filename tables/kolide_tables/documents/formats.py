@@ -5,25 +5,14 @@ raise ParseError for bytes that are not of their format.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode, decode_kept
 
-from .flatten import Cell, Documents, Tree
-from .terms import Term
+from .flatten import Document, Documents, Tree
 
-__all__ = ["OPENERS", "Document", "Opener"]
-
-
-class Document(Protocol):
-    """A document, or a file of several, that a query can select values from."""
-
-    problems: list[str]
-    """Messages about the parts that the last `select` left out."""
-
-    def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
-        """Return the rows of the values that the query selects; raises ParseError."""
+__all__ = ["OPENERS", "Opener"]
 
 
 Opener: TypeAlias = Callable[[bytes, Budget], Document]

@@ -19,8 +19,9 @@ from ..reading.parsing import ParseError
 __all__ = ["ini_document"]
 
 _DEFAULT = "DEFAULT"
-_TRUE = frozenset(("t", "T", "true", "TRUE", "True", "YES", "yes", "Yes", "y", "ON", "on", "On"))
-_FALSE = frozenset(("f", "F", "false", "FALSE", "False", "NO", "no", "No", "n", "OFF", "off", "Off"))
+_TRUE = ("t", "T", "true", "TRUE", "True", "YES", "yes", "Yes", "y", "ON", "on", "On")
+_FALSE = ("f", "F", "false", "FALSE", "False", "NO", "no", "No", "n", "OFF", "off", "Off")
+_WORDS = dict.fromkeys(_TRUE, True) | dict.fromkeys(_FALSE, False)
 
 _DELIMITER = re.compile(r"[=:]")
 _COMMENT = re.compile(r"(?:^|(?<=[ \t]))[#;]")
@@ -64,18 +65,18 @@ class _Reader:
             return
         elif self._continues(line, stripped):
             self._add(stripped)
-        elif stripped[0] == "[" and not self._begin_section(stripped):
-            raise ParseError(f"line {number}: a section without its ]")
         elif stripped[0] != "[":
             self._begin_key(line, stripped)
+        elif (section := _SECTION.fullmatch(stripped)) is not None:
+            self._store()
+            self._section = section[1].strip()
+        else:
+            raise ParseError(f"line {number}: a section without its ]")
 
     def finish(self) -> dict[str, dict[str, bool | str]]:
         self._store()
         return {
-            name: {
-                key: True if text in _TRUE else False if text in _FALSE else text
-                for key, text in keys.items()
-            }
+            name: {key: _WORDS.get(text, text) for key, text in keys.items()}
             for name, keys in self._sections.items()
         }
 
@@ -85,14 +86,6 @@ class _Reader:
         # Indented keys below a key that is not indented are in use as well: an indented line with a delimiter
         # continues only a value that has not begun.
         return not self._value[0] or len(self._value) > 1 or _DELIMITER.search(stripped) is None
-
-    def _begin_section(self, stripped: str) -> bool:
-        match = _SECTION.fullmatch(stripped)
-        if match is None:
-            return False
-        self._store()
-        self._section = match[1].strip()
-        return True
 
     def _begin_key(self, line: str, stripped: str) -> None:
         self._store()

@@ -4,14 +4,14 @@ from kolide_kit.limits import Budget
 
 from ..reading.jsoncomments import without_comments
 from ..reading.parsing import MAX_DEPTH
-from .flatten import Cell, Walker
+from .flatten import Cell, Document, Walker
 from .jsontext import JsonScanner
 from .terms import Term
 
 __all__ = ["JsonWithComments"]
 
 
-class JsonWithComments:
+class JsonWithComments(Document):
     """JSON values one after the other, with blanks and comments between them.
 
     The first term is for their index.
@@ -20,7 +20,6 @@ class JsonWithComments:
     def __init__(self, text: str) -> None:
         """Remove the comments; raises ParseError for one without an end."""
         self._text = without_comments(text)
-        self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
         """Return the rows of the selected values; raises ParseError if the text is not JSON."""

@@ -5,7 +5,7 @@ import re
 from kolide_kit.limits import Budget
 
 from ..reading.parsing import MAX_DEPTH, JsonError, ParseError
-from .flatten import Cell, Walker
+from .flatten import Cell, Document, Walker
 from .jsontext import JsonDecode, JsonScanner
 from .terms import Term
 
@@ -14,7 +14,7 @@ __all__ = ["JsonLines"]
 _LINE_ENDS = re.compile(r"[\r\n]*")
 
 
-class JsonLines:
+class JsonLines(Document):
     """JSON values, mostly one a line; the first term of a query is for their index.
 
     A line may have several maps and arrays, and a value several lines. A line that is not JSON, like the last
@@ -28,7 +28,6 @@ class JsonLines:
     def __init__(self, text: str) -> None:
         """Keep the text."""
         self._text = text
-        self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
         """Return the rows of the selected values.
@@ -39,10 +38,8 @@ class JsonLines:
         reading.run()
         if reading.bad and reading.bad == reading.index:
             raise ParseError(reading.first_problem)
-        self.problems = []
-        if reading.bad:
-            left_out = f"{reading.bad:,} of {reading.index:,} lines left out"
-            self.problems.append(f"{left_out}; the first: {reading.first_problem}")
+        left_out = f"{reading.bad:,} of {reading.index:,} lines left out; the first: {reading.first_problem}"
+        self.problems = [left_out] if reading.bad else []
         return reading.rows
 
 

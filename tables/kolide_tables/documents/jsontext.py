@@ -13,7 +13,7 @@ from kolide_kit.limits import Budget
 
 from ..reading.parsing import JsonError, ParseError, too_deep
 from ..reading.scalars import key_text
-from .flatten import Cell, Walker
+from .flatten import Cell, Document, Walker
 from .terms import Term
 
 __all__ = ["JsonDecode", "JsonScanner", "JsonText"]
@@ -26,14 +26,13 @@ _LONGEST_PAUSE = 64
 _skip = re.compile(r"[ \t\n\r]*").match
 
 
-class JsonText:
+class JsonText(Document):
     """One JSON document."""
 
     def __init__(self, text: str, *, window: int = _WINDOW) -> None:
         """Keep the text, which has no byte order mark any more."""
         self._text = text
         self._window = window
-        self.problems: list[str] = []
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
         """Return the rows of the selected values; raises ParseError for a text that is not one JSON value."""
@@ -78,14 +77,14 @@ class JsonScanner:
     dropped.
     """
 
-    __slots__ = ("_decode", "_walker", "text", "window")
+    __slots__ = ("_decode", "text", "walker", "window")
 
     def __init__(
         self, text: str, walker: Walker, *, decode: JsonDecode | None = None, window: int = _WINDOW
     ) -> None:
         """Scan this text for this walker; `window` is how many characters are decoded at a time."""
         self.text = text
-        self._walker = walker
+        self.walker = walker
         self._decode = decode or JsonDecode()
         self.window = window
 
@@ -112,7 +111,7 @@ class JsonScanner:
         else:
             value, end = self.whole(position)
         if wanted:
-            self._walker.walk(value, prefix, key, depth)
+            self.walker.walk(value, prefix, key, depth)
         return end
 
     def document(self, position: int, index: int) -> int:
@@ -120,12 +119,18 @@ class JsonScanner:
 
         Return where it ends.
         """
-        term = self._walker.term(0)
+        return self.element(position, "", index, 0, self.walker.term(0))
+
+    def element(
+        self, position: int, below: str, index: int, depth: int, term: Term | None, *, wanted: bool = True
+    ) -> int:
+        """Walk the element of an array at a position, whose term is given; return where it ends."""
         if term is not None and term.by_content:
             value, end = self.whole(position)
-            self._walker.elements([value], "", index, 0)
+            self.walker.elements([value], below, index, depth)
             return end
-        return self.value(position, "", str(index), 1, wanted=term is None or term.index == index)
+        wanted = wanted and (term is None or term.index == index)
+        return self.value(position, below, str(index), depth + 1, wanted=wanted)
 
     def _small(self, position: int) -> tuple[object, int] | None:
         """Return the container at a position, decoded, and where it ends.
@@ -143,10 +148,10 @@ class JsonScanner:
         return None
 
     def _container(self, position: int, prefix: str, key: str, depth: int, *, wanted: bool) -> int:
-        self._walker.budget.check()
-        below = self._walker.enter(prefix, key, depth)
+        self.walker.budget.check()
+        below = self.walker.enter(prefix, key, depth)
         kind = _Members if self.text[position] == "{" else _Elements
-        return kind(self, self.text, self._walker, below, depth, wanted=wanted).run(position + 1)
+        return kind(self, below, depth, wanted=wanted).run(position + 1)
 
     def many(self, start: int, needle: str, lead: int, brackets: str) -> tuple[object, int, bool] | None:
         """Decode the members from `start` to the last place in the window where `needle` separates two.
@@ -174,16 +179,14 @@ class _Container:
 
     brackets = ""
 
-    def __init__(
-        self, scanner: JsonScanner, text: str, walker: Walker, below: str, depth: int, *, wanted: bool
-    ) -> None:
+    def __init__(self, scanner: JsonScanner, below: str, depth: int, *, wanted: bool) -> None:
         self.scanner = scanner
-        self.text = text
-        self.walker = walker
+        self.text = scanner.text
+        self.walker = scanner.walker
         self.below = below
         self.depth = depth
         self.wanted = wanted
-        self.term: Term | None = walker.term(depth) if wanted else None
+        self.term = self.walker.term(depth) if wanted else None
 
     def run(self, position: int) -> int:
         """Scan the members from behind the opening bracket; return the position behind the closing one."""
@@ -234,12 +237,7 @@ class _Elements(_Container):
 
     def member(self, position: int) -> int:
         index, self.count = self.count, self.count + 1
-        if self.term is not None and self.term.by_content:
-            value, end = self.scanner.whole(position)
-            self.walker.elements([value], self.below, index, self.depth)
-            return end
-        wanted = self.wanted and (self.term is None or self.term.index == index)
-        return self.scanner.value(position, self.below, str(index), self.depth + 1, wanted=wanted)
+        return self.scanner.element(position, self.below, index, self.depth, self.term, wanted=self.wanted)
 
     def take(self, members: object) -> None:
         assert isinstance(members, list)
@@ -268,10 +266,8 @@ class _Members(_Container):
         if not self.text.startswith(":", colon):
             raise JsonError(self.text, "Expecting ':' delimiter", colon)
         name = key_text(key)
-        wanted = self._begin(name)
-        return self.scanner.value(
-            self.scanner.skip(colon + 1), self.below, name, self.depth + 1, wanted=wanted
-        )
+        start, wanted = self.scanner.skip(colon + 1), self._begin(name)
+        return self.scanner.value(start, self.below, name, self.depth + 1, wanted=wanted)
 
     def take(self, members: object) -> None:
         assert isinstance(members, dict)

@@ -49,9 +49,6 @@ class Elements(ContentHandler):
 
 
 class _Parser(DefusedExpatParser):
-    def __init__(self) -> None:
-        super().__init__(forbid_dtd=True, forbid_entities=True, forbid_external=True)
-
     def reset(self) -> None:
         super().reset()
         # xml.sax's reader would ask for an external DTD, which is then refused; a file that only names one is
@@ -75,7 +72,7 @@ def source(data: bytes) -> bytes | str:
 
 def parse(data: bytes, handler: Elements) -> None:
     """Send a document's events to the handler; raises ParseError."""
-    parser = _Parser()
+    parser = _Parser(forbid_dtd=True, forbid_entities=True, forbid_external=True)
     parser.setContentHandler(handler)
     try:
         parser.feed(source(data))

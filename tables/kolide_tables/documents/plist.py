@@ -33,7 +33,7 @@ def plist_document(data: bytes, budget: Budget) -> object:
             f"no property list ({' '.join(str(error).split()) or type(error).__name__})"
         ) from error
     if kind is plistlib.FMT_BINARY:
-        _Measure(len(data) + _MAX_SHARED, budget).size(document, 0)
+        _check_shared(document, len(data) + _MAX_SHARED, budget)
     return document
 
 
@@ -83,27 +83,24 @@ def _claim(data: bytes, offset: int, reference_size: int) -> int:
     return 1 + count * {6: 2, 10: reference_size, 12: reference_size, 13: 2 * reference_size}.get(kind, 1)
 
 
-class _Measure:
-    """Counts the values of a tree whose containers may be in several places, or in themselves."""
+def _check_shared(document: object, most: int, budget: Budget) -> None:
+    """Raise ParseError for more than `most` values, or a container in itself; containers may be in several
+    places, where they count again.
+    """
+    sizes: dict[int, int] = {}
 
-    def __init__(self, most: int, budget: Budget) -> None:
-        self._most = most
-        self._budget = budget
-        self._sizes: dict[int, int] = {}
-
-    def size(self, value: Any, depth: int) -> int:
+    def size(value: Any, depth: int) -> int:
         if not isinstance(value, (dict, list)):
             return 1
-        known = self._sizes.get(id(value))
-        if known is not None:
-            return known
-        # A cycle has no end, so it is refused here as well.
-        if depth >= MAX_DEPTH:
-            raise too_deep()
-        members = value.values() if isinstance(value, dict) else value
-        self._budget.step(len(members))
-        total = 1 + sum(self.size(member, depth + 1) for member in members)
-        if total > self._most:
-            raise ParseError("no property list (what it holds several times is too much)")
-        self._sizes[id(value)] = total
-        return total
+        if id(value) not in sizes:
+            # A cycle has no end, so it is refused here as well.
+            if depth >= MAX_DEPTH:
+                raise too_deep()
+            members = value.values() if isinstance(value, dict) else value
+            budget.step(len(members))
+            sizes[id(value)] = 1 + sum(size(member, depth + 1) for member in members)
+            if sizes[id(value)] > most:
+                raise ParseError("no property list (what it holds several times is too much)")
+        return sizes[id(value)]
+
+    size(document, 0)

@@ -8,7 +8,7 @@ was checked is the one that is opened.
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -124,17 +124,15 @@ class Notes(WritableTable[Note]):
         _check(self._path, create=create)
         try:
             # Opened by URI with mode=rw, SQLite makes no file if there is none.
-            file = sqlite3.connect(f"{Path(self._path).as_uri()}?mode=rw", uri=True, timeout=_PATIENCE)
-            try:
-                file.text_factory = _kept_text
+            uri = f"{Path(self._path).as_uri()}?mode=rw"
+            with closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as file:
+                file.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
                 file.execute("pragma trusted_schema = off")
                 file.execute(f"pragma max_page_count = {max(self._limits.max_file_bytes // _PAGE_BYTES, 8)}")
                 if create:
                     file.execute(_SCHEMA)
                 with file:
                     yield file
-            finally:
-                file.close()
         except sqlite3.IntegrityError as error:
             raise ConstraintFailed(str(error)) from error
         except sqlite3.Error as error:
@@ -162,10 +160,6 @@ def notes(path: str, *, limits: Limits = Limits()) -> Table:  # noqa: B008 - a c
     )(Notes(path, limits=limits)).configured(limits=limits)
 
 
-def _kept_text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
-
-
 def _require_one(count: int) -> None:
     if count != 1:
         raise TableError("the note is not there any more")
@@ -177,11 +171,10 @@ def _check(path: str, *, create: bool) -> None:
     """
     try:
         _check_folder(os.path.dirname(path))  # noqa: PTH120
-        if create and not os.path.lexists(path):
+        if create:
             # Make it before SQLite does, so that it is never open to others.
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        facts = os.lstat(path)
-    except FileExistsError:
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         facts = os.lstat(path)
     except OSError as error:
         raise TableError(f"{path}: {error.strerror}") from error

@@ -103,18 +103,24 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
     from .pem import pem_blocks
     from .x509 import certificate_facts, pkcs7_certificates
 
-    is_pem = False
+    container = None
     for block in pem_blocks(content):
-        if block.label in _PEM:
-            is_pem = True
-            yield "pem", _read(block.data)
-        elif block.label in _PEM_PKCS7:
-            is_pem = True
-            yield from _read_pkcs7(block.data)
-    if is_pem:
+        if block.label not in _PEM | _PEM_PKCS7:
+            continue
+        container = "pem" if block.label in _PEM else "pkcs7"
+        if block.data is None:
+            yield container, "its base64 is broken"
+            continue
+        try:
+            inner = [block.data] if container == "pem" else pkcs7_certificates(block.data)
+        except Malformed as error:
+            yield container, f"not a certificate: {error}"
+        else:
+            yield from ((container, _read(certificate)) for certificate in inner)
+    if container is not None:
         return
     try:
-        facts = certificate_facts(content)
+        yield "der", certificate_facts(content)
     except Malformed as error:
         try:
             inner = pkcs7_certificates(content)
@@ -122,39 +128,21 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
             yield None, _no_certificate(content, str(error))
         else:
             yield from (("pkcs7", _read(certificate)) for certificate in inner)
-    else:
-        yield "der", facts
 
 
-def _read(data: bytes | None) -> "CertificateFacts | str":
+def _read(data: bytes) -> "CertificateFacts | str":
     from ..reading.der import Malformed
     from .x509 import certificate_facts
 
-    if data is None:
-        return "its base64 is broken"
     try:
         return certificate_facts(data)
     except Malformed as error:
         return f"not a certificate: {error}"
 
 
-def _read_pkcs7(data: bytes | None) -> Iterator[tuple[str | None, "CertificateFacts | str"]]:
-    from ..reading.der import Malformed
-    from .x509 import pkcs7_certificates
-
-    try:
-        inner = [] if data is None else pkcs7_certificates(data)
-    except Malformed as error:
-        yield "pkcs7", f"not a certificate: {error}"
-    else:
-        if data is None:
-            yield "pkcs7", "its base64 is broken"
-        yield from (("pkcs7", _read(certificate)) for certificate in inner)
-
-
 def _no_certificate(content: bytes, why: str) -> str:
-    if content[:1] == b"\x30" and _PKCS12_VERSION in content[2:10]:
+    if content[:1] != b"\x30":
+        return "there is no certificate in it"
+    if _PKCS12_VERSION in content[2:10]:
         return "it is PKCS#12, which only its password opens"
-    return (
-        f"there is no certificate in it: {why}" if content[:1] == b"\x30" else "there is no certificate in it"
-    )
+    return f"there is no certificate in it: {why}"

@@ -8,7 +8,7 @@ shown.
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import shown
@@ -16,9 +16,6 @@ from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading.homes import Home, local_homes
 from ..reading.paths import FileRow, asked_paths, past_trusted_links, read_or_warn
-
-if TYPE_CHECKING:
-    from .keys import KeyFacts
 
 __all__ = ["KeyInfo", "SshKey", "keyinfo", "ssh_keys"]
 
@@ -124,14 +121,14 @@ def _ssh_files(home: Home, budget: Budget) -> list[str]:
     folder = os.path.join(home.path, _SSH_FOLDER)  # noqa: PTH118
     try:
         with os.scandir(folder) as entries:
-            names = []
+            paths = []
             for entry in entries:
                 budget.step()
                 if entry.name not in _NO_KEYS and entry.is_file(follow_symlinks=False):
-                    names.append(entry.name)
+                    paths.append(entry.path)
     except OSError:
         return []  # no keys, or not readable
-    return [os.path.join(folder, name) for name in sorted(names)]  # noqa: PTH118
+    return sorted(paths)
 
 
 def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
@@ -150,21 +147,7 @@ def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
         budget.add_rows()
         if mode is None and query.wants("mode"):
             mode = _mode(path)
-        yield _columns(key, mode)
-
-
-def _columns(key: "KeyFacts", mode: str | None) -> dict[str, Any]:
-    return {
-        "type": key.type,
-        "encrypted": key.encrypted,
-        "bits": key.bits,
-        "fingerprint_sha256": key.fingerprint_sha256,
-        "fingerprint_md5": key.fingerprint_md5,
-        "format": key.format,
-        "comment": key.comment,
-        "kdf": key.kdf,
-        "mode": mode,
-    }
+        yield key.columns() | {"mode": mode}
 
 
 def _mode(path: str) -> str | None:

@@ -10,7 +10,8 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 from kolide_kit.text import shown
 
@@ -52,15 +53,11 @@ _SSH_KINDS = {
 # The parts of a private key in clear that stand between its name and its comment, which follows them.
 _PRIVATE_PARTS = {"ssh-rsa": 6, "ssh-dss": 5, "ssh-ed25519": 2, "ssh-ed448": 2}
 _CURVE_NAMES = {"1.2.840.10045.3.1.7": b"nistp256", "1.3.132.0.34": b"nistp384", "1.3.132.0.35": b"nistp521"}
-_KDFS = {
-    "1.2.840.113549.1.5.12": "pbkdf2",
-    "1.3.6.1.4.1.11591.4.11": "scrypt",
-    "1.2.840.113549.1.5.1": "pbkdf1",
-    "1.2.840.113549.1.5.3": "pbkdf1",
-    "1.2.840.113549.1.5.4": "pbkdf1",
-    "1.2.840.113549.1.5.6": "pbkdf1",
-    "1.2.840.113549.1.5.10": "pbkdf1",
-    "1.2.840.113549.1.5.11": "pbkdf1",
+_KDFS = {"1.2.840.113549.1.5.12": "pbkdf2", "1.3.6.1.4.1.11591.4.11": "scrypt"}
+_PEM_KINDS = {
+    "RSA PRIVATE KEY": ("rsa", "pkcs1"),
+    "DSA PRIVATE KEY": ("dsa", "dsa"),
+    "EC PRIVATE KEY": ("ecdsa", "sec1"),
 }
 _PBES2, _PKCS12_PBE, _PKCS5 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.12.1.", "1.2.840.113549.1.5."
 _ED25519, _ED448 = "1.3.101.112", "1.3.101.113"
@@ -81,23 +78,18 @@ class KeyFacts(NamedTuple):
     comment: str | None = None
     kdf: str | None = None
 
-    @property
-    def fingerprint_sha256(self) -> str | None:
-        """Return the fingerprint as ssh-keygen prints it."""
-        if self.blob is None:
-            return None
+    def columns(self) -> dict[str, Any]:
+        """Return the facts by name, with the key's fingerprints, as ssh-keygen prints them, for its blob."""
         import hashlib
 
-        return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
-
-    @property
-    def fingerprint_md5(self) -> str | None:
-        """Return the fingerprint as ssh-keygen prints it with `-E md5`."""
-        if self.blob is None:
-            return None
-        import hashlib
-
-        return "MD5:" + hashlib.md5(self.blob, usedforsecurity=False).digest().hex(":")
+        facts = self._asdict()
+        blob = facts.pop("blob")
+        facts["fingerprint_sha256"] = facts["fingerprint_md5"] = None
+        if blob is not None:
+            digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+            facts["fingerprint_sha256"] = f"SHA256:{digest}"
+            facts["fingerprint_md5"] = "MD5:" + hashlib.md5(blob, usedforsecurity=False).digest().hex(":")
+        return facts
 
 
 def keys_in(content: bytes) -> Iterator[KeyFacts]:
@@ -132,11 +124,9 @@ def _pem(block: PemBlock) -> Iterator[KeyFacts]:
     if label == "OPENSSH PRIVATE KEY":
         yield from _openssh(block.data)
     elif "DEK-Info" in block.headers:
-        kinds = {"RSA": ("rsa", "pkcs1"), "DSA": ("dsa", "dsa"), "EC": ("ecdsa", "sec1")}
-        kind = label.removesuffix(" PRIVATE KEY")
-        if kind in kinds:
+        if label in _PEM_KINDS:
             # openssl's own derivation: one round of MD5.
-            yield KeyFacts(kinds[kind][0], kinds[kind][1], encrypted=True, kdf="md5")
+            yield KeyFacts(*_PEM_KINDS[label], encrypted=True, kdf="md5")
     elif label.endswith(("PRIVATE KEY", "PUBLIC KEY")):
         yield from _der(block.data, "")
 
@@ -158,8 +148,7 @@ def _der(data: bytes, suffix: str) -> Iterator[KeyFacts]:
     elif tags == [INTEGER] * 2 and bits_of(parts[0]) >= 512:
         yield _rsa(parts[0], parts[1], "pkcs1" + suffix, encrypted=None)
     elif tags == [INTEGER] * 6:
-        numbers = [_string(part.content) for part in parts[1:5]]
-        blob = _string(b"ssh-dss") + b"".join(numbers)
+        blob = _blob(b"ssh-dss", *(part.content for part in parts[1:5]))
         yield KeyFacts("dsa", "dsa" + suffix, encrypted=False, bits=bits_of(parts[1]), blob=blob)
     elif tags[:2] == [INTEGER, OCTET_STRING]:
         yield _sec1(parts, None, "sec1" + suffix)
@@ -193,7 +182,7 @@ def _spki(info: Element, form: str) -> KeyFacts:
         return KeyFacts("ecdsa", form, bits=bits, blob=_curve_blob(parameters, key))
     if name == "dsa" and parameters is not None:
         numbers = [*children(parameters), element(key)]
-        blob = _string(b"ssh-dss") + b"".join(_string(number.expect(INTEGER).content) for number in numbers)
+        blob = _blob(b"ssh-dss", *(number.expect(INTEGER).content for number in numbers))
         return KeyFacts("dsa", form, bits=bits, blob=blob)
     return KeyFacts(name, form, bits=bits, blob=_edwards_blob(oid, key))
 
@@ -213,11 +202,7 @@ def _sec1(parts: list[Element], parameters: Element | None, form: str) -> KeyFac
 
 
 def _rsa(modulus: Element, exponent: Element, form: str, *, encrypted: bool | None) -> KeyFacts:
-    blob = (
-        _string(b"ssh-rsa")
-        + _string(exponent.expect(INTEGER).content)
-        + _string(modulus.expect(INTEGER).content)
-    )
+    blob = _blob(b"ssh-rsa", exponent.expect(INTEGER).content, modulus.expect(INTEGER).content)
     return KeyFacts("rsa", form, encrypted=encrypted, bits=bits_of(modulus), blob=blob)
 
 
@@ -226,12 +211,12 @@ def _curve_blob(parameters: Element | None, point: bytes) -> bytes | None:
     if parameters is None or parameters.tag != OID or point[:1] != b"\x04":
         return None
     name = _CURVE_NAMES.get(oid_text(parameters))
-    return None if name is None else _string(b"ecdsa-sha2-" + name) + _string(name) + _string(point)
+    return None if name is None else _blob(b"ecdsa-sha2-" + name, name, point)
 
 
 def _edwards_blob(oid: str, key: bytes) -> bytes | None:
     name = {_ED25519: b"ssh-ed25519", _ED448: b"ssh-ed448"}.get(oid)
-    return None if name is None else _string(name) + _string(key)
+    return None if name is None else _blob(name, key)
 
 
 def _stretched_by(algorithm: Element) -> str | None:
@@ -246,6 +231,7 @@ def _stretched_by(algorithm: Element) -> str | None:
     if oid.startswith(_PKCS12_PBE):
         return "pkcs12"
     if oid != _PBES2:
+        # The other schemes of PKCS#5 are those of its version 1.
         return _KDFS.get(oid, "pbkdf1") if oid.startswith(_PKCS5) else None
     inner = next(children(parts[1]), None) if len(parts) > 1 else None
     function = None if inner is None else next(children(inner), None)
@@ -263,13 +249,10 @@ def _openssh(data: bytes) -> Iterator[KeyFacts]:
     count = parts.number()
     blobs = [parts.string() for _ in range(min(count, 16))]
     encrypted = cipher != b"none"
-    comment = None
-    if not encrypted and count == 1:
-        comment = _comment(parts.string())
+    comment = None if encrypted or count != 1 else _comment(parts.string())
+    stretched_by = shown(kdf) if encrypted else None
     for blob in blobs:
-        yield _ssh_key(
-            blob, "openssh", encrypted=encrypted, comment=comment, kdf=shown(kdf) if encrypted else None
-        )
+        yield _ssh_key(blob, "openssh")._replace(encrypted=encrypted, comment=comment, kdf=stretched_by)
 
 
 def _comment(private: bytes) -> str | None:
@@ -295,14 +278,7 @@ def _comment(private: bytes) -> str | None:
         return None
 
 
-def _ssh_key(
-    blob: bytes,
-    form: str,
-    *,
-    encrypted: bool | None = None,
-    comment: str | None = None,
-    kdf: str | None = None,
-) -> KeyFacts:
+def _ssh_key(blob: bytes, form: str) -> KeyFacts:
     """Return the facts of a public key as SSH writes it; a certificate has the fingerprint of its key."""
     parts = _Parts(blob, 0)
     name = shown(parts.string())
@@ -317,8 +293,8 @@ def _ssh_key(
     kind, count = _SSH_KINDS[plain]
     values = [parts.string() for _ in range(count)]
     if suffix:
-        blob = _string(plain.encode()) + b"".join(map(_string, values))
-    return KeyFacts(kind + suffix, form, encrypted, _ssh_bits(kind, plain, values), blob, comment, kdf)
+        blob = _blob(plain.encode(), *values)
+    return KeyFacts(kind + suffix, form, bits=_ssh_bits(kind, plain, values), blob=blob)
 
 
 def _ssh_bits(kind: str, name: str, values: list[bytes]) -> int | None:
@@ -338,10 +314,10 @@ def _public_lines(content: bytes) -> Iterator[KeyFacts]:
             continue
         try:
             blob = binascii.a2b_base64(match[2], strict_mode=True)
-            key = _ssh_key(blob, "openssh-public", comment=shown((match[3] or b"").strip()) or None)
+            key = _ssh_key(blob, "openssh-public")
         except (binascii.Error, Malformed):
             continue
-        yield key
+        yield key._replace(comment=shown((match[3] or b"").strip()) or None)
 
 
 def _lines_with(mark: bytes, content: bytes) -> Iterator[bytes]:
@@ -376,7 +352,7 @@ def _ssh2(content: bytes) -> Iterator[KeyFacts]:
     try:
         data = binascii.a2b_base64(b"".join(body))
         if not is_private:
-            yield _ssh_key(data, "rfc4716", comment=comment)
+            yield _ssh_key(data, "rfc4716")._replace(comment=comment)
         elif data.startswith(_SSHCOM_MAGIC):
             parts = _Parts(data, 8)  # skip the mark and the length
             kind, cipher = shown(parts.string()), parts.string()
@@ -387,34 +363,25 @@ def _ssh2(content: bytes) -> Iterator[KeyFacts]:
 
 
 def _putty(content: bytes) -> Iterator[KeyFacts]:
-    lines = content.replace(b"\r\n", b"\n").split(b"\n", _MOST_LINES)
+    lines = iter(content.replace(b"\r\n", b"\n").split(b"\n", _MOST_LINES))
     fields: dict[bytes, bytes] = {}
     body: list[bytes] = []
-    position = 0
-    while position < len(lines):
-        name, _, value = lines[position].partition(b": ")
-        position += 1
+    for line in lines:
+        name, _, value = line.partition(b": ")
         if name == b"Public-Lines" and value.isdigit() and len(value) < 6:
-            body = lines[position : position + int(value)]
-            position += int(value)
+            body = list(islice(lines, int(value)))
         elif name == b"Private-Lines":
             break
         elif len(fields) < 16:
             fields[name] = value
     encrypted = fields.get(b"Encryption", b"none") != b"none"
-    kdf = fields.get(b"Key-Derivation")
     try:
-        key = _ssh_key(
-            binascii.a2b_base64(b"".join(body)),
-            "putty",
-            encrypted=encrypted,
-            comment=shown(fields.get(b"Comment", b"")) or None,
-            # Before version 3 of the format the derivation is SHA-1, twice.
-            kdf=None if not encrypted else shown(kdf).lower() if kdf else "sha1",
-        )
+        key = _ssh_key(binascii.a2b_base64(b"".join(body)), "putty")
     except (binascii.Error, Malformed):
         return
-    yield key
+    # Before version 3 of the format the derivation is SHA-1, twice.
+    kdf = shown(fields.get(b"Key-Derivation") or b"sha1").lower() if encrypted else None
+    yield key._replace(encrypted=encrypted, comment=shown(fields.get(b"Comment", b"")) or None, kdf=kdf)
 
 
 class _Parts:
@@ -444,5 +411,6 @@ class _Parts:
         return self._data[start : self.offset]
 
 
-def _string(content: bytes) -> bytes:
-    return len(content).to_bytes(4, "big") + content
+def _blob(*parts: bytes) -> bytes:
+    """Return texts in SSH's encoding."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)

@@ -14,6 +14,7 @@ from kolide_kit.limits import Budget
 from kolide_kit.text import printable, printable_or_none, shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
+from ..reading.parsing import as_object
 from ..reading.paths import asked_paths
 
 _MAGIC, _SECOND_MAGIC = b"LUKS\xba\xbe", b"SKUL\xba\xbe"
@@ -47,7 +48,7 @@ class LuksSlot(Row):
 class Slot(NamedTuple):
     """A key slot."""
 
-    number: int | None
+    slot: int | None
     kdf: str | None
     iterations: int | None
     key_bits: int | None
@@ -90,22 +91,14 @@ def luks(query: Query) -> Iterator[LuksSlot]:
             query.warn(f"{shown(path)}: {why_not(path, error)}")
             continue
         if header is not None:
-            yield from _rows(path, header)
-
-
-def _rows(path: str, header: Header) -> Iterator[LuksSlot]:
-    for slot in header.slots or [Slot(None, None, None, None, [])]:
-        yield LuksSlot(
-            device_path=path,
-            version=header.version,
-            uuid=header.uuid,
-            cipher=header.cipher,
-            key_bits=slot.key_bits or header.key_bits,
-            slot=slot.number,
-            kdf=slot.kdf,
-            iterations=slot.iterations,
-            tokens=slot.tokens,
-        )
+            for slot in header.slots or [Slot(None, None, None, header.key_bits, [])]:
+                yield LuksSlot(
+                    device_path=path,
+                    version=header.version,
+                    uuid=header.uuid,
+                    cipher=header.cipher,
+                    **slot._asdict(),
+                )
 
 
 def read_header(path: str) -> Header | None:
@@ -142,9 +135,7 @@ def _header(descriptor: int) -> Header | None:
     first = os.pread(descriptor, _HEADER_2, 0)
     if first[:8] == _MAGIC + b"\0\1":
         return parse_1(first)
-    headers = [
-        header for header in (_read_2(descriptor, first, 0), _second(descriptor, first)) if header is not None
-    ]
+    headers = [*filter(None, (_read_2(descriptor, first, 0), _second(descriptor, first)))]
     if headers:
         return _parse_2(*max(headers, key=lambda header: int.from_bytes(header[0][16:24], "big")))
     if first[:6] == _MAGIC:
@@ -156,13 +147,14 @@ def parse_1(data: bytes) -> Header:
     """Return a header of version 1; raises ValueError if it is cut off."""
     if len(data) < _SLOTS_1_AT + _SLOTS_1 * _SLOT_1_SIZE:
         raise ValueError("its LUKS header is cut off")
+    key_bits = _big_endian(data, 108, 4) * 8
     slots = []
     for number in range(_SLOTS_1):
         at = _SLOTS_1_AT + number * _SLOT_1_SIZE
         if _big_endian(data, at, 4) == _ACTIVE:
-            slots.append(Slot(number, "pbkdf2", _big_endian(data, at + 4, 4), None, []))
+            slots.append(Slot(number, "pbkdf2", _big_endian(data, at + 4, 4), key_bits, []))
     cipher = f"{_string(data, 8, 32)}-{_string(data, 40, 32)}"
-    return Header(1, _string(data, 168, 40), cipher, _big_endian(data, 108, 4) * 8, slots)
+    return Header(1, _string(data, 168, 40), cipher, key_bits, slots)
 
 
 def _second(descriptor: int, first: bytes) -> tuple[bytes, bytes] | None:
@@ -205,20 +197,13 @@ def _parse_2(binary: bytes, area: bytes) -> Header:
         keyslot, kdf = _dictionary(keyslots, number), _dictionary(_dictionary(keyslots, number), "kdf")
         if not kdf:
             continue  # the slot of a reencryption holds no key
-        size = _count(keyslot.get("key_size"))
-        slots.append(
-            Slot(
-                int(number),
-                printable_or_none(kdf.get("type")),
-                _count(kdf.get("iterations", kdf.get("time"))),
-                None if size is None else size * 8,
-                _token_kinds(tokens, number),
-            )
-        )
-    ciphers = [_dictionary(segments, key).get("encryption") for key in sorted(segments)]
-    return Header(
-        2, _string(binary, 168, 40), next((printable_or_none(c) for c in ciphers if c), None), None, slots
-    )
+        key_bits = (_count(keyslot.get("key_size")) or 0) * 8 or None
+        iterations = _count(kdf.get("iterations", kdf.get("time")))
+        kinds = _token_kinds(tokens, number)
+        slots.append(Slot(int(number), printable_or_none(kdf.get("type")), iterations, key_bits, kinds))
+    ciphers = (_dictionary(segments, key).get("encryption") for key in sorted(segments))
+    cipher = printable_or_none(next(filter(None, ciphers), None))
+    return Header(2, _string(binary, 168, 40), cipher, None, slots)
 
 
 def _token_kinds(tokens: dict[str, Any], slot: str) -> list[str]:
@@ -231,8 +216,7 @@ def _token_kinds(tokens: dict[str, Any], slot: str) -> list[str]:
 
 
 def _dictionary(value: object, key: str) -> dict[str, Any]:
-    member = value.get(key) if isinstance(value, dict) else None
-    return member if isinstance(member, dict) else {}
+    return as_object(as_object(value).get(key))
 
 
 def _count(value: object) -> int | None:

@@ -108,24 +108,12 @@ _ASSIGNED = (
     r"(?<![\w.\-])([A-Za-z_][\w.\-]{1,64})[\"']?[ \t]{0,4}(?:=>|:=|[=:])[ \t]{0,4}"
     rf"(?:\"([^\"\s]{{8,256}})\"|'([^'\s]{{8,256}})'|(?!{_BARE}[(\[])({_BARE}))"
 )
+# fmt: off
 _SECRET_HINTS = (
-    "pass",
-    "pwd",
-    "secret",
-    "token",
-    "key",
-    "auth",
-    "cred",
-    "cookie",
-    "sig",
-    "psk",
-    "jwt",
-    "sas",
-    "otp",
-    "pat",
-    "pw",
-    "bearer",
+    "pass", "pwd", "secret", "token", "key", "auth", "cred", "cookie", "sig", "psk", "jwt", "sas", "otp", "pat",
+    "pw", "bearer",
 )
+# fmt: on
 # Random letters and digits have four bits each and more, words of a language about three or less.
 _LEAST_ENTROPY = 3.3
 # Placeholders for secrets: ${VAR}, <token>, xxxx, changeme, process.env.TOKEN; and the signature that is the
@@ -182,10 +170,8 @@ def _is_random(value: str) -> bool:
 
 def entropy(text: str) -> float:
     """Return the Shannon entropy of a text, in bits a character."""
-    counts = Counter(text)
-    return (
-        -sum(count / len(text) * math.log2(count / len(text)) for count in counts.values()) if text else 0.0
-    )
+    size = len(text)
+    return sum(count / size * math.log2(size / count) for count in Counter(text).values())
 
 
 def _overlaps(taken: list[tuple[int, int]], start: int, end: int) -> bool:

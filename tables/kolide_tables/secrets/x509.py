@@ -4,8 +4,9 @@ Nothing is verified. A part that cannot be read is None, or is left out; only da
 at all is an error.
 """
 
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from kolide_kit.text import shown
@@ -84,8 +85,9 @@ CURVES = {
 _BASIC_CONSTRAINTS, _ALTERNATIVE_NAMES = "2.5.29.19", "2.5.29.17"
 _SUBJECT_KEY, _AUTHORITY_KEY = "2.5.29.14", "2.5.29.35"
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
-_TEXTS = {0x0C: "utf-8", 0x12: "latin-1", 0x13: "latin-1", 0x14: "latin-1", 0x16: "latin-1", 0x1A: "latin-1"}
-_TEXTS |= {0x1C: "utf-32-be", 0x1E: "utf-16-be"}
+_TEXTS = dict.fromkeys((0x12, 0x13, 0x14, 0x16, 0x1A), "latin-1")
+_TEXTS |= {0x0C: "utf-8", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
+_EMPTY = b"\x30\0"
 _MOST_NAMES = 5_000
 
 
@@ -118,7 +120,11 @@ def certificate_facts(data: bytes) -> CertificateFacts:
     serial, _inner, issuer, validity, subject, key = fields[:6]
     extensions = dict(_extensions(fields[6:]))
     begin, end = _exactly(validity.expect(SEQUENCE), 2)
-    key_algorithm, key_bits = _key(key)
+    key_algorithm = key_bits = None
+    try:
+        key_algorithm, key_bits = key_size(*public_key(key))
+    except Malformed:
+        pass  # keep the rest
     import hashlib
 
     return CertificateFacts(
@@ -169,7 +175,10 @@ def general_names(names: Element) -> Iterator[str]:
         if kind in (1, 2, 6):
             yield {1: "email:", 2: "DNS:", 6: "URI:"}[kind] + shown(name.content)
         elif kind == 7:
-            yield "IP:" + _address(name.content)
+            import ipaddress
+
+            is_whole = len(name.content) in (4, 16)
+            yield f"IP:{ipaddress.ip_address(name.content) if is_whole else name.content.hex()}"
         elif kind == 4:
             yield "dirName:" + name_text(_only(name))
         elif kind == 8:
@@ -226,13 +235,6 @@ def curve_bits(parameters: Element) -> int | None:
     return bits_of(parts[4]) if len(parts) > 4 else None
 
 
-def _key(info: Element) -> tuple[str | None, int | None]:
-    try:
-        return key_size(*public_key(info))
-    except Malformed:
-        return None, None
-
-
 def _exactly(parent: Element, count: int) -> list[Element]:
     parts = list(children(parent))
     if len(parts) != count:
@@ -275,17 +277,16 @@ def _extensions(fields: list[Element]) -> Iterator[tuple[str, bytes]]:
 
 def _alternative_names(extensions: dict[str, bytes]) -> list[str]:
     names: list[str] = []
-    if _ALTERNATIVE_NAMES in extensions:
-        try:
-            names.extend(general_names(element(extensions[_ALTERNATIVE_NAMES])))
-        except Malformed:
-            pass  # keep those that were read
+    try:
+        names.extend(general_names(element(extensions.get(_ALTERNATIVE_NAMES, _EMPTY))))
+    except Malformed:
+        pass  # keep those that were read
     return names
 
 
 def _is_ca(extensions: dict[str, bytes]) -> bool:
     try:
-        first = next(children(element(extensions.get(_BASIC_CONSTRAINTS, b"\x30\0"))), None)
+        first = next(children(element(extensions.get(_BASIC_CONSTRAINTS, _EMPTY))), None)
     except Malformed:
         return False
     return first is not None and first.tag == 0x01 and first.content not in (b"", b"\0")
@@ -293,16 +294,12 @@ def _is_ca(extensions: dict[str, bytes]) -> bool:
 
 def _same_key(extensions: dict[str, bytes]) -> bool:
     """Return whether the issuer's key may be the certificate's own, by the identifiers of both."""
-    if _SUBJECT_KEY not in extensions or _AUTHORITY_KEY not in extensions:
-        return True
     try:
         own = element(extensions[_SUBJECT_KEY]).content
-        issuer = next(
-            (part.content for part in children(element(extensions[_AUTHORITY_KEY])) if part.tag == 0x80), own
-        )
-    except Malformed:
+        parts = children(element(extensions[_AUTHORITY_KEY]))
+        return own == next((part.content for part in parts if part.tag == 0x80), own)
+    except (KeyError, Malformed):
         return True
-    return own == issuer
 
 
 def _seconds(time: Element) -> int | None:
@@ -312,16 +309,9 @@ def _seconds(time: Element) -> int | None:
     if not digits.isdigit() or len(digits) not in (12, 14):
         return None
     try:
-        moment = datetime.strptime(digits.ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        return int(datetime.strptime(f"{digits:0<14}+0000", "%Y%m%d%H%M%S%z").timestamp())
     except ValueError:
         return None
-    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
-
-
-def _address(content: bytes) -> str:
-    import ipaddress
-
-    return str(ipaddress.ip_address(content)) if len(content) in (4, 16) else content.hex()
 
 
 def _attribute(kind: Element, value: Element) -> str:
@@ -339,14 +329,5 @@ def _string(value: Element) -> str:
 
 
 def _escaped(text: str) -> str:
-    escaped = "".join(
-        f"\\{character}"
-        if character in ',+"\\<>;'
-        else f"\\{ord(character):02X}"
-        if character < " " or character == "\x7f"
-        else character
-        for character in text
-    )
-    if escaped.startswith(("#", " ")):
-        escaped = "\\" + escaped
-    return escaped[:-1] + "\\ " if escaped.endswith(" ") and not escaped.endswith("\\ ") else escaped
+    escaped = re.sub(r'^[# ]|[,+"\\<>;]| \Z', r"\\\g<0>", text)
+    return re.sub(r"[\0-\x1f\x7f]", lambda control: f"\\{ord(control[0]):02X}", escaped)

@@ -5,13 +5,14 @@ Of an address only the domain is shown; no history, password or cookie is read.
 
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode, decode_kept, printable
 from osquery_sdk import Column, Query, Row, table
 
 from ..reading.homes import Home, local_homes
+from ..reading.parsing import as_object
 from ..reading.paths import read_or_warn
 
 __all__ = ["BrowserProfile", "browser_profiles"]
@@ -55,13 +56,6 @@ class BrowserProfile(Row):
     )
 
 
-class _Profile(NamedTuple):
-    browser: str
-    profile: str
-    email_domain: str | None
-    managed: bool | None
-
-
 @table(
     "kolide_browser_profiles",
     examples=(
@@ -81,10 +75,12 @@ def browser_profiles(query: Query) -> Iterator[BrowserProfile]:
     for home in local_homes(query):
         for profile in profiles_in(home, query, budget):
             budget.add_rows()
-            yield BrowserProfile(uid=home.uid, **profile._asdict())
+            yield profile
 
 
-def profiles_in(home: Home, query: Query, budget: Budget, platform: str = sys.platform) -> Iterator[_Profile]:
+def profiles_in(
+    home: Home, query: Query, budget: Budget, platform: str = sys.platform
+) -> Iterator[BrowserProfile]:
     """Yield the profiles in a home, where the browsers of a platform keep them."""
     top = home.path.rstrip("/")
     place, base, firefox = {
@@ -93,29 +89,29 @@ def profiles_in(home: Home, query: Query, budget: Budget, platform: str = sys.pl
     }.get(platform, (1, "", ""))
     for browser in _CHROMIUM:
         if browser[place]:
-            yield from _chromium(browser[0], f"{top}/{base}{browser[place]}", query, budget)
+            yield from _chromium(home.uid, browser[0], f"{top}/{base}{browser[place]}", query, budget)
     for browser in _FIREFOX:
         if browser[place]:
-            yield from _firefox(browser[0], f"{top}/{firefox}{browser[place]}", query, budget)
+            yield from _firefox(home.uid, browser[0], f"{top}/{firefox}{browser[place]}", query, budget)
 
 
-def _chromium(browser: str, folder: str, query: Query, budget: Budget) -> Iterator[_Profile]:
+def _chromium(uid: int, browser: str, folder: str, query: Query, budget: Budget) -> Iterator[BrowserProfile]:
     """Yield the profiles in Local State, the file from which the browser lists them."""
-    known = _json_object(f"{folder}/Local State", query, budget).get("profile")
-    cache = known.get("info_cache") if isinstance(known, dict) else None
-    if not isinstance(cache, dict):
-        return
-    for name, value in cache.items():
-        info: dict[str, Any] = value if isinstance(value, dict) else {}
-        domain = _domain(info.get("user_name"))
-        hosted = info.get("hosted_domain")
-        managed = None
-        if domain is not None:
-            managed = isinstance(hosted, str) and hosted not in ("", _NOT_HOSTED)
-        yield _Profile(browser, printable(name), domain, managed)
+    known = as_object(_json_object(f"{folder}/Local State", query, budget).get("profile"))
+    for name, value in as_object(known.get("info_cache")).items():
+        info = as_object(value)
+        domain, hosted = _domain(info.get("user_name")), info.get("hosted_domain")
+        managed = isinstance(hosted, str) and hosted not in ("", _NOT_HOSTED)
+        yield BrowserProfile(
+            uid=uid,
+            browser=browser,
+            profile=printable(name),
+            email_domain=domain,
+            managed=None if domain is None else managed,
+        )
 
 
-def _firefox(browser: str, folder: str, query: Query, budget: Budget) -> Iterator[_Profile]:
+def _firefox(uid: int, browser: str, folder: str, query: Query, budget: Budget) -> Iterator[BrowserProfile]:
     content = _content(f"{folder}/profiles.ini", query, budget)
     if content is None:
         return
@@ -131,13 +127,10 @@ def _firefox(browser: str, folder: str, query: Query, budget: Budget) -> Iterato
         path = parser[section].get("path") if section.startswith("Profile") else None
         if not path:
             continue
-        relative = parser[section].get("isrelative") != "0"
-        user = _json_object(
-            f"{folder}/{path}/signedInUser.json" if relative else f"{path}/signedInUser.json", query, budget
-        )
-        account = user.get("accountData")
-        email = account.get("email") if isinstance(account, dict) else None
-        yield _Profile(browser, path, _domain(email), None)
+        place = path if parser[section].get("isrelative") == "0" else f"{folder}/{path}"
+        user = _json_object(f"{place}/signedInUser.json", query, budget)
+        domain = _domain(as_object(user.get("accountData")).get("email"))
+        yield BrowserProfile(uid=uid, browser=browser, profile=path, email_domain=domain, managed=None)
 
 
 def _json_object(path: str, query: Query, budget: Budget) -> dict[str, Any]:
@@ -147,11 +140,10 @@ def _json_object(path: str, query: Query, budget: Budget) -> dict[str, Any]:
     import json
 
     try:
-        value = json.loads(decode_kept(content))
+        return as_object(json.loads(decode_kept(content)))
     except (ValueError, RecursionError):
         query.warn(f"{path} is not JSON")
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _content(path: str, query: Query, budget: Budget) -> bytes | None:

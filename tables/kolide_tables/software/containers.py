@@ -14,6 +14,8 @@ from kolide_kit.text import printable, printable_or_none, shown
 from kolide_kit.unixhttp import NoAnswer, get_json, is_socket
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
+from ..reading.parsing import as_object
+
 _ID = r"[0-9a-f]{12,64}"
 _MOST = (1 << 63) - 1
 _SECONDS = 2.0
@@ -84,15 +86,13 @@ def container_rows(query: Query, root: str = "", *, seconds: float = _SECONDS) -
 
 
 def _known(root: str) -> Iterator[str]:
-    yield f"{root}/run/docker.sock"
-    yield f"{root}/run/podman/podman.sock"
     try:
         users = sorted(name for name in os.listdir(f"{root}/run/user") if name.isdigit())  # noqa: PTH208
     except OSError:
-        return
-    for uid in users:
-        yield f"{root}/run/user/{uid}/docker.sock"
-        yield f"{root}/run/user/{uid}/podman/podman.sock"
+        users = []
+    for folder in ("run", *(f"run/user/{uid}" for uid in users)):
+        yield f"{root}/{folder}/docker.sock"
+        yield f"{root}/{folder}/podman/podman.sock"
 
 
 def _rows(query: Query, path: str, ids: tuple[str, ...] | None, seconds: float) -> Iterator[Container]:
@@ -106,31 +106,32 @@ def _rows(query: Query, path: str, ids: tuple[str, ...] | None, seconds: float) 
     if not isinstance(listed, list):
         raise NoAnswer(f"{shown(path)} does not answer a list")
     uid = owner_of(path)
-    for entry in listed:
+    for facts in map(as_object, listed):
         query.check()
-        container = entry.get("Id") if isinstance(entry, dict) else None
-        if (
-            not isinstance(container, str)
-            or not re.fullmatch(_ID, container)
-            or not query.matches("id", container)
-        ):
+        container = facts.get("Id")
+        if not isinstance(container, str) or not re.fullmatch(_ID, container):
+            continue
+        if not query.matches("id", container):
             continue
         details = _details(query, path, container, seconds)
         if details is None:
             continue
+        names = facts.get("Names")
+        name = names[0] if isinstance(names, list) and names else None
+        privileged = as_object(details.get("HostConfig")).get("Privileged")
         yield Container(
             runtime="podman" if server.startswith("Libpod") else "docker",
             socket_path=shown(path),
             uid=uid,
             id=container,
-            name=_first_name(entry.get("Names")),
-            image=printable_or_none(entry.get("Image")),
-            image_id=printable_or_none(entry.get("ImageID")),
-            state=printable_or_none(entry.get("State")),
-            pid=_count(_within(details, "State", "Pid")) or None,
-            created=_count(entry.get("Created")),
-            privileged=_flag(_within(details, "HostConfig", "Privileged")),
-            ports=port_texts(entry.get("Ports")),
+            name=printable(name.removeprefix("/")) if isinstance(name, str) else None,
+            image=printable_or_none(facts.get("Image")),
+            image_id=printable_or_none(facts.get("ImageID")),
+            state=printable_or_none(facts.get("State")),
+            pid=_count(as_object(details.get("State")).get("Pid")) or None,
+            created=_count(facts.get("Created")),
+            privileged=int(privileged) if isinstance(privileged, bool) else None,
+            ports=port_texts(facts.get("Ports")),
         )
 
 
@@ -144,30 +145,18 @@ def _details(query: Query, path: str, container: str, seconds: float) -> dict[st
         if " answers 404 " not in str(error):
             raise
         return None
-    return details if isinstance(details, dict) else {}
-
-
-def _first_name(names: object) -> str | None:
-    first = names[0] if isinstance(names, list) and names else None
-    return printable(first.removeprefix("/")) if isinstance(first, str) else None
-
-
-def _within(details: dict[str, Any], *keys: str) -> object:
-    value: object = details
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+    return as_object(details)
 
 
 def port_texts(ports: object) -> list[str]:
     """Return the ports of a listed container as docker and podman print them, sorted."""
     texts = []
-    for entry in ports if isinstance(ports, list) else ():
-        private = entry.get("PrivatePort") if isinstance(entry, dict) else None
+    for port in map(as_object, ports if isinstance(ports, list) else ()):
+        private = port.get("PrivatePort")
         if not isinstance(private, int):
             continue
-        inside = f"{private}/{entry.get('Type', 'tcp')}"
-        public, address = entry.get("PublicPort"), str(entry.get("IP") or "0.0.0.0")  # noqa: S104
+        inside = f"{private}/{port.get('Type', 'tcp')}"
+        public, address = port.get("PublicPort"), str(port.get("IP") or "0.0.0.0")  # noqa: S104
         if ":" in address:
             address = f"[{address}]"
         texts.append((private, printable(f"{address}:{public}->{inside}" if public else inside)))
@@ -177,7 +166,3 @@ def port_texts(ports: object) -> list[str]:
 
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and 0 <= value <= _MOST else None
-
-
-def _flag(value: object) -> int | None:
-    return int(value) if isinstance(value, bool) else None

@@ -52,13 +52,6 @@ class Installation(NamedTuple):
     uid: int | None
 
 
-class _Deployment(NamedTuple):
-    id: str
-    branch: str
-    commit: str
-    path: str
-
-
 @table(
     "kolide_flatpak_packages",
     platforms=("linux",),
@@ -80,24 +73,24 @@ def package_rows(query: Query, installations: Iterable[Installation]) -> Iterato
     """Yield the rows of these installations."""
     budget = Budget.of(query)
     for installation in installations:
-        for deployment in _deployments(installation.path, query, budget):
+        for package, branch, commit, path in _deployments(installation.path, query, budget):
             try:
-                content = read_file(f"{deployment.path}/deploy", max_bytes=budget.limits.max_file_bytes)
+                content = read_file(f"{path}/deploy", max_bytes=budget.limits.max_file_bytes)
                 origin, texts = parse_deploy(content)
             except (Unreadable, LimitExceeded) as error:
                 query.warn(str(error))
                 continue
             except ValueError as error:
-                query.warn(f"{shown(deployment.path)}/deploy: {error}")
-                origin, texts = None, {}
+                query.warn(f"{shown(path)}/deploy: {error}")
+                origin, texts = b"", {}
             budget.add_rows()
             yield FlatpakPackage(
-                name=_shown_or_none(texts.get(b"appdata-name")),
-                id=shown(deployment.id),
-                version=_shown_or_none(texts.get(b"appdata-version")),
-                channel=shown(deployment.branch),
-                revision=deployment.commit.partition(".")[0],
-                origin=_shown_or_none(origin),
+                name=shown(texts.get(b"appdata-name", b"")) or None,
+                id=shown(package),
+                version=shown(texts.get(b"appdata-version", b"")) or None,
+                channel=shown(branch),
+                revision=commit.partition(".")[0],
+                origin=shown(origin) or None,
                 installation=installation.name,
                 uid=installation.uid,
             )
@@ -115,12 +108,10 @@ def _installations(query: Query) -> Iterator[Installation]:
 def _more_installations(query: Query, folder: str) -> Iterator[Installation]:
     """Yield the installations that files `[Installation "NAME"]` with a Path add."""
     try:
-        files = sorted(os.listdir(folder))  # noqa: PTH208
+        files = sorted(file for file in os.listdir(folder) if file.endswith(".conf"))  # noqa: PTH208
     except OSError:
         return  # most machines have none
     for file in files:
-        if not file.endswith(".conf"):
-            continue
         try:
             text = decode(read_file(f"{folder}/{file}"))
         except (Unreadable, LimitExceeded) as error:
@@ -134,8 +125,8 @@ def _more_installations(query: Query, folder: str) -> Iterator[Installation]:
                 yield Installation(name, path[1], None)
 
 
-def _deployments(top: str, query: Query, budget: Budget) -> Iterator[_Deployment]:
-    """Yield the active deployments below KIND/ID/ARCHITECTURE/BRANCH.
+def _deployments(top: str, query: Query, budget: Budget) -> Iterator[tuple[str, str, str, str]]:
+    """Yield id, branch, commit and path of the active deployments below KIND/ID/ARCHITECTURE/BRANCH.
 
     Only links that flatpak makes are followed.
     """
@@ -164,7 +155,7 @@ def _deployments(top: str, query: Query, budget: Budget) -> Iterator[_Deployment
                         continue  # no deployment is active
                     deployed = f"{path}/{commit}"
                     if re.fullmatch(_COMMIT, commit) and not os.path.islink(deployed):  # noqa: PTH114
-                        yield _Deployment(package, branch, commit, deployed)
+                        yield package, branch, commit, deployed
 
 
 def parse_deploy(data: bytes) -> tuple[bytes, dict[bytes, bytes]]:
@@ -174,7 +165,3 @@ def parse_deploy(data: bytes) -> tuple[bytes, dict[bytes, bytes]]:
     """
     origin, _, _, _, rest = split_tuple(data, _ALIGNMENTS, _SIZES)
     return string(origin), string_dictionary(rest)
-
-
-def _shown_or_none(value: bytes | None) -> str | None:
-    return shown(value) if value else None

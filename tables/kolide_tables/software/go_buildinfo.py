@@ -1,6 +1,7 @@
 """kolide_go_buildinfo: the modules, and the version of Go, that programs were built from."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kolide_kit.files import Missing, Unreadable, open_file
@@ -59,11 +60,8 @@ def go_buildinfo(query: Query) -> Iterator[GoModule]:
                 info = build_info(file)
         except Missing:
             continue
-        except Unreadable as error:
-            query.warn(str(error))
-            continue
-        except OSError as error:
-            query.warn(f"{path}: {error.strerror or error}")
+        except (Unreadable, OSError) as error:
+            query.warn(str(error) if isinstance(error, Unreadable) else f"{path}: {error.strerror or error}")
             continue
         if info is not None:
             budget.add_rows(1 + len(info.dependencies))
@@ -73,20 +71,8 @@ def go_buildinfo(query: Query) -> Iterator[GoModule]:
 def _modules(path: str, info: "BuildInfo") -> Iterator[GoModule]:
     # Programs that are built without modules, as Go's own are, still have a package.
     module, version = info.main or (info.package, None)
-    yield GoModule(
-        path=path,
-        go_version=info.go_version,
-        module=module or None,
-        version=version,
-        is_main=True,
-        vcs_revision=info.settings.get("vcs.revision"),
-        vcs_time=info.settings.get("vcs.time"),
-    )
-    for dependency in info.dependencies:
-        yield GoModule(
-            path=path,
-            go_version=info.go_version,
-            module=dependency.path,
-            version=dependency.version,
-            is_main=False,
-        )
+    row = partial(GoModule, path=path, go_version=info.go_version)
+    revision, time = info.settings.get("vcs.revision"), info.settings.get("vcs.time")
+    yield row(module=module or None, version=version, is_main=True, vcs_revision=revision, vcs_time=time)
+    for module, version in info.dependencies:
+        yield row(module=module, version=version, is_main=False)

@@ -22,11 +22,12 @@ _LONGEST = 4 << 20
 _MOST_PARTS = 4096
 _SENTINEL = 16
 _PT_LOAD, _PF_W = 1, 2
+# For each magic number: the order of bytes, and whether addresses have 64 bits.
 _MACHO = {
-    b"\xcf\xfa\xed\xfe": ("<", 8),
-    b"\xce\xfa\xed\xfe": ("<", 4),
-    b"\xfe\xed\xfa\xcf": (">", 8),
-    b"\xfe\xed\xfa\xce": (">", 4),
+    b"\xcf\xfa\xed\xfe": ("<", True),
+    b"\xce\xfa\xed\xfe": ("<", False),
+    b"\xfe\xed\xfa\xcf": (">", True),
+    b"\xfe\xed\xfa\xce": (">", False),
 }
 _FAT = {b"\xca\xfe\xba\xbe": 20, b"\xca\xfe\xba\xbf": 32}
 
@@ -49,18 +50,16 @@ class BuildInfo(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A stretch of the file, and its address in memory."""
+    """A stretch of the file, its address in memory, and whether the program writes there."""
 
     address: int
     offset: int
     size: int
+    is_data: bool
 
 
-class _Image(NamedTuple):
-    """The part to search for the information, and the parts of memory."""
-
-    start: _Part
-    parts: list[_Part]
+# The section of the information, if there is one, and the parts of memory.
+_Image = tuple[_Part | None, list[_Part]]
 
 
 class _NotGo(Exception):
@@ -70,16 +69,18 @@ class _NotGo(Exception):
 def build_info(file: BinaryIO) -> BuildInfo | None:
     """Return the information in a program; None if it has none, or is not a program. Raises OSError."""
     try:
-        image = _image(file)
-        version, modules = _strings(file, image)
+        section, parts = _image(file)
+        start = section or next((part for part in parts if part.is_data), None)
+        if start is None:
+            return None
+        version, modules = _strings(file, start, parts)
     except (_NotGo, struct.error):
         return None
     return _parsed(shown(version), shown(modules))
 
 
 def _parsed(version: str, text: str) -> BuildInfo:
-    main: Module | None = None
-    package: str | None = None
+    main = package = None
     dependencies: list[Module] = []
     settings: dict[str, str] = {}
     for line in text.split("\n"):
@@ -116,9 +117,9 @@ def _replaced(module: Module, other: Module) -> Module:
 # -- the two forms of the information
 
 
-def _strings(file: BinaryIO, image: _Image) -> tuple[bytes, bytes]:
+def _strings(file: BinaryIO, start: _Part, parts: list[_Part]) -> tuple[bytes, bytes]:
     """Return Go's version, and the text about modules."""
-    at, data = _find(file, image.start)
+    at, data = _find(file, start)
     if data[15] & 2:
         version, at = _inline(file, at + _HEADER)
         modules, _ = _inline(file, at)
@@ -127,7 +128,7 @@ def _strings(file: BinaryIO, image: _Image) -> tuple[bytes, bytes]:
         if width not in (4, 8):
             raise _NotGo
         kind = f"{order}{'Q' if width == 8 else 'I'}"
-        version, modules = (_pointed(file, image, kind, width, data[16 + width * n :]) for n in (0, 1))
+        version, modules = (_pointed(file, parts, kind, width, data[16 + width * n :]) for n in (0, 1))
     if not version:
         raise _NotGo
     # The text is between two marks of 16 bytes, by which debuggers find it in memory.
@@ -160,16 +161,16 @@ def _inline(file: BinaryIO, at: int) -> tuple[bytes, int]:
     raise _NotGo
 
 
-def _pointed(file: BinaryIO, image: _Image, kind: str, width: int, data: bytes) -> bytes:
+def _pointed(file: BinaryIO, parts: list[_Part], kind: str, width: int, data: bytes) -> bytes:
     """Return a text by the address of its header, which holds address and length."""
     (header,) = struct.unpack_from(kind, data)
-    place = _in_memory(file, image, header, 2 * width)
-    address, length = struct.unpack_from(kind, place)[0], struct.unpack_from(kind, place, width)[0]
-    return _in_memory(file, image, address, length) if 0 < length <= _LONGEST else b""
+    place = _in_memory(file, parts, header, 2 * width)
+    address, length = struct.unpack(f"{kind[0]}2{kind[1]}", place)
+    return _in_memory(file, parts, address, length) if 0 < length <= _LONGEST else b""
 
 
-def _in_memory(file: BinaryIO, image: _Image, address: int, length: int) -> bytes:
-    for part in image.parts:
+def _in_memory(file: BinaryIO, parts: list[_Part], address: int, length: int) -> bytes:
+    for part in parts:
         inside = address - part.address
         if inside >= 0 and inside + length <= part.size:
             data = _read(file, part.offset + inside, length)
@@ -200,24 +201,18 @@ def _image(file: BinaryIO) -> _Image:
 def _elf(file: BinaryIO, magic: bytes) -> _Image:
     wide, order = magic[4] == 2, "<" if magic[5] == 1 else ">"
     head = _read(file, 0, 64)
-    if wide:
-        segments_at, sections_at = struct.unpack_from(f"{order}QQ", head, 32)
-        sizes = struct.unpack_from(f"{order}6H", head, 52)
-    else:
-        segments_at, sections_at = struct.unpack_from(f"{order}II", head, 28)
-        sizes = struct.unpack_from(f"{order}6H", head, 40)
-    _, segment_size, segment_count, section_size, section_count, names_index = sizes
+    form, at = ("QQ4x6H", 32) if wide else ("II4x6H", 28)
+    segments_at, sections_at, _, *sizes = struct.unpack_from(order + form, head, at)
+    segment_size, segment_count, section_size, section_count, names_index = sizes
     parts: list[_Part] = []
-    start: _Part | None = None
     for entry in _entries(file, segments_at, segment_size, segment_count):
         if wide:
             kind, flags, offset, address, _, size = struct.unpack_from(f"{order}IIQQQQ", entry)
         else:
             kind, offset, address, _, size, _, flags = struct.unpack_from(f"{order}7I", entry)
         if kind == _PT_LOAD:
-            parts.append(_Part(address, offset, size))
-            if start is None and flags & _PF_W:
-                start = parts[-1]
+            parts.append(_Part(address, offset, size, bool(flags & _PF_W)))
+    found: _Part | None = None
     sections = list(_entries(file, sections_at, section_size, section_count))
     form = f"{order}IIQQQQ" if wide else f"{order}6I"
     if names_index < len(sections):
@@ -226,10 +221,8 @@ def _elf(file: BinaryIO, magic: bytes) -> _Image:
         for section in sections:
             name, _, _, address, offset, size = struct.unpack_from(form, section)
             if names[name : name + 14] == b".go.buildinfo\0":
-                start = _Part(address, offset, size)
-    if start is None:
-        raise _NotGo
-    return _Image(start, parts)
+                found = _Part(address, offset, size, is_data=True)
+    return found, parts
 
 
 def _pe(file: BinaryIO) -> _Image:
@@ -242,58 +235,47 @@ def _pe(file: BinaryIO) -> _Image:
     wide = optional[:2] == b"\x0b\x02"
     (base,) = struct.unpack_from("<Q" if wide else "<I", optional, 24 if wide else 28)
     parts: list[_Part] = []
-    start: _Part | None = None
     for section in _entries(file, at + 24 + optional_size, 40, count):
-        _, address, size, offset = struct.unpack_from("<4I", section, 8)
-        (flags,) = struct.unpack_from("<I", section, 36)
-        parts.append(_Part(base + address, offset, size))
+        address, size, offset, flags = struct.unpack_from("<3I12xI", section, 12)
         # Initialized data that may be read and written.
-        if start is None and flags & 0xC0000040 == 0xC0000040 and size:
-            start = parts[-1]
-    if start is None:
-        raise _NotGo
-    return _Image(start, parts)
+        is_data = flags & 0xC0000040 == 0xC0000040 and size > 0
+        parts.append(_Part(base + address, offset, size, is_data))
+    return None, parts
 
 
 def _macho(file: BinaryIO, base: int, magic: bytes) -> _Image:
     if magic not in _MACHO:
         raise _NotGo
-    order, width = _MACHO[magic]
-    wide = width == 8
+    order, wide = _MACHO[magic]
     head = _read(file, base, 32)
     count, size = struct.unpack_from(f"{order}II", head, 16)
     commands = _read(file, base + (32 if wide else 28), min(size, _SEARCHED))
     parts: list[_Part] = []
-    start: _Part | None = None
+    found: _Part | None = None
     at = 0
     for _ in range(min(count, _MOST_PARTS)):
         kind, length = struct.unpack_from(f"{order}II", commands, at)
         if kind == (0x19 if wide else 0x1):
-            form = f"{order}QQQQ" if wide else f"{order}IIII"
-            address, _, offset, file_size = struct.unpack_from(form, commands, at + 24)
-            protection = at + (60 if wide else 44)
-            (flags,) = struct.unpack_from(f"{order}I", commands, protection)
-            parts.append(_Part(address, base + offset, file_size))
-            if start is None and flags & 3 == 3:
-                start = parts[-1]
-            start = _macho_section(commands, at, wide=wide, order=order, base=base) or start
+            form = f"{order}QQQQ4xII" if wide else f"{order}IIII4xII"
+            address, _, offset, file_size, flags, sections = struct.unpack_from(form, commands, at + 24)
+            parts.append(_Part(address, base + offset, file_size, flags & 3 == 3))
+            found = _macho_section(commands, at, sections, wide=wide, order=order, base=base) or found
         if length < 8:
             raise _NotGo
         at += length
-    if start is None:
-        raise _NotGo
-    return _Image(start, parts)
+    return found, parts
 
 
-def _macho_section(commands: bytes, at: int, *, wide: bool, order: str, base: int) -> _Part | None:
-    (count,) = struct.unpack_from(f"{order}I", commands, at + (64 if wide else 48))
+def _macho_section(
+    commands: bytes, at: int, count: int, *, wide: bool, order: str, base: int
+) -> _Part | None:
     size, first = (80, 72) if wide else (68, 56)
     for index in range(min(count, _MOST_PARTS)):
         section = at + first + index * size
         if commands[section : section + 16].rstrip(b"\0") == b"__go_buildinfo":
             form = f"{order}QQI" if wide else f"{order}III"
             address, length, offset = struct.unpack_from(form, commands, section + 32)
-            return _Part(address, base + offset, length)
+            return _Part(address, base + offset, length, is_data=True)
     return None
 
 

@@ -48,9 +48,8 @@ def split_array(data: bytes, alignment: int) -> list[bytes]:
     if not data:
         return []
     width = _offset_width(len(data))
-    table = _little_endian(
-        data, len(data) - width, width
-    )  # the last offset is where the table of offsets begins
+    # The last offset is where the table of offsets begins.
+    table = _little_endian(data, len(data) - width, width)
     if table > len(data) - width or (len(data) - table) % width:
         raise ValueError("an array's ends are outside of it")
     elements, start = [], 0

@@ -5,7 +5,7 @@ Only names, sizes and manifests are read, never a model. Sources: the tools' own
 
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import shown
@@ -32,6 +32,8 @@ _FILES = (
     ("jan", "jan/models"),
     ("jan", ".local/share/Jan/data/llamacpp/models"),
 )
+# Tool, name, path, size and digest.
+_Model = tuple[str, str, str, int | None, str | None]
 _ENDINGS = (".gguf", ".safetensors", ".onnx", ".mlmodel", ".ggml")
 
 
@@ -50,14 +52,6 @@ class LlmModel(Row):
     )
 
 
-class _Model(NamedTuple):
-    tool: str
-    name: str
-    path: str
-    size: int | None
-    digest: str | None
-
-
 @table(
     "kolide_llm_models",
     examples=(
@@ -72,10 +66,10 @@ def llm_models(query: Query) -> Iterator[LlmModel]:
     """Language models in users' homes, as ollama, Hugging Face, LM Studio and others keep them."""
     budget = Budget.of(query)
     for home in local_homes(query):
-        for model in _models(home, query, budget):
+        for tool, name, path, size, digest in _models(home, query, budget):
             budget.add_rows()
             yield LlmModel(
-                uid=home.uid, **model._replace(name=shown(model.name), path=shown(model.path))._asdict()
+                uid=home.uid, tool=tool, name=shown(name), path=shown(path), size=size, digest=digest
             )
 
 
@@ -101,13 +95,11 @@ def _ollama(folder: str, query: Query, budget: Budget) -> Iterator[_Model]:
             layers = _layers(f"{reached.path}/{tag}", query, budget)
             if layers is None:
                 continue
-            digest = next(
-                (str(layer.get("digest")) for layer in layers if layer.get("mediaType") == _OLLAMA_MODEL),
-                None,
-            )
+            models = (layer for layer in layers if layer.get("mediaType") == _OLLAMA_MODEL)
+            digest = next((str(layer.get("digest")) for layer in models), None)
             path = f"{folder}/blobs/{digest.replace(':', '-')}" if digest else f"{reached.path}/{tag}"
-            sizes = [layer["size"] for layer in layers if isinstance(layer.get("size"), int)]
-            yield _Model("ollama", f"{prefix}{model}:{tag}", path, _bounded(sum(sizes)), digest)
+            size = sum(layer["size"] for layer in layers if isinstance(layer.get("size"), int))
+            yield "ollama", f"{prefix}{model}:{tag}", path, size if 0 <= size < 1 << 62 else None, digest
 
 
 def _layers(path: str, query: Query, budget: Budget) -> list[dict[str, Any]] | None:
@@ -133,7 +125,7 @@ def _huggingface(hub: str, query: Query, budget: Budget) -> Iterator[_Model]:
             continue
         name = entry.name.removeprefix("models--").replace("--", "/")
         sizes = [_size(blob) or 0 for blob in _entries(f"{entry.path}/blobs", budget)]
-        yield _Model("huggingface", name, entry.path, sum(sizes), _revision(f"{entry.path}/refs/main", query))
+        yield "huggingface", name, entry.path, sum(sizes), _revision(f"{entry.path}/refs/main", query)
 
 
 def _revision(path: str, query: Query) -> str | None:
@@ -147,8 +139,7 @@ def _files(tool: str, folder: str, budget: Budget) -> Iterator[_Model]:
         names = [name for name in reached.files if name.lower().endswith(_ENDINGS)]
         for entry in _entries(reached.path, budget) if names else ():
             if entry.name in names and entry.is_file(follow_symlinks=False):
-                inner = entry.path[len(folder) + 1 :]
-                yield _Model(tool, inner, entry.path, _size(entry), None)
+                yield tool, entry.path[len(folder) + 1 :], entry.path, _size(entry), None
 
 
 def _entries(folder: str, budget: Budget) -> list[os.DirEntry[str]]:
@@ -165,7 +156,3 @@ def _size(entry: os.DirEntry[str]) -> int | None:
         return entry.stat(follow_symlinks=False).st_size
     except OSError:
         return None
-
-
-def _bounded(size: int) -> int | None:
-    return size if 0 <= size < 1 << 62 else None

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from kolide_kit.text import printable
+from kolide_kit.text import printable, printable_or_none
 
 from ..reading.parsing import as_object
 
-__all__ = ["Client", "Server", "clients", "managed_files", "project_clients", "servers_in"]
+__all__ = ["Client", "Server", "as_list", "clients", "managed_files", "project_clients", "servers_in"]
 
 _CODES = (("vscode", "Code"), ("vscode-insiders", "Code - Insiders"), ("vscodium", "VSCodium"))
 _EXTENSIONS = (
@@ -22,13 +22,10 @@ _EXTENSIONS = (
 _MCP_SERVERS = ("mcpServers",)
 # Extensions that are part of goose.
 _INNER_TYPES = frozenset(("builtin", "platform", "frontend", "inline_python"))
-_TRANSPORTS = {
-    "local": "stdio",
-    "remote": "http",
-    "streamable-http": "http",
-    "streamable_http": "http",
-    "streamablehttp": "http",
-}
+# An entry without a program and a URL is a server only if it has one of these.
+_PARTS = frozenset(("env", "settings", "args", "disabled", "enabled"))
+_HTTP = ("remote", "streamable-http", "streamable_http", "streamablehttp")
+_TRANSPORTS = {"local": "stdio", **dict.fromkeys(_HTTP, "http")}
 
 
 class Client(NamedTuple):
@@ -115,20 +112,15 @@ def managed_files(platform: str = sys.platform) -> Iterator[Client]:
 
 def servers_in(document: object, keys: tuple[str, ...]) -> Iterator[Server]:
     """Yield the servers that the keys lead to in a document; entries that are not servers are skipped."""
-    root = document if isinstance(document, dict) else {}
-    place: object = root
-    for key in keys:
-        place = place.get(key) if isinstance(place, dict) else None
-    if isinstance(place, list):  # a list of servers that have their names inside
-        pairs = [
-            (str(entry.get("name") or index), entry)
-            for index, entry in enumerate(place)
-            if isinstance(entry, dict)
-        ]
-    else:
-        pairs = [(str(name), entry) for name, entry in as_object(place).items() if isinstance(entry, dict)]
-    rules = as_object(root.get("mcp"))
-    for name, entry in pairs:
+    place = document
+    for step in keys:
+        place = as_object(place).get(step)
+    rules = as_object(as_object(document).get("mcp"))
+    is_list = isinstance(place, list)  # servers that have their names inside
+    for key, entry in enumerate(as_list(place)) if is_list else as_object(place).items():
+        if not isinstance(entry, dict):
+            continue
+        name = str((is_list and entry.get("name")) or key)
         server = _server(name, entry)
         if server is not None:
             yield server._replace(enabled=False) if _is_excluded(name, rules) else server
@@ -140,24 +132,18 @@ def _server(name: str, entry: Mapping[str, Any]) -> Server | None:
         return None
     entry = {**entry, **as_object(entry.get("transport"))}
     command, args = _command(entry)
-    url = next(
-        (entry[key] for key in ("url", "httpUrl", "serverUrl", "uri") if isinstance(entry.get(key), str)),
-        None,
-    )
-    if (
-        command is None
-        and url is None
-        and not {"env", "settings", "args", "disabled", "enabled"} & entry.keys()
-    ):
+    addresses = (entry.get(key) for key in ("url", "httpUrl", "serverUrl", "uri"))
+    url = next((address for address in addresses if isinstance(address, str)), None)
+    if command is None and url is None and _PARTS.isdisjoint(entry):
         return None
     environment = [str(key) for kind in ("env", "environment", "envs") for key in as_object(entry.get(kind))]
-    environment += [key for key in _list(entry.get("env_keys")) if isinstance(key, str)]
+    environment += [key for key in as_list(entry.get("env_keys")) if isinstance(key, str)]
     return Server(
         name=printable(name),
         transport=_transport(entry, command, url),
-        command=None if command is None else printable(command),
+        command=printable_or_none(command),
         args=[printable(argument) for argument in args],
-        url=None if url is None else printable(url),
+        url=printable_or_none(url),
         env_keys=sorted({printable(name) for name in environment}),
         enabled=not (entry.get("disabled") is True or entry.get("enabled") is False),
     )
@@ -171,7 +157,7 @@ def _command(entry: Mapping[str, Any]) -> tuple[str | None, list[str]]:
         command, args = command.get("path"), command.get("args")
     if isinstance(command, list):
         command, args = (command[0], command[1:]) if command else (None, [])
-    return command if isinstance(command, str) else None, [str(argument) for argument in _list(args)]
+    return command if isinstance(command, str) else None, [str(argument) for argument in as_list(args)]
 
 
 def _transport(entry: Mapping[str, Any], command: str | None, url: str | None) -> str | None:
@@ -186,8 +172,9 @@ def _transport(entry: Mapping[str, Any], command: str | None, url: str | None) -
 def _is_excluded(name: str, rules: Mapping[str, Any]) -> bool:
     """Return whether Gemini's lists of allowed and excluded servers exclude a server."""
     allowed = rules.get("allowed")
-    return name in _list(rules.get("excluded")) or (isinstance(allowed, list) and name not in allowed)
+    return name in as_list(rules.get("excluded")) or (isinstance(allowed, list) and name not in allowed)
 
 
-def _list(value: object) -> list[Any]:
+def as_list(value: object) -> list[Any]:
+    """Return a document's value if it is an array, else an empty one."""
     return value if isinstance(value, list) else []

@@ -15,9 +15,9 @@ from kolide_kit.text import decode_kept, printable, shown
 from osquery_sdk import Column, Query, Row, table
 
 from ..reading.homes import Home, Mounts, local_homes
-from ..reading.parsing import ParseError
+from ..reading.parsing import ParseError, as_object
 from ..reading.paths import read_or_warn
-from .mcp_clients import Client, Server, clients, managed_files, project_clients, servers_in
+from .mcp_clients import Client, Server, as_list, clients, managed_files, project_clients, servers_in
 
 __all__ = ["McpServer", "mcp_servers"]
 
@@ -114,32 +114,25 @@ class _Search:
             return
         for server in servers_in(file.document, ("mcpServers",)):
             yield self._row(home, _CLAUDE_CODE, "user", file, server)
-        projects = file.document.get("projects") if isinstance(file.document, dict) else None
-        if not isinstance(projects, dict):
-            return
+        projects = as_object(as_object(file.document).get("projects"))
         if len(projects) > _MOST_PROJECTS:
             self._query.warn(
                 f"{path}: of its {len(projects):,} projects only the first {_MOST_PROJECTS:,} are looked at"
             )
         for folder, project in list(projects.items())[:_MOST_PROJECTS]:
             self._budget.check()
-            known: dict[str, Any] = project if isinstance(project, dict) else {}
-            switched_off = known.get("disabledMcpServers")
+            known = as_object(project)
+            switched_off = as_list(known.get("disabledMcpServers"))
             for server in servers_in(known, ("mcpServers",)):
-                is_off = isinstance(switched_off, list) and server.name in switched_off
-                yield self._row(
-                    home, _CLAUDE_CODE, "local", file, server._replace(enabled=False) if is_off else server
-                )
-            # The home itself has been searched already.
-            if (
-                not os.path.isabs(folder)  # noqa: PTH117
-                or folder.rstrip("/") == home.path.rstrip("/")
-                or mounts.is_remote(folder)
-            ):
+                wanted = server._replace(enabled=False) if server.name in switched_off else server
+                yield self._row(home, _CLAUDE_CODE, "local", file, wanted)
+            top = folder.rstrip("/")
+            is_done = top == home.path.rstrip("/")  # the home itself has been searched already
+            if is_done or not os.path.isabs(folder) or mounts.is_remote(folder):  # noqa: PTH117
                 continue
             for client in project_clients():
                 answers = known if client.name == _CLAUDE_CODE else None
-                yield from self._rows(home, client, f"{folder.rstrip('/')}/{client.path}", "project", answers)
+                yield from self._rows(home, client, f"{top}/{client.path}", "project", answers)
 
     def _rows(
         self, home: Home | None, client: Client, path: str, scope: str, answers: dict[str, Any] | None = None
@@ -206,8 +199,7 @@ class _Search:
 def _answer(name: str, answers: dict[str, Any]) -> bool | None:
     """Return whether the user wants a project's server, which Claude Code asks; None without an answer."""
     for key, answer in (("disabledMcpjsonServers", False), ("enabledMcpjsonServers", True)):
-        names = answers.get(key)
-        if isinstance(names, list) and name in names:
+        if name in as_list(answers.get(key)):
             return answer
     return None
 
@@ -236,15 +228,13 @@ def _document(path: str, content: bytes, budget: Budget) -> object:
 def public_url(url: str) -> str:
     """Return a URL without secrets: credentials, values of parameters, the fragment, and keys in its path."""
     before, mark, parameters = redact_url(url).partition("?")
-    before = before.partition("#")[0]
-    scheme, slashes, rest = before.partition("://")
-    host, slash, path = rest.partition("/") if slashes else ("", "", before)
+    scheme, slashes, rest = before.partition("#")[0].partition("://")
+    host, slash, path = rest.partition("/") if slashes else ("", "", scheme)
+    start = f"{scheme}{slashes}{host}{slash}" if slashes else ""
     shown_path = "/".join(re.sub(_KEY, REDACTED, part) for part in path.split("/"))
-    start = f"{scheme}{slashes}{host}{slash}{shown_path}" if slashes else shown_path
     names = (pair.partition("=") for pair in parameters.partition("#")[0].split("&"))
-    return (
-        start + mark + "&".join(name + equals + (REDACTED if value else "") for name, equals, value in names)
-    )
+    shown_names = "&".join(name + equals + (REDACTED if value else "") for name, equals, value in names)
+    return f"{start}{shown_path}{mark}{shown_names}"
 
 
 def public_arguments(command: str, arguments: list[str]) -> list[str]:

@@ -88,9 +88,8 @@ def _locked(path: str, name: str, query: Query, budget: Budget) -> list["LockedP
         return []
     try:
         for locked in LOCK_FILES[name][1](content, beside, budget):
-            package = locked._replace(
-                version=redact_url(locked.version) if "/" in locked.version else locked.version
-            )
+            version = redact_url(locked.version) if "/" in locked.version else locked.version
+            package = locked._replace(version=version)
             known = packages.get(package[:2])
             if known is None or (known.dev and not package.dev):
                 packages[package[:2]] = package

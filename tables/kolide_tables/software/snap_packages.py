@@ -5,9 +5,11 @@ Source: snapd's REST API, GET /v2/snaps.
 
 from collections.abc import Iterator
 
-from kolide_kit.text import printable
+from kolide_kit.text import printable, printable_or_none
 from kolide_kit.unixhttp import NoAnswer, get_json, is_socket
 from osquery_sdk import Column, Query, Row, TableError, table
+
+from ..reading.parsing import as_object
 
 _SOCKET = "/run/snapd.socket"
 _SECONDS = 5.0  # snapd may have to be started first
@@ -53,25 +55,21 @@ def snap_rows(query: Query, path: str = _SOCKET, *, seconds: float = _SECONDS) -
         answer = get_json(path, "/v2/snaps", seconds=seconds).content
     except NoAnswer as error:
         raise TableError(f"snapd does not tell its snaps: {error}") from error
-    snaps = answer.get("result") if isinstance(answer, dict) else None
+    snaps = as_object(answer).get("result")
     if not isinstance(snaps, list):
         raise TableError("snapd does not tell its snaps: its answer has no list of them")
     for snap in snaps:
         query.check()
         if not isinstance(snap, dict) or not isinstance(snap.get("name"), str):
             continue
-        publisher = snap.get("publisher")
+        texts = {key: printable_or_none(value) or None for key, value in snap.items()}
         yield SnapPackage(
             name=printable(snap["name"]),
-            id=_text_or_none(snap.get("id")),
-            version=_text_or_none(snap.get("version")),
-            channel=_text_or_none(snap.get("tracking-channel")) or _text_or_none(snap.get("channel")),
-            revision=_text_or_none(snap.get("revision")),
-            origin=_text_or_none(publisher.get("username")) if isinstance(publisher, dict) else None,
+            id=texts.get("id"),
+            version=texts.get("version"),
+            channel=texts.get("tracking-channel") or texts.get("channel"),
+            revision=texts.get("revision"),
+            origin=printable_or_none(as_object(snap.get("publisher")).get("username")) or None,
             installation="system",
             uid=None,
         )
-
-
-def _text_or_none(value: object) -> str | None:
-    return printable(value) if isinstance(value, str) and value else None

@@ -16,6 +16,7 @@ from kolide_kit.text import decode, shown
 from osquery_sdk import Column, Query, Row, table
 
 from ..reading.homes import LEVELS, Mounts, local_homes, walk
+from ..reading.parsing import as_object
 
 __all__ = ["VenvPackage", "venv_packages"]
 
@@ -66,12 +67,6 @@ class Package(NamedTuple):
     installer: str | None
 
 
-class _Venv(NamedTuple):
-    path: str
-    uid: int | None
-    root: str | None
-
-
 @table(
     "kolide_venv_packages",
     examples=(
@@ -88,24 +83,21 @@ class _Venv(NamedTuple):
 def venv_packages(query: Query) -> Iterator[VenvPackage]:
     """Packages in Python's virtual environments, those in homes or below a folder; nothing of them is run."""
     budget = Budget.of(query)
-    for venv in _venvs(query, budget):
+    for path, uid, root in _venvs(query, budget):
         try:
-            version = _python_version(f"{venv.path}/{_MARK}", query.limits.max_file_bytes)
+            version = _python_version(f"{path}/{_MARK}", query.limits.max_file_bytes)
         except (Unreadable, LimitExceeded) as error:
             query.warn(str(error))
             continue
-        for package in packages_in(venv.path, query, budget):
+        for package in packages_in(path, query, budget):
             budget.add_rows()
             yield VenvPackage(
-                root=venv.root,
-                uid=venv.uid,
-                venv_path=shown(venv.path),
-                python_version=version,
-                **package._asdict(),
+                root=root, uid=uid, venv_path=shown(path), python_version=version, **package._asdict()
             )
 
 
-def _venvs(query: Query, budget: Budget) -> Iterator[_Venv]:
+def _venvs(query: Query, budget: Budget) -> Iterator[tuple[str, int | None, str | None]]:
+    """Yield each environment: its folder, its user, and the root that it was found below."""
     mounts = Mounts()
     roots = query.equals("root")
     if roots is not None:
@@ -113,19 +105,17 @@ def _venvs(query: Query, budget: Budget) -> Iterator[_Venv]:
             for path in _below(root, LEVELS, mounts, budget):
                 uid = owner_of(path)
                 if query.matches("uid", uid):
-                    yield _Venv(path, uid, root)
+                    yield path, uid, root
         return
     for home in local_homes(query):
         seen: set[str] = set()
-        tops = [
-            (home.path.rstrip("/"), LEVELS),
-            *((f"{home.path.rstrip('/')}/{folder}", 1) for folder in _TOOL_FOLDERS),
-        ]
+        home_path = home.path.rstrip("/")
+        tops = [(home_path, LEVELS), *((f"{home_path}/{folder}", 1) for folder in _TOOL_FOLDERS)]
         for top, levels in tops:
             for path in _below(top, levels, mounts, budget):
                 if path not in seen:
                     seen.add(path)
-                    yield _Venv(path, home.uid, None)
+                    yield path, home.uid, None
 
 
 def _below(top: str, levels: int, mounts: Mounts, budget: Budget) -> Iterator[str]:
@@ -142,12 +132,9 @@ def _python_version(path: str, max_bytes: int) -> str | None:
     """Return the version that pyvenv.cfg names: venv writes `version`, virtualenv and uv write
     `version_info`.
     """
-    text = decode(read_file(path, max_bytes=max_bytes))
-    settings: dict[str, str] = {}
-    for line in text.split("\n", 100):
-        name, equals, value = line.partition("=")
-        if equals:
-            settings[name.strip().lower()] = value.strip()
+    lines = decode(read_file(path, max_bytes=max_bytes)).split("\n", 100)
+    pairs = (line.partition("=") for line in lines if "=" in line)
+    settings = {name.strip().lower(): value.strip() for name, _, value in pairs}
     version = settings.get("version") or settings.get("version_info", "").partition(".final")[0]
     return version or None
 
@@ -158,7 +145,8 @@ def packages_in(venv: str, query: Query, budget: Budget) -> Iterator[Package]:
     wants_installer = query.wants("installer")
     seen: set[str] = set()
     for folder in _site_packages(venv):
-        for entry in _names(folder, budget):
+        budget.check()
+        for entry in _names(folder, ".dist-info", ".egg-info", ".egg-link", ".egg"):
             budget.step()
             try:
                 package = _package(folder, entry, wants_source=wants_source, wants_installer=wants_installer)
@@ -179,25 +167,20 @@ def _site_packages(venv: str) -> Iterator[str]:
         folder = f"{venv}/{lib}"
         if os.path.islink(folder):  # noqa: PTH114
             continue
-        try:
-            with os.scandir(folder) as entries:
-                names = sorted(entry.name for entry in entries if entry.name.startswith(("python", "pypy")))
-        except OSError:
-            continue
+        names = (name for name in _names(folder) if name.startswith(("python", "pypy")))
         yield from (f"{folder}/{name}/site-packages" for name in names)
     yield f"{venv}/Lib/site-packages"
 
 
-def _names(folder: str, budget: Budget) -> list[str]:
-    budget.check()
+def _names(folder: str, *endings: str) -> list[str]:
+    """Return the names in a folder that have one of the endings, if any is given; none if it cannot be
+    listed.
+    """
     try:
         with os.scandir(folder) as entries:
-            names = [
-                e.name for e in entries if e.name.endswith((".dist-info", ".egg-info", ".egg-link", ".egg"))
-            ]
+            return sorted(entry.name for entry in entries if entry.name.endswith(endings or ""))
     except OSError:
         return []
-    return sorted(names)
 
 
 def _package(folder: str, entry: str, *, wants_source: bool, wants_installer: bool) -> Package | None:
@@ -224,19 +207,11 @@ def _linked(path: str) -> Package | None:
     sources = _first_line(path)
     if not sources or not os.path.isabs(sources):  # noqa: PTH117
         return None
-    for entry in _names_of_eggs(sources):
+    for entry in _names(sources, ".egg-info"):
         name, version = _name_and_version(f"{sources}/{entry}/PKG-INFO")
         if name is not None:
             return Package(name, version, editable=True, direct_url=f"file://{sources}", installer=None)
     return None
-
-
-def _names_of_eggs(folder: str) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.name.endswith(".egg-info"))
-    except OSError:
-        return []
 
 
 def _name_and_version(path: str) -> tuple[str | None, str | None]:
@@ -244,20 +219,15 @@ def _name_and_version(path: str) -> tuple[str | None, str | None]:
 
     The long description after them is not read.
     """
-    text = decode(read_file(path, max_bytes=_MOST_METADATA))
-    name = version = None
-    for line in text.split("\n"):
-        header, colon, value = line.rstrip("\r").partition(":")
+    headers: dict[str, str] = {}
+    for line in decode(read_file(path, max_bytes=_MOST_METADATA)).split("\n"):
+        header, colon, value = line.partition(":")
         if not colon and not line.startswith((" ", "\t")):
             break
-        key = header.lower()
-        if key == "name" and name is None:
-            name = value.strip()
-        elif key == "version" and version is None:
-            version = value.strip()
-        if name and version:
+        headers.setdefault(header.lower(), value.strip())
+        if headers.get("name") and headers.get("version"):
             break
-    return name or None, version or None
+    return headers.get("name") or None, headers.get("version") or None
 
 
 def _source(path: str) -> tuple[str | None, bool]:
@@ -267,13 +237,11 @@ def _source(path: str) -> tuple[str | None, bool]:
     if not os.path.lexists(path):
         return None, False
     try:
-        content = json.loads(read_file(path, max_bytes=_MOST_METADATA))
+        content = as_object(json.loads(read_file(path, max_bytes=_MOST_METADATA)))
     except (ValueError, RecursionError):
         return None, False
-    if not isinstance(content, dict):
-        return None, False
-    url, folder = content.get("url"), content.get("dir_info")
-    editable = isinstance(folder, dict) and folder.get("editable") is True
+    url = content.get("url")
+    editable = as_object(content.get("dir_info")).get("editable") is True
     return redact_url(url) if isinstance(url, str) else None, editable
 
 

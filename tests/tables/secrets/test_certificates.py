@@ -39,6 +39,7 @@ O = Grüße, "Söhne" + <Co>; = \\\\ Ltd
 1.OU = one
 +2.OU = two
 CN = " #x y "
+title = "ends in \\\\ "
 emailAddress = a@b.example
 UID = 7
 DC = example

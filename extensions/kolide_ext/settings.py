@@ -55,10 +55,7 @@ class Settings(NamedTuple):
     max_seconds: Annotated[
         float,
         Setting(
-            "Deadline of a table",
-            f"a number over 0 and at most {_MAX_SECONDS}",
-            _seconds,
-            section="limits",
+            "Deadline of a table", f"a number over 0 and at most {_MAX_SECONDS}", _seconds, section="limits"
         ),
     ] = _USUAL.max_seconds
     max_folders: Annotated[int, _limit("Folders that a search enters")] = _USUAL.max_folders

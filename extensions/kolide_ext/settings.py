@@ -5,8 +5,6 @@ from typing import Annotated, NamedTuple
 
 from osquery_sdk import Limits, Setting
 
-__all__ = ["Settings"]
-
 # osqueryd waits 300 s for the answer to a call.
 _MAX_SECONDS = 300
 _USUAL = Limits()

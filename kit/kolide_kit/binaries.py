@@ -154,15 +154,3 @@ def runs_here(program: Program) -> bool:
         or (machine == "x86_64" and "x86" in program.machines)
         or (sys.platform in ("darwin", "win32") and machine == "arm64" and "x86_64" in program.machines)
     )
-
-
-__all__ = [
-    "BLANKS",
-    "SCRIPT_HEAD",
-    "Program",
-    "ScriptLine",
-    "parse_script_line",
-    "read_program",
-    "runs_here",
-    "this_machine",
-]

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["facts_of_checkout", "git_identity"]
-
 _TIMEOUT = 30
 
 

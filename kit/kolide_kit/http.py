@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import ssl
     from urllib.request import OpenerDirector
 
-__all__ = ["HttpAnswer", "HttpsClient", "HttpsError"]
-
 _NEAR = ("localhost", "127.0.0.1", "::1")
 
 
@@ -31,7 +29,7 @@ class HttpsClient:
 
     Args:
         url: `https:`; `http:` only for this machine itself.
-        headers: headers of each request, such as `Authorization`; they are never logged.
+        headers: headers of each request, such as `Authorization` and `User-Agent`; they are never logged.
         ca: a file with the certificates to trust instead of the system's.
         certificate: a file with a certificate and its key to show to the server.
         timeout: seconds for a whole request.
@@ -131,9 +129,7 @@ class HttpsClient:
                     )
                 return super().redirect_request(req, fp, code, msg, headers, newurl)
 
-        opener = build_opener(HTTPSHandler(context=self._context()), Redirects())
-        opener.addheaders = [("User-Agent", "osquery-sdk")]
-        return opener
+        return build_opener(HTTPSHandler(context=self._context()), Redirects())
 
     def _context(self) -> "ssl.SSLContext":
         import ssl

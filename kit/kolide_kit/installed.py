@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
     from pathlib import Path
 
-__all__ = ["Source", "install_command", "install_hint", "source"]
-
 _NAME = "osquery-sdk"
 # The extra for each module that only some commands and tables need.
 _EXTRAS = {

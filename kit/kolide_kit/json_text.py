@@ -102,6 +102,3 @@ def _find_fault(plain: str) -> tuple[str, int]:
         elif text in ("NaN", "Infinity", "-Infinity"):
             return f"{text} is not JSON", token.start()
     raise AssertionError("unreachable: the reader has found a fault")
-
-
-__all__ = ["BadJson", "read_json"]

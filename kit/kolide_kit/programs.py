@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from subprocess import Popen
     from typing import BinaryIO, Self
 
-__all__ = ["ProgramOutput", "program_environment", "run_program"]
-
 _CHUNK = 1 << 16
 # Seconds after which a cancelled statement is noticed.
 _LOOK = 0.1

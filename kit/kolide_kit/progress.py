@@ -1,15 +1,10 @@
 """Show the steps of a build: one line that changes on a terminal, a line for each step elsewhere."""
 
-from __future__ import annotations
-
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 from .spinner import Spinner, is_terminal
-
-if TYPE_CHECKING:
-    from typing import TextIO
 
 _WIDTH = 78
 

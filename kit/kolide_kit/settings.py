@@ -25,8 +25,6 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_type_hints
 
 from .errors import SettingsError
 
-__all__ = ["Configuration", "Secret", "Setting", "SettingsError"]
-
 T = TypeVar("T")
 
 _MISSING = object()

@@ -10,8 +10,6 @@ from .errors import SettingsError
 from .files import Unreadable, open_file
 from .text import line_and_column
 
-__all__ = ["read_credential", "read_toml", "require_closed"]
-
 _MAX_FILE_BYTES = 1 << 20
 # Bits of a mode that let the group, or anyone, use a file.
 _OTHERS = 0o077

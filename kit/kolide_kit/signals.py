@@ -28,18 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from subprocess import Popen
     from threading import Event
-    from types import FrameType, TracebackType
+    from types import FrameType
     from typing import Any, Self
-
-__all__ = [
-    "StopHandler",
-    "ending_cleanly",
-    "has_ended",
-    "interrupting",
-    "on_stop_signals",
-    "stop_handler",
-    "stopping",
-]
 
 _NAMES = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGBREAK")
 # Within this time an extension deregisters and removes its socket, even if its manager does not answer.
@@ -84,9 +74,7 @@ class StopHandler:
         self._lock.acquire()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the process now if a signal came meanwhile."""
         self._lock.release()
         if get_ident() == self._main:

@@ -5,8 +5,6 @@ from pathlib import Path
 
 from osquery_sdk import DefinitionError, LogBatch, SpooledLogger, SpoolOptions
 
-__all__ = ["JsonLinesLogger"]
-
 
 class JsonLinesLogger(SpooledLogger):
     """Writes each record as a line, as osqueryd made it: status lines to `status` if given, everything else

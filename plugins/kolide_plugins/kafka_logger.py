@@ -14,8 +14,6 @@ from osquery_sdk import (
     install_hint,
 )
 
-__all__ = ["KafkaLogger"]
-
 
 class KafkaLogger(SpooledLogger):
     """Produces each record as a message, with the host as its key, and waits until all brokers in sync have

@@ -15,8 +15,6 @@ from osquery_sdk import (
     install_hint,
 )
 
-__all__ = ["ParquetLogger"]
-
 _COMPRESSIONS = ("zstd", "snappy", "gzip", "none")
 
 

@@ -16,8 +16,6 @@ from osquery_sdk import (
     line_and_column,
 )
 
-__all__ = ["QueryFolder"]
-
 _MAX_BYTES = 1 << 20
 _ANSWER = ".answer.json"
 _STILL_WRITTEN = 5.0

@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 from osquery_sdk import DefinitionError, LogBatch, LogRecord, SpooledLogger, SpoolOptions
 
-__all__ = ["SyslogLogger"]
-
 _FACILITIES = (
     *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news"),
     *("uucp", "cron", "authpriv", "ftp", "ntp", "audit", "alert", "clock"),

@@ -16,8 +16,6 @@ from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading.paths import past_trusted_links, read_or_warn
 
-__all__ = ["SshdDirective", "sshd_config"]
-
 _PATH = "/etc/ssh/sshd_config"
 _INCLUDE_DIR = "/etc/ssh"
 _DEEPEST = 16

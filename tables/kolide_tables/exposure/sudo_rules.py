@@ -12,8 +12,6 @@ from kolide_kit.redact import redact_text
 from kolide_kit.text import decode
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
-__all__ = ["SudoCommand", "sudo_rules"]
-
 _PATH = "/etc/sudoers"
 _DEEPEST = 16
 _MOST_FILES = 1_000

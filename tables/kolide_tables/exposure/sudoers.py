@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["MOST_LINE", "SudoRule", "included", "logical_lines", "rules_in"]
-
 MOST_LINE = 1 << 16
 _ALIASES = ("User_Alias", "Host_Alias", "Cmnd_Alias", "Runas_Alias", "Cmd_Alias")
 _TAG = re.compile(

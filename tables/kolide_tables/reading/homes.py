@@ -17,8 +17,6 @@ from kolide_kit.patterns import SKIPPED_FOLDERS
 from kolide_kit.text import shown
 from osquery_sdk import Query
 
-__all__ = ["Folder", "Home", "Mounts", "local_homes", "walk"]
-
 LEVELS = 3
 PASSWD = "/etc/passwd"  # noqa: S105  the file's name
 MOUNTS = "/proc/self/mountinfo"

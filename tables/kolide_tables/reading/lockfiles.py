@@ -15,8 +15,6 @@ from kolide_kit.text import decode, decode_kept, printable
 
 from .parsing import ParseError, as_object
 
-__all__ = ["LOCK_FILES", "LockedPackage", "ParseError"]
-
 # Reads a file beside the lock file by its relative path; None if there is none.
 Beside = Callable[[str], bytes | None]
 _Graph = Mapping[str, Collection[str]]

@@ -15,8 +15,6 @@ from kolide_kit.limits import Budget
 from kolide_kit.patterns import expand_like
 from osquery_sdk import Column, Query, Row, TableError
 
-__all__ = ["FileRow", "asked_paths", "asked_texts", "past_trusted_links", "read_or_warn"]
-
 _MOST_LINKS = 40
 _ROOT = 0
 

@@ -9,8 +9,6 @@ from osquery_sdk import Query
 
 from . import procfs
 
-__all__ = ["each_process", "psutil_asker", "psutil_texts"]
-
 
 def each_process(query: Query, root: str = procfs.PROC) -> Iterator[procfs.Process]:
     """Yield the processes that the terms on the column `pid` allow; for = and IN only those are looked up.

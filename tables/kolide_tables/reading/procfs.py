@@ -8,7 +8,6 @@ cgroups(7), and the kernel's Documentation/filesystems/proc.rst.
 import errno
 import os
 from collections.abc import Iterator
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from kolide_kit.text import shown
@@ -67,9 +66,7 @@ class Process:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -11,8 +11,6 @@ from typing import NamedTuple
 from kolide_kit.files import read_file
 from kolide_kit.text import decode, shown
 
-__all__ = ["YES", "Directive", "Unit", "UnitFiles"]
-
 YES = frozenset(("1", "yes", "y", "true", "t", "on"))
 """Words for yes in unit files, in lower case."""
 

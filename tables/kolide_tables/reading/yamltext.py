@@ -20,8 +20,6 @@ from .scalars import key_text
 if TYPE_CHECKING:
     from yaml import Event
 
-__all__ = ["MAX_ALIASED", "yaml_documents"]
-
 # Most values that all aliases of a document may stand for, each counted as often as it would be written out.
 MAX_ALIASED = 100_000
 

@@ -7,13 +7,14 @@ with psutil.
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading import procfs
+from ..reading.processes import each_process, wanted_pids
 
 _ONLINE = "/sys/devices/system/cpu/online"
 _MOST_CPUS = 65536
@@ -122,12 +123,9 @@ def process_details(query: Query) -> Iterator[ProcessDetails]:
 def linux_rows(query: Query, root: str = procfs.PROC, online: str = _ONLINE) -> Iterator[ProcessDetails]:
     """Yield the rows from a proc file system; `online` is the file that lists the CPUs in use."""
     read = _Reader(query.wants, root, online).read
-    pids = query.equals("pid")
-    for pid in _candidates(query, pids, lambda: procfs.pids(root)):
-        query.check()
+    for process in each_process(query, root):
         try:
-            with procfs.Process(pid, root) if pids is None else procfs.find(pid, root) as process:
-                row = read(process)
+            row = read(process)
         except procfs.ProcessGone:
             continue
         yield row
@@ -137,7 +135,7 @@ def portable_rows(query: Query, psutil: ModuleType) -> Iterator[ProcessDetails]:
     """Yield the rows from psutil."""
     # Written from psutil's documentation and tested with its Linux form and with recorded values; not run on
     # macOS and Windows.
-    for pid in _candidates(query, query.equals("pid"), psutil.pids):
+    for pid in wanted_pids(query, psutil.pids):
         query.check()
         try:
             row = _portable(psutil.Process(pid), psutil, query.wants)
@@ -146,16 +144,6 @@ def portable_rows(query: Query, psutil: ModuleType) -> Iterator[ProcessDetails]:
         except psutil.AccessDenied:  # not even its start time may be read: only its pid is known
             row = ProcessDetails(pid=pid)
         yield row
-
-
-def _candidates(
-    query: Query, pids: tuple[object, ...] | None, everything: Callable[[], list[int]]
-) -> Iterable[int]:
-    if pids is not None:
-        return dict.fromkeys(pid for pid in pids if isinstance(pid, int) and 0 <= pid < 1 << 31)
-    if query.constraints("pid"):
-        return [pid for pid in everything() if query.matches("pid", pid)]
-    return everything()
 
 
 class _Reader:
@@ -194,14 +182,15 @@ class _Reader:
         label = process.read("attr/current") if self._label else None
         deleted = procfs.executable(process)[1] if self._exe else None
         uss, pss, swap = _memory(process) if self._memory else (None, None, None)
+        capabilities = procfs.field(status, b"CapEff")
         return ProcessDetails(
             pid=process.pid,
-            io_read_count=_field_number(io, b"syscr"),
-            io_write_count=_field_number(io, b"syscw"),
-            io_read_bytes=_field_number(io, b"read_bytes"),
-            io_write_bytes=_field_number(io, b"write_bytes"),
-            ctx_voluntary=_field_number(status, b"voluntary_ctxt_switches"),
-            ctx_involuntary=_field_number(status, b"nonvoluntary_ctxt_switches"),
+            io_read_count=procfs.number(io, b"syscr"),
+            io_write_count=procfs.number(io, b"syscw"),
+            io_read_bytes=procfs.number(io, b"read_bytes"),
+            io_write_bytes=procfs.number(io, b"write_bytes"),
+            ctx_voluntary=procfs.number(status, b"voluntary_ctxt_switches"),
+            ctx_involuntary=procfs.number(status, b"nonvoluntary_ctxt_switches"),
             num_fds=self._num_fds(process) if self._fds else None,
             affinity=self._affinity(status),
             ionice_class=None if ioprio is None else _CLASSES[ioprio >> 13 & 3],
@@ -211,9 +200,9 @@ class _Reader:
             swap=swap,
             terminal=_terminal(process) if self._terminal else None,
             oom_score_adj=_signed(oom),
-            no_new_privs=_field_number(status, b"NoNewPrivs"),
-            seccomp=_field_number(status, b"Seccomp"),
-            cap_eff=_field_text(status, b"CapEff"),
+            no_new_privs=procfs.number(status, b"NoNewPrivs"),
+            seccomp=procfs.number(status, b"Seccomp"),
+            cap_eff=None if capabilities is None else shown(capabilities),
             lsm_label=shown(label.rstrip(b"\0\n")) if label else None,
             exe_deleted=None if deleted is None else int(deleted),
         )
@@ -228,7 +217,7 @@ class _Reader:
         return None if names is None else len(names)
 
     def _affinity(self, status: bytes | None) -> str | None:
-        cpus = None if status is None else procfs.field(status, b"Cpus_allowed_list")
+        cpus = procfs.field(status, b"Cpus_allowed_list")
         if cpus is None:
             return None
         if cpus not in self._affinities:
@@ -364,19 +353,8 @@ def _psutil_ioprio(pid: int) -> int | None:
     return int(priority.ioclass) << 13 | priority.value
 
 
-def _field_number(data: bytes | None, name: bytes) -> int | None:
-    return None if data is None else procfs.number(data, name)
-
-
-def _field_text(data: bytes | None, name: bytes) -> str | None:
-    value = None if data is None else procfs.field(data, name)
-    return None if value is None else shown(value)
-
-
 def _signed(data: bytes | None) -> int | None:
-    if data is None:
-        return None
-    value = data.strip()
+    value = (data or b"").strip()
     return int(value) if value.removeprefix(b"-").isdigit() else None
 
 

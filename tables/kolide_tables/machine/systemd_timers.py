@@ -19,17 +19,8 @@ from ..reading.unitfiles import YES, Directive, UnitFiles
 _STAMPS = "/var/lib/systemd/timers"
 RUNNING = "/run/systemd/system"  # sd_booted(3)
 _PROPERTIES = (
-    "Id",
-    "LoadState",
-    "Unit",
-    "TimersCalendar",
-    "NextElapseUSecRealtime",
-    "NextElapseUSecMonotonic",
-    "LastTriggerUSec",
-    "Persistent",
-    "WakeSystem",
-    "UnitFileState",
-    "FragmentPath",
+    "Id,LoadState,Unit,TimersCalendar,NextElapseUSecRealtime,NextElapseUSecMonotonic,LastTriggerUSec,"
+    "Persistent,WakeSystem,UnitFileState,FragmentPath"
 )
 _UNITS = {"y": 31_557_600.0, "month": 2_629_800.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0}
 _UNITS |= {"min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
@@ -104,7 +95,7 @@ def timer_rows(
 def _loaded(query: Query, run: Callable[..., str]) -> dict[str, dict[str, str]]:
     """Return the properties of the timers that systemd has loaded, by name."""
     try:
-        output = run("show", "--all", "--no-pager", f"--property={','.join(_PROPERTIES)}", "--", "*.timer")
+        output = run("show", "--all", "--no-pager", f"--property={_PROPERTIES}", "--", "*.timer")
     except TableError as error:
         query.check()
         query.warn(f"systemd does not answer, what it knows is left out: {error}")
@@ -177,9 +168,7 @@ def _from_now(span: str, *, wakes: bool) -> int | None:
     if moment is None:
         return None
     clock = getattr(time, "CLOCK_BOOTTIME", None) if wakes else time.CLOCK_MONOTONIC
-    if clock is None:
-        return None
-    return int(time.time() - time.clock_gettime(clock) + moment)
+    return None if clock is None else int(time.time() - time.clock_gettime(clock) + moment)
 
 
 def _of_files(query: Query, name: str, files: UnitFiles, stamps: str) -> SystemdTimer | None:

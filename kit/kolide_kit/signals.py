@@ -170,9 +170,8 @@ def ending_cleanly(*, interrupts: bool = True) -> Iterator[None]:
     try:
         for number in _numbers():
             before = signal.getsignal(number)
-            if before in (signal.SIG_DFL, signal.default_int_handler) and (
-                interrupts or number != signal.SIGINT
-            ):
+            is_default = before in (signal.SIG_DFL, signal.default_int_handler)
+            if is_default and (interrupts or number != signal.SIGINT):
                 signal.signal(number, handler)
                 changed.append((number, before))
     except ValueError:

@@ -82,9 +82,8 @@ class KafkaLogger(SpooledLogger):
         too_large: list[int] = []
 
         def delivered(error: Any, message: Any) -> None:
-            if error is None:
-                return
-            (too_large if error.code() == KafkaError.MSG_SIZE_TOO_LARGE else failed).append(error)
+            if error is not None:
+                (too_large if error.code() == KafkaError.MSG_SIZE_TOO_LARGE else failed).append(error)
 
         spool = batch.spool.encode()
         try:

@@ -117,6 +117,7 @@ class QueryFolder(DistributedPlugin):
                     except FileNotFoundError:
                         continue
         now = time.monotonic()
+        self._given = {name: given for name, given in self._given.items() if f"{name}.json" in times}
         names = []
         for file, written in sorted(times.items()):
             name = file.removesuffix(".json")
@@ -124,8 +125,6 @@ class QueryFolder(DistributedPlugin):
                 continue
             if now - self._given.get(name, float("-inf")) >= self._again:
                 names.append(name)
-        for name in [name for name in self._given if f"{name}.json" not in times]:
-            del self._given[name]
         return names
 
 
@@ -134,13 +133,8 @@ class _Later(Exception):
 
 
 def _is_name(name: str) -> bool:
-    return (
-        bool(name)
-        and "/" not in name
-        and "\0" not in name
-        and not name.startswith(".")
-        and name.isprintable()
-    )
+    # A null character is not printable.
+    return name != "" and "/" not in name and not name.startswith(".") and name.isprintable()
 
 
 def _is_ours(facts: os.stat_result) -> bool:

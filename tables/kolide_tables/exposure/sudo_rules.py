@@ -12,6 +12,8 @@ from kolide_kit.redact import redact_text
 from kolide_kit.text import decode
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
+from ..reading.paths import names_in
+
 _PATH = "/etc/sudoers"
 _DEEPEST = 16
 _MOST_FILES = 1_000
@@ -94,9 +96,8 @@ def _files(folder: str) -> list[str]:
 
     Like sudo, skip names with a dot in them or a tilde at the end.
     """
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries)
-    except OSError:
-        return []
-    return [f"{folder.rstrip('/')}/{name}" for name in names if "." not in name and not name.endswith("~")]
+    return [
+        f"{folder.rstrip('/')}/{name}"
+        for name in names_in(folder)
+        if "." not in name and not name.endswith("~")
+    ]

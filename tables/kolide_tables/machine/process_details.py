@@ -163,9 +163,8 @@ class _Reader:
         self._oom = wants("oom_score_adj")
         self._label = wants("lsm_label")
         self._exe = wants("exe_deleted")
-        real = _is_proc(root)
-        self._fds_by_size = real
-        self._ioprio = ioprio_getter() if real and any_of("ionice_class", "ionice_value") else None
+        self._is_real = _is_proc(root)
+        self._ioprio = ioprio_getter() if self._is_real and any_of("ionice_class", "ionice_value") else None
         self._cpus = _online(online) if wants("affinity") else None
         self._affinities: dict[bytes, str | None] = {}  # most processes have the same value
 
@@ -178,7 +177,6 @@ class _Reader:
             process.stat("status")
         io = process.read("io") if self._io else None
         status = process.read("status") if self._status else None
-        oom = process.read("oom_score_adj") if self._oom else None
         label = process.read("attr/current") if self._label else None
         deleted = procfs.executable(process)[1] if self._exe else None
         uss, pss, swap = _memory(process) if self._memory else (None, None, None)
@@ -198,8 +196,8 @@ class _Reader:
             uss=uss,
             pss=pss,
             swap=swap,
-            terminal=_terminal(process) if self._terminal else None,
-            oom_score_adj=_signed(oom),
+            terminal=terminal_name(parse_tty(process.read("stat") or b"")) if self._terminal else None,
+            oom_score_adj=_signed(process.read("oom_score_adj")) if self._oom else None,
             no_new_privs=procfs.number(status, b"NoNewPrivs"),
             seccomp=procfs.number(status, b"Seccomp"),
             cap_eff=None if capabilities is None else shown(capabilities),
@@ -209,7 +207,7 @@ class _Reader:
 
     def _num_fds(self, process: procfs.Process) -> int | None:
         # Since Linux 6.2 the size of the fd folder is the number of descriptors; before it is 0.
-        if self._fds_by_size:
+        if self._is_real:
             folder = process.stat("fd")
             if folder is not None and folder.st_size:
                 return folder.st_size
@@ -290,11 +288,6 @@ def parse_memory(data: bytes) -> tuple[int, int, int]:
 def _kilobytes(value: bytes) -> int:
     words = value.split()
     return int(words[0]) * 1024 if len(words) == 2 and words[0].isdigit() and words[1] == b"kB" else 0
-
-
-def _terminal(process: procfs.Process) -> str | None:
-    data = process.read("stat")
-    return None if data is None else terminal_name(parse_tty(data))
 
 
 def parse_tty(stat: bytes) -> int:
@@ -406,11 +399,8 @@ def _portable(process: object, psutil: ModuleType, wants: Callable[[str], bool])
 
 
 def _class_name(priority: object) -> str | None:
-    if priority is None:
-        return None
-    names, value = (
-        (_CLASSES, priority.ioclass) if hasattr(priority, "ioclass") else (_WINDOWS_CLASSES, priority)
-    )
+    names = _CLASSES if hasattr(priority, "ioclass") else _WINDOWS_CLASSES
+    value = getattr(priority, "ioclass", priority)
     return names[int(value)] if isinstance(value, int) and 0 <= value < len(names) else None
 
 

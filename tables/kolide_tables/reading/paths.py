@@ -64,6 +64,14 @@ def asked_texts(query: Query, column: str) -> Iterator[str]:
     return filter(None, named or ())
 
 
+def names_in(folder: str) -> list[str]:
+    """Return the names in a folder, sorted; none if it may not be listed, or does not exist."""
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208  names are all that is needed
+    except OSError:
+        return []
+
+
 def past_trusted_links(path: str) -> str:
     """Follow the symbolic links that root made, as in /etc/ssl/certs and /etc/letsencrypt, and return where
     they lead.

@@ -10,7 +10,7 @@ is not `true`.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kolide_kit.limits import Budget
 
@@ -59,13 +59,10 @@ class _Frame:
         self.height = 1
 
 
-class _Anchored:
-    __slots__ = ("height", "size", "value")
-
-    def __init__(self, value: object, size: int, height: int) -> None:
-        self.value = value
-        self.size = size
-        self.height = height
+class _Anchored(NamedTuple):
+    value: object
+    size: int
+    height: int
 
 
 def _build(events: "Iterator[Event]", budget: Budget) -> Iterator[object]:

@@ -28,6 +28,7 @@ def document(
         tools: the programs that made it: versions by name.
         serial: a UUID; left out if empty.
     """
+    made_by = [{"type": "application", "name": name, "version": version} for name, version in tools.items()]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -35,12 +36,7 @@ def document(
         "version": 1,
         "metadata": {
             "timestamp": date.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "tools": {
-                "components": [
-                    {"type": "application", "name": name, "version": version}
-                    for name, version in tools.items()
-                ]
-            },
+            "tools": {"components": made_by},
             "component": dict(component),
         },
         "components": list(components),

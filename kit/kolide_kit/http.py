@@ -72,6 +72,7 @@ class HttpsClient:
         Raises:
             HttpsError: the request failed, or the answer has another status.
         """
+        from http.client import HTTPException
         from urllib.error import HTTPError, URLError
         from urllib.request import Request
 
@@ -105,9 +106,7 @@ class HttpsClient:
             raise HttpsError(f"{self.url}: {error.reason}") from error
         except (OSError, ValueError) as error:
             raise HttpsError(f"{self.url}: {error or type(error).__name__}") from error
-        except Exception as error:
-            if type(error).__module__ != "http.client":
-                raise
+        except HTTPException as error:
             raise HttpsError(f"{self.url}: {type(error).__name__} {error}") from error
 
     def _make_opener(self) -> "OpenerDirector":

@@ -59,7 +59,8 @@ def require_closed(path: str, mode: int, closed: int = _OTHERS) -> None:
 def _contents(path: str) -> tuple[bytes, int]:
     """Return the content and the mode of a file that nobody else can have written."""
     try:
-        with open_file(_target(path)) as file:
+        # A link that an administrator made is followed: what counts is who may write at its target.
+        with open_file(os.path.realpath(path) if Path(path).is_symlink() else path) as file:
             facts = os.fstat(file.fileno())
             _require_trusted(path, facts)
             data = file.read(_MAX_FILE_BYTES + 1) or b""
@@ -70,11 +71,6 @@ def _contents(path: str) -> tuple[bytes, int]:
             f"settings: {path} has more than {_MAX_FILE_BYTES:,} bytes: it is not a settings file"
         )
     return data, facts.st_mode
-
-
-def _target(path: str) -> str:
-    """Return the target of a link that an administrator made: what counts is who may write there."""
-    return os.path.realpath(path) if Path(path).is_symlink() else path
 
 
 def _require_trusted(path: str, facts: os.stat_result) -> None:

@@ -66,8 +66,7 @@ class ParquetLogger(SpooledLogger):
 
         for module in ("pyarrow", "fsspec"):
             if find_spec(module) is None:
-                hint = install_hint(module, "parquet")
-                raise DefinitionError(f"logger {name}: needs {module}; {hint}")
+                raise DefinitionError(f"logger {name}: needs {module}; {install_hint(module, 'parquet')}")
         self._root = os.fspath(root)
         self._compression = compression
         self._storage = dict(storage or {})

@@ -76,19 +76,16 @@ def changed_rows(query: Query, root: str = "") -> Iterator[ChangedFile]:
     # no package is wanted.
     budget = Budget.of(query)
     database = root + _DATABASE
-    known = [
-        (name, expected)
-        for name in dict.fromkeys(names or ())
-        if (expected := _sums(name, database)) is not None
-    ]
+    found = {name: _sums(name, database) for name in names or ()}
+    known = {name: sums for name, sums in found.items() if sums is not None}
     if not known:
         return
     try:
-        conffiles = _conffiles({name for name, _ in known}, database)
+        conffiles = _conffiles(set(known), database)
         diverted = _diversions(database)
     except Unreadable as error:
         raise TableError(f"dpkg's database cannot be read: {error}") from error
-    for name, sums in known:
+    for name, sums in known.items():
         for file in _each_once(sums, conffiles[name]):
             budget.check()
             place = diverted.get(file.path, (file.path, b""))

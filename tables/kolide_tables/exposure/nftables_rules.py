@@ -130,12 +130,11 @@ def _of_kind(objects: list[_Object], kind: str) -> list[_Object]:
     return [detail for item in objects if isinstance(detail := item.get(kind), dict)]
 
 
-def _place(item: _Object, chain: str) -> tuple[str, str, str]:
-    family, name, within = (printable(str(item.get(key, ""))) for key in ("family", "table", chain))
-    return family, name, within
+def _place(item: _Object, chain: str) -> tuple[str, ...]:
+    return tuple(printable(str(item.get(key, ""))) for key in ("family", "table", chain))
 
 
-def _row(rule: _Object, place: tuple[str, str, str], chain: _Object, position: int) -> NftablesRule:
+def _row(rule: _Object, place: tuple[str, ...], chain: _Object, position: int) -> NftablesRule:
     listed = rule.get("expr")
     items = listed if isinstance(listed, list) else []
     expressions = [expression for expression in items if isinstance(expression, dict)]

@@ -29,7 +29,7 @@ class SudoCommand(Row):
     runas: str | None = Column("Users as whom, users:groups; empty for the default, which is usually root")
     nopasswd: bool = Column("1 if no password is asked for")
     command: str = Column(
-        ("Command: a program with its arguments, an alias, or ALL; secrets redacted"), key=True
+        "Command: a program with its arguments, an alias, or ALL; secrets redacted", key=True
     )
 
 

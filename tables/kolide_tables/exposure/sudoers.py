@@ -165,8 +165,7 @@ def _uncommented(line: str) -> str:
         if character == "\\":
             position += 2
             continue
-        if character == '"':
-            quoted = not quoted
+        quoted ^= character == '"'
         if character == "#" and not quoted and not re.match(r"#-?\d", line[position:]):
             return line[:position]
         position += 1

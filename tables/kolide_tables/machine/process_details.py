@@ -89,10 +89,8 @@ class ProcessDetails(Row):
     lsm_label: str | None = Column(
         "Label of the security module (SELinux context, AppArmor profile); Linux only", default=None
     )
-    exe_deleted: int | None = Column(
-        "1 if its executable has been deleted or replaced since it was started",
-        type=ColumnType.INTEGER,
-        default=None,
+    exe_deleted: bool | None = Column(
+        "1 if its executable has been deleted or replaced since it was started", default=None
     )
 
 
@@ -178,7 +176,6 @@ class _Reader:
         io = process.read("io") if self._io else None
         status = process.read("status") if self._status else None
         label = process.read("attr/current") if self._label else None
-        deleted = procfs.executable(process)[1] if self._exe else None
         uss, pss, swap = _memory(process) if self._memory else (None, None, None)
         capabilities = procfs.field(status, b"CapEff")
         return ProcessDetails(
@@ -202,7 +199,7 @@ class _Reader:
             seccomp=procfs.number(status, b"Seccomp"),
             cap_eff=None if capabilities is None else shown(capabilities),
             lsm_label=shown(label.rstrip(b"\0\n")) if label else None,
-            exe_deleted=None if deleted is None else int(deleted),
+            exe_deleted=procfs.executable(process)[1] if self._exe else None,
         )
 
     def _num_fds(self, process: procfs.Process) -> int | None:
@@ -404,11 +401,11 @@ def _class_name(priority: object) -> str | None:
     return names[int(value)] if isinstance(value, int) and 0 <= value < len(names) else None
 
 
-def _missing(path: str) -> int | None:
+def _missing(path: str) -> bool | None:
     try:
         os.lstat(path)
     except FileNotFoundError:
-        return 1
+        return True
     except OSError:
         return None
-    return 0
+    return False

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable
 from kolide_kit.text import shown
-from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
+from osquery_sdk import Column, Query, Row, TableError, run_program, table
 
 from ..reading.tools import find_tool
 from ..reading.unitfiles import YES, Directive, UnitFiles
@@ -39,9 +39,7 @@ class SystemdTimer(Row):
         "Calendar expressions, separated by '; ', normalized if systemd has loaded the unit; empty if "
         "it only counts from events"
     )
-    persistent: int = Column(
-        "1 if a run that was missed while the machine was off is made up for", type=ColumnType.INTEGER
-    )
+    persistent: bool = Column("1 if a run that was missed while the machine was off is made up for")
     enabled: str = Column(
         "enabled, enabled-runtime, disabled, static, indirect, masked, generated or transient"
     )
@@ -131,7 +129,7 @@ def _of_systemd(name: str, properties: dict[str, str]) -> SystemdTimer:
         next=min((moment for moment in elapses if moment is not None), default=None),
         last=parse_time(properties.get("LastTriggerUSec", "")),
         calendar="; ".join(reversed(calendars)) or None,  # systemd lists the last one first
-        persistent=int(properties.get("Persistent") == "yes"),
+        persistent=properties.get("Persistent") == "yes",
         enabled=properties.get("UnitFileState") or "transient",
         fragment_path=properties.get("FragmentPath") or None,
     )
@@ -188,7 +186,7 @@ def _of_files(query: Query, name: str, files: UnitFiles, stamps: str) -> Systemd
         next=None,
         last=_stamp(f"{stamps}/stamp-{name}") if persistent else None,
         calendar="; ".join(_values(directives, "OnCalendar")) or None,
-        persistent=int(persistent),
+        persistent=persistent,
         enabled=state,
         fragment_path=unit.path,
     )

@@ -137,12 +137,9 @@ class Mounts:
 
     def __init__(self, mountinfo: str | None = None) -> None:
         """Read the list of mounts; without one (macOS, Windows) every path counts as local."""
-        mountinfo = MOUNTS if mountinfo is None else mountinfo
         self._remote: dict[str, bool] = {}
-        if not os.path.lexists(mountinfo):
-            return
         try:
-            content = read_file(mountinfo)
+            content = read_file(MOUNTS if mountinfo is None else mountinfo)
         except (Unreadable, LimitExceeded):
             return
         for line in content.split(b"\n"):
@@ -225,8 +222,7 @@ def walk(
                 left = len(folders) - index + len(below)
                 raise LimitExceeded(
                     f"{shown(top)} has more than {max_folders:,} folders within {levels} levels: "
-                    f"{left:,} or more were not "
-                    f"searched, {shown(path)} the first of them; name a folder, or raise max_folders"
+                    f"{left:,} or more were not searched, {shown(path)} the first of them; name a folder, or raise max_folders"
                 )
             listed += 1
             folder = _listed(path, on_step)

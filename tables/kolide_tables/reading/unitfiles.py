@@ -117,11 +117,7 @@ class UnitFiles:
                 return state
         if unit.name in self._wanted:
             return self._wanted[unit.name]
-        keys = {
-            directive.key
-            for directive in self.directives(unit)
-            if directive.section == "Install" and directive.value
-        }
+        keys = {each.key for each in self.directives(unit) if each.section == "Install" and each.value}
         if keys & _INSTALL:
             return "disabled"
         return "indirect" if "Also" in keys else "static"

@@ -63,8 +63,7 @@ class Spinner:
         self._text = text
         self._ended.clear()
         self._thread = threading.Thread(target=self._turn, name="spinner", daemon=True)
-        handler = stop_handler()
-        with handler:
+        with stop_handler() as handler:
             handler.undo.append(self._clear)
         self._thread.start()
 
@@ -80,8 +79,7 @@ class Spinner:
         self._ended.set()
         thread.join()
         self._clear()
-        handler = stop_handler()
-        with handler:
+        with stop_handler() as handler:
             if self._clear in handler.undo:
                 handler.undo.remove(self._clear)
 

@@ -203,15 +203,12 @@ def _answer(folder: int, name: str, content: Mapping[str, Any]) -> None:
         os.unlink(temporary, dir_fd=folder)
     except FileNotFoundError:
         pass
-    file = os.open(temporary, flags, 0o600, dir_fd=folder)
+    descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(file, view) :]
-            os.fsync(file)
-        finally:
-            os.close(file)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
         os.rename(temporary, name + _ANSWER, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError as error:
         os.unlink(temporary, dir_fd=folder)

@@ -222,7 +222,8 @@ def walk(
                 left = len(folders) - index + len(below)
                 raise LimitExceeded(
                     f"{shown(top)} has more than {max_folders:,} folders within {levels} levels: "
-                    f"{left:,} or more were not searched, {shown(path)} the first of them; name a folder, or raise max_folders"
+                    f"{left:,} or more were not searched, {shown(path)} the first of them; name a folder, or "
+                    "raise max_folders"
                 )
             listed += 1
             folder = _listed(path, on_step)

@@ -79,7 +79,7 @@ _SHAPES = (
 # Programs with one-letter options that carry a secret. "u": only the part behind the user's name and a colon
 # or percent sign is secret. "attached": the secret follows without a blank. "login": only for the subcommand
 # login.
-_OPTIONS: tuple[tuple[Mapping[str, str], tuple[str, ...]], ...] = (
+_PROGRAMS: tuple[tuple[Mapping[str, str], tuple[str, ...]], ...] = (
     ({"-u": "u", "--user": "u", "-U": "u", "--proxy-user": "u"}, ("curl",)),
     ({"-U": "u"}, ("smbclient",)),
     ({"-a": ""}, ("redis-cli",)),
@@ -92,7 +92,7 @@ _OPTIONS: tuple[tuple[Mapping[str, str], tuple[str, ...]], ...] = (
     ),
     ({"-p": "login"}, ("docker", "podman")),
 )
-_LETTERS = {program: letters for letters, programs in _OPTIONS for program in programs}
+_LETTERS = {program: letters for letters, programs in _PROGRAMS for program in programs}
 
 
 def is_secret_name(name: str) -> bool:

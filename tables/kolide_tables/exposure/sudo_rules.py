@@ -96,8 +96,5 @@ def _files(folder: str) -> list[str]:
 
     Like sudo, skip names with a dot in them or a tilde at the end.
     """
-    return [
-        f"{folder.rstrip('/')}/{name}"
-        for name in names_in(folder)
-        if "." not in name and not name.endswith("~")
-    ]
+    names = [name for name in names_in(folder) if "." not in name and not name.endswith("~")]
+    return [f"{folder.rstrip('/')}/{name}" for name in names]

@@ -165,7 +165,8 @@ def _uncommented(line: str) -> str:
         if character == "\\":
             position += 2
             continue
-        quoted ^= character == '"'
+        if character == '"':
+            quoted = not quoted
         if character == "#" and not quoted and not re.match(r"#-?\d", line[position:]):
             return line[:position]
         position += 1

@@ -5,8 +5,6 @@ from typing import Annotated, NamedTuple
 
 from osquery_sdk import Limits, Setting
 
-__all__ = ["Settings"]
-
 # osqueryd waits 300 s for the answer to a call.
 _MAX_SECONDS = 300
 _USUAL = Limits()
@@ -55,10 +53,7 @@ class Settings(NamedTuple):
     max_seconds: Annotated[
         float,
         Setting(
-            "Deadline of a table",
-            f"a number over 0 and at most {_MAX_SECONDS}",
-            _seconds,
-            section="limits",
+            "Deadline of a table", f"a number over 0 and at most {_MAX_SECONDS}", _seconds, section="limits"
         ),
     ] = _USUAL.max_seconds
     max_folders: Annotated[int, _limit("Folders that a search enters")] = _USUAL.max_folders

@@ -1,25 +1,18 @@
 """Writes files whole or not at all: each is written aside, and renamed once all of it is on the disk."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .processes import TemporaryFolder
 from .signals import stop_handler
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
 _MOST_BYTES = 16 << 20
-
-__all__ = ["move_files", "place_of", "read_text", "replace_file", "work_folder", "write_files"]
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

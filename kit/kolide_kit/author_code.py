@@ -9,23 +9,18 @@ These rules apply wherever the SDK calls a table, a plugin, or a function that i
   threads. So it is ended there: no exit handler runs, and no buffer is written.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import chain, compress, islice
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import Any, TypeVar
 from weakref import WeakMethod
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from types import TracebackType
-    from typing import TypeVar
-
-    T = TypeVar("T")
+T = TypeVar("T")
 
 _LONGEST = 4096
 _LONGEST_VALUE = 60
@@ -194,9 +189,7 @@ class SameProcess:
     def __enter__(self) -> None:
         """Do nothing: `__init__` has remembered the process."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """End this process unless it is the one that entered."""
         end_if_forked(self._pid, error)
 
@@ -273,7 +266,7 @@ def when_forked(method: Callable[[], object]) -> None:
 
 
 @cache
-def _forks() -> _Forks:
+def _forks() -> "_Forks":
     """Return the one object of this process, made at the first use: a fork handler cannot be unregistered."""
     return _Forks()
 
@@ -371,21 +364,3 @@ def to_stderr(line: str) -> None:
     except (OSError, ValueError):
         # The reader has gone. Without a stream, Python does not try, and fail, to flush it at the end.
         sys.stderr = None
-
-
-__all__ = [
-    "Log",
-    "SameProcess",
-    "describe",
-    "end_if_forked",
-    "log_fault",
-    "one_line",
-    "pass_on_interrupt",
-    "shown",
-    "text_of",
-    "to_stderr",
-    "trace",
-    "type_name",
-    "until_fork",
-    "when_forked",
-]

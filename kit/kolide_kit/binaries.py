@@ -57,9 +57,8 @@ def parse_script_line(head: bytes) -> ScriptLine:
         head: the first bytes of the file, beginning with `#!`.
     """
     line = head[2:SCRIPT_HEAD].split(b"\n", 1)[0].strip(BLANKS)
-    words = line.replace(b"\t", b" ").split(b" ", 1)
-    interpreter, argument = words[0], words[1].strip(BLANKS) if len(words) > 1 else b""
-    return ScriptLine(os.fsdecode(interpreter), os.fsdecode(argument))
+    interpreter, _, argument = line.replace(b"\t", b" ").partition(b" ")
+    return ScriptLine(os.fsdecode(interpreter), os.fsdecode(argument.strip(BLANKS)))
 
 
 def read_program(path: Path) -> Program:
@@ -86,18 +85,15 @@ def _parse_head(head: bytes) -> Program:
         (offset,) = struct.unpack_from("<I", head, 0x3C)
         if head[offset : offset + 4] == b"PE\0\0":
             return Program("win32", (_machine("<H", head, offset + 4, _PE_MACHINES),))
-        return Program("")
     if head[:4] in (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"):
         return Program("darwin", (_machine("<I", head, 4, _MACH_MACHINES),))
     if head[:4] == b"\xca\xfe\xba\xbe":
         # A universal binary: the number of machines, then 20 bytes for each. Java's classes begin with the
         # same four bytes, and the number that follows is large there.
         (count,) = struct.unpack_from(">I", head, 4)
-        if count > _MOST_MACHINES:
-            return Program("")
-        return Program(
-            "darwin", tuple(_machine(">I", head, 8 + 20 * i, _MACH_MACHINES) for i in range(count))
-        )
+        if count <= _MOST_MACHINES:
+            machines = (_machine(">I", head, 8 + 20 * i, _MACH_MACHINES) for i in range(count))
+            return Program("darwin", tuple(machines))
     return Program("")
 
 
@@ -154,15 +150,3 @@ def runs_here(program: Program) -> bool:
         or (machine == "x86_64" and "x86" in program.machines)
         or (sys.platform in ("darwin", "win32") and machine == "arm64" and "x86_64" in program.machines)
     )
-
-
-__all__ = [
-    "BLANKS",
-    "SCRIPT_HEAD",
-    "Program",
-    "ScriptLine",
-    "parse_script_line",
-    "read_program",
-    "runs_here",
-    "this_machine",
-]

@@ -3,14 +3,10 @@
 Schema: https://cyclonedx.org/docs/1.5/json/.
 """
 
-from __future__ import annotations
-
 import hashlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 
 def document(
@@ -32,6 +28,7 @@ def document(
         tools: the programs that made it: versions by name.
         serial: a UUID; left out if empty.
     """
+    made_by = [{"type": "application", "name": name, "version": version} for name, version in tools.items()]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -39,12 +36,7 @@ def document(
         "version": 1,
         "metadata": {
             "timestamp": date.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "tools": {
-                "components": [
-                    {"type": "application", "name": name, "version": version}
-                    for name, version in tools.items()
-                ]
-            },
+            "tools": {"components": made_by},
             "component": dict(component),
         },
         "components": list(components),

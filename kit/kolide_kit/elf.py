@@ -4,14 +4,11 @@ It is apart from `binaries.py` because it needs pyelftools, which must not get i
 functions ignore files that are not ELF files.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
 
 _Item = TypeVar("_Item")
 
@@ -25,24 +22,20 @@ def oldest_glibc(files: Iterable[Path]) -> str:
 
     That is the newest version of a glibc symbol that any of them asks for.
     """
-    newest: tuple[int, ...] = ()
-    for file in files:
-        newest = max([newest, *_glibc_versions(file)])
-    return ".".join(str(part) for part in newest)
+    newest = max((version for file in files for version in _glibc_versions(file)), default=())
+    return ".".join(map(str, newest))
 
 
 def foreign_folders(files: Iterable[Path]) -> dict[str, int]:
     """Return the absolute folders in DT_RUNPATH and DT_RPATH, each with the number of files that name it.
 
     The system's own folders are left out. Any other folder is a risk: whoever can create it on the machine
-    that a package is installed on has osqueryd load their code as root.
+    that a package is installed on has the program load their code.
     """
-    counts: dict[str, int] = {}
-    for file in files:
-        for folder in _library_folders(file):
-            if folder.startswith("/") and not f"{folder}/".startswith(_SYSTEM):
-                counts[folder] = counts.get(folder, 0) + 1
-    return counts
+    named = (folder for file in files for folder in _library_folders(file))
+    return Counter(
+        folder for folder in named if folder.startswith("/") and not f"{folder}/".startswith(_SYSTEM)
+    )
 
 
 def without_folders(file: Path, copies: Path) -> Path:

@@ -13,16 +13,6 @@
 
 from __future__ import annotations
 
-__all__ = [
-    "Cancelled",
-    "DeadlineExceeded",
-    "HttpsError",
-    "KolideError",
-    "LimitExceeded",
-    "ProgramFailed",
-    "SettingsError",
-]
-
 
 class KolideError(Exception):
     """Base of every error that a member of the house raises on purpose; its text is one line."""

@@ -12,8 +12,6 @@ from typing import BinaryIO
 from .errors import LimitExceeded
 from .limits import Limits
 
-__all__ = ["Missing", "TooLarge", "Unreadable", "open_file", "owner_of", "read_file", "why_not"]
-
 _BLOCK = 1 << 20
 _TRIES = 3
 

@@ -5,17 +5,11 @@ starts a worker with `--multiprocessing-fork` as the first argument. In a frozen
 program itself. So it looks at its arguments to tell these processes from an ordinary start.
 """
 
-from __future__ import annotations
-
 import re
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NoReturn
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["UNGUARDED", "is_child", "is_defining", "run_child"]
+from typing import NoReturn
 
 UNGUARDED = (
     "multiprocessing runs this script again in each process that it starts: "

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["facts_of_checkout", "git_identity"]
-
 _TIMEOUT = 30
 
 
@@ -29,12 +27,8 @@ def facts_of_checkout(folder: Path) -> dict[str, str]:
         return {}
     commit, user, date = head
     changed = "-dirty" if _git(folder, "status", "--porcelain", "--untracked-files=no") else ""
-    facts = {
-        "commit": commit + changed,
-        "branch": _git(folder, "rev-parse", "--abbrev-ref", "HEAD"),
-        "date": date,
-        "user": user,
-    }
+    branch = _git(folder, "rev-parse", "--abbrev-ref", "HEAD")
+    facts = {"commit": commit + changed, "branch": branch, "date": date, "user": user}
     return {key: value for key, value in facts.items() if value}
 
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import ssl
     from urllib.request import OpenerDirector
 
-__all__ = ["HttpAnswer", "HttpsClient", "HttpsError"]
-
 _NEAR = ("localhost", "127.0.0.1", "::1")
 
 
@@ -31,7 +29,7 @@ class HttpsClient:
 
     Args:
         url: `https:`; `http:` only for this machine itself.
-        headers: headers of each request, such as `Authorization`; they are never logged.
+        headers: headers of each request, such as `Authorization` and `User-Agent`; they are never logged.
         ca: a file with the certificates to trust instead of the system's.
         certificate: a file with a certificate and its key to show to the server.
         timeout: seconds for a whole request.
@@ -74,6 +72,7 @@ class HttpsClient:
         Raises:
             HttpsError: the request failed, or the answer has another status.
         """
+        from http.client import HTTPException
         from urllib.error import HTTPError, URLError
         from urllib.request import Request
 
@@ -107,9 +106,7 @@ class HttpsClient:
             raise HttpsError(f"{self.url}: {error.reason}") from error
         except (OSError, ValueError) as error:
             raise HttpsError(f"{self.url}: {error or type(error).__name__}") from error
-        except Exception as error:
-            if type(error).__module__ != "http.client":
-                raise
+        except HTTPException as error:
             raise HttpsError(f"{self.url}: {type(error).__name__} {error}") from error
 
     def _make_opener(self) -> "OpenerDirector":
@@ -131,9 +128,7 @@ class HttpsClient:
                     )
                 return super().redirect_request(req, fp, code, msg, headers, newurl)
 
-        opener = build_opener(HTTPSHandler(context=self._context()), Redirects())
-        opener.addheaders = [("User-Agent", "osquery-sdk")]
-        return opener
+        return build_opener(HTTPSHandler(context=self._context()), Redirects())
 
     def _context(self) -> "ssl.SSLContext":
         import ssl

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
     from pathlib import Path
 
-__all__ = ["Source", "install_command", "install_hint", "source"]
-
 _NAME = "osquery-sdk"
 # The extra for each module that only some commands and tables need.
 _EXTRAS = {
@@ -178,7 +176,7 @@ def _libraries(extras: tuple[str, ...]) -> list[str]:
     except PackageNotFoundError:
         lines = []
     matches = [match for match in map(_OF_EXTRA.fullmatch, lines) if match and match["extra"] in extras]
-    wanted = [f"{match['name']}; {match['where']}" if match["where"] else match["name"] for match in matches]
+    wanted = ("; ".join(filter(None, match.group("name", "where"))) for match in matches)
     return list(dict.fromkeys(wanted)) or [_NAME]
 
 

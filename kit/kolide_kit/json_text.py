@@ -22,12 +22,8 @@ class BadJson(ValueError):
     """A text is not valid JSON; the message says why, and the line and column if these are known."""
 
 
-class _RepeatedName(Exception):
-    """An object has the same name twice."""
-
-
-class _NotInJson(Exception):
-    """A number such as NaN, which JSON does not have."""
+class _Refused(Exception):
+    """An object has the same name twice, or a number such as NaN, which JSON does not have."""
 
 
 def read_json(text: str, *, strict: bool = False) -> Any:
@@ -46,12 +42,11 @@ def read_json(text: str, *, strict: bool = False) -> Any:
         return line_and_column(text, position + len(_CONTINUED) * bisect_right(cuts, position))
 
     try:
-        if strict:
-            return json.loads(plain, object_pairs_hook=_unique, parse_constant=_refuse)
-        return json.loads(plain)
+        hooks: dict[str, Any] = {"object_pairs_hook": _unique, "parse_constant": _refuse} if strict else {}
+        return json.loads(plain, **hooks)
     except json.JSONDecodeError as error:
         raise BadJson(f"not JSON: {error.msg}: {place(error.pos)}") from error
-    except (_RepeatedName, _NotInJson) as error:
+    except _Refused as error:
         reason, position = _find_fault(plain)
         raise BadJson(f"{reason}: {place(position)}") from error
     except RecursionError as error:
@@ -76,12 +71,12 @@ def _plain(text: str) -> tuple[str, list[int]]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _RepeatedName
+        raise _Refused
     return members
 
 
 def _refuse(constant: str) -> Any:
-    raise _NotInJson
+    raise _Refused
 
 
 def _find_fault(plain: str) -> tuple[str, int]:
@@ -102,6 +97,3 @@ def _find_fault(plain: str) -> tuple[str, int]:
         elif text in ("NaN", "Infinity", "-Infinity"):
             return f"{text} is not JSON", token.start()
     raise AssertionError("unreachable: the reader has found a fault")
-
-
-__all__ = ["BadJson", "read_json"]

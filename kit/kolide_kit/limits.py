@@ -6,8 +6,6 @@ from typing import NamedTuple, Protocol, Self
 
 from .errors import LimitExceeded
 
-__all__ = ["Budget", "Limits"]
-
 # A clock reading and a check for cancellation cost more than a step of the work: they are made once in so
 # many steps.
 _EVERY = 2048

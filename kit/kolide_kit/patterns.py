@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from .errors import LimitExceeded
 from .limits import Limits
 
-__all__ = ["SKIPPED_FOLDERS", "expand_like"]
-
 _RECURSIVE_LEVELS = 3
 SKIPPED_FOLDERS = frozenset(("node_modules", ".git", "__pycache__", ".cache", "Caches", "Cache"))
 
@@ -23,10 +21,9 @@ def expand_like(
     """Yield the existing paths that match a SQL LIKE pattern, sorted by name; folders are left out.
 
     Within one component `%` is any text and `_` one character, in either case of ASCII letters, hidden names
-    included. A component `%%` is up to three folders deep, as in the recursive searches of osquery's own file
-    tables; it skips links, node_modules, .git and caches. A folder that is written without wildcards is taken
-    by its exact name if that exists. Backslash is a separator on Windows and a character elsewhere: LIKE has
-    no escapes here.
+    included. A component `%%` is up to three folders deep; it skips links, node_modules, .git and caches. A
+    folder that is written without wildcards is taken by its exact name if that exists. Backslash is a
+    separator on Windows and a character elsewhere: LIKE has no escapes here.
 
     `on_folder` is called for each folder that is listed. Without `links` a pattern that ends in `%%` finds no
     links, for callers that would refuse each of them. Raises LimitExceeded beyond `max_folders` folders.

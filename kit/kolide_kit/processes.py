@@ -3,8 +3,6 @@
 A stop signal ends and removes them; see `signals.py`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os
@@ -15,15 +13,10 @@ import sys
 import tempfile
 import time
 import weakref
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from .signals import has_ended, stop_handler
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import TracebackType
-
-__all__ = ["TemporaryFolder", "kill_group", "run_process", "start_process", "wait_for_end"]
 
 _AFTER_KILL = 2.0
 _LOOK = 0.05
@@ -52,9 +45,7 @@ class TemporaryFolder:
         """Return the path."""
         return self.name
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove the folder."""
         self.cleanup()
 

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from .errors import Cancelled, DeadlineExceeded, LimitExceeded, ProgramFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping
     from subprocess import Popen
     from typing import BinaryIO, Self
-
-__all__ = ["ProgramOutput", "program_environment", "run_program"]
 
 _CHUNK = 1 << 16
 # Seconds after which a cancelled statement is noticed.
@@ -82,10 +80,9 @@ def run_program(
     program = os.fspath(path)
     if not os.path.isabs(program):  # noqa: PTH117  pathlib is not loaded for this
         raise ValueError(f"run_program takes an absolute path, not {program!r}")
-    seconds = timeout
-    if seconds <= 0:
+    if timeout <= 0:
         raise DeadlineExceeded(f"no time is left to run {program}")
-    end = time.monotonic() + seconds
+    end = time.monotonic() + timeout
     try:
         process = start_process(
             [program, *arguments],
@@ -100,7 +97,7 @@ def run_program(
     with _Output(process, input, max_bytes) as output:
         while not output.wait(min(_LOOK, end - time.monotonic())):
             if time.monotonic() >= end:
-                raise DeadlineExceeded(f"{program} took longer than {seconds:.3g} s")
+                raise DeadlineExceeded(f"{program} took longer than {timeout:.3g} s")
             if is_cancelled is not None and is_cancelled():
                 raise Cancelled(f"cancelled while {program} ran")
         if output.over:
@@ -215,6 +212,6 @@ def _describe_ending(result: ProgramOutput) -> str:
         how = f"was ended by {signal.Signals(-result.code).name}"
     else:
         how = f"ended with {result.code}"
-    lines: Sequence[str] = [line.strip() for line in result.stderr.decode(errors="replace").splitlines()]
-    message = next((line for line in lines if line), "")
+    lines = map(str.strip, result.stderr.decode(errors="replace").splitlines())
+    message = next(filter(None, lines), "")
     return f"{how}: {message}" if message else how

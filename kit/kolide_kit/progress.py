@@ -1,15 +1,10 @@
 """Show the steps of a build: one line that changes on a terminal, a line for each step elsewhere."""
 
-from __future__ import annotations
-
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 from .spinner import Spinner, is_terminal
-
-if TYPE_CHECKING:
-    from typing import TextIO
 
 _WIDTH = 78
 
@@ -38,7 +33,8 @@ class Progress:
         self._number += 1
         self._text = f"[{self._number}/{self._steps}] {text}"
         self._began = time.monotonic()
-        self._show(self._text)
+        self._stream.write(f"\r\x1b[K{self._text[:_WIDTH]}\r" if self._live else f"{self._text}\n")
+        self._stream.flush()
         self._spinner.start(self._text)
 
     def detail(self, text: str) -> None:
@@ -50,13 +46,6 @@ class Progress:
         """End the last step, with the cursor at the beginning of a line."""
         self._end_line()
         self._text = ""
-
-    def _show(self, text: str) -> None:
-        if self._live:
-            self._stream.write(f"\r\x1b[K{text[:_WIDTH]}\r")
-        else:
-            self._stream.write(f"{text}\n")
-        self._stream.flush()
 
     def _end_line(self) -> None:
         self._spinner.stop()

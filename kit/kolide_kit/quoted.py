@@ -7,8 +7,6 @@ back.
 
 import re
 
-__all__ = ["past_quoted"]
-
 # Escapes in one call of `re`: it remembers 60 kB for so many, and a call costs more than a few escapes.
 _AT_ONCE = 500
 _MORE = {quote: re.compile(rf"[^{quote}\\]*(?:\\.[^{quote}\\]*){{0,{_AT_ONCE}}}") for quote in "\"'"}

@@ -79,31 +79,20 @@ _SHAPES = (
 # Programs with one-letter options that carry a secret. "u": only the part behind the user's name and a colon
 # or percent sign is secret. "attached": the secret follows without a blank. "login": only for the subcommand
 # login.
-_LETTERS: Mapping[str, Mapping[str, str]] = {
-    "sshpass": {"-p": ""},
-    "curl": {"-u": "u", "--user": "u", "-U": "u", "--proxy-user": "u"},
-    "mysql": {"-p": "attached"},
-    "mysqldump": {"-p": "attached"},
-    "mysqladmin": {"-p": "attached"},
-    "mariadb": {"-p": "attached"},
-    "mariadb-dump": {"-p": "attached"},
-    "mariadb-admin": {"-p": "attached"},
-    "redis-cli": {"-a": ""},
-    "mongosh": {"-p": ""},
-    "mongo": {"-p": ""},
-    "mongodump": {"-p": ""},
-    "sqlcmd": {"-P": ""},
-    "bcp": {"-P": ""},
-    "ldapsearch": {"-w": ""},
-    "ldapmodify": {"-w": ""},
-    "ldapadd": {"-w": ""},
-    "docker": {"-p": "login"},
-    "podman": {"-p": "login"},
-    "smbclient": {"-U": "u"},
-    "7z": {"-p": "attached"},
-    "unzip": {"-P": ""},
-    "zip": {"-P": ""},
-}
+_PROGRAMS: tuple[tuple[Mapping[str, str], tuple[str, ...]], ...] = (
+    ({"-u": "u", "--user": "u", "-U": "u", "--proxy-user": "u"}, ("curl",)),
+    ({"-U": "u"}, ("smbclient",)),
+    ({"-a": ""}, ("redis-cli",)),
+    ({"-p": ""}, ("sshpass", "mongosh", "mongo", "mongodump")),
+    ({"-P": ""}, ("sqlcmd", "bcp", "unzip", "zip")),
+    ({"-w": ""}, ("ldapsearch", "ldapmodify", "ldapadd")),
+    (
+        {"-p": "attached"},
+        ("mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump", "mariadb-admin", "7z"),
+    ),
+    ({"-p": "login"}, ("docker", "podman")),
+)
+_LETTERS = {program: letters for letters, programs in _PROGRAMS for program in programs}
 
 
 def is_secret_name(name: str) -> bool:
@@ -152,11 +141,9 @@ def redact_arguments(arguments: Sequence[str]) -> list[str]:
     secret: str | None = None
     for argument in arguments[1:]:
         if secret is not None and not _is_option(argument):
-            result.append(_hidden(argument, secret))
-            secret = None
-            continue
-        secret = None
-        shown, secret = _argument(argument, letters)
+            shown, secret = _hidden(argument, secret), None
+        else:
+            shown, secret = _argument(argument, letters)
         result.append(shown)
     return result
 

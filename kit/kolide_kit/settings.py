@@ -25,8 +25,6 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_type_hints
 
 from .errors import SettingsError
 
-__all__ = ["Configuration", "Secret", "Setting", "SettingsError"]
-
 T = TypeVar("T")
 
 _MISSING = object()
@@ -322,8 +320,10 @@ class Configuration(Generic[T]):
                 raise SettingsError(f"{path}: {key} has to be a table of settings, [{key}]")
         for key in values:
             if key not in known:
+                from .author_code import one_line
+
                 # The name is shown in one line: TOML takes any text in quotes for a name.
-                raise SettingsError(_no_such_setting(f"{path}: {_one_line(key)}", key, tuple(known)))
+                raise SettingsError(_no_such_setting(f"{path}: {one_line(key)}", key, tuple(known)))
         if any(known[key].kind is Secret for key in values):
             require_closed(path, mode)
         for key, value in values.items():
@@ -405,12 +405,6 @@ def _repr(value: Any) -> str:
     from .author_code import shown
 
     return shown(list(value) if isinstance(value, tuple) else value)
-
-
-def _one_line(text: str) -> str:
-    from .author_code import one_line
-
-    return one_line(text)
 
 
 def _shown(value: Any) -> str:

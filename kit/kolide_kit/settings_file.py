@@ -10,8 +10,6 @@ from .errors import SettingsError
 from .files import Unreadable, open_file
 from .text import line_and_column
 
-__all__ = ["read_credential", "read_toml", "require_closed"]
-
 _MAX_FILE_BYTES = 1 << 20
 # Bits of a mode that let the group, or anyone, use a file.
 _OTHERS = 0o077
@@ -61,7 +59,8 @@ def require_closed(path: str, mode: int, closed: int = _OTHERS) -> None:
 def _contents(path: str) -> tuple[bytes, int]:
     """Return the content and the mode of a file that nobody else can have written."""
     try:
-        with open_file(_target(path)) as file:
+        # A link that an administrator made is followed: what counts is who may write at its target.
+        with open_file(os.path.realpath(path) if Path(path).is_symlink() else path) as file:
             facts = os.fstat(file.fileno())
             _require_trusted(path, facts)
             data = file.read(_MAX_FILE_BYTES + 1) or b""
@@ -72,11 +71,6 @@ def _contents(path: str) -> tuple[bytes, int]:
             f"settings: {path} has more than {_MAX_FILE_BYTES:,} bytes: it is not a settings file"
         )
     return data, facts.st_mode
-
-
-def _target(path: str) -> str:
-    """Return the target of a link that an administrator made: what counts is who may write there."""
-    return os.path.realpath(path) if Path(path).is_symlink() else path
 
 
 def _require_trusted(path: str, facts: os.stat_result) -> None:

@@ -28,18 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from subprocess import Popen
     from threading import Event
-    from types import FrameType, TracebackType
+    from types import FrameType
     from typing import Any, Self
-
-__all__ = [
-    "StopHandler",
-    "ending_cleanly",
-    "has_ended",
-    "interrupting",
-    "on_stop_signals",
-    "stop_handler",
-    "stopping",
-]
 
 _NAMES = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGBREAK")
 # Within this time an extension deregisters and removes its socket, even if its manager does not answer.
@@ -84,9 +74,7 @@ class StopHandler:
         self._lock.acquire()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the process now if a signal came meanwhile."""
         self._lock.release()
         if get_ident() == self._main:
@@ -182,9 +170,8 @@ def ending_cleanly(*, interrupts: bool = True) -> Iterator[None]:
     try:
         for number in _numbers():
             before = signal.getsignal(number)
-            if before in (signal.SIG_DFL, signal.default_int_handler) and (
-                interrupts or number != signal.SIGINT
-            ):
+            is_default = before in (signal.SIG_DFL, signal.default_int_handler)
+            if is_default and (interrupts or number != signal.SIGINT):
                 signal.signal(number, handler)
                 changed.append((number, before))
     except ValueError:

@@ -1,11 +1,6 @@
 """Guess which known name an unknown one was meant to be."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from collections.abc import Iterable
 
 # From 0 to 1: names this alike may differ by a typing error.
 _ALIKE = 0.6
@@ -43,6 +38,3 @@ def did_you_mean(name: str, names: Iterable[str], *, cutoff: float = _ALIKE) -> 
             return ""
         meant = close[0]
     return f"did you mean {folded[meant]}?"
-
-
-__all__ = ["did_you_mean"]

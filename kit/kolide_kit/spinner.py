@@ -1,18 +1,12 @@
 """Shows on a terminal that work goes on: a turning mark and the seconds so far."""
 
-from __future__ import annotations
-
 import os
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import Self, TextIO
 
 from .signals import stop_handler
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self, TextIO
 
 _MARKS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PLAIN_MARKS = "|/-\\"
@@ -54,9 +48,7 @@ class Spinner:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop the mark, and clear the line."""
         self.stop()
 
@@ -71,8 +63,7 @@ class Spinner:
         self._text = text
         self._ended.clear()
         self._thread = threading.Thread(target=self._turn, name="spinner", daemon=True)
-        handler = stop_handler()
-        with handler:
+        with stop_handler() as handler:
             handler.undo.append(self._clear)
         self._thread.start()
 
@@ -88,8 +79,7 @@ class Spinner:
         self._ended.set()
         thread.join()
         self._clear()
-        handler = stop_handler()
-        with handler:
+        with stop_handler() as handler:
             if self._clear in handler.undo:
                 handler.undo.remove(self._clear)
 
@@ -118,6 +108,3 @@ class Spinner:
                 self._stream.flush()
             except (OSError, ValueError):
                 return
-
-
-__all__ = ["Spinner", "is_terminal"]

@@ -1,8 +1,8 @@
 """Keeps standard output for the program's own output; everything else that is printed goes to standard error.
 
 An author's code may print: by `print`, through a library in C, or by a program that it starts. All of these
-write to descriptor 1, among the rows of `query --json`, or among those of osqueryi, which shares its standard
-output with the extension. So within `apart()` descriptor 1 is standard error, and the program's own output
+write to descriptor 1, among the rows of a JSON array, or into the output of another program that shares this
+one's standard output. So within `apart()` descriptor 1 is standard error, and the program's own output
 goes to a copy of the original::
 
     descriptor   outside            within
@@ -11,20 +11,13 @@ goes to a copy of the original::
     n                               standard output    `stdout()`; programs do not inherit it
 """
 
-from __future__ import annotations
-
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import TextIO
-
-__all__ = ["apart", "complete", "stdout"]
+from typing import TextIO
 
 _OUT, _ERR = 1, 2
 _own: ContextVar[TextIO | None] = ContextVar("stdout", default=None)

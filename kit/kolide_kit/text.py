@@ -5,8 +5,6 @@ Every bundled table makes its text here, so that the same bytes look the same ev
 
 import re
 
-__all__ = ["decode", "decode_kept", "line_and_column", "printable", "printable_or_none", "shown"]
-
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8"),
     (b"\xff\xfe\x00\x00", "utf-32-le"),  # before UTF-16, whose mark begins the same

@@ -1,13 +1,8 @@
 """Convert moments to whole Unix seconds, and read the date that a reproducible build is given."""
 
-from __future__ import annotations
-
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -40,6 +35,3 @@ def source_date(environment: Mapping[str, str]) -> int | None:
     if not text.isascii() or not text.isdecimal() or len(text) > 11:
         raise ValueError(f"SOURCE_DATE_EPOCH={text}: has to be a number of seconds since 1970")
     return int(text)
-
-
-__all__ = ["source_date", "unix_seconds"]

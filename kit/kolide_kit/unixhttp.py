@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 from .text import decode, shown
 
-__all__ = ["Answer", "NoAnswer", "get_json", "is_socket"]
-
 _SECONDS = 2.0
 _MOST_BYTES = 16 << 20
 _CHUNK = 1 << 16

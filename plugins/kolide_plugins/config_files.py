@@ -9,8 +9,6 @@ from osquery_sdk import ConfigError, check_config, check_pack, install_hint, lin
 
 from .watched import WatchedConfig
 
-__all__ = ["FileConfig", "FolderConfig"]
-
 _MAX_BYTES = 4 << 20
 _YAML, _TOML = (".yaml", ".yml"), (".toml",)
 _ENDINGS = (".json", ".conf", *_YAML, *_TOML)

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from kolide_kit.errors import KolideError
-from kolide_kit.http import HttpsClient
-from osquery_sdk import ConfigError, DefinitionError, check_config, line_and_column
+from osquery_sdk import ConfigError, check_config, line_and_column
 
+from .https import https_client
 from .watched import WatchedConfig
-
-__all__ = ["HttpsConfig"]
 
 _MAX_BYTES = 4 << 20
 
@@ -47,10 +45,7 @@ class HttpsConfig(WatchedConfig):
     ) -> None:
         """Check the name and the URL."""
         super().__init__(name, poll=poll)
-        try:
-            self._client = HttpsClient(url, headers=headers, ca=ca, certificate=certificate, timeout=timeout)
-        except ValueError as error:
-            raise DefinitionError(str(error)) from error
+        self._client = https_client(url, headers, ca=ca, certificate=certificate, timeout=timeout)
         self._cache = None if cache is None else Path(cache)
         self._etag = ""
         self._document: dict[str, Any] | None = None

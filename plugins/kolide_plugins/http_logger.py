@@ -3,10 +3,10 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from kolide_kit.http import HttpsClient, HttpsError
-from osquery_sdk import DefinitionError, LogBatch, LogRecord, Rejected, SpooledLogger, SpoolOptions
+from kolide_kit.errors import HttpsError
+from osquery_sdk import LogBatch, LogRecord, Rejected, SpooledLogger, SpoolOptions
 
-__all__ = ["HttpLogger"]
+from .https import https_client
 
 _UNFIT = (400, 415, 422)
 _TOO_LARGE = 413
@@ -49,10 +49,7 @@ class HttpLogger(SpooledLogger):
     ) -> None:
         """Check the URL and the options."""
         super().__init__(name, spool=spool, options=options)
-        try:
-            self._client = HttpsClient(url, headers=headers, ca=ca, certificate=certificate, timeout=timeout)
-        except ValueError as error:
-            raise DefinitionError(str(error)) from error
+        self._client = https_client(url, headers, ca=ca, certificate=certificate, timeout=timeout)
         self._compress = compress
 
     def deliver(self, batch: LogBatch) -> None:

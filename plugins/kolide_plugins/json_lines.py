@@ -5,7 +5,7 @@ from pathlib import Path
 
 from osquery_sdk import DefinitionError, LogBatch, SpooledLogger, SpoolOptions
 
-__all__ = ["JsonLinesLogger"]
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class JsonLinesLogger(SpooledLogger):
@@ -43,9 +43,8 @@ class JsonLinesLogger(SpooledLogger):
         options: SpoolOptions = SpoolOptions(batch_seconds=0.2),  # noqa: B008  a constant
     ) -> None:
         """Check the options."""
-        super().__init__(
-            name, spool=spool if spool is not None else f"{os.fspath(path)}.spool", options=options
-        )
+        spool = f"{os.fspath(path)}.spool" if spool is None else spool
+        super().__init__(name, spool=spool, options=options)
         if max_bytes < 0 or keep < 0:
             raise DefinitionError(f"logger {name}: max_bytes and keep may not be negative")
         self._file = _Lines(Path(path), max_bytes, keep)
@@ -101,16 +100,12 @@ class _Lines:
         if self._file >= 0:
             mine = os.fstat(self._file)
             try:
-                there = self._path.stat(follow_symlinks=False)
+                if os.path.samestat(self._path.lstat(), mine):
+                    return mine.st_size
             except FileNotFoundError:
-                there = None
-            if there is not None and (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino):
-                return mine.st_size
+                pass  # it has been moved away
             self.close()
-        flags = (
-            os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-        )
-        self._file = os.open(self._path, flags, 0o600)
+        self._file = os.open(self._path, _FLAGS, 0o600)
         size = os.fstat(self._file).st_size
         whole = self._end_of_lines(size)
         if whole < size:

@@ -14,8 +14,6 @@ from osquery_sdk import (
     install_hint,
 )
 
-__all__ = ["KafkaLogger"]
-
 
 class KafkaLogger(SpooledLogger):
     """Produces each record as a message, with the host as its key, and waits until all brokers in sync have
@@ -84,9 +82,8 @@ class KafkaLogger(SpooledLogger):
         too_large: list[int] = []
 
         def delivered(error: Any, message: Any) -> None:
-            if error is None:
-                return
-            (too_large if error.code() == KafkaError.MSG_SIZE_TOO_LARGE else failed).append(error)
+            if error is not None:
+                (too_large if error.code() == KafkaError.MSG_SIZE_TOO_LARGE else failed).append(error)
 
         spool = batch.spool.encode()
         try:

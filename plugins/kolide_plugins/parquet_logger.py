@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,8 +15,6 @@ from osquery_sdk import (
     SpoolOptions,
     install_hint,
 )
-
-__all__ = ["ParquetLogger"]
 
 _COMPRESSIONS = ("zstd", "snappy", "gzip", "none")
 
@@ -68,8 +67,7 @@ class ParquetLogger(SpooledLogger):
 
         for module in ("pyarrow", "fsspec"):
             if find_spec(module) is None:
-                hint = install_hint(module, "parquet")
-                raise DefinitionError(f"logger {name}: needs {module}; {hint}")
+                raise DefinitionError(f"logger {name}: needs {module}; {install_hint(module, 'parquet')}")
         self._root = os.fspath(root)
         self._compression = compression
         self._storage = dict(storage or {})
@@ -86,7 +84,8 @@ class ParquetLogger(SpooledLogger):
         days: dict[str, list[dict[str, Any]]] = {}
         for record in batch.records:
             for row in _rows(record):
-                days.setdefault(_day(row["time"]), []).append(row)
+                day = time.strftime("%Y-%m-%d", time.gmtime(row["time"] // 1_000_000))
+                days.setdefault(day, []).append(row)
         for day, rows in days.items():
             try:
                 table = pa.Table.from_pylist(rows, schema=self._schema)
@@ -127,12 +126,6 @@ def _schema(pa: Any) -> Any:
             ("line", text),
         ]
     )
-
-
-def _day(microseconds: int) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d")
 
 
 def _rows(record: LogRecord) -> Sequence[dict[str, Any]]:

@@ -16,8 +16,6 @@ from osquery_sdk import (
     line_and_column,
 )
 
-__all__ = ["QueryFolder"]
-
 _MAX_BYTES = 1 << 20
 _ANSWER = ".answer.json"
 _STILL_WRITTEN = 5.0
@@ -119,6 +117,7 @@ class QueryFolder(DistributedPlugin):
                     except FileNotFoundError:
                         continue
         now = time.monotonic()
+        self._given = {name: given for name, given in self._given.items() if f"{name}.json" in times}
         names = []
         for file, written in sorted(times.items()):
             name = file.removesuffix(".json")
@@ -126,8 +125,6 @@ class QueryFolder(DistributedPlugin):
                 continue
             if now - self._given.get(name, float("-inf")) >= self._again:
                 names.append(name)
-        for name in [name for name in self._given if f"{name}.json" not in times]:
-            del self._given[name]
         return names
 
 
@@ -136,13 +133,8 @@ class _Later(Exception):
 
 
 def _is_name(name: str) -> bool:
-    return (
-        bool(name)
-        and "/" not in name
-        and "\0" not in name
-        and not name.startswith(".")
-        and name.isprintable()
-    )
+    # A null character is not printable.
+    return name != "" and "/" not in name and not name.startswith(".") and name.isprintable()
 
 
 def _is_ours(facts: os.stat_result) -> bool:
@@ -211,15 +203,12 @@ def _answer(folder: int, name: str, content: Mapping[str, Any]) -> None:
         os.unlink(temporary, dir_fd=folder)
     except FileNotFoundError:
         pass
-    file = os.open(temporary, flags, 0o600, dir_fd=folder)
+    descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(file, view) :]
-            os.fsync(file)
-        finally:
-            os.close(file)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
         os.rename(temporary, name + _ANSWER, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError as error:
         os.unlink(temporary, dir_fd=folder)

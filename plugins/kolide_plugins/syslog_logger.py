@@ -4,10 +4,9 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 from osquery_sdk import DefinitionError, LogBatch, LogRecord, SpooledLogger, SpoolOptions
-
-__all__ = ["SyslogLogger"]
 
 _FACILITIES = (
     *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news"),
@@ -141,18 +140,7 @@ def _connector(name: str, address: str) -> Callable[[], socket.socket]:
     """Return a function that connects to an address."""
     kind, slashes, place = address.partition("://")
     if not slashes:
-
-        def local() -> socket.socket:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            try:
-                connection.settimeout(_SEND_WITHIN)
-                connection.connect(address)
-            except BaseException:
-                connection.close()
-                raise
-            return connection
-
-        return local
+        return lambda: _connected(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), address)
     host, _, port = place.rpartition(":")
     if kind not in ("tcp", "udp") or not host or not port.isdecimal():
         raise DefinitionError(
@@ -164,9 +152,16 @@ def _connector(name: str, address: str) -> Callable[[], socket.socket]:
 
     def datagrams() -> socket.socket:
         family, kind, protocol, _, target = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
-        connection = socket.socket(family, kind, protocol)
-        connection.settimeout(_SEND_WITHIN)
-        connection.connect(target)
-        return connection
+        return _connected(socket.socket(family, kind, protocol), target)
 
     return datagrams
+
+
+def _connected(connection: socket.socket, target: Any) -> socket.socket:
+    try:
+        connection.settimeout(_SEND_WITHIN)
+        connection.connect(target)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

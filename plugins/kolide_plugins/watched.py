@@ -7,8 +7,6 @@ from typing import Any
 
 from osquery_sdk import ConfigPlugin, DefinitionError, ManagerUnavailable
 
-__all__ = ["WatchedConfig"]
-
 
 class WatchedConfig(ConfigPlugin):
     """Looks every `poll` seconds whether the configuration has changed; 0: never."""

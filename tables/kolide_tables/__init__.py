@@ -5,6 +5,7 @@ nothing.
 """
 
 from collections.abc import Collection
+from typing import Any
 
 from kolide_kit.limits import Limits
 from osquery_sdk import DefinitionError, Table
@@ -57,19 +58,17 @@ def all_tables(
         raise DefinitionError(_no_table(disabled - names, "to disable", names))
     served: list[Table] = []
     left_out: list[Table] = []
-    for entry in CATALOG:
+    for entry in sorted(CATALOG, key=lambda entry: entry.name == "ext_tables"):  # it is about all others
         name = prefix + entry.name
-        if entry.name == "ext_tables" or not (entry.is_on or entry.name in wanted):
-            continue
-        table = entry.load(notes, limits=limits) if entry.name == "notes" else entry.load()
-        table = table.configured(name=name, limits=limits, family=entry.family)
-        lacks_library = not unable and missing_library(entry.name)
-        (left_out if name in disabled or lacks_library else served).append(table)
-    about = next(entry for entry in CATALOG if entry.name == "ext_tables")
-    name = prefix + about.name
-    if name not in disabled:
-        options = {"disabled": left_out, "limits": limits, "name": name, "family": about.family}
-        served.append(about.load(served, **options))
+        options: dict[str, Any] = {"limits": limits, "name": name, "family": entry.family}
+        if entry.name == "ext_tables":
+            if name not in disabled:
+                served.append(entry.load(served, disabled=left_out, **options))
+        elif entry.is_on or entry.name in wanted:
+            table = entry.load(notes, limits=limits) if entry.name == "notes" else entry.load()
+            lacks_library = not unable and missing_library(entry.name)
+            place = left_out if name in disabled or lacks_library else served
+            place.append(table.configured(**options))
     return served
 
 

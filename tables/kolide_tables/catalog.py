@@ -4,8 +4,6 @@ from typing import Any, NamedTuple
 
 from osquery_sdk import Table
 
-__all__ = ["CATALOG", "TO_BE_ENABLED", "Entry", "families"]
-
 _DOCUMENTS = "Any configuration file"
 _SOFTWARE = "What is installed beside the packages"
 _SECRETS = "Keys, certificates, secrets, without showing any"

@@ -315,6 +315,7 @@ class Configs:
         status = 304 if given == tag and self.status == 200 else self.status
         self.asked.append((given, status))
         assert handler.headers["Authorization"] == "Bearer token"
+        assert handler.headers["User-Agent"] == "osquery-sdk"
         return status, {"ETag": tag, **self.extra}, self.document.encode()
 
 

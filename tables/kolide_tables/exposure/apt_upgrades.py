@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from kolide_kit.text import shown
-from osquery_sdk import Column, ColumnType, Query, Row, run_program, table
+from osquery_sdk import Column, Query, Row, run_program, table
 
 from ..reading.tools import find_tool
 
@@ -38,13 +38,10 @@ class AptUpgrade(Row):
     origin: str = Column(
         "Archives that have the candidate, as apt-get -s writes them: LABEL:VERSION/SUITE, separated by ', '"
     )
-    security: int = Column(
-        "1 if the candidate, or a version between, comes from an archive of security updates",
-        type=ColumnType.INTEGER,
+    security: bool = Column(
+        "1 if the candidate, or a version between, comes from an archive of security updates"
     )
-    phased: int = Column(
-        "1 if the candidate is being offered to a share of machines so far", type=ColumnType.INTEGER
-    )
+    phased: bool = Column("1 if the candidate is being offered to a share of machines so far")
 
 
 class Version(NamedTuple):
@@ -125,8 +122,8 @@ def upgrade_rows(run: Run) -> Iterator[AptUpgrade]:
             installed=policy.installed,
             candidate=policy.candidate,
             origin=_origin(candidate, archives),
-            security=int(any(_is_security(version, archives) for version in newer)),
-            phased=int(candidate.phased is not None and candidate.phased < 100),
+            security=any(_is_security(version, archives) for version in newer),
+            phased=candidate.phased is not None and candidate.phased < 100,
         )
 
 

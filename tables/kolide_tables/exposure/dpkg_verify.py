@@ -16,6 +16,8 @@ from kolide_kit.limits import Budget
 from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, TableError, table
 
+from ..reading.paths import names_in
+
 _DATABASE = "/var/lib/dpkg"  # below the root folder
 _NAME = r"[a-z0-9][a-z0-9+.\-]+"
 _ARCHITECTURE = r"[a-z0-9][a-z0-9\-]*"
@@ -74,19 +76,16 @@ def changed_rows(query: Query, root: str = "") -> Iterator[ChangedFile]:
     # no package is wanted.
     budget = Budget.of(query)
     database = root + _DATABASE
-    known = [
-        (name, expected)
-        for name in dict.fromkeys(names or ())
-        if (expected := _sums(name, database)) is not None
-    ]
+    found = {name: _sums(name, database) for name in names or ()}
+    known = {name: sums for name, sums in found.items() if sums is not None}
     if not known:
         return
     try:
-        conffiles = _conffiles({name for name, _ in known}, database)
+        conffiles = _conffiles(set(known), database)
         diverted = _diversions(database)
     except Unreadable as error:
         raise TableError(f"dpkg's database cannot be read: {error}") from error
-    for name, sums in known:
+    for name, sums in known.items():
         for file in _each_once(sums, conffiles[name]):
             budget.check()
             place = diverted.get(file.path, (file.path, b""))
@@ -121,15 +120,8 @@ def _sums(name: str, database: str) -> list[Expected] | None:
         files.append(f"{info}/{name.partition(':')[0]}")
     elif not os.path.lexists(f"{info}/{name}.list"):
         # Packages that may be installed for several architectures have them in the names of their files.
-        try:
-            with os.scandir(info) as entries:
-                files += sorted(
-                    f"{info}/{entry.name.removesuffix('.list')}"
-                    for entry in entries
-                    if entry.name.startswith(f"{name}:") and entry.name.endswith(".list")
-                )
-        except OSError:
-            return None
+        lists = [file for file in names_in(info) if file.startswith(f"{name}:") and file.endswith(".list")]
+        files += [f"{info}/{file.removesuffix('.list')}" for file in lists]
     stems = [stem for stem in files if os.path.lexists(f"{stem}.list")]
     if not stems:
         return None
@@ -197,10 +189,7 @@ def parse_conffiles(stanza: bytes) -> Iterator[Expected]:
 def _diversions(database: str) -> dict[bytes, tuple[bytes, bytes]]:
     """Return the new place of each diverted file, and the package that diverted it, by the file's path."""
     lines = read_file(f"{database}/diversions").split(b"\n")
-    return {
-        original: (moved, owner)
-        for original, moved, owner in zip(lines[0::3], lines[1::3], lines[2::3], strict=False)
-    }
+    return dict(zip(lines[0::3], zip(lines[1::3], lines[2::3], strict=False), strict=False))
 
 
 def _md5(path: str, budget: Budget) -> str | None:

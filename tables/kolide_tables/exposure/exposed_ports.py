@@ -7,25 +7,19 @@ shows only by the sockets on which its engine listens for it.
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from kolide_kit.redact import redact_arguments
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading import procfs
-from ..reading.processes import psutil_asker, psutil_texts
+from ..reading.processes import procfs_texts, psutil_asker, psutil_texts
 from .sockdiag import inet_sockets
 
-# Connection states in /proc/net. Source: the kernel's include/net/tcp_states.h.
-_TCP_LISTEN = b"0A"
-_UDP_UNCONNECTED = b"07"
-_TABLES = (
-    ("tcp", "tcp", _TCP_LISTEN),
-    ("tcp6", "tcp", _TCP_LISTEN),
-    ("udp", "udp", _UDP_UNCONNECTED),
-    ("udp6", "udp", _UDP_UNCONNECTED),
-)
+# Connection states in /proc/net: TCP that listens, UDP that is not connected. Source: the kernel's
+# include/net/tcp_states.h.
+_LISTENING = (("tcp", b"0A"), ("udp", b"07"))
 
 
 class ExposedPort(Row):
@@ -151,15 +145,8 @@ def _holders(
 
 
 def _facts(process: procfs.Process, wants: Callable[[str], bool]) -> _Facts:
-    arguments = procfs.arguments(process) if wants("cmdline") else None
     group = procfs.cgroup(process) if wants("unit") or wants("container_id") else procfs.Cgroup(None, None)
-    return _Facts(
-        name=procfs.comm(process) if wants("name") else None,
-        path=procfs.executable(process)[0] if wants("path") else None,
-        cmdline=None if arguments is None else " ".join(redact_arguments(arguments)),
-        unit=group.unit,
-        container_id=group.container_id,
-    )
+    return _Facts(**procfs_texts(process, wants), unit=group.unit, container_id=group.container_id)
 
 
 def _rows(pid: int | None, facts: _Facts, sockets: Iterable[Socket]) -> Iterator[ExposedPort]:
@@ -172,12 +159,8 @@ def _rows(pid: int | None, facts: _Facts, sockets: Iterable[Socket]) -> Iterator
             address=place.address,
             port=place.port,
             scope=scope(place.address),
-            name=facts.name,
-            path=facts.path,
-            cmdline=facts.cmdline,
             uid=place.uid,
-            unit=facts.unit,
-            container_id=facts.container_id,
+            **facts._asdict(),
         )
 
 
@@ -187,7 +170,8 @@ def _file(socket: Socket) -> str:
 
 def _sockets(root: str, warn: Callable[[str], None], files: frozenset[str] | None = None) -> Iterator[Socket]:
     """Yield the sockets of all the kernel's tables, or of some."""
-    for file, protocol, state in _TABLES:
+    for (protocol, state), version in product(_LISTENING, ("", "6")):
+        file = protocol + version
         if files is not None and file not in files:
             continue
         answered = _asked(file, protocol, state) if root == procfs.PROC else None
@@ -307,21 +291,9 @@ def portable_rows(query: Query, psutil: ModuleType) -> Iterator[ExposedPort]:
         yield from _rows(pid, facts, [socket._replace(uid=uid) for socket in sockets])
 
 
-class _Endpoint(NamedTuple):
-    ip: str
-    port: int
-
-
-class _Connection(NamedTuple):
-    type: int
-    laddr: _Endpoint | None
-    raddr: _Endpoint | None
-    status: str
-
-
 def _connections(
     query: Query, psutil: ModuleType, pids: tuple[object, ...] | None
-) -> Iterator[tuple[int | None, _Connection]]:
+) -> Iterator[tuple[int | None, Any]]:
     if pids is None:
         try:
             everything = psutil.net_connections(kind="inet")
@@ -344,12 +316,11 @@ def _connections(
 def _portable_facts(
     pid: int | None, psutil: ModuleType, wants: Callable[[str], bool]
 ) -> tuple[_Facts, int | None]:
-    if pid is None:
-        return _Facts(), None
     try:
-        process = psutil.Process(pid)
+        process = None if pid is None else psutil.Process(pid)
     except psutil.Error:
+        process = None
+    if process is None:
         return _Facts(), None
-
     ask = psutil_asker(process, psutil, wants)
     return _Facts(**psutil_texts(ask)), getattr(ask("uid", "uids"), "real", None)

@@ -17,26 +17,12 @@ from ..reading.tools import need_tool
 _PLAIN_NAME = r"[A-Za-z][A-Za-z0-9_]*"
 _FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 # Statements that decide about a packet, or hand it to another chain. Source: libnftables-json(5), verdicts.
-_VERDICTS = frozenset(
-    (
-        "accept",
-        "drop",
-        "continue",
-        "return",
-        "jump",
-        "goto",
-        "queue",
-        "reject",
-        "vmap",
-        "masquerade",
-        "snat",
-        "dnat",
-        "redirect",
-        "tproxy",
-        "synproxy",
-        "xt",
-    )
-)
+# fmt: off
+_VERDICTS = frozenset((
+    "accept", "drop", "continue", "return", "jump", "goto", "queue", "reject", "vmap", "masquerade", "snat",
+    "dnat", "redirect", "tproxy", "synproxy", "xt",
+))
+# fmt: on
 
 _Object: TypeAlias = dict[str, Any]
 
@@ -109,13 +95,11 @@ def _listings(query: Query, run: Callable[..., bytes]) -> Iterator[list[_Object]
     if query.equals("table_name") is None and not query.like("table_name"):
         yield parse_listing(run("ruleset"))
         return
-    tables = [
-        (str(entry.get("family")), str(entry.get("name")))
-        for entry in _of_kind(parse_listing(run("tables")), "table")
-    ]
-    wanted = [(family, name) for family, name in tables if query.matches("table_name", name)]
     listings = []
-    for family, name in wanted:
+    for entry in _of_kind(parse_listing(run("tables")), "table"):
+        family, name = str(entry.get("family")), str(entry.get("name"))
+        if not query.matches("table_name", name):
+            continue
         try:
             if family not in _FAMILIES or not re.fullmatch(_PLAIN_NAME, name):
                 raise TableError(f"not a plain name: {name}")
@@ -146,20 +130,15 @@ def _of_kind(objects: list[_Object], kind: str) -> list[_Object]:
     return [detail for item in objects if isinstance(detail := item.get(kind), dict)]
 
 
-def _place(item: _Object, chain: str) -> tuple[str, str, str]:
-    family, name, within = (printable(str(item.get(key, ""))) for key in ("family", "table", chain))
-    return family, name, within
+def _place(item: _Object, chain: str) -> tuple[str, ...]:
+    return tuple(printable(str(item.get(key, ""))) for key in ("family", "table", chain))
 
 
-def _row(rule: _Object, place: tuple[str, str, str], chain: _Object, position: int) -> NftablesRule:
+def _row(rule: _Object, place: tuple[str, ...], chain: _Object, position: int) -> NftablesRule:
     listed = rule.get("expr")
-    expressions = (
-        [expression for expression in listed if isinstance(expression, dict)]
-        if isinstance(listed, list)
-        else []
-    )
-    counters = [detail for expression in expressions if isinstance(detail := expression.get("counter"), dict)]
-    counter = counters[0] if counters else {}
+    items = listed if isinstance(listed, list) else []
+    expressions = [expression for expression in items if isinstance(expression, dict)]
+    counter = next(iter(_of_kind(expressions, "counter")), {})
     return NftablesRule(
         family=place[0],
         table_name=place[1],

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from socket import socket
 
-__all__ = ["InetSocket", "inet_sockets"]
-
 _AF_NETLINK, _NETLINK_SOCK_DIAG = 16, 4
 _SOCK_DIAG_BY_FAMILY = 20
 _REQUEST_DUMP = 0x301  # NLM_F_REQUEST, NLM_F_ROOT and NLM_F_MATCH

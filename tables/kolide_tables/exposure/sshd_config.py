@@ -16,8 +16,6 @@ from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading.paths import past_trusted_links, read_or_warn
 
-__all__ = ["SshdDirective", "sshd_config"]
-
 _PATH = "/etc/ssh/sshd_config"
 _INCLUDE_DIR = "/etc/ssh"
 _DEEPEST = 16
@@ -59,7 +57,7 @@ def sshd_config(query: Query) -> Iterator[SshdDirective]:
     them.
     """
     for path in query.equals("path") or (_PATH,):
-        yield from _Reader(path, query).rows()
+        yield from _Reader(path, query).read(path, None, 0)
 
 
 class _Line(NamedTuple):
@@ -79,10 +77,7 @@ class _Reader:
         # The server looks for included files beside its own configuration.
         self._folder = _INCLUDE_DIR if path == _PATH else os.path.dirname(path)  # noqa: PTH120
 
-    def rows(self) -> Iterator[SshdDirective]:
-        yield from self._read(self._path, None, 0)
-
-    def _read(self, path: str, block: str | None, depth: int) -> Iterator[SshdDirective]:
+    def read(self, path: str, block: str | None, depth: int) -> Iterator[SshdDirective]:
         self._files += 1
         if self._files > _MOST_FILES or depth > _DEEPEST:
             self._query.warn(f"{path} is not read: too many files, or included too deep")
@@ -109,7 +104,7 @@ class _Reader:
                 for pattern in line.words:
                     for file in self._included(pattern):
                         # A Match in an included file ends with that file.
-                        yield from self._read(file, block, depth + 1)
+                        yield from self.read(file, block, depth + 1)
 
     def _included(self, pattern: str) -> list[str]:
         import glob

@@ -12,7 +12,7 @@ from kolide_kit.redact import redact_text
 from kolide_kit.text import decode
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
-__all__ = ["SudoCommand", "sudo_rules"]
+from ..reading.paths import names_in
 
 _PATH = "/etc/sudoers"
 _DEEPEST = 16
@@ -29,7 +29,7 @@ class SudoCommand(Row):
     runas: str | None = Column("Users as whom, users:groups; empty for the default, which is usually root")
     nopasswd: bool = Column("1 if no password is asked for")
     command: str = Column(
-        ("Command: a program with its arguments, an alias, or ALL; secrets redacted"), key=True
+        "Command: a program with its arguments, an alias, or ALL; secrets redacted", key=True
     )
 
 
@@ -96,9 +96,5 @@ def _files(folder: str) -> list[str]:
 
     Like sudo, skip names with a dot in them or a tilde at the end.
     """
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries)
-    except OSError:
-        return []
-    return [f"{folder.rstrip('/')}/{name}" for name in names if "." not in name and not name.endswith("~")]
+    names = [name for name in names_in(folder) if "." not in name and not name.endswith("~")]
+    return [f"{folder.rstrip('/')}/{name}" for name in names]

@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["MOST_LINE", "SudoRule", "included", "logical_lines", "rules_in"]
-
 MOST_LINE = 1 << 16
 _ALIASES = ("User_Alias", "Host_Alias", "Cmnd_Alias", "Runas_Alias", "Cmd_Alias")
 _TAG = re.compile(
@@ -71,15 +69,14 @@ def rules_in(line: str) -> Iterator[SudoRule]:
     if first in _ALIASES or first.startswith("Defaults") or "=" not in line:
         return
     # A line is: users hosts = commands : hosts = commands
-    specs = _split(line, ":", tags=True)
-    users, hosts = _users_and_hosts(_before(specs[0], "="))
+    specs = [_split(spec, "=") for spec in _split(line, ":", tags=True)]
+    users, hosts = _users_and_hosts(specs[0][0])
     if not users or not hosts:
         return
-    for index, spec in enumerate(specs):
-        head, commands = _before(spec, "="), _after(spec, "=")
-        if commands is None:
+    for index, (head, *commands) in enumerate(specs):
+        if not commands:
             return
-        yield from _commands(users, hosts if index == 0 else _listed(head), commands)
+        yield from _commands(users, _listed(head) if index else hosts, "=".join(commands))
 
 
 def _commands(users: str, hosts: str, text: str) -> Iterator[SudoRule]:
@@ -112,15 +109,6 @@ def _users_and_hosts(head: str) -> tuple[str, str]:
 
 def _listed(text: str) -> str:
     return re.sub(r"\s*,\s*", ",", text.strip())
-
-
-def _before(text: str, mark: str) -> str:
-    return _split(text, mark)[0]
-
-
-def _after(text: str, mark: str) -> str | None:
-    parts = _split(text, mark)
-    return mark.join(parts[1:]) if len(parts) > 1 else None
 
 
 def _split(text: str, mark: str, *, tags: bool = False) -> list[str]:

@@ -97,8 +97,7 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
         if len(lines) > _MOST:
             raise LimitExceeded(
                 f"the journal has more than {_MOST:,} such entries since {since}: ask for a unit, an "
-                "identifier or a priority, "
-                "or for less time"
+                "identifier or a priority, or for less time"
             )
         unreadable = 0
         for line in lines:

@@ -120,7 +120,9 @@ class Meter:
 
     def _measured(self, interval: int, query: Query) -> list[NetRate]:
         first, started = self._read(), time.monotonic()
-        _wait(query, started + interval / 1000)
+        while (left := started + interval / 1000 - time.monotonic()) > 0:
+            query.check()
+            time.sleep(min(left, _LOOK))
         last, passed = self._read(), time.monotonic() - started
         return [
             _row(shown(name), interval, passed, before, last[name])
@@ -137,12 +139,6 @@ def _intervals(query: Query) -> list[int]:
         if not isinstance(ms, int) or not 1 <= ms <= _MOST_MS:
             raise TableError(f"interval_ms is {ms}: give a whole number from 1 to {_MOST_MS:,}")
     return sorted(intervals)
-
-
-def _wait(query: Query, until: float) -> None:
-    while (left := until - time.monotonic()) > 0:
-        query.check()
-        time.sleep(min(left, _LOOK))
 
 
 def _row(name: str, interval: int, seconds: float, before: object, after: object) -> NetRate:

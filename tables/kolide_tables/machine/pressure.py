@@ -41,7 +41,7 @@ class Line(NamedTuple):
     avg10: float
     avg60: float
     avg300: float
-    total: int
+    total_us: int
 
 
 @table(
@@ -72,11 +72,7 @@ def pressure_rows(query: Query, psi: str = _PSI, groups: tuple[str, ...] = _GROU
     root = next((folder for folder in groups if os.path.lexists(f"{folder}/cgroup.controllers")), None)
     if root is None:
         return
-    if wanted is None:
-        paths = _all_groups(query, root)
-    else:
-        paths = (path for path in dict.fromkeys(wanted) if _is_group(path))
-    for path in paths:
+    for path in _all_groups(query, root) if wanted is None else filter(_is_group, dict.fromkeys(wanted)):
         query.check()
         if query.matches("cgroup", shown(path)):
             yield from _rows(query, path, root + path, ".pressure")
@@ -96,11 +92,7 @@ def _rows(query: Query, group: str, folder: str, ending: str) -> Iterator[Pressu
             yield Pressure(
                 cgroup=shown(group),
                 resource=resource,
-                kind=line.kind,
-                avg10=line.avg10,
-                avg60=line.avg60,
-                avg300=line.avg300,
-                total_us=line.total,
+                **line._asdict(),
             )
 
 
@@ -125,12 +117,10 @@ def _all_groups(query: Query, root: str) -> Iterator[str]:
         query.check()
         try:
             with os.scandir(root + path) as entries:
-                folders = sorted(
-                    (entry.name for entry in entries if entry.is_dir(follow_symlinks=False)), reverse=True
-                )
+                folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         except OSError:  # it has gone
             continue
-        waiting += [f"{path}/{name}" for name in folders]
+        waiting += [f"{path}/{name}" for name in sorted(folders, reverse=True)]
         if path:
             yield path
 

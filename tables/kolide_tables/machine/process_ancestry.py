@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import NamedTuple
 
-from kolide_kit.redact import redact_arguments
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading import procfs
-from ..reading.processes import each_process, psutil_asker, psutil_texts
+from ..reading.processes import each_process, procfs_texts, psutil_asker, psutil_texts, wanted_pids
 
 _PPID, _START = 1, 19  # words of /proc/PID/stat behind the name: proc(5) counts them as 4 and 22
 _TRIES = 3
@@ -76,10 +75,8 @@ def linux_rows(query: Query, root: str = procfs.PROC) -> Iterator[Ancestor]:
                 pid=process.pid,
                 depth=depth,
                 ancestor_pid=ancestor.pid,
-                name=ancestor.name,
-                path=ancestor.path,
-                cmdline=ancestor.cmdline,
                 start_time=None if boot is None else boot + ancestor.born.start // ticks,
+                **ancestor.texts,
             )
 
 
@@ -93,9 +90,7 @@ class Born(NamedTuple):
 class _Process(NamedTuple):
     pid: int
     born: Born
-    name: str | None
-    path: str | None
-    cmdline: str | None
+    texts: dict[str, str | None]
 
 
 def parse_stat(data: bytes | None) -> Born | None:
@@ -137,7 +132,7 @@ class _Reader:
 
     def __init__(self, root: str, wants: Callable[[str], bool]) -> None:
         self._root = root
-        self._name, self._path, self._cmdline = wants("name"), wants("path"), wants("cmdline")
+        self._wants = wants
         # Keyed by pid and birth: another process may have the pid by now.
         self._known: dict[tuple[int, Born], _Process] = {}
 
@@ -158,20 +153,11 @@ class _Reader:
                     return None
                 known = self._known.get((pid, born))
                 if known is None:
-                    known = self._known[pid, born] = self._details(process, born)
+                    known = _Process(pid, born, procfs_texts(process, self._wants))
+                    self._known[pid, born] = known
                 return known
         except procfs.ProcessGone:
             return None
-
-    def _details(self, process: procfs.Process, born: Born) -> _Process:
-        arguments = procfs.arguments(process) if self._cmdline else None
-        return _Process(
-            process.pid,
-            born,
-            procfs.comm(process) if self._name else None,
-            procfs.executable(process)[0] if self._path else None,
-            None if arguments is None else " ".join(redact_arguments(arguments)),
-        )
 
 
 def _boot_time(root: str) -> int | None:
@@ -182,20 +168,14 @@ def _boot_time(root: str) -> int | None:
         data = Path(f"{root}/stat").read_bytes()
     except OSError:
         return None
-    for line in data.split(b"\n"):
-        if line.startswith(b"btime "):
-            return int(line[6:])
-    return None
+    return next((int(line[6:]) for line in data.split(b"\n") if line.startswith(b"btime ")), None)
 
 
 def portable_rows(query: Query, psutil: ModuleType) -> Iterator[Ancestor]:
     """Yield the rows from psutil, which compares the ages itself."""
     # Written from psutil's documentation and tested with its Linux form and with recorded values; not run on
     # macOS and Windows.
-    pids = query.equals("pid")
-    if pids is None:
-        pids = tuple(pid for pid in psutil.pids() if query.matches("pid", pid))
-    for pid in dict.fromkeys(pid for pid in pids if isinstance(pid, int) and 0 <= pid < 1 << 31):
+    for pid in wanted_pids(query, psutil.pids):
         query.check()
         try:
             parents = psutil.Process(pid).parents()

@@ -7,13 +7,14 @@ with psutil.
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading import procfs
+from ..reading.processes import each_process, wanted_pids
 
 _ONLINE = "/sys/devices/system/cpu/online"
 _MOST_CPUS = 65536
@@ -88,10 +89,8 @@ class ProcessDetails(Row):
     lsm_label: str | None = Column(
         "Label of the security module (SELinux context, AppArmor profile); Linux only", default=None
     )
-    exe_deleted: int | None = Column(
-        "1 if its executable has been deleted or replaced since it was started",
-        type=ColumnType.INTEGER,
-        default=None,
+    exe_deleted: bool | None = Column(
+        "1 if its executable has been deleted or replaced since it was started", default=None
     )
 
 
@@ -122,12 +121,9 @@ def process_details(query: Query) -> Iterator[ProcessDetails]:
 def linux_rows(query: Query, root: str = procfs.PROC, online: str = _ONLINE) -> Iterator[ProcessDetails]:
     """Yield the rows from a proc file system; `online` is the file that lists the CPUs in use."""
     read = _Reader(query.wants, root, online).read
-    pids = query.equals("pid")
-    for pid in _candidates(query, pids, lambda: procfs.pids(root)):
-        query.check()
+    for process in each_process(query, root):
         try:
-            with procfs.Process(pid, root) if pids is None else procfs.find(pid, root) as process:
-                row = read(process)
+            row = read(process)
         except procfs.ProcessGone:
             continue
         yield row
@@ -137,7 +133,7 @@ def portable_rows(query: Query, psutil: ModuleType) -> Iterator[ProcessDetails]:
     """Yield the rows from psutil."""
     # Written from psutil's documentation and tested with its Linux form and with recorded values; not run on
     # macOS and Windows.
-    for pid in _candidates(query, query.equals("pid"), psutil.pids):
+    for pid in wanted_pids(query, psutil.pids):
         query.check()
         try:
             row = _portable(psutil.Process(pid), psutil, query.wants)
@@ -146,16 +142,6 @@ def portable_rows(query: Query, psutil: ModuleType) -> Iterator[ProcessDetails]:
         except psutil.AccessDenied:  # not even its start time may be read: only its pid is known
             row = ProcessDetails(pid=pid)
         yield row
-
-
-def _candidates(
-    query: Query, pids: tuple[object, ...] | None, everything: Callable[[], list[int]]
-) -> Iterable[int]:
-    if pids is not None:
-        return dict.fromkeys(pid for pid in pids if isinstance(pid, int) and 0 <= pid < 1 << 31)
-    if query.constraints("pid"):
-        return [pid for pid in everything() if query.matches("pid", pid)]
-    return everything()
 
 
 class _Reader:
@@ -175,9 +161,8 @@ class _Reader:
         self._oom = wants("oom_score_adj")
         self._label = wants("lsm_label")
         self._exe = wants("exe_deleted")
-        real = _is_proc(root)
-        self._fds_by_size = real
-        self._ioprio = ioprio_getter() if real and any_of("ionice_class", "ionice_value") else None
+        self._is_real = _is_proc(root)
+        self._ioprio = ioprio_getter() if self._is_real and any_of("ionice_class", "ionice_value") else None
         self._cpus = _online(online) if wants("affinity") else None
         self._affinities: dict[bytes, str | None] = {}  # most processes have the same value
 
@@ -190,18 +175,17 @@ class _Reader:
             process.stat("status")
         io = process.read("io") if self._io else None
         status = process.read("status") if self._status else None
-        oom = process.read("oom_score_adj") if self._oom else None
         label = process.read("attr/current") if self._label else None
-        deleted = procfs.executable(process)[1] if self._exe else None
         uss, pss, swap = _memory(process) if self._memory else (None, None, None)
+        capabilities = procfs.field(status, b"CapEff")
         return ProcessDetails(
             pid=process.pid,
-            io_read_count=_field_number(io, b"syscr"),
-            io_write_count=_field_number(io, b"syscw"),
-            io_read_bytes=_field_number(io, b"read_bytes"),
-            io_write_bytes=_field_number(io, b"write_bytes"),
-            ctx_voluntary=_field_number(status, b"voluntary_ctxt_switches"),
-            ctx_involuntary=_field_number(status, b"nonvoluntary_ctxt_switches"),
+            io_read_count=procfs.number(io, b"syscr"),
+            io_write_count=procfs.number(io, b"syscw"),
+            io_read_bytes=procfs.number(io, b"read_bytes"),
+            io_write_bytes=procfs.number(io, b"write_bytes"),
+            ctx_voluntary=procfs.number(status, b"voluntary_ctxt_switches"),
+            ctx_involuntary=procfs.number(status, b"nonvoluntary_ctxt_switches"),
             num_fds=self._num_fds(process) if self._fds else None,
             affinity=self._affinity(status),
             ionice_class=None if ioprio is None else _CLASSES[ioprio >> 13 & 3],
@@ -209,18 +193,18 @@ class _Reader:
             uss=uss,
             pss=pss,
             swap=swap,
-            terminal=_terminal(process) if self._terminal else None,
-            oom_score_adj=_signed(oom),
-            no_new_privs=_field_number(status, b"NoNewPrivs"),
-            seccomp=_field_number(status, b"Seccomp"),
-            cap_eff=_field_text(status, b"CapEff"),
+            terminal=terminal_name(parse_tty(process.read("stat") or b"")) if self._terminal else None,
+            oom_score_adj=_signed(process.read("oom_score_adj")) if self._oom else None,
+            no_new_privs=procfs.number(status, b"NoNewPrivs"),
+            seccomp=procfs.number(status, b"Seccomp"),
+            cap_eff=None if capabilities is None else shown(capabilities),
             lsm_label=shown(label.rstrip(b"\0\n")) if label else None,
-            exe_deleted=None if deleted is None else int(deleted),
+            exe_deleted=procfs.executable(process)[1] if self._exe else None,
         )
 
     def _num_fds(self, process: procfs.Process) -> int | None:
         # Since Linux 6.2 the size of the fd folder is the number of descriptors; before it is 0.
-        if self._fds_by_size:
+        if self._is_real:
             folder = process.stat("fd")
             if folder is not None and folder.st_size:
                 return folder.st_size
@@ -228,7 +212,7 @@ class _Reader:
         return None if names is None else len(names)
 
     def _affinity(self, status: bytes | None) -> str | None:
-        cpus = None if status is None else procfs.field(status, b"Cpus_allowed_list")
+        cpus = procfs.field(status, b"Cpus_allowed_list")
         if cpus is None:
             return None
         if cpus not in self._affinities:
@@ -303,11 +287,6 @@ def _kilobytes(value: bytes) -> int:
     return int(words[0]) * 1024 if len(words) == 2 and words[0].isdigit() and words[1] == b"kB" else 0
 
 
-def _terminal(process: procfs.Process) -> str | None:
-    data = process.read("stat")
-    return None if data is None else terminal_name(parse_tty(data))
-
-
 def parse_tty(stat: bytes) -> int:
     """Return the device number of the controlling terminal from the content of /proc/PID/stat; 0 is none."""
     # The name before these words, in parentheses, may hold anything; no word behind it has a parenthesis.
@@ -364,19 +343,8 @@ def _psutil_ioprio(pid: int) -> int | None:
     return int(priority.ioclass) << 13 | priority.value
 
 
-def _field_number(data: bytes | None, name: bytes) -> int | None:
-    return None if data is None else procfs.number(data, name)
-
-
-def _field_text(data: bytes | None, name: bytes) -> str | None:
-    value = None if data is None else procfs.field(data, name)
-    return None if value is None else shown(value)
-
-
 def _signed(data: bytes | None) -> int | None:
-    if data is None:
-        return None
-    value = data.strip()
+    value = (data or b"").strip()
     return int(value) if value.removeprefix(b"-").isdigit() else None
 
 
@@ -428,19 +396,16 @@ def _portable(process: object, psutil: ModuleType, wants: Callable[[str], bool])
 
 
 def _class_name(priority: object) -> str | None:
-    if priority is None:
-        return None
-    names, value = (
-        (_CLASSES, priority.ioclass) if hasattr(priority, "ioclass") else (_WINDOWS_CLASSES, priority)
-    )
+    names = _CLASSES if hasattr(priority, "ioclass") else _WINDOWS_CLASSES
+    value = getattr(priority, "ioclass", priority)
     return names[int(value)] if isinstance(value, int) and 0 <= value < len(names) else None
 
 
-def _missing(path: str) -> int | None:
+def _missing(path: str) -> bool | None:
     try:
         os.lstat(path)
     except FileNotFoundError:
-        return 1
+        return True
     except OSError:
         return None
-    return 0
+    return False

@@ -42,8 +42,7 @@ class ProcessLimit(Row):
     pid: int = Column("Process id", index=True, key=True)
     resource: str = Column(
         "as, core, data, fsize, memlock, msgqueue, rss, stack (bytes), cpu (s), rttime (us), locks, "
-        "nofile, nproc, "
-        "sigpending (numbers), nice, rtprio (priorities)",
+        "nofile, nproc, sigpending (numbers), nice, rtprio (priorities)",
         key=True,
     )
     soft: int | None = Column("Limit in force, in the resource's unit; -1 is unlimited")

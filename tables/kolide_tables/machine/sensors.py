@@ -3,13 +3,14 @@
 Source: the kernel's Documentation/hwmon/sysfs-interface.rst and Documentation/ABI/testing/sysfs-class-power.
 """
 
-import os
 import re
 from collections.abc import Iterator
 
 from kolide_kit.files import Unreadable, read_file
 from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
+
+from ..reading.paths import names_in
 
 _MONITORS = "/sys/class/hwmon"
 _SUPPLIES = "/sys/class/power_supply"
@@ -166,22 +167,12 @@ class _Folder:
 
     def features(self, prefix: str) -> list[str]:
         """Return the chip's features of a kind, sorted by number: temp1, temp2, temp10."""
-        try:
-            files = os.listdir(self._path)  # noqa: PTH208
-        except OSError:
-            return []
-        numbers = [
-            match[1] for file in files if (match := re.fullmatch(rf"{prefix}([0-9]{{1,4}})_input", file))
-        ]
-        return [f"{prefix}{number}" for number in sorted(numbers, key=int)]
+        found = [re.fullmatch(rf"({prefix}([0-9]{{1,4}}))_input", file) for file in names_in(self._path)]
+        return [match[1] for match in sorted(filter(None, found), key=lambda match: int(match[2]))]
 
 
 def _folders(query: Query, folder: str) -> Iterator[_Folder]:
-    try:
-        names = os.listdir(folder)  # noqa: PTH208
-    except OSError:
-        return  # a machine without such devices
-    for name in sorted(names, key=lambda name: (len(name), name)):
+    for name in sorted(names_in(folder), key=lambda name: (len(name), name)):
         query.check()
         yield _Folder(f"{folder}/{name}", name)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable
 from kolide_kit.text import shown
-from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
+from osquery_sdk import Column, Query, Row, TableError, run_program, table
 
 from ..reading.tools import find_tool
 from ..reading.unitfiles import YES, Directive, UnitFiles
@@ -19,17 +19,8 @@ from ..reading.unitfiles import YES, Directive, UnitFiles
 _STAMPS = "/var/lib/systemd/timers"
 RUNNING = "/run/systemd/system"  # sd_booted(3)
 _PROPERTIES = (
-    "Id",
-    "LoadState",
-    "Unit",
-    "TimersCalendar",
-    "NextElapseUSecRealtime",
-    "NextElapseUSecMonotonic",
-    "LastTriggerUSec",
-    "Persistent",
-    "WakeSystem",
-    "UnitFileState",
-    "FragmentPath",
+    "Id,LoadState,Unit,TimersCalendar,NextElapseUSecRealtime,NextElapseUSecMonotonic,LastTriggerUSec,"
+    "Persistent,WakeSystem,UnitFileState,FragmentPath"
 )
 _UNITS = {"y": 31_557_600.0, "month": 2_629_800.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0}
 _UNITS |= {"min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
@@ -48,9 +39,7 @@ class SystemdTimer(Row):
         "Calendar expressions, separated by '; ', normalized if systemd has loaded the unit; empty if "
         "it only counts from events"
     )
-    persistent: int = Column(
-        "1 if a run that was missed while the machine was off is made up for", type=ColumnType.INTEGER
-    )
+    persistent: bool = Column("1 if a run that was missed while the machine was off is made up for")
     enabled: str = Column(
         "enabled, enabled-runtime, disabled, static, indirect, masked, generated or transient"
     )
@@ -104,7 +93,7 @@ def timer_rows(
 def _loaded(query: Query, run: Callable[..., str]) -> dict[str, dict[str, str]]:
     """Return the properties of the timers that systemd has loaded, by name."""
     try:
-        output = run("show", "--all", "--no-pager", f"--property={','.join(_PROPERTIES)}", "--", "*.timer")
+        output = run("show", "--all", "--no-pager", f"--property={_PROPERTIES}", "--", "*.timer")
     except TableError as error:
         query.check()
         query.warn(f"systemd does not answer, what it knows is left out: {error}")
@@ -140,7 +129,7 @@ def _of_systemd(name: str, properties: dict[str, str]) -> SystemdTimer:
         next=min((moment for moment in elapses if moment is not None), default=None),
         last=parse_time(properties.get("LastTriggerUSec", "")),
         calendar="; ".join(reversed(calendars)) or None,  # systemd lists the last one first
-        persistent=int(properties.get("Persistent") == "yes"),
+        persistent=properties.get("Persistent") == "yes",
         enabled=properties.get("UnitFileState") or "transient",
         fragment_path=properties.get("FragmentPath") or None,
     )
@@ -177,9 +166,7 @@ def _from_now(span: str, *, wakes: bool) -> int | None:
     if moment is None:
         return None
     clock = getattr(time, "CLOCK_BOOTTIME", None) if wakes else time.CLOCK_MONOTONIC
-    if clock is None:
-        return None
-    return int(time.time() - time.clock_gettime(clock) + moment)
+    return None if clock is None else int(time.time() - time.clock_gettime(clock) + moment)
 
 
 def _of_files(query: Query, name: str, files: UnitFiles, stamps: str) -> SystemdTimer | None:
@@ -199,7 +186,7 @@ def _of_files(query: Query, name: str, files: UnitFiles, stamps: str) -> Systemd
         next=None,
         last=_stamp(f"{stamps}/stamp-{name}") if persistent else None,
         calendar="; ".join(_values(directives, "OnCalendar")) or None,
-        persistent=int(persistent),
+        persistent=persistent,
         enabled=state,
         fragment_path=unit.path,
     )

@@ -8,8 +8,6 @@ by the size of the data, whatever the data says. Source of the encoding: ITU-T X
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["Element", "Malformed", "bits_of", "children", "element", "oid_text"]
-
 INTEGER, BIT_STRING, OCTET_STRING, OID, SEQUENCE, SET = 0x02, 0x03, 0x04, 0x06, 0x30, 0x31
 _CONSTRUCTED = 0x20
 _MOST_CHILDREN = 50_000

@@ -17,8 +17,6 @@ from kolide_kit.patterns import SKIPPED_FOLDERS
 from kolide_kit.text import shown
 from osquery_sdk import Query
 
-__all__ = ["Folder", "Home", "Mounts", "local_homes", "walk"]
-
 LEVELS = 3
 PASSWD = "/etc/passwd"  # noqa: S105  the file's name
 MOUNTS = "/proc/self/mountinfo"
@@ -139,12 +137,9 @@ class Mounts:
 
     def __init__(self, mountinfo: str | None = None) -> None:
         """Read the list of mounts; without one (macOS, Windows) every path counts as local."""
-        mountinfo = MOUNTS if mountinfo is None else mountinfo
         self._remote: dict[str, bool] = {}
-        if not os.path.lexists(mountinfo):
-            return
         try:
-            content = read_file(mountinfo)
+            content = read_file(MOUNTS if mountinfo is None else mountinfo)
         except (Unreadable, LimitExceeded):
             return
         for line in content.split(b"\n"):
@@ -227,8 +222,8 @@ def walk(
                 left = len(folders) - index + len(below)
                 raise LimitExceeded(
                     f"{shown(top)} has more than {max_folders:,} folders within {levels} levels: "
-                    f"{left:,} or more were not "
-                    f"searched, {shown(path)} the first of them; name a folder, or raise max_folders"
+                    f"{left:,} or more were not searched, {shown(path)} the first of them; name a folder, or "
+                    "raise max_folders"
                 )
             listed += 1
             folder = _listed(path, on_step)

@@ -7,8 +7,6 @@ from kolide_kit.quoted import past_quoted
 
 from .parsing import JsonError
 
-__all__ = ["without_comments"]
-
 
 def without_comments(text: str) -> str:
     """Return JSON with comments as JSON: `//` and `/* */` comments and trailing commas become blanks of the

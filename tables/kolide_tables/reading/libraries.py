@@ -6,8 +6,6 @@ served, and a statement that comes to such a file fails with what to install.
 
 import sys
 
-__all__ = ["how_to_install", "missing_library"]
-
 _EXTRA = "tables"
 _NEEDED = {
     "disk_io": "psutil",

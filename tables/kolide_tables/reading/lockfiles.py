@@ -15,14 +15,11 @@ from kolide_kit.text import decode, decode_kept, printable
 
 from .parsing import ParseError, as_object
 
-__all__ = ["LOCK_FILES", "LockedPackage", "ParseError"]
-
 # Reads a file beside the lock file by its relative path; None if there is none.
 Beside = Callable[[str], bytes | None]
 _Graph = Mapping[str, Collection[str]]
 
 _PRODUCTION = ("dependencies", "optionalDependencies")
-_EDGES = ("dependencies", "optionalDependencies", "peerDependencies")
 
 
 class LockedPackage(NamedTuple):
@@ -35,11 +32,8 @@ class LockedPackage(NamedTuple):
 
 
 def _scalar_text(value: object) -> str | None:
-    return (
-        printable(str(value))
-        if isinstance(value, (str, int, float)) and not isinstance(value, bool)
-        else None
-    )
+    is_scalar = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    return printable(str(value)) if is_scalar else None
 
 
 def parse_json(content: bytes) -> dict[str, Any]:
@@ -120,20 +114,14 @@ def yarn_packages(content: bytes, beside: Beside, budget: Budget) -> Iterator[Lo
     modern = "\n__metadata:" in text[:4096] or text.startswith("__metadata:")
     entries = dict(_yarn_modern(text, budget) if modern else _yarn_classic(text, budget))
     needed = _yarn_production(entries, beside)
-    production = (
-        None
-        if needed is None
-        else _reached(needed, {key: entry.needs for key, entry in entries.items()}, budget)
-    )
-    used_entries: dict[int, tuple[_YarnEntry, bool]] = {}
-    for key, entry in entries.items():
-        used = used_entries.get(id(entry), (entry, False))[1]
-        used_entries[id(entry)] = entry, used or (production is not None and key in production)
-    for entry, used in used_entries.values():
+    used: set[int] = set()  # an entry has several keys
+    if needed is not None:
+        graph = {key: entry.needs for key, entry in entries.items()}
+        used = {id(entries[key]) for key in _reached(needed, graph, budget) if key in entries}
+    for entry in {id(entry): entry for entry in entries.values()}.values():
         if entry.workspace is None:
-            yield LockedPackage(
-                entry.name, entry.version, None if production is None else not used, entry.integrity
-            )
+            dev = None if needed is None else id(entry) not in used
+            yield LockedPackage(entry.name, entry.version, dev, entry.integrity)
 
 
 def _yarn_production(entries: Mapping[str, _YarnEntry], beside: Beside) -> set[str] | None:
@@ -156,9 +144,8 @@ def _yarn_production(entries: Mapping[str, _YarnEntry], beside: Beside) -> set[s
         # Yarn 1 does not record where its workspaces are.
         if "workspaces" in content and not workspaces:
             return None
-        for kind in _PRODUCTION:
-            for name, wanted in as_object(content.get(kind)).items():
-                needed.update((f"{name}@{wanted}", f"{name}@npm:{wanted}"))
+        for name, wanted in _production(content):
+            needed.update((f"{name}@{wanted}", f"{name}@npm:{wanted}"))
     return needed
 
 
@@ -208,11 +195,7 @@ def _yarn_modern(text: str, budget: Budget) -> Iterator[tuple[str, _YarnEntry]]:
             if keys == "__metadata" or resolution is None or version is None:
                 continue
             name, _, source = resolution[1:].partition("@")
-            needs = [
-                f"{package}@{wanted}"
-                for kind in _EDGES[:2]
-                for package, wanted in as_object(entry.get(kind)).items()
-            ]
+            needs = [f"{package}@{wanted}" for package, wanted in _production(entry)]
             workspace = source.removeprefix("workspace:") if source.startswith("workspace:") else None
             locked = _YarnEntry(
                 resolution[:1] + name, version, _scalar_text(entry.get("checksum")), needs, workspace
@@ -233,18 +216,15 @@ def pnpm_packages(content: bytes, _beside: Beside, budget: Budget) -> Iterator[L
             budget.step()
             entry = as_object(value)
             name, version = _pnpm_name(key, old=old)
-            name, version = (
-                _scalar_text(entry.get("name")) or name,
-                _scalar_text(entry.get("version")) or version,
-            )
+            name = _scalar_text(entry.get("name")) or name
+            version = _scalar_text(entry.get("version")) or version
             if not name or not version:
                 continue
             # Until version 8 pnpm wrote `dev`, and left it out if both production and development need the
             # package.
             dev = entry.get("dev") is True if production is None else key not in production
-            yield LockedPackage(
-                name, version, dev, _scalar_text(as_object(entry.get("resolution")).get("integrity"))
-            )
+            integrity = _scalar_text(as_object(entry.get("resolution")).get("integrity"))
+            yield LockedPackage(name, version, dev, integrity)
 
 
 def _pnpm_production(document: dict[str, Any], budget: Budget) -> set[str]:
@@ -253,17 +233,12 @@ def _pnpm_production(document: dict[str, Any], budget: Budget) -> set[str]:
     """
     graph: dict[str, list[str]] = {}
     for key, value in as_object(document.get("snapshots")).items():
-        needs = [
-            (name, wanted)
-            for kind in _PRODUCTION
-            for name, wanted in as_object(as_object(value).get(kind)).items()
-        ]
-        graph[key] = [_pnpm_key(name, str(wanted)) for name, wanted in needs]
-    needed: set[str] = set()
-    for importer in as_object(document.get("importers")).values():
-        for kind in _PRODUCTION:
-            for name, wanted in as_object(as_object(importer).get(kind)).items():
-                needed.add(_pnpm_key(name, str(as_object(wanted).get("version"))))
+        graph[key] = [_pnpm_key(name, str(wanted)) for name, wanted in _production(as_object(value))]
+    needed = [
+        _pnpm_key(name, str(as_object(wanted).get("version")))
+        for importer in as_object(document.get("importers")).values()
+        for name, wanted in _production(as_object(importer))
+    ]
     return {key.partition("(")[0] for key in _reached(needed, graph, budget)}
 
 
@@ -292,6 +267,11 @@ def _yaml(text: str, budget: Budget) -> Iterator[dict[str, Any]]:
     from .yamltext import yaml_documents
 
     yield from (document for document in yaml_documents(text, budget) if isinstance(document, dict))
+
+
+def _production(entry: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the dependencies of an entry that not only development needs: names and wanted versions."""
+    return [pair for kind in _PRODUCTION for pair in as_object(entry.get(kind)).items()]
 
 
 def _reached(start: Iterable[str], graph: _Graph, budget: Budget) -> set[str]:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-__all__ = ["MAX_DEPTH", "JsonError", "ParseError", "as_object", "too_deep"]
-
 # Deeper than any document made for use, and far from the depth at which a recursion fails.
 MAX_DEPTH = 64
 

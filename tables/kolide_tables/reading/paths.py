@@ -15,8 +15,6 @@ from kolide_kit.limits import Budget
 from kolide_kit.patterns import expand_like
 from osquery_sdk import Column, Query, Row, TableError
 
-__all__ = ["FileRow", "asked_paths", "asked_texts", "past_trusted_links", "read_or_warn"]
-
 _MOST_LINKS = 40
 _ROOT = 0
 
@@ -64,6 +62,14 @@ def asked_texts(query: Query, column: str) -> Iterator[str]:
     if named is None and query.constraints(column):
         raise TableError(f"name {column} with = or IN")
     return filter(None, named or ())
+
+
+def names_in(folder: str) -> list[str]:
+    """Return the names in a folder, sorted; none if it may not be listed, or does not exist."""
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208  names are all that is needed
+    except OSError:
+        return []
 
 
 def past_trusted_links(path: str) -> str:

@@ -9,7 +9,15 @@ from osquery_sdk import Query
 
 from . import procfs
 
-__all__ = ["each_process", "psutil_asker", "psutil_texts"]
+
+def wanted_pids(query: Query, everything: Callable[[], list[int]]) -> list[int]:
+    """Return the pids that the terms on the column `pid` allow; for = and IN those that can be a pid."""
+    named = query.equals("pid")
+    if named is not None:
+        return list(dict.fromkeys(pid for pid in named if isinstance(pid, int) and 0 <= pid < 1 << 31))
+    if query.constraints("pid"):
+        return [pid for pid in everything() if query.matches("pid", pid)]
+    return everything()
 
 
 def each_process(query: Query, root: str = procfs.PROC) -> Iterator[procfs.Process]:
@@ -17,19 +25,25 @@ def each_process(query: Query, root: str = procfs.PROC) -> Iterator[procfs.Proce
 
     The object is closed when the next one is asked for. The caller handles ProcessGone from its methods.
     """
-    named = query.equals("pid")
-    if named is None:
-        pids = [pid for pid in procfs.pids(root) if query.matches("pid", pid)]
-    else:
-        pids = list(dict.fromkeys(pid for pid in named if isinstance(pid, int) and 0 < pid < 1 << 31))
-    for pid in pids:
+    open_process = procfs.Process if query.equals("pid") is None else procfs.find
+    for pid in wanted_pids(query, lambda: procfs.pids(root)):
         query.check()
         try:
-            process = procfs.Process(pid, root) if named is None else procfs.find(pid, root)
+            process = open_process(pid, root)
         except procfs.ProcessGone:
             continue
         with process:
             yield process
+
+
+def procfs_texts(process: procfs.Process, wants: Callable[[str], bool]) -> dict[str, str | None]:
+    """Return the wanted ones of a process's columns name, path and cmdline, with secrets redacted."""
+    arguments = procfs.arguments(process) if wants("cmdline") else None
+    return {
+        "name": procfs.comm(process) if wants("name") else None,
+        "path": procfs.executable(process)[0] if wants("path") else None,
+        "cmdline": None if arguments is None else " ".join(redact_arguments(arguments)),
+    }
 
 
 def psutil_asker(

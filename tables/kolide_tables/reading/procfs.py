@@ -7,11 +7,12 @@ cgroups(7), and the kernel's Documentation/filesystems/proc.rst.
 
 import errno
 import os
-from collections.abc import Iterator
-from types import TracebackType
-from typing import NamedTuple, Self
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Self, TypeVar
 
 from kolide_kit.text import shown
+
+_Result = TypeVar("_Result")
 
 PROC = "/proc"
 DELETED = " (deleted)"
@@ -67,9 +68,7 @@ class Process:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -84,10 +83,8 @@ class Process:
         For the other files (status, io, stat, cgroup, ...) a short answer is the whole one, and another read
         would cost a system call each.
         """
-        try:
-            fd = os.open(name, _OPEN_FILE, dir_fd=self._fd)
-        except OSError as error:
-            self._absent(error)
+        fd = self._attempt(os.open, name, _OPEN_FILE, dir_fd=self._fd)
+        if fd is None:
             return None
         try:
             data = os.read(fd, _BLOCK)
@@ -105,32 +102,19 @@ class Process:
 
     def link(self, name: str) -> str | None:
         """Return the target of a symbolic link, as the kernel writes it (surrogateescape)."""
-        try:
-            return os.readlink(name, dir_fd=self._fd)
-        except OSError as error:
-            self._absent(error)
-            return None
+        return self._attempt(os.readlink, name, dir_fd=self._fd)
 
     def stat(self, name: str) -> os.stat_result | None:
         """Return the stat of a file, or of the target of a magic link such as `exe`."""
-        try:
-            return os.stat(name, dir_fd=self._fd)
-        except OSError as error:
-            self._absent(error)
-            return None
+        return self._attempt(os.stat, name, dir_fd=self._fd)
 
     def names(self, folder: str) -> list[str] | None:
         """Return the names in a folder such as `fd`."""
-        try:
-            fd = os.open(folder, _OPEN_FILE, dir_fd=self._fd)
-        except OSError as error:
-            self._absent(error)
+        fd = self._attempt(os.open, folder, _OPEN_FILE, dir_fd=self._fd)
+        if fd is None:
             return None
         try:
-            return os.listdir(fd)  # noqa: PTH208 - a path would be looked up anew
-        except OSError as error:
-            self._absent(error)
-            return None
+            return self._attempt(os.listdir, fd)
         finally:
             os.close(fd)
 
@@ -138,19 +122,16 @@ class Process:
         """Yield what the open file descriptors lead to ("socket:[123]", a path, ...), as far as they may be
         read.
         """
-        try:
-            fd = os.open("fd", _OPEN_FILE, dir_fd=self._fd)
-        except OSError as error:
-            self._absent(error)
+        fd = self._attempt(os.open, "fd", _OPEN_FILE, dir_fd=self._fd)
+        if fd is None:
             return
         try:
             for name in os.listdir(fd):  # noqa: PTH208 - a path would be looked up anew
                 try:
                     yield os.readlink(name, dir_fd=fd)
                 except OSError as error:
-                    if (
-                        error.errno in _DENIED
-                    ):  # a right over the whole process: the others would be refused as well
+                    # A right over the whole process is missing: the others would be refused as well.
+                    if error.errno in _DENIED:
                         return
                     if error.errno not in _ABSENT:
                         raise
@@ -158,6 +139,14 @@ class Process:
             self._absent(error)
         finally:
             os.close(fd)
+
+    def _attempt(self, call: Callable[..., _Result], *arguments: Any, **options: Any) -> _Result | None:
+        """Return what a call of the system gives; None for an absent fact."""
+        try:
+            return call(*arguments, **options)
+        except OSError as error:
+            self._absent(error)
+            return None
 
     def _absent(self, error: OSError) -> None:
         if error.errno in _DENIED:
@@ -195,11 +184,13 @@ def find(pid: int, root: str = PROC) -> Process:
     return process
 
 
-def field(data: bytes, name: bytes) -> bytes | None:
-    r"""Return the value of a `Name:\tvalue` line of status, io or smaps_rollup.
+def field(data: bytes | None, name: bytes) -> bytes | None:
+    r"""Return the value of a `Name:\tvalue` line of status, io or smaps_rollup; None without data or line.
 
     The kernel escapes newlines in names there.
     """
+    if data is None:
+        return None
     line = name + b":"
     if data.startswith(line):
         start = len(line)
@@ -212,7 +203,7 @@ def field(data: bytes, name: bytes) -> bytes | None:
     return (data[start:] if end < 0 else data[start:end]).strip()
 
 
-def number(data: bytes, name: bytes) -> int | None:
+def number(data: bytes | None, name: bytes) -> int | None:
     """Return the value of a line as a decimal number, without the unit behind it."""
     value = field(data, name)
     if not value:
@@ -278,16 +269,8 @@ def parse_cgroup(data: bytes) -> Cgroup:
             unified = path
         else:
             others.append(path)
-    unit = None
-    for path in (named, unified, *others):
-        unit = _unit(path)
-        if unit is not None:
-            break
-    container = None
-    for path in (unified, named, *others):
-        container = _container(path)
-        if container is not None:
-            break
+    unit = next(filter(None, map(_unit, (named, unified, *others))), None)
+    container = next(filter(None, map(_container, (unified, named, *others))), None)
     return Cgroup(unit, container)
 
 

@@ -2,8 +2,6 @@
 
 from kolide_kit.text import printable
 
-__all__ = ["key_text", "text_of"]
-
 _NOT_FINITE = {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}
 
 

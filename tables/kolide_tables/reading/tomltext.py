@@ -4,8 +4,6 @@ import re
 
 from .parsing import MAX_DEPTH, ParseError, too_deep
 
-__all__ = ["toml_document"]
-
 # No part can begin what follows it: a key that breaks off is not tried again in other parts.
 _PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
 _LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*(?:{_PART}[ \t]*\.[ \t]*){{{MAX_DEPTH}}}", re.MULTILINE)

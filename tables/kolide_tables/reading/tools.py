@@ -4,8 +4,6 @@ import os
 
 from osquery_sdk import TableError
 
-__all__ = ["find_tool", "need_tool"]
-
 # Not PATH, which anybody may have set. Only the system's owner can write to these folders.
 FOLDERS = ("/usr/bin", "/usr/sbin", "/bin", "/sbin", "/run/current-system/sw/bin")
 

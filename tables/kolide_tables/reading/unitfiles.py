@@ -6,12 +6,13 @@ Source: systemd.unit(5) for folders, drop-ins and masks, systemd.syntax(7), syst
 import os
 import stat
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from kolide_kit.files import read_file
 from kolide_kit.text import decode, shown
 
-__all__ = ["YES", "Directive", "Unit", "UnitFiles"]
+from .paths import names_in
 
 YES = frozenset(("1", "yes", "y", "true", "t", "on"))
 """Words for yes in unit files, in lower case."""
@@ -62,12 +63,10 @@ class UnitFiles:
         """List the folders."""
         self._root = root
         self._names: dict[str, dict[str, str]] = {}  # for each folder: name -> path
-        seen: set[str] = set()
+        real: dict[str, str] = {}
         for folder in _FOLDERS:
-            real = os.path.realpath(root + folder)
-            if real in seen:  # /lib is /usr/lib on most machines
-                continue
-            seen.add(real)
+            real.setdefault(os.path.realpath(root + folder), folder)  # /lib is /usr/lib on most machines
+        for folder in real.values():
             self._names[folder] = {name: f"{root}{folder}/{name}" for name in _listed(root + folder)}
         self._wanted = self._find_wanted()
 
@@ -75,14 +74,9 @@ class UnitFiles:
         """Return the names of all units of a kind (".timer"): no aliases and no templates, but their enabled
         instances.
         """
-        all_names = {
-            name
-            for names in self._names.values()
-            for name in names
-            if name.endswith(suffix) and not name.endswith(f"@{suffix}")
-        }
-        all_names |= {name for name in self._wanted if name.endswith(suffix)}
-        return sorted(name for name in all_names if self.find(name) is not None)
+        names = {name for name in chain(*self._names.values()) if not name.endswith(f"@{suffix}")}
+        names.update(self._wanted)
+        return sorted(name for name in names if name.endswith(suffix) and self.find(name) is not None)
 
     def find(self, name: str) -> Unit | None:
         """Return a unit by its name; None if there is no file, or the name is another unit's alias."""
@@ -90,14 +84,11 @@ class UnitFiles:
             for names in self._names.values():
                 if own is None or own not in names:
                     continue
-                path = names[own]
-                real = _target(path)
-                if _takes_away(real):
-                    return Unit(name, path, masked=True)
-                meant = os.path.basename(real)  # noqa: PTH119
-                if meant not in (name, own, _template(name)):
-                    return None
-                return Unit(name, path, masked=False)
+                real = _target(names[own])
+                masked = _takes_away(real)
+                if masked or os.path.basename(real) in (name, own, _template(name)):  # noqa: PTH119
+                    return Unit(name, names[own], masked)
+                return None
         return None
 
     def directives(self, unit: Unit) -> Iterator[Directive]:
@@ -121,17 +112,12 @@ class UnitFiles:
         """
         if unit.masked:
             return "masked"
-        path = unit.path.removeprefix(self._root)
         for folder, state in _STATES:
-            if path.startswith(folder):
+            if self.shown(unit).startswith(folder):
                 return state
         if unit.name in self._wanted:
             return self._wanted[unit.name]
-        keys = {
-            directive.key
-            for directive in self.directives(unit)
-            if directive.section == "Install" and directive.value
-        }
+        keys = {each.key for each in self.directives(unit) if each.section == "Install" and each.value}
         if keys & _INSTALL:
             return "disabled"
         return "indirect" if "Also" in keys else "static"
@@ -206,10 +192,7 @@ def _template(name: str) -> str | None:
 
 
 def _listed(folder: str) -> list[str]:
-    try:
-        return sorted(shown(name) for name in os.listdir(folder))  # noqa: PTH208
-    except OSError:
-        return []
+    return sorted(map(shown, names_in(folder)))
 
 
 def _target(path: str) -> str:

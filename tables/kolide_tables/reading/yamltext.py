@@ -10,7 +10,7 @@ is not `true`.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kolide_kit.limits import Budget
 
@@ -19,8 +19,6 @@ from .scalars import key_text
 
 if TYPE_CHECKING:
     from yaml import Event
-
-__all__ = ["MAX_ALIASED", "yaml_documents"]
 
 # Most values that all aliases of a document may stand for, each counted as often as it would be written out.
 MAX_ALIASED = 100_000
@@ -61,13 +59,10 @@ class _Frame:
         self.height = 1
 
 
-class _Anchored:
-    __slots__ = ("height", "size", "value")
-
-    def __init__(self, value: object, size: int, height: int) -> None:
-        self.value = value
-        self.size = size
-        self.height = height
+class _Anchored(NamedTuple):
+    value: object
+    size: int
+    height: int
 
 
 def _build(events: "Iterator[Event]", budget: Budget) -> Iterator[object]:

@@ -69,7 +69,8 @@ def _locked(path: str, name: str, query: Query, budget: Budget) -> list["LockedP
 
     A file that cannot be read is logged, and the others are still read.
     """
-    from ..reading.lockfiles import LOCK_FILES, ParseError
+    from ..reading.lockfiles import LOCK_FILES
+    from ..reading.parsing import ParseError
 
     folder = path.removesuffix(name)
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Budget, Limits
-from kolide_tables.reading.lockfiles import LOCK_FILES, ParseError
+from kolide_tables.reading.lockfiles import LOCK_FILES
+from kolide_tables.reading.parsing import ParseError
 from kolide_tables.software.node_packages import NodePackage, node_packages
 from osquery_sdk import Query, TableError
 

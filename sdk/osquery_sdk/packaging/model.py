@@ -77,14 +77,14 @@ class Package(NamedTuple):
     homepage: str
     license: str
     """An SPDX expression."""
-    entries: tuple[Entry, ...]
-    program: str
+    entries: tuple[Entry, ...] = ()
+    program: str = ""
     """The file that osqueryd starts."""
-    home: str
+    home: str = ""
     """The folder of the bundle, which is this package's alone."""
-    load_list: str
+    load_list: str = ""
     """The file that names the program for osqueryd."""
-    owns_load_list: bool
+    owns_load_list: bool = False
     """True if the load list is one of the entries. Else the operator owns it, and scripts add a line."""
     services: tuple[Service, ...] = ()
     state: str = ""

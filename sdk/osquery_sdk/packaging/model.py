@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .version import Version
 
@@ -47,6 +47,15 @@ class Entry(NamedTuple):
         place = folder / self.path.strip("/").replace("/", "_")
         place.write_bytes(self.content)
         return place
+
+
+def with_folders(entries: Iterable[Entry]) -> list[Entry]:
+    """Return an entry for every path from the root on, parents first."""
+    known = {entry.path: entry for entry in entries}
+    for path in list(known):
+        for parent in map(str, Path(path).parents):
+            known.setdefault(parent, Entry(parent, "folder", 0o755))
+    return sorted(known.values(), key=lambda entry: entry.path.split("/"))
 
 
 class Service(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from .version import Version
 
@@ -118,9 +118,9 @@ class Package(NamedTuple):
         """The date in RFC 3339 format."""
         return self.date.strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def of_kind(self, *kinds: EntryKind) -> Iterator[Entry]:
-        """Return the entries of these kinds."""
-        return (entry for entry in self.entries if entry.kind in kinds)
+    def of_kind(self, kind: EntryKind) -> list[Entry]:
+        """Return the entries of a kind."""
+        return [entry for entry in self.entries if entry.kind == kind]
 
     @property
     def secret(self) -> bool:

@@ -59,7 +59,8 @@ def render(package: Package, work: Path) -> Path:
     inner = work / "inner"
     parts = inner / f"{package.name}.pkg"
     parts.mkdir(parents=True)
-    remover = Entry(uninstaller(plain), "file", 0o755, _remove_script(plain).encode())
+    # macOS has no command that removes a package.
+    remover = Entry(f"{plain.home}/remove.sh", "file", 0o755, _remove_script(plain).encode())
     entries = with_folders([*plain.entries, remover])
     size = sum(len(entry.read()) for entry in entries if entry.kind == "file")
     (parts / "Bom").write_bytes(bom.make_bom([_billed(entry, package.build_time) for entry in entries]))
@@ -79,11 +80,6 @@ def render(package: Package, work: Path) -> Path:
     _bsdtar("xar", "\n".join(lines), work / "outer.mtree", file, "--options", "xar:compression=none")
     settle(file, package.date)
     return file
-
-
-def uninstaller(package: Package) -> str:
-    """Return the path of the script that removes the package, as macOS has no command for that."""
-    return f"{package.home}/remove.sh"
 
 
 def _inside(entry: Entry) -> str:

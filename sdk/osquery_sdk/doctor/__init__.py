@@ -4,6 +4,7 @@ The rules are those of osquery 5.23 (`loadExtensions`, `safePermissions` and the
 running osqueryd.
 
 - `finding.py`   the result of a check
+- `cures.py`     the commands that mend what a check found
 - `context.py`   the surroundings: osqueryd, its flags, its load list, its socket
 - `target.py`    one extension, and what it does when it is started
 - `checks_*.py`  the checks: functions of a context, or of a context and a target

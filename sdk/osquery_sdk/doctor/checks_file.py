@@ -12,19 +12,8 @@ from typing import TYPE_CHECKING
 from kolide_kit.binaries import read_program, runs_here, this_machine
 
 from ..vocabulary import PROGRAM_SUFFIX
-from .finding import (
-    Finding,
-    append,
-    as_root,
-    by_root,
-    failure,
-    in_turn,
-    ok,
-    quoted,
-    replace_line,
-    skipped,
-    warning,
-)
+from .cures import append, as_root, by_root, in_turn, quoted, replace_line
+from .finding import Finding, failure, ok, skipped, warning
 from .looking import files_below, is_folder, real, status_of, why
 from .scripts import judge, judge_other
 
@@ -46,9 +35,8 @@ def file(context: Context, target: Target) -> Finding:
         return skipped(f"this user cannot look at it: {why(status)}", by_root())
     if isinstance(status, OSError):
         if not path.is_symlink():
-            return failure(
-                f"there is no such file: {why(status)}" if _is_odd(status) else "there is no such file"
-            )
+            reason = "" if status.errno == errno.ENOENT else f": {why(status)}"
+            return failure(f"there is no such file{reason}")
         if status.errno == errno.ELOOP:
             return failure(f"{path} is a link that leads to itself")
         return failure(f"{path} is a link that leads nowhere: {os.readlink(path)}")  # noqa: PTH115
@@ -62,10 +50,6 @@ def file(context: Context, target: Target) -> Finding:
     return ok("a file" if leads == path else f"leads to {leads}")
 
 
-def _is_odd(error: OSError) -> bool:
-    return error.errno != errno.ENOENT
-
-
 def suffix(context: Context, target: Target) -> Finding:
     """Check that the name ends in what osqueryd wants, in lower case."""
     path, proper = target.path, target.proper
@@ -75,14 +59,9 @@ def suffix(context: Context, target: Target) -> Finding:
         return failure(f"it has no name that could end in {PROGRAM_SUFFIX}")
     if sys.platform != "win32":
         # A link that leads nowhere may be replaced. Any other file of that name is left alone: no cure then.
-        force = (
-            ""
-            if not os.path.lexists(proper)
-            else "-sfn"
-            if isinstance(status_of(proper), FileNotFoundError)
-            else None
-        )
-        cure = "" if force is None else as_root(f"ln {force or '-s'} {quoted(path)} {quoted(proper)}")
+        exists = os.path.lexists(proper)
+        free = not exists or isinstance(status_of(proper), FileNotFoundError)
+        cure = as_root(f"ln {'-sfn' if exists else '-s'} {quoted(path)} {quoted(proper)}") if free else ""
     else:
         cure = f"Copy-Item {quoted(path)} {quoted(proper)}"
     if path.suffix == ".ext":
@@ -259,10 +238,8 @@ def install_command(context: Context, target: Target) -> str:
     if sys.platform == "win32":
         return ""
     name = target.proper.stem
-    home = Path(
-        "/usr/local/lib/osquery/extensions" if sys.platform == "darwin" else "/usr/lib/osquery/extensions",
-        name,
-    )
+    libraries = "/usr/local/lib" if sys.platform == "darwin" else "/usr/lib"
+    home = Path(libraries, "osquery/extensions", name)
     program = home / f"{name}{PROGRAM_SUFFIX}"
     # A bundle is copied whole with its links, as its program loads the files beside it. Plain cp follows a
     # link.
@@ -284,11 +261,8 @@ def enlist(context: Context, target: Target, path: Path) -> str:
     file, match = context.load_list, target.match
     if match is not None and match.how != "folder":
         return replace_line(match.line.number, str(path), file)
-    folder = (
-        ""
-        if is_folder(file.parent) or sys.platform == "win32"
-        else as_root(f"mkdir -p {quoted(file.parent)}")
-    )
+    has_folder = is_folder(file.parent) or sys.platform == "win32"
+    folder = "" if has_folder else as_root(f"mkdir -p {quoted(file.parent)}")
     # A link that leads nowhere is removed first: appending to it would create the file it names.
     gone = os.path.islink(file) and isinstance(status_of(file), FileNotFoundError)  # noqa: PTH114
     return in_turn(folder, as_root(f"rm {quoted(file)}") if gone else "", append(str(path), file))

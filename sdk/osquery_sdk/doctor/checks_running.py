@@ -13,19 +13,8 @@ from ..errors import WireError
 from ..vocabulary import PROGRAM_SUFFIX
 from . import loadlist
 from .checks_file import enlist, forbids_programs
-from .finding import (
-    Finding,
-    append,
-    as_root,
-    by_root,
-    failure,
-    in_turn,
-    ok,
-    quoted,
-    restart,
-    skipped,
-    warning,
-)
+from .cures import append, as_root, by_root, in_turn, quoted, restart
+from .finding import Finding, failure, ok, skipped, warning
 from .flags import default_flagfile, defaults, number, truth
 from .looking import is_file, is_folder, why
 from .unpacking import left_behind, one_file_of, usual_folder
@@ -71,20 +60,16 @@ def load_list(context: Context, target: Target) -> Finding:
             return warning(
                 f"{where} has no absolute path: osqueryd looks for {match.path} from its working folder", add
             )
-        reason = (
-            "has no absolute path" if match.how == "relative" else "names another file than seems to be meant"
-        )
+        meant = "names another file than seems to be meant"
+        reason = "has no absolute path" if match.how == "relative" else meant
         return failure(f"{where} {reason}: {match.path!r}", add)
     if sys.platform != "win32" and file.stat().st_mode & stat.S_IWOTH:
         return warning(f"anybody may write {file}", as_root(f"chmod o-w {quoted(file)}"))
-    return ok(
-        f"{where}"
-        + {
-            "itself": "",
-            "folder": f" names the folder {match.line.text}",
-            "copy": f" names {match.path}, a copy of it",
-        }.get(match.how, f" names {match.path}")
-    )
+    if match.how == "itself":
+        return ok(where)
+    if match.how == "folder":
+        return ok(f"{where} names the folder {match.line.text}")
+    return ok(f"{where} names {match.path}{', a copy of it' if match.how == 'copy' else ''}")
 
 
 def temporary_folder(context: Context, target: Target) -> Finding:
@@ -96,9 +81,8 @@ def temporary_folder(context: Context, target: Target) -> Finding:
         return ok("it needs none: it does not unpack itself")
     folder = Path(program.folder) if program.folder else usual_folder(context.environment)
     says = f"it unpacks itself to {folder}"
-    instead = "freeze it into a folder instead" + (
-        "" if program.folder else ", or give osqueryd another TMPDIR"
-    )
+    other = "" if program.folder else ", or give osqueryd another TMPDIR"
+    instead = f"freeze it into a folder instead{other}"
     # A folder that was chosen when the program was built is made by the program, so its nearest parent
     # counts.
     place = next(path for path in (folder, *folder.absolute().parents) if is_folder(path))
@@ -108,20 +92,12 @@ def temporary_folder(context: Context, target: Target) -> Finding:
         return failure(f"{says}, which is mounted noexec: {instead}")
     free = shutil.disk_usage(place).free
     if free < program.size:
-        return failure(
-            f"{says}, where {_megabytes(free)} are free of the {_megabytes(program.size)} that it takes: "
-            f"{instead}",
-            _cleared(left_behind(folder)),
-        )
+        # A start that works removes what failed starts left behind, but none works while there is no room.
+        remains = left_behind(folder)[:_MOST_FOLDERS]
+        room = f"{_megabytes(free)} are free of the {_megabytes(program.size)} that it takes"
+        cure = as_root(" ".join(["rm -r", *map(quoted, remains)])) if remains else ""
+        return failure(f"{says}, where {room}: {instead}", cure)
     return ok(f"{says}, and takes {_megabytes(program.size)} there")
-
-
-def _cleared(folders: list[Path]) -> str:
-    """Return the command that removes what failed starts left behind.
-
-    A start that works removes it too, but no start works while there is no room.
-    """
-    return as_root(" ".join(["rm -r", *map(quoted, folders[:_MOST_FOLDERS])])) if folders else ""
 
 
 def start(context: Context, target: Target) -> Finding:
@@ -156,23 +132,16 @@ def names(context: Context, target: Target) -> Finding:
     if trial is None or trial.info is None:
         return skipped("its tables are not known, as it was not started")
     manager = context.manager
-    own = (
-        set()
-        if manager is None
-        else {u for u, info in manager.extensions.items() if info.name == trial.info.name}
-    )
     holders = dict.fromkeys(context.core_tables, "osquery itself")
     if manager is not None:
+        own = {uuid for uuid, info in manager.extensions.items() if info.name == trial.info.name}
         for name, uuid in manager.tables.items():
             if uuid and uuid not in own:
                 other = manager.extensions.get(uuid)
                 holders[name] = f"extension {other.name}" if other else "another extension"
         holders.update(dict.fromkeys(manager.held, "a refused extension, until osqueryd is restarted"))
-        if own:
-            # A copy of the extension is running: the names that osqueryd lists for it are not taken.
-            holders = {
-                name: holder for name, holder in holders.items() if manager.tables.get(name, 0) not in own
-            }
+        # If a copy of the extension is running, the names that osqueryd lists for it are not taken.
+        holders = {name: who for name, who in holders.items() if manager.tables.get(name, 0) not in own}
     if not holders:
         return skipped("no osqueryd tells which names are taken")
     taken = [name for name in trial.tables if name.lower() in holders]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import flags as osqueryd_flags
-from .finding import Finding, as_root, by_root, failure, ok, quoted, restart, skipped, warning, without
+from .cures import as_root, by_root, quoted, restart, without
+from .finding import Finding, failure, ok, skipped, warning
 from .looking import is_folder, real, status_of, why
 
 if TYPE_CHECKING:
@@ -62,11 +63,8 @@ def flags(context: Context) -> Finding:
             return skipped(text, by_root()) if problem.unseen else warning(text)
         text = f"line {problem.line} of {problem.file} {problem.text}"
         expression = f"{problem.line}{problem.repair or 'd'}"
-        cure = (
-            as_root(f"sed -i.bak {quoted(expression)} {quoted(real(problem.file))}")
-            if os.name == "posix"
-            else ""
-        )
+        command = f"sed -i.bak {quoted(expression)} {quoted(real(problem.file))}"
+        cure = as_root(command) if os.name == "posix" else ""
         return failure(text, cure) if problem.fatal else warning(text, cure)
     changed = osqueryd_flags.unusual(flags.values) or "all that matter here are the default"
     return ok(f"from {flags.source}: {changed}")
@@ -74,18 +72,14 @@ def flags(context: Context) -> Finding:
 
 def extensions(context: Context) -> Finding:
     """Check that osqueryd takes extensions."""
+    file = context.flags.file
     if osqueryd_flags.truth(context.flag("disable_extensions")):
-        file = context.flags.file
         cure = "" if file is None else without("^[[:space:]]*-*disable[_-]extensions", file)
         where = "" if cure else "; take it from osqueryd's command line"
         return failure(f"--disable_extensions is set: osqueryd loads none{where}", cure)
     if context.unsafe:
-        return warning(
-            "--allow_unsafe is set: osqueryd loads extensions that anybody may have written",
-            ""
-            if context.flags.file is None
-            else without("^[[:space:]]*-*allow[_-]unsafe", context.flags.file),
-        )
+        cure = "" if file is None else without("^[[:space:]]*-*allow[_-]unsafe", file)
+        return warning("--allow_unsafe is set: osqueryd loads extensions that anybody may have written", cure)
     return ok("osqueryd takes extensions")
 
 

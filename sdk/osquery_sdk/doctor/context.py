@@ -87,11 +87,8 @@ class Context:
     @cached_property
     def daemons(self) -> list[Process]:
         """The osqueryds that run: the watcher of each, or the process itself if it has no watcher."""
-        return [
-            process
-            for process in processes()
-            if Path(process.arguments[0]).name == "osqueryd" and len(process.arguments) > 1
-        ]
+        started = (process for process in processes() if len(process.arguments) > 1)
+        return [process for process in started if Path(process.arguments[0]).name == "osqueryd"]
 
     @cached_property
     def daemon(self) -> Process | None:
@@ -158,10 +155,9 @@ class Context:
         """The flags that the osqueryd at the socket reports; without an answer, `configured`."""
         if self.manager is None:
             return self.configured
-        options = {
-            name: value for name, value in self.manager.options.items() if name in osqueryd_flags.KNOWN
-        }
-        values = {**self.configured.values, **options}
+        known = osqueryd_flags.KNOWN
+        reported = {name: value for name, value in self.manager.options.items() if name in known}
+        values = {**self.configured.values, **reported}
         if self.settings.autoload is not None:
             values["extensions_autoload"] = str(self.settings.autoload)
         source = f"the osqueryd that answers at {self.socket}"
@@ -207,23 +203,15 @@ class Context:
                 options = {name: option.value for name, option in manager.options().items()}
                 extensions = manager.extensions()
 
-                def select(sql: str, *names: str) -> list[tuple[str, ...]]:
-                    rows = manager.query(sql).rows
-                    assert isinstance(rows, (list, tuple))
-                    return [tuple(row.get(name, "") for name in names) for row in rows]
-
-                registered = select(
-                    "select name, owner_uuid from osquery_registry where registry = 'table'",
-                    "name",
-                    "owner_uuid",
-                )
-                tables = {name.lower(): int(uuid or 0) for name, uuid in registered}
-                attached = {name.lower() for (name,) in select("select name from sqlite_temp_master", "name")}
-                version = select("select version from osquery_info", "version")
+                sql = "select name, owner_uuid from osquery_registry where registry = 'table'"
+                registered = manager.query(sql).rows
+                attached = manager.query("select name from sqlite_temp_master").rows
+                versions = manager.query("select version from osquery_info").rows
         except WireError as error:
             return error
-        held = frozenset(attached - tables.keys())
-        return Manager(options, extensions, tables, held, version[0][0] if version else "")
+        tables = {row.get("name", "").lower(): int(row.get("owner_uuid") or 0) for row in registered}
+        held = frozenset(row.get("name", "").lower() for row in attached) - tables.keys()
+        return Manager(options, extensions, tables, held, versions[0].get("version", "") if versions else "")
 
     @property
     def manager(self) -> Manager | None:
@@ -245,8 +233,7 @@ class Context:
             return frozenset(name for name, uuid in self.manager.tables.items() if uuid == 0)
         if self.osqueryd is None:
             return frozenset()
-        sql = "select name from osquery_registry where registry = 'table'"
-        rows = _ask_shell(self.osqueryd, sql)
+        rows = _ask_shell(self.osqueryd, "select name from osquery_registry where registry = 'table'")
         return frozenset(row.get("name", "").lower() for row in rows)
 
     @cached_property
@@ -284,22 +271,11 @@ def _ask_shell(osqueryd: Path, sql: str) -> list[dict[str, str]]:
     import subprocess
 
     with TemporaryFolder("osq-") as home:
-        quiet = [
-            "--disable_extensions",
-            "--disable_database",
-            "--config_path=/nonexistent",
-            "--flagfile=/dev/null",
-        ]
+        command = [str(osqueryd), "-S", "--disable_extensions", "--disable_database"]
+        command += ["--config_path=/nonexistent", "--flagfile=/dev/null", "--json", sql]
         try:
-            done = run_process(
-                [osqueryd, "-S", *quiet, "--json", sql],
-                timeout=2 * _PATIENCE,
-                env={**os.environ, "HOME": home},
-            )
+            done = run_process(command, timeout=2 * _PATIENCE, env={**os.environ, "HOME": home})
             rows = json.loads(done.stdout)
         except (OSError, ValueError, subprocess.TimeoutExpired):
             return []
     return rows if isinstance(rows, list) else []
-
-
-__all__ = ["Context", "Flags", "Manager", "Settings"]

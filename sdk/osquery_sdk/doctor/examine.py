@@ -10,7 +10,8 @@ from . import loadlist
 from .checks_file import FILE_CHECKS
 from .checks_running import RUNNING_CHECKS
 from .checks_system import SYSTEM_CHECKS
-from .finding import by_root, skipped
+from .cures import by_root
+from .finding import skipped
 from .looking import why
 from .target import Target
 
@@ -51,9 +52,9 @@ def _run(check: Callable[..., Finding], *arguments: object) -> Finding:
     """Run a check. It is skipped if this user may not look at a file, or the file vanishes."""
     try:
         return check(*arguments)
+    except PermissionError as error:
+        return skipped(f"this user cannot look at {error.filename or 'it'}: {why(error)}", by_root())
     except OSError as error:
-        if isinstance(error, PermissionError):
-            return skipped(f"this user cannot look at {error.filename or 'it'}: {why(error)}", by_root())
         return skipped(f"cannot look at {error.filename or 'it'}: {why(error)}")
 
 

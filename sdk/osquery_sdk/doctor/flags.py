@@ -6,6 +6,7 @@ neither a dash nor `#` names programs, and the lines after it apply to these pro
 
 from __future__ import annotations
 
+import re
 import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -90,14 +91,8 @@ def truth(value: str) -> bool:
 
 def number(value: str, otherwise: float) -> float:
     """Return the value of a numeric flag, reading the digits at its beginning as `atoi` does."""
-    digits = value.strip()
-    end = 1 if digits[:1] in ("-", "+") else 0
-    while end < len(digits) and digits[end].isdigit():
-        end += 1
-    try:
-        return float(digits[:end])
-    except ValueError:
-        return otherwise
+    digits = re.match(r"\s*[-+]?\d+", value)
+    return float(digits[0]) if digits else otherwise
 
 
 def parse_arguments(arguments: Sequence[str], program: str = "osqueryd") -> Parsed:
@@ -159,24 +154,19 @@ class _Reader:
                 if applies:
                     self.set_flag(name, equals, value, place)
                 elif name in KNOWN:
-                    self._note(
-                        place,
-                        "does not apply: a line above that begins without a dash reserves it "
-                        f"for other programs: --{name}",
-                    )
+                    reason = "a line above that begins without a dash reserves it for other programs"
+                    self._note(place, f"does not apply: {reason}: --{name}")
             else:
-                applies = (applies and naming) or any(
-                    fnmatchcase(self._program, word) for word in line.split()
-                )
+                is_named = any(fnmatchcase(self._program, word) for word in line.split())
+                applies = (applies and naming) or is_named
                 naming = True
                 if not applies:
                     name = _flag_name(line)
-                    self._note(
-                        place,
-                        "begins without a dash, so that what follows is for programs of that name only"
-                        + (f": write --{name}" if name else ""),
-                        repair="s/^[[:space:]]*/--/" if name else "",
-                    )
+                    text = "begins without a dash, so that what follows is for programs of that name only"
+                    if name:
+                        self._note(place, f"{text}: write --{name}", repair="s/^[[:space:]]*/--/")
+                    else:
+                        self._note(place, text)
 
     def set_flag(self, name: str, equals: str, value: str, place: _Place) -> None:
         """Take a flag; `equals` is empty if it stands without a value."""
@@ -195,25 +185,20 @@ class _Reader:
                 )
         elif name == "flagfile":
             self._read_nested(Path(value), place)
-        elif name in _BOOLEANS:
-            if value.lower() in (*_TRUE, *_FALSE):
-                values[name] = str(truth(value)).lower()
-            else:
-                self._refuse(name, value, place)
-        elif name in _NUMBERS:
-            if value.removeprefix("-").isdecimal():
-                values[name] = value
-            else:
-                self._refuse(name, value, place)
+        elif name in _BOOLEANS and value.lower() in (*_TRUE, *_FALSE):
+            values[name] = str(truth(value)).lower()
+        elif name in _NUMBERS and value.removeprefix("-").isdecimal():
+            values[name] = value
+        elif name in _BOOLEANS or name in _NUMBERS:
+            repair = "s/[[:space:]]*$//" if value != value.strip() else ""
+            text = f"stops osqueryd: {value!r} is not a value for --{name}"
+            self._note(place, text, fatal=True, repair=repair)
         elif name in _TEXTS:
             values[name] = value
             self._check_text(name, value, place)
-        elif name.lower() in KNOWN:
-            self._note(
-                place,
-                f"is left out: flags are in lower case: --{name.lower()}",
-                repair=f"s/{name}/{name.lower()}/",
-            )
+        elif (lower := name.lower()) in KNOWN:
+            text = f"is left out: flags are in lower case: --{lower}"
+            self._note(place, text, repair=f"s/{name}/{lower}/")
 
     def _check_text(self, name: str, value: str, place: _Place) -> None:
         behind = f"part of the value of --{name}"
@@ -223,10 +208,6 @@ class _Reader:
             self._note(place, f"has quotes, which are {behind}", repair=f"s/{value[0]}//g")
         elif " #" in value:
             self._note(place, f"has a comment behind it, which is {behind}", repair="s/[[:space:]]*#.*//")
-
-    def _refuse(self, name: str, value: str, place: _Place) -> None:
-        repair = "s/[[:space:]]*$//" if value != value.strip() else ""
-        self._note(place, f"stops osqueryd: {value!r} is not a value for --{name}", fatal=True, repair=repair)
 
     def _read_nested(self, target: Path, place: _Place) -> None:
         if place.depth >= _MAX_NESTING:

@@ -78,12 +78,9 @@ def paths(lines: list[Line]) -> list[str]:
 def find(lines: list[Line], path: Path) -> Match | None:
     """Return the line that leads to the file or to a copy; of several, the one most likely meant."""
     matches = [match for line in lines if (match := _match(line, path)) is not None]
-
-    def rank(match: Match) -> tuple[bool, int]:
-        # A name that osqueryd takes comes before one that it does not.
-        return not match.path.endswith(PROGRAM_SUFFIXES), _ORDER.index(match.how)
-
-    return min(matches, key=rank, default=None)
+    # A name that osqueryd takes comes before one that it does not.
+    matches.sort(key=lambda match: (not match.path.endswith(PROGRAM_SUFFIXES), _ORDER.index(match.how)))
+    return matches[0] if matches else None
 
 
 def _match(line: Line, path: Path) -> Match | None:

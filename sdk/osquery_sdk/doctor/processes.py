@@ -85,6 +85,3 @@ def _from_ps() -> list[Process]:
         if len(words) > 3 and all(word.isdecimal() for word in words[:3]):
             visible.append(Process(int(words[0]), int(words[1]), tuple(words[3:]), int(words[2]) * 1024))
     return visible
-
-
-__all__ = ["Process", "environment_of", "processes", "rss_of"]

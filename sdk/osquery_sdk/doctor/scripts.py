@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from kolide_kit.binaries import BLANKS, SCRIPT_HEAD, parse_script_line, read_program, runs_here, this_machine
 
-from .finding import Finding, as_root, failure, ok, quoted, sed_replacement, skipped, warning
+from .cures import as_root, quoted, sed_replacement
+from .finding import Finding, failure, ok, skipped, warning
 from .looking import real, status_of, why
 
 if TYPE_CHECKING:
@@ -44,16 +45,12 @@ def judge(path: Path, head: bytes, environment: Mapping[str, str]) -> Finding:
     is_whole = b"\n" in head[:SCRIPT_HEAD] or len(head) < SCRIPT_HEAD
     if head[2:].split(b"\n", 1)[0].rstrip(BLANKS).endswith(b"\r"):
         error = "" if line.argument else ": osqueryd says error 2"
-        return failure(f"the line after #! ends in a carriage return{error}", _without_returns(path))
-    if not line.interpreter:
-        return failure(
-            "there is no program after #!: osqueryd says error 8", _this_python(path, replace=True)
-        )
-    if not is_whole and not line.argument:
-        return failure(
-            f"the line after #! has more than {SCRIPT_HEAD - 1} bytes: osqueryd says error 8",
-            _this_python(path, replace=True),
-        )
+        cure = _edit_command(path, [f"{_lines(path)}{_RETURN}"])
+        return failure(f"the line after #! ends in a carriage return{error}", cure)
+    too_long = f"the line after #! has more than {SCRIPT_HEAD - 1} bytes"
+    if not line.interpreter or (not is_whole and not line.argument):
+        why_not = too_long if line.interpreter else "there is no program after #!"
+        return failure(f"{why_not}: osqueryd says error 8", _this_python(path, replace=True))
     problem = _check_interpreter(line.interpreter, kind)
     if problem is None and os.path.basename(line.interpreter) == _ENV:  # noqa: PTH119  a text
         problem = _check_env(path, line, environment)
@@ -61,9 +58,7 @@ def judge(path: Path, head: bytes, environment: Mapping[str, str]) -> Finding:
         cure = _this_python(path, replace=True, line=line) if problem.status == "failed" else ""
         return problem._replace(cure=problem.cure or cure)
     if not is_whole:
-        return warning(
-            f"the line after #! has more than {SCRIPT_HEAD - 1} bytes: the system cuts off what follows"
-        )
+        return warning(f"{too_long}: the system cuts off what follows")
     return ok(kind)
 
 
@@ -142,9 +137,8 @@ def _check_env(path: Path, line: ScriptLine, environment: Mapping[str, str]) -> 
         )
     name = _program_in(argument) if is_split else argument
     if name is None or name.startswith("-") or "=" in name:
-        return (
-            None  # this check does not understand env's options; starting the script shows whether it works
-        )
+        # This check does not understand env's options; starting the script shows whether it works.
+        return None
     places = environment.get("PATH") or _USUAL_PATH
     candidates = [name] if "/" in name else [f"{place or '.'}/{name}" for place in places.split(":")]
     if any(os.access(place, os.X_OK) and not isinstance(status_of(place), OSError) for place in candidates):
@@ -181,11 +175,6 @@ def _this_python(path: Path, *, replace: bool, line: ScriptLine | None = None) -
     else:
         change = f"-e {shlex.quote('1i' + chr(92))} -e {shlex.quote(first)}"
     return as_root(f"LC_ALL=C sed -i.bak {change} {quoted(real(path))}")
-
-
-def _without_returns(path: Path) -> str:
-    """Return the command that removes the carriage returns at the ends of lines."""
-    return _edit_command(path, [f"{_lines(path)}{_RETURN}"])
 
 
 def _from_the_mark_on(path: Path, before: bytes) -> str:

@@ -13,10 +13,10 @@ from ..vocabulary import PROGRAM_SUFFIX
 from . import loadlist
 from .flags import number
 from .looking import is_file, is_folder, real, same_file, status_of
+from .processes import Process, processes
 
 if TYPE_CHECKING:
     from .context import Context
-    from .processes import Process
     from .trial import Trial
 
 _LEAST_PATIENCE = 10.0
@@ -95,9 +95,8 @@ class Target:
         """The reason for skipping checks of the file; empty if there is a file."""
         if self.file is not None:
             return ""
-        return (
-            "this user cannot look at it" if isinstance(self.status, PermissionError) else "there is no file"
-        )
+        is_hidden = isinstance(self.status, PermissionError)
+        return "this user cannot look at it" if is_hidden else "there is no file"
 
     @cached_property
     def distrust(self) -> str:
@@ -134,8 +133,6 @@ class Target:
     @cached_property
     def process(self) -> Process | None:
         """The process in which the extension serves the socket; None if none can be seen."""
-        from .processes import processes
-
         names = {str(self.path), str(self.given), str(real(self.path))}
         for process in processes():
             arguments = process.arguments
@@ -143,6 +140,3 @@ class Target:
             if served and names & set(arguments[:3]):
                 return process
         return None
-
-
-__all__ = ["Target"]

@@ -111,13 +111,13 @@ def start_once(path: Path, *, options: Mapping[str, str], patience: float, searc
             return Trial(None, (), 0.0, 0, False, f"the doctor cannot listen for it: {error}")
         server.start()
         try:
-            return _run([str(path)], address, Path(folder), registrar, options, patience, search)
+            return _run(path, address, Path(folder), registrar, options, patience, search)
         finally:
             server.stop()
 
 
 def _run(
-    command: list[str],
+    program: Path,
     address: str,
     folder: Path,
     registrar: _Registrar,
@@ -126,7 +126,7 @@ def _run(
     search: str,
 ) -> Trial:
     timeout, interval = options.get("extensions_timeout", "3"), options.get("extensions_interval", "3")
-    arguments = ["--socket", address, "--timeout", timeout, "--interval", interval]
+    command = [str(program), "--socket", address, "--timeout", timeout, "--interval", interval]
     # If the doctor itself is a frozen program, a frozen extension would take it for its own bootloader.
     environment = {**os.environ, "OSQUERY_EXTENSIONS": "true", "PYINSTALLER_RESET_ENVIRONMENT": "1"}
     # A one-file program that finds no room leaves what it had unpacked. Here it goes with the folder.
@@ -137,13 +137,8 @@ def _run(
     start = time.monotonic()
     with errors.open("wb") as log:
         try:
-            process = start_process(
-                [*command, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                env=environment,
-            )
+            streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": log}
+            process = start_process(command, env=environment, **streams)
         except OSError as error:
             return Trial(None, (), 0.0, 0, False, f"it cannot be executed: {error.strerror or error}")
     try:
@@ -157,18 +152,14 @@ def _run(
             rss = rss_of(process.pid)
         elif has_ended(process):
             kill_group(process)
-            problem = f"it ended {_end_in_words(process.wait())}{_last_line(errors)}"
+            status = process.wait()
+            end = f"by {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
+            problem = f"it ended {end}{_last_line(errors)}"
         else:
             problem = f"it did not register within {patience:g} s{_last_line(errors)}"
     finally:
         _end(process)
     return Trial(info, tables, seconds, rss, registrar.asked_for_names, problem)
-
-
-def _end_in_words(status: int) -> str:
-    if status < 0:
-        return f"by {signal.Signals(-status).name}"
-    return f"with exit status {status}"
 
 
 def _last_line(errors: Path) -> str:
@@ -184,6 +175,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     wait_for_end(process, _STOP_WITHIN)
     kill_group(process)  # its children, if any are left
     process.wait()
-
-
-__all__ = ["Trial", "start_once"]

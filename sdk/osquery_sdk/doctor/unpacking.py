@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..serving.onefile import MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _MAGIC = b"MEI\014\013\012\013\016"
 _TAIL = 1 << 20
@@ -65,25 +65,18 @@ def one_file_of(path: Path) -> OneFile | None:
 
 
 def _parse_list(content: bytes) -> OneFile:
-    needed, folder = 0, ""
-    for size, kind, name in _items(content):
+    needed, folder, offset = 0, "", 0
+    while offset < len(content):
+        length, size, kind = _ITEM.unpack_from(content, offset)
+        if length < _ITEM.size:
+            raise ValueError("an item is shorter than its header")
+        name = os.fsdecode(content[offset + _ITEM.size : offset + length].partition(b"\0")[0])
+        offset += length
         if kind == b"o" and name.startswith(_FOLDER_OPTION):
             folder = name.removeprefix(_FOLDER_OPTION)
         elif kind in _UNPACKED:
             needed += -(-size // _BLOCK) * _BLOCK
     return OneFile(needed, folder)
-
-
-def _items(content: bytes) -> Iterator[tuple[int, bytes, str]]:
-    """Yield (unpacked size, kind, name) of each item in the list."""
-    offset = 0
-    while offset < len(content):
-        length, size, kind = _ITEM.unpack_from(content, offset)
-        if length < _ITEM.size:
-            raise ValueError("an item is shorter than its header")
-        name = content[offset + _ITEM.size : offset + length].partition(b"\0")[0]
-        yield size, kind, os.fsdecode(name)
-        offset += length
 
 
 def usual_folder(environment: Mapping[str, str]) -> Path:
@@ -112,6 +105,3 @@ def _is_alive(number: str) -> bool:
     except (ValueError, OverflowError, OSError):
         pass
     return True
-
-
-__all__ = ["OneFile", "left_behind", "one_file_of", "usual_folder"]

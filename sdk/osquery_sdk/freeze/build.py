@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -28,8 +27,6 @@ from .stamp import build_date, make_stamp
 from .target import find_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kolide_kit.progress import Progress
 
     from .target import Target
@@ -86,72 +83,67 @@ def build(
         TargetError: there is no such extension.
         FreezeError: it cannot be frozen, or the result does not run. The result of an earlier build is kept.
     """
-    step = progress.step if progress is not None else _silent
-    say = progress.detail if progress is not None else _silent
+    step, say = (progress.step, progress.detail) if progress is not None else (_silent, _silent)
     target = find_target(extension, name=options.name)
     pyinstaller.require()
     if options.metadata or options.entry_points:
         Installed().require(metadata=options.metadata, groups=options.entry_points)
     output = options.output.absolute()
     date = build_date(os.environ)
-    stack = contextlib.ExitStack()
+    work = None
     try:
-        work = stack.enter_context(work_folder(output, f".{target.name}-"))
-    except OSError as error:
-        raise FreezeError(f"cannot write to {options.output}: {error.strerror}") from error
-    try:
-        step(f"looking into {target.name}")
-        facts = probe(target, work)
-        stamp = make_stamp(facts["version"], target.home, os.environ)
-        (work / _STAMP).write_text(json.dumps({"name": target.name, **stamp}, indent=2), encoding="utf-8")
-        # Python's library loads some modules for rare occasions. The extension did not ask for them: see
-        # graph.py.
-        loaded = [name for name in facts["modules"] if name.partition(".")[0] not in RARE]
-        data = data_files(options.data, target.folders)
-        step("freezing")
-        recipe = pyinstaller.Recipe(
-            modules=[*loaded, *options.include, *options.data],
-            excludes=options.exclude,
-            kept=options.include,
-            datas=[(str(work / _STAMP), "."), *data],
-            data=options.data,
-            metadata=options.metadata,
-            groups=options.entry_points,
-            program=target.name + PROGRAM_SUFFIX,
-            folder=f"{target.name}.bundle",
-            onefile=options.onefile,
-            tmpdir=options.tmpdir,
-        )
-        contents = pyinstaller.run(target, recipe, work=work, say=say)
-        bundle = work / "dist" / (recipe.program if options.onefile else recipe.folder)
-        set_modes(bundle, int(date.timestamp()) if "SOURCE_DATE_EPOCH" in os.environ else None)
-        program = bundle if options.onefile else bundle / recipe.program
-        step("running it")
-        from .smoke import smoke  # imports the engine, which `require` has made sure of
+        with work_folder(output, f".{target.name}-") as work:
+            step(f"looking into {target.name}")
+            facts = probe(target, work)
+            stamp = make_stamp(facts["version"], target.home, os.environ)
+            (work / _STAMP).write_text(json.dumps({"name": target.name, **stamp}, indent=2), encoding="utf-8")
+            # Python's library loads some modules for rare occasions. The extension did not ask for them: see
+            # graph.py.
+            loaded = [name for name in facts["modules"] if name.partition(".")[0] not in RARE]
+            data = data_files(options.data, target.folders)
+            step("freezing")
+            recipe = pyinstaller.Recipe(
+                modules=[*loaded, *options.include, *options.data],
+                excludes=options.exclude,
+                kept=options.include,
+                datas=[(str(work / _STAMP), "."), *data],
+                data=options.data,
+                metadata=options.metadata,
+                groups=options.entry_points,
+                program=target.name + PROGRAM_SUFFIX,
+                folder=f"{target.name}.bundle",
+                onefile=options.onefile,
+                tmpdir=options.tmpdir,
+            )
+            contents = pyinstaller.run(target, recipe, work=work, say=say)
+            bundle = work / "dist" / (recipe.program if options.onefile else recipe.folder)
+            set_modes(bundle, int(date.timestamp()) if "SOURCE_DATE_EPOCH" in os.environ else None)
+            program = bundle if options.onefile else bundle / recipe.program
+            step("running it")
+            from .smoke import smoke  # imports the engine, which `require` has made sure of
 
-        trial = smoke(program, facts["tables"], folders=target.folders, tmpdir=options.tmpdir, say=say)
-        step("writing the report")
-        report = Report(
-            name=target.name,
-            version=facts["version"],
-            form="one-file" if options.onefile else "one-folder",
-            size=size_of(bundle),
-            packages=sizes_by_package(program, contents),
-            start=trial.start,
-            idle=trial.idle,
-            queried=trial.queried,
-            tables=trial.tables,
-            glibc=oldest_glibc(_binaries(program, contents)) if sys.platform == "linux" else "",
-            missing=contents["missing"],
-            stamp=stamp,
-        )
-        digest = hashlib.sha256(program.read_bytes()).hexdigest()
-        sbom = make_sbom(target.name, facts["version"], contents, date=date, digest=digest)
-        return _install(bundle, output, target, options.onefile, report, sbom)
+            trial = smoke(program, facts["tables"], folders=target.folders, tmpdir=options.tmpdir, say=say)
+            step("writing the report")
+            report = Report(
+                name=target.name,
+                version=facts["version"],
+                form="one-file" if options.onefile else "one-folder",
+                size=size_of(bundle),
+                packages=sizes_by_package(program, contents),
+                **trial._asdict(),
+                glibc=oldest_glibc([program, *map(Path, contents["binaries"].values())])
+                if sys.platform == "linux"
+                else "",
+                missing=contents["missing"],
+                stamp=stamp,
+            )
+            digest = hashlib.sha256(program.read_bytes()).hexdigest()
+            sbom = make_sbom(target.name, facts["version"], contents, date=date, digest=digest)
+            return _install(bundle, output, target, options.onefile, report, sbom)
     except OSError as error:
+        if work is None:
+            raise FreezeError(f"cannot write to {options.output}: {error.strerror}") from error
         raise FreezeError(f"{place_of(error, work, options.output)}: {error.strerror or error}") from error
-    finally:
-        stack.close()
 
 
 def _silent(text: str) -> None:
@@ -195,12 +187,6 @@ def set_modes(path: Path, seconds: int | None) -> None:
             file.chmod(0o755 if runs else 0o644)
         if seconds is not None and os.utime in os.supports_follow_symlinks:
             os.utime(file, (seconds, seconds), follow_symlinks=False)
-
-
-def _binaries(program: Path, contents: dict[str, Any]) -> Iterator[Path]:
-    """Yield the program, and the binaries in it as they were before they were packed."""
-    yield program
-    yield from (Path(path) for path in contents["binaries"].values())
 
 
 def _install(

@@ -41,13 +41,12 @@ def data_files(packages: Sequence[str], folders: Sequence[Path]) -> list[tuple[s
 def _places(package: str, folders: Sequence[Path]) -> list[Path]:
     """Return the folders of a package."""
     spec = find_module(package, folders)
-    if spec is not None and spec.submodule_search_locations is not None:
-        return [Path(place) for place in spec.submodule_search_locations]
-    # A package that is installed for development may have its own finder in `sys.meta_path`.
-    try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
-        spec = None
+    if spec is None or spec.submodule_search_locations is None:
+        # A package that is installed for development may have its own finder in `sys.meta_path`.
+        try:
+            spec = importlib.util.find_spec(package)
+        except (ImportError, ValueError):
+            spec = None
     if spec is None:
         raise FreezeError(f"--data {package}: there is no such package")
     if spec.submodule_search_locations is None:

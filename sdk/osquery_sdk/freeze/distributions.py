@@ -95,35 +95,30 @@ class Installed:
         asked_for = {normal(name) for name in chosen}
         wanted = asked_for | {normal(name) for name in names}
         files = _Files(
-            {Path(path): name.partition(".")[0] for name, path in contents["modules"].items()},
-            {
-                Path(path): Path(name).parts[0].partition(".")[0]
-                for kind in ("datas", "binaries")
-                for name, path in contents[kind].items()
-            },
-            frozenset(Path(str(each.locate_file(""))) for each in self._by_name.values()),
+            contents, frozenset(Path(str(each.locate_file(""))) for each in self._by_name.values())
         )
-        candidates = {
-            name: Bundled(each, files.packages_of(each), name in asked_for)
-            for name, each in self._by_name.items()
-        }
-        return [bundled for name, bundled in candidates.items() if bundled.packages or name in wanted]
+        bundled = []
+        for name, each in self._by_name.items():
+            packages = files.packages_of(each)
+            if packages or name in wanted:
+                bundled.append(Bundled(each, packages, name in asked_for))
+        return bundled
 
 
 class _Files:
     """The files that a bundle is made of.
 
     Args:
-        modules: the files of modules, each with its top package.
-        others: all other files, each with the first part of its name in the bundle.
+        contents: see `pyinstaller.run`.
         sites: the folders that distributions are installed in.
     """
 
-    def __init__(
-        self, modules: Mapping[Path, str], others: Mapping[Path, str], sites: frozenset[Path]
-    ) -> None:
-        self._modules = modules
-        self._all = {**others, **modules}
+    def __init__(self, contents: Mapping[str, Mapping[str, str]], sites: frozenset[Path]) -> None:
+        # The files of modules with their top packages, then all files with the first part of their names.
+        self._modules = {Path(path): name.partition(".")[0] for name, path in contents["modules"].items()}
+        others = {**contents["datas"], **contents["binaries"]}
+        self._all = {Path(path): Path(name).parts[0].partition(".")[0] for name, path in others.items()}
+        self._all |= self._modules
         self._folders = {folder for path in self._all for folder in path.parents}
         self._sites = sites
 

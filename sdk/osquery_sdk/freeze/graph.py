@@ -20,50 +20,21 @@ if TYPE_CHECKING:
 
     from .statements import Import
 
-_AT_A_DESK = frozenset(
-    (
-        "antigravity",
-        "cmd",
-        "code",
-        "codeop",
-        "distutils",
-        "doctest",
-        "ensurepip",
-        "idlelib",
-        "lib2to3",
-        "pdb",
-        "pip",
-        "pkg_resources",
-        "pydoc",
-        "pydoc_data",
-        "readline",
-        "rlcompleter",
-        "setuptools",
-        "test",
-        "this",
-        "tkinter",
-        "turtle",
-        "venv",
-        "webbrowser",
-    )
+_AT_A_DESK = (
+    frozenset(("cmd", "code", "codeop", "pdb", "readline", "rlcompleter"))  # prompts
+    | frozenset(("doctest", "lib2to3", "pydoc", "pydoc_data", "test"))  # documentation and tests
+    | frozenset(("distutils", "ensurepip", "pip", "pkg_resources", "setuptools", "venv"))  # installing
+    | frozenset(("antigravity", "idlelib", "this", "tkinter", "turtle", "webbrowser"))  # windows and toys
 )
 """Modules for people who develop and try things: a module's tests of itself, `help()`, `breakpoint()`."""
 
-RARE = _AT_A_DESK | frozenset(
-    (
-        "_hashlib",
-        "_sqlite3",
-        "_ssl",
-        "_tkinter",
-        "concurrent.futures.process",
-        "dbm",
-        "multiprocessing",
-        "opentelemetry",
-        "sqlite3",
-        "ssl",
-        "unittest",
-        "xmlrpc",
-    )
+_ENCRYPTION = frozenset(("ssl", "_ssl", "_hashlib"))
+_POOL = "concurrent.futures.process"
+RARE = (
+    _AT_A_DESK
+    | _ENCRYPTION
+    | frozenset(("_sqlite3", "_tkinter", "dbm", "sqlite3"))
+    | frozenset((_POOL, "multiprocessing", "opentelemetry", "unittest", "xmlrpc"))
 )
 """Modules that are kept only if the extension asks for them, or a module does not work without them."""
 
@@ -71,36 +42,21 @@ RARE = _AT_A_DESK | frozenset(
 _OURS = frozenset(
     ("apsw", "defusedxml", "osquery_sdk", "prompt_toolkit", "psutil", "pygments", "thrift", "wcwidth", "yaml")
 )
-_ENCRYPTION = frozenset(("ssl", "_ssl", "_hashlib"))
 _NONE: frozenset[str] = frozenset()
-_POOL = "concurrent.futures.process"
 # The parts of hashlib that only OpenSSL has: functions, and hashes that a text names for `new`.
 # https://docs.python.org/3/library/hashlib.html
 _OPENSSL_FUNCTIONS = frozenset(("algorithms_available", "pbkdf2_hmac", "scrypt"))
 _OPENSSL_HASHES = frozenset(("md4", "ripemd160", "sha512_224", "sha512_256", "sm3", "whirlpool"))
+_CLIENTS = ("ftplib", "imaplib", "nntplib", "poplib", "smtplib", "xmlrpc.client")
 _RELEASES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    **dict.fromkeys(
-        (
-            "ftplib",
-            "imaplib",
-            "nntplib",
-            "poplib",
-            "smtplib",
-            "urllib.request",
-            "urllib.robotparser",
-            "xmlrpc.client",
-        ),
-        (frozenset(), _ENCRYPTION),
-    ),
+    **dict.fromkeys((*_CLIENTS, "urllib.request", "urllib.robotparser"), (_NONE, _ENCRYPTION)),
     "asyncio": (frozenset(("ssl",)), _ENCRYPTION),
     "concurrent.futures": (frozenset(("ProcessPoolExecutor", "*")), frozenset((_POOL,))),
-    "http.client": (
-        frozenset(("HTTPSConnection",)),
-        _ENCRYPTION,
-    ),  # without it plain HTTP, as over a Unix socket
+    # Without encryption it speaks plain HTTP, as over a Unix socket.
+    "http.client": (frozenset(("HTTPSConnection",)), _ENCRYPTION),
     "logging.config": (frozenset(("HTTPHandler", "SMTPHandler")), _ENCRYPTION),
     "logging.handlers": (frozenset(("HTTPHandler", "SMTPHandler")), _ENCRYPTION),
-    "osquery_sdk.serving.telemetry": (frozenset(), frozenset(("opentelemetry",))),
+    "osquery_sdk.serving.telemetry": (_NONE, frozenset(("opentelemetry",))),
 }
 """The rare modules that are kept for a module which the extension imports, by that module.
 
@@ -236,12 +192,7 @@ def _imports(graph: Any, node: Any) -> Iterable[tuple[Any, bool]]:
         if target == "wcwidth._wcwidth_c" or type(other).__name__ == "Script":
             continue
         facts = graph.edgeData(node, other)
-        optional = bool(
-            getattr(facts, "tryexcept", False)
-            or getattr(facts, "function", False)
-            or getattr(facts, "conditional", False)
-        )
-        yield other, optional
+        yield other, any(getattr(facts, flag, False) for flag in ("tryexcept", "function", "conditional"))
 
 
 def is_data_of(modules: Collection[str], entry: str, *, wanted: Collection[str]) -> bool:
@@ -266,25 +217,24 @@ def libraries_needed(
         imports: returns the names and paths of the libraries that a file is linked with.
     """
     pending = [path for _, path, _ in binaries]
-    seen: set[str] = set()
+    seen = set(pending)
     names: set[str] = set()
     while pending:
-        path = pending.pop()
-        if path in seen:
-            continue
-        seen.add(path)
-        for name, library in imports(path):
-            names.add(name)
-            if library:
-                pending.append(library)
+        linked = dict(imports(pending.pop()))
+        names.update(linked)
+        new = {library for library in linked.values() if library} - seen
+        seen |= new
+        pending += new
     return names
 
 
 def is_missed(graph: Any, node: Any) -> bool:
     """Return True if the extension's own code imports a missing module without a fallback."""
-    for other in graph.incoming(node):
-        if other is not None and is_own(str(other.identifier)):
-            facts = graph.edgeData(other, node)
-            if not any(getattr(facts, flag, False) for flag in ("tryexcept", "conditional", "fromlist")):
-                return True
-    return False
+    importers = [
+        other for other in graph.incoming(node) if other is not None and is_own(str(other.identifier))
+    ]
+    fallbacks = ("tryexcept", "conditional", "fromlist")
+    return any(
+        not any(getattr(facts, flag, False) for flag in fallbacks)
+        for facts in (graph.edgeData(other, node) for other in importers)
+    )

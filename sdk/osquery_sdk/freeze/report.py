@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 _SHOWN = 8
+# The beginnings of the names of files that are Python's own.
+_PYTHON = ("python", "libpython", "Python", "base_library", "pyi", "struct", "_struct", "zlib")
 
 
 class Report(NamedTuple):
@@ -59,13 +62,7 @@ class Report(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines, ready for `json.dumps`."""
-        return {
-            **self._asdict(),
-            "packages": dict(self.packages),
-            "tables": dict(self.tables),
-            "missing": list(self.missing),
-            "stamp": dict(self.stamp),
-        }
+        return self._asdict()
 
 
 def size_of(path: Path) -> int:
@@ -87,26 +84,19 @@ def sizes_by_package(program: Path, contents: Mapping[str, Any]) -> dict[str, in
     from PyInstaller.archive.readers import CArchiveReader
 
     archive = CArchiveReader(str(program))
-    sizes: dict[str, int] = {"bootloader": program.stat().st_size}
+    sizes = Counter({"bootloader": program.stat().st_size})
     for entry, (_, length, _, _, kind) in archive.toc.items():
         if kind == "z":
-            modules = archive.open_embedded_archive(entry).toc
-            for name, (_, _, packed) in modules.items():
-                _add(sizes, _package(name), packed)
+            for name, (_, _, packed) in archive.open_embedded_archive(entry).toc.items():
+                sizes[_package(name)] += packed
                 sizes["bootloader"] -= packed
         else:
-            _add(sizes, _owner(entry, contents), length)
+            sizes[_owner(entry, contents)] += length
             sizes["bootloader"] -= length
     folder = program.parent / "_internal"
-    if folder.is_dir():
-        for file in folder.rglob("*"):
-            if file.is_file():
-                _add(sizes, _owner(str(file.relative_to(folder)), contents), file.lstat().st_size)
+    for file in filter(Path.is_file, folder.rglob("*")):
+        sizes[_owner(str(file.relative_to(folder)), contents)] += file.lstat().st_size
     return dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _add(sizes: dict[str, int], package: str, size: int) -> None:
-    sizes[package] = sizes.get(package, 0) + size
 
 
 def _package(module: str) -> str:
@@ -118,9 +108,7 @@ def _owner(entry: str, contents: Mapping[str, Any]) -> str:
     """Return the package that a file of the bundle belongs to."""
     path = Path(entry)
     first = path.parts[0]
-    if first.startswith(
-        ("python", "libpython", "Python", "base_library", "pyi", "struct", "_struct", "zlib")
-    ):
+    if first.startswith(_PYTHON):
         return "python"
     if entry in contents["binaries"]:
         return "libraries" if len(path.parts) == 1 else first

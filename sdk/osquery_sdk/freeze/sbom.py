@@ -15,7 +15,7 @@ from .._version import __version__
 from .distributions import Installed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from importlib.metadata import Distribution
 
@@ -78,27 +78,16 @@ def _distribution(distribution: Distribution) -> dict[str, Any]:
     return cyclonedx.component("library", purl, name, version=version, purl=purl, licenses=licenses or None)
 
 
-def _libraries(contents: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the system's shared libraries in the bundle, with their Debian package if dpkg knows it."""
-    components = []
+def _libraries(contents: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the system's shared libraries in the bundle, with their Debian package if dpkg knows it."""
     for name, path in sorted(contents["binaries"].items()):
         if len(Path(name).parts) > 1 or name.startswith("libpython"):
             continue
         file = Path(path)
         package, version = _debian_package(file)
         purl = f"pkg:deb/debian/{package}@{version}" if package else None
-        content = cyclonedx.sha256(file.read_bytes())
-        components.append(
-            cyclonedx.component(
-                "library",
-                f"file:{name}",
-                name,
-                hashes=content,
-                version=version if package else None,
-                purl=purl,
-            )
-        )
-    return components
+        facts = {"hashes": cyclonedx.sha256(file.read_bytes()), "version": version if package else None}
+        yield cyclonedx.component("library", f"file:{name}", name, **facts, purl=purl)
 
 
 def _debian_package(file: Path) -> tuple[str, str]:

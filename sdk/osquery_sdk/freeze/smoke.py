@@ -132,14 +132,9 @@ class _Run:
         command = [str(self._program), "--socket", self._host.socket, "--timeout", str(_REGISTERS_WITHIN)]
         began = time.monotonic()
         try:
-            self._process = process = start_process(
-                command,
-                env=self._environment,
-                cwd=self._folder.anchor,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-            )
+            streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+            process = start_process(command, env=self._environment, cwd=self._folder.anchor, **streams)
+            self._process = process
         except OSError as error:
             raise FreezeError(f"{self._program} does not start: {error.strerror or error}") from error
         self._reader = Thread(target=self._read, args=(process.stderr,), daemon=True)
@@ -157,13 +152,6 @@ class _Run:
         seconds = time.monotonic() - began
         self._host.wait_for_extensions(1)
         return seconds
-
-    def require_alive(self, when: str) -> None:
-        assert self._process is not None
-        if self._process.poll() is not None:
-            raise FreezeError(
-                f"{self._program.name} ended with {self._process.returncode} {when}: {self._explanation()}"
-            )
 
     def stop(self) -> None:
         """Stop the program as osqueryd does; it has to deregister and end with exit code 0."""
@@ -222,7 +210,10 @@ class _Run:
                 raise FreezeError(f"the table {name} fails in the bundle: {missing}")
             if _UNMEANT.search(refused):
                 raise FreezeError(f"the table {name} fails in the bundle: {refused}")
-        self.require_alive(f"after a statement over {name}")
+        assert self._process is not None
+        if (status := self._process.poll()) is not None:
+            when = f"after a statement over {name}"
+            raise FreezeError(f"{self._program.name} ended with {status} {when}: {self._explanation()}")
         return refused or f"{rows} row" + ("" if rows == 1 else "s")
 
     def _read(self, stream: IO[bytes]) -> None:

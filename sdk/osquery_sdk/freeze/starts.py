@@ -44,13 +44,7 @@ def compiled(script: Path, folder: Path) -> str:
     if script.stem == "__main__":
         source = folder / "empty.py"
         source.touch()
-    file = py_compile.compile(
-        str(source),
-        cfile=str(folder / "script.pyc"),
-        dfile=script.name,
-        doraise=True,
-        optimize=0,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-    )
-    assert file is not None
+    file = str(folder / "script.pyc")
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(source), file, script.name, doraise=True, optimize=0, invalidation_mode=mode)
     return file

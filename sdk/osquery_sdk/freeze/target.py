@@ -47,7 +47,10 @@ def find_target(extension: str, *, name: str | None = None, here: Path | None = 
     Raises:
         TargetError: the description fits none of these.
     """
-    target = _find(extension, here or Path.cwd())
+    try:
+        target = _find(extension, here or Path.cwd())
+    except ProjectError as error:
+        raise TargetError(str(error)) from error
     if name is not None:
         target = target._replace(name=name)
     if not _NAME.fullmatch(target.name):
@@ -73,7 +76,7 @@ def _find(extension: str, here: Path) -> Target:
     if _ENTRY.fullmatch(extension):
         name = extension.partition(":")[0].rpartition(".")[2]
         return _entry(parse_entry(name, extension), here, (here,))
-    if (here / PROJECT_FILE).is_file() and _has_entry(here / PROJECT_FILE, extension):
+    if (here / PROJECT_FILE).is_file() and extension in scripts(here / PROJECT_FILE):
         return _project(here / PROJECT_FILE, extension)
     return _module(extension, here)
 
@@ -106,9 +109,8 @@ def _module(name: str, here: Path) -> Target:
     if spec.submodule_search_locations is not None:
         folder = Path(next(iter(spec.submodule_search_locations)))
         if not (folder / _MAIN).is_file():
-            raise TargetError(
-                f"the package {name} has no {_MAIN}; name the module, or an entry module:function"
-            )
+            hint = "name the module, or an entry module:function"
+            raise TargetError(f"the package {name} has no {_MAIN}; {hint}")
         return _folder(folder)
     origin = Path(spec.origin or "")
     if origin.suffix != ".py":
@@ -129,24 +131,12 @@ def _run_module(module: str, name: str, folders: tuple[Path, ...], home: Path) -
 
 def _project(file: Path, name: str | None) -> Target:
     folder = file.resolve().parent
-    try:
-        return _entry(find_entry(file, name), folder, (folder, folder / "src"))
-    except ProjectError as error:
-        raise TargetError(str(error)) from error
-
-
-def _has_entry(file: Path, name: str) -> bool:
-    try:
-        return name in scripts(file)
-    except ProjectError as error:
-        raise TargetError(str(error)) from error
+    return _entry(find_entry(file, name), folder, (folder, folder / "src"))
 
 
 def _entry(entry: Entry, home: Path, folders: tuple[Path, ...]) -> Target:
     """Return the target for an entry of `[project.scripts]`."""
-    return Target(
-        entry.name, entry.source, None, tuple(folder for folder in folders if folder.is_dir()), home
-    )
+    return Target(entry.name, entry.source, None, tuple(filter(Path.is_dir, folders)), home)
 
 
 def _read(path: Path) -> str:

@@ -26,7 +26,7 @@ FILE, FOLDER, LINK = 1, 2, 3
 
 
 class Path(NamedTuple):
-    """A path in a bill."""
+    """A path in a bill, which root owns."""
 
     path: str
     """`.` for the root, else `./usr/...`; its parent has to be in the bill too."""
@@ -34,8 +34,6 @@ class Path(NamedTuple):
     """`FILE`, `FOLDER` or `LINK`."""
     mode: int
     """Mode with the bits of the file's type."""
-    uid: int
-    gid: int
     modified: int
     size: int = 0
     checksum: int = 0
@@ -56,9 +54,10 @@ class _Store:
         self._blocks.append(content)
         return len(self._blocks)
 
-    def replace(self, number: int, content: bytes) -> None:
-        """Replace the content of a block."""
-        self._blocks[number - 1] = content
+    @property
+    def next(self) -> int:
+        """The number of the block that will be added next."""
+        return len(self._blocks) + 1
 
     def name(self, name: str, number: int) -> None:
         """Give a block a name."""
@@ -91,14 +90,12 @@ def make_bom(paths: list[Path]) -> bytes:
     """
     store = _Store()
     ordered = _by_level(paths)
-    store.name(
-        "BomInfo", store.add(struct.pack(">III", 1, len(ordered) + 1, 1) + struct.pack(">IIII", 0, 0, 0, 0))
-    )
-    store.name("Paths", _tree(store, len(ordered), _leaves(store, ordered)))
-    store.name("HLIndex", _tree(store, 0, []))
-    inner = _tree(store, 0, [], page=128)
+    store.name("BomInfo", store.add(struct.pack(">III16x", 1, len(ordered) + 1, 1)))
+    store.name("Paths", _tree(store, _pairs(store, ordered)))
+    store.name("HLIndex", _tree(store, []))
+    inner = _tree(store, [], page=128)
     store.name("VIndex", store.add(struct.pack(">IIIB", 1, inner, 0, 0)))
-    store.name("Size64", _tree(store, 0, []))
+    store.name("Size64", _tree(store, []))
     return store.dump()
 
 
@@ -119,51 +116,30 @@ def _by_level(paths: list[Path]) -> list[tuple[int, int, str, Path]]:
     return ordered
 
 
-def _leaves(
-    store: _Store, ordered: list[tuple[int, int, str, Path]]
-) -> list[tuple[int, int, list[tuple[int, int]]]]:
-    """Return the leaves: (number of the block reserved for the leaf, its last key, its pairs)."""
-    leaves = []
-    for start in range(0, len(ordered), _PER_LEAF):
-        pairs = []
-        for number, parent, name, path in ordered[start : start + _PER_LEAF]:
-            target = path.target.encode() + b"\0" if path.target else b""
-            information = struct.pack(
-                ">BBHHIIIIBII",
-                path.kind,
-                1,
-                3,
-                path.mode,
-                path.uid,
-                path.gid,
-                path.modified,
-                path.size,
-                1,
-                path.checksum,
-                len(target),
-            )
-            value = store.add(struct.pack(">II", number, store.add(information + target)))
-            key = store.add(struct.pack(">I", parent) + name.encode() + b"\0")
-            pairs.append((value, key))
-        leaves.append((store.add(b""), pairs[-1][1], pairs))
-    return leaves
+def _pairs(store: _Store, ordered: list[tuple[int, int, str, Path]]) -> list[tuple[int, int]]:
+    """Add the blocks of each path, and return the pairs of their numbers: (information, name)."""
+    pairs = []
+    for number, parent, name, path in ordered:
+        target = path.target.encode() + b"\0" if path.target else b""
+        facts = struct.pack(">BBHHIII", path.kind, 1, 3, path.mode, 0, 0, path.modified)
+        content = struct.pack(">IBII", path.size, 1, path.checksum, len(target))
+        value = store.add(struct.pack(">II", number, store.add(facts + content + target)))
+        key = store.add(struct.pack(">I", parent) + name.encode() + b"\0")
+        pairs.append((value, key))
+    return pairs
 
 
-def _tree(
-    store: _Store, count: int, leaves: list[tuple[int, int, list[tuple[int, int]]]], *, page: int = _PAGE
-) -> int:
-    """Add a tree of these leaves, and return the number of its block."""
-    for place, (block, _, pairs) in enumerate(leaves):
-        after = leaves[place + 1][0] if place + 1 < len(leaves) else 0
-        before = leaves[place - 1][0] if place else 0
-        store.replace(block, _node(pairs, leaf=True, after=after, before=before))
-    if len(leaves) == 1:
-        top = leaves[0][0]
-    elif leaves:
-        top = store.add(_node([(block, key) for block, key, _ in leaves], leaf=False))
-    else:
-        top = store.add(_node([], leaf=True))
-    return store.add(struct.pack(">4sIIIIB", b"tree", 1, top, page, count, 0))
+def _tree(store: _Store, pairs: list[tuple[int, int]], *, page: int = _PAGE) -> int:
+    """Add a tree of these pairs, and return the number of its block."""
+    leaves = [pairs[start : start + _PER_LEAF] for start in range(0, len(pairs), _PER_LEAF)] or [[]]
+    top = first = store.next
+    for block, leaf in enumerate(leaves, first):
+        before = block - 1 if block > first else 0
+        after = block + 1 if block < first + len(leaves) - 1 else 0
+        store.add(_node(leaf, leaf=True, after=after, before=before))
+    if len(leaves) > 1:
+        top = store.add(_node([(block, leaf[-1][1]) for block, leaf in enumerate(leaves, first)], leaf=False))
+    return store.add(struct.pack(">4sIIIIB", b"tree", 1, top, page, len(pairs), 0))
 
 
 def _node(pairs: list[tuple[int, int]], *, leaf: bool, after: int = 0, before: int = 0) -> bytes:
@@ -178,16 +154,8 @@ def cksum(content: bytes) -> int:
 
     # The polynomial is zlib's with the bits in reverse order, so the bits of each byte and of the result are
     # reversed.
-    length = len(content)
-    tail = b""
-    while length:
-        tail += bytes((length & 0xFF,))
-        length >>= 8
-    mirrored = (content + tail).translate(_mirrored_bytes())
+    tail = len(content).to_bytes((len(content).bit_length() + 7) // 8, "little")
+    mirrored = (content + tail).translate(bytes(int(f"{value:08b}"[::-1], 2) for value in range(256)))
     # zlib begins with all bits set and inverts the end; POSIX begins with none.
     value = zlib.crc32(mirrored, 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{value:032b}"[::-1], 2) ^ 0xFFFFFFFF
-
-
-def _mirrored_bytes() -> bytes:
-    return bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))

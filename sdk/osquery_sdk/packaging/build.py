@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kolide_kit import elf
 from kolide_kit.atomic import move_files, place_of, work_folder
@@ -18,8 +17,9 @@ from ..errors import PackagingError
 from . import msi, nfpm, pkg, tarball
 from .bundle import SYSTEMS, Bundle, read_bundle
 from .inputs import Osqueryd, read_flags, read_osqueryd, read_secret
-from .layout import Wanted, lay_out
+from .layout import Added, lay_out
 from .manifest import Made, checksums, describe_file, make_manifest
+from .model import Package
 from .names import check_identifier, check_name
 from .sbom import make_sbom
 from .signing import Keys
@@ -27,11 +27,11 @@ from .texts import check_text, check_texts
 from .version import parse_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from kolide_kit.progress import Progress
 
-    from .model import Kind, Package
+    from .model import Kind
 
 FORMS = {
     "deb": ("linux",),
@@ -109,7 +109,7 @@ def package(
     Raises:
         PackagingError: an option or a file is wrong, or a tool failed; nothing was written.
     """
-    step: Callable[[str], None] = progress.step if progress is not None else _silent
+    step = (lambda _: None) if progress is None else progress.step
     step("looking at what goes in")
     contents = [read_bundle(path) for path in bundles]
     osqueryds = [read_osqueryd(path) for path in options.osqueryd]
@@ -118,30 +118,26 @@ def package(
     osquery = next((osqueryd.version for osqueryd in osqueryds if osqueryd.version), "")
     _check_output(jobs, options)
     output = options.output.absolute()
-    stack = contextlib.ExitStack()
+    work = None
     try:
-        work = stack.enter_context(work_folder(output, ".package-"))
+        with work_folder(output, ".package-") as work:
+            results = []
+            for job in jobs:
+                step(f"writing {job.file}")
+                folder = work / f"{job.file}.work"
+                folder.mkdir()
+                file = _render(job, folder, options.keys)
+                if job.package.secret:
+                    file.chmod(0o600)
+                signed = options.keys.key(job.form) is not None
+                results.append(describe_file(job.form, file, job.package, signed=signed))
+            step("writing bills of materials, manifest and checksums")
+            done = _finish(results, packages, osquery, work, output)
+            return done._replace(warnings=tuple(line for bundle in contents for line in _warnings(bundle)))
     except OSError as error:
-        raise PackagingError(f"cannot write to {options.output}: {error.strerror}") from error
-    try:
-        results = []
-        for job in jobs:
-            step(f"writing {job.file}")
-            folder = work / job.file.replace("/", "_")
-            folder = folder.with_name(f"{folder.name}.work")
-            folder.mkdir()
-            file = _render(job, folder, options.keys)
-            if job.package.secret:
-                file.chmod(0o600)
-            signed = options.keys.signs(job.form)
-            results.append(describe_file(job.form, file, job.package, signed=signed))
-        step("writing bills of materials, manifest and checksums")
-        done = _finish(results, packages, osquery, work, output)
-        return done._replace(warnings=tuple(line for bundle in contents for line in _warnings(bundle)))
-    except OSError as error:
+        if work is None:
+            raise PackagingError(f"cannot write to {options.output}: {error.strerror}") from error
         raise PackagingError(f"{place_of(error, work, options.output)}: {error.strerror or error}") from error
-    finally:
-        stack.close()
 
 
 def forms_for(bundles: Sequence[Path], options: Options) -> tuple[str, ...]:
@@ -171,10 +167,6 @@ def _forms(platforms: Iterable[str], options: Options) -> tuple[str, ...]:
     )
 
 
-def _silent(text: str) -> None:
-    """Ignore a step of packaging without a progress."""
-
-
 def _distinct(bundles: Sequence[Bundle]) -> Sequence[Bundle]:
     seen: dict[tuple[str, str], Bundle] = {}
     for bundle in bundles:
@@ -184,7 +176,7 @@ def _distinct(bundles: Sequence[Bundle]) -> Sequence[Bundle]:
                 f"{other.given} and {bundle.given} are both for {SYSTEMS[bundle.platform]} "
                 f"on {bundle.machine}; give one"
             )
-        if bundle.name != bundles[0].name and bundle.name.lower() != bundles[0].name.lower():
+        if bundle.name.lower() != bundles[0].name.lower():
             raise PackagingError(
                 f"{bundle.given} holds {bundle.name}, and {bundles[0].given} {bundles[0].name}"
             )
@@ -210,40 +202,39 @@ def _package(
     for option, path in (("--root", options.root), ("--load-list", options.load_list)):
         if path and (not path.startswith("/") or ".." in path.split("/") or not path.isprintable()):
             raise PackagingError(f"{option} {path}: has to be an absolute path")
-    return lay_out(
-        bundle,
-        Wanted(
-            kind=options.kind,
-            name=name,
-            version=parse_version(given),
-            release=options.release,
-            identifier=identifier,
-            root=options.root,
-            load_list=options.load_list,
-            summary=check_text("--summary", options.summary)
-            or (
-                f"Osqueryd with the extension {bundle.name}"
-                if full
-                else f"Tables for osquery, by {bundle.name}"
-            ),
-            description=check_text("--description", options.description, lines=True)
-            or (
-                f"An osqueryd that runs as the service {identifier} and loads the extension {bundle.name}."
-                if full
-                else f"The extension {bundle.name}, which the osqueryd of this machine starts by itself."
-            ),
-            maintainer=check_text("--maintainer", options.maintainer) or f"{identifier} <root@localhost>",
-            homepage=check_text("--homepage", options.homepage),
-            license=check_text("--license", options.license) or Options().license,
-            depends=check_texts("--depends", options.depends),
-            conflicts=check_texts("--conflicts", options.conflicts),
-            build_time=_date(bundle, environment),
-            osqueryd=_osqueryd(bundle, osqueryds).path if full else None,
-            flags=read_flags(options.flags) if options.flags else None,
-            secret=read_secret(options.secret) if options.secret else None,
-            glibc=_glibc(bundle),
-        ),
+    summary = f"Tables for osquery, by {bundle.name}"
+    description = f"The extension {bundle.name}, which the osqueryd of this machine starts by itself."
+    if full:
+        summary = f"Osqueryd with the extension {bundle.name}"
+        description = (
+            f"An osqueryd that runs as the service {identifier} and loads the extension {bundle.name}."
+        )
+    draft = Package(
+        name=name,
+        version=parse_version(given),
+        release=options.release,
+        kind=options.kind,
+        identifier=identifier,
+        platform=bundle.platform,
+        machine=bundle.machine,
+        summary=check_text("--summary", options.summary) or summary,
+        description=check_text("--description", options.description, lines=True) or description,
+        maintainer=check_text("--maintainer", options.maintainer) or f"{identifier} <root@localhost>",
+        homepage=check_text("--homepage", options.homepage),
+        license=check_text("--license", options.license) or Options().license,
+        load_list=options.load_list,
+        depends=check_texts("--depends", options.depends),
+        recommends=() if full else ("osquery",),
+        conflicts=check_texts("--conflicts", options.conflicts),
+        build_time=_date(bundle, environment),
+        libc=bundle.libc,
     )
+    added = Added(
+        _osqueryd(bundle, osqueryds).path if full else None,
+        read_flags(options.flags) if options.flags else None,
+        read_secret(options.secret) if options.secret else None,
+    )
+    return lay_out(draft._replace(glibc=_glibc(bundle)), bundle, options.root, added)
 
 
 def _osqueryd(bundle: Bundle, osqueryds: Sequence[Osqueryd]) -> Osqueryd:
@@ -293,16 +284,14 @@ def _warnings(bundle: Bundle) -> Sequence[str]:
 
 
 def _jobs(packages: Sequence[tuple[Bundle, Package]], options: Options) -> Sequence[_Job]:
-    wanted = _forms((package.platform for _, package in packages), options)
     jobs = []
-    for form in wanted:
+    for form in _forms((package.platform for _, package in packages), options):
         if form not in FORMS:
             raise PackagingError(f"no form {form!r}; there are {', '.join(FORMS)}")
-        platforms = FORMS[form]
-        matching = [pair for pair in packages if pair[1].platform in platforms]
+        matching = [pair for pair in packages if pair[1].platform in FORMS[form]]
         if not matching:
             bundle = packages[0][0]
-            names = " or ".join(SYSTEMS[platform] for platform in platforms)
+            names = " or ".join(SYSTEMS[platform] for platform in FORMS[form])
             raise PackagingError(
                 f"{form}: needs a bundle for {names}; {bundle.given} is for {SYSTEMS[bundle.platform]} "
                 "(freezing makes one for the system it runs on)"
@@ -324,12 +313,8 @@ def _file_name(form: str, package: Package) -> str:
 
 
 def _check_tool(form: str) -> None:
-    if form in nfpm.FORMS:
-        nfpm.find_nfpm()
-    elif form == "msi":
-        msi.find_wixl()
-    elif form == "pkg":
-        pkg.find_bsdtar()
+    if form != "tar":
+        {"msi": msi.find_wixl, "pkg": pkg.find_bsdtar}.get(form, nfpm.find_nfpm)()
 
 
 def _render(job: _Job, folder: Path, keys: Keys) -> Path:
@@ -353,8 +338,7 @@ def _check_output(jobs: Sequence[_Job], options: Options) -> None:
     if options.force:
         return
     stem = _stem(jobs[0].package)
-    names = [job.file for job in jobs] + [f"{stem}.manifest.json", f"{stem}.sha256"]
-    for name in names:
+    for name in (*(job.file for job in jobs), f"{stem}.manifest.json", f"{stem}.sha256"):
         if (options.output / name).exists():
             raise PackagingError(f"{options.output / name} is there already; --force replaces it")
 
@@ -362,33 +346,29 @@ def _check_output(jobs: Sequence[_Job], options: Options) -> None:
 def _finish(
     results: list[Made], packages: Sequence[tuple[Bundle, Package]], osquery: str, work: Path, output: Path
 ) -> Packaged:
-    done = work / "done"
-    done.mkdir()
     stem = _stem(results[0].package)
-    files = []
-    for result in results:
-        files.append(done / result.file.name)
-        result.file.replace(files[-1])
-    used = {id(result.package) for result in results}
     sboms = []
     for bundle, laid_out in packages:
-        if id(laid_out) not in used:
-            continue
-        osqueryd = next(
-            (e for e in laid_out.entries if e.path.rpartition("/")[2].startswith("osqueryd")), None
-        )
-        sboms.append(done / f"{_stem(laid_out)}-{laid_out.platform}-{laid_out.machine}.cdx.json")
-        text = json.dumps(make_sbom(laid_out, bundle, osqueryd, osquery), indent=2) + "\n"
-        sboms[-1].write_text(text, encoding="utf-8")
-    manifest = done / f"{stem}.manifest.json"
-    manifest.write_text(json.dumps(make_manifest(results, osquery), indent=2) + "\n", encoding="utf-8")
-    sums = done / f"{stem}.sha256"
-    sums.write_text(checksums([*files, *sboms, manifest]), encoding="utf-8")
+        if any(result.package is laid_out for result in results):
+            osqueryd = next(
+                (e for e in laid_out.entries if e.path.rpartition("/")[2].startswith("osqueryd")), None
+            )
+            sboms.append(work / f"{_stem(laid_out)}-{laid_out.platform}-{laid_out.machine}.cdx.json")
+            _write_json(sboms[-1], make_sbom(laid_out, bundle, osqueryd, osquery))
+    manifest = work / f"{stem}.manifest.json"
+    _write_json(manifest, make_manifest(results, osquery))
+    described = [*(result.file for result in results), *sboms, manifest]
+    sums = work / f"{stem}.sha256"
+    sums.write_text(checksums(described), encoding="utf-8")
     # The checksums come last: once they are there, every other file is.
-    move_files([*files, *sboms, manifest, sums], output)
+    move_files([*described, sums], output)
     return Packaged(
         tuple(result._replace(file=output / result.file.name) for result in results),
         output / manifest.name,
         tuple(output / sbom.name for sbom in sboms),
         output / sums.name,
     )
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

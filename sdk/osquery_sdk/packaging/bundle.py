@@ -74,11 +74,9 @@ def read_bundle(path: Path) -> Bundle:
         raise PackagingError(f"{given}: there is no such bundle; make one with osquery-sdk build")
     try:
         real = path.resolve()
-        if real.is_file():
-            if (real.parent / _INTERNAL).is_dir():
-                return _folder(given, real.parent)
-            return _one_file(given, real)
-        return _folder(given, real)
+        if real.is_file() and (real.parent / _INTERNAL).is_dir():
+            real = real.parent
+        return _one_file(given, real) if real.is_file() else _folder(given, real)
     except OSError as error:
         raise PackagingError(f"{error.filename or given}: {error.strerror}") from error
 
@@ -156,13 +154,9 @@ def _described(given: str, program: Path, items: tuple[Item, ...], stamp: dict[s
 
 def _sbom(program: Path) -> Path | None:
     """Return the bill of materials that freezing wrote beside the bundle, or None."""
-    for place in (
-        program.parent.parent / f"{program.stem}.cdx.json",
-        program.parent / f"{program.name}.cdx.json",
-    ):
-        if place.is_file():
-            return place
-    return None
+    folder = program.parent
+    places = folder.parent / f"{program.stem}.cdx.json", folder / f"{program.name}.cdx.json"
+    return next(filter(Path.is_file, places), None)
 
 
 def _stamp(file: Path) -> dict[str, str]:

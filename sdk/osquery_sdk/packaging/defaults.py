@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def with_defaults(package: Package) -> tuple[Package, tuple[Default, ...]]:
     """Return the package without `config` entries, and the defaults that a script copies into place."""
-    configs = list(package.of_kind("config"))
+    configs = package.of_kind("config")
     if not configs:
         return package, ()
     # The defaults lie below the settings, which only administrators read on Windows: one default may be the

@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from .model import Entry, Package, Service
+from .model import Entry, Service
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .bundle import Bundle
-    from .model import Kind
-    from .version import Version
+    from .model import Package
 
 
-class Wanted(NamedTuple):
-    """The checked settings of a package."""
+class Added(NamedTuple):
+    """The files that a full package adds to a bundle."""
 
-    kind: Kind
-    name: str
-    version: Version
-    release: int
-    identifier: str
-    root: str
-    """The folder for the bundle, or for all programs of a full package; empty for the usual one."""
-    load_list: str
-    """The path of the load list; empty for osquery's own."""
-    summary: str
-    description: str
-    maintainer: str
-    homepage: str
-    license: str
-    depends: tuple[str, ...]
-    conflicts: tuple[str, ...]
-    build_time: int
-    osqueryd: Path | None = None
-    flags: Path | None = None
-    secret: Path | None = None
-    glibc: str = ""
+    osqueryd: Path | None
+    flags: Path | None
+    secret: Path | None
 
 
 class _Places(NamedTuple):
@@ -74,71 +56,41 @@ _PLACES = {
 }
 _UNITS = "/usr/lib/systemd/system"
 _DAEMONS = "/Library/LaunchDaemons"
+_SYSTEM_FOLDERS = (
+    frozenset(("/", "/usr", "/usr/lib", "/usr/lib64", "/usr/local", "/usr/local/lib", "/usr/local/bin"))
+    | frozenset(("/usr/share", "/opt", "/etc", "/var", "/srv", "/private", "/private/etc", "/private/var"))
+    | frozenset(("/Library", "/Program Files"))
+)
 
 
-def lay_out(bundle: Bundle, wanted: Wanted) -> Package:
-    """Return the package of a bundle with these settings."""
+def lay_out(draft: Package, bundle: Bundle, root: str, added: Added) -> Package:
+    """Return the package of a bundle: a draft with its entries and their places.
+
+    Args:
+        draft: the settings; an empty `load_list` stands for osquery's own.
+        bundle: the bundle.
+        root: the folder for the bundle, or for all programs of a full package; empty for the usual one.
+        added: the files that a full package adds.
+    """
     places = _PLACES[bundle.platform]
-    full = wanted.kind == "full"
-    top = wanted.root.rstrip("/") or (places.full.format(wanted.identifier) if full else places.extensions)
+    full = draft.kind == "full"
+    top = root.rstrip("/") or (places.full.format(draft.identifier) if full else places.extensions)
     home = f"{top}/extensions/{bundle.name}" if full else f"{top}/{bundle.name}"
-    program = f"{home}/{bundle.program}"
-    settings = places.settings.format(wanted.identifier)
-    load_list = wanted.load_list or (f"{settings}/extensions.load" if full else places.load_list)
-    package = Package(
-        name=wanted.name,
-        version=wanted.version,
-        release=wanted.release,
-        kind=wanted.kind,
-        identifier=wanted.identifier,
-        platform=bundle.platform,
-        machine=bundle.machine,
-        summary=wanted.summary,
-        description=wanted.description,
-        maintainer=wanted.maintainer,
-        homepage=wanted.homepage,
-        license=wanted.license,
-        entries=(*_parents(home, bundle.platform), *_bundled(bundle, home)),
-        program=program,
+    settings = places.settings.format(draft.identifier)
+    package = draft._replace(
+        entries=(*_parents(home), *_bundled(bundle, home)),
+        program=f"{home}/{bundle.program}",
         home=home,
-        load_list=load_list,
+        load_list=draft.load_list or (f"{settings}/extensions.load" if full else places.load_list),
         owns_load_list=full,
-        depends=wanted.depends,
-        recommends=() if full else ("osquery",),
-        conflicts=wanted.conflicts,
-        glibc=wanted.glibc,
-        libc=bundle.libc,
-        build_time=wanted.build_time,
     )
-    return _with_osqueryd(package, wanted, top, settings, places) if full else package
+    return _with_osqueryd(package, added, top, settings, places) if full else package
 
 
-def _parents(home: str, platform: str) -> list[Entry]:
+def _parents(home: str) -> list[Entry]:
     """Return the folders above the bundle that are not the system's: rpm sets modes of named ones only."""
-    parts = home.strip("/").split("/")
-    above = ["/" + "/".join(parts[: n + 1]) for n in range(len(parts) - 1)]
-    return [_folder(path) for path in above if not _is_systems(path)]
-
-
-def _is_systems(path: str) -> bool:
-    return path in {
-        "/usr",
-        "/usr/lib",
-        "/usr/lib64",
-        "/usr/local",
-        "/usr/local/lib",
-        "/usr/local/bin",
-        "/usr/share",
-        "/opt",
-        "/etc",
-        "/var",
-        "/srv",
-        "/private",
-        "/private/etc",
-        "/private/var",
-        "/Library",
-        "/Program Files",
-    }
+    above = map(str, reversed(PurePosixPath(home).parents))
+    return [_folder(path) for path in above if path not in _SYSTEM_FOLDERS]
 
 
 def _bundled(bundle: Bundle, home: str) -> list[Entry]:
@@ -159,9 +111,9 @@ def _folder(path: str, mode: int = 0o755) -> Entry:
     return Entry(path, "folder", mode)
 
 
-def _with_osqueryd(package: Package, wanted: Wanted, top: str, settings: str, places: _Places) -> Package:
+def _with_osqueryd(package: Package, added: Added, top: str, settings: str, places: _Places) -> Package:
     """Return the package with an osqueryd, its settings and the service that keeps it running."""
-    assert wanted.osqueryd is not None
+    assert added.osqueryd is not None
     state = places.state.format(package.identifier)
     osqueryd = f"{top}/bin/osqueryd{'.exe' if package.platform == 'win32' else ''}"
     flags, secret = f"{settings}/osquery.flags", f"{settings}/secret"
@@ -172,7 +124,7 @@ def _with_osqueryd(package: Package, wanted: Wanted, top: str, settings: str, pl
         f"--pidfile={_native(state, package)}/osqueryd.pid",
         f"--extensions_autoload={_native(package.load_list, package)}",
         f"--extensions_socket={_socket(package, state)}",
-        *((f"--enroll_secret_path={_native(secret, package)}",) if wanted.secret else ()),
+        *((f"--enroll_secret_path={_native(secret, package)}",) if added.secret else ()),
         f"--flagfile={_native(flags, package)}",
     )
     service = Service(
@@ -183,21 +135,21 @@ def _with_osqueryd(package: Package, wanted: Wanted, top: str, settings: str, pl
     )
     entries = [
         _folder(f"{top}/bin"),
-        Entry(osqueryd, "file", 0o755, wanted.osqueryd),
-        _folder(settings, 0o755),
-        Entry(flags, "config", 0o644, wanted.flags or b"# Flags of osqueryd, one a line.\n"),
+        Entry(osqueryd, "file", 0o755, added.osqueryd),
+        _folder(settings),
+        Entry(flags, "config", 0o644, added.flags or b"# Flags of osqueryd, one a line.\n"),
         Entry(package.load_list, "config", 0o644, f"{_native(package.program, package)}\n".encode()),
         _folder(state, 0o700),
         _folder(f"{state}/log", 0o700),
     ]
-    if wanted.secret:
-        entries.append(Entry(secret, "config", 0o600, wanted.secret, secret=True))
+    if added.secret:
+        entries.append(Entry(secret, "config", 0o600, added.secret, secret=True))
     if package.platform == "linux":
         entries.append(Entry(f"{_UNITS}/{service.name}.service", "file", 0o644, _unit(service)))
     elif package.platform == "darwin":
         entries.append(Entry(f"{_DAEMONS}/{service.name}.plist", "file", 0o644, _plist(service)))
     known = {entry.path for entry in package.entries}
-    more = [entry for entry in entries if entry.path not in known]
+    more = (entry for entry in entries if entry.path not in known)
     return package._replace(entries=(*package.entries, *more), services=(service,), state=state)
 
 

@@ -51,8 +51,9 @@ def code(name: str) -> str:
     return rest
 
 
-def _script(package: Package, body: str, *, root: str = "", head: str = "#!/bin/sh\n") -> str:
-    return f"{head}{library(package, root=root)}\n{body}"
+def _scripts(package: Package, *, head: str = "#!/bin/sh\n", root: str = "", **bodies: str) -> dict[str, str]:
+    """Return a script for each body, by the name that nfpm has for its occasion."""
+    return {name: f"{head}{library(package, root=root)}\n{body}exit 0\n" for name, body in bodies.items()}
 
 
 def deb(package: Package) -> dict[str, str]:
@@ -61,28 +62,15 @@ def deb(package: Package) -> dict[str, str]:
     The load list keeps its line when the package is removed and loses it when it is purged: in Debian,
     removing a package leaves its configuration behind.
     """
-    root = "${DPKG_ROOT:-}"
-    return {
-        "postinstall": _script(
-            package,
-            'if [ "$1" = "configure" ]; then\n'
-            '\tif [ -z "${2-}" ]; then installed; else upgraded; fi\nfi\nexit 0\n',
-            root=root,
-            head="#!/bin/sh\nset -e\n",
-        ),
-        "preremove": _script(
-            package,
-            'if [ "$1" = "remove" ] || [ "$1" = "deconfigure" ]; then removing; fi\nexit 0\n',
-            root=root,
-            head="#!/bin/sh\nset -e\n",
-        ),
-        "postremove": _script(
-            package,
-            'case "$1" in\nremove)\n\tremoved\n\tgone\n\t;;\npurge) purged state-too ;;\nesac\nexit 0\n',
-            root=root,
-            head="#!/bin/sh\nset -e\n",
-        ),
-    }
+    return _scripts(
+        package,
+        head="#!/bin/sh\nset -e\n",
+        root="${DPKG_ROOT:-}",
+        postinstall='if [ "$1" = "configure" ]; then\n'
+        '\tif [ -z "${2-}" ]; then installed; else upgraded; fi\nfi\n',
+        preremove='if [ "$1" = "remove" ] || [ "$1" = "deconfigure" ]; then removing; fi\n',
+        postremove='case "$1" in\nremove)\n\tremoved\n\tgone\n\t;;\npurge) purged state-too ;;\nesac\n',
+    )
 
 
 def rpm(package: Package) -> dict[str, str]:
@@ -91,23 +79,21 @@ def rpm(package: Package) -> dict[str, str]:
     On an upgrade the old version's scripts run last, and do nothing. rpm has no purge, so the load list loses
     its line with the last version.
     """
-    return {
-        "postinstall": _script(
-            package, 'if [ "$1" = 1 ]; then installed; else upgraded; fi\nexit 0\n', head=""
-        ),
-        "preremove": _script(package, 'if [ "$1" = 0 ]; then removing; fi\nexit 0\n', head=""),
-        "postremove": _script(
-            package, 'if [ "$1" = 0 ]; then\n\tremoved\n\tpurged\n\tgone\nfi\nexit 0\n', head=""
-        ),
-    }
+    return _scripts(
+        package,
+        head="",
+        postinstall='if [ "$1" = 1 ]; then installed; else upgraded; fi\n',
+        preremove='if [ "$1" = 0 ]; then removing; fi\n',
+        postremove='if [ "$1" = 0 ]; then\n\tremoved\n\tpurged\n\tgone\nfi\n',
+    )
 
 
 def separate(package: Package) -> dict[str, str]:
     """Return the scripts for apk and pacman, which have a script for each occasion."""
-    head = "#!/bin/sh\n"
-    return {
-        "postinstall": _script(package, "installed\nexit 0\n", head=head),
-        "postupgrade": _script(package, "upgraded\nexit 0\n", head=head),
-        "preremove": _script(package, "removing\nexit 0\n", head=head),
-        "postremove": _script(package, "removed\npurged\ngone\nexit 0\n", head=head),
-    }
+    return _scripts(
+        package,
+        postinstall="installed\n",
+        postupgrade="upgraded\n",
+        preremove="removing\n",
+        postremove="removed\npurged\ngone\n",
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from .version import Version
 
@@ -49,6 +49,15 @@ class Entry(NamedTuple):
         return place
 
 
+def with_folders(entries: Iterable[Entry]) -> list[Entry]:
+    """Return an entry for every path from the root on, parents first."""
+    known = {entry.path: entry for entry in entries}
+    for path in list(known):
+        for parent in map(str, Path(path).parents):
+            known.setdefault(parent, Entry(parent, "folder", 0o755))
+    return sorted(known.values(), key=lambda entry: entry.path.split("/"))
+
+
 class Service(NamedTuple):
     """A program that the system starts and keeps running."""
 
@@ -77,14 +86,14 @@ class Package(NamedTuple):
     homepage: str
     license: str
     """An SPDX expression."""
-    entries: tuple[Entry, ...]
-    program: str
+    entries: tuple[Entry, ...] = ()
+    program: str = ""
     """The file that osqueryd starts."""
-    home: str
+    home: str = ""
     """The folder of the bundle, which is this package's alone."""
-    load_list: str
+    load_list: str = ""
     """The file that names the program for osqueryd."""
-    owns_load_list: bool
+    owns_load_list: bool = False
     """True if the load list is one of the entries. Else the operator owns it, and scripts add a line."""
     services: tuple[Service, ...] = ()
     state: str = ""
@@ -109,9 +118,9 @@ class Package(NamedTuple):
         """The date in RFC 3339 format."""
         return self.date.strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def of_kind(self, *kinds: EntryKind) -> Iterator[Entry]:
-        """Return the entries of these kinds."""
-        return (entry for entry in self.entries if entry.kind in kinds)
+    def of_kind(self, kind: EntryKind) -> list[Entry]:
+        """Return the entries of a kind."""
+        return [entry for entry in self.entries if entry.kind == kind]
 
     @property
     def secret(self) -> bool:

@@ -24,7 +24,7 @@ from .names import machine_name
 from .tools import find_tool, run_tool
 
 if TYPE_CHECKING:
-    from .model import Entry, Package
+    from .model import Entry, Package, Service
     from .signing import Keys
 
 _ACTIONS = Path(__file__).parent / "scripts" / "actions.js"
@@ -50,7 +50,11 @@ def file_name(package: Package) -> str:
 
 def upgrade_code(package: Package) -> str:
     """Return the code that all versions of a package share."""
-    return str(uuid.uuid5(_NAMESPACE, f"{package.identifier}/{package.name}")).upper()
+    return _code(f"{package.identifier}/{package.name}")
+
+
+def _code(text: str, namespace: uuid.UUID = _NAMESPACE) -> str:
+    return str(uuid.uuid5(namespace, text)).upper()
 
 
 def render(package: Package, work: Path, keys: Keys) -> Path:
@@ -85,7 +89,7 @@ def render(package: Package, work: Path, keys: Keys) -> Path:
     command = [find_wixl(), "--arch", machine, "--output", str(file), str(source)]
     environment = {"TZ": "UTC", "SOURCE_DATE_EPOCH": str(package.build_time)}
     run_tool("wixl", "write the msi", command, makes=file, folder=work, environment=environment)
-    code = str(uuid.uuid5(uuid.UUID(product), "package")).upper()
+    code = _code("package", uuid.UUID(product))
     rewrite(file, work, steps(listed), date=package.date, code=f"{{{code}}}", texts=_texts(package))
     return _sign(file, package, keys) if keys.authenticode else file
 
@@ -133,7 +137,7 @@ def _product_code(package: Package) -> str:
         if entry.kind == "file":
             digest.update(hashlib.sha256(entry.read()).digest())
     text = f"{upgrade_code(package)}/{package.version.text}-{package.release}/{digest.hexdigest()}"
-    return str(uuid.uuid5(_NAMESPACE, text)).upper()
+    return _code(text)
 
 
 def _id(kind: str, path: str) -> str:
@@ -146,46 +150,31 @@ def formatted(path: str) -> str:
 
 
 def _source(package: Package, listed: list[Action], staged: Path, product: str) -> bytes:
-    wix = Element("Wix", {"xmlns": "http://schemas.microsoft.com/wix/2006/wi"})
+    wix = Element("Wix", xmlns="http://schemas.microsoft.com/wix/2006/wi")
     top = SubElement(
         wix,
         "Product",
-        {
-            "Id": product,
-            "Name": package.name,
-            "UpgradeCode": upgrade_code(package),
-            "Language": "1033",
-            "Codepage": "65001",
-            "Version": package.version.msi(),
-            "Manufacturer": _MANUFACTURER,
-        },
+        Id=product,
+        Name=package.name,
+        UpgradeCode=upgrade_code(package),
+        Language="1033",
+        Codepage="65001",
+        Version=package.version.msi(),
+        Manufacturer=_MANUFACTURER,
     )
-    SubElement(
-        top,
-        "Package",
-        {
-            "InstallerVersion": "500",
-            "Compressed": "yes",
-            "InstallScope": "perMachine",
-            "Description": _SUMMARY,
-            "Comments": _DESCRIPTION,
-            "Manufacturer": _MANUFACTURER,
-        },
-    )
-    SubElement(top, "Media", {"Id": "1", "Cabinet": "files.cab", "EmbedCab": "yes"})
-    SubElement(
-        top,
-        "MajorUpgrade",
-        {"DowngradeErrorMessage": "A newer version is installed; remove it first to go back."},
-    )
-    SubElement(top, "Property", {"Id": "ARPNOMODIFY", "Value": "1"})
+    about = {"Description": _SUMMARY, "Comments": _DESCRIPTION, "Manufacturer": _MANUFACTURER}
+    SubElement(top, "Package", about, InstallerVersion="500", Compressed="yes", InstallScope="perMachine")
+    SubElement(top, "Media", Id="1", Cabinet="files.cab", EmbedCab="yes")
+    refusal = "A newer version is installed; remove it first to go back."
+    SubElement(top, "MajorUpgrade", DowngradeErrorMessage=refusal)
+    SubElement(top, "Property", Id="ARPNOMODIFY", Value="1")
     if package.homepage:
-        SubElement(top, "Property", {"Id": "ARPURLINFOABOUT", "Value": _HOMEPAGE})
-    root = SubElement(top, "Directory", {"Id": "TARGETDIR", "Name": "SourceDir"})
-    components = _directories(package, SubElement(root, "Directory", {"Id": "ProgramFiles64Folder"}), staged)
-    feature = SubElement(top, "Feature", {"Id": "Complete", "Level": "1", "Title": package.name})
+        SubElement(top, "Property", Id="ARPURLINFOABOUT", Value=_HOMEPAGE)
+    root = SubElement(top, "Directory", Id="TARGETDIR", Name="SourceDir")
+    components = _directories(package, SubElement(root, "Directory", Id="ProgramFiles64Folder"), staged)
+    feature = SubElement(top, "Feature", Id="Complete", Level="1", Title=package.name)
     for component in components:
-        SubElement(feature, "ComponentRef", {"Id": component})
+        SubElement(feature, "ComponentRef", Id=component)
     declare(top, listed, _ACTIONS.name)
     return to_xml(wix)
 
@@ -197,29 +186,27 @@ def _directories(package: Package, top: Element, staged: Path) -> list[str]:
     def folder(path: str) -> Element:
         if path not in folders:
             parent, _, name = path.rpartition("/")
-            attributes = {"Id": _id("d", path), "Name": _name(name)}
-            folders[path] = SubElement(folder(parent), "Directory", attributes)
+            folders[path] = SubElement(folder(parent), "Directory", Id=_id("d", path), Name=_name(name))
         return folders[path]
 
     for entry in sorted(package.entries):
         if entry.kind == "folder":
             # Folders are made before any file, so that the script can close some to others while they are
             # empty.
-            guid = str(uuid.uuid5(_NAMESPACE, f"{upgrade_code(package)}{entry.path}")).upper()
+            guid = _code(f"{upgrade_code(package)}{entry.path}")
             component = _component(folder(entry.path), entry.path, guid)
             SubElement(component, "CreateFolder")
         else:
             component = _component(folder(entry.path.rpartition("/")[0]), entry.path, "*")
             _add_file(component, entry, staged, package.build_time)
-            for service in package.services:
-                if entry.path.endswith("/bin/osqueryd.exe"):
-                    _add_service(component, package, service.name)
+            if package.services and entry.path.endswith("/bin/osqueryd.exe"):
+                _add_service(component, package.services[0])
         components.append(component.attrib["Id"])
     return components
 
 
 def _component(folder: Element, path: str, guid: str) -> Element:
-    return SubElement(folder, "Component", {"Id": _id("c", path), "Guid": guid, "Win64": "yes"})
+    return SubElement(folder, "Component", Id=_id("c", path), Guid=guid, Win64="yes")
 
 
 def _add_file(component: Element, entry: Entry, staged: Path, build_time: int) -> None:
@@ -227,22 +214,12 @@ def _add_file(component: Element, entry: Entry, staged: Path, build_time: int) -
     copy = staged / _id("f", entry.path)
     copy.write_bytes(entry.read())
     os.utime(copy, (build_time, build_time))
-    name = entry.path.rpartition("/")[2]
-    SubElement(
-        component,
-        "File",
-        {
-            "Id": _id("f", entry.path),
-            "Name": _name(name),
-            "Source": f"{staged.name}/{copy.name}",
-            "KeyPath": "yes",
-            "DiskId": "1",
-        },
-    )
+    place = {"Name": _name(entry.path.rpartition("/")[2]), "Source": f"{staged.name}/{copy.name}"}
+    SubElement(component, "File", place, Id=copy.name, KeyPath="yes", DiskId="1")
 
 
-def _add_service(component: Element, package: Package, name: str) -> None:
-    service = package.services[0]
+def _add_service(component: Element, service: Service) -> None:
+    name = service.name
     arguments = " ".join(
         f'"{word.replace("C:" + chr(92) + "Program Files" + chr(92), "[ProgramFiles64Folder]")}"'
         for word in service.arguments
@@ -250,28 +227,16 @@ def _add_service(component: Element, package: Package, name: str) -> None:
     SubElement(
         component,
         "ServiceInstall",
-        {
-            "Id": _id("s", name),
-            "Name": name,
-            "DisplayName": name,
-            "Description": service.description,
-            "Type": "ownProcess",
-            "Start": "auto",
-            "ErrorControl": "normal",
-            "Arguments": arguments,
-            "Interactive": "no",
-            "Account": "LocalSystem",
-        },
+        Id=_id("s", name),
+        Name=name,
+        DisplayName=name,
+        Description=service.description,
+        Type="ownProcess",
+        Start="auto",
+        ErrorControl="normal",
+        Arguments=arguments,
+        Interactive="no",
+        Account="LocalSystem",
     )
-    SubElement(
-        component,
-        "ServiceControl",
-        {
-            "Id": _id("t", name),
-            "Name": name,
-            "Start": "install",
-            "Stop": "both",
-            "Remove": "uninstall",
-            "Wait": "yes",
-        },
-    )
+    occasions = {"Start": "install", "Stop": "both", "Remove": "uninstall"}
+    SubElement(component, "ServiceControl", occasions, Id=_id("t", name), Name=name, Wait="yes")

@@ -30,14 +30,6 @@ class Action(NamedTuple):
     """The value of its property CustomActionData; None for an action that runs before anything is changed."""
 
 
-class Step(NamedTuple):
-    """A row of the table that orders the actions."""
-
-    name: str
-    condition: str
-    number: int
-
-
 def actions(package: Package, defaults: tuple[Default, ...], formatted: Callable[[str], str]) -> list[Action]:
     """Return the actions that the package needs.
 
@@ -67,25 +59,20 @@ def actions(package: Package, defaults: tuple[Default, ...], formatted: Callable
 
 def declare(top: Element, listed: list[Action], script: str) -> None:
     """Add the actions to a WiX source, without their places, as wixl would change these."""
-    SubElement(top, "Binary", {"Id": "Actions", "SourceFile": script})
+    SubElement(top, "Binary", Id="Actions", SourceFile=script)
     for action in listed:
         call = {"Id": action.name, "BinaryKey": "Actions", "JScriptCall": action.name, "Return": "ignore"}
         if action.data is not None:
             # An action that changes something is deferred. It can read only one property, the one of its own
             # name.
-            SubElement(
-                top,
-                "CustomAction",
-                {"Id": f"Set{action.name}", "Property": action.name, "Value": action.data},
-            )
+            SubElement(top, "CustomAction", Id=f"Set{action.name}", Property=action.name, Value=action.data)
             call |= {"Execute": "deferred", "Impersonate": "no"}
         SubElement(top, "CustomAction", call)
 
 
-def steps(listed: list[Action]) -> list[Step]:
-    """Return the rows that order the actions."""
-    rows = [Step(action.name, action.condition, action.number) for action in listed]
+def steps(listed: list[Action]) -> list[tuple[str, str, int]]:
+    """Return the rows of the table that orders the actions: (name, condition, number)."""
     deferred = [action for action in listed if action.data is not None]
-    return rows + [
-        Step(f"Set{action.name}", action.condition, 1510 + place) for place, action in enumerate(deferred)
+    return [(action.name, action.condition, action.number) for action in listed] + [
+        (f"Set{action.name}", action.condition, 1510 + place) for place, action in enumerate(deferred)
     ]

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from .msi_actions import Step
-
 _HEAD = 3
 # Two tables that are not lists of rows like the others.
 _CODEPAGE = "_ForceCodepage"
@@ -33,7 +31,13 @@ _REMOVE_OLD = ("RemoveExistingProducts", "", 1450)
 
 
 def rewrite(
-    file: Path, work: Path, steps: Iterable[Step], *, date: datetime, code: str, texts: Mapping[str, str]
+    file: Path,
+    work: Path,
+    steps: Iterable[tuple[str, str, int]],
+    *,
+    date: datetime,
+    code: str,
+    texts: Mapping[str, str],
 ) -> None:
     """Rewrite an msi in place.
 
@@ -54,15 +58,13 @@ def rewrite(
     arguments: list[str] = []
     for table in sorted(_run("msiinfo", "tables", whole).decode().split()):
         lines = _run("msiinfo", "export", whole, table, folder=folder).split(b"\r\n")
-        if table == _CODEPAGE:
-            (folder / f"{table}.idt").write_bytes(f"\r\n\r\n{_UTF_8}\t{_CODEPAGE}\r\n".encode())
-            arguments += ["-i", f"{table}.idt"]
-            continue
         head, rows = lines[:_HEAD], [_filled(row, texts) for row in lines[_HEAD:] if row]
-        if table == _SUMMARY:
+        if table == _CODEPAGE:
+            head, rows = [b"", b"", f"{_UTF_8}\t{_CODEPAGE}".encode()], []
+        elif table == _SUMMARY:
             rows = _summary(rows, date, code)
         elif table == _SEQUENCE:
-            rows = _sequence(rows, [_REMOVE_OLD, *((s.name, s.condition, s.number) for s in steps)])
+            rows = _sequence(rows, [_REMOVE_OLD, *steps])
         (folder / f"{table}.idt").write_bytes(b"\r\n".join([*head, *sorted(rows), b""]))
         arguments += ["-i", f"{table}.idt"]
     for stream in sorted(_run("msiinfo", "streams", whole).decode().split("\n")):

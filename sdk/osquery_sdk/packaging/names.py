@@ -16,7 +16,6 @@ _MACHINES = {
     "apk": {"x86_64": "x86_64", "arm64": "aarch64", "x86": "x86", "arm": "armv7", "riscv64": "riscv64"},
     "arch": {"x86_64": "x86_64", "arm64": "aarch64", "x86": "i686", "arm": "armv7h", "riscv64": "riscv64"},
     "msi": {"x86_64": "x64", "x86": "x86"},
-    "pkg": {"x86_64": "x86_64", "arm64": "arm64"},
 }
 
 
@@ -62,9 +61,6 @@ def machine_name(machine: str, form: str) -> str:
     Raises:
         PackagingError: the form has no packages for that machine.
     """
-    known = _MACHINES.get(form)
-    if known is None:
-        return machine
-    if machine not in known:
+    if machine not in _MACHINES[form]:
         raise PackagingError(f"{form}: has no packages for {machine}")
-    return known[machine]
+    return _MACHINES[form][machine]

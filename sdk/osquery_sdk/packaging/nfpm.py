@@ -98,19 +98,10 @@ def render(package: Package, form: str, work: Path, keys: Keys) -> Path:
     settings = work / f"{form}.json"
     settings.write_text(_yaml(configuration(package, form, work, keys)), encoding="ascii")
     command = [find_nfpm(), "package", "--config", str(settings), "--packager", _PACKAGERS[form]]
-    run_tool(
-        "nfpm",
-        f"write the {form}",
-        [*command, "--target", str(file)],
-        makes=file,
-        folder=work,
-        environment={
-            **keys.environment(),
-            "SOURCE_DATE_EPOCH": str(package.build_time),
-            "TZ": "UTC",
-            _DOLLAR: "$",
-        },
-    )
+    command += ["--target", str(file)]
+    environment = {"SOURCE_DATE_EPOCH": str(package.build_time), "TZ": "UTC", _DOLLAR: "$"}
+    environment |= keys.environment()
+    run_tool("nfpm", f"write the {form}", command, makes=file, folder=work, environment=environment)
     return file
 
 
@@ -121,11 +112,7 @@ def _yaml(value: object) -> str:
     that.
     """
     text = json.dumps(value, indent=1, ensure_ascii=False)
-    return re.sub(r"[^\n\x20-\x7e]", lambda match: _escape(ord(match[0])), text)
-
-
-def _escape(code: int) -> str:
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return re.sub(r"[^\n\x20-\x7e]", lambda match: f"\\U{ord(match[0]):08x}", text)
 
 
 def _literal(text: str) -> str:
@@ -141,12 +128,10 @@ def configuration(package: Package, form: str, work: Path, keys: Keys) -> dict[s
     for name, text in scripts.items():
         file = work / f"{form}-{name}"
         file.write_text(text, encoding="utf-8")
-        os.utime(
-            file, (package.build_time, package.build_time)
-        )  # nfpm gives the scripts in an apk the time of their files
+        # nfpm gives the scripts in an apk the time of their files.
+        os.utime(file, (package.build_time, package.build_time))
         files[name] = str(file)
     upgrade = {name: files.pop(name) for name in ("postupgrade",) if name in files}
-    entries = [*package.entries, *_own_entries(package, form)]
     staged = work / f"{form}-files"
     staged.mkdir()
     return {
@@ -169,7 +154,10 @@ def configuration(package: Package, form: str, work: Path, keys: Keys) -> dict[s
         "depends": [*_libc(package, form), *map(_literal, package.depends)],
         "recommends": list(package.recommends),
         "conflicts": [*map(_literal, package.conflicts)],
-        "contents": [_content(entry, form, staged, moment) for entry in entries],
+        "contents": [
+            _content(entry, form, staged, moment)
+            for entry in (*package.entries, *_own_entries(package, form))
+        ],
         "scripts": files,
         **_of_form(package, form, work, upgrade, keys),
     }
@@ -184,12 +172,9 @@ def _description(package: Package, form: str) -> str:
 def _of_form(package: Package, form: str, work: Path, upgrade: dict[str, str], keys: Keys) -> dict[str, Any]:
     machine = machine_name(package.machine, form)
     if form == "deb":
-        fields = (
-            {"Bugs": _literal(package.homepage)}
-            if package.homepage.startswith(("https://", "mailto:"))
-            else {}
-        )
-        return {"deb": {"arch": machine, "compression": "gzip", "fields": fields, **keys.deb()}}
+        has_page = package.homepage.startswith(("https://", "mailto:"))
+        fields = {"Bugs": _literal(package.homepage)} if has_page else {}
+        return {"deb": {"arch": machine, "compression": "gzip", "fields": fields, **keys.signature(form)}}
     if form == "rpm":
         return {
             "changelog": str(_changelog(package, work)),
@@ -200,11 +185,11 @@ def _of_form(package: Package, form: str, work: Path, upgrade: dict[str, str], k
                 "summary": package.summary,
                 "packager": _literal(package.maintainer),
                 "compression": "gzip",
-                **keys.rpm(),
+                **keys.signature(form),
             },
         }
     if form == "apk":
-        return {"apk": {"arch": machine, "scripts": upgrade, **keys.apk()}}
+        return {"apk": {"arch": machine, "scripts": upgrade, **keys.signature(form)}}
     return {"archlinux": {"arch": machine, "packager": package.maintainer, "scripts": upgrade}}
 
 
@@ -239,11 +224,8 @@ def _libc(package: Package, form: str) -> list[str]:
 
 
 def _content(entry: Entry, form: str, staged: Path, moment: str) -> dict[str, Any]:
-    content: dict[str, Any] = {
-        "dst": entry.path,
-        "file_info": {"owner": entry.owner, "group": entry.group, "mtime": moment},
-    }
-    content["file_info"]["mode"] = entry.mode
+    facts = {"owner": entry.owner, "group": entry.group, "mtime": moment, "mode": entry.mode}
+    content: dict[str, Any] = {"dst": entry.path, "file_info": facts}
     if entry.kind == "link":
         return content | {"type": "symlink", "src": entry.target}
     if entry.kind == "folder":
@@ -269,21 +251,16 @@ def _own_entries(package: Package, form: str) -> list[Entry]:
 
 def _deb_entries(package: Package) -> list[Entry]:
     name = package_name(package.name, "deb")
-    moment = format_datetime(package.date)
     changes = (
         f"{name} ({package.version.deb()}-{package.release}) stable; urgency=medium\n\n"
-        f"  * Version {package.version.text}.\n\n -- {package.maintainer}  {moment}\n"
+        f"  * Version {package.version.text}.\n\n -- {package.maintainer}  {format_datetime(package.date)}\n"
     )
+    packed = gzip.compress(changes.encode(), 9, mtime=0)
     tags = _DEB_OVERRIDES + (_DEB_FULL_OVERRIDES if package.kind == "full" else ())
     overrides = "".join(f"{name}: {tag}\n" for tag in tags)
     return [
         Entry(f"/usr/share/doc/{name}/copyright", "file", 0o644, _terms(package).encode()),
-        Entry(
-            f"/usr/share/doc/{name}/changelog.Debian.gz",
-            "file",
-            0o644,
-            gzip.compress(changes.encode(), 9, mtime=0),
-        ),
+        Entry(f"/usr/share/doc/{name}/changelog.Debian.gz", "file", 0o644, packed),
         Entry(f"/usr/share/lintian/overrides/{name}", "file", 0o644, overrides.encode()),
     ]
 

@@ -18,23 +18,23 @@ from __future__ import annotations
 import gzip
 import shlex
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement
 
 from . import bom, maintainer
 from .defaults import with_defaults
 from .markup import to_xml
-from .model import Entry
+from .model import Entry, with_folders
 from .tools import find_tool, run_tool
 from .xar import settle
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .model import Package
 
 _TYPES = {"file": stat.S_IFREG, "folder": stat.S_IFDIR, "link": stat.S_IFLNK}
 _KINDS = {"file": bom.FILE, "folder": bom.FOLDER, "link": bom.LINK}
-_WHEEL = 0
 
 
 def find_bsdtar() -> str:
@@ -59,7 +59,9 @@ def render(package: Package, work: Path) -> Path:
     inner = work / "inner"
     parts = inner / f"{package.name}.pkg"
     parts.mkdir(parents=True)
-    entries = _all_entries(plain)
+    # macOS has no command that removes a package.
+    remover = Entry(f"{plain.home}/remove.sh", "file", 0o755, _remove_script(plain).encode())
+    entries = with_folders([*plain.entries, remover])
     size = sum(len(entry.read()) for entry in entries if entry.kind == "file")
     (parts / "Bom").write_bytes(bom.make_bom([_billed(entry, package.build_time) for entry in entries]))
     (parts / "Payload").write_bytes(_cpio(plain, entries, work / "payload"))
@@ -80,39 +82,17 @@ def render(package: Package, work: Path) -> Path:
     return file
 
 
-def uninstaller(package: Package) -> str:
-    """Return the path of the script that removes the package, as macOS has no command for that."""
-    return f"{package.home}/remove.sh"
-
-
-def _all_entries(package: Package) -> list[Entry]:
-    """Return an entry for every path from the root on, parents first."""
-    text = _remove_script(package)
-    known = {entry.path: entry for entry in package.entries}
-    known[uninstaller(package)] = Entry(uninstaller(package), "file", 0o755, text.encode())
-    for path in list(known):
-        for parent in Path(path).parents:
-            known.setdefault(str(parent), Entry(str(parent), "folder", 0o755))
-    return sorted(known.values(), key=lambda entry: entry.path.split("/"))
-
-
 def _inside(entry: Entry) -> str:
     return "." if entry.path == "/" else f".{entry.path}"
 
 
 def _billed(entry: Entry, build_time: int) -> bom.Path:
+    mode = _TYPES[entry.kind] | (0o755 if entry.kind == "link" else entry.mode)
+    path = bom.Path(_inside(entry), _KINDS[entry.kind], mode, build_time, target=entry.target)
+    if entry.kind == "folder":
+        return path
     content = entry.read() if entry.kind == "file" else entry.target.encode()
-    return bom.Path(
-        _inside(entry),
-        _KINDS[entry.kind],
-        _TYPES[entry.kind] | (0o755 if entry.kind == "link" else entry.mode),
-        0,
-        _WHEEL,
-        build_time,
-        len(content) if entry.kind != "folder" else 0,
-        bom.cksum(content) if entry.kind != "folder" else 0,
-        entry.target,
-    )
+    return path._replace(size=len(content), checksum=bom.cksum(content))
 
 
 def _cpio(package: Package, entries: list[Entry], work: Path) -> bytes:
@@ -126,7 +106,7 @@ def _cpio(package: Package, entries: list[Entry], work: Path) -> bytes:
             kind = f"link mode=0755 link={_word(entry.target)}"
         else:
             kind = f"file mode={entry.mode:04o} contents={_word(str(entry.staged(work)))}"
-        lines.append(f"{_word(_inside(entry))} type={kind} uid=0 gid={_WHEEL} time={package.build_time}.0")
+        lines.append(f"{_word(_inside(entry))} type={kind} uid=0 gid=0 time={package.build_time}.0")
     archive = work / ".cpio"
     _bsdtar("odc", "\n".join(lines), work / ".mtree", archive)
     return gzip.compress(archive.read_bytes(), 9, mtime=0)
@@ -168,78 +148,49 @@ def _scripts(package: Package, library: str) -> list[Entry]:
 
 def _remove_script(package: Package) -> str:
     """Return the script that removes the package's files; with --purge also those that the operator wrote."""
-    files = [
-        e.path for e in package.entries if e.kind != "folder" and not e.path.startswith(f"{package.home}/")
-    ]
+    others = [e for e in package.entries if e.kind != "folder" and not e.path.startswith(f"{package.home}/")]
     folders = sorted((e.path for e in package.of_kind("folder")), reverse=True)
-    paths = "\n".join(f"rm -f {shlex.quote(path)}" for path in files)
+    settings = shlex.quote(package.load_list.rpartition("/")[0])
+    purge = f"\trm -rf {settings}\n" if package.owns_load_list else ""
+    paths = "\n".join(f"rm -f {shlex.quote(entry.path)}" for entry in others)
     empty = "\n".join(f"rmdir {shlex.quote(path)} 2>/dev/null" for path in folders if path != package.home)
     return (
         f"#!/bin/sh\n# Removes {package.name}. With --purge, its settings and state as well.\n"
         f"{maintainer.library(package)}\n"
         'if [ "$(id -u)" != 0 ]; then\n\tsay "has to be run by root: use sudo"\n\texit 1\nfi\n'
         f"removing\n{paths}\nrm -rf {shlex.quote(package.home)}\nremoved\n"
-        f'if [ "${{1-}}" = "--purge" ]; then\n\tpurged state-too\n{_purge(package)}else\n\tpurged\nfi\n'
+        f'if [ "${{1-}}" = "--purge" ]; then\n\tpurged state-too\n{purge}else\n\tpurged\nfi\n'
         f"gone\n{empty}\n/usr/sbin/pkgutil --forget {identifier(package)} 2>/dev/null\nexit 0\n"
     )
 
 
-def _purge(package: Package) -> str:
-    if not package.owns_load_list:
-        return ""
-    return f"\trm -rf {shlex.quote(package.load_list.rpartition('/')[0])}\n"
-
-
 def _package_info(package: Package, count: int, size: int) -> bytes:
-    info = Element(
-        "pkg-info",
-        {
-            "format-version": "2",
-            "identifier": identifier(package),
-            "version": package.version.pkg(),
-            "install-location": "/",
-            "auth": "root",
-            "overwrite-permissions": "false",
-            "relocatable": "false",
-            "postinstall-action": "none",
-        },
-    )
-    SubElement(info, "payload", {"numberOfFiles": str(count), "installKBytes": str(-(-size // 1024))})
+    places = {"install-location": "/", "overwrite-permissions": "false", "postinstall-action": "none"}
+    info = Element("pkg-info", {"format-version": "2"} | places, relocatable="false", auth="root")
+    info.attrib |= {"identifier": identifier(package), "version": package.version.pkg()}
+    SubElement(info, "payload", numberOfFiles=str(count), installKBytes=_kilobytes(size))
     scripts = SubElement(info, "scripts")
-    SubElement(scripts, "preinstall", {"file": "./preinstall"})
-    SubElement(scripts, "postinstall", {"file": "./postinstall"})
+    SubElement(scripts, "preinstall", file="./preinstall")
+    SubElement(scripts, "postinstall", file="./postinstall")
     return to_xml(info)
 
 
 def _distribution(package: Package, size: int) -> bytes:
     """Return the document that the installer shows; management systems want it around a package."""
-    top = Element("installer-gui-script", {"minSpecVersion": "2"})
+    top = Element("installer-gui-script", minSpecVersion="2")
     SubElement(top, "title").text = f"{package.name} {package.version.text}"
-    SubElement(
-        top,
-        "options",
-        {
-            "customize": "never",
-            "require-scripts": "false",
-            "rootVolumeOnly": "true",
-            "hostArchitectures": "x86_64,arm64" if package.machine == "universal" else package.machine,
-        },
-    )
-    SubElement(top, "domains", {"enable_localSystem": "true"})
-    outline = SubElement(top, "choices-outline")
-    SubElement(outline, "line", {"choice": "default"})
-    choice = SubElement(top, "choice", {"id": "default", "title": package.name})
-    SubElement(choice, "pkg-ref", {"id": identifier(package)})
-    reference = SubElement(
-        top,
-        "pkg-ref",
-        {
-            "id": identifier(package),
-            "version": package.version.pkg(),
-            "auth": "root",
-            "installKBytes": str(-(-size // 1024)),
-            "onConclusion": "none",
-        },
-    )
-    reference.text = f"#{package.name}.pkg"
+    machines = "x86_64,arm64" if package.machine == "universal" else package.machine
+    options = {"customize": "never", "require-scripts": "false"}
+    SubElement(top, "options", options, rootVolumeOnly="true", hostArchitectures=machines)
+    SubElement(top, "domains", enable_localSystem="true")
+    SubElement(SubElement(top, "choices-outline"), "line", choice="default")
+    choice = SubElement(top, "choice", id="default", title=package.name)
+    known = {"id": identifier(package)}
+    SubElement(choice, "pkg-ref", known)
+    facts = {"version": package.version.pkg(), "auth": "root", "installKBytes": _kilobytes(size)}
+    SubElement(top, "pkg-ref", known | facts, onConclusion="none").text = f"#{package.name}.pkg"
     return to_xml(top)
+
+
+def _kilobytes(size: int) -> str:
+    return str(-(-size // 1024))

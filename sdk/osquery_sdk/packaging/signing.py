@@ -31,27 +31,17 @@ class Keys(NamedTuple):
         """Return the variables that nfpm reads."""
         return {"NFPM_PASSPHRASE": self.passphrase} if self.passphrase else {}
 
-    def signs(self, form: str) -> bool:
-        """Return True if packages of this form get a signature."""
-        return {"deb": self.gpg, "rpm": self.gpg, "apk": self.rsa, "msi": self.authenticode}.get(
-            form
-        ) is not None
+    def key(self, form: str) -> Path | None:
+        """Return the key that signs packages of this form; None if they get no signature."""
+        return {"deb": self.gpg, "rpm": self.gpg, "apk": self.rsa, "msi": self.authenticode}.get(form)
 
-    def deb(self) -> dict[str, Any]:
-        """Return nfpm's settings for signing a deb."""
-        return {"signature": {"key_file": str(self.gpg), "type": "origin"}} if self.gpg else {}
-
-    def rpm(self) -> dict[str, Any]:
-        """Return nfpm's settings for signing an rpm."""
-        return {"signature": {"key_file": str(self.gpg)}} if self.gpg else {}
-
-    def apk(self) -> dict[str, Any]:
-        """Return nfpm's settings for signing an apk; `key_name` is the public key's file on machines."""
-        return (
-            {"signature": {"key_file": str(self.rsa), "key_name": f"{self.rsa.stem}.rsa.pub"}}
-            if self.rsa
-            else {}
-        )
+    def signature(self, form: str) -> dict[str, Any]:
+        """Return nfpm's settings for signing; an apk's `key_name` is the public key's file on machines."""
+        key = self.key(form)
+        if key is None:
+            return {}
+        more = {"deb": {"type": "origin"}, "apk": {"key_name": f"{key.stem}.rsa.pub"}}.get(form, {})
+        return {"signature": {"key_file": str(key), **more}}
 
 
 def read_keys(given: Sequence[str], environment: Mapping[str, str] = os.environ) -> Keys:

@@ -6,15 +6,18 @@ import gzip
 import io
 import shlex
 import tarfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import maintainer
+from .model import Entry, with_folders
 
 if TYPE_CHECKING:
-    from .model import Entry, Package
+    from pathlib import Path
+
+    from .model import Package
 
 _SYSTEMS = {"linux": "linux", "darwin": "macos"}
+_TYPES = {"folder": tarfile.DIRTYPE, "link": tarfile.SYMTYPE}
 
 
 def file_name(package: Package) -> str:
@@ -36,29 +39,22 @@ def render(package: Package, work: Path) -> Path:
         gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=package.build_time) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
-        _add(archive, package, top, None, 0o755)
-        for name, mode, content in _own(package):
-            _add(archive, package, f"{top}/{name}", content, mode)
-        placed: set[str] = set()
-        for entry in sorted(package.entries):
-            for folder in reversed(Path(entry.path).parents):
-                if str(folder) not in placed:
-                    placed.add(str(folder))
-                    known = next((e for e in package.of_kind("folder") if e.path == str(folder)), None)
-                    mode = known.mode if known else 0o755
-                    _add(archive, package, f"{top}/root{str(folder).rstrip('/')}", None, mode)
-            if entry.kind == "folder":
-                if entry.path not in placed:
-                    placed.add(entry.path)
-                    _add(archive, package, f"{top}/root{entry.path}", None, entry.mode)
-            elif entry.kind == "link":
-                _link(archive, package, f"{top}/root{entry.path}", entry)
-            else:
-                _add(archive, package, f"{top}/root{entry.path}", entry.read(), entry.mode)
+        placed = [
+            entry._replace(path=f"/root{entry.path}".rstrip("/")) for entry in with_folders(package.entries)
+        ]
+        for entry in (Entry("", "folder", 0o755), *_own(package), *placed):
+            info = tarfile.TarInfo(f"{top}{entry.path}")
+            info.mode, info.mtime = entry.mode, package.build_time
+            info.uname, info.gname = "root", "wheel" if package.platform == "darwin" else "root"
+            info.type, info.linkname = _TYPES.get(entry.kind, tarfile.REGTYPE), entry.target
+            content = b"" if entry.kind in _TYPES else entry.read()
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
     return file
 
 
-def _own(package: Package) -> list[tuple[str, int, bytes]]:
+def _own(package: Package) -> list[Entry]:
+    """Return the two scripts, and the list of the files that they know."""
     listed = "".join(
         f"{entry.kind} {entry.mode:04o} {entry.path}\n"
         for entry in sorted(package.entries)
@@ -67,29 +63,6 @@ def _own(package: Package) -> list[tuple[str, int, bytes]]:
     head = "#!/bin/sh\n" + maintainer.library(package, root="${DESTDIR:-}")
     home = f"home={shlex.quote(package.home)}\n"
     return [
-        (name, 0o755, f"{head}\n{home}\n{maintainer.code(f'{name}.sh')}".encode())
+        Entry(f"/{name}", "file", 0o755, f"{head}\n{home}\n{maintainer.code(f'{name}.sh')}".encode())
         for name in ("install", "remove")
-    ] + [("files", 0o644, listed.encode())]
-
-
-def _header(package: Package, name: str, mode: int) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.mode, info.mtime = mode, package.build_time
-    info.uname, info.gname = "root", "wheel" if package.platform == "darwin" else "root"
-    return info
-
-
-def _add(archive: tarfile.TarFile, package: Package, name: str, content: bytes | None, mode: int) -> None:
-    info = _header(package, name, mode)
-    if content is None:
-        info.type = tarfile.DIRTYPE
-        archive.addfile(info)
-    else:
-        info.size = len(content)
-        archive.addfile(info, io.BytesIO(content))
-
-
-def _link(archive: tarfile.TarFile, package: Package, name: str, entry: Entry) -> None:
-    info = _header(package, name, 0o777)
-    info.type, info.linkname = tarfile.SYMTYPE, entry.target
-    archive.addfile(info)
+    ] + [Entry("/files", "file", 0o644, listed.encode())]

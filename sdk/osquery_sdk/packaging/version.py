@@ -13,16 +13,8 @@ from typing import NamedTuple
 
 from ..errors import PackagingError
 
-_STAGES = {
-    "a": "alpha",
-    "alpha": "alpha",
-    "b": "beta",
-    "beta": "beta",
-    "c": "rc",
-    "rc": "rc",
-    "pre": "rc",
-    "preview": "rc",
-}
+# The stages by their first letter; every other word in `_VERSION` is one for a release candidate.
+_STAGES = {"a": "alpha", "b": "beta"}
 _VERSION = re.compile(
     r"v?(?P<numbers>\d+(?:\.\d+)*)"
     r"(?:[-._]?(?P<stage>alpha|a|beta|b|preview|pre|c|rc)[-._]?(?P<stage_number>\d*))?"
@@ -118,9 +110,7 @@ def parse_version(text: str) -> Version:
         PackagingError: a form of package cannot carry it.
     """
     match = _VERSION.fullmatch(text)
-    if match is None or any(
-        len(run) > _MOST_DIGITS for run in re.findall(r"\d+", match[0].partition("+")[0])
-    ):
+    if match is None or re.search(rf"\d{{{_MOST_DIGITS + 1}}}", text.partition("+")[0]):
         raise PackagingError(
             f"version {text!r}: write numbers, then what stage it is, as in 1.2.3, 1.2.3rc1 or 1.2.3+build.5"
         )
@@ -128,7 +118,7 @@ def parse_version(text: str) -> Version:
     return Version(
         text,
         tuple(int(number) for number in match["numbers"].split(".")),
-        _STAGES[stage.lower()] if stage else "",
+        _STAGES.get(stage[0].lower(), "rc") if stage else "",
         int(match["stage_number"] or 0),
         None if match["post"] is None else int(match["post"] or 0),
         None if match["dev"] is None else int(match["dev"] or 0),

@@ -44,11 +44,7 @@ class _Plugins:
     """The service that the server calls: it passes each call to the plugin."""
 
     def __init__(
-        self,
-        plugins: Sequence[AnyPlugin],
-        log: Log,
-        shutdown: Callable[[], None],
-        client: Client,
+        self, plugins: Sequence[AnyPlugin], log: Log, shutdown: Callable[[], None], client: Client
     ) -> None:
         self._plugins = {(plugin.registry, plugin.name): plugin for plugin in plugins}
         self._log = log

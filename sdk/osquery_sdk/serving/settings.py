@@ -41,12 +41,7 @@ def extension_settings(
         SettingsError: the class declares something that cannot be a setting.
     """
     return Configuration(
-        kind,
-        name,
-        arguments,
-        file=file or _usual_file(name),
-        environment=environment,
-        reserved=_RESERVED,
+        kind, name, arguments, file=file or _usual_file(name), environment=environment, reserved=_RESERVED
     )
 
 

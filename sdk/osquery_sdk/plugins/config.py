@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kolide_kit.author_code import SameProcess, pass_on_interrupt, shown, text_of
@@ -12,7 +13,6 @@ from ..wire.protocol import Reply, Status
 from .base import Plugin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import TypeAlias
 
     Document: TypeAlias = Mapping[str, Any] | str
@@ -20,15 +20,7 @@ if TYPE_CHECKING:
 _MAX_BYTES = 4 << 20
 _MAX_DEPTH = 32
 _MAX_INTERVAL = 604_800
-_PLACES = {
-    "schedule": dict,
-    "packs": dict,
-    "options": dict,
-    "decorators": dict,
-    "file_paths": dict,
-    "queries": dict,
-    "discovery": list,
-}
+_OBJECTS = ("schedule", "packs", "options", "decorators", "file_paths", "queries")
 
 
 class ConfigPlugin(Plugin):
@@ -113,7 +105,7 @@ class ConfigPlugin(Plugin):
     def _fresh(self) -> dict[str, str]:
         """Return the configuration of each source, checked, as the text of a JSON object."""
         documents = self.gen_config()
-        if not isinstance(documents, _mapping()):
+        if not isinstance(documents, Mapping):
             raise ConfigError(
                 f"gen_config returned {shown(documents)}; it has to be a mapping of source to configuration"
             )
@@ -151,9 +143,11 @@ def check_config(document: Document, where: str = "the configuration") -> dict[s
         ConfigError: the text names the place and what is wrong with it.
     """
     checked = _object(document, where)
-    for place, kind in _PLACES.items():
-        if place in checked and not isinstance(checked[place], kind):
-            raise ConfigError(f"{where}: {place} has to be {'an object' if kind is dict else 'a list'}")
+    for place in _OBJECTS:
+        if not isinstance(checked.get(place, {}), dict):
+            raise ConfigError(f"{where}: {place} has to be an object")
+    if not isinstance(checked.get("discovery", []), list):
+        raise ConfigError(f"{where}: discovery has to be a list")
     for name, query in checked.get("schedule", {}).items():
         _check_query(query, f"{where}: schedule: {name}")
     for name, pack in checked.get("packs", {}).items():
@@ -238,7 +232,7 @@ def to_json(document: Mapping[str, Any]) -> str:
 
 def _object(document: Document, where: str) -> dict[str, Any]:
     parsed = parse_json(document, where) if isinstance(document, str) else document
-    if not isinstance(parsed, _mapping()):
+    if not isinstance(parsed, Mapping):
         raise ConfigError(f"{where}: has to be an object, not {type(parsed).__name__}")
     if _depth(parsed) > _MAX_DEPTH:
         raise ConfigError(f"{where}: nested over {_MAX_DEPTH} deep, which osqueryd refuses")
@@ -252,15 +246,9 @@ def _depth(value: Any, limit: int = _MAX_DEPTH + 1) -> int:
 
 def _plain(value: Any) -> Any:
     """Return mappings of other kinds as objects of JSON."""
-    if isinstance(value, _mapping()):
+    if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{shown(value)} is not a value that JSON has")
-
-
-def _mapping() -> type[Mapping[str, Any]]:
-    from collections.abc import Mapping
-
-    return Mapping
 
 
 __all__ = ["ConfigPlugin", "check_config", "check_pack", "parse_json", "to_json"]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _WANTS_STATUS = 1
 _WANTS_EVENTS = 2
+# osqueryd's keys of a status line, in the order of `StatusLog`, with the value of one that is missing
+_STATUS_KEYS = (("s", 0), ("f", ""), ("i", 0), ("m", ""), ("h", ""), ("c", ""), ("u", 0))
 
 
 class StatusLog(NamedTuple):
@@ -37,8 +39,6 @@ class LogCounters:
         received: lines received, each status line counted.
         dropped: lines lost, for any reason.
     """
-
-    __slots__ = ("dropped", "received")
 
     def __init__(self) -> None:
         """Start every count at 0."""
@@ -149,15 +149,7 @@ def _status_lines(text: str) -> list[StatusLog]:
     import json
 
     return [
-        StatusLog(
-            int(line.get("s", 0)),
-            str(line.get("f", "")),
-            int(line.get("i", 0)),
-            str(line.get("m", "")),
-            str(line.get("h", "")),
-            str(line.get("c", "")),
-            int(line.get("u", 0)),
-        )
+        StatusLog._make(type(default)(line.get(key, default)) for key, default in _STATUS_KEYS)
         for line in json.loads(text)
     ]
 

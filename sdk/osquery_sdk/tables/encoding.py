@@ -40,19 +40,6 @@ _MASK = (1 << 63) - 1
 class ColumnInfo:
     """A column of a table, resolved: its name, its SQL type, and whether it may be NULL."""
 
-    __slots__ = (
-        "_code",
-        "_range",
-        "costly",
-        "definition",
-        "key",
-        "name",
-        "nullable",
-        "options",
-        "table",
-        "type",
-    )
-
     def __init__(
         self, table: str, name: str, kind: ColumnType, nullable: bool, definition: Any, options: int
     ) -> None:

@@ -159,12 +159,7 @@ class Writer:
         given = self._given(request)
         if request.get("auto_rowid") == "true":
             self._take_rowid(given, int(request["id"]), None)
-        row = self._row(
-            [
-                self._inserted(i, value, info)
-                for i, (value, info) in enumerate(zip(given, self._columns, strict=True))
-            ]
-        )
+        row = self._row(self._inserted(i, value) for i, value in enumerate(given))
         kept = self.store.insert(row)
         if kept is None:
             kept = row
@@ -188,10 +183,7 @@ class Writer:
         if "new_id" in request:
             self._take_rowid(given, int(request["new_id"]), shown)
         return self._row(
-            [
-                value if given[i] == shown[i] else self._read(i, given[i], info)
-                for i, (value, info) in enumerate(zip(old, self._columns, strict=True))
-            ]
+            old[i] if value == shown[i] else self._read(i, value) for i, value in enumerate(given)
         )
 
     def _given(self, request: Mapping[str, str], shown: Sequence[Any] | None = None) -> list[Any]:
@@ -211,9 +203,9 @@ class Writer:
             raise TableError(f"{self._name}: the values of the write cannot be read") from None
         count = len(self._columns)
         if not isinstance(values, list) or len(values) != count + len(self._aliases):
+            got = len(values) if isinstance(values, list) else type(values).__name__
             raise TableError(
-                f"{self._name}: expected {count + len(self._aliases)} values in the write, got "
-                f"{_count(values)}"
+                f"{self._name}: expected {count + len(self._aliases)} values in the write, got {got}"
             )
         given = values[:count]
         for i, value in zip(self._aliases, values[count:], strict=True):
@@ -231,13 +223,13 @@ class Writer:
             raise ConstraintFailed(f"rowid and {self._key_names()} are set to different values")
         given[self._number] = rowid
 
-    def _inserted(self, position: int, value: Any, info: ColumnInfo) -> Any:
-        if value is None and info.definition.default is not MISSING:
-            return info.definition.default
-        return self._read(position, value, info)
+    def _inserted(self, position: int, value: Any) -> Any:
+        default = self._columns[position].definition.default
+        return self._read(position, value) if value is not None or default is MISSING else default
 
-    def _read(self, position: int, value: Any, info: ColumnInfo) -> Any:
+    def _read(self, position: int, value: Any) -> Any:
         """Return a value in the type of the column's annotation, within the column's range."""
+        info = self._columns[position]
         if value is None and info.nullable:
             return None
         if not self._readers:
@@ -274,10 +266,6 @@ def _shown(info: ColumnInfo, value: Any) -> Any:
     if not text:
         return None
     return float(text) if info.type is ColumnType.DOUBLE else int(text)
-
-
-def _count(values: object) -> str:
-    return str(len(values)) if isinstance(values, list) else type(values).__name__
 
 
 def row_class(kind: type) -> type[Row]:

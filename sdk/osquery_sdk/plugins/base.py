@@ -46,7 +46,7 @@ class Plugin:
                 f"osqueryd takes it"
             )
         self.name = name
-        self._log: Callable[[str], None] = _nowhere
+        self._log: Callable[[str], None] = lambda _: None
         self._turn = threading.Lock()
         self._link: Link | None = None
 
@@ -120,8 +120,11 @@ class Plugin:
         return link(registry, item, request)
 
 
-def _nowhere(line: str) -> None:
-    pass
-
-
-__all__ = ["Plugin"]
+def attempt(plugin: Plugin, method: Callable[..., object], *arguments: object) -> None:
+    """Call a method of a plugin; an error is logged, and fails nothing else."""
+    try:
+        with SameProcess():
+            method(*arguments)
+    except BaseException as error:  # noqa: BLE001  whatever an author's code raises
+        pass_on_interrupt(error)
+        plugin.complain(error)

@@ -65,7 +65,7 @@ class ConfigPlugin(Plugin):
             WireError: osqueryd was not reached.
         """
         with self._turn:
-            served = self._with_emptied(self._fresh())
+            served = self._fresh()
             changed = [source for source, text in served.items() if self._served.get(source) != text]
         # Do not hold the lock here: during an update osqueryd asks this plugin for packs.
         for source in changed:
@@ -91,7 +91,7 @@ class ConfigPlugin(Plugin):
     def _config(self) -> dict[str, str]:
         try:
             with SameProcess():
-                served = self._with_emptied(self._fresh())
+                served = self._fresh()
         except BaseException as error:
             pass_on_interrupt(error)
             if not self._served:
@@ -103,18 +103,19 @@ class ConfigPlugin(Plugin):
         return served
 
     def _fresh(self) -> dict[str, str]:
-        """Return the configuration of each source, checked, as the text of a JSON object."""
+        """Return the configuration of each source, checked, as the text of a JSON object.
+
+        A source that was served before and is left out now is empty.
+        """
         documents = self.gen_config()
         if not isinstance(documents, Mapping):
             raise ConfigError(
                 f"gen_config returned {shown(documents)}; it has to be a mapping of source to configuration"
             )
-        return {
+        fresh = {
             source: to_json(check_config(document, str(source))) for source, document in documents.items()
         }
-
-    def _with_emptied(self, fresh: dict[str, str]) -> dict[str, str]:
-        return {**fresh, **{source: "{}" for source in self._served if source not in fresh}}
+        return fresh | {source: "{}" for source in self._served if source not in fresh}
 
     def _pack(self, name: str, value: str) -> str:
         try:
@@ -249,6 +250,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{shown(value)} is not a value that JSON has")
-
-
-__all__ = ["ConfigPlugin", "check_config", "check_pack", "parse_json", "to_json"]

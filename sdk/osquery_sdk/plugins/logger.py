@@ -152,6 +152,3 @@ def _status_lines(text: str) -> list[StatusLog]:
         StatusLog._make(type(default)(line.get(key, default)) for key, default in _STATUS_KEYS)
         for line in json.loads(text)
     ]
-
-
-__all__ = ["LogCounters", "LoggerPlugin", "StatusLog"]

@@ -11,8 +11,6 @@ from kolide_kit.settings import Configuration
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["extension_settings"]
-
 T = TypeVar("T")
 
 # The flags of every extension's program.

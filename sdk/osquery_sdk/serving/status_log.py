@@ -208,6 +208,3 @@ def _line(record: logging.LogRecord, text: str) -> dict[str, Any]:
         "c": time.strftime("%a %b %d %H:%M:%S %Y UTC", time.gmtime(seconds)),
         "u": seconds,
     }
-
-
-__all__ = ["HasClient", "StatusLogHandler"]

@@ -174,6 +174,3 @@ def _problem(answer: Reply) -> str | None:
         if row.get("status") in ("readonly", "constraint", "failure"):
             return row.get("message", row["status"])
     return None
-
-
-__all__ = ["Telemetry"]

@@ -55,6 +55,3 @@ class Named(tuple[Any, ...]):
     def __reduce__(self) -> tuple[Callable[[Iterable[Any]], Self], tuple[tuple[Any, ...]]]:
         """Have copy and pickle use `_make`: a constructor with keywords takes no values by position."""
         return self._make, (tuple(self),)
-
-
-__all__ = ["Named"]

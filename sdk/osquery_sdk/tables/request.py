@@ -28,8 +28,6 @@ _WITHHELD = (LIMIT, OFFSET)
 class Requests:
     """The parsed requests of one table. They are kept, because statements come again and again."""
 
-    __slots__ = ("_definition", "_kept", "_layouts")
-
     def __init__(self, definition: Definition) -> None:
         """Start without requests."""
         self._definition = definition

@@ -40,7 +40,7 @@ def reader(hint: Any, where: str) -> Reader:
         DefinitionError: no value of osquery's becomes one of that type.
     """
     if hint is Any or hint is object:
-        return _any
+        return lambda value: value
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         rest = [part for part in typing.get_args(hint) if part is not type(None)]
         if len(rest) == 1:
@@ -75,10 +75,6 @@ def readers_of(kind: type) -> dict[str, Reader]:
         for name, hint in hints.items()
         if typing.get_origin(hint) is not typing.ClassVar
     }
-
-
-def _any(value: Value) -> Value:
-    return value
 
 
 def _optional(inner: Reader, *, keeps_empty: bool) -> Reader:
@@ -191,5 +187,3 @@ _READERS: dict[Any, Reader] = {
     list: _json(list),
     dict: _json(dict),
 }
-
-__all__ = ["Reader", "Value", "reader", "readers_of"]

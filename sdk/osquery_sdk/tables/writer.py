@@ -19,7 +19,7 @@ from kolide_kit.author_code import describe, pass_on_interrupt, shown, text_of, 
 
 from ..errors import ColumnValueError, ConstraintFailed, DefinitionError, ReadOnly, TableError
 from ..vocabulary import EQUALS, ColumnType
-from .columns import INTEGER_RANGES, MISSING
+from .columns import MISSING
 from .encoding import Layout
 from .query import Constraint, Query
 from .rows import Row
@@ -64,9 +64,8 @@ class Writer:
                 f"table {name}: a writable table takes no cache and no snapshot: a statement would "
                 f"read what it has changed"
             )
-        is_number = len(self._keys) == 1 and columns[self._keys[0]].type in INTEGER_RANGES
-        self._number = self._keys[0] if is_number else None
         self._layout = Layout(name, self.row, columns, frozenset())
+        self._number = self._layout.number
         self._aliases = [i for i, c in enumerate(columns) for _ in c.definition.aliases]
         self._readers: list[Any] = []
         self._kept: dict[int, Row] = {}
@@ -297,6 +296,3 @@ def refusal(table: str, error: BaseException, message: str) -> tuple[dict[str, s
             return {"status": "readonly"}, f"table {table} may not be modified"
         return {"status": "constraint"}, "constraint failed"
     return {"status": "failure", "message": message}, message
-
-
-__all__ = ["Writer", "refusal", "row_class"]

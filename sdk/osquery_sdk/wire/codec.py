@@ -57,8 +57,6 @@ ANSWER_LIMITS = Limits(message=1 << 30, string=256 << 20, elements=100_000_000)
 class Spec:
     """The type of a value on the wire: one of the scalars below, or a `MapOf`, `ListOf` or `StructOf`."""
 
-    __slots__ = ("ttype",)
-
     def __init__(self, ttype: int) -> None:
         """Take the Thrift type number."""
         self.ttype = ttype
@@ -66,8 +64,6 @@ class Spec:
 
 class MapOf(Spec):
     """`map<key, value>`, a dict in Python."""
-
-    __slots__ = ("key", "value")
 
     def __init__(self, key: Spec, value: Spec) -> None:
         """Take the types of key and value."""
@@ -79,8 +75,6 @@ class MapOf(Spec):
 class ListOf(Spec):
     """`list<item>`, a list in Python."""
 
-    __slots__ = ("item",)
-
     def __init__(self, item: Spec) -> None:
         """Take the type of the items."""
         super().__init__(LIST_T)
@@ -89,8 +83,6 @@ class ListOf(Spec):
 
 class StructOf(Spec):
     """A struct, decoded to keyword arguments of `make` and encoded from attributes of the same names."""
-
-    __slots__ = ("fields", "make")
 
     def __init__(self, make: Callable[..., Any], *fields: tuple[int, str, Spec]) -> None:
         """Take the factory and (field number, name, type) for each field."""

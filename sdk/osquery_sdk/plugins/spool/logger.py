@@ -12,6 +12,7 @@ from kolide_kit.author_code import SameProcess, shown
 
 from ...errors import DefinitionError, Rejected, SpoolError
 from ...wire.protocol import Reply, Status
+from ..base import attempt
 from ..logger import LoggerPlugin, StatusLog
 from .queue import KINDS, LogRecord, Spool
 
@@ -290,11 +291,7 @@ class SpooledLogger(LoggerPlugin):
             self.complain(error)
             self.warn("delivers nothing more until osqueryd begins to log again")
         finally:
-            try:
-                with SameProcess():
-                    self.finish()
-            except BaseException as error:  # noqa: BLE001  as above
-                self.complain(error)
+            attempt(self, self.finish)
             if self._spool is spool:
                 self._spool = None
             spool.close()

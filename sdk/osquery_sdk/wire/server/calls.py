@@ -67,7 +67,6 @@ class Calls:
         listener: Listener,
         admission: Admission,
         watchdog: Watchdog,
-        *,
         options: ServerOptions,
         is_quick: Callable[[Request], bool] | None,
         on_error: Callable[[str, BaseException], None] | None,

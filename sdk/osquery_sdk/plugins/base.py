@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kolide_kit.author_code import SameProcess, describe, pass_on_interrupt, trace
 from kolide_kit.errors import KolideError
@@ -14,7 +14,6 @@ from ..wire.protocol import Reply, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, TypeAlias
 
     from ..wire.service import CallContext
 

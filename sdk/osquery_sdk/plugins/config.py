@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kolide_kit.author_code import SameProcess, pass_on_interrupt, shown, text_of
 
@@ -13,8 +13,6 @@ from ..wire.protocol import Reply, Status
 from .base import Plugin
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     Document: TypeAlias = Mapping[str, Any] | str
 
 _MAX_BYTES = 4 << 20

@@ -13,8 +13,7 @@ from .base import Plugin
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_WANTS_STATUS = 1
-_WANTS_EVENTS = 2
+_WANTS_STATUS, _WANTS_EVENTS = 1, 2
 # osqueryd's keys of a status line, in the order of `StatusLog`, with the value of one that is missing
 _STATUS_KEYS = (("s", 0), ("f", ""), ("i", 0), ("m", ""), ("h", ""), ("c", ""), ("u", 0))
 

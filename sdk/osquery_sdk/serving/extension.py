@@ -116,8 +116,8 @@ class ServingExtension:
         self.all_plugins = _checked(name, plugins)
         self.all_tables = tuple(p for p in self.all_plugins if isinstance(p, Table))
         self.tables = {t.name: t for t in self.all_tables if t.is_here}
-        self._others = [p for p in self.all_plugins if isinstance(p, Plugin)]
-        self.plugins: tuple[AnyPlugin, ...] = (*self.tables.values(), *self._others)
+        others = [p for p in self.all_plugins if isinstance(p, Plugin)]
+        self.plugins: tuple[AnyPlugin, ...] = (*self.tables.values(), *others)
         self.left_out = left_out
         self.settings = settings
         self.log = Log(log)
@@ -217,15 +217,9 @@ class ServingExtension:
         service: Service = _Plugins(self.plugins, self.log, shutdown, self._client)
         if self._telemetry is not None:
             service = self._telemetry.around(service, self.log)
+        others = [plugin for plugin in self.plugins if isinstance(plugin, Plugin)]
         return Session(
-            self.name,
-            self.version,
-            self.tables,
-            self._others,
-            service,
-            socket=socket,
-            stop=stop,
-            log=self.log,
+            self.name, self.version, self.tables, others, service, socket=socket, stop=stop, log=self.log
         )
 
     def catch_signals(self, *, verbose: bool = False) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..wire.service import Service
 
 _SDK_VERSION = "5.0.0"
-_LOOK_PERIOD = (0.1, 1.0)
+_SHORTEST_LOOK, _LONGEST_LOOK = 0.1, 1.0
 _RETRY = 0.05
 _AWAY_PERIOD = 0.2
 _GONE_AFTER = 3.0
@@ -279,8 +279,7 @@ class Session:
         Raises:
             RegistrationError: osqueryd refused the extension when it registered again.
         """
-        shortest, longest = _LOOK_PERIOD
-        period = pause = max(shortest, min(longest, interval))
+        period = pause = max(_SHORTEST_LOOK, min(_LONGEST_LOOK, interval))
         seen = time.monotonic()
         while not self._stop.wait(pause):
             pause = period

@@ -8,7 +8,7 @@ import types
 import typing
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kolide_kit.author_code import one_line
 from kolide_kit.times import unix_seconds
@@ -17,7 +17,6 @@ from ..errors import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
     Value: TypeAlias = str | int | float | None
     Reader: TypeAlias = Callable[[Value], Any]

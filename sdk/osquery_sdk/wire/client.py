@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import ConnectionFailed, ProtocolError, RemoteError, WireTimeout
 from .codec import ANSWER_LIMITS, Decoder, Limits
@@ -24,7 +24,6 @@ from .transport import connect
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
-    from typing import Self
 
     from .streams import Stream
 

@@ -7,7 +7,7 @@ numbers and types are those of osquery 5's own definition.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from ..errors import ProtocolError
 from ..vocabulary import FAILURE, SUCCESS
@@ -35,7 +35,6 @@ from .codec import (
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
-    from typing import Self
 
 CALL, REPLY, EXCEPTION, ONEWAY = 1, 2, 3, 4
 _VERSION = 0x80010000
@@ -314,8 +313,7 @@ def encode_reply(request: Request, result: Any) -> Iterator[bytes]:
     name, sequence, _ = request
     spec = METHODS[name].result
     if spec is RESPONSE:
-        status, rows = result
-        return _encode_answer(name, sequence, status, rows)
+        return _encode_answer(name, sequence, result)
     out = [_head(REPLY, name, sequence)]
     if spec is not None:
         out.append(pack_field(spec.ttype, 0))
@@ -324,12 +322,8 @@ def encode_reply(request: Request, result: Any) -> Iterator[bytes]:
     return iter((b"".join(out),))
 
 
-def _encode_answer(
-    name: str,
-    sequence: int,
-    status: Status,
-    rows: tuple[Mapping[str, str], ...] | list[dict[str, str]] | EncodedRows,
-) -> Iterator[bytes]:
+def _encode_answer(name: str, sequence: int, reply: Reply) -> Iterator[bytes]:
+    status, rows = reply
     if name == "call" and not sequence and status == _OK:
         head = _OK_ANSWER_HEAD
     else:

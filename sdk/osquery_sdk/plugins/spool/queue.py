@@ -471,6 +471,3 @@ def _unpack(number: int, data: bytes, start: int) -> LogRecord:
     category = data[begin + _SUMMED.size : text].decode(errors="surrogateescape")
     line = data[text : begin + length].decode(errors="surrogateescape")
     return LogRecord(number, KINDS[kind] if kind < len(KINDS) else "result", category, line, now / 1e6)
-
-
-__all__ = ["KINDS", "LogRecord", "Spool", "SpoolError"]

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _WANTS_STATUS, _WANTS_EVENTS = 1, 2
-# osqueryd's keys of a status line, in the order of `StatusLog`, with the value of one that is missing
-_STATUS_KEYS = (("s", 0), ("f", ""), ("i", 0), ("m", ""), ("h", ""), ("c", ""), ("u", 0))
 
 
 class StatusLog(NamedTuple):
@@ -147,7 +145,10 @@ class LoggerPlugin(Plugin):
 def _status_lines(text: str) -> list[StatusLog]:
     import json
 
-    return [
-        StatusLog._make(type(default)(line.get(key, default)) for key, default in _STATUS_KEYS)
-        for line in json.loads(text)
-    ]
+    lines = []
+    for line in json.loads(text):
+        get = line.get
+        severity, number, seconds = int(get("s", 0)), int(get("i", 0)), int(get("u", 0))
+        file, message, host, when = str(get("f", "")), str(get("m", "")), str(get("h", "")), str(get("c", ""))
+        lines.append(StatusLog(severity, file, number, message, host, when, seconds))
+    return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kolide_kit.author_code import SameProcess, describe, pass_on_interrupt, trace
 from kolide_kit.errors import KolideError
@@ -14,7 +14,6 @@ from ..wire.protocol import Reply, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, TypeAlias
 
     from ..wire.service import CallContext
 
@@ -46,7 +45,7 @@ class Plugin:
                 f"osqueryd takes it"
             )
         self.name = name
-        self._log: Callable[[str], None] = _nowhere
+        self._log: Callable[[str], None] = lambda _: None
         self._turn = threading.Lock()
         self._link: Link | None = None
 
@@ -120,8 +119,11 @@ class Plugin:
         return link(registry, item, request)
 
 
-def _nowhere(line: str) -> None:
-    pass
-
-
-__all__ = ["Plugin"]
+def attempt(plugin: Plugin, method: Callable[..., object], *arguments: object) -> None:
+    """Call a method of a plugin; an error is logged, and fails nothing else."""
+    try:
+        with SameProcess():
+            method(*arguments)
+    except BaseException as error:  # noqa: BLE001  whatever an author's code raises
+        pass_on_interrupt(error)
+        plugin.complain(error)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kolide_kit.author_code import SameProcess, pass_on_interrupt, shown, text_of
 
@@ -12,23 +13,12 @@ from ..wire.protocol import Reply, Status
 from .base import Plugin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import TypeAlias
-
     Document: TypeAlias = Mapping[str, Any] | str
 
 _MAX_BYTES = 4 << 20
 _MAX_DEPTH = 32
 _MAX_INTERVAL = 604_800
-_PLACES = {
-    "schedule": dict,
-    "packs": dict,
-    "options": dict,
-    "decorators": dict,
-    "file_paths": dict,
-    "queries": dict,
-    "discovery": list,
-}
+_OBJECTS = ("schedule", "packs", "options", "decorators", "file_paths", "queries")
 
 
 class ConfigPlugin(Plugin):
@@ -73,7 +63,7 @@ class ConfigPlugin(Plugin):
             WireError: osqueryd was not reached.
         """
         with self._turn:
-            served = self._with_emptied(self._fresh())
+            served = self._fresh()
             changed = [source for source, text in served.items() if self._served.get(source) != text]
         # Do not hold the lock here: during an update osqueryd asks this plugin for packs.
         for source in changed:
@@ -99,7 +89,7 @@ class ConfigPlugin(Plugin):
     def _config(self) -> dict[str, str]:
         try:
             with SameProcess():
-                served = self._with_emptied(self._fresh())
+                served = self._fresh()
         except BaseException as error:
             pass_on_interrupt(error)
             if not self._served:
@@ -111,18 +101,19 @@ class ConfigPlugin(Plugin):
         return served
 
     def _fresh(self) -> dict[str, str]:
-        """Return the configuration of each source, checked, as the text of a JSON object."""
+        """Return the configuration of each source, checked, as the text of a JSON object.
+
+        A source that was served before and is left out now is empty.
+        """
         documents = self.gen_config()
-        if not isinstance(documents, _mapping()):
+        if not isinstance(documents, Mapping):
             raise ConfigError(
                 f"gen_config returned {shown(documents)}; it has to be a mapping of source to configuration"
             )
-        return {
+        fresh = {
             source: to_json(check_config(document, str(source))) for source, document in documents.items()
         }
-
-    def _with_emptied(self, fresh: dict[str, str]) -> dict[str, str]:
-        return {**fresh, **{source: "{}" for source in self._served if source not in fresh}}
+        return fresh | {source: "{}" for source in self._served if source not in fresh}
 
     def _pack(self, name: str, value: str) -> str:
         try:
@@ -151,9 +142,11 @@ def check_config(document: Document, where: str = "the configuration") -> dict[s
         ConfigError: the text names the place and what is wrong with it.
     """
     checked = _object(document, where)
-    for place, kind in _PLACES.items():
-        if place in checked and not isinstance(checked[place], kind):
-            raise ConfigError(f"{where}: {place} has to be {'an object' if kind is dict else 'a list'}")
+    for place in _OBJECTS:
+        if not isinstance(checked.get(place, {}), dict):
+            raise ConfigError(f"{where}: {place} has to be an object")
+    if not isinstance(checked.get("discovery", []), list):
+        raise ConfigError(f"{where}: discovery has to be a list")
     for name, query in checked.get("schedule", {}).items():
         _check_query(query, f"{where}: schedule: {name}")
     for name, pack in checked.get("packs", {}).items():
@@ -238,7 +231,7 @@ def to_json(document: Mapping[str, Any]) -> str:
 
 def _object(document: Document, where: str) -> dict[str, Any]:
     parsed = parse_json(document, where) if isinstance(document, str) else document
-    if not isinstance(parsed, _mapping()):
+    if not isinstance(parsed, Mapping):
         raise ConfigError(f"{where}: has to be an object, not {type(parsed).__name__}")
     if _depth(parsed) > _MAX_DEPTH:
         raise ConfigError(f"{where}: nested over {_MAX_DEPTH} deep, which osqueryd refuses")
@@ -252,15 +245,6 @@ def _depth(value: Any, limit: int = _MAX_DEPTH + 1) -> int:
 
 def _plain(value: Any) -> Any:
     """Return mappings of other kinds as objects of JSON."""
-    if isinstance(value, _mapping()):
+    if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{shown(value)} is not a value that JSON has")
-
-
-def _mapping() -> type[Mapping[str, Any]]:
-    from collections.abc import Mapping
-
-    return Mapping
-
-
-__all__ = ["ConfigPlugin", "check_config", "check_pack", "parse_json", "to_json"]

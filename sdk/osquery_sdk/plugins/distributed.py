@@ -133,6 +133,3 @@ def _stats(given: Mapping[str, Any]) -> QueryStats:
             for key in ("wall_time_ms", "user_time", "system_time", "memory")
         )
     )
-
-
-__all__ = ["DistributedPlugin", "DistributedQueries", "DistributedResult", "QueryStats", "read_results"]

@@ -13,8 +13,7 @@ from .base import Plugin
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_WANTS_STATUS = 1
-_WANTS_EVENTS = 2
+_WANTS_STATUS, _WANTS_EVENTS = 1, 2
 
 
 class StatusLog(NamedTuple):
@@ -37,8 +36,6 @@ class LogCounters:
         received: lines received, each status line counted.
         dropped: lines lost, for any reason.
     """
-
-    __slots__ = ("dropped", "received")
 
     def __init__(self) -> None:
         """Start every count at 0."""
@@ -148,18 +145,10 @@ class LoggerPlugin(Plugin):
 def _status_lines(text: str) -> list[StatusLog]:
     import json
 
-    return [
-        StatusLog(
-            int(line.get("s", 0)),
-            str(line.get("f", "")),
-            int(line.get("i", 0)),
-            str(line.get("m", "")),
-            str(line.get("h", "")),
-            str(line.get("c", "")),
-            int(line.get("u", 0)),
-        )
-        for line in json.loads(text)
-    ]
-
-
-__all__ = ["LogCounters", "LoggerPlugin", "StatusLog"]
+    lines = []
+    for line in json.loads(text):
+        get = line.get
+        severity, number, seconds = int(get("s", 0)), int(get("i", 0)), int(get("u", 0))
+        file, message, host, when = str(get("f", "")), str(get("m", "")), str(get("h", "")), str(get("c", ""))
+        lines.append(StatusLog(severity, file, number, message, host, when, seconds))
+    return lines

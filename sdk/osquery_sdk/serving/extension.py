@@ -17,7 +17,6 @@ from kolide_kit.signals import on_stop_signals, stop_handler
 
 from ..errors import ConnectionFailed, DefinitionError, OsquerySdkError
 from ..plugins.base import Plugin
-from ..tables.options import this_platform
 from ..tables.table import Table
 from ..wire.protocol import Reply, Status
 from .session import Session
@@ -44,11 +43,7 @@ class _Plugins:
     """The service that the server calls: it passes each call to the plugin."""
 
     def __init__(
-        self,
-        plugins: Sequence[AnyPlugin],
-        log: Log,
-        shutdown: Callable[[], None],
-        client: Client,
+        self, plugins: Sequence[AnyPlugin], log: Log, shutdown: Callable[[], None], client: Client
     ) -> None:
         self._plugins = {(plugin.registry, plugin.name): plugin for plugin in plugins}
         self._log = log
@@ -118,10 +113,9 @@ class ServingExtension:
             )
         self.name = name
         self.version = version
-        self.all_plugins = _checked_list(name, plugins)
-        _check(name, self.all_plugins)
+        self.all_plugins = _checked(name, plugins)
         self.all_tables = tuple(p for p in self.all_plugins if isinstance(p, Table))
-        self.tables = {t.name: t for t in self.all_tables if this_platform() in t.options.platforms}
+        self.tables = {t.name: t for t in self.all_tables if t.is_here}
         others = [p for p in self.all_plugins if isinstance(p, Plugin)]
         self.plugins: tuple[AnyPlugin, ...] = (*self.tables.values(), *others)
         self.left_out = left_out
@@ -180,7 +174,10 @@ class ServingExtension:
             if self._is_program:
                 # Calls that were given up may have left processes.
                 stop_handler().kill_processes()
-                _end_anyway(sys.exc_info()[0] is not None)
+                # A thread of a table may still run, and Python would wait for it.
+                timer = threading.Timer(_EXIT_PATIENCE, os._exit, [int(sys.exc_info()[0] is not None)])
+                timer.daemon = True
+                timer.start()
 
     def start(self, socket: str) -> Callable[[], None]:
         """Register, serve from a thread of this process, and return a function that stops it.
@@ -222,14 +219,7 @@ class ServingExtension:
             service = self._telemetry.around(service, self.log)
         others = [plugin for plugin in self.plugins if isinstance(plugin, Plugin)]
         return Session(
-            self.name,
-            self.version,
-            self.tables,
-            service,
-            others=others,
-            socket=socket,
-            stop=stop,
-            log=self.log,
+            self.name, self.version, self.tables, others, service, socket=socket, stop=stop, log=self.log
         )
 
     def catch_signals(self, *, verbose: bool = False) -> None:
@@ -271,22 +261,19 @@ def _check_text(kind: str, text: object, name: str = "") -> None:
         )
 
 
-def _checked_list(name: str, plugins: Iterable[AnyPlugin]) -> tuple[AnyPlugin, ...]:
-    if not isinstance(plugins, Iterable) or isinstance(plugins, (str, bytes, Mapping)):
-        raise DefinitionError(
-            f"extension {name}: plugins is a list of tables and plugins, not {shown(plugins)}"
-        )
-    return tuple(plugins)
-
-
-def _check(name: str, plugins: Sequence[AnyPlugin]) -> None:
-    """Raise DefinitionError for a plugin that osqueryd would refuse.
+def _checked(name: str, plugins: Iterable[AnyPlugin]) -> tuple[AnyPlugin, ...]:
+    """Return the plugins; raise DefinitionError for one that osqueryd would refuse.
 
     A refusal is expensive: osqueryd has attached the tables before the faulty one, and keeps their names
     until it is restarted.
     """
+    if not isinstance(plugins, Iterable) or isinstance(plugins, (str, bytes, Mapping)):
+        raise DefinitionError(
+            f"extension {name}: plugins is a list of tables and plugins, not {shown(plugins)}"
+        )
+    checked = tuple(plugins)
     seen: set[tuple[str, str]] = set()
-    for plugin in plugins:
+    for plugin in checked:
         if isinstance(plugin, Plugin):
             _check_other(name, plugin, seen)
         elif isinstance(plugin, Table):
@@ -296,6 +283,7 @@ def _check(name: str, plugins: Sequence[AnyPlugin]) -> None:
                 f"extension {name}: {shown(plugin)} is no table; decorate the function with @table"
                 + (", or give an object of the class if it is a plugin" if isinstance(plugin, type) else "")
             )
+    return checked
 
 
 def _check_table(name: str, table: Table, seen: set[tuple[str, str]]) -> None:
@@ -329,16 +317,3 @@ def _check_other(name: str, plugin: Plugin, seen: set[tuple[str, str]]) -> None:
     if place in seen:
         raise DefinitionError(f"extension {name}: two {plugin.registry} plugins are named {plugin.name}")
     seen.add(place)
-
-
-def _end_anyway(failed: bool) -> None:
-    """End the process soon, even if a thread of a table still runs: Python would wait for it."""
-
-    def end() -> None:
-        time.sleep(_EXIT_PATIENCE)
-        os._exit(int(failed))
-
-    threading.Thread(target=end, daemon=True).start()
-
-
-__all__ = ["ServingExtension"]

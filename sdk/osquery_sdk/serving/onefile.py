@@ -14,8 +14,6 @@ import signal
 import sys
 import threading
 
-__all__ = ["MARK", "begin", "remove_stale"]
-
 MARK = ".osquery-extension"
 """A file in the folder, locked for as long as the program runs."""
 _POLL = 0.5

@@ -23,6 +23,7 @@ from ..errors import (
     WireError,
     WireTimeout,
 )
+from ..plugins.base import attempt
 from ..wire.client import ExtensionConnection, ManagerConnection
 from ..wire.protocol import ExtensionInfo
 from ..wire.server import Server, ServerOptions
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from ..wire.service import Service
 
 _SDK_VERSION = "5.0.0"
-_LOOK_PERIOD = (0.1, 1.0)
+_SHORTEST_LOOK, _LONGEST_LOOK = 0.1, 1.0
 _RETRY = 0.05
 _AWAY_PERIOD = 0.2
 _GONE_AFTER = 3.0
@@ -48,6 +49,7 @@ _CALL_TIMEOUT = 10.0
 _LINK_TIMEOUT = 60.0
 _STOP_PATIENCE = 2.0
 _STALE_AFTER = 0.25
+_SERVER_OPTIONS = ServerOptions(stop_timeout=2.0)
 _CONFLICT = "conflicts with another item of the same name"
 _DUPLICATE = "Duplicate extension registered"
 
@@ -59,9 +61,9 @@ class Session:
         name: the extension's name.
         version: the extension's version.
         tables: the tables by name.
-        service: answers osqueryd's calls.
         others: the plugins that are not tables; their `start` is called after each registration, their `stop`
             at the end.
+        service: answers osqueryd's calls.
         socket: the path of the manager's socket.
         stop: ends the session once it is set.
         log: gets each line of the log.
@@ -72,9 +74,9 @@ class Session:
         name: str,
         version: str,
         tables: Mapping[str, Table],
+        others: Sequence[Plugin],
         service: Service,
         *,
-        others: Sequence[Plugin] = (),
         socket: str,
         stop: threading.Event,
         log: Callable[[str], None],
@@ -254,26 +256,14 @@ class Session:
             manager.deregister_extension(uuid)
             raise RegistrationError(str(error)) from error
         server = Server(
-            self._service,
-            listener,
-            options=ServerOptions(stop_timeout=2.0),
-            is_quick=_is_quick,
-            on_error=self._on_error,
+            self._service, listener, options=_SERVER_OPTIONS, is_quick=_is_quick, on_error=self._on_error
         )
         server.start()
         former, self._server, self._uuid = self._server, server, uuid
         if former is not None:
             _stop_soon(former)
         for plugin in self._others:
-            self._start_other(plugin)
-
-    def _start_other(self, plugin: Plugin) -> None:
-        try:
-            with SameProcess():
-                plugin.start(self._call_osqueryd, self._log)
-        except BaseException as error:  # noqa: BLE001  the extension is registered, and goes on without it
-            pass_on_interrupt(error)
-            plugin.complain(error)
+            attempt(plugin, plugin.start, self._call_osqueryd, self._log)
 
     def _on_error(self, message: str, error: BaseException) -> None:
         self._log(f"{self._info.name}: {message}\n{trace(error)}")
@@ -289,8 +279,7 @@ class Session:
         Raises:
             RegistrationError: osqueryd refused the extension when it registered again.
         """
-        shortest, longest = _LOOK_PERIOD
-        period = pause = max(shortest, min(longest, interval))
+        period = pause = max(_SHORTEST_LOOK, min(_LONGEST_LOOK, interval))
         seen = time.monotonic()
         while not self._stop.wait(pause):
             pause = period
@@ -350,20 +339,14 @@ class Session:
     def _stop_others(self) -> None:
         """Stop the plugins, all at the same time: each may have work to finish."""
         threads = [
-            threading.Thread(target=self._stop_other, args=(plugin,), daemon=True) for plugin in self._others
+            threading.Thread(target=attempt, args=(plugin, plugin.stop), daemon=True)
+            for plugin in self._others
         ]
         for thread in threads:
             thread.start()
         end = time.monotonic() + _STOP_PATIENCE
         for thread in threads:
             thread.join(max(end - time.monotonic(), 0))
-
-    def _stop_other(self, plugin: Plugin) -> None:
-        try:
-            with SameProcess():
-                plugin.stop()
-        except BaseException as error:  # noqa: BLE001  the other plugins are stopped too
-            plugin.complain(error)
 
     def _deregister(self) -> None:
         try:
@@ -434,6 +417,3 @@ def _advice(error: BaseException) -> str:
     if isinstance(error.__cause__, PermissionError):
         return "run it as root, or as the user that osqueryd runs as"
     return "is osqueryd running with this socket?"
-
-
-__all__ = ["Session"]

@@ -11,8 +11,6 @@ from kolide_kit.settings import Configuration
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["extension_settings"]
-
 T = TypeVar("T")
 
 # The flags of every extension's program.
@@ -41,12 +39,7 @@ def extension_settings(
         SettingsError: the class declares something that cannot be a setting.
     """
     return Configuration(
-        kind,
-        name,
-        arguments,
-        file=file or _usual_file(name),
-        environment=environment,
-        reserved=_RESERVED,
+        kind, name, arguments, file=file or _usual_file(name), environment=environment, reserved=_RESERVED
     )
 
 

@@ -29,8 +29,6 @@ _PERIOD = 0.2
 _RETRY = 1.0
 _TIMEOUT = 5.0
 _PATIENCE = 2.0
-# osqueryd's severities. Its fourth, FATAL, is left out: osqueryd ends when it logs such a record.
-_INFO, _WARNING, _ERROR = 0, 1, 2
 
 
 class HasClient(Protocol):
@@ -139,14 +137,11 @@ class StatusLogHandler(logging.Handler):
                 lines = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
                 self._sending = len(lines)
                 untold, self._untold = self._untold, 0
-            if untold:
-                notice = f"{untold} log records of this extension were dropped: osquery took none"
-                lines.insert(0, _warning_line(notice))
-            sent = self._send(lines)
+            sent = self._send([_dropped(untold), *lines] if untold else lines)
             with self._changed:
                 if not sent:
                     self._untold += untold
-                    self._waiting.extendleft(reversed(lines[1 if untold else 0 :]))
+                    self._waiting.extendleft(reversed(lines))
                 self._sending = 0
                 self._changed.notify_all()
                 if not sent and not self._closed:
@@ -191,20 +186,17 @@ def _logger(client: Client) -> tuple[str, str]:
     return item, socket.gethostname()
 
 
-def _warning_line(message: str) -> dict[str, Any]:
+def _dropped(count: int) -> dict[str, Any]:
+    """Return a warning that records were dropped."""
+    message = f"{count} log records of this extension were dropped: osquery took none"
     record = logging.LogRecord("osquery_sdk", logging.WARNING, __file__, 0, message, None, None)
     return _line(record, message)
 
 
 def _line(record: logging.LogRecord, text: str) -> dict[str, Any]:
     """Return a record in osqueryd's JSON: severity, file, line, message, calendar time, Unix time."""
-    severity = (
-        _ERROR
-        if record.levelno >= logging.ERROR
-        else _WARNING
-        if record.levelno >= logging.WARNING
-        else _INFO
-    )
+    # INFO is 0, WARNING 1, ERROR 2. FATAL is left out: osqueryd ends when it logs such a record.
+    severity = (record.levelno >= logging.WARNING) + (record.levelno >= logging.ERROR)
     seconds = int(record.created)
     # osqueryd reads a text up to its first NUL, and takes no surrogates in UTF-8.
     text = text[:_MAX_TEXT].replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
@@ -216,6 +208,3 @@ def _line(record: logging.LogRecord, text: str) -> dict[str, Any]:
         "c": time.strftime("%a %b %d %H:%M:%S %Y UTC", time.gmtime(seconds)),
         "u": seconds,
     }
-
-
-__all__ = ["HasClient", "StatusLogHandler"]

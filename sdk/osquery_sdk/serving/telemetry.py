@@ -139,8 +139,6 @@ class _Traced:
 class _Once:
     """A service for one call, of which it keeps the answer or the exception."""
 
-    __slots__ = ("_service", "answer", "error")
-
     def __init__(self, service: Service) -> None:
         self._service = service
         self.answer: Reply | None = None
@@ -174,6 +172,3 @@ def _problem(answer: Reply) -> str | None:
         if row.get("status") in ("readonly", "constraint", "failure"):
             return row.get("message", row["status"])
     return None
-
-
-__all__ = ["Telemetry"]

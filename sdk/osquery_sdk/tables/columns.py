@@ -25,26 +25,11 @@ INTEGER_RANGES: Final = {
 class ColumnDef:
     """The arguments of one `Column(...)`; an author sees only `Column`."""
 
-    __slots__ = (
-        "additional",
-        "aliases",
-        "collate",
-        "costly",
-        "default",
-        "description",
-        "hidden",
-        "index",
-        "key",
-        "required",
-        "type",
-    )
-
-    def __init__(self, description: str, **options: Any) -> None:
+    def __init__(self, **arguments: Any) -> None:
         """Take the arguments of `Column`."""
-        self.description = description
-        for name, value in options.items():
-            setattr(self, name, value)
+        self.__dict__.update(arguments)
 
+    description: str
     default: Any
     type: ColumnType | None
     index: bool
@@ -122,19 +107,7 @@ def Column(  # noqa: N802  reads like a class: `x: str = Column(...)`
         collate: nocase, rtrim, version, version_arch, version_dpkg or version_rhel.
         aliases: other names that statements may use.
     """
-    return ColumnDef(
-        description,
-        default=default,
-        type=type,
-        index=index,
-        required=required,
-        additional=additional,
-        hidden=hidden,
-        costly=costly,
-        key=key,
-        collate=collate,
-        aliases=aliases,
-    )
+    return ColumnDef(**locals())
 
 
 def check_name(name: str, what: str) -> None:
@@ -154,67 +127,10 @@ def check_names(names: object, what: str) -> None:
 
 
 # SQLite's keywords that it refuses as an unquoted identifier.
-_KEYWORDS: Final = frozenset(
-    [
-        "ADD",
-        "ALL",
-        "ALTER",
-        "AND",
-        "AS",
-        "AUTOINCREMENT",
-        "BETWEEN",
-        "CASE",
-        "CHECK",
-        "COLLATE",
-        "COMMIT",
-        "CONSTRAINT",
-        "CREATE",
-        "DEFAULT",
-        "DEFERRABLE",
-        "DELETE",
-        "DISTINCT",
-        "DROP",
-        "ELSE",
-        "ESCAPE",
-        "EXCEPT",
-        "EXISTS",
-        "FOREIGN",
-        "FROM",
-        "GROUP",
-        "HAVING",
-        "IF",
-        "IN",
-        "INDEX",
-        "INSERT",
-        "INTERSECT",
-        "INTO",
-        "IS",
-        "ISNULL",
-        "JOIN",
-        "LIMIT",
-        "NOT",
-        "NOTHING",
-        "NOTNULL",
-        "NULL",
-        "ON",
-        "OR",
-        "ORDER",
-        "PRIMARY",
-        "REFERENCES",
-        "RETURNING",
-        "SELECT",
-        "SET",
-        "TABLE",
-        "THEN",
-        "TO",
-        "TRANSACTION",
-        "UNION",
-        "UNIQUE",
-        "UPDATE",
-        "USING",
-        "VALUES",
-        "WHEN",
-        "WHERE",
-        "ROWID",
-    ]
+_WORDS_OF_SQL = (
+    "ADD ALL ALTER AND AS AUTOINCREMENT BETWEEN CASE CHECK COLLATE COMMIT CONSTRAINT CREATE DEFAULT "
+    "DEFERRABLE DELETE DISTINCT DROP ELSE ESCAPE EXCEPT EXISTS FOREIGN FROM GROUP HAVING IF IN INDEX "
+    "INSERT INTERSECT INTO IS ISNULL JOIN LIMIT NOT NOTHING NOTNULL NULL ON OR ORDER PRIMARY REFERENCES "
+    "RETURNING SELECT SET TABLE THEN TO TRANSACTION UNION UNIQUE UPDATE USING VALUES WHEN WHERE ROWID"
 )
+_KEYWORDS: Final = frozenset(_WORDS_OF_SQL.split())

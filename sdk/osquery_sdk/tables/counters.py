@@ -21,18 +21,6 @@ class Counters:
         is_taken: osquery or another extension has a table of this name, so this one was left out.
     """
 
-    __slots__ = (
-        "_lock",
-        "_running",
-        "calls",
-        "errors",
-        "is_taken",
-        "last_error",
-        "last_rows",
-        "last_seconds",
-        "total_seconds",
-    )
-
     def __init__(self) -> None:
         """Start every count at 0."""
         self.calls = 0

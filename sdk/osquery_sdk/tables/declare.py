@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kolide_kit.author_code import shown
 
@@ -16,7 +16,6 @@ from .writable import WritableTable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-    from typing import TypeAlias
 
     from .query import Query
 
@@ -66,19 +65,8 @@ def table(
         DefinitionError: osqueryd would refuse the table, or its options contradict each other.
     """
     seconds = DEADLINE if deadline is None else deadline
-    options = TableOptions(
-        platforms,
-        examples,
-        cache,
-        snapshot,
-        seconds,
-        max_rows,
-        aliases,
-        attributes,
-        elsewhere,
-        all_required,
-        family,
-    )
+    options = TableOptions(platforms, examples, cache, snapshot, seconds, max_rows, aliases, attributes)
+    options = options._replace(elsewhere=elsewhere, all_required=all_required, family=family)
     options.check(name)
     if rows is not None and not (isinstance(rows, type) and issubclass(rows, Row)):
         raise DefinitionError(f"table {name}: rows is a class that derives from Row, not {shown(rows)}")

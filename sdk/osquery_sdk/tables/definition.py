@@ -180,11 +180,7 @@ def _resolve(table: str, row: type[Row], options: TableOptions) -> tuple[ColumnI
             if kind not in INTEGER_RANGES or declared not in INTEGER_RANGES:
                 raise DefinitionError(f"{table}.{name}: {declared.value} does not go with {hints[name]}")
             kind = declared
-        if (
-            definition.collate
-            and definition.collate not in ("binary", "nocase", "rtrim")
-            and kind is not ColumnType.TEXT
-        ):
+        if (definition.collate or "").startswith("version") and kind is not ColumnType.TEXT:
             raise DefinitionError(f"{table}.{name}: a version collation needs a text column")
         bits = definition.options(each_value=options.all_required)
         columns.append(ColumnInfo(table, name, kind, nullable, definition, bits))

@@ -40,19 +40,6 @@ _MASK = (1 << 63) - 1
 class ColumnInfo:
     """A column of a table, resolved: its name, its SQL type, and whether it may be NULL."""
 
-    __slots__ = (
-        "_code",
-        "_range",
-        "costly",
-        "definition",
-        "key",
-        "name",
-        "nullable",
-        "options",
-        "table",
-        "type",
-    )
-
     def __init__(
         self, table: str, name: str, kind: ColumnType, nullable: bool, definition: Any, options: int
     ) -> None:
@@ -315,9 +302,11 @@ class OneRow:
 
 
 class Layout:
-    """The columns of a table that an answer holds, and those that identify a row."""
+    """The columns of a table that an answer holds, and those that identify a row.
 
-    __slots__ = ("_columns", "_heads", "_keys", "_kinds", "_needed", "_number", "_row", "_sent", "_table")
+    Attributes:
+        number: the position of the key, if that is one column of integers; else None.
+    """
 
     def __init__(
         self, table: str, row: type[Row], columns: Sequence[ColumnInfo], used: frozenset[str] | None
@@ -329,7 +318,7 @@ class Layout:
         self._columns = columns
         self._sent = [i for i, column in enumerate(columns) if used is None or column.name in used]
         keys = [i for i, column in enumerate(columns) if column.key]
-        self._number = keys[0] if len(keys) == 1 and columns[keys[0]].type in INTEGER_RANGES else None
+        self.number = keys[0] if len(keys) == 1 and columns[keys[0]].type in INTEGER_RANGES else None
         self._keys = keys or [i for i, column in enumerate(columns) if not column.costly]
         self._needed = sorted({*self._sent, *self._keys})
         first, *others = map(encode_string, ["rowid", *(columns[i].name for i in self._sent)])
@@ -363,14 +352,14 @@ class Layout:
     def rowid(self, row: Sequence[Any]) -> int:
         """Return the row identifier of a row in an answer, unless an earlier row looks the same."""
         texts = [self._columns[i].text(row[i]) for i in self._keys]
-        if self._number is not None and texts[0]:
+        if self.number is not None and texts[0]:
             return int(texts[0])
         return hash(tuple(texts)) & _MASK
 
     def _identities(self, checked: dict[int, Sequence[str] | array[int]]) -> array[int]:
         """Return each row's identity: its key if that is one number, otherwise a hash of the key's texts."""
-        if self._number is not None:
-            numbers = checked[self._number]
+        if self.number is not None:
+            numbers = checked[self.number]
             if isinstance(numbers, array):
                 return numbers
             if "" not in numbers:
@@ -387,7 +376,7 @@ class Layout:
         if len(row) != len(columns):
             raise self._wrong_width(row)
         texts = {i: columns[i].text(row[i]) for i in self._needed}
-        number = "" if self._number is None else texts[self._number]
+        number = "" if self.number is None else texts[self.number]
         if not number:
             number = str(hash(tuple([texts[i] for i in self._keys])) & _MASK)
         parts = [self._heads[0][len(number)], number]

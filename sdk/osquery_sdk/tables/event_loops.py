@@ -58,6 +58,3 @@ async def _collect(result: Any) -> Any:
             return rows
         result = await result
     return await _collect(result) if hasattr(result, "__aiter__") else result
-
-
-__all__ = ["run_async"]

@@ -7,11 +7,10 @@ declares it.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Self
 
 
 class Named(tuple[Any, ...]):
@@ -55,6 +54,3 @@ class Named(tuple[Any, ...]):
     def __reduce__(self) -> tuple[Callable[[Iterable[Any]], Self], tuple[tuple[Any, ...]]]:
         """Have copy and pickle use `_make`: a constructor with keywords takes no values by position."""
         return self._make, (tuple(self),)
-
-
-__all__ = ["Named"]

@@ -8,16 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ConnectionFailed, DeadlineExceeded, QueryCancelled
-from ..vocabulary import (
-    EQUALS,
-    GLOB,
-    GREATER,
-    GREATER_OR_EQUAL,
-    LESS,
-    LESS_OR_EQUAL,
-    LIKE,
-    ColumnType,
-)
+from ..vocabulary import EQUALS, GLOB, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL, LIKE, ColumnType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

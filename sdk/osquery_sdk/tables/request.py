@@ -28,8 +28,6 @@ _WITHHELD = (LIMIT, OFFSET)
 class Requests:
     """The parsed requests of one table. They are kept, because statements come again and again."""
 
-    __slots__ = ("_definition", "_kept", "_layouts")
-
     def __init__(self, definition: Definition) -> None:
         """Start without requests."""
         self._definition = definition
@@ -54,8 +52,7 @@ class Requests:
         if layout is None:
             if len(self._layouts) >= _MAX_KEPT:
                 self._layouts.clear()
-            layout = Layout(definition.name, definition.row, definition.columns, used)
-            self._layouts[used] = layout
+            layout = self._layouts[used] = Layout(definition.name, definition.row, definition.columns, used)
         request = terms, used, layout
         if len(text) <= _MAX_KEPT_TEXT:
             if len(self._kept) >= _MAX_KEPT:

@@ -11,16 +11,7 @@ from .columns import MISSING, Column, ColumnDef, check_name
 from .named import Named
 
 # Names that a row uses itself. Every tuple also has a `count`, but a column may take that name.
-_RESERVED = frozenset(dir(tuple)) - {"count"} | {
-    "__columns__",
-    "__match_args__",
-    "__replace__",
-    "_asdict",
-    "_field_defaults",
-    "_fields",
-    "_make",
-    "_replace",
-}
+_RESERVED = frozenset(dir(Named)) - {"count"} | {"__columns__", "__match_args__"}
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Column,))

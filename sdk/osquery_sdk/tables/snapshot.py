@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 class _Generation:
     """One run of the function that requests share, kept for as long as it is fresh."""
 
-    __slots__ = ("done", "ended", "error", "indexes", "rows")
-
     def __init__(self) -> None:
         self.done = threading.Event()
         self.ended = 0.0
@@ -35,8 +33,6 @@ class _Generation:
 
 class Generations:
     """The runs of a table with `cache` or `snapshot`."""
-
-    __slots__ = ("_definition", "_lock", "_shared")
 
     def __init__(self, definition: Definition) -> None:
         """Start without a run."""

@@ -8,7 +8,7 @@ import types
 import typing
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kolide_kit.author_code import one_line
 from kolide_kit.times import unix_seconds
@@ -17,7 +17,6 @@ from ..errors import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
     Value: TypeAlias = str | int | float | None
     Reader: TypeAlias = Callable[[Value], Any]
@@ -40,7 +39,7 @@ def reader(hint: Any, where: str) -> Reader:
         DefinitionError: no value of osquery's becomes one of that type.
     """
     if hint is Any or hint is object:
-        return _any
+        return lambda value: value
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         rest = [part for part in typing.get_args(hint) if part is not type(None)]
         if len(rest) == 1:
@@ -75,10 +74,6 @@ def readers_of(kind: type) -> dict[str, Reader]:
         for name, hint in hints.items()
         if typing.get_origin(hint) is not typing.ClassVar
     }
-
-
-def _any(value: Value) -> Value:
-    return value
 
 
 def _optional(inner: Reader, *, keeps_empty: bool) -> Reader:
@@ -191,5 +186,3 @@ _READERS: dict[Any, Reader] = {
     list: _json(list),
     dict: _json(dict),
 }
-
-__all__ = ["Reader", "Value", "reader", "readers_of"]

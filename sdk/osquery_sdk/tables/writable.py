@@ -71,6 +71,3 @@ class WritableTable(ABC, Generic[R]):
             row: the row as the statement read it. Costly columns that it does not use may be None.
         """
         raise ReadOnly
-
-
-__all__ = ["WritableTable"]

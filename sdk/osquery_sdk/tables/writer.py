@@ -19,7 +19,7 @@ from kolide_kit.author_code import describe, pass_on_interrupt, shown, text_of, 
 
 from ..errors import ColumnValueError, ConstraintFailed, DefinitionError, ReadOnly, TableError
 from ..vocabulary import EQUALS, ColumnType
-from .columns import INTEGER_RANGES, MISSING
+from .columns import MISSING
 from .encoding import Layout
 from .query import Constraint, Query
 from .rows import Row
@@ -64,9 +64,8 @@ class Writer:
                 f"table {name}: a writable table takes no cache and no snapshot: a statement would "
                 f"read what it has changed"
             )
-        is_number = len(self._keys) == 1 and columns[self._keys[0]].type in INTEGER_RANGES
-        self._number = self._keys[0] if is_number else None
         self._layout = Layout(name, self.row, columns, frozenset())
+        self._number = self._layout.number
         self._aliases = [i for i, c in enumerate(columns) for _ in c.definition.aliases]
         self._readers: list[Any] = []
         self._kept: dict[int, Row] = {}
@@ -159,12 +158,7 @@ class Writer:
         given = self._given(request)
         if request.get("auto_rowid") == "true":
             self._take_rowid(given, int(request["id"]), None)
-        row = self._row(
-            [
-                self._inserted(i, value, info)
-                for i, (value, info) in enumerate(zip(given, self._columns, strict=True))
-            ]
-        )
+        row = self._row(self._inserted(i, value) for i, value in enumerate(given))
         kept = self.store.insert(row)
         if kept is None:
             kept = row
@@ -188,10 +182,7 @@ class Writer:
         if "new_id" in request:
             self._take_rowid(given, int(request["new_id"]), shown)
         return self._row(
-            [
-                value if given[i] == shown[i] else self._read(i, given[i], info)
-                for i, (value, info) in enumerate(zip(old, self._columns, strict=True))
-            ]
+            old[i] if value == shown[i] else self._read(i, value) for i, value in enumerate(given)
         )
 
     def _given(self, request: Mapping[str, str], shown: Sequence[Any] | None = None) -> list[Any]:
@@ -211,9 +202,9 @@ class Writer:
             raise TableError(f"{self._name}: the values of the write cannot be read") from None
         count = len(self._columns)
         if not isinstance(values, list) or len(values) != count + len(self._aliases):
+            got = len(values) if isinstance(values, list) else type(values).__name__
             raise TableError(
-                f"{self._name}: expected {count + len(self._aliases)} values in the write, got "
-                f"{_count(values)}"
+                f"{self._name}: expected {count + len(self._aliases)} values in the write, got {got}"
             )
         given = values[:count]
         for i, value in zip(self._aliases, values[count:], strict=True):
@@ -231,13 +222,13 @@ class Writer:
             raise ConstraintFailed(f"rowid and {self._key_names()} are set to different values")
         given[self._number] = rowid
 
-    def _inserted(self, position: int, value: Any, info: ColumnInfo) -> Any:
-        if value is None and info.definition.default is not MISSING:
-            return info.definition.default
-        return self._read(position, value, info)
+    def _inserted(self, position: int, value: Any) -> Any:
+        default = self._columns[position].definition.default
+        return self._read(position, value) if value is not None or default is MISSING else default
 
-    def _read(self, position: int, value: Any, info: ColumnInfo) -> Any:
+    def _read(self, position: int, value: Any) -> Any:
         """Return a value in the type of the column's annotation, within the column's range."""
+        info = self._columns[position]
         if value is None and info.nullable:
             return None
         if not self._readers:
@@ -276,10 +267,6 @@ def _shown(info: ColumnInfo, value: Any) -> Any:
     return float(text) if info.type is ColumnType.DOUBLE else int(text)
 
 
-def _count(values: object) -> str:
-    return str(len(values)) if isinstance(values, list) else type(values).__name__
-
-
 def row_class(kind: type) -> type[Row]:
     """Return R for a class that derives from WritableTable[R]; raises DefinitionError if it names none."""
     for base in (base for parent in kind.__mro__ for base in getattr(parent, "__orig_bases__", ())):
@@ -309,6 +296,3 @@ def refusal(table: str, error: BaseException, message: str) -> tuple[dict[str, s
             return {"status": "readonly"}, f"table {table} may not be modified"
         return {"status": "constraint"}, "constraint failed"
     return {"status": "failure", "message": message}, message
-
-
-__all__ = ["Writer", "refusal", "row_class"]

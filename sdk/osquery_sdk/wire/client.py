@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import ConnectionFailed, ProtocolError, RemoteError, WireTimeout
 from .codec import ANSWER_LIMITS, Decoder, Limits
@@ -24,8 +24,6 @@ from .transport import connect
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
-    from types import TracebackType
-    from typing import Self
 
     from .streams import Stream
 
@@ -56,9 +54,7 @@ class ExtensionConnection:
         """Return itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the connection."""
         self.close()
 
@@ -68,13 +64,13 @@ class ExtensionConnection:
 
     def ping(self, *, timeout: float | None = None) -> Status:
         """Ask whether the other side is alive."""
-        return Status(*self._call("ping", (), timeout))
+        return Status(*self._exchange("ping", (), timeout))
 
     def call(
         self, registry: str, item: str, request: Mapping[str, str], *, timeout: float | None = None
     ) -> Response:
         """Call a plugin. Rows are text, with surrogate escapes for bytes that are not UTF-8."""
-        return self._rows("call", (registry, item, request), timeout)
+        return Response(*self._exchange("call", (registry, item, request), timeout))
 
     def call_raw(
         self, registry: str, item: str, request: Mapping[str, str], *, timeout: float | None = None
@@ -85,21 +81,15 @@ class ExtensionConnection:
 
     def shutdown(self, *, timeout: float | None = None) -> None:
         """Ask the extension to stop."""
-        self._call("shutdown", (), timeout)
+        self._exchange("shutdown", (), timeout)
 
-    def _rows(self, method: str, arguments: Sequence[Any], timeout: float | None) -> Response:
-        status, rows = self._exchange(method, arguments, timeout, raw=False)
-        return Response(status, rows)
-
-    def _call(self, method: str, arguments: Sequence[Any], timeout: float | None) -> Any:
-        return self._exchange(method, arguments, timeout, raw=False)
-
-    def _exchange(self, name: str, arguments: Sequence[Any], timeout: float | None, *, raw: bool) -> Any:
+    def _exchange(
+        self, name: str, arguments: Sequence[Any], timeout: float | None, *, raw: bool = False
+    ) -> Any:
         """Send a request and read its reply; a broken connection is closed."""
+        seconds = self._timeout if timeout is None else timeout
         try:
-            return self._exchange_on_stream(
-                name, arguments, self._timeout if timeout is None else timeout, raw=raw
-            )
+            return self._exchange_on_stream(name, arguments, seconds, raw=raw)
         except (ConnectionFailed, WireTimeout, ProtocolError):
             self.close()
             raise
@@ -180,12 +170,12 @@ class ManagerConnection(ExtensionConnection):
 
     def extensions(self, *, timeout: float | None = None) -> dict[int, ExtensionInfo]:
         """Return the registered extensions by their uuid."""
-        result: dict[int, ExtensionInfo] = self._call("extensions", (), timeout)
+        result: dict[int, ExtensionInfo] = self._exchange("extensions", (), timeout)
         return result
 
     def options(self, *, timeout: float | None = None) -> dict[str, OptionInfo]:
         """Return osqueryd's flags by name."""
-        result: dict[str, OptionInfo] = self._call("options", (), timeout)
+        result: dict[str, OptionInfo] = self._exchange("options", (), timeout)
         return result
 
     def register_extension(
@@ -196,16 +186,16 @@ class ManagerConnection(ExtensionConnection):
         timeout: float | None = None,
     ) -> Status:
         """Register plugins: registry, plugin name, route rows. The status has the new extension's uuid."""
-        return Status(*self._call("registerExtension", (info, registry), timeout))
+        return Status(*self._exchange("registerExtension", (info, registry), timeout))
 
     def deregister_extension(self, uuid: int, *, timeout: float | None = None) -> Status:
         """Remove an extension and its plugins."""
-        return Status(*self._call("deregisterExtension", (uuid,), timeout))
+        return Status(*self._exchange("deregisterExtension", (uuid,), timeout))
 
     def query(self, sql: str, *, timeout: float | None = None) -> Response:
         """Run SQL and return rows of text. If the statement fails, the status has its error."""
-        return self._rows("query", (sql,), timeout)
+        return Response(*self._exchange("query", (sql,), timeout))
 
     def get_query_columns(self, sql: str, *, timeout: float | None = None) -> Response:
         """Return the columns that a query would have: rows of one entry each, name to type."""
-        return self._rows("getQueryColumns", (sql,), timeout)
+        return Response(*self._exchange("getQueryColumns", (sql,), timeout))

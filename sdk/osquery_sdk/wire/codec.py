@@ -25,26 +25,16 @@ from ..errors import ProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
-BOOL, BYTE, DOUBLE_T, I16_T, I32_T, I64_T, STRING_T, STRUCT_T, MAP_T, SET_T, LIST_T = (
-    2,
-    3,
-    4,
-    6,
-    8,
-    10,
-    11,
-    12,
-    13,
-    14,
-    15,
-)
+BOOL, BYTE, DOUBLE_T, I16_T, I32_T, I64_T = 2, 3, 4, 6, 8, 10
+STRING_T, STRUCT_T, MAP_T, SET_T, LIST_T = 11, 12, 13, 14, 15
 STOP = 0
 _FIXED_SIZES = {BOOL: 1, BYTE: 1, DOUBLE_T: 8, I16_T: 2, I32_T: 4, I64_T: 8}
 _MAX_DEPTH = 16
 
 pack_i32, pack_i64 = Packer(">i").pack, Packer(">q").pack
 pack_u32 = Packer(">I").pack
-_pack_field = Packer(">bh").pack
+pack_field = Packer(">bh").pack
+"""Return the header of a struct's field from its type and number."""
 _pack_list = Packer(">bi").pack
 _pack_map = Packer(">bbi").pack
 
@@ -67,8 +57,6 @@ ANSWER_LIMITS = Limits(message=1 << 30, string=256 << 20, elements=100_000_000)
 class Spec:
     """The type of a value on the wire: one of the scalars below, or a `MapOf`, `ListOf` or `StructOf`."""
 
-    __slots__ = ("ttype",)
-
     def __init__(self, ttype: int) -> None:
         """Take the Thrift type number."""
         self.ttype = ttype
@@ -76,8 +64,6 @@ class Spec:
 
 class MapOf(Spec):
     """`map<key, value>`, a dict in Python."""
-
-    __slots__ = ("key", "value")
 
     def __init__(self, key: Spec, value: Spec) -> None:
         """Take the types of key and value."""
@@ -89,8 +75,6 @@ class MapOf(Spec):
 class ListOf(Spec):
     """`list<item>`, a list in Python."""
 
-    __slots__ = ("item",)
-
     def __init__(self, item: Spec) -> None:
         """Take the type of the items."""
         super().__init__(LIST_T)
@@ -99,8 +83,6 @@ class ListOf(Spec):
 
 class StructOf(Spec):
     """A struct, decoded to keyword arguments of `make` and encoded from attributes of the same names."""
-
-    __slots__ = ("fields", "make")
 
     def __init__(self, make: Callable[..., Any], *fields: tuple[int, str, Spec]) -> None:
         """Take the factory and (field number, name, type) for each field."""
@@ -137,11 +119,6 @@ def encode_string(text: str) -> bytes:
 def _is_lone(char: str) -> bool:
     """Return whether this is a surrogate, but not the escape of a byte (U+DC80 to U+DCFF)."""
     return "\ud800" <= char <= "\udc7f" or "\udd00" <= char <= "\udfff"
-
-
-def encode_field(ttype: int, number: int) -> bytes:
-    """Return the header of a struct's field."""
-    return _pack_field(ttype, number)
 
 
 def encode_rows_header(count: int) -> bytes:
@@ -193,7 +170,7 @@ def encode_value(spec: Spec, value: Any, out: list[bytes]) -> None:
             encode_value(spec.item, item, out)
     elif isinstance(spec, StructOf):
         for number, (name, field) in spec.fields.items():
-            out.append(_pack_field(field.ttype, number))
+            out.append(pack_field(field.ttype, number))
             encode_value(field, getattr(value, name), out)
         out.append(b"\0")
     else:
@@ -358,18 +335,13 @@ class Decoder:
                     return
                 yield from self._need(2)
                 yield from self.skip(field, depth - 1)
-        elif ttype in (LIST_T, SET_T):
-            start = yield from self._need(5)
-            item, count = unpack_from(">bi", self.buffer, start)
+        elif ttype in (LIST_T, SET_T, MAP_T):
+            kinds = 2 if ttype == MAP_T else 1
+            start = yield from self._need(kinds + 4)
+            *inner, count = unpack_from(">bbi" if kinds == 2 else ">bi", self.buffer, start)
             self._count(count)
             for _ in range(count):
-                yield from self.skip(item, depth - 1)
-        elif ttype == MAP_T:
-            start = yield from self._need(6)
-            key, value, count = unpack_from(">bbi", self.buffer, start)
-            self._count(count)
-            for _ in range(count):
-                yield from self.skip(key, depth - 1)
-                yield from self.skip(value, depth - 1)
+                for kind in inner:
+                    yield from self.skip(kind, depth - 1)
         else:
             raise ProtocolError(f"unknown Thrift type {ttype}")

@@ -7,7 +7,7 @@ numbers and types are those of osquery 5's own definition.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from ..errors import ProtocolError
 from ..vocabulary import FAILURE, SUCCESS
@@ -24,18 +24,17 @@ from .codec import (
     MapOf,
     Spec,
     StructOf,
-    encode_field,
     encode_rows,
     encode_rows_header,
     encode_string,
     encode_value,
+    pack_field,
     pack_i32,
     pack_u32,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
-    from typing import Self
 
 CALL, REPLY, EXCEPTION, ONEWAY = 1, 2, 3, 4
 _VERSION = 0x80010000
@@ -45,7 +44,7 @@ _BATCH = 500
 _LONGEST_NAME = 128
 
 # TApplicationException's type numbers
-UNKNOWN_METHOD, INVALID_MESSAGE_TYPE, INTERNAL_ERROR, PROTOCOL_ERROR = 1, 2, 6, 7
+UNKNOWN_METHOD, INTERNAL_ERROR, PROTOCOL_ERROR = 1, 6, 7
 
 
 class Status(NamedTuple):
@@ -298,9 +297,9 @@ def encode_exception(name: str, sequence: int, message: str, kind: int = INTERNA
 
 def _answer_head(name: str, sequence: int, status: Status) -> bytes:
     """Return the bytes of a reply up to its rows."""
-    out = [_head(REPLY, name, sequence), encode_field(STRUCT_T, 0), encode_field(STRUCT_T, 1)]
+    out = [_head(REPLY, name, sequence), pack_field(STRUCT_T, 0), pack_field(STRUCT_T, 1)]
     encode_value(STATUS, status, out)
-    out.append(encode_field(LIST_T, 2))
+    out.append(pack_field(LIST_T, 2))
     return b"".join(out)
 
 
@@ -314,22 +313,17 @@ def encode_reply(request: Request, result: Any) -> Iterator[bytes]:
     name, sequence, _ = request
     spec = METHODS[name].result
     if spec is RESPONSE:
-        status, rows = result
-        return _encode_answer(name, sequence, status, rows)
+        return _encode_answer(name, sequence, result)
     out = [_head(REPLY, name, sequence)]
     if spec is not None:
-        out.append(encode_field(spec.ttype, 0))
+        out.append(pack_field(spec.ttype, 0))
         encode_value(spec, result, out)
     out.append(b"\0")
     return iter((b"".join(out),))
 
 
-def _encode_answer(
-    name: str,
-    sequence: int,
-    status: Status,
-    rows: tuple[Mapping[str, str], ...] | list[dict[str, str]] | EncodedRows,
-) -> Iterator[bytes]:
+def _encode_answer(name: str, sequence: int, reply: Reply) -> Iterator[bytes]:
+    status, rows = reply
     if name == "call" and not sequence and status == _OK:
         head = _OK_ANSWER_HEAD
     else:
@@ -361,7 +355,7 @@ def encode_call(method: Method, arguments: Sequence[Any]) -> bytes:
     """Return a request with sequence number 0, which osquery's own clients send."""
     out = [_head(CALL, method.wire_name, 0)]
     for number, ((_, spec, _), value) in enumerate(zip(method.arguments, arguments, strict=True), 1):
-        out.append(encode_field(spec.ttype, number))
+        out.append(pack_field(spec.ttype, number))
         encode_value(spec, value, out)
     out.append(b"\0")
     return b"".join(out)

@@ -136,11 +136,9 @@ class UnixListener:
         self._path = path
         self._pid = os.getpid()
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self._max_connections = (
-            max_connections
-            if descriptors == resource.RLIM_INFINITY
-            else min(max_connections, descriptors // 2)
-        )
+        if descriptors != resource.RLIM_INFINITY:
+            max_connections = min(max_connections, descriptors // 2)
+        self._max_connections = max_connections
         self._allowed = {0, os.geteuid(), None}
         self._lock = threading.Lock()
         self._parked: dict[int, UnixConnection] = {}

@@ -27,15 +27,10 @@ class OwnerOnly:
 
     def __init__(self) -> None:
         """Make the attributes; raises OSError."""
-        convert = ctypes.WinDLL(
-            "advapi32", use_last_error=True
-        ).ConvertStringSecurityDescriptorToSecurityDescriptorW
-        convert.argtypes = (
-            wintypes.LPCWSTR,
-            wintypes.DWORD,
-            ctypes.POINTER(wintypes.LPVOID),
-            ctypes.POINTER(wintypes.ULONG),
-        )
+        advapi = ctypes.WinDLL("advapi32", use_last_error=True)
+        convert = advapi.ConvertStringSecurityDescriptorToSecurityDescriptorW
+        results = ctypes.POINTER(wintypes.LPVOID), ctypes.POINTER(wintypes.ULONG)
+        convert.argtypes = (wintypes.LPCWSTR, wintypes.DWORD, *results)
         convert.restype = wintypes.BOOL
         self._descriptor = wintypes.LPVOID()
         if not convert(_OWNER_ONLY, _SDDL_REVISION, ctypes.byref(self._descriptor), None):

@@ -12,6 +12,7 @@ from kolide_kit.author_code import SameProcess, shown
 
 from ...errors import DefinitionError, Rejected, SpoolError
 from ...wire.protocol import Reply, Status
+from ..base import attempt
 from ..logger import LoggerPlugin, StatusLog
 from .queue import KINDS, LogRecord, Spool
 
@@ -239,11 +240,10 @@ class SpooledLogger(LoggerPlugin):
                 self._why = self.complain(error)
                 return None
             self._stopping = stopping = Event()
-            self._threads = [
-                Thread(target=self._deliver_all, args=(spool, stopping), name=self.name, daemon=True)
-            ]
+            work = spool, stopping
+            self._threads = [Thread(target=self._deliver_all, args=work, name=self.name, daemon=True)]
             if self.options.sync_seconds:
-                self._threads.append(Thread(target=self._sync, args=(spool, stopping), daemon=True))
+                self._threads.append(Thread(target=self._sync, args=work, daemon=True))
             for thread in self._threads:
                 thread.start()
         return self._spool
@@ -290,11 +290,7 @@ class SpooledLogger(LoggerPlugin):
             self.complain(error)
             self.warn("delivers nothing more until osqueryd begins to log again")
         finally:
-            try:
-                with SameProcess():
-                    self.finish()
-            except BaseException as error:  # noqa: BLE001  as above
-                self.complain(error)
+            attempt(self, self.finish)
             if self._spool is spool:
                 self._spool = None
             spool.close()
@@ -343,10 +339,9 @@ def _check_options(name: str, spool: object, options: SpoolOptions) -> None:
     if not isinstance(spool, (str, os.PathLike)):
         raise DefinitionError(f"logger {name}: spool is the path of a folder, not {shown(spool)}")
     for option in ("max_bytes", "batch_records", "batch_bytes"):
-        if not isinstance(getattr(options, option), int):
-            raise DefinitionError(
-                f"logger {name}: {option} is a whole number, not {shown(getattr(options, option))}"
-            )
+        number = getattr(options, option)
+        if not isinstance(number, int):
+            raise DefinitionError(f"logger {name}: {option} is a whole number, not {shown(number)}")
     for option in ("batch_seconds", "sync_seconds", "first_retry", "last_retry"):
         seconds = getattr(options, option)
         if not isinstance(seconds, (int, float)) or not 0 <= seconds <= TIMEOUT_MAX:

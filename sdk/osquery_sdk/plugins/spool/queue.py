@@ -253,9 +253,11 @@ class Spool:
 
     def _write(self, packed: Sequence[bytes]) -> int:
         """Write as many records as have room, at once, up to the end of the segment; return how many."""
-        is_full = self._writing < 0 or self._writing_size >= self._segment_bytes
-        if is_full and not self._next_segment():
-            return 0
+        if self._writing < 0 or self._writing_size >= self._segment_bytes:
+            try:
+                self._begin_segment(self._next)
+            except OSError:
+                return 0
         room = self.max_bytes - self.bytes_used
         count = size = 0
         for record in packed:
@@ -278,13 +280,6 @@ class Spool:
             os.ftruncate(self._writing, self._writing_size)
             count //= 2  # the disk is full; it may have room for fewer
         return 0
-
-    def _next_segment(self) -> bool:
-        try:
-            self._begin_segment(self._next)
-        except OSError:
-            return False
-        return True
 
     def _begin_segment(self, number: int) -> None:
         fresh = self._open(_name(number), os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC)
@@ -372,11 +367,8 @@ class Spool:
             data = os.pread(self._reading, rest, self._read_offset)
         records: list[LogRecord] = []
         position = 0
-        while number < end and (stop := _end_of(data, position)) > 0:
+        while number < end and position <= max_bytes and (stop := _end_of(data, position)) > 0:
             records.append(_unpack(number, data, position))
-            if stop > max_bytes:
-                position = stop
-                break
             position, number = stop, number + 1
         self._read_end = self._read_offset + position
         return records
@@ -479,6 +471,3 @@ def _unpack(number: int, data: bytes, start: int) -> LogRecord:
     category = data[begin + _SUMMED.size : text].decode(errors="surrogateescape")
     line = data[text : begin + length].decode(errors="surrogateescape")
     return LogRecord(number, KINDS[kind] if kind < len(KINDS) else "result", category, line, now / 1e6)
-
-
-__all__ = ["KINDS", "LogRecord", "Spool", "SpoolError"]

@@ -27,10 +27,7 @@ def markdown(table: TableSchema) -> str:
     ]
     because = f" ({_prose(table.elsewhere)})" if table.elsewhere else ""
     lines += [f"Platforms: {platforms or 'not known'}{because}", ""]
-    lines += [
-        "| column | type | | description |",
-        "|---|---|---|---|",
-    ]
+    lines += ["| column | type | | description |", "|---|---|---|---|"]
     for column in table.columns:
         marks = [name for bit, name in _MARKS.items() if column.options & bit]
         description = column.description

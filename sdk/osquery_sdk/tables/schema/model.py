@@ -116,14 +116,8 @@ class TableSchema(NamedTuple):
             table.description,
             tuple(table.options.platforms),
             tuple(
-                ColumnSchema(
-                    column.name,
-                    column.type.value,
-                    column.definition.description,
-                    column.options,
-                    column.definition.aliases,
-                )
-                for column in table.columns
+                ColumnSchema(c.name, c.type.value, c.definition.description, c.options, c.definition.aliases)
+                for c in table.columns
             ),
             table.definition.examples,
             "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs),

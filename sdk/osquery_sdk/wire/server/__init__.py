@@ -65,13 +65,7 @@ class Server:
         self._watchdog = Watchdog(self._lock, self._check, self._inspect, self._retire)
         self._admission = Admission(self._lock, self._options, self._watchdog)
         self._calls = Calls(
-            service,
-            listener,
-            self._admission,
-            self._watchdog,
-            options=self._options,
-            is_quick=is_quick,
-            on_error=on_error,
+            service, listener, self._admission, self._watchdog, self._options, is_quick, on_error
         )
         self._leader = Leader(
             self._lock, listener, self._calls.serve, self._admission.running, self._calls.report

@@ -67,7 +67,6 @@ class Calls:
         listener: Listener,
         admission: Admission,
         watchdog: Watchdog,
-        *,
         options: ServerOptions,
         is_quick: Callable[[Request], bool] | None,
         on_error: Callable[[str, BaseException], None] | None,
@@ -271,9 +270,8 @@ class Calls:
         if method is None:
             return _NotOffered()
         try:
-            result = (
-                method(*request.arguments, context) if request.name == "call" else method(*request.arguments)
-            )
+            more = (context,) if request.name == "call" else ()
+            result = method(*request.arguments, *more)
         except BaseException as error:  # noqa: BLE001  SystemExit in a plugin must not end the process
             end_if_forked(self.pid, error)
             self.report(f"{request.name} raised {type_name(error)}", error)

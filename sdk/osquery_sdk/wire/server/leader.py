@@ -32,8 +32,6 @@ _PAUSE = 0.01
 class _Turn:
     """One thread's time as the leader."""
 
-    __slots__ = ("busy_since",)
-
     def __init__(self) -> None:
         self.busy_since: float | None = None
         """The `time.monotonic()` at which it began to serve a connection; None while it waits for one."""

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import ctypes
 
 LARGE_PIECE = 64 << 10
 """Bytes from which on a piece of a message counts as large."""
@@ -44,7 +40,11 @@ class LargeMessages:
         self._handled.size += size
         if self._handled.size > _NOTICED and not self.untrimmed:
             self.untrimmed = True
-            _map_large_blocks()
+            # Have glibc map each block of a megabyte or more by itself, and unmap it when it is freed. By
+            # default it raises its threshold after the first few such blocks, and then keeps up to 64 MB for
+            # each thread.
+            _call_allocator("mallopt", _MMAP_THRESHOLD, _MAPPED_BLOCK)
+            _call_allocator("mallopt", _TRIM_THRESHOLD, _MAPPED_BLOCK)
 
     def trim(self) -> None:
         """Trim if this thread has handled 16 MB since it last did.
@@ -53,40 +53,23 @@ class LargeMessages:
         """
         if self._handled.size > _TRIM_AFTER:
             self._handled.size = 0
-            _trim()
+            _call_allocator("malloc_trim", 0)
 
     def trim_all(self) -> None:
         """Trim after large messages of any thread. Call it when the server has nothing to do."""
         if self.untrimmed:
             self.untrimmed = False
-            _trim()
+            _call_allocator("malloc_trim", 0)
 
 
-def _libc() -> ctypes.CDLL | None:
+def _call_allocator(name: str, *arguments: int) -> None:
+    """Call a function of the C library's allocator, if this one has it."""
     if sys.platform != "linux":
-        return None
+        return
     import ctypes
 
     try:
-        return ctypes.CDLL(None)
-    except OSError:
-        return None
-
-
-def _map_large_blocks() -> None:
-    """Make the allocator map each block of a megabyte or more by itself, and unmap it when it is freed.
-
-    By default glibc raises its threshold after the first few such blocks, and then keeps up to 64 MB for each
-    thread.
-    """
-    libc = _libc()
-    if libc is not None and hasattr(libc, "mallopt"):
-        libc.mallopt(_MMAP_THRESHOLD, _MAPPED_BLOCK)
-        libc.mallopt(_TRIM_THRESHOLD, _MAPPED_BLOCK)
-
-
-def _trim() -> None:
-    """Make the allocator return freed memory."""
-    libc = _libc()
-    if libc is not None and hasattr(libc, "malloc_trim"):
-        libc.malloc_trim(0)
+        function = getattr(ctypes.CDLL(None), name)
+    except (OSError, AttributeError):
+        return
+    function(*arguments)

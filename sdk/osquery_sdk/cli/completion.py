@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kolide_kit.streams import stdout
 
-from .parser import Command, command_parser
+from .parser import TAKES, Command, command_parser
 
 if TYPE_CHECKING:
     import argparse
@@ -88,8 +88,7 @@ def _takes(action: argparse.Action) -> str:
         return " ".join(map(str, action.choices))
     if action.nargs == 0 or action.nargs == "?":
         return ""
-    kind = vars(action).get("completes", "any")
-    return " ".join(vars(action).get("names", ())) or "any" if kind == "table" else str(kind)
+    return " ".join(vars(action).get("names", ())) or TAKES.get(str(action.metavar), "any")
 
 
 def _identifier(program: str) -> str:

@@ -9,7 +9,7 @@ from kolide_kit.author_code import to_stderr
 
 from .._version import __version__
 from .exit_codes import Failed, outcome
-from .parser import Command, Parser, completes, overview
+from .parser import Command, Parser, overview
 from .program import run_command
 
 if TYPE_CHECKING:
@@ -70,14 +70,13 @@ def commands() -> list[Command]:
 
 def add_extensions(parser: ArgumentParser) -> None:
     """Add the argument that names the extensions to load."""
-    action = parser.add_argument(
+    parser.add_argument(
         "--extension",
         action="append",
         default=[],
         metavar="PATH",
         help="load this program, Python file, folder or module; may be given several times",
     )
-    completes(action, "file")
 
 
 def open_host(options: Namespace) -> Host:
@@ -112,10 +111,9 @@ def _without_command(arguments: Sequence[str]) -> int:
 
 def _add_schema_source(parser: ArgumentParser) -> None:
     add_extensions(parser)
-    action = parser.add_argument(
+    parser.add_argument(
         "--socket", metavar="PATH", help="ask the extensions of the manager at this socket instead"
     )
-    completes(action, "file")
 
 
 def _schemas(options: Namespace) -> tuple[str, list[TableSchema]]:

@@ -104,7 +104,7 @@ class Printer:
         if columns and not rows and form in _FOR_PEOPLE:
             text += "0 rows\n"
         if form == "csv":
-            text = "".join(c if c == "\n" else _clean(c) for c in text)
+            text = "".join(c if c == "\n" else clean(c) for c in text)
         if self._pager is not None and _is_long(text, out):
             # A pager that scrolls sideways shows the table in full.
             whole = render(columns, rows, form) if self._pager.scrolls and form == "table" else text
@@ -278,21 +278,21 @@ def _markdown(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
 def _cell(text: str) -> str:
     """Return text escaped for a cell of a Markdown table."""
     lines = text.replace("\r\n", "\n").split("\n")
-    return "<br>".join(_MARKDOWN_SIGNS.sub(lambda sign: f"\\{sign[0]}", _clean(line)) for line in lines)
+    return "<br>".join(_MARKDOWN_SIGNS.sub(lambda sign: f"\\{sign[0]}", clean(line)) for line in lines)
 
 
 def _lines(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
     width = max(map(len, columns), default=0)
     return "\n".join(
-        "".join(f"{column:>{width}} = {_clean(row.get(column, ''))}\n" for column in columns) for row in rows
+        "".join(f"{column:>{width}} = {clean(row.get(column, ''))}\n" for column in columns) for row in rows
     )
 
 
 def _table(columns: Sequence[str], rows: Sequence[Mapping[str, str]], width: int | None) -> str:
     if not columns:
         return ""
-    heads = [_clean(column) for column in columns]
-    cells = [[_clean(row.get(column, "")) for column in columns] for row in rows]
+    heads = [clean(column) for column in columns]
+    cells = [[clean(row.get(column, "")) for column in columns] for row in rows]
     widths = [max(map(cell_width, texts)) for texts in zip(heads, *cells, strict=True)]
     if width is not None:
         room = width - 3 * len(columns) - 1
@@ -332,8 +332,8 @@ def _fit(text: str, width: int) -> str:
     return text + "…" + " " * (width - 1 - cell_width(text))
 
 
-def _clean(text: str) -> str:
-    """Return text with control characters written as escapes."""
+def clean(text: str) -> str:
+    """Return text with control characters and bytes that are not UTF-8 written as escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

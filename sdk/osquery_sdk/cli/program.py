@@ -137,7 +137,7 @@ def _served(extension: ServingExtension) -> str:
 
 def serve_parser(extension: ServingExtension) -> Parser:
     """Return the parser of the arguments that osqueryd starts the program with."""
-    from .parser import Parser, completes
+    from .parser import Parser
 
     served = _served(extension)
     parser = Parser(
@@ -145,10 +145,9 @@ def serve_parser(extension: ServingExtension) -> Parser:
         description=f"Serve {served} to osquery, or try them without it.",
         examples=["--socket /var/osquery/osquery.em"],
     )
-    socket = parser.add_argument(
+    parser.add_argument(
         "--socket", metavar="PATH", help="serve osquery at this extension socket, until osquery ends"
     )
-    completes(socket, "file")
     parser.add_argument(
         "--timeout", type=float, default=3.0, metavar="SECONDS", help="wait this long for osquery (3)"
     )

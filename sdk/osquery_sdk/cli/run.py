@@ -15,7 +15,7 @@ from ..errors import WireError
 from .exit_codes import Misuse, require_input
 from .output import add_forms, check_forms
 from .pager import add_pager, chosen_pager
-from .parser import Command, completes
+from .parser import Command
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -36,16 +36,12 @@ def run_extension_command() -> Command:
     """Return the command `run`."""
 
     def add_arguments(parser: ArgumentParser) -> None:
-        path = parser.add_argument(
-            "extension", metavar="EXTENSION", help="a program, Python file, folder or module"
-        )
-        completes(path, "file")
-        socket = parser.add_argument(
+        parser.add_argument("extension", metavar="EXTENSION", help="a program, Python file, folder or module")
+        parser.add_argument(
             "--socket",
             metavar="PATH",
             help="serve osquery at this socket until Ctrl-C (instead, open a shell)",
         )
-        completes(socket, "file")
         add_forms(parser)
         add_pager(parser)
 

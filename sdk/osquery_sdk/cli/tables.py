@@ -13,7 +13,7 @@ from kolide_kit.streams import stdout
 from ..tables.schema import SUFFIXES, TableSchema, render
 from .exit_codes import Failed
 from .output import colours
-from .parser import Command, completes
+from .parser import Command
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -248,12 +248,8 @@ def schema_command(
         parser.add_argument(
             "--format", choices=sorted(SUFFIXES), default="json", help="print in this form (json)"
         )
-        output = parser.add_argument(
-            "--output", metavar="FOLDER", help="write a file for each table in this folder"
-        )
-        completes(output, "folder")
+        parser.add_argument("--output", metavar="FOLDER", help="write a file for each table in this folder")
         table = parser.add_argument("table", nargs="*", metavar="TABLE", help="describe these tables (all)")
-        completes(table, "table")
         vars(table)["names"] = tuple(names)
 
     def run(options: Namespace) -> int:

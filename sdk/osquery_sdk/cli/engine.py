@@ -25,15 +25,12 @@ _FLAGS = {
 }
 
 
-def engine_command(
-    add_extensions: Callable[[ArgumentParser], None], source: str, log: Callable[[str], None]
-) -> Command:
+def engine_command(add_extensions: Callable[[ArgumentParser], None], source: str) -> Command:
     """Return the command `engine`.
 
     Args:
         add_extensions: adds the argument that names the extensions to load.
         source: that argument in an example.
-        log: gets each line that extensions and engine write.
     """
     return Command(
         "engine",
@@ -44,7 +41,7 @@ def engine_command(
             f"engine --socket /tmp/osquery.em {source} --config_path ./osquery.conf",
         ),
         lambda parser: _add_arguments(parser, add_extensions),
-        lambda options: _run(options, log),
+        _run,
     )
 
 
@@ -57,7 +54,7 @@ def _add_arguments(parser: ArgumentParser, add_extensions: Callable[[ArgumentPar
     )
 
 
-def _run(options: Namespace, log: Callable[[str], None]) -> int:
+def _run(options: Namespace) -> int:
     """Run the engine until a signal, or until its daemon ends; return the exit code."""
     from kolide_kit.signals import stopping
 
@@ -71,7 +68,7 @@ def _run(options: Namespace, log: Callable[[str], None]) -> int:
             socket=options.socket,
             verbose=options.verbose,
             respawn=True,
-            on_line=log,
+            on_line=to_stderr,
             options=flags,
         ) as host,
         stopping() as stop,
@@ -84,7 +81,7 @@ def _run(options: Namespace, log: Callable[[str], None]) -> int:
 
         to_stderr(f"embedded engine at {options.socket}; Ctrl-C stops it")
         if any(f"{kind}_plugin" in flags for kind in ("config", "logger", "distributed")):
-            daemon = Daemon(host.manager, notice=log, ended=ended)
+            daemon = Daemon(host.manager, notice=to_stderr, ended=ended)
             daemon.start()
             stop.wait()
             daemon.stop()

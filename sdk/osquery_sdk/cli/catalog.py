@@ -76,13 +76,3 @@ def statement_to_try(host: Host) -> str:
     if examples:
         return min(examples)[-1]
     return readable[0] if readable else "select * from time"
-
-
-__all__ = [
-    "TABLES_OF_EXTENSIONS",
-    "ask_table",
-    "describe",
-    "extension_tables",
-    "schema_of",
-    "statement_to_try",
-]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from kolide_kit.author_code import to_stderr
 from kolide_kit.spelling import did_you_mean
 
+from .exit_codes import Misuse
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
@@ -113,13 +115,13 @@ def find(commands: Sequence[Command], name: str) -> Command:
     """Return the command with a name.
 
     Raises:
-        LookupError: no command has the name; the text says what to write instead.
+        Misuse: no command has the name; the text says what to write instead.
     """
     for command in commands:
         if command.name == name:
             return command
     meant = did_you_mean(name, [command.name for command in commands])
-    raise LookupError(f"unknown command {name!r}; {meant or 'see --help'}")
+    raise Misuse(f"unknown command {name!r}; {meant or 'see --help'}")
 
 
 def given(value: str) -> str:

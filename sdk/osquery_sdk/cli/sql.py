@@ -149,13 +149,10 @@ class _SqlCommands(NamedTuple):
 
         check_forms(options)
         require_input()
+        pager = chosen_pager(options)
         with _opened(self.open_host(options)) as host:
             return Shell(
-                host,
-                form=options.form,
-                typed=options.typed,
-                timeout=options.timeout,
-                pager=chosen_pager(options),
+                host, form=options.form, typed=options.typed, timeout=options.timeout, pager=pager
             ).run()
 
 

@@ -289,6 +289,3 @@ def _maker(kind: type) -> Callable[[Mapping[str, str]], Any]:
             raise DefinitionError(f"{kind.__name__} of the columns {columns}: {text_of(error)}") from error
 
     return make
-
-
-__all__ = ["Client", "Database"]

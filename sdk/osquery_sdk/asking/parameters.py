@@ -131,6 +131,3 @@ def _is_plain(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-__all__ = ["Parameters", "quoted", "with_parameters"]

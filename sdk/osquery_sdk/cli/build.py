@@ -7,10 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .exit_codes import Misuse
-from .parser import Command, completes, given, given_path
+from .parser import Command, add_options, fields_of, given, given_path
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+
+_CONTENTS = {
+    "--include": ("MODULE", "include this module; may be given several times"),
+    "--exclude": ("MODULE", "exclude this module; may be given several times"),
+    "--data": ("PACKAGE", "include the data files of this package; may be given several times"),
+    "--metadata": ("DIST", "include the metadata of this distribution; may be given several times"),
+    "--entry-points": (
+        "GROUP",
+        "include the plugins of this group of entry points; may be given several times",
+    ),
+}
 
 
 def build_command() -> Command:
@@ -25,37 +36,23 @@ def build_command() -> Command:
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    extension = parser.add_argument(
+    parser.add_argument(
         "extension",
-        type=given,
         metavar="EXTENSION",
         help="a Python file, a folder with a __main__.py or pyproject.toml, a module, or an entry"
         " module:function",
     )
-    completes(extension, "file")
     parser.add_argument(
         "--onefile", action="store_true", help="make a single file, which unpacks itself at each start"
     )
     parser.add_argument(
-        "--tmpdir", type=given, metavar="DIR", help="unpack the single file in this folder ($TMPDIR, or /tmp)"
+        "--tmpdir", metavar="DIR", help="unpack the single file in this folder ($TMPDIR, or /tmp)"
     )
-    output = parser.add_argument(
+    parser.add_argument(
         "--output", type=given_path, default=Path("build"), metavar="DIR", help="write to this folder (build)"
     )
-    completes(output, "folder")
     parser.add_argument("--name", type=given, metavar="NAME", help="name of the program (the extension's)")
-    for option, metavar, text in (
-        ("--include", "MODULE", "include this module; may be given several times"),
-        ("--exclude", "MODULE", "exclude this module; may be given several times"),
-        ("--data", "PACKAGE", "include the data files of this package; may be given several times"),
-        ("--metadata", "DIST", "include the metadata of this distribution; may be given several times"),
-        (
-            "--entry-points",
-            "GROUP",
-            "include the plugins of this group of entry points; may be given several times",
-        ),
-    ):
-        parser.add_argument(option, action="append", type=given, default=[], metavar=metavar, help=text)
+    add_options(parser, _CONTENTS, action="append", type=given)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -69,21 +66,7 @@ def _run(options: Namespace) -> int:
 
     progress = Progress(steps=4)
     try:
-        built = build(
-            options.extension,
-            Options(
-                output=options.output,
-                name=options.name,
-                onefile=options.onefile,
-                tmpdir=options.tmpdir,
-                include=tuple(options.include),
-                exclude=tuple(options.exclude),
-                data=tuple(options.data),
-                metadata=tuple(options.metadata),
-                entry_points=tuple(options.entry_points),
-            ),
-            progress=progress,
-        )
+        built = build(options.extension, Options(**fields_of(Options, options)), progress=progress)
     except TargetError as error:
         raise Misuse(str(error)) from error
     finally:
@@ -92,12 +75,8 @@ def _run(options: Namespace) -> int:
         import json
 
         paths = {"program": built.program, "link": built.link, "sbom": built.sbom}
-        print(
-            json.dumps(
-                {**{key: path and str(path) for key, path in paths.items()}, **built.report.as_json()},
-                indent=2,
-            )
-        )
+        texts = {key: path and str(path) for key, path in paths.items()}
+        print(json.dumps({**texts, **built.report.as_json()}, indent=2))
         return 0
     for line in built.report.lines():
         print(line)
@@ -108,8 +87,5 @@ def _run(options: Namespace) -> int:
     return 0
 
 
-def _shown(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from ..engine import Host
 
-_TABLES = "select name from osquery_registry where registry = 'table' and owner_uuid <> 0 order by name"
+TABLES_OF_EXTENSIONS = (
+    "select name from osquery_registry where registry = 'table' and owner_uuid <> 0 order by name"
+)
 
 
 def ask_table(host: Host, table: str, action: str) -> Sequence[Mapping[str, str]]:
@@ -28,7 +30,7 @@ def ask_table(host: Host, table: str, action: str) -> Sequence[Mapping[str, str]
 
 def extension_tables(host: Host) -> list[str]:
     """Return the names of the tables that extensions have, sorted."""
-    return [row["name"] for row in host.query(_TABLES).rows]
+    return [row["name"] for row in host.query(TABLES_OF_EXTENSIONS).rows]
 
 
 def describe(host: Host, table: str) -> str:
@@ -74,6 +76,3 @@ def statement_to_try(host: Host) -> str:
     if examples:
         return min(examples)[-1]
     return readable[0] if readable else "select * from time"
-
-
-__all__ = ["ask_table", "describe", "extension_tables", "schema_of", "statement_to_try"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kolide_kit.streams import stdout
 
-from .parser import Command, command_parser
+from .parser import TAKES, Command, command_parser
 
 if TYPE_CHECKING:
     import argparse
@@ -56,7 +56,8 @@ def completion_command(program: str, others: Sequence[Command], top: Parser) -> 
         parser.add_argument("shell", choices=SHELLS, help="print the script of this shell")
 
     def run(options: argparse.Namespace) -> int:
-        words = [_words_of(program, each) for each in (*others, command)]
+        known = [(each, command_parser(program, each)) for each in (*others, command)]
+        words = [_words(each.name, each.help, parser) for each, parser in known]
         makers = {"bash": _bash, "zsh": _zsh, "fish": _fish}
         print(makers[options.shell](program, _words("", "", top), words), end="", file=stdout())
         return 0
@@ -67,10 +68,6 @@ def completion_command(program: str, others: Sequence[Command], top: Parser) -> 
         "completion", "print a script that completes this program's commands", examples, add_arguments, run
     )
     return command
-
-
-def _words_of(program: str, command: Command) -> _Words:
-    return _words(command.name, command.help, command_parser(program, command))
 
 
 def _words(name: str, text: str, parser: Parser) -> _Words:
@@ -88,8 +85,7 @@ def _takes(action: argparse.Action) -> str:
         return " ".join(map(str, action.choices))
     if action.nargs == 0 or action.nargs == "?":
         return ""
-    kind = vars(action).get("completes", "any")
-    return " ".join(vars(action).get("names", ())) or "any" if kind == "table" else str(kind)
+    return " ".join(vars(action).get("names", ())) or TAKES.get(str(action.metavar), "any")
 
 
 def _identifier(program: str) -> str:

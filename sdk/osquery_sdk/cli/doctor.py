@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from kolide_kit.streams import stdout
 
 from .exit_codes import Misuse
-from .output import colours
-from .parser import Command, completes
+from .output import clean, colours
+from .parser import Command, add_options
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from ..doctor import Check, Context
 
 _HELP = "check whether osqueryd would load this extension; if not, say why and what to do"
+_SETTINGS = {
+    "--flagfile": ("PATH", "osqueryd's flag file (that of the running osqueryd, or osquery's default)"),
+    "--extensions-autoload": ("PATH", "osqueryd's load list of extensions (as its flags say)"),
+    "--socket": ("PATH", "osqueryd's extension socket (as its flags say)"),
+    "--osqueryd": ("PATH", "the program osqueryd (found on PATH)"),
+    "--user": ("NAME", "user that osqueryd runs as (that of its process, or root)"),
+}
 _COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 
 
@@ -27,13 +34,12 @@ def doctor_command() -> Command:
 
     def add_arguments(parser: ArgumentParser) -> None:
         _add_options(parser)
-        action = parser.add_argument(
+        parser.add_argument(
             "extension",
             nargs="*",
             metavar="EXTENSION",
             help="file of an extension (all those of the load list)",
         )
-        completes(action, "file")
 
     def chosen(options: Namespace, context: Context) -> Sequence[Path]:
         from ..doctor import listed_extensions
@@ -70,23 +76,7 @@ def _own_file() -> Path:
 
 
 def _add_options(parser: ArgumentParser) -> None:
-    flagfile = parser.add_argument(
-        "--flagfile",
-        metavar="PATH",
-        help="osqueryd's flag file (that of the running osqueryd, or osquery's default)",
-    )
-    autoload = parser.add_argument(
-        "--extensions-autoload", metavar="PATH", help="osqueryd's load list of extensions (as its flags say)"
-    )
-    socket = parser.add_argument(
-        "--socket", metavar="PATH", help="osqueryd's extension socket (as its flags say)"
-    )
-    osqueryd = parser.add_argument("--osqueryd", metavar="PATH", help="the program osqueryd (found on PATH)")
-    parser.add_argument(
-        "--user", metavar="NAME", help="user that osqueryd runs as (that of its process, or root)"
-    )
-    for action in (flagfile, autoload, socket, osqueryd):
-        completes(action, "file")
+    add_options(parser, _SETTINGS)
     parser.add_argument("--no-start", action="store_true", help="do not start the extension for the checks")
     parser.add_argument("--json", action="store_true", help="print a JSON object")
 
@@ -149,12 +139,12 @@ def _print(checks: Iterator[Check]) -> list[Check]:
     done: list[Check] = []
     for check in checks:
         if not done or done[-1].extension != check.extension:
-            print(_clean(check.extension or "osqueryd"), file=stdout())
+            print(clean(check.extension or "osqueryd"), file=stdout())
         status, message, cure = check.finding
         shown = f"\x1b[{_COLOURS[status]}m{status:<7}\x1b[0m" if has_colours else f"{status:<7}"
-        print(f"  {shown}  {check.name:<{width}}  {_clean(message)}", file=stdout())
+        print(f"  {shown}  {check.name:<{width}}  {clean(message)}", file=stdout())
         if cure and status != "ok":
-            print(f"  {'':<7}  {'':<{width}}  $ {_clean(cure)}", file=stdout())
+            print(f"  {'':<7}  {'':<{width}}  $ {clean(cure)}", file=stdout())
         stdout().flush()
         done.append(check)
     extensions = {check.extension for check in done} - {""}
@@ -167,8 +157,3 @@ def _print(checks: Iterator[Check]) -> list[Check]:
     else:
         print("no extension was checked: none is named, and the load list is empty", file=stdout())
     return done
-
-
-def _clean(text: str) -> str:
-    """Return text with control characters and bytes that are not UTF-8 written as escapes."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

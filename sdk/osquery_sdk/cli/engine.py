@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kolide_kit.author_code import to_stderr
 
 from .exit_codes import Misuse
-from .parser import Command, completes
+from .parser import Command, add_options
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -15,25 +15,22 @@ if TYPE_CHECKING:
 
 # The names are those of osqueryd, so that its flags can be tried here unchanged.
 _FLAGS = {
-    "config_path": ("PATH", "read this configuration file, in osqueryd's format"),
-    "config_plugin": ("NAME", "use this config plugin of an extension"),
-    "config_refresh": ("SECONDS", "ask the config plugin again this often"),
-    "logger_plugin": ("NAMES", "use these loggers of extensions, or stdout (stdout)"),
-    "distributed_plugin": ("NAME", "use this distributed plugin of an extension"),
-    "distributed_interval": ("SECONDS", "ask it for queries this often (60)"),
-    "database_path": ("FILE", "keep results and settings in this file"),
+    "--config_path": ("PATH", "read this configuration file, in osqueryd's format"),
+    "--config_plugin": ("NAME", "use this config plugin of an extension"),
+    "--config_refresh": ("SECONDS", "ask the config plugin again this often"),
+    "--logger_plugin": ("NAMES", "use these loggers of extensions, or stdout (stdout)"),
+    "--distributed_plugin": ("NAME", "use this distributed plugin of an extension"),
+    "--distributed_interval": ("SECONDS", "ask it for queries this often (60)"),
+    "--database_path": ("FILE", "keep results and settings in this file"),
 }
 
 
-def engine_command(
-    add_extensions: Callable[[ArgumentParser], None], source: str, log: Callable[[str], None]
-) -> Command:
+def engine_command(add_extensions: Callable[[ArgumentParser], None], source: str) -> Command:
     """Return the command `engine`.
 
     Args:
         add_extensions: adds the argument that names the extensions to load.
         source: that argument in an example.
-        log: gets each line that extensions and engine write.
     """
     return Command(
         "engine",
@@ -44,24 +41,20 @@ def engine_command(
             f"engine --socket /tmp/osquery.em {source} --config_path ./osquery.conf",
         ),
         lambda parser: _add_arguments(parser, add_extensions),
-        lambda options: _run(options, log),
+        _run,
     )
 
 
 def _add_arguments(parser: ArgumentParser, add_extensions: Callable[[ArgumentParser], None]) -> None:
-    action = parser.add_argument("--socket", required=True, metavar="PATH", help="listen at this socket")
-    completes(action, "file")
+    parser.add_argument("--socket", required=True, metavar="PATH", help="listen at this socket")
     add_extensions(parser)
-    for name, (metavar, text) in _FLAGS.items():
-        action = parser.add_argument(f"--{name}", metavar=metavar, help=text)
-        if metavar in ("PATH", "FILE"):
-            completes(action, "file")
+    add_options(parser, _FLAGS)
     parser.add_argument(
         "--flag", action="append", default=[], metavar="NAME=VALUE", help="set any other flag of osqueryd"
     )
 
 
-def _run(options: Namespace, log: Callable[[str], None]) -> int:
+def _run(options: Namespace) -> int:
     """Run the engine until a signal, or until its daemon ends; return the exit code."""
     from kolide_kit.signals import stopping
 
@@ -75,7 +68,7 @@ def _run(options: Namespace, log: Callable[[str], None]) -> int:
             socket=options.socket,
             verbose=options.verbose,
             respawn=True,
-            on_line=log,
+            on_line=to_stderr,
             options=flags,
         ) as host,
         stopping() as stop,
@@ -88,7 +81,7 @@ def _run(options: Namespace, log: Callable[[str], None]) -> int:
 
         to_stderr(f"embedded engine at {options.socket}; Ctrl-C stops it")
         if any(f"{kind}_plugin" in flags for kind in ("config", "logger", "distributed")):
-            daemon = Daemon(host.manager, notice=log, ended=ended)
+            daemon = Daemon(host.manager, notice=to_stderr, ended=ended)
             daemon.start()
             stop.wait()
             daemon.stop()
@@ -100,7 +93,7 @@ def _run(options: Namespace, log: Callable[[str], None]) -> int:
 def _flags(options: Namespace) -> dict[str, str]:
     from ..engine.manager.flags import problem
 
-    flags = {name: getattr(options, name) for name in _FLAGS if getattr(options, name) is not None}
+    flags = {n: value for n, value in vars(options).items() if f"--{n}" in _FLAGS and value is not None}
     for setting in options.flag:
         name, equals, value = setting.removeprefix("--").partition("=")
         if not equals or not name.isidentifier():

@@ -35,7 +35,7 @@ def outcome(prog: str, command: Callable[[], int], *, verbose: bool = False) -> 
     complete()
     try:
         code = _exit_code(prog, command)
-        if _is_open(sys.stdout):
+        if sys.stdout is not None:
             sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -48,7 +48,7 @@ def outcome(prog: str, command: Callable[[], int], *, verbose: bool = False) -> 
             to_stderr(trace(error, with_message=False).rstrip())
         to_stderr(f"{prog}: {_message(error, verbose)}")
         try:
-            if _is_open(sys.stdout):
+            if sys.stdout is not None:
                 sys.stdout.flush()
         except OSError:
             _discard_output()
@@ -73,7 +73,7 @@ def _discard_output() -> None:
 
 def require_output() -> None:
     """Raise Failed if standard output is closed: Python has none then."""
-    if not _is_open(sys.stdout):
+    if sys.stdout is None:
         raise Failed("standard output is closed")
 
 
@@ -96,10 +96,6 @@ def _is_for_writing(stream: TextIO) -> bool:
         return False
 
 
-def _is_open(stream: TextIO | None) -> bool:
-    return stream is not None
-
-
 def _message(error: Exception, verbose: bool) -> str:
     text = " ".join(text_of(error).split())
     if isinstance(error, (KolideError, Misuse, Failed)):
@@ -114,8 +110,7 @@ def _message(error: Exception, verbose: bool) -> str:
     if isinstance(error, OSError) and error.strerror:
         name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
         return one_line(f"{name}: {error.strerror}" if name else error.strerror)
-    hint = "" if verbose else "; --verbose shows where"
-    return f"{describe(error)}{hint}"
+    return describe(error) + ("" if verbose else "; --verbose shows where")
 
 
 def _is_working_folder_gone() -> bool:

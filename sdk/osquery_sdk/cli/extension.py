@@ -37,6 +37,3 @@ class Extension(ServingExtension):
                 return show_settings(self.name, self.settings)
         self.log.is_verbose = "--verbose" in words
         return run(self, words)
-
-
-__all__ = ["Extension"]

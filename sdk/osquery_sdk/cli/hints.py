@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from kolide_kit.spelling import did_you_mean
@@ -115,25 +116,20 @@ class HintingHost(Host):
         return ""
 
     def _table(self, name: str, *, was_there: bool) -> str:
-        why = self._why_absent(name)
-        if why:
+        if why := self._why_absent(name):
             return why[:1].lower() + why[1:].rstrip(".")
-        only_these = (
-            "this engine has the extension's tables only; osqueryi --extension PATH has osquery's as well"
-        )
-        return did_you_mean(name, self.tables(), cutoff=0.8) or (
-            "the extension had this table before, and has dropped it" if was_there else only_these
-        )
+        if meant := did_you_mean(name, self.tables(), cutoff=0.8):
+            return meant
+        if was_there:
+            return "the extension had this table before, and has dropped it"
+        return "this engine has the extension's tables only; osqueryi --extension PATH has osquery's as well"
 
     def _required(self, table: str, sql: str) -> str:
         """Return the columns that a statement has to constrain, an example, and the way to write a join."""
         from ..sql.required import example, join_cure, listed
 
-        columns = [
-            row.get("name", "")
-            for row in ask_table(self, table, "columns")
-            if _options(row.get("op")) & REQUIRED
-        ]
+        rows = ask_table(self, table, "columns")
+        columns = [row.get("name", "") for row in rows if _options(row.get("op", "")) & REQUIRED]
         if not columns:
             return ""
         hints = [f"say which {listed(columns, 'or')}"]
@@ -155,11 +151,7 @@ class HintingHost(Host):
             named: the statement's tables by alias.
         """
         columns = {alias: self._columns(table) for alias, table in named.items()}
-        here = (
-            columns.get(place.lower(), [])
-            if place
-            else [name for names in columns.values() for name in names]
-        )
+        here = columns.get(place.lower(), []) if place else chain.from_iterable(columns.values())
         elsewhere = [alias for alias, names in columns.items() if name in names and alias != place.lower()]
         if place and elsewhere:
             return f"did you mean {elsewhere[0]}.{name}?"
@@ -206,8 +198,5 @@ class ReloadingHost(HintingHost):
         return "" if self.reloader is None else self.reloader.why_down(patience)
 
 
-def _options(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() else 0
-
-
-__all__ = ["HintingHost", "ReloadingHost", "Restarter"]
+def _options(text: str) -> int:
+    return int(text) if text.isdecimal() else 0

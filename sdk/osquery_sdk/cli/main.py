@@ -9,16 +9,15 @@ from kolide_kit.author_code import to_stderr
 
 from .._version import __version__
 from .exit_codes import Failed, outcome
-from .parser import Command, Parser, completes, overview
+from .parser import Command, Parser, overview
 from .program import run_command
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ..engine import Host
     from ..tables.schema import TableSchema
-    from ..wire.protocol import Response
 
 _PROGRAM = "osquery-sdk"
 _SOURCE = "--extension hello"
@@ -58,7 +57,7 @@ def commands() -> list[Command]:
                 "schema --socket ~/.osquery/shell.em",
             ),
         ),
-        engine_command(add_extensions, _SOURCE, _log),
+        engine_command(add_extensions, _SOURCE),
         build_command(),
         package_command(),
         doctor_command(),
@@ -70,14 +69,13 @@ def commands() -> list[Command]:
 
 def add_extensions(parser: ArgumentParser) -> None:
     """Add the argument that names the extensions to load."""
-    action = parser.add_argument(
+    parser.add_argument(
         "--extension",
         action="append",
         default=[],
         metavar="PATH",
         help="load this program, Python file, folder or module; may be given several times",
     )
-    completes(action, "file")
 
 
 def open_host(options: Namespace) -> Host:
@@ -86,12 +84,8 @@ def open_host(options: Namespace) -> Host:
     from .sql import engine_options
 
     return HintingHost(
-        options.extension, options=engine_options(options), verbose=options.verbose, on_line=_log
+        options.extension, options=engine_options(options), verbose=options.verbose, on_line=to_stderr
     )
-
-
-def _log(line: str) -> None:
-    to_stderr(line)
 
 
 def _top_parser() -> Parser:
@@ -112,10 +106,9 @@ def _without_command(arguments: Sequence[str]) -> int:
 
 def _add_schema_source(parser: ArgumentParser) -> None:
     add_extensions(parser)
-    action = parser.add_argument(
+    parser.add_argument(
         "--socket", metavar="PATH", help="ask the extensions of the manager at this socket instead"
     )
-    completes(action, "file")
 
 
 def _schemas(options: Namespace) -> tuple[str, list[TableSchema]]:
@@ -128,33 +121,22 @@ def _schemas(options: Namespace) -> tuple[str, list[TableSchema]]:
         )
     from ..engine import Host
 
-    with Host(options.extension, verbose=options.verbose, on_line=_log) as host:
+    with Host(options.extension, verbose=options.verbose, on_line=to_stderr) as host:
         return _ask_manager(host.socket)
 
 
 def _ask_manager(socket: str) -> tuple[str, list[TableSchema]]:
+    from ..asking.client import Client
     from ..tables.options import this_platform
     from ..tables.schema import TableSchema
-    from ..wire.client import ManagerConnection
+    from .catalog import TABLES_OF_EXTENSIONS
 
-    sql = "select name from osquery_registry where registry = 'table' and owner_uuid <> 0 order by name"
-    with ManagerConnection(socket) as manager:
-        names = [row["name"] for row in _rows(manager.query(sql))]
-        infos = manager.extensions()
-        program = next(iter(infos.values())).name if len(infos) == 1 else "extension"
-        return program, [
-            TableSchema.from_routes(
-                name, _rows(manager.call("table", name, {"action": "columns"})), [this_platform()]
-            )
-            for name in names
-        ]
-
-
-def _rows(response: Response) -> Sequence[Mapping[str, str]]:
-    if response.status.code != 0:
-        raise Failed(response.status.message)
-    assert isinstance(response.rows, (list, tuple))  # only rows that are sent come encoded
-    return response.rows
+    client = Client(socket, timeout=10.0)
+    names = [row["name"] for row in client.query(TABLES_OF_EXTENSIONS)]
+    infos = list(client.extensions().values())
+    routes = {name: client.call("table", name, {"action": "columns"}) for name in names}
+    schemas = [TableSchema.from_routes(name, rows, [this_platform()]) for name, rows in routes.items()]
+    return infos[0].name if len(infos) == 1 else "extension", schemas
 
 
 if __name__ == "__main__":

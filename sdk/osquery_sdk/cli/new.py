@@ -9,7 +9,7 @@ from kolide_kit.author_code import to_stderr
 from kolide_kit.spelling import did_you_mean
 
 from .exit_codes import Failed
-from .parser import Command, completes
+from .parser import Command
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -32,10 +32,7 @@ def new_command() -> Command:
             default=DEFAULT,
             help=f"start from this template ({DEFAULT}). {about}",
         )
-        folder = parser.add_argument(
-            "--folder", metavar="FOLDER", help="make the project in this folder (./NAME)"
-        )
-        completes(folder, "folder")
+        parser.add_argument("--folder", metavar="FOLDER", help="make the project in this folder (./NAME)")
 
     def run(options: Namespace) -> int:
         from kolide_kit.installed import source

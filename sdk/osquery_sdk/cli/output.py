@@ -9,7 +9,7 @@ import json
 import math
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kolide_kit.author_code import to_stderr
 from kolide_kit.spinner import is_terminal
@@ -104,7 +104,7 @@ class Printer:
         if columns and not rows and form in _FOR_PEOPLE:
             text += "0 rows\n"
         if form == "csv":
-            text = "".join(c if c == "\n" else _clean(c) for c in text)
+            text = "".join(c if c == "\n" else clean(c) for c in text)
         if self._pager is not None and _is_long(text, out):
             # A pager that scrolls sideways shows the table in full.
             whole = render(columns, rows, form) if self._pager.scrolls and form == "table" else text
@@ -215,24 +215,19 @@ def render(
         form: one of `FORMS`.
         width: width of the terminal that a table has to fit, in columns.
     """
-    if form == "json":
-        return _json(columns, rows)
-    if form == "ndjson":
-        return "".join(f"{_object(columns, row)}\n" for row in rows)
-    texts = [{column: _value_text(row.get(column, "")) for column in columns} for row in rows]
-    if form == "csv":
-        return _csv(columns, texts)
-    if form == "line":
-        return _lines(columns, texts)
-    if form == "markdown":
-        return _markdown(columns, texts)
-    return _table(columns, texts, width)
+    if form in JSON_FORMS:
+        objects = [{column: _plain(row.get(column, "")) for column in columns} for row in rows]
+        if form == "json":
+            return _json(objects, indent=2)
+        return "".join(_json(values, separators=(",", ":")) for values in objects)
+    texts = [[_value_text(row.get(column, "")) for column in columns] for row in rows]
+    if form == "table":
+        return _table(columns, texts, width)
+    return {"csv": _csv, "line": _lines, "markdown": _markdown}[form](columns, texts)
 
 
 def _value_text(value: Value) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else str(_plain(value))
+    return "" if value is None else str(value)
 
 
 def _plain(value: Value) -> Value:
@@ -240,59 +235,49 @@ def _plain(value: Value) -> Value:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _json(columns: Sequence[str], rows: Sequence[Mapping[str, Value]]) -> str:
-    objects = [{column: _plain(row.get(column, "")) for column in columns} for row in rows]
-    return _escaped(json.dumps(objects, indent=2, ensure_ascii=False)) + "\n"
+def _json(values: object, **layout: Any) -> str:
+    text = json.dumps(values, ensure_ascii=False, **layout)
+    return _TO_ESCAPE.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
 
 
-def _object(columns: Sequence[str], row: Mapping[str, Value]) -> str:
-    values = {column: _plain(row.get(column, "")) for column in columns}
-    return _escaped(json.dumps(values, ensure_ascii=False, separators=(",", ":")))
-
-
-def _escaped(text: str) -> str:
-    return _TO_ESCAPE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
+def _csv(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     # Python's csv module leaves a carriage return unquoted if lines end with a line feed alone. Readers would
     # then see the end of a line.
-    lines = [columns, *([row.get(column, "") for column in columns] for row in rows)]
     alone = len(columns) == 1  # readers skip the empty line of a single empty value
-    return "".join(",".join(_quoted(v) if v or not alone else '""' for v in line) + "\n" for line in lines)
+    return "".join(",".join(_quoted(v, alone=alone) for v in line) + "\n" for line in (columns, *rows))
 
 
-def _quoted(value: str) -> str:
+def _quoted(value: str, *, alone: bool) -> str:
     """Return a value of CSV, quoted by RFC 4180 where needed."""
-    return '"' + value.replace('"', '""') + '"' if _CSV_SIGNS.search(value) else value
+    needs_it = _CSV_SIGNS.search(value) or (alone and not value)
+    return '"' + value.replace('"', '""') + '"' if needs_it else value
 
 
-def _markdown(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not columns:
         return ""
-    lines = [list(map(_cell, columns)), ["---"] * len(columns)]
-    lines += [[_cell(row.get(column, "")) for column in columns] for row in rows]
+    lines = [map(_cell, columns), ["---"] * len(columns), *(map(_cell, row) for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _cell(text: str) -> str:
     """Return text escaped for a cell of a Markdown table."""
     lines = text.replace("\r\n", "\n").split("\n")
-    return "<br>".join(_MARKDOWN_SIGNS.sub(lambda sign: f"\\{sign[0]}", _clean(line)) for line in lines)
+    return "<br>".join(_MARKDOWN_SIGNS.sub(lambda sign: f"\\{sign[0]}", clean(line)) for line in lines)
 
 
-def _lines(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
+def _lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     width = max(map(len, columns), default=0)
     return "\n".join(
-        "".join(f"{column:>{width}} = {_clean(row.get(column, ''))}\n" for column in columns) for row in rows
+        "".join(f"{column:>{width}} = {clean(text)}\n" for column, text in zip(columns, row, strict=True))
+        for row in rows
     )
 
 
-def _table(columns: Sequence[str], rows: Sequence[Mapping[str, str]], width: int | None) -> str:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> str:
     if not columns:
         return ""
-    heads = [_clean(column) for column in columns]
-    cells = [[_clean(row.get(column, "")) for column in columns] for row in rows]
+    heads, *cells = [[clean(text) for text in line] for line in (columns, *rows)]
     widths = [max(map(cell_width, texts)) for texts in zip(heads, *cells, strict=True)]
     if width is not None:
         room = width - 3 * len(columns) - 1
@@ -332,11 +317,9 @@ def _fit(text: str, width: int) -> str:
     return text + "…" + " " * (width - 1 - cell_width(text))
 
 
-def _clean(text: str) -> str:
-    """Return text with control characters written as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+def clean(text: str) -> str:
+    """Return text with control characters and bytes that are not UTF-8 written as escapes."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def cell_width(text: str) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kolide_kit.author_code import to_stderr
 
 from .exit_codes import Misuse
-from .parser import Command, completes, given, given_path
+from .parser import Command, add_options, fields_of, given, given_path
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -19,6 +19,37 @@ if TYPE_CHECKING:
 # These forms have no field for a maintainer.
 _NAMELESS = frozenset(("pkg", "tar"))
 _FORMS = "deb, rpm, apk, arch, msi, pkg, tar"
+_KINDS = {
+    "add-on": "package the extension alone, for machines that have osquery (the default)",
+    "full": "package the extension with osqueryd, its settings and a service",
+}
+_FILES = {
+    "--flags": ("FILE", "flag file for a full package"),
+    "--secret": ("FILE", "enrollment secret for a full package"),
+    "--output": ("DIR", "write to this folder (build/packages)"),
+}
+_NAMES = {
+    "--name": ("NAME", "name of the package (the bundle's)"),
+    "--version": ("VERSION", "version of the package (the bundle's)"),
+}
+_DESCRIPTIONS = {
+    "--identifier": ("ID", "short name of the publisher, for folders and the service"),
+    "--root": ("PATH", "install below this folder (the platform's)"),
+    "--load-list": ("PATH", "add the extension to this load list of osqueryd (osquery's default)"),
+    "--summary": ("TEXT", "describe the extension in one line"),
+    "--description": ("TEXT", "describe the extension in more than a line"),
+    "--maintainer": ("NAME", 'maintainer, as "Name <mail address>"'),
+    "--homepage": ("URL", "web page of the extension"),
+    "--license": ("SPDX", "licence of the extension, as an SPDX identifier"),
+}
+_SEVERAL = {
+    "--depends": ("NAME", "require this package; may be given several times"),
+    "--conflicts": ("NAME", "exclude this package; may be given several times"),
+    "--sign": (
+        "KIND=FILE",
+        "sign with this private key: gpg=FILE for deb and rpm, rsa=FILE for apk, authenticode=FILE for msi",
+    ),
+}
 
 
 def package_command() -> Command:
@@ -40,128 +71,28 @@ def package_command() -> Command:
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    bundle = parser.add_argument(
+    parser.add_argument(
         "bundle",
         nargs="+",
         type=given_path,
         metavar="BUNDLE",
         help="folder that osquery-sdk build made, or its program; one for each platform",
     )
-    parser.add_argument(
-        "--to",
-        action="append",
-        type=given,
-        default=[],
-        metavar="FORMS",
-        help=f"make these packages: any of {_FORMS} (those that fit the bundle)",
+    to = f"make these packages: any of {_FORMS} (those that fit the bundle)"
+    add_options(parser, {"--to": ("FORMS", to)}, action="append", type=given)
+    kind = parser.add_mutually_exclusive_group()
+    for name, text in _KINDS.items():
+        kind.add_argument(f"--{name}", dest="kind", action="store_const", const=name, help=text)
+    add_options(
+        parser, {"--osqueryd": ("PATH", "osqueryd for a full package")}, action="append", type=given_path
     )
-    completes(bundle, "file")
-    _add_contents(parser)
-    output = parser.add_argument(
-        "--output",
-        type=given_path,
-        default=Path("build/packages"),
-        metavar="DIR",
-        help="write to this folder (build/packages)",
-    )
-    completes(output, "folder")
-    _add_descriptions(parser)
-    parser.add_argument(
-        "--sign",
-        action="append",
-        type=given,
-        default=[],
-        metavar="KIND=FILE",
-        help="sign with this private key: gpg=FILE for deb and rpm, rsa=FILE for apk,"
-        " authenticode=FILE for msi",
-    )
+    add_options(parser, _FILES, type=given_path)
+    add_options(parser, _NAMES, type=given)
+    parser.add_argument("--release", type=int, metavar="N", help="release of this version (1)")
+    add_options(parser, _DESCRIPTIONS, type=given)
+    add_options(parser, _SEVERAL, action="append", type=given)
     parser.add_argument("--force", action="store_true", help="replace existing packages")
     parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
-
-
-def _add_contents(parser: ArgumentParser) -> None:
-    """Add the arguments that choose the contents of the packages."""
-    kind = parser.add_mutually_exclusive_group()
-    kind.add_argument(
-        "--add-on",
-        dest="kind",
-        action="store_const",
-        const="add-on",
-        default="add-on",
-        help="package the extension alone, for machines that have osquery (the default)",
-    )
-    kind.add_argument(
-        "--full",
-        dest="kind",
-        action="store_const",
-        const="full",
-        help="package the extension with osqueryd, its settings and a service",
-    )
-    osqueryd = parser.add_argument(
-        "--osqueryd",
-        action="append",
-        type=given_path,
-        default=[],
-        metavar="PATH",
-        help="osqueryd for a full package",
-    )
-    flags = parser.add_argument(
-        "--flags", type=given_path, metavar="FILE", help="flag file for a full package"
-    )
-    secret = parser.add_argument(
-        "--secret", type=given_path, metavar="FILE", help="enrollment secret for a full package"
-    )
-    for action in (osqueryd, flags, secret):
-        completes(action, "file")
-
-
-def _add_descriptions(parser: ArgumentParser) -> None:
-    """Add the arguments that describe the packages to an installer."""
-    parser.add_argument("--name", type=given, help="name of the package (the bundle's)")
-    parser.add_argument("--version", type=given, help="version of the package (the bundle's)")
-    parser.add_argument("--release", type=int, default=1, metavar="N", help="release of this version (1)")
-    parser.add_argument(
-        "--identifier",
-        type=given,
-        metavar="ID",
-        help="short name of the publisher, for folders and the service",
-    )
-    parser.add_argument(
-        "--root", type=given, metavar="PATH", help="install below this folder (the platform's)"
-    )
-    parser.add_argument(
-        "--load-list",
-        type=given,
-        metavar="PATH",
-        help="add the extension to this load list of osqueryd (osquery's default)",
-    )
-    parser.add_argument("--summary", type=given, metavar="TEXT", help="describe the extension in one line")
-    parser.add_argument(
-        "--description", type=given, metavar="TEXT", help="describe the extension in more than a line"
-    )
-    parser.add_argument(
-        "--maintainer", type=given, metavar="NAME", help='maintainer, as "Name <mail address>"'
-    )
-    parser.add_argument("--homepage", type=given, metavar="URL", help="web page of the extension")
-    parser.add_argument(
-        "--license", type=given, metavar="SPDX", help="licence of the extension, as an SPDX identifier"
-    )
-    parser.add_argument(
-        "--depends",
-        action="append",
-        type=given,
-        default=[],
-        metavar="NAME",
-        help="require this package; may be given several times",
-    )
-    parser.add_argument(
-        "--conflicts",
-        action="append",
-        type=given,
-        default=[],
-        metavar="NAME",
-        help="exclude this package; may be given several times",
-    )
 
 
 def _run(options: Namespace) -> int:
@@ -219,35 +150,13 @@ def _placeholder(done: Packaged) -> str:
 def _options(options: Namespace) -> Options:
     from ..packaging import FORMS, Options, read_keys
 
-    forms = tuple(form for names in options.to for form in names.split(",") if form)
+    forms = tuple(form for names in options.to or () for form in names.split(",") if form)
     if options.to and not forms:
         raise Misuse(f"--to is empty; name some of {_FORMS}")
     for form in forms:
         if form not in FORMS:
             raise Misuse(f"--to {form}: unknown form; name some of {_FORMS}")
-    return Options(
-        output=options.output,
-        forms=forms,
-        kind=options.kind,
-        osqueryd=tuple(options.osqueryd),
-        flags=options.flags,
-        secret=options.secret,
-        identifier=options.identifier or "",
-        name=options.name or "",
-        version=options.version or "",
-        release=options.release,
-        root=options.root or "",
-        load_list=options.load_list or "",
-        summary=options.summary or "",
-        description=options.description or "",
-        maintainer=options.maintainer or "",
-        homepage=options.homepage or "",
-        license=options.license or Options().license,
-        depends=tuple(options.depends),
-        conflicts=tuple(options.conflicts),
-        keys=read_keys(options.sign),
-        force=options.force,
-    )
+    return Options(**fields_of(Options, options), forms=forms, keys=read_keys(options.sign or ()))
 
 
 def _print(done: Packaged) -> None:

@@ -87,9 +87,4 @@ def add_pager(parser: ArgumentParser) -> None:
 
 def chosen_pager(options: Namespace) -> Pager | None:
     """Return the pager for long results; None if the options or the environment turn it off."""
-    if options.no_pager:
-        return None
-    return find_pager(os.environ)
-
-
-__all__ = ["Pager", "add_pager", "chosen_pager", "find_pager"]
+    return None if options.no_pager else find_pager(os.environ)

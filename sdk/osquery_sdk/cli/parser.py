@@ -5,17 +5,28 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from kolide_kit.author_code import to_stderr
 from kolide_kit.spelling import did_you_mean
 
+from .exit_codes import Misuse
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from _typeshed import SupportsWrite
 
+TAKES = {
+    "PATH": "file",
+    "FILE": "file",
+    "EXTENSION": "file",
+    "BUNDLE": "file",
+    "DIR": "folder",
+    "FOLDER": "folder",
+}
+"""Kinds of values that shell completion offers, by the name that the help has for a value."""
 _UNKNOWN = re.compile(r"unrecognized arguments: (.*)", re.DOTALL)
 _NO_CHOICE = re.compile(r"argument ([^:]*): invalid choice: '(.*)' \(choose from")
 
@@ -46,6 +57,12 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+
+    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
+        """Add an argument; one for a file or folder refuses an empty path."""
+        if settings.get("metavar") in TAKES:
+            settings.setdefault("type", given)
+        return super().add_argument(*names, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong, the likely correction, and where to read more; exit with 2."""
@@ -98,13 +115,13 @@ def find(commands: Sequence[Command], name: str) -> Command:
     """Return the command with a name.
 
     Raises:
-        LookupError: no command has the name; the text says what to write instead.
+        Misuse: no command has the name; the text says what to write instead.
     """
     for command in commands:
         if command.name == name:
             return command
     meant = did_you_mean(name, [command.name for command in commands])
-    raise LookupError(f"unknown command {name!r}; {meant or 'see --help'}")
+    raise Misuse(f"unknown command {name!r}; {meant or 'see --help'}")
 
 
 def given(value: str) -> str:
@@ -125,8 +142,24 @@ def given_path(value: str) -> Path:
     return Path(given(value))
 
 
-def completes(action: argparse.Action, kind: str) -> None:
-    """Have shell completion offer a kind of value: "file", "folder" or "table". Refuse empty paths."""
-    vars(action)["completes"] = kind
-    if kind in ("file", "folder") and action.type is None:
-        action.type = given
+def add_options(
+    parser: argparse.ArgumentParser, options: Mapping[str, tuple[str, str]], **settings: Any
+) -> None:
+    """Add options that take a value.
+
+    Args:
+        parser: gets the options.
+        options: the name of the value and the help, by option.
+        settings: further arguments of `add_argument`, for each of them.
+    """
+    for option, (metavar, text) in options.items():
+        parser.add_argument(option, metavar=metavar, help=text, **settings)
+
+
+def fields_of(kind: type[Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that were given and are fields of a named tuple; lists become tuples."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in vars(options).items()
+        if value is not None and name in kind._fields
+    }

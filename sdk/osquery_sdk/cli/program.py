@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import Counter
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +16,7 @@ from kolide_kit.author_code import to_stderr
 from kolide_kit.signals import ending_cleanly
 from kolide_kit.streams import apart
 
-from .exit_codes import Misuse, outcome, require_output
+from .exit_codes import outcome, require_output
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -72,10 +73,7 @@ def run_command(
     from .parser import command_parser, find
 
     def run_it() -> int:
-        try:
-            command = find(known, arguments[0])
-        except LookupError as error:
-            raise Misuse(error.args[0]) from error
+        command = find(known, arguments[0])
         require_output()
         options = command_parser(prog, command).parse_args(list(arguments[1:]))
         with around():
@@ -124,20 +122,16 @@ def _example(extension: ServingExtension) -> str:
 
 def _served(extension: ServingExtension) -> str:
     """Count the tables and plugins that are served: "2 tables and 1 logger plugin"."""
-    kinds: dict[str, int] = (
-        {} if extension.tables == {} and extension.plugins else {"table": len(extension.tables)}
-    )
-    for plugin in extension.plugins:
-        if plugin.registry != "table":
-            kind = f"{plugin.registry} plugin"
-            kinds[kind] = kinds.get(kind, 0) + 1
-    *first, last = [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in kinds.items()]
-    return f"{', '.join(first)} and {last}" if first else last
+    from ..sql.required import listed
+
+    kinds = {} if extension.plugins and not extension.tables else {"table": len(extension.tables)}
+    kinds |= Counter(f"{p.registry} plugin" for p in extension.plugins if p.registry != "table")
+    return listed([f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in kinds.items()])
 
 
 def serve_parser(extension: ServingExtension) -> Parser:
     """Return the parser of the arguments that osqueryd starts the program with."""
-    from .parser import Parser, completes
+    from .parser import Parser
 
     served = _served(extension)
     parser = Parser(
@@ -145,10 +139,9 @@ def serve_parser(extension: ServingExtension) -> Parser:
         description=f"Serve {served} to osquery, or try them without it.",
         examples=["--socket /var/osquery/osquery.em"],
     )
-    socket = parser.add_argument(
+    parser.add_argument(
         "--socket", metavar="PATH", help="serve osquery at this extension socket, until osquery ends"
     )
-    completes(socket, "file")
     parser.add_argument(
         "--timeout", type=float, default=3.0, metavar="SECONDS", help="wait this long for osquery (3)"
     )

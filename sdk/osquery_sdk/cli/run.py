@@ -6,21 +6,23 @@ import os
 import re
 import threading
 import time
+from itertools import islice
 from pathlib import Path
+from signal import Signals
 from typing import TYPE_CHECKING
 
 from kolide_kit.author_code import to_stderr
+from kolide_kit.signals import stopping
 
 from ..errors import WireError
 from .exit_codes import Misuse, require_input
 from .output import add_forms, check_forms
 from .pager import add_pager, chosen_pager
-from .parser import Command, completes
+from .parser import Command
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Iterator
-    from types import TracebackType
     from typing import Self
 
     from ..engine import ExtensionProcess
@@ -36,16 +38,12 @@ def run_extension_command() -> Command:
     """Return the command `run`."""
 
     def add_arguments(parser: ArgumentParser) -> None:
-        path = parser.add_argument(
-            "extension", metavar="EXTENSION", help="a program, Python file, folder or module"
-        )
-        completes(path, "file")
-        socket = parser.add_argument(
+        parser.add_argument("extension", metavar="EXTENSION", help="a program, Python file, folder or module")
+        parser.add_argument(
             "--socket",
             metavar="PATH",
             help="serve osquery at this socket until Ctrl-C (instead, open a shell)",
         )
-        completes(socket, "file")
         add_forms(parser)
         add_pager(parser)
 
@@ -71,8 +69,9 @@ def _run(options: Namespace) -> int:
             raise Misuse(
                 f"no socket at {options.socket}; start osquery with --extensions_socket {options.socket}"
             )
-        with Reloader(options.extension, options.socket, verbose=options.verbose):
-            return _wait_for_end()
+        with Reloader(options.extension, options.socket, verbose=options.verbose), stopping() as stop:
+            stop.wait()
+        return 0
     from .hints import ReloadingHost
     from .shell import Shell
 
@@ -83,14 +82,6 @@ def _run(options: Namespace) -> int:
     ):
         host.reloader = reloader
         return Shell(host, form=options.form, typed=options.typed, pager=chosen_pager(options)).run()
-
-
-def _wait_for_end() -> int:
-    from kolide_kit.signals import stopping
-
-    with stopping() as stop:
-        stop.wait()
-    return 0
 
 
 class Reloader:
@@ -111,15 +102,9 @@ class Reloader:
         """Set up; `__enter__` starts the extension."""
         self._extension = extension
         self._socket = socket
-        self._arguments = [
-            *(["--verbose"] if verbose else []),
-            "--socket",
-            socket,
-            "--timeout",
-            "3",
-            "--interval",
-            "3",
-        ]
+        self._arguments = ["--socket", socket, "--timeout", "3", "--interval", "3"]
+        if verbose:
+            self._arguments.append("--verbose")
         self._say = say or to_stderr
         self._is_verbose = verbose
         self._process: ExtensionProcess | None = None
@@ -140,9 +125,7 @@ class Reloader:
         self._watcher.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Stop the thread and the extension."""
         self._end.set()
         self._watcher.join(_REGISTERS_WITHIN)
@@ -174,12 +157,8 @@ class Reloader:
         if not self._trouble and process is not None and process.exit_status is not None:
             process.describe_exit()  # waits for its last lines
             self._trouble = self._error or _ended(process.exit_status)
-        if not self._trouble:
-            return ""
-        return (
-            f"{self._extension} does not run: {self._trouble};"
-            " it is started again when one of its files changes"
-        )
+        again = "it is started again when one of its files changes"
+        return f"{self._extension} does not run: {self._trouble}; {again}" if self._trouble else ""
 
     def _watch(self) -> None:
         while not self._end.wait(_POLL):
@@ -277,11 +256,7 @@ class Reloader:
 
 
 def _ended(status: int) -> str:
-    if status >= 0:
-        return f"it ended with status {status}"
-    import signal
-
-    return f"it was killed by {signal.Signals(-status).name}"
+    return f"it ended with status {status}" if status >= 0 else f"it was killed by {Signals(-status).name}"
 
 
 def fingerprint(extension: str) -> dict[str, tuple[int, int]]:
@@ -290,9 +265,7 @@ def fingerprint(extension: str) -> dict[str, tuple[int, int]]:
     For a program this is the file itself, for Python all sources in its folder.
     """
     out = {}
-    for number, path in enumerate(_sources(extension)):
-        if number >= _MOST_FILES:
-            break
+    for path in islice(_sources(extension), _MOST_FILES):
         try:
             status = os.stat(path)  # noqa: PTH116  a Path costs time, for thousands of files
         except OSError:

@@ -224,12 +224,10 @@ class Shell:
             if folded in name.casefold()
             or any(folded in column.casefold() for column, _ in self._host.columns(name))
         ]
-        if not self._printer.is_on_terminal:
-            self._printer.text("".join(f"{name}\n" for name in names))
-            return
-        width = max(map(len, names), default=0)
-        lines = [f"{name:<{width}}  {describe(self._host, name)}".rstrip() for name in names]
-        self._printer.text("".join(f"{line}\n" for line in lines))
+        if self._printer.is_on_terminal:
+            width = max(map(len, names), default=0)
+            names = [f"{name:<{width}}  {describe(self._host, name)}".rstrip() for name in names]
+        self._printer.text("".join(f"{name}\n" for name in names))
 
     def _print_schema(self, table: str) -> None:
         """Print tables as CREATE TABLE statements, with what else is known about each column as a comment."""

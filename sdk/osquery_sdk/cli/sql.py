@@ -12,7 +12,7 @@ from kolide_kit.streams import stdout
 from .exit_codes import Misuse, require_input
 from .output import Printer, add_forms, ask, check_forms, require_place, save
 from .pager import add_pager, chosen_pager
-from .parser import Command, completes
+from .parser import Command
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -77,10 +77,9 @@ class _SqlCommands(NamedTuple):
         """Add the arguments of query."""
         self._add_statement(parser)
         add_forms(parser)
-        output = parser.add_argument(
+        parser.add_argument(
             "--output", metavar="FILE", help="write to this file, after all statements have succeeded"
         )
-        completes(output, "file")
 
     def add_explain(self, parser: ArgumentParser) -> None:
         """Add the arguments of explain."""
@@ -150,13 +149,10 @@ class _SqlCommands(NamedTuple):
 
         check_forms(options)
         require_input()
+        pager = chosen_pager(options)
         with _opened(self.open_host(options)) as host:
             return Shell(
-                host,
-                form=options.form,
-                typed=options.typed,
-                timeout=options.timeout,
-                pager=chosen_pager(options),
+                host, form=options.form, typed=options.typed, timeout=options.timeout, pager=pager
             ).run()
 
 

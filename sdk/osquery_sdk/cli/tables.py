@@ -13,7 +13,7 @@ from kolide_kit.streams import stdout
 from ..tables.schema import SUFFIXES, TableSchema, render
 from .exit_codes import Failed
 from .output import colours
-from .parser import Command, completes
+from .parser import Command
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _Listed(NamedTuple):
-    """A table in the list, with the reasons if it is not served."""
+    """A table in the list, with the reasons if it is not served; a reason may be empty."""
 
     table: Table
     reasons: tuple[str, ...] = ()
@@ -59,22 +59,16 @@ def tables_command(extension: ServingExtension) -> Command:
         print(text, end="", file=stdout())
         return 0
 
-    examples = ("tables", "tables --all", f"tables {_a_word(extension)}", "tables --json")
+    names = (column.name for table in extension.tables.values() for column in table.columns)
+    examples = ("tables", "tables --all", f"tables {next(names, 'path')}", "tables --json")
     return Command("tables", "list the tables, or search them", examples, add_arguments, run)
-
-
-def _a_word(extension: ServingExtension) -> str:
-    """Return a word for the examples of the help."""
-    return next((column.name for table in extension.tables.values() for column in table.columns), "path")
 
 
 def _every(extension: ServingExtension) -> list[_Listed]:
     """Return all tables of the extension, including those that are not served here."""
-    listed = [_Listed(t, _non_empty(_platforms_text(t)), t.is_here) for t in extension.all_tables]
+    listed = [_Listed(t, (_platforms_text(t),), t.is_here) for t in extension.all_tables]
     for table, why in _left_out(extension):
-        listed.append(
-            _Listed(table, _non_empty(f"Off: {_sentence(why)}", _platforms_text(table)), is_served=False)
-        )
+        listed.append(_Listed(table, (f"Off: {_sentence(why)}", _platforms_text(table)), is_served=False))
     return listed
 
 
@@ -133,7 +127,7 @@ def _as_text(matches: Sequence[_Listed]) -> str:
             lines.append(f"{table.name:<{width}}  {table.description}{writable}")
             if columns:
                 lines.append(f"{'':<{width}}  Columns: {', '.join(columns)}")
-            lines += [f"{'':<{width}}  {reason}" for reason in reasons]
+            lines += [f"{'':<{width}}  {reason}" for reason in reasons if reason]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -166,7 +160,7 @@ def _as_json(matches: Sequence[_Listed]) -> str:
                 "platforms": list(schema.platforms),
                 "writes": list(schema.writes),
                 "served": is_served,
-                "why": " ".join(reasons),
+                "why": " ".join(filter(None, reasons)),
                 "examples": list(schema.examples),
                 "columns": columns,
             }
@@ -200,10 +194,6 @@ def _platforms_text(table: Table) -> str:
     schema = TableSchema.of(table)
     only = schema.only
     return f"Not here. {only}" if only and not table.is_here else only
-
-
-def _non_empty(*texts: str) -> tuple[str, ...]:
-    return tuple(text for text in texts if text)
 
 
 def extension_schema_command(extension: ServingExtension) -> Command:
@@ -248,12 +238,8 @@ def schema_command(
         parser.add_argument(
             "--format", choices=sorted(SUFFIXES), default="json", help="print in this form (json)"
         )
-        output = parser.add_argument(
-            "--output", metavar="FOLDER", help="write a file for each table in this folder"
-        )
-        completes(output, "folder")
+        parser.add_argument("--output", metavar="FOLDER", help="write a file for each table in this folder")
         table = parser.add_argument("table", nargs="*", metavar="TABLE", help="describe these tables (all)")
-        completes(table, "table")
         vars(table)["names"] = tuple(names)
 
     def run(options: Namespace) -> int:
@@ -289,12 +275,7 @@ def _choose(
     by_name = {schema.name: schema for schema in schemas}
     for name in names:
         if name not in by_name:
-            raise Failed(f"no table {name}; {_instead(name, sorted(by_name), absent(name))}")
+            why = absent(name)
+            hint = why[:1].lower() + why[1:] or did_you_mean(name, sorted(by_name))
+            raise Failed(f"no table {name}; {hint or 'there are ' + (', '.join(sorted(by_name)) or 'none')}")
     return [by_name[name] for name in dict.fromkeys(names)] or list(schemas)
-
-
-def _instead(name: str, names: Sequence[str], why: str) -> str:
-    """Return what helps against the unknown name of a table."""
-    if why:
-        return why[:1].lower() + why[1:]
-    return did_you_mean(name, names) or f"there are {', '.join(names) or 'none'}"

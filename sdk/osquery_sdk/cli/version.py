@@ -24,16 +24,7 @@ STAMP = "build.json"
 """Name of the file that a build writes beside the program's package."""
 
 _STAMPED = ("commit", "branch", "date", "user")
-_NAMES = {
-    "version": "version",
-    "commit": "commit",
-    "branch": "branch",
-    "date": "build date",
-    "user": "build user",
-    "python": "python",
-    "platform": "platform",
-    "sdk": "osquery-sdk",
-}
+_NAMES = {"date": "build date", "user": "build user", "sdk": "osquery-sdk"}
 
 
 def version_command(program: str, version: str, package: str) -> Command:
@@ -51,18 +42,14 @@ def version_command(program: str, version: str, package: str) -> Command:
         form.add_argument("--json", action="store_true", help="print everything, as a JSON object")
 
     def run(options: Namespace) -> int:
-        if not (options.full or options.json):
-            print(f"{program} version {version}", file=stdout())
-            return 0
-        facts = facts_of(version, package)
         if options.json:
-            print(json.dumps({"name": program, **facts}, indent=2), file=stdout())
-        else:
-            print(f"{program} version {version}", file=stdout())
-            print(
-                "\n".join(f"  {_NAMES[key]}: {value}" for key, value in facts.items() if key != "version"),
-                file=stdout(),
-            )
+            facts = {"name": program, "version": version, **facts_of(package)}
+            print(json.dumps(facts, indent=2), file=stdout())
+            return 0
+        print(f"{program} version {version}", file=stdout())
+        if options.full:
+            for key, value in facts_of(package).items():
+                print(f"  {_NAMES.get(key, key)}: {value}", file=stdout())
         return 0
 
     return Command(
@@ -74,7 +61,7 @@ def version_command(program: str, version: str, package: str) -> Command:
     )
 
 
-def facts_of(version: str, package: str) -> dict[str, str]:
+def facts_of(package: str) -> dict[str, str]:
     """Return the facts about this build by name; "unknown" for those that were not recorded."""
     import platform
 
@@ -84,7 +71,6 @@ def facts_of(version: str, package: str) -> dict[str, str]:
     stamps = [stamp for folder in folders if (stamp := _stamp(folder))]
     stamp = stamps[0] if stamps else next(filter(None, map(facts_of_checkout, folders)), {})
     return {
-        "version": version,
         **{key: stamp.get(key, "unknown") for key in _STAMPED},
         "python": platform.python_version(),
         "platform": f"{platform.system().lower()} {platform.machine()}",

@@ -106,9 +106,9 @@ class OldTable(Table):
         counters.calls += 1
         started = time.monotonic()
         limit = self.options.deadline
-        context.limit(limit, Reply.failure(f"{self.name}: no answer within {limit:g} s"))
+        message = f"{self.name}: no answer within {limit:g} s"
+        context.limit(limit, Reply.failure(message))
         if not self._one_by_one.acquire(timeout=limit):
-            message = f"{self.name}: no answer within {limit:g} s"
             counters.add_error(message)
             return Reply.failure(message)
         try:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from ..wire.protocol import Response, Status
 
-__all__ = ["DEFAULT_SOCKET_PATH", "WINDOWS_PLATFORM", "Client", "ExtensionClient"]
-
 WINDOWS_PLATFORM = "win32"
 DEFAULT_SOCKET_PATH = r"\\.\pipe\osquery.em" if sys.platform == "win32" else "/var/osquery/osquery.em"
 _TIMEOUT = 300.0

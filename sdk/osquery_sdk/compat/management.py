@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 
     from ..cli.extension import Extension
 
-__all__ = [
-    "ExtensionManager",
-    "SpawnInstance",
-    "deregister_extension",
-    "parse_cli_params",
-    "register_plugin",
-    "start_extension",
-]
-
 _Kind = TypeVar("_Kind", bound=type[Any])
 
 

@@ -8,17 +8,6 @@ from typing import Any, ClassVar, NamedTuple
 from .extensions.ttypes import ExtensionResponse, ExtensionStatus
 from .texts import text_rows
 
-__all__ = [
-    "INTEGER",
-    "STRING",
-    "BasePlugin",
-    "ConfigPlugin",
-    "LoggerPlugin",
-    "Singleton",
-    "TableColumn",
-    "TablePlugin",
-]
-
 STRING = "TEXT"
 INTEGER = "INTEGER"
 

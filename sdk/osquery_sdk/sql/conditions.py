@@ -7,9 +7,10 @@ reads the statement's text only.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from .tokens import Token, tokens
+from .tokens import Token, depths, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,13 +72,12 @@ def _clauses(words: Sequence[Token]) -> Iterator[tuple[int, int]]:
         if token.upper not in ("WHERE", "ON"):
             continue
         ends = _ENDS_WHERE if token.upper == "WHERE" else _ENDS_ON
+        signs = (";",) if token.upper == "WHERE" else (";", ",")
         depth, end = 0, number + 1
         while end < len(words):
             text = words[end].text
             depth += (text == "(") - (text == ")")
-            if depth < 0 or (depth == 0 and (text == ";" or words[end].upper in ends)):
-                break
-            if depth == 0 and text == "," and token.upper == "ON":
+            if depth < 0 or (depth == 0 and (text in signs or words[end].upper in ends)):
                 break
             end += 1
         yield number + 1, end
@@ -107,11 +107,8 @@ def _split(part: Sequence[Token], word: str) -> list[Sequence[Token]]:
 
 def _bare(part: Sequence[Token]) -> Sequence[Token]:
     while len(part) > 1 and part[0].text == "(" and part[-1].text == ")":
-        depth = 0
-        for number, token in enumerate(part):
-            depth += (token.text == "(") - (token.text == ")")
-            if depth == 0 and number < len(part) - 1:
-                return part
+        if 0 in islice(depths(part), len(part) - 1):
+            return part
         if part[1].upper in ("SELECT", "WITH", "VALUES"):
             return part
         part = part[1:-1]
@@ -137,9 +134,7 @@ def _judge(sql: str, part: Sequence[Token]) -> Condition:
 def _comparison(part: Sequence[Token]) -> tuple[tuple[Simple, ...], str]:
     if part[0].upper in ("NOT", "EXISTS", "CASE"):
         return (), f"{part[0].upper} ...; a table is offered comparisons of a column only"
-    depth = 0
-    for number, token in enumerate(part):
-        depth += (token.text == "(") - (token.text == ")")
+    for number, (token, depth) in enumerate(zip(part, depths(part), strict=True)):
         if depth:
             continue
         if token.upper == "NOT":

@@ -60,6 +60,3 @@ def listed(names: Sequence[str], word: str = "and") -> str:
     """Return names in a sentence: a, b and c."""
     *first, last = names
     return f"{', '.join(first)} {word} {last}" if first else last
-
-
-__all__ = ["example", "join_cure", "listed", "refusal"]

@@ -6,10 +6,11 @@ This is no parser: text that it does not understand is left out.
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _TOKEN = re.compile(
     r"""
@@ -60,6 +61,11 @@ def tokens(sql: str) -> list[Token]:
         Token(match.lastgroup or "", match[0], match.start(), match.end()) for match in _TOKEN.finditer(sql)
     )
     return [token for token in parts if token.kind != "space"]
+
+
+def depths(parts: Iterable[Token]) -> Iterator[int]:
+    """Yield for each token how many parentheses are open behind it."""
+    return accumulate((token.text == "(") - (token.text == ")") for token in parts)
 
 
 def statements(sql: str) -> Iterator[str]:
@@ -149,10 +155,9 @@ _ENDS_LIST = frozenset(
 def result_names(sql: str) -> tuple[str, ...]:
     """Return the column names of the first SELECT, as SQLite names them; none if `*` is among them."""
     parts = tokens(sql)
-    depth, start = 0, None
+    start = None
     items: list[list[Token]] = [[]]
-    for number, token in enumerate(parts):
-        depth += (token.text == "(") - (token.text == ")")
+    for number, (token, depth) in enumerate(zip(parts, depths(parts), strict=True)):
         if start is None:
             # Behind a WITH, skip the SELECTs within its parentheses.
             start = number if depth == 0 and token.upper == "SELECT" else None

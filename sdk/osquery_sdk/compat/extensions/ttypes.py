@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 __all__ = [
@@ -14,18 +15,6 @@ __all__ = [
 ]
 
 
-class _Struct:
-    """A structure that compares and prints by its fields."""
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and vars(other) == vars(self)
-
-    __hash__ = None  # type: ignore[assignment]  # as the generated ones
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in vars(self).items())})"
-
-
 class ExtensionCode:
     """Codes of a status."""
 
@@ -34,26 +23,23 @@ class ExtensionCode:
     EXT_FATAL = 2
 
 
-class ExtensionStatus(_Struct):
+class ExtensionStatus(SimpleNamespace):
     """The outcome of a request; code 0 is success."""
 
     def __init__(self, code: int | None = None, message: str | None = None, uuid: int | None = None) -> None:
         """Take the fields."""
-        self.code = code
-        self.message = message
-        self.uuid = uuid
+        super().__init__(code=code, message=message, uuid=uuid)
 
 
-class ExtensionResponse(_Struct):
+class ExtensionResponse(SimpleNamespace):
     """A status, and rows of text."""
 
     def __init__(self, status: ExtensionStatus | None = None, response: Any = None) -> None:
         """Take the fields."""
-        self.status = status
-        self.response = response
+        super().__init__(status=status, response=response)
 
 
-class InternalExtensionInfo(_Struct):
+class InternalExtensionInfo(SimpleNamespace):
     """The name and versions of an extension."""
 
     def __init__(
@@ -64,13 +50,10 @@ class InternalExtensionInfo(_Struct):
         min_sdk_version: str | None = None,
     ) -> None:
         """Take the fields."""
-        self.name = name
-        self.version = version
-        self.sdk_version = sdk_version
-        self.min_sdk_version = min_sdk_version
+        super().__init__(name=name, version=version, sdk_version=sdk_version, min_sdk_version=min_sdk_version)
 
 
-class InternalOptionInfo(_Struct):
+class InternalOptionInfo(SimpleNamespace):
     """One of osqueryd's flags."""
 
     def __init__(
@@ -80,9 +63,7 @@ class InternalOptionInfo(_Struct):
         type: str | None = None,  # noqa: A002  its name
     ) -> None:
         """Take the fields."""
-        self.value = value
-        self.default_value = default_value
-        self.type = type
+        super().__init__(value=value, default_value=default_value, type=type)
 
 
 class ExtensionException(Exception):

@@ -52,7 +52,7 @@ def test_a_line_says_what_a_table_costs(tmp_path: Path) -> None:
 
 
 def test_clients_ask_at_once(tmp_path: Path) -> None:
-    results = run(tmp_path, "clients", *SMALL, "--seconds", "5")
+    results = run(tmp_path, "clients", *SMALL, "--seconds", "2")
     result = results["clients"]
     assert result["clients"] == 8
     assert result["errors"] == {}

@@ -188,10 +188,11 @@ def test_an_extension_may_have_no_table_for_this_platform(manager: Manager, serv
         manager.query("select * from elsewhere")
 
 
-def test_its_own_name_taken_is_said_at_once_to_who_starts_it(manager: Manager, serve: Serve) -> None:
+def test_who_starts_it_is_told_that_its_own_name_is_taken(manager: Manager, serve: Serve) -> None:
     serve(one("mine"))
+    second = Extension("names", version="1", plugins=[one("yours")])
     with pytest.raises(RegistrationError, match="an extension of this name is running"):
-        serve(one("yours"))
+        second.start(manager.socket, timeout=0.3)
     assert works(manager, "mine")
 
 

@@ -34,7 +34,9 @@ _OLD_IMPORT = re.compile(rb"^\s*(?:import|from) +osquery\b(?!_)", re.MULTILINE)
 _ANY_PYTHON = re.compile(rb"#! */usr/bin/env +python3?\s*\Z")
 _MAX_FIRST_LINE = 256
 _RESPAWN_DELAY = 1.0
-_LAST_WORDS = 0.5
+# Seconds in which a busy machine reads what a program wrote before its end. They pass only if another process
+# holds its standard output open.
+_LAST_WORDS = 3.0
 # The shell puts its own pid into the environment and then becomes the extension.
 _WRAPPER = ("/bin/sh", "-c", 'OSQUERY_EXTENSION=$$ exec "$@"', "sh")
 
@@ -199,7 +201,8 @@ class ExtensionProcess:
 
     def describe_exit(self) -> str:
         """Return one line with the exit status and the last lines."""
-        self._keeper.join(0.5)  # the last lines may not have been read yet
+        # The last lines may not have been read yet. The keeper of a program that is started again never ends.
+        self._keeper.join(0.5 if self._respawn else _LAST_WORDS + 0.5)
         status = self.exit_status
         if status is not None and status < 0:
             how = f"was killed by {signal.Signals(-status).name}"

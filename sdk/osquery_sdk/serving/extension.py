@@ -36,7 +36,6 @@ _MAX_COLUMNS = 2000
 _MAX_TEXT = 256
 _EXIT_PATIENCE = 2.0
 _STOP_WITHIN = 8.0
-_START_TIMEOUT = 10.0
 
 
 class _Plugins:
@@ -179,10 +178,14 @@ class ServingExtension:
                 timer.daemon = True
                 timer.start()
 
-    def start(self, socket: str) -> Callable[[], None]:
+    def start(self, socket: str, *, timeout: float = 10.0) -> Callable[[], None]:
         """Register, serve from a thread of this process, and return a function that stops it.
 
         An embedded engine starts extensions so.
+
+        Args:
+            socket: the extension manager's socket.
+            timeout: seconds to wait for the manager, and for another extension of this name to go.
 
         Raises:
             RegistrationError: as for `serve`.
@@ -190,7 +193,7 @@ class ServingExtension:
         pid = os.getpid()
         stop = threading.Event()
         session = self._session(socket, stop, stop.set)
-        session.register(_START_TIMEOUT)
+        session.register(timeout)
         thread = threading.Thread(target=self._stay, args=(session,), name=self.name, daemon=True)
         thread.start()
 

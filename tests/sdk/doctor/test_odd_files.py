@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -11,14 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from ...support.forks import Forks
 from .support import ENVIRONMENT, Installation
 from .test_cures import SDK, Said, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+NOBODY = 65534
 
 
 class Odd(NamedTuple):
@@ -81,35 +81,42 @@ ODD = (
 )
 
 
+class Look:
+    """The doctor, run as a user."""
+
+    def __init__(self, forks: Forks, user: str) -> None:
+        self._forks = forks
+        self.user = user
+
+    def __call__(self, *arguments: str) -> tuple[list[Said], str]:
+        """Return the doctor's output, as its lines and as text."""
+        number = NOBODY if self.user == "nobody" else 0
+        done = self._forks.run("doctor", "--no-start", "--user=0", *arguments, user=number)
+        assert done.stderr == ""
+        assert done.returncode in (0, 1)
+        return read(done.stdout), done.stdout
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with Forks(ENVIRONMENT) as forks:
+        yield forks
+
+
+@pytest.fixture(scope="module")
+def nobody_may_look() -> bool:
+    """Return True if an unprivileged user may use this Python."""
+    command = [sys.executable, "-c", "import osquery_sdk"]
+    done = subprocess.run(command, cwd="/", capture_output=True, user=NOBODY, group=NOBODY, extra_groups=())
+    return done.returncode == 0
+
+
 @pytest.fixture(params=["root", "nobody"])
-def user(request: pytest.FixtureRequest, root: None) -> str:
-    """The user that the doctor runs as."""
-    if request.param == "nobody":
-        if shutil.which("setpriv") is None:
-            pytest.skip("setpriv is not on PATH")
-        able = subprocess.run(
-            [*AS_NOBODY, sys.executable, "-c", "import osquery_sdk"], cwd="/", capture_output=True
-        )
-        if able.returncode != 0:
-            pytest.skip("nobody may not use this Python")
-    return str(request.param)
-
-
-def look(user: str, *arguments: str) -> tuple[list[Said], str]:
-    """The doctor's output for this user, and its exit code."""
-    command = [*(AS_NOBODY if user == "nobody" else ()), *SDK, "--no-start", "--user=0", *arguments]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        errors="surrogateescape",
-        timeout=30,
-        cwd="/",
-        env=ENVIRONMENT,
-    )
-    assert done.stderr == ""
-    assert done.returncode in (0, 1)
-    return read(done.stdout), done.stdout
+def look(request: pytest.FixtureRequest, root: None, forks: Forks) -> Look:
+    """Run the doctor as a user."""
+    if request.param == "nobody" and not request.getfixturevalue("nobody_may_look"):
+        pytest.skip("nobody may not use this Python")
+    return Look(forks, request.param)
 
 
 def place(odd: Odd, installation: Installation) -> Path:
@@ -121,10 +128,10 @@ def place(odd: Odd, installation: Installation) -> Path:
 
 
 @pytest.mark.parametrize("odd", ODD, ids=str)
-def test_an_extension(odd: Odd, user: str, installation: Installation) -> None:
+def test_an_extension(odd: Odd, look: Look, installation: Installation) -> None:
     path = place(odd, installation)
-    found, _ = look(user, f"--flagfile={installation.flagfile}", str(path))
-    status, _, says = (odd.nobody if user == "nobody" and odd.nobody else odd.root).partition(" ")
+    found, _ = look(f"--flagfile={installation.flagfile}", str(path))
+    status, _, says = (odd.nobody if look.user == "nobody" and odd.nobody else odd.root).partition(" ")
     file = next(one for one in found if one.check == "file")
     assert (file.status, says in file.message) == (status, True), file
     # What cannot be looked at is not there, or not for this user: no check guesses.
@@ -137,13 +144,17 @@ def test_an_extension(odd: Odd, user: str, installation: Installation) -> None:
 
 @pytest.mark.parametrize("odd", ODD, ids=str)
 @pytest.mark.parametrize("option", ["--flagfile", "--extensions-autoload", "--osqueryd", "--socket"])
-def test_what_an_option_names(option: str, odd: Odd, user: str, installation: Installation) -> None:
+def test_what_an_option_names(option: str, odd: Odd, look: Look, installation: Installation) -> None:
     path = place(odd, installation)
     given = {"--flagfile": str(installation.flagfile), "--socket": installation.socket, option: str(path)}
-    found, text = look(user, *(f"{name}={value}" for name, value in given.items()), str(installation.path))
+    found, text = look(*(f"{name}={value}" for name, value in given.items()), str(installation.path))
     said = {one.check: one for one in found}
     check = {"--flagfile": "flags", "--extensions-autoload": "load list"}.get(option, option[2:])
-    if user == "nobody" and odd.what in ("in a closed folder", "not to be read") and option != "--socket":
+    if (
+        look.user == "nobody"
+        and odd.what in ("in a closed folder", "not to be read")
+        and option != "--socket"
+    ):
         is_seen = option == "--osqueryd" and odd.what == "not to be read"
         assert said[check].status == ("ok" if is_seen else "skipped"), text
         assert is_seen or said[check].cure.startswith("sudo ")
@@ -156,7 +167,7 @@ def test_what_an_option_names(option: str, odd: Odd, user: str, installation: In
         assert said[check].status in ("failed", "warning", "skipped"), text
 
 
-def test_the_load_list_names_them(user: str, installation: Installation) -> None:
+def test_the_load_list_names_them(look: Look, installation: Installation) -> None:
     paths = []
     for number, odd in enumerate(ODD):
         folder = installation.directory / f"place{number}"
@@ -165,33 +176,33 @@ def test_the_load_list_names_them(user: str, installation: Installation) -> None
         if odd.what != "below a file":
             odd.make(paths[-1])
     installation.enlist(*map(str, paths), "/nonexistent", "x" * 300, "/" + "y" * 300)
-    found, _ = look(user, f"--flagfile={installation.flagfile}")
+    found, _ = look(f"--flagfile={installation.flagfile}")
     assert len([one for one in found if one.check == "file"]) >= len(paths)
 
 
 @pytest.mark.parametrize(
     "name", [b"two\nlines.ext", b"\xff.ext", b"\x1b[2J.ext", b" .ext", b"-n.ext", b"'\"$HOME`id`.ext"]
 )
-def test_names(name: bytes, user: str, installation: Installation) -> None:
+def test_names(name: bytes, look: Look, installation: Installation) -> None:
     path = installation.folder / os.fsdecode(name)
     installation.path.rename(path)
-    found, text = look(user, f"--flagfile={installation.flagfile}", str(path))
+    found, text = look(f"--flagfile={installation.flagfile}", str(path))
     assert next(one for one in found if one.check == "file").status == "ok"
     assert text.count("\n") == len(text.splitlines()) == len([line for line in text.split("\n") if line])
     assert text.isascii() or "\x1b" not in text
     listed = next(one for one in found if one.check == "load list")
     if b"\n" in name:
         assert (listed.cure, "end of a line" in listed.message) == ("", True)
-    elif user == "root":
+    elif look.user == "root":
         done = subprocess.run(["/bin/sh", "-c", listed.cure], cwd="/", capture_output=True)
         assert done.returncode == 0, done.stderr
-        found, _ = look(user, f"--flagfile={installation.flagfile}", str(path))
+        found, _ = look(f"--flagfile={installation.flagfile}", str(path))
         assert next(one for one in found if one.check == "load list").status == "ok"
 
 
 @pytest.mark.parametrize("path", ["/", ".", "/dev/null", "/proc/self/fd", "x" * 300, "/dev/stdin"])
-def test_places_that_every_machine_has(path: str, user: str, installation: Installation) -> None:
-    found, _ = look(user, f"--flagfile={installation.flagfile}", path)
+def test_places_that_every_machine_has(path: str, look: Look, installation: Installation) -> None:
+    found, _ = look(f"--flagfile={installation.flagfile}", path)
     assert next(one for one in found if one.check == "file").status in ("failed", "skipped")
 
 

@@ -16,9 +16,10 @@ import psutil
 import pytest
 
 from osquery_sdk import install_command
-from osquery_sdk.engine import Host, LaunchError
+from osquery_sdk.engine import ExtensionProcess, Host, LaunchError
 from osquery_sdk.engine.launch import command_line
 
+from ...support.commands import until
 from .live import LiveExtension, table_of
 from .recordings import ROUTES
 from .reference import PROCESSES
@@ -299,6 +300,17 @@ def test_a_host_that_was_not_started_says_so() -> None:
     with pytest.raises(RuntimeError, match="with"):
         host.query("select 1")
     host.close()
+
+
+def test_its_last_lines_are_waited_for_on_a_busy_machine(tmp_path: Path) -> None:
+    path = tmp_path / "ends.py"
+    path.write_text("print('one', 'two', 'three', sep='\\n')\nraise SystemExit(3)\n")
+    process = ExtensionProcess(str(path), on_line=lambda line: time.sleep(0.4))
+    try:
+        until(lambda: process.exit_status is not None, 20)
+        assert process.describe_exit() == f"{path} exited with status 3: one | two | three"
+    finally:
+        process.stop()
 
 
 def test_apsw_is_asked_for_only_when_needed() -> None:

@@ -64,7 +64,7 @@ def rows(program: Path, sql: str, **environment: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_what_is_imported_later_is_there(later: Frozen, tmp_path: Path) -> None:
+def test_what_is_imported_later_is_there(later: Frozen, directory: Path) -> None:
     """The results are those of Python itself, run on the same sources."""
     program = str(LATER / "later.py")
     sql = "select name, outcome from later_uses"
@@ -76,10 +76,10 @@ def test_what_is_imported_later_is_there(later: Frozen, tmp_path: Path) -> None:
         timeout=100,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    found = rows(later.link, sql, TMPDIR=str(tmp_path))
+    found = rows(later.link, sql, TMPDIR=str(directory))
     assert found == json.loads(done.stdout)
     assert len(found) >= 13
-    assert list(tmp_path.iterdir()) == []
+    assert list(directory.iterdir()) == []
 
 
 def test_its_processes_end_with_the_statement(later: Frozen, tmp_path: Path) -> None:

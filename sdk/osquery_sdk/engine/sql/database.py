@@ -286,6 +286,8 @@ class Database:
                 cursor.execute(sql, (None,) * parameters_of(error))
         except apsw.ExecTraceAbort:
             return prepared[0]
+        finally:
+            cursor.close(True)
         return None
 
     def enter(self, deadline: float | None) -> None:
@@ -338,11 +340,7 @@ class Database:
 
 
 class _Guard:
-    """Begins and ends a query, and gives its errors osqueryd's words.
-
-    This is a class because a generator's frame would hold the error, and the error the cursor: the collector
-    would then close the cursor, maybe in a thread that a statement waits for.
-    """
+    """Begins and ends a query, and gives its errors osqueryd's words."""
 
     __slots__ = ("_database", "_deadline", "_sql", "_started")
 

@@ -14,7 +14,8 @@ from kolide_kit.text import shown
 from osquery_sdk import Column, Query, Row, TableError, run_program, table
 
 from ..reading.tools import find_tool
-from ..reading.unitfiles import YES, Directive, UnitFiles
+from ..reading.unitfiles import Directive, UnitFiles
+from ..reading.unittext import YES
 
 _STAMPS = "/var/lib/systemd/timers"
 RUNNING = "/run/systemd/system"  # sd_booted(3)

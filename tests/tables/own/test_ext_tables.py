@@ -294,7 +294,7 @@ SPECIFIED = {
     ),
     "flatpak_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",
     "snap_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",
-    "systemd_exec": "L: unit^, directive, value, drop_in, user, path",
+    "systemd_exec": "L: unit^, directive, value, drop_in, user, path, other_names",
     "journal": "L: unit^, identifier^, priority^i, since?b, time b, pid b, uid b, message, cursor",
     "luks": "L: device_path!^, version i, uuid, cipher, key_bits i, slot i, kdf, iterations b, tokens",
     "dpkg_verify": "L: package!^, path, expected_md5, actual_md5, conffile i",

@@ -284,7 +284,8 @@ SPECIFIED = {
     "browser_profiles": "L M W: uid^b, browser, profile, email_domain, managed i",
     "nftables_rules": (
         "L: family, table_name^, chain, hook, policy, handle b, position i, verdict, comment, packets b, "
-        "bytes b, expr"
+        "bytes b, expr, dormant i, chain_type, priority i, devices, outcomes, target, counter, "
+        "chain_comment, table_comment"
     ),
     "apt_upgrades": "L: name^, installed, candidate, origin, security i, phased i",
     "systemd_timers": "L: unit^, activates, next b, last b, calendar, persistent i, enabled, fragment_path",

@@ -46,8 +46,8 @@ _NO_NFTABLES = (errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno.EAF
 def kernel_listing(check: Callable[[], None]) -> list[_Object]:
     """Return tables, chains, counters and rules as nft's JSON has them.
 
-    A rule's expressions come by `expand_rule`. `check` is called again and again, and may raise to end it. Raises OSError if the kernel refuses this
-    process; a kernel without nftables has no tables.
+    A rule's expressions come by `expand_rule`. `check` is called again and again, and may raise to end it.
+    Raises OSError if the kernel refuses this process; a kernel without nftables has no tables.
     """
     try:
         objects = [{"table": _table(family, each)} for family, each in dump(_GET_TABLE, check)]

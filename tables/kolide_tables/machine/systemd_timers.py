@@ -17,6 +17,7 @@ from ..reading.specifiers import Specifiers
 from ..reading.tools import find_tool
 from ..reading.unitfiles import Directive, Unit, UnitFiles
 from ..reading.unitnames import parse_name
+from ..reading.unitstates import unit_state
 from ..reading.unittext import NO, YES
 from .calendarspec import is_calendar
 
@@ -51,7 +52,8 @@ class SystemdTimer(Row):
     )
     persistent: bool = Column("1 if a run that was missed while the machine was off is made up for")
     enabled: str = Column(
-        "enabled, enabled-runtime, disabled, static, indirect, masked, generated or transient"
+        "enabled, enabled-runtime, disabled, static, indirect, linked, linked-runtime, masked, "
+        "masked-runtime, generated or transient"
     )
     fragment_path: str | None = Column("The unit's file")
 
@@ -201,7 +203,7 @@ def _of_files(
         directives = [
             directive for directive in files.directives(unit, query.warn) if directive.section == "Timer"
         ]
-        state = files.state(unit)
+        state = unit_state(files, unit)
     except (Unreadable, LimitExceeded) as error:
         query.warn(str(error))
         return None

@@ -1,7 +1,7 @@
 """Find and read systemd's unit files and their drop-ins; systemd need not run.
 
-Source: systemd.unit(5) for folders, aliases, drop-ins and masks, systemctl(1) on `is-enabled`, and systemd's
-src/basic/unit-file.c and src/shared/dropin.c for what the pages leave open.
+Source: systemd.unit(5) for folders, aliases, drop-ins and masks, and systemd's src/basic/unit-file.c and
+src/shared/dropin.c for what the page leaves open.
 """
 
 import os
@@ -32,10 +32,7 @@ _FOLDERS = (
     "/lib/systemd/system",
     "/run/systemd/generator.late",
 )
-_STATES = (("/run/systemd/transient", "transient"), ("/run/systemd/generator", "generated"))
-_ENABLED_IN = (("/etc/systemd/system", "enabled"), ("/run/systemd/system", "enabled-runtime"))
 _WANTING = (".wants", ".requires", ".upholds")
-_INSTALL = frozenset(("WantedBy", "RequiredBy", "UpheldBy", "Alias"))
 _MOST_ALIASES = 8  # links from name to name that systemd follows
 
 
@@ -73,7 +70,8 @@ class UnitFiles:
         self._searched = {*_FOLDERS, *(path.removeprefix(self._real_root) for path in real)}
         self._files = self._find_files()
         self._aliases = self._find_aliases()
-        self._wanted = self._find_wanted()
+        self._links: dict[str, dict[str, str]] | None = None
+        self._wanted: dict[str, dict[str, bool]] = {}
 
     def names(self, suffix: str) -> list[str]:
         """Return the names of all units of a kind (".timer"): no aliases and no templates, but the instances
@@ -137,21 +135,21 @@ class UnitFiles:
         """Return the path of a unit's own file, below the root folder."""
         return unit.path.removeprefix(self.root)
 
-    def state(self, unit: Unit) -> str:
-        """Return the answer of `systemctl is-enabled`: enabled, enabled-runtime, disabled, static, indirect,
-        masked, ...
-        """
-        if unit.masked:
-            return "masked-runtime" if self.shown(unit).startswith("/run/") else "masked"
-        for folder, state in _STATES:
-            if self.shown(unit).startswith(folder):
-                return state
-        if unit.name in self._wanted:
-            return self._wanted[unit.name]
-        keys = {each.key for each in self.directives(unit) if each.section == "Install" and each.value}
-        if keys & _INSTALL:
-            return "disabled"
-        return "indirect" if "Also" in keys else "static"
+    @property
+    def links(self) -> dict[str, dict[str, str]]:
+        """For each folder, in the order in which they count: the links in it, with the names they lead to."""
+        if self._links is None:
+            self._links = {
+                folder: {name: self._link_name(folder, name) for name, is_link in names.items() if is_link}
+                for folder, names in self._folders.items()
+            }
+        return self._links
+
+    def wanted_in(self, folder: str) -> Iterator[str]:
+        """Yield the names of the units that a folder's units want, from links in a.target.wants and so on."""
+        for name in self._folders[folder]:
+            if name.endswith(_WANTING):
+                yield from self._listed_once(f"{self.root}{folder}/{name}")
 
     def _find_files(self) -> dict[str, str]:
         """Return where each name leads: to the path of a file, or, for an alias, to another name."""
@@ -206,25 +204,21 @@ class UnitFiles:
     def _instances(self) -> Iterator[str]:
         """Yield the names of instances that other units want, or that have drop-ins of their own."""
         for folder, names in self._folders.items():
-            for name in names:
-                if name.endswith(_WANTING):
-                    yield from (link for link in _listed(f"{self.root}{folder}/{name}") if "@" in link)
-                elif name.endswith(".d") and "@" in name:
-                    yield name.removesuffix(".d")
+            yield from (name for name in self.wanted_in(folder) if "@" in name)
+            yield from (name.removesuffix(".d") for name in names if name.endswith(".d") and "@" in name)
 
-    def _find_wanted(self) -> dict[str, str]:
-        """Return the names that links in *.wants and the like have, and aliases, each with its state."""
-        wanted: dict[str, str] = {}
-        for folder, state in _ENABLED_IN:
-            for name, is_link in self._folders.get(folder, {}).items():
-                path = f"{self.root}{folder}/{name}"
-                if name.endswith(_WANTING):
-                    for link in _listed(path):
-                        unit = self.named(link)
-                        wanted.setdefault(link if unit is None else unit.name, state)
-                elif is_link and (meant := self._alias_target(folder, path)) not in (None, name):
-                    wanted.setdefault(str(meant), state)
-        return wanted
+    def _link_name(self, folder: str, name: str) -> str:
+        try:
+            target = os.readlink(f"{self.root}{folder}/{name}")  # noqa: PTH115
+        except OSError:
+            return ""
+        return os.path.basename(target)  # noqa: PTH119
+
+    def _listed_once(self, folder: str) -> dict[str, bool]:
+        """Return the names in a folder of wanted units, which is read once."""
+        if folder not in self._wanted:
+            self._wanted[folder] = _listed(folder)
+        return self._wanted[folder]
 
     def _drop_ins(self, unit: Unit) -> list[str]:
         """Return the paths of the drop-ins, sorted by name; of two with one name, the more important one.

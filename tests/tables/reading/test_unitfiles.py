@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable
 from kolide_tables.reading.unitfiles import UnitFiles
+from kolide_tables.reading.unitstates import unit_state
 from kolide_tables.reading.unittext import parse_unit
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
@@ -42,7 +43,7 @@ def test_units_and_states_are_those_of_systemctl(kind: str) -> None:
     for name in files.names(kind):
         unit = files.find(name)
         assert unit is not None
-        found[name] = files.state(unit)
+        found[name] = unit_state(files, unit)
     # systemctl lists no instances here.
     assert {name: state for name, state in found.items() if "@" not in name} == said
 
@@ -78,7 +79,7 @@ def test_the_administrator_s_file_hides_the_vendor_s(tmp_path: Path) -> None:
     for name in ("b.service", "c.service"):
         unit = files.find(name)
         assert unit is not None
-        assert (unit.masked, files.state(unit), list(files.directives(unit))) == (True, "masked", [])
+        assert (unit.masked, unit_state(files, unit), list(files.directives(unit))) == (True, "masked", [])
 
 
 def test_templates_and_instances(tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_templates_and_instances(tmp_path: Path) -> None:
     one, two = files.find("t@one.service"), files.find("t@two.service")
     assert one is not None
     assert two is not None
-    assert (files.state(one), files.state(two)) == ("enabled", "disabled")
+    assert (unit_state(files, one), unit_state(files, two)) == ("enabled", "disabled")
 
 
 def test_drop_ins_of_instances_aliases_and_prefixes(tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ def test_an_alias_is_no_unit_of_its_own(tmp_path: Path) -> None:
     assert files.named("other.service") == files.find("real.service")
     unit = files.find("real.service")
     assert unit is not None
-    assert files.state(unit) == "enabled"
+    assert unit_state(files, unit) == "enabled"
 
 
 @pytest.mark.parametrize(

@@ -66,10 +66,10 @@ def kernel_listing(check: Callable[[], None]) -> list[_Object]:
 
 def kernel_verdicts(family: str, table: str, name: str, check: Callable[[], None]) -> list[str]:
     """Return the different verdicts in a verdict map, in the order in which they come; raises OSError."""
-    numbers = {name: value for value, name in _FAMILIES.items()}
+    number_of = next((each for each, known in _FAMILIES.items() if known == family), 0)
     wanted = {1: table.encode() + b"\0", 2: name.encode() + b"\0"}
     found: dict[str, None] = {}
-    for _, answer in dump(_GET_ELEMENTS, check, family=numbers[family], wanted=wanted):
+    for _, answer in dump(_GET_ELEMENTS, check, family=number_of, wanted=wanted):
         for element in parsed_list(answer.get(3, b"")):
             data = parsed(parsed(element).get(2, b""))
             if 2 in data:

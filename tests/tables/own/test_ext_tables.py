@@ -284,7 +284,8 @@ SPECIFIED = {
     "browser_profiles": "L M W: uid^b, browser, profile, email_domain, managed i",
     "nftables_rules": (
         "L: family, table_name^, chain, hook, policy, handle b, position i, verdict, comment, packets b, "
-        "bytes b, expr"
+        "bytes b, expr, dormant i, chain_type, priority i, devices, outcomes, target, counter, "
+        "chain_comment, table_comment"
     ),
     "apt_upgrades": "L: name^, installed, candidate, origin, security i, phased i",
     "systemd_timers": "L: unit^, activates, next b, last b, calendar, persistent i, enabled, fragment_path",
@@ -294,7 +295,7 @@ SPECIFIED = {
     ),
     "flatpak_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",
     "snap_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",
-    "systemd_exec": "L: unit^, directive, value, drop_in, user, path",
+    "systemd_exec": "L: unit^, directive, value, drop_in, user, path, other_names",
     "journal": "L: unit^, identifier^, priority^i, since?b, time b, pid b, uid b, message, cursor",
     "luks": "L: device_path!^, version i, uuid, cipher, key_bits i, slot i, kdf, iterations b, tokens",
     "dpkg_verify": "L: package!^, path, expected_md5, actual_md5, conffile i",

@@ -274,7 +274,7 @@ SPECIFIED = {
     "mcp_servers": "L M W: uid^b, username, client, scope, config_path, "
     "server_name, transport, command, args, url, "
     "env_keys, "
-    "enabled i, config_sha256",
+    "enabled i, config_sha256, header_names",
     "sshd_config": "L M: path^, keyword, value, match_block, source, line i",
     "sudo_rules": "L M: source, line i, users, hosts, runas, nopasswd i, command",
     "secret_scan": (

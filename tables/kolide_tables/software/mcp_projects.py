@@ -27,14 +27,14 @@ from osquery_sdk import Query
 
 from ..reading.homes import LEVELS, Folder, Mounts, walk
 from ..reading.parsing import as_object
-from ..reading.paths import names_in, read_or_warn
+from ..reading.paths import read_or_warn
 from .mcp_clients import CLIENTS, Client, editor_folders
 from .mcp_config import as_list
+from .places import expanded
 
-__all__ = ["Projects", "expanded"]
+__all__ = ["Projects"]
 
 _MOST_PROJECTS = 1_000
-_MOST_NAMES = 100
 # Folders at the top of a home in which nobody works; hidden ones are left out as well.
 _NOT_SEARCHED = frozenset(("Library", "AppData", "snap"))
 _JETBRAINS = r'<entry key="([^"\n]{1,4096})"'
@@ -157,29 +157,6 @@ def _files_in(folder: Folder, query: Query) -> Iterator[tuple[Client, str]]:
                 yield from ((client, f"{folder.path}/{name}") for name in matching)
             elif first in (folders if rest else names):
                 yield from ((client, path) for path in expanded(folder.path, pattern, query))
-
-
-def expanded(top: str, pattern: str, query: Query, *, most: int = _MOST_NAMES) -> list[str]:
-    """Return the paths below `top` that a pattern stands for, in which a part with `*` is any such name.
-
-    A path without `*` is returned whether it exists or not. Of each folder at most `most` names are taken; a
-    warning tells of the others.
-    """
-    paths = [top]
-    for part in pattern.split("/"):
-        if "*" not in part:
-            paths = [f"{path}/{part}" for path in paths]
-            continue
-        below: list[str] = []
-        for path in paths:
-            names = [name for name in names_in(path) if fnmatchcase(name, part)]
-            if len(names) > most:
-                query.warn(
-                    f"{path}: of its {len(names):,} names like {part} only the first {most:,} are looked at"
-                )
-            below += (f"{path}/{name}" for name in names[:most])
-        paths = below
-    return paths
 
 
 def _texts(value: object) -> Iterator[str]:

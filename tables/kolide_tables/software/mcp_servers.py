@@ -19,7 +19,8 @@ from .claude_code import ClaudeCode, Policy
 from .mcp_clients import CLIENTS, Client, editor_clients, managed_paths, user_paths
 from .mcp_config import Server, servers_in
 from .mcp_files import ConfigFile, ConfigFiles
-from .mcp_projects import Projects, expanded
+from .mcp_projects import Projects
+from .places import expanded
 
 __all__ = ["McpServer", "mcp_servers"]
 

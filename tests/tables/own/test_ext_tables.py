@@ -281,7 +281,7 @@ SPECIFIED = {
         "L M W: path!^, raw_data!^, rule_id, line_number i, column_start i, entropy d, sha256_prefix"
     ),
     "llm_models": "L M W: uid^b, tool, name, path, size b, digest",
-    "browser_profiles": "L M W: uid^b, browser, profile, email_domain, managed i",
+    "browser_profiles": "L M W: uid^b, browser, profile, email_domain, managed i, path",
     "nftables_rules": (
         "L: family, table_name^, chain, hook, policy, handle b, position i, verdict, comment, packets b, "
         "bytes b, expr"

@@ -59,6 +59,7 @@ CATALOG = (
     Entry("mcp_servers", _SOFTWARE, "kolide_tables.software.mcp_servers"),
     Entry("llm_models", _SOFTWARE, "kolide_tables.software.llm_models"),
     Entry("browser_profiles", _SOFTWARE, "kolide_tables.software.browser_profiles"),
+    Entry("firefox_preferences", _SOFTWARE, "kolide_tables.software.firefox_preferences"),
     Entry("certificates", _SECRETS, "kolide_tables.secrets.certificates"),
     Entry("keyinfo", _SECRETS, "kolide_tables.secrets.keyinfo"),
     Entry("ssh_keys", _SECRETS, "kolide_tables.secrets.keyinfo"),

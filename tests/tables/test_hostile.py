@@ -92,6 +92,19 @@ def by_home(name: str, place: str, content: bytes, *, good: str = "") -> Callabl
     return make
 
 
+def firefox(_folder: Path, users: Users) -> Scene:
+    """Return a scene without what is installed on this machine."""
+    homes = users.add(1001, "ann"), users.add(1002, "bob")
+    theirs, own = (home / ".mozilla/firefox/p/prefs.js" for home in homes)
+    for file in (theirs, own):
+        file.parent.mkdir(parents=True)
+        (file.parents[1] / "profiles.ini").write_text("[Profile0]\nIsRelative=1\nPath=p\n")
+    own.write_bytes(b'user_pref("a", 1);\n')
+    table = TABLES["firefox_preferences"]
+    equals = {"uid": [1001, 1002]}
+    return Scene(table, lambda warnings: Query.of(table, equals=equals, warn=warnings.append), theirs, own)
+
+
 def node(folder: Path, _users: Users) -> Scene:
     for name in ("b", "z"):
         (folder / name).mkdir()
@@ -155,6 +168,7 @@ SCENES = {name: by_path(name, content.encode()) for name, content in DATA.items(
         "llm_models", ".ollama/models/manifests/registry.ollama.ai/library/m/1", MANIFEST.encode()
     ),
     "browser_profiles": by_home("browser_profiles", ".config/chromium/Local State", STATE.encode()),
+    "firefox_preferences": firefox,
     "node_packages": node,
     "sshd_config": sshd,
     "sudo_rules": sudo,

@@ -18,7 +18,7 @@ from ..reading.paths import read_or_warn
 from .browsers import CHROMIUM, FIREFOX, folders_of
 from .places import expanded
 
-__all__ = ["BrowserProfile", "browser_profiles"]
+__all__ = ["BrowserProfile", "browser_profiles", "firefox_profiles"]
 
 _NOT_HOSTED = "NO_HOSTED_DOMAIN"
 # Profiles of a browser that does not list them.
@@ -98,6 +98,18 @@ def _chromium(uid: int, browser: str, folder: str, query: Query, budget: Budget)
 
 
 def _firefox(uid: int, browser: str, folder: str, query: Query, budget: Budget) -> Iterator[BrowserProfile]:
+    for name, place in firefox_profiles(folder, query, budget):
+        user = _json_object(f"{place}/signedInUser.json", query, budget)
+        domain = _domain(as_object(user.get("accountData")).get("email"))
+        yield BrowserProfile(
+            uid=uid, browser=browser, profile=name, email_domain=domain, managed=None, path=shown(place)
+        )
+
+
+def firefox_profiles(folder: str, query: Query, budget: Budget) -> Iterator[tuple[str, str]]:
+    """Yield the profiles that a browser made from Firefox lists in its folder: as it names them, and where
+    they are.
+    """
     content = _content(f"{folder}/profiles.ini", query, budget)
     if content is None:
         return
@@ -111,14 +123,8 @@ def _firefox(uid: int, browser: str, folder: str, query: Query, budget: Budget) 
         return
     for section in parser.sections():
         path = parser[section].get("path") if section.startswith("Profile") else None
-        if not path:
-            continue
-        place = path if parser[section].get("isrelative") == "0" else f"{folder}/{path}"
-        user = _json_object(f"{place}/signedInUser.json", query, budget)
-        domain = _domain(as_object(user.get("accountData")).get("email"))
-        yield BrowserProfile(
-            uid=uid, browser=browser, profile=path, email_domain=domain, managed=None, path=shown(place)
-        )
+        if path:
+            yield path, path if parser[section].get("isrelative") == "0" else f"{folder}/{path}"
 
 
 def _json_object(path: str, query: Query, budget: Budget) -> dict[str, Any]:

@@ -282,6 +282,7 @@ SPECIFIED = {
     ),
     "llm_models": "L M W: uid^b, tool, name, path, size b, digest",
     "browser_profiles": "L M W: uid^b, browser, profile, email_domain, managed i, path",
+    "firefox_preferences": ("L M W: uid^b, browser, profile, name^, value, type, source, locked i, path"),
     "nftables_rules": (
         "L: family, table_name^, chain, hook, policy, handle b, position i, verdict, comment, packets b, "
         "bytes b, expr"

@@ -92,6 +92,7 @@ def of_the_system(port: int) -> Iterator[Scene]:
     yield Scene("kolide_sensors", "", "chip = 'coretemp'")
     yield Scene("kolide_batteries", "", "name = 'BAT0'")
     yield Scene("kolide_sudo_rules", "", "")
+    yield Scene("kolide_edr_health", "", "name = 'auditd'")
     yield Scene("kolide_ext_tables", "", "")
     yield Scene(
         "kolide_dpkg_verify", "package in ('bash', 'coreutils', 'dpkg', 'tzdata')", "package = 'bash'"

@@ -73,6 +73,7 @@ CATALOG = (
     Entry("cpu_vulnerabilities", _EXPOSURE, "kolide_tables.exposure.cpu_vulnerabilities"),
     Entry("apt_upgrades", _EXPOSURE, "kolide_tables.exposure.apt_upgrades"),
     Entry("dpkg_verify", _EXPOSURE, "kolide_tables.exposure.dpkg_verify"),
+    Entry("edr_health", _EXPOSURE, "kolide_tables.exposure.edr_health"),
     Entry("process_details", _MACHINE, "kolide_tables.machine.process_details"),
     Entry("process_limits", _MACHINE, "kolide_tables.machine.process_limits"),
     Entry("process_ancestry", _MACHINE, "kolide_tables.machine.process_ancestry"),

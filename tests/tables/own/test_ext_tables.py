@@ -298,6 +298,9 @@ SPECIFIED = {
     "systemd_exec": "L: unit^, directive, value, drop_in, user, path",
     "journal": "L: unit^, identifier^, priority^i, since?b, time b, pid b, uid b, message, cursor",
     "luks": "L: device_path!^, version i, uuid, cipher, key_bits i, slot i, kdf, iterations b, tokens",
+    "edr_health": (
+        "L M W: name^, vendor, kind, version, installed i, path, package, unit, unit_state, running i"
+    ),
     "dpkg_verify": "L: package!^, path, expected_md5, actual_md5, conffile i",
     # The specification names these two alone.
     "sensors": "L: chip^, kind, idx i, label, value d, high d, critical d",

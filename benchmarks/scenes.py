@@ -226,5 +226,5 @@ def homes(folder: Path) -> tuple[list[int], tuple[str, ...]]:
 def of_homes(uids: list[int]) -> Iterator[Scene]:
     """Yield the scenes of tables over users' homes."""
     names = ("ssh_keys", "venv_packages", "mcp_servers", "llm_models", "browser_profiles")
-    for name in (*names, "firefox_preferences"):
+    for name in (*names, "firefox_preferences", "ai_tools"):
         yield Scene(f"kolide_{name}", "", f"uid = {uids[0]}")

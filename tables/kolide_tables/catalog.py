@@ -56,6 +56,7 @@ CATALOG = (
     Entry("flatpak_packages", _SOFTWARE, "kolide_tables.software.flatpak_packages"),
     Entry("snap_packages", _SOFTWARE, "kolide_tables.software.snap_packages"),
     Entry("containers", _SOFTWARE, "kolide_tables.software.containers"),
+    Entry("ai_tools", _SOFTWARE, "kolide_tables.software.ai_tools"),
     Entry("mcp_servers", _SOFTWARE, "kolide_tables.software.mcp_servers"),
     Entry("llm_models", _SOFTWARE, "kolide_tables.software.llm_models"),
     Entry("browser_profiles", _SOFTWARE, "kolide_tables.software.browser_profiles"),

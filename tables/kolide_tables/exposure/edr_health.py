@@ -15,6 +15,7 @@ from kolide_kit.files import Missing, Unreadable, read_file
 from kolide_kit.text import decode, printable
 from osquery_sdk import Column, Query, Row, table
 
+from ..reading.applications import application_version
 from ..reading.tools import find_tool
 from ..reading.unitfiles import UnitFiles
 from .edr_agents import AGENTS, Agent
@@ -156,7 +157,7 @@ def _rpm_packages(names: list[str], query: Query) -> dict[str, str]:
 def _own_version(agent: Agent, path: str | None, root: str, query: Query) -> str | None:
     """Return the version in an agent's own file, or in an application's property list."""
     if path is not None and path.endswith(".app"):
-        return _of_application(f"{root}{path}/Contents/Info.plist", query)
+        return application_version(f"{root}{path}", query)
     if not agent.version:
         return None
     try:
@@ -165,17 +166,3 @@ def _own_version(agent: Agent, path: str | None, root: str, query: Query) -> str
         return None
     match = re.search(_VERSION, content)
     return None if match is None else match[1]
-
-
-def _of_application(path: str, query: Query) -> str | None:
-    import plistlib
-    from xml.parsers.expat import ExpatError
-
-    try:
-        version = plistlib.loads(read_file(path)).get("CFBundleShortVersionString")
-    except (Unreadable, LimitExceeded):
-        return None
-    except (ValueError, AttributeError, plistlib.InvalidFileException, ExpatError, OverflowError):
-        query.warn(f"{path} is not a property list")
-        return None
-    return printable(version) if isinstance(version, str) else None

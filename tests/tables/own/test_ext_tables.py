@@ -271,6 +271,7 @@ SPECIFIED = {
     ),
     "node_packages": "L M W: root!^, name, version, manager, lockfile, dev i, integrity",
     "go_buildinfo": "L M W: path!^, go_version, module, version, is_main i, vcs_revision, vcs_time",
+    "ai_tools": "L M W: uid^b, username, tool, kind, version, path, source, running i, config_path",
     "mcp_servers": "L M W: uid^b, username, client, scope, config_path, "
     "server_name, transport, command, args, url, "
     "env_keys, "

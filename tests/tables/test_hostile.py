@@ -92,17 +92,25 @@ def by_home(name: str, place: str, content: bytes, *, good: str = "") -> Callabl
     return make
 
 
-def firefox(_folder: Path, users: Users) -> Scene:
-    """Return a scene without what is installed on this machine."""
-    homes = users.add(1001, "ann"), users.add(1002, "bob")
-    theirs, own = (home / ".mozilla/firefox/p/prefs.js" for home in homes)
-    for file in (theirs, own):
-        file.parent.mkdir(parents=True)
+def firefox(folder: Path, users: Users) -> Scene:
+    make = of_users("firefox_preferences", ".mozilla/firefox/p/prefs.js", b'user_pref("a", 1);\n')
+    scene = make(folder, users)
+    for file in (scene.theirs, scene.good):
         (file.parents[1] / "profiles.ini").write_text("[Profile0]\nIsRelative=1\nPath=p\n")
-    own.write_bytes(b'user_pref("a", 1);\n')
-    table = TABLES["firefox_preferences"]
-    equals = {"uid": [1001, 1002]}
-    return Scene(table, lambda warnings: Query.of(table, equals=equals, warn=warnings.append), theirs, own)
+    return scene
+
+
+def of_users(name: str, place: str, content: bytes) -> Callable[[Path, Users], Scene]:
+    """Return a scene without what is installed on this machine for all users."""
+
+    def make(folder: Path, users: Users) -> Scene:
+        scene = by_home(name, place, content)(folder, users)
+        equals = {"uid": [1001, 1002]}
+        return scene._replace(
+            query=lambda warnings: Query.of(scene.table, equals=equals, warn=warnings.append)
+        )
+
+    return make
 
 
 def node(folder: Path, _users: Users) -> Scene:
@@ -169,6 +177,9 @@ SCENES = {name: by_path(name, content.encode()) for name, content in DATA.items(
     ),
     "browser_profiles": by_home("browser_profiles", ".config/chromium/Local State", STATE.encode()),
     "firefox_preferences": firefox,
+    "ai_tools": of_users(
+        "ai_tools", ".vscode/extensions/extensions.json", b'[{"identifier": {"id": "openai.chatgpt"}}]'
+    ),
     "node_packages": node,
     "sshd_config": sshd,
     "sudo_rules": sudo,

@@ -301,7 +301,7 @@ CLIENTS = (
     Client(
         "jetbrains-ai",
         "https://www.jetbrains.com/help/ai-assistant/mcp.html",
-        user=(".ai/mcp/mcp.json",),
+        user=(".ai/mcp/mcp.json", "{config}/JetBrains/*/options/llm.mcpServers.xml"),
         project=(".ai/mcp/mcp.json",),
     ),
     Client(

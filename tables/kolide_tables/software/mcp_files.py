@@ -1,4 +1,4 @@
-"""Read clients' configuration files, which are JSON with comments, TOML or YAML."""
+"""Read clients' configuration files, which are JSON with comments, TOML, YAML or XML."""
 
 import hashlib
 from typing import NamedTuple
@@ -71,6 +71,10 @@ class ConfigFiles:
 
 def _document(path: str, content: bytes, budget: Budget) -> object:
     """Return the document in a file, by the file's ending; raises ParseError."""
+    if path.endswith(".xml"):
+        from .mcp_jetbrains import jetbrains_document
+
+        return jetbrains_document(content)
     text = decode_kept(content)
     if path.endswith((".yaml", ".yml")):
         from ..reading.yamltext import yaml_documents

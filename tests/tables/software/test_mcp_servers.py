@@ -548,6 +548,46 @@ def test_lists_of_servers_in_toml_and_yaml(users: Users) -> None:
     ]
 
 
+def test_servers_in_the_settings_of_jetbrains(users: Users) -> None:
+    """Both layouts of the file, and the one without servers of its own."""
+    home = users.add(1001, "ann")
+    near = (
+        '<McpServerCommand><option name="name" value="near"/><option name="programPath" value="npx"/>'
+        '<option name="arguments" value="-y x --api-key hunter2 &quot;a b&quot;"/>'
+        '<envs><env name="KEY" value="hunter2"/></envs></McpServerCommand>'
+    )
+    far = (
+        '<Remote><option name="name" value="far"/><option name="url" value="https://h/mcp"/>'
+        '<option name="headers"><map><entry key="X-Key" value="hunter2"/></map></option>'
+        '<option name="enabled" value="false"/></Remote>'
+    )
+    state = (
+        '<McpServerConfigurationProperties><option name="name" value="s"/></McpServerConfigurationProperties>'
+    )
+    for ide, inner in {
+        "PyCharm2025.1": near,
+        "CLion2025.2": f"<commands>{near}</commands><urls>{far}</urls>",
+        "GoLand2026.1": f"<commands>{state}</commands>",
+    }.items():
+        content = (
+            f'<application><component name="Other">{near}</component>'
+            f'<component name="McpApplicationServerCommands">{inner}</component></application>'
+        )
+        write(home, f".config/JetBrains/{ide}/options/llm.mcpServers.xml", content)
+    write(home, ".config/JetBrains/X/options/llm.mcpServers.xml", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>")
+    write(home, ".config/JetBrains/Y/options/llm.mcpServers.xml", "<a>")
+    warnings: list[str] = []
+    rows = mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))
+    row = ("stdio", "npx", ["-y", "x", "--api-key", "[redacted]", "a b"], None, ["KEY"], True, [])
+    assert [(one.client, one.server_name, seen(one)) for one in rows] == [
+        ("jetbrains-ai", "near", row),
+        ("jetbrains-ai", "far", ("http", None, [], "https://h/mcp", [], False, ["X-Key"])),
+        ("jetbrains-ai", "near", row),
+    ]
+    assert len(warnings) == 2
+    assert "hunter2" not in repr(rows)
+
+
 def test_an_extension_of_claude_desktop(users: Users) -> None:
     manifest = {
         "manifest_version": "0.3",

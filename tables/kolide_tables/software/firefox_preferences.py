@@ -21,7 +21,7 @@ from ..reading.paths import names_in, past_trusted_links, read_or_warn
 from .browser_profiles import firefox_profiles
 from .browsers import FIREFOX, folders_of
 from .places import expanded
-from .prefs_js import Preference, autoconfig_preferences, preferences
+from .prefs_js import Preference, TooManyPreferences, autoconfig_preferences, preferences
 
 __all__ = ["FirefoxPreference", "firefox_preferences", "preferences_of_installation", "preferences_of_user"]
 
@@ -174,7 +174,11 @@ def _parsed(file: _File, query: Query, budget: Budget) -> list[Preference]:
     content = read_or_warn(past_trusted_links(file.path) if is_default else file.path, query)
     if content is None:
         return []
-    result = preferences(content, budget.step, is_default=is_default)
+    try:
+        result = preferences(content, budget.step, is_default=is_default)
+    except TooManyPreferences as error:
+        query.warn(f"{file.path}: {error}")
+        return []
     if result.errors:
         query.warn(
             f"{file.path}: line {result.first_error} has no preference that Firefox can read; there are "

@@ -9,7 +9,8 @@ names, and the clients that have them:
 - `httpUrl`: Gemini CLI, Qwen Code. `serverUrl`: Windsurf, Antigravity.
 - `env_vars`, `http_headers`, `env_http_headers`, `bearer_token_env_var`: Codex. `api_key_env`: Mistral Vibe.
 - `requestInit`: Tabnine. `requestOptions`: Continue. `transportType`: Cline.
-- `isActive`: 5ire. `active`: Jan. `mcp.allowed`, `mcp.excluded`: Gemini CLI and those made from it.
+- `isActive`: 5ire. `active`: Jan. `mcp.allowed`, `mcp.excluded`,
+  `allowMCPServers`, `excludeMCPServers`: Gemini CLI and those made from it.
 """
 
 import re
@@ -69,7 +70,7 @@ def servers_in(
         place = as_object(place).get(step)
     if is_one:
         place = {str(as_object(document).get("name") or ""): place}
-    rules = as_object(as_object(document).get("mcp"))
+    rules = _rules(as_object(document))
     is_list = isinstance(place, list)
     for key, entry in enumerate(as_list(place)) if is_list else as_object(place).items():
         if not isinstance(entry, dict):
@@ -153,6 +154,12 @@ def _is_off(entry: Mapping[str, Any]) -> bool:
     return entry.get("disabled") is True or any(
         entry.get(key) is False for key in ("enabled", "isActive", "active")
     )
+
+
+def _rules(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the lists of allowed and excluded servers, which older versions have at the top."""
+    old = {"allowed": document.get("allowMCPServers"), "excluded": document.get("excludeMCPServers")}
+    return {**old, **as_object(document.get("mcp"))}
 
 
 def _is_excluded(name: str, rules: Mapping[str, Any]) -> bool:

@@ -67,7 +67,7 @@ class Projects:
     def _folders(self, listed: Iterable[str]) -> Iterator[Folder]:
         seen: set[str] = set()
         for path in self._capped([*listed, *self._listed()]):
-            top = path.rstrip("/")
+            top = os.path.normpath(path)
             is_usable = os.path.isabs(top) and "\0" not in top and top not in seen  # noqa: PTH117
             if is_usable and not self._mounts.is_remote(top):
                 seen.add(top)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from kolide_kit.text import shown
 
-__all__ = ["Preference", "PreferenceFile", "autoconfig_preferences", "preferences"]
+__all__ = ["Preference", "PreferenceFile", "TooManyPreferences", "autoconfig_preferences", "preferences"]
 
 _BLANKS = re.compile(r"[ \t\v\f\r\n]*")
 _LINE_COMMENT = re.compile(r"(?:#|//)[^\r\n]*")
@@ -30,6 +30,8 @@ _DIGITS = re.compile(r"[0-9]+")
 _SPECIAL = re.compile(r"[\\\"']")
 _HEX = {"x": re.compile(r"[0-9A-Fa-f]{2}"), "u": re.compile(r"[0-9A-Fa-f]{4}")}
 _SOME_HEX = re.compile(r"[0-9A-Fa-f]{1,3}")
+# Firefox itself has some 5,000, and a profile fewer.
+_MOST = 20_000
 _ESCAPES = {'"': '"', "'": "'", "\\": "\\", "n": "\n", "r": "\r"}
 _KEYWORDS = frozenset(("pref", "user_pref", "sticky_pref", "true", "false", "sticky", "locked"))
 _DEFAULT_SPECS = frozenset(("pref", "user_pref", "sticky_pref"))
@@ -73,6 +75,10 @@ class PreferenceFile(NamedTuple):
     first_error: int
 
 
+class TooManyPreferences(Exception):
+    """A file has more preferences than any browser; it is not read."""
+
+
 class _Invalid(Exception):
     """A preference is not of the grammar; the parser recovers from the token."""
 
@@ -89,6 +95,9 @@ def preferences(content: bytes, on_step: Callable[[], None], *, is_default: bool
         content: the file.
         on_step: called for each token, to check a deadline.
         is_default: whether it is a file of defaults and not of a profile.
+
+    Raises:
+        TooManyPreferences: there are far more than any browser has.
     """
     tokens = _Tokens(content, on_step)
     found: dict[str, Preference] = {}
@@ -99,6 +108,8 @@ def preferences(content: bytes, on_step: Callable[[], None], *, is_default: bool
             preference = _preference(token, tokens, is_default=is_default)
             found.pop(preference.name, None)
             found[preference.name] = preference
+            if len(found) > _MOST:
+                raise TooManyPreferences(f"more than {_MOST:,} preferences in one file")
             token = tokens.next()
         except _Invalid as error:
             errors += 1

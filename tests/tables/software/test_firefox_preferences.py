@@ -322,6 +322,16 @@ def test_broken_files(users: Users, tmp_path: Path) -> None:
         firefox_preferences.configured(limits=Limits(max_rows=10)).rows(uid=1001)
 
 
+def test_a_file_with_more_than_any_browser_has(users: Users) -> None:
+    folder = users.add(1001, "ann") / ".mozilla/firefox"
+    write(folder / "profiles.ini", INI)
+    write(folder / "abc.default/prefs.js", "".join(f'user_pref("{n}",1);' for n in range(20_001)))
+    write(folder / "abc.default/user.js", 'user_pref("a", 1);')
+    warnings: list[str] = []
+    assert [row.name for row in of_users(warn=warnings.append)] == ["a"]
+    assert "more than 20,000 preferences in one file" in warnings[0]
+
+
 @pytest.mark.slow
 def test_preferences_are_those_that_firefox_reads(tmp_path: Path, compare: Compare) -> None:
     """Start Firefox with a user.js: it writes what it has read to its prefs.js."""

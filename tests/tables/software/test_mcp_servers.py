@@ -444,7 +444,11 @@ def test_a_project_that_is_found_twice(users: Users) -> None:
     home = users.add(1001, "ann")
     project = home / "p2"
     write(project, ".mcp.json", PLAIN)
-    write(home, ".claude.json", json.dumps({"projects": {str(project): {}, f"{project}/": {}}}))
+    write(
+        home,
+        ".claude.json",
+        json.dumps({"projects": {str(project): {}, f"{project}/": {}, f"{home}/x/../p2": {}}}),
+    )
     write(home, ".gemini/trustedFolders.json", json.dumps({str(project): "TRUST_FOLDER"}))
     assert len(mcp_servers.rows()) == len(PLAIN_ROWS)
 
@@ -527,6 +531,21 @@ def test_how_clients_say_that_a_server_is_off(off: dict[str, bool], users: Users
     content = json.dumps({"mcpServers": {"s": {"command": "x", **off}}})
     write(users.add(1001, "ann"), ".cursor/mcp.json", content)
     assert [row.enabled for row in mcp_servers.rows()] == [False]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"mcp": {"excluded": ["off"]}},
+        {"mcp": {"allowed": ["on"]}},
+        {"excludeMCPServers": ["off"]},
+        {"allowMCPServers": ["on"]},
+    ],
+)
+def test_lists_of_allowed_and_excluded_servers(rules: dict[str, Any], users: Users) -> None:
+    content = json.dumps({"mcpServers": {"on": {"command": "x"}, "off": {"command": "x"}}, **rules})
+    write(users.add(1001, "ann"), ".qwen/settings.json", content)
+    assert {row.server_name: row.enabled for row in mcp_servers.rows()} == {"on": True, "off": False}
 
 
 def test_lists_of_servers_in_toml_and_yaml(users: Users) -> None:

@@ -67,6 +67,7 @@ class McpServer(Row):
 
 @table(
     "kolide_mcp_servers",
+    privilege="Without root: only homes that the user may enter, which are often their own alone.",
     examples=(
         (
             "select username, client, server_name, command, args from kolide_mcp_servers "

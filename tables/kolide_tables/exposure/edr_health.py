@@ -54,6 +54,7 @@ class EdrAgent(Row):
             "on e.name = 'crowdstrike-falcon' and e.installed = 1 and e.running = 1"
         ),
     ),
+    privilege="Without root: an agent whose folder is closed has installed 0, and may be missing altogether.",
 )
 def edr_health(query: Query) -> Iterator[EdrAgent]:
     """Security agents on this machine, with their versions, units, and whether they run."""

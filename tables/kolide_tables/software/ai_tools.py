@@ -103,6 +103,7 @@ class _Found(NamedTuple):
             "join kolide_ai_tools t using (uid) where t.running = 1"
         ),
     ),
+    privilege="Without root: only homes that the user may enter, which are often their own alone.",
 )
 def ai_tools(query: Query) -> Iterator[AiTool]:
     """AI assistants, agents, editors and local model servers: installed, running, and where configured."""

@@ -119,6 +119,7 @@ class _File(NamedTuple):
             "where source <> 'prefs.js' and locked = 1"
         ),
     ),
+    privilege="Without root: only homes that the user may enter, which are often their own alone.",
 )
 def firefox_preferences(query: Query) -> Iterator[FirefoxPreference]:
     """Preferences of Firefox and its kin: in users' profiles, policies, autoconfig and defaults."""

@@ -161,7 +161,7 @@ def test_the_configuration_that_is_named_is_the_one_that_is_read(
 def test_hostile_configurations(tmp_path: Path, link: Link) -> None:
     main = tmp_path / "sshd_config"
     main.write_bytes(
-        b'Include sshd_config\nInclude fifo link missing\nPort "22\nBanner \xff\n= x\nMatch\n'
+        b'Include sshd_config\nInclude fifo link missing\nPort "22\nBanner \xff\n= x\nMatch\nMatch =\n'
         + b"A" * 100_000
         + b"\n"
     )
@@ -173,6 +173,7 @@ def test_hostile_configurations(tmp_path: Path, link: Link) -> None:
     assert any("FIFO" in warning for warning in warnings)
     assert any("symbolic link" in warning for warning in warnings)
     assert any("too deep" in warning for warning in warnings)
+    assert any("line 3 has a quote that nothing closes" in warning for warning in warnings)
     assert sshd_config.rows(path=str(tmp_path / "nothing")) == []
     (tmp_path / "many").write_text("Port 22\n" * 100)
     with pytest.raises(LimitExceeded, match="more than 10 rows"):
@@ -183,10 +184,17 @@ def test_hostile_configurations(tmp_path: Path, link: Link) -> None:
     ("line", "value"),
     [
         (r'Banner "a \"b\" c" "d\\"', 'a "b" c d\\'),
-        ('AllowUsers a"b c"d # e', "a b c d"),
-        ('AllowUsers "a" "b c', "a b c"),
-        (r'AllowUsers "a\" b\"', "a\\ b\\"),
+        ('AllowUsers a"b c"d # e', "ab cd"),
         ('AllowUsers a "# b" # c', "a # b"),
+        (r"AllowUsers 'a \"b' a\ b c\d", 'a "b a b c\\d'),
+        ('SetEnv A="x y" "B"=z#', "A=x y B=z#"),
+        ('=Banner = "/a b"', "/a b"),
+        ('"Banner"/a', "/a"),
+        ("Banner =/a = b \f", "/a = b"),
+        ('ForceCommand = sh -c "a  b" # c ', 'sh -c "a  b" # c'),
+        # The server refuses these.
+        ('AllowUsers "a" "b c', "a b c"),
+        (r'AllowUsers "a\" b\"', 'a" b"'),
     ],
 )
 def test_words_of_a_line(line: str, value: str, tmp_path: Path) -> None:

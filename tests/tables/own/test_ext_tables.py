@@ -275,7 +275,7 @@ SPECIFIED = {
     "server_name, transport, command, args, url, "
     "env_keys, "
     "enabled i, config_sha256",
-    "sshd_config": "L M: path^, keyword, value, match_block, source, line i",
+    "sshd_config": "L M: path^, keyword, value, match_block, source, line i, arguments, criteria",
     "sudo_rules": "L M: source, line i, users, hosts, runas, nopasswd i, command",
     "secret_scan": (
         "L M W: path!^, raw_data!^, rule_id, line_number i, column_start i, entropy d, sha256_prefix"

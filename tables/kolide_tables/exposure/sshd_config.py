@@ -39,8 +39,8 @@ class SshdDirective(Row):
     line: int = Column("Line of that file, from 1", type=ColumnType.INTEGER, key=True)
     arguments: str = Column("Words of the value, as a JSON list")
     criteria: str | None = Column(
-        "The criteria as a JSON list of [name, pattern]: [] in Match all, NULL outside of Match blocks. "
-        "Lines with criteria, even [], count before those without"
+        "The criteria as a JSON list of [name, pattern]: [] in Match all, empty outside of Match blocks. "
+        "Lines with a list, even [], count before those without"
     )
 
 
@@ -55,7 +55,8 @@ class SshdDirective(Row):
         ),
         (
             "select c.keyword, c.value, json_extract(m.value, '$[1]') as users, c.source, c.line "
-            "from kolide_sshd_config c, json_each(c.criteria) m where json_extract(m.value, '$[0]') = 'user'"
+            "from kolide_sshd_config c, json_each(nullif(c.criteria, '')) m "
+            "where json_extract(m.value, '$[0]') = 'user'"
         ),
     ),
 )

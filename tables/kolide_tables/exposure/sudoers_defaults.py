@@ -12,6 +12,7 @@ Source: sudoers(5); `update_defaults` in plugins/sudoers/defaults.c of sudo 1.9.
 
 import platform
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
@@ -26,7 +27,8 @@ from .sudoers_principals import (
     examples_of_users,
     host_matches,
     list_matches,
-    this_host,
+    local_accounts,
+    local_addresses,
     user_matches,
 )
 
@@ -146,20 +148,33 @@ class Authentication:
             members = (rule.command._replace(negated=False),)
             return self._allowed(scope, members, examples_of_commands(self._named(scope, members)))
         if scope == ":":
-            return self._allowed(scope, rule.users, examples_of_users(self._named(scope, rule.users)))
+            return self._allowed(
+                scope, rule.users, examples_of_users(self._named(scope, rule.users), self._accounts)
+            )
         members = rule.runas if rule.runas is not None else (Member("word", self._runas),)
         if any(member.kind == "self" for member in members):
             return self._examples(":", rule)
         root = Member("word", "root")
-        return self._allowed(scope, members, examples_of_users([*self._named(scope, members), root]))
+        named = [*self._named(scope, members), root]
+        return self._allowed(scope, members, examples_of_users(named, self._accounts))
 
     def _hosts(self, rule: Rule) -> list[Principal]:
         """Return this machine if the rule is for it, else examples of those that it is for."""
         named = self._named("@", rule.hosts)
-        own = this_host(platform.node(), with_addresses=any(member.kind == "network" for member in named))
+        name = platform.node()
+        has_networks = any(member.kind == "network" for member in named)
+        own = Principal((name.partition(".")[0], name), self._addresses if has_networks else frozenset())
         return self._allowed("@", rule.hosts, [own]) or self._allowed(
             "@", rule.hosts, examples_of_hosts(named)
         )
+
+    @cached_property
+    def _accounts(self) -> list[Principal]:
+        return local_accounts()
+
+    @cached_property
+    def _addresses(self) -> frozenset[str]:
+        return frozenset(local_addresses())
 
     def _allowed(self, scope: str, members: Members, examples: Iterable[Principal]) -> list[Principal]:
         return [one for one in dict.fromkeys(examples) if self._matches(scope, members, one)]

@@ -112,7 +112,8 @@ Statement = Rule | Alias | Default | Include
 def statements(tokens: list[Token]) -> Iterator[Statement]:
     """Yield what a line says.
 
-    Raises BadLine if sudo does not understand it. Aliases before the bad part of a line count.
+    Raises BadLine if sudo does not understand it. What was yielded before that counts: aliases before the bad
+    part of a line, and rules if only what is behind a colon is bad.
     """
     return _Parser(tokens).statements()
 
@@ -178,18 +179,22 @@ class _Parser:
                 self._expect("\n")
                 return settings
 
-    def _rules(self) -> list[Rule]:
+    def _rules(self) -> Iterator[Rule]:
         users = self._members(USER)
         rules = self._privilege(users)
+        is_whole = True
         while self._skip(":"):
             try:
                 rules += self._privilege(users)
             except BadLine:
                 # Like sudo, leave out what is behind the colon, if the line goes on in a known way.
+                is_whole = False
                 if self._kind() not in (":", "\n"):
                     raise
         self._expect("\n")
-        return rules
+        yield from rules
+        if not is_whole:
+            raise BadLine
 
     def _privilege(self, users: Members) -> list[Rule]:
         hosts = self._members(HOST)

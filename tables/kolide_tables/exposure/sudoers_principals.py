@@ -10,6 +10,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from kolide_kit.files import Unreadable, read_file
@@ -92,6 +93,8 @@ def host_matches(member: Member, host: Principal) -> bool:
 def _in_network(address: str, network: str) -> bool:
     import ipaddress
 
+    if network.endswith("/0"):
+        return False  # for sudo this is no network
     try:
         return ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
     except ValueError:
@@ -135,14 +138,13 @@ def _is_same_file(path: str, other: str) -> bool:
         return False
 
 
-def examples_of_users(members: Iterable[Member]) -> Iterator[Principal]:
-    """Yield the users that members name, those of this machine in groups that they name, one other member of
-    each group, and one user in none.
+def examples_of_users(members: Iterable[Member], accounts: Iterable[Principal]) -> Iterator[Principal]:
+    """Yield the users that members name, those of this machine's `accounts` in groups that they name, one
+    other member of each group, and one user in none.
     """
     members = list(members)
     names = {member.name for member in members if member.kind in ("word", "alias")}
     groups = {member.name for member in members if member.kind in ("usergroup", "netgroup")}
-    accounts = _accounts() if names or groups else []
     known: set[str] = set()
     for account in accounts:
         if not names.isdisjoint(account.names) or not groups.isdisjoint(account.groups):
@@ -155,7 +157,7 @@ def examples_of_users(members: Iterable[Member]) -> Iterator[Principal]:
     yield Principal()
 
 
-def _accounts() -> list[Principal]:
+def local_accounts() -> list[Principal]:
     """Return the users of this machine, by its own files alone, so that no directory service is asked."""
     names_by_gid: dict[str, str] = {}
     groups_by_user: dict[str, set[str]] = {}
@@ -183,16 +185,21 @@ def _fields(path: str, count: int) -> Iterator[list[str]]:
             yield fields
 
 
-def this_host(name: str, *, with_addresses: bool) -> Principal:
-    """Return this machine; its addresses cost more than its name."""
-    addresses: frozenset[str] = frozenset()
-    if with_addresses:
-        import psutil
+def local_addresses() -> Iterator[str]:
+    """Yield the addresses of this machine and those of its networks; sudo leaves out the loopback's."""
+    import ipaddress
 
-        addresses = frozenset(
-            address.address.partition("%")[0] for one in psutil.net_if_addrs().values() for address in one
-        )
-    return Principal((name.partition(".")[0], name), addresses)
+    import psutil
+
+    for address in chain.from_iterable(psutil.net_if_addrs().values()):
+        try:
+            own = ipaddress.ip_address(address.address.partition("%")[0])
+            mask = ipaddress.ip_address(address.netmask or "")
+        except ValueError:
+            continue  # of another family, or without a mask
+        if not own.is_loopback:
+            yield str(own)
+            yield str(type(own)(int(own) & int(mask)))
 
 
 def examples_of_hosts(members: Iterable[Member]) -> Iterator[Principal]:

@@ -89,6 +89,8 @@ class _Reader:
         self._query = query
         self._budget = budget
         self._files = 0
+        self._lists: dict[Members, Members] = {}
+        self._settings: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
 
     def read(self, path: str, outer: tuple[str, ...]) -> None:
         """Read a file; `outer` are those that include it."""
@@ -122,7 +124,7 @@ class _Reader:
         for statement in statements(entry.tokens):
             if isinstance(statement, Rule):
                 self._budget.add_rows()
-                self.policy.rules.append(PlacedRule(path, entry.line, statement))
+                self.policy.rules.append(PlacedRule(path, entry.line, self._shared(statement)))
             elif isinstance(statement, Default):
                 self.policy.defaults.append(statement)
             elif isinstance(statement, Alias):
@@ -131,6 +133,16 @@ class _Reader:
                 self.policy.aliases[statement.kind, statement.name] = statement.members
             else:
                 self._include(path, statement, files)
+
+    def _shared(self, rule: Rule) -> Rule:
+        """Return a rule that has its lists in common with others: most are the same."""
+        return rule._replace(
+            users=self._lists.setdefault(rule.users, rule.users),
+            hosts=self._lists.setdefault(rule.hosts, rule.hosts),
+            runas=self._lists.setdefault(rule.runas, rule.runas) if rule.runas else None,
+            tags=self._settings.setdefault(tuple(rule.tags.items()), rule.tags),
+            options=self._settings.setdefault(tuple(rule.options.items()), rule.options),
+        )
 
     def _include(self, path: str, include: Include, files: tuple[str, ...]) -> None:
         target = include.path.replace("%h", short_host().replace("/", "_"))

@@ -11,7 +11,7 @@ Source: sudoers(5); `update_defaults` in plugins/sudoers/defaults.c of sudo 1.9.
 """
 
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
@@ -70,6 +70,7 @@ class Authentication:
         self._settings = _in_order(policy.defaults, "authenticate")
         self._exempt = _in_order(policy.defaults, "exempt_group")
         self._runas = _runas_default(policy.defaults)
+        self._in_defaults: dict[str, list[Member]] = {}
         self._known: dict[tuple[object, ...], Answer] = {}
 
     def of(self, rule: Rule) -> Answer:
@@ -182,13 +183,16 @@ class Authentication:
     def _named(self, scope: str, members: Members) -> list[Member]:
         """Return the members of a rule's list, and of those of the Defaults for the same scope."""
         kind, _ = _SCOPES[scope]
-        lists = [members]
+        if scope not in self._in_defaults:
+            self._in_defaults[scope] = list(dict.fromkeys(self._named_by_defaults(scope, kind)))
+        return [*self._policy.expanded(kind, members), *self._in_defaults[scope]]
+
+    def _named_by_defaults(self, scope: str, kind: str) -> Iterator[Member]:
         for setting in chain(self._settings, self._exempt):
             if setting.scope == scope:
-                lists.append(setting.members)
+                yield from self._policy.expanded(kind, setting.members)
             if setting.name == "exempt_group" and scope == ":" and isinstance(setting.value, str):
-                lists.append((Member("usergroup", f"%{setting.value}"),))
-        return [member for one in lists for member in self._policy.expanded(kind, one)]
+                yield Member("usergroup", f"%{setting.value}")
 
 
 def _in_order(defaults: Iterable[Default], name: str) -> list[Default]:

@@ -84,6 +84,8 @@ _ANYWHERE = (
     _rule("error", r"[^\n]"),
 )
 _COMMENT = _rule("comment", r"#(?:-[^\r\n0-9][^\n]*|[^\r\n0-9-][^\n]*)?(?:\r?\n)?", "#")
+# A line without a token, as most lines are: the same as the rules for blanks and comments would find.
+_IDLE_LINE = re.compile(r"[ \t]*(?:#(?!include)(?:(?:-(?![0-9\r\n])|[^\r\n0-9-])[^\r\n]*)?)?\r?\n")
 # Rules of all states that expect names or commands.
 _NAMES = (
     _rule("tag", rf"{_TAGS}[ \t]*:", "NPEISLMF"),
@@ -233,6 +235,9 @@ class _Lexer:
         tokens: list[Token] = []
         begin, begun, is_too_long = 0, 1, False
         while self._at < len(self._text):
+            if not tokens and begin == self._at and self._skip_idle_line():
+                begin, begun = self._at, self._line
+                continue
             if self._is_at_line_start() and self._text.find("\n", self._at) - self._at > MOST_LINE:
                 is_too_long = True
                 self._at = self._text.find("\n", self._at)
@@ -250,6 +255,14 @@ class _Lexer:
         if tokens:
             # The last line goes on behind the end of the file.
             yield Entry(begun, [*tokens, Token("error", "", self._line)])
+
+    def _skip_idle_line(self) -> bool:
+        match = _IDLE_LINE.match(self._text, self._at)
+        if match is None:
+            return False
+        self._at = match.end()
+        self._line += 1
+        return True
 
     def _is_at_line_start(self) -> bool:
         return self._at == 0 or self._text[self._at - 1] == "\n"

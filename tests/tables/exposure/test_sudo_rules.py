@@ -154,6 +154,7 @@ TEXTS = {
     ),
     "lines": (
         "a ALL=\\\n /x,\\  \n\t/y\n# c \\\nb ALL=/z # d\\\n  c\\\n ALL = (\\\n r ) ALL#e\n"
+        "#0 ALL=/x\n#-x\n #-1 ALL=/y\n#\n#includes\n"
         '  Defaults env_keep += "A \\\n   B", !x, y=z\nDefaults:a,b !lecture\nd ALL=ALL#f\r\n'
     ),
 }

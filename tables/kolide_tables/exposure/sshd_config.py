@@ -12,17 +12,23 @@ import re
 from collections.abc import Iterator
 
 from kolide_kit.limits import Budget
+from kolide_kit.redact import redact_arguments, redact_text
 from kolide_kit.text import decode
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading.paths import past_trusted_links, read_or_warn
+from .line_numbers import named_lines
 from .sshd_match import Block, block_of
-from .sshd_words import parse_line
+from .sshd_words import Line, parse_line
 
 _PATH = "/etc/ssh/sshd_config"
 _INCLUDE_DIR = "/etc/ssh"
 _DEEPEST = 16
 _MOST_FILES = 1_000
+# The values of these are command lines and variables, which may have a secret in them.
+_COMMANDS = frozenset(
+    ("authorizedkeyscommand", "authorizedprincipalscommand", "forcecommand", "setenv", "subsystem")
+)
 
 
 class SshdDirective(Row):
@@ -30,7 +36,7 @@ class SshdDirective(Row):
 
     path: str = Column("Configuration to read; the server's own unless given", index=True, key=True)
     keyword: str = Column("Keyword, in lower case")
-    value: str = Column("Value after the keyword, without quotes and comments")
+    value: str = Column("Value after the keyword, without quotes and comments; secrets redacted")
     match_block: str | None = Column(
         "Criteria that must all hold: those of its Match block, after those of blocks that include its file; "
         "empty if it is for all connections"
@@ -90,30 +96,34 @@ class _Reader:
             return
         # A Match in this file ends with it: the file that includes it goes on in its own block.
         block = outer
+        unclosed: list[int] = []
         for number, text in enumerate(decode(content).split("\n"), 1):
             line = parse_line(text)
             if line is None:
                 continue
             self._budget.add_rows()
             if not line.is_closed:
-                self._query.warn(f"{path}: line {number} has a quote that nothing closes")
+                unclosed.append(number)
             if line.keyword == "match":
                 block = block_of(line.words, outer)
                 continue
+            value, words = _shown(line)
             yield SshdDirective(
                 path=self._path,
                 keyword=line.keyword,
-                value=line.value,
+                value=value,
                 match_block=(block.text or None) if block is not None else None,
                 source=path,
                 line=number,
-                arguments=json.dumps(line.words, ensure_ascii=False),
+                arguments=json.dumps(words, ensure_ascii=False),
                 criteria=block.criteria if block is not None else None,
             )
             if line.keyword == "include":
                 for pattern in line.words:
                     for file in self._included(pattern):
                         yield from self.read(file, block, depth + 1)
+        if unclosed:
+            self._query.warn(f"{path}: nothing closes a quote in {named_lines(unclosed)}")
 
     def _included(self, pattern: str) -> list[str]:
         import glob
@@ -124,3 +134,10 @@ class _Reader:
             whole = f"{glob.escape(self._folder)}/{whole}"
         self._budget.check()
         return sorted(glob.glob(whole))[: _MOST_FILES + 1]  # noqa: PTH207
+
+
+def _shown(line: Line) -> tuple[str, list[str]]:
+    """Return the value and the words of a line without secrets."""
+    if line.keyword not in _COMMANDS:
+        return line.value, line.words
+    return redact_text(line.value), redact_arguments(line.words)

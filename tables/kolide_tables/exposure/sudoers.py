@@ -14,12 +14,12 @@ from kolide_kit.text import decode
 from osquery_sdk import Query
 
 from ..reading.paths import names_in
+from .line_numbers import named_lines
 from .sudoers_grammar import Alias, BadLine, Default, Include, Member, Members, Rule, statements
 from .sudoers_tokens import MOST_LINE, Entry, entries
 
 _DEEPEST = 16
 _MOST_FILES = 1_000
-_MOST_NAMED = 5
 # Most members that an alias may stand for; one that stands for more is left as it is.
 _MOST_MEMBERS = 10_000
 
@@ -113,7 +113,7 @@ class _Reader:
             except BadLine:
                 bad.append(entry.line)
         if bad:
-            self._query.warn(f"{path}: sudo does not understand {_lines(bad)}")
+            self._query.warn(f"{path}: sudo does not understand {named_lines(bad)}")
 
     def _add(self, path: str, entry: Entry, files: tuple[str, ...]) -> None:
         if entry.tokens is None:
@@ -155,12 +155,6 @@ class _Reader:
 def short_host() -> str:
     """Return the name of this machine, without its domain."""
     return platform.node().partition(".")[0]
-
-
-def _lines(numbers: list[int]) -> str:
-    named = ", ".join(map(str, numbers[:_MOST_NAMED]))
-    more = f" and {len(numbers) - _MOST_NAMED:,} more" if len(numbers) > _MOST_NAMED else ""
-    return f"line{'s' * (len(numbers) > 1)} {named}{more}"
 
 
 def _files(folder: str) -> list[str]:

@@ -491,3 +491,13 @@ def test_what_decides_is_told(tmp_path: Path) -> None:
         "NOPASSWD",
         None,
     ]
+
+
+def test_no_column_shows_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "sudoers").write_text(
+        "Cmnd_Alias X = /x --password hunter2\nDefaults!X !authenticate\n"
+        "a ALL=X, /y --token=hunter2, !/z PGPASSWORD\\=hunter2\n"
+    )
+    rows = rows_of(tmp_path / "sudoers")
+    assert len(rows) == 3
+    assert "hunter2" not in str(rows)

@@ -163,7 +163,8 @@ def test_the_criteria_of_all_blocks_around_a_line(tmp_path: Path) -> None:
     )
     (tmp_path / "inc.conf").write_text("Match all\nPermitRootLogin yes\n")
     (tmp_path / "more").write_text(
-        'PermitTTY no\nMatch Host="b c" user=ann Group x\nInclude inc.conf\nMatch Invalid-User\nPermitTTY no\n'
+        'PermitTTY no\nMatch Host="b c" user=ann Group x\nInclude inc.conf\n'
+        "Match Invalid-User\nPermitTTY no\n"
     )
     rows = [
         row for row in sshd_config.rows(path=str(tmp_path / "sshd_config")) if isinstance(row, SshdDirective)

@@ -129,7 +129,9 @@ def test_rules_are_those_of_cvtsudoers(run: Run, tmp_path: Path, compare: Compar
 SHA224 = "d06a2617c98d377c250edd470fd5e576327748d82915d6e33b5f8db1"
 SHA512 = "z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg=="
 TEXTS = {
-    "several hosts": "al h1=NOPASSWD:/bin/a:h2=/bin/b : h3 , !h4=(:adm)/bin/c\nb ALL=ALL:h=/x, /y : i=PASSWD:/z\n",
+    "several hosts": (
+        "al h1=NOPASSWD:/bin/a:h2=/bin/b : h3 , !h4=(:adm)/bin/c\nb ALL=ALL:h=/x, /y : i=PASSWD:/z\n"
+    ),
     "digests": (
         f"a ALL = sha224:{SHA224}, sha512 : {SHA512} /bin/ls, sha512:{SHA512} ALL, !/bin/a\n"
         f"Cmnd_Alias X = sha224:{SHA224} /x\nb ALL=X, sha224:{SHA224} ! /y\n"
@@ -139,7 +141,8 @@ TEXTS = {
         '%#10,%:other,"%:two words",+net,#0 +hosts=(%g,#5,+n : h)/x\n\\x41\\x6c,u\\,v h=/x\n!a, !!b h=/y\n'
     ),
     "arguments": (
-        'a ALL=/bin/x --b=c=d, /bin/a\\ b c\\,d e\\=f\\:g h\\\\i \\#j, /bin/ls "", /usr/bin/, /bin/*/x \\*\\?,'
+        'a ALL=/bin/x --b=c=d, /bin/a\\ b c\\,d e\\=f\\:g h\\\\i \\#j, /bin/ls "",'
+        " /usr/bin/, /bin/*/x \\*\\?,"
         " sudoedit /etc/a /etc/b, sudoedit /y # z\n"
     ),
     "expressions": "a ALL=^/bin/[a-c]+, x$ ^-[ab]{1,2}$ , /bin/x ^a b|c\\$$, ^/y\\$z$ foo\n",
@@ -269,7 +272,8 @@ def test_included_files_may_have_the_machine_s_name(tmp_path: Path) -> None:
 def test_lines_that_sudo_does_not_understand_are_told(tmp_path: Path) -> None:
     """They give no rule; the aliases before the bad part of a line do count."""
     (tmp_path / "sudoers").write_text(
-        "User_Alias A=a:B=\nA ALL=ALL\nb ALL=x\nb ALL=(r:) /x\nb ALL=/x : h\nb ALL=/x : h /y\nb ALL=CWD=y /x\n"
+        "User_Alias A=a:B=\nA ALL=ALL\nb ALL=x\nb ALL=(r:) /x\n"
+        "b ALL=/x : h\nb ALL=/x : h /y\nb ALL=CWD=y /x\n"
         'b ALL=NOPASSWD: CWD=/y /x\nUser_Alias ALL=b\nDefaults x y\nUser_Alias A=c\nb ALL="/x"\nb "" = /x\n'
         "b ALL=sha224:aa /x\nb ALL=\\\nDefaults x\nb ::: ::: = /x\nb ALL=TIMEOUT=x /x\n+ ALL=ALL\n% ALL=ALL\n"
         "b ALL=/x \\"
@@ -390,7 +394,10 @@ DEFAULTS: dict[str, tuple[str, list[tuple[str, bool, bool]]]] = {
     "the last counts": ("Defaults:a !authenticate\nDefaults authenticate\na ALL=/x\n", [("a", False, False)]),
     "an even number of marks": ("Defaults !!authenticate\na ALL=/x\n", [("a", False, False)]),
     "an alias, lists, negation": (
-        "User_Alias A = u, !v : B = A, w\nDefaults:B,!w !authenticate, x\nu ALL=/x\nv ALL=/x\nw ALL=/x\nA ALL=/x\n",
+        (
+            "User_Alias A = u, !v : B = A, w\nDefaults:B,!w !authenticate, x\n"
+            "u ALL=/x\nv ALL=/x\nw ALL=/x\nA ALL=/x\n"
+        ),
         [("u", True, False), ("v", False, False), ("w", False, False), ("A", True, False)],
     ),
     "of a group": (
@@ -438,7 +445,10 @@ DEFAULTS: dict[str, tuple[str, list[tuple[str, bool, bool]]]] = {
         [("a", True, False), ("b", False, False)],
     ),
     "of a command": (
-        "Cmnd_Alias C = /x y, /z\nDefaults!/x,!/y !authenticate\na ALL=/x, /y, /x z, C\nb ALL=ALL\nc ALL=/*\n",
+        (
+            "Cmnd_Alias C = /x y, /z\nDefaults!/x,!/y !authenticate\n"
+            "a ALL=/x, /y, /x z, C\nb ALL=ALL\nc ALL=/*\n"
+        ),
         [
             ("a", True, False),
             ("a", False, False),
@@ -453,7 +463,10 @@ DEFAULTS: dict[str, tuple[str, list[tuple[str, bool, bool]]]] = {
         [("a", True, False)],
     ),
     "of kinds of commands": (
-        "Defaults!/bin/,^/s/[ab]$,/u/*/x,sudoedit !authenticate\na ALL=/bin/x, /bin/x/y, /s/a, /s/c, /u/1/x, /u/x, sudoedit /y\n",
+        (
+            "Defaults!/bin/,^/s/[ab]$,/u/*/x,sudoedit !authenticate\n"
+            "a ALL=/bin/x, /bin/x/y, /s/a, /s/c, /u/1/x, /u/x, sudoedit /y\n"
+        ),
         [
             ("a", True, False),
             ("a", False, False),

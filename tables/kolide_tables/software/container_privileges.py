@@ -22,12 +22,11 @@ _ALL = (
     "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
     "CHECKPOINT_RESTORE",
 )
-# What an engine gives to a container that asks for nothing.
+# What docker gives to a container that asks for nothing. Podman gives less, and lists the rest as dropped.
 _USUAL = frozenset((
-    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP",
-    "SETUID", "SYS_CHROOT",
+    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW",
+    "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
 ))
-_DOCKER = _USUAL | {"AUDIT_WRITE", "MKNOD", "NET_RAW"}
 # With these root in the container reaches beyond it, or changes the machine for everybody.
 _STRONG = frozenset((
     "AUDIT_CONTROL", "BPF", "CHECKPOINT_RESTORE", "DAC_READ_SEARCH", "LINUX_IMMUTABLE", "MAC_ADMIN",
@@ -69,13 +68,13 @@ class Privileges(NamedTuple):
     """What a container may do, and how it is connected.
 
     Attributes:
-        privileged: whether it runs with all capabilities, all devices and without confinement.
+        privileged: 1 if it runs with all capabilities, all devices and without confinement.
         network_mode: host, none, bridge, a network's name, container:ID or ns:PATH.
         capabilities: names of the capabilities that a program in it can have.
         privileges: KIND=VALUE for each way in which it reaches beyond itself.
     """
 
-    privileged: bool | None
+    privileged: int | None
     network_mode: str | None
     capabilities: list[str] | None
     privileges: list[str] | None
@@ -90,14 +89,14 @@ def of_engine(details: dict[str, Any], *, podman: bool) -> Privileges:
     if not host:
         return UNKNOWN
     privileged = host.get("Privileged") is True
-    capabilities = _granted(host, _USUAL if podman else _DOCKER, privileged=privileged)
+    capabilities = _granted(host, privileged=privileged, podman=podman)
     shared = [kind for setting, kind in _SETTINGS.items() if host.get(setting) == "host"]
     sources = [mount.get("Source") for mount in _objects(details.get("Mounts"))]
     sources += [mount.get("Source") for mount in _objects(host.get("Mounts"))]
     sources += [bind.partition(":")[0] for bind in _texts(host.get("Binds"))]
     devices = [device.get("PathOnHost") for device in _objects(host.get("Devices"))]
     return Privileges(
-        privileged,
+        int(privileged),
         printable(host["NetworkMode"]) if isinstance(host.get("NetworkMode"), str) else None,
         _names(capabilities),
         _listed(
@@ -120,13 +119,14 @@ def of_runtime(spec: dict[str, Any]) -> Privileges:
     bounding = _texts(as_object(process.get("capabilities")).get("bounding"))
     capabilities = {name.upper().removeprefix("CAP_") for name in bounding}
     spaces = {space.get("type"): space.get("path") for space in _objects(linux.get("namespaces"))}
-    # There is no mark for it: engines take all the confinement away at once.
+    # Only podman marks it. Engines take all the confinement away at once.
     confined = linux.get("seccomp") or linux.get("maskedPaths")
-    privileged = "SYS_ADMIN" in capabilities and not confined
+    marked = as_object(spec.get("annotations")).get("io.podman.annotations.privileged")
+    privileged = marked == "TRUE" or ("SYS_ADMIN" in capabilities and not confined)
     binds = [mount for mount in _objects(spec.get("mounts")) if _is_bind(mount)]
     devices = [device.get("path") for device in _objects(linux.get("devices"))]
     return Privileges(
-        privileged,
+        int(privileged),
         _network(spaces),
         _names(capabilities),
         _listed(
@@ -179,15 +179,17 @@ def _mounts(sources: Iterable[object]) -> Iterator[str]:
                 yield f"device={printable(path)}"
 
 
-def _granted(host: dict[str, Any], usual: frozenset[str], *, privileged: bool) -> set[str]:
-    if privileged:
-        return set(_ALL)
+def _granted(host: dict[str, Any], *, privileged: bool, podman: bool) -> frozenset[str]:
     add, drop = (
         {name.upper().removeprefix("CAP_") for name in _texts(host.get(kind))}
         for kind in ("CapAdd", "CapDrop")
     )
-    granted = set(_ALL) if "ALL" in add else set() if "ALL" in drop else set(usual)
-    return (granted | (add - {"ALL"})) - (drop - add)
+    if privileged:
+        # Docker does not heed them then; podman lists what the machine does not have itself.
+        return frozenset(_ALL) - drop if podman else frozenset(_ALL)
+    if "ALL" in add:
+        return frozenset(_ALL) - drop
+    return (frozenset() if "ALL" in drop else _USUAL - drop) | add
 
 
 def _names(capabilities: Iterable[str]) -> list[str]:

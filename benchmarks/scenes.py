@@ -86,6 +86,7 @@ def of_the_system(port: int) -> Iterator[Scene]:
     yield Scene("kolide_systemd_timers", "", "unit = 'apt-daily.timer'")
     yield Scene("kolide_systemd_exec", "", "unit = 'cron.service'")
     yield Scene("kolide_journal", "", "identifier = 'sshd'")
+    yield Scene("kolide_path_packages", "path like '/usr/bin/%'", "path = '/usr/bin/env'")
     yield Scene("kolide_containers", "", "id = 'none'")
     yield Scene("kolide_flatpak_packages", "", "uid = 0")
     yield Scene("kolide_snap_packages", "", "uid = 0")

@@ -55,6 +55,7 @@ CATALOG = (
     Entry("go_buildinfo", _SOFTWARE, "kolide_tables.software.go_buildinfo"),
     Entry("flatpak_packages", _SOFTWARE, "kolide_tables.software.flatpak_packages"),
     Entry("snap_packages", _SOFTWARE, "kolide_tables.software.snap_packages"),
+    Entry("path_packages", _SOFTWARE, "kolide_tables.software.path_packages"),
     Entry("containers", _SOFTWARE, "kolide_tables.software.containers"),
     Entry("mcp_servers", _SOFTWARE, "kolide_tables.software.mcp_servers"),
     Entry("llm_models", _SOFTWARE, "kolide_tables.software.llm_models"),

@@ -83,6 +83,7 @@ def of_the_system(port: int) -> Iterator[Scene]:
     yield Scene("kolide_cpu_vulnerabilities", "", "name = 'meltdown'")
     yield Scene("kolide_nftables_rules", "", "table_name = 'filter'")
     yield Scene("kolide_apt_upgrades", "", "name = 'bash'")
+    yield Scene("kolide_package_upgrades", "", "manager = 'apt'")
     yield Scene("kolide_systemd_timers", "", "unit = 'apt-daily.timer'")
     yield Scene("kolide_systemd_exec", "", "unit = 'cron.service'")
     yield Scene("kolide_journal", "", "identifier = 'sshd'")

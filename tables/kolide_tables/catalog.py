@@ -72,6 +72,7 @@ CATALOG = (
     Entry("systemd_exec", _EXPOSURE, "kolide_tables.exposure.systemd_exec"),
     Entry("cpu_vulnerabilities", _EXPOSURE, "kolide_tables.exposure.cpu_vulnerabilities"),
     Entry("apt_upgrades", _EXPOSURE, "kolide_tables.exposure.apt_upgrades"),
+    Entry("package_upgrades", _EXPOSURE, "kolide_tables.exposure.package_upgrades"),
     Entry("dpkg_verify", _EXPOSURE, "kolide_tables.exposure.dpkg_verify"),
     Entry("process_details", _MACHINE, "kolide_tables.machine.process_details"),
     Entry("process_limits", _MACHINE, "kolide_tables.machine.process_limits"),

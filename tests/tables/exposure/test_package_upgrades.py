@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kolide_tables.exposure.apt_upgrades import upgrade_rows as apt_rows
 from kolide_tables.exposure.package_upgrades import package_upgrades, upgrades
 from kolide_tables.reading.tools import find_tool
 from osquery_sdk import Query, TableError
@@ -256,11 +257,47 @@ def test_a_manager_that_fails_hides_no_others(state: str, tmp_path: Path) -> Non
 
 
 def test_upgrades_of_apt_are_those_of_its_own_table(compare: Compare) -> None:
-    from kolide_tables.exposure.apt_upgrades import apt_upgrades
+    if not all(map(find_tool, ("dpkg-query", "apt-cache", "apt-get"))):
+        pytest.skip("needs apt")
+    # Apt takes seconds where it keeps no cache of its lists, so it answers both once.
+    answers: dict[tuple[str, ...], bytes] = {}
 
-    own = [(row.name, row.installed, row.candidate, row.origin, row.security) for row in apt_upgrades.rows()]
-    ours = [tuple(row)[1:] for row in package_upgrades.rows() if row.manager == "apt"]
+    def run(name: str, *arguments: str) -> bytes:
+        if (name, *arguments) not in answers:
+            output = subprocess.run(
+                [find_tool(name) or "", *arguments], check=True, stdout=subprocess.PIPE
+            ).stdout
+            answers[name, *arguments] = output
+        return answers[name, *arguments]
+
+    own = [(row.name, row.installed, row.candidate, row.origin, row.security) for row in apt_rows(run)]
+    ours = rows_of(run, Path("/nonexistent"), "apt")
     compare("package_upgrades", "kolide_apt_upgrades", ours, own)
+
+
+def test_patches_of_zypper_with_several_packages(tmp_path: Path) -> None:
+    (tmp_path / "etc/zypp/repos.d").mkdir(parents=True)
+    (tmp_path / "etc/zypp/repos.d/x.repo").touch()
+    updates = "".join(
+        f"<update name='{name}' edition='2-1' edition-old='1-1' arch='x86_64'><source alias='main'/></update>"
+        for name in ("python3.11", "libx1", "other")
+    )
+    answers = {
+        "list-updates": f"<stream><update-list>{updates}</update-list></stream>",
+        "list-patches": "<stream><update name='SUSE-1' status='needed'/><update name='SUSE-2' status='not-needed'/></stream>",
+        "info": "Name        : SUSE-1\nConflicts   : [2]\n    python3.11.x86_64 < 2-1\n    libx1.x86_64 < 2-1\n",
+    }
+
+    def run(name: str, *arguments: str) -> bytes:
+        assert "SUSE-2" not in arguments
+        return next((text for word, text in answers.items() if word in arguments), "").encode()
+
+    rows = rows_of(run, tmp_path, "zypper")
+    assert [(row[0], row[4]) for row in rows] == [
+        ("python3.11.x86_64", True),
+        ("libx1.x86_64", True),
+        ("other.x86_64", False),
+    ]
 
 
 @given(st.binary(max_size=60))

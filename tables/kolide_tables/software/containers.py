@@ -50,12 +50,12 @@ class Container(Row):
         costly=True,
     )
     ports: list[str] | None = Column(
-        "JSON list of its ports: IP:PORT->PORT/PROTOCOL, or PORT/PROTOCOL if not published; NULL if not known"
+        "JSON list of its ports: IP:PORT->PORT/PROTOCOL, or PORT/PROTOCOL if not published; empty if not known"
     )
     privileges: list[str] | None = Column(
         "JSON list of the ways in which it reaches beyond itself: privileged, capability=CAP_SYS_ADMIN and "
         "other strong ones, pid=host and other shared namespaces, socket=PATH of an engine, mount=PATH of a "
-        "folder of the system, device=PATH, seccomp=unconfined",
+        "folder of the system, device=PATH, seccomp=unconfined; empty if not known",
         default=None,
         costly=True,
     )
@@ -77,7 +77,7 @@ class Container(Row):
         "select name, image, state, privileged, ports from kolide_containers where state = 'running'",
         (
             "select c.name, c.image, p.pid, p.name as process, p.cmdline from kolide_containers c "
-            "join processes p on p.pid = c.pid where c.privileges <> '[]'"
+            "join processes p on p.pid = c.pid where c.privileges not in ('', '[]')"
         ),
     ),
 )

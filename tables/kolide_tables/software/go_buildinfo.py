@@ -42,7 +42,7 @@ class GoModule(Row):
     )
     settings: dict[str, str] | None = Column(
         "JSON object of the settings that the program was built with, such as CGO_ENABLED, GOARCH, -ldflags and "
-        "-trimpath; secrets redacted. NULL for its other modules",
+        "-trimpath; secrets redacted; empty for its other modules",
         default=None,
     )
 

@@ -18,7 +18,8 @@ from osquery_sdk import Query
 
 from ..reading.paths import names_in
 from .flatpak_packages import parse_deploy
-from .package_lists import Owner
+from .package_lists import Owned, Owner, stamp
+from .path_index import PathIndexes
 from .venv_packages import name_and_version, site_packages, source_url
 
 _SNAP = re.compile(r"((?:/var/lib/snapd)?/snap/([a-z0-9][a-z0-9_\-]*)/([^/]+))(?:/|$)")
@@ -32,14 +33,21 @@ _MOST_PARENTS = 24
 _MOST_BYTES = 16 << 20
 
 
-def image_owners(path: str, root: str, query: Query, budget: Budget) -> Iterator[Owner]:
+def image_owners(path: str, root: str, query: Query, indexes: PathIndexes, budget: Budget) -> Iterator[Owner]:
     """Yield the snap, flatpak or Python package that a path belongs to."""
     if (match := _SNAP.match(path)) is not None:
         yield from _snap(match, root, query)
     elif (match := _FLATPAK.match(path)) is not None:
         yield from _flatpak(match, root, query)
     elif (venv := _venv_of(path, root)) is not None:
-        yield from _in_venv(path, venv, root, query, budget)
+        sites = [site for site in site_packages(root + venv) if os.path.isdir(site)]  # noqa: PTH112
+        index = indexes.of(
+            f"{root}{venv}",
+            stamp(tuple(site.lstrip("/") for site in sites), ""),
+            lambda: _in_venv(sites, root, query, budget),
+            budget,
+        )
+        yield from index.owners(os.fsencode(path))
 
 
 def _read(path: str, query: Query) -> bytes | None:
@@ -87,31 +95,38 @@ def _venv_of(path: str, root: str) -> str | None:
     return None
 
 
-def _in_venv(path: str, venv: str, root: str, query: Query, budget: Budget) -> Iterator[Owner]:
-    for site in site_packages(root + venv):
+def _in_venv(sites: list[str], root: str, query: Query, budget: Budget) -> Iterator[Owned]:
+    """Yield the packages of an environment with the files that their installers recorded."""
+    for site in sites:
         for entry in names_in(site):
-            if entry.endswith(".dist-info"):
-                budget.step()
-                yield from _in_record(path, site, entry, root, query)
+            record = _read(f"{site}/{entry}/RECORD", query) if entry.endswith(".dist-info") else None
+            if record is None:
+                continue
+            budget.check()
+            try:
+                name, version = name_and_version(f"{site}/{entry}/METADATA")
+                origin, _ = source_url(f"{site}/{entry}/direct_url.json")
+                files = list(_recorded(record))
+            except (Unreadable, LimitExceeded, csv.Error) as error:
+                query.warn(f"{shown(site)}/{entry}: {error}")
+                continue
+            if name is not None:
+                inside = site.removeprefix(root)
+                yield (
+                    Owner("venv", name, version, origin),
+                    [os.fsencode(_joined(inside, file)) for file in files],
+                )
 
 
-def _in_record(path: str, site: str, entry: str, root: str, query: Query) -> Iterator[Owner]:
-    record = _read(f"{site}/{entry}/RECORD", query)
-    name = os.path.basename(path)  # noqa: PTH119
-    # Most files of most packages have other names: those are not parsed.
-    if record is None or os.fsencode(name) not in record:
-        return
-    try:
-        rows = list(csv.reader(record.decode("utf-8", "surrogateescape").splitlines()))
-    except csv.Error as error:
-        query.warn(f"{shown(site)}/{entry}/RECORD: {error}")
-        return
-    if any(row and normpath(f"{site}/{row[0]}") == root + path for row in rows):
-        try:
-            package, version = name_and_version(f"{site}/{entry}/METADATA")
-            origin, _ = source_url(f"{site}/{entry}/direct_url.json")
-        except (Unreadable, LimitExceeded) as error:
-            query.warn(str(error))
-            return
-        if package is not None:
-            yield Owner("venv", package, version, origin)
+def _recorded(record: bytes) -> Iterator[str]:
+    """Yield the paths in a RECORD: lines of path, hash and size, as CSV."""
+    text = os.fsdecode(record)
+    if '"' in text:
+        yield from (row[0] for row in csv.reader(text.splitlines()) if row)
+    else:
+        yield from (line.rsplit(",", 2)[0] for line in text.splitlines())
+
+
+def _joined(site: str, file: str) -> str:
+    # Scripts are recorded as ../../../bin/NAME.
+    return normpath(f"{site}/{file}") if ".." in file else file if file.startswith("/") else f"{site}/{file}"

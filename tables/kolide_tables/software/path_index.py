@@ -4,12 +4,11 @@ databases stay as they are.
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from kolide_kit.limits import Budget
-from osquery_sdk import Query
 
-from .package_lists import Owned, Owner, Source, stamp
+from .package_lists import Owned, Owner
 
 # An entry is 44 bits of a path's hash and 20 of its owner's number: with a million paths, a look-up of a path
 # that nobody owns finds an owner once in 17 million times.
@@ -47,30 +46,31 @@ class PathIndex:
 
 
 class PathIndexes:
-    """The index of each root folder that was asked for lately, made anew when its databases change."""
+    """The indexes that were asked for lately, each made anew when what it was made of changes."""
 
-    _MOST = 4
+    _MOST = 8
 
-    def __init__(self, sources: tuple[Source, ...]) -> None:
+    def __init__(self) -> None:
         """Start without an index."""
-        self._sources = sources
         self._made: dict[str, tuple[Hashable, PathIndex]] = {}
 
-    def of(self, root: str, query: Query, budget: Budget) -> PathIndex:
-        """Return the index of a root folder."""
-        now = tuple(stamp(source.places, root) for source in self._sources)
+    def of(
+        self, place: str, now: Hashable, owned: Callable[[], Iterable[Owned]], budget: Budget
+    ) -> PathIndex:
+        """Return the index of a place.
+
+        Args:
+            place: name of what is indexed.
+            now: a value that changes when that does.
+            owned: reads the lists for a new index.
+            budget: counts the paths.
+        """
         # A single read of the dictionary, and a single write: calls of the table run side by side.
-        known = self._made.get(root)
+        known = self._made.get(place)
         if known is not None and known[0] == now:
             return known[1]
-        index = PathIndex(listed(root, query, self._sources), budget)
+        index = PathIndex(owned(), budget)
         if len(self._made) >= self._MOST:
             self._made.clear()
-        self._made[root] = (now, index)
+        self._made[place] = (now, index)
         return index
-
-
-def listed(root: str, query: Query, sources: tuple[Source, ...]) -> Iterator[Owned]:
-    """Yield all packages below a root folder with their files."""
-    for source in sources:
-        yield from source.lists(root, query)

@@ -14,8 +14,8 @@ from osquery_sdk import Column, Query, Row, Table, TableError, table
 
 from ..reading.paths import asked_paths
 from .package_lists import SOURCES as LISTS
-from .package_lists import Owner
-from .path_index import PathIndexes, listed
+from .package_lists import Owned, Owner, stamp
+from .path_index import PathIndexes
 from .rpm_files import OLDER
 
 __all__ = ["PathPackage", "path_packages"]
@@ -52,7 +52,7 @@ class PathPackage(Row):
 
 def path_packages() -> Table:
     """Make the table, which keeps the index of paths between requests."""
-    indexes = PathIndexes(SOURCES)
+    indexes = PathIndexes()
 
     @table(
         "kolide_path_packages",
@@ -84,7 +84,7 @@ def owned_rows(query: Query, indexes: PathIndexes) -> Iterator[PathPackage]:
     for root in (None,) if roots is None else roots:
         top = "" if root is None else root.rstrip("/")
         if named is None:
-            owned = _everything(query, top, budget)
+            owned = _everything(query, top, indexes, budget)
         else:
             owned = _looked_up([path for path in named if path.startswith("/")], query, top, indexes, budget)
         for path, owner in owned:
@@ -105,7 +105,7 @@ def _looked_up(
         query.check()
         real = _real(path, root)
         places = [os.fsencode(place) for place in _aliases((path, real), links)]
-        owners = [*find(places), *image_owners(real, root, query, budget)]
+        owners = [*find(places), *image_owners(real, root, query, indexes, budget)]
         yield from ((path, owner) for owner in dict.fromkeys(owners))
 
 
@@ -115,7 +115,8 @@ def _finder(
     """Return a function that yields the packages that have any of some paths."""
     from .rpm_files import databases, owners_of
 
-    index = indexes.of(root, query, budget)
+    now = tuple(stamp(source.places, root) for source in SOURCES)
+    index = indexes.of(root, now, lambda: _listed(root, query), budget)
     rpms = list(databases(root))
 
     def find(places: list[bytes]) -> Iterator[Owner]:
@@ -127,12 +128,17 @@ def _finder(
     return find
 
 
-def _everything(query: Query, root: str, budget: Budget) -> Iterator[tuple[str, Owner]]:
+def _listed(root: str, query: Query) -> Iterator[Owned]:
+    for source in SOURCES:
+        yield from source.lists(root, query)
+
+
+def _everything(query: Query, root: str, indexes: PathIndexes, budget: Budget) -> Iterator[tuple[str, Owner]]:
     """Yield what the databases list; with LIKE also the files in images that exist."""
     from .package_images import image_owners
     from .rpm_files import all_files, databases
 
-    lists = [listed(root, query, SOURCES), *(all_files(database, query) for database in databases(root))]
+    lists = [_listed(root, query), *(all_files(database, query) for database in databases(root))]
     for owner, paths in (pair for pairs in lists for pair in pairs):
         query.check()
         for path in map(shown, paths):
@@ -141,7 +147,7 @@ def _everything(query: Query, root: str, budget: Budget) -> Iterator[tuple[str, 
                 yield path, owner
     if query.like("path") and not root:
         for path in asked_paths(query, "path", budget, links=True):
-            for owner in image_owners(path, root, query, budget):
+            for owner in image_owners(path, root, query, indexes, budget):
                 yield path, owner
 
 

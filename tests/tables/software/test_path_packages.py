@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
-from kolide_tables.software.package_lists import SOURCES, pacman_fields
+from kolide_tables.software.package_lists import pacman_fields
 from kolide_tables.software.path_index import PathIndexes
 from kolide_tables.software.path_packages import owned_rows, path_packages
 from kolide_tables.software.rpm_files import parse_header
@@ -133,7 +133,7 @@ def test_like_and_in(tmp_path: Path) -> None:
 
 def test_the_index_is_kept_until_a_package_changes(tmp_path: Path, opened: list[str]) -> None:
     dpkg_folder(tmp_path)
-    indexes = PathIndexes(SOURCES)
+    indexes = PathIndexes()
     table = path_packages()
 
     def packages(path: str) -> list[str]:

@@ -118,7 +118,7 @@ def of_runtime(spec: dict[str, Any]) -> Privileges:
     process = as_object(spec.get("process"))
     bounding = _texts(as_object(process.get("capabilities")).get("bounding"))
     capabilities = {name.upper().removeprefix("CAP_") for name in bounding}
-    spaces = {space.get("type"): space.get("path") for space in _objects(linux.get("namespaces"))}
+    spaces = {str(space.get("type")): space.get("path") for space in _objects(linux.get("namespaces"))}
     # Only podman marks it. Engines take all the confinement away at once.
     confined = linux.get("seccomp") or linux.get("maskedPaths")
     marked = as_object(spec.get("annotations")).get("io.podman.annotations.privileged")
@@ -142,7 +142,7 @@ def of_runtime(spec: dict[str, Any]) -> Privileges:
     )
 
 
-def _network(spaces: dict[Any, Any]) -> str:
+def _network(spaces: dict[str, Any]) -> str:
     if "network" not in spaces:
         return "host"
     path = spaces["network"]

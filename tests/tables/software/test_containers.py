@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kolide_kit.unixhttp import NoAnswer, get_json, is_socket
+from kolide_tables.software.container_privileges import of_engine, of_runtime
 from kolide_tables.software.containers import container_rows, containers, port_texts
 from osquery_sdk import Query
 
@@ -54,6 +55,7 @@ p system service -t 0 "unix://$root/sock" >/dev/null 2>&1 &
 """
 READ = """
 import json, os, sys, time
+from kolide_tables.software.container_privileges import of_engine, of_runtime
 from kolide_tables.software.containers import container_rows, containers as t
 from osquery_sdk import Query
 path, said = sys.argv[1], []
@@ -563,3 +565,65 @@ def test_what_is_no_socket(tmp_path: Path) -> None:
 )
 def test_any_ports(value: Any) -> None:
     assert all(isinstance(port, str) for port in port_texts(value))
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=5)
+    | st.sampled_from(["host", "bind", "/", "ALL"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *(
+                        "HostConfig",
+                        "Mounts",
+                        "Source",
+                        "Binds",
+                        "Devices",
+                        "PathOnHost",
+                        "CapAdd",
+                        "CapDrop",
+                    ),
+                    *(
+                        "SecurityOpt",
+                        "NetworkMode",
+                        "PidMode",
+                        "Privileged",
+                        "linux",
+                        "namespaces",
+                        "type",
+                        "path",
+                    ),
+                    *(
+                        "process",
+                        "capabilities",
+                        "bounding",
+                        "mounts",
+                        "source",
+                        "options",
+                        "devices",
+                        "seccomp",
+                    ),
+                    "annotations",
+                ]
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(ANYTHING, st.booleans())
+def test_any_details_and_configuration(value: Any, podman: bool) -> None:
+    document = value if isinstance(value, dict) else {"HostConfig": value, "linux": value}
+    for access in (of_engine(document, podman=podman), of_runtime(document)):
+        assert all(
+            isinstance(text, str) for text in (*(access.privileges or ()), *(access.capabilities or ()))
+        )
+        assert access.privileged in (0, 1, None)

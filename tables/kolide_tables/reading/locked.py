@@ -65,12 +65,13 @@ def pairs(entry: dict[str, Any], *kinds: str) -> list[tuple[str, Any]]:
 
 def reached(start: Iterable[_Node], edges: Callable[[_Node], Iterable[_Node]], budget: Budget) -> set[_Node]:
     """Return everything that the starts lead to, the starts included."""
-    seen: set[_Node] = set()
-    todo = list(start)
+    todo = list(dict.fromkeys(start))
+    seen = set(todo)
     while todo:
         budget.step()
-        node = todo.pop()
-        if node not in seen:
-            seen.add(node)
-            todo.extend(edges(node))
+        for node in edges(todo.pop()):
+            budget.step()
+            if node not in seen:
+                seen.add(node)
+                todo.append(node)
     return seen

@@ -54,7 +54,8 @@ class _Manifest(NamedTuple):
 class _Rule(NamedTuple):
     """An entry of `resolutions`: what to take for a dependency, of one package only if `of` is given."""
 
-    of: str | None
+    position: int
+    of: str
     of_reference: str | None
     wanted: str | None
     instead: str
@@ -69,13 +70,13 @@ def yarn_packages(content: bytes, beside: Beside, budget: Budget) -> Iterator[Lo
     production: set[int] | None = None
     development: set[int] = set()
     if manifests is not None:
-        graph = _Graph(entries, _project(manifests, beside, budget))
-        production = graph.reached_from(manifests, ("dependencies", "optionalDependencies"), budget)
-        development = graph.reached_from(manifests, ("devDependencies",), budget)
+        graph = _Graph(entries, _project(manifests, beside, budget), budget)
+        production = graph.reached_from(manifests, ("dependencies", "optionalDependencies"))
+        development = graph.reached_from(manifests, ("devDependencies",))
     for entry in {id(entry): entry for entry in entries.values()}.values():
         if not entry.reference.startswith(_LINKS):
             dev = None
-            if production is not None and id(entry) in production | development:
+            if production is not None and (id(entry) in production or id(entry) in development):
                 dev = id(entry) not in production
             yield LockedPackage(entry.name, entry.version, dev, entry.integrity)
 
@@ -105,12 +106,12 @@ class _Project(NamedTuple):
     """Settings that change what a dependency leads to.
 
     Attributes:
-        rules: the root's `resolutions`, by the name that they are about.
+        rules: the root's `resolutions`, by whose dependency they are about, empty for any, and its name.
         catalogs: versions by name, by the name of the catalog.
         extensions: dependencies that packages lack, by the package's name.
     """
 
-    rules: Mapping[str, list[_Rule]]
+    rules: Mapping[tuple[str, str], list[_Rule]]
     catalogs: Mapping[str, dict[str, Any]]
     extensions: Mapping[str, list[tuple[str, str]]]
 
@@ -122,12 +123,14 @@ def _project(manifests: list[_Manifest], beside: Beside, budget: Budget) -> _Pro
             settings = document
     except ParseError:
         pass  # Yarn itself would not go on: it is not the lock file's fault
-    rules: dict[str, list[_Rule]] = {}
-    for pattern, instead in as_object(manifests[0].content.get("resolutions")).items():
+    rules: dict[tuple[str, str], list[_Rule]] = {}
+    resolutions = as_object(manifests[0].content.get("resolutions"))
+    for position, (pattern, instead) in enumerate(resolutions.items()):
         # Globs of Yarn 1: `**/a` is a everywhere, and `b/**/a` is any a that b leads to.
         match = _RESOLUTION.fullmatch(re.sub(r"(?:^|(?<=/))\*\*?/", "", pattern))
         if match is not None and isinstance(instead, str):
-            rules.setdefault(match[3], []).append(_Rule(match[1], match[2], match[4], instead))
+            rule = _Rule(position, match[1] or "", match[2], match[4], instead)
+            rules.setdefault((rule.of, match[3]), []).append(rule)
     extensions: dict[str, list[tuple[str, str]]] = {}
     for package, facts in as_object(settings.get("packageExtensions")).items():
         extensions.setdefault(_split(package)[0], []).extend(_texts(pairs(as_object(facts), "dependencies")))
@@ -142,31 +145,39 @@ def _project(manifests: list[_Manifest], beside: Beside, budget: Budget) -> _Pro
 class _Graph:
     """The entries, and what their dependencies lead to."""
 
-    def __init__(self, entries: Mapping[str, _Entry], project: _Project) -> None:
+    def __init__(self, entries: Mapping[str, _Entry], project: _Project, budget: Budget) -> None:
         self._project = project
+        self._budget = budget
         self._entries = entries
         self._by_id = {id(entry): entry for entry in entries.values()}
         self._by_locator: dict[tuple[str, str], list[int]] = {}
         for number, entry in self._by_id.items():
             self._by_locator.setdefault((entry.name, entry.reference), []).append(number)
-        self._by_name: dict[str, list[tuple[str, _Entry]]] = {}
+        self._by_name: dict[str, list[_Entry]] = {}
+        # The source of a patch, a folder or an archive is followed by whose it is.
+        self._bound: dict[str, list[_Entry]] = {}
+        # Names of which every entry has been taken already.
+        self._guessed: set[str] = set()
         # Yarn patches a few packages by itself; the dependency still names the package as it is.
         self._patched: dict[str, list[_Entry]] = {}
         for key, entry in entries.items():
             name, wanted = _split(key)
-            self._by_name.setdefault(name, []).append((wanted, entry))
+            self._by_name.setdefault(name, []).append(entry)
+            if "::" in wanted:
+                self._bound.setdefault(key.partition("::")[0], []).append(entry)
             if wanted.startswith(_PATCH) and _BUILTIN in wanted:
                 self._patched.setdefault(_plain(*_source(wanted)), []).append(entry)
 
-    def reached_from(self, manifests: list[_Manifest], kinds: tuple[str, ...], budget: Budget) -> set[int]:
+    def reached_from(self, manifests: list[_Manifest], kinds: tuple[str, ...]) -> set[int]:
         """Return the ids of the entries that these kinds of dependencies lead to."""
+        self._guessed.clear()
         start = [
             found
             for manifest in manifests
             for need in _texts(pairs(manifest.content, *kinds))
             for found in self._found(need, manifest.entry)
         ]
-        return reached(start, self._edges, budget)
+        return reached(start, self._edges, self._budget)
 
     def _edges(self, number: int) -> Iterator[int]:
         entry = self._by_id[number]
@@ -178,6 +189,7 @@ class _Graph:
         if entry.reference.startswith(_PATCH):
             yield from self._by_locator.get(_source(entry.reference), ())
         for name, wanted in self._project.extensions.get(entry.name, ()):
+            self._budget.step()
             yield from map(id, self._exact(name, wanted))
 
     def _found(self, need: tuple[str, str], parent: _Entry | None) -> Iterable[int]:
@@ -191,34 +203,37 @@ class _Graph:
             catalog = self._project.catalogs.get(wanted.removeprefix("catalog:"), {})
             wanted = str(catalog.get(name, wanted))
         found: list[_Entry] = []
-        for rule in self._project.rules.get(name, ()):
+        rules = self._project.rules
+        of_any, of_parent = rules.get(("", name), []), rules.get((parent.name, name), []) if parent else []
+        # The first rule that fits is the one.
+        for rule in sorted(of_any + of_parent) if of_any and of_parent else of_any or of_parent:
+            self._budget.step()
             if _applies(rule, parent, wanted):
                 found = self._exact(name, rule.instead)
                 # Yarn 1 knows other patterns, so there it is one or the other.
                 if parent is None or parent.reference:
                     break
                 found += self._exact(name, wanted)
-        found = found or self._exact(name, wanted) or [entry for _, entry in self._by_name.get(name, ())]
+        found = found or self._exact(name, wanted)
+        if not found and name not in self._guessed:
+            self._guessed.add(name)
+            found = self._by_name.get(name, [])
         return map(id, found)
 
     def _exact(self, name: str, wanted: str) -> list[_Entry]:
         for key in (f"{name}@{wanted}", f"{name}@{_NPM}{wanted}"):
             if key in self._entries:
                 return [self._entries[key], *self._patched.get(_plain(name, wanted), ())]
-        # The source of a patch, a folder or an archive is followed by whose it is.
-        bound = f"{wanted}::"
-        return [entry for range_, entry in self._by_name.get(name, ()) if range_.startswith(bound)]
+        return self._bound.get(f"{name}@{wanted}", [])
 
 
 def _applies(rule: _Rule, parent: _Entry | None, wanted: str) -> bool:
     if rule.wanted is not None and rule.wanted.removeprefix(_NPM) != wanted.removeprefix(_NPM):
         return False
-    if rule.of is None:
-        return True
-    if parent is None or parent.name != rule.of:
-        return False
     reference = rule.of_reference
-    return reference is None or reference.removeprefix(_NPM) == parent.reference.removeprefix(_NPM)
+    if parent is None or reference is None:
+        return True
+    return reference.removeprefix(_NPM) == parent.reference.removeprefix(_NPM)
 
 
 def _split(key: str) -> tuple[str, str]:

@@ -374,6 +374,21 @@ def test_what_is_broken_does_not_hide_the_rest(projects: Path, tmp_path: Path) -
     assert "aliases stand for more than" in said[5]
 
 
+def test_a_lock_file_with_as_many_edges_as_can_be_is_read_in_time(tmp_path: Path) -> None:
+    """All packages have one name, and each needs versions of it that no entry has."""
+    entries = "".join(
+        f'a@{n}:\n  version "{n}"\n  dependencies:\n    a missing\n    "@b/{n}" "*"\n' for n in range(20_000)
+    )
+    (tmp_path / "yarn.lock").write_text(entries)
+    rules = {f"x{n}/a": "1" for n in range(300)}
+    (tmp_path / "package.json").write_text(json.dumps({"dependencies": {"a": "1"}, "resolutions": rules}))
+    started = time.monotonic()
+    rows = node_packages.rows(root=str(tmp_path))
+    assert time.monotonic() - started < 15
+    assert len(rows) == 20_000
+    assert {row.dev for row in rows} == {False}
+
+
 def test_limits(projects: Path) -> None:
     with pytest.raises(LimitExceeded, match="more than 10 rows"):
         node_packages.configured(limits=Limits(max_rows=10)).rows(root=str(projects / "npm3"))

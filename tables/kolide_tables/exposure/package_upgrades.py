@@ -62,6 +62,7 @@ class Upgrade(NamedTuple):
 @table(
     "kolide_package_upgrades",
     platforms=("linux",),
+    privilege="Without root: nothing of snap, and of dnf only what is in the user's own cache.",
     elsewhere="elsewhere osquery knows the installed packages alone: homebrew_packages, chocolatey_packages",
     # A manager takes as long for one package as for all, so those of a join are looked up in one answer.
     snapshot=True,

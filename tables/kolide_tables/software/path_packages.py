@@ -57,6 +57,7 @@ def path_packages() -> Table:
     @table(
         "kolide_path_packages",
         platforms=("linux",),
+        privilege="Without root: only Python environments that the user may enter.",
         elsewhere="elsewhere osquery's own tables know the installed packages: homebrew_packages, programs",
         examples=(
             (

@@ -270,7 +270,9 @@ SPECIFIED = {
         "L M W: root?^, uid^b, venv_path, python_version, name, version, editable i, direct_url, installer"
     ),
     "node_packages": "L M W: root!^, name, version, manager, lockfile, dev i, integrity",
-    "go_buildinfo": "L M W: path!^, go_version, module, version, is_main i, vcs_revision, vcs_time",
+    "go_buildinfo": (
+        "L M W: path!^, go_version, module, version, is_main i, vcs_revision, vcs_time, vcs_modified i, settings"
+    ),
     "ai_tools": "L M W: uid^b, username, tool, kind, version, path, source, running i, config_path",
     "mcp_servers": "L M W: uid^b, username, client, scope, config_path, "
     "server_name, transport, command, args, url, "
@@ -292,9 +294,11 @@ SPECIFIED = {
     ),
     "apt_upgrades": "L: name^, installed, candidate, origin, security i, phased i",
     "systemd_timers": "L: unit^, activates, next b, last b, calendar, persistent i, enabled, fragment_path",
+    "package_upgrades": "L: manager^, name^, installed, candidate, origin, security i",
+    "path_packages": "L: root^?, path^, manager, package, version, origin",
     "containers": (
         "L: runtime, socket_path^, uid b, id^, name, image, image_id, state, pid b, created b, privileged "
-        "i, ports"
+        "i, ports, privileges, network_mode, capabilities"
     ),
     "flatpak_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",
     "snap_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",

@@ -25,10 +25,12 @@ from ..reading.der import (
     element,
     oid_text,
 )
+from .algorithms import CURVES, EC_KEYS, FIXED_KEYS, MODULAR_KEYS, RSA_KEYS, SIGNATURES
 
 __all__ = [
     "CertificateFacts",
     "certificate_facts",
+    "certificate_public_key",
     "general_names",
     "name_text",
     "pkcs7_certificates",
@@ -47,39 +49,6 @@ _NAMES = {
     "0.9.2342.19200300.100.1.25": "DC", "1.2.840.113549.1.9.1": "emailAddress",
     "1.2.840.113549.1.9.2": "unstructuredName", "1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL",
     "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST", "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
-}
-_SIGNATURES = {
-    "1.2.840.113549.1.1.2": "md2WithRSAEncryption", "1.2.840.113549.1.1.4": "md5WithRSAEncryption",
-    "1.2.840.113549.1.1.5": "sha1WithRSAEncryption", "1.2.840.113549.1.1.14": "sha224WithRSAEncryption",
-    "1.2.840.113549.1.1.11": "sha256WithRSAEncryption", "1.2.840.113549.1.1.12": "sha384WithRSAEncryption",
-    "1.2.840.113549.1.1.13": "sha512WithRSAEncryption", "1.2.840.113549.1.1.10": "rsassaPss",
-    "1.2.840.113549.1.1.15": "sha512-224WithRSAEncryption",
-    "1.2.840.113549.1.1.16": "sha512-256WithRSAEncryption", "2.16.840.1.101.3.4.3.13": "RSA-SHA3-224",
-    "2.16.840.1.101.3.4.3.14": "RSA-SHA3-256", "2.16.840.1.101.3.4.3.15": "RSA-SHA3-384",
-    "2.16.840.1.101.3.4.3.16": "RSA-SHA3-512", "1.3.14.3.2.29": "sha1WithRSA",
-    "1.2.840.10045.4.1": "ecdsa-with-SHA1", "1.2.840.10045.4.3.1": "ecdsa-with-SHA224",
-    "1.2.840.10045.4.3.2": "ecdsa-with-SHA256", "1.2.840.10045.4.3.3": "ecdsa-with-SHA384",
-    "1.2.840.10045.4.3.4": "ecdsa-with-SHA512", "2.16.840.1.101.3.4.3.9": "ecdsa_with_SHA3-224",
-    "2.16.840.1.101.3.4.3.10": "ecdsa_with_SHA3-256", "2.16.840.1.101.3.4.3.11": "ecdsa_with_SHA3-384",
-    "2.16.840.1.101.3.4.3.12": "ecdsa_with_SHA3-512", "1.2.840.10040.4.3": "dsaWithSHA1",
-    "2.16.840.1.101.3.4.3.1": "dsa_with_SHA224", "2.16.840.1.101.3.4.3.2": "dsa_with_SHA256",
-    "2.16.840.1.101.3.4.3.3": "dsa_with_SHA384", "2.16.840.1.101.3.4.3.4": "dsa_with_SHA512",
-    "1.3.101.112": "ED25519", "1.3.101.113": "ED448", "1.2.156.10197.1.501": "SM2-with-SM3",
-}
-_FIXED_KEYS = {
-    "1.3.101.110": ("x25519", 256), "1.3.101.111": ("x448", 448),
-    "1.3.101.112": ("ed25519", 256), "1.3.101.113": ("ed448", 456),
-}
-_RSA, _RSA_PSS, _EC = "1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", "1.2.840.10045.2.1"
-_DSA, _DH, _X942 = "1.2.840.10040.4.1", "1.2.840.113549.1.3.1", "1.2.840.10046.2.1"
-CURVES = {
-    "1.2.840.10045.3.1.1": 192, "1.3.132.0.33": 224, "1.2.840.10045.3.1.7": 256, "1.3.132.0.34": 384,
-    "1.3.132.0.35": 521, "1.3.132.0.10": 256, "1.3.132.0.31": 192, "1.3.132.0.32": 224,
-    "1.3.36.3.3.2.8.1.1.1": 160, "1.3.36.3.3.2.8.1.1.3": 192, "1.3.36.3.3.2.8.1.1.5": 224,
-    "1.3.36.3.3.2.8.1.1.7": 256, "1.3.36.3.3.2.8.1.1.9": 320, "1.3.36.3.3.2.8.1.1.11": 384,
-    "1.3.36.3.3.2.8.1.1.13": 512, "1.2.156.10197.1.301": 256, "1.3.36.3.3.2.8.1.1.2": 160,
-    "1.3.36.3.3.2.8.1.1.4": 192, "1.3.36.3.3.2.8.1.1.6": 224, "1.3.36.3.3.2.8.1.1.8": 256,
-    "1.3.36.3.3.2.8.1.1.10": 320, "1.3.36.3.3.2.8.1.1.12": 384, "1.3.36.3.3.2.8.1.1.14": 512,
 }
 # fmt: on
 _BASIC_CONSTRAINTS, _ALTERNATIVE_NAMES = "2.5.29.19", "2.5.29.17"
@@ -111,12 +80,8 @@ class CertificateFacts(NamedTuple):
 def certificate_facts(data: bytes) -> CertificateFacts:
     """Read a certificate in DER, and ignore what follows it. Raises Malformed."""
     whole = element(data).expect(SEQUENCE)
-    signed, algorithm, _signature = _exactly(whole, 3)
-    fields = list(children(signed.expect(SEQUENCE)))
-    if fields and fields[0].tag == 0xA0:  # the version; version 1 leaves it out
-        del fields[0]
-    if len(fields) < 6:
-        raise Malformed("it has too few parts for a certificate")
+    _signed, algorithm, _signature = _exactly(whole, 3)
+    fields = _fields(whole)
     serial, _inner, issuer, validity, subject, key = fields[:6]
     extensions = dict(_extensions(fields[6:]))
     begin, end = _exactly(validity.expect(SEQUENCE), 2)
@@ -138,7 +103,7 @@ def certificate_facts(data: bytes) -> CertificateFacts:
         self_signed=issuer.raw == subject.raw and _same_key(extensions),
         key_algorithm=key_algorithm,
         key_bits=key_bits,
-        signature_algorithm=_SIGNATURES.get(name := _algorithm(algorithm), name),
+        signature_algorithm=SIGNATURES.get(name := _algorithm(algorithm), name),
         sha256=hashlib.sha256(whole.raw).hexdigest(),
     )
 
@@ -202,22 +167,26 @@ def public_key(info: Element) -> tuple[str, Element | None, bytes]:
     return oid_text(parts[0]), parts[1] if len(parts) > 1 else None, key.expect(BIT_STRING).content[1:]
 
 
+def certificate_public_key(data: bytes) -> Element:
+    """Return the SubjectPublicKeyInfo of a certificate in DER; raises Malformed."""
+    return _fields(element(data).expect(SEQUENCE))[5]
+
+
 def key_size(algorithm: str, parameters: Element | None, key: bytes) -> tuple[str, int | None]:
     """Return a public key's algorithm, by name or else by its numbers, and its bits if they are known.
 
     Raises Malformed.
     """
-    if algorithm in _FIXED_KEYS:
-        return _FIXED_KEYS[algorithm]
-    if algorithm in (_RSA, _RSA_PSS):
+    if algorithm in FIXED_KEYS:
+        return FIXED_KEYS[algorithm].name, FIXED_KEYS[algorithm].bits
+    if algorithm in RSA_KEYS:
         modulus = next(children(element(key).expect(SEQUENCE)), None)
-        return "rsa" if algorithm == _RSA else "rsa-pss", None if modulus is None else bits_of(modulus)
-    if algorithm == _EC:
+        return RSA_KEYS[algorithm], None if modulus is None else bits_of(modulus)
+    if algorithm in EC_KEYS:
         return "ec", None if parameters is None else curve_bits(parameters)
-    if algorithm in (_DSA, _DH, _X942):
-        name = "dsa" if algorithm == _DSA else "dh"
+    if algorithm in MODULAR_KEYS:
         prime = None if parameters is None or parameters.tag != SEQUENCE else next(children(parameters), None)
-        return name, None if prime is None else bits_of(prime)
+        return MODULAR_KEYS[algorithm], None if prime is None else bits_of(prime)
     return algorithm, None
 
 
@@ -233,6 +202,16 @@ def curve_bits(parameters: Element) -> int | None:
     # The parameters are version, field, curve, base, order; the order gives the size.
     parts = list(children(parameters))
     return bits_of(parts[4]) if len(parts) > 4 else None
+
+
+def _fields(whole: Element) -> list[Element]:
+    """Return the parts of a certificate from the serial number on."""
+    fields = list(children(_exactly(whole, 3)[0].expect(SEQUENCE)))
+    if fields and fields[0].tag == 0xA0:  # the version; version 1 leaves it out
+        del fields[0]
+    if len(fields) < 6:
+        raise Malformed("it has too few parts for a certificate")
+    return fields
 
 
 def _exactly(parent: Element, count: int) -> list[Element]:

@@ -94,7 +94,7 @@ def _pem(block: PemBlock) -> Iterator[KeyFacts]:
     if "DEK-Info" in block.headers:
         # openssl's own derivation: one round of MD5.
         yield facts._replace(encrypted=True, kdf="md5")
-    elif label in _PGP:
+    elif label in _PGP and _looks_like_key(block.body):
         yield from _or_error(facts, lambda: pgp_keys(unarmoured(block.body)))
     elif block.data is not None:
         data = block.data

@@ -77,7 +77,7 @@ class Store(NamedTuple):
 def store_keys(store: Store, suffix: str = "") -> Iterator[KeyFacts]:
     """Yield the facts of each entry, and those of the store if it has no entry, or a part that shows none."""
     keys = sum(entry.kind != CERTIFICATE for entry in store.entries)
-    certificates = len({der for entry in store.entries for der in entry.certificates})
+    certificates = sum(len(entry.certificates) for entry in store.entries)
     is_whole = store.hidden is None and store.error is None
     form = store.format + suffix
     facts = KeyFacts(
@@ -242,7 +242,8 @@ def _attributes(attributes: Element) -> dict[str, Element]:
 def _name(value: Element | None) -> str | None:
     if value is None:
         return None
-    return value.content.decode("utf-16-be" if value.tag == 0x1E else "utf-8", "backslashreplace") or None
+    text = value.content.decode("utf-16-be" if value.tag == 0x1E else "utf-8", "backslashreplace")
+    return text.rstrip("\0") or None
 
 
 def _octets(value: Element) -> bytes:

@@ -260,12 +260,12 @@ SPECIFIED = {
     "key_algorithm, key_bits i, signature_algorithm, sha256, container, error",
     "keyinfo": (
         "L M W: path!^, type, encrypted i, bits i, fingerprint_sha256, fingerprint_md5, format, comment, "
-        "kdf, mode"
+        "kdf, mode, kind, iterations b, digest, options, keys i, certificates i, error"
     ),
     "ssh_keys": "L M W: user, uid^b, path, type, encrypted i, bits i, "
     "fingerprint_sha256, fingerprint_md5, format, "
     "comment, kdf, "
-    "mode",
+    "mode, kind, iterations b, digest, options, keys i, certificates i, error",
     "venv_packages": (
         "L M W: root?^, uid^b, venv_path, python_version, name, version, editable i, direct_url, installer"
     ),

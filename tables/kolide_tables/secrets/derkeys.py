@@ -19,13 +19,13 @@ from ..reading.der import (
     element,
     oid_text,
 )
-from .algorithms import CURVES, DIGESTS, DSA, EC_KEYS, FIXED_KEYS, RSA_KEYS, RSA_PSS
+from .algorithms import CURVES, DSA, EC_KEYS, FIXED_KEYS, RSA_KEYS, RSA_PSS
 from .keyfacts import PARAMETERS, PRIVATE, KeyFacts
 from .passwords import protection
 from .sshkeys import public_blob
-from .x509 import curve_bits, key_size, public_key
+from .x509 import curve_bits, key_size, pss_digest, public_key
 
-__all__ = ["certificate_key", "der_key", "pss_digest"]
+__all__ = ["certificate_key", "der_key"]
 
 _CURVE_NAMES = {"1.2.840.10045.3.1.7": b"nistp256", "1.3.132.0.34": b"nistp384", "1.3.132.0.35": b"nistp521"}
 _EDWARDS_NAMES = {"1.3.101.112": b"ssh-ed25519", "1.3.101.113": b"ssh-ed448"}
@@ -63,24 +63,6 @@ def der_key(data: bytes, suffix: str, label: str = "") -> KeyFacts | None:
 def certificate_key(info: Element) -> KeyFacts:
     """Return the facts of a SubjectPublicKeyInfo, such as a certificate has one; raises Malformed."""
     return _spki([], info, "")
-
-
-def pss_digest(parameters: Element | None) -> str | None:
-    """Return the digest that RSASSA-PSS parameters name; None if there are no parameters.
-
-    Raises Malformed.
-    """
-    if parameters is None or parameters.tag != SEQUENCE:
-        return None
-    wrapped = next((part for part in children(parameters) if part.tag == 0xA0), None)
-    if wrapped is None:
-        return "sha1"  # the default
-    algorithm = next(children(wrapped), None)
-    first = None if algorithm is None else next(children(algorithm.expect(SEQUENCE)), None)
-    if first is None:
-        raise Malformed("an algorithm has no identifier")
-    name = oid_text(first)
-    return DIGESTS.get(name, name)
 
 
 _Read = Callable[[list[Element], Element, str], KeyFacts | None]

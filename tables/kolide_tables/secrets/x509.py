@@ -25,7 +25,17 @@ from ..reading.der import (
     element,
     oid_text,
 )
-from .algorithms import CURVES, EC_KEYS, FIXED_KEYS, MODULAR_KEYS, RSA_KEYS, SIGNATURES
+from .algorithms import (
+    CURVES,
+    DIGESTS,
+    EC_KEYS,
+    FIXED_KEYS,
+    MODULAR_KEYS,
+    RSA_KEYS,
+    RSA_PSS,
+    SIGNATURES,
+    signature_digest,
+)
 
 __all__ = [
     "CertificateFacts",
@@ -34,6 +44,7 @@ __all__ = [
     "general_names",
     "name_text",
     "pkcs7_certificates",
+    "pss_digest",
     "public_key",
 ]
 
@@ -50,9 +61,37 @@ _NAMES = {
     "1.2.840.113549.1.9.2": "unstructuredName", "1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL",
     "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST", "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
 }
+_PURPOSES = {
+    "2.5.29.37.0": "anyExtendedKeyUsage", "1.3.6.1.5.5.7.3.1": "serverAuth",
+    "1.3.6.1.5.5.7.3.2": "clientAuth", "1.3.6.1.5.5.7.3.3": "codeSigning",
+    "1.3.6.1.5.5.7.3.4": "emailProtection", "1.3.6.1.5.5.7.3.5": "ipsecEndSystem",
+    "1.3.6.1.5.5.7.3.6": "ipsecTunnel", "1.3.6.1.5.5.7.3.7": "ipsecUser",
+    "1.3.6.1.5.5.7.3.8": "timeStamping", "1.3.6.1.5.5.7.3.9": "OCSPSigning",
+    "1.3.6.1.5.5.7.3.17": "ipsecIKE", "1.3.6.1.5.5.7.3.21": "secureShellClient",
+    "1.3.6.1.5.5.7.3.22": "secureShellServer", "1.3.6.1.5.5.7.3.31": "id-kp-BrandIndicatorforMessageIdentification",
+    "1.3.6.1.5.5.7.3.36": "id-kp-documentSigning",
+    "1.3.6.1.5.2.3.4": "pkInitClientAuth", "1.3.6.1.5.2.3.5": "pkInitKDC",
+    "1.3.6.1.4.1.311.2.1.21": "msCodeInd", "1.3.6.1.4.1.311.2.1.22": "msCodeCom",
+    "1.3.6.1.4.1.311.10.3.1": "msCTLSign", "1.3.6.1.4.1.311.10.3.3": "msSGC",
+    "1.3.6.1.4.1.311.10.3.4": "msEFS", "1.3.6.1.4.1.311.20.2.2": "msSmartcardLogin",
+    "2.16.840.1.113730.4.1": "nsSGC",
+}
 # fmt: on
 _BASIC_CONSTRAINTS, _ALTERNATIVE_NAMES = "2.5.29.19", "2.5.29.17"
 _SUBJECT_KEY, _AUTHORITY_KEY = "2.5.29.14", "2.5.29.35"
+_KEY_USAGE, _EXTENDED_KEY_USAGE = "2.5.29.15", "2.5.29.37"
+# The names of RFC 5280, which openssl's configuration has too, from the first bit on.
+_USAGES = (
+    "digitalSignature",
+    "nonRepudiation",
+    "keyEncipherment",
+    "dataEncipherment",
+    "keyAgreement",
+    "keyCertSign",
+    "cRLSign",
+    "encipherOnly",
+    "decipherOnly",
+)
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _TEXTS = dict.fromkeys((0x12, 0x13, 0x14, 0x16, 0x1A), "latin-1")
 _TEXTS |= {0x0C: "utf-8", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
@@ -75,6 +114,9 @@ class CertificateFacts(NamedTuple):
     key_bits: int | None
     signature_algorithm: str
     sha256: str
+    key_usages: list[str] | None
+    extended_key_usages: list[str] | None
+    signature_digest: str | None
 
 
 def certificate_facts(data: bytes) -> CertificateFacts:
@@ -105,6 +147,9 @@ def certificate_facts(data: bytes) -> CertificateFacts:
         key_bits=key_bits,
         signature_algorithm=SIGNATURES.get(name := _algorithm(algorithm), name),
         sha256=hashlib.sha256(whole.raw).hexdigest(),
+        key_usages=_key_usages(extensions),
+        extended_key_usages=_extended_key_usages(extensions),
+        signature_digest=_signature_digest(name, algorithm),
     )
 
 
@@ -261,6 +306,53 @@ def _alternative_names(extensions: dict[str, bytes]) -> list[str]:
     except Malformed:
         pass  # keep those that were read
     return names
+
+
+def _key_usages(extensions: dict[str, bytes]) -> list[str] | None:
+    """Return the uses of the key that the certificate allows; None if it does not restrict them."""
+    try:
+        bits = element(extensions[_KEY_USAGE]).expect(BIT_STRING).content[1:]
+    except (KeyError, Malformed):
+        return None
+    return [
+        name
+        for number, name in enumerate(_USAGES)
+        if number // 8 < len(bits) and bits[number // 8] & 0x80 >> number % 8
+    ]
+
+
+def _extended_key_usages(extensions: dict[str, bytes]) -> list[str] | None:
+    """Return the purposes that the certificate allows; None if it does not restrict them."""
+    try:
+        purposes = [oid_text(purpose) for purpose in children(element(extensions[_EXTENDED_KEY_USAGE]))]
+    except (KeyError, Malformed):
+        return None
+    return [_PURPOSES.get(purpose, purpose) for purpose in purposes]
+
+
+def _signature_digest(oid: str, algorithm: Element) -> str | None:
+    """Return the digest that is signed: that of the algorithm, or for RSA-PSS that of its parameters."""
+    if oid != RSA_PSS:
+        return signature_digest(SIGNATURES.get(oid, ""))
+    try:
+        parts = list(children(algorithm))
+        return pss_digest(parts[1] if len(parts) > 1 else None)
+    except Malformed:
+        return None
+
+
+def pss_digest(parameters: Element | None) -> str | None:
+    """Return the digest that RSASSA-PSS parameters name; None if there are no parameters.
+
+    Raises Malformed.
+    """
+    if parameters is None or parameters.tag != SEQUENCE:
+        return None
+    wrapped = next((part for part in children(parameters) if part.tag == 0xA0), None)
+    if wrapped is None:
+        return "sha1"  # the default
+    name = _algorithm(_only(wrapped))
+    return DIGESTS.get(name, name)
 
 
 def _is_ca(extensions: dict[str, bytes]) -> bool:

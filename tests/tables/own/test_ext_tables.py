@@ -257,7 +257,8 @@ SPECIFIED = {
     "certificates": "L M W: path!^, idx i, subject, issuer, serial, sans, "
     "not_before b, not_after b, is_ca i, "
     "self_signed i, "
-    "key_algorithm, key_bits i, signature_algorithm, sha256, container, error",
+    "key_algorithm, key_bits i, signature_algorithm, sha256, container, error, key_usages, extended_key_usages, "
+    "signature_digest",
     "keyinfo": (
         "L M W: path!^, type, encrypted i, bits i, fingerprint_sha256, fingerprint_md5, format, comment, "
         "kdf, mode, kind, iterations b, digest, options, keys i, certificates i, error"

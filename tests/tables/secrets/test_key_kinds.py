@@ -1,4 +1,4 @@
-"""kolide_keyinfo's rarer kinds: unknown ones, parameters, stores, post-quantum keys, OpenPGP, words in text."""
+"""kolide_keyinfo's rarer kinds: unknown ones, parameters, stores, post-quantum keys, OpenPGP, and words."""
 
 import base64
 import json
@@ -334,7 +334,7 @@ def test_a_block_with_a_key_s_label_always_has_a_row(label: str, expected: dict[
 
 @pytest.mark.parametrize(
     "form",
-    ["JCEKS", pytest.param("JKS", marks=pytest.mark.slow), pytest.param("PKCS12", marks=pytest.mark.slow)],
+    ["JKS", pytest.param("JCEKS", marks=pytest.mark.slow), pytest.param("PKCS12", marks=pytest.mark.slow)],
 )
 def test_stores_of_keytool(form: str, tmp_path: Path, compare: Compare) -> None:
     if shutil.which("keytool") is None:

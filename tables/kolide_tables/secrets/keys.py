@@ -8,15 +8,15 @@ what can be told about it. The modules beside this one know a family of formats 
 import re
 from collections.abc import Callable, Iterator
 
-from ..reading.der import OID, SEQUENCE, Malformed, children, element
+from ..reading.der import OID, Malformed, element
 from .derkeys import der_key
-from .javastores import is_java_store, read_java_store
 from .keyfacts import PARAMETERS, PRIVATE, PUBLIC, SECRET, KeyFacts
-from .keystores import is_pkcs12, read_pkcs12, store_keys
+from .keystores import store_keys
 from .pem import PemBlock, pem_blocks
 from .pgpkeys import is_pgp, pgp_keys, unarmoured
 from .sshkeys import legacy_private_key, openssh_private_keys
 from .sshlines import public_lines
+from .stores import read_store
 from .textkeys import text_keys
 from .windowskeys import putty_key, ssh2_key
 
@@ -64,10 +64,10 @@ def _keys_in(content: bytes) -> Iterator[KeyFacts]:
         yield from ssh2_key(content.lstrip())
     elif b"-----BEGIN " in content:
         yield from _pem_keys(content)
+    elif (store := read_store(content)) is not None:
+        yield from store_keys(store)
     elif content[:1] in (b"\x30", b"\x06"):
         yield from _der_keys(content)
-    elif is_java_store(content):
-        yield from store_keys(read_java_store(content))
     elif content.startswith(_SSH1_MAGIC):
         yield from _or_error(KeyFacts("rsa1", "ssh1", PRIVATE), lambda: iter((legacy_private_key(content),)))
     elif content[:1] >= b"\x80" and is_pgp(content):
@@ -123,7 +123,10 @@ def _of_block(data: bytes, label: str, facts: KeyFacts) -> Iterator[KeyFacts]:
     if label == "OPENSSH PRIVATE KEY":
         yield from openssh_private_keys(data)
     elif label in _STORES:
-        yield from _der_structure(data, "")
+        store = read_store(data)
+        if store is None:
+            raise Malformed("it is not PKCS#12")
+        yield from store_keys(store)
     elif data[:1] == b"{":
         yield _of_json(data, facts)
     else:
@@ -156,20 +159,10 @@ def _of_json(data: bytes, facts: KeyFacts) -> KeyFacts:
 
 def _der_keys(content: bytes) -> Iterator[KeyFacts]:
     try:
-        yield from _der_structure(content, "-der")
+        whole = element(content)
+        key = None if whole.tag == OID and whole.end != len(content) else der_key(content, "-der")
     except Malformed:
         return  # most files that begin like that are not keys
-
-
-def _der_structure(data: bytes, suffix: str) -> Iterator[KeyFacts]:
-    """Yield the keys in a DER structure that has no label; raises Malformed."""
-    whole = element(data)
-    if whole.tag != OID and is_pkcs12(parts := list(children(whole.expect(SEQUENCE)))):
-        yield from store_keys(read_pkcs12(parts))
-        return
-    if whole.tag == OID and whole.end != len(data):
-        return
-    key = der_key(data, suffix)
     if key is not None:
         yield key
 

@@ -25,7 +25,7 @@ from .keyfacts import CERTIFICATE, PRIVATE, SECRET, STORE, KeyFacts
 from .passwords import Protection, protection
 from .x509 import certificate_public_key
 
-__all__ = ["Entry", "Store", "read_pkcs12", "store_keys"]
+__all__ = ["Entry", "Store", "is_pkcs12", "read_pkcs12", "store_keys"]
 
 _DATA, _ENCRYPTED, _ENVELOPED = "1.2.840.113549.1.7.1", "1.2.840.113549.1.7.6", "1.2.840.113549.1.7.3"
 _SIGNED = "1.2.840.113549.1.7.2"
@@ -74,12 +74,12 @@ class Store(NamedTuple):
     error: str | None = None
 
 
-def store_keys(store: Store, suffix: str = "") -> Iterator[KeyFacts]:
+def store_keys(store: Store) -> Iterator[KeyFacts]:
     """Yield the facts of each entry, and those of the store if it has no entry, or a part that shows none."""
     keys = sum(entry.kind != CERTIFICATE for entry in store.entries)
     certificates = sum(len(entry.certificates) for entry in store.entries)
     is_whole = store.hidden is None and store.error is None
-    form = store.format + suffix
+    form = store.format
     facts = KeyFacts(
         None,
         form,

@@ -361,6 +361,23 @@ def test_a_chain_and_what_issued_it(made: Path, run: Run, tmp_path: Path) -> Non
         assert [row.sha256 for row in inner] == [row.sha256 for row in rows]
 
 
+def test_certificates_in_a_store(made: Path, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "store.p12"
+    for encryption, error in (
+        ("NONE", None),
+        ("AES-256-CBC", "it is PKCS#12, which only its password opens"),
+    ):
+        run(
+            *("openssl", "pkcs12", "-export", "-in", made / "p256.pem", "-inkey", made / "p256.key"),
+            *("-certpbe", encryption, "-passout", "pass:words", "-out", path),
+        )
+        row = only(certificates.rows(path=str(path)))
+        assert row["error"] == error
+        if error is None:
+            same = only(certificates.rows(path=str(made / "p256.pem")))
+            assert row == same | {"path": str(path), "container": "pkcs12"}
+
+
 def test_a_signed_message_without_lengths(made: Path, run: Run, tmp_path: Path) -> None:
     """openssl streams what it signs: BER, where only an end mark tells the length."""
     (tmp_path / "text").write_text("x" * 100_000)

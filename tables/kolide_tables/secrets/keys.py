@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from ..reading.der import OID, Malformed, element
 from .derkeys import der_key
-from .keyfacts import PARAMETERS, PRIVATE, PUBLIC, SECRET, KeyFacts
+from .keyfacts import PARAMETERS, PRIVATE, PUBLIC, SECRET, STORE, KeyFacts
 from .keystores import store_keys
 from .pem import PemBlock, pem_blocks
 from .pgpkeys import is_pgp, pgp_keys, unarmoured
@@ -23,6 +23,7 @@ from .windowskeys import putty_key, ssh2_key
 __all__ = ["KeyFacts", "keys_in"]
 
 _MOST_BROKEN = 1_000
+_PKCS12_VERSION = b"\x02\x01\x03"
 _SSH1_MAGIC = b"SSH PRIVATE KEY FILE FORMAT 1.1\n\0"
 _PEM_FORMATS = {
     "RSA PRIVATE KEY": ("rsa", "pkcs1"),
@@ -161,8 +162,10 @@ def _der_keys(content: bytes) -> Iterator[KeyFacts]:
     try:
         whole = element(content)
         key = None if whole.tag == OID and whole.end != len(content) else der_key(content, "-der")
-    except Malformed:
-        return  # most files that begin like that are not keys
+    except Malformed as error:
+        if _PKCS12_VERSION not in content[2:10]:
+            return  # most files that begin like that are not keys
+        key = KeyFacts(None, "pkcs12", STORE, error=f"it cannot be read: {error}")
     if key is not None:
         yield key
 

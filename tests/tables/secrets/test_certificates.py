@@ -230,8 +230,9 @@ def test_a_certificate_of_openssl(case: str, made: Path, run: Run, compare: Comp
         ("sha3", "sha3-256"),
         ("pss", "sha384"),
         ("pss-signature", "sha256"),
-    ]
-    + [("p521", "sha512"), ("ed25519", None)],
+        ("p521", "sha512"),
+        ("ed25519", None),
+    ],
 )
 def test_the_digest_that_is_signed(case: str, digest: str | None, made: Path, run: Run) -> None:
     row = only(certificates.rows(path=str(made / f"{case}.pem")))

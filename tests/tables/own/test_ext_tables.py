@@ -300,6 +300,11 @@ SPECIFIED = {
     "luks": "L: device_path!^, version i, uuid, cipher, key_bits i, slot i, kdf, iterations b, tokens",
     "dpkg_verify": "L: package!^, path, expected_md5, actual_md5, conffile i",
     # The specification names these two alone.
+    "wifi": (
+        "L: interface^, mac, mode, ssid, bssid, frequency i, channel i, channel_width i, signal i, "
+        "transmit_rate d, receive_rate d, connected_seconds b, transmit_power d, security, key_managements, "
+        "ciphers, management_frames"
+    ),
     "sensors": "L: chip^, kind, idx i, label, value d, high d, critical d",
     "batteries": (
         "L: name^, scope, manufacturer, model, technology, status, percent d, health_percent d, cycles i, "

@@ -305,6 +305,10 @@ SPECIFIED = {
         "transmit_rate d, receive_rate d, connected_seconds b, transmit_power d, security, key_managements, "
         "ciphers, management_frames"
     ),
+    "tpm": (
+        "L: name^, version, manufacturer, firmware_version, description, device_id, driver, pcr_banks, "
+        "enabled i, active i, owned i"
+    ),
     "sensors": "L: chip^, kind, idx i, label, value d, high d, critical d",
     "batteries": (
         "L: name^, scope, manufacturer, model, technology, status, percent d, health_percent d, cycles i, "

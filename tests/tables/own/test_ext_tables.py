@@ -309,6 +309,10 @@ SPECIFIED = {
         "L: name^, version, manufacturer, firmware_version, description, device_id, driver, pcr_banks, "
         "enabled i, active i, owned i"
     ),
+    "disk_encryption": (
+        "L: path^, mount_point^, device, filesystem, encrypted i, methods, cipher, encrypted_device, "
+        "mapped_name, uuid, key_id, uid^b"
+    ),
     "sensors": "L: chip^, kind, idx i, label, value d, high d, critical d",
     "batteries": (
         "L: name^, scope, manufacturer, model, technology, status, percent d, health_percent d, cycles i, "

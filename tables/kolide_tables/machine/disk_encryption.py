@@ -76,8 +76,8 @@ class Places(NamedTuple):
     examples=(
         "select mount_point, device, methods from kolide_disk_encryption where encrypted = 0",
         (
-            "select d.mount_point, l.cipher, l.key_bits, l.kdf from kolide_disk_encryption d "
-            "join kolide_luks l on l.device_path = d.encrypted_device where d.mount_point = '/'"
+            "select d.mount_point, d.methods, b.name, b.model from kolide_disk_encryption d "
+            "join block_devices b on b.name = d.encrypted_device where d.encrypted = 1"
         ),
     ),
 )

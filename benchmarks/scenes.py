@@ -92,6 +92,7 @@ def of_the_system(port: int) -> Iterator[Scene]:
     yield Scene("kolide_wifi", "", "interface = 'wlan0'")
     yield Scene("kolide_tpm", "", "name = 'tpm0'")
     yield Scene("kolide_disk_encryption", "", "mount_point = '/'")
+    yield Scene("kolide_gsettings", "", "uid = 0")
     yield Scene("kolide_sensors", "", "chip = 'coretemp'")
     yield Scene("kolide_batteries", "", "name = 'BAT0'")
     yield Scene("kolide_sudo_rules", "", "")

@@ -83,6 +83,7 @@ CATALOG = (
     Entry("wifi", _MACHINE, "kolide_tables.machine.wifi"),
     Entry("tpm", _MACHINE, "kolide_tables.machine.tpm"),
     Entry("disk_encryption", _MACHINE, "kolide_tables.machine.disk_encryption"),
+    Entry("gsettings", _MACHINE, "kolide_tables.machine.gsettings"),
     Entry("sensors", _MACHINE, "kolide_tables.machine.sensors"),
     Entry("batteries", _MACHINE, "kolide_tables.machine.sensors"),
     Entry("ext_tables", _MACHINE, "kolide_tables.own.ext_tables"),

@@ -313,6 +313,9 @@ SPECIFIED = {
         "L: path^, mount_point^, device, filesystem, encrypted i, methods, cipher, encrypted_device, "
         "mapped_name, uuid, key_id, uid^b"
     ),
+    "gsettings": (
+        "L: uid^b, username, database, schema^, key, value, type, locked i, effective i, path, file, error"
+    ),
     "sensors": "L: chip^, kind, idx i, label, value d, high d, critical d",
     "batteries": (
         "L: name^, scope, manufacturer, model, technology, status, percent d, health_percent d, cycles i, "

@@ -42,7 +42,7 @@ class GSetting(Row):
     )
     key: str | None = Column("Key in the schema: lock-enabled")
     value: str | None = Column(
-        "Value as gsettings shows it: true, uint32 300, ['a', 'b']; secrets are redacted; NULL if it is only "
+        "Value as gsettings shows it: true, uint32 300, ['a', 'b']; secrets are redacted; empty if it is only "
         "locked"
     )
     type: str | None = Column("Type of the value, by GVariant's letters: b, u, as")

@@ -44,14 +44,14 @@ class Tpm(Row):
     name: str = Column("The kernel's name: tpm0", index=True, key=True)
     version: str | None = Column("Version of the specification: 2.0 or 1.2")
     manufacturer: str | None = Column(
-        "Vendor, as TCG's registry abbreviates it: IFX, STM, NTC, INTC; NULL if the kernel's files do not tell it"
+        "Vendor, as TCG's registry abbreviates it: IFX, STM, NTC, INTC; empty if the kernel's files do not tell it"
     )
     firmware_version: str | None = Column("Version of its firmware; only of version 1.2")
     description: str | None = Column("Description by the machine's firmware")
     device_id: str | None = Column("Identifier by ACPI, or in the device tree: MSFT0101, infineon,slb9670")
     driver: str | None = Column("The kernel's driver: tpm_tis, tpm_crb")
     pcr_banks: list[str] | None = Column(
-        'JSON list of the digests of its measurements: ["sha1", "sha256"]; NULL if the kernel, before 5.12, '
+        'JSON list of the digests of its measurements: ["sha1", "sha256"]; empty if the kernel, before 5.12, '
         "does not list them"
     )
     enabled: bool | None = Column("1 if it is enabled; only of version 1.2")

@@ -36,7 +36,7 @@ class WifiInterface(Row):
     interface: str = Column("Interface: wlan0", index=True, key=True)
     mac: str | None = Column("Its own address")
     mode: str | None = Column("station, access-point, monitor, mesh, ad-hoc, p2p-client, ...")
-    ssid: str | None = Column("Name of the network; NULL if it is in none")
+    ssid: str | None = Column("Name of the network; empty if it is in none")
     bssid: str | None = Column("Address of the access point")
     frequency: int | None = Column("Frequency, MHz", type=ColumnType.INTEGER)
     channel: int | None = Column("Number of the channel", type=ColumnType.INTEGER)
@@ -75,7 +75,7 @@ class _Network(NamedTuple):
     platforms=("linux",),
     elsewhere="it asks Linux's nl80211; osquery itself has wifi_status and wifi_networks for macOS",
     examples=(
-        "select interface, ssid, security, signal from kolide_wifi where ssid is not null",
+        "select interface, ssid, security, signal from kolide_wifi where ssid <> ''",
         (
             "select interface, ssid, bssid, key_managements from kolide_wifi where security in "
             "('open', 'wep', 'wpa-psk')"

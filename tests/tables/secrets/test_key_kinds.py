@@ -266,6 +266,38 @@ class TestKindsOfOpenssl:
         if expected[4]:
             assert private["bits"] == 256
 
+    def test_pkcs12_in_ber(self) -> None:
+        """Windows and NSS cut texts into pieces, and end elements with a mark in place of a length."""
+        shrouded = der(
+            0x30,
+            oid("1.2.840.113549.1.12.10.1.2"),
+            der(
+                0xA0,
+                der(
+                    0x30,
+                    der(0x30, oid("1.2.840.113549.1.12.1.3"), der(0x30, der(4, bytes(8)), der(2, b"\7\xd0"))),
+                    der(4, bytes(40)),
+                ),
+            ),
+        )
+        bags = der(0x30, shrouded)
+        pieces = der(0x24, der(4, bags[:20]), der(4, bags[20:]))
+        parts = der(0x30, der(0x30, oid("1.2.840.113549.1.7.1"), der(0xA0, pieces)))
+        content = b"\x24\x80" + der(4, parts[:10]) + der(4, parts[10:]) + b"\0\0"
+        info = b"\x30\x80" + oid("1.2.840.113549.1.7.1") + b"\xa0\x80" + content + b"\0\0\0\0"
+        key = only(b"\x30\x80" + der(2, b"\3") + info + b"\0\0")
+        described = ("format", "kind", "encrypted", "kdf", "iterations", "keys", "certificates", "error")
+        assert [key[column] for column in described] == [
+            "pkcs12",
+            "private",
+            True,
+            "pkcs12",
+            2000,
+            1,
+            0,
+            None,
+        ]
+
     def test_a_pem_block_within_json(self, run: Run, tmp_path: Path) -> None:
         self_signed(run, tmp_path / "key")
         text = (tmp_path / "key").read_text()

@@ -6,6 +6,7 @@ The kernel of these tests need not have dm-crypt: the trees below are as `lsblk`
 import errno
 import json
 import struct
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,61 @@ def test_homes_that_fscrypt_encrypts(places: Places, users: Users, monkeypatch: 
 def remember(opened: dict[int, str], descriptor: int, path: object) -> int:
     opened[descriptor] = str(path)
     return descriptor
+
+
+# Adds a key, and encrypts an empty folder with it, by the kernel's header linux/fscrypt.h.
+ENCRYPT = """
+import fcntl, os, struct, sys
+folder = os.open(sys.argv[1], os.O_RDONLY)
+key = bytearray(struct.pack("=II32xII32x", 2, 0, 64, 0) + bytes(range(64)))
+fcntl.ioctl(folder, 0xC0506617, key)
+fcntl.ioctl(folder, 0x800C6613, bytearray(bytes((2, 1, 4, 3)) + bytes(4) + key[8:24]))
+print(key[8:24].hex())
+"""
+IN_A_NAMESPACE = """
+mount --make-rprivate / && mount -o loop "$1" "$2" || exit 77
+mkdir "$2/private" "$2/open" && "$3" -c "$4" "$2/private" && mkdir "$2/private/below" && lsattr -d "$2"/* || exit 77
+"$3" -c "$5" "$2/private" "$2/private/below" "$2/open"
+"""
+READ = """
+import json, sys
+from kolide_tables.machine.disk_encryption import disk_encryption
+for path in sys.argv[1:]:
+    (row,) = disk_encryption.rows(path=path)
+    print(json.dumps([row.encrypted, row.methods, row.cipher, row.key_id, row.mount_point]))
+"""
+
+
+def test_folders_that_the_kernel_encrypts(run: Run, tmp_path: Path, compare: Compare) -> None:
+    image, point = tmp_path / "image", tmp_path / "mounted"
+    point.mkdir()
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    run("mkfs.ext4", "-q", "-O", "encrypt", image)
+    arguments = [
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        IN_A_NAMESPACE,
+        "sh",
+        image,
+        point,
+        sys.executable,
+        ENCRYPT,
+        READ,
+    ]
+    done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, timeout=60)
+    if done.returncode == 77:
+        pytest.skip(f"no right to mount, or no fscrypt in the kernel: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    key, *lines = done.stdout.splitlines()
+    shown = (line.split() for line in lines if not line.startswith("["))
+    theirs = {Path(path).name: "E" in flags for flags, path in shown if "lost+found" not in path}
+    private, below, plain = (json.loads(line) for line in lines if line.startswith("["))
+    compare("disk_encryption", "lsattr", {"private": private[0], "open": plain[0]}, theirs)
+    assert private == below == [True, ["fscrypt"], "aes-256-xts", key, str(point)]
+    assert plain == [False, [], None, None, str(point)]
 
 
 def test_answers_of_zfs() -> None:

@@ -60,6 +60,11 @@ _NAMES = {
     "0.9.2342.19200300.100.1.25": "DC", "1.2.840.113549.1.9.1": "emailAddress",
     "1.2.840.113549.1.9.2": "unstructuredName", "1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL",
     "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST", "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
+    "2.5.4.16": "postalAddress", "2.5.4.18": "postOfficeBox", "2.5.4.19": "physicalDeliveryOfficeName",
+    "2.5.4.23": "facsimileTelephoneNumber", "2.5.4.45": "x500UniqueIdentifier",
+    "2.5.4.51": "houseIdentifier", "2.5.4.54": "dmdName", "2.5.4.72": "role",
+    "1.2.840.113549.1.9.8": "unstructuredAddress", "1.2.643.3.131.1.1": "INN", "1.2.643.100.1": "OGRN",
+    "1.2.643.100.3": "SNILS", "0.9.2342.19200300.100.1.3": "mail",
 }
 _PURPOSES = {
     "2.5.29.37.0": "anyExtendedKeyUsage", "1.3.6.1.5.5.7.3.1": "serverAuth",
@@ -145,7 +150,7 @@ def certificate_facts(data: bytes) -> CertificateFacts:
         self_signed=issuer.raw == subject.raw and _same_key(extensions),
         key_algorithm=key_algorithm,
         key_bits=key_bits,
-        signature_algorithm=SIGNATURES.get(name := _algorithm(algorithm), name),
+        signature_algorithm=SIGNATURES.get(name := _algorithm(algorithm)) or DIGESTS.get(name, name),
         sha256=hashlib.sha256(whole.raw).hexdigest(),
         key_usages=_key_usages(extensions),
         extended_key_usages=_extended_key_usages(extensions),

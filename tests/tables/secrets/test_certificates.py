@@ -44,6 +44,8 @@ emailAddress = a@b.example
 UID = 7
 DC = example
 serialNumber = 42
+houseIdentifier = 7b
+role = admin
 1.2.3.4 = odd
 [many]
 basicConstraints = critical,CA:TRUE,pathlen:3

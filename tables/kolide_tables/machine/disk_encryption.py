@@ -71,6 +71,7 @@ class Places(NamedTuple):
 @table(
     "kolide_disk_encryption",
     platforms=("linux",),
+    privilege="Without root: all mounts, and the homes among them that the user may enter.",
     elsewhere="it is read from Linux's /sys and /proc; osquery itself has disk_encryption for macOS and "
     "bitlocker_info for Windows",
     examples=(

@@ -71,6 +71,7 @@ class Places(NamedTuple):
 @table(
     "kolide_gsettings",
     platforms=("linux",),
+    privilege="Without root: the system's settings, and those of homes that the user may enter.",
     elsewhere="dconf is of Linux's desktops; osquery itself has preferences for macOS and registry for Windows",
     examples=(
         (

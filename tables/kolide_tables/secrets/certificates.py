@@ -1,5 +1,5 @@
-"""kolide_certificates: the certificates in PEM, DER and PKCS#7 files, whole chains, expired and malformed
-ones too.
+"""kolide_certificates: the certificates in PEM, DER and PKCS#7 files, and in stores as far as these are not
+encrypted: whole chains, expired and malformed ones too.
 """
 
 from collections.abc import Iterator
@@ -54,9 +54,25 @@ class Certificate(FileRow):
         "Signature algorithm in openssl's words, or an object identifier", default=None
     )
     sha256: str | None = Column("SHA-256 of the certificate in DER: its fingerprint", default=None)
-    container: str | None = Column("Container that it was in: pem, der or pkcs7", default=None)
+    container: str | None = Column(
+        "Container that it was in: pem, der, pkcs7, or a store: pkcs12, jks, jceks, bks", default=None
+    )
     error: str | None = Column(
         "Reason why the file, or this certificate in it, could not be read", key=True, default=None
+    )
+    key_usages: list[str] | None = Column(
+        "JSON array of what its key may be used for, in the words of RFC 5280: digitalSignature, keyCertSign; "
+        "empty if it does not say",
+        default=None,
+    )
+    extended_key_usages: list[str] | None = Column(
+        "JSON array of its purposes: serverAuth, clientAuth, codeSigning, or an object identifier; empty if it "
+        "does not say",
+        default=None,
+    )
+    signature_digest: str | None = Column(
+        "Digest that is signed, for RSA-PSS that of its parameters: sha256; empty if the algorithm names none",
+        default=None,
     )
 
 
@@ -77,7 +93,7 @@ class Certificate(FileRow):
     ),
 )
 def certificates(query: Query) -> Iterator[Certificate]:
-    """Certificates in PEM, DER and PKCS#7 files, all those of a chain; nothing is verified."""
+    """Certificates in PEM, DER and PKCS#7 files and in stores, all those of a chain; nothing is verified."""
     budget = Budget.of(query)
     for path in asked_paths(query, "path", budget, links=True):
         budget.check()
@@ -102,6 +118,7 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
     """
     from ..reading.der import Malformed
     from .pem import pem_blocks
+    from .stores import read_store
     from .x509 import certificate_facts, pkcs7_certificates
 
     container = None
@@ -119,6 +136,12 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
         else:
             yield from ((container, _read(certificate)) for certificate in inner)
     if container is not None:
+        return
+    store = read_store(content)
+    if store is not None and (inner := [der for entry in store.entries for der in entry.certificates]):
+        yield from ((store.format, _read(certificate)) for certificate in inner)
+        if store.hidden is not None:
+            yield store.format, "it has more, which only its password opens"
         return
     try:
         yield "der", certificate_facts(content)

@@ -19,6 +19,7 @@ from ..reading.paths import FileRow, asked_paths, past_trusted_links, read_or_wa
 
 __all__ = ["KeyInfo", "SshKey", "keyinfo", "ssh_keys"]
 
+_NOT_PUBLIC = frozenset(("private", "secret", "store"))
 _SSH_FOLDER = ".ssh"
 _NO_KEYS = frozenset(("known_hosts", "known_hosts.old", "config", "authorized_keys", "environment", "rc"))
 
@@ -27,11 +28,12 @@ class KeyInfo(FileRow):
     """A key in a file."""
 
     type: str | None = Column(
-        "Kind of key: rsa, dsa, ecdsa, ed25519, ed25519-sk, ..., with -cert for a certificate; empty "
-        "if it is encrypted as well"
+        "Algorithm: rsa, rsa-pss, dsa, ecdsa, ed25519, ed25519-sk, dh, ml-dsa-44, ..., with -cert for a "
+        "certificate; as the file names it if it is not known; empty if it is encrypted as well"
     )
     encrypted: bool | None = Column(
-        "1 if only a password opens it, 0 if it is in clear; NULL for a public key"
+        "1 if only a password opens it, 0 if it is in clear; NULL for what is public, or if the file does not "
+        "tell"
     )
     bits: int | None = Column("Size in bits; NULL if the file does not tell it", type=ColumnType.INTEGER)
     fingerprint_sha256: str | None = Column(
@@ -41,18 +43,39 @@ class KeyInfo(FileRow):
     )
     fingerprint_md5: str | None = Column("Fingerprint with MD5, as older logs have it")
     format: str = Column(
-        "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com; public: openssh-public, "
-        "rfc4716, spki; -der if it is not text",
+        "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com, ssh1, tss2, openpgp, age, minisign, "
+        "wireguard, jwk; public: openssh-public, rfc4716, spki; parameters: pkcs3, x942, dsa-parameters, "
+        "ec-parameters; stores: pkcs12, jks, jceks, bks; -der if it is not text",
         key=True,
     )
-    comment: str | None = Column("Comment in the file, where it is in clear", key=True)
+    comment: str | None = Column(
+        "Comment in the file, where it is in clear; the name in a store; the owner of an OpenPGP key",
+        key=True,
+    )
     kdf: str | None = Column(
-        "Derivation of the key from its password: bcrypt, pbkdf2, scrypt, argon2id, md5, ...; empty if "
+        "Derivation of the key from its password: bcrypt, pbkdf2, scrypt, argon2id, pkcs12, md5, ...; empty if "
         "it has none"
     )
     mode: str | None = Column(
         "The file's permissions, in octal digits such as 0600; empty on Windows", default=None
     )
+    kind: str = Column(
+        "private, public, certificate, parameters, secret, or store for a part of a store that shows no key",
+        key=True,
+    )
+    iterations: int | None = Column("Rounds of the derivation, or the cost of scrypt and argon2")
+    digest: str | None = Column("Digest that an RSA-PSS key is restricted to: sha256")
+    options: list[str] | None = Column(
+        "JSON list of what stands before the key in its line: the options of authorized_keys, commands and "
+        "variables redacted, or the mark and the host names of known_hosts"
+    )
+    keys: int | None = Column(
+        "Keys of the store that can be counted without its password", type=ColumnType.INTEGER
+    )
+    certificates: int | None = Column(
+        "Certificates of the store that can be counted without its password", type=ColumnType.INTEGER
+    )
+    error: str | None = Column("Reason why the rest is not known", key=True)
 
 
 # Both tables share these columns.
@@ -74,6 +97,13 @@ class SshKey(Row):
     comment: str | None = _SHARED["comment"]
     kdf: str | None = _SHARED["kdf"]
     mode: str | None = _SHARED["mode"]
+    kind: str = _SHARED["kind"]
+    iterations: int | None = _SHARED["iterations"]
+    digest: str | None = _SHARED["digest"]
+    options: list[str] | None = _SHARED["options"]
+    keys: int | None = _SHARED["keys"]
+    certificates: int | None = _SHARED["certificates"]
+    error: str | None = _SHARED["error"]
 
 
 @table(
@@ -115,7 +145,7 @@ def ssh_keys(query: Query) -> Iterator[SshKey]:
     for home in local_homes(query):
         for path in _ssh_files(home, budget):
             for columns in _keys(path, query, budget):
-                if columns["encrypted"] is not None:  # a private key
+                if columns["kind"] in _NOT_PUBLIC:
                     yield SshKey(user=home.username, uid=home.uid, path=shown(path), **columns)
 
 

@@ -7,14 +7,23 @@ __all__ = ["PemBlock", "pem_blocks"]
 
 _BEGIN, _END, _DASHES = b"-----BEGIN ", b"-----END ", b"-----"
 _LONGEST_LABEL = 64
+_SHOWN = 4096  # as much of a block without an end is kept
 
 
 class PemBlock(NamedTuple):
-    """A block: its label, its headers if any, and its bytes, or None if they are broken."""
+    """A block.
+
+    Attributes:
+        label: its label.
+        headers: its headers.
+        data: its bytes; None if its base64 is broken, or its end is missing.
+        body: the text between its marks.
+    """
 
     label: str
     headers: dict[str, str]
     data: bytes | None
+    body: bytes
 
 
 def pem_blocks(data: bytes) -> Iterator[PemBlock]:
@@ -34,12 +43,18 @@ def pem_blocks(data: bytes) -> Iterator[PemBlock]:
         body_end = data.find(_DASHES, body_at)
         closed = body_end >= 0 and data.startswith(_END + data[label_at:label_end] + _DASHES, body_end)
         if not closed:
-            yield PemBlock(label, {}, None)
+            yield PemBlock(label, {}, None, data[body_at : body_end if body_end >= 0 else body_at + _SHOWN])
             position = body_at if body_end < 0 else body_end
             continue
-        headers, body = _headers(data[body_at:body_end])
-        yield PemBlock(label, headers, _decoded(body))
+        whole = _unescaped(data[body_at:body_end])
+        headers, body = _headers(whole)
+        yield PemBlock(label, headers, _decoded(body), whole)
         position = body_end + len(_END) + len(label) + len(_DASHES)
+
+
+def _unescaped(body: bytes) -> bytes:
+    """Return the lines of a block that is a string of JSON, of Python or of the shell."""
+    return body.replace(b"\\r", b"").replace(b"\\n", b"\n") if b"\\" in body else body
 
 
 def _headers(body: bytes) -> tuple[dict[str, str], bytes]:

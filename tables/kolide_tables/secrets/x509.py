@@ -25,13 +25,26 @@ from ..reading.der import (
     element,
     oid_text,
 )
+from .algorithms import (
+    CURVES,
+    DIGESTS,
+    EC_KEYS,
+    FIXED_KEYS,
+    MODULAR_KEYS,
+    RSA_KEYS,
+    RSA_PSS,
+    SIGNATURES,
+    signature_digest,
+)
 
 __all__ = [
     "CertificateFacts",
     "certificate_facts",
+    "certificate_public_key",
     "general_names",
     "name_text",
     "pkcs7_certificates",
+    "pss_digest",
     "public_key",
 ]
 
@@ -47,43 +60,43 @@ _NAMES = {
     "0.9.2342.19200300.100.1.25": "DC", "1.2.840.113549.1.9.1": "emailAddress",
     "1.2.840.113549.1.9.2": "unstructuredName", "1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL",
     "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST", "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
+    "2.5.4.16": "postalAddress", "2.5.4.18": "postOfficeBox", "2.5.4.19": "physicalDeliveryOfficeName",
+    "2.5.4.23": "facsimileTelephoneNumber", "2.5.4.45": "x500UniqueIdentifier",
+    "2.5.4.51": "houseIdentifier", "2.5.4.54": "dmdName", "2.5.4.72": "role",
+    "1.2.840.113549.1.9.8": "unstructuredAddress", "1.2.643.3.131.1.1": "INN", "1.2.643.100.1": "OGRN",
+    "1.2.643.100.3": "SNILS", "0.9.2342.19200300.100.1.3": "mail",
 }
-_SIGNATURES = {
-    "1.2.840.113549.1.1.2": "md2WithRSAEncryption", "1.2.840.113549.1.1.4": "md5WithRSAEncryption",
-    "1.2.840.113549.1.1.5": "sha1WithRSAEncryption", "1.2.840.113549.1.1.14": "sha224WithRSAEncryption",
-    "1.2.840.113549.1.1.11": "sha256WithRSAEncryption", "1.2.840.113549.1.1.12": "sha384WithRSAEncryption",
-    "1.2.840.113549.1.1.13": "sha512WithRSAEncryption", "1.2.840.113549.1.1.10": "rsassaPss",
-    "1.2.840.113549.1.1.15": "sha512-224WithRSAEncryption",
-    "1.2.840.113549.1.1.16": "sha512-256WithRSAEncryption", "2.16.840.1.101.3.4.3.13": "RSA-SHA3-224",
-    "2.16.840.1.101.3.4.3.14": "RSA-SHA3-256", "2.16.840.1.101.3.4.3.15": "RSA-SHA3-384",
-    "2.16.840.1.101.3.4.3.16": "RSA-SHA3-512", "1.3.14.3.2.29": "sha1WithRSA",
-    "1.2.840.10045.4.1": "ecdsa-with-SHA1", "1.2.840.10045.4.3.1": "ecdsa-with-SHA224",
-    "1.2.840.10045.4.3.2": "ecdsa-with-SHA256", "1.2.840.10045.4.3.3": "ecdsa-with-SHA384",
-    "1.2.840.10045.4.3.4": "ecdsa-with-SHA512", "2.16.840.1.101.3.4.3.9": "ecdsa_with_SHA3-224",
-    "2.16.840.1.101.3.4.3.10": "ecdsa_with_SHA3-256", "2.16.840.1.101.3.4.3.11": "ecdsa_with_SHA3-384",
-    "2.16.840.1.101.3.4.3.12": "ecdsa_with_SHA3-512", "1.2.840.10040.4.3": "dsaWithSHA1",
-    "2.16.840.1.101.3.4.3.1": "dsa_with_SHA224", "2.16.840.1.101.3.4.3.2": "dsa_with_SHA256",
-    "2.16.840.1.101.3.4.3.3": "dsa_with_SHA384", "2.16.840.1.101.3.4.3.4": "dsa_with_SHA512",
-    "1.3.101.112": "ED25519", "1.3.101.113": "ED448", "1.2.156.10197.1.501": "SM2-with-SM3",
-}
-_FIXED_KEYS = {
-    "1.3.101.110": ("x25519", 256), "1.3.101.111": ("x448", 448),
-    "1.3.101.112": ("ed25519", 256), "1.3.101.113": ("ed448", 456),
-}
-_RSA, _RSA_PSS, _EC = "1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", "1.2.840.10045.2.1"
-_DSA, _DH, _X942 = "1.2.840.10040.4.1", "1.2.840.113549.1.3.1", "1.2.840.10046.2.1"
-CURVES = {
-    "1.2.840.10045.3.1.1": 192, "1.3.132.0.33": 224, "1.2.840.10045.3.1.7": 256, "1.3.132.0.34": 384,
-    "1.3.132.0.35": 521, "1.3.132.0.10": 256, "1.3.132.0.31": 192, "1.3.132.0.32": 224,
-    "1.3.36.3.3.2.8.1.1.1": 160, "1.3.36.3.3.2.8.1.1.3": 192, "1.3.36.3.3.2.8.1.1.5": 224,
-    "1.3.36.3.3.2.8.1.1.7": 256, "1.3.36.3.3.2.8.1.1.9": 320, "1.3.36.3.3.2.8.1.1.11": 384,
-    "1.3.36.3.3.2.8.1.1.13": 512, "1.2.156.10197.1.301": 256, "1.3.36.3.3.2.8.1.1.2": 160,
-    "1.3.36.3.3.2.8.1.1.4": 192, "1.3.36.3.3.2.8.1.1.6": 224, "1.3.36.3.3.2.8.1.1.8": 256,
-    "1.3.36.3.3.2.8.1.1.10": 320, "1.3.36.3.3.2.8.1.1.12": 384, "1.3.36.3.3.2.8.1.1.14": 512,
+_PURPOSES = {
+    "2.5.29.37.0": "anyExtendedKeyUsage", "1.3.6.1.5.5.7.3.1": "serverAuth",
+    "1.3.6.1.5.5.7.3.2": "clientAuth", "1.3.6.1.5.5.7.3.3": "codeSigning",
+    "1.3.6.1.5.5.7.3.4": "emailProtection", "1.3.6.1.5.5.7.3.5": "ipsecEndSystem",
+    "1.3.6.1.5.5.7.3.6": "ipsecTunnel", "1.3.6.1.5.5.7.3.7": "ipsecUser",
+    "1.3.6.1.5.5.7.3.8": "timeStamping", "1.3.6.1.5.5.7.3.9": "OCSPSigning",
+    "1.3.6.1.5.5.7.3.17": "ipsecIKE", "1.3.6.1.5.5.7.3.21": "secureShellClient",
+    "1.3.6.1.5.5.7.3.22": "secureShellServer", "1.3.6.1.5.5.7.3.31": "id-kp-BrandIndicatorforMessageIdentification",
+    "1.3.6.1.5.5.7.3.36": "id-kp-documentSigning",
+    "1.3.6.1.5.2.3.4": "pkInitClientAuth", "1.3.6.1.5.2.3.5": "pkInitKDC",
+    "1.3.6.1.4.1.311.2.1.21": "msCodeInd", "1.3.6.1.4.1.311.2.1.22": "msCodeCom",
+    "1.3.6.1.4.1.311.10.3.1": "msCTLSign", "1.3.6.1.4.1.311.10.3.3": "msSGC",
+    "1.3.6.1.4.1.311.10.3.4": "msEFS", "1.3.6.1.4.1.311.20.2.2": "msSmartcardLogin",
+    "2.16.840.1.113730.4.1": "nsSGC",
 }
 # fmt: on
 _BASIC_CONSTRAINTS, _ALTERNATIVE_NAMES = "2.5.29.19", "2.5.29.17"
 _SUBJECT_KEY, _AUTHORITY_KEY = "2.5.29.14", "2.5.29.35"
+_KEY_USAGE, _EXTENDED_KEY_USAGE = "2.5.29.15", "2.5.29.37"
+# The names of RFC 5280, which openssl's configuration has too, from the first bit on.
+_USAGES = (
+    "digitalSignature",
+    "nonRepudiation",
+    "keyEncipherment",
+    "dataEncipherment",
+    "keyAgreement",
+    "keyCertSign",
+    "cRLSign",
+    "encipherOnly",
+    "decipherOnly",
+)
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _TEXTS = dict.fromkeys((0x12, 0x13, 0x14, 0x16, 0x1A), "latin-1")
 _TEXTS |= {0x0C: "utf-8", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
@@ -106,17 +119,16 @@ class CertificateFacts(NamedTuple):
     key_bits: int | None
     signature_algorithm: str
     sha256: str
+    key_usages: list[str] | None
+    extended_key_usages: list[str] | None
+    signature_digest: str | None
 
 
 def certificate_facts(data: bytes) -> CertificateFacts:
     """Read a certificate in DER, and ignore what follows it. Raises Malformed."""
     whole = element(data).expect(SEQUENCE)
-    signed, algorithm, _signature = _exactly(whole, 3)
-    fields = list(children(signed.expect(SEQUENCE)))
-    if fields and fields[0].tag == 0xA0:  # the version; version 1 leaves it out
-        del fields[0]
-    if len(fields) < 6:
-        raise Malformed("it has too few parts for a certificate")
+    _signed, algorithm, _signature = _exactly(whole, 3)
+    fields = _fields(whole)
     serial, _inner, issuer, validity, subject, key = fields[:6]
     extensions = dict(_extensions(fields[6:]))
     begin, end = _exactly(validity.expect(SEQUENCE), 2)
@@ -138,8 +150,11 @@ def certificate_facts(data: bytes) -> CertificateFacts:
         self_signed=issuer.raw == subject.raw and _same_key(extensions),
         key_algorithm=key_algorithm,
         key_bits=key_bits,
-        signature_algorithm=_SIGNATURES.get(name := _algorithm(algorithm), name),
+        signature_algorithm=SIGNATURES.get(name := _algorithm(algorithm)) or DIGESTS.get(name, name),
         sha256=hashlib.sha256(whole.raw).hexdigest(),
+        key_usages=_key_usages(extensions),
+        extended_key_usages=_extended_key_usages(extensions),
+        signature_digest=_signature_digest(name, algorithm),
     )
 
 
@@ -202,22 +217,26 @@ def public_key(info: Element) -> tuple[str, Element | None, bytes]:
     return oid_text(parts[0]), parts[1] if len(parts) > 1 else None, key.expect(BIT_STRING).content[1:]
 
 
+def certificate_public_key(data: bytes) -> Element:
+    """Return the SubjectPublicKeyInfo of a certificate in DER; raises Malformed."""
+    return _fields(element(data).expect(SEQUENCE))[5]
+
+
 def key_size(algorithm: str, parameters: Element | None, key: bytes) -> tuple[str, int | None]:
     """Return a public key's algorithm, by name or else by its numbers, and its bits if they are known.
 
     Raises Malformed.
     """
-    if algorithm in _FIXED_KEYS:
-        return _FIXED_KEYS[algorithm]
-    if algorithm in (_RSA, _RSA_PSS):
+    if algorithm in FIXED_KEYS:
+        return FIXED_KEYS[algorithm].name, FIXED_KEYS[algorithm].bits
+    if algorithm in RSA_KEYS:
         modulus = next(children(element(key).expect(SEQUENCE)), None)
-        return "rsa" if algorithm == _RSA else "rsa-pss", None if modulus is None else bits_of(modulus)
-    if algorithm == _EC:
+        return RSA_KEYS[algorithm], None if modulus is None else bits_of(modulus)
+    if algorithm in EC_KEYS:
         return "ec", None if parameters is None else curve_bits(parameters)
-    if algorithm in (_DSA, _DH, _X942):
-        name = "dsa" if algorithm == _DSA else "dh"
+    if algorithm in MODULAR_KEYS:
         prime = None if parameters is None or parameters.tag != SEQUENCE else next(children(parameters), None)
-        return name, None if prime is None else bits_of(prime)
+        return MODULAR_KEYS[algorithm], None if prime is None else bits_of(prime)
     return algorithm, None
 
 
@@ -233,6 +252,16 @@ def curve_bits(parameters: Element) -> int | None:
     # The parameters are version, field, curve, base, order; the order gives the size.
     parts = list(children(parameters))
     return bits_of(parts[4]) if len(parts) > 4 else None
+
+
+def _fields(whole: Element) -> list[Element]:
+    """Return the parts of a certificate from the serial number on."""
+    fields = list(children(_exactly(whole, 3)[0].expect(SEQUENCE)))
+    if fields and fields[0].tag == 0xA0:  # the version; version 1 leaves it out
+        del fields[0]
+    if len(fields) < 6:
+        raise Malformed("it has too few parts for a certificate")
+    return fields
 
 
 def _exactly(parent: Element, count: int) -> list[Element]:
@@ -282,6 +311,53 @@ def _alternative_names(extensions: dict[str, bytes]) -> list[str]:
     except Malformed:
         pass  # keep those that were read
     return names
+
+
+def _key_usages(extensions: dict[str, bytes]) -> list[str] | None:
+    """Return the uses of the key that the certificate allows; None if it does not restrict them."""
+    try:
+        bits = element(extensions[_KEY_USAGE]).expect(BIT_STRING).content[1:]
+    except (KeyError, Malformed):
+        return None
+    return [
+        name
+        for number, name in enumerate(_USAGES)
+        if number // 8 < len(bits) and bits[number // 8] & 0x80 >> number % 8
+    ]
+
+
+def _extended_key_usages(extensions: dict[str, bytes]) -> list[str] | None:
+    """Return the purposes that the certificate allows; None if it does not restrict them."""
+    try:
+        purposes = [oid_text(purpose) for purpose in children(element(extensions[_EXTENDED_KEY_USAGE]))]
+    except (KeyError, Malformed):
+        return None
+    return [_PURPOSES.get(purpose, purpose) for purpose in purposes]
+
+
+def _signature_digest(oid: str, algorithm: Element) -> str | None:
+    """Return the digest that is signed: that of the algorithm, or for RSA-PSS that of its parameters."""
+    if oid != RSA_PSS:
+        return signature_digest(SIGNATURES.get(oid, ""))
+    try:
+        parts = list(children(algorithm))
+        return pss_digest(parts[1] if len(parts) > 1 else None)
+    except Malformed:
+        return None
+
+
+def pss_digest(parameters: Element | None) -> str | None:
+    """Return the digest that RSASSA-PSS parameters name; None if there are no parameters.
+
+    Raises Malformed.
+    """
+    if parameters is None or parameters.tag != SEQUENCE:
+        return None
+    wrapped = next((part for part in children(parameters) if part.tag == 0xA0), None)
+    if wrapped is None:
+        return "sha1"  # the default
+    name = _algorithm(_only(wrapped))
+    return DIGESTS.get(name, name)
 
 
 def _is_ca(extensions: dict[str, bytes]) -> bool:

@@ -16,8 +16,8 @@ from kolide_kit.limits import Budget
 from kolide_kit.text import decode, shown
 from osquery_sdk import Column, Query, Row, table
 
+from ..reading.gvariant import split_tuple, string, string_dictionary
 from ..reading.homes import local_homes
-from .gvariant import split_tuple, string, string_dictionary
 
 _SYSTEM = "/var/lib/flatpak"
 _OF_USER = ".local/share/flatpak"

@@ -257,15 +257,16 @@ SPECIFIED = {
     "certificates": "L M W: path!^, idx i, subject, issuer, serial, sans, "
     "not_before b, not_after b, is_ca i, "
     "self_signed i, "
-    "key_algorithm, key_bits i, signature_algorithm, sha256, container, error",
+    "key_algorithm, key_bits i, signature_algorithm, sha256, container, error, key_usages, extended_key_usages, "
+    "signature_digest",
     "keyinfo": (
         "L M W: path!^, type, encrypted i, bits i, fingerprint_sha256, fingerprint_md5, format, comment, "
-        "kdf, mode"
+        "kdf, mode, kind, iterations b, digest, options, keys i, certificates i, error"
     ),
     "ssh_keys": "L M W: user, uid^b, path, type, encrypted i, bits i, "
     "fingerprint_sha256, fingerprint_md5, format, "
     "comment, kdf, "
-    "mode",
+    "mode, kind, iterations b, digest, options, keys i, certificates i, error",
     "venv_packages": (
         "L M W: root?^, uid^b, venv_path, python_version, name, version, editable i, direct_url, installer"
     ),
@@ -310,6 +311,22 @@ SPECIFIED = {
     ),
     "dpkg_verify": "L: package!^, path, expected_md5, actual_md5, conffile i",
     # The specification names these two alone.
+    "wifi": (
+        "L: interface^, mac, mode, ssid, bssid, frequency i, channel i, channel_width i, signal i, "
+        "transmit_rate d, receive_rate d, connected_seconds b, transmit_power d, security, key_managements, "
+        "ciphers, management_frames"
+    ),
+    "tpm": (
+        "L: name^, version, manufacturer, firmware_version, description, device_id, driver, pcr_banks, "
+        "enabled i, active i, owned i"
+    ),
+    "disk_encryption": (
+        "L: path^, mount_point^, device, filesystem, encrypted i, methods, cipher, encrypted_device, "
+        "mapped_name, uuid, key_id, uid^b"
+    ),
+    "gsettings": (
+        "L: uid^b, username, database, schema^, key, value, type, locked i, effective i, path, file, error"
+    ),
     "sensors": "L: chip^, kind, idx i, label, value d, high d, critical d",
     "batteries": (
         "L: name^, scope, manufacturer, model, technology, status, percent d, health_percent d, cycles i, "

@@ -44,9 +44,13 @@ emailAddress = a@b.example
 UID = 7
 DC = example
 serialNumber = 42
+houseIdentifier = 7b
+role = admin
 1.2.3.4 = odd
 [many]
 basicConstraints = critical,CA:TRUE,pathlen:3
+keyUsage = critical,digitalSignature,nonRepudiation,keyEncipherment,keyCertSign,cRLSign,decipherOnly
+extendedKeyUsage = serverAuth,clientAuth,codeSigning,emailProtection,timeStamping,OCSPSigning,1.2.3.4
 subjectAltName = @names
 [names]
 DNS.1 = *.a.example
@@ -152,7 +156,35 @@ def of_text(text: str) -> dict[str, Any]:
         }.get(algorithm[1], algorithm[1].lower()),
         "key_bits": int(key_bits[1]) if key_bits else bits[algorithm[1]],
         "signature_algorithm": signature[1],
+        "key_usages": extension(text, "Key Usage"),
+        "extended_key_usages": extension(text, "Extended Key Usage"),
     }
+
+
+USAGES = {
+    "Digital Signature": "digitalSignature",
+    "Non Repudiation": "nonRepudiation",
+    "Key Encipherment": "keyEncipherment",
+    "Data Encipherment": "dataEncipherment",
+    "Key Agreement": "keyAgreement",
+    "Certificate Sign": "keyCertSign",
+    "CRL Sign": "cRLSign",
+    "Encipher Only": "encipherOnly",
+    "Decipher Only": "decipherOnly",
+    "TLS Web Server Authentication": "serverAuth",
+    "TLS Web Client Authentication": "clientAuth",
+    "Code Signing": "codeSigning",
+    "E-mail Protection": "emailProtection",
+    "Time Stamping": "timeStamping",
+    "OCSP Signing": "OCSPSigning",
+    "Any Extended Key Usage": "anyExtendedKeyUsage",
+}
+
+
+def extension(text: str, name: str) -> list[str] | None:
+    """Return the values of an extension in openssl's text."""
+    found = re.search(rf"X509v3 {name}:[^\n]*\n([^\n]*)", text)
+    return None if found is None else [USAGES.get(use, use) for use in found[1].strip().split(", ")]
 
 
 def told(row: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
@@ -190,6 +222,28 @@ def test_a_certificate_of_openssl(case: str, made: Path, run: Run, compare: Comp
         "path": str(made / f"{case}.der"),
         "container": "der",
     }
+
+
+@pytest.mark.parametrize(
+    ("case", "digest"),
+    [
+        ("rsa", "sha256"),
+        ("sha1", "sha1"),
+        ("sha3", "sha3-256"),
+        ("pss", "sha384"),
+        ("pss-signature", "sha256"),
+        ("p521", "sha512"),
+        ("ed25519", None),
+    ],
+)
+def test_the_digest_that_is_signed(case: str, digest: str | None, made: Path, run: Run) -> None:
+    row = only(certificates.rows(path=str(made / f"{case}.pem")))
+    assert row["signature_digest"] == digest
+    text = run("openssl", "x509", "-in", made / f"{case}.pem", "-noout", "-text")
+    hashed = re.search(r"Hash Algorithm: (\S+)", text)
+    if case.startswith("pss"):
+        assert hashed
+        assert hashed[1] == digest
 
 
 def test_alternative_names_of_every_kind(made: Path) -> None:
@@ -308,6 +362,23 @@ def test_a_chain_and_what_issued_it(made: Path, run: Run, tmp_path: Path) -> Non
         inner = certificates.rows(path=str(tmp_path / name))
         assert {row.container for row in inner} == {"pkcs7"}
         assert [row.sha256 for row in inner] == [row.sha256 for row in rows]
+
+
+def test_certificates_in_a_store(made: Path, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "store.p12"
+    for encryption, error in (
+        ("NONE", None),
+        ("AES-256-CBC", "it is PKCS#12, which only its password opens"),
+    ):
+        run(
+            *("openssl", "pkcs12", "-export", "-in", made / "p256.pem", "-inkey", made / "p256.key"),
+            *("-certpbe", encryption, "-passout", "pass:words", "-out", path),
+        )
+        row = only(certificates.rows(path=str(path)))
+        assert row["error"] == error
+        if error is None:
+            same = only(certificates.rows(path=str(made / "p256.pem")))
+            assert row == same | {"path": str(path), "container": "pkcs12"}
 
 
 def test_a_signed_message_without_lengths(made: Path, run: Run, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
+from kolide_tables.reading.gvariant import split_array, split_tuple, string
 from kolide_tables.software.flatpak_packages import (
     Installation,
     _more_installations,
@@ -21,7 +22,6 @@ from kolide_tables.software.flatpak_packages import (
     package_rows,
     parse_deploy,
 )
-from kolide_tables.software.gvariant import split_array, split_tuple, string
 from osquery_sdk import DeadlineExceeded, Query
 
 from ...support.compare import Compare

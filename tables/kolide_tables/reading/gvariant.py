@@ -1,4 +1,4 @@
-"""Read as much of GVariant, the binary form of flatpak's deploy files, as those need.
+"""Split GVariant, the binary form of flatpak's deploy files and of dconf's values, into its parts.
 
 Source: the GVariant specification, "Serialisation Format".
 """

@@ -1,0 +1,115 @@
+"""Read PuTTY's private keys, ssh.com's, and public keys as RFC 4716 writes them.
+
+Source: PuTTY's manual, appendix C, for versions 1 to 3 of its format.
+"""
+
+import binascii
+from collections.abc import Iterator
+from itertools import islice
+
+from kolide_kit.text import shown
+
+from ..reading.der import Malformed
+from .keyfacts import PRIVATE, PUBLIC, KeyFacts
+from .sshkeys import Parts, ssh_key
+
+__all__ = ["putty_key", "ssh2_key"]
+
+_SSHCOM_MAGIC = b"\x3f\x6f\xf9\xeb"
+_MOST_LINES = 20_000
+_MOST_FIELDS = 16
+_PREFIXES = ("ssh-", "ecdsa-sha2-")
+
+
+def putty_key(content: bytes) -> KeyFacts:
+    """Return the facts of a PuTTY key, whose public part is in clear."""
+    fields, body = _putty_fields(content)
+    first = next(iter(fields), b"")
+    kind = shown(fields.get(first, b"")).strip()
+    encrypted = fields.get(b"Encryption", b"none").strip() != b"none"
+    # Before version 3 of the format the derivation is SHA-1, twice.
+    kdf = shown(fields.get(b"Key-Derivation") or b"sha1").strip().lower() if encrypted else None
+    passes = fields.get(b"Argon2-Passes", b"").strip()
+    facts = KeyFacts(
+        None,
+        "putty",
+        PRIVATE,
+        encrypted,
+        comment=shown(fields.get(b"Comment", b"")) or None,
+        kdf=kdf,
+        iterations=int(passes) if encrypted and passes.isdigit() and len(passes) < 10 else None,
+    )
+    try:
+        key = ssh_key(binascii.a2b_base64(body), facts.format)
+    except (binascii.Error, Malformed) as error:
+        return facts._replace(type=_short(kind), error=f"its public part is broken: {error}")
+    return facts._replace(type=key.type, bits=key.bits, blob=key.blob, error=key.error)
+
+
+def _putty_fields(content: bytes) -> tuple[dict[bytes, bytes], bytes]:
+    """Return the fields, the one with the key's kind first, and the public part in base64."""
+    lines = iter(content.lstrip().replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n", _MOST_LINES))
+    fields: dict[bytes, bytes] = {}
+    body = b""
+    for line in lines:
+        name, _, value = line.partition(b": ")
+        if name == b"Public-Lines" and value.strip().isdigit() and len(value) < 6:
+            body = b"".join(islice(lines, int(value)))
+        elif name == b"Private-Lines":
+            break
+        elif len(fields) < _MOST_FIELDS:
+            fields[name] = value
+    return fields, body
+
+
+def ssh2_key(content: bytes) -> Iterator[KeyFacts]:
+    """Yield a key of ssh.com, or a public key as RFC 4716 writes it, several one after the other as well."""
+    lines = content.replace(b"\r\n", b"\n").replace(b"\\\n", b"").split(b"\n", _MOST_LINES)
+    block: list[bytes] | None = None
+    for line in lines:
+        if line.startswith(b"---- BEGIN SSH2 "):
+            block = [line]
+        elif block is not None and line.startswith(b"---- END"):
+            yield _ssh2_block(block)
+            block = None
+        elif block is not None:
+            block.append(line)
+    if block is not None:
+        yield _ssh2_block(block)
+
+
+def _ssh2_block(lines: list[bytes]) -> KeyFacts:
+    is_private = b"PRIVATE" in lines[0]
+    comment = None
+    body: list[bytes] = []
+    for line in lines[1:]:
+        name, colon, value = line.partition(b":")
+        if not colon:
+            body.append(line.strip())
+        elif name.lower() == b"comment":
+            comment = shown(value.strip().strip(b'"')) or None
+    form, kind = ("ssh.com", PRIVATE) if is_private else ("rfc4716", PUBLIC)
+    try:
+        data = binascii.a2b_base64(b"".join(body))
+        key = _sshcom_key(data) if is_private else ssh_key(data, form)
+    except (binascii.Error, Malformed) as error:
+        return KeyFacts(None, form, kind, comment=comment, error=f"the key is broken: {error}")
+    return key._replace(comment=comment)
+
+
+def _sshcom_key(data: bytes) -> KeyFacts:
+    if not data.startswith(_SSHCOM_MAGIC):
+        raise Malformed("it does not begin as ssh.com's keys do")
+    parts = Parts(data, 8)  # skip the mark and the length
+    kind, cipher = shown(parts.string()), parts.string()
+    called = "rsa" if "rsa" in kind else "dsa" if kind.startswith("dl-") else None
+    error = None if called else f"a kind of key that is not known: {kind[:80]}"
+    return KeyFacts(called, "ssh.com", PRIVATE, cipher != b"none", error=error)
+
+
+def _short(kind: str) -> str | None:
+    """Return the name of a kind of key without the words before it, as `rsa` for ssh-rsa."""
+    if kind == "ssh-dss":
+        return "dsa"
+    prefix = next((prefix for prefix in _PREFIXES if kind.startswith(prefix)), "")
+    return "ecdsa" if prefix.startswith("ecdsa") else kind.removeprefix(prefix) or None

@@ -62,11 +62,12 @@ def secret_scan(query: Query) -> Iterator[SecretFound]:
 def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> Iterator[SecretFound]:
     import hashlib
 
-    from .secret_rules import entropy, secrets_in
+    from .secret_search import secrets_in
+    from .secret_values import entropy
 
     for line, before, piece, end in _pieces(text):
         budget.check()
-        for secret in sorted(secrets_in(piece), key=lambda secret: secret.offset):
+        for secret in sorted(secrets_in(piece, path), key=lambda secret: secret.offset):
             if secret.offset >= end:
                 break  # the next piece has the whole of it
             budget.add_rows()
@@ -91,7 +92,7 @@ def _pieces(text: str) -> Iterator[tuple[int, int, str, int]]:
     Each comes with the number of its first line, how many characters of that line are before it, and where
     the next piece begins.
     """
-    from .secret_rules import LONGEST
+    from .secret_search import LONGEST
 
     line, column, start = 1, 0, 0
     while start < len(text):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
-from kolide_tables.secrets import secret_rules
+from kolide_tables.secrets import secret_rules, secret_search
 from kolide_tables.secrets.secret_scan import SecretFound, secret_scan
 from osquery_sdk import Query, TableError
 from osquery_sdk.tables.query import GLOB, Constraint

@@ -1,0 +1,240 @@
+"""Find secrets in a text: keys of known forms, and values under names of secrets.
+
+A text is searched in this order, and what one step found no later one finds again: private keys, secrets of a
+form of their own, files of a known form, and values by their names.
+"""
+
+import re
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from .secret_assignments import Assignment, assignments
+from .secret_files import is_login, secrets_of_files
+from .secret_keys import private_keys
+from .secret_names import Kind, kind_of, services_in
+from .secret_rules import Rule, Rules, load
+from .secret_values import decoded, entropy, is_password, is_placeholder, is_random, is_sealed, is_uuid
+
+__all__ = ["LONGEST", "Found", "secrets_in"]
+
+
+class Found(NamedTuple):
+    """A secret in a text, and its offset in characters; `secret` never leaves the table's module.
+
+    For a key in PEM, `secret` is the base64 alone: the same key is then the same secret, whatever its line
+    ends.
+    """
+
+    rule_id: str
+    offset: int
+    secret: str
+
+
+# The longest secret, in characters: pieces of a long text overlap by as much.
+LONGEST = 32_768
+SECRET_VALUE = "secret-value"
+# In a secret of a form of its own only clear signs count: random letters may spell a word.
+_NOT_ISSUED = re.compile(
+    r"EXAMPLE|(?i:your|xxxx|example|placeholder|redacted|abcdefghijklm|123456789012345)|([B-Zb-z])\1{7}|\.{3}|\*{3}"
+)
+
+
+def secrets_in(text: str, path: str = "") -> Iterator[Found]:
+    """Yield the secrets in a text; `path` is the file's, which may tell its form."""
+    rules = load()
+    taken = _Taken()
+    for key in private_keys(text):
+        if taken.take(key.start, key.end):
+            yield Found(key.rule_id, key.start, key.secret)
+    yield from _issued(text, rules, taken)
+    yield from _containing(text, rules, taken)
+    for secret in secrets_of_files(text, path):
+        if taken.take(secret.start, secret.start + len(secret.value)):
+            yield Found(*secret)
+    yield from _by_name(text, rules, taken)
+
+
+class _Taken:
+    """The spans of secrets that were found; they do not overlap."""
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[int, int]] = []
+
+    def take(self, start: int, end: int) -> bool:
+        """Take a span, unless a part of it is taken."""
+        # Of the spans that begin before the end, the last one ends last.
+        before = bisect_left(self._spans, (end,))
+        if before > 0 and self._spans[before - 1][1] > start:
+            return False
+        insort(self._spans, (start, end))
+        return True
+
+
+def _issued(text: str, rules: Rules, taken: _Taken) -> Iterator[Found]:
+    """Yield the secrets that begin as their issuer has them begin."""
+    # A line feed before the text stands for its beginning.
+    position, before = 0, rules.beginnings.match("\n" + text[:64])
+    while True:
+        if before is not None:
+            match, before, start = before, None, 0
+            position = 0
+        else:
+            place = rules.beginnings.search(text, position)
+            if place is None:
+                return
+            match, start = place, place.end()
+            position = place.end()
+        for rule in rules.by_beginning[match[1]]:
+            secret = rule.pattern.match(text, start)
+            if secret is None:
+                continue
+            # The character behind a secret may be the one before the next.
+            position = max(position, secret.end() - 1)
+            if _is_issued(rule, secret[0], text, secret, rules) and taken.take(start, secret.end()):
+                yield Found(rule.rule_id, start, secret[0])
+                break
+
+
+def _containing(text: str, rules: Rules, taken: _Taken) -> Iterator[Found]:
+    """Yield the secrets of rules that look for a text, and then for a pattern."""
+    for rule in rules.containing:
+        if not any(hint in text for hint in rule.contains):
+            continue
+        for match in rule.pattern.finditer(text):
+            group = match.lastindex or 0
+            start, end = match.span(group)
+            if _is_issued(rule, match[group], text, match, rules) and taken.take(start, end):
+                yield Found(rule.rule_id, start, match[group])
+
+
+def _is_issued(rule: Rule, secret: str, text: str, match: re.Match[str], rules: Rules) -> bool:
+    if secret in rules.examples or rule.least_entropy and entropy(secret) < rule.least_entropy:
+        return False
+    if rule.check:
+        return _CHECKS[rule.check](secret, text, match)
+    return _NOT_ISSUED.search(secret) is None
+
+
+def _by_name(text: str, rules: Rules, taken: _Taken) -> Iterator[Found]:
+    """Yield the values under names of secrets, by the rule of the service that the name speaks of, if any."""
+    for assignment in assignments(text, _is_wanted):
+        value = assignment.value
+        if value in rules.examples or len(value) < 3:
+            continue
+        rule_id = _rule_of_service(assignment, rules) or _rule_of_name(assignment)
+        if rule_id is not None and taken.take(assignment.start, assignment.start + len(value)):
+            yield Found(rule_id, assignment.start, value)
+
+
+@lru_cache(maxsize=4096)
+def _is_wanted(name: str) -> bool:
+    return kind_of(name) is not Kind.OTHER or bool(services_in(name, load().services))
+
+
+def _rule_of_service(assignment: Assignment, rules: Rules) -> str | None:
+    value = assignment.value
+    for service in services_in(assignment.name, rules.services):
+        for rule in rules.by_service[service]:
+            if (
+                rule.pattern.fullmatch(value)
+                and entropy(value) >= rule.least_entropy
+                and not value.isalpha()
+                and _NOT_ISSUED.search(value) is None
+                and not is_sealed(value)
+            ):
+                return rule.rule_id
+    return None
+
+
+def _rule_of_name(assignment: Assignment) -> str | None:
+    name, _, value, quoted, sure = assignment
+    kind = kind_of(name)
+    if kind is Kind.OTHER or is_sealed(value):
+        return None
+    if name.lower().lstrip("_") == "auth" and is_login(value):
+        return "registry-login"
+    if is_placeholder(value) or value.lower() == name.lower():
+        return None
+    if kind is Kind.TOKEN and not quoted and not sure and is_uuid(value):
+        return None  # a part of an address, such as the links to files that some services publish
+    if kind is Kind.PASSWORD:
+        good = is_password(value, quoted=quoted, sure=sure)
+    else:
+        good = is_random(value, least=16 if kind is Kind.TOKEN else 20) and (
+            quoted or (sure or kind is Kind.TOKEN) and is_password(value, quoted=False, sure=sure)
+        )
+    return SECRET_VALUE if good else None
+
+
+# -- Checks that rules name
+
+
+def _check_authorization(secret: str, text: str, match: re.Match[str]) -> bool:
+    """Return whether what follows Basic is a name and a password, or what follows Bearer looks random."""
+    if match[1]:
+        return is_login(secret)
+    return (len(secret) >= 8 and re.search("[0-9]", secret) is not None and not is_placeholder(secret)
+            and is_password(secret, quoted=True, sure=True))
+
+
+def _check_header(secret: str, text: str, match: re.Match[str]) -> bool:
+    return _is_of_curl(text, match.start()) and not is_placeholder(secret) and re.search("[0-9]", secret) is not None
+
+
+def _check_user(secret: str, text: str, match: re.Match[str]) -> bool:
+    """Return whether the option of curl has a name and a password, and neither is a variable."""
+    user, colon, password = secret.strip("\"'").partition(":")
+    user, password = user.strip("\"'"), password.strip("\"'")
+    if not colon or len(user) + len(password) < 4 or not _is_of_curl(text, match.start()):
+        return False
+    known = password or user
+    if password.startswith("//") or "%" in user:
+        return False
+    return not is_placeholder(known) and not user.startswith(("$", "<")) and known[:1] not in "$[<"
+
+
+def _is_of_curl(text: str, at: int) -> bool:
+    """Return whether curl is the command of a line, or of one of the five before it that it goes on from."""
+    before = text[max(0, at - 2000) : at].split("\n")[-6:]
+    return re.search(r"\bcurl\b", "\n".join(before)) is not None
+
+
+def _check_encoded_jwt(secret: str, text: str, match: re.Match[str]) -> bool:
+    content = decoded(secret)
+    return content is not None and re.match(rb"eyJ[\w\-]{8,}\.ey", content) is not None
+
+
+def _check_open(secret: str, text: str, match: re.Match[str]) -> bool:
+    return not is_placeholder(secret) and not is_sealed(secret)
+
+
+def _check_sas(secret: str, text: str, match: re.Match[str]) -> bool:
+    """Return whether the parameters around a signature are those of a shared access signature."""
+    around = text[max(0, match.start() - 600) : match.end() + 600]
+    return re.search(r"[?&;]s[ev]=\d", around) is not None and not is_placeholder(secret)
+
+
+def _check_url(secret: str, text: str, match: re.Match[str]) -> bool:
+    """Return whether a URL's password is one; in it a percent sign begins an escaped character."""
+    if re.search(r"%(?![0-9A-Fa-f]{2})|[{}$]\w*[{}(]|^\$\w+$|^[\[(<{].*[\])>}]$", secret):
+        return False
+    from urllib.parse import unquote
+
+    user = match[0].partition("://")[2].partition(":")[0]
+    plain = unquote(secret)
+    if plain == user or plain.isalpha() and len(plain) < 4 or is_placeholder(plain.strip("[]():*")):
+        return False
+    return len(set(plain)) > 1 and not re.fullmatch(r"(?i)[a-z_\-]{0,16}(?:pass(?:word|wd)?|pwd|secret|token)", plain)
+
+
+_CHECKS: dict[str, Callable[[str, str, "re.Match[str]"], bool]] = {
+    "authorization": _check_authorization,
+    "encoded-jwt": _check_encoded_jwt,
+    "header": _check_header,
+    "open": _check_open,
+    "sas": _check_sas,
+    "url": _check_url,
+    "user": _check_user,
+}

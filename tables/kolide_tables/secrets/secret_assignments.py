@@ -25,12 +25,15 @@ class Assignment(NamedTuple):
     """Whether the line is nothing but a name and a value, as in a file of settings."""
 
 
-_OPERATOR = re.compile(r"[=:,|>][=>:|]{0,3}(?:(?<=>)\s{0,80}|[ \t]{0,8})(?=[^\s,;=)\]}>])")
-# All that may be before an operator is matched backwards, from the operator on.
+# What follows has to be long enough for a secret: most signs in code and prose are passed over at once.
+_OPERATOR = re.compile(r"[=:][=>:]{0,3}[ \t]{0,8}(?=[^\s,;=)\]}>(\[{]\S{5})|\|\|[ \t]{0,8}(?=[\"'`]\S{5})")
+_COMMA = re.compile(r"[\"'],[ \t]{0,8}(?=[\"'`]\S{5})")
+_TAG_END = re.compile(r">\s{0,80}(?=[^\s<>=,;]\S{3})")
+# All that may be before an operator is matched backwards, in the reversed text.
 _BEFORE = re.compile(
     r"[?.:+]?[ \t]{0,40}(?:(?:gnirt[sS]|rts|txet|rahc)[ \t]{0,8}:?[ \t]{0,8})?\]?[\"'`]?\\?([\w.\-]{2,80})"
 )
-_BEFORE_COMMA = re.compile(r"[ \t]{0,4}([\"'])\\?([\w.\-]{2,80})\1")
+_BEFORE_COMMA = re.compile(r"([\"'])\\?([\w.\-]{2,80})\1")
 _BEFORE_TAG = re.compile(r"[^<>]{0,100}<")
 _TAG = re.compile(r"<([\w.\-:]{2,64})(?:\s[^<>]{0,40}?(?:name|key|id)=[\"']([\w.\-]{2,64})[\"'])?")
 _PAIRS = frozenset(("value", "val", "string", "defaultvalue", "content"))
@@ -46,6 +49,8 @@ _VALUE = re.compile(
     r"|`([^`\s]{3,512})`"
     r"|([^\s\"'`<>][^\s\"'`<>]{2,511}))"
 )
+_BLANKS = re.compile(r"([\"'])([^\"'\\\n]{6,64})\1")
+_MIXED = re.compile(r"[A-Za-z][^A-Za-z\s'.,\-/]|[0-9][A-Za-z]{2}")
 _BLOCK = re.compile(r"[|>][-+]?[ \t]{0,8}\r?\n[ \t]{1,40}(\S{3,512})(?=\s|\Z)")
 # All that may be before a name on a line of settings, and behind its value.
 _LINE = re.compile(
@@ -59,45 +64,51 @@ _LINE_VALUE_ENDS = re.compile(r"[,;]?\Z")
 
 
 def assignments(text: str, wanted: Callable[[str], bool]) -> Iterator[Assignment]:
-    """Yield the values of the names that are `wanted`, in their order.
+    """Yield the values of the names that are `wanted`.
 
     A value in quotes is searched for others too: it may be a connection's parameters, or a document.
     """
+    backwards = text[::-1]
+    yield from _found(text, _OPERATOR, lambda match: _name(text, backwards, match.start(), wanted))
+    yield from _found(text, _COMMA, lambda match: _name_of_argument(backwards, len(text) - match.start() - 1, wanted))
+    if "</" in text:
+        yield from _found(text, _TAG_END, lambda match: _name_of_tag(text, backwards, match.start(), wanted))
+
+
+def _found(
+    text: str, operator: re.Pattern[str], named: Callable[[re.Match[str]], str | None]
+) -> Iterator[Assignment]:
     position = 0
-    while (match := _OPERATOR.search(text, position)) is not None:
-        position = match.end()
-        name = _name(text, match, wanted)
-        if name is None:
-            continue
-        value = _value(text, match, name)
+    for match in operator.finditer(text):
+        if match.start() < position:
+            continue  # a sign within the last value
+        name = named(match)
+        value = None if name is None else _value(text, match, name)
         if value is not None:
             yield value
             if not value.quoted:
                 position = value.start + len(value.value)
 
 
-def _name(text: str, match: re.Match[str], wanted: Callable[[str], bool]) -> str | None:
-    operator, at = text[match.start()], match.start()
-    if operator == ">":
-        return _name_of_tag(text, at, wanted)
-    before = text[max(0, at - 100) : at][::-1]
-    if operator == ",":
-        argument = _BEFORE_COMMA.match(before)
-        name = argument[2] if argument is not None and text[match.end()] in "\"'`" else ""
-    else:
-        word = _BEFORE.match(before)
-        name = word[1] if word is not None else ""
-    name = name[::-1].lstrip("-.")
-    if not name:
+def _name(text: str, backwards: str, at: int, wanted: Callable[[str], bool]) -> str | None:
+    word = _BEFORE.match(backwards, len(text) - at)
+    if word is None:
         return None
+    name = word[1][::-1]
     if wanted(name):
         return name
     return _name_of_pair(text, at, wanted) if name.lower() in _PAIRS else None
 
 
-def _name_of_tag(text: str, at: int, wanted: Callable[[str], bool]) -> str | None:
-    before = _BEFORE_TAG.match(text[max(0, at - 102) : at][::-1])
-    tag = None if before is None else _TAG.match(text, at - before.end())
+def _name_of_argument(backwards: str, at: int, wanted: Callable[[str], bool]) -> str | None:
+    argument = _BEFORE_COMMA.match(backwards, at)
+    name = "" if argument is None else argument[2][::-1]
+    return name if name and wanted(name) else None
+
+
+def _name_of_tag(text: str, backwards: str, at: int, wanted: Callable[[str], bool]) -> str | None:
+    before = _BEFORE_TAG.match(backwards, len(text) - at)
+    tag = None if before is None else _TAG.match(text, at - len(before[0]))
     if tag is None:
         return None
     if wanted(tag[1]):
@@ -119,10 +130,10 @@ def _value(text: str, match: re.Match[str], name: str) -> Assignment | None:
         return Assignment(name, value.start(1), value[1], quoted=False, sure=True)
     value = _VALUE.match(text, start)
     if value is None or value.lastindex is None:
-        return None
+        return _with_blanks(text, match, name)
     group = value.lastindex
     found, begins = value[group], value.start(group)
-    operator = text[match.start()]
+    operator = match[0].strip("\"'")[0]
     if operator == ">":
         closed = group == 5 and re.compile(r"\s{0,80}</").match(text, value.end()) is not None
         return Assignment(name, begins, found, quoted=True, sure=True) if closed else None
@@ -145,6 +156,17 @@ def _value(text: str, match: re.Match[str], name: str) -> Assignment | None:
     before = text[match.start() - 1 : match.start()]
     sure = is_line and text[match.start() : start] in ("=", ": ", ":") and before not in ("'", '"', " ")
     return Assignment(name, begins, found, quoted=False, sure=sure)
+
+
+def _with_blanks(text: str, match: re.Match[str], name: str) -> Assignment | None:
+    """Return a value in quotes with blanks in it, if it is all of a line and a part of it is no word."""
+    value = _BLANKS.match(text, match.end())
+    if value is None or not _is_line(text, match.start(), value.end()):
+        return None
+    parts = value[2].split()
+    if any(_MIXED.search(part) and not is_code(part.strip(".,:;!?")) for part in parts):
+        return Assignment(name, value.start(2), value[2], quoted=True, sure=True)
+    return None
 
 
 def _is_line(text: str, operator: int, end: int) -> bool:

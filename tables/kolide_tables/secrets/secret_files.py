@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .secret_values import decoded, is_password, is_placeholder, is_sealed
 
-__all__ = ["FileSecret", "is_login", "secrets_of_files"]
+__all__ = ["FileSecret", "is_login", "sealed_blocks", "secrets_of_files"]
 
 
 class FileSecret(NamedTuple):
@@ -31,13 +31,16 @@ _NETRC_USED = re.compile(rf"\s{{1,40}}(?:login|account|macdef|machine)\s|\s{{0,4
 # host:port:database:user:password, in which a backslash stands before a colon and another backslash.
 _FIELD = r"(?:[^\s:\\#]|\\[:\\]){1,128}"
 _PGPASS = re.compile(
-    rf"(?m)^(?=[\w*/.\[]){_FIELD}:(?:\d{{2,5}}|\*):{_FIELD}:(?!\d{{1,20}}:){_FIELD}:((?:[^\s:\\]|\\[:\\]){{1,256}})[ \t]{{0,8}}\r?$"
+    rf"(?=[\w*/.\[]){_FIELD}:(?:\d{{2,5}}|\*):{_FIELD}:(?!\d{{1,20}}:){_FIELD}:((?:[^\s:\\]|\\[:\\]){{1,256}})[ \t]{{0,8}}(?=[\r\n]|\Z)"
 )
+_PORT = re.compile(r":(?:\d{2,5}|\*):")
 _KIND = re.compile(r"(?im)^[ \t]{0,40}[\"']?kind[\"']?:[ \t]{0,8}[\"']?secret[\"']?[ \t,]{0,8}\r?$")
 _DOCUMENT = re.compile(r"(?m)^---(?:\s|\Z)")
 _BLOCK = re.compile(r"^([ \t]{0,40})[\"']?(data|stringData)[\"']?:[ \t]{0,8}\{?[ \t]{0,8}\r?$")
 _ENTRY = re.compile(r"^([ \t]{1,60})[\"']?([\w.\-]{1,253})[\"']?:[ \t]{0,8}(.{0,20000}?)[ \t\r]{0,8}$")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{2,16384}={0,2}")
+_SEALED_BLOCK = re.compile(r"(?m)^([ \t]{0,40})encryptedData:[ \t]{0,8}\r?$")
+_LONGEST_BLOCK = 100_000
 _MOST_LINES = 20_000
 
 
@@ -62,7 +65,16 @@ def _of_netrc(text: str) -> Iterator[FileSecret]:
 
 
 def _of_pgpass(text: str, *, sure: bool) -> Iterator[FileSecret]:
-    for match in _PGPASS.finditer(text):
+    end = 0
+    for port in _PORT.finditer(text):
+        if port.start() < end:
+            continue
+        start = max(text.rfind("\n", max(end, port.start() - 256), port.start()) + 1, end)
+        end = port.end() + 1024
+        match = _PGPASS.match(text, start)
+        end = text.find("\n", port.end(), end) + 1 or port.end()
+        if match is None:
+            continue
         value = match[1]
         if is_placeholder(value) or is_sealed(value) or value in ("x", "*", "!"):
             continue
@@ -112,6 +124,20 @@ def _of_entry(value: str, block: str, start: int) -> Iterator[FileSecret]:
 
 def _is_of_note(content: bytes | None) -> bool:
     return content is not None and not content.lstrip().startswith(b"-----BEGIN CERT")
+
+
+def sealed_blocks(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where the encrypted values of sealed secrets begin and end."""
+    end = 0
+    for block in _SEALED_BLOCK.finditer(text) if "encryptedData" in text else ():
+        if block.start() < end:
+            continue
+        end = block.end()
+        for line in text[end : end + _LONGEST_BLOCK].splitlines(keepends=True):
+            if line.strip() and len(line) - len(line.lstrip()) <= len(block[1]):
+                break
+            end += len(line)
+        yield block.end(), end
 
 
 def is_login(value: str) -> bool:

@@ -23,6 +23,8 @@ class Kind(IntEnum):
     """A password: the value may be short."""
 
 
+# A name of a secret has one of these in it; most names are told from them at once.
+_HINT = re.compile("pass|pw|secret|token|key|auth|cred|cookie|psk|jwt|sas|otp|pat|bearer")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 # A value of such a name is public, or is about a secret.
 # fmt: off
@@ -73,8 +75,11 @@ def _plain(name: str) -> tuple[str, tuple[str, ...]]:
     return "".join(words), words
 
 
+@lru_cache(maxsize=4096)
 def kind_of(name: str) -> Kind:
     """Return the kind of secret that a value of this name is."""
+    if _HINT.search(name.lower()) is None:
+        return Kind.OTHER
     joined, words = _plain(name)
     if not words or not _PUBLIC.isdisjoint(words) or words[-1] in _LAST_OF_OTHERS:
         return Kind.OTHER
@@ -95,8 +100,11 @@ def _kind_of_key(joined: str, words: Sequence[str]) -> Kind:
     return Kind.TOKEN if joined.endswith("licensekey") else Kind.OTHER
 
 
+@lru_cache(maxsize=4096)
 def services_in(name: str, services: re.Pattern[str]) -> Sequence[str]:
     """Return the services that a name speaks of: those that are words of it, or words and a key's or token's."""
+    if services.search(re.sub(r"[_.\-]", "", name.lower())) is None:
+        return ()
     joined, words = _plain(name)
     if not _OF_SOURCES.isdisjoint(words):
         return ()

@@ -14,7 +14,8 @@ __all__ = ["Rule", "Rules", "load"]
 
 _FILE = "secret_rules.toml"
 # A secret begins a word. In JSON and in code a written-out line feed may be before it.
-_BEFORE = r"[^A-Za-z0-9](?:(?<=\\)[nrt])?"
+# None is shorter than 16 characters, which few words of a text are not.
+_BEFORE = r"[^A-Za-z0-9](?:(?<=\\)[nrt])?(?=[\w\-.=~+/]{16})"
 
 
 class Rule:

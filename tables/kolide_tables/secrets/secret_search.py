@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from .secret_assignments import Assignment, assignments
-from .secret_files import is_login, secrets_of_files
+from .secret_files import is_login, sealed_blocks, secrets_of_files
 from .secret_keys import private_keys
 from .secret_names import Kind, kind_of, services_in
 from .secret_rules import Rule, Rules, load
@@ -54,6 +54,13 @@ def secrets_in(text: str, path: str = "") -> Iterator[Found]:
         if taken.take(secret.start, secret.start + len(secret.value)):
             yield Found(*secret)
     yield from _by_name(text, rules, taken)
+
+
+# Files in which a name and a value are no code: there a password may be of letters alone.
+_SETTINGS = re.compile(
+    r"(?i)(?:^|[/\\])(?:\.env[\w.\-]{0,64}|[\w.\-]{0,128}\.(?:env|tf|tfvars|hcl|properties|ini|cnf)|\.pypirc|\.netrc)\Z"
+)
+_HAS_DIGIT = re.compile("[0-9]").search
 
 
 class _Taken:
@@ -117,25 +124,36 @@ def _is_issued(rule: Rule, secret: str, text: str, match: re.Match[str], rules: 
     return _NOT_ISSUED.search(secret) is None
 
 
-def _by_name(text: str, rules: Rules, taken: _Taken) -> Iterator[Found]:
+def _by_name(text: str, rules: Rules, taken: _Taken, path: str = "") -> Iterator[Found]:
     """Yield the values under names of secrets, by the rule of the service that the name speaks of, if any."""
+    for start, end in sealed_blocks(text):
+        taken.take(start, end)
+    is_settings = _SETTINGS.search(path) is not None
     for assignment in assignments(text, _is_wanted):
         value = assignment.value
         if value in rules.examples or len(value) < 3:
             continue
-        rule_id = _rule_of_service(assignment, rules) or _rule_of_name(assignment)
+        rule_id = _rule_of_service(assignment, rules) or _rule_of_name(assignment, is_settings=is_settings)
         if rule_id is not None and taken.take(assignment.start, assignment.start + len(value)):
             yield Found(rule_id, assignment.start, value)
 
 
-@lru_cache(maxsize=4096)
+# Names that differ in a number alone are of one kind: few names have to be looked at.
+_DIGITS = str.maketrans("123456789", "0" * 9)
+
+
 def _is_wanted(name: str) -> bool:
+    return _is_wanted_name(name.translate(_DIGITS))
+
+
+@lru_cache(maxsize=4096)
+def _is_wanted_name(name: str) -> bool:
     return kind_of(name) is not Kind.OTHER or bool(services_in(name, load().services))
 
 
 def _rule_of_service(assignment: Assignment, rules: Rules) -> str | None:
     value = assignment.value
-    for service in services_in(assignment.name, rules.services):
+    for service in services_in(assignment.name.translate(_DIGITS), rules.services):
         for rule in rules.by_service[service]:
             if (
                 rule.pattern.fullmatch(value)
@@ -148,9 +166,9 @@ def _rule_of_service(assignment: Assignment, rules: Rules) -> str | None:
     return None
 
 
-def _rule_of_name(assignment: Assignment) -> str | None:
+def _rule_of_name(assignment: Assignment, *, is_settings: bool) -> str | None:
     name, _, value, quoted, sure = assignment
-    kind = kind_of(name)
+    kind = kind_of(name.translate(_DIGITS))
     if kind is Kind.OTHER or is_sealed(value):
         return None
     if name.lower().lstrip("_") == "auth" and is_login(value):
@@ -161,6 +179,7 @@ def _rule_of_name(assignment: Assignment) -> str | None:
         return None  # a part of an address, such as the links to files that some services publish
     if kind is Kind.PASSWORD:
         good = is_password(value, quoted=quoted, sure=sure)
+        good = good or is_settings and sure and value.isalpha() and len(value) >= 8
     else:
         good = is_random(value, least=16 if kind is Kind.TOKEN else 20) and (
             quoted or (sure or kind is Kind.TOKEN) and is_password(value, quoted=False, sure=sure)
@@ -173,14 +192,18 @@ def _rule_of_name(assignment: Assignment) -> str | None:
 
 def _check_authorization(secret: str, text: str, match: re.Match[str]) -> bool:
     """Return whether what follows Basic is a name and a password, or what follows Bearer looks random."""
-    if match[1]:
+    scheme, at = match[0][:2].lower(), match.start()
+    if text[at - 1 : at].isalnum():
+        return False
+    if scheme == "ba":
         return is_login(secret)
-    return (len(secret) >= 8 and re.search("[0-9]", secret) is not None and not is_placeholder(secret)
-            and is_password(secret, quoted=True, sure=True))
+    if scheme == "to" and not text[max(0, at - 24) : at].lower().rstrip("\"' \t").endswith(("authorization:", "api-")):
+        return False
+    return _HAS_DIGIT(secret) is not None and not is_placeholder(secret) and is_password(secret, quoted=True, sure=True)
 
 
 def _check_header(secret: str, text: str, match: re.Match[str]) -> bool:
-    return _is_of_curl(text, match.start()) and not is_placeholder(secret) and re.search("[0-9]", secret) is not None
+    return _is_of_curl(text, match.start()) and not is_placeholder(secret) and _HAS_DIGIT(secret) is not None
 
 
 def _check_user(secret: str, text: str, match: re.Match[str]) -> bool:
@@ -210,6 +233,10 @@ def _check_open(secret: str, text: str, match: re.Match[str]) -> bool:
     return not is_placeholder(secret) and not is_sealed(secret)
 
 
+def _check_password(secret: str, text: str, match: re.Match[str]) -> bool:
+    return not is_placeholder(secret) and not is_sealed(secret) and is_password(secret, quoted=False, sure=True)
+
+
 def _check_sas(secret: str, text: str, match: re.Match[str]) -> bool:
     """Return whether the parameters around a signature are those of a shared access signature."""
     around = text[max(0, match.start() - 600) : match.end() + 600]
@@ -218,6 +245,8 @@ def _check_sas(secret: str, text: str, match: re.Match[str]) -> bool:
 
 def _check_url(secret: str, text: str, match: re.Match[str]) -> bool:
     """Return whether a URL's password is one; in it a percent sign begins an escaped character."""
+    if not text[max(0, match.start() - 1) : match.start()].isalnum():
+        return False
     if re.search(r"%(?![0-9A-Fa-f]{2})|[{}$]\w*[{}(]|^\$\w+$|^[\[(<{].*[\])>}]$", secret):
         return False
     from urllib.parse import unquote
@@ -234,6 +263,7 @@ _CHECKS: dict[str, Callable[[str, str, "re.Match[str]"], bool]] = {
     "encoded-jwt": _check_encoded_jwt,
     "header": _check_header,
     "open": _check_open,
+    "password": _check_password,
     "sas": _check_sas,
     "url": _check_url,
     "user": _check_user,

@@ -26,7 +26,9 @@ class Assignment(NamedTuple):
 
 
 # What follows has to be long enough for a secret: most signs in code and prose are passed over at once.
-_OPERATOR = re.compile(r"[=:][=>:]{0,3}[ \t]{0,8}(?=[^\s,;=)\]}>(\[{]\S{5})|\|\|[ \t]{0,8}(?=[\"'`]\S{5})")
+_OPERATOR = re.compile(
+    r"[=:][=>:]{0,3}[ \t]{0,8}(?=[\"'`][^\"'`\n]{6}|[|>][-+]?[ \t]{0,4}\r?\n|[^\s,;=)\]}>(\[{]\S{5})|\|\|[ \t]{0,8}(?=[\"'`]\S{5})"
+)
 _COMMA = re.compile(r"[\"'],[ \t]{0,8}(?=[\"'`]\S{5})")
 _TAG_END = re.compile(r">\s{0,80}(?=[^\s<>=,;]\S{3})")
 # All that may be before an operator is matched backwards, in the reversed text.
@@ -70,7 +72,9 @@ def assignments(text: str, wanted: Callable[[str], bool]) -> Iterator[Assignment
     """
     backwards = text[::-1]
     yield from _found(text, _OPERATOR, lambda match: _name(text, backwards, match.start(), wanted))
-    yield from _found(text, _COMMA, lambda match: _name_of_argument(backwards, len(text) - match.start() - 1, wanted))
+    yield from _found(
+        text, _COMMA, lambda match: _name_of_argument(backwards, len(text) - match.start() - 1, wanted)
+    )
     if "</" in text:
         yield from _found(text, _TAG_END, lambda match: _name_of_tag(text, backwards, match.start(), wanted))
 
@@ -171,10 +175,10 @@ def _with_blanks(text: str, match: re.Match[str], name: str) -> Assignment | Non
 
 def _is_line(text: str, operator: int, end: int) -> bool:
     """Return whether a name and its value are all of a line."""
+    if _LINE_END.match(text, end) is None:
+        return False
     begin = text.rfind("\n", max(0, operator - 200), operator) + 1
     if begin == 0 and operator > 200:
         return False
     head = _LINE.match(text, begin, operator)
-    if head is None or text[head.end() : operator].strip(" \t\"'?+:"):
-        return False
-    return _LINE_END.match(text, end) is not None
+    return head is not None and not text[head.end() : operator].strip(" \t\"'?+:")

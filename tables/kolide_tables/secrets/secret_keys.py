@@ -83,7 +83,9 @@ def _inner(body: str) -> str:
 def _bytes(body: str) -> bytes:
     """Return what a block's base64 stands for, as far as it can be read; headers and checksums are left out."""
     plain = body.replace("\\r", "").replace("\\n", "\n")
-    lines = [line for line in re.split(r"[\s>|*#\"',+]+", plain) if re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", line)]
+    lines = [
+        line for line in re.split(r"[\s>|*#\"',]+", plain) if re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", line)
+    ]
     joined = "".join(lines)
     try:
         return binascii.a2b_base64(joined[: len(joined) // 4 * 4])

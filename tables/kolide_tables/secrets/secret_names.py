@@ -85,8 +85,12 @@ def kind_of(name: str) -> Kind:
         return Kind.OTHER
     if any(part in joined for part in _NOT_PARTS):
         return Kind.OTHER
-    if words[-1] in ("cred", "creds", "privatekey") or joined.endswith(("keydata", "accesstoken", "authtoken")):
+    if words[-1] in ("cred", "creds", "privatekey") or joined.endswith(
+        ("keydata", "accesstoken", "authtoken")
+    ):
         return Kind.TOKEN
+    if words[-1] in _PASSWORDS:
+        return Kind.PASSWORD
     if not is_secret_name(name):
         return _kind_of_key(joined, words)
     if not _PASSWORDS.isdisjoint(words) or re.search(r"password|passwd|passphrase|secret(?!ary)", joined):

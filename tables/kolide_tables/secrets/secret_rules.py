@@ -96,7 +96,9 @@ def _trie(words: Iterable[str]) -> str:
         by_first[word[:1]].append(word[1:])
     ends = by_first.pop("", None) is not None
     branches = list(_branches(by_first))
-    joined = branches[0] if len(branches) == 1 and not ends else f"(?:{'|'.join(branches)})" if branches else ""
+    joined = (
+        branches[0] if len(branches) == 1 and not ends else f"(?:{'|'.join(branches)})" if branches else ""
+    )
     return f"{joined}?" if ends and joined else joined
 
 

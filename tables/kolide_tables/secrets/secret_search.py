@@ -53,9 +53,10 @@ def secrets_in(text: str, path: str = "") -> Iterator[Found]:
     for secret in secrets_of_files(text, path):
         if taken.take(secret.start, secret.start + len(secret.value)):
             yield Found(*secret)
-    yield from _by_name(text, rules, taken)
+    yield from _by_name(text, rules, taken, path)
 
 
+_AUTHORIZATION = re.compile(r"(?i)authorization[\"']?\s{0,4}[:=,]\s{0,4}[\"']?(?:api-)?\Z")
 # Files in which a name and a value are no code: there a password may be of letters alone.
 _SETTINGS = re.compile(
     r"(?i)(?:^|[/\\])(?:\.env[\w.\-]{0,64}|[\w.\-]{0,128}\.(?:env|tf|tfvars|hcl|properties|ini|cnf)|\.pypirc|\.netrc)\Z"
@@ -124,7 +125,7 @@ def _is_issued(rule: Rule, secret: str, text: str, match: re.Match[str], rules: 
     return _NOT_ISSUED.search(secret) is None
 
 
-def _by_name(text: str, rules: Rules, taken: _Taken, path: str = "") -> Iterator[Found]:
+def _by_name(text: str, rules: Rules, taken: _Taken, path: str) -> Iterator[Found]:
     """Yield the values under names of secrets, by the rule of the service that the name speaks of, if any."""
     for start, end in sealed_blocks(text):
         taken.take(start, end)
@@ -197,9 +198,13 @@ def _check_authorization(secret: str, text: str, match: re.Match[str]) -> bool:
         return False
     if scheme == "ba":
         return is_login(secret)
-    if scheme == "to" and not text[max(0, at - 24) : at].lower().rstrip("\"' \t").endswith(("authorization:", "api-")):
+    if scheme == "to" and _AUTHORIZATION.search(text, max(0, at - 40), at) is None:
         return False
-    return _HAS_DIGIT(secret) is not None and not is_placeholder(secret) and is_password(secret, quoted=True, sure=True)
+    return (
+        _HAS_DIGIT(secret) is not None
+        and not is_placeholder(secret)
+        and is_password(secret, quoted=True, sure=True)
+    )
 
 
 def _check_header(secret: str, text: str, match: re.Match[str]) -> bool:
@@ -234,7 +239,9 @@ def _check_open(secret: str, text: str, match: re.Match[str]) -> bool:
 
 
 def _check_password(secret: str, text: str, match: re.Match[str]) -> bool:
-    return not is_placeholder(secret) and not is_sealed(secret) and is_password(secret, quoted=False, sure=True)
+    return (
+        not is_placeholder(secret) and not is_sealed(secret) and is_password(secret, quoted=False, sure=True)
+    )
 
 
 def _check_sas(secret: str, text: str, match: re.Match[str]) -> bool:
@@ -255,7 +262,9 @@ def _check_url(secret: str, text: str, match: re.Match[str]) -> bool:
     plain = unquote(secret)
     if plain == user or plain.isalpha() and len(plain) < 4 or is_placeholder(plain.strip("[]():*")):
         return False
-    return len(set(plain)) > 1 and not re.fullmatch(r"(?i)[a-z_\-]{0,16}(?:pass(?:word|wd)?|pwd|secret|token)", plain)
+    return len(set(plain)) > 1 and not re.fullmatch(
+        r"(?i)[a-z_\-]{0,16}(?:pass(?:word|wd)?|pwd|secret|token)", plain
+    )
 
 
 _CHECKS: dict[str, Callable[[str, str, "re.Match[str]"], bool]] = {

@@ -6,7 +6,16 @@ import math
 import re
 from collections import Counter
 
-__all__ = ["decoded", "entropy", "is_code", "is_password", "is_placeholder", "is_random", "is_sealed", "is_uuid"]
+__all__ = [
+    "decoded",
+    "entropy",
+    "is_code",
+    "is_password",
+    "is_placeholder",
+    "is_random",
+    "is_sealed",
+    "is_uuid",
+]
 
 # A value that stands for another: ${VAR}, $(command), {{ template }}, <token>, %(name)s, %VAR%, @name@, and
 # letters that hide one: ****, xxxx, ... A lone sign within a password is none of these.
@@ -29,7 +38,11 @@ _OF_CODE = re.compile(
     r"\[[^\]]{0,40}\w-\w[^\]]{0,40}\]|\(\?|\{\d{1,4},\d{0,4}\}|\\[dws.]|\\x1b|\\033|^(?:\\[xuU]\{?[0-9a-fA-F]{1,8}\}?){1,64}$"
     r"|^0x[0-9a-fA-F]{1,16}$|^@?[\w\-./]{1,64}@[\^~]?\d{1,4}\."
 )
-_SEQUENCES = "0123456789012345678901234567890", "abcdefghijklmnopqrstuvwxyz0123456789", "qwertyuiopasdfghjklzxcvbnm"
+_SEQUENCES = (
+    "0123456789012345678901234567890",
+    "abcdefghijklmnopqrstuvwxyz0123456789",
+    "qwertyuiopasdfghjklzxcvbnm",
+)
 # Values that are open, but no secrets: hashes, and text that is encrypted already: by crypt(3) and its kin,
 # Maven's and Jasypt's braces, sops, ansible-vault, Vault's transit engine, AWS's KMS, Bitnami's sealed secrets.
 _SEALED = re.compile(
@@ -41,7 +54,9 @@ _SEALED = re.compile(
 )
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Names of code: words with numbers behind them, joined by points, underscores, dashes, arrows or colons.
-_CODE = re.compile(r"\$?(?:[A-Za-z]{1,32}[0-9]{0,5}(?:[._]{1,8}|->|::|[\-/:])(?:[0-9]{1,3}[._]{1,2})?){0,16}[A-Za-z]{1,32}[0-9]{0,5}")
+_CODE = re.compile(
+    r"\$?(?:[A-Za-z]{1,32}[0-9]{0,5}(?:[._]{1,8}|->|::|[\-/:])(?:[0-9]{1,3}[._]{1,2})?){0,16}[A-Za-z]{1,32}[0-9]{0,5}"
+)
 _PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _PATH = re.compile(
     r"(?:file:|~|\.{1,2}|[A-Za-z]:)?[/\\](?:[\w.\-@+ ]{1,64}[/\\]){1,16}[\w.\-@+]{0,64}|[\w.\-]{1,64}\.(?:pem|key|crt|cer|"
@@ -49,7 +64,9 @@ _PATH = re.compile(
     r"|/(?:bin|etc|home|opt|tmp|usr|var|run|Users|dev|srv|root|mnt)/.{0,256}"
 )
 # Words with few digits behind them, and numbers, between separators: jackson-core-2.11.2.
-_VERSION = re.compile(r"(?:(?:[A-Za-z]{2,32}[0-9]{0,4}|[0-9]{1,12})[._\-/:]{1,2}){1,16}(?:[A-Za-z]{1,32}[0-9]{0,4}|[0-9]{1,12})")
+_VERSION = re.compile(
+    r"(?:(?:[A-Za-z]{2,32}[0-9]{0,4}|[0-9]{1,12})[._\-/:]{1,2}){1,16}(?:[A-Za-z]{1,32}[0-9]{0,4}|[0-9]{1,12})"
+)
 _MIXED_ENOUGH = 2.3
 _RANDOM = 3.0
 _CALL = re.compile(r"^[\w.$:>\-]{1,128}[(\[]|\)\.|=>|[(\[{]$|^[(\[{]|\+\+|&&|\|\|")
@@ -94,7 +111,12 @@ def is_uuid(value: str) -> bool:
 
 def is_random(value: str, *, least: int = 16) -> bool:
     """Return whether a value looks made at random: long, with a digit, and not made of words."""
-    if _OF_CODE.search(value) or len(value) < least or entropy(value) < _RANDOM or not re.search(r"[0-9]", value):
+    if (
+        _OF_CODE.search(value)
+        or len(value) < least
+        or entropy(value) < _RANDOM
+        or not re.search(r"[0-9]", value)
+    ):
         return False
     return _is_no_sequence(value) and not value.isdecimal() and not _is_of_words(value)
 

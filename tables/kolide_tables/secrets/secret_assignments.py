@@ -1,7 +1,7 @@
 """Find the values that a text gives to names of secrets, in the forms of settings, data and code.
 
-Every `=`, `:`, `=>`, `:=` between a name and a value counts, elements and attributes of XML, arguments such as
-`("NAME", "value")`, and pairs of entries that hold a name and a value (`name: X`, `value: Y`).
+Every `=`, `:`, `=>`, `:=` between a name and a value counts, elements and attributes of XML, arguments such
+as `("NAME", "value")`, and pairs of entries that hold a name and a value (`name: X`, `value: Y`).
 """
 
 import re
@@ -148,7 +148,7 @@ def _value(text: str, match: re.Match[str], name: str) -> Assignment | None:
             return None
         return Assignment(name, begins, found, quoted=True, sure=False)
     if group != 5:
-        sure = is_line or operator in "=:" and text[match.start() - 1 : match.start()] in "\"'"
+        sure = is_line or (operator in "=:" and text[match.start() - 1 : match.start()] in "\"'")
         return Assignment(name, begins, found, quoted=True, sure=sure)
     if operator == "|":
         return None

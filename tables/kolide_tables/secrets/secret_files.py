@@ -6,6 +6,7 @@ Password File"; containers-auth.json(5).
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from .secret_values import decoded, is_password, is_placeholder, is_sealed
@@ -21,13 +22,13 @@ class FileSecret(NamedTuple):
     value: str
 
 
-_TOKEN = r"(?:\"[^\"\n]{1,200}\"|[^\s\"]\S{0,200})"
+_ITEM = r"(?:\"[^\"\n]{1,200}\"|[^\s\"]\S{0,200})"
 _NETRC = re.compile(
-    rf"(?<!\S)(?:machine\s{{1,40}}{_TOKEN}|default(?=\s{{1,40}}(?:login|user)\s))\s{{1,40}}"
-    rf"(?:(?:login|user|account)\s{{1,40}}{_TOKEN}\s{{1,40}}){{0,2}}"
-    rf"(?:password|passwd)\s{{1,40}}({_TOKEN})"
+    rf"(?<!\S)(?:machine\s{{1,40}}{_ITEM}|default(?=\s{{1,40}}(?:login|user)\s))\s{{1,40}}"
+    rf"(?:(?:login|user|account)\s{{1,40}}{_ITEM}\s{{1,40}}){{0,2}}"
+    rf"(?:password|passwd)\s{{1,40}}({_ITEM})"
 )
-_NETRC_USED = re.compile(rf"\s{{1,40}}(?:login|account|macdef|machine)\s|\s{{0,40}}\Z|\n")
+_NETRC_USED = re.compile(r"\s{1,40}(?:login|account|macdef|machine)\s|\s{0,40}\Z|\n")
 # host:port:database:user:password, in which a backslash stands before a colon and another backslash.
 _FIELD = r"(?:[^\s:\\#]|\\[:\\]){1,128}"
 _PGPASS = re.compile(
@@ -84,7 +85,7 @@ def _of_pgpass(text: str, *, sure: bool) -> Iterator[FileSecret]:
 
 def _of_kubernetes(text: str) -> Iterator[FileSecret]:
     starts = [0, *(match.start() for match in _DOCUMENT.finditer(text)), len(text)]
-    for start, end in zip(starts, starts[1:], strict=False):
+    for start, end in pairwise(starts):
         if _KIND.search(text, start, end):
             yield from _of_manifest(text, start, end)
 

@@ -1,7 +1,7 @@
 """Find private keys that lie open: in PEM, in the forms of PuTTY and ssh.com, and keys in PEM within base64.
 
-Keys that are encrypted with a password are not open. Sources: RFC 7468, RFC 1421 (Proc-Type), RFC 5958, OpenSSH's
-PROTOCOL.key, PuTTY's manual, appendix C, RFC 9580, 5.5.3.
+Keys that are encrypted with a password are not open. Sources: RFC 7468, RFC 1421 (Proc-Type), RFC 5958,
+OpenSSH's PROTOCOL.key, PuTTY's manual, appendix C, RFC 9580, 5.5.3.
 """
 
 import binascii
@@ -39,7 +39,8 @@ _PASSWORD_BASED = re.compile(r"Proc-Type:\s{0,4}4,\s{0,2}ENCRYPTED|DEK-Info:")
 _OPENSSH = b"openssh-key-v1\0"
 _SSHCOM = b"\x3f\x6f\xf9\xeb"
 _PEM_IN_BASE64 = "LS0tLS1CRUdJTi"
-# The public numbers of a key in OpenPGP, by its algorithm: how many of them have their length in bits before them.
+# How many public numbers a key in OpenPGP has with their length in bits before them, by its algorithm; and
+# how many octets those of other algorithms have.
 _OPENPGP_NUMBERS = {1: 2, 2: 2, 3: 2, 16: 3, 17: 4, 18: 1, 19: 1, 22: 1}
 _OPENPGP_FIXED = {25: 32, 26: 56, 27: 32, 28: 57}
 
@@ -81,7 +82,7 @@ def _inner(body: str) -> str:
 
 
 def _bytes(body: str) -> bytes:
-    """Return what a block's base64 stands for, as far as it can be read; headers and checksums are left out."""
+    """Return what a block's base64 stands for, as far as it can be read, without headers and checksums."""
     plain = body.replace("\\r", "").replace("\\n", "\n")
     lines = [
         line for line in re.split(r"[\s>|*#\"',]+", plain) if re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", line)

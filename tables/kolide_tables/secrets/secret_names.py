@@ -106,7 +106,7 @@ def _kind_of_key(joined: str, words: Sequence[str]) -> Kind:
 
 @lru_cache(maxsize=4096)
 def services_in(name: str, services: re.Pattern[str]) -> Sequence[str]:
-    """Return the services that a name speaks of: those that are words of it, or words and a key's or token's."""
+    """Return the services that a name speaks of: words of it, or beginnings of words that end in token."""
     if services.search(re.sub(r"[_.\-]", "", name.lower())) is None:
         return ()
     joined, words = _plain(name)

@@ -1,7 +1,7 @@
 """Load the rules of kolide_secret_scan from their data file.
 
-A text is searched once for the beginnings of all secrets that have one, and a rule's own pattern is tried only
-there. Patterns are compiled when they are first needed: few of the rules meet a text that they could match.
+A text is searched once for the beginnings of all secrets that have one, and a rule's own pattern is tried
+only there. Patterns are compiled when they are first needed: few rules meet a text that they could match.
 """
 
 import re
@@ -50,7 +50,7 @@ class Rules(NamedTuple):
     services: re.Pattern[str]
     by_service: Mapping[str, Sequence[Rule]]
     examples: frozenset[str]
-    """Secrets that are public."""
+    """The SHA-256 of secrets that are public."""
     elsewhere: Mapping[str, str]
     """Rules of gitleaks that are not in the file, each with the reason."""
 
@@ -77,7 +77,7 @@ def load() -> Rules:
         containing=[rule for rule in rules if rule.contains],
         services=re.compile("|".join(sorted(by_service, key=len, reverse=True))),
         by_service=by_service,
-        examples=frozenset(facts["examples"]["values"]),
+        examples=frozenset(facts["examples"]["sha256"]),
         elsewhere={other["gitleaks"]: other["reason"] for other in facts["other"]},
     )
 

@@ -20,7 +20,7 @@ class SecretFound(FileRow):
 
     raw_data: str = Column("Text to look through instead of a file", index=True, required=True)
     rule_id: str = Column(
-        "Rule that found it: private-key, github-token, ..., secret-value for a random value under a "
+        "Rule that found it: private-key, github-token, url-password, ..., secret-value for a value under a "
         "secret's name"
     )
     line_number: int = Column("Line that it begins in, from 1", type=ColumnType.INTEGER, key=True)
@@ -67,11 +67,13 @@ def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> 
 
     for line, before, piece, end in _pieces(text):
         budget.check()
+        ends = counted = 0
         for secret in sorted(secrets_in(piece, path), key=lambda secret: secret.offset):
             if secret.offset >= end:
                 break  # the next piece has the whole of it
             budget.add_rows()
-            ends = piece.count("\n", 0, secret.offset)
+            ends += piece.count("\n", counted, secret.offset)
+            counted = secret.offset
             begin = piece.rfind("\n", 0, secret.offset) + 1
             digest = hashlib.sha256(secret.secret.encode("utf-8", "surrogateescape")).hexdigest()
             yield SecretFound(

@@ -6,7 +6,7 @@ form of their own, files of a known form, and values by their names.
 
 import re
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ class Found(NamedTuple):
 
 # The longest secret, in characters: pieces of a long text overlap by as much.
 LONGEST = 32_768
-SECRET_VALUE = "secret-value"
+_BY_NAME = "secret-value"
 # In a secret of a form of its own only clear signs count: random letters may spell a word.
 _NOT_ISSUED = re.compile(
     r"EXAMPLE|(?i:your|xxxx|example|placeholder|redacted|abcdefghijklm|123456789012345)|([B-Zb-z])\1{7}|\.{3}|\*{3}"
@@ -43,7 +43,15 @@ _NOT_ISSUED = re.compile(
 
 def secrets_in(text: str, path: str = "") -> Iterator[Found]:
     """Yield the secrets in a text; `path` is the file's, which may tell its form."""
+    from hashlib import sha256
+
     rules = load()
+    for found in _candidates(text, path, rules):
+        if sha256(found.secret.encode("utf-8", "surrogateescape")).hexdigest() not in rules.examples:
+            yield found
+
+
+def _candidates(text: str, path: str, rules: Rules) -> Iterator[Found]:
     taken = _Taken()
     for key in private_keys(text):
         if taken.take(key.start, key.end):
@@ -100,7 +108,7 @@ def _issued(text: str, rules: Rules, taken: _Taken) -> Iterator[Found]:
                 continue
             # The character behind a secret may be the one before the next.
             position = max(position, secret.end() - 1)
-            if _is_issued(rule, secret[0], text, secret, rules) and taken.take(start, secret.end()):
+            if _is_issued(rule, secret[0], text, secret) and taken.take(start, secret.end()):
                 yield Found(rule.rule_id, start, secret[0])
                 break
 
@@ -113,12 +121,12 @@ def _containing(text: str, rules: Rules, taken: _Taken) -> Iterator[Found]:
         for match in rule.pattern.finditer(text):
             group = match.lastindex or 0
             start, end = match.span(group)
-            if _is_issued(rule, match[group], text, match, rules) and taken.take(start, end):
+            if _is_issued(rule, match[group], text, match) and taken.take(start, end):
                 yield Found(rule.rule_id, start, match[group])
 
 
-def _is_issued(rule: Rule, secret: str, text: str, match: re.Match[str], rules: Rules) -> bool:
-    if secret in rules.examples or rule.least_entropy and entropy(secret) < rule.least_entropy:
+def _is_issued(rule: Rule, secret: str, text: str, match: re.Match[str]) -> bool:
+    if entropy(secret) < rule.least_entropy:
         return False
     if rule.check:
         return _CHECKS[rule.check](secret, text, match)
@@ -132,8 +140,6 @@ def _by_name(text: str, rules: Rules, taken: _Taken, path: str) -> Iterator[Foun
     is_settings = _SETTINGS.search(path) is not None
     for assignment in assignments(text, _is_wanted):
         value = assignment.value
-        if value in rules.examples or len(value) < 3:
-            continue
         rule_id = _rule_of_service(assignment, rules) or _rule_of_name(assignment, is_settings=is_settings)
         if rule_id is not None and taken.take(assignment.start, assignment.start + len(value)):
             yield Found(rule_id, assignment.start, value)
@@ -180,12 +186,12 @@ def _rule_of_name(assignment: Assignment, *, is_settings: bool) -> str | None:
         return None  # a part of an address, such as the links to files that some services publish
     if kind is Kind.PASSWORD:
         good = is_password(value, quoted=quoted, sure=sure)
-        good = good or is_settings and sure and value.isalpha() and len(value) >= 8
+        good = good or (is_settings and sure and value.isalpha() and len(value) >= 8)
     else:
         good = is_random(value, least=16 if kind is Kind.TOKEN else 20) and (
-            quoted or (sure or kind is Kind.TOKEN) and is_password(value, quoted=False, sure=sure)
+            quoted or ((sure or kind is Kind.TOKEN) and is_password(value, quoted=False, sure=sure))
         )
-    return SECRET_VALUE if good else None
+    return _BY_NAME if good else None
 
 
 # -- Checks that rules name
@@ -260,7 +266,7 @@ def _check_url(secret: str, text: str, match: re.Match[str]) -> bool:
 
     user = match[0].partition("://")[2].partition(":")[0]
     plain = unquote(secret)
-    if plain == user or plain.isalpha() and len(plain) < 4 or is_placeholder(plain.strip("[]():*")):
+    if plain == user or (plain.isalpha() and len(plain) < 4) or is_placeholder(plain.strip("[]():*")):
         return False
     return len(set(plain)) > 1 and not re.fullmatch(
         r"(?i)[a-z_\-]{0,16}(?:pass(?:word|wd)?|pwd|secret|token)", plain

@@ -43,8 +43,8 @@ _SEQUENCES = (
     "abcdefghijklmnopqrstuvwxyz0123456789",
     "qwertyuiopasdfghjklzxcvbnm",
 )
-# Values that are open, but no secrets: hashes, and text that is encrypted already: by crypt(3) and its kin,
-# Maven's and Jasypt's braces, sops, ansible-vault, Vault's transit engine, AWS's KMS, Bitnami's sealed secrets.
+# Values that are open, but no secrets: hashes, such as those of crypt(3), and text that is encrypted already,
+# by Maven, Jasypt, sops, ansible-vault, Vault's transit engine, AWS's KMS, or as Bitnami's sealed secrets.
 _SEALED = re.compile(
     r"^(?:sha\d{1,3}|md5|blake2[bs]?|blake3|h1|SHA\d{1,3}|MD5)[-:=~]"
     r"|^\$(?:\w{1,24}(?:[-_]\w{1,16}){0,3})\$"
@@ -134,7 +134,7 @@ def is_password(value: str, *, quoted: bool, sure: bool) -> bool:
     digits, letters = re.search(r"[0-9]", value), re.search(r"[A-Za-z]", value)
     signs = re.search(r"[^\w.\-/:]", value)
     if not letters:
-        return signs is not None and digits is not None or (digits is None and sure and signs is not None)
+        return (signs is not None and digits is not None) or (digits is None and sure and signs is not None)
     if not quoted and (_CALL.search(value) or (not sure and is_code(value))):
         return False
     if _PATH.fullmatch(value) or _OF_CODE.search(value) or "://" in value:

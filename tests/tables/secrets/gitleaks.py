@@ -1,8 +1,8 @@
 """List what changed in gitleaks since its rules were last read into secret_rules.toml.
 
-``python -m tests.tables.secrets.gitleaks CHECKOUT`` compares a checkout's config/gitleaks.toml with the one of the
-commit that the data file names. Take over what it lists, write the checkout's commit and today's date into the file,
-and run the tests of kolide_secret_scan.
+``python -m tests.tables.secrets.gitleaks CHECKOUT`` compares a checkout's config/gitleaks.toml with the one
+of the commit that the data file names. Take over what it lists, write the checkout's commit and today's date
+into the file, and run the tests of kolide_secret_scan.
 """
 
 import subprocess

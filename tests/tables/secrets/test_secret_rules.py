@@ -26,7 +26,7 @@ AROUND = {
     "telegram-bot-token": "telegram {}",
     "sidekiq-url": "https{}",
 }
-# Of these not every text that the pattern matches is a secret: the rule has a check, which has tests of its own.
+# These rules have a check as well: not every text that the pattern matches is a secret.
 CHECKED = {
     "authorization-header": "Authorization: Bearer " + "9f86d081884c7d659a2feaa0",
     "jwt-base64": "ZXlKaGJHY2lPaUpJVXpJMU5pSXNJblI1Y0NJNklrcFhWQ0o5LmV5SnpkV0lpT2lJeE1qTTBOVFkzT0RrdyJ9",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from .secret_values import decoded, is_password, is_placeholder, is_sealed
+from .secret_values import decoded, is_password, is_placeholder, is_sealed, is_template
 
 __all__ = ["FileSecret", "is_login", "sealed_blocks", "secrets_of_files"]
 
@@ -47,21 +47,23 @@ _MOST_LINES = 20_000
 
 def secrets_of_files(text: str, path: str = "") -> Iterator[FileSecret]:
     """Yield the secrets of a text in one of these forms."""
-    if "passw" in text and ("machine" in text or "default" in text):
-        yield from _of_netrc(text)
     name = re.split(r"[/\\]", path)[-1].lower()
+    if "passw" in text and ("machine" in text or "default" in text):
+        yield from _of_netrc(text, sure=name in (".netrc", "_netrc", "netrc"))
     if ":" in text:
         yield from _of_pgpass(text, sure=name in (".pgpass", "pgpass", "pgpass.conf"))
     if "ecret" in text and ("data:" in text or "Data:" in text):
         yield from _of_kubernetes(text)
 
 
-def _of_netrc(text: str) -> Iterator[FileSecret]:
+def _of_netrc(text: str, *, sure: bool) -> Iterator[FileSecret]:
     for match in _NETRC.finditer(text):
         value, start = match[1], match.start(1)
         if value.startswith('"'):
             value, start = value[1:-1], start + 1
-        if _NETRC_USED.match(text, match.end()) and not is_placeholder(value) and len(value) > 2:
+        if _NETRC_USED.match(text, match.end()) and not (
+            is_template(value) or (not sure and is_placeholder(value))
+        ):
             yield FileSecret("netrc-password", start, value)
 
 
@@ -77,9 +79,9 @@ def _of_pgpass(text: str, *, sure: bool) -> Iterator[FileSecret]:
         if match is None:
             continue
         value = match[1]
-        if is_placeholder(value) or is_sealed(value) or value in ("x", "*", "!"):
+        if is_template(value) or is_sealed(value) or value in ("x", "*", "!"):
             continue
-        if sure or is_password(value, quoted=False, sure=True):
+        if sure or (not is_placeholder(value) and is_password(value, quoted=False, sure=True)):
             yield FileSecret("pgpass-password", match.start(1), value)
 
 
@@ -150,4 +152,6 @@ def is_login(value: str) -> bool:
     shown = password.decode("latin-1")
     if not (user and colon and shown and user.isascii() and user.decode().isprintable()):
         return False
-    return not is_placeholder(shown) and (password.isascii() or len(value) >= 32)
+    if is_template(shown) or shown.lower() in ("pass", "password", "passwd"):
+        return False
+    return password.isascii() or len(value) >= 32

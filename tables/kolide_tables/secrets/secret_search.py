@@ -15,7 +15,16 @@ from .secret_files import is_login, sealed_blocks, secrets_of_files
 from .secret_keys import private_keys
 from .secret_names import Kind, kind_of, services_in
 from .secret_rules import Rule, Rules, load
-from .secret_values import decoded, entropy, is_password, is_placeholder, is_random, is_sealed, is_uuid
+from .secret_values import (
+    decoded,
+    entropy,
+    is_password,
+    is_placeholder,
+    is_random,
+    is_sealed,
+    is_uuid,
+    is_weak,
+)
 
 __all__ = ["LONGEST", "Found", "secrets_in"]
 
@@ -57,14 +66,15 @@ def _candidates(text: str, path: str, rules: Rules) -> Iterator[Found]:
         if taken.take(key.start, key.end):
             yield Found(key.rule_id, key.start, key.secret)
     yield from _issued(text, rules, taken)
-    yield from _containing(text, rules, taken)
     for secret in secrets_of_files(text, path):
         if taken.take(secret.start, secret.start + len(secret.value)):
             yield Found(*secret)
+    yield from _containing(text, rules, taken)
     yield from _by_name(text, rules, taken, path)
 
 
 _AUTHORIZATION = re.compile(r"(?i)authorization[\"']?\s{0,4}[:=,]\s{0,4}[\"']?(?:api-)?\Z")
+_BEFORE_PASSWORD = re.compile(r"\s{0,40}(?:set |with )?(?:(?:user|username|login)[ \t]\S{1,64}[ \t]{1,8})?")
 # Files in which a name and a value are no code: there a password may be of letters alone.
 _SETTINGS = re.compile(
     r"(?i)(?:^|[/\\])(?:\.env[\w.\-]{0,64}|[\w.\-]{0,128}\.(?:env|tf|tfvars|hcl|properties|ini|cnf)|\.pypirc|\.netrc)\Z"
@@ -180,7 +190,9 @@ def _rule_of_name(assignment: Assignment, *, is_settings: bool) -> str | None:
         return None
     if name.lower().lstrip("_") == "auth" and is_login(value):
         return "registry-login"
-    if is_placeholder(value) or value.lower() == name.lower():
+    if is_placeholder(value) or (is_weak(value) and not (sure and (not quoted or name.isupper()))):
+        return None
+    if value.lower() == name.lower() or (" " in value and kind is not Kind.PASSWORD):
         return None
     if kind is Kind.TOKEN and not quoted and not sure and is_uuid(value):
         return None  # a part of an address, such as the links to files that some services publish
@@ -244,6 +256,11 @@ def _check_open(secret: str, text: str, match: re.Match[str]) -> bool:
     return not is_placeholder(secret) and not is_sealed(secret)
 
 
+def _check_phrase(secret: str, text: str, match: re.Match[str]) -> bool:
+    """Return whether a key of WordPress is not the phrase that stands there at first."""
+    return entropy(secret) > 4 and "phrase here" not in secret
+
+
 def _check_password(secret: str, text: str, match: re.Match[str]) -> bool:
     return (
         not is_placeholder(secret) and not is_sealed(secret) and is_password(secret, quoted=False, sure=True)
@@ -264,21 +281,36 @@ def _check_url(secret: str, text: str, match: re.Match[str]) -> bool:
         return False
     from urllib.parse import unquote
 
+    if re.match(r"\d{1,5}(?:[?#,;&]|$)", secret):
+        return False  # a port, and an @ in what follows it
     user = match[0].partition("://")[2].partition(":")[0]
     plain = unquote(secret)
-    if plain == user or (plain.isalpha() and len(plain) < 4) or is_placeholder(plain.strip("[]():*")):
+    if (
+        plain == user
+        or len(plain) < 4
+        or (not user and ":" in plain)
+        or is_placeholder(plain.strip("[]():*"))
+    ):
         return False
     return len(set(plain)) > 1 and not re.fullmatch(
-        r"(?i)[a-z_\-]{0,16}(?:pass(?:word|wd)?|pwd|secret|token)", plain
+        r"(?i)(?:my|your|user|proxy|db|some|the|a)?[_\-]?(?:pass(?:word|wd)?|pwd|secret|token)", plain
     )
+
+
+def _check_line(secret: str, text: str, match: re.Match[str]) -> bool:
+    """Return whether nothing but a user's name is before the word password on its line."""
+    line = text[text.rfind("\n", max(0, match.start() - 200), match.start()) + 1 : match.start()]
+    return _BEFORE_PASSWORD.fullmatch(line) is not None and _check_password(secret, text, match)
 
 
 _CHECKS: dict[str, Callable[[str, str, "re.Match[str]"], bool]] = {
     "authorization": _check_authorization,
     "encoded-jwt": _check_encoded_jwt,
     "header": _check_header,
+    "line": _check_line,
     "open": _check_open,
     "password": _check_password,
+    "phrase": _check_phrase,
     "sas": _check_sas,
     "url": _check_url,
     "user": _check_user,

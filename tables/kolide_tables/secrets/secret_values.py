@@ -14,7 +14,9 @@ __all__ = [
     "is_placeholder",
     "is_random",
     "is_sealed",
+    "is_template",
     "is_uuid",
+    "is_weak",
 ]
 
 # A value that stands for another: ${VAR}, $(command), {{ template }}, <token>, %(name)s, %VAR%, @name@, and
@@ -31,7 +33,12 @@ _PLACEHOLDER = re.compile(
     r"(?:secret|password|token|key|api)|^some[_-]?(?:secret|password|token|key|random|long)|undefined|deadbeef"
     r"|^(?:test|demo|temp|foo|bar|baz|abc|dev)?[_.\-]?(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|user(?:name)?"
     r"|auth|login|cred(?:ential)?s?|test|admin|root|value|string|text|none|null|nil|true|false|foo|bar|baz|default"
-    r"|optional|required|hidden|disabled|enabled|unknown|empty|name|id)s?[_.\-]?\d{0,4}[!.?]?$"
+    r"|optional|required|hidden|disabled|enabled|unknown|empty|name|id)s?[_.\-]?\d{0,2}[!.?]?$"
+)
+# A word and a number are a password in a file of settings. In code they are one of a test.
+_WEAK = re.compile(
+    r"(?i)(?:test|demo|temp|foo|bar|dev)?[_.\-]?(?:pass(?:word|wd)?|pwd|secret|token|key|user|test|admin|root|abc)"
+    r"[_.\-]?\d{1,4}[!.?]?"
 )
 # Patterns, escapes, numbers of code, and packages with their versions.
 _OF_CODE = re.compile(
@@ -52,6 +59,7 @@ _SEALED = re.compile(
     r"|^\{[\w.+/=\-$]{4,512}\}|^ENC[\[(]|^(?i:enc(?:rypted)?|cipher|crypted|sealed):|^vault:v\d|^AQICAH|^\$ANSIBLE"
     r"|^age1|^A[gQ][A-D][A-Za-z0-9+/]{300,}|^gAAAA[\w\-]{60,}|^U2FsdGVkX1"
 )
+_HEX = re.compile(r"(?=[0-9a-f]*[0-9])(?:[0-9a-f]{2}){8,256}|(?=[0-9A-F]*[0-9])(?:[0-9A-F]{2}){8,256}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Names of code: words with numbers behind them, joined by points, underscores, dashes, arrows or colons.
 _CODE = re.compile(
@@ -92,6 +100,16 @@ def decoded(value: str) -> bytes | None:
 def is_placeholder(value: str) -> bool:
     """Return whether a value only stands for a secret that is elsewhere, or is to be filled in."""
     return _TEMPLATE.search(value) is not None or _PLACEHOLDER.search(value) is not None
+
+
+def is_template(value: str) -> bool:
+    """Return whether a value is the name of another, as in a template."""
+    return _TEMPLATE.search(value) is not None
+
+
+def is_weak(value: str) -> bool:
+    """Return whether a value is a word such as password, and a number."""
+    return _WEAK.fullmatch(value) is not None
 
 
 def is_sealed(value: str) -> bool:
@@ -151,7 +169,7 @@ def _is_no_sequence(value: str) -> bool:
 
 def _is_of_words(value: str) -> bool:
     """Return whether most of a value is words and long numbers: a name, a version, a path, a date."""
-    if _UUID.fullmatch(value):
+    if _UUID.fullmatch(value) or _HEX.fullmatch(value):
         return False
     if _PATH.fullmatch(value) or _VERSION.fullmatch(value):
         return True

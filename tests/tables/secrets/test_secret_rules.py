@@ -32,6 +32,7 @@ CHECKED = {
     "jwt-base64": "ZXlKaGJHY2lPaUpJVXpJMU5pSXNJblI1Y0NJNklrcFhWQ0o5LmV5SnpkV0lpT2lJeE1qTTBOVFkzT0RrdyJ9",
     "powershell-secure-string": "ConvertTo-SecureString 'x9!kQ2m7Z' -AsPlainText",
     "nuget-config-password": '<add key="ClearTextPassword" value="x9!kQ2m7Z" />',
+    "settings-password": "hostname smtp.corp:587\npassword 'x9!kQ2m7Z'\nstarttls required\n",
     "command-password": "mysqladmin --password x9-kQ2m7Z status",
     "curl-auth-header": "curl -H 'X-Api-Key: 3fea6af1349166ea' https://db",
     "curl-auth-user": "curl -u 'bob:x9!kQ2m7Z' https://db",

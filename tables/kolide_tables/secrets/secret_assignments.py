@@ -181,4 +181,4 @@ def _is_line(text: str, operator: int, end: int) -> bool:
     if begin == 0 and operator > 200:
         return False
     head = _LINE.match(text, begin, operator)
-    return head is not None and not text[head.end() : operator].strip(" \t\"'?+:")
+    return head is not None and not text[head.end() : operator].strip(" \t\"'+?:")

@@ -27,7 +27,8 @@ class Assignment(NamedTuple):
 
 # What follows has to be long enough for a secret: most signs in code and prose are passed over at once.
 _OPERATOR = re.compile(
-    r"[=:][=>:]{0,3}[ \t]{0,8}(?=[\"'`][^\"'`\n]{6}|[|>][-+]?[ \t]{0,4}\r?\n|[^\s,;=)\]}>(\[{]\S{5})|\|\|[ \t]{0,8}(?=[\"'`]\S{5})"
+    r"[=:][=>:]{0,3}[ \t]{0,8}(?=[\"'`][^\"'`\n]{6}|[|>][-+]?[ \t]{0,4}\r?\n"
+    r"|[^\s,;=)\]}>(\[{]\S{5})|\|\|[ \t]{0,8}(?=[\"'`]\S{5})"
 )
 _COMMA = re.compile(r"[\"'],[ \t]{0,8}(?=[\"'`]\S{5})")
 _TAG_END = re.compile(r">\s{0,80}(?=[^\s<>=,;]\S{3})")
@@ -40,7 +41,8 @@ _BEFORE_TAG = re.compile(r"[^<>]{0,100}<")
 _TAG = re.compile(r"<([\w.\-:]{2,64})(?:\s[^<>]{0,40}?(?:name|key|id)=[\"']([\w.\-]{2,64})[\"'])?")
 _PAIRS = frozenset(("value", "val", "string", "defaultvalue", "content"))
 _PAIR = re.compile(
-    r"(?:\b[Nn]ame|\b[Kk]ey|\b[Vv]ariable|\b[Pp]arameter[Nn]ame)[\"']?\s{0,4}[=:>]\s{0,4}[\"']?([\w.\-]{2,64})[\"']?"
+    r"(?:\b[Nn]ame|\b[Kk]ey|\b[Vv]ariable|\b[Pp]arameter[Nn]ame)[\"']?\s{0,4}[=:>]\s{0,4}[\"']?"
+    r"([\w.\-]{2,64})[\"']?"
     r"(?:\s{0,40}</\w{1,16}>)?[\s,]{0,60}[\"'<]?(?i:value|val|string|defaultvalue|content)[\"']?\s{0,4}\Z"
 )
 _VALUE = re.compile(
@@ -56,7 +58,8 @@ _MIXED = re.compile(r"[A-Za-z][^A-Za-z\s'.,\-/]|[0-9][A-Za-z]{2}")
 _BLOCK = re.compile(r"[|>][-+]?[ \t]{0,8}\r?\n[ \t]{1,40}(\S{3,512})(?=\s|\Z)")
 # All that may be before a name on a line of settings, and behind its value.
 _LINE = re.compile(
-    r"[ \t]{0,60}(?:(?:export|set|setx|ENV|ARG|env|declare -x|-e|--env|-)[ \t]{1,4})?(?:\$env:|\$|//\S{1,128}:)?[\"']?[\w.\-]{1,80}"
+    r"[ \t]{0,60}(?:(?:export|set|setx|ENV|ARG|env|declare -x|-e|--env|-)[ \t]{1,4})?(?:\$env:"
+    r"|\$|//\S{1,128}:)?[\"']?[\w.\-]{1,80}"
 )
 _LINE_END = re.compile(r"[,;]?[ \t]{0,40}(?:#.{0,200}|//.{0,200}|\r)?(?:\n|\Z)")
 _ENDS = re.compile(r"[;&,)\]}|\\]")

@@ -32,7 +32,8 @@ _NETRC_USED = re.compile(r"\s{1,40}(?:login|account|macdef|machine)\s|\s{0,40}\Z
 # host:port:database:user:password, in which a backslash stands before a colon and another backslash.
 _FIELD = r"(?:[^\s:\\#]|\\[:\\]){1,128}"
 _PGPASS = re.compile(
-    rf"(?=[\w*/.\[]){_FIELD}:(?:\d{{2,5}}|\*):{_FIELD}:(?!\d{{1,20}}:){_FIELD}:((?:[^\s:\\]|\\[:\\]){{1,256}})[ \t]{{0,8}}(?=[\r\n]|\Z)"
+    rf"(?=[\w*/.\[]){_FIELD}:(?:\d{{2,5}}|\*):{_FIELD}:(?!\d{{1,20}}:){_FIELD}:"
+    rf"((?:[^\s:\\]|\\[:\\]){{1,256}})[ \t]{{0,8}}(?=[\r\n]|\Z)"
 )
 _PORT = re.compile(r":(?:\d{2,5}|\*):")
 _KIND = re.compile(r"(?im)^[ \t]{0,40}[\"']?kind[\"']?:[ \t]{0,8}[\"']?secret[\"']?[ \t,]{0,8}\r?$")

@@ -29,41 +29,46 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 # A value of such a name is public, or is about a secret.
 # fmt: off
 _PUBLIC = frozenset((
-    "public", "pub", "publickey", "pubkey", "signature", "signatures", "sig", "signed", "integrity", "hash", "hashes",
-    "hashed", "digest", "checksum", "checksums", "fingerprint", "thumbprint", "sha", "md", "encrypted", "cipher",
-    "ciphertext", "sealed", "csrf", "xsrf", "nonce", "salt", "verifier", "regex", "pattern", "prompt", "hint", "label",
-    "title", "placeholder", "description", "message", "error", "tooltip", "reset", "forgot", "strength", "rules",
-    "tokenizer", "tokenize", "keyboard", "keyword", "keywords", "input", "authenticity", "dummy", "invalid", "wrong", "missing",
+    "public", "pub", "publickey", "pubkey", "signature", "signatures", "sig", "signed", "integrity",
+    "hash", "hashes", "hashed", "digest", "checksum", "checksums", "fingerprint", "thumbprint", "sha",
+    "md", "encrypted", "cipher", "ciphertext", "sealed", "csrf", "xsrf", "nonce", "salt", "verifier",
+    "regex", "pattern", "prompt", "hint", "label", "title", "placeholder", "description", "message",
+    "error", "tooltip", "reset", "forgot", "strength", "rules", "tokenizer", "tokenize", "keyboard",
+    "keyword", "keywords", "input", "authenticity", "dummy", "invalid", "wrong", "missing",
 ))
 _LAST_OF_OTHERS = frozenset((
-    "arn", "alias", "attribute", "column", "class", "state", "status", "index", "idx", "pos", "position", "offset",
-    "start", "end", "begin", "generator", "factory", "manager", "service", "handler", "callback", "func", "function",
-    "date", "time", "at", "by", "label", "page", "form", "view", "help", "rotation", "expired", "vault", "provider",
-    "template", "value", "values", "map", "list", "set", "dict", "array", "prefix", "suffix", "char", "chars", "char",
-    "ring", "usage", "magic", "info", "props", "schema", "test", "tests", "spec", "check", "checker", "validator", "encoder",
+    "arn", "alias", "attribute", "column", "class", "state", "status", "index", "idx", "pos", "position",
+    "offset", "start", "end", "begin", "generator", "factory", "manager", "service", "handler",
+    "callback", "func", "function", "date", "time", "at", "by", "label", "page", "form", "view", "help",
+    "rotation", "expired", "vault", "provider", "template", "value", "values", "map", "list", "set",
+    "dict", "array", "prefix", "suffix", "char", "chars", "char", "ring", "usage", "magic", "info",
+    "props", "schema", "test", "tests", "spec", "check", "checker", "validator", "encoder",
 ))
 _PASSWORDS = frozenset((
-    "password", "passwd", "passphrase", "passcode", "pass", "pwd", "passwort", "pw", "psk", "pword", "secret",
-    "secrets", "requirepass", "masterauth", "storepass", "keypass", "userpass", "dbpass", "rootpass", "userpassword",
+    "password", "passwd", "passphrase", "passcode", "pass", "pwd", "passwort", "pw", "psk", "pword",
+    "secret", "secrets", "requirepass", "masterauth", "storepass", "keypass", "userpass", "dbpass",
+    "rootpass", "userpassword",
 ))
 _TOKENS = frozenset((
-    "token", "tokens", "jwt", "apikey", "apitoken", "accesskey", "authkey", "creds", "cred", "credential", "bearer",
-    "credentials", "authtoken", "accesstoken", "auth", "pat", "sas", "otp", "cookie", "authorization",
+    "token", "tokens", "jwt", "apikey", "apitoken", "accesskey", "authkey", "creds", "cred", "credential",
+    "bearer", "credentials", "authtoken", "accesstoken", "auth", "pat", "sas", "otp", "cookie",
+    "authorization",
 ))
 # Values of such names are no keys of a service, whatever their form.
 _OF_SOURCES = frozenset((
-    "commit", "rev", "revision", "version", "image", "etag", "url", "uri", "tag", "ref", "branch", "path", "file",
-    "build", "release", "package", "module", "import", "channel", "guild", "server", "user", "domain", "host",
-    "hash", "sha", "checksum", "digest", "integrity", "signature", "fingerprint",
+    "commit", "rev", "revision", "version", "image", "etag", "url", "uri", "tag", "ref", "branch", "path",
+    "file", "build", "release", "package", "module", "import", "channel", "guild", "server", "user",
+    "domain", "host", "hash", "sha", "checksum", "digest", "integrity", "signature", "fingerprint",
 ))
 _BEHIND = ("token", "key", "secret", "api", "client", "app", "access", "pass", "auth", "pat", "am")
 # Keys of tables, caches, maps and keyboards.
 _OTHER_KEYS = frozenset((
-    "primary", "foreign", "sort", "partition", "cache", "index", "row", "natural", "sequence", "idx", "bucket", "hot",
-    "map", "object", "dict", "json", "yaml", "group", "lookup", "storage", "registry", "issuer", "press", "arrow",
-    "join", "unique", "hash", "range", "item", "entry", "translation", "i18n", "message", "event", "config", "env",
-    "schema", "kms", "metadata", "option", "label", "tab", "field", "column", "data", "host", "known", "context",
-    "file", "experiment", "parent", "child", "node", "type", "current", "last", "first", "next", "prev", "left", "right", "no", "with",
+    "primary", "foreign", "sort", "partition", "cache", "index", "row", "natural", "sequence", "idx",
+    "bucket", "hot", "map", "object", "dict", "json", "yaml", "group", "lookup", "storage", "registry",
+    "issuer", "press", "arrow", "join", "unique", "hash", "range", "item", "entry", "translation", "i18n",
+    "message", "event", "config", "env", "schema", "kms", "metadata", "option", "label", "tab", "field",
+    "column", "data", "host", "known", "context", "file", "experiment", "parent", "child", "node", "type",
+    "current", "last", "first", "next", "prev", "left", "right", "no", "with",
 ))
 # fmt: on
 _NOT_PARTS = ("signature", "publickey", "publictoken", "encrypted", "authority", "accesskeyid")

@@ -46,7 +46,8 @@ LONGEST = 32_768
 _BY_NAME = "secret-value"
 # In a secret of a form of its own only clear signs count: random letters may spell a word.
 _NOT_ISSUED = re.compile(
-    r"EXAMPLE|(?i:your|xxxx|example|placeholder|redacted|abcdefghijklm|123456789012345)|([B-Zb-z])\1{7}|\.{3}|\*{3}"
+    r"EXAMPLE|(?i:your|xxxx|example|placeholder|redacted|abcdefghijklm|123456789012345)|"
+    r"([B-Zb-z])\1{7}|\.{3}|\*{3}"
 )
 
 
@@ -77,7 +78,8 @@ _AUTHORIZATION = re.compile(r"(?i)authorization[\"']?\s{0,4}[:=,]\s{0,4}[\"']?(?
 _BEFORE_PASSWORD = re.compile(r"\s{0,40}(?:set |with )?(?:(?:user|username|login)[ \t]\S{1,64}[ \t]{1,8})?")
 # Files in which a name and a value are no code: there a password may be of letters alone.
 _SETTINGS = re.compile(
-    r"(?i)(?:^|[/\\])(?:\.env[\w.\-]{0,64}|[\w.\-]{0,128}\.(?:env|tf|tfvars|hcl|properties|ini|cnf)|\.pypirc|\.netrc)\Z"
+    r"(?i)(?:^|[/\\])(?:\.env[\w.\-]{0,64}|[\w.\-]{0,128}\.(?:env|tf|tfvars|hcl|properties|ini|"
+    r"cnf)|\.pypirc|\.netrc)\Z"
 )
 _HAS_DIGIT = re.compile("[0-9]").search
 

@@ -22,27 +22,38 @@ __all__ = [
 # A value that stands for another: ${VAR}, $(command), {{ template }}, <token>, %(name)s, %VAR%, @name@, and
 # letters that hide one: ****, xxxx, ... A lone sign within a password is none of these.
 _TEMPLATE = re.compile(
-    r"\$\{|\$\(|^\$[A-Za-z_]\w*$|^\$\d$|^\$env:|^\$\w+[\[.:-]|\{\{|\}\}|\{%|#\{|<%|^<|>$|%\(\w*\)[sd]|^%\w+%$|^%-?\d*[a-zA-Z]$"
-    r"|^[@_]{1,2}[A-Za-z_]+[@_]{1,2}$|^\{\w*[:\w.!]*\}$|^\[.{0,80}\]$|^\(.{0,80}\)$|([^A0-9])\1{5}|\*{3}|\.{3}|\u2026|\u2022"
-    r"|^!\w+$|^&\w+$|^\*\w+$|^\w+!\w+/|^env[:/(]|^file:|^vault:|^op://|^ssm:|^arn:|^secretsmanager:|^projects/"
+    r"\$\{|\$\(|^\$[A-Za-z_]\w*$|^\$\d$|^\$env:|^\$\w+[\[.:-]|\{\{|\}\}|\{%|#\{|<%|^<|>$"
+    r"|%\(\w*\)[sd]|^%\w+%$|^%-?\d*[a-zA-Z]$"
+    r"|^[@_]{1,2}[A-Za-z_]+[@_]{1,2}$|^\{\w*[:\w.!]*\}$|^\[.{0,80}\]$|^\(.{0,80}\)$|"
+    r"([^A0-9])\1{5}|\*{3}|\.{3}|\u2026|\u2022"
+    r"|^!\w+$|^&\w+$|^\*\w+$|^\w+!\w+/|^env[:/(]|^file:|^vault:|^op://|^ssm:|^arn:"
+    r"|^secretsmanager:|^projects/"
 )
 _PLACEHOLDER = re.compile(
-    r"(?i)example|sample|placeholder|dummy|redact|change.{0,2}(?:me|it|this)|replace.?(?:me|with|this)|your[_\-. ]?"
-    r"|^your|fixme|todo|insert.?(?:your|here)|enter.?(?:your|here)|(?:goes|value|key|token|secret|password).?here"
-    r"|not.?a.?(?:real|secret|password)|^x{3,}|x{4,}|removed|masked|lorem|foobar|^fake|^mock|^my[_-]?(?:super)?[_-]?"
-    r"(?:secret|password|token|key|api)|^some[_-]?(?:secret|password|token|key|random|long)|undefined|deadbeef"
-    r"|^(?:test|demo|temp|foo|bar|baz|abc|dev)?[_.\-]?(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|user(?:name)?"
-    r"|auth|login|cred(?:ential)?s?|test|admin|root|value|string|text|none|null|nil|true|false|foo|bar|baz|default"
+    r"(?i)example|sample|placeholder|dummy|redact|change.{0,2}(?:me|it|this)|replace.?(?:me"
+    r"|with|this)|your[_\-. ]?"
+    r"|^your|fixme|todo|insert.?(?:your|here)|enter.?(?:your|here)|(?:goes|value|key|token"
+    r"|secret|password).?here"
+    r"|not.?a.?(?:real|secret|password)|^x{3,}|x{4,}|removed|masked|lorem|foobar|^fake|^mock"
+    r"|^my[_-]?(?:super)?[_-]?"
+    r"(?:secret|password|token|key|api)|^some[_-]?(?:secret|password|token|key|random|long)"
+    r"|undefined|deadbeef"
+    r"|^(?:test|demo|temp|foo|bar|baz|abc|dev)?[_.\-]?(?:pass(?:word|wd|phrase)?|pwd|secret"
+    r"|token|key|user(?:name)?"
+    r"|auth|login|cred(?:ential)?s?|test|admin|root|value|string|text|none|null|nil|true|false"
+    r"|foo|bar|baz|default"
     r"|optional|required|hidden|disabled|enabled|unknown|empty|name|id)s?[_.\-]?\d{0,2}[!.?]?$"
 )
 # A word and a number are a password in a file of settings. In code they are one of a test.
 _WEAK = re.compile(
-    r"(?i)(?:test|demo|temp|foo|bar|dev)?[_.\-]?(?:pass(?:word|wd)?|pwd|secret|token|key|user|test|admin|root|abc)"
+    r"(?i)(?:test|demo|temp|foo|bar|dev)?[_.\-]?(?:pass(?:word|wd)?|pwd|secret|token|key|user"
+    r"|test|admin|root|abc)"
     r"[_.\-]?\d{1,4}[!.?]?"
 )
 # Patterns, escapes, numbers of code, and packages with their versions.
 _OF_CODE = re.compile(
-    r"\[[^\]]{0,40}\w-\w[^\]]{0,40}\]|\(\?|\{\d{1,4},\d{0,4}\}|\\[dws.]|\\x1b|\\033|^(?:\\[xuU]\{?[0-9a-fA-F]{1,8}\}?){1,64}$"
+    r"\[[^\]]{0,40}\w-\w[^\]]{0,40}\]|\(\?|\{\d{1,4},\d{0,4}\}|\\[dws.]|\\x1b|\\033|^"
+    r"(?:\\[xuU]\{?[0-9a-fA-F]{1,8}\}?){1,64}$"
     r"|^0x[0-9a-fA-F]{1,16}$|^@?[\w\-./]{1,64}@[\^~]?\d{1,4}\."
 )
 _SEQUENCES = (
@@ -56,18 +67,21 @@ _SEALED = re.compile(
     r"^(?:sha\d{1,3}|md5|blake2[bs]?|blake3|h1|SHA\d{1,3}|MD5)[-:=~]"
     r"|^\$(?:\w{1,24}(?:[-_]\w{1,16}){0,3})\$"
     r"|^(?:pbkdf2|argon2|bcrypt|scrypt)[_:$-]"
-    r"|^\{[\w.+/=\-$]{4,512}\}|^ENC[\[(]|^(?i:enc(?:rypted)?|cipher|crypted|sealed):|^vault:v\d|^AQICAH|^\$ANSIBLE"
+    r"|^\{[\w.+/=\-$]{4,512}\}|^ENC[\[(]|^(?i:enc(?:rypted)?|cipher|crypted|sealed):|^vault:v\d"
+    r"|^AQICAH|^\$ANSIBLE"
     r"|^age1|^A[gQ][A-D][A-Za-z0-9+/]{300,}|^gAAAA[\w\-]{60,}|^U2FsdGVkX1"
 )
 _HEX = re.compile(r"(?=[0-9a-f]*[0-9])(?:[0-9a-f]{2}){8,256}|(?=[0-9A-F]*[0-9])(?:[0-9A-F]{2}){8,256}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Names of code: words with numbers behind them, joined by points, underscores, dashes, arrows or colons.
 _CODE = re.compile(
-    r"\$?(?:[A-Za-z]{1,32}[0-9]{0,5}(?:[._]{1,8}|->|::|[\-/:])(?:[0-9]{1,3}[._]{1,2})?){0,16}[A-Za-z]{1,32}[0-9]{0,5}"
+    r"\$?(?:[A-Za-z]{1,32}[0-9]{0,5}(?:[._]{1,8}|->|::|[\-/:])"
+    r"(?:[0-9]{1,3}[._]{1,2})?){0,16}[A-Za-z]{1,32}[0-9]{0,5}"
 )
 _PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _PATH = re.compile(
-    r"(?:file:|~|\.{1,2}|[A-Za-z]:)?[/\\](?:[\w.\-@+ ]{1,64}[/\\]){1,16}[\w.\-@+]{0,64}|[\w.\-]{1,64}\.(?:pem|key|crt|cer|"
+    r"(?:file:|~|\.{1,2}|[A-Za-z]:)?[/\\](?:[\w.\-@+ ]{1,64}[/\\]){1,16}[\w.\-@+]{0,6"
+    r"4}|[\w.\-]{1,64}\.(?:pem|key|crt|cer|"
     r"json|ya?ml|txt|p12|pfx|jks|env|conf|cfg|ini|php|html?|js|ts|py|go|rb|java|xml|sh|md|png|svg|css)"
     r"|/(?:bin|etc|home|opt|tmp|usr|var|run|Users|dev|srv|root|mnt)/.{0,256}"
 )

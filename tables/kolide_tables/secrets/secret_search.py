@@ -246,6 +246,8 @@ def _check_user(secret: str, text: str, match: re.Match[str]) -> bool:
 def _is_of_curl(text: str, at: int) -> bool:
     """Return whether curl is the command of a line, or of one of the five before it that it goes on from."""
     before = text[max(0, at - 2000) : at].split("\n")[-6:]
+    if not before[-1][-1:].isspace() and before[-1]:
+        return False
     return re.search(r"\bcurl\b", "\n".join(before)) is not None
 
 

@@ -152,6 +152,8 @@ def _by_name(text: str, rules: Rules, taken: _Taken, path: str) -> Iterator[Foun
     is_settings = _SETTINGS.search(path) is not None
     for assignment in assignments(text, _is_wanted):
         value = assignment.value
+        if value.isalpha() and not is_settings and not _is_of_login(assignment.name):
+            continue  # a word
         rule_id = _rule_of_service(assignment, rules) or _rule_of_name(assignment, is_settings=is_settings)
         if rule_id is not None and taken.take(assignment.start, assignment.start + len(value)):
             yield Found(rule_id, assignment.start, value)
@@ -168,6 +170,11 @@ def _is_wanted(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def _is_wanted_name(name: str) -> bool:
     return kind_of(name) is not Kind.OTHER or bool(services_in(name, load().services))
+
+
+def _is_of_login(name: str) -> bool:
+    """Return whether a value of this name, in Docker's and npm's settings, is a user's name and a password."""
+    return name.lower().lstrip("_") == "auth"
 
 
 def _rule_of_service(assignment: Assignment, rules: Rules) -> str | None:
@@ -190,7 +197,7 @@ def _rule_of_name(assignment: Assignment, *, is_settings: bool) -> str | None:
     kind = kind_of(name.translate(_DIGITS))
     if kind is Kind.OTHER or is_sealed(value):
         return None
-    if name.lower().lstrip("_") == "auth" and is_login(value):
+    if _is_of_login(name) and is_login(value):
         return "registry-login"
     if is_placeholder(value) or (is_weak(value) and not (sure and (not quoted or name.isupper()))):
         return None

@@ -173,7 +173,7 @@ def _is_wanted_name(name: str) -> bool:
 
 
 def _is_of_login(name: str) -> bool:
-    """Return whether a value of this name, in Docker's and npm's settings, is a user's name and a password."""
+    """Return whether a value of this name, in the settings of Docker and npm, is a login."""
     return name.lower().lstrip("_") == "auth"
 
 

@@ -147,7 +147,7 @@ def _value(text: str, match: re.Match[str], name: str) -> Assignment | None:
     is_line = operator in "=:" and _is_line(text, match.start(), value.end())
     if operator == ",":
         # A list of texts looks the same as a name and a value.
-        if group == 5 or is_code(found):
+        if group == 5 or is_code(found) or (found.isalnum() and len(re.findall("[0-9]", found)) < 2):
             return None
         return Assignment(name, begins, found, quoted=True, sure=False)
     if group != 5:

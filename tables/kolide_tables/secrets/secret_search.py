@@ -5,6 +5,7 @@ form of their own, files of a known form, and values by their names.
 """
 
 import re
+import string
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -76,6 +77,7 @@ def _candidates(text: str, path: str, rules: Rules) -> Iterator[Found]:
 
 _AUTHORIZATION = re.compile(r"(?i)authorization[\"']?\s{0,4}[:=,]\s{0,4}[\"']?(?:api-)?\Z")
 _BEFORE_PASSWORD = re.compile(r"\s{0,40}(?:set |with )?(?:(?:user|username|login)[ \t]\S{1,64}[ \t]{1,8})?")
+_SCHEME = string.ascii_letters + string.digits + "+.-"
 # Files in which a name and a value are no code: there a password may be of letters alone.
 _SETTINGS = re.compile(
     r"(?i)(?:^|[/\\])(?:\.env[\w.\-]{0,64}|[\w.\-]{0,128}\.(?:env|tf|tfvars|hcl|properties|ini|"
@@ -229,7 +231,7 @@ def _check_authorization(secret: str, text: str, match: re.Match[str]) -> bool:
         return False
     return (
         _HAS_DIGIT(secret) is not None
-        and not is_placeholder(secret)
+        and not (is_placeholder(secret) or is_weak(secret))
         and is_password(secret, quoted=True, sure=True)
     )
 
@@ -292,6 +294,10 @@ def _check_url(secret: str, text: str, match: re.Match[str]) -> bool:
         return False
     from urllib.parse import unquote
 
+    if text[max(0, match.start() - 24) : match.start()].rstrip(_SCHEME).endswith("{{"):
+        return False  # the pages of tldr have what is to be filled in between braces
+    if secret.endswith(("]", ")", ">", "}")) and not set("[(<{") & set(secret):
+        return False  # [:password]@
     if re.match(r"\d{1,5}(?:[?#,;&]|$)", secret):
         return False  # a port, and an @ in what follows it
     user = match[0].partition("://")[2].partition(":")[0]

@@ -89,6 +89,7 @@ _PATH = re.compile(
 _VERSION = re.compile(
     r"(?:(?:[A-Za-z]{2,32}[0-9]{0,4}|[0-9]{1,12})[._\-/:]{1,2}){1,16}(?:[A-Za-z]{1,32}[0-9]{0,4}|[0-9]{1,12})"
 )
+_MEMBER = re.compile(r"[A-Za-z_](?:\.|->|::)[A-Za-z_]")
 _MIXED_ENOUGH = 2.3
 _RANDOM = 3.0
 _CALL = re.compile(r"^[\w.$:>\-]{1,128}[(\[]|\)\.|=>|[(\[{]$|^[(\[{]|\+\+|&&|\|\|")
@@ -168,6 +169,8 @@ def is_password(value: str, *, quoted: bool, sure: bool) -> bool:
     if not letters:
         return (signs is not None and digits is not None) or (digits is None and sure and signs is not None)
     if not quoted and (_CALL.search(value) or (not sure and is_code(value))):
+        return False
+    if not quoted and _MEMBER.search(value) and is_code(value):
         return False
     if _PATH.fullmatch(value) or _OF_CODE.search(value) or "://" in value:
         return False

@@ -169,6 +169,11 @@ def test_a_secret_by_its_form(rule: str, text: str) -> None:
         "SECRETMEM_MAGIC = 0x5345434d",
         "client.c:12:34:error:expected",
         "cache_key: user-1234-abcd",
+        "  secretAccessKey: env.R2_SECRET_ACCESS_KEY",
+        '["injectNpmUser", "injectNpmPassword","injectNpm2FaToken"]',
+        "Authorization: Bearer token123",
+        "mysql://{{mysql://user:kata_sandi1@host/db}}",
+        "protocol://user[:passwort1]@host/share",
         "password: At least 8 letters",
     ],
 )

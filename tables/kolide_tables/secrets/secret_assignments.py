@@ -53,7 +53,7 @@ _VALUE = re.compile(
     r"|`([^`\s]{3,512})`"
     r"|([^\s\"'`<>][^\s\"'`<>]{2,511}))"
 )
-_CAPITALIZED = re.compile(r"[A-Z][a-z]{2,}")
+_CAMEL_CASE = re.compile(r"[a-z]{0,16}(?:[A-Z][a-z]{1,15}[0-9]{0,2}){2,6}")
 _BLANKS = re.compile(r"([\"'])([^\"'\\\n]{6,64})\1")
 _MIXED = re.compile(r"[A-Za-z][^A-Za-z\s'.,\-/]|[0-9][A-Za-z]{2}")
 _BLOCK = re.compile(r"[|>][-+]?[ \t]{0,8}\r?\n[ \t]{1,40}(\S{3,512})(?=\s|\Z)")
@@ -148,7 +148,7 @@ def _value(text: str, match: re.Match[str], name: str) -> Assignment | None:
     is_line = operator in "=:" and _is_line(text, match.start(), value.end())
     if operator == ",":
         # A list of texts looks the same as a name and a value.
-        if group == 5 or is_code(found) or (found.isalnum() and len(_CAPITALIZED.findall(found)) > 1):
+        if group == 5 or is_code(found) or _CAMEL_CASE.fullmatch(found):
             return None
         return Assignment(name, begins, found, quoted=True, sure=False)
     if group != 5:

@@ -36,7 +36,8 @@ _TAG_END = re.compile(r">\s{0,80}(?=[^\s<>=,;]\S{3})")
 _BEFORE = re.compile(
     r"[?.:+]?[ \t]{0,40}(?:(?:gnirt[sS]|rts|txet|rahc)[ \t]{0,8}:?[ \t]{0,8})?\]?[\"'`]?\\?([\w.\-]{2,80})"
 )
-_BEFORE_COMMA = re.compile(r"([\"'])\\?([\w.\-]{2,80})\1")
+_BEFORE_COMMA = re.compile(r"([\"'])\\?([\w.\-]{2,80})\1\\?\s{0,4}[(\[]")
+_FIRST_ARGUMENT = re.compile(r"[(\[]\s{0,4}\\?[\"']")
 _BEFORE_TAG = re.compile(r"[^<>]{0,100}<")
 _TAG = re.compile(r"<([\w.\-:]{2,64})(?:\s[^<>]{0,40}?(?:name|key|id)=[\"']([\w.\-]{2,64})[\"'])?")
 _PAIRS = frozenset(("value", "val", "string", "defaultvalue", "content"))
@@ -76,9 +77,11 @@ def assignments(text: str, wanted: Callable[[str], bool]) -> Iterator[Assignment
     """
     backwards = text[::-1]
     yield from _found(text, _OPERATOR, lambda match: _name(text, backwards, match.start(), wanted))
-    yield from _found(
-        text, _COMMA, lambda match: _name_of_argument(backwards, len(text) - match.start() - 1, wanted)
-    )
+    if _FIRST_ARGUMENT.search(text):
+        size = len(text) - 1
+        yield from _found(
+            text, _COMMA, lambda match: _name_of_argument(backwards, size - match.start(), wanted)
+        )
     if "</" in text:
         yield from _found(text, _TAG_END, lambda match: _name_of_tag(text, backwards, match.start(), wanted))
 

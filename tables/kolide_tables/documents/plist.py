@@ -1,106 +1,127 @@
-"""Read property lists, binary and XML, with the standard library's parser, after a check of its input."""
+"""Read property lists in their three forms: binary, XML, and the older text of OpenStep.
 
-from typing import Any
+A value that its type cannot have, such as `<integer>x</integer>`, costs only itself. Data that is a property
+list again is opened in place, as in Kolide's own kolide_plist.
+"""
 
 from kolide_kit.limits import Budget
+from kolide_kit.text import decode
 
-from ..reading.parsing import MAX_DEPTH, ParseError, too_deep
+from ..reading.parsing import ParseError
+from .flatten import Cell, Document, Walker
+from .terms import Term
 
-__all__ = ["plist_document"]
+__all__ = ["PropertyList", "PropertyListDocument", "PropertyListWalker", "open_property_list"]
 
 _BINARY = b"bplist"
-# Most values that containers in several places may add, each counted as often as it is met.
-_MAX_SHARED = 100_000
+# Bytes at the beginning of data in which a property list is known.
+_HEAD = 30
+_SIGNS = (b"bplist0", b'xml version="1.0"', b"<!DOCTYPE plist", b"<plist")
+_MOST_LEVELS = 8
+# Most bytes that opened data may add to those of the file.
+_MOST_OPENED = 1 << 20
 
 
-def plist_document(data: bytes, budget: Budget) -> object:
-    """Return the document: maps, arrays, scalars, bytes, times, UIDs; raises ParseError."""
-    import plistlib
+class PropertyListWalker(Walker):
+    """A walker that opens property lists in data.
 
+    Attributes:
+        bad: number of values that were left out.
+        first_bad: a message about the first of them.
+    """
+
+    __slots__ = ("_left", "_level", "bad", "first_bad")
+
+    def __init__(self, terms: tuple[Term, ...], budget: Budget, size: int) -> None:
+        """Begin without rows; `size` is the number of bytes of the file."""
+        super().__init__(terms, budget)
+        self.bad = 0
+        self.first_bad = ""
+        self._level = 0
+        self._left = size + _MOST_OPENED
+
+    def leave_out(self, message: str) -> None:
+        """Count a value that cannot be read."""
+        self.bad += 1
+        self.first_bad = self.first_bad or message
+
+    def walk(self, value: object, prefix: str, key: str, depth: int) -> None:
+        """Collect the rows of a value; of data that is a property list, those of what is in it."""
+        if isinstance(value, bytes):
+            self.data(value, prefix, key, depth)
+        else:
+            super().walk(value, prefix, key, depth)
+
+    def data(self, value: bytes, prefix: str, key: str, depth: int) -> None:
+        """Collect the rows of data."""
+        head = value[:_HEAD]
+        if self._level >= _MOST_LEVELS or not any(sign in head for sign in _SIGNS):
+            super().walk(value, prefix, key, depth)
+            return
+        self._left -= len(value)
+        if self._left < 0:
+            raise ParseError("no property list (what it holds several times is too much)")
+        known = len(self.rows)
+        self._level += 1
+        try:
+            open_property_list(value, self.budget).walk(self, prefix, key, depth)
+        except ParseError:
+            # It only looks like a property list: the data itself is shown.
+            self.budget.drop_rows(len(self.rows) - known)
+            del self.rows[known:]
+            super().walk(value, prefix, key, depth)
+        finally:
+            self._level -= 1
+
+
+class PropertyList:
+    """An opened property list: `walk` collects the rows of its values."""
+
+    def walk(self, walker: PropertyListWalker, prefix: str, key: str, depth: int) -> None:
+        """Collect the rows; `prefix`, `key` and `depth` are those of the place that it is in."""
+        raise NotImplementedError
+
+
+class PropertyListDocument(Document):
+    """A property list that is a file."""
+
+    def __init__(self, data: bytes, budget: Budget) -> None:
+        """Find the form; raises ParseError for data that has none."""
+        self._size = len(data)
+        self._opened = open_property_list(data, budget)
+
+    def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
+        """Return the rows of the selected values; raises ParseError."""
+        walker = PropertyListWalker(terms, budget, self._size)
+        self._opened.walk(walker, "", "", 0)
+        left_out = f"{walker.bad:,} values left out; the first: {walker.first_bad}"
+        self.problems = [left_out] if walker.bad else []
+        return walker.rows
+
+
+class _Tree(PropertyList):
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def walk(self, walker: PropertyListWalker, prefix: str, key: str, depth: int) -> None:
+        walker.walk(self._value, prefix, key, depth)
+
+
+def open_property_list(data: bytes, budget: Budget) -> PropertyList:
+    """Return the property list in the data; raises ParseError."""
     if data.startswith(_BINARY):
-        _check_binary(data, budget)
-        kind = plistlib.FMT_BINARY
-    else:
-        data = _checked_xml(data, budget)
-        kind = plistlib.FMT_XML
-    try:
-        document: object = plistlib.loads(data, fmt=kind)
-    except RecursionError as error:
-        raise too_deep() from error
-    except Exception as error:
-        # The parser was written for correct files: it may raise anything for others.
-        raise ParseError(
-            f"no property list ({' '.join(str(error).split()) or type(error).__name__})"
-        ) from error
-    if kind is plistlib.FMT_BINARY:
-        _check_shared(document, len(data) + _MAX_SHARED, budget)
-    return document
+        from .plistbinary import BinaryPropertyList
+
+        return BinaryPropertyList(data)
+    start = data[:_HEAD].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    if start.startswith(b"<") and not start.startswith(_OPENSTEP_DATA):
+        from .plistxml import xml_property_list
+
+        return _Tree(xml_property_list(data, budget))
+    from .plisttext import text_property_list
+
+    return _Tree(text_property_list(decode(data), budget))
 
 
-def _checked_xml(data: bytes, budget: Budget) -> bytes:
-    from .markup import Elements, parse, source
-
-    parse(data, Elements(budget))
-    text = source(data)
-    if isinstance(text, bytes):
-        return text
-    # The declaration may name the encoding that the text had before.
-    declaration_end = text.find("?>") + 2 if text.startswith("<?xml") else 0
-    return text[declaration_end:].encode()
-
-
-def _check_binary(data: bytes, budget: Budget) -> None:
-    """Raise ParseError if the objects together claim more bytes than the file has.
-
-    The parser makes each object of the offset table anew, even objects that overlap: a small file could ask
-    for any amount of memory. Format: CFBinaryPList.c in Apple's CoreFoundation.
-    """
-    trailer = data[-32:]
-    offset_size, reference_size = trailer[6:8] if len(data) >= 40 else (0, 0)
-    count, table = int.from_bytes(trailer[8:16]), int.from_bytes(trailer[24:32])
-    if not offset_size or not reference_size or table + count * offset_size > len(data):
-        raise ParseError("no property list (its offset table is not inside it)")
-    claimed = 0
-    for position in range(table, table + count * offset_size, offset_size):
-        budget.step()
-        claimed += _claim(data, int.from_bytes(data[position : position + offset_size]), reference_size)
-        if claimed > len(data):
-            raise ParseError("no property list (its objects claim more bytes than it has)")
-
-
-def _claim(data: bytes, offset: int, reference_size: int) -> int:
-    kind, low = divmod(data[offset], 16) if offset < len(data) else (0, 0)
-    if kind in (1, 2):
-        return 1 + (1 << low)
-    if kind in (0, 3):
-        return 9 if kind else 1
-    if kind == 8:
-        return low + 1
-    count = low
-    if low == 15 and offset + 1 < len(data):
-        width = 1 << (data[offset + 1] & 15)
-        count = int.from_bytes(data[offset + 2 : offset + 2 + width])
-    return 1 + count * {6: 2, 10: reference_size, 12: reference_size, 13: 2 * reference_size}.get(kind, 1)
-
-
-def _check_shared(document: object, most: int, budget: Budget) -> None:
-    """Raise ParseError for more than `most` values, or a container in itself; containers may be in several
-    places, where they count again.
-    """
-    sizes: dict[int, int] = {}
-
-    def size(value: Any, depth: int) -> int:
-        if not isinstance(value, (dict, list)):
-            return 1
-        if id(value) not in sizes:
-            # A cycle has no end, so it is refused here as well.
-            if depth >= MAX_DEPTH:
-                raise too_deep()
-            members = value.values() if isinstance(value, dict) else value
-            budget.step(len(members))
-            sizes[id(value)] = 1 + sum(size(member, depth + 1) for member in members)
-            if sizes[id(value)] > most:
-                raise ParseError("no property list (what it holds several times is too much)")
-        return sizes[id(value)]
-
-    size(document, 0)
+# `<0fbd77>` and `<*I5>` begin data and values of the older text; no element's name begins so.
+_OPENSTEP_DATA = tuple(b"<" + bytes([digit]) for digit in b"0123456789*[> ")

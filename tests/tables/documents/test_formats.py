@@ -1,9 +1,12 @@
 """Each format's rows, with independent programs and libraries as oracles."""
 
+import base64
 import csv
 import datetime
 import io
+import math
 import plistlib
+import struct
 import subprocess
 import tomllib
 from collections.abc import Callable
@@ -19,6 +22,7 @@ from hypothesis import strategies as st
 
 from kolide_kit.limits import Budget, Limits
 from kolide_tables.documents.flatten import Tree
+from kolide_tables.documents.formats import OPENERS
 from kolide_tables.documents.terms import parse_query
 from kolide_tables.reading.parsing import ParseError
 
@@ -251,16 +255,47 @@ def test_xml_bytes(select: Select, data: bytes, expected: dict[str, str]) -> Non
         "<a>&undeclared;</a>",
         "<a>\0</a>",
         '<?xml version="1.0" encoding="no-such"?><r/>',
-        '<!DOCTYPE r [<!ENTITY e "x">]><r>&e;</r>',
-        '<!DOCTYPE r [<!ENTITY e SYSTEM "file:///etc/passwd">]><r>&e;</r>',
-        '<!DOCTYPE r [<!ENTITY % e SYSTEM "file:///etc/passwd"> %e;]><r/>',
-        '<!DOCTYPE r [<!ATTLIST r a CDATA "x">]><r/>',
+        '<!DOCTYPE r [<!ENTITY e "x"><r>&e;</r>',
+        '<!DOCTYPE r [<!ENTITY e "x">] <r>&e;</r>',
     ],
 )
 def test_xml_errors(select: Select, text: str) -> None:
     with pytest.raises(ParseError) as caught:
         select("xml", text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('<!DOCTYPE r [<!ENTITY e "x">]><r>a &e; b</r>', {"r": "a &e; b"}),
+        ('<!DOCTYPE r [<!ENTITY e "x">]><r a="1&e;2"/>', {"r/-a": "1&e;2"}),
+        ('<!DOCTYPE r [<!ENTITY e "]>"><!-- ]> \' -->]><r>&e;&amp;&#65;</r>', {"r": "&e;&A"}),
+        ('<!DOCTYPE r [<?x ]> " ?>\n]\n>\n<r><![CDATA[&e;]]><!-- &e; --></r>', {"r": "&e;"}),
+        ('<!DOCTYPE r [<!ENTITY e SYSTEM "file:///etc/passwd">]><r>&e;</r>', {"r": "&e;"}),
+        ('<!DOCTYPE r [<!ENTITY % e SYSTEM "file:///etc/passwd"> %e;]><r/>', {"r": ""}),
+        ('<!DOCTYPE r SYSTEM "r.dtd" [<!ELEMENT r (#PCDATA)>]><r>x</r>', {"r": "x"}),
+        ('<!DOCTYPE r [<!ATTLIST r a CDATA "x" b ID #IMPLIED>]><r b="1"/>', {"r/-b": "1"}),
+        ("<!DOCTYPE r><r>&nbsp;</r>", {"r": "&nbsp;"}),
+        (
+            '<?xml version="1.0" encoding="iso-8859-1"?><!DOCTYPE r [<!ENTITY e "\xe9">]><r>\xe9&e;</r>'.encode(
+                "latin-1"
+            ),
+            {"r": "é&e;"},
+        ),
+        (
+            '<?xml version="1.0"?><!DOCTYPE r [<!ENTITY e "x">]><r>é&e;</r>'.encode("utf-16-le"),
+            {"r": "é&e;"},
+        ),
+    ],
+)
+def test_an_internal_dtd_is_left_out(select: Select, text: bytes | str, expected: dict[str, str]) -> None:
+    assert select("xml", text) == expected
+
+
+def test_errors_after_a_dtd_have_their_line(select: Select) -> None:
+    with pytest.raises(ParseError, match="line 4, column 2"):
+        select("xml", '<!DOCTYPE r [\n<!ENTITY e "x">\n]>\n</r>')
 
 
 XML_TREES = st.recursive(
@@ -493,15 +528,182 @@ def test_plist_is_what_plistutil_writes(
         b"<plist><integer>x</integer></plist>",
         b"<plist><date>yesterday</date></plist>",
         b"<plist><real>x</real></plist>",
-        b'<!DOCTYPE plist [<!ENTITY e "x">]><plist><string>&e;</string></plist>',
-        b'<!DOCTYPE plist [<!ATTLIST string a CDATA "x">]><plist><string/></plist>',
-        b'{ a = "GNUstep"; }',
+        b"<plist/>",
+        b"<plist><string>a</string><string>b</string></plist>",
+        b"<plist><dict><key>a</key></dict></plist>",
+        b"<plist><dict><key>a</key><key>b</key><true/></dict></plist>",
+        b"<plist><array><key>a</key></array></plist>",
+        b"{ a = 1; ",
+        b"{ a = ; }",
+        b"{ = 1; }",
+        b"{ a = 1; } b",
+        b"{ a = 1 b = 2; }",
+        b"(1, 2",
+        b"(1 2)",
+        b"{ a = <0f; }",
+        b'{ a = "x; }',
+        b"what is this",
+        b"a = (1; 2);",
     ],
 )
 def test_plist_errors(select: Select, data: bytes) -> None:
     with pytest.raises(ParseError) as caught:
         select("plist", data)
     assert "\n" not in str(caught.value)
+
+
+DISTANT_PAST = datetime.datetime(1, 1, 1)  # noqa: DTZ001 - plistlib's own are without a zone
+
+
+DATE = b"\x33" + struct.pack(">d", -63_113_904_000)
+
+
+def _with_date(new: bytes) -> bytes:
+    """Return a binary property list of three members, one of them with other bytes than a date's."""
+    data = plistlib.dumps({"a": "x", "at": DISTANT_PAST, "b": [1]}, fmt=plistlib.FMT_BINARY)
+    assert data.count(DATE) == 1
+    return data.replace(DATE, new.ljust(9, b"\x08"))
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        (DATE, "-62135596800"),  # NSDate.distantPast
+        (b"\x33" + struct.pack(">d", 2**38), "275856214144"),
+        (b"\x33" + struct.pack(">d", math.nan), None),
+        (b"\x33" + struct.pack(">d", math.inf), None),
+        (b"\x3f", None),  # a date of another size
+        (b"\x77", None),  # a kind that there is not
+        (b"\x4f\x08", None),  # data without its count
+        (b"\x5f\x12\x7f\xff\xff\xff", None),  # a text, an array and a map beyond the end
+        (b"\xaf\x12\x7f\xff\xff\xff", None),
+        (b"\xdf\x12\x7f\xff\xff\xff", None),
+        (b"\xa1\xff", None),  # an object that there is not
+    ],
+)
+def test_a_bad_value_of_a_binary_property_list_costs_only_itself(
+    select: Select, written: bytes, value: str | None
+) -> None:
+    found = select("plist", _with_date(written))
+    assert found == {"a": "x", "b/0": "1"} | ({} if value is None else {"at": value})
+
+
+def test_values_that_are_left_out_are_told() -> None:
+    document = OPENERS["plist"](_with_date(b"\x77"), Budget(Limits()))
+    document.select(parse_query("*"), Budget(Limits()))
+    assert document.problems == ["1 values left out; the first: at: an object of the unknown kind 0x77"]
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("<date>0001-01-01T00:00:00Z</date>", "-62135596800"),
+        ("<date>0000-12-30T00:00:00Z</date>", "-62135769600"),
+        ("<date>-0044-03-15T12:00:00Z</date>", "-63549316800"),
+        ("<date>20000-01-01T00:00:00Z</date>", "568971820800"),
+        ("<date>2001-02-29T00:00:00Z</date>", "2001-02-29T00:00:00Z"),
+        ("<date>soon</date>", "soon"),
+        ("<integer>x</integer>", "x"),
+        ("<integer/>", ""),
+        ("<integer>-0x10</integer>", "-16"),
+        ("<real>1,5</real>", "1,5"),
+        ("<real>nan</real>", "NaN"),
+        ("<data>aGVsbG8</data>", "aGVsbG8"),
+        ("<url>http://x/</url>", "http://x/"),
+    ],
+)
+def test_a_bad_value_of_an_xml_property_list_costs_only_itself(
+    select: Select, written: str, value: str
+) -> None:
+    text = f"<plist><dict><key>at</key>{written}<key>b</key><array>{written}<true/></array></dict></plist>"
+    assert select("plist", text) == {"at": value, "b/0": value, "b/1": "true"}
+
+
+@pytest.mark.parametrize("kind", [plistlib.FMT_XML, plistlib.FMT_BINARY])
+@pytest.mark.parametrize("inner", [plistlib.FMT_XML, plistlib.FMT_BINARY])
+def test_property_lists_in_data_are_opened(
+    select: Select, kind: plistlib.PlistFormat, inner: plistlib.PlistFormat
+) -> None:
+    deepest = plistlib.dumps({"z": [1]}, fmt=inner)
+    nested = plistlib.dumps({"x": 1, "y": deepest}, fmt=inner)
+    looks_so = b"bplist00 but is none"
+    document = {"a": nested, "l": [nested, b"data"], "no": looks_so}
+    data = plistlib.dumps(document, fmt=kind)
+    assert select("plist", data) == {
+        "a/x": "1", "a/y/z/0": "1", "l/0/x": "1", "l/0/y/z/0": "1", "l/1": "ZGF0YQ==",
+        "no": base64.b64encode(looks_so).decode(),
+    }  # fmt: skip
+    assert select("plist", data, "a/y/z") == {"a/y/z/0": "1"}
+    assert select("plist", plistlib.dumps(nested, fmt=kind), "y") == {"y/z/0": "1"}
+
+
+def test_property_lists_in_property_lists_have_an_end(select: Select) -> None:
+    data = b"x"
+    for _ in range(50):
+        data = plistlib.dumps(data, fmt=plistlib.FMT_BINARY)
+    assert list(select("plist", data)) == [""]
+
+
+@pytest.mark.parametrize("kind", [plistlib.FMT_XML, plistlib.FMT_BINARY])
+def test_property_list_queries(select: Select, kind: plistlib.PlistFormat) -> None:
+    data = plistlib.dumps({"l": [{"Name": "a", "n": 1}, "s", {"Name": "b", "n": [2]}, [3]]}, fmt=kind)
+    for query, expected in (
+        ("l/2", {"l/2/Name": "b", "l/2/n/0": "2"}),
+        ("l/7", {}),
+        ("l/n", {"l/0/Name": "a", "l/0/n": "1", "l/2/Name": "b", "l/2/n/0": "2"}),
+        ("l/Name=>b/n", {"l/2/n/0": "2"}),
+        ("l/#Name/n", {"l/a/n": "1", "l/b/n/0": "2"}),
+        ("l/s*", {"l/1": "s"}),
+        ("l/*/0", {"l/3/0": "3"}),
+    ):
+        assert select("plist", data, query) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "{ a = b; c = (1,2); d = <0fbd77>; }",
+            {"a": "b", "c/0": "1", "c/1": "2", "d": base64.b64encode(b"\x0f\xbd\x77").decode()},
+        ),
+        ("// c\n{ /* d */ a = { b = (x,); c = (); }; }", {"a/b/0": "x"}),
+        ('/* c */\n"a b" = "c";\nshort;\nd = (e);\n', {"a b": "c", "short": "short", "d/0": "e"}),
+        ('{ a = "\\"\\n\\101\\341\\U00e9\\UD83D\\UDE00\\\n"; }', {"a": '"\nAÆé😀\n'}),
+        ("{ 'a\\'' = 'b \"'; }", {"a'": 'b "'}),
+        ("{ p = /usr/lib/x-1.2_$:3; u = http://x/; }", {"p": "/usr/lib/x-1.2_$:3", "u": "http://x/"}),
+        ("(a, {b = c;}, (d))", {"0": "a", "1/b": "c", "2/0": "d"}),
+        ("( <0f bd\n77>, <> )", {"0": base64.b64encode(b"\x0f\xbd\x77").decode(), "1": ""}),
+        ("{ a = <0fb>; b = <xy>; c = d; }", {"a": "<0fb>", "b": "<xy>", "c": "d"}),
+        (
+            "{ i = <*I-5>; y = <*BY>; n = <*BN>; r = <*R2.5>; d = <*D2002-03-22 11:30:00 +0100>; }",
+            {"i": "-5", "y": "true", "n": "false", "r": "2.5", "d": "1016793000"},
+        ),
+        ("{ i = <*Ix>; y = <*B?>; q = <*Q1>; b = <[aGk=]>; }",
+         {"i": "<*Ix>", "y": "<*B?>", "q": "<*Q1>", "b": "aGk="}),
+        ("{ a = 1; a = 2 }", {"a": "2"}),
+        ('"alone"', {"": "alone"}),
+        ("// nothing\n", {}),
+    ],
+)  # fmt: skip
+def test_plist_in_openstep_text(select: Select, text: str, expected: dict[str, str]) -> None:
+    assert select("plist", text) == expected
+    assert select("plist", text.encode("utf-16")) == expected
+
+
+def test_plist_in_openstep_text_is_what_gnustep_reads(
+    select: Select, tool: Callable[[str], str], compare: Compare
+) -> None:
+    text = '{ a = "b \\U00e9"; n = /usr/x-1.2; "k l" = "x \\"y\\""; i = <*I5>; f = <*R1.5>; t = \'\'; }'
+    text = text.replace("t = ''; ", "")
+    said = {}
+    for key in ("a", "n", "k l", "i", "f"):
+        answer = subprocess.run(
+            [tool("plget"), key], input=text, capture_output=True, check=True, text=True,
+            env={"LC_ALL": "C.UTF-8", "HOME": "/nonexistent"},
+        )  # fmt: skip
+        value = answer.stdout.strip()
+        said[key] = value[1:-1].replace("\\U00E9", "é").replace('\\"', '"') if value[:1] == '"' else value
+    compare("plist", "plget", select("plist", text), said)
 
 
 # CSV

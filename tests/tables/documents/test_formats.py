@@ -4,6 +4,7 @@ import base64
 import csv
 import datetime
 import io
+import json
 import math
 import plistlib
 import struct
@@ -16,7 +17,6 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +27,7 @@ from kolide_tables.documents.terms import parse_query
 from kolide_tables.reading.parsing import ParseError
 
 from ...support.compare import Compare
-from .conftest import Select
+from .conftest import Select, write_yaml
 
 # A value that YAML, TOML, XML and property lists can all hold.
 TEXTS = st.text(
@@ -63,14 +63,14 @@ def trees(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, obj
         ),
         ("a: 1\n---\nb: 2\n", {"0/a": "1", "1/b": "2"}),
         ("a: 1\n...\n---\n", {"0/a": "1"}),
-        ("a: true\nb: no\nc: 'no'\n", {"a": "true", "b": "false", "c": "no"}),
+        ("a: true\nb: no\nc: 'true'\nd: NO\n", {"a": "true", "b": "no", "c": "true", "d": "NO"}),
         (
             "on: 1\nyes: 2\n~: 3\n0x10: 4\n2001-01-01: 5\n",
             {"on": "1", "yes": "2", "~": "3", "0x10": "4", "2001-01-01": "5"},
         ),
         (
             "a: 0x1F\nb: 0o7\nc: 010\nd: 1_000\ne: -5\n",
-            {"a": "31", "b": "0o7", "c": "8", "d": "1000", "e": "-5"},
+            {"a": "31", "b": "7", "c": "10", "d": "1_000", "e": "-5"},
         ),
         (
             "a: 1.0e+20\nb: .inf\nc: -.inf\nd: .nan\ne: 2.50\n",
@@ -78,8 +78,8 @@ def trees(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, obj
         ),
         ("a: 22:22\nb: 1:30:00.5\n", {"a": "22:22", "b": "1:30:00.5"}),
         (
-            "a: 2001-12-14t21:59:43.10-05:00\nb: 2001-12-14\nc: 2001-13-14\n",
-            {"a": "1008385183", "b": "1008288000", "c": "2001-13-14"},
+            "a: !!timestamp 2001-12-14t21:59:43.10-05:00\nb: 2001-12-14\nc: !!timestamp 2001-13-14\n",
+            {"a": "1008385183", "b": "2001-12-14", "c": "2001-13-14"},
         ),
         (
             "a: !!binary aGVsbG8=\nb: !!str 5\nc: !!int '7'\nd: !!int x\n",
@@ -112,8 +112,6 @@ def test_yaml(select: Select, text: str, expected: dict[str, str]) -> None:
         "\ta: 1",
         "*x",
         "a: &x [*x]",
-        "[a]: 1",
-        "{? {a: b} : c}",
         "a: !<x",
         "&x {k: *x}",
         "a: 'x",
@@ -127,6 +125,82 @@ def test_yaml_errors(select: Select, text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+# Rewritten from cases of the yaml-test-suite (MIT): each has another number of the rules that it is about.
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- {a: :b, c: d:e}\n- [':', x:y]\n", {"0/a": ":b", "0/c": "d:e", "1/0": ":", "1/1": "x:y"}),
+        ("a:\t1\nb: \t[\tx,\ty ]\t# c\nc:\n  -\tz\n", {"a": "1", "b/0": "x", "b/1": "y", "c/0": "z"}),
+        ("[a, b]: 1\n{c: d}: 2\n? - e\n: 3\n", {"[a, b]": "1", "{c: d}": "2", "[e]": "3"}),
+        ("? a\n? b\n: - 1\n? |\n  c\n: d\n", {"b/0": "1", "c\n": "d"}),
+        ("- - a\n  - b: c\n    d: e\n-\n  - f\n", {"0/0": "a", "0/1/b": "c", "0/1/d": "e", "1/0": "f"}),
+        ("a:\n- b\n-  c: d\n   e: f\ng: h\n", {"a/0": "b", "a/1/c": "d", "a/1/e": "f", "g": "h"}),
+        ("a: b\n  c\n\n  d # e\nf: 'g\n  h'\n", {"a": "b c\nd", "f": "g h"}),
+        ('a: "b\\\n   c \\x41\\u00e9\\U0001F600 \\ud83d\\ude00\\/\\t\n  d"\n', {"a": "bc Aé😀 😀/\t d"}),
+        ("a: >\n  b\n  c\n\n   d\n  e\n\nf: |+\n g\n\nh: >2-\n    i\n", {"a": "b c\n\n d\ne\n", "f": "g\n\n", "h": "  i"}),
+        ("a: !!str\nb: ! 5\nc: !<tag:yaml.org,2002:int> 7\n", {"a": "", "b": "5", "c": "7"}),
+        ("%TAG !x! tag:yaml.org,2002:\n--- !x!map\na: !x!str 1\n", {"a": "1"}),
+        ("%YAML 1.2\n# c\n---\na\n...\n# d\n...\n%OTHER x\n---\nb\n--- |\n c\n", {"0": "a", "1": "b", "2": "c\n"}),
+        ("&m\n&k a: &v b\nc: *v\n*k : d\n", {"a": "d", "c": "b"}),
+        ("a: &x !!str 1\nb: [*x, &y z, *y]\n", {"a": "1", "b/0": "1", "b/1": "z", "b/2": "z"}),
+        ("a: [\n  b, # c\n  d: e,\n  ? f : g,\n  \"h\":i,\n]\n", {"a/0": "b", "a/1/d": "e", "a/2/f": "g", "a/3/h": "i"}),
+        ("{a, 'b':1, c: , : d, \"e\"\n : f}\n", {"b": "1", "": "d", "e": "f"}),
+        ("- [it 's, x: y]\n", {"0/0": "it 's", "0/1/x": "y"}),
+        ("--- text\n  more\n--- 'x'\n---\n", {"0": "text more", "1": "x"}),
+        (": a\nb : c\n", {"": "a", "b": "c"}),
+        ("a#b: c#d\ne: f #g\n", {"a#b": "c#d", "e": "f"}),
+        ("a: -b\n-c: ?d\n", {"a": "-b", "-c": "?d"}),
+        ("a: 1\r\nb: |\r\n  x\r\n  y\r\n", {"a": "1", "b": "x\ny\n"}),
+        ("3.10: a\n007: b\n1e3: c\nNULL: d\n", {"3.10": "a", "007": "b", "1e3": "c", "NULL": "d"}),
+        ("a: +.INF\nb: .NAN\nc: 1.\nd: .5\ne: +12\nf: 0x1G\ng: 1e3\nh: Null\n",
+         {"a": "+Inf", "b": "NaN", "c": "1", "d": "0.5", "e": "12", "f": "0x1G", "g": "1000"}),
+    ],
+)  # fmt: skip
+def test_yaml_1_2(select: Select, text: str, expected: dict[str, str]) -> None:
+    assert select("yaml", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a: b\n  c: d\n", "line 2, column 3"),
+        ("a: - b\n", "line 1, column 4"),
+        ("a:\n  b: 1\n c: 2\n", "line 3, column 2"),
+        ("- a\n b\n- c\n - d: e\n", "line 4"),
+        ("a:\n\tb: c\n", "line 2, column"),
+        ("-\t- a\n", "line 1, column 3"),
+        ("a: [b\nc]\n", "line 2, column 1"),
+        ("a: [b, , c]\n", "line 1, column 8"),
+        ("[a\n: b]\n", "line 1, column 2"),
+        ("[-]\n", "line 1, column 2"),
+        ("[a]#b\n", "line 1, column 4"),
+        ("a: 'b\nc'\n", "line 2, column 1"),
+        ("a: 'b' c\n", "line 1, column 8"),
+        ('a: "b\\qc"\n', "line 1, column 4"),
+        ("a: |x\n  b\n", "line 1, column 4"),
+        ("a: |\n   \n  b\n", "line 3"),
+        ("a: |\n  b\n c\n", "line 3, column 2"),
+        ("a: &x &y b\n", "line 1, column 7"),
+        ("a: &x *x\n", "line 1, column 7"),
+        ("a: *x\n", "line 1, column 4"),
+        ("&x - a\n", "line 1, column 4"),
+        ("a: !x!y b\n", "line 1, column 4"),
+        ("%YAML 1.2\na\n", "line 2, column 1"),
+        ("%YAML 1.1#x\n---\n", "line 1, column 1"),
+        ("a\n%YAML 1.2\n--- b\n... x\n", "line 4"),
+        ("--- a: b\n", "line 1, column 6"),
+        ("... x\n", "line 1, column 1"),
+        ("a\nb: c\n", "line 2, column 1"),
+        ("'a\nb': c\n", "line 2, column 3"),
+        ("a: @b\n", "line 1, column 4"),
+        ("a: b\x01\n", "line 1, column 5"),
+    ],
+)
+def test_yaml_1_2_errors_have_their_place(select: Select, text: str, place: str) -> None:
+    with pytest.raises(ParseError, match=place):
+        select("yaml", text)
+
+
 def test_yaml_bytes(select: Select) -> None:
     assert select("yaml", "a: é\n".encode("utf-16")) == {"a": "é"}
     assert select("yaml", b"a: \xff\n") == {"a": "\\xff"}
@@ -135,17 +209,27 @@ def test_yaml_bytes(select: Select) -> None:
 @settings(deadline=None)
 @given(
     trees(
-        st.none()
-        | st.booleans()
-        | st.integers()
-        | st.floats(allow_nan=False)
-        | TEXTS
-        | st.binary(max_size=5)
-        | st.datetimes()
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS | st.binary(max_size=5)
     )
 )
 def test_yaml_is_what_pyyaml_writes(select: Select, document: dict[str, object]) -> None:
-    assert select("yaml", yaml.safe_dump(document, allow_unicode=True)) == flat(document)
+    for width, flow in ((80, False), (3, None), (80, True)):
+        written = write_yaml(document, width=width, default_flow_style=flow)
+        assert select("yaml", written) == flat(document)
+
+
+@settings(deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | TEXTS | st.text(max_size=4),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+        max_leaves=15,
+    ),
+    st.sampled_from([None, 1, "\t"]),
+)
+def test_json_is_yaml(select: Select, document: object, indent: int | str | None) -> None:
+    text = json.dumps(document, indent=indent)
+    assert select("yaml", text) == select("json", text)
 
 
 # TOML

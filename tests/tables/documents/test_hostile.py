@@ -119,6 +119,10 @@ DEPTH = 100_000
         ("yaml", b"[" * DEPTH),
         ("yaml", b"{a: " * DEPTH),
         ("yaml", b"- " * DEPTH),
+        ("yaml", b"? " * DEPTH),
+        ("yaml", b"".join(b" " * i + b"a:\n" for i in range(2_000))),
+        ("yaml", b"&a " * DEPTH),
+        ("yaml", b"&a\n" * DEPTH),
         ("toml", b"a = " + b"[" * DEPTH),
         ("toml", b"a = " + b"{a=" * DEPTH),
         ("toml", b"a" + b".a" * 2_000_000 + b" = 1"),
@@ -322,6 +326,38 @@ def test_json_with_comments_takes_memory_in_proportion(data: bytes) -> None:
     run("jsonc", data)
     # A few copies of the text; what remembers each escape would be 36 MB.
     assert tracemalloc.get_traced_memory()[1] < 12_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a: '" + b" " * 200_000 + b"x\n " + b" " * 200_000 + b"'",
+        b'a: "' + b"\\ " * 20_000 + b'\n b"',
+        b"a" + b": b" * 20_000,
+        b"a:b" * 20_000,
+        b"a: b" + b":c" * 20_000 + b"\n",
+        b"a:" + b" b" * 25_000 + b": c\n",
+        b"a: |\n" + b" \n" * 20_000 + b"b",
+        b"a" + b"\n\n" * 20_000 + b" b",
+        b"# c\n" * 200_000 + b"a: b",
+        b"[" + b"a\n " * 25_000 + b"]",
+        b"[" + b"'a', " * 25_000 + b"]: b",
+        b"a: " + b"#" * 40_000,
+        b"- ? a\n" * 20_000,
+        b"---\n" * 25_000,
+        b"...\n" * 25_000,
+        b"%X y\n" * 25_000,
+        b"&" + b"a" * 40_000,
+        b"!" + b"a" * 40_000,
+        b"*" + b"a" * 40_000,
+        b"a b c - @+ " * 25_000,
+    ],
+)
+def test_yaml_takes_time_in_proportion(data: bytes) -> None:
+    tracemalloc.start()
+    run("yaml", data)
+    assert tracemalloc.get_traced_memory()[1] < 40_000_000
     tracemalloc.stop()
 
 

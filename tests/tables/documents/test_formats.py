@@ -274,6 +274,20 @@ def test_toml_errors(select: Select, text: str) -> None:
         select("toml", text)
 
 
+# Rewritten from cases of toml-test (MIT) that TOML 1.1 has and 1.0 has not.
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a = {\n  b = 1, # c\n  d = [\n 2,\n ],\n}\n", {"a/b": "1", "a/d/0": "2"}),
+        ('a = "\\e[0m \\x41\\xe9"\n', {"a": "\x1b[0m Aé"}),
+        ("a = 07:32\nb = 1979-05-27T07:32Z\nc = 1979-05-27 07:32\n",
+         {"a": "07:32:00", "b": "296638320", "c": "296638320"}),
+    ],
+)  # fmt: skip
+def test_toml_1_1(select: Select, text: str, expected: dict[str, str]) -> None:
+    assert select("toml", text) == expected
+
+
 def test_toml_bytes(select: Select) -> None:
     assert select("toml", b'\xef\xbb\xbfa = "\xff"\r\n') == {"a": "\\xff"}
 
@@ -801,7 +815,9 @@ def test_plist_in_openstep_text_is_what_gnustep_reads(
         ("a,b\n1,2\n3,\n", {"0/a": "1", "0/b": "2", "1/a": "3", "1/b": ""}),
         ("a,b\r\n1\r\n\r\n2,3,4\r\n", {"0/a": "1", "1/a": "2", "1/b": "3", "1/2": "4"}),
         ('a,"b ""c"", d"\n"x\ny",2\n', {"0/a": "x\ny", '0/b "c", d': "2"}),
-        ("a,,a\n1,2,3\n", {"0/a": "3", "0/1": "2"}),
+        ("a,,a\n1,2,3\n", {"0/a": "1", "0/1": "2", "0/a_2": "3"}),
+        ("a,a_2,a,a\n1,2,3,4\n", {"0/a": "1", "0/a_2": "2", "0/a_3": "3", "0/a_4": "4"}),
+        ("1,,1\na,b,c\n", {"0/1": "a", "0/1_2": "b", "0/1_3": "c"}),
         ("a;b\n1,5;2\n", {"0/a": "1,5", "0/b": "2"}),
         ("a\tb;c\n1\t2\n", {"0/a": "1", "0/b;c": "2"}),
         ("only\nx;y\n", {"0/only": "x;y"}),

@@ -258,6 +258,8 @@ SPECIFIED = {
     "not_before b, not_after b, is_ca i, "
     "self_signed i, "
     "key_algorithm, key_bits i, signature_algorithm, sha256, container, error",
+    "jwt": "L M W: path!^, raw_data!^, idx i, level i, format, kind, algorithm, type, key_id, issuer, subject, "
+    "audience, issued_at b, not_before b, expires b, header, claims, error",
     "keyinfo": (
         "L M W: path!^, type, encrypted i, bits i, fingerprint_sha256, fingerprint_md5, format, comment, "
         "kdf, mode"

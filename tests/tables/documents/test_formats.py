@@ -788,6 +788,24 @@ def test_plist_in_openstep_text(select: Select, text: str, expected: dict[str, s
     assert select("plist", text.encode("utf-16")) == expected
 
 
+def _openstep(value: object) -> str:
+    if isinstance(value, dict):
+        return (
+            "{" + "".join(f"{_openstep(key)} = {_openstep(member)};" for key, member in value.items()) + "}"
+        )
+    if isinstance(value, list):
+        return f"({', '.join(map(_openstep, value))})"
+    if isinstance(value, bytes):
+        return f"<{value.hex(' ', 4)}>"
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@settings(deadline=None)
+@given(trees(TEXTS | st.binary(max_size=9)))
+def test_plist_in_openstep_text_is_read_back(select: Select, document: dict[str, object]) -> None:
+    assert select("plist", _openstep(document)) == flat(document)
+
+
 def test_plist_in_openstep_text_is_what_gnustep_reads(
     select: Select, tool: Callable[[str], str], compare: Compare
 ) -> None:

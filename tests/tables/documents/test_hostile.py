@@ -59,7 +59,8 @@ PIECES = {
     "jsonl": [b"{", b"}", b'{"a":1}', b"\n", b"\r", b"1", b"[", b"NaN", b'"'],
     "yaml": [
         b"a: ", b"- ", b"\n", b"  ", b"&a ", b"*a", b"{", b"}", b"[", b"]", b"<<: ", b"!!int ", b"!!set ",
-        b"? ", b"---\n", b"|", b"'", b"%", b"!!binary ", b"!!timestamp ", b"1:2",
+        b"? ", b"---\n", b"|", b"'", b"%", b"!!binary ", b"!!timestamp ", b"1:2", b'"', b"\\", b"\t", b">",
+        b"...\n", b" #", b": ", b"k:\n", b"- x\n", b"k: v\n", b",", b"!", b"*a : ", b"|2-\n", b"\r",
     ],
     "toml": [
         b"a", b" = ", b"\n", b"[", b"]", b"[[", b"]]", b".", b'"', b"'''", b"1", b"{", b"}", b"1979-05-27",
@@ -73,7 +74,8 @@ PIECES = {
     "plist": [
         b"<plist>", b"</plist>", b"<dict>", b"</dict>", b"<key>", b"</key>", b"<array>", b"</array>",
         b"<integer>", b"</integer>", b"1", b"<date>", b"</date>", b"<real>", b"</real>", b"<data>",
-        b"</data>", b"<true/>", b"<string/>",
+        b"</data>", b"<true/>", b"<string/>", b"{", b"}", b"(", b")", b"a", b" = ", b";", b"<*I5>", b"<0f>",
+        b'"', b"\\", b"/*", b"//", b",", b"bplist00",
     ],
     "csv": [b",", b'"', b"\n", b"\r", b"a", b";", b"\t", b"\0"],
 }  # fmt: skip

@@ -19,7 +19,7 @@ from array import array
 from collections.abc import Sequence
 
 from ..reading.parsing import ParseError
-from .plist import PropertyList, PropertyListWalker
+from .plistwalk import PropertyList, PropertyListWalker
 
 __all__ = ["BinaryPropertyList"]
 

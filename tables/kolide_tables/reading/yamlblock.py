@@ -7,10 +7,10 @@ regular expression; all others go the long way, by the rules of YAML 1.2.2, chap
 import re
 from typing import NamedTuple
 
-from .yamlflow import MERGE, FlowReader, take_merged
+from .yamlflow import MERGE, FlowReader, simple_key, simple_value, take_merged
 from .yamllines import INDICATORS
 from .yamlnodes import Properties, key_of, merge
-from .yamlscalars import folded, literal, plain_value
+from .yamlscalars import folded, literal
 
 __all__ = ["BlockReader"]
 
@@ -164,11 +164,11 @@ class BlockReader(FlowReader):
         while self.column == column or not elements:
             if not self._at("-") or (self.tabbed and elements):
                 break
-            if not len(elements) % _AT_ONCE:
+            if len(elements) % _AT_ONCE == _AT_ONCE - 1:
                 self.budget.step(_AT_ONCE)
             item = _ITEM.match(self.text, self.pos)
             if item is not None and len(item["spaces"]) <= column:
-                elements.append(_simple(item))
+                elements.append(simple_value(item))
                 self._found(item)
                 continue
             elements.append(self._element_at(column))
@@ -209,7 +209,7 @@ class BlockReader(FlowReader):
         begins = key is None
         while begins or self.column == column:
             begins = False
-            if not len(members) % _AT_ONCE:
+            if len(members) % _AT_ONCE == _AT_ONCE - 1:
                 self.budget.step(_AT_ONCE)
             member = _MEMBER.match(self.text, self.pos)
             if member is not None and self._simple_member(member, column, members):
@@ -225,13 +225,11 @@ class BlockReader(FlowReader):
 
     def _simple_member(self, member: re.Match[str], column: int, members: dict[str, object]) -> bool:
         """Add a member that the regular expression has read; return False if it is not as simple."""
-        key = member["key"]
-        if key is None:
-            key = member["in_single"] if member["in_double"] is None else member["in_double"]
+        key = simple_key(member)
         if _has_scalar(member):
             if len(member["spaces"]) > column:
                 return False
-            members[key] = _simple(member)
+            members[key] = simple_value(member)
             self._found(member)
             return True
         self._found(member)
@@ -364,7 +362,7 @@ class BlockReader(FlowReader):
             else:
                 lines.append("")
             start = end + 1
-            if not len(lines) % _AT_ONCE:
+            if len(lines) % _AT_ONCE == _AT_ONCE - 1:
                 self.budget.step(_AT_ONCE)
         self.begin_line(start)
         return lines
@@ -372,11 +370,3 @@ class BlockReader(FlowReader):
 
 def _has_scalar(match: re.Match[str]) -> bool:
     return match["plain"] is not None or match["double"] is not None or match["single"] is not None
-
-
-def _simple(match: re.Match[str]) -> object:
-    text: str | None = match["plain"]
-    if text is not None:
-        return plain_value(text.rstrip(" \t"))
-    text = match["double"]
-    return match["single"] if text is None else text

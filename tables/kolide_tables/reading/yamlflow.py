@@ -10,11 +10,19 @@ from .yamllines import INDICATORS, Lines
 from .yamlnodes import Anchors, Properties, key_of, merge
 from .yamlscalars import plain_value, tagged_value
 
-__all__ = ["MERGE", "FlowReader"]
+__all__ = ["MERGE", "FlowReader", "simple_key", "simple_value", "take_merged"]
 
 MERGE = "<<"
 
 _PLAIN_END = re.compile(r"\n|:(?=[ \t\n,\[\]{}])|(?<=[ \t])#|[,\[\]{}]")
+# Most members of real collections are simple texts in one line. Each is read by one regular expression.
+_SIMPLE = (
+    r"(?:\"(?P<double>[^\"\\\n]*)\"|'(?P<single>[^'\n]*)'|(?P<plain>(?:[A-Za-z0-9_./$+]|-[\w.])[\w./$@+-]*))"
+)
+_KEY = r"(?:\"(?P<in_double>[^\"\\\n]*)\"|'(?P<in_single>[^'\n]*)'|(?P<key>[A-Za-z0-9_./$][\w./$@+-]*))"
+_MEMBER = re.compile(rf"{_KEY} *: +{_SIMPLE} *(?:, *|(?P<end>\}}))")
+_ELEMENT = re.compile(rf"{_SIMPLE} *(?:, *|(?P<end>\]))")
+_AT_ONCE = 512
 _ENDS = frozenset(" \t\n,[]{}")
 
 
@@ -94,15 +102,36 @@ class FlowReader(Lines):
 
     def _sequence(self, indent: int) -> list[object]:
         elements: list[object] = []
-        while not self._closes("]", indent):
+        while True:
+            if len(elements) % _AT_ONCE == _AT_ONCE - 1:
+                self.budget.step(_AT_ONCE)
+            simple = _ELEMENT.match(self.text, self.pos)
+            if simple is not None:
+                elements.append(simple_value(simple))
+                self.pos = simple.end()
+                if simple["end"]:
+                    return elements
+                continue
+            if self._closes("]", indent):
+                return elements
             elements.append(self._element(indent))
             self._separator("]", indent)
-        return elements
 
     def _map(self, indent: int) -> dict[str, object]:
         members: dict[str, object] = {}
         merged: list[dict[str, object]] = []
-        while not self._closes("}", indent):
+        while True:
+            if len(members) % _AT_ONCE == _AT_ONCE - 1:
+                self.budget.step(_AT_ONCE)
+            simple = _MEMBER.match(self.text, self.pos)
+            if simple is not None:
+                members[simple_key(simple)] = simple_value(simple)
+                self.pos = simple.end()
+                if simple["end"]:
+                    break
+                continue
+            if self._closes("}", indent):
+                break
             token, value = self._pair(indent, in_map=True)
             if not (token.merges and take_merged(value, merged)):
                 members[token.key()] = value
@@ -229,6 +258,24 @@ class FlowReader(Lines):
                 break
             parts.append("\n" * (lines - 1) or " ")
         return "".join(parts)
+
+
+def simple_key(match: re.Match[str]) -> str:
+    """Return the key of a member that a regular expression has read."""
+    key: str | None = match["key"]
+    if key is not None:
+        return key
+    key = match["in_double"]
+    return str(match["in_single"]) if key is None else key
+
+
+def simple_value(match: re.Match[str]) -> object:
+    """Return the value of a simple scalar that a regular expression has read."""
+    text: str | None = match["plain"]
+    if text is not None:
+        return plain_value(text.rstrip(" \t"))
+    text = match["double"]
+    return match["single"] if text is None else text
 
 
 def take_merged(value: object, merged: list[dict[str, object]]) -> bool:

@@ -54,6 +54,7 @@ class NftablesRule(Row):
 
 @table(
     "kolide_nftables_rules",
+    privilege="Without root: no rows, since the kernel shows no rules.",
     platforms=("linux",),
     elsewhere="nftables is Linux's packet filter; osquery itself has alf for macOS "
     "and windows_firewall_rules for Windows",

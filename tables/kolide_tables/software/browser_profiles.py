@@ -58,6 +58,7 @@ class BrowserProfile(Row):
 
 @table(
     "kolide_browser_profiles",
+    privilege="Without root: only homes that the user may enter, which are often their own alone.",
     examples=(
         (
             "select uid, browser, profile, email_domain from kolide_browser_profiles "

@@ -70,6 +70,7 @@ class _File(NamedTuple):
 
 @table(
     "kolide_mcp_servers",
+    privilege="Without root: only homes that the user may enter, which are often their own alone.",
     examples=(
         (
             "select username, client, server_name, command, args from kolide_mcp_servers "

@@ -64,6 +64,7 @@ class WebToken(FileRow):
             "where path like '/home/%/.config/%/%.json' and (algorithm = 'none' or expires is null)"
         ),
     ),
+    privilege="Without root: only files that the user may read.",
 )
 def jwt(query: Query) -> Iterator[WebToken]:
     """JSON Web Tokens in files or texts: their headers and claims, never their signatures."""

@@ -126,6 +126,10 @@ def of_files(folder: Path) -> Iterator[Scene]:
     # Put together here, so that no scanner takes this file's own text for a secret.
     secrets.write_text("x = 1\n" * 5000 + "token = '" + "gh" + "p_0123456789abcdefABCDEF0123456789abcdef'\n")
     yield Scene("kolide_secret_scan", f"path = '{secrets}'", "")
+    # RFC 7519, section 6.1: a token that nothing signs.
+    tokens = folder / "tokens"
+    tokens.write_text("eyJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UifQ.\n" * 1_000)
+    yield Scene("kolide_jwt", f"path = '{tokens}'", "")
     yield Scene("kolide_file_lines", f"path = '{secrets}'", "")
     disk = folder / "disk.luks"
     with disk.open("wb") as file:

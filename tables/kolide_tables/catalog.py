@@ -67,6 +67,7 @@ CATALOG = (
     Entry("ssh_keys", _SECRETS, "kolide_tables.secrets.keyinfo"),
     Entry("luks", _SECRETS, "kolide_tables.secrets.luks"),
     Entry("secret_scan", _SECRETS, "kolide_tables.secrets.secret_scan"),
+    Entry("jwt", _SECRETS, "kolide_tables.secrets.jwt"),
     Entry("exposed_ports", _EXPOSURE, "kolide_tables.exposure.exposed_ports"),
     Entry("nftables_rules", _EXPOSURE, "kolide_tables.exposure.nftables_rules"),
     Entry("sshd_config", _EXPOSURE, "kolide_tables.exposure.sshd_config"),

@@ -259,6 +259,8 @@ SPECIFIED = {
     "self_signed i, "
     "key_algorithm, key_bits i, signature_algorithm, sha256, container, error, key_usages, extended_key_usages, "
     "signature_digest",
+    "jwt": "L M W: path!^, raw_data!^, idx i, level i, format, kind, algorithm, type, key_id, issuer, subject, "
+    "audience, issued_at b, not_before b, expires b, header, claims, error",
     "keyinfo": (
         "L M W: path!^, type, encrypted i, bits i, fingerprint_sha256, fingerprint_md5, format, comment, "
         "kdf, mode, kind, iterations b, digest, options, keys i, certificates i, error"

@@ -24,7 +24,7 @@ _MOST_GUESSES = 8
 # name.
 _WHOLE = re.compile(rf"(?:--?|/|\+)?({NAME})([=:]\s?)")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
-_OPTION = re.compile(rf"--?({NAME})\Z")
+_OPTION = re.compile(rf"(?:--?|\+\+?)({NAME})\Z")
 _SPECIAL = re.compile(r"[=:@\s'\"`$\\;|&]|[\w\-.+/]{16}")
 _AUDIT = re.compile(r"a\d{1,4}=")
 # To a program that is not in the table, a user's name with -u makes -p a password.
@@ -106,7 +106,7 @@ class _Command:
         if start == len(words):
             return None, False
         self._plain(start)
-        name = known(words[start])
+        name = known(words[start].removeprefix("-"))  # a login shell is -bash
         rule = None if name is None else rule_for(name, words[start + 1 : start + 13])
         if program_name(words[start]) in _WRITERS:
             self.writes = True
@@ -197,6 +197,7 @@ class _Arguments:
                 continue
             if self._rule.inner_words and word.lower() in self._rule.inner_words:
                 return index + 1, False
+            self._note_words(index, word)
             if word[:1] in ("-", "/", "+") and len(word) > 1:
                 if self._option(index, word):
                     continue
@@ -232,6 +233,7 @@ class _Arguments:
             kind = self._all_after[1]
         if kind is None or _is_option(word):
             return False
+        self._count += 1
         self._hide(index, word, kind)
         return True
 
@@ -254,17 +256,20 @@ class _Arguments:
                 self._command.later(index)
         if self._by_place(index, word):
             return None
-        after = rule.words.get(word.lower())
+        if not self._by_beginning(index, word):
+            self._command.plain(index)
+        return None
+
+    def _note_words(self, index: int, word: str) -> None:
+        """Note which words a secret follows."""
+        after = self._rule.words.get(word.lower())
         if after is not None:
             distance, goes_on, kind = after
             self._after[index + distance] = kind
             if goes_on:
                 self._all_after = (index + distance, kind)
-        elif rule.names and is_secret_name(word):
+        elif self._rule.names and word[:1] != "-" and is_secret_name(re.split("[/:]", word)[-1]):
             self._after[index + 1] = ""
-        if not self._by_beginning(index, word):
-            self._command.plain(index)
-        return None
 
     def _by_place(self, index: int, word: str) -> bool:
         for place, goes_on, kind in self._rule.places:
@@ -318,6 +323,9 @@ class _Arguments:
             if word in self._rule.valued:
                 self._skips = True
                 return True
+        if self._has_user and word in _USER:
+            self._skips = True
+            return True
         if self._has_user and word in _PASSWORD:
             self._kind, self._by_name = "port", False
             return True
@@ -339,6 +347,8 @@ class _Arguments:
             if kind is not None:
                 if not is_last:
                     self._hide(index, word, kind, at + 1)
+                    if is_secret_name(word[1:]):  # -password of a program that has -p as well
+                        self._kind, self._by_name = "", True
                 elif option in rule.options:
                     self._kind, self._by_name = kind, False
                 return True
@@ -381,7 +391,8 @@ def _text_secrets(text: str, depth: int, *, is_script: bool = False) -> Iterator
 def _secretive() -> frozenset[str]:
     """Return the names of the programs that have secrets among their arguments."""
     names = {name.partition("/")[0] for line in SECRETS for name in line[0].split()}
-    return frozenset(names | {f"{name}.exe" for name in names})
+    names.add("sudo")
+    return frozenset(f"{name}{ending}" for name in names for ending in ("", ".exe", ".py"))
 
 
 _CLUE = re.compile(r"\s-[pPwW]\s|\\|\$\(|`|[\"'][^\"']*[\"'][^\"']*[\"']|\ba0=")

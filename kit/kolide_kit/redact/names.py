@@ -20,7 +20,7 @@ _SECRET_ENDS = ("token", "pass", "pwd", "pw", "psk")
 _NO_SECRET = frozenset((
     "compass", "bypass", "encompass", "trespass", "overpass", "underpass", "surpass", "lowpass", "highpass",
     "bandpass", "allpass", "onepass", "twopass", "multipass", "singlepass", "firstpass", "fastpass", "askpass",
-    "getpass", "sshpass", "passthrough", "renderpass", "subpass",
+    "getpass", "passthrough", "renderpass", "subpass",
 ))
 # As the last word: the value is about the secret and not the secret: --token-file, SECRET_NAME, --auth-mode.
 _ABOUT = frozenset((

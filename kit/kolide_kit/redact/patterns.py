@@ -22,9 +22,9 @@ _BLANKS = r"(?:\s{8}|\s{0,7}(?!\s))"
 # NAME=VALUE within a longer text (a shell's -c, a connection string, JSON, a process title): the value ends
 # at a blank, or where a separator begins the next name.
 _PAIR = rf"(?<![\w.\-])-{{0,2}}({NAME})\\?[\"']?\s{{0,8}}(?:=>|:=|[=:]){_BLANKS}(?!//)"
-_PAIR_END = rf"\s|[&;,]\s?{NAME}[\"']?[=:]|[?]{NAME}="
+_PAIR_END = rf"\s|(?<!\\)[\"'](?=[\s,;)\]}}]|\Z)|[&;,]\s?{NAME}[\"']?[=:]|[?]{NAME}="
 _OPTION = rf"(?<!\S)--?({NAME})(?=\s){_BLANKS}(?!--|-\w(?:\s|\Z))"
-_OPTION_END = r"\s"
+_OPTION_END = r"\s|(?<!\\)[\"'](?=[\s,;)\]}]|\Z)"
 _HEADER = (
     r"(?:(?<![\w\-])(?:proxy-)?authorization|(?<![\w\-])(?:set-)?cookie"
     r"|(?<![\w\-])x-[\w\-]{0,64}(?:key|token|auth|secret|signature))"

@@ -135,9 +135,9 @@ def _table() -> dict[str, list[tuple[tuple[str, ...], Rule]]]:
 
 
 def program_name(word: str) -> str:
-    """Return the name that the table may have for a program: of `-/usr/bin/Mysql.EXE`, `mysql`."""
+    """Return the name that the table may have for a program: of `/usr/bin/Mysql`, `mysql`."""
     name = word[max(word.rfind("/"), word.rfind("\\")) + 1 :]
-    return name.lower().lstrip("-") if len(name) <= 64 else ""
+    return name.lower() if len(name) <= 64 else ""
 
 
 def known(word: str) -> str | None:

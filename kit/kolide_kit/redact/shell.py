@@ -122,6 +122,10 @@ class _Lexer:
         character = text[at]
         if character in "'\"":
             return self._quoted(character)
+        if character == "\\" and re.match(r"[A-Za-z]:\\", text[start : start + 3]):
+            self._add(character, at)  # C:\bin\x of Windows has no escapes
+            self._at = at + 1
+            return True
         if character == "\\":
             if at + 1 < len(text) and text[at + 1] != "\n":
                 self._add(text[at + 1], at + 1)
@@ -165,6 +169,7 @@ class _Lexer:
 
     def _unescape(self, start: int, end: int) -> None:
         text, done = self._text, start
+        self._find_inner(start, end)
         for escaped in _ESCAPED.finditer(text, start, end):
             if escaped.start() > done:
                 self._add(text[done : escaped.start()], done)
@@ -172,6 +177,16 @@ class _Lexer:
                 self._add(escaped[1], escaped.start(1))
             done = escaped.end()
         self._add(text[done:end], done)
+
+    def _find_inner(self, start: int, end: int) -> None:
+        """Note the commands within a string in double quotes."""
+        at = start
+        while (text_at := self._text.find("$(", at, end)) >= 0:
+            closing = self._parenthesis(text_at + 1)
+            at = text_at + 2
+            if text_at < closing < end:
+                self._inner.append((text_at + 2, closing))
+                at = closing + 1
 
     def _is_apostrophe(self, at: int) -> bool:
         """Return whether a quote is the apostrophe of a word such as can't."""

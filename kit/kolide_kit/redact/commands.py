@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from .names import is_path, is_secret, is_secret_name, is_switch
 from .patterns import NAME, Span, secrets_in
@@ -180,7 +181,7 @@ class _Arguments:
         self._single = any(len(option) == 2 for option in (*self._rule.valued, *self._rule.flags))
         if ALWAYS in self._rule.stdin:
             command.reads_secret = True
-        self._has_user = not is_known and not _USER.isdisjoint(words[start + 1 : start + 65])
+        self._has_user = not is_known and _names_user(words[start + 1 : start + 65])
 
     def read(self) -> tuple[int | None, bool]:
         """Search the words; return where the command that the program runs begins, and if that is a guess."""
@@ -292,6 +293,8 @@ class _Arguments:
         """Take an option, and tell what the next word is; return False if nothing is known of it."""
         rule = self._rule
         self._note_stdin(word)
+        if word in rule.switches:
+            return True
         if word in rule.options or word in rule.attached:
             self._kind, self._by_name = rule.options.get(word), False
             return True
@@ -317,11 +320,11 @@ class _Arguments:
     def _by_name_of(self, index: int, word: str) -> bool:
         match = _OPTION.match(word)
         if match is not None:
-            if is_secret_name(match[1]) and not is_switch(match[1]):
-                self._kind, self._by_name = "", True
-                return True
             if word in self._rule.valued:
                 self._skips = True
+                return True
+            if is_secret_name(match[1]) and not is_switch(match[1]):
+                self._kind, self._by_name = "", True
                 return True
         if self._has_user and word in _USER:
             self._skips = True
@@ -373,6 +376,13 @@ class _Arguments:
 
 
 _NOTHING = Rule()
+
+
+def _names_user(arguments: Sequence[str]) -> bool:
+    """Return whether an option with a user's name is among some arguments."""
+    return not _USER.isdisjoint(arguments) and any(
+        word in _USER and not value.startswith("-") and ":" not in value for word, value in pairwise(arguments)
+    )
 
 
 def _is_option(argument: str) -> bool:

@@ -41,7 +41,7 @@ _NOT_VALUES = frozenset((
 # As the first word of an option: it is a switch, and the next word is not its value: --ask-pass, --with-token.
 _SWITCHES = frozenset((
     "ask", "with", "use", "require", "allow", "force", "prompt", "show", "print", "hide", "save", "remember",
-    "generate", "random", "has", "is", "insecure", "interactive", "read", "warn", "list", "get",
+    "generate", "random", "has", "is", "insecure", "interactive", "read", "warn", "list", "get", "export", "delete", "import",
 ))
 # Values that are no secrets, as of AUTH=none.
 _PLAIN_VALUES = frozenset((

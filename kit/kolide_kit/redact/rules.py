@@ -14,6 +14,7 @@ is told of a program is a list of these items:
     <stdin  <-S           standard input is a secret, always or with this option
     %abc  %--opt          options that have a value, so that the value is not taken for something else
     ^abc  ^--opt          options without a value: all others have one
+    ~--secret             an option that is a switch, whatever its name
     !0  !2                a command follows at once, or behind two words that are no options
     !--  !-exec           a command follows that word
     $-c                   an option whose value is a command of the shell
@@ -47,6 +48,7 @@ class Rule:
     scripts: set[str] = field(default_factory=set)
     valued: set[str] = field(default_factory=set)
     flags: set[str] = field(default_factory=set)
+    switches: set[str] = field(default_factory=set)
     inner: int | None = None
     inner_words: set[str] = field(default_factory=set)
     stdin: set[str] = field(default_factory=set)
@@ -73,6 +75,7 @@ class Rule:
             self.scripts | other.scripts,
             self.valued | other.valued,
             self.flags | other.flags,
+            self.switches | other.switches,
             self.inner if other.inner is None else other.inner,
             self.inner_words | other.inner_words,
             self.stdin | other.stdin,
@@ -97,6 +100,8 @@ def _add(rule: Rule, item: str) -> None:
         rule.inner = int(rest)
     elif mark == "!":
         rule.inner_words.add(rest)
+    elif mark == "~":
+        rule.switches.add(rest)
     elif mark == "$":
         rule.scripts.add(rest)
     elif mark == "<":

@@ -1,6 +1,7 @@
 """Apply the table of programs to arguments, and to texts that hold command lines."""
 
 import functools
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -18,6 +19,8 @@ REDACTED = "[redacted]"
 _DEEPEST = 8
 # A longer text is not divided into words: that takes memory for each of them.
 _LONGEST = 1 << 16
+# Of so many characters at most are arguments whose result is kept.
+_MOST_REMEMBERED = 4096
 # Commands that may begin within another one, by the names of programs there.
 _MOST_GUESSES = 8
 
@@ -53,6 +56,36 @@ def redact_arguments(arguments: Sequence[str]) -> list[str]:
 
     Their number and order stay as they are.
     """
+    if sum(map(len, arguments)) > _MOST_REMEMBERED:
+        return _redacted(arguments)
+    return list(_remembered(_Request(arguments)))
+
+
+class _Request:
+    """Arguments to redact, that equal others by their hash: a cache of them keeps no secret."""
+
+    __slots__ = ("arguments", "digest")
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.arguments = arguments
+        data = "\0".join(arguments).encode("utf-8", "surrogatepass")
+        self.digest = (len(arguments), hashlib.blake2b(data, digest_size=16).digest())
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Request) and self.digest == other.digest
+
+
+# The same processes are asked about again and again.
+@functools.lru_cache(maxsize=1024)
+def _remembered(request: _Request) -> tuple[str, ...]:
+    arguments, request.arguments = request.arguments, ()
+    return tuple(_redacted(arguments))
+
+
+def _redacted(arguments: Sequence[str]) -> list[str]:
     result = list(arguments)
     found: dict[int, list[Span]] = {}
     for index, start, end in _Command(arguments, 0).secrets():
@@ -178,7 +211,7 @@ class _Arguments:
         self._count = 0
         self._after: dict[int, str] = {}
         self._all_after: tuple[int, str] | None = None
-        self._single = any(len(option) == 2 for option in (*self._rule.valued, *self._rule.flags))
+        self._single = self._rule.has_letters
         if ALWAYS in self._rule.stdin:
             command.reads_secret = True
         self._has_user = not is_known and _names_user(words[start + 1 : start + 65])
@@ -257,7 +290,7 @@ class _Arguments:
                 self._command.later(index)
         if self._by_place(index, word):
             return None
-        if not self._by_beginning(index, word):
+        if not (rule.attached and self._by_beginning(index, word)):
             self._command.plain(index)
         return None
 

@@ -71,7 +71,7 @@ def secrets_in(text: str) -> Iterator[Span]:
         if ":" in text:
             yield from _logins(text)
     has_pair = "=" in text or ":" in text
-    if ":" in text:
+    if ":" in text and re.search(r"[Aa][Uu][Tt][Hh]|[Cc][Oo][Oo][Kk]|[Xx]-", text):
         yield from (match.span(1) for match in re.finditer(_HEADER, text, re.IGNORECASE))
     if has_pair:
         yield from _values(text, _PAIR, _PAIR_END)

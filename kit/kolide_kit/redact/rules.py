@@ -54,10 +54,15 @@ class Rule:
     stdin: set[str] = field(default_factory=set)
     names: bool = False
 
-    @property
+    @functools.cached_property
     def is_wrapper(self) -> bool:
         """Whether the program runs another one."""
         return self.inner is not None or bool(self.inner_words or self.scripts)
+
+    @functools.cached_property
+    def has_letters(self) -> bool:
+        """Whether options are getopt's letters, of which a word may have several."""
+        return any(len(option) == 2 for option in (*self.valued, *self.flags))
 
     def has_value(self, option: str) -> bool:
         """Return whether the word behind this option is its value."""

@@ -17,6 +17,7 @@ _BLANKS = re.compile(r"[^\S\n]+")
 _OPERATOR = re.compile(r"<<<|<<-?|&&|\|\||;;|\|&|>>|>&|<&|&>>?|[|&;()<>\n]")
 _PLAIN = re.compile(r"[^\s\\'\"`$|&;()<>]+")
 _ESCAPED = re.compile(r"\\([$`\"\\\n])")
+_PLAIN_STRING = re.compile(r"[^\\$]*\Z")
 _LIST_END = re.compile(r"[,\]})]+(?=\s|['\"]|\Z)")
 
 
@@ -169,6 +170,9 @@ class _Lexer:
 
     def _unescape(self, start: int, end: int) -> None:
         text, done = self._text, start
+        if _PLAIN_STRING.match(text, start, end) is not None:
+            self._add(text[start:end], start)
+            return
         self._find_inner(start, end)
         for escaped in _ESCAPED.finditer(text, start, end):
             if escaped.start() > done:

@@ -148,6 +148,9 @@ class _Lexer:
     def _quoted(self, quote: str) -> bool:
         """Take a quoted string; an apostrophe, and a quote that is not closed, stand for themselves."""
         text, at = self._text, self._at
+        if text.startswith(("'['", "'[\""), at):  # Python's: Command '['a', 'b']' returned ...
+            self._at = at + 2
+            return True
         end = -1
         if self._closed[quote] and not self._is_apostrophe(at):
             if quote == "'" and text[at - 1 : at] != "$":

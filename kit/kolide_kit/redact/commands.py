@@ -414,7 +414,8 @@ _NOTHING = Rule()
 def _names_user(arguments: Sequence[str]) -> bool:
     """Return whether an option with a user's name is among some arguments."""
     return not _USER.isdisjoint(arguments) and any(
-        word in _USER and not value.startswith("-") and ":" not in value for word, value in pairwise(arguments)
+        word in _USER and not value.startswith("-") and ":" not in value
+        for word, value in pairwise(arguments)
     )
 
 
@@ -553,7 +554,7 @@ class _Text:
 
     @staticmethod
     def _piped(pipeline: list[tuple[_Command, list[Word]]]) -> Iterator[Span]:
-        """Yield what is written to a program that reads a secret: `echo X | docker login --password-stdin`."""
+        """Yield what is written to a program that reads a secret: `echo X | chpasswd`."""
         reads = False
         for command, words in reversed(pipeline):
             if reads and command.writes:

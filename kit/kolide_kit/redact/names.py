@@ -19,7 +19,8 @@ _SECRET_WORDS = frozenset((
 _SECRET_ENDS = ("token", "pass", "pwd", "pw", "psk")
 _NO_SECRET = frozenset((
     "compass", "bypass", "encompass", "trespass", "overpass", "underpass", "surpass", "lowpass", "highpass",
-    "bandpass", "allpass", "onepass", "twopass", "multipass", "singlepass", "firstpass", "fastpass", "askpass",
+    "bandpass", "allpass", "onepass", "twopass", "multipass", "singlepass", "firstpass", "fastpass",
+    "askpass",
     "getpass", "passthrough", "renderpass", "subpass",
 ))
 # As the last word: the value is about the secret and not the secret: --token-file, SECRET_NAME, --auth-mode.
@@ -38,10 +39,11 @@ _NOT_VALUES = frozenset((
     "no", "not", "disable", "disabled", "enable", "enabled", "skip", "without", "max", "min", "num",
     "n",
 ))
-# As the first word of an option: it is a switch, and the next word is not its value: --ask-pass, --with-token.
+# As the first word of an option: it is a switch without a value: --ask-pass, --with-token.
 _SWITCHES = frozenset((
     "ask", "with", "use", "require", "allow", "force", "prompt", "show", "print", "hide", "save", "remember",
-    "generate", "random", "has", "is", "insecure", "interactive", "read", "warn", "list", "get", "export", "delete", "import",
+    "generate", "random", "has", "is", "insecure", "interactive", "read", "warn", "list", "get", "export",
+    "delete", "import",
 ))
 # Values that are no secrets, as of AUTH=none.
 _PLAIN_VALUES = frozenset((
@@ -49,8 +51,10 @@ _PLAIN_VALUES = frozenset((
     "ntlm", "negotiate", "required", "optional", "-",
 ))
 _ROOTS = (
-    "home", "root", "run", "etc", "var", "usr", "opt", "srv", "tmp", "mnt", "media", "dev", "proc", "sys", "boot",
-    "bin", "sbin", "lib", "lib64", "data", "app", "apps", "workspace", "nix", "snap", "Users", "Library", "private",
+    "home", "root", "run", "etc", "var", "usr", "opt", "srv", "tmp", "mnt", "media", "dev", "proc", "sys",
+    "boot",
+    "bin", "sbin", "lib", "lib64", "data", "app", "apps", "workspace", "nix", "snap", "Users", "Library",
+    "private",
     "Applications", "System", "Volumes", "secrets", "config", "builds", "github",
 )
 # fmt: on

@@ -1,10 +1,11 @@
 """Find secrets in a text of any kind by what stands around them, or by their shape.
 
-A value is a secret by its name (`API_KEY=x`, `{"token": "x"}`, `Authorization: x`, `--password x`), by its place
-(a URL's credentials, SQL's IDENTIFIED BY) or by its shape (a JSON web token, a provider's key).
+A value is a secret by its name (`API_KEY=x`, `{"token": "x"}`, `Authorization: x`, `--password x`), by its
+place (a URL's credentials, SQL's IDENTIFIED BY) or by its shape (a JSON web token, a provider's key).
 
-Any process may put megabytes of anything into its command line. So each quantifier is bounded, or what it repeats
-cannot begin what follows it; and none repeats a group, because `re` takes memory for each round of one.
+Any process may put megabytes of anything into its command line. So each quantifier is bounded, or what it
+repeats cannot begin what follows it; and none repeats a group, because `re` takes memory for each round of
+one.
 """
 
 import re
@@ -46,13 +47,18 @@ _SHAPES = (
     r"(?<![A-Za-z0-9])(?:"
     r"eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*"  # JSON web token
     r"|(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?:[\s,:;/|]{1,3}[A-Za-z0-9/+]{40}(?![\w/+]))?"
-    r"|gh[pousr]_\w{20,}|github_pat_\w{20,}|gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat)-[\w\-.]{16,}|npm_\w{30,}"
+    r"|gh[pousr]_\w{20,}|github_pat_\w{20,}|gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat)-[\w\-.]{16,}"
+    r"|npm_\w{30,}"
     r"|pypi-[\w\-]{30,}|rubygems_[a-f0-9]{32,}|dckr_(?:pat|oat)_[\w\-]{20,}|hf_[A-Za-z0-9]{30,}"
-    r"|xox[abeoprs]-[\w\-]{10,}|xapp-[\w\-]{20,}|sk-[\w\-]{20,}|[rsp]k_(?:live|test|prod)_\w{16,}|whsec_[\w+/=]{20,}"
+    r"|xox[abeoprs]-[\w\-]{10,}|xapp-[\w\-]{20,}|sk-[\w\-]{20,}|[rsp]k_(?:live|test|prod)_\w{16,}"
+    r"|whsec_[\w+/=]{20,}"
     r"|AIza[\w\-]{30,}|GOCSPX-[\w\-]{20,}|ya29\.[\w\-.]{20,}|hv[sbr]\.[\w\-]{20,}|s\.[A-Za-z0-9]{24}(?!\w)"
-    r"|do[opr]_v1_[a-f0-9]{32,}|dapi[a-f0-9]{32}|SG\.[\w\-]{16,}\.[\w\-]{16,}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"
-    r"|dp\.(?:pt|st|ct|sa|scim|audit)\.[\w\-.]{30,}|lin_(?:api|oauth)_[A-Za-z0-9]{30,}|gl(?:sa|c)_[\w=+/]{20,}"
-    r"|tskey-[\w\-]{16,}|ATATT3[\w\-=]{20,}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|NRAK-[A-Z0-9]{20,}|xkeysib-[\w\-]{30,}"
+    r"|do[opr]_v1_[a-f0-9]{32,}|dapi[a-f0-9]{32}|SG\.[\w\-]{16,}\.[\w\-]{16,}|shp(?:at|ca|pa"
+    r"|ss)_[a-fA-F0-9]{32}"
+    r"|dp\.(?:pt|st|ct|sa|scim|audit)\.[\w\-.]{30,}|lin_(?:api|oauth)_[A-Za-z0-9]{30,}|gl(?:sa"
+    r"|c)_[\w=+/]{20,}"
+    r"|tskey-[\w\-]{16,}|ATATT3[\w\-=]{20,}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|NRAK-[A-Z0-9]{20,}"
+    r"|xkeysib-[\w\-]{30,}"
     r"|sntry[su]_[\w\-=+/]{20,}|gsk_\w{30,}|nvapi-[\w\-]{30,}|r8_\w{30,}|pul-[a-f0-9]{30,}|figd_[\w\-]{20,}"
     r"|[0-9]{8,10}:AA[\w\-]{33}|\$(?:2[abxy]|5|6|7|y|apr1|1|argon2\w{1,2})\$[\w./=,+$\-]{20,}"
     r")"

@@ -1,7 +1,7 @@
 r"""Read the tables of programs: which of a program's arguments are secrets, and where another command begins.
 
-In a name, a slash leads to a subcommand or to a flag that has to be there: `docker/login`, `htpasswd/-b`. What
-is told of a program is a list of these items:
+In a name, a slash leads to a subcommand or to a flag that has to be there: `docker/login`, `htpasswd/-b`.
+What is told of a program is a list of these items:
 
     -p  --pass  -passin   an option whose value is a secret: the next word, or behind a letter or `=`
     -p+  --password+      the same, but only attached: a word of its own is not its value

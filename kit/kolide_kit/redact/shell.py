@@ -1,7 +1,7 @@
 """Divide a command line into words by the rules of the shell, and remember where each character stood.
 
-Texts that are no command lines are divided as well, so nothing here fails: a quote that is not closed, or that is
-an apostrophe, stands for itself.
+Texts that are no command lines are divided as well, so nothing here fails: a quote that is not closed, or
+that is an apostrophe, stands for itself.
 
 Source: POSIX.1-2024, Shell Command Language, and bash(1).
 """

@@ -16,7 +16,8 @@ def secret_part(value: str, kind: str) -> list[Span]:
     Kinds: "" the whole value; "login" behind a colon, "percent" behind a percent sign, "comma" behind a
     comma; "slash" between a slash and @; "pass" behind `pass:`; "keyed" behind a colon, except a file's name;
     "cookie" each cookie's value, if it is not a file's name; "pair" behind an equals sign; "path" and "port"
-    the whole value, unless it is a path or a port; "key" a value that looks random, "bare" one without an equals sign.
+    the whole value, unless it is a path or a port; "key" a value that looks random, "bare" one without an
+    equals sign.
     """
     end = len(value)
     if kind in ("login", "percent", "comma", "pair"):

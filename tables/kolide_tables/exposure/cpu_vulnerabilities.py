@@ -25,13 +25,13 @@ class CpuVulnerability(Row):
         type=ColumnType.INTEGER,
     )
     mitigated: int | None = Column(
-        "1 if the kernel does what it can against it, 0 if it, or a part of it other than SMT, is open; NULL if "
-        "not known, or not affected",
+        "1 if the kernel does what it can against it, 0 if it, or a part of it other than SMT, is open; "
+        "NULL if not known, or not affected",
         type=ColumnType.INTEGER,
     )
     open_parts: list[str] = Column(
-        "Parts that are open although there is a mitigation: BHI, VMX, SMT (to the other thread of a core); a "
-        "JSON array"
+        "Parts that are open although there is a mitigation: BHI, VMX, SMT (a core's other thread), ...; "
+        "a JSON array"
     )
 
 

@@ -1,7 +1,7 @@
 """Command lines of many programs: their secrets are hidden, and nothing else is.
 
-`commands.txt` and `harmless.txt` have a command line in each line, written from the programs' manuals; § stands
-for a secret. Each is tried as a program's arguments and as a text.
+`commands.txt` and `harmless.txt` have a command line in each line, written from the programs' manuals; §
+stands for a secret. Each is tried as a program's arguments and as a text.
 """
 
 import shlex
@@ -162,7 +162,7 @@ def test_no_nest_shows_a_secret(
 
 @given(st.lists(st.text("ab'\"\\$`; |&()é", max_size=6)))
 def test_words_are_those_of_python_s_shlex(words: list[str]) -> None:
-    """`shlex.join` quotes for the shell: the words come back, and each character's place is where it stands."""
+    """`shlex.join` quotes for the shell: the words come back, and each character stands where it is told."""
     text = shlex.join(words)
     found = shell_words(text)
     assert [word.value for word in found] == words

@@ -86,11 +86,15 @@ def test_the_kernel_s_words(status: str, affected: int | None, mitigated: int | 
     assert assess(status) == (affected, mitigated)
 
 
-# The words are those of the kernel's arch/*/kernel: bugs.c of x86, proton-pack.c of arm64, security.c of powerpc.
+# The words are those of the kernel: bugs.c of x86, proton-pack.c of arm64, security.c of powerpc.
 @pytest.mark.parametrize(
     ("status", "mitigated", "parts"),
     [
-        ("Enhanced / Automatic IBRS; IBPB: conditional; PBRSB-eIBRS: SW sequence; BHI: Vulnerable", 0, ["BHI"]),
+        (
+            "Enhanced / Automatic IBRS; IBPB: conditional; PBRSB-eIBRS: SW sequence; BHI: Vulnerable",
+            0,
+            ["BHI"],
+        ),
         ("Enhanced IBRS; RSB filling; PBRSB-eIBRS: Vulnerable; BHI: BHI_DIS_S", 0, ["PBRSB-eIBRS"]),
         ("Retpolines; BHI: Vulnerable, KVM: SW loop", 0, ["BHI"]),
         ("Retpolines; BHI: Vulnerable (Syscall hardening enabled), KVM: SW loop", 0, ["BHI"]),

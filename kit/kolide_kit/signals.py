@@ -21,7 +21,7 @@ import signal
 import sys
 import time
 from _thread import RLock, get_ident, start_new_thread
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _LOCKED = 5.0
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _LOOK = 0.01
 _REMOVALS = 20
+_WAKES_AFTER = (0.0, 0.02, 0.2)
 
 
 class StopHandler:
@@ -162,6 +163,8 @@ def ending_cleanly(*, interrupts: bool = True) -> Iterator[None]:
     Only signals with their default action are handled. An ignored signal, as under nohup, stays ignored, and
     one with a handler keeps it. In another thread this does nothing.
 
+    The main thread may wait in a system call: a second thread wakes it, see `_waking`.
+
     Args:
         interrupts: handle SIGINT too; otherwise it raises KeyboardInterrupt as before.
     """
@@ -177,10 +180,54 @@ def ending_cleanly(*, interrupts: bool = True) -> Iterator[None]:
     except ValueError:
         pass  # not the main thread
     try:
-        yield
+        with _waking() if changed and os.name == "posix" else nullcontext():
+            yield
     finally:
         for number, before in changed:
             signal.signal(number, before)
+
+
+@contextmanager
+def _waking() -> Iterator[None]:
+    """Wake the main thread for a signal that the kernel gave to another thread. For the main thread.
+
+    The kernel may choose any thread. Python notes the signal there, and calls the handler in the main thread
+    when that runs again, but a system call that it waits in is not interrupted. Python also writes the
+    signal's number to the wake-up file, from which a thread here reads it. It then sends SIGURG, which nobody
+    else uses, to the main thread::
+
+        signal ──► any thread ──► number in the pipe ──► `_wake` ──► SIGURG ──► main thread ──► handler
+    """
+    if signal.getsignal(signal.SIGURG) is not signal.SIG_DFL:
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    former = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGURG, _nothing)
+    try:
+        start_new_thread(_wake, (reader, get_ident()))
+        yield
+    finally:
+        signal.set_wakeup_fd(former)
+        signal.signal(signal.SIGURG, signal.SIG_DFL)
+        os.close(writer)  # ends the thread
+
+
+def _wake(reader: int, main: int) -> None:
+    """Send SIGURG to the main thread for each signal that comes, until the pipe's other end is closed."""
+    while numbers := os.read(reader, 64):
+        if set(numbers) == {signal.SIGURG}:
+            continue
+        # The main thread may be just about to begin a system call when the first one comes.
+        for pause in _WAKES_AFTER:
+            time.sleep(pause)
+            signal.pthread_kill(main, signal.SIGURG)
+    os.close(reader)
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """Interrupt the system call of the main thread, by having a handler."""
 
 
 def on_stop_signals(act: Callable[[str], object]) -> None:

@@ -170,3 +170,28 @@ def test_a_forked_child_is_ended_and_undoes_nothing(temporary: Path) -> None:
         env={**os.environ, "TMPDIR": str(temporary)},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "-15 True None\n", "")
+
+
+# The kernel may give a signal to any thread. Here the thread that gets it is not the main one.
+WAITING = """
+import signal, socket, threading, time
+from kolide_kit.signals import ending_cleanly
+
+ours, theirs = socket.socketpair()
+
+def send():
+    theirs.recv(1)
+    time.sleep(0.1)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    time.sleep(60)
+
+with ending_cleanly():
+    threading.Thread(target=send, daemon=True).start()
+    ours.send(b"x")
+    ours.recv(1)
+"""
+
+
+def test_a_signal_in_another_thread_ends_a_main_thread_that_waits() -> None:
+    done = subprocess.run([sys.executable, "-c", WAITING], capture_output=True, timeout=20, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGTERM, b"")

@@ -110,8 +110,8 @@ _ASSIGNED = (
 )
 # fmt: off
 _SECRET_HINTS = (
-    "pass", "pwd", "secret", "token", "key", "auth", "cred", "cookie", "sig", "psk", "jwt", "sas", "otp", "pat",
-    "pw", "bearer",
+    "pass", "pwd", "secret", "token", "key", "auth", "cred", "cookie", "sig", "psk", "jwt", "sas", "otp",
+    "pat", "pw", "bearer",
 )
 # fmt: on
 # Random letters and digits have four bits each and more, words of a language about three or less.

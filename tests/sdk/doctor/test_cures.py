@@ -404,8 +404,8 @@ def service(
         import threading
 
         def wait() -> None:
-            until(asked.exists, 30)
-            assert asked.read_text() == "restart osqueryd\n"
+            # The file is there a moment before its text.
+            until(lambda: asked.exists() and asked.read_text() == "restart osqueryd\n", 30)
             start()
             asked.unlink()
 

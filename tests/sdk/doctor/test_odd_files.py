@@ -107,7 +107,12 @@ def forks() -> Iterator[Forks]:
 def nobody_may_look() -> bool:
     """Return True if an unprivileged user may use this Python."""
     command = [sys.executable, "-c", "import osquery_sdk"]
-    done = subprocess.run(command, cwd="/", capture_output=True, user=NOBODY, group=NOBODY, extra_groups=())
+    try:
+        done = subprocess.run(
+            command, cwd="/", capture_output=True, user=NOBODY, group=NOBODY, extra_groups=()
+        )
+    except PermissionError:
+        return False  # it is in a closed folder
     return done.returncode == 0
 
 

@@ -38,8 +38,8 @@ _COLUMNS = {
         " average_memory:B last_memory:B"
     ),
     "time": (
-        "weekday year:I month:I day:I hour:I minutes:I seconds:I timezone local_timezone unix_time:I timestamp"
-        " datetime iso_8601 win_timestamp:B:16"
+        "weekday year:I month:I day:I hour:I minutes:I seconds:I timezone local_timezone unix_time:I"
+        " timestamp datetime iso_8601 win_timestamp:B:16"
     ),
 }
 _ALIASES = {

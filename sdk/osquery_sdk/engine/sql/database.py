@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
@@ -218,12 +218,12 @@ class Database:
             SqlError: the first error, in osqueryd's words.
             DeadlineExceeded: `deadline` has passed.
         """
-        with self._guarded(sql, deadline) as text:
+        with _Guard(self, sql, deadline) as text:
             return ResultSet(*self._run(text, in_order=in_order))
 
     def query_typed(self, sql: str, *, deadline: float | None = None) -> TypedResult:
         """Run statements, and return values instead of texts; see `query`."""
-        with self._guarded(sql, deadline) as text:
+        with _Guard(self, sql, deadline) as text:
             return TypedResult(*self._run(text, in_order=True, typed=True))
 
     def query_columns(self, sql: str) -> list[tuple[str, str]]:
@@ -232,7 +232,7 @@ class Database:
         Raises:
             SqlError: the statement is not valid.
         """
-        with self._guarded(sql) as text:
+        with _Guard(self, sql, None) as text:
             prepared = self._prepare(text)
             if prepared is None or not _COMMENTS.sub("", prepared[0]).strip(" \t\n\f\r;"):
                 raise SqlError("not an error")  # SQLite's text if there was no statement
@@ -286,38 +286,21 @@ class Database:
                 cursor.execute(sql, (None,) * parameters_of(error))
         except apsw.ExecTraceAbort:
             return prepared[0]
+        finally:
+            cursor.close(True)
         return None
 
-    @contextmanager
-    def _guarded(self, sql: str, deadline: float | None = None) -> Iterator[str]:
-        """Begin a query, end it and drop its plans, and give its errors osqueryd's words.
-
-        Yields the query's text up to the first NUL character, where osqueryd stops reading.
-        """
-        started = time.monotonic()
+    def enter(self, deadline: float | None) -> None:
+        """Begin a query."""
         self._deadline = deadline
-        try:
-            yield sql.partition("\0")[0]
-        except (apsw.Error, DeadlineExceeded) as exc:
-            is_stop = isinstance(exc, apsw.InterruptError | DeadlineExceeded)
-            if is_stop and deadline is not None and time.monotonic() >= deadline:
-                raise DeadlineExceeded(f"the query took longer than {deadline - started:.3g} s") from exc
-            if isinstance(exc, DeadlineExceeded):
-                raise
-            raise SqlError(self._in_osqueryds_words(_message(exc), sql)) from exc
-        except UnicodeEncodeError as exc:
-            raise SqlError("the statement is not valid UTF-8") from exc
-        except UnicodeDecodeError as exc:
-            raise SqlError(
-                "the statement computed text that is not UTF-8,"
-                " which this engine cannot give to functions and tables"
-            ) from exc
-        finally:
-            self._deadline = None
-            self._tell_inserted()
-            for table in self.affected:
-                table.forget_plans()
-            self.affected.clear()
+
+    def leave(self) -> None:
+        """End a query, and drop the plans that were made for it."""
+        self._deadline = None
+        self._tell_inserted()
+        for table in self.affected:
+            table.forget_plans()
+        self.affected.clear()
 
     def _tell_inserted(self) -> None:
         """Set last_insert_rowid(): APSW does not tell SQLite of a row identifier that the statement gave."""
@@ -328,7 +311,7 @@ class Database:
     def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline
 
-    def _in_osqueryds_words(self, message: str, sql: str) -> str:
+    def in_osqueryds_words(self, message: str, sql: str) -> str:
         """Return the text that osqueryd's SQLite, which is older and has fewer functions, has for an error.
 
         Args:
@@ -354,6 +337,40 @@ class Database:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close(True)
+
+
+class _Guard:
+    """Begins and ends a query, and gives its errors osqueryd's words."""
+
+    __slots__ = ("_database", "_deadline", "_sql", "_started")
+
+    def __init__(self, database: Database, sql: str, deadline: float | None) -> None:
+        self._database = database
+        self._sql = sql
+        self._deadline = deadline
+        self._started = time.monotonic()
+
+    def __enter__(self) -> str:
+        """Return the query's text up to the first NUL character, where osqueryd stops reading."""
+        self._database.enter(self._deadline)
+        return self._sql.partition("\0")[0]
+
+    def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
+        self._database.leave()
+        deadline = self._deadline
+        is_stop = isinstance(exc, apsw.InterruptError | DeadlineExceeded)
+        if is_stop and deadline is not None and time.monotonic() >= deadline:
+            seconds = deadline - self._started
+            raise DeadlineExceeded(f"the query took longer than {seconds:.3g} s") from exc
+        if isinstance(exc, apsw.Error):
+            raise SqlError(self._database.in_osqueryds_words(_message(exc), self._sql)) from exc
+        if isinstance(exc, UnicodeEncodeError):
+            raise SqlError("the statement is not valid UTF-8") from exc
+        if isinstance(exc, UnicodeDecodeError):
+            raise SqlError(
+                "the statement computed text that is not UTF-8,"
+                " which this engine cannot give to functions and tables"
+            ) from exc
 
 
 def _check(statement: str) -> None:

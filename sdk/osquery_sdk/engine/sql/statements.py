@@ -92,19 +92,15 @@ class Statements:
         """
         parameters = 0
         while True:
-            cursor = self._connection.cursor()
-            cursor.exectrace = self._begin
             try:
-                self._read(cursor, sql[self._position :], parameters)
+                self._read(sql[self._position :], parameters, self._begin)
             except apsw.BindingsError as error:
-                cursor.close(True)
                 parameters = parameters_of(error)
             except UnicodeDecodeError:
-                cursor.close(True)
                 if not self._running.reads:
                     raise
                 del self._rows[self._running.rows_before :]
-                self._read(self._connection.cursor(), self._as_bytes(), self._running.parameters)
+                self._read(self._as_bytes(), self._running.parameters)
                 parameters = 0
             else:
                 return self._columns, self._rows
@@ -121,9 +117,21 @@ class Statements:
         self._running = _Running(statement, len(bindings), reads, len(self._rows))
         return True
 
-    def _read(self, cursor: apsw.Cursor, sql: str, parameters: int) -> None:
+    def _read(self, sql: str, parameters: int, trace: Callable[..., bool] | None = None) -> None:
+        """Run statements and keep their rows; `trace` is called before each.
+
+        The cursor is closed here, also after an error. Whoever keeps the error keeps this frame, and when the
+        collector finds both, it may run in a thread that a statement waits for: closing would wait for ever.
+        """
+        cursor = self._connection.cursor()
+        cursor.exectrace = trace
+        try:
+            self._take(cursor.execute(sql, (None,) * parameters))
+        finally:
+            cursor.close(True)
+
+    def _take(self, rows: apsw.Cursor) -> None:
         null, append, order = self._null, self._rows.append, self._order
-        rows = cursor.execute(sql, (None,) * parameters)
         if self._typed:
             self._rows += (
                 {

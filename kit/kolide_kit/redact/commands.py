@@ -9,7 +9,7 @@ from itertools import pairwise
 from .names import is_path, is_secret, is_secret_name, is_switch
 from .patterns import NAME, Span, secrets_in
 from .programs import SECRETS
-from .rules import ALWAYS, Rule, known, program_name, rule_for
+from .rules import ALWAYS, Rule, is_harmless, known, program_name, rule_for
 from .shell import Word, shell_words
 from .values import secret_part
 
@@ -144,7 +144,14 @@ class _Command:
         rule = None if name is None else rule_for(name, words[start + 1 : start + 13])
         if program_name(words[start]) in _WRITERS:
             self.writes = True
-        reader = _Arguments(self, words, start, rule, is_known=name is not None, is_guessed=guessed)
+        reader = _Arguments(
+            self,
+            words,
+            start,
+            rule,
+            is_known=rule is not None or (name is not None and is_harmless(name)),
+            is_guessed=guessed,
+        )
         return reader.read()
 
     @staticmethod
@@ -171,7 +178,8 @@ class _Command:
             return
         whole = _WHOLE.match(word)
         if whole is not None and not word.startswith("://", whole.end() - 1):
-            if is_secret(whole[1], word[whole.end() :]):
+            value = word[whole.end() :]
+            if is_secret(whole[1], value) and (value or whole[2] == "="):
                 self._found.append((index, whole.end(), len(word)))
                 return
             if is_secret(whole[1], "x1" * 8):  # its value is a path, or no secret
@@ -272,7 +280,7 @@ class _Arguments:
         return True
 
     def _hide(self, index: int, word: str, kind: str, offset: int = 0) -> None:
-        spans = secret_part(word[offset:], kind)
+        spans = [] if word == "-" else secret_part(word[offset:], kind)
         self._command.hide(index, spans, offset)
         if not spans or kind:
             self._command.plain(index)
@@ -459,7 +467,7 @@ class _Text:
     def secrets(self) -> Iterator[Span]:
         """Yield the spans."""
         words: list[Word] = []
-        pipeline: list[tuple[_Command, list[Word]]] = []
+        pipeline: list[tuple[_Command, list[Word], list[Word]]] = []
         here: list[Word] = []
         at = 0
         while at < len(self._words):
@@ -482,7 +490,7 @@ class _Text:
             if words:
                 command, spans = self._run(words, here)
                 yield from spans
-                pipeline.append((command, words))
+                pipeline.append((command, words, here))
                 words, here = [], []
             if operator not in ("|", "|&"):
                 yield from self._piped(pipeline)
@@ -490,7 +498,7 @@ class _Text:
         if words:
             command, spans = self._run(words, here)
             yield from spans
-            pipeline.append((command, words))
+            pipeline.append((command, words, here))
         yield from self._piped(pipeline)
 
     def _run(self, words: list[Word], here: list[Word]) -> tuple[_Command, list[Span]]:
@@ -553,11 +561,12 @@ class _Text:
         return Word(value, False, [0], [begin])
 
     @staticmethod
-    def _piped(pipeline: list[tuple[_Command, list[Word]]]) -> Iterator[Span]:
+    def _piped(pipeline: list[tuple[_Command, list[Word], list[Word]]]) -> Iterator[Span]:
         """Yield what is written to a program that reads a secret: `echo X | chpasswd`."""
         reads = False
-        for command, words in reversed(pipeline):
+        for command, words, here in reversed(pipeline):
             if reads and command.writes:
+                yield from (word.span(0, len(word.value)) for word in here if word.value)
                 is_written = False
                 for word in words:
                     if is_written and word.value and not is_path(word.value) and not _is_option(word.value):

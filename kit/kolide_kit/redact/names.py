@@ -66,6 +66,8 @@ _PATH = (
     rf"(?:~[\w\-]*|\.\.?|\$\w+|\$\{{\w+\}}|/(?:{'|'.join(_ROOTS)}))(?:/.*)?|[A-Za-z]:[\\/].*|\\\\.*"
     r"|(?:/[a-z][a-z_.\-]*)+[0-9]?/?|file:.*|(?:/[a-z][a-z0-9_.\-]*){2,}/?"
 )
+# Of openssl's -pass and others: the secret is in a variable or a file.
+_ELSEWHERE = r"(?:env|fd):\w*|stdin"
 _RANDOM = r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9+/_=\-]{16,}"
 
 
@@ -113,5 +115,7 @@ def is_secret(name: str, value: str) -> bool:
     if name in ("PWD", "OLDPWD") and value[:1] in ("/", "~"):
         return False
     if is_secret_name(name):
-        return value.lower() not in _PLAIN_VALUES and not is_path(value)
+        return re.fullmatch(_ELSEWHERE, value) is None and (
+            value.lower() not in _PLAIN_VALUES and not is_path(value)
+        )
     return is_key_name(name) and is_random(value)

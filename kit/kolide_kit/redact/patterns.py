@@ -63,6 +63,7 @@ _SHAPES = (
     r"|[0-9]{8,10}:AA[\w\-]{33}|\$(?:2[abxy]|5|6|7|y|apr1|1|argon2\w{1,2})\$[\w./=,+$\-]{20,}"
     r")"
 )
+_QUERY_KEY = r"[?&](?:key|code|auth|access)=([^&#\s\"']+)"
 _HOOKS = r"hooks\.slack\.com/(?:services|workflows|triggers)/([\w/]+)|/api/webhooks/\d+/([\w\-]+)"
 _KEY_BLOCK = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 _KEY_END = r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
@@ -77,6 +78,8 @@ def secrets_in(text: str) -> Iterator[Span]:
         if ":" in text:
             yield from _logins(text)
     has_pair = "=" in text or ":" in text
+    if "://" in text and "?" in text:
+        yield from (match.span(1) for match in re.finditer(_QUERY_KEY, text))
     if ":" in text and re.search(r"[Aa][Uu][Tt][Hh]|[Cc][Oo][Oo][Kk]|[Xx]-", text):
         yield from (match.span(1) for match in re.finditer(_HEADER, text, re.IGNORECASE))
     if has_pair:

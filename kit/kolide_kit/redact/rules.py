@@ -164,8 +164,13 @@ def known(word: str) -> str | None:
     return name if name in table else None
 
 
+def is_harmless(name: str) -> bool:
+    """Return whether no argument of a known program is a secret or another program."""
+    return not _table()[name]
+
+
 def rule_for(name: str, arguments: Sequence[str]) -> Rule | None:
-    """Return the rule for a known program with these arguments; None if none of them is a secret.
+    """Return the rule for a known program with these arguments; None if nothing is told of them.
 
     The first dozen of arguments is enough.
     """
@@ -175,14 +180,12 @@ def rule_for(name: str, arguments: Sequence[str]) -> Rule | None:
     if len(lines) == 1 and not lines[0][0]:
         return lines[0][1]
     first = _subcommands(arguments)
-    return _sum(
-        name,
-        tuple(
-            number
-            for number, (needed, _) in enumerate(lines)
-            if all(_is_there(word, first, arguments) for word in needed)
-        ),
+    numbers = tuple(
+        number
+        for number, (needed, _) in enumerate(lines)
+        if all(_is_there(word, first, arguments) for word in needed)
     )
+    return _sum(name, numbers) if numbers else None
 
 
 @functools.cache

@@ -90,7 +90,7 @@ WRAPPERS = (
     Line("chpst", "!0 %uUbenlLo", "chpst(8)"),
     Line(
         "start-stop-daemon",
-        "!-- %xapnusgdNIcRk %--exec %--name %--pidfile %--user %--chuid %--chdir",
+        "!--exec !-x !--startas !-a %pnusgdNIcRk %--name %--pidfile %--user %--chuid %--chdir",
         "start-stop-daemon(8)",
     ),
     Line("proxychains proxychains4", "!0 %f", "proxychains(1)"),

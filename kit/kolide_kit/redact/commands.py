@@ -23,6 +23,7 @@ _LONGEST = 1 << 16
 _MOST_REMEMBERED = 4096
 # Commands that may begin within another one, by the names of programs there.
 _MOST_GUESSES = 8
+_MOST_DOCUMENTS = 4
 
 # A whole argument NAME=VALUE, --name=value, -Dname=value, /name:value: the value is everything after the
 # name.
@@ -118,6 +119,7 @@ class _Command:
         self._quoted = quoted
         self._found: list[tuple[int, int, int]] = []
         self._later: list[int] = []
+        self._guesses = 0
         self.reads_secret = False
         self.writes = False
 
@@ -161,7 +163,8 @@ class _Command:
 
     def later(self, start: int) -> None:
         """Note a word that may begin a command, too."""
-        if len(self._later) < _MOST_GUESSES:
+        if self._guesses < _MOST_GUESSES:
+            self._guesses += 1
             self._later.append(start)
 
     def hide(self, index: int, spans: Iterable[Span], offset: int = 0) -> None:
@@ -463,6 +466,7 @@ class _Text:
         self._text = text
         self._depth = depth
         self._words = shell_words(text)
+        self._documents = 0
 
     def secrets(self) -> Iterator[Span]:
         """Yield the spans."""
@@ -552,6 +556,9 @@ class _Text:
         """Return the here-document whose delimiter is the word at `at`, as a word."""
         text = self._text
         delimiter = self._words[at]
+        self._documents += 1
+        if self._documents > _MOST_DOCUMENTS:  # each may have the rest of the text
+            return Word("", False, [0], [0])
         begin = text.find("\n", delimiter.source(0)) + 1
         end = -1 if begin == 0 else text.find(f"\n{delimiter.value}", begin - 1)
         if operator == "<<-" and begin:

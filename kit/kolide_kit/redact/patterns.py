@@ -141,6 +141,8 @@ def _values(text: str, name: str, ends: str) -> Iterator[Span]:
         # A name is looked at before the value is: most are those of other things.
         if not is_secret(match[1], "x1" * 8) or (ends == _OPTION_END and is_switch(match[1])):
             continue
+        if text.startswith(("$(", "`"), start):
+            continue  # the command's output is the secret, and not the command
         if text.startswith(('"', "'"), start):
             end, closed = past_quoted(text, start)
             value = (start + 1, end - closed)
@@ -148,7 +150,7 @@ def _values(text: str, name: str, ends: str) -> Iterator[Span]:
             ending = value_ends.search(text, start)
             end = len(text) if ending is None else ending.start()
             value = (start, end)
-        if end == start or text.startswith(("$(", "`"), start):
+        if end == start:
             continue
         if is_secret(match[1], text[slice(*value)]):
             yield value

@@ -5,6 +5,7 @@ stands for a secret. Each is tried as a program's arguments and as a text.
 """
 
 import shlex
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,6 +178,21 @@ def test_any_text_is_divided(text: str) -> None:
             start, end = word.span(0, len(word.value))
             assert 0 <= start < end <= len(text)
     assert isinstance(redact_text("mysql " + text), str)
+
+
+@pytest.mark.parametrize(
+    "words", [["mysql"], ["sudo"], ["sh", "-c"], ["x", "mysql", "-pS"], ["docker", "run"]]
+)
+def test_many_words_take_time_in_proportion(words: list[str]) -> None:
+    def seconds(count: int) -> float:
+        best = float("inf")
+        for turn in range(3):
+            start = time.process_time()
+            redact_arguments(["x", str(turn), *words * count])
+            best = min(best, time.process_time() - start)
+        return best
+
+    assert seconds(4_000) < 24 * max(seconds(500), 0.002)
 
 
 def test_the_table_can_be_read() -> None:

@@ -250,11 +250,19 @@ def test_any_arguments_keep_their_number_and_never_fail(arguments: list[str], no
         " ",
         "eyJ",
         "x-",
+        "password=$(",
+        "mysql -p x ",
+        "mysql <<a\n",
+        "$(",
+        "`",
+        'sh -c "',
+        "echo a|chpasswd ",
+        '["a",',
         '"',
         "aB",
     ],
 )
-def test_a_long_argument_takes_time_in_proportion(unit: str) -> None:
+def test_a_long_text_takes_time_in_proportion(unit: str) -> None:
     def seconds(length: int) -> float:
         argument = (unit * (length // len(unit) + 1))[:length]
         best = float("inf")

@@ -31,15 +31,22 @@ _HEADER = (
     r"|(?<![\w\-])x-[\w\-]{0,64}(?:key|token|auth|secret|signature))"
     rf"\s{{0,8}}:{_BLANKS}([^\r\n\"']+)"
 )
-_BEARER = r"(?<![\w\-])bearer\s{1,8}([\w\-.~+/]{8,}=*)|(?<![\w\-])basic\s{1,8}((?=[a-z]{0,64}[A-Z0-9=])[\w+/]{8,}={0,2})"
+_BEARER = (
+    r"(?<![\w\-])bearer\s{1,8}([\w\-.~+/]{8,}=*)"
+    r"|(?<![\w\-])basic\s{1,8}((?=[a-z]{0,64}[A-Z0-9=])[\w+/]{8,}={0,2})"
+)
 # SQL: IDENTIFIED BY 'x', PASSWORD 'x', PASSWORD('x').
-_SQL = r"(?:identified\s{1,8}(?:with\s{1,8}\w{1,64}\s{1,8})?(?:by|as))\s{0,8}(?=[\"'])|(?:password|passphrase)(?:\s{1,8}|\s?\(\s?)(?=[\"'])"
+_SQL = (
+    r"(?:identified\s{1,8}(?:with\s{1,8}\w{1,64}\s{1,8})?(?:by|as))\s{0,8}(?=[\"'])"
+    r"|(?:password|passphrase)(?:\s{1,8}|\s?\(\s?)(?=[\"'])"
+)
 _URL_WORD = r"[^\s\"'<>]+"
 _LOGIN_SCHEMES = ("ssh", "sftp", "scp", "rsync")
 # user:password@host without a scheme: of Go's data sources, of impacket, in a list behind a first URL.
 _LOGIN = r"(?<![\w:/.@\-\\%])([\w.\-\\/+]{1,64}):([^\s\"'<>]{1,256})@(?=[\w\[(])(?!sha\d)"
 _NO_LOGIN = frozenset((
-    "mailto", "npm", "pkg", "jsr", "to", "from", "cc", "bcc", "user", "sip", "sips", "xmpp", "acct", "workspace",
+    "mailto", "npm", "pkg", "jsr", "to", "from", "cc", "bcc", "user", "sip", "sips", "xmpp", "acct",
+    "workspace",
     "patch", "github", "sshd", "email", "mail", "by", "author", "unix", "file", "http", "https",
 ))  # fmt: skip
 _ORACLE = r":(?:thin|oci8?):[^\s/@]{1,64}/([^\s@]{1,128})@"

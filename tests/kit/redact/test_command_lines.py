@@ -118,15 +118,17 @@ NESTS = st.lists(
             [
                 "sudo -u bob", "sudo -E -u mysql --", "doas", "env -i A=b", "timeout -k 3 5m", "nice -n 5",
                 "ionice -c 2", "nohup", "setsid -f", "stdbuf -oL", "time -p", "watch -n 2", "xargs -n 1",
-                "strace -f -o /tmp/x", "ltrace", "chroot /srv", "unshare -n", "nsenter -t 1 -n", "systemd-run --unit x",
+                "strace -f -o /tmp/x", "ltrace", "chroot /srv", "unshare -n", "nsenter -t 1 -n",
+                "systemd-run --unit x",
                 "runuser -u bob --", "setpriv --reuid 1", "flock /run/l", "docker exec -it db",
-                "docker run --rm -e A=b -p 80:80 img", "kubectl exec -it pod -c app --", "ssh -p 22 bob@h", "tini --",
+                "docker run --rm -e A=b -p 80:80 img", "kubectl exec -it pod -c app --", "ssh -p 22 bob@h",
+                "tini --",
                 "dumb-init", "busybox", "find /srv -exec", "an-unknown-wrapper --flag", "parallel -j 4",
             ]
         ).map(_before),
-        st.sampled_from(["sh -c", "bash -lc", "su - bob -c", "script -q -c", "ssh h", "watch", "flock /l -c"]).map(
-            _quoted
-        ),
+        st.sampled_from(
+            ["sh -c", "bash -lc", "su - bob -c", "script -q -c", "ssh h", "watch", "flock /l -c"]
+        ).map(_quoted),
     ),
     max_size=4,
 )  # fmt: skip

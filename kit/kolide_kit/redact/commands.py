@@ -557,7 +557,8 @@ class _Text:
         text = self._text
         delimiter = self._words[at]
         self._documents += 1
-        if self._documents > _MOST_DOCUMENTS:  # each may have the rest of the text
+        # Each may have the rest of the text, and documents of its own.
+        if self._documents > (1 if self._depth else _MOST_DOCUMENTS):
             return Word("", False, [0], [0])
         begin = text.find("\n", delimiter.source(0)) + 1
         end = -1 if begin == 0 else text.find(f"\n{delimiter.value}", begin - 1)

@@ -77,7 +77,12 @@ def naps(query: Query) -> Iterator[Nap]:
         yield Nap(seconds=seconds)
 
 
-@table("sample_elsewhere", platforms=("windows", "darwin"), elsewhere="on Linux nobody wants it")
+@table(
+    "sample_elsewhere",
+    platforms=("windows", "darwin"),
+    elsewhere="on Linux nobody wants it",
+    privilege="Only root gets what is there.",
+)
 def elsewhere(query: Query) -> list[Text]:
     """Not on Linux."""
     return [Text(text="there")]

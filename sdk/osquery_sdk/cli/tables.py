@@ -125,6 +125,8 @@ def _as_text(matches: Sequence[_Listed]) -> str:
         ):
             writable = " (writable)" if table.is_writable else ""
             lines.append(f"{table.name:<{width}}  {table.description}{writable}")
+            if table.options.privilege:
+                lines.append(f"{'':<{width}}  {table.options.privilege}")
             if columns:
                 lines.append(f"{'':<{width}}  Columns: {', '.join(columns)}")
             lines += [f"{'':<{width}}  {reason}" for reason in reasons if reason]
@@ -157,6 +159,7 @@ def _as_json(matches: Sequence[_Listed]) -> str:
                 "name": schema.name,
                 "family": table.options.family,
                 "description": schema.description,
+                "privilege": schema.privilege,
                 "platforms": list(schema.platforms),
                 "writes": list(schema.writes),
                 "served": is_served,

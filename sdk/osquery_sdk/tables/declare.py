@@ -40,6 +40,7 @@ def table(
     elsewhere: str = "",
     all_required: bool = False,
     family: str = "",
+    privilege: str = "",
 ) -> Callable[[Source], Table]:
     """Make a `Table` of a function that gets a `Query` and returns or yields rows, also asynchronously.
 
@@ -60,17 +61,33 @@ def table(
             schema.
         all_required: a statement must constrain all required columns; osqueryd by itself is content with one.
         family: its subject, in some words that it shares with other tables; `tables` lists those together.
+        privilege: a sentence with the rows or columns that a user without root does not get; "" if there are
+            none.
 
     Raises:
         DefinitionError: osqueryd would refuse the table, or its options contradict each other.
     """
     seconds = DEADLINE if deadline is None else deadline
-    options = TableOptions(platforms, examples, cache, snapshot, seconds, max_rows, aliases, attributes)
-    options = options._replace(elsewhere=elsewhere, all_required=all_required, family=family)
+    options = TableOptions(
+        platforms,
+        examples,
+        cache,
+        snapshot,
+        seconds,
+        max_rows,
+        aliases,
+        attributes,
+        elsewhere,
+        all_required,
+        family,
+        privilege,
+    )
     options.check(name)
     if rows is not None and not (isinstance(rows, type) and issubclass(rows, Row)):
         raise DefinitionError(f"table {name}: rows is a class that derives from Row, not {shown(rows)}")
-    options = options._replace(elsewhere=" ".join(elsewhere.split()), family=" ".join(family.split()))
+    options = options._replace(
+        elsewhere=_one_line(elsewhere), family=_one_line(family), privilege=_one_line(privilege)
+    )
 
     def decorate(source: Source) -> Table:
         if isinstance(source, type):
@@ -109,4 +126,8 @@ def _row_in(hint: Any) -> type[Row] | None:
 
 
 def _description(docstring: str | None) -> str:
-    return " ".join((docstring or "").strip().split("\n\n")[0].split())
+    return _one_line((docstring or "").strip().split("\n\n")[0])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -31,6 +31,7 @@ class TableOptions(NamedTuple):
     elsewhere: str = ""
     all_required: bool = False
     family: str = ""
+    privilege: str = ""
     limits: Limits = Limits()
 
     def check(self, name: str) -> None:
@@ -64,7 +65,7 @@ class TableOptions(NamedTuple):
                 f"table {name}: all_required is True or False, not {shown(self.all_required)}: each column "
                 f"says required=True"
             )
-        for option in ("elsewhere", "family"):
+        for option in ("elsewhere", "family", "privilege"):
             if not isinstance(getattr(self, option), str):
                 raise DefinitionError(f"table {name}: {option} is a text, not {shown(getattr(self, option))}")
         if self.elsewhere and set(self.platforms) == set(PLATFORMS):

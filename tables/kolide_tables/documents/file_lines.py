@@ -23,6 +23,7 @@ class FileLine(FileRow):
 
 @table(
     "kolide_file_lines",
+    privilege="Without root: only files that the user may read.",
     examples=(
         "select line_number, line from kolide_file_lines where path = '/etc/hosts' and line not like '#%'",
         "select path, count(*) as lines from kolide_file_lines where path like '/etc/cron.d/%' group by path",

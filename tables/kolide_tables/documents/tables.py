@@ -45,7 +45,9 @@ def _data_table(name: str, words: str, *conditions: str) -> Table:
 
     rows.__doc__ = f"Values in {words} files, or in text of that format: each with the keys that lead to it."
     start = f"select path, fullkey, value from kolide_{name} where"  # noqa: S608 - no input
-    return table(f"kolide_{name}", examples=tuple(f"{start} {condition}" for condition in conditions))(rows)
+    examples = tuple(f"{start} {condition}" for condition in conditions)
+    privilege = "Without root: only files that the user may read."
+    return table(f"kolide_{name}", examples=examples, privilege=privilege)(rows)
 
 
 json = _data_table(

@@ -50,6 +50,7 @@ class Expected(NamedTuple):
 
 @table(
     "kolide_dpkg_verify",
+    privilege="Without root: files that the user may not read are not compared.",
     platforms=("linux",),
     elsewhere="dpkg is Debian's package manager",
     examples=(

@@ -67,6 +67,7 @@ class _Facts(NamedTuple):
 
 @table(
     "kolide_exposed_ports",
+    privilege="Without root: the process of a port only where it is the user's own.",
     platforms=("linux", "darwin", "windows"),
     examples=(
         (

@@ -39,6 +39,7 @@ class SshdDirective(Row):
 
 @table(
     "kolide_sshd_config",
+    privilege="Without root: only files that the user may read.",
     platforms=("linux", "darwin"),
     elsewhere="the SSH server of Windows has its configuration elsewhere, and other rules for its paths",
     examples=(

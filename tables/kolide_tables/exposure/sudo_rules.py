@@ -35,6 +35,7 @@ class SudoCommand(Row):
 
 @table(
     "kolide_sudo_rules",
+    privilege="Without root: no rows where /etc/sudoers is closed, as it is by default.",
     platforms=("linux", "darwin"),
     elsewhere="Windows has no sudoers file",
     examples=(

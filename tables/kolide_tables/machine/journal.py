@@ -48,6 +48,7 @@ class JournalEntry(Row):
 
 @table(
     "kolide_journal",
+    privilege="Without root: only journals that the user may read, which members of systemd-journal all may.",
     platforms=("linux",),
     elsewhere="the journal is systemd's, so Linux's; osquery itself has unified_log for macOS and "
     "windows_eventlog for Windows",

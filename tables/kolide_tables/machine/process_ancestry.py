@@ -33,6 +33,7 @@ class Ancestor(Row):
 
 @table(
     "kolide_process_ancestry",
+    privilege="Without root: path only of the user's own processes.",
     platforms=("linux", "darwin", "windows"),
     examples=(
         (

@@ -58,7 +58,8 @@ class Folder(NamedTuple):
 def local_homes(query: Query) -> Iterator[Home]:
     """Yield the homes of the local users whose `uid` the statement may want; no other home is touched.
 
-    Users without a home, or with / as one, are left out.
+    Users without a home, or with / as one, are left out. A home that may not be entered gives one warning,
+    not one for each file that a table looks for.
     """
     mounts = Mounts()
     for home in _users(query):
@@ -68,6 +69,13 @@ def local_homes(query: Query) -> Iterator[Home]:
             and home.path.strip("/")
             and mounts.is_local_folder(home.path)
         ):
+            try:
+                os.stat(f"{home.path}/.")  # noqa: PTH116
+            except PermissionError as error:
+                query.warn(f"{home.path}: {error.strerror}")
+                continue
+            except OSError:
+                pass  # the table finds nothing there
             yield home
 
 

@@ -62,6 +62,7 @@ class Certificate(FileRow):
 
 @table(
     "kolide_certificates",
+    privilege="Without root: only files that the user may read.",
     examples=(
         (
             "select path, subject, datetime(not_after, 'unixepoch') as expires from kolide_certificates "

@@ -78,6 +78,7 @@ class SshKey(Row):
 
 @table(
     "kolide_keyinfo",
+    privilege="Without root: only files that the user may read.",
     examples=(
         (
             "select path, type, bits, format, mode from kolide_keyinfo where path like '/etc/ssh/%' "
@@ -99,6 +100,7 @@ def keyinfo(query: Query) -> Iterator[KeyInfo]:
 
 @table(
     "kolide_ssh_keys",
+    privilege="Without root: only homes that the user may enter, which are often their own alone.",
     examples=(
         "select user, path, type, bits, mode from kolide_ssh_keys where encrypted = 0",
         (

@@ -67,6 +67,7 @@ class Header(NamedTuple):
 
 @table(
     "kolide_luks",
+    privilege="Without root: only files that the user may read, since block devices are closed.",
     platforms=("linux",),
     elsewhere="LUKS is Linux's; osquery itself has disk_encryption for macOS and bitlocker_info for Windows",
     examples=(

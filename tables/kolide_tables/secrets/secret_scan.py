@@ -36,6 +36,7 @@ class SecretFound(FileRow):
 
 @table(
     "kolide_secret_scan",
+    privilege="Without root: only files that the user may read.",
     examples=(
         (
             "select path, line_number, rule_id, entropy from kolide_secret_scan "

@@ -48,6 +48,7 @@ class Container(Row):
 
 @table(
     "kolide_containers",
+    privilege="Without root: the user's own containers of Podman, and those of an engine whose socket the user may open.",
     platforms=("linux",),
     elsewhere="elsewhere containers run in a virtual machine, and not among the machine's own processes",
     examples=(

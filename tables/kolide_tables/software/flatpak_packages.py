@@ -54,6 +54,7 @@ class Installation(NamedTuple):
 
 @table(
     "kolide_flatpak_packages",
+    privilege="Without root: of installations in homes only those that the user may enter.",
     platforms=("linux",),
     elsewhere="flatpak runs nowhere else",
     examples=(

@@ -37,6 +37,7 @@ class GoModule(Row):
 
 @table(
     "kolide_go_buildinfo",
+    privilege="Without root: only files that the user may read.",
     examples=(
         (
             "select path, go_version, module, vcs_revision from kolide_go_buildinfo "

@@ -54,6 +54,7 @@ class LlmModel(Row):
 
 @table(
     "kolide_llm_models",
+    privilege="Without root: only homes that the user may enter, which are often their own alone.",
     examples=(
         "select tool, name, size / 1000000000.0 as gigabytes, path from kolide_llm_models order by size desc",
         (

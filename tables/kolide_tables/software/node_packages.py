@@ -38,6 +38,7 @@ class NodePackage(Row):
 
 @table(
     "kolide_node_packages",
+    privilege="Without root: only files that the user may read.",
     examples=(
         "select lockfile, version, dev from kolide_node_packages where root = '/srv' and name = 'lodash'",
         (

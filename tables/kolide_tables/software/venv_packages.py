@@ -69,6 +69,7 @@ class Package(NamedTuple):
 
 @table(
     "kolide_venv_packages",
+    privilege="Without root: only homes that the user may enter, which are often their own alone.",
     examples=(
         (
             "select venv_path, python_version, version from kolide_venv_packages where name = 'requests' "

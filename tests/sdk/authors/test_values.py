@@ -593,6 +593,7 @@ def test_an_extension_s_arguments_that_are_right() -> None:
         ({"examples": "select 1"}, "examples is a tuple of texts, not 'select 1'"),
         ({"platforms": "linux"}, "platforms is a tuple of texts, not 'linux'"),
         ({"platforms": ("linux",), "elsewhere": 5}, "elsewhere is a text, not 5"),
+        ({"privilege": None}, "privilege is a text, not None"),
         ({"rows": Table}, "rows is a class that derives from Row, not <class"),
     ],
 )

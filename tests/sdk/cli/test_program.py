@@ -204,6 +204,7 @@ def test_tables_lists_those_of_this_platform_and_all():
     everywhere = run(EXTENSION, "tables", "--all").stdout
     assert (
         "sample_elsewhere  Not on Linux.\n"
+        "                  Only root gets what is there.\n"
         "                  Not here. Windows and macOS only: on Linux nobody wants it.\n"
     ) in everywhere
     assert "sample_numbers    Numbers & their squares: <small> ones.\n" in everywhere
@@ -271,6 +272,7 @@ def test_tables_as_json():
         False,
         "Not here. Windows and macOS only: on Linux nobody wants it.",
     )
+    assert (elsewhere["privilege"], naps["privilege"]) == ("Only root gets what is there.", "")
     assert (naps["served"], naps["why"]) == (True, "")
     assert naps["columns"] == [
         {

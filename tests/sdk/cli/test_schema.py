@@ -45,6 +45,8 @@ TABLES = st.builds(
     aliases=st.lists(NAMES, max_size=2).map(tuple),
     elsewhere=st.sampled_from(("", "nothing has it there")),
     writes=st.lists(st.sampled_from(("INSERT", "UPDATE", "DELETE")), unique=True).map(tuple),
+    family=TEXT,
+    privilege=TEXT,
 )
 BUNDLED = [TableSchema.of(table) for table in all_tables(enabled=["file_lines"], notes="/var/lib/notes")]
 
@@ -212,13 +214,18 @@ def test_a_table_of_the_sdk_has_all_that_its_author_wrote(sample):
 def test_what_no_field_of_a_form_is_for_is_in_the_notes():
     notes = next(schema for schema in BUNDLED if schema.name == "kolide_notes")
     elsewhere = TableSchema("t", "", ("linux",), (), notes="Noted.", elsewhere="only there it rains")
-    assert notes.remarks == "Writable: INSERT, UPDATE, DELETE."
+    assert notes.remarks.startswith("Writable: INSERT, UPDATE, DELETE.\n\n")
     assert elsewhere.remarks == "Noted.\n\nLinux only: only there it rains."
     text = render([notes, elsewhere], "markdown", program="ext")
     assert "\nWritable: INSERT, UPDATE, DELETE.\n" in text
     assert "\nPlatforms: Linux (only there it rains)\n" in text
     json_table = next(schema for schema in BUNDLED if schema.name == "kolide_json")
-    assert json_table.remarks == "A statement has to say path or raw_data: one is enough."
+    assert json_table.remarks.startswith("A statement has to say path or raw_data: one is enough.\n\n")
+    hidden = TableSchema("t", "", (), (), family="Weather", privilege="Only root gets the rain.")
+    assert hidden.remarks == "Only root gets the rain.\n\nFamily: Weather."
+    text = render([hidden], "markdown", program="ext")
+    assert "\nOnly root gets the rain.\n" in text
+    assert "\nFamily: Weather\n" in text
 
 
 REFUSED = [

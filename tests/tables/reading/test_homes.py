@@ -2,6 +2,9 @@
 
 import os
 import pwd
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -182,3 +185,18 @@ def test_macos_s_users_as_recorded(tmp_path: Path) -> None:
     assert found == [Home(70, "_www", "/Library/WebServer"), Home(501, "ann", "/Users/ann")]
     assert len(warnings) == 1
     assert "symbolic link" in warnings[0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="/etc/passwd")
+def test_a_home_that_may_not_be_entered_gives_one_warning() -> None:
+    """A table looks for many files in each home."""
+    command = [sys.executable, "-m", "kolide_ext", "query", "select * from kolide_mcp_servers where uid = 0"]
+    if os.geteuid() == 0:
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
+    home = pwd.getpwuid(0).pw_dir
+    if not shutil.which(command[0]) or Path(home).stat().st_mode & 0o011:
+        pytest.skip(f"needs setpriv, and {home} closed to others")
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60, check=False)
+    if "kolide_mcp_servers" not in done.stderr:
+        pytest.skip(f"another user cannot start this Python, or may not look at the SDK: {done.stderr}")
+    assert (done.returncode, done.stderr) == (0, f"kolide_mcp_servers: {home}: Permission denied\n")

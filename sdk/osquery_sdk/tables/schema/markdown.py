@@ -21,12 +21,13 @@ def markdown(table: TableSchema) -> str:
     lines = [f"## {table.name}", ""]
     lines += [
         text
-        for paragraph in (table.description, table.notes, table.wanted, table.written)
+        for paragraph in (table.description, table.notes, table.wanted, table.written, table.privilege)
         if paragraph
         for text in (_prose(paragraph), "")
     ]
     because = f" ({_prose(table.elsewhere)})" if table.elsewhere else ""
-    lines += [f"Platforms: {platforms or 'not known'}{because}", ""]
+    family = [f"Family: {_prose(table.family)}", ""] if table.family else []
+    lines += [f"Platforms: {platforms or 'not known'}{because}", "", *family]
     lines += ["| column | type | | description |", "|---|---|---|---|"]
     for column in table.columns:
         marks = [name for bit, name in _MARKS.items() if column.options & bit]

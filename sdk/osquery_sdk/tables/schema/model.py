@@ -66,6 +66,10 @@ class TableSchema(NamedTuple):
     """The statements that write to it: INSERT, UPDATE, DELETE."""
     all_required: bool = False
     """True if a statement has to constrain each of the required columns, not only one."""
+    family: str = ""
+    """The subject that it shares with other tables."""
+    privilege: str = ""
+    """A sentence with the rows or columns that a user without root does not get."""
 
     @property
     def is_evented(self) -> bool:
@@ -89,7 +93,9 @@ class TableSchema(NamedTuple):
     def remarks(self) -> str:
         """Return the notes, followed by paragraphs for facts that other forms have no field for."""
         where = self.elsewhere and self.only
-        return "\n\n".join(text for text in (self.notes, where, self.wanted, self.written) if text)
+        family = self.family and f"Family: {self.family}."
+        texts = (self.notes, where, self.wanted, self.written, self.privilege, family)
+        return "\n\n".join(filter(None, texts))
 
     @property
     def wanted(self) -> str:
@@ -126,6 +132,8 @@ class TableSchema(NamedTuple):
             table.options.elsewhere,
             table.writes,
             table.options.all_required,
+            table.options.family,
+            table.options.privilege,
         )
 
     @classmethod

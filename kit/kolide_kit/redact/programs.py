@@ -415,7 +415,7 @@ HARMLESS = (
     "killall pidof pmap top htop lsof fuser free vmstat uptime who which whereis type man info apropos "
     "apt apt-get apt-cache aptitude dpkg dpkg-query rpm yum dnf zypper pacman apk brew port emerge "
     "systemctl service journalctl loginctl chkconfig update-rc.d initctl rc-service vi vim nvim nano "
-    "emacs ed make cmake ninja gcc g++ cc clang ld ar strip objdump readelf tar gzip gunzip bzip2 xz zstd "
+    "emacs ed make cmake ninja gcc cc clang ld ar strip objdump readelf tar gzip gunzip bzip2 xz zstd "
     "cpio test dirname basename readlink realpath mktemp date sleep seq true false ping traceroute dig "
     "host nslookup ss netstat tcpdump nmap nc ncat telnet scp sftp ssh-agent ssh-copy-id jq yq xmllint "
     "column paste join comm split id groups umount lsblk blkid fdisk parted mkfs losetup modprobe lsmod "

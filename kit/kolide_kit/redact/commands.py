@@ -29,7 +29,7 @@ _MOST_DOCUMENTS = 4
 # name.
 _WHOLE = re.compile(rf"(?:--?|/|\+)?({NAME})([=:]\s?)")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
-_OPTION = re.compile(rf"(?:--?|\+{1, 2})({NAME})\Z")
+_OPTION = re.compile(rf"(?:--?|\+{{1,2}})({NAME})\Z")
 _SPECIAL = re.compile(r"[=:@\s'\"`$\\;|&]|[\w\-.+/]{16}")
 _AUDIT = re.compile(r"a\d{1,4}=")
 # To a program that is not in the table, a user's name with -u makes -p a password.

@@ -4,6 +4,7 @@ Source: the kernel's Documentation/ABI/testing/sysfs-devices-system-cpu and Docu
 """
 
 import os
+import re
 from collections.abc import Iterator
 
 from kolide_kit.files import Unreadable, read_file
@@ -24,8 +25,13 @@ class CpuVulnerability(Row):
         type=ColumnType.INTEGER,
     )
     mitigated: int | None = Column(
-        "1 if the kernel does what it can against it, 0 if it is open; NULL if not known, or not affected",
+        "1 if the kernel does what it can against it, 0 if it, or a part of it other than SMT, is open; "
+        "NULL if not known, or not affected",
         type=ColumnType.INTEGER,
+    )
+    open_parts: list[str] = Column(
+        "Parts that are open although there is a mitigation: BHI, VMX, SMT (a core's other thread), ...; "
+        "a JSON array"
     )
 
 
@@ -65,20 +71,56 @@ def folder_rows(query: Query, folder: str = _FOLDER) -> Iterator[CpuVulnerabilit
             query.warn(str(error))
             continue
         affected, mitigated = assess(status)
-        yield CpuVulnerability(name=name, status=status, affected=affected, mitigated=mitigated)
+        yield CpuVulnerability(
+            name=name, status=status, affected=affected, mitigated=mitigated, open_parts=open_parts(status)
+        )
 
 
 def assess(status: str) -> tuple[int | None, int | None]:
     """Return whether a status in the kernel's words means affected, and mitigated.
 
-    The first word is the kernel's judgement. The words after it may call parts vulnerable ("Mitigation: Clear
-    CPU buffers; SMT vulnerable") or not affected.
+    The first word is the kernel's judgement. A mitigation with an open part is none, unless that part is SMT:
+    the kernel leaves it to the administrator to give up a core's other thread.
     """
-    verdict = status.removeprefix("KVM: ").removeprefix("Processor ").lower()
+    verdict = _verdict(status).lower()
     if verdict.startswith("not affected"):
         return 0, None
     if verdict.startswith("vulnerable"):
         return 1, 0
     if verdict.startswith("mitigation"):
-        return 1, 1
+        return 1, int(set(open_parts(status)) <= {"SMT"})
     return None, None
+
+
+def open_parts(status: str) -> list[str]:
+    """Return the parts that a mitigation leaves open.
+
+    The kernel writes them as `BHI: Vulnerable`, `VMX: vulnerable`, `SMT vulnerable` or `but not BHB`. With
+    `Mitigation: Vulnerable, KVM: Not affected` and `Mitigation: None` the host itself is open, and with AMD's
+    `Mitigation: microcode`, and `safe RET, no microcode`, of older kernels, as newer ones say.
+    """
+    verdict, _, words = _verdict(status).partition(":")
+    if verdict.lower() != "mitigation":
+        return []
+    found: list[str] = []
+    for part in words.split(";"):
+        for phrase in part.split(","):
+            name = _open_part(phrase.strip())
+            if name is not None and name not in found:
+                found.append(name)
+    if words.strip() == "microcode" or re.search(r"\bsafe RET, no microcode", words):
+        found.append("host")
+    return found
+
+
+def _verdict(status: str) -> str:
+    return status.removeprefix("KVM: ").removeprefix("Processor ")
+
+
+def _open_part(phrase: str) -> str | None:
+    """Return the name of the part that a phrase calls open; None if it calls none so."""
+    if phrase.startswith("but not "):
+        return phrase.removeprefix("but not ")
+    match = re.match(r"(?:(.*?)(?::|\s))?\s*(?:vulnerable|none)\b", phrase, re.IGNORECASE)
+    # Of `VMX: SMT vulnerable` the last name is the part's.
+    return None if match is None else (match[1] or "host").split(":")[-1].strip()

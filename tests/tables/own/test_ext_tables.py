@@ -253,7 +253,7 @@ SPECIFIED = {
     "tx_packets_per_s d, "
     "errors b, drops b",
     "pressure": "L: cgroup^, resource, kind, avg10 d, avg60 d, avg300 d, total_us b",
-    "cpu_vulnerabilities": "L: name^, status, affected i, mitigated i",
+    "cpu_vulnerabilities": "L: name^, status, affected i, mitigated i, open_parts",
     "certificates": "L M W: path!^, idx i, subject, issuer, serial, sans, "
     "not_before b, not_after b, is_ca i, "
     "self_signed i, "

@@ -106,7 +106,8 @@ def test_names_of_other_things(name: str) -> None:
             ["java", f"-Dkey.storePassword={R}", "-jar", "a.jar"],
         ),
         (["env", "API_KEY=S", "HOME=/x", "run"], ["env", f"API_KEY={R}", "HOME=/x", "run"]),
-        (["sh", "-c", "TOKEN=S run --now"], ["sh", "-c", f"TOKEN={R}"]),  # where it ends cannot be told
+        (["sh", "-c", "TOKEN=S run --now"], ["sh", "-c", f"TOKEN={R} run --now"]),
+        (["xx", "-c", "TOKEN=S run --now"], ["xx", "-c", f"TOKEN={R}"]),  # where it ends cannot be told
         (["setup.exe", "/password:S", "/quiet"], ["setup.exe", f"/password:{R}", "/quiet"]),
         (["x", "--header", "X-Api-Key: S S"], ["x", "--header", f"X-Api-Key: {R}"]),
         (["curl", "-H", "Authorization: Bearer S.S"], ["curl", "-H", f"Authorization: {R}"]),
@@ -168,12 +169,12 @@ def test_arguments(arguments: list[str], shown: list[str]) -> None:
         ("Authorization:  \r\n S", f"Authorization:  \r\n {R}"),
         ("Authorization:   ", "Authorization:   "),
         ("password='S\\\\' x", f"password='{R}' x"),
-        ("password='S\\' x", f"password='{R}'"),
+        ("password='S\\' x", f"password='{R}"),
         ("password=S&S&b;c,d=e", f"password={R},d=e"),
         ("password=S& b=c", f"password={R}& b=c"),
         ("password=&b=c", "password=&b=c"),
         ("password=" + "\\'" * 2_000 + " x", f"password={R} x"),
-        ("password='" + "\\'" * 2_000 + "' x", f"password='{R}' x"),
+        ("password='" + "\\'" * 2_000 + "' x", f"password='{R} x"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.S-S_S", R),
         ("x ghp_" + "aB3" * 12 + " y", f"x {R} y"),
         ("-----BEGIN RSA PRIVATE KEY-----\nS\n-----END RSA PRIVATE KEY-----", R),
@@ -249,11 +250,19 @@ def test_any_arguments_keep_their_number_and_never_fail(arguments: list[str], no
         " ",
         "eyJ",
         "x-",
+        "password=$(",
+        "mysql -p x ",
+        "mysql <<a\n",
+        "$(",
+        "`",
+        'sh -c "',
+        "echo a|chpasswd ",
+        '["a",',
         '"',
         "aB",
     ],
 )
-def test_a_long_argument_takes_time_in_proportion(unit: str) -> None:
+def test_a_long_text_takes_time_in_proportion(unit: str) -> None:
     def seconds(length: int) -> float:
         argument = (unit * (length // len(unit) + 1))[:length]
         best = float("inf")

@@ -1,0 +1,22 @@
+"""Remove the values of secrets from command lines and other texts, so that a table can show the rest.
+
+A program's arguments are read as the program reads them: a table knows the options of a few hundred
+programs, and where the programs that run others name them. A text is divided into words by the rules of the
+shell, and searched for NAME=VALUE, headers, URLs and keys besides. When in doubt a value is removed: a word
+too few in a table is a small loss. Paths and programs stay. A secret that looks like any other word is not
+found.
+
+lines, programs, wrappers, rules
+    The table of programs, and the language that it is in.
+names, values, patterns
+    Tell secrets by their names, and by what stands around them.
+shell
+    Divide a text into words, and remember where they stood.
+commands
+    Apply all of that to arguments and texts.
+"""
+
+from .commands import REDACTED, redact_arguments, redact_text, redact_url
+from .names import is_secret_name
+
+__all__ = ["REDACTED", "is_secret_name", "redact_arguments", "redact_text", "redact_url"]

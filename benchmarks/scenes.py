@@ -96,6 +96,7 @@ def of_the_system(port: int) -> Iterator[Scene]:
     yield Scene("kolide_sensors", "", "chip = 'coretemp'")
     yield Scene("kolide_batteries", "", "name = 'BAT0'")
     yield Scene("kolide_sudo_rules", "", "")
+    yield Scene("kolide_edr_health", "", "name = 'auditd'")
     yield Scene("kolide_ext_tables", "", "")
     yield Scene(
         "kolide_dpkg_verify", "package in ('bash', 'coreutils', 'dpkg', 'tzdata')", "package = 'bash'"
@@ -216,6 +217,11 @@ def homes(folder: Path) -> tuple[list[int], tuple[str, ...]]:
         for path, content in documents.items():
             (home / path).parent.mkdir(parents=True)
             (home / path).write_text(json.dumps(content))
+        firefox = home / ".mozilla/firefox"
+        (firefox / "p").mkdir(parents=True)
+        (firefox / "profiles.ini").write_text("[Profile0]\nIsRelative=1\nPath=p\n")
+        preferences = (f'user_pref("extensions.example{n}.value", "text {n}");\n' for n in range(1_000))
+        (firefox / "p" / "prefs.js").write_text("".join(preferences))
     file = folder / "passwd"
     file.write_text("".join(passwd))
     return list(UIDS), ("unshare", "--mount", "--", "sh", "-c", WITH_USERS, str(file))
@@ -223,5 +229,6 @@ def homes(folder: Path) -> tuple[list[int], tuple[str, ...]]:
 
 def of_homes(uids: list[int]) -> Iterator[Scene]:
     """Yield the scenes of tables over users' homes."""
-    for name in ("ssh_keys", "venv_packages", "mcp_servers", "llm_models", "browser_profiles"):
+    names = ("ssh_keys", "venv_packages", "mcp_servers", "llm_models", "browser_profiles")
+    for name in (*names, "firefox_preferences", "ai_tools"):
         yield Scene(f"kolide_{name}", "", f"uid = {uids[0]}")

@@ -92,6 +92,27 @@ def by_home(name: str, place: str, content: bytes, *, good: str = "") -> Callabl
     return make
 
 
+def firefox(folder: Path, users: Users) -> Scene:
+    make = of_users("firefox_preferences", ".mozilla/firefox/p/prefs.js", b'user_pref("a", 1);\n')
+    scene = make(folder, users)
+    for file in (scene.theirs, scene.good):
+        (file.parents[1] / "profiles.ini").write_text("[Profile0]\nIsRelative=1\nPath=p\n")
+    return scene
+
+
+def of_users(name: str, place: str, content: bytes) -> Callable[[Path, Users], Scene]:
+    """Return a scene without what is installed on this machine for all users."""
+
+    def make(folder: Path, users: Users) -> Scene:
+        scene = by_home(name, place, content)(folder, users)
+        equals = {"uid": [1001, 1002]}
+        return scene._replace(
+            query=lambda warnings: Query.of(scene.table, equals=equals, warn=warnings.append)
+        )
+
+    return make
+
+
 def node(folder: Path, _users: Users) -> Scene:
     for name in ("b", "z"):
         (folder / name).mkdir()
@@ -155,6 +176,10 @@ SCENES = {name: by_path(name, content.encode()) for name, content in DATA.items(
         "llm_models", ".ollama/models/manifests/registry.ollama.ai/library/m/1", MANIFEST.encode()
     ),
     "browser_profiles": by_home("browser_profiles", ".config/chromium/Local State", STATE.encode()),
+    "firefox_preferences": firefox,
+    "ai_tools": of_users(
+        "ai_tools", ".vscode/extensions/extensions.json", b'[{"identifier": {"id": "openai.chatgpt"}}]'
+    ),
     "node_packages": node,
     "sshd_config": sshd,
     "sudo_rules": sudo,

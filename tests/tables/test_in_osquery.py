@@ -16,6 +16,7 @@ pytestmark = pytest.mark.osqueryd
 NAMES = (
     *("certificates", "keyinfo", "ssh_keys", "venv_packages", "node_packages", "go_buildinfo", "mcp_servers"),
     *("sshd_config", "sudo_rules", "secret_scan", "llm_models", "browser_profiles", "file_lines"),
+    *("firefox_preferences", "ai_tools"),
     *("json", "jsonc", "jsonl", "yaml", "toml", "xml", "ini", "plist", "csv"),
 )
 TABLES = [one for one in all_tables(enabled=["file_lines"]) if one.name.removeprefix("kolide_") in NAMES]

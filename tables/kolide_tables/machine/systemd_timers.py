@@ -13,8 +13,13 @@ from kolide_kit.files import Unreadable
 from kolide_kit.text import shown
 from osquery_sdk import Column, Query, Row, TableError, run_program, table
 
+from ..reading.specifiers import Specifiers
 from ..reading.tools import find_tool
-from ..reading.unitfiles import YES, Directive, UnitFiles
+from ..reading.unitfiles import Directive, Unit, UnitFiles
+from ..reading.unitnames import parse_name
+from ..reading.unitstates import unit_state
+from ..reading.unittext import NO, YES
+from .calendarspec import is_calendar
 
 _STAMPS = "/var/lib/systemd/timers"
 RUNNING = "/run/systemd/system"  # sd_booted(3)
@@ -22,6 +27,10 @@ _PROPERTIES = (
     "Id,LoadState,Unit,TimersCalendar,NextElapseUSecRealtime,NextElapseUSecMonotonic,LastTriggerUSec,"
     "Persistent,WakeSystem,UnitFileState,FragmentPath"
 )
+# Settings that make one list of moments: an empty one of them takes back all.
+_MOMENTS = frozenset((
+    "OnCalendar", "OnActiveSec", "OnBootSec", "OnStartupSec", "OnUnitActiveSec", "OnUnitInactiveSec",
+))  # fmt: skip
 _UNITS = {"y": 31_557_600.0, "month": 2_629_800.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0}
 _UNITS |= {"min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 
@@ -29,7 +38,9 @@ _UNITS |= {"min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 class SystemdTimer(Row):
     """A timer unit of the system's systemd."""
 
-    unit: str = Column("Timer's name, with .timer", index=True, key=True)
+    unit: str = Column(
+        "Timer's name, with .timer; by its alias, if the statement names that", index=True, key=True
+    )
     activates: str = Column("Unit that it starts")
     next: int | None = Column(
         "Time at which it elapses next, Unix seconds; NULL if it is not active, or systemd does not run"
@@ -41,7 +52,8 @@ class SystemdTimer(Row):
     )
     persistent: bool = Column("1 if a run that was missed while the machine was off is made up for")
     enabled: str = Column(
-        "enabled, enabled-runtime, disabled, static, indirect, masked, generated or transient"
+        "enabled, enabled-runtime, disabled, static, indirect, linked, linked-runtime, masked, "
+        "masked-runtime, generated or transient"
     )
     fragment_path: str | None = Column("The unit's file")
 
@@ -82,12 +94,27 @@ def timer_rows(
 ) -> Iterator[SystemdTimer]:
     """Yield the rows from unit files and, if `run` runs systemctl with arguments, from systemd itself."""
     loaded = {} if run is None else _loaded(query, run)
-    for name in sorted({*files.names(".timer"), *loaded}):
+    specifiers = Specifiers(files)
+    for name in sorted({*files.names(".timer"), *loaded, *_aliases(query, files)}):
         query.check()
         if name in loaded:
             yield _of_systemd(name, loaded[name])
-        elif (row := _of_files(query, name, files, stamps)) is not None:
-            yield row
+            continue
+        unit = files.named(name)
+        if unit is not None and unit.name in loaded:
+            yield _of_systemd(name, loaded[unit.name])
+        elif unit is not None:
+            row = _of_files(query, name, unit, files, stamps, specifiers)
+            if row is not None:
+                yield row
+
+
+def _aliases(query: Query, files: UnitFiles) -> Iterator[str]:
+    """Yield the names that the statement looks up, and that are other timers' aliases."""
+    for name in query.equals("unit") or ():
+        unit = files.named(name) if name.endswith(".timer") else None
+        if unit is not None and unit.name != name:
+            yield name
 
 
 def _loaded(query: Query, run: Callable[..., str]) -> dict[str, dict[str, str]]:
@@ -169,40 +196,57 @@ def _from_now(span: str, *, wakes: bool) -> int | None:
     return None if clock is None else int(time.time() - time.clock_gettime(clock) + moment)
 
 
-def _of_files(query: Query, name: str, files: UnitFiles, stamps: str) -> SystemdTimer | None:
+def _of_files(
+    query: Query, name: str, unit: Unit, files: UnitFiles, stamps: str, specifiers: Specifiers
+) -> SystemdTimer | None:
     try:
-        unit = files.find(name)
-        if unit is None:
-            return None
-        directives = [directive for directive in files.directives(unit) if directive.section == "Timer"]
-        state = files.state(unit)
+        directives = [
+            directive for directive in files.directives(unit, query.warn) if directive.section == "Timer"
+        ]
+        state = unit_state(files, unit)
     except (Unreadable, LimitExceeded) as error:
         query.warn(str(error))
         return None
-    persistent = _last_value(directives, "Persistent").lower() in YES
+    switches = [each.value.lower() in YES for each in directives if _is_switch(each, "Persistent")]
+    persistent = bool(switches and switches[-1])
     return SystemdTimer(
         unit=name,
-        activates=_last_value(directives, "Unit") or name.removesuffix(".timer") + ".service",
+        activates=_activated(unit, directives, specifiers),
         next=None,
-        last=_stamp(f"{stamps}/stamp-{name}") if persistent else None,
-        calendar="; ".join(_values(directives, "OnCalendar")) or None,
+        last=_stamp(f"{stamps}/stamp-{unit.name}") if persistent else None,
+        calendar="; ".join(_calendars(unit, directives, specifiers)) or None,
         persistent=persistent,
         enabled=state,
         fragment_path=unit.path,
     )
 
 
-def _values(directives: list[Directive], key: str) -> list[str]:
-    # An empty assignment takes back all earlier ones.
-    values: list[str] = []
+def _is_switch(directive: Directive, key: str) -> bool:
+    # systemd passes over other values, and what was said before stays.
+    return directive.key == key and directive.value.lower() in YES | NO
+
+
+def _activated(unit: Unit, directives: list[Directive], specifiers: Specifiers) -> str:
+    """Return the unit that a timer starts: the first that it names, as systemd passes over others."""
     for directive in directives:
-        if directive.key == key:
-            values = [*values, directive.value] if directive.value else []
-    return values
+        if directive.key == "Unit":
+            name = specifiers.resolve(directive.value, unit)
+            if parse_name(name) is not None and name != unit.name:
+                return name
+    return unit.name.removesuffix(".timer") + ".service"
 
 
-def _last_value(directives: list[Directive], key: str) -> str:
-    return next((directive.value for directive in reversed(directives) if directive.key == key), "")
+def _calendars(unit: Unit, directives: list[Directive], specifiers: Specifiers) -> list[str]:
+    """Return the calendar expressions that systemd understands, as they are written."""
+    calendars: list[str] = []
+    for directive in directives:
+        if directive.key in _MOMENTS and not directive.value:
+            calendars = []
+        elif directive.key == "OnCalendar":
+            calendar = specifiers.resolve(directive.value, unit)
+            if is_calendar(calendar):
+                calendars.append(calendar)
+    return calendars
 
 
 def _stamp(path: str) -> int | None:

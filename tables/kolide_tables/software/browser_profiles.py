@@ -3,43 +3,26 @@
 Of an address only the domain is shown; no history, password or cookie is read.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from kolide_kit.limits import Budget
-from kolide_kit.text import decode, decode_kept, printable
+from kolide_kit.text import decode, decode_kept, printable, shown
 from osquery_sdk import Column, Query, Row, table
 
 from ..reading.homes import Home, local_homes
 from ..reading.parsing import as_object
 from ..reading.paths import read_or_warn
+from .browsers import CHROMIUM, FIREFOX, folders_of
+from .places import expanded
 
-__all__ = ["BrowserProfile", "browser_profiles"]
+__all__ = ["BrowserProfile", "browser_profiles", "firefox_profiles"]
 
 _NOT_HOSTED = "NO_HOSTED_DOMAIN"
-# Folders in which each browser keeps its profiles, on Linux, macOS and Windows.
-_CHROMIUM = (
-    ("chrome", ".config/google-chrome", "Google/Chrome", "Google/Chrome/User Data"),
-    ("chrome-beta", ".config/google-chrome-beta", "Google/Chrome Beta", "Google/Chrome Beta/User Data"),
-    ("chromium", ".config/chromium", "Chromium", "Chromium/User Data"),
-    ("chromium", "snap/chromium/common/chromium", "", ""),
-    (
-        "brave",
-        ".config/BraveSoftware/Brave-Browser",
-        "BraveSoftware/Brave-Browser",
-        "BraveSoftware/Brave-Browser/User Data",
-    ),
-    ("edge", ".config/microsoft-edge", "Microsoft Edge", "Microsoft/Edge/User Data"),
-    ("vivaldi", ".config/vivaldi", "Vivaldi", "Vivaldi/User Data"),
-)
-_FIREFOX = (
-    ("firefox", ".mozilla/firefox", "Firefox", "Mozilla/Firefox"),
-    ("firefox", ".config/mozilla/firefox", "", ""),
-    ("firefox", "snap/firefox/common/.mozilla/firefox", "", ""),
-    ("firefox", ".var/app/org.mozilla.firefox/.mozilla/firefox", "", ""),
-    ("librewolf", ".librewolf", "librewolf", "librewolf"),
-)
+# Profiles of a browser that does not list them.
+_UNLISTED = ("Default", ".")
 
 
 class BrowserProfile(Row):
@@ -47,12 +30,16 @@ class BrowserProfile(Row):
 
     uid: int = Column("User whose profile it is", index=True, key=True)
     browser: str = Column(
-        "Browser: chrome, chromium, edge, brave, vivaldi, firefox, librewolf, ...", key=True
+        "Browser, with its channel: chrome, chrome-beta, edge, brave, vivaldi, firefox, librewolf, zen, ...",
+        key=True,
     )
     profile: str = Column("Folder of the profile, below the browser's own", key=True)
     email_domain: str | None = Column("Domain of the address that it is signed in with; empty if it is not")
     managed: bool | None = Column(
         "1 if an organization manages the account, 0 if not; NULL if the browser does not tell"
+    )
+    path: str = Column(
+        "Folder of the profile; a browser may be there as a package, a flatpak and a snap", key=True
     )
 
 
@@ -84,22 +71,20 @@ def profiles_in(
 ) -> Iterator[BrowserProfile]:
     """Yield the profiles in a home, where the browsers of a platform keep them."""
     top = home.path.rstrip("/")
-    place, base, firefox = {
-        "darwin": (2, "Library/Application Support/", "Library/Application Support/"),
-        "win32": (3, "AppData/Local/", "AppData/Roaming/"),
-    }.get(platform, (1, "", ""))
-    for browser in _CHROMIUM:
-        if browser[place]:
-            yield from _chromium(home.uid, browser[0], f"{top}/{base}{browser[place]}", query, budget)
-    for browser in _FIREFOX:
-        if browser[place]:
-            yield from _firefox(home.uid, browser[0], f"{top}/{firefox}{browser[place]}", query, budget)
+    for browsers, profiles in ((CHROMIUM, _chromium), (FIREFOX, _firefox)):
+        for name, pattern in folders_of(browsers, platform):
+            for folder in expanded(top, pattern, query):
+                yield from profiles(home.uid, name, folder, query, budget)
 
 
 def _chromium(uid: int, browser: str, folder: str, query: Query, budget: Budget) -> Iterator[BrowserProfile]:
     """Yield the profiles in Local State, the file from which the browser lists them."""
     known = as_object(_json_object(f"{folder}/Local State", query, budget).get("profile"))
-    for name, value in as_object(known.get("info_cache")).items():
+    cache = as_object(known.get("info_cache"))
+    if not cache:
+        # Opera keeps no list.
+        cache = {name: {} for name in _UNLISTED if os.path.isfile(f"{folder}/{name}/Preferences")}  # noqa: PTH113
+    for name, value in cache.items():
         info = as_object(value)
         domain, hosted = _domain(info.get("user_name")), info.get("hosted_domain")
         managed = isinstance(hosted, str) and hosted not in ("", _NOT_HOSTED)
@@ -109,10 +94,23 @@ def _chromium(uid: int, browser: str, folder: str, query: Query, budget: Budget)
             profile=printable(name),
             email_domain=domain,
             managed=None if domain is None else managed,
+            path=shown(f"{folder}/{printable(name)}"),
         )
 
 
 def _firefox(uid: int, browser: str, folder: str, query: Query, budget: Budget) -> Iterator[BrowserProfile]:
+    for name, place in firefox_profiles(folder, query, budget):
+        user = _json_object(f"{place}/signedInUser.json", query, budget)
+        domain = _domain(as_object(user.get("accountData")).get("email"))
+        yield BrowserProfile(
+            uid=uid, browser=browser, profile=name, email_domain=domain, managed=None, path=shown(place)
+        )
+
+
+def firefox_profiles(folder: str, query: Query, budget: Budget) -> Iterator[tuple[str, str]]:
+    """Yield the profiles that a browser made from Firefox lists in its folder: as it names them, and where
+    they are.
+    """
     content = _content(f"{folder}/profiles.ini", query, budget)
     if content is None:
         return
@@ -126,12 +124,8 @@ def _firefox(uid: int, browser: str, folder: str, query: Query, budget: Budget) 
         return
     for section in parser.sections():
         path = parser[section].get("path") if section.startswith("Profile") else None
-        if not path:
-            continue
-        place = path if parser[section].get("isrelative") == "0" else f"{folder}/{path}"
-        user = _json_object(f"{place}/signedInUser.json", query, budget)
-        domain = _domain(as_object(user.get("accountData")).get("email"))
-        yield BrowserProfile(uid=uid, browser=browser, profile=path, email_domain=domain, managed=None)
+        if path:
+            yield path, path if parser[section].get("isrelative") == "0" else f"{folder}/{path}"
 
 
 def _json_object(path: str, query: Query, budget: Budget) -> dict[str, Any]:

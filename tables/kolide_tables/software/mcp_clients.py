@@ -1,180 +1,601 @@
-"""List the configuration files of programs that use MCP servers, and read the servers in them.
+"""The programs that use MCP servers: where each keeps its configuration, and how it writes a server down.
 
-Sources: the clients' own documentation. Paths are relative to a home; `{config}` is the platform's folder for
-settings: .config, Library/Application Support, or AppData/Roaming.
+This is a table of facts. Each client names the page that documents it. The facts were gathered on READ_ON
+from those pages, and from two public lists made from them: the agents' pages of the Rust crate agent-config
+(https://docs.rs/crate/agent-config/0.2.0/source/docs/agents/README.md), and the clients that Toolport
+supports (https://github.com/tsouth89/toolport).
+
+In paths, `{config}` is the platform's folder for settings (.config, Library/Application Support or
+AppData/Roaming), `{data}` its folder for data, `{dotted}` is .config except on Windows, and `{editor}` is the
+folder `User` of each build of VS Code and of each editor made from it. `*` stands for any name.
 """
 
-import sys
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from kolide_kit.text import printable, printable_or_none
+__all__ = [
+    "CLIENTS",
+    "EDITORS",
+    "READ_ON",
+    "Client",
+    "Editor",
+    "editor_clients",
+    "editor_folders",
+    "managed_paths",
+    "user_paths",
+]
 
-from ..reading.parsing import as_object
-
-__all__ = ["Client", "Server", "as_list", "clients", "managed_files", "project_clients", "servers_in"]
-
-_CODES = (("vscode", "Code"), ("vscode-insiders", "Code - Insiders"), ("vscodium", "VSCodium"))
-_EXTENSIONS = (
-    ("cline", "saoudrizwan.claude-dev/settings/cline_mcp_settings.json"),
-    ("roo-code", "rooveterinaryinc.roo-cline/settings/mcp_settings.json"),
-)
+READ_ON = "2026-11-27"
 _MCP_SERVERS = ("mcpServers",)
-# Extensions that are part of goose.
-_INNER_TYPES = frozenset(("builtin", "platform", "frontend", "inline_python"))
-# An entry without a program and a URL is a server only if it has one of these.
-_PARTS = frozenset(("env", "settings", "args", "disabled", "enabled"))
-_HTTP = ("remote", "streamable-http", "streamable_http", "streamablehttp")
-_TRANSPORTS = {"local": "stdio", **dict.fromkeys(_HTTP, "http")}
 
 
 class Client(NamedTuple):
-    """A configuration file of a client.
+    """A client's files of one form.
 
     Attributes:
         name: the client.
-        path: the file; a folder `*` stands for any folder.
-        keys: keys that lead to the servers in the file.
+        source: the page that documents it.
+        user: files below a home.
+        project: files below a project's folder.
+        managed: files that an administrator lays down for all users; absolute.
+        plugin: files below a home that extensions of the client have brought.
+        keys: keys that lead to the servers in a file.
+        bare_url: transport of a server with the key `url` and no transport.
+        is_one: whether the keys lead to a single server, which has the document's name.
     """
 
     name: str
-    path: str
+    source: str
+    user: tuple[str, ...] = ()
+    project: tuple[str, ...] = ()
+    managed: tuple[str, ...] = ()
+    plugin: tuple[str, ...] = ()
     keys: tuple[str, ...] = _MCP_SERVERS
+    bare_url: str = "http"
+    is_one: bool = False
 
 
-class Server(NamedTuple):
-    """A server as a configuration describes it, with its secrets."""
+class Editor(NamedTuple):
+    """A build of VS Code, or an editor made from it.
+
+    Attributes:
+        name: the client.
+        folder: its folder below the platform's folder for settings.
+        flatpak: its application on Flathub, if there is one.
+        server: its folder in the home of a machine that it is used on from afar.
+        has_own_servers: whether it reads VS Code's own files for MCP servers.
+    """
 
     name: str
-    transport: str | None
-    command: str | None
-    args: list[str]
-    url: str | None
-    env_keys: list[str]
-    enabled: bool | None
+    folder: str
+    flatpak: str | None = None
+    server: str | None = None
+    has_own_servers: bool = False
 
 
-def clients(platform: str = sys.platform) -> Iterator[Client]:
-    """Yield the configuration files in a home."""
-    config = {"darwin": "Library/Application Support", "win32": "AppData/Roaming"}.get(platform, ".config")
-    dotted = config if platform == "win32" else ".config"
-    yield Client("claude-desktop", f"{config}/Claude/claude_desktop_config.json")
-    yield Client("cursor", ".cursor/mcp.json")
-    for name, folder in _CODES:
-        yield Client(name, f"{config}/{folder}/User/mcp.json", ("servers",))
-        yield Client(name, f"{config}/{folder}/User/settings.json", ("mcp", "servers"))
-        yield Client(name, f"{config}/{folder}/User/profiles/*/mcp.json", ("servers",))
-        for extension, path in _EXTENSIONS:
-            yield Client(extension, f"{config}/{folder}/User/globalStorage/{path}")
-    yield Client("windsurf", ".codeium/windsurf/mcp_config.json")
-    yield Client("gemini-cli", ".gemini/settings.json")
-    yield Client("qwen-code", ".qwen/settings.json")
-    yield Client("codex", ".codex/config.toml", ("mcp_servers",))
-    yield Client(
-        "zed", f"{dotted}/{'Zed' if platform == 'win32' else 'zed'}/settings.json", ("context_servers",)
-    )
-    yield Client("continue", ".continue/config.yaml")
-    yield Client("continue", ".continue/config.json", ("experimental", "modelContextProtocolServers"))
-    yield Client("amazon-q", ".aws/amazonq/mcp.json")
-    yield Client("lm-studio", ".lmstudio/mcp.json")
-    yield Client("lm-studio", ".cache/lm-studio/mcp.json")
-    goose = "Block/goose/config" if platform == "win32" else "goose"
-    yield Client("goose", f"{dotted}/{goose}/config.yaml", ("extensions",))
-    yield Client("junie", ".junie/mcp/mcp.json")
-    for ending in ("json", "jsonc"):
-        yield Client("opencode", f".config/opencode/opencode.{ending}", ("mcp",))
-    yield Client("crush", ".config/crush/crush.json", ("mcp",))
-    yield Client("copilot-cli", ".copilot/mcp-config.json")
-    yield Client("copilot-intellij", f"{dotted}/github-copilot/intellij/mcp.json", ("servers",))
-    yield Client("kiro", ".kiro/settings/mcp.json")
+# Sources: https://code.visualstudio.com/docs/configure/settings, the manifests on flathub.org, and the
+# `dataFolderName` and `serverDataFolderName` of each editor's product.json.
+EDITORS = (
+    Editor("vscode", "Code", "com.visualstudio.code", ".vscode-server", has_own_servers=True),
+    Editor(
+        "vscode-insiders",
+        "Code - Insiders",
+        "com.visualstudio.code.insiders",
+        ".vscode-server-insiders",
+        has_own_servers=True,
+    ),
+    Editor("vscodium", "VSCodium", "com.vscodium.codium", ".vscodium-server", has_own_servers=True),
+    Editor(
+        "vscodium-insiders",
+        "VSCodium - Insiders",
+        "com.vscodium.codium-insiders",
+        ".vscodium-server-insiders",
+        has_own_servers=True,
+    ),
+    Editor("code-oss", "Code - OSS", "com.visualstudio.code-oss", None, has_own_servers=True),
+    Editor("cursor", "Cursor", None, ".cursor-server"),
+    Editor("windsurf", "Windsurf", None, ".windsurf-server"),
+    Editor("trae", "Trae", None, ".trae-server"),
+    Editor("kiro", "Kiro", None, ".kiro-server"),
+    Editor("antigravity", "Antigravity", None, ".antigravity-server"),
+    Editor("positron", "Positron", None, ".positron-server", has_own_servers=True),
+)
+
+_VSCODE = "https://code.visualstudio.com/docs/agents/reference/mcp-configuration"
+_VISUAL_STUDIO = "https://learn.microsoft.com/visualstudio/ide/mcp-servers"
+_CLAUDE_CODE = "https://code.claude.com/docs/en/mcp"
+_GEMINI = "https://geminicli.com/docs/reference/configuration"
+_QWEN = "https://qwenlm.github.io/qwen-code-docs/en/users/configuration/settings/"
+_CODEX = "https://developers.openai.com/codex/mcp"
+_OPENCODE = "https://opencode.ai/docs/config/"
+_AMP = "https://ampcode.com/manual#configuration"
+_KILO = "https://kilo.ai/docs/automate/mcp/using-in-kilo-code"
+_AMAZON_Q = "https://docs.aws.amazon.com/amazonq/latest/qdeveloper-ug/qdev-mcp.html"
+
+CLIENTS = (
+    Client(
+        "claude-desktop",
+        "https://modelcontextprotocol.io/quickstart/user",
+        user=("{config}/Claude/claude_desktop_config.json",),
+    ),
+    Client(
+        "claude-desktop",
+        "https://github.com/modelcontextprotocol/mcpb/blob/main/MANIFEST.md",
+        plugin=("{config}/Claude/Claude Extensions/*/manifest.json",),
+        keys=("server", "mcp_config"),
+        is_one=True,
+    ),
+    # The user's own servers, and those of plugins, are in files that claude_code.py reads.
+    Client(
+        "claude-code",
+        _CLAUDE_CODE,
+        project=(".mcp.json",),
+        managed=("{claude}/managed-mcp.json",),
+    ),
+    Client(
+        "cursor",
+        "https://cursor.com/docs/context/mcp",
+        user=(".cursor/mcp.json",),
+        project=(".cursor/mcp.json",),
+    ),
+    Client("vscode", _VSCODE, project=(".vscode/mcp.json",), keys=("servers",)),
+    Client("vscode", _VSCODE, project=(".vscode/settings.json",), keys=("mcp", "servers")),
+    Client("vscode", _VSCODE, project=("*.code-workspace",), keys=("settings", "mcp", "servers")),
+    Client(
+        "vscode",
+        _VSCODE,
+        project=(
+            ".devcontainer.json",
+            ".devcontainer/devcontainer.json",
+            ".devcontainer/*/devcontainer.json",
+        ),
+        keys=("customizations", "vscode", "mcp", "servers"),
+    ),
+    Client(
+        "visual-studio",
+        _VISUAL_STUDIO,
+        user=(".mcp.json",),
+        project=(".mcp.json", ".vs/mcp.json"),
+        keys=("servers",),
+    ),
+    Client(
+        "cline",
+        "https://docs.cline.bot/mcp/configuring-mcp-servers",
+        user=(
+            "{editor}/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+            ".cline/data/settings/cline_mcp_settings.json",
+        ),
+        bare_url="sse",
+    ),
+    Client(
+        "roo-code",
+        "https://docs.roocode.com/features/mcp/using-mcp-in-roo",
+        user=("{editor}/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",),
+        project=(".roo/mcp.json",),
+        bare_url="sse",
+    ),
+    Client(
+        "kilo-code",
+        _KILO,
+        user=(
+            "{editor}/globalStorage/kilocode.kilo-code/settings/mcp_settings.json",
+            ".kilocode/cli/global/settings/mcp_settings.json",
+        ),
+        project=(".kilocode/mcp.json",),
+        bare_url="sse",
+    ),
+    Client(
+        "kilo-code",
+        _KILO,
+        user=(".config/kilo/kilo.json", ".config/kilo/kilo.jsonc"),
+        project=("kilo.json", "kilo.jsonc", ".kilo/kilo.json", ".kilo/kilo.jsonc"),
+        keys=("mcp",),
+    ),
+    Client(
+        "windsurf",
+        "https://docs.windsurf.com/windsurf/cascade/mcp",
+        user=(".codeium/windsurf/mcp_config.json", ".codeium/mcp_config.json"),
+    ),
+    Client(
+        "devin",
+        "https://docs.devin.ai/work-with-devin/mcp",
+        user=("{dotted}/devin/mcp_config.json",),
+    ),
+    Client(
+        "gemini-cli",
+        _GEMINI,
+        user=(".gemini/settings.json",),
+        project=(".gemini/settings.json",),
+        managed=("{gemini}/system-defaults.json", "{gemini}/settings.json"),
+        plugin=(".gemini/extensions/*/gemini-extension.json",),
+        bare_url="sse",
+    ),
+    Client(
+        "antigravity",
+        "https://antigravity.google/docs/mcp",
+        user=(
+            ".gemini/config/mcp_config.json",
+            ".gemini/antigravity/mcp_config.json",
+            ".gemini/antigravity-cli/mcp_config.json",
+        ),
+        project=(".agents/mcp_config.json", ".agent/mcp_config.json"),
+    ),
+    Client(
+        "qwen-code",
+        _QWEN,
+        user=(".qwen/settings.json",),
+        project=(".qwen/settings.json",),
+        managed=("{qwen}/system-defaults.json", "{qwen}/settings.json"),
+        plugin=(".qwen/extensions/*/qwen-extension.json",),
+        bare_url="sse",
+    ),
+    Client(
+        "codex",
+        _CODEX,
+        user=(".codex/config.toml",),
+        project=(".codex/config.toml",),
+        managed=("{codex}/config.toml", "{codex}/managed_config.toml"),
+        keys=("mcp_servers",),
+    ),
+    Client(
+        "zed",
+        "https://zed.dev/docs/ai/mcp",
+        user=("{dotted}/{zed}/settings.json", ".var/app/dev.zed.Zed/config/zed/settings.json"),
+        project=(".zed/settings.json",),
+        keys=("context_servers",),
+    ),
+    Client(
+        "continue",
+        "https://docs.continue.dev/customize/deep-dives/mcp",
+        user=(
+            ".continue/config.yaml",
+            ".continue/mcpServers/*.yaml",
+            ".continue/mcpServers/*.yml",
+            ".continue/mcpServers/*.json",
+        ),
+        project=(
+            ".continue/mcpServers/*.yaml",
+            ".continue/mcpServers/*.yml",
+            ".continue/mcpServers/*.json",
+        ),
+    ),
+    Client(
+        "continue",
+        "https://docs.continue.dev/reference/json-reference",
+        user=(".continue/config.json",),
+        keys=("experimental", "modelContextProtocolServers"),
+    ),
+    Client(
+        "amazon-q",
+        _AMAZON_Q,
+        user=(
+            ".aws/amazonq/mcp.json",
+            ".aws/amazonq/default.json",
+            ".aws/amazonq/agents/*.json",
+            ".aws/amazonq/cli-agents/*.json",
+        ),
+        project=(
+            ".amazonq/mcp.json",
+            ".amazonq/default.json",
+            ".amazonq/agents/*.json",
+            ".amazonq/cli-agents/*.json",
+        ),
+    ),
+    Client(
+        "lm-studio",
+        "https://lmstudio.ai/docs/app/plugins/mcp",
+        user=(".lmstudio/mcp.json", ".cache/lm-studio/mcp.json"),
+    ),
+    Client(
+        "goose",
+        "https://goose-docs.ai/docs/guides/config-files/",
+        user=("{dotted}/{goose}/config.yaml", "{config}/Block/goose/config/config.yaml"),
+        keys=("extensions",),
+    ),
+    Client(
+        "junie",
+        "https://www.jetbrains.com/help/junie/model-context-protocol-mcp.html",
+        user=(".junie/mcp/mcp.json",),
+        project=(".junie/mcp/mcp.json",),
+    ),
+    Client(
+        "jetbrains-ai",
+        "https://www.jetbrains.com/help/ai-assistant/mcp.html",
+        user=(".ai/mcp/mcp.json", "{config}/JetBrains/*/options/llm.mcpServers.xml"),
+        project=(".ai/mcp/mcp.json",),
+    ),
+    Client(
+        "opencode",
+        _OPENCODE,
+        user=(
+            ".config/opencode/opencode.json",
+            ".config/opencode/opencode.jsonc",
+            ".config/opencode/config.json",
+        ),
+        project=(
+            "opencode.json",
+            "opencode.jsonc",
+            ".opencode/opencode.json",
+            ".opencode/opencode.jsonc",
+        ),
+        managed=("{opencode}/opencode.json", "{opencode}/opencode.jsonc"),
+        keys=("mcp",),
+    ),
+    Client(
+        "crush",
+        "https://github.com/charmbracelet/crush#mcps",
+        user=("{dotted}/crush/crush.json", "{crush}/crush.json"),
+        project=("crush.json", ".crush.json"),
+        managed=("/etc/crush/crush.json",),
+        keys=("mcp",),
+    ),
+    Client(
+        "copilot-cli",
+        "https://docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers",
+        user=(".copilot/mcp-config.json",),
+        project=(".github/mcp.json",),
+    ),
+    Client(
+        "copilot-intellij",
+        "https://docs.github.com/en/copilot/how-tos/provide-context/use-mcp/extend-copilot-chat-with-mcp",
+        user=("{copilot}/github-copilot/intellij/mcp.json",),
+        keys=("servers",),
+    ),
+    Client(
+        "copilot-xcode",
+        "https://docs.github.com/en/copilot/how-tos/provide-context/use-mcp/extend-copilot-chat-with-mcp",
+        user=(".config/github-copilot/xcode/mcp.json",),
+        keys=("servers",),
+    ),
+    Client(
+        "kiro",
+        "https://kiro.dev/docs/mcp/configuration/",
+        user=(".kiro/settings/mcp.json", ".kiro/agents/*.json"),
+        project=(".kiro/settings/mcp.json", ".kiro/agents/*.json"),
+    ),
+    Client(
+        "trae",
+        "https://docs.trae.ai/ide/add-mcp-servers",
+        user=("{config}/Trae/User/mcp.json", "{config}/Trae CN/User/mcp.json"),
+        project=(".trae/mcp.json",),
+    ),
+    Client(
+        "amp",
+        _AMP,
+        user=(".config/amp/settings.json", ".config/amp/settings.jsonc", "{editor}/settings.json"),
+        project=(".amp/settings.json", ".amp/settings.jsonc", ".vscode/settings.json"),
+        managed=("{amp}/managed-settings.json",),
+        keys=("amp.mcpServers",),
+    ),
+    Client(
+        "augment",
+        "https://docs.augmentcode.com/cli/integrations",
+        user=(".augment/settings.json",),
+        project=(".augment/settings.json", ".augment/settings.local.json"),
+    ),
+    Client(
+        "augment",
+        "https://docs.augmentcode.com/setup-augment/mcp",
+        user=("{editor}/settings.json",),
+        keys=("augment.advanced", "mcpServers"),
+    ),
+    Client(
+        "warp",
+        "https://docs.warp.dev/agents/capabilities/mcp",
+        user=(".warp/.mcp.json",),
+        project=(".warp/.mcp.json",),
+    ),
+    Client(
+        "factory-droid",
+        "https://docs.factory.ai/cli/configuration/mcp",
+        user=(".factory/mcp.json", "{config}/Factory Bridge/mcp.json"),
+        project=(".factory/mcp.json",),
+    ),
+    Client(
+        "jan",
+        "https://jan.ai/docs/desktop/mcp",
+        user=("{data}/Jan/data/mcp_config.json", ".var/app/ai.jan.Jan/data/Jan/data/mcp_config.json"),
+    ),
+    Client(
+        "boltai",
+        "https://docs.boltai.com/docs/plugins/mcp-servers",
+        user=(".boltai/mcp.json",),
+    ),
+    Client("witsy", "https://github.com/nbonamy/witsy", user=("{config}/Witsy/settings.json",)),
+    Client("5ire", "https://github.com/nanbingxyz/5ire", user=("{config}/5ire/mcp.json",)),
+    Client(
+        "raycast",
+        "https://raycast.com/EvanZhouDev/mcp",
+        user=("Library/Application Support/com.raycast.macos/extensions/*/mcp-config.json",),
+    ),
+    Client(
+        "anythingllm",
+        "https://docs.anythingllm.com/mcp-compatibility/desktop",
+        user=("{config}/anythingllm-desktop/storage/plugins/anythingllm_mcp_servers.json",),
+    ),
+    Client(
+        "codebuddy",
+        "https://www.codebuddy.ai/docs/cli/mcp",
+        user=(".codebuddy/.mcp.json", ".codebuddy/mcp.json"),
+    ),
+    Client(
+        "firebender",
+        "https://docs.firebender.com/context/mcp/overview",
+        user=(".firebender/firebender.json",),
+        project=("firebender.json",),
+    ),
+    Client(
+        "hermes",
+        "https://github.com/NousResearch/hermes-agent/blob/main/website/docs/user-guide/features/mcp.md",
+        user=(".hermes/config.yaml",),
+        keys=("mcp_servers",),
+    ),
+    Client(
+        "kimi-code",
+        "https://moonshotai.github.io/kimi-code/en/customization/mcp",
+        user=(".kimi-code/mcp.json", ".kimi/mcp.json"),
+        project=(".kimi-code/mcp.json",),
+    ),
+    Client(
+        "mistral-vibe",
+        "https://docs.mistral.ai/vibe/code/cli/mcp-servers",
+        user=(".vibe/config.toml",),
+        project=(".vibe/config.toml",),
+        keys=("mcp_servers",),
+    ),
+    Client(
+        "openhands",
+        "https://docs.openhands.dev/openhands/usage/cli/mcp-servers",
+        user=(".openhands/mcp.json",),
+    ),
+    Client(
+        "pi",
+        "https://github.com/nicobailon/pi-mcp-adapter",
+        user=(".pi/agent/mcp.json", ".config/mcp/mcp.json"),
+        project=(".pi/mcp.json",),
+    ),
+    Client(
+        "qoder",
+        "https://docs.qoder.com/user-guide/chat/model-context-protocol",
+        user=(".qoder/settings.json", ".qoder.json", "{config}/Qoder/SharedClientCache/mcp.json"),
+    ),
+    Client(
+        "rovo-dev",
+        "https://support.atlassian.com/rovo/docs/connect-to-an-mcp-server-in-rovo-dev-cli/",
+        user=(".rovodev/mcp.json",),
+    ),
+    Client(
+        "tabnine",
+        "https://docs.tabnine.com/main/getting-started/tabnine-agent/mcp-intro-and-setup",
+        user=(".tabnine/mcp_servers.json", ".tabnine/agent/settings.json"),
+        project=(".tabnine/mcp_servers.json", ".tabnine/agent/settings.json"),
+    ),
+    Client(
+        "iflow",
+        "https://platform.iflow.cn/en/cli/examples/mcp",
+        user=(".iflow/settings.json",),
+        project=(".iflow/settings.json",),
+    ),
+    Client(
+        "openclaw",
+        "https://docs.openclaw.ai/cli/mcp",
+        user=(".openclaw/openclaw.json",),
+        keys=("mcp", "servers"),
+    ),
+    Client(
+        "grok-build",
+        "https://docs.x.ai/build/mcp",
+        user=(".grok/config.toml",),
+        keys=("mcp_servers",),
+    ),
+    Client(
+        "abacus-ai",
+        "https://abacus.ai/help/abacusai-desktop/mcp-configuration",
+        user=(".abacusai/mcp.json",),
+        project=(".abacusai/mcp.json",),
+    ),
+)
+
+# For each platform: what stands for the names in braces. Those of managed files are absolute.
+_FOLDERS = {
+    "linux": {
+        "config": ".config",
+        "data": ".local/share",
+        "dotted": ".config",
+        "copilot": ".config",
+        "crush": ".local/share/crush",
+        "goose": "goose",
+        "zed": "zed",
+        "amp": "/etc/ampcode",
+        "claude": "/etc/claude-code",
+        "codex": "/etc/codex",
+        "gemini": "/etc/gemini-cli",
+        "opencode": "/etc/opencode",
+        "qwen": "/etc/qwen-code",
+    },
+    "darwin": {
+        "config": "Library/Application Support",
+        "data": "Library/Application Support",
+        "dotted": ".config",
+        "copilot": ".config",
+        "crush": ".local/share/crush",
+        "goose": "goose",
+        "zed": "zed",
+        "amp": "/Library/Application Support/ampcode",
+        "claude": "/Library/Application Support/ClaudeCode",
+        "codex": "/etc/codex",
+        "gemini": "/Library/Application Support/GeminiCli",
+        "opencode": "/Library/Application Support/opencode",
+        "qwen": "/Library/Application Support/QwenCode",
+    },
+    "win32": {
+        "config": "AppData/Roaming",
+        "data": "AppData/Roaming",
+        "dotted": "AppData/Roaming",
+        "copilot": "AppData/Local",
+        "crush": "AppData/Local/crush",
+        "goose": "Block/goose/config",
+        "zed": "Zed",
+        "amp": "C:/ProgramData/ampcode",
+        "claude": "C:/Program Files/ClaudeCode",
+        "codex": "C:/ProgramData/OpenAI/Codex",
+        "gemini": "C:/ProgramData/gemini-cli",
+        "opencode": "C:/ProgramData/opencode",
+        "qwen": "C:/ProgramData/qwen-code",
+    },
+}
 
 
-def project_clients() -> Iterator[Client]:
-    """Yield the configuration files in a project's folder."""
-    yield Client("claude-code", ".mcp.json")
-    yield Client("cursor", ".cursor/mcp.json")
-    yield Client("vscode", ".vscode/mcp.json", ("servers",))
-    yield Client("roo-code", ".roo/mcp.json")
-    yield Client("gemini-cli", ".gemini/settings.json")
-    yield Client("codex", ".codex/config.toml", ("mcp_servers",))
-    yield Client("opencode", "opencode.json", ("mcp",))
-    yield Client("kiro", ".kiro/settings/mcp.json")
+def editor_folders(platform: str) -> Iterator[tuple[Editor, str]]:
+    """Yield each editor with its folders `User` below a home."""
+    config = _folders(platform)["config"]
+    for editor in EDITORS:
+        yield editor, f"{config}/{editor.folder}/User"
+        if platform == "linux" and editor.flatpak is not None:
+            yield editor, f".var/app/{editor.flatpak}/config/{editor.folder}/User"
+        if editor.server is not None:
+            yield editor, f"{editor.server}/data/User"
 
 
-def managed_files(platform: str = sys.platform) -> Iterator[Client]:
-    """Yield the files that an administrator lays down for all users; their paths are absolute."""
-    folder = {
-        "darwin": "/Library/Application Support/ClaudeCode",
-        "win32": "C:/Program Files/ClaudeCode",
-    }.get(platform, "/etc/claude-code")
-    yield Client("claude-code", f"{folder}/managed-mcp.json")
+def user_paths(paths: tuple[str, ...], platform: str) -> Iterator[str]:
+    """Yield the paths below a home that the patterns of a client's files stand for on a platform."""
+    folders = _folders(platform)
+    for path in paths:
+        if path.startswith("{editor}"):
+            yield from (path.replace("{editor}", folder, 1) for _, folder in editor_folders(platform))
+        else:
+            yield path.format(**folders)
 
 
-def servers_in(document: object, keys: tuple[str, ...]) -> Iterator[Server]:
-    """Yield the servers that the keys lead to in a document; entries that are not servers are skipped."""
-    place = document
-    for step in keys:
-        place = as_object(place).get(step)
-    rules = as_object(as_object(document).get("mcp"))
-    is_list = isinstance(place, list)  # servers that have their names inside
-    for key, entry in enumerate(as_list(place)) if is_list else as_object(place).items():
-        if not isinstance(entry, dict):
+def managed_paths(client: Client, platform: str) -> Iterator[str]:
+    """Yield the absolute paths of the files that an administrator lays down for a client."""
+    folders = _folders(platform)
+    return (path.format(**folders) for path in client.managed)
+
+
+def editor_clients(platform: str) -> Iterator[Client]:
+    """Yield the files of the editors that read VS Code's own configuration of servers."""
+    for editor, folder in editor_folders(platform):
+        if not editor.has_own_servers:
             continue
-        name = str((is_list and entry.get("name")) or key)
-        server = _server(name, entry)
-        if server is not None:
-            yield server._replace(enabled=False) if _is_excluded(name, rules) else server
+        yield Client(
+            editor.name,
+            _VSCODE,
+            user=(f"{folder}/mcp.json", f"{folder}/profiles/*/mcp.json"),
+            keys=("servers",),
+        )
+        yield Client(
+            editor.name,
+            _VSCODE,
+            user=(f"{folder}/settings.json", f"{folder}/profiles/*/settings.json"),
+            keys=("mcp", "servers"),
+        )
+    for editor in EDITORS:
+        if editor.has_own_servers and editor.server is not None:
+            yield Client(
+                editor.name, _VSCODE, user=(f"{editor.server}/data/Machine/mcp.json",), keys=("servers",)
+            )
 
 
-def _server(name: str, entry: Mapping[str, Any]) -> Server | None:
-    kind = entry.get("type")
-    if isinstance(kind, str) and kind in _INNER_TYPES:
-        return None
-    entry = {**entry, **as_object(entry.get("transport"))}
-    command, args = _command(entry)
-    addresses = (entry.get(key) for key in ("url", "httpUrl", "serverUrl", "uri"))
-    url = next((address for address in addresses if isinstance(address, str)), None)
-    if command is None and url is None and _PARTS.isdisjoint(entry):
-        return None
-    environment = [str(key) for kind in ("env", "environment", "envs") for key in as_object(entry.get(kind))]
-    environment += [key for key in as_list(entry.get("env_keys")) if isinstance(key, str)]
-    return Server(
-        name=printable(name),
-        transport=_transport(entry, command, url),
-        command=printable_or_none(command),
-        args=[printable(argument) for argument in args],
-        url=printable_or_none(url),
-        env_keys=sorted({printable(name) for name in environment}),
-        enabled=not (entry.get("disabled") is True or entry.get("enabled") is False),
-    )
-
-
-def _command(entry: Mapping[str, Any]) -> tuple[str | None, list[str]]:
-    """Return the program and its arguments: apart, in one list, or in an object of their own."""
-    command: Any = entry.get("command", entry.get("cmd"))
-    args: Any = entry.get("args")
-    if isinstance(command, dict):
-        command, args = command.get("path"), command.get("args")
-    if isinstance(command, list):
-        command, args = (command[0], command[1:]) if command else (None, [])
-    return command if isinstance(command, str) else None, [str(argument) for argument in as_list(args)]
-
-
-def _transport(entry: Mapping[str, Any], command: str | None, url: str | None) -> str | None:
-    kind = entry.get("type")
-    if isinstance(kind, str):
-        return _TRANSPORTS.get(kind.lower(), printable(kind.lower()))
-    if command is not None:
-        return "stdio"
-    return None if url is None else "http"
-
-
-def _is_excluded(name: str, rules: Mapping[str, Any]) -> bool:
-    """Return whether Gemini's lists of allowed and excluded servers exclude a server."""
-    allowed = rules.get("allowed")
-    return name in as_list(rules.get("excluded")) or (isinstance(allowed, list) and name not in allowed)
-
-
-def as_list(value: object) -> list[Any]:
-    """Return a document's value if it is an array, else an empty one."""
-    return value if isinstance(value, list) else []
+def _folders(platform: str) -> dict[str, str]:
+    return _FOLDERS.get(platform, _FOLDERS["linux"])

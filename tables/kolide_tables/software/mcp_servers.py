@@ -4,26 +4,29 @@ Values of environment variables and headers are not read. Arguments are redacted
 the values of their parameters, and parts of their path that look like keys.
 """
 
-import os
 import re
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import sys
+from collections.abc import Callable, Iterator
 
 from kolide_kit.limits import Budget
 from kolide_kit.redact import REDACTED, redact_arguments, redact_text, redact_url
-from kolide_kit.text import decode_kept, printable, shown
+from kolide_kit.text import shown
 from osquery_sdk import Column, Query, Row, table
 
 from ..reading.homes import Home, Mounts, local_homes
-from ..reading.parsing import ParseError, as_object
-from ..reading.paths import read_or_warn
-from .mcp_clients import Client, Server, as_list, clients, managed_files, project_clients, servers_in
+from ..reading.parsing import as_object
+from .claude_code import ClaudeCode, Policy
+from .mcp_clients import CLIENTS, Client, editor_clients, managed_paths, user_paths
+from .mcp_config import Server, servers_in
+from .mcp_files import ConfigFile, ConfigFiles
+from .mcp_projects import Projects
+from .places import expanded
 
 __all__ = ["McpServer", "mcp_servers"]
 
+# Path of a file, and the keys under which servers are looked for in it.
+_Seen = set[tuple[str, tuple[str, ...]]]
 _CLAUDE_CODE = "claude-code"
-_MOST_PROJECTS = 1_000
-_MOST_PROFILES = 100
 # A word of letters and digits without separators: a key, or something that cannot be told from one.
 _KEY = r"(?ai:(?=[^\d]*\d)(?=[^a-z]*[a-z])[\w\-]{20,})"
 _VARIABLE = r"\w+="
@@ -38,11 +41,11 @@ class McpServer(Row):
     )
     username: str | None = Column("That user's name")
     client: str = Column(
-        "Program that uses it: claude-desktop, claude-code, cursor, vscode, zed, codex, goose, ..."
+        "Program whose configuration it is in: claude-desktop, claude-code, cursor, vscode, zed, codex, ..."
     )
     scope: str = Column(
-        "user: everywhere; local: in one project; project: whoever has the project; managed: all users "
-        "of the machine",
+        "user: everywhere; local: in one project; project: whoever has the project; plugin: an extension "
+        "of the client brings it; managed: all users of the machine",
         key=True,
     )
     config_path: str = Column("File that it is in", key=True)
@@ -55,17 +58,11 @@ class McpServer(Row):
     url: str | None = Column("URL that it is at, without credentials and parameters' values")
     env_keys: list[str] | None = Column("Names of the environment variables that it is given: a JSON array")
     enabled: bool | None = Column(
-        "1 unless it is switched off; NULL if the user was not asked yet whether to use it"
+        "1 unless it is switched off, by the user or an administrator; NULL if the user was not asked yet "
+        "whether to use it"
     )
     config_sha256: str = Column("SHA-256 of the file")
-
-
-class _File(NamedTuple):
-    """A configuration file that has been read."""
-
-    path: str
-    document: object
-    sha256: str
+    header_names: list[str] | None = Column("Names of the HTTP headers that it is sent: a JSON array")
 
 
 @table(
@@ -93,92 +90,87 @@ class _Search:
     def __init__(self, query: Query) -> None:
         self._query = query
         self._budget = Budget.of(query)
+        self._files = ConfigFiles(query, self._budget)
+        self._mounts = Mounts()
+        self._platform: str = sys.platform
+        self._user_clients = (*CLIENTS, *editor_clients(self._platform))
 
     def rows(self) -> Iterator[McpServer]:
+        policy, managed = self._managed()
         if self._query.equals("uid") is None:
-            for client in managed_files():
-                yield from self._rows(None, client, client.path, "managed")
-        mounts = Mounts()
+            yield from managed
         for home in local_homes(self._query):
             top = home.path.rstrip("/")
-            for client in clients():
-                for path in self._places(top, client.path):
-                    yield from self._rows(home, client, path, "user")
-            yield from self._claude_code(home, f"{top}/.claude.json", mounts)
+            seen: _Seen = set()
+            yield from self._of_user(home, top, seen)
+            claude_code = ClaudeCode(top, self._files, policy, self._mounts)
+            yield from self._of_claude_code(home, claude_code)
+            yield from self._of_projects(home, top, claude_code, seen)
+            self._files.forget()
 
-    def _claude_code(self, home: Home, path: str, mounts: Mounts) -> Iterator[McpServer]:
-        """Yield the servers in Claude Code's one file: the user's, the user's in each project, and those of
-        the projects.
-        """
-        file = self._read(path)
-        if file is None:
-            return
-        for server in servers_in(file.document, ("mcpServers",)):
-            yield self._row(home, _CLAUDE_CODE, "user", file, server)
-        projects = as_object(as_object(file.document).get("projects"))
-        if len(projects) > _MOST_PROJECTS:
-            self._query.warn(
-                f"{path}: of its {len(projects):,} projects only the first {_MOST_PROJECTS:,} are looked at"
-            )
-        for folder, project in list(projects.items())[:_MOST_PROJECTS]:
-            self._budget.check()
-            known = as_object(project)
-            switched_off = as_list(known.get("disabledMcpServers"))
-            for server in servers_in(known, ("mcpServers",)):
-                wanted = server._replace(enabled=False) if server.name in switched_off else server
-                yield self._row(home, _CLAUDE_CODE, "local", file, wanted)
-            top = folder.rstrip("/")
-            is_done = top == home.path.rstrip("/")  # the home itself has been searched already
-            if is_done or not os.path.isabs(folder) or mounts.is_remote(folder):  # noqa: PTH117
-                continue
-            for client in project_clients():
-                answers = known if client.name == _CLAUDE_CODE else None
-                yield from self._rows(home, client, f"{top}/{client.path}", "project", answers)
+    def _managed(self) -> tuple[Policy, list[McpServer]]:
+        """Return what the administrator allows Claude Code, and the administrator's own servers."""
+        policy, rows = Policy(), []
+        for client in CLIENTS:
+            for path in managed_paths(client, self._platform):
+                file = self._files.read(path)
+                if client.name == _CLAUDE_CODE:
+                    folder = path.rpartition("/")[0]
+                    policy = Policy.read(self._files, folder, is_exclusive=file is not None)
+                if file is None:
+                    continue
+                for server in _servers(file, client):
+                    known = policy.applied(server, is_managed=True) if client.name == _CLAUDE_CODE else server
+                    rows.append(self._row(None, client.name, "managed", file, known))
+        return policy, rows
 
-    def _rows(
-        self, home: Home | None, client: Client, path: str, scope: str, answers: dict[str, Any] | None = None
+    def _of_user(self, home: Home, top: str, seen: _Seen) -> Iterator[McpServer]:
+        """Yield the servers in the user's own files; `seen` gets the files."""
+        for client in self._user_clients:
+            for scope, patterns in (("user", client.user), ("plugin", client.plugin)):
+                for pattern in user_paths(patterns, self._platform):
+                    for path in expanded(top, pattern, self._query):
+                        if (path, client.keys) not in seen:
+                            seen.add((path, client.keys))
+                            yield from self._of_file(home, client, scope, path)
+
+    def _of_claude_code(self, home: Home, claude_code: ClaudeCode) -> Iterator[McpServer]:
+        if claude_code.file is not None:
+            for scope, server in claude_code.servers():
+                yield self._row(home, _CLAUDE_CODE, scope, claude_code.file, server)
+        for file, server in claude_code.plugin_servers():
+            yield self._row(home, _CLAUDE_CODE, "plugin", file, server)
+
+    def _of_projects(
+        self,
+        home: Home,
+        top: str,
+        claude_code: ClaudeCode,
+        seen: _Seen,
     ) -> Iterator[McpServer]:
-        file = self._read(path)
+        projects = Projects(top, self._platform, self._query, self._budget, self._mounts)
+        codex = as_object(self._files.document(f"{top}/.codex/config.toml")).get("projects")
+        for folder, client, path in projects.files((*claude_code.projects, *as_object(codex))):
+            if (path, client.keys) in seen:
+                continue  # the home is a project itself, with the user's own files in it
+            change = claude_code.approver(folder) if client.name == _CLAUDE_CODE else None
+            yield from self._of_file(home, client, "project", path, change)
+
+    def _of_file(
+        self,
+        home: Home,
+        client: Client,
+        scope: str,
+        path: str,
+        change: Callable[[Server], Server] | None = None,
+    ) -> Iterator[McpServer]:
+        file = self._files.read(path)
         if file is None:
             return
-        for server in servers_in(file.document, client.keys):
-            known = server if answers is None else server._replace(enabled=_answer(server.name, answers))
-            yield self._row(home, client.name, scope, file, known)
+        for server in _servers(file, client):
+            yield self._row(home, client.name, scope, file, server if change is None else change(server))
 
-    def _places(self, top: str, path: str) -> list[str]:
-        """Return the files that a path stands for; a `*` in it is any folder."""
-        before, star, after = path.partition("/*/")
-        if not star:
-            return [f"{top}/{path}"]
-        try:
-            with os.scandir(f"{top}/{before}") as entries:
-                names = sorted(entry.name for entry in entries)
-        except OSError:
-            return []
-        if len(names) > _MOST_PROFILES:
-            self._query.warn(
-                f"{top}/{before}: of its {len(names):,} folders only the first {_MOST_PROFILES:,} are "
-                "looked at"
-            )
-            del names[_MOST_PROFILES:]
-        return [f"{top}/{before}/{name}/{after}" for name in names]
-
-    def _read(self, path: str) -> _File | None:
-        """Return a configuration; None if it is missing, or cannot be read, which is logged."""
-        self._budget.check()
-        content = read_or_warn(path, self._query)
-        if content is None:
-            return None
-        try:
-            document = _document(path, content, self._budget)
-        except ParseError as error:
-            self._query.warn(f"{path}: {error}")
-            return None
-        import hashlib
-
-        return _File(path, document, hashlib.sha256(content).hexdigest())
-
-    def _row(self, home: Home | None, client: str, scope: str, file: _File, server: Server) -> McpServer:
+    def _row(self, home: Home | None, client: str, scope: str, file: ConfigFile, server: Server) -> McpServer:
         self._budget.add_rows()
         return McpServer(
             uid=None if home is None else home.uid,
@@ -194,36 +186,12 @@ class _Search:
             env_keys=server.env_keys,
             enabled=server.enabled,
             config_sha256=file.sha256,
+            header_names=server.header_names,
         )
 
 
-def _answer(name: str, answers: dict[str, Any]) -> bool | None:
-    """Return whether the user wants a project's server, which Claude Code asks; None without an answer."""
-    for key, answer in (("disabledMcpjsonServers", False), ("enabledMcpjsonServers", True)):
-        if name in as_list(answers.get(key)):
-            return answer
-    return None
-
-
-def _document(path: str, content: bytes, budget: Budget) -> object:
-    """Return the document in a file, by the file's ending; raises ParseError."""
-    text = decode_kept(content)
-    if path.endswith((".yaml", ".yml")):
-        from ..reading.yamltext import yaml_documents
-
-        return next(iter(yaml_documents(printable(text), budget)), None)
-    if path.endswith(".toml"):
-        from ..reading.tomltext import toml_document
-
-        return toml_document(printable(text))
-    import json
-
-    from ..reading.jsoncomments import without_comments
-
-    try:
-        return json.loads(without_comments(text)) if text.strip() else None
-    except (ValueError, RecursionError) as error:
-        raise ParseError(" ".join(str(error).split())[:200]) from error
+def _servers(file: ConfigFile, client: Client) -> Iterator[Server]:
+    return servers_in(file.document, client.keys, bare_url=client.bare_url, is_one=client.is_one)
 
 
 def public_url(url: str) -> str:

@@ -246,14 +246,16 @@ def test_a_table_that_is_deleted_meanwhile_does_not_hide_the_others() -> None:
 
 def test_rules_of_other_programs() -> None:
     rules = [
-        rule("t", expr=[{"xt": {"type": "target", "name": "LOG"}}]),
+        rule("t", expr=[{"xt": {"type": "target", "name": "LOG"}}, {"xt": {"type": "match", "name": "x"}}]),
         rule("t", handle=2, comment="\udcff", expr=[{"counter": "named"}, {"jump": {"target": "ünder"}}]),
         rule("t", handle=3, expr=None),
         rule("t", handle=1 << 70, expr=["odd", {"counter": {"packets": 1 << 64, "bytes": None}}]),
     ]
     data = recorded(rules).replace(b"\\udcff", b"\xff")
     rows = list(listed_rows(Query.of(nftables_rules), lambda *arguments: data))
-    assert [row.verdict for row in rows] == ["xt", "jump ünder", None, None]
+    assert [row.verdict for row in rows] == [None, "jump ünder", None, None]
+    assert [row.target for row in rows] == ["LOG", None, None, None]
+    assert rows[1].counter == "named"
     assert rows[1].comment == "\\xff"
     assert [row.packets for row in rows] == [None, None, None, (1 << 63) - 1]
     assert [row.position for row in rows] == [1, 2, 3, 4]
@@ -292,7 +294,187 @@ def test_any_answer(objects: list[Any]) -> None:
     list(listed_rows(Query.of(nftables_rules), lambda *arguments: data))
 
 
-def test_without_nft(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_a_listing_says_of_tables_chains_counters_and_maps() -> None:
+    objects = [
+        {"table": {"family": "ip", "name": "t", "flags": "dormant", "comment": "of t"}},
+        {"table": {"family": "ip", "name": "u", "flags": ["owner", "dormant"]}},
+        {"table": {"family": "ip", "name": "v", "flags": ["owner"]}},
+        {"chain": {"family": "ip", "table": "t", "name": "c", "type": "nat", "hook": "input", "prio": -100}},
+        {"chain": {"family": "ip", "table": "u", "name": "c", "dev": ["a", "b"], "comment": "of c"}},
+        {"chain": {"family": "ip", "table": "v", "name": "c", "dev": "eth0", "prio": 1 << 40}},
+        {"counter": {"family": "ip", "table": "t", "name": "web", "packets": 3, "bytes": 4}},
+        {"map": {"family": "ip", "table": "u", "name": "m", "map": "verdict", "elem": [[1, {"drop": None}]]}},
+        rule("t", expr=[{"counter": "web"}, {"vmap": {"data": {"set": [[1, {"goto": {"target": "x"}}]]}}}]),
+        rule("u", expr=[{"vmap": {"key": 1, "data": "@m"}}]),
+        rule("v", expr=[{"xt": {"type": "target", "name": "MASQUERADE"}}]),
+    ]
+    rows = list(listed_rows(Query.of(nftables_rules), lambda *arguments: recorded(objects)))
+    assert [(row.dormant, row.table_comment, row.chain_comment) for row in rows] == [
+        (1, "of t", None),
+        (1, None, "of c"),
+        (0, None, None),
+    ]
+    assert [(row.chain_type, row.priority, row.devices) for row in rows] == [
+        ("nat", -100, []),
+        (None, None, ["a", "b"]),
+        (None, None, ["eth0"]),
+    ]
+    assert (rows[0].counter, rows[0].packets, rows[0].bytes) == ("web", 3, 4)
+    assert [(row.verdict, row.outcomes) for row in rows] == [
+        ("vmap", ["goto x"]),
+        ("vmap", ["drop"]),
+        ("masquerade", ["masquerade"]),
+    ]
+
+
+# Each with the verdict that nftables' own words have for it.
+IPTABLES = {
+    "iptables -N OTHER": "",
+    "iptables -A INPUT -p tcp --dport 22 -m comment --comment 'a; \"b\"' -j REJECT": "reject",
+    "iptables -A INPUT -p udp -j LOG --log-prefix x": None,
+    "iptables -A INPUT -p udp -j NFQUEUE --queue-num 3": "queue",
+    "iptables -A INPUT -p udp -j OTHER": "jump OTHER",
+    "iptables -A INPUT -p udp -g OTHER": "goto OTHER",
+    "iptables -A INPUT -m conntrack --ctstate NEW -j ACCEPT": "accept",
+    "iptables -A INPUT -m comment --comment only": None,
+    "iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE": "masquerade",
+    "iptables -t nat -A POSTROUTING -o eth1 -j SNAT --to-source 192.0.2.1": "snat",
+    "iptables -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 192.0.2.1:8080": "dnat",
+    "iptables -t nat -A PREROUTING -p tcp --dport 81 -j REDIRECT --to-ports 8081": "redirect",
+    "iptables -t mangle -A PREROUTING -j MARK --set-mark 7": None,
+    "iptables -t mangle -A PREROUTING -p tcp -j TPROXY --on-port 99 --on-ip 127.0.0.1": "tproxy",
+    "iptables -t raw -A PREROUTING -j CT --notrack": None,
+    "ip6tables -A INPUT -j REJECT": "reject",
+    "ebtables -A INPUT -p arp -j DROP": "drop",
+    "ebtables -A INPUT -j mark --mark-set 3 --mark-target RETURN": "return",
+}
+FROM_IPTABLES = """
+import json, subprocess
+from kolide_tables.exposure.nftables_rules import nftables_rules as t
+done = [command for command in COMMANDS
+        if subprocess.run(command, shell=True, capture_output=True, env={"PATH": "/usr/sbin:/usr/bin:/bin"}).returncode == 0]
+rows = [dict(zip(row.__columns__, row)) for row in t.rows()]
+print(json.dumps({"done": done, "rows": rows}))
+"""
+
+
+def test_rules_that_iptables_made(compare: Compare) -> None:
+    iptables = shutil.which("iptables", path="/usr/sbin:/usr/bin")
+    if iptables is None or "nf_tables" not in subprocess.check_output([iptables, "--version"], text=True):
+        pytest.skip("needs iptables-nft")
+    said, _ = in_namespace(FROM_IPTABLES.replace("COMMANDS", repr(list(IPTABLES))), "")
+    made = [command for command in said["done"] if IPTABLES[command] != ""]
+    assert len(made) > len(IPTABLES) - 5
+
+    def about(command: str) -> tuple[str, str, str]:
+        words = command.split()
+        family = {"iptables": "ip", "ip6tables": "ip6", "ebtables": "bridge"}[words[0]]
+        return family, words[2] if words[1] == "-t" else "filter", words[words.index("-A") + 1]
+
+    expected = sorted((*about(command), str(IPTABLES[command])) for command in made)
+    found = sorted(
+        (row["family"], row["table_name"], row["chain"], str(row["verdict"])) for row in said["rows"]
+    )
+    compare("nftables_rules", "iptables-nft", found, expected)
+    targets = {row["target"] for row in said["rows"]}
+    assert {"REJECT", "LOG", "MASQUERADE", "MARK", None} <= targets
+    assert {row["comment"] for row in said["rows"]} == {'a; "b"', "only", None}
+    hooks = {(row["table_name"], row["hook"], row["priority"], row["chain_type"]) for row in said["rows"]}
+    assert {("filter", "input", 0, "filter"), ("nat", "prerouting", -100, "nat")} <= hooks
+
+
+DETAILS = """
+table inet details {
+  comment "the table"
+  flags dormant
+  counter web { }
+  map verdicts {
+    type inet_service : verdict
+    elements = { 80 : accept, 81 : jump tail, 82 : accept }
+  }
+  chain tail {
+    comment "its tail"
+    return
+  }
+  chain in {
+    type filter hook input priority -5; policy drop;
+    counter name web comment "x"
+    tcp dport vmap @verdicts
+    tcp dport vmap { 1 : drop, 2 : goto tail }
+    ip saddr 192.0.2.1 jump {
+      accept
+    }
+  }
+}
+table netdev edge {
+  chain in {
+    type filter hook ingress device lo priority -500; policy accept;
+    drop
+  }
+}
+"""
+
+
+def test_what_tells_the_order_of_chains_and_whether_they_are_live() -> None:
+    said, _ = in_namespace(RUN, DETAILS)
+    rows = {(row["table_name"], row["chain"], row["position"]): row for row in said["all"]}
+    of_chain, of_device = rows["details", "in", 1], rows["edge", "in", 1]
+    columns = ("hook", "chain_type", "priority", "policy", "dormant", "devices", "table_comment")
+    assert [of_chain[name] for name in columns] == ["input", "filter", -5, "drop", 1, [], "the table"]
+    assert [of_device[name] for name in columns] == ["ingress", "filter", -500, "accept", 0, ["lo"], None]
+    assert rows["details", "tail", 1]["chain_comment"] == "its tail"
+    assert (of_chain["counter"], of_chain["packets"], of_chain["comment"]) == ("web", 0, "x")
+    assert set(rows["details", "in", 2]["outcomes"]) == {"accept", "jump tail"}
+    assert set(rows["details", "in", 3]["outcomes"]) == {"drop", "goto tail"}
+    # nft 1.0.6 has no JSON for a chain within a rule.
+    inline = rows["details", "in", 4]["verdict"].partition(" ")
+    assert inline[0] == "jump"
+    assert rows["details", inline[2], 1]["verdict"] == "accept"
+    assert {row["dormant"] for row in said["all"] if row["table_name"] == "details"} == {1}
+
+
+WITHOUT_NFT = """
+import json
+from kolide_tables.exposure.nftables_rules import nftables_rules as t
+from kolide_tables.reading import tools
+def rows(): return [dict(zip(row.__columns__, row)) for row in t.rows()]
+both = rows()
+tools.FOLDERS = ()
+alone = rows()
+one = [row.table_name for row in t.rows(table_name="other")]
+print(json.dumps({"both": both, "alone": alone, "one": one}))
+"""
+
+
+@pytest.mark.parametrize("rules", [RULES, DETAILS])
+def test_without_nft_the_kernel_says_the_same(compare: Compare, rules: str) -> None:
+    said, _ = in_namespace(WITHOUT_NFT, rules)
+    assert said["one"] == ["other"] * (rules is RULES)
+    alone = [{name: value for name, value in row.items() if name != "expr"} for row in said["alone"]]
+    both = [{name: value for name, value in row.items() if name != "expr"} for row in said["both"]]
+    assert alone
+    compare("nftables_rules", "nft -j list ruleset", alone, both)
+    assert {name for row in said["alone"] for each in row["expr"] for name in each} > {"cmp", "payload"} - (
+        set() if rules is RULES else {"cmp"}
+    )
+
+
+def test_a_kernel_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refused(*arguments: Any) -> Any:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("kolide_tables.exposure.nftables_rules.kernel_listing", refused)
     monkeypatch.setattr("kolide_tables.reading.tools.FOLDERS", (str(tmp_path),))
-    with pytest.raises(TableError, match="nft is not installed: it is part of the package nftables"):
+    with pytest.raises(TableError, match=r"the kernel does not list .*Operation not permitted"):
         nftables_rules.rows()
+
+
+def test_an_nft_that_fails_leaves_what_the_kernel_says() -> None:
+    def run(*arguments: str) -> bytes:
+        raise TableError("/usr/sbin/nft ended with 1: Error: JSON support not compiled-in")
+
+    kernel = [rule("t", comment=None, expr=[{"cmp": None}, {"drop": None}])]
+    warnings: list[str] = []
+    (row,) = listed_rows(Query.of(nftables_rules, warn=warnings.append), run, kernel)
+    assert (row.verdict, row.expr) == ("drop", [{"cmp": None}, {"drop": None}])
+    assert len(warnings) == 1

@@ -81,6 +81,69 @@ def test_drop_ins_change_what_a_timer_does(root: Path) -> None:
     assert (row.calendar, row.persistent) == ("weekly", 0)
 
 
+RULES = {
+    "first.timer": "Unit=a.service\nUnit=b.service\nOnCalendar=daily",
+    "self.timer": "Unit=self.timer\nUnit=no unit\nUnit=a.service\nOnCalendar=daily",
+    "bad.timer": "OnCalendar=sometime\nOnCalendar=*-*-* 25:00\nOnCalendar=*-*-* 07:00:00",
+    "taken.timer": "OnCalendar=daily\nOnBootSec=\nOnCalendar=*-*-* 07:00:00",
+    "switch.timer": "OnCalendar=*-*-* 07:00:00\nPersistent=yes\nPersistent=\nPersistent=maybe",
+    "inst@.timer": "Unit=a@%i.service\nOnCalendar=*-*-%i 00:00:00",
+}
+
+
+def test_what_applies_of_several_lines_is_what_systemd_loads(tmp_path: Path, compare: Compare) -> None:
+    analyze = shutil.which("systemd-analyze")
+    for name, text in RULES.items():
+        write(tmp_path, f"etc/systemd/system/{name}", f"[Timer]\n{text}\n")
+    for name in ("a", "b", "a@", "inst@", "bad", "taken", "switch"):
+        write(tmp_path, f"etc/systemd/system/{name}.service", "[Service]\nExecStart=/bin/true\n")
+    write(tmp_path, "etc/systemd/system/first.timer.d/x.conf", "[Timer]\nUnit=b.service\n")
+    wants = tmp_path / "etc/systemd/system/timers.target.wants"
+    wants.mkdir()
+    (wants / "inst@05.timer").symlink_to("../inst@.timer")
+    rows = rows_of(tmp_path)
+    found = {name: (row.activates, row.calendar, row.persistent) for name, row in rows.items()}
+    assert found == {
+        "first.timer": ("a.service", "daily", 0),
+        "self.timer": ("a.service", "daily", 0),
+        "bad.timer": ("bad.service", "*-*-* 07:00:00", 0),
+        "taken.timer": ("taken.service", "*-*-* 07:00:00", 0),
+        "switch.timer": ("switch.service", "*-*-* 07:00:00", 1),
+        "inst@05.timer": ("a@05.service", "*-*-05 00:00:00", 0),
+    }
+    if analyze is None:
+        pytest.skip("needs systemd-analyze")
+    said = {}
+    for name in found:
+        path = f"{tmp_path}/etc/systemd/system/{name}"
+        done = subprocess.run(
+            [analyze, "verify", "--man=no", f"--root={tmp_path}", path],
+            capture_output=True,
+            text=True,
+            env={"PATH": os.environ["PATH"], "SYSTEMD_LOG_LEVEL": "debug"},
+        )
+        shown = dict(line.strip().split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
+        if "OnCalendar" in shown:
+            calendar = shown["OnCalendar"].replace("*-*-* 00:00:00", "daily")
+            said[name] = shown["Unit"], calendar, int(shown["Persistent"] == "yes")
+    if not said:
+        pytest.skip("this systemd-analyze shows no units")
+    compare("systemd_timers", "systemd-analyze verify", found, said)
+
+
+def test_an_alias_finds_its_timer(root: Path) -> None:
+    (root / "etc/systemd/system/alias.timer").symlink_to("/usr/lib/systemd/system/twice.timer")
+    assert "alias.timer" not in rows_of(root)
+    row = rows_of(root, equals={"unit": ["alias.timer"]})["alias.timer"]
+    assert (row.activates, row.fragment_path) == (
+        "other.service",
+        f"{root}/usr/lib/systemd/system/twice.timer",
+    )
+    loaded = SHOWN.replace("fstrim.timer", "twice.timer").replace("Id=twice.timer\nLoadState=not-found", "")
+    row = rows_of(root, lambda *arguments: loaded, equals={"unit": ["alias.timer"]})["alias.timer"]
+    assert row.activates == "fstrim.service"
+
+
 def test_this_machine_s_timers_are_those_of_systemctl(compare: Compare) -> None:
     """Compare without a running systemd: states by its rules, directives by its own reading of the files."""
     systemctl, analyze = shutil.which("systemctl"), shutil.which("systemd-analyze")

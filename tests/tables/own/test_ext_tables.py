@@ -272,20 +272,23 @@ SPECIFIED = {
     ),
     "node_packages": "L M W: root!^, name, version, manager, lockfile, dev i, integrity",
     "go_buildinfo": "L M W: path!^, go_version, module, version, is_main i, vcs_revision, vcs_time",
+    "ai_tools": "L M W: uid^b, username, tool, kind, version, path, source, running i, config_path",
     "mcp_servers": "L M W: uid^b, username, client, scope, config_path, "
     "server_name, transport, command, args, url, "
     "env_keys, "
-    "enabled i, config_sha256",
+    "enabled i, config_sha256, header_names",
     "sshd_config": "L M: path^, keyword, value, match_block, source, line i",
     "sudo_rules": "L M: source, line i, users, hosts, runas, nopasswd i, command",
     "secret_scan": (
         "L M W: path!^, raw_data!^, rule_id, line_number i, column_start i, entropy d, sha256_prefix"
     ),
     "llm_models": "L M W: uid^b, tool, name, path, size b, digest",
-    "browser_profiles": "L M W: uid^b, browser, profile, email_domain, managed i",
+    "browser_profiles": "L M W: uid^b, browser, profile, email_domain, managed i, path",
+    "firefox_preferences": ("L M W: uid^b, browser, profile, name^, value, type, source, locked i, path"),
     "nftables_rules": (
         "L: family, table_name^, chain, hook, policy, handle b, position i, verdict, comment, packets b, "
-        "bytes b, expr"
+        "bytes b, expr, dormant i, chain_type, priority i, devices, outcomes, target, counter, "
+        "chain_comment, table_comment"
     ),
     "apt_upgrades": "L: name^, installed, candidate, origin, security i, phased i",
     "systemd_timers": "L: unit^, activates, next b, last b, calendar, persistent i, enabled, fragment_path",
@@ -295,9 +298,12 @@ SPECIFIED = {
     ),
     "flatpak_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",
     "snap_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",
-    "systemd_exec": "L: unit^, directive, value, drop_in, user, path",
+    "systemd_exec": "L: unit^, directive, value, drop_in, user, path, other_names",
     "journal": "L: unit^, identifier^, priority^i, since?b, time b, pid b, uid b, message, cursor",
     "luks": "L: device_path!^, version i, uuid, cipher, key_bits i, slot i, kdf, iterations b, tokens",
+    "edr_health": (
+        "L M W: name^, vendor, kind, version, installed i, path, package, unit, unit_state, running i"
+    ),
     "dpkg_verify": "L: package!^, path, expected_md5, actual_md5, conffile i",
     # The specification names these two alone.
     "wifi": (

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable
-from kolide_tables.reading.unitfiles import UnitFiles, parse_unit
+from kolide_tables.reading.unitfiles import UnitFiles
+from kolide_tables.reading.unitstates import unit_state
+from kolide_tables.reading.unittext import parse_unit
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 
@@ -41,7 +43,7 @@ def test_units_and_states_are_those_of_systemctl(kind: str) -> None:
     for name in files.names(kind):
         unit = files.find(name)
         assert unit is not None
-        found[name] = files.state(unit)
+        found[name] = unit_state(files, unit)
     # systemctl lists no instances here.
     assert {name: state for name, state in found.items() if "@" not in name} == said
 
@@ -77,7 +79,7 @@ def test_the_administrator_s_file_hides_the_vendor_s(tmp_path: Path) -> None:
     for name in ("b.service", "c.service"):
         unit = files.find(name)
         assert unit is not None
-        assert (unit.masked, files.state(unit), list(files.directives(unit))) == (True, "masked", [])
+        assert (unit.masked, unit_state(files, unit), list(files.directives(unit))) == (True, "masked", [])
 
 
 def test_templates_and_instances(tmp_path: Path) -> None:
@@ -95,7 +97,66 @@ def test_templates_and_instances(tmp_path: Path) -> None:
     one, two = files.find("t@one.service"), files.find("t@two.service")
     assert one is not None
     assert two is not None
-    assert (files.state(one), files.state(two)) == ("enabled", "disabled")
+    assert (unit_state(files, one), unit_state(files, two)) == ("enabled", "disabled")
+
+
+def test_drop_ins_of_instances_aliases_and_prefixes(tmp_path: Path) -> None:
+    """A folder that is more important wins over one that is more special, as systemd has it."""
+    write(tmp_path, "usr/lib/systemd/system/a-b@.service", "[Service]\nX=own\n")
+    (tmp_path / "etc/systemd/system").mkdir(parents=True)
+    (tmp_path / "etc/systemd/system/c@.service").symlink_to("/usr/lib/systemd/system/a-b@.service")
+    (tmp_path / "etc/systemd/system/d@i.service").symlink_to("../../../usr/lib/systemd/system/a-b@.service")
+    for folder in ("a-b@i", "a-b@", "a-@i", "a-@", "a-", "c@i", "c@", "d@i", "d@", "a-b@j"):
+        name = folder.replace("@", "_at_")
+        write(tmp_path, f"usr/lib/systemd/system/{folder}.service.d/{name}.conf", f"[Service]\nX={folder}\n")
+        write(tmp_path, f"usr/lib/systemd/system/{folder}.service.d/z.conf", f"[Service]\nZ={folder}\n")
+    write(tmp_path, "etc/systemd/system/a-.service.d/z.conf", "[Service]\nZ=etc\n")
+    own = [f"a-b@{end}" for end in "ij"]
+    expected = sorted(["a-b@i", "a-b@", "a-@i", "a-@", "a-", "c@i", "c@", "d@i"])
+    found = texts(tmp_path, f"{own[0]}.service")
+    assert sorted(value for key, value in found if key == "X") == sorted([*expected, "own", "d@"])
+    assert [value for key, value in found if key == "Z"] == ["etc"]
+    files = UnitFiles(str(tmp_path))
+    for name in ("a-b@i.service", "c@i.service", "d@i.service"):
+        unit = files.named(name)
+        assert unit is not None
+        assert (unit.name, files.aliases(unit)) == ("a-b@i.service", ["c@i.service", "d@i.service"])
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "found"),
+    [
+        ("b.service", "/usr/lib/systemd/system/a.service", "a.service"),
+        ("b.service", "a.service", "a.service"),
+        ("b.service", "../../../lib/systemd/system/a.service", "a.service"),  # /lib leads to /usr/lib
+        ("b.socket", "a.service", None),
+        ("b@.service", "a.service", None),
+        ("b@x.service", "t@.service", "t@x.service"),
+        ("b@x.service", "t@y.service", None),
+        ("b.mount", "a.mount", None),  # mounts have no aliases
+        ("b.service", "/opt/other.service", "b.service"),
+        ("b.service", "/dev/null", "b.service"),
+        ("b.service", "nothing.service", None),
+    ],
+)
+def test_links_that_are_aliases(tmp_path: Path, link: str, target: str, found: str | None) -> None:
+    for name in ("a.service", "t@.service", "a.mount"):
+        write(tmp_path, f"usr/lib/systemd/system/{name}")
+    write(tmp_path, "opt/other.service")
+    (tmp_path / "lib").symlink_to("usr/lib")
+    (tmp_path / "etc/systemd/system").mkdir(parents=True)
+    (tmp_path / f"etc/systemd/system/{link}").symlink_to(target)
+    unit = UnitFiles(str(tmp_path)).named(link)
+    assert (None if unit is None else unit.name) == found
+
+
+def test_instances_that_others_want_or_change(tmp_path: Path) -> None:
+    write(tmp_path, "usr/lib/systemd/system/t@.service")
+    (tmp_path / "run/systemd/generator/x.target.wants").mkdir(parents=True)
+    (tmp_path / "run/systemd/generator/x.target.wants/t@tty.service").symlink_to("/lib/t@.service")
+    write(tmp_path, "etc/systemd/system/t@own.service.d/a.conf")
+    write(tmp_path, "etc/systemd/system/u@own.service.d/a.conf")  # of no template
+    assert UnitFiles(str(tmp_path)).names(".service") == ["t@own.service", "t@tty.service"]
 
 
 def test_an_alias_is_no_unit_of_its_own(tmp_path: Path) -> None:
@@ -107,9 +168,10 @@ def test_an_alias_is_no_unit_of_its_own(tmp_path: Path) -> None:
     files = UnitFiles(str(tmp_path))
     assert files.names(".service") == ["real.service"]
     assert files.find("other.service") is None
+    assert files.named("other.service") == files.find("real.service")
     unit = files.find("real.service")
     assert unit is not None
-    assert files.state(unit) == "enabled"
+    assert unit_state(files, unit) == "enabled"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +184,12 @@ def test_an_alias_is_no_unit_of_its_own(tmp_path: Path) -> None:
         ("[S]\nX=a \\\n  b\\\n# not this\n;nor this\nc\nY=1\n", [("S", "X", "a    b c"), ("S", "Y", "1")]),
         ("[S]\n#X=1\n ;X=2\nY=# no comment\n", [("S", "Y", "# no comment")]),
         ("[A]\nX=1\r\n[B]\nX=2", [("A", "X", "1"), ("B", "X", "2")]),
-        ("[S]\nX=end\\", []),
+        ("[S]\nX=end\\", [("S", "X", "end")]),
+        ("[S]\nX=two\\\\\nY=1", [("S", "X", "two\\\\"), ("S", "Y", "1")]),  # an escaped backslash
+        ("[S]\nX=a\\ \nY=1", [("S", "X", "a\\"), ("S", "Y", "1")]),  # a blank after it
+        ("[S]\nX=a\\\r\nb\rY=1", [("S", "X", "a b"), ("S", "Y", "1")]),
+        ("[S]\nX=a\\\n\nY=1", [("S", "X", "a"), ("S", "Y", "1")]),
+        ("[S]\n=x\nX=1\n[T\nY=1\n[U]\nZ=1", [("S", "X", "1")]),  # a broken header ends the file
         ("nonsense\n[S]\nnonsense\nX=1", [("S", "X", "1")]),
     ],
 )

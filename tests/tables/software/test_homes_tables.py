@@ -206,19 +206,104 @@ def test_profiles(users: Users, opened: list[str]) -> None:
     write(ann / ".mozilla/firefox/abc.work/signedInUser.json", SIGNED_IN)
     write(bob / ".config/chromium/Local State", {"profile": {"info_cache": {"Default": {}}}})
     rows = browser_profiles.rows()
+    chrome, firefox = ann / ".config/google-chrome", ann / ".mozilla/firefox"
     assert [tuple(row) for row in rows] == [
-        (1001, "chrome", "Default", "corp.example", True),
-        (1001, "chrome", "Profile 1", "gmail.com", False),
-        (1001, "chrome", "Profile 2", None, None),
-        (1001, "firefox", "abc.work", "corp.example", None),
-        (1001, "firefox", "xyz.default", None, None),
-        (1002, "chromium", "Default", None, None),
+        (1001, "chrome", "Default", "corp.example", True, str(chrome / "Default")),
+        (1001, "chrome", "Profile 1", "gmail.com", False, str(chrome / "Profile 1")),
+        (1001, "chrome", "Profile 2", None, None, str(chrome / "Profile 2")),
+        (1001, "firefox", "abc.work", "corp.example", None, str(firefox / "abc.work")),
+        (1001, "firefox", "xyz.default", None, None, str(firefox / "xyz.default")),
+        (1002, "chromium", "Default", None, None, str(bob / ".config/chromium/Default")),
     ]
     assert "ann@" not in repr(rows)
     assert "hunter2" not in repr(rows)
     del opened[:]
     assert len(browser_profiles.rows(uid=1002)) == 1
     assert not [path for path in opened if "/ann/" in path]
+
+
+CHROMIUM_FOLDERS = """
+brave           snap/brave/current/.config/BraveSoftware/Brave-Browser
+brave           .var/app/com.brave.Browser/config/BraveSoftware/Brave-Browser
+brave-nightly   .config/BraveSoftware/Brave-Browser-Nightly
+chrome          .var/app/com.google.Chrome/config/google-chrome
+chrome-dev      .config/google-chrome-unstable
+chrome-for-testing .config/google-chrome-for-testing
+chromium        .var/app/org.chromium.Chromium/config/chromium
+chromium        snap/chromium/common/chromium
+edge            .var/app/com.microsoft.Edge/config/microsoft-edge
+edge-dev        .config/microsoft-edge-dev
+helium          .config/net.imput.helium
+opera           .config/opera
+opera           .var/app/com.opera.Opera/config/opera
+opera           snap/opera/current/.config/opera
+thorium         .config/thorium
+ungoogled-chromium .var/app/io.github.ungoogled_software.ungoogled_chromium/config/chromium
+vivaldi         .var/app/com.vivaldi.Vivaldi/config/vivaldi
+vivaldi-snapshot .config/vivaldi-snapshot
+yandex          .config/yandex-browser
+"""
+FIREFOX_FOLDERS = """
+firefox    .config/mozilla/firefox
+firefox    .mozilla/firefox
+firefox    .var/app/org.mozilla.firefox/.mozilla/firefox
+firefox    .var/app/org.mozilla.firefox/config/mozilla/firefox
+firefox    snap/firefox/common/.mozilla/firefox
+floorp     .floorp
+floorp     .var/app/one.ablaze.floorp/.floorp
+librewolf  .librewolf
+librewolf  .var/app/io.gitlab.librewolf-community/.librewolf
+waterfox   .waterfox
+waterfox   .var/app/net.waterfox.waterfox/.waterfox
+zen        .zen
+zen        .var/app/app.zen_browser.zen/.zen
+"""
+
+
+def test_profiles_of_flatpaks_snaps_and_newer_browsers(users: Users) -> None:
+    home = users.add(1001, "ann")
+    expected = []
+    state = {"profile": {"info_cache": {"Default": {"user_name": "ann@corp.example"}}}}
+    for browser, folder in map(str.split, CHROMIUM_FOLDERS.strip().splitlines()):
+        write(home / folder / "Local State", state)
+        expected.append((browser, str(home / folder / "Default"), "corp.example"))
+    for browser, folder in map(str.split, FIREFOX_FOLDERS.strip().splitlines()):
+        write(home / folder / "profiles.ini", "[Profile0]\nIsRelative=1\nPath=abc.work\n")
+        write(home / folder / "abc.work/signedInUser.json", SIGNED_IN)
+        expected.append((browser, str(home / folder / "abc.work"), "corp.example"))
+    rows = browser_profiles.rows()
+    assert sorted((row.browser, row.path, row.email_domain) for row in rows) == sorted(expected)
+
+
+def test_a_browser_that_does_not_list_its_profiles(users: Users) -> None:
+    folder = users.add(1001, "ann") / ".config/opera"
+    write(folder / "Local State", {"browser": {}})
+    assert browser_profiles.rows() == []
+    write(folder / "Default/Preferences", {})
+    (row,) = browser_profiles.rows()
+    assert (row.browser, row.profile, row.path) == ("opera", "Default", str(folder / "Default"))
+
+
+@pytest.mark.parametrize(
+    ("platform", "browser", "state"),
+    [
+        ("darwin", "arc", "Library/Application Support/Arc/User Data"),
+        ("darwin", "dia", "Library/Application Support/Dia/User Data"),
+        ("darwin", "opera-gx", "Library/Application Support/com.operasoftware.OperaGX"),
+        (
+            "win32",
+            "arc",
+            "AppData/Local/Packages/TheBrowserCompany.Arc_ttt1ap7aakyb4/LocalCache/Local/Arc/User Data",
+        ),
+        ("win32", "opera", "AppData/Roaming/Opera Software/Opera Stable"),
+        ("win32", "chrome-canary", "AppData/Local/Google/Chrome SxS/User Data"),
+    ],
+)
+def test_newer_browsers_on_other_systems(platform: str, browser: str, state: str, tmp_path: Path) -> None:
+    write(tmp_path / state / "Local State", {"profile": {"info_cache": {"Default": {}}}})
+    home = Home(501, "ann", str(tmp_path))
+    (row,) = profiles_in(home, Query.of(browser_profiles), Budget(Limits()), platform)
+    assert (row.browser, row.path) == (browser, str(tmp_path / state / "Default"))
 
 
 @pytest.fixture(scope="module")

@@ -13,19 +13,22 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
-from kolide_tables.software import mcp_clients
 from kolide_tables.software import mcp_servers as module
-from kolide_tables.software.mcp_clients import clients, managed_files, servers_in
+from kolide_tables.software.mcp_clients import (
+    CLIENTS,
+    READ_ON,
+    Client,
+    editor_clients,
+    managed_paths,
+    user_paths,
+)
+from kolide_tables.software.mcp_config import servers_in
 from kolide_tables.software.mcp_servers import McpServer, mcp_servers, public_arguments, public_url
 from osquery_sdk import Query
 
 from ...support.compare import Compare
 from ...support.homes import Users
 from ...support.tools import Run
-
-Seen = tuple[
-    str, str, str, str | None, str | None, list[str] | None, str | None, list[str] | None, bool | None
-]
 
 SECRETS = ("hunter2", "s3cr3t", "sk-ant-0123456789abcdef0123")
 STDIO = {
@@ -46,10 +49,10 @@ SERVERS = json.dumps(
 )
 
 # Each row: path, content, and the expected rows: client, name, transport, command, args, url, env_keys,
-# enabled.
-STDIO_ROW = ("stdio", "npx", SHOWN_ARGS, None, ["DEBUG", "EXAMPLE_TOKEN"], True)
-HTTP_ROW = ("http", None, [], SHOWN_URL, [], True)
-OFF_ROW = ("stdio", "x", [], None, [], False)
+# enabled, header_names.
+STDIO_ROW = ("stdio", "npx", SHOWN_ARGS, None, ["DEBUG", "EXAMPLE_TOKEN"], True, [])
+HTTP_ROW = ("http", None, [], SHOWN_URL, [], True, ["Authorization"])
+OFF_ROW = ("stdio", "x", [], None, [], False, [])
 PLAIN_ROWS = {"local": STDIO_ROW, "far": HTTP_ROW, "off": OFF_ROW}
 FORMS: list[tuple[str, str, str, dict[str, tuple[Any, ...]]]] = [
     ("claude-desktop", ".config/Claude/claude_desktop_config.json", PLAIN, PLAIN_ROWS),
@@ -58,7 +61,7 @@ FORMS: list[tuple[str, str, str, dict[str, tuple[Any, ...]]]] = [
         "windsurf",
         ".codeium/windsurf/mcp_config.json",
         '{"mcpServers": {"s": {"serverUrl": "https://a.example/sse"}}}',
-        {"s": ("http", None, [], "https://a.example/sse", [], True)},
+        {"s": ("http", None, [], "https://a.example/sse", [], True, [])},
     ),
     (
         "vscode",
@@ -84,7 +87,7 @@ FORMS: list[tuple[str, str, str, dict[str, tuple[Any, ...]]]] = [
         "roo-code",
         ".config/VSCodium/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",
         '{"mcpServers": {"s": {"type": "streamable-http", "url": "http://h/"}}}',
-        {"s": ("http", None, [], "http://h/", [], True)},
+        {"s": ("http", None, [], "http://h/", [], True, [])},
     ),
     (
         "gemini-cli",
@@ -92,10 +95,20 @@ FORMS: list[tuple[str, str, str, dict[str, tuple[Any, ...]]]] = [
         json.dumps(
             {
                 "mcp": {"excluded": ["off"]},
-                "mcpServers": {"local": STDIO, "off": {"command": "x"}, "h": {"httpUrl": "https://h/mcp"}},
+                "mcpServers": {
+                    "local": STDIO,
+                    "off": {"command": "x"},
+                    "h": {"httpUrl": "https://h/mcp"},
+                    "u": {"url": "https://h/sse"},
+                },
             }
         ),
-        {"local": STDIO_ROW, "off": OFF_ROW, "h": ("http", None, [], "https://h/mcp", [], True)},
+        {
+            "local": STDIO_ROW,
+            "off": OFF_ROW,
+            "h": ("http", None, [], "https://h/mcp", [], True, []),
+            "u": ("sse", None, [], "https://h/sse", [], True, []),
+        },
     ),
     (
         "codex",
@@ -123,7 +136,7 @@ FORMS: list[tuple[str, str, str, dict[str, tuple[Any, ...]]]] = [
                 }
             }
         ),
-        {"local": STDIO_ROW, "extension": (None, None, [], None, [], True)},
+        {"local": STDIO_ROW, "extension": (None, None, [], None, [], True, [])},
     ),
     (
         "continue",
@@ -150,7 +163,7 @@ FORMS: list[tuple[str, str, str, dict[str, tuple[Any, ...]]]] = [
             "args: [-y, '@example/server', --api-key, hunter2, --root, /srv], envs: {EXAMPLE_TOKEN: "
             "hunter2}, env_keys: [DEBUG], enabled: true}\n  off: {type: stdio, cmd: x, args: [], enabled: "
             "false}\n  far: {type: streamable_http, uri: "
-            "'https://me:hunter2@mcp.example/v1?key=s3cr3t&x='}\n"
+            "'https://me:hunter2@mcp.example/v1?key=s3cr3t&x=', headers: {Authorization: hunter2}}\n"
         ),
         PLAIN_ROWS,
     ),
@@ -206,7 +219,7 @@ def write(home: Path, path: str, content: str | bytes) -> Path:
 
 
 def seen(row: McpServer) -> tuple[Any, ...]:
-    return row.transport, row.command, row.args, row.url, row.env_keys, row.enabled
+    return row.transport, row.command, row.args, row.url, row.env_keys, row.enabled, row.header_names
 
 
 @pytest.mark.parametrize(
@@ -267,11 +280,356 @@ def test_hashes_are_those_of_sha256sum(users: Users, run: Run, compare: Compare)
     )
 
 
-def test_every_client_s_form_is_tested() -> None:
-    tested = {path.replace("/-5a6b/", "/*/") for _, path, _, _ in FORMS}
-    names = {client for client, _, _, _ in FORMS}
-    assert {one.name for one in clients("linux")} - names == {"vscodium"}
-    assert len(tested) > len(names)
+# Each place as the client's own documentation writes it: client, path below a home, keys of the servers.
+PLACES = """
+abacus-ai .abacusai/mcp.json mcpServers
+amazon-q .aws/amazonq/agents/default.json mcpServers
+amazon-q .aws/amazonq/cli-agents/mine.json mcpServers
+amp .config/amp/settings.json amp.mcpServers
+amp .config/Code/User/settings.json amp.mcpServers
+antigravity .gemini/antigravity/mcp_config.json mcpServers
+antigravity .gemini/config/mcp_config.json mcpServers
+anythingllm .config/anythingllm-desktop/storage/plugins/anythingllm_mcp_servers.json mcpServers
+augment .augment/settings.json mcpServers
+boltai .boltai/mcp.json mcpServers
+cline .cline/data/settings/cline_mcp_settings.json mcpServers
+kilo-code .vscode-server/data/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json mcpServers
+codebuddy .codebuddy/.mcp.json mcpServers
+continue .continue/mcpServers/mine.json mcpServers
+copilot-xcode .config/github-copilot/xcode/mcp.json servers
+devin .config/devin/mcp_config.json mcpServers
+factory-droid .factory/mcp.json mcpServers
+firebender .firebender/firebender.json mcpServers
+gemini-cli .gemini/extensions/one/gemini-extension.json mcpServers
+iflow .iflow/settings.json mcpServers
+jan .local/share/Jan/data/mcp_config.json mcpServers
+jetbrains-ai .ai/mcp/mcp.json mcpServers
+kilo-code .config/kilo/kilo.jsonc mcp
+kilo-code .config/Code/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json mcpServers
+kimi-code .kimi-code/mcp.json mcpServers
+openclaw .openclaw/openclaw.json mcp servers
+openhands .openhands/mcp.json mcpServers
+pi .pi/agent/mcp.json mcpServers
+qoder .qoder/settings.json mcpServers
+rovo-dev .rovodev/mcp.json mcpServers
+tabnine .tabnine/mcp_servers.json mcpServers
+trae .config/Trae/User/mcp.json mcpServers
+visual-studio .mcp.json servers
+vscode .vscode-server/data/Machine/mcp.json servers
+vscode .var/app/com.visualstudio.code/config/Code/User/mcp.json servers
+vscodium .config/VSCodium/User/mcp.json servers
+warp .warp/.mcp.json mcpServers
+witsy .config/Witsy/settings.json mcpServers
+zed .var/app/dev.zed.Zed/config/zed/settings.json context_servers
+"""
+PROJECT_PLACES = """
+amazon-q      .amazonq/mcp.json                 mcpServers
+amp           .amp/settings.json                amp.mcpServers
+antigravity   .agents/mcp_config.json           mcpServers
+augment       .augment/settings.json            mcpServers
+claude-code   .mcp.json                         mcpServers
+continue      .continue/mcpServers/mine.json    mcpServers
+copilot-cli   .github/mcp.json                  mcpServers
+crush         .crush.json                       mcp
+crush         crush.json                        mcp
+cursor        .cursor/mcp.json                  mcpServers
+factory-droid .factory/mcp.json                 mcpServers
+gemini-cli    .gemini/settings.json             mcpServers
+jetbrains-ai  .ai/mcp/mcp.json                  mcpServers
+junie         .junie/mcp/mcp.json               mcpServers
+kilo-code     .kilo/kilo.jsonc                  mcp
+kilo-code     .kilocode/mcp.json                mcpServers
+kilo-code     kilo.json                         mcp
+kimi-code     .kimi-code/mcp.json               mcpServers
+kiro          .kiro/settings/mcp.json           mcpServers
+opencode      .opencode/opencode.jsonc          mcp
+opencode      opencode.jsonc                    mcp
+pi            .pi/mcp.json                      mcpServers
+qwen-code     .qwen/settings.json               mcpServers
+roo-code      .roo/mcp.json                     mcpServers
+tabnine       .tabnine/mcp_servers.json         mcpServers
+trae          .trae/mcp.json                    mcpServers
+visual-studio .vs/mcp.json                      servers
+vscode        .devcontainer/devcontainer.json   customizations vscode mcp servers
+vscode        .vscode/mcp.json                  servers
+vscode        .vscode/settings.json             mcp servers
+vscode        work.code-workspace               settings mcp servers
+warp          .warp/.mcp.json                   mcpServers
+zed           .zed/settings.json                context_servers
+"""
+
+
+def places(text: str) -> list[tuple[str, str, list[str]]]:
+    """Return client, path and keys of each line."""
+    return [(client, path, keys) for client, path, *keys in map(str.split, text.strip().splitlines())]
+
+
+def nested(keys: list[str], servers: dict[str, Any]) -> str:
+    document = servers
+    for key in reversed(keys):
+        document = {key: document}
+    return json.dumps(document)
+
+
+def test_the_places_that_clients_document(users: Users) -> None:
+    home = users.add(1001, "ann")
+    for number, (_, path, keys) in enumerate(places(PLACES)):
+        file = home / path
+        old = json.loads(file.read_text()) if file.exists() else {}
+        new = json.loads(nested(keys, {str(number): {"command": "x"}}))
+        write(home, path, json.dumps(old | new))
+    rows = mcp_servers.rows()
+    expected = [
+        (client, str(home / path), str(number)) for number, (client, path, _) in enumerate(places(PLACES))
+    ]
+    assert sorted((row.client, row.config_path, row.server_name) for row in rows) == sorted(expected)
+
+
+def test_the_files_of_projects_that_no_client_lists(users: Users) -> None:
+    """A project needs no client that knows it, in a home three levels deep."""
+    home = users.add(1001, "ann")
+    expected = []
+    for number, (client, path, keys) in enumerate(places(PROJECT_PLACES)):
+        project = ("p2", "src/deep/er", f"p{number}")[number % 3] + f"/{number}"[: 2 * (number % 3 == 0)]
+        file = write(home, f"{project}/{path}", nested(keys, {str(number): {"command": "x"}}))
+        expected.append((client, "project", str(file), str(number)))
+    rows = mcp_servers.rows()
+    ours = [(row.client, row.scope, row.config_path, row.server_name) for row in rows]
+    assert sorted(ours) == sorted(expected)
+
+
+LISTS = [
+    (".claude.json", '{{"projects": {{"{project}": {{}}}}}}'),
+    (".codex/config.toml", '[projects."{project}"]\ntrust_level = "trusted"\n'),
+    (".gemini/trustedFolders.json", '{{"{project}": "TRUST_FOLDER"}}'),
+    (".copilot/config.json", '{{"trusted_folders": ["{project}"]}}'),
+    (".config/Code/User/workspaceStorage/a1b2/workspace.json", '{{"folder": "file://{project}"}}'),
+    (
+        ".config/Cursor/User/workspaceStorage/a1b2/workspace.json",
+        '{{"workspace": "file://{project}/all.code-workspace"}}',
+    ),
+    (
+        ".vscode-server/data/User/workspaceStorage/a1b2/workspace.json",
+        '{{"folder": "file://{project}"}}',
+    ),
+    (
+        ".config/JetBrains/PyCharm2026.1/options/recentProjects.xml",
+        (
+            '<application><component name="RecentProjectsManager"><option name="additionalInfo"><map><entry '
+            'key="$USER_HOME$/../far/one two"><value/></entry></map></option></component></application>'
+        ),
+    ),
+    (".local/share/opencode/storage/project/0f.json", '{{"id": "0f", "worktree": "{project}"}}'),
+]
+
+
+@pytest.mark.parametrize(("path", "content"), LISTS, ids=[path for path, _ in LISTS])
+def test_the_files_of_projects_that_some_client_lists(path: str, content: str, users: Users) -> None:
+    """The client that lists a project need not be the one whose file is in it."""
+    home = users.add(1001, "ann")
+    project = users.root / "far" / "one two"
+    write(project, ".vscode/mcp.json", SERVERS)
+    assert mcp_servers.rows() == []
+    name = str(project).replace(" ", "%20") if "file://" in content else str(project)
+    write(home, path, content.format(project=name))
+    (row,) = mcp_servers.rows()
+    assert (row.client, row.scope, Path(row.config_path).resolve()) == (
+        "vscode",
+        "project",
+        project / ".vscode/mcp.json",
+    )
+
+
+def test_a_project_that_is_found_twice(users: Users) -> None:
+    home = users.add(1001, "ann")
+    project = home / "p2"
+    write(project, ".mcp.json", PLAIN)
+    write(
+        home,
+        ".claude.json",
+        json.dumps({"projects": {str(project): {}, f"{project}/": {}, f"{home}/x/../p2": {}}}),
+    )
+    write(home, ".gemini/trustedFolders.json", json.dumps({str(project): "TRUST_FOLDER"}))
+    assert len(mcp_servers.rows()) == len(PLAIN_ROWS)
+
+
+def test_folders_in_which_no_project_is_looked_for(users: Users) -> None:
+    home = users.add(1001, "ann")
+    for folder in (".cache/p", ".local/share/p", "node_modules/p", "a/b/c/d", "Library/p"):
+        write(home, f"{folder}/.vscode/mcp.json", SERVERS)
+    assert mcp_servers.rows() == []
+    write(home, "a/b/c/.vscode/mcp.json", SERVERS)
+    assert len(mcp_servers.rows()) == 1
+
+
+def test_a_home_of_too_many_folders_keeps_what_was_found(users: Users) -> None:
+    home = users.add(1001, "ann")
+    for number in range(30):
+        write(home, f"p{number:02}/.mcp.json", json.dumps({"mcpServers": {"s": {"command": "x"}}}))
+    write(home, ".cursor/mcp.json", PLAIN)
+    warnings: list[str] = []
+    table = mcp_servers.configured(limits=Limits(max_folders=20))
+    rows = table.rows(Query.of(table, warn=warnings.append))
+    assert len(rows) == len(PLAIN_ROWS) + 19
+    (warning,) = warnings
+    assert "more than 20 folders" in warning
+    assert "raise max_folders" in warning
+
+
+def test_every_client_has_a_source_and_every_form_a_test() -> None:
+    assert all(client.source.startswith("https://") for client in CLIENTS)
+    assert READ_ON.count("-") == 2
+    tested = {client for client, _, _, _ in FORMS} | {client for client, _, _ in places(PLACES)}
+    tested |= {client for client, _, _ in places(PROJECT_PLACES)}
+    # Of these, one file is like the others'.
+    like_others = {"5ire", "raycast", "claude-desktop", "vscodium-insiders", "code-oss", "positron"}
+    like_others |= {"grok-build", "hermes", "mistral-vibe"}
+    assert {client.name for client in (*CLIENTS, *editor_clients("linux"))} - tested <= like_others
+
+
+NAMED = [
+    ({"url": "u", "transport": "sse"}, "sse", [], []),
+    ({"url": "u", "transport": "streamable-http"}, "http", [], []),
+    ({"url": "u", "type": "streamableHttp"}, "http", [], []),
+    ({"url": "u", "type": "http_stream"}, "http", [], []),
+    ({"url": "u", "transportType": "sse"}, "sse", [], []),
+    ({"serverUrl": "u", "type": "ws"}, "ws", [], []),
+    ({"transport": {"type": "stdio", "command": "c", "env": {"A": "hunter2"}}}, "stdio", ["A"], []),
+    ({"transport": {"type": "streamableHttp", "url": "u", "headers": {"X": "hunter2"}}}, "http", [], ["X"]),
+    ({"type": "local", "command": ["c", "-v"], "environment": {"B": "hunter2"}}, "stdio", ["B"], []),
+    ({"command": "c", "env_vars": ["C", {"name": "D", "source": "local"}]}, "stdio", ["C", "D"], []),
+    ({"command": "c", "env": ["E=hunter2", {"name": "F", "value": "hunter2"}, 5]}, "stdio", ["E", "F"], []),
+    (
+        {"url": "u", "http_headers": {"X": "hunter2"}, "env_http_headers": {"Y": "NAME"}},
+        "http",
+        [],
+        ["X", "Y"],
+    ),
+    ({"url": "u", "bearer_token_env_var": "NAME"}, "http", [], ["Authorization"]),
+    ({"url": "u", "api_key_env": "NAME", "api_key_header": "X-Key"}, "http", [], ["X-Key"]),
+    ({"url": "u", "requestInit": {"headers": {"X": "hunter2"}}}, "http", [], ["X"]),
+    ({"url": "u", "requestOptions": {"headers": {"X": "hunter2"}}}, "http", [], ["X"]),
+    ({"url": "u", "headers": ["X: hunter2", "Bearer hunter2"]}, "http", [], ["X"]),
+]
+
+
+@pytest.mark.parametrize(("entry", "transport", "env_keys", "header_names"), NAMED)
+def test_the_names_that_clients_have(
+    entry: dict[str, Any], transport: str, env_keys: list[str], header_names: list[str], users: Users
+) -> None:
+    write(users.add(1001, "ann"), ".cursor/mcp.json", json.dumps({"mcpServers": {"s": entry}}))
+    (row,) = mcp_servers.rows()
+    assert (row.transport, row.env_keys, row.header_names) == (transport, env_keys, header_names)
+    assert row.enabled is True
+    assert "hunter2" not in repr(row)
+
+
+@pytest.mark.parametrize(
+    "off", [{"disabled": True}, {"enabled": False}, {"isActive": False}, {"active": False}]
+)
+def test_how_clients_say_that_a_server_is_off(off: dict[str, bool], users: Users) -> None:
+    content = json.dumps({"mcpServers": {"s": {"command": "x", **off}}})
+    write(users.add(1001, "ann"), ".cursor/mcp.json", content)
+    assert [row.enabled for row in mcp_servers.rows()] == [False]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"mcp": {"excluded": ["off"]}},
+        {"mcp": {"allowed": ["on"]}},
+        {"excludeMCPServers": ["off"]},
+        {"allowMCPServers": ["on"]},
+    ],
+)
+def test_lists_of_allowed_and_excluded_servers(rules: dict[str, Any], users: Users) -> None:
+    content = json.dumps({"mcpServers": {"on": {"command": "x"}, "off": {"command": "x"}}, **rules})
+    write(users.add(1001, "ann"), ".qwen/settings.json", content)
+    assert {row.server_name: row.enabled for row in mcp_servers.rows()} == {"on": True, "off": False}
+
+
+def test_lists_of_servers_in_toml_and_yaml(users: Users) -> None:
+    home = users.add(1001, "ann")
+    write(
+        home,
+        ".vibe/config.toml",
+        '[[mcp_servers]]\nname = "far"\ntransport = "streamable-http"\nurl = "https://h/mcp"\n'
+        '[[mcp_servers]]\nname = "near"\ntransport = "stdio"\ncommand = "npx"\nargs = ["-y", "x"]\n',
+    )
+    write(home, ".hermes/config.yaml", "model: x\nmcp_servers:\n  s: {command: npx, args: [-y, x]}\n")
+    write(home, ".config/5ire/mcp.json", '{"mcpServers": {"s": {"command": "x", "isActive": true}}}')
+    rows = mcp_servers.rows()
+    assert [(row.client, row.server_name, row.transport) for row in rows] == [
+        ("5ire", "s", "stdio"),
+        ("hermes", "s", "stdio"),
+        ("mistral-vibe", "far", "http"),
+        ("mistral-vibe", "near", "stdio"),
+    ]
+
+
+def test_servers_in_the_settings_of_jetbrains(users: Users) -> None:
+    """Both layouts of the file, and the one without servers of its own."""
+    home = users.add(1001, "ann")
+    near = (
+        '<McpServerCommand><option name="name" value="near"/><option name="programPath" value="npx"/>'
+        '<option name="arguments" value="-y x --api-key hunter2 &quot;a b&quot;"/>'
+        '<envs><env name="KEY" value="hunter2"/></envs></McpServerCommand>'
+    )
+    far = (
+        '<Remote><option name="name" value="far"/><option name="url" value="https://h/mcp"/>'
+        '<option name="headers"><map><entry key="X-Key" value="hunter2"/></map></option>'
+        '<option name="enabled" value="false"/></Remote>'
+    )
+    state = (
+        '<McpServerConfigurationProperties><option name="name" value="s"/></McpServerConfigurationProperties>'
+    )
+    for ide, inner in {
+        "PyCharm2025.1": near,
+        "CLion2025.2": f"<commands>{near}</commands><urls>{far}</urls>",
+        "GoLand2026.1": f"<commands>{state}</commands>",
+    }.items():
+        content = (
+            f'<application><component name="Other">{near}</component>'
+            f'<component name="McpApplicationServerCommands">{inner}</component></application>'
+        )
+        write(home, f".config/JetBrains/{ide}/options/llm.mcpServers.xml", content)
+    write(home, ".config/JetBrains/X/options/llm.mcpServers.xml", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>")
+    write(home, ".config/JetBrains/Y/options/llm.mcpServers.xml", "<a>")
+    warnings: list[str] = []
+    rows = mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))
+    row = ("stdio", "npx", ["-y", "x", "--api-key", "[redacted]", "a b"], None, ["KEY"], True, [])
+    assert [(one.client, one.server_name, seen(one)) for one in rows] == [
+        ("jetbrains-ai", "near", row),
+        ("jetbrains-ai", "far", ("http", None, [], "https://h/mcp", [], False, ["X-Key"])),
+        ("jetbrains-ai", "near", row),
+    ]
+    assert len(warnings) == 2
+    assert "hunter2" not in repr(rows)
+
+
+def test_an_extension_of_claude_desktop(users: Users) -> None:
+    manifest = {
+        "manifest_version": "0.3",
+        "name": "files",
+        "server": {
+            "type": "node",
+            "mcp_config": {
+                "command": "node",
+                "args": ["${__dirname}/i.js"],
+                "env": {"KEY": "${user_config.k}"},
+            },
+        },
+    }
+    path = ".config/Claude/Claude Extensions/ant.dir.example.files/manifest.json"
+    write(users.add(1001, "ann"), path, json.dumps(manifest))
+    (row,) = mcp_servers.rows()
+    assert (row.client, row.scope, row.server_name, row.command, row.env_keys) == (
+        "claude-desktop",
+        "plugin",
+        "files",
+        "node",
+        ["KEY"],
+    )
 
 
 def test_claude_code(users: Users) -> None:
@@ -311,25 +669,130 @@ def test_claude_code(users: Users) -> None:
         ("claude-code", "user", "mine", True),
         ("claude-code", "local", "here", True),
         ("claude-code", "local", "off", False),
+        ("claude-code", "local", "at-home", True),
         ("claude-code", "project", "yes", True),
         ("claude-code", "project", "no", False),
         ("claude-code", "project", "unasked", None),
         ("vscode", "project", "local", True),
-        ("claude-code", "local", "at-home", True),
     ]
     assert not [secret for secret in SECRETS if secret in repr(rows)]
 
 
-def test_what_an_administrator_laid_down(users: Users, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = write(users.root, "managed-mcp.json", PLAIN)
-    managed = mcp_clients.Client("claude-code", str(file))
-    monkeypatch.setattr(module, "managed_files", lambda: [managed])
-    users.add(1001, "ann")
+@pytest.mark.parametrize(
+    ("path", "settings", "enabled"),
+    [
+        ("project/.claude/settings.local.json", {"enabledMcpjsonServers": ["s"]}, True),
+        ("project/.claude/settings.local.json", {"disabledMcpjsonServers": ["s"]}, False),
+        ("project/.claude/settings.json", {"enableAllProjectMcpServers": True}, True),
+        ("ann/.claude/settings.json", {"enableAllProjectMcpServers": True}, True),
+        ("ann/.claude/settings.json", {"deniedMcpServers": [{"serverName": "s"}]}, False),
+        ("ann/.claude/settings.json", {"enabledMcpjsonServers": ["t"]}, None),
+    ],
+)
+def test_where_claude_code_keeps_answers(
+    path: str, settings: dict[str, Any], enabled: bool | None, users: Users
+) -> None:
+    home = users.add(1001, "ann")
+    project = users.root / "project"
+    write(project, ".mcp.json", json.dumps({"mcpServers": {"s": {"command": "x"}}}))
+    write(home, ".claude.json", json.dumps({"projects": {str(project): {}}}))
+    write(users.root, path, json.dumps(settings))
+    assert [row.enabled for row in mcp_servers.rows()] == [enabled]
+
+
+def test_plugins_of_claude_code(users: Users) -> None:
+    home = users.add(1001, "ann")
+    cache = home / ".claude/plugins/cache"
+    server = {"command": "${CLAUDE_PLUGIN_ROOT}/run", "env": {"KEY": "hunter2"}}
+    for name, files in {
+        "flat": {".mcp.json": {"flat": server}},
+        "nested": {".mcp.json": {"mcpServers": {"nested": server}}},
+        "inline": {".claude-plugin/plugin.json": {"name": "inline", "mcpServers": {"inline": server}}},
+        "named": {
+            ".claude-plugin/plugin.json": {"name": "named", "mcpServers": "./servers/all.json"},
+            "servers/all.json": {"mcpServers": {"named": server}},
+        },
+        "escaping": {".claude-plugin/plugin.json": {"name": "e", "mcpServers": "../../../../.mcp.json"}},
+        "off": {".mcp.json": {"off": server}},
+    }.items():
+        for path, content in files.items():
+            write(cache / name, path, json.dumps(content))
+    names = ("flat", "nested", "inline", "named", "escaping", "off")
+    installed = {f"{name}@m": [{"scope": "user", "installPath": str(cache / name)}] for name in names}
+    broken = {"gone@m": [{"installPath": str(cache / "gone")}], "bad@m": 5, "worse@m": [{"installPath": 5}]}
+    write(home, ".claude/plugins/installed_plugins.json", json.dumps({"plugins": {**installed, **broken}}))
+    enabled = {f"{name}@m": name != "off" for name in names}
+    write(home, ".claude/settings.json", json.dumps({"enabledPlugins": enabled}))
     rows = mcp_servers.rows()
-    assert {(row.uid, row.username, row.scope, row.client) for row in rows} == {
-        (None, None, "managed", "claude-code")
+    assert [(row.scope, row.server_name, row.enabled) for row in rows] == [
+        ("plugin", "flat", True),
+        ("plugin", "nested", True),
+        ("plugin", "inline", True),
+        ("plugin", "named", True),
+        ("plugin", "off", False),
+    ]
+    assert "hunter2" not in repr(rows)
+
+
+@pytest.fixture
+def managed(users: Users, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of Claude Code's administrator."""
+    folder = users.root / "managed"
+    folder.mkdir()
+
+    def paths(client: Client, platform: str) -> list[str]:
+        return [f"{folder}/managed-mcp.json"] if client.name == "claude-code" and client.managed else []
+
+    monkeypatch.setattr(module, "managed_paths", paths)
+    return folder
+
+
+def test_what_an_administrator_laid_down(users: Users, managed: Path) -> None:
+    write(managed, "managed-mcp.json", PLAIN)
+    home = users.add(1001, "ann")
+    write(home, ".claude.json", PLAIN)
+    write(home, ".cursor/mcp.json", PLAIN)
+    rows = mcp_servers.rows()
+    assert {(row.uid, row.scope, row.client, row.enabled) for row in rows if row.server_name == "local"} == {
+        (None, "managed", "claude-code", True),
+        (1001, "user", "claude-code", False),  # only the administrator's servers are started
+        (1001, "user", "cursor", True),
     }
-    assert mcp_servers.rows(uid=1001) == []
+    assert {row.client for row in mcp_servers.rows(uid=1001)} == {"claude-code", "cursor"}
+
+
+NPX = {"serverCommand": ["npx", "-y", "x"]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "enabled"),
+    [
+        ({}, {"near", "far"}),
+        ({"allowedMcpServers": []}, set()),
+        ({"allowedMcpServers": [{"serverName": "near"}]}, {"near"}),
+        ({"allowedMcpServers": [NPX]}, {"near"}),
+        ({"allowedMcpServers": [{"serverName": "near"}, {"serverCommand": ["other"]}]}, set()),
+        ({"allowedMcpServers": [{"serverUrl": "https://*.example/*"}]}, {"far"}),
+        ({"allowedMcpServers": [{"serverUrl": "https://[a-z]*"}, {"serverName": "far"}]}, set()),
+        ({"deniedMcpServers": [{"serverName": "near"}]}, {"far"}),
+        ({"deniedMcpServers": [NPX]}, {"far"}),
+        ({"deniedMcpServers": [{"serverUrl": "*"}], "allowedMcpServers": [{"serverName": "far"}]}, set()),
+        ({"allowedMcpServers": "x", "deniedMcpServers": [5, {"serverName": [1]}]}, set()),
+    ],
+)
+def test_what_an_administrator_allows(
+    settings: dict[str, Any], enabled: set[str], users: Users, managed: Path
+) -> None:
+    """The rules are those of the page managed-mcp in Claude Code's documentation."""
+    write(managed, "managed-settings.json", json.dumps({"deniedMcpServers": [{"serverName": "no"}]}))
+    write(managed, "managed-settings.d/20-mcp.json", json.dumps(settings))
+    servers = {
+        "near": {"command": "npx", "args": ["-y", "x"]},
+        "far": {"type": "http", "url": "https://mcp.example/v1"},
+        "no": {"command": "x"},
+    }
+    write(users.add(1001, "ann"), ".claude.json", json.dumps({"mcpServers": servers}))
+    assert {row.server_name for row in mcp_servers.rows() if row.enabled} == enabled
 
 
 def test_only_the_user_s_files_are_read(users: Users, opened: list[str]) -> None:
@@ -347,17 +810,19 @@ def test_only_the_user_s_files_are_read(users: Users, opened: list[str]) -> None
 
 def test_places_on_other_systems() -> None:
     for platform, config in (("darwin", "Library/Application Support"), ("win32", "AppData/Roaming")):
-        paths = {one.path for one in clients(platform)}
+        clients = (*CLIENTS, *editor_clients(platform))
+        paths = {path for client in clients for path in user_paths(client.user, platform)}
         assert {
             f"{config}/Claude/claude_desktop_config.json",
             f"{config}/Code/User/mcp.json",
+            f"{config}/Trae/User/mcp.json",
             ".cursor/mcp.json",
+            "AppData/Roaming/Zed/settings.json" if platform == "win32" else ".config/zed/settings.json",
         } <= paths
-    assert ".config/zed/settings.json" in {one.path for one in clients("darwin")}
-    assert "AppData/Roaming/Zed/settings.json" in {one.path for one in clients("win32")}
-    assert [one.path for one in managed_files("darwin")] == [
-        "/Library/Application Support/ClaudeCode/managed-mcp.json"
-    ]
+        assert not [path for path in paths if "{" in path or path.startswith("/")]
+    managed = [path for client in CLIENTS for path in managed_paths(client, "darwin")]
+    assert "/Library/Application Support/ClaudeCode/managed-mcp.json" in managed
+    assert all(path.startswith("/") for path in managed)
 
 
 @pytest.mark.parametrize(
@@ -451,7 +916,7 @@ def test_profiles_that_are_not_looked_at_are_told(users: Users) -> None:
         write(home, f".config/Code/User/profiles/{number:03}/mcp.json", SERVERS)
     warnings: list[str] = []
     assert len(mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))) == 100
-    assert "of its 101 folders only the first 100 are looked at" in warnings[0]
+    assert "of its 101 names like * only the first 100 are looked at" in warnings[0]
 
 
 def test_limits(users: Users) -> None:

@@ -1,0 +1,406 @@
+"""The agents that watch over a machine: the files, packages and units by which each is known.
+
+The facts were gathered on 2026-11-27. Each agent names its vendor's page; the names of services and folders
+were checked against two public lists: the EDAMAME threat models
+(https://github.com/edamametechnologies/threatmodels), from which Firefox recognizes agents, and Mondoo's EDR
+policy (https://github.com/mondoohq/cnspec/tree/main/content).
+"""
+
+from typing import NamedTuple
+
+__all__ = ["AGENTS", "Agent"]
+
+
+class Agent(NamedTuple):
+    """An agent.
+
+    Attributes:
+        name: the agent.
+        vendor: who makes it.
+        kind: edr, antivirus, monitor (of events), audit, vulnerabilities or management.
+        source: the vendor's page about it.
+        linux: its programs on Linux.
+        units: its units of systemd.
+        packages: names that it has as a package.
+        version: a file with its version.
+        macos: its programs or applications on macOS.
+        windows: its programs on Windows.
+    """
+
+    name: str
+    vendor: str
+    kind: str
+    source: str
+    linux: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    version: str = ""
+    macos: tuple[str, ...] = ()
+    windows: tuple[str, ...] = ()
+
+
+AGENTS = (
+    Agent(
+        "crowdstrike-falcon",
+        "CrowdStrike",
+        "edr",
+        "https://github.com/CrowdStrike/falcon-scripts",
+        linux=("/opt/CrowdStrike/falcond", "/opt/CrowdStrike/falconctl"),
+        units=("falcon-sensor.service",),
+        packages=("falcon-sensor",),
+        macos=("/Applications/Falcon.app",),
+        windows=("C:/Program Files/CrowdStrike/CSFalconService.exe",),
+    ),
+    Agent(
+        "sentinelone",
+        "SentinelOne",
+        "edr",
+        "https://www.sentinelone.com/platform/endpoint-security/",
+        linux=("/opt/sentinelone/bin/sentinelctl",),
+        units=("sentinelone.service", "sentinelagent.service"),
+        packages=("sentinelagent",),
+        macos=("/Applications/SentinelOne/SentinelOne Extensions.app", "/usr/local/bin/sentinelctl"),
+        windows=("C:/Program Files/SentinelOne",),
+    ),
+    Agent(
+        "microsoft-defender",
+        "Microsoft",
+        "edr",
+        "https://learn.microsoft.com/defender-endpoint/linux-resources",
+        linux=("/opt/microsoft/mdatp/sbin/wdavdaemon",),
+        units=("mdatp.service",),
+        packages=("mdatp",),
+        macos=("/Applications/Microsoft Defender.app",),
+        windows=("C:/Program Files/Windows Defender Advanced Threat Protection/MsSense.exe",),
+    ),
+    Agent(
+        "elastic-agent",
+        "Elastic",
+        "monitor",
+        "https://www.elastic.co/docs/reference/fleet/installation-layout",
+        linux=("/opt/Elastic/Agent/elastic-agent", "/usr/share/elastic-agent/bin/elastic-agent"),
+        units=("elastic-agent.service",),
+        packages=("elastic-agent",),
+        macos=("/Library/Elastic/Agent/elastic-agent",),
+        windows=("C:/Program Files/Elastic/Agent/elastic-agent.exe",),
+    ),
+    Agent(
+        "elastic-endpoint",
+        "Elastic",
+        "edr",
+        "https://www.elastic.co/docs/solutions/security/configure-elastic-defend",
+        linux=("/opt/Elastic/Endpoint/elastic-endpoint",),
+        units=("ElasticEndpoint.service", "elastic-endpoint.service"),
+        macos=("/Library/Elastic/Endpoint/elastic-endpoint",),
+        windows=("C:/Program Files/Elastic/Endpoint/elastic-endpoint.exe",),
+    ),
+    Agent(
+        "wazuh-agent",
+        "Wazuh",
+        "edr",
+        "https://documentation.wazuh.com/current/installation-guide/wazuh-agent/",
+        linux=("/var/ossec/bin/wazuh-agentd",),
+        units=("wazuh-agent.service",),
+        packages=("wazuh-agent",),
+        version="/var/ossec/VERSION.json",
+        macos=("/Library/Ossec/bin/wazuh-agentd",),
+        windows=("C:/Program Files (x86)/ossec-agent/wazuh-agent.exe",),
+    ),
+    Agent(
+        "osquery",
+        "osquery",
+        "monitor",
+        "https://osquery.readthedocs.io/en/stable/installation/install-linux/",
+        linux=("/opt/osquery/bin/osqueryd", "/usr/bin/osqueryd"),
+        units=("osqueryd.service",),
+        packages=("osquery",),
+        macos=("/opt/osquery/lib/osquery.app",),
+        windows=("C:/Program Files/osquery/osqueryd/osqueryd.exe",),
+    ),
+    Agent(
+        "fleet-orbit",
+        "Fleet",
+        "monitor",
+        "https://fleetdm.com/docs/using-fleet/orbit",
+        linux=("/opt/orbit/bin/orbit/orbit",),
+        units=("orbit.service",),
+        packages=("fleet-osquery",),
+        macos=("/opt/orbit/bin/orbit/orbit",),
+        windows=("C:/Program Files/Orbit/bin/orbit/orbit.exe",),
+    ),
+    Agent(
+        "kolide-launcher",
+        "Kolide",
+        "monitor",
+        "https://github.com/kolide/launcher",
+        linux=("/usr/local/kolide-k2/bin/launcher",),
+        units=("launcher.kolide-k2.service",),
+        packages=("launcher-kolide-k2",),
+        macos=("/usr/local/kolide-k2/Kolide.app", "/usr/local/kolide-k2/bin/launcher"),
+        windows=("C:/Program Files/Kolide/Launcher-kolide-k2/bin/launcher.exe",),
+    ),
+    Agent(
+        "sophos",
+        "Sophos",
+        "edr",
+        "https://docs.sophos.com/central/customer/help/en-us/ProtectedDevices/ServerProtection/Linux/",
+        linux=("/opt/sophos-spl/base/bin/sophos_watchdog", "/opt/sophos-av/engine/savd"),
+        units=("sophos-spl.service", "sav-protect.service"),
+        version="/opt/sophos-spl/base/VERSION.ini",
+        macos=("/Applications/Sophos/Sophos Endpoint.app", "/Library/Sophos Anti-Virus"),
+        windows=("C:/Program Files/Sophos/Endpoint Defense/SEDService.exe",),
+    ),
+    Agent(
+        "eset-endpoint",
+        "ESET",
+        "antivirus",
+        "https://help.eset.com/eeau/",
+        linux=("/opt/eset/eea/sbin/startd",),
+        units=("eea.service",),
+        packages=("eea",),
+        macos=("/Applications/ESET Endpoint Security.app",),
+        windows=("C:/Program Files/ESET/ESET Security/ekrn.exe",),
+    ),
+    Agent(
+        "eset-server",
+        "ESET",
+        "antivirus",
+        "https://help.eset.com/essl/",
+        linux=("/opt/eset/efs/sbin/startd",),
+        units=("efs.service",),
+        packages=("efs",),
+    ),
+    Agent(
+        "trend-micro-deep-security",
+        "Trend Micro",
+        "edr",
+        "https://help.deepsecurity.trendmicro.com/agent-install.html",
+        linux=("/opt/ds_agent/ds_agent",),
+        units=("ds_agent.service",),
+        packages=("ds-agent", "ds_agent"),
+    ),
+    Agent(
+        "trend-vision-one",
+        "Trend Micro",
+        "edr",
+        "https://docs.trendmicro.com/en-us/documentation/trend-vision-one/",
+        linux=("/opt/TrendMicro/EndpointBasecamp/bin/tmxbc",),
+        units=("tmxbc.service",),
+    ),
+    Agent(
+        "carbon-black-cloud",
+        "Broadcom",
+        "edr",
+        "https://docs.vmware.com/en/VMware-Carbon-Black-Cloud/",
+        linux=("/opt/carbonblack/psc/bin/cbagentd",),
+        units=("cbagentd.service",),
+        packages=("cb-psc-sensor",),
+        macos=("/Applications/VMware Carbon Black Cloud",),
+        windows=("C:/Program Files/Confer/RepMgr.exe",),
+    ),
+    Agent(
+        "carbon-black-edr",
+        "Broadcom",
+        "edr",
+        "https://docs.vmware.com/en/VMware-Carbon-Black-EDR/",
+        linux=("/usr/sbin/cbdaemon",),
+        units=("cbdaemon.service",),
+        packages=("cbsensor",),
+    ),
+    Agent(
+        "cortex-xdr",
+        "Palo Alto Networks",
+        "edr",
+        "https://docs-cortex.paloaltonetworks.com/",
+        linux=("/opt/traps/bin/pmd",),
+        units=("traps_pmd.service",),
+        packages=("cortex-agent",),
+        macos=("/Applications/Cortex XDR.app",),
+        windows=("C:/Program Files/Palo Alto Networks/Traps/cyserver.exe",),
+    ),
+    Agent(
+        "cisco-secure-endpoint",
+        "Cisco",
+        "edr",
+        "https://docs.amp.cisco.com/",
+        linux=("/opt/cisco/amp/bin/ampdaemon",),
+        units=("cisco-amp.service",),
+        packages=("ciscoampconnector", "cisco-orbital"),
+        macos=("/Applications/Cisco Secure Endpoint",),
+        windows=("C:/Program Files/Cisco/AMP",),
+    ),
+    Agent(
+        "trellix-hx",
+        "Trellix",
+        "edr",
+        "https://docs.trellix.com/",
+        linux=("/opt/fireeye/bin/xagt",),
+        units=("xagt.service",),
+        packages=("xagt",),
+        macos=("/Library/FireEye/xagt/xagt.app",),
+        windows=("C:/Program Files (x86)/FireEye/xagt/xagt.exe",),
+    ),
+    Agent(
+        "bitdefender",
+        "Bitdefender",
+        "edr",
+        "https://www.bitdefender.com/business/support/",
+        linux=("/opt/bitdefender-security-tools/bin/bdsecd",),
+        units=("bdsec.service",),
+        packages=("bitdefender-security-tools",),
+        macos=("/Applications/Endpoint Security for Mac.app",),
+    ),
+    Agent(
+        "limacharlie",
+        "LimaCharlie",
+        "edr",
+        "https://docs.limacharlie.io/",
+        linux=("/bin/rphcp",),
+        units=("limacharlie.service",),
+        packages=("limacharlie",),
+        macos=("/usr/local/bin/rphcp",),
+        windows=("C:/Windows/System32/rphcp.exe",),
+    ),
+    Agent(
+        "velociraptor",
+        "Rapid7",
+        "edr",
+        "https://docs.velociraptor.app/docs/deployment/clients/",
+        linux=("/usr/local/bin/velociraptor_client",),
+        units=("velociraptor_client.service",),
+        packages=("velociraptor-client",),
+        macos=("/usr/local/sbin/velociraptor",),
+        windows=("C:/Program Files/Velociraptor/Velociraptor.exe",),
+    ),
+    Agent(
+        "tanium",
+        "Tanium",
+        "edr",
+        "https://help.tanium.com/",
+        linux=("/opt/Tanium/TaniumClient/TaniumClient",),
+        units=("taniumclient.service",),
+        packages=("taniumclient", "TaniumClient"),
+        macos=("/Library/Tanium/TaniumClient/TaniumClient",),
+        windows=("C:/Program Files (x86)/Tanium/Tanium Client/TaniumClient.exe",),
+    ),
+    Agent(
+        "rapid7-insight",
+        "Rapid7",
+        "vulnerabilities",
+        "https://docs.rapid7.com/insight-agent/",
+        linux=("/opt/rapid7/ir_agent/ir_agent",),
+        units=("ir_agent.service",),
+        packages=("rapid7-insight-agent",),
+        macos=("/opt/rapid7/ir_agent/ir_agent",),
+        windows=("C:/Program Files/Rapid7/Insight Agent/ir_agent.exe",),
+    ),
+    Agent(
+        "qualys-cloud-agent",
+        "Qualys",
+        "vulnerabilities",
+        "https://docs.qualys.com/en/ca/",
+        linux=("/usr/local/qualys/cloud-agent/bin/qualys-cloud-agent",),
+        units=("qualys-cloud-agent.service",),
+        packages=("qualys-cloud-agent",),
+        macos=("/Applications/QualysCloudAgent.app",),
+        windows=("C:/Program Files/Qualys/QualysAgent/QualysAgent.exe",),
+    ),
+    Agent(
+        "nessus-agent",
+        "Tenable",
+        "vulnerabilities",
+        "https://docs.tenable.com/agent/",
+        linux=("/opt/nessus_agent/sbin/nessusd",),
+        units=("nessusagent.service",),
+        packages=("nessusagent", "NessusAgent"),
+        macos=("/Library/NessusAgent/run/sbin/nessusd",),
+        windows=("C:/Program Files/Tenable/Nessus Agent/nessusd.exe",),
+    ),
+    Agent(
+        "sysmon",
+        "Microsoft",
+        "monitor",
+        "https://github.com/microsoft/SysmonForLinux",
+        linux=("/opt/sysmon/sysmon",),
+        units=("sysmon.service",),
+        packages=("sysmonforlinux",),
+        windows=("C:/Windows/Sysmon64.exe", "C:/Windows/Sysmon.exe"),
+    ),
+    Agent(
+        "falco",
+        "Falco",
+        "monitor",
+        "https://falco.org/docs/setup/packages/",
+        linux=("/usr/bin/falco",),
+        units=("falco-modern-bpf.service", "falco-bpf.service", "falco-kmod.service", "falco.service"),
+        packages=("falco",),
+    ),
+    Agent(
+        "tetragon",
+        "Isovalent",
+        "monitor",
+        "https://tetragon.io/docs/installation/package/",
+        linux=("/usr/local/bin/tetragon",),
+        units=("tetragon.service",),
+    ),
+    Agent(
+        "auditd",
+        "Linux Audit",
+        "audit",
+        "https://github.com/linux-audit/audit-userspace",
+        linux=("/usr/sbin/auditd", "/sbin/auditd"),
+        units=("auditd.service",),
+        packages=("auditd", "audit"),
+    ),
+    Agent(
+        "clamav",
+        "ClamAV",
+        "antivirus",
+        "https://docs.clamav.net/manual/Installing/Packages.html",
+        linux=("/usr/sbin/clamd", "/usr/bin/clamscan"),
+        units=(
+            "clamav-daemon.service",
+            "clamd@scan.service",
+            "clamav-clamonacc.service",
+            "clamav-freshclam.service",
+        ),
+        packages=("clamav-daemon", "clamd", "clamav"),
+        macos=("/opt/homebrew/sbin/clamd", "/usr/local/sbin/clamd"),
+        windows=("C:/Program Files/ClamAV/clamd.exe",),
+    ),
+    Agent(
+        "santa",
+        "North Pole Security",
+        "monitor",
+        "https://northpole.dev/",
+        macos=("/Applications/Santa.app",),
+    ),
+    Agent(
+        "jamf",
+        "Jamf",
+        "management",
+        "https://learn.jamf.com/",
+        macos=("/usr/local/jamf/bin/jamf", "/usr/local/bin/jamf"),
+    ),
+    Agent(
+        "jamf-protect",
+        "Jamf",
+        "edr",
+        "https://learn.jamf.com/",
+        macos=("/Applications/JamfProtect.app",),
+    ),
+    Agent(
+        "kandji",
+        "Iru",
+        "management",
+        "https://support.kandji.io/",
+        macos=("/Library/Kandji/Kandji Agent.app",),
+    ),
+    Agent(
+        "munki",
+        "Munki",
+        "management",
+        "https://github.com/munki/munki",
+        macos=("/usr/local/munki/managedsoftwareupdate",),
+    ),
+)

@@ -83,9 +83,11 @@ def of_the_system(port: int) -> Iterator[Scene]:
     yield Scene("kolide_cpu_vulnerabilities", "", "name = 'meltdown'")
     yield Scene("kolide_nftables_rules", "", "table_name = 'filter'")
     yield Scene("kolide_apt_upgrades", "", "name = 'bash'")
+    yield Scene("kolide_package_upgrades", "", "manager = 'apt'")
     yield Scene("kolide_systemd_timers", "", "unit = 'apt-daily.timer'")
     yield Scene("kolide_systemd_exec", "", "unit = 'cron.service'")
     yield Scene("kolide_journal", "", "identifier = 'sshd'")
+    yield Scene("kolide_path_packages", "path like '/usr/bin/%'", "path = '/usr/bin/env'")
     yield Scene("kolide_containers", "", "id = 'none'")
     yield Scene("kolide_flatpak_packages", "", "uid = 0")
     yield Scene("kolide_snap_packages", "", "uid = 0")
@@ -124,6 +126,10 @@ def of_files(folder: Path) -> Iterator[Scene]:
     # Put together here, so that no scanner takes this file's own text for a secret.
     secrets.write_text("x = 1\n" * 5000 + "token = '" + "gh" + "p_0123456789abcdefABCDEF0123456789abcdef'\n")
     yield Scene("kolide_secret_scan", f"path = '{secrets}'", "")
+    # RFC 7519, section 6.1: a token that nothing signs.
+    tokens = folder / "tokens"
+    tokens.write_text("eyJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UifQ.\n" * 1_000)
+    yield Scene("kolide_jwt", f"path = '{tokens}'", "")
     yield Scene("kolide_file_lines", f"path = '{secrets}'", "")
     disk = folder / "disk.luks"
     with disk.open("wb") as file:

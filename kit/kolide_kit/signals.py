@@ -39,6 +39,7 @@ _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _LOOK = 0.01
 _REMOVALS = 20
 _WAKES_AFTER = (0.0, 0.02, 0.2)
+_ENDS_WITHIN = 1.0
 
 
 class StopHandler:
@@ -205,25 +206,28 @@ def _waking() -> Iterator[None]:
     os.set_blocking(writer, False)
     former = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGURG, _nothing)
+    running = RLock()
     try:
-        start_new_thread(_wake, (reader, get_ident()))
+        start_new_thread(_wake, (reader, get_ident(), running))
         yield
     finally:
         signal.set_wakeup_fd(former)
         signal.signal(signal.SIGURG, signal.SIG_DFL)
-        os.close(writer)  # ends the thread
+        os.close(writer)  # ends the thread, which must not meet the end of Python
+        running.acquire(timeout=_ENDS_WITHIN)
 
 
-def _wake(reader: int, main: int) -> None:
+def _wake(reader: int, main: int, running: RLock) -> None:
     """Send SIGURG to the main thread for each signal that comes, until the pipe's other end is closed."""
-    while numbers := os.read(reader, 64):
-        if set(numbers) == {signal.SIGURG}:
-            continue
-        # The main thread may be just about to begin a system call when the first one comes.
-        for pause in _WAKES_AFTER:
-            time.sleep(pause)
-            signal.pthread_kill(main, signal.SIGURG)
-    os.close(reader)
+    with running:
+        while numbers := os.read(reader, 64):
+            if set(numbers) == {signal.SIGURG}:
+                continue
+            # The main thread may be just about to begin a system call when the first one comes.
+            for pause in _WAKES_AFTER:
+                time.sleep(pause)
+                signal.pthread_kill(main, signal.SIGURG)
+        os.close(reader)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

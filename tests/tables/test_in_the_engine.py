@@ -68,6 +68,7 @@ def host(users: Users, fixtures: Path, osquery_host: Serve) -> Any:
         ("sshd_config", "path = '{root}/sshd_config'", 1),
         ("secret_scan", "raw_data = 'gh' || 'p_0123456789abcdefABCDEF0123456789abcdef'", 1),
         ("secret_scan", "path = '{root}/sshd_config'", 0),
+        ("jwt", "raw_data = 'eyJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UifQ.' and issuer = 'joe'", 1),
         ("file_lines", "path = '{root}/sshd_config'", 1),
     ],
 )

@@ -40,7 +40,7 @@ RARE = (
 
 # The SDK and its libraries. The extension does not ask for what they import on rare occasions.
 _OURS = frozenset(
-    ("apsw", "defusedxml", "osquery_sdk", "prompt_toolkit", "psutil", "pygments", "thrift", "wcwidth", "yaml")
+    ("apsw", "osquery_sdk", "prompt_toolkit", "psutil", "pygments", "thrift", "tomli", "wcwidth", "yaml")
 )
 _NONE: frozenset[str] = frozenset()
 # The parts of hashlib that only OpenSSL has: functions, and hashes that a text names for `new`.

@@ -15,8 +15,8 @@ _LONGEST_FIELD = 2**31 - 1
 def csv_records(text: str, budget: Budget) -> list[object]:
     """Return records as maps, without the header and empty lines; raises ParseError.
 
-    A field without a name, beyond the header's end or under an empty name, is named by its position. Of two
-    columns with the same name the last one wins. Fields are separated by commas; if the header has no comma,
+    A field without a name, beyond the header's end or under an empty name, is named by its position. The
+    second column of a name, `a`, is named `a_2`. Fields are separated by commas; if the header has no comma,
     by tabs or semicolons, if it has those.
     """
     import csv
@@ -28,7 +28,7 @@ def csv_records(text: str, budget: Budget) -> list[object]:
     rows = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text))
     records: list[object] = []
     try:
-        header = [name or str(position) for position, name in enumerate(next(filter(None, rows), []))]
+        header = _names(next(filter(None, rows), []))
         for row in rows:
             budget.step()
             if not row:
@@ -38,6 +38,24 @@ def csv_records(text: str, budget: Budget) -> list[object]:
     except csv.Error as error:
         raise ParseError(f"line {rows.line_num}: {error}") from error
     return records
+
+
+def _names(header: list[str]) -> list[str]:
+    """Return a name for each column, none of them twice."""
+    names: list[str] = []
+    # Names that are written win over those that are made here.
+    taken = set(header)
+    counts: dict[str, int] = {}
+    for position, written in enumerate(header):
+        name = base = written or str(position)
+        count = counts.get(base, 0 if written else int(base in taken))
+        while count and (name in taken or name == base):
+            count += 1
+            name = f"{base}_{count}"
+        counts[base] = count or 1
+        taken.add(name)
+        names.append(name)
+    return names
 
 
 def _delimiter(text: str) -> str:

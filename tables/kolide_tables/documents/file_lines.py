@@ -5,11 +5,13 @@ It can show any file's content, so a program has to enable it by name.
 
 from collections.abc import Iterator
 
+from kolide_kit.files import Missing, TooLarge, Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode
 from osquery_sdk import Column, Query, table
 
-from ..reading.paths import FileRow, asked_paths, read_or_warn
+from ..reading.leftout import LeftOut
+from ..reading.paths import FileRow, asked_paths
 
 __all__ = ["FileLine", "file_lines"]
 
@@ -32,10 +34,15 @@ class FileLine(FileRow):
 def file_lines(query: Query) -> Iterator[FileLine]:
     """Lines of text files: UTF-8, or what their byte order mark says; other bytes as escapes."""
     budget = Budget.of(query)
+    left_out = LeftOut(query)
     for path in asked_paths(query, "path", budget):
         budget.check()
-        content = read_or_warn(path, query)
-        if content is None:
+        try:
+            content = read_file(path, max_bytes=query.limits.max_file_bytes)
+        except Missing:
+            continue
+        except (Unreadable, TooLarge) as error:
+            left_out.add(str(error))
             continue
         lines = decode(content).split("\n")
         if not lines[-1]:
@@ -43,3 +50,4 @@ def file_lines(query: Query) -> Iterator[FileLine]:
         budget.add_rows(len(lines))
         for number, line in enumerate(lines, 1):
             yield FileLine(path=path, line_number=number, line=line.removesuffix("\r"))
+    left_out.finish()

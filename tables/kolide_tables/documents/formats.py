@@ -69,10 +69,10 @@ def open_ini(data: bytes, budget: Budget) -> Document:
 
 
 def open_plist(data: bytes, budget: Budget) -> Document:
-    """Read a property list, binary or XML."""
-    from .plist import plist_document
+    """Read a property list, binary, XML or OpenStep's text."""
+    from .plist import PropertyListDocument
 
-    return Tree(plist_document(data, budget))
+    return PropertyListDocument(data, budget)
 
 
 def open_csv(data: bytes, budget: Budget) -> Document:

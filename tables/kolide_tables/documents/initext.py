@@ -14,7 +14,7 @@ import re
 
 from kolide_kit.limits import Budget
 
-from ..reading.parsing import ParseError
+from ..reading.parsing import ParseError, error_at
 
 __all__ = ["ini_document"]
 
@@ -37,7 +37,7 @@ def ini_document(text: str, budget: Budget) -> object:
     Only a section without its `]` and NUL characters are errors.
     """
     if "\0" in text:
-        raise ParseError("it has NUL characters: no text")
+        raise error_at(text, text.index("\0"), "a NUL character: no text")
     reader = _Reader()
     for number, line in enumerate(_LINE_END.split(text), 1):
         budget.step()
@@ -71,7 +71,7 @@ class _Reader:
             self._store()
             self._section = section[1].strip()
         else:
-            raise ParseError(f"line {number}: a section without its ]")
+            raise ParseError(f"line {number}, column {_indent(line) + 1}: a section without its ]")
 
     def finish(self) -> dict[str, dict[str, bool | str]]:
         self._store()

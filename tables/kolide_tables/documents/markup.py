@@ -1,86 +1,120 @@
-"""Read XML safely, with defusedxml's parser and the few exceptions that real files need.
+"""Read XML safely with expat: entities stay as they are written, and nothing is loaded.
 
-Only the functions that read XML import this module: defusedxml takes a while to load.
-
-No entity is declared or loaded. A DOCTYPE may name its DTD, as property lists and most configuration files of
-Java, D-Bus and fontconfig do; it is never loaded. A DOCTYPE with declarations of its own is refused: a
-default attribute can make a small document as large as an entity can.
+A DOCTYPE may name a DTD or have one inside, as property lists and the configuration files of Java, D-Bus and
+fontconfig do. The text between its brackets is blanked before expat sees it, and a reference to an entity
+that only a DTD can declare becomes its own text, `&name;`. So a document cannot grow, whatever it declares:
+expat never learns of an entity or of an attribute's default.
 """
 
 import re
-from xml.parsers.expat import XML_PARAM_ENTITY_PARSING_NEVER
-from xml.sax import SAXException, SAXParseException
-from xml.sax.handler import ContentHandler
-from xml.sax.xmlreader import AttributesImpl
-
-from defusedxml.common import DefusedXmlException, DTDForbidden
-from defusedxml.expatreader import DefusedExpatParser
+from typing import NoReturn
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode
 
 from ..reading.parsing import MAX_DEPTH, ParseError, too_deep
 
-__all__ = ["Elements", "parse", "source"]
+__all__ = ["Elements", "parse"]
 
 _UTF_8 = frozenset((b"utf-8", b"utf8", b"us-ascii", b"ascii"))
 _ENCODING = re.compile(rb"""<\?xml[^>]*?[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*["']([A-Za-z0-9._-]+)""")
 
+# Each piece without its end goes on to the end of the text, so that it is not looked for again.
+_COMMENT = r"<!--(?s:.*?)(?:-->|\Z)"
+_INSTRUCTION = r"<\?(?s:.*?)(?:\?>|\Z)"
+_QUOTED = r"""(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z))"""
+_MISC = re.compile(rf"[ \t\r\n\ufeff]+|{_COMMENT}|{_INSTRUCTION}")
+_DOCTYPE = re.compile(rf"<!DOCTYPE[ \t\r\n](?:[^\[\]<>\"']|{_QUOTED})*")
+_IN_SUBSET = re.compile(rf"{_COMMENT}|{_INSTRUCTION}|{_QUOTED}|(?P<end>\])")
+_NOT_LINE_END = re.compile(r"[^\r\n]")
+# The five entities of XML itself, and characters by number, are no matter of the DTD.
+_REFERENCE = re.compile(
+    rf"<!\[CDATA\[(?s:.*?)(?:\]\]>|\Z)|{_COMMENT}|{_INSTRUCTION}"
+    r"|(?P<reference>&)(?!(?:amp|lt|gt|quot|apos);)(?=[^\W\d][\w.:-]*;)"
+)
 
-class Elements(ContentHandler):
+
+class Elements:
     """A handler of a document's events that refuses deep nesting and counts its work."""
 
     def __init__(self, budget: Budget) -> None:
         """Begin outside of the root element."""
-        super().__init__()
         self._budget = budget
         self._depth = 0
 
-    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 - SAX's name
+    def start(self, name: str, attributes: dict[str, str]) -> None:
         """Count an element that begins."""
         self._budget.step()
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise too_deep()
 
-    def endElement(self, name: str) -> None:  # noqa: N802 - SAX's name
+    def end(self, name: str) -> None:
         """Count an element that ends."""
         self._depth -= 1
 
-
-class _Parser(DefusedExpatParser):
-    def reset(self) -> None:
-        super().reset()
-        # xml.sax's reader would ask for an external DTD, which is then refused; a file that only names one is
-        # fine.
-        self._parser.SetParamEntityParsing(XML_PARAM_ENTITY_PARSING_NEVER)  # type: ignore[attr-defined]
-
-    def defused_start_doctype_decl(
-        self, name: str, sysid: str | None, pubid: str | None, has_internal_subset: int
-    ) -> None:
-        if has_internal_subset:
-            raise DTDForbidden(name, sysid, pubid)
-
-
-def source(data: bytes) -> bytes | str:
-    """Return what a parser reads: text, unless the data declares that it is neither UTF-8 nor marked."""
-    declared = _ENCODING.match(data)
-    if data[:2] in (b"<\0", b"\0<") or (declared is not None and declared[1].lower() not in _UTF_8):
-        return data
-    return decode(data)
+    def characters(self, content: str) -> None:
+        """Take text between tags."""
 
 
 def parse(data: bytes, handler: Elements) -> None:
     """Send a document's events to the handler; raises ParseError."""
-    parser = _Parser(forbid_dtd=True, forbid_entities=True, forbid_external=True)
-    parser.setContentHandler(handler)
+    from xml.parsers import expat
+
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = handler.start
+    parser.EndElementHandler = handler.end
+    parser.CharacterDataHandler = handler.characters
+    # The blanked DOCTYPE leaves nothing to declare. Should one slip through, it is refused here.
+    parser.EntityDeclHandler = _refuse
+    parser.AttlistDeclHandler = _refuse
+    parser.ExternalEntityRefHandler = _refuse
     try:
-        parser.feed(source(data))
-        parser.close()
-    except SAXParseException as error:
-        place = f"line {error.getLineNumber()}, column {(error.getColumnNumber() or 0) + 1}"
-        raise ParseError(f"{place}: {error.getMessage()}") from error
-    except DefusedXmlException as error:
-        raise ParseError("it declares a DTD or entities of its own, which are not read") from error
-    except (SAXException, LookupError, ValueError) as error:
+        parser.Parse(_source(data), True)
+    except expat.ExpatError as error:
+        place = f"line {error.lineno}, column {error.offset + 1}"
+        raise ParseError(f"{place}: {expat.ErrorString(error.code)}") from error
+    except (LookupError, ValueError) as error:
         raise ParseError(" ".join(str(error).split())) from error
+
+
+def _refuse(*_declaration: object) -> NoReturn:
+    raise ParseError("it declares entities or attributes where they cannot be left out")
+
+
+def _source(data: bytes) -> bytes | str:
+    """Return what expat reads, without declarations.
+
+    It is text, unless the data declares an encoding of its own. expat then reads the bytes, in which only
+    ASCII matters here.
+    """
+    declared = _ENCODING.match(data)
+    if data[:2] in (b"<\0", b"\0<"):
+        text = data.decode("utf-16-le" if data[1] == 0 else "utf-16-be", "backslashreplace")
+        return _without_declarations(text)
+    if declared is not None and declared[1].lower() not in _UTF_8:
+        return _without_declarations(data.decode("latin-1")).encode("latin-1")
+    return _without_declarations(decode(data))
+
+
+def _without_declarations(text: str) -> str:
+    """Return XML with the inside of its DOCTYPE blanked, and entities that are left to it as text."""
+    position = 0
+    while (piece := _MISC.match(text, position)) is not None:
+        position = piece.end()
+    doctype = _DOCTYPE.match(text, position)
+    if doctype is None:
+        return text
+    start = end = doctype.end()
+    if text[start : start + 1] == "[":
+        closing = next((mark for mark in _IN_SUBSET.finditer(text, start) if mark["end"]), None)
+        if closing is None:
+            raise ParseError("a DOCTYPE without its end")
+        end = closing.end()
+    blank = _NOT_LINE_END.sub(" ", text[start:end])
+    return f"{text[:start]}{blank}{_REFERENCE.sub(_as_text, text[end:])}"
+
+
+def _as_text(match: re.Match[str]) -> str:
+    return "&amp;" if match["reference"] else match[0]

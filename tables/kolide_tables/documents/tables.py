@@ -10,8 +10,9 @@ from functools import partial
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Missing, TooLarge, Unreadable, read_file
 from kolide_kit.limits import Budget
-from osquery_sdk import Column, Query, Row, Table, table
+from osquery_sdk import Column, Query, Row, Table, TableError, table
 
+from ..reading.leftout import LeftOut
 from ..reading.parsing import ParseError
 from ..reading.paths import asked_paths, asked_texts
 from .flatten import Cell
@@ -113,6 +114,8 @@ class _Request:
         self._open = open_document
         self._query = query
         self._budget = Budget.of(query)
+        self._is_named = query.equals("path") is not None
+        self._left_out = LeftOut(query)
         texts = query.equals("query")
         self._queries = {text: parse_query(text) for text in (("*",) if texts is None else texts)}
 
@@ -123,13 +126,15 @@ class _Request:
             yield from self._values(partial(read_file, path, max_bytes=most), path=path)
         for text in asked_texts(self._query, "raw_data"):
             yield from self._values(partial(_encoded, text, most), raw_data=text)
+        self._left_out.finish()
 
     def _values(
         self, read: Callable[[], bytes], *, path: str = "", raw_data: str = ""
     ) -> Iterator[DataFileValue]:
         """Yield the rows of one document.
 
-        A document that cannot be read is logged, and the others are still read.
+        A text or a named file that is not of the format, or is too large, is an error of the statement:
+        no rows would look as if the key were absent. A file that a pattern found is left out and logged.
         """
         self._budget.check()
         source = path or "raw_data"
@@ -137,14 +142,18 @@ class _Request:
             selections = self._selected(source, read)
         except Missing:
             return
-        except (Unreadable, TooLarge) as error:
-            # A file that is named is an error; a file that a pattern found can only be left out.
-            if isinstance(error, TooLarge) and self._query.equals("path") is not None:
+        except Unreadable as error:
+            self._left_out.add(str(error))
+            return
+        except TooLarge as error:
+            if self._is_named:
                 raise
-            self._query.warn(str(error))
+            self._left_out.add(str(error))
             return
         except ParseError as error:
-            self._query.warn(f"{source}: {error}")
+            if self._is_named or not path:
+                raise TableError(f"{source}: {error}") from error
+            self._left_out.add(f"{source}: {error}")
             return
         for query, cells in selections:
             for fullkey, parent, key, value in cells:

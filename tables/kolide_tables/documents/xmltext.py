@@ -3,11 +3,7 @@
 An element without attributes and elements is its text; elements of the same name in one element are an array.
 Names lose their namespace's prefix. White space around a text is dropped. These are the rules of the library
 that Kolide's own kolide_xml is made with.
-
-Only the function that reads XML imports this module, because of `markup`.
 """
-
-from xml.sax.xmlreader import AttributesImpl
 
 from kolide_kit.limits import Budget
 
@@ -32,21 +28,17 @@ class _Builder(Elements):
         super().__init__(budget)
         self.open: list[_Element] = [_Element({})]
 
-    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 - SAX's name
-        super().startElement(name, attrs)
-        self.open.append(_Element(_attributes(attrs.items()) if len(attrs) else {}))
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        super().start(name, attributes)
+        self.open.append(_Element(_attributes(attributes) if attributes else {}))
 
-    def endElement(self, name: str) -> None:  # noqa: N802 - SAX's name
-        super().endElement(name)
+    def end(self, name: str) -> None:
+        super().end(name)
         element = self.open.pop()
         self.open[-1].add(_local(name), element.value())
 
     def characters(self, content: str) -> None:
         self.open[-1].texts.append(content)
-
-    def skippedEntity(self, name: str) -> None:  # noqa: N802 - SAX's name
-        # The DTD, which is not loaded, may declare it.
-        self.open[-1].texts.append(f"&{name};")
 
 
 class _Element:
@@ -74,9 +66,9 @@ class _Element:
         return self.members
 
 
-def _attributes(attributes: list[tuple[str, str]]) -> dict[str, object]:
+def _attributes(attributes: dict[str, str]) -> dict[str, object]:
     # Declarations of namespaces come first, so that an attribute of the same local name wins.
-    ordered = sorted(attributes, key=lambda attribute: not attribute[0].startswith("xmlns:"))
+    ordered = sorted(attributes.items(), key=lambda attribute: not attribute[0].startswith("xmlns:"))
     return {_ATTRIBUTE + _local(name): value for name, value in ordered}
 
 

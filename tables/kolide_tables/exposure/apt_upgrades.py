@@ -9,7 +9,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from kolide_kit.text import shown
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable, read_file
+from kolide_kit.text import decode, shown
 from osquery_sdk import Column, Query, Row, run_program, table
 
 from ..reading.tools import find_tool
@@ -21,6 +23,9 @@ _FACT = r"  (Installed|Candidate): (\S+)"
 _VERSION = r"(?: \*\*\* |     )(\S+) -?\d+(?: \(phased (\d+)%\))?"
 _SOURCE = r" {5,}-?\d+ (\S.*)"
 _INSTALLED_MARK = " *** "
+_LISTS = "/var/lib/apt/lists"
+# Other schemes, and addresses with signs that apt writes otherwise in a file's name, are left to apt itself.
+_PLAIN_SOURCE = re.compile(r"https?://([A-Za-z0-9.\-/]+) ([A-Za-z0-9.\-/]+)/[^/\s]+ \S+ Packages")
 _FORMAT = "$(DESCRIPTION)\t$(LABEL)\t$(SUITE)\t$(CODENAME)\t$(VERSION)"
 
 Run: TypeAlias = Callable[..., bytes]
@@ -97,24 +102,22 @@ def apt_upgrades(query: Query) -> Iterator[AptUpgrade]:
     return upgrade_rows(run) if all(tools.values()) else iter(())
 
 
-def upgrade_rows(run: Run) -> Iterator[AptUpgrade]:
-    """Yield the rows of what the three programs answer."""
-    from concurrent.futures import ThreadPoolExecutor
-
+def upgrade_rows(run: Run, lists: str = _LISTS) -> Iterator[AptUpgrade]:
+    """Yield the rows of what the three programs answer, with apt's folder of lists."""
     packages = shown(run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${binary:Package}\n"))
     names = [line[4:].strip() for line in packages.splitlines() if line[1:2] == "i"]
     names = [name for name in names if re.fullmatch(_NAME, name)]
     if not names:
         return
-    # apt reads its lists anew for each run, which takes the time: one run for all packages, and meanwhile one
-    # for all archives.
-    with ThreadPoolExecutor(1) as other:
-        listing = other.submit(run, "apt-get", "indextargets", "--format", _FORMAT, "Created-By: Packages")
-        answer = shown(run("apt-cache", "policy", "--", *names))
-        policies = [(policy, newer) for policy in parse_policies(answer) if (newer := _newer(policy))]
-        if not policies:
-            return
-        archives = parse_archives(shown(listing.result()))
+    # Where apt keeps no cache of its lists, each run reads them anew, which takes the time: so one run is for
+    # all packages, and none for the archives if their Release files are where they usually are.
+    answer = shown(run("apt-cache", "policy", "--", *names))
+    policies = [(policy, newer) for policy in parse_policies(answer) if (newer := _newer(policy))]
+    sources = {source for _, newer in policies for version in newer for source in version.sources}
+    archives = {source: read for source in sorted(sources) if (read := _release(source, lists)) is not None}
+    if sources - archives.keys():
+        listing = run("apt-get", "indextargets", "--format", _FORMAT, "Created-By: Packages")
+        archives |= parse_archives(shown(listing))
     for policy, newer in policies:
         candidate = next(version for version in newer if version.version == policy.candidate)
         yield AptUpgrade(
@@ -176,8 +179,33 @@ def parse_archives(text: str) -> dict[str, _Archive]:
         if len(fields) != 5:
             continue
         description, label, suite, codename, version = fields
-        # Debian's and Ubuntu's security archives have such a suite and code name; ESM's are like
-        # noble-apps-security.
-        security = any(name.lower().endswith("security") for name in (label, suite, codename))
-        archives[description] = _Archive(f"{label}:{version}/{suite}", security)
+        archives[description] = _archive(label, suite, codename, version)
     return archives
+
+
+def _archive(label: str, suite: str, codename: str, version: str) -> _Archive:
+    # Debian's and Ubuntu's security archives have such a suite and code name; ESM's are like
+    # noble-apps-security.
+    security = any(name.lower().endswith("security") for name in (label, suite, codename))
+    return _Archive(f"{label}:{version}/{suite}", security)
+
+
+def _release(source: str, lists: str) -> _Archive | None:
+    """Return the archive of a source by its Release file; None if apt keeps that elsewhere.
+
+    A source is `https://HOST/PATH SUITE/COMPONENT ARCHITECTURE Packages`.
+    """
+    match = _PLAIN_SOURCE.fullmatch(source)
+    if match is None:
+        return None
+    stem = f"{lists}/" + f"{match[1].rstrip('/')}_dists_{match[2]}".replace("/", "_")
+    for kind in ("InRelease", "Release"):
+        try:
+            text = decode(read_file(f"{stem}_{kind}"))
+        except (Unreadable, LimitExceeded):
+            continue
+        # The long lists of sums follow.
+        head = re.split(r"^(?:MD5Sum|SHA\d+):", text, maxsplit=1, flags=re.MULTILINE)[0]
+        fields = dict(re.findall(r"^(Label|Suite|Codename|Version): *(.*?) *$", head, re.MULTILINE))
+        return _archive(*(fields.get(name, "") for name in ("Label", "Suite", "Codename", "Version")))
+    return None

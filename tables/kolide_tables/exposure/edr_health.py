@@ -17,7 +17,8 @@ from osquery_sdk import Column, Query, Row, table
 
 from ..reading.applications import application_version
 from ..reading.tools import find_tool
-from ..reading.unitfiles import UnitFiles
+from ..reading.unitfiles import Unit, UnitFiles
+from ..reading.unitstates import unit_state
 from .edr_agents import AGENTS, Agent
 
 __all__ = ["EdrAgent", "agent_rows", "edr_health"]
@@ -90,8 +91,17 @@ def agent_rows(query: Query, root: str = "", platform: str = sys.platform) -> It
             yield row
             continue
         for unit in found:
-            state, is_running = units.state(unit), _is_running(unit.name, root)
+            state, is_running = _state(units, unit, query), _is_running(unit.name, root)
             yield row._replace(unit=unit.name, unit_state=state, running=is_running)
+
+
+def _state(units: UnitFiles, unit: Unit, query: Query) -> str | None:
+    """Return whether a unit is enabled; None if its file cannot be read."""
+    try:
+        return unit_state(units, unit)
+    except (Unreadable, LimitExceeded) as error:
+        query.warn(str(error))
+        return None
 
 
 def _is_running(unit: str, root: str) -> bool:

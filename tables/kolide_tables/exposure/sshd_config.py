@@ -1,27 +1,34 @@
 """kolide_sshd_config: the configuration of the SSH server, line by line, with Include and Match resolved.
 
-Source: sshd_config(5). For most keywords the first value counts, in the order of the rows; defaults are not
-shown.
+Source: sshd_config(5). Defaults are not shown. The server first reads the lines outside of Match blocks, and
+those of `Match all`; later, for each connection, the blocks that match it. So a value from a block, of
+`Match all` too, replaces one from outside. Among the lines of each reading the first counts, in the order of
+the rows; for some keywords, such as AllowUsers, AcceptEnv, Port, HostKey and Subsystem, the lines add up.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from kolide_kit.limits import Budget
-from kolide_kit.quoted import past_quoted
+from kolide_kit.redact import redact_arguments, redact_text
 from kolide_kit.text import decode
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading.paths import past_trusted_links, read_or_warn
+from .line_numbers import named_lines
+from .sshd_match import Block, block_of
+from .sshd_words import Line, parse_line
 
 _PATH = "/etc/ssh/sshd_config"
 _INCLUDE_DIR = "/etc/ssh"
 _DEEPEST = 16
 _MOST_FILES = 1_000
-# A word without quotes, or the quote that begins one; a # that begins a word begins a comment.
-_WORD = re.compile(r'[^\s"]+|"')
+# The values of these are command lines and variables, which may have a secret in them.
+_COMMANDS = frozenset(
+    ("authorizedkeyscommand", "authorizedprincipalscommand", "forcecommand", "setenv", "subsystem")
+)
 
 
 class SshdDirective(Row):
@@ -29,12 +36,18 @@ class SshdDirective(Row):
 
     path: str = Column("Configuration to read; the server's own unless given", index=True, key=True)
     keyword: str = Column("Keyword, in lower case")
-    value: str = Column("Value after the keyword, without quotes and comments")
+    value: str = Column("Value after the keyword, without quotes and comments; secrets redacted")
     match_block: str | None = Column(
-        "Criteria of the Match block that it is in; empty if it is for all connections"
+        "Criteria that must all hold: those of its Match block, after those of blocks that include its file; "
+        "empty if it is for all connections"
     )
     source: str = Column("File that it is in: the configuration, or one that it includes", key=True)
     line: int = Column("Line of that file, from 1", type=ColumnType.INTEGER, key=True)
+    arguments: str = Column("Words of the value, as a JSON list")
+    criteria: str | None = Column(
+        "The criteria as a JSON list of [name, pattern]: [] in Match all, empty outside of Match blocks. "
+        "Lines with a list, even [], count before those without"
+    )
 
 
 @table(
@@ -48,8 +61,9 @@ class SshdDirective(Row):
             "where keyword in ('permitrootlogin', 'passwordauthentication')"
         ),
         (
-            "select source, count(*) as lines, sum(match_block <> '') as in_match_blocks "
-            "from kolide_sshd_config group by source"
+            "select c.keyword, c.value, json_extract(m.value, '$[1]') as users, c.source, c.line "
+            "from kolide_sshd_config c, json_each(nullif(c.criteria, '')) m "
+            "where json_extract(m.value, '$[0]') = 'user'"
         ),
     ),
 )
@@ -59,12 +73,6 @@ def sshd_config(query: Query) -> Iterator[SshdDirective]:
     """
     for path in query.equals("path") or (_PATH,):
         yield from _Reader(path, query).read(path, None, 0)
-
-
-class _Line(NamedTuple):
-    number: int
-    keyword: str
-    words: list[str]
 
 
 class _Reader:
@@ -78,7 +86,8 @@ class _Reader:
         # The server looks for included files beside its own configuration.
         self._folder = _INCLUDE_DIR if path == _PATH else os.path.dirname(path)  # noqa: PTH120
 
-    def read(self, path: str, block: str | None, depth: int) -> Iterator[SshdDirective]:
+    def read(self, path: str, outer: Block | None, depth: int) -> Iterator[SshdDirective]:
+        """Yield the lines of a file that is included in the block `outer`; None stands for no block."""
         self._files += 1
         if self._files > _MOST_FILES or depth > _DEEPEST:
             self._query.warn(f"{path} is not read: too many files, or included too deep")
@@ -86,59 +95,50 @@ class _Reader:
         content = read_or_warn(past_trusted_links(path), self._query)
         if content is None:
             return
-        for line in _lines(decode(content)):
-            self._budget.add_rows()
-            value = " ".join(line.words)
-            if line.keyword == "match":
-                # `Match all` ends the block: the lines after it are for all connections.
-                block = None if value.lower() == "all" else value
+        # A Match in this file ends with it: the file that includes it goes on in its own block.
+        block = outer
+        unclosed: list[int] = []
+        for number, text in enumerate(decode(content).split("\n"), 1):
+            line = parse_line(text)
+            if line is None:
                 continue
+            self._budget.add_rows()
+            if not line.is_closed:
+                unclosed.append(number)
+            if line.keyword == "match":
+                block = block_of(line.words, outer)
+                continue
+            value, words = _shown(line)
             yield SshdDirective(
                 path=self._path,
                 keyword=line.keyword,
                 value=value,
-                match_block=block,
+                match_block=(block.text or None) if block is not None else None,
                 source=path,
-                line=line.number,
+                line=number,
+                arguments=json.dumps(words, ensure_ascii=False),
+                criteria=block.criteria if block is not None else None,
             )
             if line.keyword == "include":
                 for pattern in line.words:
                     for file in self._included(pattern):
-                        # A Match in an included file ends with that file.
                         yield from self.read(file, block, depth + 1)
+        if unclosed:
+            self._query.warn(f"{path}: nothing closes a quote in {named_lines(unclosed)}")
 
     def _included(self, pattern: str) -> list[str]:
         import glob
 
-        whole = pattern if pattern.startswith("/") else f"{self._folder}/{pattern}"
+        # A backslash takes the meaning of the character behind it, which Python's patterns do not know.
+        whole = re.sub(r"\\(.)", lambda match: glob.escape(match[1]), pattern)
+        if not pattern.startswith("/"):
+            whole = f"{glob.escape(self._folder)}/{whole}"
         self._budget.check()
         return sorted(glob.glob(whole))[: _MOST_FILES + 1]  # noqa: PTH207
 
 
-def _lines(text: str) -> Iterator[_Line]:
-    for number, line in enumerate(text.split("\n"), 1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        match = re.match(r'"?([A-Za-z0-9]+)"?(?:\s*=\s*|\s+|$)', stripped)
-        if match is not None:
-            yield _Line(number, match[1].lower(), _words(stripped[match.end() :]))
-
-
-def _words(text: str) -> list[str]:
-    words: list[str] = []
-    at = 0
-    is_closed = True
-    while (match := _WORD.search(text, at)) is not None:
-        at = match.end()
-        if match[0].startswith("#"):
-            break
-        if match[0] != '"':
-            words.append(match[0])
-        elif is_closed:
-            # After one quote that nothing closes, no later quote can be closed either.
-            end, is_closed = past_quoted(text, match.start())
-            if is_closed:
-                words.append(re.sub(r'\\(["\\ ])', r"\1", text[at : end - 1]))
-                at = end
-    return words
+def _shown(line: Line) -> tuple[str, list[str]]:
+    """Return the value and the words of a line without secrets."""
+    if line.keyword not in _COMMANDS:
+        return line.value, line.words
+    return redact_text(line.value), redact_arguments(line.words)

@@ -2,21 +2,20 @@
 includes.
 """
 
-import os
+import json
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from kolide_kit.errors import LimitExceeded
-from kolide_kit.files import Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.redact import redact_text
-from kolide_kit.text import decode
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
-from ..reading.paths import names_in
+if TYPE_CHECKING:
+    from .sudoers import PlacedRule, Policy
+    from .sudoers_defaults import Authentication
+    from .sudoers_grammar import Members, Rule
 
 _PATH = "/etc/sudoers"
-_DEEPEST = 16
-_MOST_FILES = 1_000
 
 
 class SudoCommand(Row):
@@ -27,10 +26,28 @@ class SudoCommand(Row):
     users: str = Column("Users who may: names, %groups, #numbers and aliases, separated by commas")
     hosts: str = Column("Machines on which they may", key=True)
     runas: str | None = Column("Users as whom, users:groups; empty for the default, which is usually root")
-    nopasswd: bool = Column("1 if no password is asked for")
+    nopasswd: bool = Column(
+        "1 if no password is asked for: by the rule's tag, or else by Defaults that apply to it"
+    )
     command: str = Column(
         "Command: a program with its arguments, an alias, or ALL; secrets redacted", key=True
     )
+    nopasswd_partly: bool = Column(
+        "1 if Defaults ask no password of some of those that the rule is for, and one of others"
+    )
+    nopasswd_by: str | None = Column(
+        "Tag or Defaults that decide that no password is asked for, the strongest first; "
+        "empty if one is asked for"
+    )
+    options: str = Column("Tags and options of the rule, such as NOEXEC and CWD=/srv, as a JSON list")
+    digests: str = Column("Digests of which the program must have one, as a JSON list")
+    user_list: str = Column("Users as a JSON list, with the members of aliases; excluded ones begin with !")
+    host_list: str = Column("Machines, in the same form")
+    runas_users: str | None = Column(
+        "Users as whom, in the same form: an empty name is the user who calls sudo; empty for the default"
+    )
+    runas_groups: str | None = Column("Groups as which, in the same form; empty if none are given")
+    command_list: str = Column("Commands, in the same form; secrets redacted")
 
 
 @table(
@@ -39,63 +56,75 @@ class SudoCommand(Row):
     platforms=("linux", "darwin"),
     elsewhere="Windows has no sudoers file",
     examples=(
-        "select users, hosts, runas, command, source, line from kolide_sudo_rules where nopasswd = 1",
         (
-            "select g.groupname, r.command, r.source from kolide_sudo_rules r "
-            "join groups g on r.users = '%' || g.groupname where r.command = 'ALL'"
+            "select users, hosts, runas, command, nopasswd_by, source, line from kolide_sudo_rules "
+            "where nopasswd = 1"
+        ),
+        (
+            "select g.groupname, r.command, r.source from kolide_sudo_rules r, json_each(r.user_list) u "
+            "join groups g on u.value = '%' || g.groupname where r.command = 'ALL'"
         ),
     ),
 )
 def sudo_rules(query: Query) -> Iterator[SudoCommand]:
-    """Commands that sudo lets users run, a row for each, from sudoers and its includes; aliases stay
-    unresolved.
-    """
+    """Commands that sudo lets users run, a row for each, from sudoers and its includes."""
     return rule_rows(query)
 
 
 def rule_rows(query: Query, path: str = _PATH) -> Iterator[SudoCommand]:
     """Yield the rows of the rules in `path` and in the files that it includes."""
-    return _read(path, query, Budget.of(query), set(), 0)
+    from .sudoers import read_policy
+    from .sudoers_defaults import Authentication
 
-
-def _read(path: str, query: Query, budget: Budget, seen: set[str], depth: int) -> Iterator[SudoCommand]:
-    from .sudoers import MOST_LINE, included, logical_lines, rules_in
-
-    if path in seen or len(seen) >= _MOST_FILES or depth > _DEEPEST:
-        query.warn(f"{path} is not read: it is included twice, too deep, or after too many others")
-        return
-    seen.add(path)
-    try:
-        text = decode(read_file(path, max_bytes=budget.limits.max_file_bytes))
-    except (Unreadable, LimitExceeded) as error:
-        # A machine without sudo has no such file.
-        if depth or os.path.lexists(path):
-            query.warn(str(error))
-        return
-    for number, line in logical_lines(text):
+    budget = Budget.of(query)
+    policy = read_policy(path, query, budget)
+    authentication = Authentication(policy, budget.step)
+    for placed in policy.rules:
         budget.step()
-        if line is None:
-            query.warn(f"{path}: line {number} has more than {MOST_LINE:,} characters, and is not read")
-            continue
-        include = included(line)
-        if include is None:
-            for rule in rules_in(line):
-                budget.add_rows()
-                yield SudoCommand(
-                    source=path, line=number, **rule._replace(command=redact_text(rule.command))._asdict()
-                )
-            continue
-        target, is_folder = include
-        if not target.startswith("/"):
-            target = os.path.join(os.path.dirname(path), target)  # noqa: PTH118, PTH120
-        for file in _files(target) if is_folder else [target]:
-            yield from _read(file, query, budget, seen, depth + 1)
+        yield _row(placed, policy, authentication)
 
 
-def _files(folder: str) -> list[str]:
-    """Return the files of an included folder.
+def _row(placed: "PlacedRule", policy: "Policy", authentication: "Authentication") -> SudoCommand:
+    rule = placed.rule
+    commands = policy.expanded("C", (rule.command,))
+    answer = authentication.of(rule)
+    return SudoCommand(
+        source=placed.source,
+        line=placed.line,
+        users=_joined(rule.users),
+        hosts=_joined(rule.hosts),
+        runas=_joined(rule.runas) + (f":{_joined(rule.groups)}" if rule.groups else "")
+        if rule.runas
+        else None,
+        nopasswd=answer.is_free,
+        command=redact_text(str(rule.command)),
+        nopasswd_partly=answer.is_partly,
+        nopasswd_by="; ".join(answer.reasons) or None,
+        options=_json(_options(rule)),
+        digests=_json(list(dict.fromkeys(digest for command in commands for digest in command.digests))),
+        user_list=_names(policy.expanded("U", rule.users)),
+        host_list=_names(policy.expanded("H", rule.hosts)),
+        runas_users=_names(policy.expanded("R", rule.runas)) if rule.runas is not None else None,
+        runas_groups=_names(policy.expanded("R", rule.groups)) if rule.groups is not None else None,
+        command_list=_json([redact_text(str(command)) for command in commands]),
+    )
 
-    Like sudo, skip names with a dot in them or a tilde at the end.
-    """
-    names = [name for name in names_in(folder) if "." not in name and not name.endswith("~")]
-    return [f"{folder.rstrip('/')}/{name}" for name in names]
+
+def _options(rule: "Rule") -> list[str]:
+    tags = list(rule.tags.values())
+    if rule.command.kind == "all" and not rule.command.negated and "SETENV" not in rule.tags:
+        # sudo takes this from ALL.
+        tags.append("SETENV")
+    return tags + [f"{name}={value}" for name, value in rule.options.items()]
+
+
+def _joined(members: "Members") -> str:
+    return ",".join(map(str, members))
+
+
+def _names(members: "Members") -> str:
+    return _json([str(member) for member in members])
+
+
+def _json(values: list[str]) -> str:
+    return json.dumps(values, ensure_ascii=False)

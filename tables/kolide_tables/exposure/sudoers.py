@@ -1,173 +1,167 @@
-"""Parse sudoers into rules: users, hosts, and commands; aliases stay unresolved, Defaults are skipped.
+"""Read sudoers and the files that it includes as one policy: rules, aliases and Defaults.
 
-Source: sudoers(5).
+Source: sudoers(5), and plugins/sudoers/toke.l of sudo 1.9.18 for includes.
 """
 
-import re
-from collections.abc import Iterator
+import os
+import platform
 from typing import NamedTuple
 
-MOST_LINE = 1 << 16
-_ALIASES = ("User_Alias", "Host_Alias", "Cmnd_Alias", "Runas_Alias", "Cmd_Alias")
-_TAG = re.compile(
-    r"(?:(NOPASSWD|PASSWD)|(?:NO)?(?:EXEC|FOLLOW|INTERCEPT|LOG_INPUT|LOG_OUTPUT|MAIL|SETENV))\s*:\s*",
-    re.ASCII,
-)
-_OPTION = re.compile(
-    r"(?:ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)"
-    r'\s*=\s*(?:"[^"]*"|\S+)\s*',
-    re.ASCII,
-)
-# A character of a word, an escaped one with its backslash. There is only one way to read each text: with two,
-# a word of n such characters that does not fit could be read in 2 to the power of n ways, and `re` would try
-# them all.
-_CHARACTER = r"(?:\\.|\\(?!.)|[^\s\\])"
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Unreadable, read_file
+from kolide_kit.limits import Budget
+from kolide_kit.text import decode
+from osquery_sdk import Query
+
+from ..reading.paths import names_in
+from .line_numbers import named_lines
+from .sudoers_grammar import Alias, BadLine, Default, Include, Member, Members, Rule, statements
+from .sudoers_tokens import MOST_LINE, Entry, entries
+
+_DEEPEST = 16
+_MOST_FILES = 1_000
+# Most members that an alias may stand for; one that stands for more is left as it is.
+_MOST_MEMBERS = 10_000
 
 
-class SudoRule(NamedTuple):
-    """A command that somebody may run."""
+class PlacedRule(NamedTuple):
+    """A rule, and the file and line that it is in."""
 
-    users: str
-    hosts: str
-    runas: str | None
-    nopasswd: bool
-    command: str
+    source: str
+    line: int
+    rule: Rule
 
 
-def logical_lines(text: str) -> Iterator[tuple[int, str | None]]:
-    """Yield the number and text of each line without comments.
+class Policy(NamedTuple):
+    """What all files say.
 
-    Lines that end in a backslash are joined with the next.
-
-    The number is that of the first line. None stands for a line that is too long to be a rule.
+    Attributes:
+        aliases: members by kind and name. They hold for all files, whatever the order.
+        defaults: in the order of the files.
     """
-    begun, parts = 0, ""
-    for number, line in enumerate(text.split("\n"), 1):
-        begun = begun or number
-        goes_on = line.endswith("\\") and not line.endswith("\\\\")
-        parts += line[:-1] + " " if goes_on else line
-        if goes_on and len(parts) < MOST_LINE:
-            continue
-        if len(parts) > MOST_LINE:
-            yield begun, None
-        elif stripped := _uncommented(parts).strip():
-            yield begun, stripped
-        begun, parts = 0, ""
+
+    rules: list[PlacedRule]
+    aliases: dict[tuple[str, str], Members]
+    defaults: list[Default]
+
+    def expanded(self, kind: str, members: Members) -> Members:
+        """Return members with those of aliases in their place.
+
+        An alias that is not defined is a name, as it is for sudo; for commands it stands for none.
+        """
+        result = self._expanded(kind, members, (), [_MOST_MEMBERS])
+        return members if result is None else tuple(result)
+
+    def _expanded(
+        self, kind: str, members: Members, outer: tuple[str, ...], left: list[int]
+    ) -> list[Member] | None:
+        """Return the members; None if there are too many. An alias within itself is not defined."""
+        result: list[Member] = []
+        for member in members:
+            left[0] -= 1
+            if left[0] < 0:
+                return None
+            inner = self.aliases.get((kind, member.name)) if member.kind == "alias" else None
+            if inner is None or member.name in outer:
+                if member.kind != "alias" or kind != "C":
+                    result.append(member)
+                continue
+            parts = self._expanded(kind, inner, (*outer, member.name), left)
+            if parts is None:
+                return None
+            result += [part._replace(negated=part.negated != member.negated) for part in parts]
+        return result
 
 
-def included(line: str) -> tuple[str, bool] | None:
-    """Return the file that a line includes, and whether it is a folder of files; None for any other line."""
-    match = re.match(rf'[@#]include(dir)?\s+(?:"([^"]+)"|((?:{_CHARACTER})+))\s*$', line)
-    if match is None:
-        return None
-    return match[2] or re.sub(r"\\(.)", r"\1", match[3]), match[1] is not None
+def read_policy(path: str, query: Query, budget: Budget) -> Policy:
+    """Return what `path` and the files that it includes say.
+
+    What cannot be read or understood is logged as a warning.
+    """
+    reader = _Reader(query, budget)
+    reader.read(path, ())
+    return reader.policy
 
 
-def rules_in(line: str) -> Iterator[SudoRule]:
-    """Yield the rules of a line; none for aliases, Defaults and other lines."""
-    first = line.split(None, 1)[0]
-    if first in _ALIASES or first.startswith("Defaults") or "=" not in line:
-        return
-    # A line is: users hosts = commands : hosts = commands
-    specs = [_split(spec, "=") for spec in _split(line, ":", tags=True)]
-    users, hosts = _users_and_hosts(specs[0][0])
-    if not users or not hosts:
-        return
-    for index, (head, *commands) in enumerate(specs):
-        if not commands:
+class _Reader:
+    def __init__(self, query: Query, budget: Budget) -> None:
+        self.policy = Policy([], {}, [])
+        self._query = query
+        self._budget = budget
+        self._files = 0
+        self._lists: dict[Members, Members] = {}
+        self._settings: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+
+    def read(self, path: str, outer: tuple[str, ...]) -> None:
+        """Read a file; `outer` are those that include it."""
+        self._files += 1
+        if path in outer or self._files > _MOST_FILES or len(outer) > _DEEPEST:
+            self._query.warn(f"{path} is not read: it includes itself, is too deep, or after too many others")
             return
-        yield from _commands(users, _listed(head) if index else hosts, "=".join(commands))
+        try:
+            text = decode(read_file(path, max_bytes=self._budget.limits.max_file_bytes))
+        except (Unreadable, LimitExceeded) as error:
+            # A machine without sudo has no such file.
+            if outer or os.path.lexists(path):
+                self._query.warn(str(error))
+            return
+        bad: list[int] = []
+        for entry in entries(text):
+            self._budget.step()
+            try:
+                self._add(path, entry, (*outer, path))
+            except BadLine:
+                bad.append(entry.line)
+        if bad:
+            self._query.warn(f"{path}: sudo does not understand {named_lines(bad)}")
+
+    def _add(self, path: str, entry: Entry, files: tuple[str, ...]) -> None:
+        if entry.tokens is None:
+            self._query.warn(
+                f"{path}: line {entry.line} has more than {MOST_LINE:,} characters, and is not read"
+            )
+            return
+        for statement in statements(entry.tokens):
+            if isinstance(statement, Rule):
+                self._budget.add_rows()
+                self.policy.rules.append(PlacedRule(path, entry.line, self._shared(statement)))
+            elif isinstance(statement, Default):
+                self.policy.defaults.append(statement)
+            elif isinstance(statement, Alias):
+                if (statement.kind, statement.name) in self.policy.aliases:
+                    raise BadLine
+                self.policy.aliases[statement.kind, statement.name] = statement.members
+            else:
+                self._include(path, statement, files)
+
+    def _shared(self, rule: Rule) -> Rule:
+        """Return a rule that has its lists in common with others: most are the same."""
+        return rule._replace(
+            users=self._lists.setdefault(rule.users, rule.users),
+            hosts=self._lists.setdefault(rule.hosts, rule.hosts),
+            runas=self._lists.setdefault(rule.runas, rule.runas) if rule.runas else None,
+            tags=self._settings.setdefault(tuple(rule.tags.items()), rule.tags),
+            options=self._settings.setdefault(tuple(rule.options.items()), rule.options),
+        )
+
+    def _include(self, path: str, include: Include, files: tuple[str, ...]) -> None:
+        target = include.path.replace("%h", short_host().replace("/", "_"))
+        if not target.startswith("/"):
+            target = os.path.join(os.path.dirname(path), target)  # noqa: PTH118, PTH120
+        for file in _files(target) if include.is_folder else [target]:
+            self.read(file, files)
 
 
-def _commands(users: str, hosts: str, text: str) -> Iterator[SudoRule]:
-    runas: str | None = None
-    nopasswd = False
-    for part in _split(text, ","):
-        rest = part.strip()
-        # Runas and tags apply to the commands behind this one too.
-        if rest.startswith("("):
-            inside, closed, rest = rest[1:].partition(")")
-            if not closed:
-                return
-            runas = re.sub(r"\s*([,:])\s*", r"\1", inside.strip())
-            rest = rest.strip()
-        while (match := _OPTION.match(rest) or _TAG.match(rest)) is not None:
-            if match.re is _TAG and match[1]:
-                nopasswd = match[1] == "NOPASSWD"
-            rest = rest[match.end() :]
-        if rest:
-            command = re.sub(r"\\([,:=\\])", r"\1", " ".join(rest.split()))
-            yield SudoRule(users, hosts, runas, nopasswd, command)
+def short_host() -> str:
+    """Return the name of this machine, without its domain."""
+    return platform.node().partition(".")[0]
 
 
-def _users_and_hosts(head: str) -> tuple[str, str]:
-    """Split a line's head into users and hosts, at the first blank without a comma beside it."""
-    joined = re.sub(r"\s*,\s*", ",", re.sub(r"!\s+", "!", head.strip()))
-    match = re.match(rf'((?:"[^"]*"|"(?![^"]*")|(?!"){_CHARACTER})+)\s+(.*)', joined)
-    return (match[1], _listed(match[2])) if match is not None else (joined, "")
+def _files(folder: str) -> list[str]:
+    """Return the files of an included folder.
 
-
-def _listed(text: str) -> str:
-    return re.sub(r"\s*,\s*", ",", text.strip())
-
-
-def _split(text: str, mark: str, *, tags: bool = False) -> list[str]:
-    """Split a text at marks that are not escaped, quoted or in parentheses.
-
-    With `tags`, the colon of a tag is not a mark.
+    Like sudo, skip names with a dot in them or a tilde at the end, and what is no file.
     """
-    parts: list[str] = []
-    start = depth = 0
-    quoted = False
-    position = 0
-    while position < len(text):
-        character = text[position]
-        if character == "\\":
-            position += 2
-            continue
-        if character == '"':
-            quoted = not quoted
-        elif quoted:
-            pass
-        elif character == "(":
-            depth += 1
-        elif character == ")":
-            depth = max(0, depth - 1)
-        elif character == mark and not depth and not (tags and _is_inner(text, position)):
-            parts.append(text[start:position])
-            start = position + 1
-        position += 1
-    parts.append(text[start:])
-    return parts
-
-
-def _is_inner(text: str, colon: int) -> bool:
-    """Return whether a colon ends a tag or a digest's name, or is in an address, and so separates no
-    specifications.
-    """
-    before = text[max(0, colon - 16) : colon].rstrip()
-    if re.search(
-        r"(?:^|[\s,=):])(?:(?:NO)?(?:PASSWD|EXEC|FOLLOW|INTERCEPT|LOG_INPUT|LOG_OUTPUT|MAIL|SETENV)"
-        r"|sha(?:224|256|384|512))$",
-        before,
-    ):
-        return True
-    return not (text[colon - 1 : colon].isspace() or text[colon + 1 : colon + 2].isspace())
-
-
-def _uncommented(line: str) -> str:
-    """Return the line up to a comment; `#include`, and # before a user's number, begin no comment."""
-    if re.match(r"\s*#include(dir)?\s", line):
-        return line
-    position, quoted = 0, False
-    while position < len(line):
-        character = line[position]
-        if character == "\\":
-            position += 2
-            continue
-        if character == '"':
-            quoted = not quoted
-        if character == "#" and not quoted and not re.match(r"#-?\d", line[position:]):
-            return line[:position]
-        position += 1
-    return line
+    names = [name for name in names_in(folder) if "." not in name and not name.endswith("~")]
+    paths = [f"{folder.rstrip('/')}/{name}" for name in names]
+    return [path for path in paths if not os.path.isdir(path)]  # noqa: PTH112

@@ -10,9 +10,7 @@ _EXTRA = "tables"
 _NEEDED = {
     "disk_io": "psutil",
     "net_rates": "psutil",
-    "plist": "defusedxml",
-    "xml": "defusedxml",
-    "yaml": "yaml",
+    "toml": "tomli",
 }
 # Tables that read /proc on Linux.
 _NEEDED_ELSEWHERE = dict.fromkeys(("exposed_ports", "process_ancestry", "process_details"), "psutil")

@@ -20,10 +20,15 @@ class JsonError(ParseError):
 
     def __init__(self, text: str, problem: str, position: int) -> None:
         """Find the line and column of the position."""
-        line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
-        super().__init__(f"line {line}, column {column}: {problem}")
+        super().__init__(str(error_at(text, position, problem)))
         self.position = position
         self.problem = problem
+
+
+def error_at(text: str, position: int, problem: str) -> ParseError:
+    """Return an error that begins with the line and column of a position in the text."""
+    line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+    return ParseError(f"line {line}, column {column}: {problem}")
 
 
 def too_deep() -> ParseError:

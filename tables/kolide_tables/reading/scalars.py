@@ -28,6 +28,19 @@ def key_text(key: object) -> str:
     return "null" if key is None else text_of(key)
 
 
+def civil_seconds(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int:
+    """Return the Unix seconds of a time in UTC, in any year of the Gregorian calendar.
+
+    Raises ValueError for what no calendar or clock has.
+    """
+    import datetime
+
+    # datetime knows the years 1 to 9999 alone. The calendar repeats after 400 years, which are 146,097 days.
+    cycles = (year - 2000) // 400
+    moment = datetime.datetime(year - 400 * cycles, month, day, hour, minute, second, tzinfo=datetime.UTC)
+    return int(moment.timestamp()) + cycles * 146_097 * 86_400
+
+
 def _integer(value: int) -> str:
     try:
         return str(value)

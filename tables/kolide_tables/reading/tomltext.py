@@ -1,4 +1,4 @@
-"""Read TOML with the standard library's parser."""
+"""Read TOML with the library tomli, which knows TOML 1.1."""
 
 import re
 
@@ -11,15 +11,17 @@ _LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*(?:{_PART}[ \t]*\.[ \t]*){{{MAX_DEP
 
 def toml_document(text: str) -> object:
     """Return the document; raises ParseError."""
-    import tomllib
+    import tomli
 
     # The parser's time grows with the square of the parts of a dotted key, and it has no limit of its own.
     if _LONG_KEY.search(text):
         raise too_deep()
     try:
-        return tomllib.loads(text)
+        return tomli.loads(text)
     except RecursionError as error:
         raise too_deep() from error
+    except tomli.TOMLDecodeError as error:
+        raise ParseError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
     except ValueError as error:
-        # A ValueError is TOMLDecodeError, or a number or date that int() or the calendar refuses.
+        # Another ValueError is a number or date that int() or the calendar refuses.
         raise ParseError(" ".join(str(error).split())) from error

@@ -1,202 +1,103 @@
-"""Read YAML with PyYAML's scanner and rules for scalars, and a builder that hostile documents cannot exhaust.
+"""Read YAML 1.2 as maps, arrays and scalars, with a parser that hostile documents cannot exhaust.
 
-The document is built from libyaml's events, not by the library's constructors: nesting, and the size of what
-aliases stand for, are counted before anything is made of them, and no tag makes anything but maps, arrays and
-scalars. A tag that YAML itself does not have (`!Ref`, `!vault`) is ignored.
+Why not a library: PyYAML and libyaml read YAML 1.1. Of those that read all of the public test suite, which
+are bindings of saphyr, none gives a map's keys as they are written (the key `3.10` becomes 3.1). In one
+of them aliases that stand for too much end the process. So nesting and aliases are counted here before any
+value is made of them, and no tag makes anything but maps, arrays and scalars.
 
-Scalars are those of YAML 1.1, as PyYAML's SafeLoader reads them, except that numbers to the base of 60 stay
-text (`22:22` is more often a port than 1342). A map's keys are the text that is written, so that the key `on`
-is not `true`.
+A map's keys are the text that is written. The key `<<` merges maps, as YAML 1.1 has it and files still do.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+import re
 
 from kolide_kit.limits import Budget
 
-from .parsing import MAX_DEPTH, ParseError, too_deep
-from .scalars import key_text
+from .yamlblock import BlockReader
+from .yamlnodes import MAX_ALIASED, Anchors
 
-if TYPE_CHECKING:
-    from yaml import Event
+__all__ = ["MAX_ALIASED", "yaml_documents"]
 
-# Most values that all aliases of a document may stand for, each counted as often as it would be written out.
-MAX_ALIASED = 100_000
-
-_PREFIX = "tag:yaml.org,2002:"
-_BUILT_SCALARS = frozenset(_PREFIX + name for name in ("null", "bool", "int", "float", "binary", "timestamp"))
-_MERGE = "<<"
+_BLANK_LINE = re.compile(r"\ufeff?[ \t]*(?:#[^\n]*)?\n")
+_REST = re.compile(r"(?:[ \t]+#[^\n]*|[ \t]*)\n")
+_DIRECTIVE = re.compile(r"%([^ \t\n]+)([^\n]*)\n")
+_VERSION = re.compile(r"[ \t]+1\.[0-9]+(?:[ \t]+#.*|[ \t]*)")
+_TAG = re.compile(r"[ \t]+(!(?:[0-9A-Za-z-]*!)?)[ \t]+([^ \t,\[\]{}][^ \t]*)(?:[ \t]+#.*|[ \t]*)")
+_TAGS = {"!": "!", "!!": "tag:yaml.org,2002:"}
 
 
 def yaml_documents(text: str, budget: Budget) -> list[object]:
     """Return the documents of a YAML stream; raises ParseError."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        return list(_build(yaml.parse(text, Loader=loader), budget))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ParseError(f"{where}{error.problem or error.context}") from error
-    except (yaml.YAMLError, UnicodeError, RecursionError) as error:
-        raise ParseError(" ".join(str(error).split())) from error
+    reader = _StreamReader(text, budget)
+    documents: list[object] = []
+    while reader.next_document():
+        documents.append(reader.document())
+    return documents
 
 
-class _Frame:
-    """A container that is being filled."""
+class _StreamReader(BlockReader):
+    _after_end = True
 
-    __slots__ = ("anchor", "height", "key", "merged", "merging", "size", "tag", "value")
-
-    def __init__(self, value: dict[str, object] | list[object], anchor: str | None, tag: str | None) -> None:
-        self.value = value
-        self.anchor = anchor
-        self.tag = tag
-        self.key: str | None = None
-        self.merging = False
-        self.merged: list[dict[str, object]] = []
-        self.size = 1
-        self.height = 1
-
-
-class _Anchored(NamedTuple):
-    value: object
-    size: int
-    height: int
-
-
-def _build(events: "Iterator[Event]", budget: Budget) -> Iterator[object]:
-    import yaml
-
-    scalars = _Scalars()
-    document = _Document()
-    for event in events:
-        budget.step()
-        if isinstance(event, yaml.ScalarEvent):
-            document.scalar(scalars.value(event), event.value, event.anchor, plain=event.implicit[0])
-        elif isinstance(event, yaml.AliasEvent):
-            document.alias(event.anchor or "")
-        elif isinstance(event, yaml.MappingStartEvent):
-            document.begin(_Frame({}, event.anchor, event.tag))
-        elif isinstance(event, yaml.SequenceStartEvent):
-            document.begin(_Frame([], event.anchor, event.tag))
-        elif isinstance(event, yaml.CollectionEndEvent):
-            document.end()
-        elif isinstance(event, yaml.DocumentStartEvent):
-            document = _Document()
-        elif isinstance(event, yaml.DocumentEndEvent):
-            yield document.root
-
-
-class _Document:
-    """A document while it is built."""
-
-    def __init__(self) -> None:
-        self.root: object = None
-        self._frames: list[_Frame] = []
-        self._anchors: dict[str, _Anchored] = {}
-        self._aliased = 0
-
-    def scalar(self, value: object, text: str, anchor: str | None, *, plain: bool) -> None:
-        if anchor is not None:
-            self._anchors[anchor] = _Anchored(value, 1, 0)
-        if self._wants_key():
-            self._frames[-1].key = text
-            self._frames[-1].merging = plain and text == _MERGE
+    def next_document(self) -> bool:
+        """Go to the content of the next document; return False at the end."""
+        self.tags = dict(_TAGS)
+        self.anchors = Anchors()
+        directives = self._begin_of_document()
+        while not directives and self.text.startswith("...", self.pos) and self.at_marker(self.pos):
+            self._end_of_document()
+            directives = self._begin_of_document()
+        if self.pos >= len(self.text) and not directives:
+            return False
+        if self.text.startswith("---", self.pos) and self.at_marker(self.pos):
+            self.pos += 3
+        elif directives:
+            raise self.error("expected --- after directives")
         else:
-            self._add(value, 1, 0)
+            self.begin_line(self.pos)
+        return True
 
-    def alias(self, anchor: str) -> None:
-        known = self._anchors.get(anchor)
-        if known is None:
-            raise ParseError(f"the alias *{anchor} stands for nothing before it, or for what it is in")
-        if self._wants_key():
-            if isinstance(known.value, (dict, list)):
-                raise _complex_key()
-            self._frames[-1].key = key_text(known.value)
-            return
-        self._aliased += known.size
-        if self._aliased > MAX_ALIASED:
-            raise ParseError(f"its aliases stand for more than {MAX_ALIASED:,} values")
-        if len(self._frames) + known.height > MAX_DEPTH:
-            raise too_deep()
-        self._add(known.value, known.size, known.height)
+    def _begin_of_document(self) -> int:
+        """Skip comments and directives; return the number of directives."""
+        self._blank_lines()
+        return self._directives() if self._after_end else 0
 
-    def begin(self, frame: _Frame) -> None:
-        if self._wants_key():
-            raise _complex_key()
-        if len(self._frames) >= MAX_DEPTH:
-            raise too_deep()
-        self._frames.append(frame)
+    def document(self) -> object:
+        """Read a document's content, and go behind it."""
+        value = self.node(-1)
+        if not self.gap() or self.column >= 0:
+            raise self.error("more after the end of the document")
+        self._after_end = self.text.startswith("...", self.pos)
+        if self._after_end:
+            self._end_of_document()
+        return value
 
-    def end(self) -> None:
-        frame = self._frames.pop()
-        value: object = frame.value
-        if isinstance(frame.value, dict):
-            if frame.merged:
-                # A map's own keys win over merged ones, and of those the first over the later ones.
-                value = {key: v for other in reversed(frame.merged) for key, v in other.items()} | frame.value
-            if frame.tag == _PREFIX + "set":
-                value = list(frame.value)
-        if frame.anchor is not None:
-            self._anchors[frame.anchor] = _Anchored(value, frame.size, frame.height)
-        self._add(value, frame.size, frame.height)
+    def _end_of_document(self) -> None:
+        rest = _REST.match(self.text, self.pos + 3)
+        if rest is None:
+            raise self.error("more in the line of the document's end")
+        self.pos = rest.end()
+        self._after_end = True
 
-    def _wants_key(self) -> bool:
-        return (
-            bool(self._frames) and isinstance(self._frames[-1].value, dict) and self._frames[-1].key is None
-        )
+    def _blank_lines(self) -> None:
+        while (blank := _BLANK_LINE.match(self.text, self.pos)) is not None:
+            self.pos = blank.end()
+        if self.text.startswith("\ufeff", self.pos):
+            self.pos += 1
 
-    def _add(self, value: object, size: int, height: int) -> None:
-        if not self._frames:
-            self.root = value
-            return
-        frame = self._frames[-1]
-        frame.size += size
-        frame.height = max(frame.height, height + 1)
-        if isinstance(frame.value, list):
-            frame.value.append(value)
-            return
-        key, frame.key = frame.key, None
-        assert key is not None
-        if frame.merging:
-            frame.merging = False
-            values = value if isinstance(value, list) else [value]
-            maps = [other for other in values if isinstance(other, dict)]
-            if len(maps) == len(values):
-                frame.merged.extend(maps)
-                return
-        frame.value[key] = value
+    def _directives(self) -> int:
+        names: list[str] = []
+        while (line := _DIRECTIVE.match(self.text, self.pos)) is not None:
+            names.append(self._directive(line[1], line[2], names))
+            self.pos = line.end()
+            self._blank_lines()
+        return len(names)
 
-
-class _Scalars:
-    """PyYAML's rules for the types of scalars, without the rest of its loader."""
-
-    def __init__(self) -> None:
-        from yaml import ScalarNode
-        from yaml.constructor import SafeConstructor
-        from yaml.resolver import Resolver
-
-        self._node: Any = ScalarNode
-        self._constructor: Any = SafeConstructor()
-        self._resolve: Any = Resolver().resolve
-
-    def value(self, event: Any) -> object:
-        text: str = event.value
-        tag = event.tag
-        if tag is None:
-            tag = self._resolve(self._node, text, event.implicit)
-        if tag not in _BUILT_SCALARS or (":" in text and tag.endswith((":int", ":float"))):
-            return text
-        from yaml import YAMLError
-
-        try:
-            built: object = self._constructor.yaml_constructors[tag](self._constructor, self._node(tag, text))
-        except (YAMLError, ArithmeticError, AttributeError, KeyError, IndexError, ValueError):
-            # The tag does not fit the text, or the text is a date that no calendar has.
-            return text
-        return built
-
-
-def _complex_key() -> ParseError:
-    return ParseError("a map's key is a map or an array")
+    def _directive(self, name: str, rest: str, names: list[str]) -> str:
+        if name == "YAML" and (name in names or _VERSION.fullmatch(rest) is None):
+            raise self.error("a second version, or none of YAML 1")
+        if name == "TAG":
+            tag = _TAG.fullmatch(rest)
+            if tag is None or f"TAG {tag[1]}" in names:
+                raise self.error("a wrong or second directive for a tag")
+            self.tags[tag[1]] = tag[2]
+            return f"TAG {tag[1]}"
+        return name

@@ -20,7 +20,7 @@ class SecretFound(FileRow):
 
     raw_data: str = Column("Text to look through instead of a file", index=True, required=True)
     rule_id: str = Column(
-        "Rule that found it: private-key, github-token, ..., secret-value for a random value under a "
+        "Rule that found it: private-key, github-token, url-password, ..., secret-value for a value under a "
         "secret's name"
     )
     line_number: int = Column("Line that it begins in, from 1", type=ColumnType.INTEGER, key=True)
@@ -63,15 +63,18 @@ def secret_scan(query: Query) -> Iterator[SecretFound]:
 def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> Iterator[SecretFound]:
     import hashlib
 
-    from .secret_rules import entropy, secrets_in
+    from .secret_search import secrets_in
+    from .secret_values import entropy
 
     for line, before, piece, end in _pieces(text):
         budget.check()
-        for secret in sorted(secrets_in(piece), key=lambda secret: secret.offset):
+        ends = counted = 0
+        for secret in sorted(secrets_in(piece, path), key=lambda secret: secret.offset):
             if secret.offset >= end:
                 break  # the next piece has the whole of it
             budget.add_rows()
-            ends = piece.count("\n", 0, secret.offset)
+            ends += piece.count("\n", counted, secret.offset)
+            counted = secret.offset
             begin = piece.rfind("\n", 0, secret.offset) + 1
             digest = hashlib.sha256(secret.secret.encode("utf-8", "surrogateescape")).hexdigest()
             yield SecretFound(
@@ -92,7 +95,7 @@ def _pieces(text: str) -> Iterator[tuple[int, int, str, int]]:
     Each comes with the number of its first line, how many characters of that line are before it, and where
     the next piece begins.
     """
-    from .secret_rules import LONGEST
+    from .secret_search import LONGEST
 
     line, column, start = 1, 0, 0
     while start < len(text):

@@ -1,11 +1,13 @@
 """kolide_go_buildinfo: the modules, and the version of Go, that programs were built from."""
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
 from kolide_kit.files import Missing, Unreadable, open_file
 from kolide_kit.limits import Budget
+from kolide_kit.redact import is_secret_name, redact_text
 from osquery_sdk import Column, Query, Row, table
 
 from ..reading.paths import asked_paths, past_trusted_links
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from .gobinary import BuildInfo
 
 __all__ = ["GoModule", "go_buildinfo"]
+
+_QUOTED_PAIR = re.compile(r"""(['"])([\w./-]+)=(?:(?!\1).)*\1""")
 
 
 class GoModule(Row):
@@ -33,6 +37,14 @@ class GoModule(Row):
     is_main: bool = Column("1 for the module of the program itself")
     vcs_revision: str | None = Column("Revision that the program itself was built from", default=None)
     vcs_time: str | None = Column("Time of that revision, as RFC 3339 writes it", default=None)
+    vcs_modified: bool | None = Column(
+        "1 if files had been changed since that revision; NULL if that was not recorded", default=None
+    )
+    settings: dict[str, str] | None = Column(
+        "JSON object of the settings that the program was built with, such as CGO_ENABLED, GOARCH, -ldflags and "
+        "-trimpath; secrets redacted; empty for its other modules",
+        default=None,
+    )
 
 
 @table(
@@ -41,7 +53,7 @@ class GoModule(Row):
     examples=(
         (
             "select path, go_version, module, vcs_revision from kolide_go_buildinfo "
-            "where path like '/usr/local/bin/%' and is_main = 1"
+            "where path like '/usr/local/bin/%' and is_main = 1 and vcs_modified = 1"
         ),
         (
             "select p.pid, p.path, g.go_version, g.version as crypto from processes p "
@@ -69,11 +81,30 @@ def go_buildinfo(query: Query) -> Iterator[GoModule]:
             yield from _modules(path, info)
 
 
+def _redacted(value: str) -> str:
+    """Return a setting without secrets: `-X 'main.token=a b'` in -ldflags sets a variable to a text."""
+    return redact_text(_QUOTED_PAIR.sub(_hidden, value))
+
+
+def _hidden(pair: re.Match[str]) -> str:
+    quote, name = pair[1], pair[2]
+    return f"{quote}{name}=[redacted]{quote}" if is_secret_name(name.rpartition(".")[2]) else pair[0]
+
+
 def _modules(path: str, info: "BuildInfo") -> Iterator[GoModule]:
     # Programs that are built without modules, as Go's own are, still have a package.
     module, version = info.main or (info.package, None)
     row = partial(GoModule, path=path, go_version=info.go_version)
-    revision, time = info.settings.get("vcs.revision"), info.settings.get("vcs.time")
-    yield row(module=module or None, version=version, is_main=True, vcs_revision=revision, vcs_time=time)
+    modified = {"true": True, "false": False}.get(info.settings.get("vcs.modified", ""))
+    yield row(
+        module=module or None,
+        version=version,
+        is_main=True,
+        vcs_revision=info.settings.get("vcs.revision"),
+        vcs_time=info.settings.get("vcs.time"),
+        vcs_modified=modified,
+        # Programs before Go 1.18 have none.
+        settings={name: _redacted(value) for name, value in info.settings.items()} or None,
+    )
     for module, version in info.dependencies:
         yield row(module=module, version=version, is_main=False)

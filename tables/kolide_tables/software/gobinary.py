@@ -5,11 +5,12 @@ Little is read, however large the program is. Source: Go's debug/buildinfo and r
 the form in use since Go 1.18 and the one before it are read.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from kolide_kit.text import shown
+from kolide_kit.text import printable, shown
 
 __all__ = ["BuildInfo", "Module", "build_info"]
 
@@ -29,6 +30,10 @@ _MACHO = {
     b"\xfe\xed\xfa\xcf": (">", True),
     b"\xfe\xed\xfa\xce": (">", False),
 }
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_SETTING = re.compile(rf"({_QUOTED}|[^=]*)=({_QUOTED}|.*)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
+_LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _FAT = {b"\xca\xfe\xba\xbe": 20, b"\xca\xfe\xba\xbf": 32}
 
 
@@ -95,9 +100,27 @@ def _parsed(version: str, text: str) -> BuildInfo:
         elif kind == "=>" and dependencies:
             dependencies[-1] = _replaced(dependencies[-1], _module(fields))
         elif kind == "build":
-            name, _, value = rest.partition("=")
-            settings[name] = value.strip('"')
+            setting = _SETTING.fullmatch(rest)
+            if setting is not None:
+                settings[_unquoted(setting[1])] = _unquoted(setting[2])
     return BuildInfo(version, main, dependencies, settings, package)
+
+
+def _unquoted(text: str) -> str:
+    """Return a name or value that Go quotes, as its own literals are, if it has blanks or quotes."""
+    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        return text
+    return printable(_ESCAPE.sub(_unescaped, text[1:-1]))
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    escape = match[1]
+    if len(escape) == 1:
+        return _LETTERS.get(escape, escape)
+    number = int(escape[1:], 16)
+    if escape[0] == "x":
+        return bytes((number,)).decode("utf-8", "surrogateescape")
+    return chr(number) if number < 0x110000 else match[0]
 
 
 def _module(fields: list[str]) -> Module:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["NodePackage", "node_packages"]
 
+_BINARY = "bun.lockb"
+# What is said of a package in several places, from what counts most.
+_DEV = (False, None, True)
+
 
 class NodePackage(Row):
     """A package that a lock file names."""
@@ -30,7 +34,7 @@ class NodePackage(Row):
     )
     name: str = Column("Package's name; that of the package itself where the project uses another", key=True)
     version: str = Column("Version that is locked, or where it comes from if not from an index", key=True)
-    manager: str = Column("Package manager of the lock file: npm, yarn or pnpm")
+    manager: str = Column("Package manager of the lock file: npm, yarn, pnpm or bun")
     lockfile: str = Column("Path of the lock file", key=True)
     dev: bool | None = Column("1 if only development needs it; NULL if that cannot be told")
     integrity: str | None = Column("Checksum of the package as the lock file has it")
@@ -49,12 +53,16 @@ class NodePackage(Row):
     ),
 )
 def node_packages(query: Query) -> Iterator[NodePackage]:
-    """Packages in the lock files of npm, Yarn and pnpm below a folder; node_modules is not looked into."""
+    """Packages in the lock files of npm, Yarn, pnpm and Bun below a folder; node_modules is not searched."""
     from ..reading.lockfiles import LOCK_FILES
 
     budget = Budget.of(query)
     for root in asked_texts(query, "root"):
         for folder in walk(root, max_folders=query.limits.max_folders, on_step=budget.check):
+            if _BINARY in folder.files and "bun.lock" not in folder.files:
+                query.warn(
+                    f"{shown(folder.path)}/{_BINARY} is binary and not read: bun.lock is its text form"
+                )
             for name in folder.files:
                 if name in LOCK_FILES:
                     path = f"{folder.path.rstrip('/')}/{name}"
@@ -93,7 +101,7 @@ def _locked(path: str, name: str, query: Query, budget: Budget) -> list["LockedP
             version = redact_url(locked.version) if "/" in locked.version else locked.version
             package = locked._replace(version=version)
             known = packages.get(package[:2])
-            if known is None or (known.dev and not package.dev):
+            if known is None or _DEV.index(package.dev) < _DEV.index(known.dev):
                 packages[package[:2]] = package
     except ParseError as error:
         query.warn(f"{path}: {error}")

@@ -145,7 +145,7 @@ def packages_in(venv: str, query: Query, budget: Budget) -> Iterator[Package]:
     wants_source = query.wants("direct_url") or query.wants("editable")
     wants_installer = query.wants("installer")
     seen: set[str] = set()
-    for folder in _site_packages(venv):
+    for folder in site_packages(venv):
         budget.check()
         for entry in _names(folder, ".dist-info", ".egg-info", ".egg-link", ".egg"):
             budget.step()
@@ -162,7 +162,7 @@ def packages_in(venv: str, query: Query, budget: Budget) -> Iterator[Package]:
                 yield package
 
 
-def _site_packages(venv: str) -> Iterator[str]:
+def site_packages(venv: str) -> Iterator[str]:
     """Yield the folders of packages; lib64 is a link to lib, or the place of compiled packages."""
     for lib in ("lib", "lib64"):
         folder = f"{venv}/{lib}"
@@ -187,10 +187,10 @@ def _names(folder: str, *endings: str) -> list[str]:
 def _package(folder: str, entry: str, *, wants_source: bool, wants_installer: bool) -> Package | None:
     path = f"{folder}/{entry}"
     if entry.endswith(".dist-info"):
-        name, version = _name_and_version(f"{path}/METADATA")
+        name, version = name_and_version(f"{path}/METADATA")
         if name is None:
             return None
-        url, editable = _source(f"{path}/direct_url.json") if wants_source else (None, False)
+        url, editable = source_url(f"{path}/direct_url.json") if wants_source else (None, False)
         installer = _first_line(f"{path}/INSTALLER") if wants_installer else None
         return Package(name, version, editable, url, installer)
     if entry.endswith(".egg-link"):
@@ -199,7 +199,7 @@ def _package(folder: str, entry: str, *, wants_source: bool, wants_installer: bo
         inner = f"{path}/EGG-INFO/PKG-INFO"
     else:
         inner = f"{path}/PKG-INFO" if os.path.isdir(path) else path  # noqa: PTH112
-    name, version = _name_and_version(inner) if os.path.lexists(inner) else (None, None)
+    name, version = name_and_version(inner) if os.path.lexists(inner) else (None, None)
     return None if name is None else Package(name, version, editable=False, direct_url=None, installer=None)
 
 
@@ -209,13 +209,13 @@ def _linked(path: str) -> Package | None:
     if not sources or not os.path.isabs(sources):  # noqa: PTH117
         return None
     for entry in _names(sources, ".egg-info"):
-        name, version = _name_and_version(f"{sources}/{entry}/PKG-INFO")
+        name, version = name_and_version(f"{sources}/{entry}/PKG-INFO")
         if name is not None:
             return Package(name, version, editable=True, direct_url=f"file://{sources}", installer=None)
     return None
 
 
-def _name_and_version(path: str) -> tuple[str | None, str | None]:
+def name_and_version(path: str) -> tuple[str | None, str | None]:
     """Return name and version from the headers of a package's metadata.
 
     The long description after them is not read.
@@ -231,7 +231,7 @@ def _name_and_version(path: str) -> tuple[str | None, str | None]:
     return headers.get("name") or None, headers.get("version") or None
 
 
-def _source(path: str) -> tuple[str | None, bool]:
+def source_url(path: str) -> tuple[str | None, bool]:
     """Return the URL that a package came from, and whether it is run from there (PEP 610)."""
     import json
 

@@ -2,8 +2,10 @@
 
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+import yaml
 
 from kolide_kit.limits import Budget, Limits
 from kolide_tables.documents.formats import OPENERS
@@ -40,3 +42,22 @@ def tool() -> Callable[[str], str]:
         return path
 
     return find
+
+
+class _Writer(yaml.CSafeDumper):
+    """Writes YAML for 1.2: PyYAML leaves a text such as 089 plain, which is a number there."""
+
+
+def _text(writer: Any, text: str) -> yaml.Node:
+    style = '"' if text[:1] in tuple("0123456789+-.") else None
+    node: yaml.Node = writer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    return node
+
+
+_Writer.add_representer(str, _text)
+
+
+def write_yaml(document: object, **options: Any) -> str:
+    """Return a document as PyYAML writes it."""
+    written: str = yaml.dump(document, Dumper=_Writer, allow_unicode=True, sort_keys=False, **options)
+    return written

@@ -267,6 +267,52 @@ def test_however_many_are_looked_up_apt_is_asked_once(machine: Any) -> None:
     assert not any("removed" in arguments for arguments in asked)
 
 
+RELEASE = """-----BEGIN PGP SIGNED MESSAGE-----
+Hash: SHA256
+
+Origin: Debian
+Label: Debian-Security
+Suite: oldstable-security
+Version: 12
+Codename: bookworm-security
+SHA256:
+ e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855        0 main/Label: x
+"""
+POLICY = """curl:
+  Installed: 7.88.1-10
+  Candidate: 7.88.1-12
+  Version table:
+     7.88.1-12 500
+        500 http://deb.example.org/debian-security bookworm-security/main amd64 Packages
+ *** 7.88.1-10 100
+        100 /var/lib/dpkg/status
+"""
+
+
+@pytest.mark.parametrize("kind", ["InRelease", "Release", ""])
+def test_archives_are_known_by_their_release_files(kind: str, tmp_path: Path) -> None:
+    """Apt reads all its lists for each run where it keeps no cache: one run less is half the time."""
+    if kind:
+        name = f"deb.example.org_debian-security_dists_bookworm-security_{kind}"
+        (tmp_path / name).write_text(RELEASE)
+    asked: list[str] = []
+
+    def run(name: str, *arguments: str) -> bytes:
+        asked.append(name)
+        source = POLICY.splitlines()[5].split(" ", 9)[-1]
+        answers = {
+            "dpkg-query": "ii  curl\n",
+            "apt-cache": POLICY,
+            "apt-get": f"{source}\tDebian-Security\toldstable-security\tbookworm-security\t12\n",
+        }
+        return answers[name].encode()
+
+    (row,) = upgrade_rows(run, str(tmp_path))
+    assert (row.name, row.candidate, row.security) == ("curl", "7.88.1-12", True)
+    assert row.origin == "Debian-Security:12/oldstable-security"
+    assert asked == ["dpkg-query", "apt-cache", *([] if kind else ["apt-get"])]
+
+
 def test_lists_that_cannot_be_read_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("apt-get", "apt-cache", "dpkg-query"):
         tool(name)

@@ -259,6 +259,8 @@ SPECIFIED = {
     "self_signed i, "
     "key_algorithm, key_bits i, signature_algorithm, sha256, container, error, key_usages, extended_key_usages, "
     "signature_digest",
+    "jwt": "L M W: path!^, raw_data!^, idx i, level i, format, kind, algorithm, type, key_id, issuer, subject, "
+    "audience, issued_at b, not_before b, expires b, header, claims, error",
     "keyinfo": (
         "L M W: path!^, type, encrypted i, bits i, fingerprint_sha256, fingerprint_md5, format, comment, "
         "kdf, mode, kind, iterations b, digest, options, keys i, certificates i, error"
@@ -271,14 +273,17 @@ SPECIFIED = {
         "L M W: root?^, uid^b, venv_path, python_version, name, version, editable i, direct_url, installer"
     ),
     "node_packages": "L M W: root!^, name, version, manager, lockfile, dev i, integrity",
-    "go_buildinfo": "L M W: path!^, go_version, module, version, is_main i, vcs_revision, vcs_time",
+    "go_buildinfo": (
+        "L M W: path!^, go_version, module, version, is_main i, vcs_revision, vcs_time, vcs_modified i, settings"
+    ),
     "ai_tools": "L M W: uid^b, username, tool, kind, version, path, source, running i, config_path",
     "mcp_servers": "L M W: uid^b, username, client, scope, config_path, "
     "server_name, transport, command, args, url, "
     "env_keys, "
     "enabled i, config_sha256, header_names",
-    "sshd_config": "L M: path^, keyword, value, match_block, source, line i",
-    "sudo_rules": "L M: source, line i, users, hosts, runas, nopasswd i, command",
+    "sshd_config": "L M: path^, keyword, value, match_block, source, line i, arguments, criteria",
+    "sudo_rules": "L M: source, line i, users, hosts, runas, nopasswd i, command, nopasswd_partly i, nopasswd_by, "
+    "options, digests, user_list, host_list, runas_users, runas_groups, command_list",
     "secret_scan": (
         "L M W: path!^, raw_data!^, rule_id, line_number i, column_start i, entropy d, sha256_prefix"
     ),
@@ -292,9 +297,11 @@ SPECIFIED = {
     ),
     "apt_upgrades": "L: name^, installed, candidate, origin, security i, phased i",
     "systemd_timers": "L: unit^, activates, next b, last b, calendar, persistent i, enabled, fragment_path",
+    "package_upgrades": "L: manager^, name^, installed, candidate, origin, security i",
+    "path_packages": "L: root^?, path^, manager, package, version, origin",
     "containers": (
         "L: runtime, socket_path^, uid b, id^, name, image, image_id, state, pid b, created b, privileged "
-        "i, ports"
+        "i, ports, privileges, network_mode, capabilities"
     ),
     "flatpak_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",
     "snap_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",

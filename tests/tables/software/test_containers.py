@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kolide_kit.unixhttp import NoAnswer, get_json, is_socket
+from kolide_tables.software.container_privileges import of_engine, of_runtime
 from kolide_tables.software.containers import container_rows, containers, port_texts
 from osquery_sdk import Query
 
@@ -38,11 +39,15 @@ tar c -C "$root/image" . | p import - localhost/tiny:1 >&2
 small="--ulimit nofile=1000:1000 --ulimit nproc=1000:1000 --cgroups=disabled --network none"
 p run -d $small --name plain localhost/tiny:1 /bin/sleep 600 >&2
 p run -d $small --privileged --name mighty localhost/tiny:1 /bin/sleep 600 >&2
+p run -d $small --cap-add SYS_ADMIN --cap-drop CHOWN --ipc host -v /etc:/x:ro --security-opt seccomp=unconfined \\
+  --name shared localhost/tiny:1 /bin/sleep 600 >&2
+p run $small --name ended localhost/tiny:1 /bin/sleep 0 >&2
 p create --name never -p 127.0.0.1:18080:80 -p 9000:9000/udp localhost/tiny:1 /bin/sleep 1 >&2
 p ps -a --no-trunc --format json
 echo ---
-for name in plain mighty never; do
-  p inspect --format '{{.Id}} {{.State.Pid}} {{.HostConfig.Privileged}}' $name
+for name in plain mighty shared ended never; do
+  p inspect --format \\
+    '{{.Id}} {{.State.Pid}} {{.HostConfig.Privileged}} {{.HostConfig.NetworkMode}} {{json .BoundingCaps}}' $name
 done
 echo ---
 p system service -t 0 "unix://$root/sock" >/dev/null 2>&1 &
@@ -50,6 +55,7 @@ p system service -t 0 "unix://$root/sock" >/dev/null 2>&1 &
 """
 READ = """
 import json, os, sys, time
+from kolide_tables.software.container_privileges import of_engine, of_runtime
 from kolide_tables.software.containers import container_rows, containers as t
 from osquery_sdk import Query
 path, said = sys.argv[1], []
@@ -60,7 +66,15 @@ def rows(**equals):
     return [dict(zip(row.__columns__, row)) for row in container_rows(query, seconds=30)]
 everything = rows()
 one, none = rows(id=everything[0]["id"]), rows(id="0" * 64)
-print(json.dumps({"all": everything, "one": one, "none": none, "warnings": said}))
+root = os.path.dirname(path)
+os.makedirs(root + "/etc/containers")
+with open(root + "/etc/containers/storage.conf", "w") as file:
+    file.write('[storage]\\ngraphroot = "/store"\\nrunroot = "/run"\\n')
+os.symlink("/proc", root + "/proc")
+os.unlink(path)
+query = Query.of(t, warn=said.append)
+stored = [dict(zip(row.__columns__, row)) for row in container_rows(query, root, seconds=30)]
+print(json.dumps({"all": everything, "one": one, "none": none, "stored": stored, "warnings": said}))
 """
 
 
@@ -116,14 +130,24 @@ def test_containers_are_those_of_podman(compare: Compare, static_busybox: Path) 
             "created": one["Created"],
             "pid": int(facts[one["Id"]][0]) or None,
             "privileged": int(facts[one["Id"]][1] == "true"),
+            "network_mode": facts[one["Id"]][2],
+            "capabilities": sorted(json.loads(facts[one["Id"]][3])),
         }
         for one in listed
     }
     fields = next(iter(said.values())).keys()
-    found = {row["id"]: {name: row[name] for name in fields} for row in ours["all"]}
+    found = {row["id"]: {name: row[name] for name in fields} for row in sorted_capabilities(ours["all"])}
     compare("containers", "podman ps, podman inspect", found, said)
     rows = {row["name"]: row for row in ours["all"]}
-    assert rows.keys() == {"plain", "mighty", "never"}
+    assert rows.keys() == {"plain", "mighty", "shared", "ended", "never"}
+    assert {name: row["privileges"] for name, row in rows.items() if name != "mighty"} == {
+        "plain": [],
+        # This podman's API has `shareable` for a container that shares the machine's.
+        "shared": ["capability=CAP_SYS_ADMIN", "mount=/etc", "seccomp=unconfined"],
+        "ended": [],
+        "never": [],
+    }
+    assert {"privileged", "capability=CAP_SYS_MODULE"} <= set(rows["mighty"]["privileges"])
     assert (rows["plain"]["state"], rows["never"]["state"]) == ("running", "created")
     assert rows["plain"]["pid"] is not None
     assert rows["mighty"]["privileged"] == 1
@@ -132,13 +156,39 @@ def test_containers_are_those_of_podman(compare: Compare, static_busybox: Path) 
     assert ours["one"] == ours["all"][:1]
     assert ours["none"] == []
 
+    # The same from the files alone. What never ran has no runtime's configuration, hence no such facts.
+    ran = {key: facts for key, facts in said.items() if facts["name"] != "never"}
+    files = {
+        row["id"]: {name: row[name] for name in fields if name != "network_mode"}
+        for row in sorted_capabilities(ours["stored"])
+        if row["name"] != "never"
+    }
+    without_network = {
+        key: {name: value for name, value in facts.items() if name != "network_mode"}
+        for key, facts in ran.items()
+    }
+    compare("containers", "podman ps, without its service", files, without_network)
+    stored = {row["name"]: row for row in ours["stored"]}
+    assert {name: row["privileges"] for name, row in stored.items() if name != "mighty"} == {
+        "plain": [],
+        "shared": ["capability=CAP_SYS_ADMIN", "ipc=host", "mount=/etc", "seccomp=unconfined"],
+        "ended": [],
+        "never": None,
+    }
+    assert {row["network_mode"] for row in ours["stored"]} == {"private", None}
+    assert (stored["never"]["state"], stored["never"]["ports"]) == ("created", None)
+
+
+def sorted_capabilities(rows: list[Any]) -> list[Any]:
+    return [row | {"capabilities": sorted(row["capabilities"] or ())} for row in rows]
+
 
 ID = "0123456789abcdef" * 4
 LISTED = [
     # As the documentation of Docker's API shows it.
     {
         "Id": ID,
-        "Names": ["/boring_feynman"],
+        "Names": ["/web/database", "/boring_feynman"],
         "Image": "ubuntu:latest",
         "ImageID": "sha256:" + ID,
         "Command": "echo 1",
@@ -154,9 +204,18 @@ LISTED = [
 DETAILS = {
     "Id": ID,
     "State": {"Pid": 4242},
-    "HostConfig": {"Privileged": False},
+    "HostConfig": {"Privileged": False, "NetworkMode": "bridge"},
     "Config": {"Env": ["TOKEN=x"]},
 }
+
+# The capabilities that Docker's documentation says a container has by default.
+USUAL = [
+    f"CAP_{name}"
+    for name in (
+        *("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP"),
+        *("NET_BIND_SERVICE", "NET_RAW", "SYS_CHROOT", "MKNOD", "AUDIT_WRITE", "SETFCAP"),
+    )
+]
 
 
 @contextlib.contextmanager
@@ -225,10 +284,145 @@ def test_docker_as_documented(tmp_path: Path, compare: Compare) -> None:
         1367854155,
         0,
         ["53/udp", "0.0.0.0:3333->2222/tcp", "[::]:3333->2222/tcp"],
+        [],
+        "bridge",
+        USUAL,
     )
     compare("containers", "Docker's API as documented", {row.id: tuple(row)}, {ID: documented})
     assert asked == ["/containers/json?all=1", f"/containers/{ID}/json"]
     assert "TOKEN" not in repr(row)
+
+
+@pytest.mark.parametrize(
+    ("host", "mounts", "privileges"),
+    [
+        ({"Privileged": True}, [], None),
+        ({"CapAdd": ["SYS_ADMIN"]}, [], ["capability=CAP_SYS_ADMIN"]),
+        ({"CapAdd": ["CAP_SYS_PTRACE", "net_admin"], "CapDrop": ["ALL"]}, [], None),
+        ({"CapAdd": ["ALL"], "CapDrop": ["SYS_ADMIN"]}, [], None),
+        ({"CapAdd": ["SYS_NICE", "IPC_LOCK"]}, [], []),
+        ({"PidMode": "host", "IpcMode": "host", "UTSMode": "host"}, [], ["pid=host", "ipc=host", "uts=host"]),
+        ({"NetworkMode": "host", "UsernsMode": "host"}, [], ["network=host", "user=host"]),
+        ({"PidMode": "container:" + ID, "IpcMode": "private", "CgroupnsMode": "private"}, [], []),
+        ({"CgroupnsMode": "host"}, [], ["cgroup=host"]),
+        ({"Binds": ["/var/run/docker.sock:/s:ro"]}, [], ["socket=/var/run/docker.sock"]),
+        (
+            {"Binds": ["/run/user/1000/podman/podman.sock:/s"]},
+            [],
+            ["socket=/run/user/1000/podman/podman.sock"],
+        ),
+        ({}, [{"Type": "bind", "Source": "/run/containerd/containerd.sock"}], None),
+        ({}, [{"Type": "bind", "Source": "/", "RW": False}], ["mount=/"]),
+        ({"Binds": ["//etc/:/x", "/etc/../etc:/y", "data:/z", "/srv/www:/www"]}, [], ["mount=/etc"]),
+        ({"Devices": [{"PathOnHost": "/dev/sda"}, {"PathOnHost": "/dev/kvm"}]}, [], None),
+        ({"Binds": ["/dev/mem:/dev/mem"]}, [], ["device=/dev/mem"]),
+        ({"SecurityOpt": ["seccomp=unconfined", "label=disable", "no-new-privileges"]}, [], None),
+        ({"SecurityOpt": ["apparmor:unconfined"]}, [], ["apparmor=unconfined"]),
+        ({"SecurityOpt": "x", "Binds": 5, "Devices": [1], "CapAdd": {}, "PidMode": []}, 7, []),
+    ],
+)
+def test_privileges_of_docker_s_containers(
+    host: dict[str, Any], mounts: Any, privileges: list[str] | None, tmp_path: Path
+) -> None:
+    details = DETAILS | {"HostConfig": {"Privileged": False} | host, "Mounts": mounts}
+    others = {
+        "Privileged": ["privileged", "capability=CAP_SYS_ADMIN", "capability=CAP_BPF"],
+        "CapDrop": ["capability=CAP_NET_ADMIN"],
+        "Devices": ["device=/dev/sda", "device=/dev/kvm"],
+        "SecurityOpt": ["seccomp=unconfined", "label=disable"],
+    }
+
+    def answer(target: str) -> bytes:
+        return response(details) if target.endswith(f"{ID}/json") else docker(target)
+
+    with service(tmp_path / "run/docker.sock", answer):
+        (row,) = container_rows(Query.of(containers), str(tmp_path), seconds=30)
+    assert row.privileged == int("Privileged" in host)
+    if privileges is not None:
+        assert row.privileges == privileges
+    elif mounts:
+        assert row.privileges == ["socket=/run/containerd/containerd.sock"]
+    else:
+        wanted = next(other for name, other in others.items() if name in host)
+        assert set(wanted) <= set(row.privileges or ())
+        assert ("capability=CAP_SYS_ADMIN" in wanted) == (
+            "capability=CAP_SYS_ADMIN" in (row.privileges or ())
+        )
+
+
+SPEC = {
+    "ociVersion": "1.0.2",
+    "process": {"capabilities": {"bounding": ["CAP_CHOWN", "CAP_SYS_ADMIN"]}},
+    "mounts": [
+        {"destination": "/proc", "type": "proc", "source": "proc"},
+        {"destination": "/s", "type": "bind", "source": "/run/crio/crio.sock", "options": ["rbind", "ro"]},
+    ],
+    "annotations": {
+        "io.kubernetes.cri.container-type": "container",
+        "io.kubernetes.cri.container-name": "web",
+        "io.kubernetes.cri.image-name": "docker.io/library/nginx:1",
+    },
+    "linux": {
+        "namespaces": [{"type": "mount"}, {"type": "ipc"}, {"type": "uts"}, {"type": "pid"}],
+        "maskedPaths": ["/proc/kcore"],
+        "seccomp": {"defaultAction": "SCMP_ACT_ERRNO"},
+    },
+}
+
+
+def test_tasks_of_containerd(tmp_path: Path) -> None:
+    """The folders are those that containerd makes for a pod's container, for docker's and for one of ctr."""
+    tasks = tmp_path / "run/containerd/io.containerd.runtime.v2.task"
+    bare = {"process": {}, "linux": {"namespaces": [{"type": "network", "path": "/run/netns/x"}]}}
+    broken = "{"
+    for place, spec in (
+        (f"k8s.io/{ID}", SPEC),
+        ("default/my-redis", bare),
+        (f"moby/{ID[::-1]}", SPEC),
+        ("default/broken", broken),
+        ("default/list", []),
+    ):
+        (tasks / place).mkdir(parents=True)
+        (tasks / place / "config.json").write_text(spec if spec is broken else json.dumps(spec))
+        (tasks / place / "init.pid").write_text("4242")
+    (tmp_path / "proc/4242").mkdir(parents=True)
+    (tmp_path / "proc/4242/cgroup").write_text(f"0::/kubepods.slice/cri-containerd-{ID}.scope\n")
+    (tmp_path / "proc/4242/stat").write_text("4242 (a) b) S 1 4242")
+    said: list[str] = []
+    rows = {row.id: row for row in container_rows(Query.of(containers, warn=said.append), str(tmp_path))}
+    assert rows.keys() == {ID, "my-redis", ID[::-1]}
+    web = rows[ID]
+    assert (web.runtime, web.name, web.image) == ("containerd", "web", "docker.io/library/nginx:1")
+    assert (web.state, web.pid, web.privileged, web.network_mode) == ("running", 4242, 0, "host")
+    assert web.capabilities == ["CAP_CHOWN", "CAP_SYS_ADMIN"]
+    assert web.privileges == ["capability=CAP_SYS_ADMIN", "network=host", "socket=/run/crio/crio.sock"]
+    assert (rows["my-redis"].state, rows["my-redis"].network_mode) == ("exited", "ns:/run/netns/x")
+    assert rows[ID[::-1]].runtime == "docker"
+    assert len(said) == 1
+    assert "default/broken/config.json" in said[0]
+    one = Query.of(containers, equals={"id": "my-redis"})
+    assert [row.id for row in container_rows(one, str(tmp_path))] == ["my-redis"]
+    socket = Query.of(containers, equals={"socket_path": "/run/docker.sock"})
+    assert list(container_rows(socket, str(tmp_path))) == []
+
+
+def test_containers_of_cri_o(tmp_path: Path) -> None:
+    storage = tmp_path / "var/lib/containers/storage/overlay-containers"
+    about = {"pod-name": "p", "image-name": "quay.io/a:1", "name": "k8s_web_p_0", "created-at": 1700000000}
+    listed = [
+        {"id": ID, "names": ["k8s_web_p_0"], "image": ID, "metadata": json.dumps(about)},
+        {"id": "x", "metadata": "{}"},
+        {"id": ID[::-1], "names": ["alpine-working-container"], "metadata": "{"},
+        5,
+    ]
+    (storage / ID / "userdata").mkdir(parents=True)
+    (storage / "containers.json").write_text(json.dumps(listed))
+    spec = SPEC | {"annotations": {"io.container.manager": "cri-o"}}
+    (storage / ID / "userdata/config.json").write_text(json.dumps(spec))
+    (row,) = container_rows(Query.of(containers), str(tmp_path))
+    assert (row.runtime, row.name, row.image, row.state) == ("cri-o", "k8s_web_p_0", "quay.io/a:1", "exited")
+    assert (row.created, row.image_id, row.ports) == (1700000000, f"sha256:{ID}", None)
+    assert row.privileges == ["capability=CAP_SYS_ADMIN", "network=host", "socket=/run/crio/crio.sock"]
 
 
 def test_only_what_is_asked_for_is_asked_of_the_service(tmp_path: Path) -> None:
@@ -371,3 +565,65 @@ def test_what_is_no_socket(tmp_path: Path) -> None:
 )
 def test_any_ports(value: Any) -> None:
     assert all(isinstance(port, str) for port in port_texts(value))
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=5)
+    | st.sampled_from(["host", "bind", "/", "ALL"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *(
+                        "HostConfig",
+                        "Mounts",
+                        "Source",
+                        "Binds",
+                        "Devices",
+                        "PathOnHost",
+                        "CapAdd",
+                        "CapDrop",
+                    ),
+                    *(
+                        "SecurityOpt",
+                        "NetworkMode",
+                        "PidMode",
+                        "Privileged",
+                        "linux",
+                        "namespaces",
+                        "type",
+                        "path",
+                    ),
+                    *(
+                        "process",
+                        "capabilities",
+                        "bounding",
+                        "mounts",
+                        "source",
+                        "options",
+                        "devices",
+                        "seccomp",
+                    ),
+                    "annotations",
+                ]
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(ANYTHING, st.booleans())
+def test_any_details_and_configuration(value: Any, podman: bool) -> None:
+    document = value if isinstance(value, dict) else {"HostConfig": value, "linux": value}
+    for access in (of_engine(document, podman=podman), of_runtime(document)):
+        assert all(
+            isinstance(text, str) for text in (*(access.privileges or ()), *(access.capabilities or ()))
+        )
+        assert access.privileged in (0, 1, None)

@@ -25,7 +25,9 @@ from ...support.compare import Compare
 from ...support.homes import Link
 from ...support.tools import Run
 
-Said = tuple[str, str | None, str | None, bool, str | None, str | None]
+Facts = tuple[str | None, str | None, bool | None, dict[str, str] | None]
+Said = tuple[str, str | None, str | None, bool, *Facts]
+NONE: Facts = (None, None, None, None)
 
 # Built with -trimpath -ldflags='-s -w' from a module with four dependencies, two of them replaced; the bytes
 # that neither Go nor the table reads are set to zero.
@@ -44,8 +46,10 @@ def programs(fixtures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def said_by_go(text: str) -> list[Said]:
     """Return the rows that the output of `go version -m` for one file stands for."""
     version, *lines = [line.split("\t") for line in text.strip("\n").split("\n")]
-    settings_ = dict(line[2].split("=", 1) for line in lines if line[1:2] == ["build"])
-    vcs = settings_.get("vcs.revision"), settings_.get("vcs.time")
+    pairs = (line[2].split("=", 1) for line in lines if line[1:2] == ["build"])
+    settings_ = {name: json.loads(value) if value[:1] == '"' else value for name, value in pairs}
+    modified = {"true": True, "false": False}.get(settings_.get("vcs.modified", ""))
+    vcs = settings_.get("vcs.revision"), settings_.get("vcs.time"), modified, settings_ or None
     go_version = version[0].rpartition(": ")[2]
     rows: list[Said] = []
     for line in lines:
@@ -56,10 +60,10 @@ def said_by_go(text: str) -> list[Said]:
         elif kind == "mod":
             rows[0] = (go_version, rest[0], number, True, *vcs)
         elif kind == "dep":
-            rows.append((go_version, rest[0], number, False, None, None))
+            rows.append((go_version, rest[0], number, False, *NONE))
         elif kind == "=>":
             path = rows[-1][1] if rest[0].startswith(".") else rest[0]
-            rows[-1] = (go_version, path, number, False, None, None)
+            rows[-1] = (go_version, path, number, False, *NONE)
     return rows
 
 
@@ -80,7 +84,10 @@ def test_a_program_as_recorded(name: str, programs: Path, fixtures: Path, compar
         ("example.org/quote", "v1.5.2"),
         ("example.org/fork", "v1.0.1"),
     ]
-    assert said[0][4:] == ("e09f92edf475524905a699e1944f1ec87e9ffb4d", "2024-01-02T03:04:05Z")
+    assert said[0][4:6] == ("e09f92edf475524905a699e1944f1ec87e9ffb4d", "2024-01-02T03:04:05Z")
+    assert said[0][6] is False
+    assert said[0][7] is not None
+    assert said[0][7]["-trimpath"] == "true"
 
 
 def test_go_itself_and_all_that_was_made_with_it(run: Run, programs: Path, compare: Compare) -> None:
@@ -170,8 +177,8 @@ def test_the_older_form(width: int, order: str, run: Run, tmp_path: Path, compar
     program.write_bytes(older(b"go1.13.5", MODULES, width=width, order=order))
     program.chmod(0o755)
     assert rows_of(program) == [
-        ("go1.13.5", "example.org/x", "v1.2.3", True, None, None),
-        ("go1.13.5", "example.org/y", "v0.1.0", False, None, None),
+        ("go1.13.5", "example.org/x", "v1.2.3", True, *NONE),
+        ("go1.13.5", "example.org/y", "v0.1.0", False, *NONE),
     ]
     compare(
         "go_buildinfo", "go version -m", rows_of(program), said_by_go(run("go", "version", "-m", program))
@@ -250,3 +257,48 @@ def test_a_changed_program_is_one_or_none(data: st.DataObject, name: str, progra
         content[data.draw(st.sampled_from(used))] = data.draw(st.integers(0, 255))
     info = build_info(io.BytesIO(bytes(content)))
     assert info is None or info.go_version
+
+
+def test_settings_that_go_quotes_and_a_changed_checkout(run: Run, tmp_path: Path, compare: Compare) -> None:
+    lines = (
+        "path\texample.org/x",
+        "mod\texample.org/x\t(devel)\t",
+        r'build	-ldflags="-s -X main.version=1.2 -X \"main.name=a\tb\u00e9\""',
+        'build\tCGO_CFLAGS="-O2 -g"',
+        "build\tCGO_LDFLAGS=",
+        'build\t"odd key"=1',
+        "build\tvcs.modified=true",
+    )
+    program = tmp_path / "program"
+    program.write_bytes(older(b"go1.19", "\n".join((*lines, "")).encode()))
+    program.chmod(0o755)
+    (row,) = go_buildinfo.rows(path=str(program))
+    assert row.vcs_modified is True
+    assert row.settings == {
+        "-ldflags": '-s -X main.version=1.2 -X "main.name=a\tb\xe9"',
+        "CGO_CFLAGS": "-O2 -g",
+        "CGO_LDFLAGS": "",
+        "odd key": "1",
+        "vcs.modified": "true",
+    }
+    said = run("go", "version", "-m", str(program))
+    (flags,) = re.findall(r"^\tbuild\t-ldflags=(.*)$", said, flags=re.MULTILINE)
+    compare("go_buildinfo", "go version -m", row.settings["-ldflags"], json.loads(flags), rows=1)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "-X main.apiKey=hunter2hunter2",
+        "-s -X 'main.apiKey=hunter2 hunter2' -w",
+        "-X='example.org/a.dbPassword=hunter2 hunter2'",
+    ],
+)
+def test_secrets_in_settings(flags: str, tmp_path: Path) -> None:
+    lines = f'path\tx\nbuild\t-ldflags="{flags}"\n'
+    program = tmp_path / "program"
+    program.write_bytes(older(b"go1.19", lines.encode()))
+    (row,) = go_buildinfo.rows(path=str(program))
+    assert row.settings is not None
+    assert "hunter2" not in repr(row)
+    assert "[redacted]" in row.settings["-ldflags"]

@@ -1,5 +1,5 @@
-"""kolide_node_packages against npm ls, yarn list and pnpm's own flags, on the tools' lock files of one
-project.
+"""kolide_node_packages against npm ls, yarn list, pnpm's own flags and bun pm ls, on the tools' lock files of
+one project.
 """
 
 import json
@@ -78,6 +78,16 @@ def test_yarn_list_as_recorded(project: str, projects: Path, compare: Compare) -
     assert {row.name for row in rows if row.dev} == {row.name for row in npm if row.dev}
 
 
+def test_bun_ls_as_recorded(projects: Path, compare: Compare) -> None:
+    rows = node_packages.rows(root=str(projects / "bun"))
+    said = json.loads((projects / "bun-ls.json").read_text())
+    compare("node_packages", "bun pm ls --all, recorded", named(rows), said["all"])
+    compare(
+        "node_packages", "bun pm ls --all --prod, recorded", named(rows, production=True), said["production"]
+    )
+    assert {row.manager for row in rows} == {"bun"}
+
+
 def test_pnpm_says_the_same_in_all_versions(projects: Path) -> None:
     """Until version 8 pnpm marks what is for development; in version 9 it follows from the graph."""
     said = [node_packages.rows(root=str(projects / project)) for project in PNPM]
@@ -117,6 +127,193 @@ def test_what_is_for_development_without_a_manifest(projects: Path, tmp_path: Pa
     rows = node_packages.rows(root=str(tmp_path))
     assert len(rows) == 70
     assert {row.dev for row in rows} == {None}
+
+
+def test_a_resolution_for_what_production_needs(projects: Path, tmp_path: Path) -> None:
+    """Yarn 2 and later write the package under the key of the resolution, not of what its users ask for."""
+    before = node_packages.rows(root=str(projects / "berry"))
+    lock = (projects / "berry/yarn.lock").read_text()
+    (tmp_path / "yarn.lock").write_text(lock.replace('"debug@npm:^4.3.4":', '"debug@npm:4.4.3":'))
+    manifest = json.loads((projects / "berry/package.json").read_text())
+    (tmp_path / "package.json").write_text(json.dumps(manifest | {"resolutions": {"debug": "4.4.3"}}))
+    after = node_packages.rows(root=str(tmp_path))
+    assert [(row.name, row.dev) for row in after] == [(row.name, row.dev) for row in before]
+    assert {row.name for row in after if row.name in ("debug", "ms") and row.dev is False} == {"debug", "ms"}
+
+
+def in_yarn_lock(entries: dict[str, dict[str, Any]]) -> str:
+    """Return a lock file as Yarn 4 writes it; a key is the resolution, too, unless one is given."""
+    lines = ["__metadata:", "  version: 8", ""]
+    for key, facts in entries.items():
+        resolution = facts.get("resolution", key.split(", ")[0])
+        version = facts.get("version", resolution.rpartition(":")[2])
+        lines += [f'"{key}":', f"  version: {version}", f'  resolution: "{resolution}"']
+        if "needs" in facts:
+            lines += ["  dependencies:", *(f'    "{n}": "{wanted}"' for n, wanted in facts["needs"].items())]
+        lines += ["  languageName: node", ""]
+    return "\n".join(lines)
+
+
+DEMO = {"demo@workspace:.": {"version": "0.0.0-use.local", "needs": {"a": "^1.0.0", "tool": "1.0.0"}}}
+MANIFEST = {"name": "demo", "dependencies": {"a": "^1.0.0"}, "devDependencies": {"tool": "1.0.0"}}
+
+
+@pytest.mark.parametrize(
+    ("resolutions", "key", "other"),
+    [
+        ({"a/b": "2.0.0"}, "b@npm:2.0.0", "b@npm:^1.0.0"),
+        ({"a@1.0.0/b": "2.0.0"}, "b@npm:2.0.0", "b@npm:^1.0.0"),
+        ({"a@npm:1.0.0/b@^1.0.0": "npm:2.0.0"}, "b@npm:2.0.0", "b@npm:^1.0.0"),
+        ({"tool/b": "1.0.0", "a/b": "^2.0.0"}, "b@npm:^2.0.0", "b@npm:1.0.0"),
+        ({"a@9.0.0/b": "1.5.0", "a/b": "npm:c@2.0.0"}, "b@npm:c@2.0.0", "b@npm:^1.0.0"),
+        ({"b@^2.0.0": "9.0.0", "a/b": "2.0.0"}, "b@npm:2.0.0", "b@npm:^1.0.0"),
+        (
+            {"a/b": "patch:b@npm%3A2.0.0#./fix.patch"},
+            "b@patch:b@npm%3A2.0.0#./fix.patch::locator=demo%40workspace%3A.",
+            "b@npm:^1.0.0",
+        ),
+        ({"a/b": "portal:./b"}, "b@portal:./b::locator=demo%40workspace%3A.", "b@npm:^1.0.0"),
+    ],
+)
+def test_resolutions_of_one_package_alone(
+    resolutions: dict[str, str], key: str, other: str, tmp_path: Path
+) -> None:
+    """The rule changes what a needs; the tool, for development, needs what it asks for."""
+    entries = DEMO | {
+        "a@npm:^1.0.0": {"resolution": "a@npm:1.0.0", "needs": {"b": "npm:^1.0.0"}},
+        "tool@npm:1.0.0": {"needs": {"b": "npm:^1.0.0"}},
+        key: {"version": "2.0.0", "needs": {"production": "1.0.0"}},
+        other: {"version": "1.0.0", "needs": {"development": "1.0.0"}},
+        "production@npm:1.0.0": {},
+        "development@npm:1.0.0": {},
+    }
+    (tmp_path / "yarn.lock").write_text(in_yarn_lock(entries))
+    (tmp_path / "package.json").write_text(json.dumps(MANIFEST | {"resolutions": resolutions}))
+    dev = {row.name: row.dev for row in node_packages.rows(root=str(tmp_path))}
+    assert (dev["a"], dev["production"]) == (False, False)
+    assert (dev["tool"], dev["development"]) == (True, True)
+
+
+def test_what_is_changed_in_a_way_that_is_not_known_is_not_for_development(tmp_path: Path) -> None:
+    entries = DEMO | {"a@npm:7.0.0": {}, "tool@npm:1.0.0": {}, "unasked@npm:1.0.0": {}}
+    (tmp_path / "yarn.lock").write_text(in_yarn_lock(entries))
+    (tmp_path / "package.json").write_text(json.dumps(MANIFEST))
+    dev = {row.name: row.dev for row in node_packages.rows(root=str(tmp_path))}
+    assert dev == {"a": False, "tool": True, "unasked": None}
+
+
+def test_workspaces_catalogs_extensions_and_yarn_s_own_patches(tmp_path: Path) -> None:
+    entries = {
+        "demo@workspace:.": {"needs": {"inner": "workspace:^", "fsevents": "~2.3.2", "late": "^1.0.0"}},
+        "inner@workspace:^, inner@workspace:packages/inner": {
+            "resolution": "inner@workspace:packages/inner",
+            "needs": {"used": "catalog:", "tool": "1.0.0"},
+        },
+        "used@npm:^3.0.0": {"version": "3.1.0"},
+        "used@npm:^2.0.0": {"version": "2.9.0"},
+        "tool@npm:1.0.0": {"needs": {"used": "npm:^2.0.0"}},
+        "late@npm:^1.0.0": {"version": "1.0.0"},
+        "lacking@npm:^5.0.0": {"version": "5.0.0"},
+        "fsevents@npm:~2.3.2": {"version": "2.3.3"},
+        "fsevents@patch:fsevents@npm%3A~2.3.2#optional!builtin<compat/fsevents>": {
+            "version": "2.3.3",
+            "needs": {"node-gyp": "npm:latest"},
+        },
+        "node-gyp@npm:latest": {"version": "10.0.0"},
+    }
+    (tmp_path / "yarn.lock").write_text(in_yarn_lock(entries))
+    settings = (
+        "catalog:\n  used: ^3.0.0\npackageExtensions:\n  late@*:\n    dependencies:\n      lacking: ^5.0.0\n"
+    )
+    (tmp_path / ".yarnrc.yml").write_text(settings)
+    root = {"dependencies": {"inner": "workspace:^", "fsevents": "~2.3.2", "late": "^1.0.0"}}
+    inner = {"dependencies": {"used": "catalog:"}, "devDependencies": {"tool": "1.0.0"}}
+    (tmp_path / "packages/inner").mkdir(parents=True)
+    (tmp_path / "package.json").write_text(json.dumps(root | {"workspaces": ["packages/*"]}))
+    (tmp_path / "packages/inner/package.json").write_text(json.dumps(inner))
+    dev = {f"{row.name}@{row.version}": row.dev for row in node_packages.rows(root=str(tmp_path))}
+    assert {name for name, is_dev in dev.items() if is_dev} == {"tool@1.0.0", "used@2.9.0"}
+    assert {name for name, is_dev in dev.items() if is_dev is False} == {
+        "used@3.1.0",
+        "late@1.0.0",
+        "lacking@5.0.0",
+        "fsevents@2.3.3",
+        "node-gyp@10.0.0",
+    }
+
+
+def test_sources_of_bun_s_packages(tmp_path: Path) -> None:
+    (tmp_path / "bun.lock").write_text(
+        """{ // as Bun writes it
+        "lockfileVersion": 1,
+        "workspaces": {
+          "": {"name": "top", "dependencies": {"git": "github:me/git", "inner": "workspace:*"}},
+          "packages/inner": {"name": "inner", "devDependencies": {"tar": "x"}, "dependencies": {"dir": "x"}},
+        },
+        "packages": {
+          "git": ["git@github:me/git#0123abc", {"dependencies": {"@s/n": "^1"}}, "me-git-0123abc"],
+          "inner": ["inner@workspace:packages/inner"],
+          "inner/dir": ["dir@file:vendor/dir", {}],
+          "linked": ["linked@link:linked", {}],
+          "tar": ["tar@https://u:hunter2@example.org/t.tgz", {"dependencies": {"@s/n": "^2"}}, "sha512-"""
+        + "A" * 86
+        + """=="],
+          "@s/n": ["@s/n@1.0.0", "", {}, "sha512-AAAAAAAAAAAAAAAAAAAAAAAA"],
+          "tar/@s/n": ["@s/n@2.0.0", "", {"bundled": true}, "sha512-BBBBBBBBBBBBBBBBBBBBBBBB"],
+          "odd": [5], "worse": {}, "empty": [], "bare": ["bare"],
+        },
+        }"""
+    )
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/bun.lockb").write_bytes(b"#!/usr/bin/env bun\nbun-lockfile-format-v0\n")
+    warnings: list[str] = []
+    query = Query.of(node_packages, equals={"root": str(tmp_path)}, warn=warnings.append)
+    rows = {(row.name, row.version): (row.dev, row.integrity) for row in node_packages.rows(query)}
+    assert rows == {
+        ("git", "github:me/git#0123abc"): (False, None),
+        ("dir", "file:vendor/dir"): (False, None),
+        ("tar", "https://[redacted]@example.org/t.tgz"): (True, "sha512-" + "A" * 86 + "=="),
+        ("@s/n", "1.0.0"): (False, "sha512-AAAAAAAAAAAAAAAAAAAAAAAA"),
+        ("@s/n", "2.0.0"): (True, "sha512-BBBBBBBBBBBBBBBBBBBBBBBB"),
+    }
+    (warning,) = warnings
+    assert "b/bun.lockb is binary and not read" in warning
+
+
+def test_names_and_sources_that_lock_files_write_in_their_own_way(tmp_path: Path) -> None:
+    for folder, name, content in (
+        (
+            "npm",
+            "package-lock.json",
+            '{"packages": {"packages/one": {"version": "1.0.0"}, "libs/@s/two": {"version": "2.0.0"}}}',
+        ),
+        (
+            "pnpm9",
+            "pnpm-lock.yaml",
+            (
+                "lockfileVersion: '9.0'\n"
+                "importers: {.: {dependencies: {g: {version: git+ssh://git@h/a.git#1}, f: {version: file:x/@s/f}}}}\n"
+                "packages: {g@git+ssh://git@h/a.git#1: {version: 1.0.0}, f@file:x/@s/f: {}}\n"
+                "snapshots: {g@git+ssh://git@h/a.git#1: {}, f@file:x/@s/f: {}}\n"
+            ),
+        ),
+        (
+            "pnpm5",
+            "pnpm-lock.yaml",
+            "lockfileVersion: 5.4\npackages: {r.example.org/@s/x/1.0.0_y@2: {}, r.example.org/z/3.0.0: {}}\n",
+        ),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text(content)
+    rows = node_packages.rows(root=str(tmp_path))
+    assert [(row.name, row.version, row.dev) for row in rows] == [
+        ("one", "1.0.0", False),
+        ("@s/two", "2.0.0", False),
+        ("@s/x", "1.0.0", False),
+        ("z", "3.0.0", False),
+        ("g", "1.0.0", False),
+        ("f", "file:x/@s/f", False),
+    ]
 
 
 def test_sources_have_no_credentials(tmp_path: Path) -> None:
@@ -175,6 +372,21 @@ def test_what_is_broken_does_not_hide_the_rest(projects: Path, tmp_path: Path) -
     assert [one[0] for one in said] == ["a", "b", "c", "d", "e", "f", "k", "k", "k"]
     assert "aliases stand for more than" in said[3]
     assert "aliases stand for more than" in said[5]
+
+
+def test_a_lock_file_with_as_many_edges_as_can_be_is_read_in_time(tmp_path: Path) -> None:
+    """All packages have one name, and each needs versions of it that no entry has."""
+    entries = "".join(
+        f'a@{n}:\n  version "{n}"\n  dependencies:\n    a missing\n    "@b/{n}" "*"\n' for n in range(20_000)
+    )
+    (tmp_path / "yarn.lock").write_text(entries)
+    rules = {f"x{n}/a": "1" for n in range(300)}
+    (tmp_path / "package.json").write_text(json.dumps({"dependencies": {"a": "1"}, "resolutions": rules}))
+    started = time.monotonic()
+    rows = node_packages.rows(root=str(tmp_path))
+    assert time.monotonic() - started < 15
+    assert len(rows) == 20_000
+    assert {row.dev for row in rows} == {False}
 
 
 def test_limits(projects: Path) -> None:

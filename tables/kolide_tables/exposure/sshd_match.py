@@ -1,0 +1,58 @@
+"""The criteria of Match blocks in sshd_config, with those of the blocks around an included file.
+
+Source: sshd_config(5), `match_cfg_line` and the reading of Include in OpenSSH's servconf.c.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+# Criteria without a value.
+_ALONE = frozenset(("all", "invalid-user"))
+
+
+class Block(NamedTuple):
+    """What has to hold for the lines of a Match block.
+
+    Attributes:
+        text: the criteria as they are written, those of outer blocks first; empty for `Match all`.
+        criteria: the same as JSON, a list of [name, pattern]. Each has to hold.
+    """
+
+    text: str
+    criteria: str
+
+
+def block_of(words: Sequence[str], outer: Block | None) -> Block:
+    """Return the block that a Match line with these words begins.
+
+    In an included file `outer` is the block that the Include is in: its criteria have to hold too, even for
+    `Match all`.
+    """
+    pairs = list(_pairs(words))
+    texts = [outer.text] if outer is not None and outer.text else []
+    if pairs == [["all"]]:
+        pairs = []
+    else:
+        texts.append(" ".join(words))
+    outer_pairs: list[list[str]] = json.loads(outer.criteria) if outer is not None else []
+    return Block(" ".join(texts), json.dumps(outer_pairs + pairs, ensure_ascii=False))
+
+
+def _pairs(words: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the name of each criterion, in lower case, and its pattern; `User bob` and `User=bob` are the
+    same.
+    """
+    left = list(reversed(words)) or [""]
+    while left:
+        name, equals, pattern = left.pop().partition("=")
+        name = name.lower()
+        if name in _ALONE and not equals:
+            yield [name]
+            continue
+        if not pattern and left:
+            pattern = left.pop()
+            # Versions before 9.9 allow blanks around the sign.
+            if not equals and pattern.startswith("="):
+                pattern = pattern[1:] or (left.pop() if left else "")
+        yield [name, pattern]

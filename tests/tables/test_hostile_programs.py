@@ -47,6 +47,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put a shell script in the place of one of the system's programs; no others exist."""
     monkeypatch.setattr("kolide_tables.reading.tools.FOLDERS", (str(tmp_path),))
     monkeypatch.setattr("kolide_tables.machine.systemd_timers.RUNNING", str(tmp_path))
+    # nft is needed where the kernel does not answer.
+    monkeypatch.setattr("kolide_tables.exposure.nftables_rules.kernel_listing", _refuse)
 
     def put(name: str, script: str) -> Path:
         path = tmp_path / name
@@ -55,6 +57,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         return path
 
     return put
+
+
+def _refuse(*_: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
 
 
 def all_good(install: Install, programs: tuple[str, ...]) -> None:

@@ -125,11 +125,9 @@ def _as_text(matches: Sequence[_Listed]) -> str:
         ):
             writable = " (writable)" if table.is_writable else ""
             lines.append(f"{table.name:<{width}}  {table.description}{writable}")
-            if table.options.privilege:
-                lines.append(f"{'':<{width}}  {table.options.privilege}")
-            if columns:
-                lines.append(f"{'':<{width}}  Columns: {', '.join(columns)}")
-            lines += [f"{'':<{width}}  {reason}" for reason in reasons if reason]
+            matching = f"Columns: {', '.join(columns)}" if columns else ""
+            below = (*reasons, table.options.privilege, matching)
+            lines += [f"{'':<{width}}  {text}" for text in below if text]
     return "".join(f"{line}\n" for line in lines)
 
 

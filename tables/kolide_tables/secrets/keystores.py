@@ -1,4 +1,4 @@
-"""Read stores of keys and certificates without their password: PKCS#12, and those of Java.
+"""Read stores of keys and certificates, PKCS#12 and those of Java, without asking for a password.
 
 PKCS#12 (RFC 7292) is in DER or BER. Mostly its keys are encrypted one by one, so that they can be counted,
 and its certificates in one part, so that they cannot.

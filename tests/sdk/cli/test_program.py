@@ -204,8 +204,8 @@ def test_tables_lists_those_of_this_platform_and_all():
     everywhere = run(EXTENSION, "tables", "--all").stdout
     assert (
         "sample_elsewhere  Not on Linux.\n"
-        "                  Only root gets what is there.\n"
         "                  Not here. Windows and macOS only: on Linux nobody wants it.\n"
+        "                  Only root gets what is there.\n"
     ) in everywhere
     assert "sample_numbers    Numbers & their squares: <small> ones.\n" in everywhere
 
@@ -292,7 +292,7 @@ def test_tables_are_listed_by_family():
     from kolide_tables.catalog import TO_BE_ENABLED
     from kolide_tables.catalog import families as bundled_families
 
-    lines = bundled("tables").splitlines()
+    lines = [line for line in bundled("tables").splitlines() if not line.startswith(" ")]
     heads = [line.removesuffix(":") for line in lines if line.endswith(":") and "  " not in line]
     assert heads == sorted(set(bundled_families()) - {TO_BE_ENABLED})
     at = lines.index("Keys, certificates, secrets, without showing any:")

@@ -163,7 +163,8 @@ def test_nothing_is_left_wherever_the_signal_comes(count: int, temporary: Path, 
 
 def test_a_forked_child_is_ended_and_undoes_nothing(temporary: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FORKED],
+        # Python 3.12 warns of a fork in a process of several threads.
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED],
         capture_output=True,
         text=True,
         timeout=60,

@@ -1,4 +1,6 @@
-"""A table of the programs whose arguments carry secrets: the manual of each says which ones.
+"""A table of the programs whose arguments carry secrets.
+
+The source of a line is where its options are documented; not every line has been compared with it.
 
 Each line has names, what is told of them in the language of `rules`, and the source: a manual page, or the
 documentation's address. What several lines tell of a program holds together.

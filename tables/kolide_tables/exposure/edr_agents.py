@@ -3,7 +3,7 @@
 The facts were gathered on 2026-11-27. Each agent names its vendor's page; the names of services and folders
 were checked against two public lists: the EDAMAME threat models
 (https://github.com/edamametechnologies/threatmodels), from which Firefox recognizes agents, and Mondoo's EDR
-policy (https://github.com/mondoohq/cnspec/tree/main/content).
+policy (https://github.com/mondoohq/cnspec/tree/main/content). What neither list has is not checked yet.
 """
 
 from typing import NamedTuple

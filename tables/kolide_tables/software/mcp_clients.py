@@ -1,9 +1,9 @@
 """The programs that use MCP servers: where each keeps its configuration, and how it writes a server down.
 
-This is a table of facts. Each client names the page that documents it. The facts were gathered on READ_ON
-from those pages, and from two public lists made from them: the agents' pages of the Rust crate agent-config
-(https://docs.rs/crate/agent-config/0.2.0/source/docs/agents/README.md), and the clients that Toolport
-supports (https://github.com/tsouth89/toolport).
+This is a table of facts, gathered on 2026-11-27. Most are from two public lists: the agents' pages of the
+Rust crate agent-config (https://docs.rs/crate/agent-config/0.2.0/source/docs/agents/README.md), and the
+clients that Toolport supports (https://github.com/tsouth89/toolport). Each client names the page that
+documents it; not every fact has been compared with its page.
 
 In paths, `{config}` is the platform's folder for settings (.config, Library/Application Support or
 AppData/Roaming), `{data}` its folder for data, `{dotted}` is .config except on Windows, and `{editor}` is the
@@ -16,7 +16,6 @@ from typing import NamedTuple
 __all__ = [
     "CLIENTS",
     "EDITORS",
-    "READ_ON",
     "Client",
     "Editor",
     "editor_clients",
@@ -25,7 +24,6 @@ __all__ = [
     "user_paths",
 ]
 
-READ_ON = "2026-11-27"
 _MCP_SERVERS = ("mcpServers",)
 
 

@@ -16,7 +16,27 @@ commands
     Apply all of that to arguments and texts.
 """
 
-from .commands import REDACTED, redact_arguments, redact_text, redact_url
-from .names import is_secret_name
+from collections.abc import Sequence
 
-__all__ = ["REDACTED", "is_secret_name", "redact_arguments", "redact_text", "redact_url"]
+from .names import REDACTED, is_secret_name
+
+__all__ = ["REDACTED", "is_secret_name", "redact_arguments", "redact_text"]
+
+
+def redact_text(text: str) -> str:
+    """Redact secrets within one piece of text: command lines, NAME=VALUE, headers, URLs, keys known by their
+    shape.
+    """
+    from .commands import redacted_text  # the table of programs costs the start of who only may redact
+
+    return redacted_text(text)
+
+
+def redact_arguments(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of a program, the program first, with the values of secrets replaced by REDACTED.
+
+    Their number and order stay as they are.
+    """
+    from .commands import redacted_arguments
+
+    return redacted_arguments(arguments)

@@ -6,14 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from .names import is_path, is_secret, is_secret_name, is_switch
+from .names import REDACTED, is_path, is_secret, is_secret_name, is_switch
 from .patterns import NAME, Span, secrets_in
 from .programs import SECRETS
 from .rules import ALWAYS, Rule, is_harmless, known, program_name, rule_for
 from .shell import Word, shell_words
 from .values import secret_part
-
-REDACTED = "[redacted]"
 
 # sh -c "su -c 'sh -c ...'": nobody quotes deeper, and each level reads its text again.
 _DEEPEST = 8
@@ -40,23 +38,13 @@ _WRITERS = frozenset(("echo", "printf", "print", "yes", "cat"))
 _STDIN = re.compile(r"--?(?:pass\w*-stdin|stdin|passphrase-fd|with-token)\b")
 
 
-def redact_text(text: str) -> str:
-    """Redact secrets within one piece of text: command lines, NAME=VALUE, headers, URLs, keys known by their
-    shape.
-    """
+def redacted_text(text: str) -> str:
+    """Return a text without its secrets, see `redact_text`."""
     return _hidden(text, _text_secrets(text, 0))
 
 
-def redact_url(url: str) -> str:
-    """Return a URL without its credentials and without the values of secret parameters."""
-    return redact_text(url)
-
-
-def redact_arguments(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of a program, the program first, with the values of secrets replaced by REDACTED.
-
-    Their number and order stay as they are.
-    """
+def redacted_arguments(arguments: Sequence[str]) -> list[str]:
+    """Return arguments without their secrets, see `redact_arguments`."""
     if sum(map(len, arguments)) > _MOST_REMEMBERED:
         return _redacted(arguments)
     return list(_remembered(_Request(arguments)))

@@ -3,6 +3,8 @@
 import functools
 import re
 
+REDACTED = "[redacted]"
+
 # fmt: off
 # Secret anywhere in a name, in any spelling: DB_PASSWORD, PGPASSWORD, keyStorePassword, client.secret.
 _SECRET_PARTS = (

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from kolide_kit.limits import Budget
-from kolide_kit.redact import REDACTED, redact_arguments, redact_text, redact_url
+from kolide_kit.redact import REDACTED, redact_arguments, redact_text
 from kolide_kit.text import shown
 from osquery_sdk import Column, Query, Row, table
 
@@ -196,7 +196,7 @@ def _servers(file: ConfigFile, client: Client) -> Iterator[Server]:
 
 def public_url(url: str) -> str:
     """Return a URL without secrets: credentials, values of parameters, the fragment, and keys in its path."""
-    before, mark, parameters = redact_url(url).partition("?")
+    before, mark, parameters = redact_text(url).partition("?")
     scheme, slashes, rest = before.partition("#")[0].partition("://")
     host, slash, path = rest.partition("/") if slashes else ("", "", scheme)
     start = f"{scheme}{slashes}{host}{slash}" if slashes else ""

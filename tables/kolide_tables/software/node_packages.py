@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable, read_file
 from kolide_kit.limits import Budget
-from kolide_kit.redact import redact_url
+from kolide_kit.redact import redact_text
 from kolide_kit.text import shown
 from osquery_sdk import Column, Query, Row, table
 
@@ -98,7 +98,7 @@ def _locked(path: str, name: str, query: Query, budget: Budget) -> list["LockedP
         return []
     try:
         for locked in LOCK_FILES[name][1](content, beside, budget):
-            version = redact_url(locked.version) if "/" in locked.version else locked.version
+            version = redact_text(locked.version) if "/" in locked.version else locked.version
             package = locked._replace(version=version)
             known = packages.get(package[:2])
             if known is None or _DEV.index(package.dev) < _DEV.index(known.dev):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable, owner_of, read_file
 from kolide_kit.limits import Budget
-from kolide_kit.redact import redact_url
+from kolide_kit.redact import redact_text
 from kolide_kit.text import decode, shown
 from osquery_sdk import Column, Query, Row, table
 
@@ -243,7 +243,7 @@ def source_url(path: str) -> tuple[str | None, bool]:
         return None, False
     url = content.get("url")
     editable = as_object(content.get("dir_info")).get("editable") is True
-    return redact_url(url) if isinstance(url, str) else None, editable
+    return redact_text(url) if isinstance(url, str) else None, editable
 
 
 def _first_line(path: str) -> str | None:

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Missing, Unreadable, read_file
@@ -19,7 +20,9 @@ from ..reading.applications import application_version
 from ..reading.tools import find_tool
 from ..reading.unitfiles import Unit, UnitFiles
 from ..reading.unitstates import unit_state
-from .edr_agents import AGENTS, Agent
+
+if TYPE_CHECKING:
+    from .edr_agents import Agent
 
 __all__ = ["EdrAgent", "agent_rows", "edr_health"]
 
@@ -64,6 +67,8 @@ def edr_health(query: Query) -> Iterator[EdrAgent]:
 
 def agent_rows(query: Query, root: str = "", platform: str = sys.platform) -> Iterator[EdrAgent]:
     """Yield a row for each agent that is there below a root folder, or one for each of its units."""
+    from .edr_agents import AGENTS
+
     wanted = [agent for agent in AGENTS if query.matches("name", agent.name)]
     units = UnitFiles(root) if platform == "linux" and wanted else None
     packages = _packages(wanted, root, query) if platform == "linux" else {}
@@ -123,7 +128,7 @@ def _has_content(path: str) -> bool:
         return False
 
 
-def _packages(agents: Iterable[Agent], root: str, query: Query) -> dict[str, str]:
+def _packages(agents: Iterable["Agent"], root: str, query: Query) -> dict[str, str]:
     """Return the versions of the agents' packages that are installed."""
     names = [name for agent in agents for name in agent.packages]
     try:
@@ -165,7 +170,7 @@ def _rpm_packages(names: list[str], query: Query) -> dict[str, str]:
     return {pair[0]: pair[1] for pair in pairs}
 
 
-def _own_version(agent: Agent, path: str | None, root: str, query: Query) -> str | None:
+def _own_version(agent: "Agent", path: str | None, root: str, query: Query) -> str | None:
     """Return the version in an agent's own file, or in an application's property list."""
     if path is not None and path.endswith(".app"):
         return application_version(f"{root}{path}", query)

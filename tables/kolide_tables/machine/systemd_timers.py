@@ -19,7 +19,6 @@ from ..reading.unitfiles import Directive, Unit, UnitFiles
 from ..reading.unitnames import parse_name
 from ..reading.unitstates import unit_state
 from ..reading.unittext import NO, YES
-from .calendarspec import is_calendar
 
 _STAMPS = "/var/lib/systemd/timers"
 RUNNING = "/run/systemd/system"  # sd_booted(3)
@@ -238,6 +237,8 @@ def _activated(unit: Unit, directives: list[Directive], specifiers: Specifiers) 
 
 def _calendars(unit: Unit, directives: list[Directive], specifiers: Specifiers) -> list[str]:
     """Return the calendar expressions that systemd understands, as they are written."""
+    from .calendarspec import is_calendar
+
     calendars: list[str] = []
     for directive in directives:
         if directive.key in _MOMENTS and not directive.value:

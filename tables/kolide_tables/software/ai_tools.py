@@ -19,7 +19,6 @@ from ..reading.homes import Home, local_homes
 from ..reading.parsing import as_object
 from ..reading.paths import names_in, read_or_warn
 from .ai_catalog import EXTENSION_FOLDERS, TOOLS, Tool
-from .mcp_clients import CLIENTS, editor_clients, user_paths
 from .mcp_config import as_list
 from .places import expanded
 
@@ -132,6 +131,8 @@ class _Search:
     """A search for one statement."""
 
     def __init__(self, query: Query, platform: str) -> None:
+        from .mcp_clients import CLIENTS, editor_clients, user_paths
+
         self._query = query
         self._budget = Budget.of(query)
         self._configurations: dict[str, list[str]] = {}

@@ -1,6 +1,5 @@
 """Read clients' configuration files, which are JSON with comments, TOML, YAML or XML."""
 
-import hashlib
 from typing import NamedTuple
 
 from kolide_kit.limits import Budget
@@ -61,6 +60,8 @@ class ConfigFiles:
         except ParseError as error:
             self._query.warn(f"{path}: {error}")
             return None
+        import hashlib
+
         return ConfigFile(path, document, hashlib.sha256(content).hexdigest())
 
     def document(self, path: str) -> object:

@@ -13,13 +13,11 @@ they are: a project needs to be known to one client only, not to the client whos
 - opencode: `worktree` in a file for each project.
 """
 
-import html
 import os
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Any
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Budget
@@ -28,9 +26,11 @@ from osquery_sdk import Query
 from ..reading.homes import LEVELS, Folder, Mounts, walk
 from ..reading.parsing import as_object
 from ..reading.paths import read_or_warn
-from .mcp_clients import CLIENTS, Client, editor_folders
 from .mcp_config import as_list
 from .places import expanded
+
+if TYPE_CHECKING:
+    from .mcp_clients import Client
 
 __all__ = ["Projects"]
 
@@ -51,7 +51,7 @@ class Projects:
         self._budget = budget
         self._mounts = mounts
 
-    def files(self, listed: Iterable[str]) -> Iterator[tuple[str, Client, str]]:
+    def files(self, listed: Iterable[str]) -> Iterator[tuple[str, "Client", str]]:
         """Yield the files that exist, each once: the project, the client, and the path.
 
         Args:
@@ -110,6 +110,10 @@ class Projects:
 
     def _listed(self) -> Iterator[str]:
         """Yield the folders that clients list, except those in files that have the servers too."""
+        import html
+
+        from .mcp_clients import editor_folders
+
         for name in (".gemini/trustedFolders.json", ".qwen/trustedFolders.json"):
             yield from self._object(name)
         yield from _texts(self._object(".copilot/config.json").get("trusted_folders"))
@@ -146,8 +150,10 @@ class Projects:
             return {}  # a list that cannot be read names no project
 
 
-def _files_in(folder: Folder, query: Query) -> Iterator[tuple[Client, str]]:
+def _files_in(folder: Folder, query: Query) -> Iterator[tuple["Client", str]]:
     """Yield the clients' files in a project, of which the folder's own list is known."""
+    from .mcp_clients import CLIENTS
+
     names, folders = set(folder.files), set(folder.folders)
     for client in CLIENTS:
         for pattern in client.project:
@@ -167,5 +173,7 @@ def _local(uri: object, platform: str) -> Iterator[str]:
     """Yield the path of a file's URI; none for a folder on another machine."""
     if not isinstance(uri, str) or not uri.startswith("file:///"):
         return
+    from urllib.parse import unquote, urlsplit
+
     path = unquote(urlsplit(uri).path)
     yield path[1:] if platform == "win32" else path

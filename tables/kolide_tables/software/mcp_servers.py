@@ -7,6 +7,7 @@ the values of their parameters, and parts of their path that look like keys.
 import re
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from kolide_kit.limits import Budget
 from kolide_kit.redact import REDACTED, redact_arguments, redact_text
@@ -16,11 +17,13 @@ from osquery_sdk import Column, Query, Row, table
 from ..reading.homes import Home, Mounts, local_homes
 from ..reading.parsing import as_object
 from .claude_code import ClaudeCode, Policy
-from .mcp_clients import CLIENTS, Client, editor_clients, managed_paths, user_paths
 from .mcp_config import Server, servers_in
 from .mcp_files import ConfigFile, ConfigFiles
 from .mcp_projects import Projects
 from .places import expanded
+
+if TYPE_CHECKING:
+    from .mcp_clients import Client
 
 __all__ = ["McpServer", "mcp_servers"]
 
@@ -88,6 +91,9 @@ class _Search:
     """A search for one statement: the administrator's files, then each home and its projects."""
 
     def __init__(self, query: Query) -> None:
+        # The table of clients would cost the start of an extension that is never asked for them.
+        from .mcp_clients import CLIENTS, editor_clients
+
         self._query = query
         self._budget = Budget.of(query)
         self._files = ConfigFiles(query, self._budget)
@@ -110,6 +116,8 @@ class _Search:
 
     def _managed(self) -> tuple[Policy, list[McpServer]]:
         """Return what the administrator allows Claude Code, and the administrator's own servers."""
+        from .mcp_clients import CLIENTS, managed_paths
+
         policy, rows = Policy(), []
         for client in CLIENTS:
             for path in managed_paths(client, self._platform):
@@ -126,6 +134,8 @@ class _Search:
 
     def _of_user(self, home: Home, top: str, seen: _Seen) -> Iterator[McpServer]:
         """Yield the servers in the user's own files; `seen` gets the files."""
+        from .mcp_clients import user_paths
+
         for client in self._user_clients:
             for scope, patterns in (("user", client.user), ("plugin", client.plugin)):
                 for pattern in user_paths(patterns, self._platform):
@@ -159,7 +169,7 @@ class _Search:
     def _of_file(
         self,
         home: Home,
-        client: Client,
+        client: "Client",
         scope: str,
         path: str,
         change: Callable[[Server], Server] | None = None,
@@ -190,7 +200,7 @@ class _Search:
         )
 
 
-def _servers(file: ConfigFile, client: Client) -> Iterator[Server]:
+def _servers(file: ConfigFile, client: "Client") -> Iterator[Server]:
     return servers_in(file.document, client.keys, bare_url=client.bare_url, is_one=client.is_one)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
-from kolide_tables.software import mcp_servers as module
+from kolide_tables.software import mcp_clients
 from kolide_tables.software.mcp_clients import (
     CLIENTS,
     Client,
@@ -741,7 +741,7 @@ def managed(users: Users, monkeypatch: pytest.MonkeyPatch) -> Path:
     def paths(client: Client, platform: str) -> list[str]:
         return [f"{folder}/managed-mcp.json"] if client.name == "claude-code" and client.managed else []
 
-    monkeypatch.setattr(module, "managed_paths", paths)
+    monkeypatch.setattr(mcp_clients, "managed_paths", paths)
     return folder
 
 

@@ -20,7 +20,8 @@ from typing import Any, TypeAlias
 
 from kolide_kit.text import shown
 
-from .nfnetlink import Attributes, dump, number, parsed, parsed_list, text
+from ..reading.netlink import Attributes
+from .nfnetlink import dump, number, parsed, parsed_list, text
 
 _Object: TypeAlias = dict[str, Any]
 

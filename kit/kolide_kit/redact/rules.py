@@ -39,7 +39,7 @@ ALWAYS = ""
 
 @dataclass
 class Rule:
-    """What is known of a program's arguments; see the top of this module."""
+    """A program's options and words that carry secrets; see the top of this module."""
 
     options: dict[str, str] = field(default_factory=dict)
     attached: dict[str, str] = field(default_factory=dict)
@@ -56,12 +56,12 @@ class Rule:
 
     @functools.cached_property
     def is_wrapper(self) -> bool:
-        """Whether the program runs another one."""
+        """Return whether the program runs another one."""
         return self.inner is not None or bool(self.inner_words or self.scripts)
 
     @functools.cached_property
     def has_letters(self) -> bool:
-        """Whether options are getopt's letters, of which a word may have several."""
+        """Return whether options are getopt's letters: a word may have several of them."""
         return any(len(option) == 2 for option in (*self.valued, *self.flags))
 
     def has_value(self, option: str) -> bool:

@@ -12,7 +12,7 @@ _ALONE = frozenset(("all", "invalid-user"))
 
 
 class Block(NamedTuple):
-    """What has to hold for the lines of a Match block.
+    """The criteria that have to hold for the lines of a Match block.
 
     Attributes:
         text: the criteria as they are written, those of outer blocks first; empty for `Match all`.

@@ -33,7 +33,7 @@ class PlacedRule(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """What all files say.
+    """The content of all files together.
 
     Attributes:
         aliases: members by kind and name. They hold for all files, whatever the order.

@@ -42,7 +42,7 @@ _SCOPES: dict[str, tuple[str, Matches]] = {
 
 
 class Answer(NamedTuple):
-    """Whether a rule can be used without a password.
+    """The answer to whether a rule can be used without a password.
 
     Attributes:
         is_free: no password is asked of some, or of all, that the rule is for.

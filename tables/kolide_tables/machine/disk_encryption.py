@@ -44,11 +44,12 @@ class DiskEncryption(Row):
     device: str = Column("Device, data set or folder that is mounted")
     filesystem: str = Column("Kind of file system: ext4, btrfs, zfs, swap")
     encrypted: bool | None = Column(
-        "1 if all of it is encrypted, 0 if it is not, or only in part; NULL if it is never on a disk, or not known"
+        "1 if all of it is encrypted, 0 if it is not, or only in part; NULL if it is never on a "
+        "disk, or not known"
     )
     methods: list[str] = Column(
-        "JSON list of what encrypts it: luks2, luks1, dm-crypt, bitlocker, veracrypt, fscrypt, zfs, ecryptfs, "
-        "gocryptfs"
+        "JSON list of what encrypts it: luks2, luks1, dm-crypt, bitlocker, veracrypt, fscrypt, zfs, "
+        "ecryptfs, gocryptfs"
     )
     cipher: str | None = Column("Cipher of fscrypt, ZFS or eCryptfs; for LUKS see kolide_luks")
     encrypted_device: str | None = Column(

@@ -42,14 +42,14 @@ class GSetting(Row):
     )
     key: str | None = Column("Key in the schema: lock-enabled")
     value: str | None = Column(
-        "Value as gsettings shows it: true, uint32 300, ['a', 'b']; secrets are redacted; empty if it is only "
-        "locked"
+        "Value as gsettings shows it: true, uint32 300, ['a', 'b']; secrets are redacted; empty if "
+        "it is only locked"
     )
     type: str | None = Column("Type of the value, by GVariant's letters: b, u, as")
     locked: bool | None = Column("1 if a database of the system locks it")
     effective: bool | None = Column(
-        "1 if it is the value in use: in a user's row for the user, in one of the system's for users who have "
-        "none of their own"
+        "1 if it is the value in use: in a user's row for the user, in one of the system's for users "
+        "who have none of their own"
     )
     path: str | None = Column("Path in dconf: /org/gnome/desktop/screensaver/lock-enabled", key=True)
     file: str = Column("File of the database")
@@ -72,7 +72,9 @@ class Places(NamedTuple):
     "kolide_gsettings",
     platforms=("linux",),
     privilege="Without root: the system's settings, and those of homes that the user may enter.",
-    elsewhere="dconf is of Linux's desktops; osquery itself has preferences for macOS and registry for Windows",
+    elsewhere=(
+        "dconf is of Linux's desktops; osquery itself has preferences for macOS and registry for Windows"
+    ),
     examples=(
         (
             "select username, schema, key, value from kolide_gsettings where schema = "

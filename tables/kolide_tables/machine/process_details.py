@@ -96,7 +96,9 @@ class ProcessDetails(Row):
 
 @table(
     "kolide_process_details",
-    privilege="Without root: io counts, num_fds, uss, pss, swap and exe_deleted only of the user's own processes.",
+    privilege=(
+        "Without root: io counts, num_fds, uss, pss, swap and exe_deleted only of the user's own processes."
+    ),
     platforms=("linux", "darwin", "windows"),
     examples=(
         (

@@ -44,7 +44,8 @@ class Tpm(Row):
     name: str = Column("The kernel's name: tpm0", index=True, key=True)
     version: str | None = Column("Version of the specification: 2.0 or 1.2")
     manufacturer: str | None = Column(
-        "Vendor, as TCG's registry abbreviates it: IFX, STM, NTC, INTC; empty if the kernel's files do not tell it"
+        "Vendor, as TCG's registry abbreviates it: IFX, STM, NTC, INTC; empty if the kernel's files "
+        "do not tell it"
     )
     firmware_version: str | None = Column("Version of its firmware; only of version 1.2")
     description: str | None = Column("Description by the machine's firmware")

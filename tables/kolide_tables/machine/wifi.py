@@ -58,7 +58,7 @@ class WifiInterface(Row):
 
 
 class Wireless(Protocol):
-    """What lists things of nl80211, as `Family` does."""
+    """An object that lists things of nl80211, as `Family` does."""
 
     def list(self, command: int, request: Attributes | None = None) -> list[Attributes]:
         """Return the attributes of each element of a list."""

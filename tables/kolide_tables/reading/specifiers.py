@@ -18,7 +18,8 @@ _SPECIFIER = re.compile(r"%([A-Za-z0-9%])")
 # The manager runs as root, whose home systemd does not look up.
 _OF_THE_MANAGER = {
     "%": "%", "u": "root", "U": "0", "g": "root", "G": "0", "h": "/root", "t": "/run",
-    "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "E": "/etc", "D": "/usr/share", "T": "/tmp",  # noqa: S108
+    "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "E": "/etc", "D": "/usr/share",
+    "T": "/tmp",  # noqa: S108
     "V": "/var/tmp",  # noqa: S108  these two are only named
 }  # fmt: skip
 _OF_THE_RELEASE = {

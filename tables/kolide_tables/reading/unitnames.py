@@ -26,12 +26,12 @@ class UnitName(NamedTuple):
 
     @property
     def template(self) -> str | None:
-        """The name of an instance's template; None for other units."""
+        """Return the name of an instance's template; None for other units."""
         return f"{self.prefix}@.{self.type}" if self.instance else None
 
     @property
     def is_template(self) -> bool:
-        """Whether it is a template, which no service runs as."""
+        """Return whether it is a template, which no service runs as."""
         return self.instance == ""
 
     def with_instance(self, instance: str) -> str:

@@ -15,7 +15,7 @@ _RULES = frozenset(("WantedBy", "RequiredBy", "UpheldBy", "Alias"))
 
 
 class _Install(NamedTuple):
-    """What a unit's section Install has."""
+    """The content of a unit's section Install."""
 
     names: set[str]  # that enabling gives to links: the unit's own, and its aliases
     rules: bool

@@ -61,17 +61,18 @@ class Certificate(FileRow):
         "Reason why the file, or this certificate in it, could not be read", key=True, default=None
     )
     key_usages: list[str] | None = Column(
-        "JSON array of what its key may be used for, in the words of RFC 5280: digitalSignature, keyCertSign; "
-        "empty if it does not say",
+        "JSON array of what its key may be used for, in the words of RFC 5280: digitalSignature, "
+        "keyCertSign; empty if it does not say",
         default=None,
     )
     extended_key_usages: list[str] | None = Column(
-        "JSON array of its purposes: serverAuth, clientAuth, codeSigning, or an object identifier; empty if it "
-        "does not say",
+        "JSON array of its purposes: serverAuth, clientAuth, codeSigning, or an object identifier; "
+        "empty if it does not say",
         default=None,
     )
     signature_digest: str | None = Column(
-        "Digest that is signed, for RSA-PSS that of its parameters: sha256; empty if the algorithm names none",
+        "Digest that is signed, for RSA-PSS that of its parameters: sha256; empty if the algorithm "
+        "names none",
         default=None,
     )
 

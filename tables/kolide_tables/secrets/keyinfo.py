@@ -32,8 +32,8 @@ class KeyInfo(FileRow):
         "certificate; as the file names it if it is not known; empty if it is encrypted as well"
     )
     encrypted: bool | None = Column(
-        "1 if only a password opens it, 0 if it is in clear; NULL for what is public, or if the file does not "
-        "tell"
+        "1 if only a password opens it, 0 if it is in clear; NULL for what is public, or if the file "
+        "does not tell"
     )
     bits: int | None = Column("Size in bits; NULL if the file does not tell it", type=ColumnType.INTEGER)
     fingerprint_sha256: str | None = Column(
@@ -53,8 +53,8 @@ class KeyInfo(FileRow):
         key=True,
     )
     kdf: str | None = Column(
-        "Derivation of the key from its password: bcrypt, pbkdf2, scrypt, argon2id, pkcs12, md5, ...; empty if "
-        "it has none"
+        "Derivation of the key from its password: bcrypt, pbkdf2, scrypt, argon2id, pkcs12, md5, "
+        "...; empty if it has none"
     )
     mode: str | None = Column(
         "The file's permissions, in octal digits such as 0600; empty on Windows", default=None

@@ -22,7 +22,7 @@ class Assignment(NamedTuple):
     value: str
     quoted: bool
     sure: bool
-    """Whether the line is nothing but a name and a value, as in a file of settings."""
+    """True if the line is nothing but a name and a value, as in a file of settings."""
 
 
 # What follows has to be long enough for a secret: most signs in code and prose are passed over at once.

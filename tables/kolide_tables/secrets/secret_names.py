@@ -12,7 +12,7 @@ __all__ = ["Kind", "kind_of", "services_in"]
 
 
 class Kind(IntEnum):
-    """How sure a name is that its value is a secret."""
+    """The certainty with which a name tells that its value is a secret."""
 
     OTHER = 0
     KEY = 1

@@ -1,9 +1,9 @@
 """The AI assistants, agents, editors and model servers that are looked for, and what each is known by.
 
-The facts were gathered on 2026-11-27. Each tool names the page about its installation. The names of packages
-were compared with the lists of npmjs.com and pypi.org; those of extensions are their identifiers in the
-editors' marketplaces. A tool has the name that it has as a client in kolide_mcp_servers, and as a tool in
-kolide_llm_models.
+The facts were gathered on 2026-11-27. Each tool names the page about its installation; not every fact has
+been compared with it. The names of packages were compared with the lists of npmjs.com and pypi.org; those of
+extensions are their identifiers in the editors' marketplaces. A tool has the name that it has as a client in
+kolide_mcp_servers, and as a tool in kolide_llm_models.
 """
 
 from typing import NamedTuple

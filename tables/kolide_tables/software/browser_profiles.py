@@ -83,7 +83,11 @@ def _chromium(uid: int, browser: str, folder: str, query: Query, budget: Budget)
     cache = as_object(known.get("info_cache"))
     if not cache:
         # Opera keeps no list.
-        cache = {name: {} for name in _UNLISTED if os.path.isfile(f"{folder}/{name}/Preferences")}  # noqa: PTH113
+        cache = {
+            name: {}
+            for name in _UNLISTED
+            if os.path.isfile(f"{folder}/{name}/Preferences")  # noqa: PTH113
+        }
     for name, value in cache.items():
         info = as_object(value)
         domain, hosted = _domain(info.get("user_name")), info.get("hosted_domain")

@@ -22,10 +22,10 @@ _SETTINGS = ("settings.json", "settings.local.json")
 
 
 class Policy(NamedTuple):
-    """What an administrator allows.
+    """The rules of an administrator.
 
     Attributes:
-        is_exclusive: whether only the administrator's own servers are started.
+        is_exclusive: True if only the administrator's own servers are started.
         allowed: the list of allowed servers; None if all are.
         denied: the list of denied servers.
     """

@@ -1,4 +1,4 @@
-"""What a container may do to its machine: capabilities, namespaces that it shares, sockets, devices, mounts.
+"""Tell what a container may do to its machine: by capabilities, shared namespaces, sockets, devices, mounts.
 
 It is read from what docker's API says of a container, and from the OCI runtime configuration that every
 engine hands to runc or crun. Sources: Docker Engine API, ContainerInspect; the OCI runtime specification,
@@ -24,7 +24,8 @@ _ALL = (
 )
 # What docker gives to a container that asks for nothing. Podman gives less, and lists the rest as dropped.
 _USUAL = frozenset((
-    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW",
+    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE",
+    "NET_RAW",
     "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
 ))
 # With these root in the container reaches beyond it, or changes the machine for everybody.
@@ -38,7 +39,8 @@ _SOCKETS = frozenset((
 ))
 # Folders of the machine by which a container learns its secrets or takes it over.
 _FOLDERS = frozenset((
-    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys",
+    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin",
+    "/sys",
     "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/sbin", "/var", "/var/lib",
     "/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/kubelet", "/var/run",
     "/run/containerd", "/run/crio", "/run/docker", "/run/podman", "/etc/kubernetes", "/var/spool/cron",
@@ -65,7 +67,7 @@ _UNCONFINED = {
 
 
 class Privileges(NamedTuple):
-    """What a container may do, and how it is connected.
+    """The privileges of a container, and its connection to the network.
 
     Attributes:
         privileged: 1 if it runs with all capabilities, all devices and without confinement.

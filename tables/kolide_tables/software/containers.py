@@ -50,7 +50,8 @@ class Container(Row):
         costly=True,
     )
     ports: list[str] | None = Column(
-        "JSON list of its ports: IP:PORT->PORT/PROTOCOL, or PORT/PROTOCOL if not published; empty if not known"
+        "JSON list of its ports: IP:PORT->PORT/PROTOCOL, or PORT/PROTOCOL if not published; empty if "
+        "not known"
     )
     privileges: list[str] | None = Column(
         "JSON list of the ways in which it reaches beyond itself: privileged, capability=CAP_SYS_ADMIN and "
@@ -71,7 +72,10 @@ class Container(Row):
 
 @table(
     "kolide_containers",
-    privilege="Without root: the user's own containers of Podman, and those of an engine whose socket the user may open.",
+    privilege=(
+        "Without root: the user's own containers of Podman, and those of an engine whose socket the user "
+        "may open."
+    ),
     platforms=("linux",),
     elsewhere="elsewhere containers run in a virtual machine, and not among the machine's own processes",
     examples=(

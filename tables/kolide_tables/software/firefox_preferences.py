@@ -97,7 +97,7 @@ class FirefoxPreference(Row):
 
 
 class _File(NamedTuple):
-    """Where preferences are from: the columns of a row that are not of the preference."""
+    """A file of preferences: the columns of a row that are not of the preference."""
 
     uid: int | None
     browser: str

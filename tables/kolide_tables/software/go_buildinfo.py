@@ -41,8 +41,8 @@ class GoModule(Row):
         "1 if files had been changed since that revision; NULL if that was not recorded", default=None
     )
     settings: dict[str, str] | None = Column(
-        "JSON object of the settings that the program was built with, such as CGO_ENABLED, GOARCH, -ldflags and "
-        "-trimpath; secrets redacted; empty for its other modules",
+        "JSON object of the settings that the program was built with, such as CGO_ENABLED, GOARCH, "
+        "-ldflags and -trimpath; secrets redacted; empty for its other modules",
         default=None,
     )
 

@@ -44,8 +44,8 @@ class PathPackage(Row):
     package: str = Column("Package's name; several packages have the same folder", key=True)
     version: str | None = Column("Version that is installed", key=True)
     origin: str | None = Column(
-        "Where the package came from, if the manager recorded it: rpm's vendor, dpkg's field Origin, pacman's "
-        "repository, flatpak's remote, the URL of a Python package that is not from an index",
+        "Where the package came from, if the manager recorded it: rpm's vendor, dpkg's field Origin, "
+        "pacman's repository, flatpak's remote, the URL of a Python package that is not from an index",
         default=None,
     )
 
@@ -65,7 +65,10 @@ def path_packages() -> Table:
                 "join processes p using (pid) join kolide_path_packages k on k.path = p.path "
                 "where l.address in ('0.0.0.0', '::')"
             ),
-            "select path, manager, package, version from kolide_path_packages where path like '/usr/bin/python%'",
+            (
+                "select path, manager, package, version from kolide_path_packages "
+                "where path like '/usr/bin/python%'"
+            ),
         ),
     )
     def kolide_path_packages(query: Query) -> Iterator[PathPackage]:

@@ -62,7 +62,7 @@ class Preference(NamedTuple):
 
 
 class PreferenceFile(NamedTuple):
-    """What was read from a file.
+    """The content of a file of preferences.
 
     Attributes:
         preferences: its preferences, each once.

@@ -1,11 +1,12 @@
-"""Find lines of prose that are too long in Markdown pages.
+"""Find long lines of prose in Markdown pages, and docstrings that begin with another word than they should.
 
-Tables, headings, code and text that a program generates stay as they are. So does a line of one word, such as
+In pages, tables, headings, code and text that a program generates stay as they are. So does a line of one word, such as
 a long name in back quotes or a link, because it cannot be broken.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
 
@@ -35,3 +36,16 @@ def long_lines(text: str) -> Iterator[int]:
         may_be_code = is_code or not line.strip()
         if len(line) > MOST and not is_code and not _KEPT.match(line) and len(_WORD.findall(line)) > 1:
             yield number
+
+
+# A docstring begins with a verb, or with the noun of the thing.
+_NO_BEGINNING = re.compile(r"(?:What|Who|Whose|Which|Where|Whether|When|Of|How|As|The same)\b")
+
+
+def wrong_beginnings(source: str) -> Iterator[str]:
+    """Yield the first line of each docstring, those of attributes included, that begins with another word."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            text = node.value.value
+            if isinstance(text, str) and _NO_BEGINNING.match(text.strip()):
+                yield text.strip().splitlines()[0]

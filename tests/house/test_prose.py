@@ -1,4 +1,4 @@
-"""Lines of prose in Markdown pages have at most 110 characters, as ruff's W505 holds of docstrings."""
+"""Lines have at most 110 characters, in pages and in code, and docstrings begin with a verb or a noun."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..support.paths import ROOT
-from .prose import MOST, long_lines
+from .modules import ROOTS
+from .prose import MOST, long_lines, wrong_beginnings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,3 +55,32 @@ def test_prose_is_found(text: str) -> None:
 )
 def test_other_lines_stay(text: str) -> None:
     assert list(long_lines(text)) == []
+
+
+SOURCES = sorted(path for root in ROOTS for path in (ROOT / root).rglob("*.py") if "gen" not in path.parts)
+
+
+def test_lines_of_code_are_short_enough() -> None:
+    """ruff's formatter leaves long texts and lists in `fmt: off`, and W505 looks at prose alone."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in SOURCES
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if len(line) > MOST
+    ]
+    assert found == []
+
+
+def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {line}"
+        for path in SOURCES
+        for line in wrong_beginnings(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("text", ["What it is.", "Whether it is.", "The same for others."])
+def test_another_beginning_is_found(text: str) -> None:
+    source = f'class A:\n    """A class."""\n\n    x: int\n    """{text}"""\n'
+    assert list(wrong_beginnings(source)) == [text]

@@ -1,7 +1,7 @@
 """Find long lines of prose in Markdown pages, and docstrings that begin with another word than they should.
 
-In pages, tables, headings, code and text that a program generates stay as they are. So does a line of one word, such as
-a long name in back quotes or a link, because it cannot be broken.
+In pages, tables, headings, code and text that a program generates stay as they are. So does a line of one
+word, such as a long name in back quotes or a link, because it cannot be broken.
 """
 
 from __future__ import annotations

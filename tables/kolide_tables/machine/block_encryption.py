@@ -10,18 +10,15 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from kolide_kit.errors import LimitExceeded
-from kolide_kit.files import Unreadable, read_file
 from kolide_kit.text import shown
 
-from ..reading.paths import names_in
+from ..reading.paths import attribute_text, names_in
 
 __all__ = ["MEMORY", "BlockDevices", "Encryption", "Layer"]
 
 MEMORY = "memory"
 _DEEPEST = 16
 _MOST_LEAVES = 1_000
-_PAGE = 4096
 _CRYPT = re.compile(r"CRYPT-([A-Z0-9]+)(?:-([0-9a-f]{32})(?![0-9a-f]))?")
 # These check data, or are parts of other devices: they encrypt nothing.
 _NOT_ENCRYPTION = frozenset(("VERITY", "INTEGRITY", "SUBDEV"))
@@ -80,7 +77,7 @@ class BlockDevices:
         folder = self._folder(path)
         if folder is None:
             return None
-        return self._encryption(self._btrfs_devices(_text(f"{folder}/dev")) or [folder], depth)
+        return self._encryption(self._btrfs_devices(attribute_text(f"{folder}/dev")) or [folder], depth)
 
     def _folder(self, path: str) -> str | None:
         if self._named is None:
@@ -98,7 +95,7 @@ class BlockDevices:
         for name in names_in(f"{self._sys}/class/block"):
             folder = f"{self._sys}/class/block/{name}"
             yield f"/dev/{name}", folder
-            mapped = _text(f"{folder}/dm/name")
+            mapped = attribute_text(f"{folder}/dm/name")
             if mapped is not None:
                 yield f"/dev/mapper/{mapped}", folder
 
@@ -107,7 +104,7 @@ class BlockDevices:
         for identifier in names_in(f"{self._sys}/fs/btrfs"):
             devices = f"{self._sys}/fs/btrfs/{identifier}/devices"
             folders = [f"{devices}/{name}" for name in names_in(devices)]
-            if number is not None and number in [_text(f"{folder}/dev") for folder in folders]:
+            if number is not None and number in [attribute_text(f"{folder}/dev") for folder in folders]:
                 return folders
         return []
 
@@ -127,21 +124,24 @@ class BlockDevices:
             yield Encryption(True, [layer])
             return
         below = names_in(f"{folder}/slaves")[:_MOST_LEAVES]
-        file = _text(f"{folder}/loop/backing_file")
+        file = attribute_text(f"{folder}/loop/backing_file")
         if below:
             for name in below:
                 yield from self._below(f"{folder}/slaves/{name}", depth + 1)
         elif file is not None:
             yield self._of_file(file, depth + 1)
-        elif _text(f"{folder}/partition") is not None:
+        elif attribute_text(f"{folder}/partition") is not None:
             yield from self._below(f"{folder}/..", depth + 1)
-        elif _name(folder).startswith(("zram", "ram")) and _text(f"{folder}/backing_dev") in (None, "none"):
+        elif _name(folder).startswith(("zram", "ram")) and attribute_text(f"{folder}/backing_dev") in (
+            None,
+            "none",
+        ):
             yield Encryption(None, [])
         else:
             yield Encryption(False, [])
 
     def _layer(self, folder: str) -> Layer | None:
-        uuid, name = _text(f"{folder}/dm/uuid") or "", _text(f"{folder}/dm/name")
+        uuid, name = attribute_text(f"{folder}/dm/uuid") or "", attribute_text(f"{folder}/dm/name")
         found = _CRYPT.match(uuid)
         if found is None:
             if name is None or re.fullmatch(r"(?:vera|true)crypt[0-9]+", name) is None:
@@ -162,12 +162,5 @@ def _with_dashes(digits: str) -> str:
 
 def _name(folder: str) -> str:
     """Return the name of a device in /dev."""
-    lines = (_text(f"{folder}/uevent") or "").splitlines()
+    lines = (attribute_text(f"{folder}/uevent") or "").splitlines()
     return next((line.partition("=")[2] for line in lines if line.startswith("DEVNAME=")), "")
-
-
-def _text(path: str) -> str | None:
-    try:
-        return shown(read_file(path, max_bytes=_PAGE).strip()) or None
-    except (Unreadable, LimitExceeded):
-        return None

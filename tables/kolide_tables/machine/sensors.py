@@ -6,15 +6,13 @@ Source: the kernel's Documentation/hwmon/sysfs-interface.rst and Documentation/A
 import re
 from collections.abc import Iterator
 
-from kolide_kit.files import Unreadable, read_file
 from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
-from ..reading.paths import names_in
+from ..reading.paths import attribute_text, names_in
 
 _MONITORS = "/sys/class/hwmon"
 _SUPPLIES = "/sys/class/power_supply"
-_PAGE = 4096
 _MICRO = 1_000_000
 _KINDS = (("temperature", "temp", 1_000), ("fan", "fan", 1))  # millidegrees, rotations a minute
 
@@ -153,10 +151,7 @@ class _Folder:
         self.name = shown(name)
 
     def text(self, name: str) -> str | None:
-        try:
-            return shown(read_file(f"{self._path}/{name}", max_bytes=_PAGE).strip()) or None
-        except Unreadable:
-            return None
+        return attribute_text(f"{self._path}/{name}")
 
     def number(self, name: str) -> float | None:
         text = self.text(name)

@@ -7,15 +7,12 @@ import os
 import re
 from collections.abc import Iterator
 
-from kolide_kit.errors import LimitExceeded
-from kolide_kit.files import Unreadable, read_file
 from kolide_kit.text import shown
 from osquery_sdk import Column, Query, Row, table
 
-from ..reading.paths import names_in
+from ..reading.paths import attribute_text, names_in
 
 _CLASS = "/sys/class/tpm"
-_PAGE = 4096
 _BANK = "pcr-"
 # The vendors of TCG's registry, by the identifiers of ACPI and the names in device trees. MSFT0101, which
 # most machines have, tells none.
@@ -94,7 +91,7 @@ def _row(name: str, path: str) -> Tpm:
         version=version,
         manufacturer=_manufacturer(capabilities.get("Manufacturer"), device_id),
         firmware_version=capabilities.get("Firmware version"),
-        description=_text(f"{path}/device/description"),
+        description=attribute_text(f"{path}/device/description"),
         device_id=device_id,
         driver=_link(f"{path}/device/driver"),
         pcr_banks=banks or None,
@@ -105,18 +102,18 @@ def _row(name: str, path: str) -> Tpm:
 
 
 def _version(path: str, capabilities: dict[str, str]) -> str | None:
-    major = _text(f"{path}/tpm_version_major")  # from Linux 5.6 on
+    major = attribute_text(f"{path}/tpm_version_major")  # from Linux 5.6 on
     if major is not None:
         return {"1": "1.2", "2": "2.0"}.get(major, major)
     if capabilities:
         return capabilities.get("TCG version", "1.2")
-    description = _text(f"{path}/device/description") or ""
+    description = attribute_text(f"{path}/device/description") or ""
     return "2.0" if "2.0" in description else None
 
 
 def _capabilities(path: str) -> dict[str, str]:
     """Return the lines of a file that modules of version 1.2 have; older kernels have it with the device."""
-    text = _text(f"{path}/caps") or _text(f"{path}/device/caps") or ""
+    text = attribute_text(f"{path}/caps") or attribute_text(f"{path}/device/caps") or ""
     pairs = (line.partition(":") for line in text.splitlines())
     return {name.strip(): value.strip() for name, colon, value in pairs if colon}
 
@@ -134,12 +131,12 @@ def _manufacturer(capability: str | None, device_id: str | None) -> str | None:
 
 def _device_id(device: str) -> str | None:
     """Return the identifier by ACPI, or the first one in the device tree."""
-    identifier = _text(f"{device}/firmware_node/hid") or _text(f"{device}/hid")
-    return identifier or (_text(f"{device}/of_node/compatible") or "").split("\0")[0] or None
+    identifier = attribute_text(f"{device}/firmware_node/hid") or attribute_text(f"{device}/hid")
+    return identifier or (attribute_text(f"{device}/of_node/compatible") or "").split("\0")[0] or None
 
 
 def _flag(path: str, name: str) -> bool | None:
-    text = _text(f"{path}/{name}") or _text(f"{path}/device/{name}")
+    text = attribute_text(f"{path}/{name}") or attribute_text(f"{path}/device/{name}")
     return None if text is None else text == "1"
 
 
@@ -147,11 +144,4 @@ def _link(path: str) -> str | None:
     try:
         return shown(os.readlink(path).rpartition("/")[2]) or None  # noqa: PTH115
     except OSError:
-        return None
-
-
-def _text(path: str) -> str | None:
-    try:
-        return shown(read_file(path, max_bytes=_PAGE).strip()) or None
-    except (Unreadable, LimitExceeded):
         return None

@@ -39,3 +39,13 @@ def too_deep() -> ParseError:
 def as_object(value: object) -> dict[str, Any]:
     """Return a document's value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """Return a document's value if it is an array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def texts_in(value: object) -> list[str]:
+    """Return the texts in a document's value, if it is an array."""
+    return [item for item in as_list(value) if isinstance(item, str)]

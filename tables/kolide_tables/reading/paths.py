@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from kolide_kit.files import Missing, TooLarge, Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.patterns import expand_like
+from kolide_kit.text import shown
 from osquery_sdk import Column, Query, Row, TableError
 
 _MOST_LINKS = 40
+_PAGE = 4096
 _ROOT = 0
 
 
@@ -70,6 +72,14 @@ def names_in(folder: str) -> list[str]:
         return sorted(os.listdir(folder))  # noqa: PTH208  names are all that is needed
     except OSError:
         return []
+
+
+def attribute_text(path: str) -> str | None:
+    """Return the text of an attribute in /sys, which fits a page; None if it is empty or cannot be read."""
+    try:
+        return shown(read_file(path, max_bytes=_PAGE).strip()) or None
+    except (Unreadable, TooLarge):
+        return None
 
 
 def past_trusted_links(path: str) -> str:

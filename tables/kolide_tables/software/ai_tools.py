@@ -16,10 +16,9 @@ from osquery_sdk import Column, Query, Row, table
 
 from ..reading.applications import application_version
 from ..reading.homes import Home, local_homes
-from ..reading.parsing import as_object
+from ..reading.parsing import as_list, as_object
 from ..reading.paths import names_in, read_or_warn
 from .ai_catalog import EXTENSION_FOLDERS, TOOLS, Tool
-from .mcp_config import as_list
 from .places import expanded
 
 __all__ = ["AiTool", "ai_tools", "tool_rows"]

@@ -11,9 +11,9 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeGuard
 
 from ..reading.homes import Mounts
-from ..reading.parsing import as_object
+from ..reading.parsing import as_list, as_object
 from ..reading.paths import names_in
-from .mcp_config import Server, as_list, servers_in
+from .mcp_config import Server, servers_in
 from .mcp_files import ConfigFile, ConfigFiles
 
 __all__ = ["ClaudeCode", "Policy"]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kolide_kit.text import printable
 
-from ..reading.parsing import as_object
+from ..reading.parsing import as_list, as_object, texts_in
 
 # fmt: off
 _ALL = (
@@ -95,7 +95,7 @@ def of_engine(details: dict[str, Any], *, podman: bool) -> Privileges:
     shared = [kind for setting, kind in _SETTINGS.items() if host.get(setting) == "host"]
     sources = [mount.get("Source") for mount in _objects(details.get("Mounts"))]
     sources += [mount.get("Source") for mount in _objects(host.get("Mounts"))]
-    sources += [bind.partition(":")[0] for bind in _texts(host.get("Binds"))]
+    sources += [bind.partition(":")[0] for bind in texts_in(host.get("Binds"))]
     devices = [device.get("PathOnHost") for device in _objects(host.get("Devices"))]
     return Privileges(
         int(privileged),
@@ -118,7 +118,7 @@ def of_runtime(spec: dict[str, Any]) -> Privileges:
     if not linux:
         return UNKNOWN
     process = as_object(spec.get("process"))
-    bounding = _texts(as_object(process.get("capabilities")).get("bounding"))
+    bounding = texts_in(as_object(process.get("capabilities")).get("bounding"))
     capabilities = {name.upper().removeprefix("CAP_") for name in bounding}
     spaces = {str(space.get("type")): space.get("path") for space in _objects(linux.get("namespaces"))}
     # Only podman marks it. Engines take all the confinement away at once.
@@ -183,7 +183,7 @@ def _mounts(sources: Iterable[object]) -> Iterator[str]:
 
 def _granted(host: dict[str, Any], *, privileged: bool, podman: bool) -> frozenset[str]:
     add, drop = (
-        {name.upper().removeprefix("CAP_") for name in _texts(host.get(kind))}
+        {name.upper().removeprefix("CAP_") for name in texts_in(host.get(kind))}
         for kind in ("CapAdd", "CapDrop")
     )
     if privileged:
@@ -201,17 +201,13 @@ def _names(capabilities: Iterable[str]) -> list[str]:
 
 def _switched_off(options: object) -> list[str]:
     """Return the confinement that options such as `seccomp=unconfined` or `label:disable` switch off."""
-    pairs = (option.replace(":", "=", 1).partition("=") for option in _texts(options))
+    pairs = (option.replace(":", "=", 1).partition("=") for option in texts_in(options))
     return [f"{name}={value}" for name, _, value in pairs if value in _UNCONFINED.get(name, ())]
 
 
 def _is_bind(mount: dict[str, Any]) -> bool:
-    return mount.get("type") == "bind" or not {"bind", "rbind"}.isdisjoint(_texts(mount.get("options")))
+    return mount.get("type") == "bind" or not {"bind", "rbind"}.isdisjoint(texts_in(mount.get("options")))
 
 
 def _objects(value: object) -> list[dict[str, Any]]:
-    return [as_object(item) for item in value] if isinstance(value, list) else []
-
-
-def _texts(value: object) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+    return [as_object(item) for item in as_list(value)]

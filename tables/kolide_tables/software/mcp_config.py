@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 from kolide_kit.text import printable, printable_or_none
 
-from ..reading.parsing import as_object
+from ..reading.parsing import as_list, as_object
 
-__all__ = ["Server", "as_list", "servers_in"]
+__all__ = ["Server", "servers_in"]
 
 # Extensions that are part of goose.
 _INNER_TYPES = frozenset(("builtin", "platform", "frontend", "inline_python"))
@@ -166,8 +166,3 @@ def _is_excluded(name: str, rules: Mapping[str, Any]) -> bool:
     """Return whether lists of allowed and excluded servers exclude a server."""
     allowed = rules.get("allowed")
     return name in as_list(rules.get("excluded")) or (isinstance(allowed, list) and name not in allowed)
-
-
-def as_list(value: object) -> list[Any]:
-    """Return a document's value if it is an array, else an empty one."""
-    return value if isinstance(value, list) else []

@@ -24,9 +24,8 @@ from kolide_kit.limits import Budget
 from osquery_sdk import Query
 
 from ..reading.homes import LEVELS, Folder, Mounts, walk
-from ..reading.parsing import as_object
+from ..reading.parsing import as_object, texts_in
 from ..reading.paths import read_or_warn
-from .mcp_config import as_list
 from .places import expanded
 
 if TYPE_CHECKING:
@@ -116,10 +115,10 @@ class Projects:
 
         for name in (".gemini/trustedFolders.json", ".qwen/trustedFolders.json"):
             yield from self._object(name)
-        yield from _texts(self._object(".copilot/config.json").get("trusted_folders"))
+        yield from texts_in(self._object(".copilot/config.json").get("trusted_folders"))
         pattern = ".local/share/opencode/storage/project/*.json"
         for path in expanded(self._top, pattern, self._query, most=_MOST_PROJECTS):
-            yield from _texts([self._object(path).get("worktree")])
+            yield from texts_in([self._object(path).get("worktree")])
         for _, folder in editor_folders(self._platform):
             pattern = f"{folder}/workspaceStorage/*/workspace.json"
             for path in expanded(self._top, pattern, self._query, most=_MOST_PROJECTS):
@@ -163,10 +162,6 @@ def _files_in(folder: Folder, query: Query) -> Iterator[tuple["Client", str]]:
                 yield from ((client, f"{folder.path}/{name}") for name in matching)
             elif first in (folders if rest else names):
                 yield from ((client, path) for path in expanded(folder.path, pattern, query))
-
-
-def _texts(value: object) -> Iterator[str]:
-    return (text for text in as_list(value) if isinstance(text, str))
 
 
 def _local(uri: object, platform: str) -> Iterator[str]:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables.exposure.nftables_rules import listed_rows, nftables_rules, parse_listing
+from kolide_tables.exposure.nftables_rules import listed_rows, nftables_rules
+from kolide_tables.exposure.nftlisting import parse_listing
 from osquery_sdk import Query, TableError
 
 from ...support.compare import Compare
@@ -194,8 +195,9 @@ def test_no_rules_at_all() -> None:
     assert "chain c" in text
 
 
-def recorded(objects: list[dict[str, Any]]) -> bytes:
-    return json.dumps({"nftables": [{"metainfo": {"json_schema_version": 1}}, *objects]}).encode()
+def recorded(objects: list[dict[str, Any]], size: int = 1000) -> list[bytes]:
+    data = json.dumps({"nftables": [{"metainfo": {"json_schema_version": 1}}, *objects]}).encode()
+    return [data[at : at + size] for at in range(0, len(data), size)]
 
 
 TABLES = [{"table": {"family": "ip", "name": f"t{n}", "handle": n}} for n in range(100)]
@@ -208,7 +210,7 @@ def rule(table: str, **fields: Any) -> dict[str, Any]:
 def test_a_lookup_lists_that_table_alone() -> None:
     asked: list[tuple[str, ...]] = []
 
-    def run(*arguments: str) -> bytes:
+    def run(*arguments: str) -> list[bytes]:
         asked.append(arguments)
         return recorded(TABLES) if arguments == ("tables",) else recorded([rule(arguments[-1])])
 
@@ -221,7 +223,7 @@ def test_a_lookup_lists_that_table_alone() -> None:
 def test_a_name_that_nft_cannot_be_told_is_found_in_the_whole(name: str) -> None:
     asked: list[tuple[str, ...]] = []
 
-    def run(*arguments: str) -> bytes:
+    def run(*arguments: str) -> list[bytes]:
         asked.append(arguments)
         if arguments == ("tables",):
             return recorded([{"table": {"family": "ip", "name": name}}])
@@ -233,7 +235,7 @@ def test_a_name_that_nft_cannot_be_told_is_found_in_the_whole(name: str) -> None
 
 
 def test_a_table_that_is_deleted_meanwhile_does_not_hide_the_others() -> None:
-    def run(*arguments: str) -> bytes:
+    def run(*arguments: str) -> list[bytes]:
         if arguments == ("tables",):
             return recorded(TABLES[:2])
         if arguments == ("ruleset",) or arguments[-1] == "t0":
@@ -251,7 +253,7 @@ def test_rules_of_other_programs() -> None:
         rule("t", handle=3, expr=None),
         rule("t", handle=1 << 70, expr=["odd", {"counter": {"packets": 1 << 64, "bytes": None}}]),
     ]
-    data = recorded(rules).replace(b"\\udcff", b"\xff")
+    data = [b"".join(recorded(rules)).replace(b"\\udcff", b"\xff")]
     rows = list(listed_rows(Query.of(nftables_rules), lambda *arguments: data))
     assert [row.verdict for row in rows] == [None, "jump ünder", None, None]
     assert [row.target for row in rows] == ["LOG", None, None, None]
@@ -275,7 +277,7 @@ def test_a_firewall_of_ten_thousand_rules_and_of_one_that_is_deep() -> None:
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"nftables": 1}', b"\xff", b"[" * 100_000])
 def test_what_is_no_answer(data: bytes) -> None:
     with pytest.raises(TableError, match="nft's answer"):
-        parse_listing(data)
+        list(parse_listing([data]))
 
 
 json_values = st.recursive(
@@ -291,7 +293,7 @@ json_values = st.recursive(
 @given(st.lists(json_values, max_size=4))
 def test_any_answer(objects: list[Any]) -> None:
     data = json.dumps({"nftables": objects}).encode()
-    list(listed_rows(Query.of(nftables_rules), lambda *arguments: data))
+    list(listed_rows(Query.of(nftables_rules), lambda *arguments: [data]))
 
 
 def test_what_a_listing_says_of_tables_chains_counters_and_maps() -> None:
@@ -470,7 +472,7 @@ def test_a_kernel_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_an_nft_that_fails_leaves_what_the_kernel_says() -> None:
-    def run(*arguments: str) -> bytes:
+    def run(*arguments: str) -> list[bytes]:
         raise TableError("/usr/sbin/nft ended with 1: Error: JSON support not compiled-in")
 
     kernel = [rule("t", comment=None, expr=[{"cmp": None}, {"drop": None}])]

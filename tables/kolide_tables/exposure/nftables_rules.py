@@ -166,6 +166,7 @@ def _rows(
 ) -> Iterator[NftablesRule]:
     """Yield the rows of objects of which the rules come last."""
     ruleset = _Ruleset(verdicts)
+    places: dict[Place, Place] = {}  # rules of a chain share the texts of its names
     positions: dict[Place, int] = {}
     for item in objects:
         query.check()
@@ -173,6 +174,7 @@ def _rows(
         if not isinstance(rule := item.get("rule"), dict):
             continue
         place = place_of(rule, "chain")
+        place = places.setdefault(place, place)
         positions[place] = position = positions.get(place, 0) + 1
         if query.matches("table_name", place[1]):
             spell(rule, place)

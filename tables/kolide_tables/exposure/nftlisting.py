@@ -14,6 +14,7 @@ from osquery_sdk import Query, TableError
 _PLAIN_NAME = r"[A-Za-z][A-Za-z0-9_]*"
 _FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 _START = re.compile(r'\s*\{\s*"nftables"\s*:\s*\[')
+_START_SIZE = 100  # its blanks included
 _BETWEEN = re.compile(r"[\s,]*")
 
 Object: TypeAlias = dict[str, Any]
@@ -27,7 +28,7 @@ def parse_listing(pieces: Iterable[bytes]) -> Iterator[Object]:
 
     texts = _decoded(pieces)
     decoder = json.JSONDecoder(strict=False)
-    buffer = next(texts, "")
+    buffer = _at_least(_START_SIZE, texts)
     start = _START.match(buffer)
     if start is None:
         raise TableError(f"nft's answer is not a list of objects: {buffer[:80]!r}")

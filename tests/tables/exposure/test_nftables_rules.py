@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -475,8 +477,50 @@ def test_an_nft_that_fails_leaves_what_the_kernel_says() -> None:
     def run(*arguments: str) -> list[bytes]:
         raise TableError("/usr/sbin/nft ended with 1: Error: JSON support not compiled-in")
 
-    kernel = [rule("t", comment=None, expr=[{"cmp": None}, {"drop": None}])]
+    kernel = [rule("t", comment=None, expr=[{"cmp": None}, {"drop": None}])] * 2
     warnings: list[str] = []
-    (row,) = listed_rows(Query.of(nftables_rules, warn=warnings.append), run, kernel)
+    row, _ = listed_rows(Query.of(nftables_rules, warn=warnings.append), run, kernel)
     assert (row.verdict, row.expr) == ("drop", [{"cmp": None}, {"drop": None}])
     assert len(warnings) == 1
+
+
+def test_nft_runs_only_for_what_rules_match() -> None:
+    def run(*arguments: str) -> list[bytes]:
+        raise AssertionError("nft has nothing to say")
+
+    kernel = [rule("t", comment=None, expr=[{"cmp": None}, {"drop": None}])]
+    (row,) = listed_rows(Query.of(nftables_rules, used=["verdict"]), run, kernel)
+    assert row.verdict == "drop"
+    assert list(listed_rows(Query.of(nftables_rules), run, [])) == []
+
+
+@given(st.permutations(range(6)), st.sets(st.integers(0, 5)), st.integers(1, 200))
+def test_nft_may_list_other_rules_in_another_order(order: list[int], deleted: set[int], size: int) -> None:
+    spelled = [rule("t", handle=n, expr=[{"match": n}]) for n in order if n not in deleted]
+    kernel = [rule("t", handle=n, comment=None, expr=[{"cmp": None}]) for n in range(6)]
+    rows = list(listed_rows(Query.of(nftables_rules), lambda *_: recorded(spelled, size), kernel))
+    assert [row.expr for row in rows] == [
+        [{"cmp": None}] if n in deleted else [{"match": n}] for n in range(6)
+    ]
+
+
+def test_many_rules_take_little_memory() -> None:
+    def kernel() -> Iterator[dict[str, Any]]:
+        return (rule("t", handle=n, comment=None, expr=None) for n in range(5_000))
+
+    matched = {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 1}}
+
+    def run(*arguments: str) -> Iterator[bytes]:
+        yield b'{"nftables": ['
+        for n in range(5_000):
+            yield (
+                json.dumps(rule("t", handle=n, expr=[matched, {"counter": {"packets": n}}])).encode() + b", "
+            )
+        yield b"]}"
+
+    tracemalloc.start()
+    handles = sum(row.handle for row in listed_rows(Query.of(nftables_rules), run, kernel()) if row.expr)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert handles == sum(range(5_000))
+    assert peak < 1_000_000

@@ -41,9 +41,12 @@ _VERDICT_REGISTER = 0
 _RENAMED = {"masq": "masquerade", "redir": "redirect"}
 _DECODED = frozenset(("immediate", "counter", "objref", "match", "target", "lookup", "nat"))
 _MOST_KNOWN = 4096  # parts of rules that are kept to be found again
-# Where ebtables' targets keep the verdict that comes after them: -1 accepts, -2 drops, -4 returns.
-_BRIDGE_TARGETS = {"mark": calcsize("L"), "arpreply": 8}
-_BRIDGE_VERDICTS = {0xF: "accept", 0xE: "drop", 0xC: "return"}
+# Where targets of ebtables and arptables keep the verdict that comes after them, and what its last 4 bits
+# mean; with others the packet goes on.
+_OF_EBTABLES, _OF_ARPTABLES = {0xF: "accept", 0xE: "drop", 0xC: "return"}, {0: "drop", 1: "accept"}
+_VERDICTS_AFTER = {
+    "mark": (calcsize("L"), _OF_EBTABLES), "arpreply": (8, _OF_EBTABLES), "mangle": (44, _OF_ARPTABLES),
+}  # fmt: skip
 _NO_NFTABLES = (errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.ENOENT)
 
 
@@ -180,14 +183,14 @@ def _counted(values: Attributes) -> _Object:
 
 
 def _extension(kind: str, values: Attributes) -> _Object:
-    """Return an extension of iptables, with a comment's text, and the verdict after a bridge's target."""
+    """Return an extension of iptables, with a comment's text, and the verdict after such a target."""
     extension: _Object = {"type": kind, "name": text(values, 1)}
     details = values.get(3, b"")
     if kind == "match" and extension["name"] == "comment":
         extension["comment"] = shown(details.partition(b"\0")[0])
-    at = _BRIDGE_TARGETS.get(extension["name"]) if kind == "target" else None
-    if at is not None and len(details) >= at + 4:
-        extension["verdict"] = _BRIDGE_VERDICTS.get(unpack_from("=i", details, at)[0] & 0xF)
+    at, verdicts = _VERDICTS_AFTER.get(extension["name"], (0, {})) if kind == "target" else (0, {})
+    if verdicts and len(details) >= at + 4:
+        extension["verdict"] = verdicts.get(unpack_from("=i", details, at)[0] & 0xF)
     return extension
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable, read_file
-from kolide_kit.text import decode, shown
+from kolide_kit.text import decode_kept, shown
 
 from .unitnames import drop_in_folders, may_point, parse_name
 from .unittext import parse_unit
@@ -241,8 +241,12 @@ class UnitFiles:
 
     def _read(self, path: str) -> Iterator[Directive]:
         # The folders are the system's own: their links are followed, as systemd does.
-        for section, key, value in parse_unit(decode(read_file(self._target(path)))):
-            yield Directive(section, key, value, path.removeprefix(self.root))
+        shown_path = path.removeprefix(self.root)
+        try:
+            for section, key, value in parse_unit(decode_kept(read_file(self._target(path)))):
+                yield Directive(section, key, value, shown_path)
+        except ValueError as error:
+            raise Unreadable(f"{shown_path}: systemd refuses the file: {error}") from error
 
     def _target(self, path: str) -> str:
         """Return the file that a path leads to, with absolute links taken as below the root folder."""

@@ -351,6 +351,11 @@ IPTABLES = {
     "ip6tables -A INPUT -j REJECT": "reject",
     "ebtables -A INPUT -p arp -j DROP": "drop",
     "ebtables -A INPUT -j mark --mark-set 3 --mark-target RETURN": "return",
+    "ebtables -t nat -A PREROUTING -p arp -j arpreply --arpreply-mac 10:0:0:0:0:1": "drop",
+    "arptables -A INPUT -j mangle --mangle-ip-s 192.0.2.1": "accept",
+    "arptables -A INPUT -j mangle --mangle-ip-s 192.0.2.2 --mangle-target DROP": "drop",
+    "arptables -A INPUT -j mangle --mangle-ip-s 192.0.2.3 --mangle-target CONTINUE": None,
+    "arptables -A OUTPUT -j CLASSIFY --set-class 1:2": None,
 }
 FROM_IPTABLES = """
 import json, subprocess
@@ -372,7 +377,7 @@ def test_rules_that_iptables_made(compare: Compare) -> None:
 
     def about(command: str) -> tuple[str, str, str]:
         words = command.split()
-        family = {"iptables": "ip", "ip6tables": "ip6", "ebtables": "bridge"}[words[0]]
+        family = {"iptables": "ip", "ip6tables": "ip6", "ebtables": "bridge", "arptables": "arp"}[words[0]]
         return family, words[2] if words[1] == "-t" else "filter", words[words.index("-A") + 1]
 
     expected = sorted((*about(command), str(IPTABLES[command])) for command in made)

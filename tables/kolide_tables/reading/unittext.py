@@ -38,7 +38,7 @@ def parse_unit(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the numbers of lines, and the lines without comments and outer blanks; continued ones are joined."""
+    """Yield numbered lines without comments and outer blanks; lines that continue are joined."""
     begun: list[str] = []
     number = 0
     for number, line in enumerate(_LINE_END.split(text), 1):

@@ -90,7 +90,7 @@ class _Ruleset:
 
 @table(
     "kolide_nftables_rules",
-    privilege="Without root: no rows, since the kernel shows no rules.",
+    privilege="Without root: an error, since the kernel shows nobody else its rules.",
     platforms=("linux",),
     elsewhere="nftables is Linux's packet filter; osquery itself has alf for macOS "
     "and windows_firewall_rules for Windows",
@@ -115,7 +115,8 @@ def nftables_rules(query: Query) -> Iterator[NftablesRule]:
     try:
         kernel = kernel_listing(query.check)
     except OSError as error:
-        if nft is None:
+        # Then it tells nft nothing either.
+        if nft is None or isinstance(error, PermissionError):
             raise TableError(f"the kernel does not list its packet filter's rules: {error}") from error
 
     def run(*arguments: str) -> Iterator[bytes]:

@@ -474,6 +474,9 @@ def test_a_kernel_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     monkeypatch.setattr("kolide_tables.exposure.nftables_rules.kernel_listing", refused)
     monkeypatch.setattr("kolide_tables.reading.tools.FOLDERS", (str(tmp_path),))
+    # Where the kernel refuses this process, nft is no help.
+    (tmp_path / "nft").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "nft").chmod(0o755)
     with pytest.raises(TableError, match=r"the kernel does not list .*Operation not permitted"):
         nftables_rules.rows()
 

@@ -31,7 +31,7 @@ def parse_listing(pieces: Iterable[bytes]) -> Iterator[Object]:
     buffer = _at_least(_START_SIZE, texts)
     start = _START.match(buffer)
     if start is None:
-        raise TableError(f"nft's answer is not a list of objects: {buffer[:80]!r}")
+        raise TableError("nft's answer cannot be read: it does not begin with a list of objects")
     at = start.end()
     while True:
         try:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from math import ceil, floor
 from typing import Any
 
-from kolide_kit.errors import LimitExceeded
 from kolide_kit.redact import redact_text
 from kolide_kit.text import decode_kept, printable, shown
-from osquery_sdk import Column, ColumnType, Query, Row, run_program, table
+from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, run_program, table
 
 from ..reading.tools import need_tool
 

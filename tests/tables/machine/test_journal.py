@@ -14,9 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_kit.errors import LimitExceeded
 from kolide_tables.machine.journal import JournalEntry, journal, journal_rows
-from osquery_sdk import Query, TableError
+from osquery_sdk import LimitExceeded, Query, TableError
 from osquery_sdk.tables.query import EQUALS, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL, Constraint
 
 from ...support.compare import Compare

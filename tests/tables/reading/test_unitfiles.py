@@ -250,6 +250,22 @@ def test_ten_thousand_units_and_drop_ins(tmp_path: Path) -> None:
     assert len(texts(tmp_path, "one.service")) == 5_001
 
 
+def test_states_of_many_units_take_time_in_proportion(tmp_path: Path) -> None:
+    folder = tmp_path / "etc/systemd/system"
+    (folder / "a.target.wants").mkdir(parents=True)
+    (folder / "unit0.service").write_text("[Install]\nWantedBy=a.target\n")
+    for number in range(2_500):
+        if number:
+            os.link(folder / "unit0.service", folder / f"unit{number}.service")
+        (folder / f"alias{number}.service").symlink_to(f"unit{number}.service")
+    (folder / "a.target.wants" / "unit7.service").symlink_to("../unit7.service")
+    files = UnitFiles(str(tmp_path))
+    started = time.process_time()
+    states = {name: unit_state(files, unit) for name in files.names(".service") if (unit := files.find(name))}
+    assert time.process_time() - started < 3
+    assert (len(states), states["unit7.service"]) == (2_500, "enabled")
+
+
 def test_a_long_line_takes_no_time() -> None:
     """A value may continue over a hundred thousand lines."""
     text = "[Service]\nX=" + "a \\\n" * 100_000 + "end\n"

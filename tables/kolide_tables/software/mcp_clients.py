@@ -499,6 +499,8 @@ _FOLDERS = {
     "linux": {
         "config": ".config",
         "data": ".local/share",
+        "local": ".local/share",
+        "zed-data": ".local/share/zed",
         "dotted": ".config",
         "copilot": ".config",
         "crush": ".local/share/crush",
@@ -514,6 +516,8 @@ _FOLDERS = {
     "darwin": {
         "config": "Library/Application Support",
         "data": "Library/Application Support",
+        "local": "Library/Application Support",
+        "zed-data": "Library/Application Support/Zed",
         "dotted": ".config",
         "copilot": ".config",
         "crush": ".local/share/crush",
@@ -529,6 +533,8 @@ _FOLDERS = {
     "win32": {
         "config": "AppData/Roaming",
         "data": "AppData/Roaming",
+        "local": "AppData/Local",
+        "zed-data": "AppData/Local/Zed",
         "dotted": "AppData/Roaming",
         "copilot": "AppData/Local",
         "crush": "AppData/Local/crush",

@@ -15,7 +15,6 @@ from kolide_kit.text import shown
 from osquery_sdk import Column, Query, Row, table
 
 from ..reading.homes import Home, Mounts, local_homes
-from ..reading.parsing import as_object
 from .claude_code import ClaudeCode, Policy
 from .mcp_config import Server, servers_in
 from .mcp_files import ConfigFile, ConfigFiles
@@ -158,9 +157,8 @@ class _Search:
         claude_code: ClaudeCode,
         seen: _Seen,
     ) -> Iterator[McpServer]:
-        projects = Projects(top, self._platform, self._query, self._budget, self._mounts)
-        codex = as_object(self._files.document(f"{top}/.codex/config.toml")).get("projects")
-        for folder, client, path in projects.files((*claude_code.projects, *as_object(codex))):
+        projects = Projects(top, self._platform, self._files, self._query, self._budget, self._mounts)
+        for folder, client, path in projects.files(claude_code.projects):
             if (path, client.keys) in seen:
                 continue  # the home is a project itself, with the user's own files in it
             change = claude_code.approver(folder) if client.name == _CLAUDE_CODE else None

@@ -1,8 +1,10 @@
 """kolide_mcp_servers on files in each client's documented form, and on hostile ones."""
 
+import contextlib
 import hashlib
 import json
 import os
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -419,6 +421,51 @@ LISTS = [
         ),
     ),
     (".local/share/opencode/storage/project/0f.json", '{{"id": "0f", "worktree": "{project}"}}'),
+    (".codex/.codex-global-state.json", '{{"electron-saved-workspace-roots": ["{project}"]}}'),
+    (".qwen/trustedFolders.json", '{{"{project}": "TRUST_FOLDER"}}'),
+    (".gemini/projects.json", '{{"projects": {{"{project}": "one-two"}}}}'),
+    (".copilot/config.json ", '// made by the program\n{{"trustedFolders": ["{project}",],}}'),
+    (
+        ".config/VSCodium/User/globalStorage/storage.json",
+        '{{"backupWorkspaces": {{"folders": [{{"folderUri": "file://{project}"}}]}}}}',
+    ),
+    (
+        ".config/Trae/User/globalStorage/storage.json",
+        '{{"profileAssociations": {{"workspaces": {{"file://{project}": "-1b2c"}}}}}}',
+    ),
+    (
+        ".cursor/projects/home-ann-one-two/.workspace-trusted",
+        '{{"trustedAt": "2026-11-27T00:00:00Z", "workspacePath": "{project}"}}',
+    ),
+    (
+        (
+            ".var/app/com.visualstudio.code/config/Code/User/globalStorage/saoudrizwan.claude-dev/state/"
+            "taskHistory.json"
+        ),
+        '[{{"id": "1", "cwdOnTaskInitialization": "{project}"}}]',
+    ),
+    (
+        ".config/Kiro/User/globalStorage/rooveterinaryinc.roo-cline/tasks/_index.json",
+        '{{"version": 1, "entries": [{{"id": "1", "workspace": "{project}"}}]}}',
+    ),
+    (".continue/sessions/sessions.json", '[{{"workspaceDirectory": "file://{project}"}}]'),
+    (".config/goose/projects.json", '{{"projects": {{"{project}": {{"last_session_id": null}}}}}}'),
+    (".local/share/crush/projects.json", '{{"projects": [{{"path": "{project}", "data_dir": "x"}}]}}'),
+    (".kimi/kimi.json", '{{"work_dirs": [{{"path": "{project}"}}]}}'),
+    (".vibe/trusted_folders.toml", 'trusted = ["{project}"]\nuntrusted = []\n'),
+    (".grok/trusted_folders.toml", '[folders."{project}"]\ntrusted = true\n'),
+    (
+        ".config/JetBrains/Rider2026.1/options/recentSolutions.xml",
+        '<application><entry key="{project}/Shop.sln"><value/></entry></application>',
+    ),
+    (
+        ".config/Google/AndroidStudio2025.2/options/trusted-paths.xml",
+        '<application><entry key="{project}" value="true"/></application>',
+    ),
+    (
+        ".config/JetBrains/IdeaIC2019.3/options/recentProjectDirectories.xml",
+        '<application><list><option value="{project}"/></list></application>',
+    ),
 ]
 
 
@@ -430,13 +477,147 @@ def test_the_files_of_projects_that_some_client_lists(path: str, content: str, u
     write(project, ".vscode/mcp.json", SERVERS)
     assert mcp_servers.rows() == []
     name = str(project).replace(" ", "%20") if "file://" in content else str(project)
-    write(home, path, content.format(project=name))
+    write(home, path.strip(), content.format(project=name))
     (row,) = mcp_servers.rows()
     assert (row.client, row.scope, Path(row.config_path).resolve()) == (
         "vscode",
         "project",
         project / ".vscode/mcp.json",
     )
+
+
+DATABASES = [
+    (
+        ".local/share/zed/db/0-stable/db.sqlite",
+        [
+            (
+                "create table workspaces (paths text, remote_connection_id integer, "
+                "timestamp text default current_timestamp)"
+            ),
+            "insert into workspaces (paths) values ('/elsewhere' || char(10) || '{project}')",
+            "insert into workspaces (paths, remote_connection_id) values ('{other}', 1)",
+        ],
+    ),
+    (
+        ".var/app/dev.zed.Zed/data/zed/db/0-preview/db.sqlite",
+        [
+            "create table workspaces (local_paths_array text, timestamp text)",
+            "insert into workspaces (local_paths_array) values ('/elsewhere,{project}')",
+        ],
+    ),
+    (
+        ".local/share/zed/db/0-nightly/db.sqlite",
+        [
+            "create table trusted_worktrees (absolute_path text, host_name text)",
+            "insert into trusted_worktrees values ('{project}', null), ('{other}', 'far')",
+        ],
+    ),
+    (
+        ".config/Windsurf/User/globalStorage/state.vscdb",
+        [
+            "create table ItemTable (key text unique on conflict replace, value blob)",
+            (
+                "insert into ItemTable values ('history.recentlyOpenedPathsList', cast("
+                '\'{{"entries": [{{"folderUri": "vscode-remote://ssh-remote%2Bh{other}"}}, '
+                '{{"folderUri": "file://{project}"}}]}}\' as blob))'
+            ),
+        ],
+    ),
+    (
+        ".local/share/opencode/opencode.db",
+        ["create table project (worktree text)", "insert into project values ('/'), ('{project}')"],
+    ),
+    (
+        ".local/share/goose/sessions/sessions.db",
+        ["create table sessions (working_dir text)", "insert into sessions values ('{project}')"],
+    ),
+    (
+        ".local/share/kiro-cli/data.sqlite3",
+        ["create table conversations_v2 (key text)", "insert into conversations_v2 values ('{project}')"],
+    ),
+]
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+@pytest.mark.parametrize(("path", "statements"), DATABASES, ids=[path for path, _ in DATABASES])
+def test_the_files_of_projects_in_the_database_of_some_client(
+    path: str, statements: list[str], journal: str, users: Users
+) -> None:
+    """The client may run: what it has written is in its log only, and nothing there is changed."""
+    home = users.add(1001, "ann")
+    project, other = users.root / "far/one", users.root / "far/other"
+    for folder in (project, other):
+        write(folder, ".vscode/mcp.json", SERVERS)
+    file = write(home, path, "")
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"pragma journal_mode = {journal}")
+        for statement in statements:
+            connection.execute(statement.format(project=project, other=other))
+        connection.commit()
+        before = {each.name: each.stat().st_mtime_ns for each in file.parent.iterdir()}
+        rows = mcp_servers.rows()
+        assert {each.name: each.stat().st_mtime_ns for each in file.parent.iterdir()} == before
+    assert [row.config_path for row in rows] == [str(project / ".vscode/mcp.json")]
+
+
+def test_what_is_no_database_is_told(users: Users) -> None:
+    home = users.add(1001, "ann")
+    write(home, ".cursor/mcp.json", PLAIN)
+    write(home, ".local/share/kiro-cli/data.sqlite3", "no database")
+    os.mkfifo(write(home, ".local/share/zed/db/0-stable/x", "").with_name("db.sqlite"))
+    warnings: list[str] = []
+    assert len(mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))) == len(PLAIN_ROWS)
+    (warning,) = warnings
+    assert "kiro-cli/data.sqlite3: file is not a database" in warning
+
+
+@pytest.mark.slow
+def test_a_database_that_does_not_end(users: Users) -> None:
+    home = users.add(1001, "ann")
+    with contextlib.closing(sqlite3.connect(write(home, ".local/share/opencode/opencode.db", ""))) as file:
+        file.execute(
+            "create view project as with recursive n (worktree) as "
+            "(select '/a' union all select worktree || '/a' from n) select max(worktree) as worktree from n"
+        )
+    warnings: list[str] = []
+    started = time.monotonic()
+    mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))
+    assert time.monotonic() - started < 10
+    assert "opencode.db: interrupted" in warnings[0]
+
+
+def test_a_list_that_does_not_parse_names_the_place(users: Users) -> None:
+    home = users.add(1001, "ann")
+    write(home, ".gemini/trustedFolders.json", '{\n  "/a": }')
+    warnings: list[str] = []
+    mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))
+    (warning,) = warnings
+    assert f"{home}/.gemini/trustedFolders.json: Expecting value: line 2 column 9" in warning
+
+
+@pytest.mark.parametrize("name", ["all.code-workspace", "workspace.json"])
+def test_the_folders_of_a_workspace(name: str, users: Users) -> None:
+    """A workspace has its folders elsewhere; each may have servers of its own."""
+    home = users.add(1001, "ann")
+    folders = [users.root / "far" / name for name in ("one", "two", "three")]
+    for folder in folders:
+        write(folder, ".vscode/mcp.json", SERVERS)
+    content = f'''{{ // mine
+        "folders": [{{"path": "../far/one"}}, {{"path": "{folders[1]}"}}, {{"uri": "file://{folders[2]}"}},
+        {{"name": "broken"}}, 5],
+        "settings": {{"mcp": {{"servers": {{"all": {{"command": "x"}}}}}}}},
+    }}'''
+    file = write(users.root / "work", name, content)
+    write(
+        home,
+        ".config/Code/User/workspaceStorage/a1/workspace.json",
+        json.dumps({"workspace": f"file://{file}"}),
+    )
+    rows = mcp_servers.rows()
+    expected = [(str(folder / ".vscode/mcp.json"), "local") for folder in folders]
+    if name.endswith(".code-workspace"):
+        expected.append((str(file), "all"))
+    assert sorted((row.config_path, row.server_name) for row in rows) == sorted(expected)
 
 
 def test_a_project_that_is_found_twice(users: Users) -> None:

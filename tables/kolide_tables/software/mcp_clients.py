@@ -40,6 +40,8 @@ class Client(NamedTuple):
         keys: keys that lead to the servers in a file.
         bare_url: transport of a server with the key `url` and no transport.
         is_one: whether the keys lead to a single server, which has the document's name.
+        rules: files below a home whose lists of allowed and excluded servers hold for all its files.
+        switches: a file below a home with the servers that the user has switched off.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Client(NamedTuple):
     keys: tuple[str, ...] = _MCP_SERVERS
     bare_url: str = "http"
     is_one: bool = False
+    rules: tuple[str, ...] = ()
+    switches: str = ""
 
 
 class Editor(NamedTuple):
@@ -58,9 +62,9 @@ class Editor(NamedTuple):
 
     Attributes:
         name: the client.
-        folder: its folder below the platform's folder for settings.
+        folder: its folder below the platform's folder for settings, if it has one.
         flatpak: its application on Flathub, if there is one.
-        server: its folder in the home of a machine that it is used on from afar.
+        server: its folder for data in the home of a machine that it is used on from afar.
         has_own_servers: whether it reads VS Code's own files for MCP servers.
     """
 
@@ -74,29 +78,37 @@ class Editor(NamedTuple):
 # Sources: https://code.visualstudio.com/docs/configure/settings, the manifests on flathub.org, and the
 # `dataFolderName` and `serverDataFolderName` of each editor's product.json.
 EDITORS = (
-    Editor("vscode", "Code", "com.visualstudio.code", ".vscode-server", has_own_servers=True),
+    Editor("vscode", "Code", "com.visualstudio.code", ".vscode-server/data", has_own_servers=True),
     Editor(
         "vscode-insiders",
         "Code - Insiders",
         "com.visualstudio.code.insiders",
-        ".vscode-server-insiders",
+        ".vscode-server-insiders/data",
         has_own_servers=True,
     ),
-    Editor("vscodium", "VSCodium", "com.vscodium.codium", ".vscodium-server", has_own_servers=True),
+    Editor("vscodium", "VSCodium", "com.vscodium.codium", ".vscodium-server/data", has_own_servers=True),
     Editor(
         "vscodium-insiders",
         "VSCodium - Insiders",
         "com.vscodium.codium-insiders",
-        ".vscodium-server-insiders",
+        ".vscodium-server-insiders/data",
         has_own_servers=True,
     ),
     Editor("code-oss", "Code - OSS", "com.visualstudio.code-oss", None, has_own_servers=True),
-    Editor("cursor", "Cursor", None, ".cursor-server"),
-    Editor("windsurf", "Windsurf", None, ".windsurf-server"),
-    Editor("trae", "Trae", None, ".trae-server"),
-    Editor("kiro", "Kiro", None, ".kiro-server"),
-    Editor("antigravity", "Antigravity", None, ".antigravity-server"),
-    Editor("positron", "Positron", None, ".positron-server", has_own_servers=True),
+    Editor("cursor", "Cursor", None, ".cursor-server/data"),
+    Editor("windsurf", "Windsurf", None, ".windsurf-server/data"),
+    Editor("trae", "Trae", None, ".trae-server/data"),
+    Editor("kiro", "Kiro", None, ".kiro-server/data"),
+    Editor("antigravity", "Antigravity", None, ".antigravity-server/data"),
+    Editor("positron", "Positron", None, ".positron-server/data", has_own_servers=True),
+    Editor("windsurf", "Windsurf - Next"),
+    Editor("trae", "Trae CN", None, ".trae-cn-server/data"),
+    Editor("qoder", "Qoder"),
+    Editor("void", "Void"),
+    # VS Code in a browser: GitHub Codespaces, Gitpod's server, and Coder's.
+    Editor("vscode", "", None, ".vscode-remote/data", has_own_servers=True),
+    Editor("openvscode-server", "", None, ".openvscode-server/data", has_own_servers=True),
+    Editor("code-server", "", None, ".local/share/code-server", has_own_servers=True),
 )
 
 _VSCODE = "https://code.visualstudio.com/docs/agents/reference/mcp-configuration"
@@ -207,6 +219,8 @@ CLIENTS = (
         managed=("{gemini}/system-defaults.json", "{gemini}/settings.json"),
         plugin=(".gemini/extensions/*/gemini-extension.json",),
         bare_url="sse",
+        rules=(".gemini/settings.json",),
+        switches=".gemini/mcp-server-enablement.json",
     ),
     Client(
         "antigravity",
@@ -226,11 +240,12 @@ CLIENTS = (
         managed=("{qwen}/system-defaults.json", "{qwen}/settings.json"),
         plugin=(".qwen/extensions/*/qwen-extension.json",),
         bare_url="sse",
+        rules=(".qwen/settings.json",),
     ),
     Client(
         "codex",
         _CODEX,
-        user=(".codex/config.toml",),
+        user=(".codex/config.toml", ".codex/*.config.toml"),
         project=(".codex/config.toml",),
         managed=("{codex}/config.toml", "{codex}/managed_config.toml"),
         keys=("mcp_servers",),
@@ -299,31 +314,43 @@ CLIENTS = (
     Client(
         "jetbrains-ai",
         "https://www.jetbrains.com/help/ai-assistant/mcp.html",
-        user=(".ai/mcp/mcp.json", "{config}/JetBrains/*/options/llm.mcpServers.xml"),
+        user=(
+            ".ai/mcp/mcp.json",
+            "{config}/JetBrains/*/options/llm.mcpServers.xml",
+            ".var/app/com.jetbrains.*/config/JetBrains/*/options/llm.mcpServers.xml",
+        ),
         project=(".ai/mcp/mcp.json",),
     ),
-    Client(
-        "opencode",
-        _OPENCODE,
-        user=(
-            ".config/opencode/opencode.json",
-            ".config/opencode/opencode.jsonc",
-            ".config/opencode/config.json",
-        ),
-        project=(
-            "opencode.json",
-            "opencode.jsonc",
-            ".opencode/opencode.json",
-            ".opencode/opencode.jsonc",
-        ),
-        managed=("{opencode}/opencode.json", "{opencode}/opencode.jsonc"),
-        keys=("mcp",),
+    *(
+        Client(
+            "opencode",
+            _OPENCODE,
+            user=(
+                ".config/opencode/opencode.json",
+                ".config/opencode/opencode.jsonc",
+                ".config/opencode/config.json",
+            ),
+            project=(
+                "opencode.json",
+                "opencode.jsonc",
+                ".opencode/opencode.json",
+                ".opencode/opencode.jsonc",
+            ),
+            managed=("{opencode}/opencode.json", "{opencode}/opencode.jsonc"),
+            keys=keys,
+        )
+        # Of versions 1 and 2.
+        for keys in (("mcp",), ("mcp", "servers"))
     ),
     Client(
         "crush",
         "https://github.com/charmbracelet/crush#mcps",
-        user=("{dotted}/crush/crush.json", "{crush}/crush.json"),
-        project=("crush.json", ".crush.json"),
+        user=(
+            "{dotted}/crush/crush.json",
+            "{crush}/crush.json",
+            "{dotted}/crush/crushrc",
+        ),
+        project=("crush.json", ".crush.json", "crushrc", ".crushrc"),
         managed=("/etc/crush/crush.json",),
         keys=("mcp",),
     ),
@@ -346,6 +373,13 @@ CLIENTS = (
         keys=("servers",),
     ),
     Client(
+        "copilot-eclipse",
+        "https://github.com/microsoft/copilot-for-eclipse/issues/127",
+        user=("{dotted}/github-copilot/eclipse/mcp.json",),
+        project=(".github/copilot/mcp.json",),
+        keys=("servers",),
+    ),
+    Client(
         "kiro",
         "https://kiro.dev/docs/mcp/configuration/",
         user=(".kiro/settings/mcp.json", ".kiro/agents/*.json"),
@@ -354,7 +388,11 @@ CLIENTS = (
     Client(
         "trae",
         "https://docs.trae.ai/ide/add-mcp-servers",
-        user=("{config}/Trae/User/mcp.json", "{config}/Trae CN/User/mcp.json"),
+        user=(
+            "{config}/Trae/User/mcp.json",
+            "{config}/Trae/mcp.json",
+            "{config}/Trae CN/User/mcp.json",
+        ),
         project=(".trae/mcp.json",),
     ),
     Client(
@@ -392,7 +430,11 @@ CLIENTS = (
     Client(
         "jan",
         "https://jan.ai/docs/desktop/mcp",
-        user=("{data}/Jan/data/mcp_config.json", ".var/app/ai.jan.Jan/data/Jan/data/mcp_config.json"),
+        user=(
+            "{data}/Jan/data/mcp_config.json",
+            "jan/mcp_config.json",
+            ".var/app/ai.jan.Jan/data/Jan/data/mcp_config.json",
+        ),
     ),
     Client(
         "boltai",
@@ -467,6 +509,7 @@ CLIENTS = (
         "https://docs.tabnine.com/main/getting-started/tabnine-agent/mcp-intro-and-setup",
         user=(".tabnine/mcp_servers.json", ".tabnine/agent/settings.json"),
         project=(".tabnine/mcp_servers.json", ".tabnine/agent/settings.json"),
+        switches=".tabnine/agent/mcp-server-enablement.json",
     ),
     Client(
         "iflow",
@@ -485,6 +528,38 @@ CLIENTS = (
         "https://docs.x.ai/build/mcp",
         user=(".grok/config.toml",),
         keys=("mcp_servers",),
+    ),
+    Client(
+        "void",
+        "https://github.com/voideditor/void",
+        user=(".void-editor/mcp.json",),
+    ),
+    Client(
+        "llxprt",
+        "https://github.com/vybestack/llxprt-code",
+        user=(".llxprt/settings.json",),
+        project=(".llxprt/settings.json",),
+        bare_url="sse",
+        rules=(".llxprt/settings.json",),
+    ),
+    Client(
+        "deepagents",
+        "https://reference.langchain.com/python/deepagents-cli/mcp_tools/discover_mcp_configs",
+        user=(".deepagents/.mcp.json",),
+        project=(".deepagents/.mcp.json",),
+    ),
+    Client(
+        "zcode",
+        "https://www.skills.sh/asgeirtj/system_prompts_leaks/diagnosing-mcp",
+        user=(".zcode/cli/config.json",),
+        project=(".zcode/config.json", "zcode.json"),
+        keys=("mcp", "servers"),
+    ),
+    Client(
+        "zcode",
+        "https://www.skills.sh/asgeirtj/system_prompts_leaks/diagnosing-mcp",
+        user=(".agents/mcp.json",),
+        project=(".agents/mcp.json",),
     ),
     Client(
         "abacus-ai",
@@ -554,11 +629,12 @@ def editor_folders(platform: str) -> Iterator[tuple[Editor, str]]:
     """Yield each editor with its folders `User` below a home."""
     config = _folders(platform)["config"]
     for editor in EDITORS:
-        yield editor, f"{config}/{editor.folder}/User"
+        if editor.folder:
+            yield editor, f"{config}/{editor.folder}/User"
         if platform == "linux" and editor.flatpak is not None:
             yield editor, f".var/app/{editor.flatpak}/config/{editor.folder}/User"
         if editor.server is not None:
-            yield editor, f"{editor.server}/data/User"
+            yield editor, f"{editor.server}/User"
 
 
 def user_paths(paths: tuple[str, ...], platform: str) -> Iterator[str]:
@@ -596,9 +672,9 @@ def editor_clients(platform: str) -> Iterator[Client]:
         )
     for editor in EDITORS:
         if editor.has_own_servers and editor.server is not None:
-            yield Client(
-                editor.name, _VSCODE, user=(f"{editor.server}/data/Machine/mcp.json",), keys=("servers",)
-            )
+            machine = f"{editor.server}/Machine"
+            yield Client(editor.name, _VSCODE, user=(f"{machine}/mcp.json",), keys=("servers",))
+            yield Client(editor.name, _VSCODE, user=(f"{machine}/settings.json",), keys=("mcp", "servers"))
 
 
 def _folders(platform: str) -> dict[str, str]:

@@ -11,15 +11,16 @@ names, and the clients that have them:
 - `requestInit`: Tabnine. `requestOptions`: Continue. `transportType`: Cline.
 - `isActive`: 5ire. `active`: Jan. `mcp.allowed`, `mcp.excluded`,
   `allowMCPServers`, `excludeMCPServers`: Gemini CLI and those made from it.
+- `tcp`: Gemini CLI.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kolide_kit.text import printable, printable_or_none
 
-from ..reading.parsing import as_list, as_object
+from ..reading.parsing import as_list, as_object, texts_in
 
 __all__ = ["Server", "servers_in"]
 
@@ -30,7 +31,7 @@ _PARTS = frozenset(("env", "settings", "args", "disabled", "enabled"))
 # Spelled with or without hyphens and underscores.
 _HTTP = ("remote", "httpstream", "streamable", "streamablehttp")
 _TRANSPORTS = {"local": "stdio", "command": "stdio", **dict.fromkeys(_HTTP, "http")}
-_URLS = ("httpUrl", "serverUrl", "uri", "url")
+_URLS = ("httpUrl", "serverUrl", "uri", "url", "tcp")
 _ENVIRONMENTS = ("env", "environment", "envs", "env_keys", "env_vars")
 _HEADERS = ("headers", "http_headers", "env_http_headers")
 # Objects that have the headers inside.
@@ -55,7 +56,13 @@ class Server(NamedTuple):
 
 
 def servers_in(
-    document: object, keys: tuple[str, ...], *, bare_url: str = "http", is_one: bool = False
+    document: object,
+    keys: tuple[str, ...],
+    *,
+    bare_url: str = "http",
+    is_one: bool = False,
+    others: Sequence[object] = (),
+    switches: object = None,
 ) -> Iterator[Server]:
     """Yield the servers that the keys lead to in a document; entries that are not servers are skipped.
 
@@ -64,13 +71,15 @@ def servers_in(
         keys: keys that lead to an object of servers, or to a list of servers with names inside.
         bare_url: transport of a server with the key `url` and no transport.
         is_one: whether the keys lead to a single server, which has the document's name.
+        others: the client's other documents whose lists of allowed and excluded servers count as well.
+        switches: an object of the servers that are switched off elsewhere, by name in lower case.
     """
     place = document
     for step in keys:
         place = as_object(place).get(step)
     if is_one:
         place = {str(as_object(document).get("name") or ""): place}
-    rules = _rules(as_object(document))
+    rules = [_rules(as_object(each)) for each in (document, *others)]
     is_list = isinstance(place, list)
     for key, entry in enumerate(as_list(place)) if is_list else as_object(place).items():
         if not isinstance(entry, dict):
@@ -78,7 +87,9 @@ def servers_in(
         name = str((is_list and entry.get("name")) or key)
         server = _server(name, entry, bare_url)
         if server is not None:
-            yield server._replace(enabled=False) if _is_excluded(name, rules) else server
+            switch = as_object(as_object(switches).get(_folded(name)))
+            is_off = switch.get("enabled") is False or any(_is_excluded(name, each) for each in rules)
+            yield server._replace(enabled=False) if is_off else server
 
 
 def _server(name: str, entry: Mapping[str, Any], bare_url: str) -> Server | None:
@@ -164,5 +175,12 @@ def _rules(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _is_excluded(name: str, rules: Mapping[str, Any]) -> bool:
     """Return whether lists of allowed and excluded servers exclude a server."""
-    allowed = rules.get("allowed")
-    return name in as_list(rules.get("excluded")) or (isinstance(allowed, list) and name not in allowed)
+    allowed, excluded = rules.get("allowed"), rules.get("excluded")
+    name = _folded(name)
+    return name in map(_folded, texts_in(excluded)) or (
+        isinstance(allowed, list) and name not in map(_folded, texts_in(allowed))
+    )
+
+
+def _folded(name: str) -> str:
+    return name.lower().strip()

@@ -1,4 +1,4 @@
-"""Read clients' configuration files, which are JSON with comments, TOML, YAML or XML."""
+"""Read clients' configuration files, which are JSON with comments, TOML, YAML, XML or Crush's script."""
 
 from typing import NamedTuple
 
@@ -81,6 +81,10 @@ def _document(path: str, content: bytes, budget: Budget) -> object:
         from ..reading.yamltext import yaml_documents
 
         return next(iter(yaml_documents(printable(text), budget)), None)
+    if path.endswith("crushrc"):
+        from .mcp_crushrc import crushrc_document
+
+        return crushrc_document(printable(text))
     if path.endswith(".toml"):
         from ..reading.tomltext import toml_document
 

@@ -190,7 +190,12 @@ DATABASES = (
 
 # The IDEs of JetBrains, and Android Studio: files below the folder for settings.
 JETBRAINS = tuple(
-    f"{{config}}/{vendor}/*/options/{name}.xml"
-    for vendor in ("JetBrains", "Google")
+    f"{folder}/*/options/{name}.xml"
+    for folder in (
+        "{config}/JetBrains",
+        "{config}/Google",
+        ".var/app/com.jetbrains.*/config/JetBrains",
+        ".var/app/com.google.AndroidStudio/config/Google",
+    )
     for name in ("recentProjects", "recentSolutions", "recentProjectDirectories", "trusted-paths")
 )

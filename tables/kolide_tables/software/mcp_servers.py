@@ -32,7 +32,7 @@ _CLAUDE_CODE = "claude-code"
 # A word of letters and digits without separators: a key, or something that cannot be told from one.
 _KEY = r"(?ai:(?=[^\d]*\d)(?=[^a-z]*[a-z])[\w\-]{20,})"
 _VARIABLE = r"\w+="
-_VARIABLE_OPTION = r"(?:--env=|-e)\w+="
+_VARIABLE_OPTION = r"(?:--env=|-e=?)\w+="
 
 
 class McpServer(Row):
@@ -126,7 +126,7 @@ class _Search:
                     policy = Policy.read(self._files, folder, is_exclusive=file is not None)
                 if file is None:
                     continue
-                for server in _servers(file, client):
+                for server in self._servers(None, client, file):
                     known = policy.applied(server, is_managed=True) if client.name == _CLAUDE_CODE else server
                     rows.append(self._row(None, client.name, "managed", file, known))
         return policy, rows
@@ -175,8 +175,27 @@ class _Search:
         file = self._files.read(path)
         if file is None:
             return
-        for server in _servers(file, client):
+        for server in self._servers(home, client, file):
             yield self._row(home, client.name, scope, file, server if change is None else change(server))
+
+    def _servers(self, home: Home | None, client: "Client", file: ConfigFile) -> Iterator[Server]:
+        """Yield the servers in a file, as the lists in the client's other files have them."""
+        from .mcp_clients import managed_paths
+
+        others = list(managed_paths(client, self._platform)) if client.rules else []
+        switches = None
+        if home is not None:
+            top = home.path.rstrip("/")
+            others += (f"{top}/{path}" for path in client.rules)
+            switches = self._files.document(f"{top}/{client.switches}") if client.switches else None
+        yield from servers_in(
+            file.document,
+            client.keys,
+            bare_url=client.bare_url,
+            is_one=client.is_one,
+            others=[self._files.document(path) for path in others if path != file.path],
+            switches=switches,
+        )
 
     def _row(self, home: Home | None, client: str, scope: str, file: ConfigFile, server: Server) -> McpServer:
         self._budget.add_rows()
@@ -196,10 +215,6 @@ class _Search:
             config_sha256=file.sha256,
             header_names=server.header_names,
         )
-
-
-def _servers(file: ConfigFile, client: "Client") -> Iterator[Server]:
-    return servers_in(file.document, client.keys, bare_url=client.bare_url, is_one=client.is_one)
 
 
 def public_url(url: str) -> str:

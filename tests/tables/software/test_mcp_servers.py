@@ -297,30 +297,43 @@ cline .cline/data/settings/cline_mcp_settings.json mcpServers
 kilo-code .vscode-server/data/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json mcpServers
 codebuddy .codebuddy/.mcp.json mcpServers
 continue .continue/mcpServers/mine.json mcpServers
+code-server .local/share/code-server/User/mcp.json servers
+codex .codex/work.config.toml mcp_servers
+copilot-eclipse .config/github-copilot/eclipse/mcp.json servers
 copilot-xcode .config/github-copilot/xcode/mcp.json servers
+deepagents .deepagents/.mcp.json mcpServers
 devin .config/devin/mcp_config.json mcpServers
 factory-droid .factory/mcp.json mcpServers
 firebender .firebender/firebender.json mcpServers
 gemini-cli .gemini/extensions/one/gemini-extension.json mcpServers
 iflow .iflow/settings.json mcpServers
 jan .local/share/Jan/data/mcp_config.json mcpServers
+jan jan/mcp_config.json mcpServers
 jetbrains-ai .ai/mcp/mcp.json mcpServers
 kilo-code .config/kilo/kilo.jsonc mcp
 kilo-code .config/Code/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json mcpServers
 kimi-code .kimi-code/mcp.json mcpServers
+llxprt .llxprt/settings.json mcpServers
 openclaw .openclaw/openclaw.json mcp servers
+opencode .config/opencode/opencode.json mcp servers
 openhands .openhands/mcp.json mcpServers
 pi .pi/agent/mcp.json mcpServers
 qoder .qoder/settings.json mcpServers
 rovo-dev .rovodev/mcp.json mcpServers
 tabnine .tabnine/mcp_servers.json mcpServers
 trae .config/Trae/User/mcp.json mcpServers
+trae .config/Trae/mcp.json mcpServers
 visual-studio .mcp.json servers
 vscode .vscode-server/data/Machine/mcp.json servers
 vscode .var/app/com.visualstudio.code/config/Code/User/mcp.json servers
+vscode .vscode-remote/data/Machine/settings.json mcp servers
+openvscode-server .openvscode-server/data/User/profiles/1f/mcp.json servers
 vscodium .config/VSCodium/User/mcp.json servers
+void .void-editor/mcp.json mcpServers
 warp .warp/.mcp.json mcpServers
 witsy .config/Witsy/settings.json mcpServers
+zcode .agents/mcp.json mcpServers
+zcode .zcode/cli/config.json mcp servers
 zed .var/app/dev.zed.Zed/config/zed/settings.json context_servers
 """
 PROJECT_PLACES = """
@@ -345,6 +358,9 @@ kimi-code     .kimi-code/mcp.json               mcpServers
 kiro          .kiro/settings/mcp.json           mcpServers
 opencode      .opencode/opencode.jsonc          mcp
 opencode      opencode.jsonc                    mcp
+opencode      opencode.json                     mcp servers
+copilot-eclipse .github/copilot/mcp.json        servers
+zcode         zcode.json                        mcp servers
 pi            .pi/mcp.json                      mcpServers
 qwen-code     .qwen/settings.json               mcpServers
 roo-code      .roo/mcp.json                     mcpServers
@@ -372,13 +388,22 @@ def nested(keys: list[str], servers: dict[str, Any]) -> str:
     return json.dumps(document)
 
 
+def toml_of(document: dict[str, dict[str, dict[str, str]]]) -> str:
+    """Return tables of texts."""
+    return "".join(
+        f"[{table}.{name}]\n" + "".join(f'{key} = "{value}"\n' for key, value in values.items())
+        for table, tables in document.items()
+        for name, values in tables.items()
+    )
+
+
 def test_the_places_that_clients_document(users: Users) -> None:
     home = users.add(1001, "ann")
     for number, (_, path, keys) in enumerate(places(PLACES)):
         file = home / path
         old = json.loads(file.read_text()) if file.exists() else {}
         new = json.loads(nested(keys, {str(number): {"command": "x"}}))
-        write(home, path, json.dumps(old | new))
+        write(home, path, toml_of(new) if path.endswith(".toml") else json.dumps(old | new))
     rows = mcp_servers.rows()
     expected = [
         (client, str(home / path), str(number)) for number, (client, path, _) in enumerate(places(PLACES))
@@ -727,6 +752,44 @@ def test_lists_of_allowed_and_excluded_servers(rules: dict[str, Any], users: Use
     assert {row.server_name: row.enabled for row in mcp_servers.rows()} == {"on": True, "off": False}
 
 
+def test_what_is_off_in_another_file(users: Users) -> None:
+    """What a user allows, excludes and switches off holds in projects and extensions as well."""
+    home = users.add(1001, "ann")
+    servers = {name: {"command": "x"} for name in ("on", "Excluded", "Switched")}
+    rules = {"mcp": {"excluded": [" excluded"]}, "mcpServers": {"tcp": {"tcp": "wss://h/mcp"}}}
+    write(home, ".gemini/settings.json", json.dumps(rules))
+    write(home, ".gemini/mcp-server-enablement.json", json.dumps({"switched": {"enabled": False}, "x": 1}))
+    for place in ("p/.gemini/settings.json", ".gemini/extensions/e/gemini-extension.json"):
+        write(home, place, json.dumps({"mcpServers": servers}))
+    rows = mcp_servers.rows()
+    assert [(row.scope, row.server_name, row.enabled) for row in rows] == [
+        ("user", "tcp", True),
+        *((scope, name, name == "on") for scope in ("plugin", "project") for name in servers),
+    ]
+    assert rows[0].url == "wss://h/mcp"
+
+
+def test_the_script_of_crush(users: Users) -> None:
+    script = r"""
+        # mcp add commented --command x
+        mcp add far --type http \
+          --url "https://me:hunter2@h/mcp" --header Authorization "Bearer $(op read
+          hunter2)" --env=TOKEN=hunter2
+        if [[ $HOSTNAME == "x" ]]; then mcp add near --command npx --args -y --args --api-key \
+            --args=hunter2 --env KEY hunter2 --disabled true; fi
+        mcp add gone --command x
+        mcp rm gone
+        echo 'no end
+    """
+    write(users.add(1001, "ann"), "p/.crushrc", script)
+    rows = mcp_servers.rows()
+    assert [(row.client, row.server_name, seen(row)) for row in rows] == [
+        ("crush", "far", ("http", None, [], "https://[redacted]@h/mcp", ["TOKEN"], True, ["Authorization"])),
+        ("crush", "near", ("stdio", "npx", ["-y", "--api-key", "[redacted]"], None, ["KEY"], False, [])),
+    ]
+    assert "hunter2" not in repr(rows)
+
+
 def test_lists_of_servers_in_toml_and_yaml(users: Users) -> None:
     home = users.add(1001, "ann")
     write(
@@ -1031,8 +1094,8 @@ def test_urls(url: str, expected: str) -> None:
             ["run", "-i", "-e", "PLAIN=[redacted]", "-e", "NAME", "image"],
         ),
         (
-            ["--env=A=hunter2", "-eB=hunter2", "--env", "C=s3cr3t"],
-            ["--env=A=[redacted]", "-eB=[redacted]", "--env", "C=[redacted]"],
+            ["--env=A=hunter2", "-eB=hunter2", "-e=D=hunter2", "--env", "C=s3cr3t"],
+            ["--env=A=[redacted]", "-eB=[redacted]", "-e=D=[redacted]", "--env", "C=[redacted]"],
         ),
         (
             ["mcp-remote", "https://h/?k=hunter2", "--header", "Authorization: Bearer hunter2"],

@@ -44,6 +44,8 @@ LINES: list[tuple[bytes, dict[str, str]]] = [
     (b'user_pref("a", 100foo); user_pref("b", 007);', {"b": "7"}),
     (b'pref("a", 1); sticky_pref("b", 2); user_pref("c", 3);', {"c": "3"}),
     (b'user_pref("a", true, locked); user_pref("b", 5);', {"b": "5"}),
+    (b'lockPref("a", 1); user_pref("a", 2); lockPref("a", "x"); lockPref("b", 1, locked);', {"a": "1"}),
+    (b'user_pref("a", 1); lockPref("a", 2); defaultPref("b", 1);', {"a": "2"}),
     (b'user_pref("a" true); user_pref("b", 1); user_pref("b", 2);', {"b": "2"}),
     (b'user_pref("a", "\\ud83d\\"); user_pref("b", "x");', {"b": "x"}),
     (b'/ user_pref("a", 1);\nuser_pref("b", 1);', {"b": "1"}),
@@ -71,7 +73,8 @@ def test_files_of_a_profile(content: bytes, expected: dict[str, str]) -> None:
 def test_files_of_defaults() -> None:
     content = (
         b'pref("a", 1); pref("b", "x", locked); sticky_pref("c", true); user_pref("d", 4);\n'
-        b'pref("e", 1, sticky, locked); pref("f", 1, other); pref("g", 1, );\npref("h", 1);'
+        b'pref("e", 1, sticky, locked); pref("f", 1, other); pref("g", 1, );\npref("h", 1);\n'
+        b'pref("e", 2); lockPref("l", 3, sticky);'
     )
     file = preferences(content, nothing, is_default=True)
     assert [(each.name, each.type, each.is_locked) for each in file.preferences] == [
@@ -81,6 +84,7 @@ def test_files_of_defaults() -> None:
         ("d", "int", False),
         ("e", "int", True),
         ("h", "int", False),
+        ("l", "int", True),
     ]
     assert (file.errors, file.first_error) == (2, 2)
 

@@ -1,9 +1,12 @@
 """The programs that use MCP servers: where each keeps its configuration, and how it writes a server down.
 
-This is a table of facts, gathered on 2026-11-27. Most are from two public lists: the agents' pages of the
-Rust crate agent-config (https://docs.rs/crate/agent-config/0.2.0/source/docs/agents/README.md), and the
-clients that Toolport supports (https://github.com/tsouth89/toolport). Each client names the page that
-documents it; not every fact has been compared with its page.
+Each client names the page that documents it. On 2026-11-27 the paths and keys were compared with the vendors'
+documentation or source, as far as public copies of them exist, and else with public code that reads or writes
+the same files; `is_compared` is False for those of which neither was found. They were gathered from the
+agents' pages of the Rust crate agent-config
+(https://docs.rs/crate/agent-config/0.2.0/source/docs/agents/README.md), and from the clients that Toolport
+supports (https://github.com/tsouth89/toolport). The paths of macOS and Windows follow from the same pages;
+they were not tried there.
 
 In paths, `{config}` is the platform's folder for settings (.config, Library/Application Support or
 AppData/Roaming), `{data}` its folder for data, `{dotted}` is .config except on Windows, and `{editor}` is the
@@ -42,6 +45,7 @@ class Client(NamedTuple):
         is_one: whether the keys lead to a single server, which has the document's name.
         rules: files below a home whose lists of allowed and excluded servers hold for all its files.
         switches: a file below a home with the servers that the user has switched off.
+        is_compared: whether its facts were compared with another source than the one they were gathered from.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Client(NamedTuple):
     is_one: bool = False
     rules: tuple[str, ...] = ()
     switches: str = ""
+    is_compared: bool = True
 
 
 class Editor(NamedTuple):
@@ -191,7 +196,7 @@ CLIENTS = (
             "{editor}/globalStorage/kilocode.kilo-code/settings/mcp_settings.json",
             ".kilocode/cli/global/settings/mcp_settings.json",
         ),
-        project=(".kilocode/mcp.json",),
+        project=(".kilocode/mcp.json", ".kilo/mcp.json"),
         bare_url="sse",
     ),
     Client(
@@ -210,6 +215,7 @@ CLIENTS = (
         "devin",
         "https://docs.devin.ai/work-with-devin/mcp",
         user=("{dotted}/devin/mcp_config.json",),
+        project=(".devin/mcp_config.json", ".devin/mcp_config.local.json"),
     ),
     Client(
         "gemini-cli",
@@ -277,6 +283,7 @@ CLIENTS = (
         "https://docs.continue.dev/reference/json-reference",
         user=(".continue/config.json",),
         keys=("experimental", "modelContextProtocolServers"),
+        is_compared=False,
     ),
     Client(
         "amazon-q",
@@ -371,6 +378,7 @@ CLIENTS = (
         "https://docs.github.com/en/copilot/how-tos/provide-context/use-mcp/extend-copilot-chat-with-mcp",
         user=(".config/github-copilot/xcode/mcp.json",),
         keys=("servers",),
+        is_compared=False,
     ),
     Client(
         "copilot-eclipse",
@@ -392,8 +400,9 @@ CLIENTS = (
             "{config}/Trae/User/mcp.json",
             "{config}/Trae/mcp.json",
             "{config}/Trae CN/User/mcp.json",
+            ".trae-server/data/Machine/mcp.json",
         ),
-        project=(".trae/mcp.json",),
+        project=(".trae/mcp.json", ".trae-cn/mcp.json"),
     ),
     Client(
         "amp",
@@ -414,6 +423,7 @@ CLIENTS = (
         "https://docs.augmentcode.com/setup-augment/mcp",
         user=("{editor}/settings.json",),
         keys=("augment.advanced", "mcpServers"),
+        is_compared=False,
     ),
     Client(
         "warp",
@@ -441,12 +451,23 @@ CLIENTS = (
         "https://docs.boltai.com/docs/plugins/mcp-servers",
         user=(".boltai/mcp.json",),
     ),
-    Client("witsy", "https://github.com/nbonamy/witsy", user=("{config}/Witsy/settings.json",)),
-    Client("5ire", "https://github.com/nanbingxyz/5ire", user=("{config}/5ire/mcp.json",)),
+    Client(
+        "witsy",
+        "https://github.com/nbonamy/witsy",
+        user=("{config}/Witsy/settings.json",),
+        is_compared=False,
+    ),
+    Client(
+        "5ire",
+        "https://github.com/nanbingxyz/5ire",
+        user=("{config}/5ire/mcp.json",),
+        is_compared=False,
+    ),
     Client(
         "raycast",
         "https://raycast.com/EvanZhouDev/mcp",
         user=("Library/Application Support/com.raycast.macos/extensions/*/mcp-config.json",),
+        is_compared=False,
     ),
     Client(
         "anythingllm",
@@ -469,6 +490,7 @@ CLIENTS = (
         "https://github.com/NousResearch/hermes-agent/blob/main/website/docs/user-guide/features/mcp.md",
         user=(".hermes/config.yaml",),
         keys=("mcp_servers",),
+        is_compared=False,
     ),
     Client(
         "kimi-code",
@@ -482,6 +504,7 @@ CLIENTS = (
         user=(".vibe/config.toml",),
         project=(".vibe/config.toml",),
         keys=("mcp_servers",),
+        is_compared=False,
     ),
     Client(
         "openhands",
@@ -497,12 +520,23 @@ CLIENTS = (
     Client(
         "qoder",
         "https://docs.qoder.com/user-guide/chat/model-context-protocol",
-        user=(".qoder/settings.json", ".qoder.json", "{config}/Qoder/SharedClientCache/mcp.json"),
+        user=(
+            ".qoder/settings.json",
+            ".qoder.json",
+            "{config}/Qoder*/SharedClientCache/mcp.json",
+            "{config}/Qoder*/*/SharedClientCache/mcp.json",
+        ),
+    ),
+    Client(
+        "lingma",
+        "https://help.aliyun.com/zh/lingma/user-guide/guide-for-using-mcp",
+        user=("{config}/Lingma/SharedClientCache/mcp.json",),
     ),
     Client(
         "rovo-dev",
         "https://support.atlassian.com/rovo/docs/connect-to-an-mcp-server-in-rovo-dev-cli/",
         user=(".rovodev/mcp.json",),
+        project=(".rovodev/mcp.json",),
     ),
     Client(
         "tabnine",
@@ -528,6 +562,13 @@ CLIENTS = (
         "https://docs.x.ai/build/mcp",
         user=(".grok/config.toml",),
         keys=("mcp_servers",),
+        is_compared=False,
+    ),
+    Client(
+        "mastra-code",
+        "https://mastra.ai/docs",
+        user=(".mastracode/mcp.json",),
+        project=(".mastracode/mcp.json",),
     ),
     Client(
         "void",

@@ -15,6 +15,7 @@ from kolide_kit.text import shown
 from osquery_sdk import Column, Query, Row, table
 
 from ..reading.homes import Home, Mounts, local_homes
+from ..reading.parsing import as_object
 from .claude_code import ClaudeCode, Policy
 from .mcp_config import Server, servers_in
 from .mcp_files import ConfigFile, ConfigFiles
@@ -29,6 +30,8 @@ __all__ = ["McpServer", "mcp_servers"]
 # Path of a file, and the keys under which servers are looked for in it.
 _Seen = set[tuple[str, tuple[str, ...]]]
 _CLAUDE_CODE = "claude-code"
+# Claude Desktop's folder of extensions.
+_EXTENSIONS = "Claude Extensions"
 # A word of letters and digits without separators: a key, or something that cannot be told from one.
 _KEY = r"(?ai:(?=[^\d]*\d)(?=[^a-z]*[a-z])[\w\-]{20,})"
 _VARIABLE = r"\w+="
@@ -184,18 +187,29 @@ class _Search:
 
         others = list(managed_paths(client, self._platform)) if client.rules else []
         switches = None
+        is_off = self._is_extension_off(file.path)
         if home is not None:
             top = home.path.rstrip("/")
             others += (f"{top}/{path}" for path in client.rules)
             switches = self._files.document(f"{top}/{client.switches}") if client.switches else None
-        yield from servers_in(
+        for server in servers_in(
             file.document,
             client.keys,
             bare_url=client.bare_url,
             is_one=client.is_one,
             others=[self._files.document(path) for path in others if path != file.path],
             switches=switches,
-        )
+        ):
+            yield server._replace(enabled=False) if is_off else server
+
+    def _is_extension_off(self, path: str) -> bool:
+        """Return whether the user has switched off the extension of Claude Desktop whose manifest this is."""
+        top, is_one, rest = path.partition(f"/{_EXTENSIONS}/")
+        if not is_one:
+            return False
+        name = rest.partition("/")[0]
+        settings = self._files.document(f"{top}/{_EXTENSIONS} Settings/{name}.json")
+        return as_object(settings).get("isEnabled") is False
 
     def _row(self, home: Home | None, client: str, scope: str, file: ConfigFile, server: Server) -> McpServer:
         self._budget.add_rows()

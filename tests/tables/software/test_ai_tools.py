@@ -144,7 +144,7 @@ def test_names_are_those_of_the_other_tables() -> None:
     assert set(described.partition(": ")[2].split(", ")) <= names
     editors = {"vscode", "visual-studio"}  # no tools of this kind by themselves
     rest = {"devin", "copilot-xcode", "5ire", "firebender", "hermes", "rovo-dev", "qoder"}
-    rest |= {"grok-build", "abacus-ai", "copilot-eclipse", "deepagents", "llxprt", "zcode"}
+    rest |= {"grok-build", "abacus-ai", "copilot-eclipse", "deepagents", "llxprt", "zcode", "mastra-code"}
     assert {client.name for client in CLIENTS} - names - editors <= rest
 
 

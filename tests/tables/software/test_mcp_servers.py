@@ -314,6 +314,10 @@ kilo-code .config/kilo/kilo.jsonc mcp
 kilo-code .config/Code/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json mcpServers
 kimi-code .kimi-code/mcp.json mcpServers
 llxprt .llxprt/settings.json mcpServers
+lingma .config/Lingma/SharedClientCache/mcp.json mcpServers
+mastra-code .mastracode/mcp.json mcpServers
+qoder .config/QoderCN/1f/SharedClientCache/mcp.json mcpServers
+trae .trae-server/data/Machine/mcp.json mcpServers
 openclaw .openclaw/openclaw.json mcp servers
 opencode .config/opencode/opencode.json mcp servers
 openhands .openhands/mcp.json mcpServers
@@ -353,6 +357,8 @@ jetbrains-ai  .ai/mcp/mcp.json                  mcpServers
 junie         .junie/mcp/mcp.json               mcpServers
 kilo-code     .kilo/kilo.jsonc                  mcp
 kilo-code     .kilocode/mcp.json                mcpServers
+kilo-code     .kilo/mcp.json                    mcpServers
+devin         .devin/mcp_config.local.json      mcpServers
 kilo-code     kilo.json                         mcp
 kimi-code     .kimi-code/mcp.json               mcpServers
 kiro          .kiro/settings/mcp.json           mcpServers
@@ -872,6 +878,10 @@ def test_an_extension_of_claude_desktop(users: Users) -> None:
         "node",
         ["KEY"],
     )
+    assert row.enabled is True
+    settings = path.replace("Extensions/", "Extensions Settings/").removesuffix("/manifest.json")
+    write(users.root / "ann", f"{settings}.json", '{"isEnabled": false, "userConfig": {"k": "hunter2"}}')
+    assert [row.enabled for row in mcp_servers.rows()] == [False]
 
 
 def test_claude_code(users: Users) -> None:

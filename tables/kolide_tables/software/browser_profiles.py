@@ -15,7 +15,6 @@ from osquery_sdk import Column, Query, Row, table
 from ..reading.homes import Home, local_homes
 from ..reading.parsing import as_object
 from ..reading.paths import read_or_warn
-from ..reading.sqlitefiles import database_texts
 from .browsers import CHROMIUM, FIREFOX, folders_of
 from .places import expanded
 
@@ -135,6 +134,8 @@ def firefox_profiles(folder: str, query: Query, budget: Budget) -> Iterator[tupl
 
     Since version 138 only one of a group of profiles is in profiles.ini, and all of them are in a database.
     """
+    from ..reading.sqlitefiles import database_texts
+
     listed = dict(_in_ini(decode(_content(f"{folder}/profiles.ini", query, budget) or b""), folder))
     for database in expanded(folder, "Profile Groups/*.sqlite", query):
         for path in database_texts(database, (_PROFILES_OF_GROUP,), query, most=_MOST_PROFILES):

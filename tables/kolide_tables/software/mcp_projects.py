@@ -68,13 +68,16 @@ class Projects:
         seen: set[str] = set()
         for path in self._capped([*listed, *self._listed()]):
             top = os.path.normpath(path)
-            is_usable = os.path.isabs(top) and "\0" not in top and top not in seen  # noqa: PTH117
-            if is_usable and not self._mounts.is_remote(top):
+            if top not in seen and self._is_usable(top):
                 seen.add(top)
                 yield from self._walk(top, levels=0)
         for folder in self._walk(self._top, levels=LEVELS):
             if folder.path not in seen:
                 yield folder
+
+    def _is_usable(self, path: str) -> bool:
+        """Return whether a path is one of this machine, on its own disks."""
+        return os.path.isabs(path) and "\0" not in path and not self._mounts.is_remote(path)  # noqa: PTH117
 
     def _walk(self, top: str, *, levels: int) -> Iterator[Folder]:
         """Yield folders from `top` down; a hidden folder is in the list of its parent, but not entered."""
@@ -146,7 +149,7 @@ class Projects:
             return
         top = os.path.dirname(path)  # noqa: PTH120
         yield top
-        if path.endswith(_SOLUTIONS) or not os.path.isabs(path) or self._mounts.is_remote(top):  # noqa: PTH117
+        if path.endswith(_SOLUTIONS) or not self._is_usable(top):
             return
         folders = as_list(as_object(self._files.document(path)).get("folders"))
         for folder in map(as_object, folders):

@@ -136,9 +136,11 @@ class _Search:
         self._budget = Budget.of(query)
         self._configurations: dict[str, list[str]] = {}
         for client in (*CLIENTS, *editor_clients(platform)):
-            # In the settings of editors there may be nothing of a client.
+            # In the settings of editors there may be nothing of a client; an agent's prompt is no settings.
             paths = [
-                path for path in user_paths(client.user, platform) if not path.endswith("/settings.json")
+                path
+                for path in user_paths(client.user, platform)
+                if not path.endswith(("/settings.json", ".md"))
             ]
             self._configurations.setdefault(client.name, []).extend(paths)
         self._configurations["claude-code"].append(".claude.json")

@@ -148,6 +148,13 @@ CLIENTS = (
         managed=("{claude}/managed-mcp.json",),
     ),
     Client(
+        "claude-code",
+        "https://code.claude.com/docs/en/sub-agents",
+        user=(".claude/agents/*.md",),
+        project=(".claude/agents/*.md",),
+        is_compared=False,
+    ),
+    Client(
         "cursor",
         "https://cursor.com/docs/context/mcp",
         user=(".cursor/mcp.json",),
@@ -366,6 +373,13 @@ CLIENTS = (
         "https://docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers",
         user=(".copilot/mcp-config.json",),
         project=(".github/mcp.json",),
+    ),
+    Client(
+        "copilot-cli",
+        "https://docs.github.com/en/copilot/reference/custom-agents-configuration",
+        user=(".copilot/agents/*.agent.md",),
+        project=(".github/agents/*.md",),
+        keys=("mcp-servers",),
     ),
     Client(
         "copilot-intellij",

@@ -11,7 +11,7 @@ names, and the clients that have them:
 - `requestInit`: Tabnine. `requestOptions`: Continue. `transportType`: Cline.
 - `isActive`: 5ire. `active`: Jan. `mcp.allowed`, `mcp.excluded`,
   `allowMCPServers`, `excludeMCPServers`: Gemini CLI and those made from it.
-- `tcp`: Gemini CLI.
+- `tcp`: Gemini CLI. `uses`: Continue, for a server on its hub.
 """
 
 import re
@@ -27,7 +27,7 @@ __all__ = ["Server", "servers_in"]
 # Extensions that are part of goose.
 _INNER_TYPES = frozenset(("builtin", "platform", "frontend", "inline_python"))
 # An entry without a program and a URL is a server only if it has one of these.
-_PARTS = frozenset(("env", "settings", "args", "disabled", "enabled"))
+_PARTS = frozenset(("env", "settings", "args", "disabled", "enabled", "uses"))
 # Spelled with or without hyphens and underscores.
 _HTTP = ("remote", "httpstream", "streamable", "streamablehttp")
 _TRANSPORTS = {"local": "stdio", "command": "stdio", **dict.fromkeys(_HTTP, "http")}
@@ -81,15 +81,28 @@ def servers_in(
         place = {str(as_object(document).get("name") or ""): place}
     rules = [_rules(as_object(each)) for each in (document, *others)]
     is_list = isinstance(place, list)
-    for key, entry in enumerate(as_list(place)) if is_list else as_object(place).items():
+    for key, entry in _entries(place):
         if not isinstance(entry, dict):
             continue
-        name = str((is_list and entry.get("name")) or key)
+        name = str((is_list and (entry.get("name") or entry.get("uses"))) or key)
         server = _server(name, entry, bare_url)
         if server is not None:
             switch = as_object(as_object(switches).get(_folded(name)))
             is_off = switch.get("enabled") is False or any(_is_excluded(name, each) for each in rules)
             yield server._replace(enabled=False) if is_off else server
+
+
+def _entries(place: object) -> Iterator[tuple[object, Any]]:
+    """Yield the members of an object or a list; one of a list may have its name around it."""
+    if not isinstance(place, list):
+        yield from as_object(place).items()
+        return
+    for number, entry in enumerate(place):
+        pairs = list(as_object(entry).items())
+        if len(pairs) == 1 and isinstance(pairs[0][1], dict) and pairs[0][0] not in ("transport", "command"):
+            yield pairs[0]
+        else:
+            yield number, entry
 
 
 def _server(name: str, entry: Mapping[str, Any], bare_url: str) -> Server | None:

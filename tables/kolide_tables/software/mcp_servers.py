@@ -110,8 +110,8 @@ class _Search:
         for home in local_homes(self._query):
             top = home.path.rstrip("/")
             seen: _Seen = set()
-            yield from self._of_user(home, top, seen)
             claude_code = ClaudeCode(top, self._files, policy, self._mounts)
+            yield from self._of_user(home, top, claude_code, seen)
             yield from self._of_claude_code(home, claude_code)
             yield from self._of_projects(home, top, claude_code, seen)
             self._files.forget()
@@ -134,17 +134,18 @@ class _Search:
                     rows.append(self._row(None, client.name, "managed", file, known))
         return policy, rows
 
-    def _of_user(self, home: Home, top: str, seen: _Seen) -> Iterator[McpServer]:
+    def _of_user(self, home: Home, top: str, claude_code: ClaudeCode, seen: _Seen) -> Iterator[McpServer]:
         """Yield the servers in the user's own files; `seen` gets the files."""
         from .mcp_clients import user_paths
 
         for client in self._user_clients:
+            change = claude_code.applied if client.name == _CLAUDE_CODE else None
             for scope, patterns in (("user", client.user), ("plugin", client.plugin)):
                 for pattern in user_paths(patterns, self._platform):
                     for path in expanded(top, pattern, self._query):
                         if (path, client.keys) not in seen:
                             seen.add((path, client.keys))
-                            yield from self._of_file(home, client, scope, path)
+                            yield from self._of_file(home, client, scope, path, change)
 
     def _of_claude_code(self, home: Home, claude_code: ClaudeCode) -> Iterator[McpServer]:
         if claude_code.file is not None:
@@ -164,7 +165,11 @@ class _Search:
         for folder, client, path in projects.files(claude_code.projects):
             if (path, client.keys) in seen:
                 continue  # the home is a project itself, with the user's own files in it
-            change = claude_code.approver(folder) if client.name == _CLAUDE_CODE else None
+            change = None
+            if client.name == _CLAUDE_CODE:
+                # The user is asked about the servers in .mcp.json alone.
+                is_agent = path.endswith(".md")
+                change = claude_code.applied if is_agent else claude_code.approver(folder)
             yield from self._of_file(home, client, "project", path, change)
 
     def _of_file(

@@ -775,6 +775,42 @@ def test_what_is_off_in_another_file(users: Users) -> None:
     assert rows[0].url == "wss://h/mcp"
 
 
+def test_the_servers_of_agents(users: Users) -> None:
+    """An agent's file is its prompt, with YAML before it."""
+    home = users.add(1001, "ann")
+    copilot = (
+        "---\nname: x\nmcp-servers:\n  s:\n    type: local\n    command: npx\n    args: [-y, x]\n---\nPrompt."
+    )
+    claude = (
+        "---\nname: x\nmcpServers:\n  - known\n  - inner:\n      type: http\n      url: https://h/mcp\n---\n"
+        "---\nmcpServers: {no: {command: x}}\n"
+    )
+    write(home, ".copilot/agents/a.agent.md", copilot)
+    write(home, "p/.github/agents/a.agent.md", copilot.replace("\n", "\r\n"))
+    write(home, ".claude/agents/a.md", claude)
+    write(home, "p/.claude/agents/a.md", claude)
+    write(home, ".claude/agents/b.md", "---\ndescription: a: b: c\n---\n")  # of no interest here
+    write(home, ".claude/agents/c.md", "---\nname: x\nmcpServers: [\n---\n")
+    write(home, ".claude/agents/d.md", "# No YAML, mcp\n---\n")
+    warnings: list[str] = []
+    rows = mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))
+    assert sorted((row.client, row.scope, row.server_name, row.transport, row.enabled) for row in rows) == [
+        ("claude-code", "project", "inner", "http", True),
+        ("claude-code", "user", "inner", "http", True),
+        ("copilot-cli", "project", "s", "stdio", True),
+        ("copilot-cli", "user", "s", "stdio", True),
+    ]
+    (warning,) = warnings
+    assert "c.md: line " in warning
+
+
+def test_a_server_on_the_hub_of_continue(users: Users) -> None:
+    content = "mcpServers:\n  - uses: owner/files\n    with: {KEY: hunter2}\n"
+    write(users.add(1001, "ann"), ".continue/config.yaml", content)
+    (row,) = mcp_servers.rows()
+    assert (row.server_name, row.transport, row.enabled) == ("owner/files", None, True)
+
+
 def test_the_script_of_crush(users: Users) -> None:
     script = r"""
         # mcp add commented --command x

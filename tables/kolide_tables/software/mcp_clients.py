@@ -43,6 +43,7 @@ class Client(NamedTuple):
         keys: keys that lead to the servers in a file.
         bare_url: transport of a server with the key `url` and no transport.
         is_one: whether the keys lead to a single server, which has the document's name.
+        has_switch: whether the keys `disabled` and `enabled` of a server mean anything to it.
         rules: files below a home whose lists of allowed and excluded servers hold for all its files.
         switches: a file below a home with the servers that the user has switched off.
         is_compared: whether its facts were compared with another source than the one they were gathered from.
@@ -57,6 +58,7 @@ class Client(NamedTuple):
     keys: tuple[str, ...] = _MCP_SERVERS
     bare_url: str = "http"
     is_one: bool = False
+    has_switch: bool = True
     rules: tuple[str, ...] = ()
     switches: str = ""
     is_compared: bool = True
@@ -146,6 +148,7 @@ CLIENTS = (
         _CLAUDE_CODE,
         project=(".mcp.json",),
         managed=("{claude}/managed-mcp.json",),
+        has_switch=False,
     ),
     Client(
         "claude-code",
@@ -153,6 +156,7 @@ CLIENTS = (
         user=(".claude/agents/*.md",),
         project=(".claude/agents/*.md",),
         is_compared=False,
+        has_switch=False,
     ),
     Client(
         "cursor",
@@ -160,9 +164,15 @@ CLIENTS = (
         user=(".cursor/mcp.json",),
         project=(".cursor/mcp.json",),
     ),
-    Client("vscode", _VSCODE, project=(".vscode/mcp.json",), keys=("servers",)),
-    Client("vscode", _VSCODE, project=(".vscode/settings.json",), keys=("mcp", "servers")),
-    Client("vscode", _VSCODE, project=("*.code-workspace",), keys=("settings", "mcp", "servers")),
+    Client("vscode", _VSCODE, project=(".vscode/mcp.json",), keys=("servers",), has_switch=False),
+    Client("vscode", _VSCODE, project=(".vscode/settings.json",), keys=("mcp", "servers"), has_switch=False),
+    Client(
+        "vscode",
+        _VSCODE,
+        project=("*.code-workspace",),
+        keys=("settings", "mcp", "servers"),
+        has_switch=False,
+    ),
     Client(
         "vscode",
         _VSCODE,
@@ -172,6 +182,7 @@ CLIENTS = (
             ".devcontainer/*/devcontainer.json",
         ),
         keys=("customizations", "vscode", "mcp", "servers"),
+        has_switch=False,
     ),
     Client(
         "visual-studio",
@@ -234,6 +245,7 @@ CLIENTS = (
         bare_url="sse",
         rules=(".gemini/settings.json",),
         switches=".gemini/mcp-server-enablement.json",
+        has_switch=False,
     ),
     Client(
         "antigravity",
@@ -373,6 +385,8 @@ CLIENTS = (
         "https://docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers",
         user=(".copilot/mcp-config.json",),
         project=(".github/mcp.json",),
+        has_switch=False,
+        rules=(".copilot/settings.json", ".copilot/config.json"),
     ),
     Client(
         "copilot-cli",
@@ -380,6 +394,8 @@ CLIENTS = (
         user=(".copilot/agents/*.agent.md",),
         project=(".github/agents/*.md",),
         keys=("mcp-servers",),
+        has_switch=False,
+        rules=(".copilot/settings.json", ".copilot/config.json"),
     ),
     Client(
         "copilot-intellij",
@@ -425,6 +441,8 @@ CLIENTS = (
         project=(".amp/settings.json", ".amp/settings.jsonc", ".vscode/settings.json"),
         managed=("{amp}/managed-settings.json",),
         keys=("amp.mcpServers",),
+        has_switch=False,
+        rules=(".config/amp/settings.json",),
     ),
     Client(
         "augment",
@@ -718,18 +736,20 @@ def editor_clients(platform: str) -> Iterator[Client]:
             _VSCODE,
             user=(f"{folder}/mcp.json", f"{folder}/profiles/*/mcp.json"),
             keys=("servers",),
+            has_switch=False,
         )
         yield Client(
             editor.name,
             _VSCODE,
             user=(f"{folder}/settings.json", f"{folder}/profiles/*/settings.json"),
             keys=("mcp", "servers"),
+            has_switch=False,
         )
     for editor in EDITORS:
         if editor.has_own_servers and editor.server is not None:
             machine = f"{editor.server}/Machine"
-            yield Client(editor.name, _VSCODE, user=(f"{machine}/mcp.json",), keys=("servers",))
-            yield Client(editor.name, _VSCODE, user=(f"{machine}/settings.json",), keys=("mcp", "servers"))
+            for name, keys in (("mcp.json", ("servers",)), ("settings.json", ("mcp", "servers"))):
+                yield Client(editor.name, _VSCODE, user=(f"{machine}/{name}",), keys=keys, has_switch=False)
 
 
 def _folders(platform: str) -> dict[str, str]:

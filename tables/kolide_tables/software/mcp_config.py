@@ -11,11 +11,14 @@ names, and the clients that have them:
 - `requestInit`: Tabnine. `requestOptions`: Continue. `transportType`: Cline.
 - `isActive`: 5ire. `active`: Jan. `mcp.allowed`, `mcp.excluded`,
   `allowMCPServers`, `excludeMCPServers`: Gemini CLI and those made from it.
+- `disabledMcpServers`: Copilot CLI. `amp.mcpPermissions`: Amp.
 - `tcp`: Gemini CLI. `uses`: Continue, for a server on its hub.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import chain
 from typing import Any, NamedTuple
 
 from kolide_kit.text import printable, printable_or_none
@@ -61,6 +64,7 @@ def servers_in(
     *,
     bare_url: str = "http",
     is_one: bool = False,
+    has_switch: bool = True,
     others: Sequence[object] = (),
     switches: object = None,
 ) -> Iterator[Server]:
@@ -71,6 +75,7 @@ def servers_in(
         keys: keys that lead to an object of servers, or to a list of servers with names inside.
         bare_url: transport of a server with the key `url` and no transport.
         is_one: whether the keys lead to a single server, which has the document's name.
+        has_switch: whether a server's own keys can switch it off.
         others: the client's other documents whose lists of allowed and excluded servers count as well.
         switches: an object of the servers that are switched off elsewhere, by name in lower case.
     """
@@ -80,6 +85,7 @@ def servers_in(
     if is_one:
         place = {str(as_object(document).get("name") or ""): place}
     rules = [_rules(as_object(each)) for each in (document, *others)]
+    permissions = [as_list(as_object(each).get("amp.mcpPermissions")) for each in (*others, document)]
     is_list = isinstance(place, list)
     for key, entry in _entries(place):
         if not isinstance(entry, dict):
@@ -88,8 +94,13 @@ def servers_in(
         server = _server(name, entry, bare_url)
         if server is not None:
             switch = as_object(as_object(switches).get(_folded(name)))
-            is_off = switch.get("enabled") is False or any(_is_excluded(name, each) for each in rules)
-            yield server._replace(enabled=False) if is_off else server
+            is_off = (
+                (has_switch and _is_off(entry))
+                or switch.get("enabled") is False
+                or any(_is_excluded(name, each) for each in rules)
+                or _is_rejected(server, chain.from_iterable(permissions))
+            )
+            yield server._replace(enabled=not is_off)
 
 
 def _entries(place: object) -> Iterator[tuple[object, Any]]:
@@ -122,7 +133,7 @@ def _server(name: str, entry: Mapping[str, Any], bare_url: str) -> Server | None
         url=None if url_key is None else printable(entry[url_key]),
         env_keys=_names(entry.get(key) for key in _ENVIRONMENTS),
         header_names=_header_names(entry),
-        enabled=not _is_off(entry),
+        enabled=True,
     )
 
 
@@ -182,7 +193,8 @@ def _is_off(entry: Mapping[str, Any]) -> bool:
 
 def _rules(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the lists of allowed and excluded servers, which older versions have at the top."""
-    old = {"allowed": document.get("allowMCPServers"), "excluded": document.get("excludeMCPServers")}
+    excluded = document.get("excludeMCPServers", document.get("disabledMcpServers"))
+    old = {"allowed": document.get("allowMCPServers"), "excluded": excluded}
     return {**old, **as_object(document.get("mcp"))}
 
 
@@ -193,6 +205,20 @@ def _is_excluded(name: str, rules: Mapping[str, Any]) -> bool:
     return name in map(_folded, texts_in(excluded)) or (
         isinstance(allowed, list) and name not in map(_folded, texts_in(allowed))
     )
+
+
+def _is_rejected(server: Server, permissions: Iterable[object]) -> bool:
+    """Return whether the first permission that matches a server rejects it."""
+    parts = {"command": server.command, "args": " ".join(server.args), "url": server.url}
+    for permission in map(as_object, permissions):
+        patterns = as_object(permission.get("matches"))
+        if patterns and all(_matches(parts.get(key), pattern) for key, pattern in patterns.items()):
+            return permission.get("action") == "reject"
+    return False
+
+
+def _matches(text: str | None, pattern: object) -> bool:
+    return text is not None and isinstance(pattern, str) and fnmatchcase(text, pattern)
 
 
 def _folded(name: str) -> str:

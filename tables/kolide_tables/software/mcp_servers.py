@@ -202,6 +202,7 @@ class _Search:
             client.keys,
             bare_url=client.bare_url,
             is_one=client.is_one,
+            has_switch=client.has_switch,
             others=[self._files.document(path) for path in others if path != file.path],
             switches=switches,
         ):

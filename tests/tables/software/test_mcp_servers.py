@@ -758,6 +758,51 @@ def test_lists_of_allowed_and_excluded_servers(rules: dict[str, Any], users: Use
     assert {row.server_name: row.enabled for row in mcp_servers.rows()} == {"on": True, "off": False}
 
 
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        (".mcp.json", "mcpServers"),
+        (".claude.json", "mcpServers"),
+        (".copilot/mcp-config.json", "mcpServers"),
+        (".config/Code/User/mcp.json", "servers"),
+        (".vscode-server/data/Machine/mcp.json", "servers"),
+        ("p/.vscode/mcp.json", "servers"),
+        (".gemini/settings.json", "mcpServers"),
+        (".config/amp/settings.json", "amp.mcpServers"),
+    ],
+)
+def test_a_key_that_means_nothing_to_a_client_switches_nothing_off(path: str, key: str, users: Users) -> None:
+    home = users.add(1001, "ann")
+    answers = {"projects": {str(home): {"enabledMcpjsonServers": ["s"]}}}
+    write(home, ".claude.json", json.dumps(answers))
+    document = answers if path == ".claude.json" else {}
+    write(home, path, json.dumps({**document, key: {"s": {"command": "x", "disabled": True}}}))
+    rows = [row for row in mcp_servers.rows() if row.client != "visual-studio"]
+    assert [row.enabled for row in rows] == [True]
+
+
+def test_what_copilot_and_amp_list_apart(users: Users) -> None:
+    home = users.add(1001, "ann")
+    servers = {"on": {"command": "x"}, "off": {"command": "npx", "args": ["-y", "bad"]}}
+    far = {"far": {"url": "https://bad.example/mcp"}, "good": {"url": "https://h/mcp"}}
+    write(home, ".copilot/settings.json", '// mine\n{"disabledMcpServers": ["off"],}')
+    write(home, ".copilot/mcp-config.json", json.dumps({"mcpServers": servers}))
+    permissions = [
+        5,
+        {"matches": {"url": "https://h/*"}, "action": "allow"},
+        {"matches": {"command": "npx", "args": "*bad*"}, "action": "reject"},
+        {"matches": {"url": "https://*"}, "action": "reject"},
+        {"matches": {}, "action": "reject"},
+    ]
+    amp = {"amp.mcpServers": {**servers, **far}}
+    write(home, ".config/amp/settings.json", json.dumps({**amp, "amp.mcpPermissions": permissions}))
+    write(home, "p/.amp/settings.json", json.dumps(amp))
+    expected = {"on": True, "off": False, "far": False, "good": True}
+    for row in mcp_servers.rows():
+        assert row.enabled is expected[row.server_name], (row.config_path, row.server_name)
+    assert len(mcp_servers.rows()) == 10
+
+
 def test_what_is_off_in_another_file(users: Users) -> None:
     """What a user allows, excludes and switches off holds in projects and extensions as well."""
     home = users.add(1001, "ann")

@@ -42,8 +42,8 @@ class NftablesRule(Row):
     packets: int | None = Column("Packets that its counter has counted; NULL without a counter")
     bytes: int | None = Column("Bytes that its counter has counted")
     expr: list[Any] = Column(
-        "JSON list of what it matches and does, as nft writes it, without sets' elements; without the "
-        "program nft, the kernel's names of what it matches",
+        "JSON list of what it matches and does, as nft writes it, without the elements of named sets; "
+        "without the program nft, the kernel's names of what it matches",
         costly=True,
     )
     dormant: bool = Column("1 if the table is switched off: none of its rules sees a packet")

@@ -114,8 +114,8 @@ def _managers(root: str) -> dict[str, Callable[[Run, str, Query], Iterator[Upgra
 
 
 def _apt(run: Run, root: str, query: Query) -> Iterator[Upgrade]:
-    del root, query
-    for row in apt_rows(run):
+    del root
+    for row in apt_rows(run, query):
         yield Upgrade(row.name, row.installed, row.candidate, row.origin, row.security)
 
 

@@ -276,7 +276,10 @@ def test_upgrades_of_apt_are_those_of_its_own_table(compare: Compare) -> None:
             answers[name, *arguments] = output
         return answers[name, *arguments]
 
-    own = [(row.name, row.installed, row.candidate, row.origin, row.security) for row in apt_rows(run)]
+    own = [
+        (row.name, row.installed, row.candidate, row.origin, row.security)
+        for row in apt_rows(run, Query.of(package_upgrades))
+    ]
     ours = rows_of(run, Path("/nonexistent"), "apt")
     compare("package_upgrades", "kolide_apt_upgrades", ours, own)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode_kept, printable
 
-from .parsing import ParseError, as_object
+from .parsing import ParseError, as_object, error_at
 
 # Reads a file beside the lock file by its relative path; None if there is none.
 Beside = Callable[[str], bytes | None]
@@ -42,6 +42,8 @@ def parse_json_text(text: str) -> dict[str, Any]:
     """Return a JSON object; raises ParseError."""
     try:
         value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise error_at(text, error.pos, error.msg) from error
     except (ValueError, RecursionError) as error:
         raise ParseError(" ".join(str(error).split())[:200]) from error
     if not isinstance(value, dict):

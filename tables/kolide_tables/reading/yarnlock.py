@@ -21,6 +21,7 @@ _NPM, _PATCH, _WORKSPACE = "npm:", "patch:", "workspace:"
 # Folders of the project or of this machine, not packages.
 _LINKS = ("link:", "portal:", _WORKSPACE)
 _BUILTIN = "builtin<"
+_CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 _SETTINGS = ".yarnrc.yml"
 _SPECIFIER = r"(@[^/@]+/[^/@]+|[^/@]+)(?:@([^/]+))?"
 _RESOLUTION = re.compile(rf"(?:{_SPECIFIER}/)?{_SPECIFIER}")
@@ -263,12 +264,15 @@ def _classic(text: str, budget: Budget) -> Iterator[tuple[str, _Entry]]:
     fields: dict[str, str] = {}
     needs: list[tuple[str, str]] = []
     section = ""
-    for line in (*text.split("\n"), "end:"):
+    for number, line in enumerate((*text.split("\n"), "end:"), 1):
         budget.step()
         stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
+        # Of a merge that nobody has finished both sides count, as for Yarn.
+        if not stripped or stripped.startswith("#") or stripped.partition(" ")[0] in _CONFLICT:
             continue
         if not line.startswith(" "):
+            if not stripped.endswith(":"):
+                raise ParseError(f"line {number}, column 1: neither an entry nor a comment")
             if keys and "version" in fields:
                 entry = _Entry(_real_name(keys[0]), fields["version"], "", fields.get("integrity"), needs)
                 yield from ((key, entry) for key in keys)

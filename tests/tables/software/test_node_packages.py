@@ -367,11 +367,58 @@ def test_what_is_broken_does_not_hide_the_rest(projects: Path, tmp_path: Path) -
     assert len([row for row in rows if "/z/" in row.lockfile]) == 25
     said = [
         re.sub(r".*/(\w)/[\w.-]+", r"\1", warning.removeprefix("kolide_node_packages: "))
-        for warning in warnings
+        for warning in sorted(warnings)
     ]
     assert [one[0] for one in said] == ["a", "b", "c", "d", "e", "f", "k", "k", "k"]
     assert "aliases stand for more than" in said[3]
     assert "aliases stand for more than" in said[5]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("package-lock.json", '{"packages": {\n"a": }}', "line 2, column 6: Expecting value"),
+        ("npm-shrinkwrap.json", "[]", "it is not a JSON object"),
+        ("pnpm-lock.yaml", "packages:\n  a: [b\n", "line 3, column 1: "),
+        ("yarn.lock", "# yarn lockfile v1\n\nnot a lock file\n", "line 3, column 1: neither an entry"),
+        ("yarn.lock", "__metadata:\n  version: 8\na: {\n", "line 4, column 1: "),
+        ("bun.lock", '{"packages": {"a": [,]}}', "line 1, column 21: "),
+    ],
+)
+def test_a_project_of_which_nothing_can_be_read_is_an_error(
+    name: str, content: str, problem: str, projects: Path, tmp_path: Path
+) -> None:
+    """Without it the project would seem to have no packages."""
+    (tmp_path / "p").mkdir()
+    path = tmp_path / "p" / name
+    path.write_text(content)
+    for root in (path.parent, f"{path.parent}/", path):
+        with pytest.raises(TableError, match=re.escape(f"{path}: {problem}")):
+            node_packages.rows(root=str(root))
+    # In a folder above, or beside others, it costs only itself.
+    assert node_packages.rows(root=str(tmp_path)) == []
+    shutil.copytree(projects / "npm3", tmp_path / "p/inner")
+    warnings: list[str] = []
+    query = Query.of(node_packages, equals={"root": str(path.parent)}, warn=warnings.append)
+    assert len(node_packages.rows(query)) == 25
+    assert [problem in warning for warning in warnings] == [True]
+
+
+def test_a_lock_file_by_its_name(projects: Path) -> None:
+    path = projects / "npm3/package-lock.json"
+    rows = node_packages.rows(root=str(path))
+    assert {(row.root, row.lockfile) for row in rows} == {(str(path), str(path))}
+    assert named(rows) == named(node_packages.rows(root=str(path.parent)))
+    assert node_packages.rows(root=str(projects / "npm3/yarn.lock")) == []
+    large = node_packages.configured(limits=Limits(max_file_bytes=100))
+    with pytest.raises(LimitExceeded, match="the limit is 100"):
+        large.rows(root=str(path))
+
+
+def test_both_sides_of_an_unfinished_merge(tmp_path: Path) -> None:
+    sides = ['a@^1.0:\n  version "1.0.1"\n', 'a@^1.1:\n  version "1.1.2"\n']
+    (tmp_path / "yarn.lock").write_text(f"<<<<<<< HEAD\n{sides[0]}=======\n{sides[1]}>>>>>>> other\n")
+    assert named(node_packages.rows(root=str(tmp_path))) == ["a@1.0.1", "a@1.1.2"]
 
 
 def test_a_lock_file_with_as_many_edges_as_can_be_is_read_in_time(tmp_path: Path) -> None:

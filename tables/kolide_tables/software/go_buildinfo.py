@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kolide_kit.files import Missing, Unreadable, open_file
 from kolide_kit.limits import Budget
 from kolide_kit.redact import is_secret_name, redact_text
-from osquery_sdk import Column, Query, Row, table
+from osquery_sdk import Column, Query, Row, TableError, table
 
 from ..reading.paths import asked_paths, past_trusted_links
 
@@ -63,7 +63,7 @@ class GoModule(Row):
 )
 def go_buildinfo(query: Query) -> Iterator[GoModule]:
     """Modules that Go programs were built from; only a file's headers and build information are read."""
-    from .gobinary import build_info
+    from .gobinary import BrokenProgram, build_info
 
     budget = Budget.of(query)
     for path in asked_paths(query, "path", budget, links=True):
@@ -75,6 +75,13 @@ def go_buildinfo(query: Query) -> Iterator[GoModule]:
             continue
         except (Unreadable, OSError) as error:
             query.warn(str(error) if isinstance(error, Unreadable) else f"{path}: {error.strerror or error}")
+            continue
+        except BrokenProgram as error:
+            problem = f"{path}: a Go program whose build information is broken, or the file is cut off"
+            if query.equals("path") is not None:
+                # Without any row it would look like a program of another language.
+                raise TableError(problem) from error
+            query.warn(problem)
             continue
         if info is not None:
             budget.add_rows(1 + len(info.dependencies))

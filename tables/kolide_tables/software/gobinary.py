@@ -12,17 +12,18 @@ from typing import BinaryIO, NamedTuple
 
 from kolide_kit.text import printable, shown
 
-__all__ = ["BuildInfo", "Module", "build_info"]
+__all__ = ["BrokenProgram", "BuildInfo", "Module", "build_info"]
 
 _MAGIC = b"\xff Go buildinf:"
 _ALIGN = 16
 _HEADER = 32
-# Without a section of its own the information is at the beginning of the data, of which so much is searched.
+# Without a section of its own the information is in the data, which is searched in such blocks.
 _SEARCHED = 1 << 20
+_MOST_SEARCHED = 64 << 20
 _LONGEST = 4 << 20
 _MOST_PARTS = 4096
 _SENTINEL = 16
-_PT_LOAD, _PF_W = 1, 2
+_PT_LOAD, _PF_X, _PF_W = 1, 1, 2
 # For each magic number: the order of bytes, and whether addresses have 64 bits.
 _MACHO = {
     b"\xcf\xfa\xed\xfe": ("<", True),
@@ -67,20 +68,31 @@ class _Part(NamedTuple):
 _Image = tuple[_Part | None, list[_Part]]
 
 
+class BrokenProgram(Exception):
+    """The file has the mark of Go's build information, but not the information."""
+
+
 class _NotGo(Exception):
     """The file is not a Go program, is broken, or has no build information."""
 
 
 def build_info(file: BinaryIO) -> BuildInfo | None:
-    """Return the information in a program; None if it has none, or is not a program. Raises OSError."""
+    """Return the information in a program; None if it has none, or is not a program.
+
+    Raises BrokenProgram and OSError.
+    """
     try:
         section, parts = _image(file)
         start = section or next((part for part in parts if part.is_data), None)
         if start is None:
             return None
-        version, modules = _strings(file, start, parts)
+        place = _find(file, start)
     except (_NotGo, struct.error):
         return None
+    try:
+        version, modules = _strings(file, *place, parts)
+    except (_NotGo, struct.error) as error:
+        raise BrokenProgram from error
     return _parsed(shown(version), shown(modules))
 
 
@@ -140,9 +152,8 @@ def _replaced(module: Module, other: Module) -> Module:
 # -- the two forms of the information
 
 
-def _strings(file: BinaryIO, start: _Part, parts: list[_Part]) -> tuple[bytes, bytes]:
+def _strings(file: BinaryIO, at: int, data: bytes, parts: list[_Part]) -> tuple[bytes, bytes]:
     """Return Go's version, and the text about modules."""
-    at, data = _find(file, start)
     if data[15] & 2:
         version, at = _inline(file, at + _HEADER)
         modules, _ = _inline(file, at)
@@ -160,13 +171,18 @@ def _strings(file: BinaryIO, start: _Part, parts: list[_Part]) -> tuple[bytes, b
 
 
 def _find(file: BinaryIO, start: _Part) -> tuple[int, bytes]:
-    data = _read(file, start.offset, min(start.size, _SEARCHED))
-    at = data.find(_MAGIC)
-    while at >= 0 and at % _ALIGN:
-        at = data.find(_MAGIC, at + 1)
-    if at < 0 or len(data) < at + _HEADER:
-        raise _NotGo
-    return start.offset + at, data[at : at + _HEADER]
+    """Return where the information is in a part: its address is a multiple of 16."""
+    for skipped in range(-start.address % _ALIGN, min(start.size, _MOST_SEARCHED), _SEARCHED):
+        data = _read(file, start.offset + skipped, min(start.size - skipped, _SEARCHED))
+        at = data.find(_MAGIC)
+        while at >= 0 and at % _ALIGN:
+            at = data.find(_MAGIC, at + 1)
+        if at >= 0:
+            header = _read(file, start.offset + skipped + at, _HEADER)
+            if len(header) < _HEADER:
+                raise BrokenProgram
+            return start.offset + skipped + at, header
+    raise _NotGo
 
 
 def _inline(file: BinaryIO, at: int) -> tuple[bytes, int]:
@@ -234,7 +250,7 @@ def _elf(file: BinaryIO, magic: bytes) -> _Image:
         else:
             kind, offset, address, _, size, _, flags = struct.unpack_from(f"{order}7I", entry)
         if kind == _PT_LOAD:
-            parts.append(_Part(address, offset, size, bool(flags & _PF_W)))
+            parts.append(_Part(address, offset, size, flags & (_PF_X | _PF_W) == _PF_W))
     found: _Part | None = None
     sections = list(_entries(file, sections_at, section_size, section_count))
     form = f"{order}IIQQQQ" if wide else f"{order}6I"

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from kolide_kit.unixhttp import NoAnswer, get_json, is_socket
 from kolide_tables.software.container_privileges import of_engine, of_runtime
 from kolide_tables.software.containers import container_rows, containers, port_texts
-from osquery_sdk import Query
+from osquery_sdk import Query, TableError
 
 from ...support.compare import Compare
 
@@ -472,9 +472,13 @@ def test_a_service_that_answers_anything_else_hides_no_others(tmp_path: Path, an
         service(tmp_path / "run/podman/podman.sock", docker),
     ):
         rows = list(container_rows(Query.of(containers, warn=said.append), str(tmp_path), seconds=30))
-    assert len(rows) == 1
-    assert len(said) == 1
-    assert "docker.sock" in said[0]
+        assert len(rows) == 1
+        assert len(said) == 1
+        assert "docker.sock" in said[0]
+        # If the statement names the socket, its failure is the statement's.
+        named = Query.of(containers, equals={"socket_path": f"{tmp_path}/run/docker.sock"})
+        with pytest.raises(TableError, match=r"the engine's containers are not known: .*/run/docker\.sock"):
+            list(container_rows(named, seconds=30))
 
 
 @pytest.mark.parametrize("slowly", [True, False])

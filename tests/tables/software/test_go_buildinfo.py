@@ -19,7 +19,7 @@ from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
 from kolide_tables.software.go_buildinfo import GoModule, go_buildinfo
 from kolide_tables.software.gobinary import build_info
-from osquery_sdk import Query
+from osquery_sdk import Query, TableError
 
 from ...support.compare import Compare
 from ...support.homes import Link
@@ -235,6 +235,30 @@ class Measured(io.BytesIO):
     def read(self, size: int | None = -1) -> bytes:
         self.sizes.append(size)
         return super().read(size)
+
+
+def test_a_program_that_is_cut_off_is_an_error(programs: Path, tmp_path: Path) -> None:
+    """Without it the program would seem to be of another language."""
+    whole = (programs / "hello-linux-amd64").read_bytes()
+    path = tmp_path / "cut"
+    path.write_bytes(whole[: whole.index(b"\xff Go buildinf:") + 60])
+    problem = f"{path}: a Go program whose build information is broken"
+    with pytest.raises(TableError, match=re.escape(problem)):
+        go_buildinfo.rows(path=str(path))
+    (tmp_path / "whole").write_bytes(whole)
+    warnings: list[str] = []
+    query = Query.of(go_buildinfo, like={"path": f"{tmp_path}/%"}, warn=warnings.append)
+    assert {row.path for row in go_buildinfo.rows(query)} == {str(tmp_path / "whole")}
+    assert len(warnings) == 1
+    assert problem in warnings[0]
+
+
+def test_the_information_is_found_by_its_address(tmp_path: Path) -> None:
+    """Only a mark at a multiple of 16 counts, however far on it is."""
+    path = tmp_path / "far"
+    for before in (16, 4 << 20):
+        path.write_bytes(older(b"go1.15", b"path\tx\n", search=before))
+        assert [row.go_version for row in go_buildinfo.rows(path=str(path))] == ["go1.15"]
 
 
 def test_sizes_that_lie() -> None:

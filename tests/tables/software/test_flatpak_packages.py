@@ -14,14 +14,9 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
+from kolide_tables.reading.flatpak import Installation, more_installations, parse_deploy
 from kolide_tables.reading.gvariant import split_array, split_tuple, string
-from kolide_tables.software.flatpak_packages import (
-    Installation,
-    _more_installations,
-    flatpak_packages,
-    package_rows,
-    parse_deploy,
-)
+from kolide_tables.software.flatpak_packages import flatpak_packages, package_rows
 from osquery_sdk import DeadlineExceeded, Query
 
 from ...support.compare import Compare
@@ -185,8 +180,8 @@ def test_folders_without_permission_are_said_to_be_left_out(tmp_path: Path, flat
         if folder.stat().st_uid == 0 and folder.is_relative_to("/tmp") and folder != Path("/tmp"):
             folder.chmod(folder.stat().st_mode | 0o111)
     code = (
-        "import os, sys; from kolide_tables.software.flatpak_packages import Installation, flatpak_packages, "
-        "package_rows\n"
+        "import os, sys; from kolide_tables.reading.flatpak import Installation\n"
+        "from kolide_tables.software.flatpak_packages import flatpak_packages, package_rows\n"
         "from osquery_sdk import Query\n"
         "import json; t, said = flatpak_packages, []; Query.of(t)\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
@@ -223,13 +218,13 @@ def test_the_deadline_ends_the_search(tmp_path: Path) -> None:
         list(package_rows(query, [Installation("user", str(tmp_path), 1)]))
 
 
-def test_more_installations(tmp_path: Path) -> None:
+def testmore_installations(tmp_path: Path) -> None:
     (tmp_path / "a.conf").write_text(
         '[Installation "extra"]\nPath=/opt/flatpak\nPriority=5\n[Installation "two"]\n Path = /srv/f \n'
     )
     (tmp_path / "b.conf").write_bytes(b'[Installation "\xff"]\nPath=relative\n')
     (tmp_path / "c.txt").write_text('[Installation "no"]\nPath=/no\n')
-    found = list(_more_installations(Query.of(TABLE), str(tmp_path)))
+    found = list(more_installations(Query.of(TABLE), str(tmp_path)))
     assert found == [Installation("extra", "/opt/flatpak", None), Installation("two", "/srv/f", None)]
 
 

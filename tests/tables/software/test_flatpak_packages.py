@@ -20,59 +20,18 @@ from kolide_tables.software.flatpak_packages import flatpak_packages, package_ro
 from osquery_sdk import DeadlineExceeded, Query
 
 from ...support.compare import Compare
+from ...support.flatpaks import Flatpak
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="flatpak is for Linux")
 
-METADATA = "[{kind}]\nname={id}\nruntime=org.acme.Platform/{arch}/1\n"
-COLLECTION = (
-    '<?xml version="1.0"?><components version="0.8"><component '
-    'type="desktop"><id>{id}</id><name>{name}</name>'
-    '<summary>{summary}</summary><releases><release version="{version}" '
-    'timestamp="1700000000"/></releases></component></components>'
-)
 TABLE = flatpak_packages
 
 
 @pytest.fixture(scope="module")
 def flatpak(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Run flatpak with installations of its own, with packages of a local repository."""
-    program = shutil.which("flatpak")
-    if program is None:
-        pytest.skip("flatpak is not installed: it is the oracle of this test")
-    root = tmp_path_factory.mktemp("flatpak")
-    environment = os.environ | {
-        "FLATPAK_SYSTEM_DIR": f"{root}/system",
-        "FLATPAK_USER_DIR": f"{root}/user",
-        "HOME": str(root),
-        "XDG_RUNTIME_DIR": str(root),
-        "LC_ALL": "C.UTF-8",
-    }
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [program, *arguments], capture_output=True, text=True, env=environment, cwd=root, timeout=120
-        )
-        if done.returncode and "bubblewrap" in done.stderr:
-            pytest.skip(f"flatpak cannot work here: {done.stderr}")
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    arch = run("--default-arch").strip()
-
-    def publish(kind: str, package: str, branch: str, **facts: str) -> None:
-        folder = root / f"{package}-{branch}"
-        shutil.rmtree(folder, ignore_errors=True)
-        (folder / "files/share/app-info/xmls").mkdir(parents=True)
-        (folder / ("export" if kind == "Application" else "usr")).mkdir()
-        (folder / "metadata").write_text(METADATA.format(kind=kind, id=package, arch=arch))
-        (folder / "files" / "content").write_text(str(facts))
-        if facts:
-            import gzip
-
-            text = COLLECTION.format(id=package, **facts).encode()
-            (folder / f"files/share/app-info/xmls/{package}.xml.gz").write_bytes(gzip.compress(text))
-        run("build-export", *(["-r"] if kind == "Runtime" else []), "repo", str(folder), branch)
-
+    own = Flatpak(tmp_path_factory.mktemp("flatpak"))
+    run, publish = own.run, own.publish
     publish("Runtime", "org.acme.Platform", "1")
     publish("Application", "org.acme.Hello", "stable", name="Hello Wörld", version="1.2.3", summary="x")
     publish("Application", "org.acme.Hello", "beta", name="Hello", version="2.0~rc1", summary="y" * 300)
@@ -85,7 +44,7 @@ def flatpak(tmp_path_factory: pytest.TempPathFactory) -> Any:
     # An updated package has two deployments, one of them active.
     publish("Application", "org.acme.Hello", "stable", name="Hello Wörld", version="1.3", summary="x")
     run("update", "--user", "-y", "--noninteractive", "org.acme.Hello//stable")
-    return root, run
+    return own.root, run
 
 
 def rows_of(*installations: Installation, **options: Any) -> list[Any]:

@@ -1,5 +1,5 @@
-"""Read the build information that Go leaves in every program, found through the headers of ELF, PE and Mach-O
-files.
+"""Read the build information that Go leaves in every program, found through the headers of its file:
+ELF, PE, Mach-O, XCOFF or Plan 9's.
 
 Little is read, however large the program is. Source: Go's debug/buildinfo and runtime/debug packages; both
 the form in use since Go 1.18 and the one before it are read.
@@ -36,6 +36,10 @@ _SETTING = re.compile(rf"({_QUOTED}|[^=]*)=({_QUOTED}|.*)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 _LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _FAT = {b"\xca\xfe\xba\xbe": 20, b"\xca\xfe\xba\xbf": 32}
+# Magic numbers of AIX and Plan 9; the sizes of AIX's headers of a file and a section, and a section's form.
+_XCOFF = {b"\x01\xdf": (20, 40, ">4xIII12xI"), b"\x01\xf7": (24, 72, ">8xQQQ24xI")}
+_STYP_DATA = 0x40
+_PLAN9 = (b"\0\0\x01\xeb", b"\0\0\x8a\x97", b"\0\0\x06\x47")
 
 
 class Module(NamedTuple):
@@ -234,6 +238,10 @@ def _image(file: BinaryIO) -> _Image:
         first = _read(file, 8, _FAT[magic[:4]])
         offset = int.from_bytes(first[8:16] if magic[3] == 0xBF else first[8:12], "big")
         return _macho(file, offset, _read(file, offset, 4))
+    if magic[:2] in _XCOFF:
+        return _xcoff(file, *_XCOFF[magic[:2]])
+    if magic[:4] in _PLAN9:
+        return _plan9(file)
     raise _NotGo
 
 
@@ -316,6 +324,23 @@ def _macho_section(
             address, length, offset = struct.unpack_from(form, commands, section + 32)
             return _Part(address, base + offset, length, is_data=True)
     return None
+
+
+def _xcoff(file: BinaryIO, header: int, size: int, form: str) -> _Image:
+    head = _read(file, 0, header)
+    (count,) = struct.unpack_from(">H", head, 2)
+    (optional,) = struct.unpack_from(">H", head, 16)
+    parts: list[_Part] = []
+    for entry in _entries(file, header + optional, size, count):
+        address, length, offset, flags = struct.unpack_from(form, entry, 8)
+        parts.append(_Part(address, offset, length, bool(flags & _STYP_DATA)))
+    return None, parts
+
+
+def _plan9(file: BinaryIO) -> _Image:
+    magic, text, data = struct.unpack(">3I", _read(file, 0, 12))
+    start = text + (40 if magic & 0x8000 else 32)
+    return None, [_Part(start, start, data, is_data=True)]
 
 
 def _entries(file: BinaryIO, offset: int, size: int, count: int) -> Iterator[bytes]:

@@ -11,11 +11,20 @@ from kolide_kit.text import decode_kept, printable
 
 from .parsing import ParseError, as_object, error_at
 
-# Reads a file beside the lock file by its relative path; None if there is none.
-Beside = Callable[[str], bytes | None]
-
 _PRODUCTION = ("dependencies", "optionalDependencies")
 _Node = TypeVar("_Node", bound=Hashable)
+
+
+class Beside(NamedTuple):
+    """The project that a lock file belongs to; paths are relative to the lock file's folder.
+
+    Attributes:
+        read: returns the content of a file; None if there is none.
+        folders: returns the folders that a pattern with `*` and `**` stands for.
+    """
+
+    read: Callable[[str], bytes | None]
+    folders: Callable[[str], list[str]] = lambda pattern: []
 
 
 class LockedPackage(NamedTuple):

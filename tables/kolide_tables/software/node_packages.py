@@ -12,7 +12,7 @@ from kolide_kit.redact import redact_text
 from kolide_kit.text import shown
 from osquery_sdk import Column, Query, Row, TableError, table
 
-from ..reading.homes import walk
+from ..reading.homes import LEVELS, walk
 from ..reading.paths import asked_texts
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["NodePackage", "node_packages"]
 
 _BINARY = "bun.lockb"
+_MOST_WORKSPACES = 1000
 # What is said of a package in several places, from what counts most.
 _DEV = (False, None, True)
 
@@ -108,18 +109,32 @@ def _locked(path: str, query: Query, budget: Budget) -> list["LockedPackage"] | 
 
     Raises ParseError and TooLarge.
     """
+    from ..reading.locked import Beside
     from ..reading.lockfiles import LOCK_FILES
+    from .places import expanded
 
     name = basename(path)
     folder = path.removesuffix(name)
 
-    def beside(relative: str) -> bytes | None:
+    def read(relative: str) -> bytes | None:
         if ".." in relative.split("/") or relative.startswith("/"):
             return None
         try:
             return read_file(folder + relative, max_bytes=query.limits.max_file_bytes)
         except (Unreadable, LimitExceeded):
             return None
+
+    def folders(pattern: str) -> list[str]:
+        if ".." in pattern.split("/"):
+            return []
+        # As deep as the search for lock files.
+        patterns = [pattern.replace("**", "/".join("*" * depth)) for depth in range(LEVELS + 1)]
+        places = dict.fromkeys(
+            place
+            for one in (patterns if "**" in pattern else [pattern])
+            for place in expanded(folder.rstrip("/"), one.strip("/"), query, most=_MOST_WORKSPACES)
+        )
+        return [place.removeprefix(folder) for place in places if "/node_modules" not in place]
 
     # A package in several places in node_modules is one package; it is for production if any place is.
     packages: dict[tuple[str, str], LockedPackage] = {}
@@ -130,7 +145,7 @@ def _locked(path: str, query: Query, budget: Budget) -> list["LockedPackage"] | 
     except Unreadable as error:
         query.warn(str(error))
         return None
-    for locked in LOCK_FILES[name][1](content, beside, budget):
+    for locked in LOCK_FILES[name][1](content, Beside(read, folders), budget):
         version = redact_text(locked.version) if "/" in locked.version else locked.version
         package = locked._replace(version=version)
         known = packages.get(package[:2])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Budget, Limits
+from kolide_tables.reading.locked import Beside
 from kolide_tables.reading.lockfiles import LOCK_FILES
 from kolide_tables.reading.parsing import ParseError
 from kolide_tables.software.node_packages import NodePackage, node_packages
@@ -302,6 +303,14 @@ def test_names_and_sources_that_lock_files_write_in_their_own_way(tmp_path: Path
             "pnpm-lock.yaml",
             "lockfileVersion: 5.4\npackages: {r.example.org/@s/x/1.0.0_y@2: {}, r.example.org/z/3.0.0: {}}\n",
         ),
+        (
+            "pnpm6",
+            "pnpm-lock.yaml",
+            (
+                "lockfileVersion: '6.0'\npackages: {'r.example.org:1/@s/x@1.0.0(y@2)': {dev: true}, "
+                "r.example.org/z@3.0.0: {}, /w@4.0.0: {}}\n"
+            ),
+        ),
     ):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).write_text(content)
@@ -311,6 +320,9 @@ def test_names_and_sources_that_lock_files_write_in_their_own_way(tmp_path: Path
         ("@s/two", "2.0.0", False),
         ("@s/x", "1.0.0", False),
         ("z", "3.0.0", False),
+        ("@s/x", "1.0.0", True),
+        ("z", "3.0.0", False),
+        ("w", "4.0.0", False),
         ("g", "1.0.0", False),
         ("f", "file:x/@s/f", False),
     ]
@@ -404,6 +416,41 @@ def test_a_project_of_which_nothing_can_be_read_is_an_error(
     assert [problem in warning for warning in warnings] == [True]
 
 
+@pytest.mark.parametrize(
+    "workspaces",
+    [
+        ["packages/*", "tools/one"],
+        {"packages": ["packages/**", "tools/*"], "nohoist": ["**/x"]},
+        ["./packages/*/", "tools/*", "!tools/two"],
+    ],
+)
+def test_workspaces_of_yarn_1(workspaces: Any, tmp_path: Path) -> None:
+    """Its lock file does not say where they are; the manifest does."""
+    manifests: dict[str, dict[str, Any]] = {
+        ".": {"workspaces": workspaces, "devDependencies": {"tool": "^1"}},
+        "packages/app": {"dependencies": {"a": "^1", "inner": "1.0.0"}, "devDependencies": {"tool": "^1"}},
+        "packages/inner": {"name": "inner", "optionalDependencies": {"b": ">=1, <3"}},
+        "tools/one": {"devDependencies": {"only": "npm:real@^1"}},
+        "packages/app/node_modules/z": {"dependencies": {"tool": "^1"}},
+    }
+    for folder, content in manifests.items():
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "package.json").write_text(json.dumps(content))
+    (tmp_path / "tools/two").mkdir()
+    (tmp_path / "yarn.lock").write_text(
+        'a@^1:\n  version "1.0.0"\n  dependencies:\n    deep "^2"\n\n"b@>=1, <3", b@^2:\n  version "2.0.0"\n\n'
+        'deep@^2:\n  version "2.0.0"\n\n"only@npm:real@^1":\n  version "1.2.3"\n\ntool@^1:\n  version "1.0.0"\n'
+    )
+    dev = {f"{row.name}@{row.version}": row.dev for row in node_packages.rows(root=str(tmp_path))}
+    assert dev == {
+        "a@1.0.0": False,
+        "b@2.0.0": False,
+        "deep@2.0.0": False,
+        "real@1.2.3": True,
+        "tool@1.0.0": True,
+    }
+
+
 def test_a_lock_file_by_its_name(projects: Path) -> None:
     path = projects / "npm3/package-lock.json"
     rows = node_packages.rows(root=str(path))
@@ -451,7 +498,7 @@ def test_a_changed_lock_file_has_rows_or_is_broken(data: st.DataObject, fixtures
     at = data.draw(st.integers(0, len(content) - 1))
     content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     try:
-        found = list(LOCK_FILES[path.name][1](bytes(content), lambda name: b"{}", Budget(Limits())))
+        found = list(LOCK_FILES[path.name][1](bytes(content), Beside(lambda name: b"{}"), Budget(Limits())))
     except ParseError:
         return
     for one in found:

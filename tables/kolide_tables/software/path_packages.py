@@ -6,6 +6,7 @@ them, except rpm for a database in one of its older forms.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from kolide_kit.limits import Budget
@@ -142,17 +143,46 @@ def _everything(query: Query, root: str, indexes: PathIndexes, budget: Budget) -
     from .package_images import image_owners
     from .rpm_files import all_files, databases
 
+    may_match = _prefilter(query.like("path"))
+    links = (
+        {os.fsencode(short): os.fsencode(long) for short, long in _merged(root).items()} if may_match else {}
+    )
     lists = [_listed(root, query), *(all_files(database, query) for database in databases(root))]
     for owner, paths in (pair for pairs in lists for pair in pairs):
         query.check()
-        for path in map(shown, paths):
-            budget.step()
-            if path and query.matches("path", path):
-                yield path, owner
+        budget.step(len(paths))
+        for place in paths:
+            # A pattern may be written with the other name of a folder that is a link.
+            for name in (place, *_renamed(place, links)):
+                if name and (may_match is None or may_match(name)) and query.matches("path", shown(name)):
+                    yield shown(name), owner
+                    break
     if query.like("path") and not root:
         for path in asked_paths(query, "path", budget, links=True):
             for owner in image_owners(path, root, query, indexes, budget):
                 yield path, owner
+
+
+def _prefilter(patterns: tuple[str, ...]) -> Callable[[bytes], object] | None:
+    """Return a quick test that every path which matches the patterns passes; None without patterns."""
+    if not patterns:
+        return None
+    signs = {"%": b".*", "_": b".+?"}
+    form = b"".join(
+        signs.get(sign) or (re.escape(os.fsencode(sign)) if sign.isascii() else b".+?")
+        for sign in patterns[0]
+    )
+    # How bytes that are not ASCII are shown is left to the real test.
+    return re.compile(form + rb"\Z|[^\0-\x7f]|.*[^\0-\x7f]", re.DOTALL | re.IGNORECASE).match
+
+
+def _renamed(path: bytes, links: dict[bytes, bytes]) -> Iterator[bytes]:
+    """Yield the other names of a path below a link at the top, or below where one leads."""
+    for short, long in links.items():
+        if path.startswith(short):
+            yield long + path[len(short) :]
+        elif path.startswith(long):
+            yield short + path[len(long) :]
 
 
 def _real(path: str, root: str) -> str:

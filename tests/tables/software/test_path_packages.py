@@ -117,9 +117,19 @@ def test_like_and_in(tmp_path: Path) -> None:
         ("/usr/bin/unknown", "dpkg", "unknown"),
     ]
     table = path_packages()
-    query = Query.of(table, equals={"root": str(tmp_path)}, like={"path": "/usr/bin/%"})
-    assert sorted((row.path, row.package) for row in table.rows(query)) == [
+
+    def like(pattern: str) -> list[tuple[str, str]]:
+        query = Query.of(table, equals={"root": str(tmp_path)}, like={"path": pattern})
+        return sorted((row.path, row.package) for row in table.rows(query))
+
+    # Of a folder with two names the pattern's own counts, as it does for =.
+    assert like("/BIN/%l_") == like("%/old") == [("/bin/old", "tool")]
+    assert like("/bin/old_") == []
+    assert like("/B_n/%l%") == [("/bin/old", "tool"), ("/bin/tool", "wrapper"), ("/bin/tool.real", "tool")]
+    assert like("%/caf\\xe9") == [("/usr/bin/caf\\xe9", "wrapper")]
+    assert like("/usr/bin/%") == [
         ("/usr/bin/caf\\xe9", "wrapper"),
+        ("/usr/bin/old", "tool"),
         ("/usr/bin/tool", "wrapper"),
         ("/usr/bin/tool.real", "tool"),
         ("/usr/bin/unknown", "unknown"),

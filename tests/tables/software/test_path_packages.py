@@ -134,11 +134,20 @@ def test_like_and_in(tmp_path: Path) -> None:
         ("/usr/bin/tool.real", "tool"),
         ("/usr/bin/unknown", "unknown"),
     ]
-    assert len(table.rows(root=str(tmp_path))) == 19
+    assert len(like("%")) == 19
+    small = table.configured(limits=Limits(max_rows=5))
+    everything = Query.of(small, equals={"root": str(tmp_path)}, like={"path": "/%"})
     with pytest.raises(LimitExceeded, match="more than 5 rows"):
-        table.configured(limits=Limits(max_rows=5)).rows(root=str(tmp_path))
+        small.rows(everything)
     with pytest.raises(TableError, match="name root with = or IN"):
-        table.rows(Query.of(table, like={"root": "/%"}))
+        table.rows(Query.of(table, equals={"path": "/x"}, like={"root": "/%"}))
+
+
+def test_a_path_that_is_not_known_is_no_file(tmp_path: Path) -> None:
+    """A join has it with each thread of the kernel, and osqueryd does not pass it on."""
+    dpkg_folder(tmp_path)
+    assert path_packages().rows(root=str(tmp_path)) == []
+    assert path_packages().rows(root=str(tmp_path), path="") == []
 
 
 def test_the_index_is_kept_until_a_package_changes(tmp_path: Path, opened: list[str]) -> None:

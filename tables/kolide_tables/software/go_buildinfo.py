@@ -1,5 +1,6 @@
 """kolide_go_buildinfo: the modules, and the version of Go, that programs were built from."""
 
+import os
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -68,8 +69,11 @@ def go_buildinfo(query: Query) -> Iterator[GoModule]:
     budget = Budget.of(query)
     for path in asked_paths(query, "path", budget, links=True):
         budget.check()
+        target = past_trusted_links(path)
+        if target != path and os.path.isdir(target):  # noqa: PTH112
+            continue  # a link such as /usr/bin/X11, which leads to its own folder
         try:
-            with open_file(past_trusted_links(path)) as file:
+            with open_file(target) as file:
                 info = build_info(file)
         except Missing:
             continue

@@ -64,26 +64,36 @@ def flatpak_upgrades(query: Query, places: Iterable[Installation] | None = None)
         is_masked = re.compile("|".join(map(_mask, filter(None, masks))) or "(?!)").fullmatch
         for remote, there in by_remote.items():
             section = f'remote "{remote}"'
-            if settings.get(section, "xa.disable", fallback="") == "true":
-                continue
-            url = settings.get(section, "url", fallback="")
-            commits = _commits(place, remote, url, mounts, query)
-            newer = {
-                item.deployment.ref: (item, commit)
-                for item in there
-                if (commit := commits.get(item.deployment.ref)) is not None
-                and commit != item.deployment.commit.partition(".")[0]
-                and not is_masked(item.deployment.ref)
-            }
-            versions = _versions(place, remote, set(newer), budget, query) if newer else {}
-            for ref, (item, commit) in newer.items():
-                yield FlatpakUpgrade(
-                    ref,
-                    _named(item.version, item.deployment.commit),
-                    _named(versions.get(ref, ""), commit),
-                    remote,
-                    place.uid,
-                )
+            if settings.get(section, "xa.disable", fallback="") != "true":
+                url = settings.get(section, "url", fallback="")
+                commits = _commits(place, remote, url, mounts, query)
+                left = [item for item in there if not is_masked(item.deployment.ref)]
+                yield from _newer(place, remote, left, commits, budget, query)
+
+
+def _newer(
+    place: Installation,
+    remote: str,
+    there: list[_Installed],
+    commits: dict[str, str],
+    budget: Budget,
+    query: Query,
+) -> Iterator[FlatpakUpgrade]:
+    """Yield the deployments of a remote that has another commit."""
+    newer = {
+        item.deployment.ref: item
+        for item in there
+        if commits.get(item.deployment.ref) not in (None, item.deployment.commit.partition(".")[0])
+    }
+    versions = _versions(place, remote, set(newer), budget, query) if newer else {}
+    for ref, item in newer.items():
+        yield FlatpakUpgrade(
+            ref,
+            _named(item.version, item.deployment.commit),
+            _named(versions.get(ref, ""), commits[ref]),
+            remote,
+            place.uid,
+        )
 
 
 def _named(version: str, commit: str) -> str:
@@ -187,7 +197,8 @@ def _versions(
         path = f"{folder}/active/appstream.xml.gz"
         try:
             # flatpak's own link names a folder beside it.
-            path = f"{folder}/{os.path.basename(os.readlink(f'{folder}/active'))}/appstream.xml.gz"  # noqa: PTH115, PTH119
+            active = os.readlink(f"{folder}/active").rpartition("/")[2]  # noqa: PTH115
+            path = f"{folder}/{active}/appstream.xml.gz"
             for component in _components(path, budget):
                 bundle = _BUNDLE.search(component)
                 ref = shown(bundle[1]) if bundle else ""

@@ -69,8 +69,8 @@ class Upgrade(NamedTuple):
     "kolide_package_upgrades",
     platforms=("linux", "darwin"),
     privilege=(
-        "Without root: nothing of snap, of dnf only what is in the user's own cache, and of flatpak nothing in "
-        "other users' homes."
+        "Without root: nothing of snap, of dnf only what is in the user's own cache, and of flatpak nothing "
+        "in other users' homes."
     ),
     elsewhere="elsewhere osquery knows the installed packages alone: chocolatey_packages, programs",
     # A manager takes as long for one package as for all, so those of a join are looked up in one answer.

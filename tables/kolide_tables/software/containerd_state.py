@@ -46,7 +46,9 @@ def known_tasks(top: str, query: Query) -> dict[tuple[str, str], KnownTask]:
                         known[shown(namespace), shown(identity)] = _known(facts)
     except Missing:
         pass
-    except (Unreadable, OSError, BoltError) as error:
+    except Unreadable as error:
+        query.warn(str(error))
+    except (OSError, BoltError) as error:
         query.warn(f"{shown(path)}: {printable(str(error))}")
     return known
 

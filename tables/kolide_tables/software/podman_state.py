@@ -67,20 +67,25 @@ class Known(NamedTuple):
 def known_containers(storage: str, query: Query) -> dict[str, Known]:
     """Return the containers of the database in a storage, by their ids; what cannot be read is logged."""
     try:
-        texts = list(_of_sqlite(f"{storage}/{_SQLITE}", query))
-    except Missing:
-        try:
-            texts = list(_of_bolt(f"{storage}/{_BOLT}"))
-        except Missing:
-            return {}
-        except (Unreadable, OSError, BoltError) as error:
-            query.warn(f"{shown(storage)}/{_BOLT}: {printable(str(error))}")
-            return {}
+        texts = _texts(storage, query)
     except (Unreadable, LimitExceeded) as error:
-        query.warn(f"{shown(storage)}/{_SQLITE}: {printable(str(error))}")
+        query.warn(str(error))
         return {}
     known = (_known(_json(config), _json(state)) for config, state in texts)
     return {container.id: container for container in known if container is not None}
+
+
+def _texts(storage: str, query: Query) -> list[tuple[str | bytes, str | bytes]]:
+    """Return the two texts of each container. Raises Unreadable and LimitExceeded."""
+    for name, read in ((_SQLITE, _of_sqlite), (_BOLT, _of_bolt)):
+        path = f"{storage}/{name}"
+        try:
+            return list(read(path, query))
+        except Missing:
+            continue
+        except (OSError, BoltError) as error:
+            raise Unreadable(f"{shown(path)}: {printable(str(error))}") from error
+    return []
 
 
 def _of_sqlite(path: str, query: Query) -> Iterator[tuple[str | bytes, str | bytes]]:
@@ -99,10 +104,11 @@ def _of_sqlite(path: str, query: Query) -> Iterator[tuple[str | bytes, str | byt
                 config, state = (value if isinstance(value, (str, bytes)) else "" for value in row)
                 yield config, state
     except (sqlite3.Error, OverflowError) as error:
-        raise Unreadable(str(error)) from error
+        raise Unreadable(f"{shown(path)}: {printable(str(error))}") from error
 
 
-def _of_bolt(path: str) -> Iterator[tuple[bytes, bytes]]:
+def _of_bolt(path: str, query: Query) -> Iterator[tuple[bytes, bytes]]:
+    del query
     with open_file(path) as file:
         for container in read_bolt(file).bucket(b"ctr").buckets():
             yield container.value(b"config"), container.value(b"state")

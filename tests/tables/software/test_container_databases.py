@@ -124,10 +124,11 @@ def test_a_broken_database_costs_only_itself(engine: str, fixtures: Path, tmp_pa
         rows, warnings = rows_of(tmp_path)
         assert [row.id for row in rows] == ["other"]
         assert len(warnings) == 1
-        assert str(path) in warnings[0]
+        assert warnings[0].count(str(path)) == 1
     path.unlink()
     path.symlink_to("/etc/passwd")
-    assert len(rows_of(tmp_path)[1]) == 1
+    (warning,) = rows_of(tmp_path)[1]
+    assert warning.count(str(path)) == 1
 
 
 def test_a_database_that_would_keep_sqlite_busy(tmp_path: Path) -> None:

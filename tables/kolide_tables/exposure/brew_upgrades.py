@@ -64,7 +64,7 @@ def brew_upgrades(query: Query, prefixes: Iterable[str] = PREFIXES) -> Iterator[
         formulae, casks = names_in(f"{prefix}/Cellar"), names_in(f"{prefix}/Caskroom")
         if not formulae and not casks:
             continue
-        folders = _caches(prefix, query)
+        folders = _caches(f"{prefix}/{'Cellar' if formulae else 'Caskroom'}", query)
         listed = _entries(folders, "formula", _FORMULA, set(formulae), query, budget)
         for name, entry in sorted(listed.items()):
             yield from _formula(prefix, name, entry, query)
@@ -72,9 +72,9 @@ def brew_upgrades(query: Query, prefixes: Iterable[str] = PREFIXES) -> Iterator[
             yield from _cask(prefix, name, entry)
 
 
-def _caches(prefix: str, query: Query) -> list[str]:
-    """Return the folders of the API's lists, in the home of the user whom a Homebrew belongs to."""
-    owner = owner_of(f"{prefix}/Cellar")
+def _caches(folder: str, query: Query) -> list[str]:
+    """Return the folders of the API's lists, in the home of the user whom a folder belongs to."""
+    owner = owner_of(folder)
     homes = [home.path for home in local_homes(query) if home.uid == owner]
     return [f"{home}/{cache}/api" for home in homes for cache in _CACHES]
 

@@ -62,7 +62,7 @@ def brew(tmp_path: Path, users: Any) -> Any:
     prefix = tmp_path / "homebrew"
 
     def make(kegs: dict[str, dict[str, Any]], formulae: Any, casks: dict[str, str], listed: Any) -> Path:
-        (prefix / "Cellar").mkdir(parents=True)
+        prefix.mkdir()
         for name, versions in kegs.items():
             for version, source in versions.items():
                 keg = prefix / "Cellar" / name / version
@@ -72,7 +72,8 @@ def brew(tmp_path: Path, users: Any) -> Any:
         for token, version in casks.items():
             (prefix / "Caskroom" / token / ".metadata").mkdir(parents=True)
             (prefix / "Caskroom" / token / version).mkdir()
-        os.chown(prefix / "Cellar", 1000, 1000)
+        for folder in prefix.iterdir():
+            os.chown(folder, 1000, 1000)
         write_list(home / ".cache/Homebrew/api/formula.jws.json", formulae)
         write_list(home / ".cache/Homebrew/api/cask.jws.json", listed)
         return prefix
@@ -152,6 +153,11 @@ def test_the_last_of_a_long_list_is_found_soon(brew: Any) -> None:
     rows, _ = rows_of(prefix)
     assert rows == {"f3500": ("0.9", "1"), "f6999": ("0.9", "1")}
     assert time.monotonic() - started < 5
+
+
+def test_casks_alone(brew: Any) -> None:
+    prefix = brew({}, [], {"firefox": "1"}, [cask("firefox", "2")])
+    assert rows_of(prefix) == ({"firefox": ("1", "2")}, [])
 
 
 def test_lists_that_are_missing_or_broken(brew: Any, users: Any) -> None:

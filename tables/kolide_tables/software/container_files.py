@@ -146,6 +146,9 @@ def _stored(
     spec = as_object(_json(f"{own}/config.json", query))
     notes = as_object(spec.get("annotations"))
     pid = _live_pid(f"{running}/pidfile", identity, query, root)
+    if pid is None and known is not None:
+        # The folder of what ends with the machine's run may be elsewhere.
+        pid = _live(str(known.pid), identity, root)
     names = as_list(facts.get("names"))
     image = printable_or_none(facts.get("image"))
     created = about.get("created-at")
@@ -253,7 +256,11 @@ def _live_pid(path: str, identity: str, query: Query, root: str) -> int | None:
     Another process may have the number by then: the container's own is in a control group with its id, or is
     the child of a monitor that has it in its arguments.
     """
-    text = decode(_read(path, query) or b"").strip()
+    return _live(decode(_read(path, query) or b"").strip(), identity, root)
+
+
+def _live(text: str, identity: str, root: str) -> int | None:
+    """Return the number of a process if it is a container's."""
     if not re.fullmatch(r"[1-9][0-9]{0,9}", text):
         return None
     folder = f"{root}{PROC}/{text}"

@@ -47,6 +47,7 @@ class Known(NamedTuple):
     Attributes:
         folder: the kind of storage and the id, of which the folder of the container's data is made.
         state: podman's word for it.
+        pid: its first process, if it runs still.
         spec: the runtime configuration as it was when the container was made.
         network_mode: the network as `podman inspect` has it.
     """
@@ -57,6 +58,7 @@ class Known(NamedTuple):
     image: str | None
     image_id: str | None
     state: str
+    pid: int | None
     created: int | None
     ports: list[str]
     network_mode: str
@@ -135,6 +137,7 @@ def _known(config: dict[str, Any], state: dict[str, Any]) -> Known | None:
         image=printable_or_none(config.get("rootfsImageName")),
         image_id=f"sha256:{image}" if image else None,
         state=_STATES.get(number, "unknown") if isinstance(number, int) else "unknown",
+        pid=state["pid"] if isinstance(state.get("pid"), int) else None,
         created=_time(config.get("createdTime")),
         ports=_ports(config),
         network_mode=_network(config, spec),

@@ -81,6 +81,29 @@ def test_containers_are_those_of_podman_ps(
     assert row == rows[0]
 
 
+def test_a_process_of_podman_s_database(tmp_path: Path) -> None:
+    """Without its file of the process, as where a user's runtime folder is elsewhere."""
+    identity = "ab" * 32
+    path = tmp_path / STORAGE / "db.sql"
+    path.parent.mkdir(parents=True)
+    config = json.dumps({"id": identity, "staticDir": f"/x/overlay-containers/{identity}/userdata"})
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table ContainerConfig (ID, JSON)")
+        connection.execute("create table ContainerState (ID, JSON)")
+        connection.execute("insert into ContainerConfig values (1, ?)", (config,))
+        connection.execute('insert into ContainerState values (1, \'{"state": 3, "pid": 4242}\')')
+        connection.commit()
+    (row,) = rows_of(tmp_path)[0]
+    assert (row.state, row.pid) == ("exited", None)
+    process = tmp_path / "proc/4242"
+    process.mkdir(parents=True)
+    (process / "stat").write_text("4242 (a) S 1 4242")
+    for group, state in ((f"0::/machine.slice/libpod-{identity}.scope\n", "running"), ("0::/x\n", "exited")):
+        (process / "cgroup").write_text(group)
+        (row,) = rows_of(tmp_path)[0]
+        assert (row.state, row.pid) == (state, 4242 if state == "running" else None)
+
+
 def test_containers_of_a_containerd_that_does_not_run(
     fixtures: Path, tmp_path: Path, compare: Compare
 ) -> None:

@@ -78,8 +78,10 @@ def node_packages(query: Query) -> Iterator[NodePackage]:
                         root=root, manager=_manager(path), lockfile=shown(path), **package._asdict()
                     )
         for path, problem in broken.items():
-            # Without any row it would look as if the project had no packages.
-            if not is_any_read and root.rstrip("/") in (path, dirname(path).rstrip("/")):
+            # Without any row it would look as if the project had no packages. A binary lock file is nobody's
+            # mistake, and is an error only where it is named.
+            own = path if basename(path) == _BINARY else dirname(path)
+            if not is_any_read and root.rstrip("/") in (path, own.rstrip("/")):
                 raise problem
             query.warn(str(problem))
 
@@ -88,13 +90,14 @@ def _lock_files(root: str, query: Query, budget: Budget) -> Iterator[str]:
     """Yield the lock files below a folder; a root that is a lock file is that file."""
     from ..reading.lockfiles import LOCK_FILES
 
-    if basename(root) in LOCK_FILES and not os.path.isdir(root):  # noqa: PTH112
-        yield root
+    if basename(root) in (*LOCK_FILES, _BINARY) and not os.path.isdir(root):  # noqa: PTH112
+        if os.path.lexists(root):
+            yield root
         return
     for folder in walk(root, max_folders=query.limits.max_folders, on_step=budget.check):
         top = folder.path.rstrip("/")
         if _BINARY in folder.files and "bun.lock" not in folder.files:
-            query.warn(f"{shown(top)}/{_BINARY} is binary and not read: bun.lock is its text form")
+            yield f"{top}/{_BINARY}"
         yield from (f"{top}/{name}" for name in folder.files if name in LOCK_FILES)
 
 
@@ -111,9 +114,12 @@ def _locked(path: str, query: Query, budget: Budget) -> list["LockedPackage"] | 
     """
     from ..reading.locked import Beside
     from ..reading.lockfiles import LOCK_FILES
+    from ..reading.parsing import ParseError
     from .places import expanded
 
     name = basename(path)
+    if name == _BINARY:
+        raise ParseError("binary and not read: bun.lock is its text form")
     folder = path.removesuffix(name)
 
     def read(relative: str) -> bytes | None:

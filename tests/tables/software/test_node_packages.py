@@ -278,7 +278,7 @@ def test_sources_of_bun_s_packages(tmp_path: Path) -> None:
         ("@s/n", "2.0.0"): (True, "sha512-BBBBBBBBBBBBBBBBBBBBBBBB"),
     }
     (warning,) = warnings
-    assert "b/bun.lockb is binary and not read" in warning
+    assert "b/bun.lockb: binary and not read" in warning
 
 
 def test_names_and_sources_that_lock_files_write_in_their_own_way(tmp_path: Path) -> None:
@@ -451,12 +451,17 @@ def test_workspaces_of_yarn_1(workspaces: Any, tmp_path: Path) -> None:
     }
 
 
-def test_a_lock_file_by_its_name(projects: Path) -> None:
+def test_a_lock_file_by_its_name(projects: Path, tmp_path: Path) -> None:
     path = projects / "npm3/package-lock.json"
     rows = node_packages.rows(root=str(path))
     assert {(row.root, row.lockfile) for row in rows} == {(str(path), str(path))}
     assert named(rows) == named(node_packages.rows(root=str(path.parent)))
     assert node_packages.rows(root=str(projects / "npm3/yarn.lock")) == []
+    (tmp_path / "bun.lockb").write_bytes(b"#!/usr/bin/env bun\n")
+    with pytest.raises(TableError, match="binary and not read"):
+        node_packages.rows(root=str(tmp_path / "bun.lockb"))
+    assert node_packages.rows(root=str(tmp_path)) == []
+    assert node_packages.rows(root=str(tmp_path / "none/bun.lockb")) == []
     large = node_packages.configured(limits=Limits(max_file_bytes=100))
     with pytest.raises(LimitExceeded, match="the limit is 100"):
         large.rows(root=str(path))

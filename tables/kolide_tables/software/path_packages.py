@@ -65,9 +65,9 @@ def path_packages() -> Table:
         elsewhere="elsewhere osquery's own tables know the installed packages: homebrew_packages, programs",
         examples=(
             (
-                "select e.port, e.address, e.path, k.package, k.version, k.origin "
-                "from kolide_exposed_ports e join kolide_path_packages k using (path) "
-                "where e.scope in ('any', 'public')"
+                "select l.port, l.address, p.path, k.package, k.version, k.origin from listening_ports l "
+                "join processes p using (pid) join kolide_path_packages k on k.path = p.path "
+                "where l.address in ('0.0.0.0', '::')"
             ),
             (
                 "select path, manager, package, version from kolide_path_packages "

@@ -90,7 +90,8 @@ class _Archive(NamedTuple):
 )
 def apt_upgrades(query: Query) -> Iterator[AptUpgrade]:
     """Packages that apt would upgrade, as of the last `apt update`: versions, archives, security updates."""
-    tools = {name: find_tool(name) for name in ("dpkg-query", "apt-cache", "apt-config", "apt-get")}
+    needed = ("dpkg-query", "apt-cache", "apt-get")
+    tools = {name: find_tool(name) for name in (*needed, "apt-config")}
 
     def run(name: str, *arguments: str) -> bytes:
         path = tools[name]
@@ -100,7 +101,7 @@ def apt_upgrades(query: Query) -> Iterator[AptUpgrade]:
         return run_program(path, *arguments, timeout=query.remaining(), query=query).stdout
 
     # A machine without these programs has no such packages, hence no upgrades.
-    return upgrade_rows(run, query) if all(tools.values()) else iter(())
+    return upgrade_rows(run, query) if all(tools[name] for name in needed) else iter(())
 
 
 def upgrade_rows(run: Run, query: Query, lists: str = _LISTS) -> Iterator[AptUpgrade]:

@@ -10,11 +10,13 @@ import stat
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kolide_kit.files import Missing, TooLarge, Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading.homes import Home, local_homes
+from ..reading.leftout import LeftOut
 from ..reading.paths import FileRow, asked_paths, past_trusted_links, read_or_warn
 
 __all__ = ["KeyInfo", "SshKey", "keyinfo", "ssh_keys"]
@@ -60,7 +62,8 @@ class KeyInfo(FileRow):
         "The file's permissions, in octal digits such as 0600; empty on Windows", default=None
     )
     kind: str = Column(
-        "private, public, certificate, parameters, secret, or store for a part of a store that shows no key",
+        "private, public, certificate, parameters, secret, or store for a part of a store that shows no key; "
+        "empty if the file shows none",
         key=True,
     )
     iterations: int | None = Column("Rounds of the derivation, or the cost of scrypt and argon2")
@@ -75,7 +78,9 @@ class KeyInfo(FileRow):
     certificates: int | None = Column(
         "Certificates of the store that can be counted without its password", type=ColumnType.INTEGER
     )
-    error: str | None = Column("Reason why the rest is not known", key=True)
+    error: str | None = Column(
+        "Reason why the rest is not known; for a file named with = or IN also why it shows no key", key=True
+    )
 
 
 # Both tables share these columns.
@@ -122,10 +127,25 @@ class SshKey(Row):
 )
 def keyinfo(query: Query) -> Iterator[KeyInfo]:
     """Private and public keys in files: kind, size, fingerprint, and whether a password protects them."""
-    budget = Budget.of(query)
+    budget, left_out = Budget.of(query), LeftOut(query)
+    is_named = query.equals("path") is not None
     for path in asked_paths(query, "path", budget, links=True):
-        for columns in _keys(past_trusted_links(path), query, budget):
-            yield KeyInfo(path=path, **columns)
+        problem = "there is no key in it that is known"
+        try:
+            real = past_trusted_links(path)
+            for columns in _keys(real, read_file(real, max_bytes=query.limits.max_file_bytes), query, budget):
+                problem = ""
+                yield KeyInfo(path=path, **columns)
+        except Missing:
+            continue  # a join with users names many files that do not exist
+        except (Unreadable, TooLarge) as error:
+            problem = str(error)
+            if not is_named:
+                left_out.add(problem)
+        if problem and is_named:
+            budget.add_rows()
+            yield KeyInfo(path=path, mode=None, **_no_key(problem))
+    left_out.finish()
 
 
 @table(
@@ -144,7 +164,8 @@ def ssh_keys(query: Query) -> Iterator[SshKey]:
     budget = Budget.of(query)
     for home in local_homes(query):
         for path in _ssh_files(home, budget):
-            for columns in _keys(path, query, budget):
+            content = read_or_warn(path, query)
+            for columns in () if content is None else _keys(path, content, query, budget):
                 if columns["kind"] in _NOT_PUBLIC:
                     yield SshKey(user=home.username, uid=home.uid, path=shown(path), **columns)
 
@@ -163,23 +184,24 @@ def _ssh_files(home: Home, budget: Budget) -> list[str]:
     return sorted(paths)
 
 
-def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
-    """Yield the keys of one file, as columns.
-
-    A file that cannot be read is logged, and the others are still read.
-    """
+def _keys(path: str, content: bytes, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
+    """Yield the keys of one file, as columns."""
     from .keys import keys_in
 
     budget.check()
-    content = read_or_warn(path, query)
-    if content is None:
-        return
     mode: str | None = None
     for key in keys_in(content):
         budget.add_rows()
         if mode is None and query.wants("mode"):
             mode = _mode(path)
         yield key.columns() | {"mode": mode}
+
+
+def _no_key(problem: str) -> dict[str, Any]:
+    """Return the columns for a file without a key."""
+    from .keyfacts import KeyFacts
+
+    return KeyFacts(None, "", "", error=problem).columns()
 
 
 def _mode(path: str) -> str | None:

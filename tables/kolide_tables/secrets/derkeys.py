@@ -19,13 +19,13 @@ from ..reading.der import (
     element,
     oid_text,
 )
-from .algorithms import CURVES, DSA, EC_KEYS, FIXED_KEYS, RSA_KEYS, RSA_PSS
+from .algorithms import CURVES, DSA, EC_KEYS, FIXED_KEYS, MODULAR_KEYS, RSA_KEYS, RSA_PSS
 from .keyfacts import PARAMETERS, PRIVATE, KeyFacts
 from .passwords import protection
 from .sshkeys import public_blob
 from .x509 import curve_bits, key_size, pss_digest, public_key
 
-__all__ = ["certificate_key", "der_key"]
+__all__ = ["certificate_key", "cut_off_key", "der_key"]
 
 _CURVE_NAMES = {"1.2.840.10045.3.1.7": b"nistp256", "1.3.132.0.34": b"nistp384", "1.3.132.0.35": b"nistp521"}
 _EDWARDS_NAMES = {"1.3.101.112": b"ssh-ed25519", "1.3.101.113": b"ssh-ed448"}
@@ -58,6 +58,47 @@ def der_key(data: bytes, suffix: str, label: str = "") -> KeyFacts | None:
             key = read(parts, whole, label)
             return None if key is None else key._replace(format=key.format + suffix)
     return None
+
+
+def cut_off_key(data: bytes, suffix: str) -> KeyFacts | None:
+    """Return what the beginning of a key in DER tells if the rest is broken; None if it is none of a key."""
+    parts = []
+    offset = 2 + (data[1] & 0x7F if data[1:2] > b"\x80" else 0)
+    try:
+        while True:
+            parts.append(element(data, offset))
+            offset = parts[-1].end
+    except Malformed:
+        pass
+    facts = KeyFacts(None, "pkcs8" + suffix, PRIVATE)
+    tags = [part.tag for part in parts]
+    try:
+        if tags[:2] == [INTEGER, SEQUENCE]:
+            name = _known_name(parts[1])
+            return None if name is None else facts._replace(type=name, encrypted=False)
+        if tags[:2] == [INTEGER, INTEGER] and parts[0].content in (b"\0", b"\1"):
+            bits = bits_of(parts[1])
+            known = facts._replace(type="rsa", format="pkcs1" + suffix, encrypted=False, bits=bits)
+            return known if bits >= _SMALLEST_MODULUS else None
+        if tags[:1] == [SEQUENCE]:
+            name = _known_name(parts[0])
+            if name is not None:
+                return KeyFacts(name, "spki" + suffix)
+            how = protection(parts[0])
+            known = facts._replace(encrypted=True, kdf=how.kdf, iterations=how.iterations)
+            return known if how.is_known else None
+    except Malformed:
+        pass
+    return None
+
+
+def _known_name(algorithm: Element) -> str | None:
+    oid = next(children(algorithm), algorithm)
+    name = oid_text(oid)
+    if name in EC_KEYS:
+        return "ecdsa"
+    fixed = FIXED_KEYS.get(name)
+    return RSA_KEYS.get(name) or MODULAR_KEYS.get(name) or (None if fixed is None else fixed.name)
 
 
 def certificate_key(info: Element) -> KeyFacts:

@@ -1,13 +1,21 @@
-"""Find PEM blocks: base64 between lines with a label (RFC 7468, RFC 1421)."""
+"""Find PEM blocks: base64 between lines with a label (RFC 7468, RFC 1421); and files of bare base64."""
 
+import binascii
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["PemBlock", "pem_blocks"]
+__all__ = ["PemBlock", "bare_base64", "pem_blocks", "readable_text"]
 
 _BEGIN, _END, _DASHES = b"-----BEGIN ", b"-----END ", b"-----"
 _LONGEST_LABEL = 64
 _SHOWN = 4096  # as much of a block without an end is kept
+# The base64 of a block's beginning, as Kubernetes' files have it, and of what may follow it.
+_WRAPPED_BEGIN = b"LS0tLS1CRUdJTi"
+_WRAPPED = re.compile(_WRAPPED_BEGIN + rb"[A-Za-z0-9+/]+(?:\r?\n[A-Za-z0-9+/]+)*")
+_BREAK = re.compile(rb"(?:\\r)?\\n|\\r|&#(?:1[03]|x0?[ad]);", re.IGNORECASE)
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_UTF_8 = b"\xef\xbb\xbf"
 
 
 class PemBlock(NamedTuple):
@@ -27,10 +35,37 @@ class PemBlock(NamedTuple):
 
 
 def pem_blocks(data: bytes) -> Iterator[PemBlock]:
-    """Yield the blocks in a file, and ignore everything around them.
+    """Yield the blocks in a file, and ignore everything around them; also those that are base64 once more.
 
     Each mark is looked at once: a file full of beginnings costs no more than any other.
     """
+    yield from _blocks(data)
+    if _WRAPPED_BEGIN in data:
+        for match in _WRAPPED.finditer(data):
+            text = b"".join(match[0].split())
+            text = text[:-1] if len(text) % 4 == 1 else text  # what follows may have been taken for base64
+            yield from _blocks(binascii.a2b_base64(text + b"=" * (-len(text) % 4)))
+
+
+def readable_text(data: bytes) -> bytes:
+    """Return a text in UTF-8, without a mark before it, its lines ended by a line feed.
+
+    Windows' shells write UTF-16; a carriage return alone ended lines on old Macs.
+    """
+    if data[:2] in _UTF_16:
+        data = data.decode("utf-16", "replace").encode()
+    data = data.removeprefix(_UTF_8)
+    return data.replace(b"\r", b"\n") if b"\r" in data and b"\n" not in data else data
+
+
+def bare_base64(data: bytes) -> bytes | None:
+    """Return the bytes of a file that is the base64 of DER, without marks around it; None if it is not."""
+    if data[:1] != b"M":  # a SEQUENCE
+        return None
+    return _decoded(data)
+
+
+def _blocks(data: bytes) -> Iterator[PemBlock]:
     position = 0
     while (begin := data.find(_BEGIN, position)) >= 0:
         label_at = begin + len(_BEGIN)
@@ -53,8 +88,8 @@ def pem_blocks(data: bytes) -> Iterator[PemBlock]:
 
 
 def _unescaped(body: bytes) -> bytes:
-    """Return the lines of a block that is a string of JSON, of Python or of the shell."""
-    return body.replace(b"\\r", b"").replace(b"\\n", b"\n") if b"\\" in body else body
+    """Return the lines of a block that is a string of JSON, of Python, of the shell, or of XML."""
+    return _BREAK.sub(b"\n", body) if b"\\" in body or b"&#" in body else body
 
 
 def _headers(body: bytes) -> tuple[dict[str, str], bytes]:
@@ -71,8 +106,6 @@ def _headers(body: bytes) -> tuple[dict[str, str], bytes]:
 
 
 def _decoded(body: bytes) -> bytes | None:
-    import binascii
-
     try:
         return binascii.a2b_base64(b"".join(body.split()), strict_mode=True)
     except binascii.Error:

@@ -29,6 +29,7 @@ _KINDS: dict[str, tuple[str, int, int | None]] = {
     "ssh-ed25519": ("ed25519", 1, 256),
     "ssh-ed448": ("ed448", 1, 456),
     "ssh-mldsa44-ed25519@openssh.com": ("mldsa44-ed25519", 1, 256),
+    "ssh-xmss@openssh.com": ("xmss", 2, 256),
     "sk-ecdsa-sha2-nistp256@openssh.com": ("ecdsa-sk", 3, 256),
     "webauthn-sk-ecdsa-sha2-nistp256@openssh.com": ("ecdsa-sk", 3, 256),
     "sk-ssh-ed25519@openssh.com": ("ed25519-sk", 2, 256),

@@ -4,8 +4,9 @@ Source: PuTTY's manual, appendix C, for versions 1 to 3 of its format.
 """
 
 import binascii
+import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 
 from kolide_kit.text import shown
 
@@ -13,15 +14,24 @@ from ..reading.der import Malformed
 from .keyfacts import PRIVATE, PUBLIC, KeyFacts
 from .sshkeys import Parts, ssh_key
 
-__all__ = ["putty_key", "ssh2_key"]
+__all__ = ["putty_keys", "ssh2_key"]
 
 _SSHCOM_MAGIC = b"\x3f\x6f\xf9\xeb"
 _MOST_LINES = 20_000
 _MOST_FIELDS = 16
 _PREFIXES = ("ssh-", "ecdsa-sha2-")
+_PUTTY = re.compile(rb"(?m)^[ \t]*PuTTY-User-Key-File-")
+_MOST_KEYS = 1_000
 
 
-def putty_key(content: bytes) -> KeyFacts:
+def putty_keys(content: bytes) -> Iterator[KeyFacts]:
+    """Yield the PuTTY keys in a text, each from its first line to the next one's."""
+    starts = [match.start() for match in islice(_PUTTY.finditer(content), _MOST_KEYS)]
+    for start, end in pairwise((*starts, len(content))):
+        yield _putty_key(content[start:end])
+
+
+def _putty_key(content: bytes) -> KeyFacts:
     """Return the facts of a PuTTY key, whose public part is in clear."""
     fields, body = _putty_fields(content)
     first = next(iter(fields), b"")

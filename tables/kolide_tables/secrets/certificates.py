@@ -141,11 +141,12 @@ def _in_block(block: "PemBlock") -> Iterator[tuple[str, "CertificateFacts | str"
     from .x509 import pkcs7_certificates
 
     container = "pem" if block.label in _PEM else "pkcs7"
-    if block.data is None:
+    data = block.data
+    if data is None:
         yield container, "its base64 is broken"
         return
     try:
-        inner = [block.data] if container == "pem" else pkcs7_certificates(block.data)
+        inner = [data] if container == "pem" else pkcs7_certificates(data)
     except Malformed as error:
         yield container, f"not a certificate: {error}"
     else:

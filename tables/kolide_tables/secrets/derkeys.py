@@ -65,7 +65,7 @@ def cut_off_key(data: bytes, suffix: str) -> KeyFacts | None:
     parts = []
     offset = 2 + (data[1] & 0x7F if data[1:2] > b"\x80" else 0)
     try:
-        while True:
+        for _ in range(2):
             parts.append(element(data, offset))
             offset = parts[-1].end
     except Malformed:

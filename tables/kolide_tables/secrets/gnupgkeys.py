@@ -22,6 +22,7 @@ _KINDS = (b"private-key", b"protected-private-key", b"shadowed-private-key")
 _CANONICAL = tuple(b"(%d:%s(" % (len(kind), kind) for kind in _KINDS)
 _WRITTEN = re.compile(rb"(?m)^Key:[ \n]*(?=\((?:protected-|shadowed-)?private-key[ \n(])")
 _TOKEN = re.compile(rb'\s*(?:([()])|([0-9]{1,7}):|"((?:[^"\\]|\\.)*)"|#([0-9A-Fa-f\s]*)#|([^\s()"#:]+))')
+_LONGEST = 1 << 16
 _MOST_TOKENS = 2_000
 _NUMBERS = {"rsa": b"n", "dsa": b"p", "elg": b"p", "elgamal": b"p"}
 # For each curve, in Libgcrypt's words without blanks and dashes: its bits, its name in SSH.
@@ -48,11 +49,12 @@ _Node = bytes | list["_Node"]
 
 def is_agent_key(content: bytes) -> bool:
     """Return whether a file is a private key of GnuPG's agent, in one of its two forms."""
-    return content.startswith(_CANONICAL) or _WRITTEN.search(content[:65536]) is not None
+    return content.startswith(_CANONICAL) or _WRITTEN.search(content[:_LONGEST]) is not None
 
 
 def agent_key(content: bytes) -> KeyFacts:
     """Return the facts of a key of the agent; raises Malformed."""
+    content = content[:_LONGEST]
     written = None if content.startswith(_CANONICAL) else _WRITTEN.search(content)
     tree = _tree(content, 0 if written is None else written.end())
     kind, body = shown(_text(tree, 0)), _list(tree, 1)
@@ -60,7 +62,9 @@ def agent_key(content: bytes) -> KeyFacts:
     if kind == "shadowed-private-key":
         facts = facts._replace(error="its private part is elsewhere")
     values = {_text(part, 0): part for part in body if isinstance(part, list)}
-    label = re.search(rb"(?m)^Label:[ ]*([^\r\n]{1,200})", content[:65536]) if written is not None else None
+    label = (
+        re.search(rb"(?m)^Label:[ ]*([^\r\n]{1,200})", content[:_LONGEST]) if written is not None else None
+    )
     return _protected(_described(facts, values), values)._replace(
         comment=None if label is None else shown(label[1])
     )
@@ -134,7 +138,7 @@ def _tree(content: bytes, offset: int) -> list[_Node]:
             open_lists[-1].append(content[offset : offset + int(length)])
             offset += int(length)
         elif digits is not None:
-            hexadecimal = b"".join(digits.split()).decode()
+            hexadecimal = digits.translate(None, b" \t\r\n\v\f").decode()
             open_lists[-1].append(bytes.fromhex(hexadecimal + "0" * (len(hexadecimal) % 2)))
         else:
             open_lists[-1].append(quoted if quoted is not None else word)
@@ -172,8 +176,11 @@ def keybox_keys(content: bytes) -> Iterator[KeyFacts]:
         blob = content[offset : offset + size]
         start, length = (int.from_bytes(blob[at : at + 4], "big") for at in (8, 12))
         key = blob[start : start + length]
-        if blob[4] == _OPENPGP_BLOB:
-            yield from pgp_keys(key)
-        elif blob[4] == _X509_BLOB:
-            yield certificate_key(certificate_public_key(key))
+        try:
+            if blob[4] == _OPENPGP_BLOB:
+                yield from pgp_keys(key)
+            elif blob[4] == _X509_BLOB:
+                yield certificate_key(certificate_public_key(key))
+        except Malformed as error:
+            yield KeyFacts(None, "openpgp", error=f"it cannot be read: {error}")
         offset += size

@@ -131,8 +131,7 @@ def _pem(block: PemBlock) -> Iterator[KeyFacts]:
         yield facts._replace(encrypted=True, kdf="md5")
     elif label in _PGP and _looks_like_key(block.body):
         yield from _or_error(facts, lambda: pgp_keys(unarmoured(block.body)))
-    elif block.data is not None:
-        data = block.data
+    elif (data := block.data) is not None:
         yield from _or_error(facts, lambda: _of_block(data, label, facts))
     elif _looks_like_key(block.body):
         yield facts._replace(error="its base64 is broken, or its end is missing")

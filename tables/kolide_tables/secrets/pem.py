@@ -3,7 +3,6 @@
 import binascii
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 __all__ = ["PemBlock", "bare_base64", "pem_blocks", "readable_text"]
 
@@ -13,25 +12,42 @@ _SHOWN = 4096  # as much of a block without an end is kept
 # The base64 of a block's beginning, as Kubernetes' files have it, and of what may follow it.
 _WRAPPED_BEGIN = b"LS0tLS1CRUdJTi"
 _WRAPPED = re.compile(_WRAPPED_BEGIN + rb"[A-Za-z0-9+/]+(?:\r?\n[A-Za-z0-9+/]+)*")
-_BREAK = re.compile(rb"(?:\\r)?\\n|\\r|&#(?:1[03]|x0?[ad]);", re.IGNORECASE)
+_LARGEST_BARE = 4 << 20
+_BLANKS = b" \t\r\n\v\f"
+# Ends of lines in strings of JSON, of Python and of the shell, and in XML.
+_BREAKS = (b"\\r", b"\\n", b"&#13;", b"&#10;", b"&#xD;", b"&#xA;", b"&#xd;", b"&#xa;")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _UTF_8 = b"\xef\xbb\xbf"
 
 
-class PemBlock(NamedTuple):
-    """A block.
+class PemBlock:
+    """A block; what is in it is read when it is asked for.
 
     Attributes:
         label: its label.
-        headers: its headers.
-        data: its bytes; None if its base64 is broken, or its end is missing.
-        body: the text between its marks.
     """
 
-    label: str
-    headers: dict[str, str]
-    data: bytes | None
-    body: bytes
+    __slots__ = ("_end", "_is_closed", "_source", "_start", "label")
+
+    def __init__(self, label: str, source: bytes, start: int, end: int, *, is_closed: bool) -> None:
+        """Remember where the block is."""
+        self.label = label
+        self._source, self._start, self._end, self._is_closed = source, start, end, is_closed
+
+    @property
+    def body(self) -> bytes:
+        """The text between its marks."""
+        return _unescaped(self._source[self._start : self._end])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Its headers, such as DEK-Info."""
+        return _headers(self.body)[0] if self._is_closed else {}
+
+    @property
+    def data(self) -> bytes | None:
+        """Its bytes; None if its base64 is broken, or its end is missing."""
+        return _decoded(_headers(self.body)[1].translate(None, _BLANKS)) if self._is_closed else None
 
 
 def pem_blocks(data: bytes) -> Iterator[PemBlock]:
@@ -42,7 +58,7 @@ def pem_blocks(data: bytes) -> Iterator[PemBlock]:
     yield from _blocks(data)
     if _WRAPPED_BEGIN in data:
         for match in _WRAPPED.finditer(data):
-            text = b"".join(match[0].split())
+            text = match[0].translate(None, _BLANKS)
             text = text[:-1] if len(text) % 4 == 1 else text  # what follows may have been taken for base64
             yield from _blocks(binascii.a2b_base64(text + b"=" * (-len(text) % 4)))
 
@@ -60,9 +76,9 @@ def readable_text(data: bytes) -> bytes:
 
 def bare_base64(data: bytes) -> bytes | None:
     """Return the bytes of a file that is the base64 of DER, without marks around it; None if it is not."""
-    if data[:1] != b"M":  # a SEQUENCE
+    if data[:1] != b"M" or len(data) > _LARGEST_BARE:  # a SEQUENCE
         return None
-    return _decoded(data)
+    return _decoded(data.translate(None, _BLANKS))
 
 
 def _blocks(data: bytes) -> Iterator[PemBlock]:
@@ -78,18 +94,20 @@ def _blocks(data: bytes) -> Iterator[PemBlock]:
         body_end = data.find(_DASHES, body_at)
         closed = body_end >= 0 and data.startswith(_END + data[label_at:label_end] + _DASHES, body_end)
         if not closed:
-            yield PemBlock(label, {}, None, data[body_at : body_end if body_end >= 0 else body_at + _SHOWN])
+            end = body_end if body_end >= 0 else body_at + _SHOWN
+            yield PemBlock(label, data, body_at, end, is_closed=False)
             position = body_at if body_end < 0 else body_end
             continue
-        whole = _unescaped(data[body_at:body_end])
-        headers, body = _headers(whole)
-        yield PemBlock(label, headers, _decoded(body), whole)
+        yield PemBlock(label, data, body_at, body_end, is_closed=True)
         position = body_end + len(_END) + len(label) + len(_DASHES)
 
 
 def _unescaped(body: bytes) -> bytes:
-    """Return the lines of a block that is a string of JSON, of Python, of the shell, or of XML."""
-    return _BREAK.sub(b"\n", body) if b"\\" in body or b"&#" in body else body
+    """Return the lines of a block that is a string, or in XML."""
+    if len(body) <= _LARGEST_BARE and (b"\\" in body or b"&#" in body):
+        for mark in _BREAKS:
+            body = body.replace(mark, b"\n")
+    return body
 
 
 def _headers(body: bytes) -> tuple[dict[str, str], bytes]:
@@ -105,8 +123,8 @@ def _headers(body: bytes) -> tuple[dict[str, str], bytes]:
     return {name.strip(): value.strip() for name, _, value in pairs}, rest
 
 
-def _decoded(body: bytes) -> bytes | None:
+def _decoded(text: bytes) -> bytes | None:
     try:
-        return binascii.a2b_base64(b"".join(body.split()), strict_mode=True)
+        return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error:
         return None

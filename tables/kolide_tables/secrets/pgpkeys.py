@@ -5,6 +5,7 @@ elsewhere.
 """
 
 import binascii
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -48,6 +49,8 @@ _CURVES = {
     bytes.fromhex("2b656f"): ("x448", 448),
 }
 _S2K = {0: "simple", 1: "salted", 3: "iterated", 4: "argon2"}
+_BLANK_LINE = re.compile(rb"(?<=\n)[ \t]*\r?\n")
+_LONGEST_CHECKSUM = 16
 _ELSEWHERE = 101  # GnuPG's own: the private part is on a card, or was left out
 
 
@@ -61,10 +64,10 @@ def unarmoured(body: bytes) -> bytes:
 
     Raises Malformed.
     """
-    lines = body.replace(b"\r\n", b"\n").lstrip(b"\n").split(b"\n")
-    if any(b": " in line for line in lines[:1]):
-        lines = lines[lines.index(b"") + 1 :] if b"" in lines else []
-    text = b"".join(line.strip() for line in lines if not line.startswith(b"="))
+    first = body.lstrip(b"\r\n").partition(b"\n")[0]
+    text = _BLANK_LINE.split(body, maxsplit=1)[-1] if b": " in first else body
+    text = text[: text.rfind(b"\n=")] if b"\n=" in text[-_LONGEST_CHECKSUM:] else text
+    text = text.translate(None, b" \t\r\n")
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error as error:

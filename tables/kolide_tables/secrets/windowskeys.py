@@ -6,7 +6,7 @@ Source: PuTTY's manual, appendix C, for versions 1 to 3 of its format.
 import binascii
 import re
 from collections.abc import Iterator
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 
 from kolide_kit.text import shown
 
@@ -21,14 +21,21 @@ _MOST_LINES = 20_000
 _MOST_FIELDS = 16
 _PREFIXES = ("ssh-", "ecdsa-sha2-")
 _PUTTY = re.compile(rb"(?m)^[ \t]*PuTTY-User-Key-File-")
-_MOST_KEYS = 1_000
+_SSH2 = re.compile(rb"(?m)^[ \t]*---- BEGIN SSH2 ")
+_LONGEST_KEY = 1 << 20
 
 
 def putty_keys(content: bytes) -> Iterator[KeyFacts]:
     """Yield the PuTTY keys in a text, each from its first line to the next one's."""
-    starts = [match.start() for match in islice(_PUTTY.finditer(content), _MOST_KEYS)]
-    for start, end in pairwise((*starts, len(content))):
-        yield _putty_key(content[start:end])
+    for piece in _pieces(_PUTTY, content):
+        yield _putty_key(piece)
+
+
+def _pieces(first_line: re.Pattern[bytes], content: bytes) -> Iterator[bytes]:
+    """Yield what begins with each match, up to the next one, in as many bytes as a key may have."""
+    starts = (match.start() for match in first_line.finditer(content))
+    for start, end in pairwise(chain(starts, (len(content),))):
+        yield content[start : min(end, start + _LONGEST_KEY)].lstrip()
 
 
 def _putty_key(content: bytes) -> KeyFacts:
@@ -58,7 +65,7 @@ def _putty_key(content: bytes) -> KeyFacts:
 
 def _putty_fields(content: bytes) -> tuple[dict[bytes, bytes], bytes]:
     """Return the fields, the one with the key's kind first, and the public part in base64."""
-    lines = iter(content.lstrip().replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n", _MOST_LINES))
+    lines = iter(content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n", _MOST_LINES))
     fields: dict[bytes, bytes] = {}
     body = b""
     for line in lines:
@@ -74,18 +81,9 @@ def _putty_fields(content: bytes) -> tuple[dict[bytes, bytes], bytes]:
 
 def ssh2_key(content: bytes) -> Iterator[KeyFacts]:
     """Yield a key of ssh.com, or a public key as RFC 4716 writes it, several one after the other as well."""
-    lines = content.replace(b"\r\n", b"\n").replace(b"\\\n", b"").split(b"\n", _MOST_LINES)
-    block: list[bytes] | None = None
-    for line in lines:
-        if line.startswith(b"---- BEGIN SSH2 "):
-            block = [line]
-        elif block is not None and line.startswith(b"---- END"):
-            yield _ssh2_block(block)
-            block = None
-        elif block is not None:
-            block.append(line)
-    if block is not None:
-        yield _ssh2_block(block)
+    for piece in _pieces(_SSH2, content):
+        block = piece.partition(b"\n---- END")[0]
+        yield _ssh2_block(block.replace(b"\r\n", b"\n").replace(b"\\\n", b"").split(b"\n", _MOST_LINES))
 
 
 def _ssh2_block(lines: list[bytes]) -> KeyFacts:

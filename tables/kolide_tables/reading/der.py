@@ -102,7 +102,7 @@ def _header(data: bytes, offset: int) -> tuple[int, int | None]:
             raise Malformed("an element without a length contains nothing")
         return start, None
     count = first & 0x7F
-    if count > 4 or start + count > len(data):
+    if start + count > len(data):
         raise Malformed("an element is longer than the data")
     return start + count, int.from_bytes(data[start : start + count], "big")
 

@@ -121,10 +121,10 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
     """
     from .pem import bare_base64, pem_blocks, readable_text
 
-    content = readable_text(content)
+    text = readable_text(content)
     labels: list[str] = []
     is_found = False
-    for block in pem_blocks(content):
+    for block in pem_blocks(text):
         if block.label in _PEM | _PEM_PKCS7:
             is_found = True
             yield from _in_block(block)
@@ -133,7 +133,7 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
     if labels and not is_found:
         yield None, f"there is no certificate in it: it has {', '.join(labels)}"
     elif not is_found:
-        yield from _in_binary(bare_base64(content) or content)
+        yield from _in_binary(bare_base64(text) or content)
 
 
 def _in_block(block: "PemBlock") -> Iterator[tuple[str, "CertificateFacts | str"]]:
@@ -150,7 +150,7 @@ def _in_block(block: "PemBlock") -> Iterator[tuple[str, "CertificateFacts | str"
     except Malformed as error:
         yield container, f"not a certificate: {error}"
     else:
-        yield from ((container, _read(certificate)) for certificate in inner)
+        yield from ((container, _read(certificate)) for certificate in inner or [b""])
 
 
 def _in_binary(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | str"]]:
@@ -172,13 +172,15 @@ def _in_binary(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts |
         except Malformed:
             yield None, _no_certificate(content, str(error))
         else:
-            yield from (("pkcs7", _read(certificate)) for certificate in inner)
+            yield from (("pkcs7", _read(certificate)) for certificate in inner or [b""])
 
 
 def _read(data: bytes) -> "CertificateFacts | str":
     from ..reading.der import Malformed
     from .x509 import certificate_facts
 
+    if not data:
+        return "there is no certificate in it"
     try:
         return certificate_facts(data)
     except Malformed as error:

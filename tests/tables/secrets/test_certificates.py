@@ -413,6 +413,35 @@ def test_what_a_file_has_in_place_of_a_certificate(made: Path, run: Run) -> None
     assert error == "there is no certificate in it: it has X509 CRL, CERTIFICATE REQUEST"
 
 
+def test_carriage_returns_in_der_are_no_ends_of_lines() -> None:
+    """Made by hand, since it must not have a line feed."""
+    algorithm = wrapped(b"\6\3\x2b\x65\x70")
+    pair = wrapped(b"\6\3\x55\4\3" + b"\x0c\2\r\r")
+    name = wrapped(bytes((0x31, len(pair))) + pair)
+    validity = wrapped(b"\x17\x0d300101000000Z" * 2)
+    key = wrapped(algorithm + b"\3\x21\0" + bytes(32))
+    signed = wrapped(b"\2\1\1" + algorithm + name + validity + name + key)
+    der = wrapped(signed + algorithm + b"\3\1\0")
+    assert b"\n" not in der
+    ((container, facts),) = found_in(der)
+    assert not isinstance(facts, str)
+    assert (container, facts.subject) == ("der", "CN=\\0D\\0D")
+
+
+def test_a_message_without_certificates(made: Path, run: Run, tmp_path: Path) -> None:
+    empty, path = tmp_path / "empty", tmp_path / "path"
+    empty.touch()
+    run("openssl", "crl2pkcs7", "-nocrl", "-certfile", empty, "-out", path)
+    ((container, error),) = found_in(path.read_bytes())
+    assert (container, error) == ("pkcs7", "there is no certificate in it")
+
+
+def test_a_length_may_begin_with_zeros() -> None:
+    assert element(b"\x04\x88\0\0\0\0\0\0\0\2ab").content == b"ab"
+    with pytest.raises(Malformed):
+        element(b"\x04\x88\1\0\0\0\0\0\0\2ab")
+
+
 @pytest.mark.parametrize(
     ("tag", "text"),
     [

@@ -25,12 +25,14 @@ from .passwords import protection
 from .sshkeys import public_blob
 from .x509 import curve_bits, key_size, pss_digest, public_key
 
-__all__ = ["certificate_key", "cut_off_key", "der_key"]
+__all__ = ["certificate_key", "cut_off_key", "der_key", "tpm_public_key"]
 
 _CURVE_NAMES = {"1.2.840.10045.3.1.7": b"nistp256", "1.3.132.0.34": b"nistp384", "1.3.132.0.35": b"nistp521"}
 _EDWARDS_NAMES = {"1.3.101.112": b"ssh-ed25519", "1.3.101.113": b"ssh-ed448"}
 _TPM_KEY = "2.23.133.10.1."
 _TPM_KINDS = {1: "rsa", 8: "keyedhash", 0x23: "ecdsa", 0x25: "symcipher"}
+_TPM_DIGESTS = frozenset((0x04, 0x0B, 0x0C, 0x0D, 0x12, 0x27, 0x28, 0x29))  # SHA-1, SHA-2, SM3, SHA-3
+_LARGEST_TPM_KEY = 1 << 12
 _SMALLEST_MODULUS = 512
 # From here on it takes too long to tell a prime from a product of two.
 _LARGEST_TO_TEST = 4096
@@ -254,6 +256,18 @@ def _tpm_key(parts: list[Element], _whole: Element, _label: str) -> KeyFacts:
     public = next((part.content for part in parts if part.tag == OCTET_STRING), b"")
     kind = _TPM_KINDS.get(int.from_bytes(public[2:4], "big"))
     return KeyFacts(kind, "tss2", PRIVATE, has_password, error=None if kind else "its kind is not known")
+
+
+def tpm_public_key(data: bytes) -> KeyFacts | None:
+    """Return the facts of a public part as a TPM writes it, which tpm2_create does to a file; None otherwise.
+
+    It has its length (2 bytes), its kind (2), the digest of its name (2), and more.
+    """
+    kind = _TPM_KINDS.get(int.from_bytes(data[2:4], "big"))
+    is_whole = 10 <= len(data) <= _LARGEST_TPM_KEY and int.from_bytes(data[:2], "big") == len(data) - 2
+    if kind is None or not is_whole or int.from_bytes(data[4:6], "big") not in _TPM_DIGESTS:
+        return None
+    return KeyFacts(kind, "tpm2-public")
 
 
 _SHAPES: tuple[tuple[_Matches, _Read], ...] = (

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from ..reading.der import OID, Malformed, element
-from .derkeys import cut_off_key, der_key
+from .derkeys import cut_off_key, der_key, tpm_public_key
 from .dnskeys import dns_keys
 from .gnupgkeys import agent_key, is_agent_key, is_keybox, keybox_keys
 from .keyfacts import PARAMETERS, PRIVATE, PUBLIC, SECRET, STORE, KeyFacts
@@ -84,6 +84,8 @@ def _binary_keys(content: bytes) -> Iterator[KeyFacts]:
         yield KeyFacts(None, "nss", STORE, error="the keys in it are not listed")
     elif content.startswith(_TOR):
         yield _tor_key(content)
+    elif (key := tpm_public_key(content)) is not None:
+        yield key
     elif content[:1] >= b"\x80" and is_pgp(content):
         yield from _or_error(KeyFacts(None, "openpgp"), lambda: pgp_keys(content))
 

@@ -163,6 +163,8 @@ def test_keys_of_single_programs() -> None:
     assert (manager["kind"], manager["encrypted"]) == ("private", False)
     signify = only(b"untrusted comment: a signify public key\n" + base64.b64encode(b"Ed" + bytes(40)) + b"\n")
     assert signify["format"] == "signify"
+    tpm = only(b"\0\x56\0\x23\0\x0b" + bytes(82))
+    assert (tpm["type"], tpm["format"], tpm["kind"]) == ("ecdsa", "tpm2-public", "public")
     nss = only(b"SQLite format 3\0" + bytes(100) + b"CREATE TABLE nssPrivate (id)")
     assert (nss["format"], nss["kind"]) == ("nss", "store")
 

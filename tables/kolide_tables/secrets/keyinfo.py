@@ -45,10 +45,10 @@ class KeyInfo(FileRow):
     )
     fingerprint_md5: str | None = Column("Fingerprint with MD5, as older logs have it")
     format: str = Column(
-        "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com, ssh1, tss2, openpgp, gnupg, age, minisign, "
-        "signify, wireguard, tinc, tor, dnssec, tsig, jwk; public: openssh-public, rfc4716, spki, dnskey, tpm2-public; "
-        "parameters: pkcs3, x942, dsa-parameters, ec-parameters; stores: pkcs12, jks, jceks, bks, nss; -der "
-        "if it is not text; empty if the file shows none",
+        "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com, ssh1, tss2, openpgp, gnupg, age, "
+        "minisign, signify, wireguard, tinc, tor, dnssec, tsig, jwk; public: openssh-public, rfc4716, "
+        "spki, dnskey, tpm2-public; parameters: pkcs3, x942, dsa-parameters, ec-parameters; stores: "
+        "pkcs12, jks, jceks, bks, nss; -der if it is not text; empty if the file shows none",
         key=True,
     )
     comment: str | None = Column(

@@ -43,6 +43,7 @@ _PEM_FORMATS = {
     "TSS2 PRIVATE KEY": (None, "tss2"),
 }
 _STORES = ("PKCS12", "PFX")
+_BROKEN = "its base64 is broken, or its end is missing"
 _PGP = ("PGP PRIVATE KEY BLOCK", "PGP SECRET KEY BLOCK", "PGP PUBLIC KEY BLOCK")
 _STATIC_KEY = "OpenVPN Static key V1"
 _ROLES = frozenset(("ENCRYPTED", "PRIVATE", "PUBLIC", "KEY", "PARAMETERS"))
@@ -128,15 +129,29 @@ def _pem(block: PemBlock) -> Iterator[KeyFacts]:
     if not (label.endswith((" KEY", " KEY BLOCK", " PARAMETERS")) or label in ("PRIVATE KEY", *_STORES)):
         return
     facts = _of_label(label)
-    if "DEK-Info" in block.headers:
+    data = None if label in _PGP else block.data  # those have a checksum behind their base64
+    if data is None and not _looks_like_key(block.body):
+        return
+    headers = block.headers
+    if "DEK-Info" in headers or "ENCRYPTED" in headers.get("Proc-Type", ""):
         # openssl's own derivation: one round of MD5.
-        yield facts._replace(encrypted=True, kdf="md5")
-    elif label in _PGP and _looks_like_key(block.body):
+        yield facts._replace(encrypted=True, kdf="md5", error=_BROKEN if data is None else None)
+    elif label in _PGP:
         yield from _or_error(facts, lambda: pgp_keys(unarmoured(block.body)))
-    elif (data := block.data) is not None:
+    elif data is not None:
         yield from _or_error(facts, lambda: _of_block(data, label, facts))
-    elif _looks_like_key(block.body):
-        yield facts._replace(error="its base64 is broken, or its end is missing")
+    else:
+        yield from _of_beginning(block.beginning, label, facts)
+
+
+def _of_beginning(data: bytes, label: str, facts: KeyFacts) -> Iterator[KeyFacts]:
+    """Yield what the beginning of a block tells whose end is missing, or broken."""
+    try:
+        keys = list(_of_block(data, label, facts))
+    except Malformed:
+        key = cut_off_key(data, "")
+        keys = [facts if key is None else key]
+    yield from (key._replace(error=_BROKEN) for key in keys)
 
 
 def _of_label(label: str) -> KeyFacts:

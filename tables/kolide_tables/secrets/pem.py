@@ -12,6 +12,8 @@ _SHOWN = 4096  # as much of a block without an end is kept
 # The base64 of a block's beginning, as Kubernetes' files have it, and of what may follow it.
 _WRAPPED_BEGIN = b"LS0tLS1CRUdJTi"
 _WRAPPED = re.compile(_WRAPPED_BEGIN + rb"[A-Za-z0-9+/]+(?:\r?\n[A-Za-z0-9+/]+)*")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+_LONGEST_BEGINNING = 1 << 16
 _LARGEST_BARE = 4 << 20
 _BLANKS = b" \t\r\n\v\f"
 # Ends of lines in strings of JSON, of Python and of the shell, and in XML.
@@ -42,12 +44,19 @@ class PemBlock:
     @property
     def headers(self) -> dict[str, str]:
         """Its headers, such as DEK-Info."""
-        return _headers(self.body)[0] if self._is_closed else {}
+        return _headers(self.body)[0]
 
     @property
     def data(self) -> bytes | None:
         """Its bytes; None if its base64 is broken, or its end is missing."""
         return _decoded(_headers(self.body)[1].translate(None, _BLANKS)) if self._is_closed else None
+
+    @property
+    def beginning(self) -> bytes:
+        """The bytes that it begins with, as far as its text is base64, at most 48 KiB."""
+        text = _headers(self.body[:_LONGEST_BEGINNING])[1].translate(None, _BLANKS)
+        end = _NOT_BASE64.search(text)
+        return binascii.a2b_base64(text[: (len(text) if end is None else end.start()) & -4])
 
 
 def pem_blocks(data: bytes) -> Iterator[PemBlock]:

@@ -68,6 +68,7 @@ def unarmoured(body: bytes) -> bytes:
     text = _BLANK_LINE.split(body, maxsplit=1)[-1] if b": " in first else body
     text = text[: text.rfind(b"\n=")] if b"\n=" in text[-_LONGEST_CHECKSUM:] else text
     text = text.translate(None, b" \t\r\n")
+    text = text[: len(text) & -4]  # the end may be missing
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error as error:

@@ -91,7 +91,7 @@ def openssh_private_keys(data: bytes) -> Iterator[KeyFacts]:
     count = parts.number()
     blobs = [parts.string() for _ in range(min(count, _MOST_KEYS))]
     encrypted = cipher != b"none"
-    comment = None if encrypted or count != 1 else _comment(parts.string())
+    comment = None if encrypted or count != 1 else _comment(data, parts.offset)
     facts = KeyFacts(
         None,
         "openssh",
@@ -208,9 +208,10 @@ def _rounds(kdf: bytes, options: bytes) -> int | None:
         return None
 
 
-def _comment(private: bytes) -> str | None:
-    """Return the comment behind a private key in clear."""
-    parts = Parts(private, 8)  # skip two equal numbers, which reveal a wrong password
+def _comment(data: bytes, offset: int) -> str | None:
+    """Return the comment behind a private key in clear; None if the key is cut off."""
+    # Skip the length, and two equal numbers, which reveal a wrong password.
+    parts = Parts(data, offset + 12)
     try:
         name = shown(parts.string())
         if _CERTIFICATE in name:

@@ -127,6 +127,55 @@ def test_a_key_that_is_cut_off_has_a_row(text: bytes) -> None:
         assert len(facts(text[:end])) == 1
 
 
+@pytest.mark.parametrize("kind", ["ed25519", "rsa"])
+@pytest.mark.parametrize("form", ["OPENSSH", "PEM", "PKCS8", "encrypted PEM"])
+def test_the_beginning_of_a_block_tells_what_it_has(form: str, kind: str, run: Run, tmp_path: Path) -> None:
+    if kind == "ed25519" and form != "OPENSSH":
+        pytest.skip("ssh-keygen writes these only as its own")
+    path = tmp_path / "key"
+    password = ("-N", "secret") if "encrypted" in form else ("-N", "")
+    options = () if form == "OPENSSH" else ("-m", form.removeprefix("encrypted "))
+    run(
+        "ssh-keygen",
+        "-q",
+        "-t",
+        kind,
+        *(("-b", "1024") if kind == "rsa" else ()),
+        *password,
+        *options,
+        "-f",
+        path,
+    )
+    whole = only(path.read_bytes())
+    for end in range(path.stat().st_size // 2, path.stat().st_size * 9 // 10, 7):
+        key = only(path.read_bytes()[:end])
+        assert key["error"] == "its base64 is broken, or its end is missing"
+        told = ("type", "kind", "format", "encrypted", "kdf")
+        if form == "OPENSSH" and kind == "ed25519":
+            told += ("bits", "fingerprint_sha256")
+        assert {name: key[name] for name in told} == {name: whole[name] for name in told}
+
+
+def test_another_mark_at_the_end_does_not_hide_a_key() -> None:
+    key = only(PEM.replace(b"END PRIVATE", b"END RSA PRIVATE"))
+    assert (key["type"], key["bits"], key["encrypted"]) == ("ed25519", 256, False)
+    assert key["error"] == "its base64 is broken, or its end is missing"
+
+
+def test_a_header_alone_says_that_a_key_is_encrypted() -> None:
+    block = pem("RSA PRIVATE KEY", b"secret" * 20).replace(
+        b"-----\n", b"-----\nProc-Type: 4,ENCRYPTED\n\n", 1
+    )
+    assert (only(block)["encrypted"], only(block)["error"]) == (True, None)
+
+
+def test_keys_of_openpgp_that_are_cut_off(fixtures: Path) -> None:
+    text = (fixtures / "keystores" / "openpgp-public.asc").read_bytes()
+    first, second = facts(text[: len(text) // 2])
+    assert (first["type"], first["error"]) == ("ed25519", None)
+    assert second["error"].startswith("it cannot be read")
+
+
 def test_keys_of_name_servers() -> None:
     secret = base64.b64encode(bytes(32)).decode()
     modulus = base64.b64encode(b"\xc1" + bytes(255)).decode()

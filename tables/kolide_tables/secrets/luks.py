@@ -28,7 +28,11 @@ _CHECKSUM_AT, _CHECKSUM_SIZE = 448, 64
 # the offset, but may itself be the damaged one.
 _SIZES_2 = tuple(_HEADER_2 << shift for shift in range(2, 11))
 # VeraCrypt and TrueCrypt cannot be told from random bytes.
-_OTHERS = {"BitLocker": (3, b"-FVE-FS-"), "BitLocker To Go": (3, b"MSWIN4.1"), "FileVault 2": (88, b"CS")}
+_OTHERS = {
+    "BitLocker": ((3, b"-FVE-FS-"),),
+    "BitLocker To Go": ((3, b"MSWIN4.1"), (424, bytes.fromhex("3bd66749292ed84a8399f6a339e3d001"))),
+    "FileVault 2": ((8, b"\1\0\x10\0"), (88, b"CS\1\0")),
+}
 
 
 class NoHeader(ValueError):
@@ -186,15 +190,24 @@ def _header(descriptor: int) -> Header:
     if first[:8] == _MAGIC + b"\0\1":
         return parse_1(first)
     headers = [*filter(None, (_read_2(descriptor, first, 0), _second(descriptor, first)))]
-    if headers:
-        return _parse_2(*max(headers, key=lambda header: int.from_bytes(header[0][16:24], "big")))
+    problem: ValueError | None = None
+    for binary, area in sorted(headers, key=lambda header: header[0][16:24], reverse=True):
+        try:
+            return _parse_2(binary, area)
+        except ValueError as error:  # the other one may be whole
+            problem = problem or error
+    if problem is not None:
+        raise problem
     if first[:6] == _MAGIC:
         raise ValueError("its LUKS header is damaged")
     raise NoHeader(_no_luks(first))
 
 
 def _no_luks(first: bytes) -> str:
-    other = next((name for name, (at, magic) in _OTHERS.items() if first[at:].startswith(magic)), None)
+    other = next(
+        (name for name, marks in _OTHERS.items() if all(first.startswith(mark, at) for at, mark in marks)),
+        None,
+    )
     return "it has no LUKS header" + ("" if other is None else f": it is encrypted by {other}")
 
 

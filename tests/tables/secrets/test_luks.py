@@ -184,6 +184,14 @@ def test_a_damaged_first_header_leaves_the_second(files: Any, tmp_path: Path) ->
         assert [tuple(row)[1:] for row in TABLE.rows(device_path=str(copy))] == expected
 
 
+def test_a_first_header_without_json_leaves_the_second(files: Any, tmp_path: Path) -> None:
+    """As cryptsetup's own generate-luks2-corrupted-hdr0-with-correct-chks.img.sh makes it."""
+    data = files["two-more"].read_bytes()[:65536]
+    expected = [tuple(row)[1:] for row in TABLE.rows(device_path=str(files["two-more"]))]
+    (tmp_path / "copy").write_bytes(forged(b"{" * 9000, sequence=data[16:24]) + data[0x4000:])
+    assert [tuple(row)[1:] for row in TABLE.rows(device_path=str(tmp_path / "copy"))] == expected
+
+
 @pytest.mark.parametrize("keep", [6, 8, 100, 500, 4096, 5000])
 def test_headers_that_are_cut_off(files: Any, tmp_path: Path, keep: int) -> None:
     for name in ("one", "two"):
@@ -193,11 +201,12 @@ def test_headers_that_are_cut_off(files: Any, tmp_path: Path, keep: int) -> None
         assert (row.error is None) == (row.version == 1) == (name == "one" and keep >= 4096)
 
 
-def forged(json_area: bytes, checksum: str = "sha256") -> bytes:
+def forged(json_area: bytes, checksum: str = "sha256", sequence: bytes = b"") -> bytes:
     """Return a correct header of version 2 with this JSON."""
     area = json_area.ljust(0x4000 - 4096, b"\0")
     binary = bytearray(4096)
     binary[:8], binary[8:16] = b"LUKS\xba\xbe\0\2", (0x4000).to_bytes(8, "big")
+    binary[16 : 16 + len(sequence)] = sequence
     binary[72 : 72 + len(checksum)], binary[168:172] = checksum.encode(), b"uuid"
     digest = hashlib.sha256(bytes(binary) + area).digest()
     binary[448 : 448 + len(digest)] = digest
@@ -264,6 +273,9 @@ def test_a_header_that_cannot_be_read_does_not_hide_the_others(
     assert said == []
 
 
+TO_GO = b"\xeb\x58\x90MSWIN4.1" + bytes(413) + bytes.fromhex("3bd66749292ed84a8399f6a339e3d001")
+
+
 def test_a_pattern_leaves_out_what_it_cannot_read(tmp_path: Path, files: Any) -> None:
     (tmp_path / "a").write_bytes(forged(b"{"))
     (tmp_path / "b").write_bytes(files["one"].read_bytes()[:4096])
@@ -279,8 +291,13 @@ def test_a_pattern_leaves_out_what_it_cannot_read(tmp_path: Path, files: Any) ->
     [
         (b"text", "it has no LUKS header"),
         (b"\xeb\x58\x90-FVE-FS-", "it has no LUKS header: it is encrypted by BitLocker"),
-        (b"\xeb\x58\x90MSWIN4.1", "it has no LUKS header: it is encrypted by BitLocker To Go"),
-        (bytes(88) + b"CS", "it has no LUKS header: it is encrypted by FileVault 2"),
+        (TO_GO, "it has no LUKS header: it is encrypted by BitLocker To Go"),
+        (TO_GO[:420], "it has no LUKS header"),  # MS-DOS has the first mark as well
+        (
+            bytes(8) + b"\1\0\x10\0" + bytes(76) + b"CS\1\0",
+            "it has no LUKS header: it is encrypted by FileVault 2",
+        ),
+        (bytes(88) + b"CS\1\0", "it has no LUKS header"),
         (b"LUKS\xba\xbe\0\x07", "its LUKS header is damaged"),
     ],
 )

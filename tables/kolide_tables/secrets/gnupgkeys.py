@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from kolide_kit.text import shown
 
 from ..reading.der import Malformed
+from .algorithms import RSA_KEYS
 from .derkeys import certificate_key
 from .keyfacts import PRIVATE, KeyFacts
 from .pgpkeys import pgp_keys
@@ -20,7 +21,7 @@ __all__ = ["agent_key", "is_agent_key", "is_keybox", "keybox_keys"]
 _FORMAT = "gnupg"
 _KINDS = (b"private-key", b"protected-private-key", b"shadowed-private-key")
 _CANONICAL = tuple(b"(%d:%s(" % (len(kind), kind) for kind in _KINDS)
-_WRITTEN = re.compile(rb"(?m)^Key:[ \n]*(?=\((?:protected-|shadowed-)?private-key[ \n(])")
+_WRITTEN = re.compile(rb"(?m)^(?:Key:)?[ \n]*(?=\((?:protected-|shadowed-)?private-key[ \n(])")
 _TOKEN = re.compile(rb'\s*(?:([()])|([0-9]{1,7}):|"((?:[^"\\]|\\.)*)"|#([0-9A-Fa-f\s]*)#|([^\s()"#:]+))')
 _LONGEST = 1 << 16
 _MOST_TOKENS = 2_000
@@ -72,6 +73,9 @@ def agent_key(content: bytes) -> KeyFacts:
 
 def _described(facts: KeyFacts, values: dict[bytes, list[_Node]]) -> KeyFacts:
     name = (facts.type or "").lower()
+    name = RSA_KEYS.get(name.removeprefix("oid."), name)  # gpgsm wrote numbers
+    if name.startswith(("kyber", "mlkem", "ml-kem")):
+        return facts._replace(type=name)
     if name in ("ecc", "ecdsa", "ecdh", "eddsa"):
         curve = shown(_text(values.get(b"curve", []), 1)).lower()
         curve = curve.replace(" ", "").replace("-", "")

@@ -45,6 +45,7 @@ _PEM_FORMATS = {
 _STORES = ("PKCS12", "PFX")
 _BROKEN = "its base64 is broken, or its end is missing"
 _PGP = ("PGP PRIVATE KEY BLOCK", "PGP SECRET KEY BLOCK", "PGP PUBLIC KEY BLOCK")
+_PGP_FILE = "PGP ARMORED FILE"  # whatever it has
 _STATIC_KEY = "OpenVPN Static key V1"
 _ROLES = frozenset(("ENCRYPTED", "PRIVATE", "PUBLIC", "KEY", "PARAMETERS"))
 _TOR = (b"== ed25519v1-secret: ", b"== ed25519v1-public: ")
@@ -126,6 +127,9 @@ def _pem(block: PemBlock) -> Iterator[KeyFacts]:
     if label.startswith("OpenVPN ") and "key" in label.lower():
         yield KeyFacts("openvpn", "openvpn", SECRET, False, bits=2048 if label == _STATIC_KEY else None)
         return
+    if label == _PGP_FILE:
+        yield from _keys_of_pgp_file(block.body)
+        return
     if not (label.endswith((" KEY", " KEY BLOCK", " PARAMETERS")) or label in ("PRIVATE KEY", *_STORES)):
         return
     facts = _of_label(label)
@@ -142,6 +146,17 @@ def _pem(block: PemBlock) -> Iterator[KeyFacts]:
         yield from _or_error(facts, lambda: _of_block(data, label, facts))
     else:
         yield from _of_beginning(block.beginning, label, facts)
+
+
+def _keys_of_pgp_file(body: bytes) -> Iterator[KeyFacts]:
+    try:
+        data = unarmoured(body)
+    except Malformed:
+        return
+    if is_agent_key(data):
+        yield from _or_error(KeyFacts(None, "gnupg", PRIVATE), lambda: iter((agent_key(data),)))
+    else:
+        yield from _binary_keys(data)
 
 
 def _of_beginning(data: bytes, label: str, facts: KeyFacts) -> Iterator[KeyFacts]:

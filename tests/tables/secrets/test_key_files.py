@@ -311,6 +311,42 @@ def test_keys_of_gnupg_in_its_older_form() -> None:
     assert only(b"(11:private-key(3:rsa(1:n")["error"].startswith("it cannot be read")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"(private-key\n (rsa\n  (n #00FFFF#)\n  (e #03#)))\n",
+        b"(private-key (oid.1.2.840.113549.1.1.1 (n #00FFFF#) (e #03#)))",
+        pem("PGP ARMORED FILE", b"(11:private-key(3:rsa(1:n2:\xff\xff)(1:e1:\3)))"),
+        b"Text.\n" + pem("PGP ARMORED FILE", b"(11:private-key(3:rsa(1:n2:\xff\xff)(1:e1:\3)))"),
+    ],
+    ids=["written", "numbers", "armoured", "armoured within text"],
+)
+def test_a_private_key_of_gnupg_in_other_forms(content: bytes) -> None:
+    key = only(content)
+    assert (key["type"], key["bits"], key["format"], key["error"]) == ("rsa", 16, "gnupg", None)
+
+
+def packet(*parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return b"\x99" + len(body).to_bytes(2, "big") + body
+
+
+def test_post_quantum_keys_of_openpgp() -> None:
+    point = b"\x0a" + bytes.fromhex("2b060104019755010501") + b"\1\7" + bytes(33)
+    kyber = point + (1184).to_bytes(4, "big") + bytes(1184)
+    keys = packet(b"\5time\x08", len(kyber).to_bytes(4, "big"), kyber)
+    for number, size in ((30, 1984), (31, 2649), (32, 32), (35, 1216), (36, 1624)):
+        keys += packet(b"\6time", bytes((number,)), size.to_bytes(4, "big"), bytes(size))
+    rows = facts(pem("PGP PUBLIC KEY BLOCK", keys))
+    assert [row["type"] for row in rows] == [
+        *("kyber768", "mldsa65-ed25519", "mldsa87-ed448", "slh-dsa-shake-128s"),
+        *("mlkem768-x25519", "mlkem1024-x448"),
+    ]
+    assert not any(row["error"] for row in rows)
+    agent = only(b"Key: (private-key (kyber768 (p #00#)(s #00#)))")
+    assert (agent["type"], agent["error"]) == ("kyber768", None)
+
+
 @settings(deadline=None)  # the machine may be busy
 @given(data=st.data())
 def test_any_change_and_any_end_is_a_row_or_none(data: st.DataObject) -> None:

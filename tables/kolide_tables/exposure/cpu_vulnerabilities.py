@@ -13,6 +13,8 @@ from osquery_sdk import Column, ColumnType, Query, Row, table
 
 _FOLDER = "/sys/devices/system/cpu/vulnerabilities"
 _PAGE = 4096  # nothing under /sys has more
+# The end of spectre_v2's status if a module was built without the mitigation.
+_LOADED_MODULE = " - vulnerable module loaded"
 
 
 class CpuVulnerability(Row):
@@ -103,11 +105,13 @@ def open_parts(status: str) -> list[str]:
     if verdict.lower() != "mitigation":
         return []
     found: list[str] = []
-    for part in words.split(";"):
+    for part in words.replace(_LOADED_MODULE, "").split(";"):
         for phrase in part.split(","):
             name = _open_part(phrase.strip())
             if name is not None and name not in found:
                 found.append(name)
+    if _LOADED_MODULE in words:
+        found.append("module")
     if words.strip() == "microcode" or re.search(r"\bsafe RET, no microcode", words):
         found.append("host")
     return found

@@ -14,14 +14,15 @@ from kolide_kit.text import shown
 
 from ..reading.paths import attribute_text, names_in
 
-__all__ = ["MEMORY", "BlockDevices", "Encryption", "Layer"]
+__all__ = ["MEMORY", "BlockDevices", "Encryption", "Layer", "together"]
 
 MEMORY = "memory"
 _DEEPEST = 16
 _MOST_LEAVES = 1_000
 _CRYPT = re.compile(r"CRYPT-([A-Z0-9]+)(?:-([0-9a-f]{32})(?![0-9a-f]))?")
 # These check data, or are parts of other devices: they encrypt nothing.
-_NOT_ENCRYPTION = frozenset(("VERITY", "INTEGRITY", "SUBDEV"))
+_PARTS = frozenset(("INTEGRITY", "SUBDEV"))
+_NOT_ENCRYPTION = _PARTS | {"VERITY"}
 _METHODS = {"PLAIN": "dm-crypt", "BITLK": "bitlocker", "FVAULT2": "filevault2", "TCRYPT": "veracrypt"}
 
 
@@ -51,6 +52,13 @@ class Encryption(NamedTuple):
 
     is_whole: bool | None
     layers: list[Layer]
+
+
+def together(parts: list[Encryption]) -> Encryption:
+    """Return the encryption of what is spread over several places."""
+    layers = list(dict.fromkeys(layer for part in parts for layer in part.layers))
+    on_disk = [part.is_whole for part in parts if part.is_whole is not None]
+    return Encryption(all(on_disk) if on_disk else None, layers)
 
 
 class BlockDevices:
@@ -109,10 +117,7 @@ class BlockDevices:
         return []
 
     def _encryption(self, folders: list[str], depth: int) -> Encryption:
-        found = [part for folder in folders for part in self._below(folder, depth)]
-        layers = list(dict.fromkeys(layer for part in found for layer in part.layers))
-        on_disk = [part.is_whole for part in found if part.is_whole is not None]
-        return Encryption(all(on_disk) if on_disk else None, layers)
+        return together([part for folder in folders for part in self._below(folder, depth)])
 
     def _below(self, folder: str, depth: int) -> Iterator[Encryption]:
         """Yield the encryption on each way from a device down to a disk."""
@@ -132,13 +137,15 @@ class BlockDevices:
             yield self._of_file(file, depth + 1)
         elif attribute_text(f"{folder}/partition") is not None:
             yield from self._below(f"{folder}/..", depth + 1)
-        elif _name(folder).startswith(("zram", "ram")) and attribute_text(f"{folder}/backing_dev") in (
-            None,
-            "none",
-        ):
-            yield Encryption(None, [])
+        elif _name(folder).startswith(("zram", "ram")):
+            backing = attribute_text(f"{folder}/backing_dev") or "none"
+            yield Encryption(None, []) if backing == "none" else self._of_backing(backing, depth + 1)
         else:
             yield Encryption(False, [])
+
+    def _of_backing(self, path: str, depth: int) -> Encryption:
+        """Return the encryption of the device that a compressed memory is written to."""
+        return self.by_path(path, depth) or Encryption(False, [])
 
     def _layer(self, folder: str) -> Layer | None:
         uuid, name = attribute_text(f"{folder}/dm/uuid") or "", attribute_text(f"{folder}/dm/name")
@@ -151,9 +158,24 @@ class BlockDevices:
             return None
         else:
             method, identifier = _METHODS.get(found[1], found[1].lower()), found[2]
-        below = names_in(f"{folder}/slaves")
-        device = f"/dev/{shown(_name(f'{folder}/slaves/{below[0]}') or below[0])}" if below else None
+        device = _holder(folder)
         return Layer(method, name, device, None if identifier is None else _with_dashes(identifier))
+
+
+def _holder(folder: str) -> str | None:
+    """Return the device that holds the encrypted data.
+
+    With integrity, or while it is encrypted anew, devices of cryptsetup's own are between the two.
+    """
+    for _ in range(_DEEPEST):
+        below = names_in(f"{folder}/slaves")
+        if not below:
+            return None
+        folder = f"{folder}/slaves/{below[0]}"
+        found = _CRYPT.match(attribute_text(f"{folder}/dm/uuid") or "")
+        if found is None or found[1] not in _PARTS:
+            return f"/dev/{shown(_name(folder) or below[0])}"
+    return None
 
 
 def _with_dashes(digits: str) -> str:

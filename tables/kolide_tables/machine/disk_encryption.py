@@ -17,7 +17,7 @@ from osquery_sdk import Column, Query, Row, table
 
 from ..reading.homes import local_homes
 from ..reading.tools import find_tool
-from .block_encryption import BlockDevices, Encryption, Layer
+from .block_encryption import BlockDevices, Encryption, Layer, together
 from .fscrypt import FILE_SYSTEMS, Policy, policy_of
 from .mounts import SWAP, Mount, mount_of, read_mounts, read_swaps
 
@@ -30,6 +30,7 @@ _STACKED = {
     "fuse.dislocker": "bitlocker",
 }
 _NOTHING = Encryption(False, [])
+_MOST_FOLDERS = 500
 
 
 class DiskEncryption(Row):
@@ -132,7 +133,7 @@ class _Machine:
         swaps = {swap.source: swap for swap in self._swaps}
         for path in filter(os.path.isabs, paths):
             mount = swaps.get(path) or mount_of(os.path.normpath(path), self._mounts)
-            if mount is not None and os.path.lexists(path) and (mount.point == SWAP or _is_on_disk(mount)):
+            if mount is not None and os.path.lexists(path):
                 yield _Place(path, mount)
 
     def row(self, place: _Place) -> DiskEncryption:
@@ -165,12 +166,39 @@ class _Machine:
             value = self._zfs_values().get(mount.source)
             if value is None:
                 return None
-            return _NOTHING if value == "off" else Encryption(True, [Layer("zfs", None, None, None)])
+            if value != "off":
+                return Encryption(True, [Layer("zfs", None, None, None)])
+            return self._of_devices(self._pool_devices(mount.source.partition("/")[0]), depth)
+        if mount.filesystem == "overlay":
+            return self._overlay(mount, depth)
+        if mount.filesystem == "bcachefs":
+            return self._of_devices(mount.source.split(":"), depth)
         if mount.point == SWAP and mount.options == "file":
             return self._of_file(mount.source, depth + 1)
         if not mount.device.startswith("0:"):
             return self._devices.by_number(mount.device, depth)
-        return self._devices.by_path(mount.source, depth)
+        return self._devices.by_path(mount.source, depth) if mount.source.startswith("/") else None
+
+    def _of_devices(self, paths: list[str], depth: int) -> Encryption:
+        """Return the encryption below a file system on several devices."""
+        parts = [self._devices.by_path(path, depth) or _NOTHING for path in paths]
+        return together(parts) if parts else _NOTHING
+
+    def _overlay(self, mount: Mount, depth: int) -> Encryption | None:
+        """Return the encryption of the folders that an overlay is made of.
+
+        In a container they are not there: then it is not known.
+        """
+        options = dict(option.partition("=")[::2] for option in mount.options.split(","))
+        folders = [options.get("upperdir", ""), *options.get("lowerdir", "").split(":")]
+        parts = []
+        for folder in filter(None, folders[:_MOST_FOLDERS]):
+            below = mount_of(folder, self._mounts) if os.path.isdir(folder) else None  # noqa: PTH112
+            found = None if below is None or depth > 16 else self._encryption(below, depth + 1)
+            if found is None:
+                return None
+            parts.append(found)
+        return together(parts)
 
     def _of_file(self, path: str, depth: int) -> Encryption:
         """Return the encryption of a file, which a loop device or swap is in."""
@@ -189,6 +217,10 @@ class _Machine:
             return options.get("ecryptfs_cipher", "aes") + bits
         return None
 
+    def _pool_devices(self, pool: str) -> list[str]:
+        output = self._run_zfs("zpool", "list", "-v", "-H", "-P", "-L", pool)
+        return [line.split()[0] for line in output.splitlines() if line.strip().startswith("/")]
+
     def _zfs_values(self) -> dict[str, str]:
         if self._zfs is None:
             names = [mount.source for mount in self._mounts if mount.filesystem == "zfs"]
@@ -196,20 +228,21 @@ class _Machine:
         return self._zfs
 
     def _ask_zfs(self, names: list[str]) -> dict[str, str]:
-        program = find_tool("zfs")
-        if program is None:
+        if find_tool("zfs") is None:
             self._query.warn("the program zfs is not installed: whether data sets are encrypted is not known")
             return {}
+        return parse_zfs(self._run_zfs("zfs", "get", "-H", "-o", "name,value", "encryption", *names))
+
+    def _run_zfs(self, name: str, *arguments: str) -> str:
+        program = find_tool(name)
+        if program is None:
+            return ""
         try:
-            output = run_program(
-                *(program, "get", "-H", "-o", "name,value", "encryption", *names),
-                timeout=self._query.limits.max_seconds,
-                codes=None,
-            )
+            timeout = self._query.limits.max_seconds
+            return run_program(program, *arguments, timeout=timeout, codes=None).text
         except (ProgramFailed, DeadlineExceeded, LimitExceeded) as error:
             self._query.warn(str(error))
-            return {}
-        return parse_zfs(output.text)
+            return ""
 
 
 def parse_zfs(text: str) -> dict[str, str]:
@@ -223,6 +256,8 @@ def _policy(path: str, mount: Mount) -> Policy | None:
 
 
 def _is_on_disk(mount: Mount) -> bool:
-    if mount.point == SWAP or mount.filesystem == "zfs" or mount.filesystem in _STACKED:
+    if mount.point == SWAP or mount.filesystem in ("zfs", *_STACKED):
         return True
+    if mount.filesystem == "overlay":
+        return mount.point == "/"  # a container's file system is one as well
     return not mount.device.startswith("0:") or mount.source.startswith("/dev/")

@@ -32,6 +32,9 @@ _VENDORS = {
     "ibm": "IBM",
     "amd": "AMD",
     "ntz": "NTZ",
+    "goog": "GOOG",
+    "google": "GOOG",
+    "microsoft": "MSFT",
 }
 
 

@@ -20,7 +20,7 @@ _BSSID, _BSS_FREQUENCY, _CAPABILITY, _ELEMENTS, _SIGNAL, _STATUS, _BEACON = 1, 2
 _STATION_SIGNAL, _SENT_RATE, _RECEIVED_RATE, _CONNECTED = 7, 8, 14, 16
 _RATE_16, _RATE_32 = 1, 5
 _JOINED = (1, 2)  # associated, or part of a network without an access point
-_STATION_MODE = 2
+_CLIENT_MODES = (2, 8)
 _MODES = (
     *("unspecified", "ad-hoc", "station", "access-point", "access-point-vlan", "wds", "monitor", "mesh"),
     *("p2p-client", "p2p-owner", "p2p-device", "ocb", "nan"),
@@ -48,7 +48,7 @@ class WifiInterface(Row):
     transmit_power: float | None = Column("Power that it sends with, dBm")
     security: str | None = Column(
         "Weakest way into the network that it announces: open, owe, wep, wpa-psk, wpa2-psk, wpa3-sae, "
-        "wpa-enterprise, wpa2-enterprise, wpa3-enterprise-192, other"
+        "wpa-enterprise, wpa2-enterprise, wpa3-dpp, wpa3-enterprise-192, other"
     )
     key_managements: list[str] | None = Column("JSON list of all ways into the network that it announces")
     ciphers: list[str] | None = Column(
@@ -107,7 +107,7 @@ def _row(name: str, facts: Attributes, wireless: Wireless) -> WifiInterface:
     mode = number(facts.get(_MODE, b""))
     request = {_INDEX: facts.get(_INDEX, b"")}
     network = _network(_listed(wireless, _GET_SCAN, request))
-    station = _station(_listed(wireless, _GET_STATION, request), network) if mode == _STATION_MODE else {}
+    station = _station(_listed(wireless, _GET_STATION, request), network) if mode in _CLIENT_MODES else {}
     own = network.facts if network is not None else {}
     frequency = _number(facts.get(_FREQUENCY)) or _number(own.get(_BSS_FREQUENCY))
     announced = network.security if network is not None else None

@@ -33,10 +33,14 @@ _RSN_KEYS = {
     18: "owe",
     19: "wpa2-psk",
     20: "wpa2-psk",
+    22: "wpa2-enterprise",
+    23: "wpa2-enterprise",
     24: "wpa3-sae",
     25: "wpa3-sae",
 }
 _WPA_KEYS = {1: "wpa-enterprise", 2: "wpa-psk"}
+_WIFI_ALLIANCE_KEYS = {b"\x50\x6f\x9a\x01": "hotspot-osen", b"\x50\x6f\x9a\x02": "wpa3-dpp"}
+_GROUP_CIPHER = 0
 _CIPHERS = {
     1: "wep-40",
     2: "tkip",
@@ -49,7 +53,7 @@ _CIPHERS = {
 # The weakest first.
 _ORDER = (
     *("open", "wep", "wpa-psk", "wpa-enterprise", "owe", "wpa2-psk", "wpa2-enterprise", "wpa3-sae"),
-    *("wpa3-enterprise", "wpa3-enterprise-192", "other"),
+    *("wpa3-enterprise", "wpa3-dpp", "wpa3-enterprise-192", "hotspot-osen", "other"),
 )
 
 
@@ -101,6 +105,7 @@ class _Suites:
 
     def __init__(self, data: bytes, vendor: bytes) -> None:
         self._vendor = vendor
+        self._group = data[:4]
         self._data = data[4:]
         self.pairs = self._list()
         self.keys = self._list()
@@ -117,7 +122,9 @@ class _Suites:
     def names(self, names: dict[int, str]) -> list[str]:
         if self.pairs is None:
             return ["ccmp" if self._vendor == _RSN_SUITES else "tkip"]
-        return [self._name(suite, names) for suite in self.pairs]
+        return [
+            self._name(self._group if suite[3] == _GROUP_CIPHER else suite, names) for suite in self.pairs
+        ]
 
     def key_names(self, names: dict[int, str]) -> list[str]:
         if self.keys is None:
@@ -125,7 +132,9 @@ class _Suites:
         return [self._name(suite, names) for suite in self.keys]
 
     def _name(self, suite: bytes, names: dict[int, str]) -> str:
-        return names.get(suite[3], "other") if suite[:3] == self._vendor else "other"
+        if suite[:3] == self._vendor:
+            return names.get(suite[3], "other")
+        return _WIFI_ALLIANCE_KEYS.get(suite, "other")
 
 
 def _management_frames(capabilities: int) -> str:

@@ -19,12 +19,18 @@ class Malformed(Exception):
 
 
 class Element(NamedTuple):
-    """An element: its identifier octet, its content, all of its bytes, and where the next one begins."""
+    """An element: its identifier octet, its content, the data it is in, its beginning and its end there."""
 
     tag: int
     content: bytes
-    raw: bytes
+    source: bytes
+    start: int
     end: int
+
+    @property
+    def raw(self) -> bytes:
+        """All of its bytes."""
+        return self.source[self.start : self.end]
 
     def expect(self, tag: int) -> "Element":
         """Return the element itself; raises Malformed if it has another tag."""
@@ -42,7 +48,7 @@ def element(data: bytes, offset: int = 0) -> Element:
         content_end = end = start + length
         if end > len(data):
             raise Malformed("an element is longer than the data")
-    return Element(data[offset], data[start:content_end], data[offset:end], end)
+    return Element(data[offset], data[start:content_end], data, offset, end)
 
 
 def children(parent: Element) -> Iterator[Element]:
@@ -96,7 +102,7 @@ def _header(data: bytes, offset: int) -> tuple[int, int | None]:
             raise Malformed("an element without a length contains nothing")
         return start, None
     count = first & 0x7F
-    if count > 4 or start + count > len(data):
+    if start + count > len(data):
         raise Malformed("an element is longer than the data")
     return start + count, int.from_bytes(data[start : start + count], "big")
 

@@ -13,6 +13,7 @@ from osquery_sdk import Column, ColumnType, Query, table
 from ..reading.paths import FileRow, asked_paths, past_trusted_links
 
 if TYPE_CHECKING:
+    from .pem import PemBlock
     from .x509 import CertificateFacts
 
 __all__ = ["Certificate", "certificates"]
@@ -20,6 +21,7 @@ __all__ = ["Certificate", "certificates"]
 _PEM = frozenset(("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"))
 _PEM_PKCS7 = frozenset(("PKCS7", "PKCS #7 SIGNED DATA", "CMS"))
 _PKCS12_VERSION = b"\x02\x01\x03"
+_MOST_LABELS = 5
 
 
 class Certificate(FileRow):
@@ -117,27 +119,45 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
     """Yield the certificates in a file's content, each with the name of its container, or with an error in
     its place.
     """
-    from ..reading.der import Malformed
-    from .pem import pem_blocks
-    from .stores import read_store
-    from .x509 import certificate_facts, pkcs7_certificates
+    from .pem import bare_base64, pem_blocks, readable_text
 
-    container = None
-    for block in pem_blocks(content):
-        if block.label not in _PEM | _PEM_PKCS7:
-            continue
-        container = "pem" if block.label in _PEM else "pkcs7"
-        if block.data is None:
-            yield container, "its base64 is broken"
-            continue
-        try:
-            inner = [block.data] if container == "pem" else pkcs7_certificates(block.data)
-        except Malformed as error:
-            yield container, f"not a certificate: {error}"
-        else:
-            yield from ((container, _read(certificate)) for certificate in inner)
-    if container is not None:
+    text = readable_text(content)
+    labels: list[str] = []
+    is_found = False
+    for block in pem_blocks(text):
+        if block.label in _PEM | _PEM_PKCS7:
+            is_found = True
+            yield from _in_block(block)
+        elif len(labels) < _MOST_LABELS and block.label not in labels:
+            labels.append(block.label)
+    if labels and not is_found:
+        yield None, f"there is no certificate in it: it has {', '.join(labels)}"
+    elif not is_found:
+        yield from _in_binary(bare_base64(text) or content)
+
+
+def _in_block(block: "PemBlock") -> Iterator[tuple[str, "CertificateFacts | str"]]:
+    from ..reading.der import Malformed
+    from .x509 import pkcs7_certificates
+
+    container = "pem" if block.label in _PEM else "pkcs7"
+    data = block.data
+    if data is None:
+        yield container, "its base64 is broken"
         return
+    try:
+        inner = [data] if container == "pem" else pkcs7_certificates(data)
+    except Malformed as error:
+        yield container, f"not a certificate: {error}"
+    else:
+        yield from ((container, _read(certificate)) for certificate in inner or [b""])
+
+
+def _in_binary(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | str"]]:
+    from ..reading.der import Malformed
+    from .stores import read_store
+    from .x509 import certificates_in, pkcs7_certificates
+
     store = read_store(content)
     if store is not None and (inner := [der for entry in store.entries for der in entry.certificates]):
         yield from ((store.format, _read(certificate)) for certificate in inner)
@@ -145,20 +165,22 @@ def found_in(content: bytes) -> Iterator[tuple[str | None, "CertificateFacts | s
             yield store.format, "it has more, which only its password opens"
         return
     try:
-        yield "der", certificate_facts(content)
+        yield from (("der", facts) for facts in certificates_in(content))
     except Malformed as error:
         try:
             inner = pkcs7_certificates(content)
         except Malformed:
             yield None, _no_certificate(content, str(error))
         else:
-            yield from (("pkcs7", _read(certificate)) for certificate in inner)
+            yield from (("pkcs7", _read(certificate)) for certificate in inner or [b""])
 
 
 def _read(data: bytes) -> "CertificateFacts | str":
     from ..reading.der import Malformed
     from .x509 import certificate_facts
 
+    if not data:
+        return "there is no certificate in it"
     try:
         return certificate_facts(data)
     except Malformed as error:

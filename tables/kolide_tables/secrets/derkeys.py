@@ -19,18 +19,20 @@ from ..reading.der import (
     element,
     oid_text,
 )
-from .algorithms import CURVES, DSA, EC_KEYS, FIXED_KEYS, RSA_KEYS, RSA_PSS
+from .algorithms import CURVES, DSA, EC_KEYS, FIXED_KEYS, MODULAR_KEYS, RSA_KEYS, RSA_PSS
 from .keyfacts import PARAMETERS, PRIVATE, KeyFacts
 from .passwords import protection
 from .sshkeys import public_blob
 from .x509 import curve_bits, key_size, pss_digest, public_key
 
-__all__ = ["certificate_key", "der_key"]
+__all__ = ["certificate_key", "cut_off_key", "der_key", "tpm_public_key"]
 
 _CURVE_NAMES = {"1.2.840.10045.3.1.7": b"nistp256", "1.3.132.0.34": b"nistp384", "1.3.132.0.35": b"nistp521"}
 _EDWARDS_NAMES = {"1.3.101.112": b"ssh-ed25519", "1.3.101.113": b"ssh-ed448"}
 _TPM_KEY = "2.23.133.10.1."
 _TPM_KINDS = {1: "rsa", 8: "keyedhash", 0x23: "ecdsa", 0x25: "symcipher"}
+_TPM_DIGESTS = frozenset((0x04, 0x0B, 0x0C, 0x0D, 0x12, 0x27, 0x28, 0x29))  # SHA-1, SHA-2, SM3, SHA-3
+_LARGEST_TPM_KEY = 1 << 12
 _SMALLEST_MODULUS = 512
 # From here on it takes too long to tell a prime from a product of two.
 _LARGEST_TO_TEST = 4096
@@ -58,6 +60,47 @@ def der_key(data: bytes, suffix: str, label: str = "") -> KeyFacts | None:
             key = read(parts, whole, label)
             return None if key is None else key._replace(format=key.format + suffix)
     return None
+
+
+def cut_off_key(data: bytes, suffix: str) -> KeyFacts | None:
+    """Return what the beginning of a key in DER tells if the rest is broken; None if it is none of a key."""
+    parts = []
+    offset = 2 + (data[1] & 0x7F if data[1:2] > b"\x80" else 0)
+    try:
+        for _ in range(2):
+            parts.append(element(data, offset))
+            offset = parts[-1].end
+    except Malformed:
+        pass
+    facts = KeyFacts(None, "pkcs8" + suffix, PRIVATE)
+    tags = [part.tag for part in parts]
+    try:
+        if tags[:2] == [INTEGER, SEQUENCE]:
+            name = _known_name(parts[1])
+            return None if name is None else facts._replace(type=name, encrypted=False)
+        if tags[:2] == [INTEGER, INTEGER] and parts[0].content in (b"\0", b"\1"):
+            bits = bits_of(parts[1])
+            known = facts._replace(type="rsa", format="pkcs1" + suffix, encrypted=False, bits=bits)
+            return known if bits >= _SMALLEST_MODULUS else None
+        if tags[:1] == [SEQUENCE]:
+            name = _known_name(parts[0])
+            if name is not None:
+                return KeyFacts(name, "spki" + suffix)
+            how = protection(parts[0])
+            known = facts._replace(encrypted=True, kdf=how.kdf, iterations=how.iterations)
+            return known if how.is_known else None
+    except Malformed:
+        pass
+    return None
+
+
+def _known_name(algorithm: Element) -> str | None:
+    oid = next(children(algorithm), algorithm)
+    name = oid_text(oid)
+    if name in EC_KEYS:
+        return "ecdsa"
+    fixed = FIXED_KEYS.get(name)
+    return RSA_KEYS.get(name) or MODULAR_KEYS.get(name) or (None if fixed is None else fixed.name)
 
 
 def certificate_key(info: Element) -> KeyFacts:
@@ -213,6 +256,18 @@ def _tpm_key(parts: list[Element], _whole: Element, _label: str) -> KeyFacts:
     public = next((part.content for part in parts if part.tag == OCTET_STRING), b"")
     kind = _TPM_KINDS.get(int.from_bytes(public[2:4], "big"))
     return KeyFacts(kind, "tss2", PRIVATE, has_password, error=None if kind else "its kind is not known")
+
+
+def tpm_public_key(data: bytes) -> KeyFacts | None:
+    """Return the facts of a public part as a TPM writes it, which tpm2_create does to a file; None otherwise.
+
+    It has its length (2 bytes), its kind (2), the digest of its name (2), and more.
+    """
+    kind = _TPM_KINDS.get(int.from_bytes(data[2:4], "big"))
+    is_whole = 10 <= len(data) <= _LARGEST_TPM_KEY and int.from_bytes(data[:2], "big") == len(data) - 2
+    if kind is None or not is_whole or int.from_bytes(data[4:6], "big") not in _TPM_DIGESTS:
+        return None
+    return KeyFacts(kind, "tpm2-public")
 
 
 _SHAPES: tuple[tuple[_Matches, _Read], ...] = (

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kolide_kit.files import Missing, TooLarge, Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
@@ -44,9 +45,10 @@ class KeyInfo(FileRow):
     )
     fingerprint_md5: str | None = Column("Fingerprint with MD5, as older logs have it")
     format: str = Column(
-        "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com, ssh1, tss2, openpgp, age, minisign, "
-        "wireguard, jwk; public: openssh-public, rfc4716, spki; parameters: pkcs3, x942, dsa-parameters, "
-        "ec-parameters; stores: pkcs12, jks, jceks, bks; -der if it is not text",
+        "Format: openssh, pkcs1, pkcs8, sec1, dsa, putty, ssh.com, ssh1, tss2, openpgp, gnupg, age, "
+        "minisign, signify, wireguard, tinc, tor, dnssec, tsig, jwk; public: openssh-public, rfc4716, "
+        "spki, dnskey, tpm2-public; parameters: pkcs3, x942, dsa-parameters, ec-parameters; stores: "
+        "pkcs12, jks, jceks, bks, nss; -der if it is not text; empty if the file shows none",
         key=True,
     )
     comment: str | None = Column(
@@ -61,7 +63,8 @@ class KeyInfo(FileRow):
         "The file's permissions, in octal digits such as 0600; empty on Windows", default=None
     )
     kind: str = Column(
-        "private, public, certificate, parameters, secret, or store for a part of a store that shows no key",
+        "private, public, certificate, parameters, secret, or store for a part of a store that shows no key; "
+        "empty if the file shows none",
         key=True,
     )
     iterations: int | None = Column("Rounds of the derivation, or the cost of scrypt and argon2")
@@ -76,7 +79,9 @@ class KeyInfo(FileRow):
     certificates: int | None = Column(
         "Certificates of the store that can be counted without its password", type=ColumnType.INTEGER
     )
-    error: str | None = Column("Reason why the rest is not known", key=True)
+    error: str | None = Column(
+        "Reason why the rest is not known; for a file named with = or IN also why it shows no key", key=True
+    )
 
 
 # Both tables share these columns.
@@ -124,9 +129,23 @@ class SshKey(Row):
 def keyinfo(query: Query) -> Iterator[KeyInfo]:
     """Private and public keys in files: kind, size, fingerprint, and whether a password protects them."""
     budget, left_out = Budget.of(query), LeftOut(query)
+    is_named = query.equals("path") is not None
     for path in asked_paths(query, "path", budget, links=True):
-        for columns in _keys(past_trusted_links(path), query, budget, left_out):
-            yield KeyInfo(path=path, **columns)
+        problem = "there is no key in it that is known"
+        try:
+            real = past_trusted_links(path)
+            for columns in _keys(real, read_file(real, max_bytes=query.limits.max_file_bytes), query, budget):
+                problem = ""
+                yield KeyInfo(path=path, **columns)
+        except Missing:
+            continue  # a join with users names many files that do not exist
+        except (Unreadable, TooLarge) as error:
+            problem = str(error)
+            if not is_named:
+                left_out.add(problem)
+        if problem and is_named:
+            budget.add_rows()
+            yield KeyInfo(path=path, mode=None, **_no_key(problem))
     left_out.finish()
 
 
@@ -146,7 +165,8 @@ def ssh_keys(query: Query) -> Iterator[SshKey]:
     budget, left_out = Budget.of(query), LeftOut(query)
     for home in local_homes(query):
         for path in _ssh_files(home, budget):
-            for columns in _keys(path, query, budget, left_out):
+            content = read_or_warn(path, query, warn=left_out.add)
+            for columns in () if content is None else _keys(path, content, query, budget):
                 if columns["kind"] in _NOT_PUBLIC:
                     yield SshKey(user=home.username, uid=home.uid, path=shown(path), **columns)
     left_out.finish()
@@ -166,23 +186,24 @@ def _ssh_files(home: Home, budget: Budget) -> list[str]:
     return sorted(paths)
 
 
-def _keys(path: str, query: Query, budget: Budget, left_out: LeftOut) -> Iterator[dict[str, Any]]:
-    """Yield the keys of one file, as columns.
-
-    A file that cannot be read is logged, and the others are still read.
-    """
+def _keys(path: str, content: bytes, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
+    """Yield the keys of one file, as columns."""
     from .keys import keys_in
 
     budget.check()
-    content = read_or_warn(path, query, warn=left_out.add)
-    if content is None:
-        return
     mode: str | None = None
     for key in keys_in(content):
         budget.add_rows()
         if mode is None and query.wants("mode"):
             mode = _mode(path)
         yield key.columns() | {"mode": mode}
+
+
+def _no_key(problem: str) -> dict[str, Any]:
+    """Return the columns for a file without a key."""
+    from .keyfacts import KeyFacts
+
+    return KeyFacts(None, "", "", error=problem).columns()
 
 
 def _mode(path: str) -> str | None:

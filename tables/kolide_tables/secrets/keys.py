@@ -9,16 +9,18 @@ import re
 from collections.abc import Callable, Iterator
 
 from ..reading.der import OID, Malformed, element
-from .derkeys import der_key
+from .derkeys import cut_off_key, der_key, tpm_public_key
+from .dnskeys import dns_keys
+from .gnupgkeys import agent_key, is_agent_key, is_keybox, keybox_keys
 from .keyfacts import PARAMETERS, PRIVATE, PUBLIC, SECRET, STORE, KeyFacts
 from .keystores import store_keys
-from .pem import PemBlock, pem_blocks
+from .pem import PemBlock, bare_base64, pem_blocks, readable_text
 from .pgpkeys import is_pgp, pgp_keys, unarmoured
-from .sshkeys import legacy_private_key, openssh_private_keys
+from .sshkeys import legacy_private_key, openssh_private_keys, public_blob
 from .sshlines import public_lines
 from .stores import read_store
 from .textkeys import text_keys
-from .windowskeys import putty_key, ssh2_key
+from .windowskeys import putty_keys, ssh2_key
 
 __all__ = ["KeyFacts", "keys_in"]
 
@@ -41,8 +43,13 @@ _PEM_FORMATS = {
     "TSS2 PRIVATE KEY": (None, "tss2"),
 }
 _STORES = ("PKCS12", "PFX")
+_BROKEN = "its base64 is broken, or its end is missing"
 _PGP = ("PGP PRIVATE KEY BLOCK", "PGP SECRET KEY BLOCK", "PGP PUBLIC KEY BLOCK")
+_PGP_FILE = "PGP ARMORED FILE"  # whatever it has
 _STATIC_KEY = "OpenVPN Static key V1"
+_ROLES = frozenset(("ENCRYPTED", "PRIVATE", "PUBLIC", "KEY", "PARAMETERS"))
+_TOR = (b"== ed25519v1-secret: ", b"== ed25519v1-public: ")
+_SQLITE, _NSS_TABLE = b"SQLite format 3\0", b"CREATE TABLE nssPrivate"
 
 
 def keys_in(content: bytes) -> Iterator[KeyFacts]:
@@ -58,30 +65,61 @@ def keys_in(content: bytes) -> Iterator[KeyFacts]:
 
 
 def _keys_in(content: bytes) -> Iterator[KeyFacts]:
-    start = content[:256].lstrip()
-    if start.startswith(b"PuTTY-User-Key-File-"):
-        yield putty_key(content)
-    elif start.startswith(b"---- BEGIN SSH2 "):
-        yield from ssh2_key(content.lstrip())
-    elif b"-----BEGIN " in content:
-        yield from _pem_keys(content)
-    elif (store := read_store(content)) is not None:
+    is_found = False
+    for key in _binary_keys(content):
+        is_found = True
+        yield key
+    if not is_found:
+        yield from _keys_of_text(readable_text(content))
+
+
+def _binary_keys(content: bytes) -> Iterator[KeyFacts]:
+    if (store := read_store(content)) is not None:
         yield from store_keys(store)
     elif content[:1] in (b"\x30", b"\x06"):
         yield from _der_keys(content)
     elif content.startswith(_SSH1_MAGIC):
         yield from _or_error(KeyFacts("rsa1", "ssh1", PRIVATE), lambda: iter((legacy_private_key(content),)))
+    elif is_keybox(content):
+        yield from _or_error(KeyFacts(None, "openpgp"), lambda: keybox_keys(content))
+    elif content.startswith(_SQLITE) and _NSS_TABLE in content[:65536]:
+        yield KeyFacts(None, "nss", STORE, error="the keys in it are not listed")
+    elif content.startswith(_TOR):
+        yield _tor_key(content)
+    elif (key := tpm_public_key(content)) is not None:
+        yield key
     elif content[:1] >= b"\x80" and is_pgp(content):
         yield from _or_error(KeyFacts(None, "openpgp"), lambda: pgp_keys(content))
-    else:
-        yield from public_lines(content)
-        yield from text_keys(content)
 
 
-def _pem_keys(content: bytes) -> Iterator[KeyFacts]:
+def _keys_of_text(content: bytes) -> Iterator[KeyFacts]:
+    """Yield the keys in a text; keys of several formats may stand in one file."""
+    data = bare_base64(content)
+    if data is not None:
+        yield from _binary_keys(data)
+        return
+    if is_agent_key(content):
+        yield from _or_error(KeyFacts(None, "gnupg", PRIVATE), lambda: iter((agent_key(content),)))
+        return
     for block in pem_blocks(content):
         yield from _pem(block)
+    if b"PuTTY-User-Key-File-" in content:
+        yield from putty_keys(content)
+    if b"---- BEGIN SSH2 " in content:
+        yield from ssh2_key(content)
     yield from public_lines(content)
+    yield from text_keys(content)
+    yield from dns_keys(content)
+
+
+def _tor_key(content: bytes) -> KeyFacts:
+    """Return a key of Tor's onion services: a text of 32 bytes, then the key."""
+    if b"secret" in content[:32]:
+        return KeyFacts("ed25519", "tor", PRIVATE, encrypted=False, bits=256)
+    key = content[32:64]
+    return KeyFacts(
+        "ed25519", "tor", PUBLIC, bits=256, blob=public_blob(b"ssh-ed25519", key) if len(key) == 32 else None
+    )
 
 
 def _pem(block: PemBlock) -> Iterator[KeyFacts]:
@@ -89,19 +127,46 @@ def _pem(block: PemBlock) -> Iterator[KeyFacts]:
     if label.startswith("OpenVPN ") and "key" in label.lower():
         yield KeyFacts("openvpn", "openvpn", SECRET, False, bits=2048 if label == _STATIC_KEY else None)
         return
+    if label == _PGP_FILE:
+        yield from _keys_of_pgp_file(block.body)
+        return
     if not (label.endswith((" KEY", " KEY BLOCK", " PARAMETERS")) or label in ("PRIVATE KEY", *_STORES)):
         return
     facts = _of_label(label)
-    if "DEK-Info" in block.headers:
+    data = None if label in _PGP else block.data  # those have a checksum behind their base64
+    if data is None and not _looks_like_key(block.body):
+        return
+    headers = block.headers
+    if "DEK-Info" in headers or "ENCRYPTED" in headers.get("Proc-Type", ""):
         # openssl's own derivation: one round of MD5.
-        yield facts._replace(encrypted=True, kdf="md5")
-    elif label in _PGP and _looks_like_key(block.body):
+        yield facts._replace(encrypted=True, kdf="md5", error=_BROKEN if data is None else None)
+    elif label in _PGP:
         yield from _or_error(facts, lambda: pgp_keys(unarmoured(block.body)))
-    elif block.data is not None:
-        data = block.data
+    elif data is not None:
         yield from _or_error(facts, lambda: _of_block(data, label, facts))
-    elif _looks_like_key(block.body):
-        yield facts._replace(error="its base64 is broken, or its end is missing")
+    else:
+        yield from _of_beginning(block.beginning, label, facts)
+
+
+def _keys_of_pgp_file(body: bytes) -> Iterator[KeyFacts]:
+    try:
+        data = unarmoured(body)
+    except Malformed:
+        return
+    if is_agent_key(data):
+        yield from _or_error(KeyFacts(None, "gnupg", PRIVATE), lambda: iter((agent_key(data),)))
+    else:
+        yield from _binary_keys(data)
+
+
+def _of_beginning(data: bytes, label: str, facts: KeyFacts) -> Iterator[KeyFacts]:
+    """Yield what the beginning of a block tells whose end is missing, or broken."""
+    try:
+        keys = list(_of_block(data, label, facts))
+    except Malformed:
+        key = cut_off_key(data, "")
+        keys = [facts if key is None else key]
+    yield from (key._replace(error=_BROKEN) for key in keys)
 
 
 def _of_label(label: str) -> KeyFacts:
@@ -110,13 +175,11 @@ def _of_label(label: str) -> KeyFacts:
     kind = PRIVATE if is_private else PARAMETERS if label.endswith("PARAMETERS") else PUBLIC
     if label in _PGP:
         return KeyFacts(None, "openpgp", kind)
-    encrypted = True if label.startswith("ENCRYPTED ") else None
+    encrypted = True if "ENCRYPTED" in label.split() else None
     if label in _PEM_FORMATS:
         return KeyFacts(*_PEM_FORMATS[label], kind, encrypted)
-    words = (
-        label.removeprefix("ENCRYPTED ").removesuffix(" KEY").removesuffix("PRIVATE").removesuffix("PUBLIC")
-    )
-    return KeyFacts(words.strip().lower() or None, "pem", kind, encrypted)
+    words = (word.lower() for word in label.split() if word not in _ROLES)
+    return KeyFacts(" ".join(words) or None, "pem", kind, encrypted)
 
 
 def _of_block(data: bytes, label: str, facts: KeyFacts) -> Iterator[KeyFacts]:
@@ -163,9 +226,11 @@ def _der_keys(content: bytes) -> Iterator[KeyFacts]:
         whole = element(content)
         key = None if whole.tag == OID and whole.end != len(content) else der_key(content, "-der")
     except Malformed as error:
-        if _PKCS12_VERSION not in content[2:10]:
-            return  # most files that begin like that are not keys
-        key = KeyFacts(None, "pkcs12", STORE, error=f"it cannot be read: {error}")
+        if _PKCS12_VERSION in content[2:10]:
+            key = KeyFacts(None, "pkcs12", STORE, error=f"it cannot be read: {error}")
+        else:
+            key = cut_off_key(content, "-der")  # None for most files, which begin like that by chance
+            key = None if key is None else key._replace(error=f"it cannot be read: {error}")
     if key is not None:
         yield key
 

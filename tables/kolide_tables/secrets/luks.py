@@ -1,6 +1,7 @@
 """kolide_luks: the LUKS encryption of disks and files, a row for each key slot; no key is read.
 
-Source: LUKS On-Disk Format Specification 1.2.3, LUKS2 On-Disk Format Specification 1.1.3.
+Source: LUKS On-Disk Format Specification 1.2.3, LUKS2 On-Disk Format Specification 1.1.3; the magic words of
+BitLocker and FileVault 2 are those that cryptsetup and blkid look for.
 """
 
 import os
@@ -15,7 +16,7 @@ from kolide_kit.text import printable, printable_or_none, shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading.leftout import LeftOut
-from ..reading.parsing import as_object
+from ..reading.parsing import as_object, texts_in
 from ..reading.paths import asked_paths
 
 _MAGIC, _SECOND_MAGIC = b"LUKS\xba\xbe", b"SKUL\xba\xbe"
@@ -26,15 +27,27 @@ _CHECKSUM_AT, _CHECKSUM_SIZE = 448, 64
 # Offsets where the second header may be, by the sizes that the specification allows. The first header gives
 # the offset, but may itself be the damaged one.
 _SIZES_2 = tuple(_HEADER_2 << shift for shift in range(2, 11))
+# VeraCrypt and TrueCrypt cannot be told from random bytes.
+_OTHERS = {
+    "BitLocker": ((3, b"-FVE-FS-"),),
+    "BitLocker To Go": ((3, b"MSWIN4.1"), (424, bytes.fromhex("3bd66749292ed84a8399f6a339e3d001"))),
+    "FileVault 2": ((8, b"\1\0\x10\0"), (88, b"CS\1\0")),
+}
+
+
+class NoHeader(ValueError):
+    """A device has no header of LUKS; the text says what it has."""
 
 
 class LuksSlot(Row):
     """A key slot of an encrypted device: a passphrase, key file or token opens it."""
 
     device_path: str = Column("Disk, partition or file", index=True, required=True, key=True)
-    version: int = Column("Version of the format, 1 or 2", type=ColumnType.INTEGER)
-    uuid: str = Column("The device's UUID")
-    cipher: str | None = Column("Cipher of the data: aes-xts-plain64")
+    version: int | None = Column(
+        "Version of the format, 1 or 2; NULL if no header could be read", type=ColumnType.INTEGER
+    )
+    uuid: str | None = Column("The device's UUID")
+    cipher: str | None = Column("Cipher of the data: aes-xts-plain64; cipher_null encrypts nothing")
     key_bits: int | None = Column("Bits of the key that encrypts data", type=ColumnType.INTEGER)
     slot: int | None = Column(
         "Key slot's number; NULL if the device has none", type=ColumnType.INTEGER, key=True
@@ -43,6 +56,23 @@ class LuksSlot(Row):
     iterations: int | None = Column("Rounds of pbkdf2, or the time cost of argon2")
     tokens: list[str] = Column(
         "JSON list of the kinds of tokens that open the slot: systemd-tpm2, systemd-fido2, clevis"
+    )
+    bound: bool | None = Column(
+        "1 if the slot's key opens the data, 0 if it is bound to none of it; NULL for a device without slots"
+    )
+    segments: list[str] = Column(
+        "JSON list of what the data is made of: crypt, hw-opal (the disk encrypts), hw-opal-crypt (both), "
+        "linear (not encrypted, as on a device that is being encrypted)"
+    )
+    integrity: str | None = Column("What protects the data from changes: hmac(sha256), aead")
+    requirements: list[str] = Column(
+        "JSON list of what a program must know to use the device: online-reencrypt-v2 while it is being "
+        "encrypted anew, opal"
+    )
+    error: str | None = Column(
+        "Reason why nothing is known of a device that is named with = or IN: no header of LUKS, a damaged "
+        "one, or not readable",
+        key=True,
     )
 
 
@@ -54,6 +84,7 @@ class Slot(NamedTuple):
     iterations: int | None
     key_bits: int | None
     tokens: list[str]
+    bound: bool | None
 
 
 class Header(NamedTuple):
@@ -64,6 +95,9 @@ class Header(NamedTuple):
     cipher: str | None
     key_bits: int | None
     slots: list[Slot]
+    segments: list[str]
+    integrity: str | None
+    requirements: list[str]
 
 
 @table(
@@ -85,29 +119,46 @@ class Header(NamedTuple):
 def luks(query: Query) -> Iterator[LuksSlot]:
     """LUKS encryption of devices and files: cipher, key size, key slots, key derivation and tokens."""
     budget, left_out = Budget.of(query), LeftOut(query)
+    is_named = query.equals("device_path") is not None
     for path in asked_paths(query, "device_path", budget):
         budget.check()
         try:
-            header = read_header(path)
+            yield from _rows(path, read_header(path))
         except (OSError, ValueError) as error:
-            left_out.add(f"{shown(path)}: {why_not(path, error)}")
-            continue
-        if header is not None:
-            for slot in header.slots or [Slot(None, None, None, header.key_bits, [])]:
-                yield LuksSlot(
-                    device_path=path,
-                    version=header.version,
-                    uuid=header.uuid,
-                    cipher=header.cipher,
-                    **slot._asdict(),
-                )
+            if is_named:
+                yield _no_header(path, why_not(path, error))
+            elif not isinstance(error, NoHeader):
+                left_out.add(f"{shown(path)}: {why_not(path, error)}")
     left_out.finish()
 
 
-def read_header(path: str) -> Header | None:
-    """Return the header of a device or file; None if it has none.
+def _rows(path: str, header: Header) -> Iterator[LuksSlot]:
+    for slot in header.slots or [Slot(None, None, None, header.key_bits, [], None)]:
+        yield LuksSlot(
+            device_path=path,
+            version=header.version,
+            uuid=header.uuid,
+            cipher=header.cipher,
+            segments=header.segments,
+            integrity=header.integrity,
+            requirements=header.requirements,
+            error=None,
+            **slot._asdict(),
+        )
 
-    Raises OSError if it cannot be read, and ValueError if it is damaged, or neither a disk nor a file.
+
+def _no_header(path: str, problem: str) -> LuksSlot:
+    nothing: dict[str, Any] = dict.fromkeys(("version", "uuid", "cipher", "integrity", *Slot._fields))
+    return LuksSlot(
+        device_path=path, **nothing | {"tokens": [], "segments": [], "requirements": [], "error": problem}
+    )
+
+
+def read_header(path: str) -> Header:
+    """Return the header of a device or file.
+
+    Raises NoHeader if it has none, OSError if it cannot be read, and ValueError if it is damaged, or neither
+    a disk nor a file.
     """
     # Disks are named by links of many kinds (/dev/disk/by-uuid); a link to a file is not followed.
     _require_storage(path, os.lstat(path).st_mode, may_link=True)
@@ -134,30 +185,44 @@ def _require_storage(path: str, mode: int, *, may_link: bool) -> None:
         raise ValueError("it is neither a disk nor a file")
 
 
-def _header(descriptor: int) -> Header | None:
+def _header(descriptor: int) -> Header:
     first = os.pread(descriptor, _HEADER_2, 0)
     if first[:8] == _MAGIC + b"\0\1":
         return parse_1(first)
     headers = [*filter(None, (_read_2(descriptor, first, 0), _second(descriptor, first)))]
-    if headers:
-        return _parse_2(*max(headers, key=lambda header: int.from_bytes(header[0][16:24], "big")))
+    problem: ValueError | None = None
+    for binary, area in sorted(headers, key=lambda header: header[0][16:24], reverse=True):
+        try:
+            return _parse_2(binary, area)
+        except ValueError as error:  # the other one may be whole
+            problem = problem or error
+    if problem is not None:
+        raise problem
     if first[:6] == _MAGIC:
         raise ValueError("its LUKS header is damaged")
-    return None
+    raise NoHeader(_no_luks(first))
+
+
+def _no_luks(first: bytes) -> str:
+    other = next(
+        (name for name, marks in _OTHERS.items() if all(first.startswith(mark, at) for at, mark in marks)),
+        None,
+    )
+    return "it has no LUKS header" + ("" if other is None else f": it is encrypted by {other}")
 
 
 def parse_1(data: bytes) -> Header:
     """Return a header of version 1; raises ValueError if it is cut off."""
     if len(data) < _SLOTS_1_AT + _SLOTS_1 * _SLOT_1_SIZE:
         raise ValueError("its LUKS header is cut off")
-    key_bits = _big_endian(data, 108, 4) * 8
+    key_bits = _big_endian(data, 108, 4) * 8 or None
     slots = []
     for number in range(_SLOTS_1):
         at = _SLOTS_1_AT + number * _SLOT_1_SIZE
         if _big_endian(data, at, 4) == _ACTIVE:
-            slots.append(Slot(number, "pbkdf2", _big_endian(data, at + 4, 4), key_bits, []))
+            slots.append(Slot(number, "pbkdf2", _big_endian(data, at + 4, 4), key_bits, [], bound=True))
     cipher = f"{_string(data, 8, 32)}-{_string(data, 40, 32)}"
-    return Header(1, _string(data, 168, 40), cipher, key_bits, slots)
+    return Header(1, _string(data, 168, 40), cipher, key_bits, slots, ["crypt"], None, [])
 
 
 def _second(descriptor: int, first: bytes) -> tuple[bytes, bytes] | None:
@@ -194,7 +259,14 @@ def _parse_2(binary: bytes, area: bytes) -> Header:
         document = json.loads(area.partition(b"\0")[0])
     except (ValueError, RecursionError) as error:
         raise ValueError(f"its LUKS header has no JSON: {error}") from error
-    keyslots, tokens, segments = (_dictionary(document, key) for key in ("keyslots", "tokens", "segments"))
+    keyslots, tokens = (_dictionary(document, key) for key in ("keyslots", "tokens"))
+    segments = _ordered(document, "segments")
+    bound = {
+        slot
+        for digest in _ordered(document, "digests")
+        if digest.get("segments")
+        for slot in texts_in(digest.get("keyslots"))
+    }
     slots = []
     for number in sorted((key for key in keyslots if re.fullmatch(r"[0-9]{1,2}", key)), key=int):
         keyslot, kdf = _dictionary(keyslots, number), _dictionary(_dictionary(keyslots, number), "kdf")
@@ -203,10 +275,35 @@ def _parse_2(binary: bytes, area: bytes) -> Header:
         key_bits = (_count(keyslot.get("key_size")) or 0) * 8 or None
         iterations = _count(kdf.get("iterations", kdf.get("time")))
         kinds = _token_kinds(tokens, number)
-        slots.append(Slot(int(number), printable_or_none(kdf.get("type")), iterations, key_bits, kinds))
-    ciphers = (_dictionary(segments, key).get("encryption") for key in sorted(segments))
-    cipher = printable_or_none(next(filter(None, ciphers), None))
-    return Header(2, _string(binary, 168, 40), cipher, None, slots)
+        slots.append(
+            Slot(
+                int(number), printable_or_none(kdf.get("type")), iterations, key_bits, kinds, number in bound
+            )
+        )
+    integrity = (_dictionary(segment, "integrity").get("type") for segment in segments)
+    requirements = _dictionary(_dictionary(document, "config"), "requirements").get("mandatory")
+    return Header(
+        2,
+        _string(binary, 168, 40),
+        _first(segment.get("encryption") for segment in segments),
+        None,
+        slots,
+        list(dict.fromkeys(printable(str(segment.get("type"))) for segment in segments)),
+        _first(integrity),
+        [printable(text) for text in texts_in(requirements)],
+    )
+
+
+def _ordered(document: object, key: str) -> list[dict[str, Any]]:
+    """Return the objects of a dictionary whose keys are numbers, in the order of the numbers."""
+    entries = _dictionary(document, key)
+    return [
+        as_object(entries[number]) for number in sorted(entries, key=lambda number: (len(number), number))
+    ]
+
+
+def _first(values: Iterator[Any]) -> str | None:
+    return printable_or_none(next(filter(None, values), None))
 
 
 def _token_kinds(tokens: dict[str, Any], slot: str) -> list[str]:

@@ -1,10 +1,11 @@
 """Read OpenPGP's keys: kind, size, protection and owner, in armour or not. Nothing is decrypted.
 
-Sources: RFC 9580 and, for keys of version 3 and 4, RFC 4880; GnuPG's DETAILS for keys whose private part is
-elsewhere.
+Sources: RFC 9580, draft-ietf-openpgp-pqc, and for keys of version 3 and 4, RFC 4880; GnuPG's DETAILS for keys
+whose private part is elsewhere, and its tests/openpgp/samplekeys for keys of Kyber.
 """
 
 import binascii
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -30,7 +31,23 @@ _ALGORITHMS = {
     20: ("elgamal", 3, False),
     22: ("eddsa", 1, True),
 }
-_FIXED = {25: ("x25519", 256, 32), 26: ("x448", 448, 56), 27: ("ed25519", 256, 32), 28: ("ed448", 456, 57)}
+_FIXED: dict[int, tuple[str, int | None, int]] = {
+    25: ("x25519", 256, 32),
+    26: ("x448", 448, 56),
+    27: ("ed25519", 256, 32),
+    28: ("ed448", 456, 57),
+}
+_FIXED |= {
+    30: ("mldsa65-ed25519", None, 1984),
+    31: ("mldsa87-ed448", None, 2649),
+    32: ("slh-dsa-shake-128s", 256, 32),
+    33: ("slh-dsa-shake-128f", 256, 32),
+    34: ("slh-dsa-shake-256s", 512, 64),
+    35: ("mlkem768-x25519", None, 1216),
+    36: ("mlkem1024-x448", None, 1624),
+}
+_KYBER = 8  # GnuPG's own: a point as of ECDH, then a key of Kyber behind its length
+_KYBER_SIZES = {1184: "kyber768", 1568: "kyber1024"}
 _ECDH = 18
 _CURVES = {
     bytes.fromhex("2a8648ce3d030107"): ("", 256),
@@ -48,6 +65,8 @@ _CURVES = {
     bytes.fromhex("2b656f"): ("x448", 448),
 }
 _S2K = {0: "simple", 1: "salted", 3: "iterated", 4: "argon2"}
+_BLANK_LINE = re.compile(rb"(?<=\n)[ \t]*\r?\n")
+_LONGEST_CHECKSUM = 16
 _ELSEWHERE = 101  # GnuPG's own: the private part is on a card, or was left out
 
 
@@ -61,10 +80,11 @@ def unarmoured(body: bytes) -> bytes:
 
     Raises Malformed.
     """
-    lines = body.replace(b"\r\n", b"\n").lstrip(b"\n").split(b"\n")
-    if any(b": " in line for line in lines[:1]):
-        lines = lines[lines.index(b"") + 1 :] if b"" in lines else []
-    text = b"".join(line.strip() for line in lines if not line.startswith(b"="))
+    first = body.lstrip(b"\r\n").partition(b"\n")[0]
+    text = _BLANK_LINE.split(body, maxsplit=1)[-1] if b": " in first else body
+    text = text[: text.rfind(b"\n=")] if b"\n=" in text[-_LONGEST_CHECKSUM:] else text
+    text = text.translate(None, b" \t\r\n")
+    text = text[: len(text) & -4]  # the end may be missing
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error as error:
@@ -154,7 +174,12 @@ def _key(packet: _Packet) -> KeyFacts:
 
 
 def _described(facts: KeyFacts, body: bytes, algorithm: int, at: int, version: int) -> KeyFacts:
-    if algorithm in _FIXED:
+    if algorithm == _KYBER:
+        at += 1 + _big_endian(body, at, 1)
+        at += 2 + (_big_endian(body, at, 2) + 7) // 8
+        length = _big_endian(body, at, 4)
+        name, bits, end = _KYBER_SIZES.get(length, "kyber"), None, at + 4 + length
+    elif algorithm in _FIXED:
         name, bits, size = _FIXED[algorithm]
         end = at + size
     elif algorithm in _ALGORITHMS:

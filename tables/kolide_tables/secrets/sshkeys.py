@@ -29,6 +29,7 @@ _KINDS: dict[str, tuple[str, int, int | None]] = {
     "ssh-ed25519": ("ed25519", 1, 256),
     "ssh-ed448": ("ed448", 1, 456),
     "ssh-mldsa44-ed25519@openssh.com": ("mldsa44-ed25519", 1, 256),
+    "ssh-xmss@openssh.com": ("xmss", 2, 256),
     "sk-ecdsa-sha2-nistp256@openssh.com": ("ecdsa-sk", 3, 256),
     "webauthn-sk-ecdsa-sha2-nistp256@openssh.com": ("ecdsa-sk", 3, 256),
     "sk-ssh-ed25519@openssh.com": ("ed25519-sk", 2, 256),
@@ -90,7 +91,7 @@ def openssh_private_keys(data: bytes) -> Iterator[KeyFacts]:
     count = parts.number()
     blobs = [parts.string() for _ in range(min(count, _MOST_KEYS))]
     encrypted = cipher != b"none"
-    comment = None if encrypted or count != 1 else _comment(parts.string())
+    comment = None if encrypted or count != 1 else _comment(data, parts.offset)
     facts = KeyFacts(
         None,
         "openssh",
@@ -207,9 +208,10 @@ def _rounds(kdf: bytes, options: bytes) -> int | None:
         return None
 
 
-def _comment(private: bytes) -> str | None:
-    """Return the comment behind a private key in clear."""
-    parts = Parts(private, 8)  # skip two equal numbers, which reveal a wrong password
+def _comment(data: bytes, offset: int) -> str | None:
+    """Return the comment behind a private key in clear; None if the key is cut off."""
+    # Skip the length, and two equal numbers, which reveal a wrong password.
+    parts = Parts(data, offset + 12)
     try:
         name = shown(parts.string())
         if _CERTIFICATE in name:

@@ -1,7 +1,9 @@
-"""Read keys that are words in a text file: those of age, WireGuard, minisign and signify, and JSON Web Keys.
+"""Read keys that are words in a text file: those of age, WireGuard, tinc, minisign and signify, and JSON Web
+Keys.
 
-Sources: age's specification (C2SP, age.md); wg(8); minisign's page, "Key formats"; OpenBSD's signify(1) and
-its source; RFC 7517, 7518, 8037 and 9964 for JSON Web Keys.
+Sources: age's specification (C2SP, age.md); wg(8), and NetworkManager's names for its keys; tinc.conf(5);
+minisign's page, "Key formats"; OpenBSD's signify(1) and its source; RFC 7517, 7518, 8037 and 9964 for JSON
+Web Keys.
 """
 
 import base64
@@ -23,8 +25,10 @@ _AGE = re.compile(
     rb"|age1[0-9a-z]{20,6000})[ \t\r]*$"
 )
 _WIREGUARD = re.compile(
-    rb"(?mi)^[ \t]*(PrivateKey|PublicKey|PresharedKey)[ \t]*=[ \t]*([A-Za-z0-9+/]{43}=)[ \t\r]*$"
+    rb"(?mi)^[ \t]*(Private-?Key|PublicKey|Preshared-?Key)[ \t]*=[ \t]*([A-Za-z0-9+/]{43}=)"
+    rb"[ \t\r]*(?:#[^\n]*)?$"
 )
+_TINC = re.compile(rb"(?mi)^Ed25519PublicKey[ \t]*=[ \t]*[A-Za-z0-9+/_-]{43}[ \t\r]*$")
 _SIGN = re.compile(rb"^untrusted comment: ([^\r\n]*)\r?\n([A-Za-z0-9+/=]{40,400})\r?$", re.MULTILINE)
 _WEB_KEY = re.compile(rb'"kty"\s*:')
 _WEB_CURVES = {
@@ -47,6 +51,8 @@ def text_keys(content: bytes) -> Iterator[KeyFacts]:
         yield from map(_age_key, _AGE.findall(content))
     if _WIREGUARD.search(content) is not None:
         yield from (_wireguard_key(match) for match in _WIREGUARD.finditer(content))
+    if b"Ed25519PublicKey" in content:
+        yield from (KeyFacts("ed25519", "tinc", PUBLIC, bits=256) for _ in _TINC.finditer(content))
     if len(content) <= _LARGEST_JSON and _WEB_KEY.search(content) is not None:
         yield from _web_keys(content)
 
@@ -70,7 +76,7 @@ def _age_sized(kind: str, role: str, *, encrypted: bool | None) -> KeyFacts:
 
 
 def _wireguard_key(match: re.Match[bytes]) -> KeyFacts:
-    role = match[1].lower()
+    role = match[1].lower().replace(b"-", b"")
     if role == b"publickey":
         return KeyFacts("x25519", "wireguard", PUBLIC, bits=256)
     if role == b"privatekey":
@@ -84,13 +90,15 @@ def _signing_keys(content: bytes) -> Iterator[KeyFacts]:
             data = binascii.a2b_base64(text)
         except binascii.Error:
             continue
-        key = _signing_key(data)
+        key = _signing_key(data, "signify" if b"signify" in comment else "minisign")
         if key is not None:
             yield key._replace(comment=shown(comment).strip() or None)
 
 
-def _signing_key(data: bytes) -> KeyFacts | None:
+def _signing_key(data: bytes, program: str) -> KeyFacts | None:
     """Return a key of minisign or signify; signatures, which look alike, are longer than public keys.
+
+    Only the comment tells whose a public key is.
 
     Both begin with Ed. A public key has a number of 8 bytes and the key behind that. A private key of
     minisign has 158 bytes: the derivation, Sc or none, the checksum's kind, the salt, the cost. One of
@@ -99,7 +107,7 @@ def _signing_key(data: bytes) -> KeyFacts | None:
     if data[:2] != b"Ed":
         return None
     if len(data) == 42:
-        return KeyFacts("ed25519", "minisign", PUBLIC, bits=256)
+        return KeyFacts("ed25519", program, PUBLIC, bits=256)
     if len(data) == 158:
         encrypted = data[2:4] == b"Sc"
         cost = int.from_bytes(data[38:46], "little") if encrypted else None

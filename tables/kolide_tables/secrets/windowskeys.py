@@ -4,8 +4,9 @@ Source: PuTTY's manual, appendix C, for versions 1 to 3 of its format.
 """
 
 import binascii
+import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice, pairwise
 
 from kolide_kit.text import shown
 
@@ -13,15 +14,31 @@ from ..reading.der import Malformed
 from .keyfacts import PRIVATE, PUBLIC, KeyFacts
 from .sshkeys import Parts, ssh_key
 
-__all__ = ["putty_key", "ssh2_key"]
+__all__ = ["putty_keys", "ssh2_key"]
 
 _SSHCOM_MAGIC = b"\x3f\x6f\xf9\xeb"
 _MOST_LINES = 20_000
 _MOST_FIELDS = 16
 _PREFIXES = ("ssh-", "ecdsa-sha2-")
+_PUTTY = re.compile(rb"(?m)^[ \t]*PuTTY-User-Key-File-")
+_SSH2 = re.compile(rb"(?m)^[ \t]*---- BEGIN SSH2 ")
+_LONGEST_KEY = 1 << 20
 
 
-def putty_key(content: bytes) -> KeyFacts:
+def putty_keys(content: bytes) -> Iterator[KeyFacts]:
+    """Yield the PuTTY keys in a text, each from its first line to the next one's."""
+    for piece in _pieces(_PUTTY, content):
+        yield _putty_key(piece)
+
+
+def _pieces(first_line: re.Pattern[bytes], content: bytes) -> Iterator[bytes]:
+    """Yield what begins with each match, up to the next one, in as many bytes as a key may have."""
+    starts = (match.start() for match in first_line.finditer(content))
+    for start, end in pairwise(chain(starts, (len(content),))):
+        yield content[start : min(end, start + _LONGEST_KEY)].lstrip()
+
+
+def _putty_key(content: bytes) -> KeyFacts:
     """Return the facts of a PuTTY key, whose public part is in clear."""
     fields, body = _putty_fields(content)
     first = next(iter(fields), b"")
@@ -48,7 +65,7 @@ def putty_key(content: bytes) -> KeyFacts:
 
 def _putty_fields(content: bytes) -> tuple[dict[bytes, bytes], bytes]:
     """Return the fields, the one with the key's kind first, and the public part in base64."""
-    lines = iter(content.lstrip().replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n", _MOST_LINES))
+    lines = iter(content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n", _MOST_LINES))
     fields: dict[bytes, bytes] = {}
     body = b""
     for line in lines:
@@ -64,18 +81,9 @@ def _putty_fields(content: bytes) -> tuple[dict[bytes, bytes], bytes]:
 
 def ssh2_key(content: bytes) -> Iterator[KeyFacts]:
     """Yield a key of ssh.com, or a public key as RFC 4716 writes it, several one after the other as well."""
-    lines = content.replace(b"\r\n", b"\n").replace(b"\\\n", b"").split(b"\n", _MOST_LINES)
-    block: list[bytes] | None = None
-    for line in lines:
-        if line.startswith(b"---- BEGIN SSH2 "):
-            block = [line]
-        elif block is not None and line.startswith(b"---- END"):
-            yield _ssh2_block(block)
-            block = None
-        elif block is not None:
-            block.append(line)
-    if block is not None:
-        yield _ssh2_block(block)
+    for piece in _pieces(_SSH2, content):
+        block = piece.partition(b"\n---- END")[0]
+        yield _ssh2_block(block.replace(b"\r\n", b"\n").replace(b"\\\n", b"").split(b"\n", _MOST_LINES))
 
 
 def _ssh2_block(lines: list[bytes]) -> KeyFacts:

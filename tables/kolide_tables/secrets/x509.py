@@ -41,6 +41,7 @@ __all__ = [
     "CertificateFacts",
     "certificate_facts",
     "certificate_public_key",
+    "certificates_in",
     "general_names",
     "name_text",
     "pkcs7_certificates",
@@ -101,6 +102,7 @@ _USAGES = (
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _TEXTS = dict.fromkeys((0x12, 0x13, 0x14, 0x16, 0x1A), "latin-1")
 _TEXTS |= {0x0C: "utf-8", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
+_TIME = re.compile(r"([0-9]{10,14})(?:[.,][0-9]{1,20})?(?:Z|([+-][0-9]{4}))?")
 _EMPTY = b"\x30\0"
 _MOST_NAMES = 5_000
 
@@ -157,6 +159,23 @@ def certificate_facts(data: bytes) -> CertificateFacts:
         extended_key_usages=_extended_key_usages(extensions),
         signature_digest=_signature_digest(name, algorithm),
     )
+
+
+def certificates_in(data: bytes) -> Iterator[CertificateFacts]:
+    """Yield the certificates in DER that stand one after the other, up to other data.
+
+    Raises Malformed if the first one is none.
+    """
+    yield certificate_facts(data)
+    offset = element(data).end
+    while data[offset : offset + 1] == b"\x30":
+        try:
+            following = element(data, offset)
+            facts = certificate_facts(following.raw)
+        except Malformed:
+            return  # what openssl writes behind a trusted certificate, for one
+        yield facts
+        offset = following.end
 
 
 def pkcs7_certificates(data: bytes) -> list[bytes]:
@@ -380,14 +399,17 @@ def _same_key(extensions: dict[str, bytes]) -> bool:
 
 
 def _seconds(time: Element) -> int | None:
-    digits = time.content.decode("ascii", "replace").removesuffix("Z")
+    """Return a time in Unix seconds; BER may leave out the seconds, have fractions, or name an offset."""
+    match = _TIME.fullmatch(time.content.decode("ascii", "replace"))
+    if match is None:
+        return None
+    digits, offset = match[1], match[2]
     if time.tag == 0x17 and len(digits) in (10, 12):  # two digits of the year: 1950 to 2049
         digits = ("19" if digits[:2] >= "50" else "20") + digits
-    if not digits.isdigit() or len(digits) not in (12, 14):
-        return None
     try:
-        return int(datetime.strptime(f"{digits:0<14}+0000", "%Y%m%d%H%M%S%z").timestamp())
-    except ValueError:
+        moment = datetime.strptime(f"{digits:0<14}{offset or '+0000'}", "%Y%m%d%H%M%S%z")
+        return int(moment.timestamp()) if len(digits) in (12, 14) else None
+    except (ValueError, OverflowError):
         return None
 
 

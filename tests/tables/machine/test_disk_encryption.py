@@ -53,6 +53,10 @@ DEVICES: dict[str, tuple[str, list[str], dict[str, str]]] = {
     "loop1": ("7:1", [], {"loop/backing_file": "/boot/image"}),
     "loop1/loop1p1": ("7:2", [], {"partition": "1"}),
     "zram0": ("253:0", [], {"backing_dev": "none"}),
+    "zram1": ("253:1", [], {"backing_dev": "/dev/dm-1"}),
+    "zram2": ("253:2", [], {"backing_dev": "/dev/sdb"}),
+    "dm-8": ("254:8", ["dm-9"], {"dm/uuid": f"CRYPT-LUKS2-{ID}-whole", "dm/name": "whole"}),
+    "dm-9": ("254:9", ["sda"], {"dm/uuid": f"CRYPT-SUBDEV-{ID}-whole_dif", "dm/name": "whole_dif"}),
 }
 MOUNTS = """\
 22 1 254:1 / / rw - ext4 /dev/mapper/vg-root rw
@@ -83,6 +87,67 @@ Filename\t\t\t\tType\t\tSize\tUsed\tPriority
 /swap\\040file                           file\t8\t0\t-3
 /dev/zram0                              partition\t8\t0\t100
 """
+
+
+MORE_MOUNTS = """\
+22 1 0:40 / / rw - overlay overlay rw,lowerdir={0}/low:{0}/boot,upperdir={0}/up,workdir={0}/work
+23 22 254:8 / {0}/up rw - ext4 /dev/mapper/whole rw
+24 22 254:1 / {0}/low rw - ext4 /dev/mapper/vg-root rw
+25 22 259:1 / {0}/boot rw - ext4 /dev/nvme0n1p1 rw
+26 22 0:41 / {0}/container rw - overlay overlay rw,lowerdir={0}/low,upperdir={0}/up,workdir={0}/work
+27 22 0:42 / {0}/gone rw - overlay overlay rw,lowerdir=/nowhere/a,upperdir=/nowhere/b
+28 22 0:43 / {0}/self rw - overlay overlay rw,lowerdir={0}/self/a
+29 22 0:44 / {0}/memory rw - tmpfs tmpfs rw
+30 22 0:45 / {0}/cache rw - bcachefs /dev/dm-8:/dev/dm-1 rw
+31 22 0:46 / {0}/open rw - bcachefs /dev/dm-8:/dev/sdb rw
+"""
+
+
+def test_devices_and_folders_between_a_mount_and_its_disk(places: Places, tmp_path: Path) -> None:
+    (tmp_path / "mounts").write_text(MORE_MOUNTS.format(tmp_path))
+    (tmp_path / "swaps").write_text("Filename\n/dev/zram1 partition 8 0 1\n/dev/zram2 partition 8 0 1\n")
+    for name in ("low", "boot", "up", "container", "gone", "self/a", "memory", "cache", "open"):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    found = {
+        row["path"].removeprefix(f"{tmp_path}/"): (row["encrypted"], row["methods"], row["encrypted_device"])
+        for row in rows(places)
+    }
+    assert found == {
+        "/": (False, ["luks2"], "/dev/sda"),
+        "up": (True, ["luks2"], "/dev/sda"),
+        "low": (True, ["luks2"], "/dev/nvme0n1p3"),
+        "boot": (False, [], None),
+        "cache": (True, ["luks2"], "/dev/sda"),
+        "open": (False, ["luks2"], "/dev/sda"),
+        "/dev/zram1": (True, ["luks2"], "/dev/nvme0n1p3"),
+        "/dev/zram2": (False, [], None),
+    }
+    named = {
+        name: rows(places, path=str(tmp_path / name))[0]["encrypted"]
+        for name in ("container", "gone", "self/a", "memory")
+    }
+    assert named == {"container": True, "gone": None, "self/a": None, "memory": None}
+
+
+def test_a_pool_of_zfs_on_encrypted_devices(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The programs are written here by zfs-get(8) and zpool-list(8): the kernel of these tests has no ZFS."""
+    for name, text in (
+        ("zfs", "printf 'tank/a\\toff\\npool/a\\toff\\npool/b\\taes-256-gcm\\n'"),
+        ("zpool", 'case $6 in tank) d=/dev/dm-1;; *) d=/dev/sdb;; esac; printf "$6\\t1G\\n\\t$d\\t1G\\n"'),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr("kolide_tables.machine.disk_encryption.find_tool", lambda name: str(tmp_path / name))
+    (tmp_path / "mounts").write_text(
+        "".join(
+            f"2{n} 1 0:{n} / /{n} rw - zfs {name} rw\n"
+            for n, name in enumerate(("tank/a", "pool/a", "pool/b"))
+        )
+    )
+    found = [(row["device"], row["encrypted"], row["methods"]) for row in rows(places)][:3]
+    assert found == [("tank/a", True, ["luks2"]), ("pool/a", False, []), ("pool/b", True, ["zfs"])]
 
 
 @pytest.fixture

@@ -150,6 +150,13 @@ def test_only_the_interface_that_is_asked_for() -> None:
         ),
         (rsn([4], [1, 5]), 0x11, ("wpa2-enterprise", ["wpa2-enterprise"], ["ccmp"], "off")),
         (rsn([4], [99]), 0x11, ("other", ["other"], ["ccmp"], "off")),
+        (rsn([4], [22, 23], 0xC0), 0x11, ("wpa2-enterprise", ["wpa2-enterprise"], ["ccmp"], "required")),
+        (rsn([0], [2]), 0x11, ("wpa2-psk", ["wpa2-psk"], ["ccmp"], "off")),  # the cipher for groups
+        (
+            rsn([4], [2]).replace(b"\x00\x0f\xac\2", b"\x50\x6f\x9a\2"),
+            0x11,
+            ("wpa3-dpp", ["wpa3-dpp"], ["ccmp"], "off"),
+        ),
         (element(48, b"\1\0\x00\x0f\xac\4"), 0x11, ("wpa2-enterprise", ["wpa2-enterprise"], ["ccmp"], "off")),
     ],
 )

@@ -307,7 +307,10 @@ SPECIFIED = {
     "snap_packages": "L: name, id, version, channel, revision, origin, installation, uid^b",
     "systemd_exec": "L: unit^, directive, value, drop_in, user, path, other_names",
     "journal": "L: unit^, identifier^, priority^i, since?b, time b, pid b, uid b, message, cursor",
-    "luks": "L: device_path!^, version i, uuid, cipher, key_bits i, slot i, kdf, iterations b, tokens",
+    "luks": (
+        "L: device_path!^, version i, uuid, cipher, key_bits i, slot i, kdf, iterations b, tokens, bound i, "
+        "segments, integrity, requirements, error"
+    ),
     "edr_health": (
         "L M W: name^, vendor, kind, version, installed i, path, package, unit, unit_state, running i"
     ),

@@ -1,10 +1,12 @@
 """kolide_certificates against openssl: every kind of certificate, the system's own, and other files."""
 
+import base64
 import hashlib
 import json
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -379,6 +381,103 @@ def test_certificates_in_a_store(made: Path, run: Run, tmp_path: Path) -> None:
         if error is None:
             same = only(certificates.rows(path=str(made / "p256.pem")))
             assert row == same | {"path": str(path), "container": "pkcs12"}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda pem, _der: b"\xef\xbb\xbf" + pem,
+        lambda pem, _der: pem.decode().encode("utf-16"),
+        lambda pem, _der: b"certificate-authority-data: " + base64.b64encode(pem) + b"\nkind: Config\n",
+        lambda pem, _der: b"<x>" + pem.replace(b"\n", b"&#10;") + b"</x>",
+        lambda _pem, der: base64.encodebytes(der),
+    ],
+    ids=["mark", "utf-16", "kubeconfig", "XML", "base64 of DER"],
+)
+def test_a_certificate_within_another_format(
+    written: Callable[[bytes, bytes], bytes], made: Path, run: Run
+) -> None:
+    pem, der = (made / "ed25519.pem").read_bytes(), made / "plain.der"
+    run("openssl", "x509", "-in", made / "ed25519.pem", "-outform", "DER", "-out", der)
+    ((_, facts),) = found_in(written(pem, der.read_bytes()))
+    assert not isinstance(facts, str)
+    assert facts.sha256 == hashlib.sha256(der.read_bytes()).hexdigest()
+    assert [container for container, _ in found_in(der.read_bytes() * 3)] == ["der"] * 3
+
+
+def test_what_a_file_has_in_place_of_a_certificate(made: Path, run: Run) -> None:
+    request = run("openssl", "req", "-new", "-key", made / "ed25519.key", "-subj", "/CN=x")
+    blocks = request.replace("CERTIFICATE REQUEST", "X509 CRL") + request
+    ((container, error),) = found_in(blocks.encode())
+    assert container is None
+    assert error == "there is no certificate in it: it has X509 CRL, CERTIFICATE REQUEST"
+
+
+def test_carriage_returns_in_der_are_no_ends_of_lines() -> None:
+    """Made by hand, since it must not have a line feed."""
+    algorithm = wrapped(b"\6\3\x2b\x65\x70")
+    pair = wrapped(b"\6\3\x55\4\3" + b"\x0c\2\r\r")
+    name = wrapped(bytes((0x31, len(pair))) + pair)
+    validity = wrapped(b"\x17\x0d300101000000Z" * 2)
+    key = wrapped(algorithm + b"\3\x21\0" + bytes(32))
+    signed = wrapped(b"\2\1\1" + algorithm + name + validity + name + key)
+    der = wrapped(signed + algorithm + b"\3\1\0")
+    assert b"\n" not in der
+    ((container, facts),) = found_in(der)
+    assert not isinstance(facts, str)
+    assert (container, facts.subject) == ("der", "CN=\\0D\\0D")
+
+
+def test_a_message_without_certificates(made: Path, run: Run, tmp_path: Path) -> None:
+    empty, path = tmp_path / "empty", tmp_path / "path"
+    empty.touch()
+    run("openssl", "crl2pkcs7", "-nocrl", "-certfile", empty, "-out", path)
+    ((container, error),) = found_in(path.read_bytes())
+    assert (container, error) == ("pkcs7", "there is no certificate in it")
+
+
+def test_a_length_may_begin_with_zeros() -> None:
+    assert element(b"\x04\x88\0\0\0\0\0\0\0\2ab").content == b"ab"
+    with pytest.raises(Malformed):
+        element(b"\x04\x88\1\0\0\0\0\0\0\2ab")
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        (0x17, "2001010000Z"),
+        (0x17, "200101000000+0100"),
+        (0x17, "200101000000-0530"),
+        (0x17, "500101000000Z"),
+        (0x17, "491231235959Z"),
+        (0x18, "20200101000000.5Z"),
+        (0x18, "18991231235959Z"),
+        (0x18, "99991231235959Z"),
+        (0x18, "202001010000Z"),
+        (0x18, "20210229000000Z"),
+        (0x18, "2020010100Z"),
+    ],
+)
+def test_times_of_every_form_are_those_of_openssl(
+    tag: int, text: str, made: Path, run: Run, tmp_path: Path
+) -> None:
+    """The validity is taken out of a certificate of openssl, and another put in its place."""
+    body = (made / "ed25519.pem").read_text().partition("-----\n")[2].partition("-----END")[0]
+    signed, *rest = children(element(base64.b64decode(body)))
+    parts = [part.raw for part in children(signed)]
+    end = bytes((0x17, 13)) + b"300101000000Z"
+    parts[4] = wrapped(bytes((tag, len(text))) + text.encode() + end)
+    path = tmp_path / "der"
+    path.write_bytes(wrapped(wrapped(b"".join(parts)) + b"".join(part.raw for part in rest)))
+    said = run("openssl", "x509", "-inform", "DER", "-in", path, "-noout", "-startdate").strip()
+    date = re.sub(r"(:[0-9]{2})\.[0-9]+", r"\1", said.removeprefix("notBefore="))
+    row = only(certificates.rows(path=str(path)))
+    assert row["not_before"] == (None if date == "Bad time value" else seconds(date))
+
+
+def wrapped(content: bytes) -> bytes:
+    size = len(content)
+    return b"\x30" + (bytes((size,)) if size < 128 else b"\x82" + size.to_bytes(2, "big")) + content
 
 
 def test_a_signed_message_without_lengths(made: Path, run: Run, tmp_path: Path) -> None:

@@ -420,6 +420,16 @@ def test_what_is_no_key(made: Path, tmp_path: Path, link: Link) -> None:
         for warning in warnings
     ]
     assert causes == ["symbolic link", "FIFO", "limit is"]
+    paths = [str(tmp_path / name) for name in "abcdf"] + [str(tmp_path), str(tmp_path / "missing")]
+    warnings.clear()
+    named = keyinfo.rows(Query.of(keyinfo, equals={"path": paths}, warn=warnings.append))
+    assert [(Path(row.path).name, row.kind, row.error is None) for row in named] == [
+        *((name, "", False) for name in "abcd"),
+        ("f", "private", True),
+        (tmp_path.name, "", False),
+    ]
+    assert warnings == []
+    assert named[3].error == "there is no key in it that is known"
 
 
 @pytest.mark.parametrize(

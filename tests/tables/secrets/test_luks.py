@@ -140,7 +140,11 @@ def test_a_device_without_any_slot_is_still_there(files: Any, compare: Compare) 
 
 def test_several_and_patterns(files: Any) -> None:
     paths = [str(files["one"]), str(files["two"]), "/nowhere", str(files["one"])]
-    assert [row.device_path for row in TABLE.rows(device_path=paths)] == paths[:2]
+    rows = TABLE.rows(device_path=paths)
+    assert [(row.device_path, row.error) for row in rows] == [
+        *((path, None) for path in paths[:2]),
+        ("/nowhere", "No such file or directory"),
+    ]
     found = TABLE.rows(Query.of(TABLE, like={"device_path": str(files["one"].parent / "one%")}))
     assert {row.device_path for row in found} == {str(files["one"]), str(files["one-more"])}
     with pytest.raises(TableError, match="name a device_path"):
@@ -180,25 +184,29 @@ def test_a_damaged_first_header_leaves_the_second(files: Any, tmp_path: Path) ->
         assert [tuple(row)[1:] for row in TABLE.rows(device_path=str(copy))] == expected
 
 
+def test_a_first_header_without_json_leaves_the_second(files: Any, tmp_path: Path) -> None:
+    """As cryptsetup's own generate-luks2-corrupted-hdr0-with-correct-chks.img.sh makes it."""
+    data = files["two-more"].read_bytes()[:65536]
+    expected = [tuple(row)[1:] for row in TABLE.rows(device_path=str(files["two-more"]))]
+    (tmp_path / "copy").write_bytes(forged(b"{" * 9000, sequence=data[16:24]) + data[0x4000:])
+    assert [tuple(row)[1:] for row in TABLE.rows(device_path=str(tmp_path / "copy"))] == expected
+
+
 @pytest.mark.parametrize("keep", [6, 8, 100, 500, 4096, 5000])
 def test_headers_that_are_cut_off(files: Any, tmp_path: Path, keep: int) -> None:
     for name in ("one", "two"):
         copy = tmp_path / f"{name}-{keep}"
         copy.write_bytes(files[name].read_bytes()[:keep])
-        said: list[str] = []
-        rows = TABLE.rows(Query.of(TABLE, equals={"device_path": str(copy)}, warn=said.append))
-        if name == "one" and keep >= 4096:
-            assert len(rows) == 1
-        else:
-            assert rows == []
-            assert len(said) == 1
+        (row,) = TABLE.rows(device_path=str(copy))
+        assert (row.error is None) == (row.version == 1) == (name == "one" and keep >= 4096)
 
 
-def forged(json_area: bytes, checksum: str = "sha256") -> bytes:
+def forged(json_area: bytes, checksum: str = "sha256", sequence: bytes = b"") -> bytes:
     """Return a correct header of version 2 with this JSON."""
     area = json_area.ljust(0x4000 - 4096, b"\0")
     binary = bytearray(4096)
     binary[:8], binary[8:16] = b"LUKS\xba\xbe\0\2", (0x4000).to_bytes(8, "big")
+    binary[16 : 16 + len(sequence)] = sequence
     binary[72 : 72 + len(checksum)], binary[168:172] = checksum.encode(), b"uuid"
     digest = hashlib.sha256(bytes(binary) + area).digest()
     binary[448 : 448 + len(digest)] = digest
@@ -258,15 +266,90 @@ def test_a_header_that_cannot_be_read_does_not_hide_the_others(
     path.write_bytes(header)
     said: list[str] = []
     query = Query.of(TABLE, equals={"device_path": [str(path), str(files["one"])]}, warn=said.append)
-    assert [row.device_path for row in TABLE.rows(query)] == [str(files["one"])]
+    broken, whole = TABLE.rows(query)
+    assert (broken.device_path, broken.version, whole.device_path) == (str(path), None, str(files["one"]))
+    assert broken.error is not None
+    assert whole.error is None
+    assert said == []
+
+
+TO_GO = b"\xeb\x58\x90MSWIN4.1" + bytes(413) + bytes.fromhex("3bd66749292ed84a8399f6a339e3d001")
+
+
+def test_a_pattern_leaves_out_what_it_cannot_read(tmp_path: Path, files: Any) -> None:
+    (tmp_path / "a").write_bytes(forged(b"{"))
+    (tmp_path / "b").write_bytes(files["one"].read_bytes()[:4096])
+    (tmp_path / "c").write_text("text")
+    said: list[str] = []
+    query = Query.of(TABLE, like={"device_path": f"{tmp_path}/%"}, warn=said.append)
+    assert [Path(row.device_path).name for row in TABLE.rows(query)] == ["b"]
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"text", "it has no LUKS header"),
+        (b"\xeb\x58\x90-FVE-FS-", "it has no LUKS header: it is encrypted by BitLocker"),
+        (TO_GO, "it has no LUKS header: it is encrypted by BitLocker To Go"),
+        (TO_GO[:420], "it has no LUKS header"),  # MS-DOS has the first mark as well
+        (
+            bytes(8) + b"\1\0\x10\0" + bytes(76) + b"CS\1\0",
+            "it has no LUKS header: it is encrypted by FileVault 2",
+        ),
+        (bytes(88) + b"CS\1\0", "it has no LUKS header"),
+        (b"LUKS\xba\xbe\0\x07", "its LUKS header is damaged"),
+    ],
+)
+def test_a_named_device_without_a_header_says_so(tmp_path: Path, content: bytes, problem: str) -> None:
+    (tmp_path / "disk").write_bytes(content)
+    (row,) = TABLE.rows(device_path=str(tmp_path / "disk"))
+    assert (row.version, row.slot, row.error) == (None, None, problem)
+
+
+def test_what_is_encrypted_and_by_which_slots(tmp_path: Path) -> None:
+    document = {
+        "keyslots": {"0": {"kdf": {"type": "pbkdf2"}}, "1": {"kdf": {"type": "pbkdf2"}}},
+        "digests": {"0": {"keyslots": ["0"], "segments": ["0"]}, "1": {"keyslots": ["1"], "segments": []}},
+        "segments": {
+            "10": {"type": "linear"},
+            "2": {"type": "crypt", "encryption": "aes-xts-random", "integrity": {"type": "hmac(sha256)"}},
+            "1": {"type": "hw-opal"},
+        },
+        "config": {"requirements": {"mandatory": ["online-reencrypt-v2", 3]}},
+    }
+    (tmp_path / "disk").write_bytes(forged(json.dumps(document).encode()))
+    rows = TABLE.rows(device_path=str(tmp_path / "disk"))
+    assert [(row.slot, row.bound) for row in rows] == [(0, True), (1, False)]
+    assert rows[0].segments == ["hw-opal", "crypt", "linear"]
+    assert (rows[0].cipher, rows[0].integrity) == ("aes-xts-random", "hmac(sha256)")
+    assert rows[0].requirements == ["online-reencrypt-v2"]
+
+
+def test_a_slot_that_opens_nothing_is_that_of_cryptsetup(files: Any, tmp_path: Path) -> None:
+    path = tmp_path / "two"
+    path.write_bytes(files["two"].read_bytes())
+    (tmp_path / "new").write_text("battery staple")
+    options = (
+        "--unbound",
+        "--key-size=256",
+        "--pbkdf=pbkdf2",
+        "--pbkdf-force-iterations=1000",
+        "--key-file=-",
+    )
+    cryptsetup("luksAddKey", *options, str(path), str(tmp_path / "new"), secret="correct horse")
+    dump = cryptsetup("luksDump", str(path))
+    said = {int(number): not mark for number, mark in re.findall(r"(?m)^  (\d+): luks2( .unbound.)?", dump)}
+    assert {row.slot: row.bound for row in TABLE.rows(device_path=str(path))} == said
+    assert False in said.values()
 
 
 def test_a_large_file_without_a_header_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(1 << 40)
     started = time.process_time()
-    assert TABLE.rows(device_path=str(tmp_path / "sparse")) == []
+    (row,) = TABLE.rows(device_path=str(tmp_path / "sparse"))
+    assert row.error == "it has no LUKS header"
     assert time.process_time() - started < 1
 
 
@@ -280,12 +363,10 @@ def test_what_is_no_encrypted_device(tmp_path: Path, files: Any) -> None:
     said: list[str] = []
     paths = [str(tmp_path / name) for name in ("text", "empty", "pipe", "folder", "link", "loop", "none")]
     paths += ["/dev/zero", "/dev/tty", "a\0b"]
-    assert TABLE.rows(Query.of(TABLE, equals={"device_path": paths}, warn=said.append)) == []
-    assert len(said) == 6
-    assert (
-        said[-1]
-        == f"kolide_luks: {len(paths) - 2 - 5} more files are left out, which cannot be read or parsed"
-    )
+    rows = TABLE.rows(Query.of(TABLE, equals={"device_path": paths}, warn=said.append))
+    assert [(row.device_path, row.version) for row in rows] == [(path, None) for path in paths]
+    assert all(row.error for row in rows)
+    assert said == []
 
 
 def test_a_disk_by_a_link(files: Any, tmp_path: Path) -> None:

@@ -336,7 +336,7 @@ class BlockReader(FlowReader):
             assert spaces is not None
             count = spaces.end() - start
             if self.text[spaces.end()] != "\n":
-                if count <= indent:
+                if count <= indent or (not count and self.at_marker(start)):
                     break
                 if most > count:
                     raise self.error("an empty line that is indented deeper than the text after it", start)

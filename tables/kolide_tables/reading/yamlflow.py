@@ -192,6 +192,8 @@ class FlowReader(Lines):
         if self._asks(self.pos):
             self.pos += 1
             self._flow_gap(indent)
+        elif self.text[self.pos] == ",":
+            raise self.error("no member between two commas")
         token = _Token(None, "")
         if not self._begins_value(self.pos) and self.text[self.pos] not in ",]}":
             token = self._node(indent)

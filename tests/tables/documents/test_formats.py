@@ -152,6 +152,8 @@ def test_yaml_errors(select: Select, text: str) -> None:
         ("a#b: c#d\ne: f #g\n", {"a#b": "c#d", "e": "f"}),
         ("a: -b\n-c: ?d\n", {"a": "-b", "-c": "?d"}),
         ("a: 1\r\nb: |\r\n  x\r\n  y\r\n", {"a": "1", "b": "x\ny\n"}),
+        ("- |\n \n...\n--- >-\n\n \n", {"0/0": "", "1": ""}),
+        ("--- >+\n \n...\nb\n", {"0": "\n", "1": "b"}),
         ("3.10: a\n007: b\n1e3: c\nNULL: d\n", {"3.10": "a", "007": "b", "1e3": "c", "NULL": "d"}),
         ("a: +.INF\nb: .NAN\nc: 1.\nd: .5\ne: +12\nf: 0x1G\ng: 1e3\nh: Null\n",
          {"a": "+Inf", "b": "NaN", "c": "1", "d": "0.5", "e": "12", "f": "0x1G", "g": "1000"}),
@@ -172,6 +174,8 @@ def test_yaml_1_2(select: Select, text: str, expected: dict[str, str]) -> None:
         ("-\t- a\n", "line 1, column 3"),
         ("a: [b\nc]\n", "line 2, column 1"),
         ("a: [b, , c]\n", "line 1, column 8"),
+        ("a: {b, , c}\n", "line 1, column 8"),
+        ("{, a: b}\n", "line 1, column 2"),
         ("[a\n: b]\n", "line 1, column 2"),
         ("[-]\n", "line 1, column 2"),
         ("[a]#b\n", "line 1, column 4"),
@@ -336,9 +340,16 @@ def test_xml_queries(select: Select) -> None:
         ('<?xml version="1.0" encoding="utf-16"?><r>é</r>'.encode("utf-16-le"), {"r": "é"}),
         ('<?xml version="1.0" encoding="iso-8859-1"?><r>é</r>'.encode("latin-1"), {"r": "é"}),
         ("<?xml version='1.0' encoding='windows-1251'?><r>Ж</r>".encode("cp1251"), {"r": "Ж"}),
+        ("<?xml version='1.0' encoding='Shift_JIS'?><r a='日'>本</r>".encode("shift_jis"), {"r/-a": "日", "r/#text": "本"}),
+        ("<?xml version='1.0' encoding='gb2312'?><!DOCTYPE r [<!ENTITY e 'x'>]><r>中&e;</r>".encode("gb2312"), {"r": "中&e;"}),
+        # as .NET writes it into files of UTF-8
+        ('<?xml version="1.0" encoding="utf-16"?><r>é</r>'.encode(), {"r": "é"}),
+        ('<?xml version="1.0" encoding="us-ascii"?><r>é</r>'.encode(), {"r": "é"}),
+        ('<?xml version="1.1"?><r>é</r>'.encode("utf-16"), {"r": "é"}),
+        ('<?xml version="1.0" encoding="utf-32"?><r>é</r>'.encode("utf-32"), {"r": "é"}),
         (b"<r>\xff</r>", {"r": "\\xff"}),
     ],
-)
+)  # fmt: skip
 def test_xml_bytes(select: Select, data: bytes, expected: dict[str, str]) -> None:
     assert select("xml", data) == expected
 
@@ -390,6 +401,21 @@ def test_xml_errors(select: Select, text: str) -> None:
 )
 def test_an_internal_dtd_is_left_out(select: Select, text: bytes | str, expected: dict[str, str]) -> None:
     assert select("xml", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "place"),
+    [
+        ("xml", '<?xml version="1.0" encoding="punycode"?><r/>', "line 1, column 31: the encoding"),
+        ("xml", "<?xml version='1.0' encoding='zlib'?><r/>", "line 1, column 31: the encoding"),
+        ("xml", "<!DOCTYPE r\n [<r/>", "line 2, column 2: a DOCTYPE"),
+        ("xml", "<r>\n" * 65, "line 65, column 4: nested more"),
+        ("plist", "<plist>\n<dict>\n<integer>1</integer></dict></plist>", "line 3, column 21: no property list"),
+    ],
+)  # fmt: skip
+def test_errors_of_elements_have_their_place(select: Select, form: str, text: str, place: str) -> None:
+    with pytest.raises(ParseError, match=place):
+        select(form, text)
 
 
 def test_errors_after_a_dtd_have_their_line(select: Select) -> None:

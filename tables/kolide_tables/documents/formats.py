@@ -39,12 +39,11 @@ def open_jsonl(data: bytes, _budget: Budget) -> Document:
     return JsonLines(decode_kept(data))
 
 
-def open_yaml(data: bytes, budget: Budget) -> Document:
+def open_yaml(data: bytes, _budget: Budget) -> Document:
     """Read YAML."""
-    from ..reading.yamltext import yaml_documents
+    from .yamlrows import YamlText
 
-    documents = yaml_documents(decode(data), budget)
-    return Documents(documents) if len(documents) > 1 else Tree(documents[0] if documents else None)
+    return YamlText(decode(data))
 
 
 def open_toml(data: bytes, _budget: Budget) -> Document:

@@ -67,18 +67,18 @@ def open_ini(data: bytes, budget: Budget) -> Document:
     return Tree(ini_document(decode_kept(data), budget))
 
 
-def open_plist(data: bytes, budget: Budget) -> Document:
+def open_plist(data: bytes, _budget: Budget) -> Document:
     """Read a property list, binary, XML or OpenStep's text."""
     from .plist import PropertyListDocument
 
-    return PropertyListDocument(data, budget)
+    return PropertyListDocument(data)
 
 
 def open_csv(data: bytes, budget: Budget) -> Document:
     """Read CSV."""
-    from .csvtext import csv_records
+    from .csvtext import CsvRecords
 
-    return Documents(csv_records(decode_kept(data), budget))
+    return Documents(CsvRecords(decode_kept(data), budget))
 
 
 OPENERS: Mapping[str, Opener] = {

@@ -14,7 +14,7 @@ from kolide_kit.text import decode
 
 from ..reading.parsing import MAX_DEPTH, ParseError, error_at, too_deep
 
-__all__ = ["Elements", "parse"]
+__all__ = ["Elements", "markup_text", "parse"]
 
 # Data whose declaration can be read as ASCII is not UTF-16, though .NET writes so into files of UTF-8.
 _UNICODE = (b"utf", b"ucs", b"iso-10646", b"us-ascii", b"ascii")
@@ -60,8 +60,8 @@ class Elements:
         """Take text between tags."""
 
 
-def parse(data: bytes, handler: Elements) -> None:
-    """Send a document's events to the handler; raises ParseError."""
+def parse(text: str, handler: Elements) -> None:
+    """Send the events of a document's markup_text to the handler; raises ParseError."""
     from xml.parsers import expat
 
     parser = expat.ParserCreate()
@@ -73,9 +73,8 @@ def parse(data: bytes, handler: Elements) -> None:
     parser.EntityDeclHandler = _refuse
     parser.AttlistDeclHandler = _refuse
     parser.ExternalEntityRefHandler = _refuse
-    source = _source(data)
     try:
-        parser.Parse(source, True)
+        parser.Parse(text, True)
     except expat.ExpatError as error:
         raise _error(error.lineno, error.offset, expat.ErrorString(error.code)) from error
     except ParseError as error:
@@ -90,8 +89,8 @@ def _refuse(*_declaration: object) -> NoReturn:
     raise ParseError("it declares entities or attributes where they cannot be left out")
 
 
-def _source(data: bytes) -> str:
-    """Return the text that expat reads, without declarations."""
+def markup_text(data: bytes) -> str:
+    """Return the text of a document, without declarations; raises ParseError."""
     declared = _ENCODING.match(data)
     if data[:2] in (b"<\0", b"\0<"):
         text = data.decode("utf-16-le" if data[1] == 0 else "utf-16-be", "backslashreplace")
@@ -121,11 +120,15 @@ def _without_declarations(text: str) -> str:
     if doctype is None:
         return text
     start = end = doctype.end()
+    closing = None
     if text[start : start + 1] == "[":
         closing = next((mark for mark in _IN_SUBSET.finditer(text, start) if mark["end"]), None)
         if closing is None:
             raise error_at(text, start, "a DOCTYPE without its end")
         end = closing.end()
+    # A large text is not copied for nothing.
+    if closing is None and not any(match["reference"] for match in _REFERENCE.finditer(text, end)):
+        return text
     blank = _NOT_LINE_END.sub(" ", text[start:end])
     return f"{text[:start]}{blank}{_REFERENCE.sub(_as_text, text[end:])}"
 

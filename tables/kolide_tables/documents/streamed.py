@@ -178,17 +178,20 @@ class ElementRows(StreamedList):
 
 
 class Root:
-    """The place of a whole document."""
+    """The place of a whole document, or of one that is in another's value."""
 
-    def __init__(self, walker: Walker) -> None:
-        """Begin with the walker's rows."""
+    def __init__(self, walker: Walker, prefix: str = "", key: str = "", depth: int = 0) -> None:
+        """Begin with the walker's rows; the rest is as in its `walk`."""
         self._walker = walker
-        self.place: Place = _Place(walker, "", "", 0)
+        self._prefix = prefix
+        self._key = key
+        self._depth = depth
+        self.place: Place = _Place(walker, prefix, key, depth)
 
     def finish(self, value: object) -> None:
         """Walk the document's value, unless that happened while it was read."""
         if not isinstance(value, (StreamedMap, StreamedList)):
-            self._walker.walk(value, "", "", 0)
+            self._walker.walk(value, self._prefix, self._key, self._depth)
 
 
 def live(rows: list[Cell]) -> list[Cell]:

@@ -7,7 +7,7 @@ that Kolide's own kolide_xml is made with.
 
 from kolide_kit.limits import Budget
 
-from .markup import Elements, parse
+from .markup import Elements, markup_text, parse
 
 __all__ = ["xml_document"]
 
@@ -19,7 +19,7 @@ _SPACE = " \t\r\n"
 def xml_document(data: bytes, budget: Budget) -> object:
     """Return the document, a map with the root element; raises ParseError."""
     builder = _Builder(budget)
-    parse(data, builder)
+    parse(markup_text(data), builder)
     return builder.open[0].members
 
 

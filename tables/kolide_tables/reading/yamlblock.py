@@ -20,12 +20,11 @@ _SIMPLE = (
     r"(?:(?P<plain>[^ \t\n\-?:,\[\]{}#&*!|>'\"%@`][^\n:#]*(?::(?=[^ \t\n])[^\n:#]*){0,9})"
     r"|\"(?P<double>[^\"\\\n]*)\"[ \t]*|'(?P<single>[^'\n]*)'[ \t]*)"
 )
-# The line after is one with a token.
-_NEXT = r"\n(?P<spaces> *)(?=[^ \t\n#])"
-_MEMBER = re.compile(
-    r"(?:(?P<key>[A-Za-z0-9_./$][\w./$@+ -]*?)|'(?P<in_single>[^'\n]*)'|\"(?P<in_double>[^\"\\\n]*)\") *:"
-    rf"(?: +{_SIMPLE})?{_NEXT}"
-)
+# A comment, few empty lines, and a line with a token.
+_NEXT = r"(?:(?<=[ \t])#[^\n]*)?\n(?: *(?:#[^\n]*)?\n){0,8}(?P<spaces> *)(?=[^ \t\n#])"
+_KEY = r"(?:(?P<key>[A-Za-z0-9_./$][\w./$@+ -]*?)|'(?P<in_single>[^'\n]*)'|\"(?P<in_double>[^\"\\\n]*)\") *:"
+_MEMBER = re.compile(rf"{_KEY}(?: +{_SIMPLE}| *){_NEXT}")
+_MEMBER_HEAD = re.compile(rf"{_KEY} +(?=(?P<bracket>[\[{{])|[|>])")
 _ITEM = re.compile(rf"- +{_SIMPLE}{_NEXT}")
 _ITEM_MEMBER = re.compile(r"-( +)(?=[A-Za-z0-9_./$][\w./$@+ -]*:[ \n])")
 
@@ -227,12 +226,15 @@ class BlockReader(FlowReader):
             begins = False
             if len(members) % _AT_ONCE == _AT_ONCE - 1:
                 self.pause(members)
+            if self.tabbed and self.gap():
+                raise self.error("a tab in the indentation")
             member = _MEMBER.match(self.text, self.pos)
             if member is not None and self._simple_member(member, column, members):
                 continue
-            if self.tabbed and self.gap():
-                raise self.error("a tab in the indentation")
-            key, value = self._member(column, members)
+            head = _MEMBER_HEAD.match(self.text, self.pos)
+            key, value = (
+                self._member(column, members) if head is None else self._headed(head, column, members)
+            )
             if not (key.merges and take_merged(value, merged)):
                 members[key.text] = value
             self._end_of_member(column)
@@ -253,6 +255,14 @@ class BlockReader(FlowReader):
         members[key] = self.node(column)
         self._end_of_member(column)
         return True
+
+    def _headed(self, head: re.Match[str], column: int, members: dict[str, object]) -> tuple[_Key, object]:
+        """Read a member with a simple key, and a flow collection or block scalar behind it."""
+        key = simple_key(head)
+        self.begin_member(members, key)
+        self.pos = head.end()
+        value: object = self.flow(column) if head["bracket"] else self._block_scalar(column)
+        return _Key(key, merges=False), value
 
     def _member(self, column: int, members: dict[str, object]) -> tuple[_Key, object]:
         if isinstance(members, StreamedMap):

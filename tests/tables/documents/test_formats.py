@@ -21,10 +21,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kolide_kit.limits import Budget, Limits
-from kolide_tables.documents.flatten import Tree
+from kolide_tables.documents.flatten import Documents, Tree
 from kolide_tables.documents.formats import OPENERS
 from kolide_tables.documents.terms import parse_query
 from kolide_tables.reading.parsing import ParseError
+from kolide_tables.reading.yamltext import yaml_documents
 
 from ...support.compare import Compare
 from .conftest import Select, write_yaml
@@ -150,6 +151,8 @@ def test_yaml_errors(select: Select, text: str) -> None:
         ("--- text\n  more\n--- 'x'\n---\n", {"0": "text more", "1": "x"}),
         (": a\nb : c\n", {"": "a", "b": "c"}),
         ("a#b: c#d\ne: f #g\n", {"a#b": "c#d", "e": "f"}),
+        ("a: b # c\n\n # d\n\nh: \"i\"  # j\nk: # l\n  m\n", {"a": "b", "h": "i", "k": "m"}),
+        ("a: b # c\n# d\ne:\n\n\n- f # g\n\n- h\ni: {j: k} # l\nm: [n,\n  o]\n", {"a": "b", "e/0": "f", "e/1": "h", "i/j": "k", "m/0": "n", "m/1": "o"}),
         ("a: -b\n-c: ?d\n", {"a": "-b", "-c": "?d"}),
         ("a: 1\r\nb: |\r\n  x\r\n  y\r\n", {"a": "1", "b": "x\ny\n"}),
         ("- |\n \n...\n--- >-\n\n \n", {"0/0": "", "1": ""}),
@@ -171,6 +174,10 @@ def test_yaml_1_2(select: Select, text: str, expected: dict[str, str]) -> None:
         ("a:\n  b: 1\n c: 2\n", "line 3, column 2"),
         ("- a\n b\n- c\n - d: e\n", "line 4"),
         ("a:\n\tb: c\n", "line 2, column"),
+        ("a: 1\n\tb: 2\nc: 3\n", "line 2, column 2"),
+        ("a:\n  b: 1\n  \tc: 2\n  d: 3\n", "line 3, column 4"),
+        (f"[{'a' * 1_100}]: 1\n", "line 1, column 1"),
+        (f"[[{'a' * 1_100}]: 1]\n", "line 1, column 2"),
         ("-\t- a\n", "line 1, column 3"),
         ("a: [b\nc]\n", "line 2, column 1"),
         ("a: [b, , c]\n", "line 1, column 8"),
@@ -235,6 +242,62 @@ def test_yaml_is_what_pyyaml_writes(select: Select, document: dict[str, object])
 def test_json_is_yaml(select: Select, document: object, indent: int | str | None) -> None:
     text = json.dumps(document, indent=indent)
     assert select("yaml", text) == select("json", text)
+
+
+PIECES = st.sampled_from(
+    [
+        "a: 1\n", "b:\n", "  a: 2\n", "  - x\n", "- y\n", "- a: 3\n", "  b: [1, {a: 4}]\n", "---\n", "? [a, b]\n", ": 5\n",
+        "&x a: &y {b: 6}\n", "c: *y\n", "<<: *y\n", "<<: {a: 7, d: 8}\n", "{a: {b: 9}, a: 10}\n", "[[1], {a: 2}, [a]: 3]\n",
+        "a: {b: [{c: 11}, {c: 12}]}\n", "b: |\n", "    t\n", "!!set {a, b}\n", "e: !!set {a}\n", "[a, {b: 1}]: 2\n", "- - z\n",
+        "  - {a: 1}: 2\n", "\n", "# c\n", "\ta: 1\n",
+    ]
+)  # fmt: skip
+QUERIES = [
+    "*",
+    "a",
+    "a/*",
+    "b/a",
+    "0",
+    "1/a",
+    "0/0",
+    "#a",
+    "#a/b",
+    "a=>1*",
+    "*/a",
+    "*/*/c",
+    "0/b/1",
+    "b/#c",
+    "c",
+    "a/b/0",
+]
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(PIECES, max_size=9), st.sampled_from(QUERIES))
+def test_yaml_that_is_streamed_is_the_same(select: Select, pieces: list[str], query: str) -> None:
+    """Rows that are made while a document is read are those of the document in memory."""
+    text, budget = "".join(pieces), Budget(Limits())
+    try:
+        documents = yaml_documents(text, budget)
+    except ParseError:
+        with pytest.raises(ParseError):
+            select("yaml", text, query)
+        return
+    whole = Documents(documents) if len(documents) > 1 else Tree(documents[0] if documents else None)
+    assert select("yaml", text, query) == {
+        cell[0]: cell[3] for cell in whole.select(parse_query(query), budget)
+    }
+
+
+@settings(deadline=None, max_examples=50)
+@given(trees(TEXTS.filter(bool) | st.binary(max_size=5)), st.sampled_from(QUERIES))
+def test_property_lists_that_are_streamed_are_the_same(
+    select: Select, document: dict[str, object], query: str
+) -> None:
+    expected = {cell[0]: cell[3] for cell in Tree(document).select(parse_query(query), Budget(Limits()))}
+    assert select("plist", plistlib.dumps(document), query) == expected
+    assert select("plist", plistlib.dumps(document, fmt=plistlib.FMT_BINARY), query) == expected
+    assert select("plist", _openstep(document), query) == expected
 
 
 # TOML
@@ -677,6 +740,10 @@ def test_plist_errors(select: Select, data: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_property_list_may_begin_with_blanks(select: Select) -> None:
+    assert select("plist", b"\n" * 100 + b"<plist><dict><key>a</key><true/></dict></plist>") == {"a": "true"}
+
+
 DISTANT_PAST = datetime.datetime(1, 1, 1)  # noqa: DTZ001 - plistlib's own are without a zone
 
 
@@ -730,6 +797,11 @@ def test_values_that_are_left_out_are_told() -> None:
         ("<date>soon</date>", "soon"),
         ("<integer>x</integer>", "x"),
         ("<integer/>", ""),
+        ("<integer>1_0</integer>", "1_0"),
+        ("<data>!!!!</data>", "!!!!"),
+        ("<data>\n\taGVs\n\tbG8=\n\t</data>", "aGVsbG8="),
+        ("<set><string>x</string><array/></set>", "x"),
+        ("<string>a<b>c</b>d</string>", "acd"),
         ("<integer>-0x10</integer>", "-16"),
         ("<real>1,5</real>", "1,5"),
         ("<real>nan</real>", "NaN"),

@@ -53,11 +53,11 @@ def open_toml(data: bytes, _budget: Budget) -> Document:
     return Tree(toml_document(decode_kept(data)))
 
 
-def open_xml(data: bytes, budget: Budget) -> Document:
+def open_xml(data: bytes, _budget: Budget) -> Document:
     """Read XML."""
-    from .xmltext import xml_document
+    from .xmltext import XmlText
 
-    return Tree(xml_document(data, budget))
+    return XmlText(data)
 
 
 def open_ini(data: bytes, budget: Budget) -> Document:

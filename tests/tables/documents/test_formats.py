@@ -517,11 +517,17 @@ def _as_map(element: ElementTree.Element) -> object:
 
 
 @settings(deadline=None)
-@given(XML_TREES)
-def test_xml_is_what_elementtree_reads(select: Select, tree: tuple[str, dict[str, str], object]) -> None:
+@given(
+    XML_TREES,
+    st.sampled_from(["*", "*/*", "a/b", "a/b/0", "*/a/1/*", "a/a/b", "*/b/-x", "a/*/-x=>*", "a/-x"]),
+)
+def test_xml_is_what_elementtree_reads(
+    select: Select, tree: tuple[str, dict[str, str], object], query: str
+) -> None:
     text = _xml(tree)
     root = ElementTree.fromstring(text)
-    assert select("xml", text) == flat({root.tag: _as_map(root)})
+    whole = Tree({root.tag: _as_map(root)}).select(parse_query(query), Budget(Limits()))
+    assert select("xml", text, query) == {cell[0]: cell[3] for cell in whole}
 
 
 def test_xml_values_are_those_of_xmllint(

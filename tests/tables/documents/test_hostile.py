@@ -318,10 +318,11 @@ _MANY = [{"id": f"{i}", "name": f"host {i}", "os": {"v": "6.1"}, "tags": ["a", "
         ("yaml", write_yaml({"hosts": _MANY}).encode()),
         ("yaml", json.dumps(_MANY).encode()),
         ("csv", b"id,name\n" + b"".join(b"%d,host %d\n" % (i, i) for i in range(4_000))),
+        ("xml", b"<r>" + b"<h i='1'><n>host</n><t>a</t><t>b</t></h>\n" * 1_500 + b"</r>"),
         ("plist", plistlib.dumps({"hosts": _MANY})),
         ("plist", b"{h = (" + b'{i = 1; n = "host"; t = (a, b); },\n' * 1_500 + b");}"),
     ],
-    ids=["yaml", "flow", "csv", "xml-plist", "openstep"],
+    ids=["yaml", "flow", "csv", "xml", "xml-plist", "openstep"],
 )
 def test_a_large_document_is_not_in_memory(form: str, data: bytes) -> None:
     """Only its text is; as dicts and lists it would take ten times that."""

@@ -7,6 +7,7 @@ list again is opened in place, as in Kolide's own kolide_plist.
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode
 
+from ..reading.parsing import ParseError
 from .flatten import Cell, Document
 from .plistwalk import PropertyList, PropertyListWalker
 from .streamed import live
@@ -31,6 +32,8 @@ class PropertyListDocument(Document):
         """Return the rows of the selected values; raises ParseError."""
         walker = PropertyListWalker(terms, budget, self._size, open_property_list)
         self._opened.walk(walker, "", "", 0)
+        if walker.bad and not live(walker.rows):
+            raise ParseError(f"no property list ({walker.first_bad})")
         left_out = f"{walker.bad:,} values left out; the first: {walker.first_bad}"
         self.problems = [left_out] if walker.bad else []
         return live(walker.rows)

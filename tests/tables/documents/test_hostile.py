@@ -254,6 +254,10 @@ def test_a_binary_property_list_made_by_hand_is_one() -> None:
 @pytest.mark.parametrize(
     "data",
     [
+        # nothing but what cannot be read
+        _binary([_array(0)]),
+        _binary([_array(1, 1), _array(0, 0)]),
+        _binary([b"\xd1\x00\x01\x00\x00", b"\x51k"]),
         # thirty levels of twice the next one: a thousand million, of nothing or of something
         _binary([_array(i + 1, i + 1) for i in range(30)] + [_array()]),
         _binary([_array(i + 1, i + 1) for i in range(30)] + [b"\x51x"]),
@@ -273,6 +277,9 @@ def test_a_binary_property_list_made_by_hand_is_one() -> None:
         b"bplist00" + b"\0" * 8 + struct.pack(">6xBBQQQ", 1, 1, 1, 5, 8),
     ],
     ids=[
+        "self",
+        "each-other",
+        "map",
         "hollow",
         "texts",
         "deep",

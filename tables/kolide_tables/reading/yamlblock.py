@@ -26,6 +26,7 @@ _KEY = r"(?:(?P<key>[A-Za-z0-9_./$][\w./$@+ -]*?)|'(?P<in_single>[^'\n]*)'|\"(?P
 _MEMBER = re.compile(rf"{_KEY}(?: +{_SIMPLE}| *){_NEXT}")
 _MEMBER_HEAD = re.compile(rf"{_KEY} +(?=(?P<bracket>[\[{{])|[|>])")
 _ITEM = re.compile(rf"- +{_SIMPLE}{_NEXT}")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_./$][\w./$@+ -]*:[ \n]")
 _ITEM_MEMBER = re.compile(r"-( +)(?=[A-Za-z0-9_./$][\w./$@+ -]*:[ \n])")
 
 _PLAIN_END = re.compile(r"\n|:(?=[ \t\n])|(?<=[ \t])#")
@@ -252,9 +253,17 @@ class BlockReader(FlowReader):
             return True
         self._found(member)
         self.begin_member(members, key)
-        members[key] = self.node(column)
+        members[key] = self._below(column)
         self._end_of_member(column)
         return True
+
+    def _below(self, column: int) -> object:
+        """Read the node of a key, at the first token of the line after it."""
+        if self.column > column and _PLAIN_KEY.match(self.text, self.pos) is not None:
+            return self._mapping_at(self.column)
+        if self.column >= column and self._at("-"):
+            return self._sequence_at(self.column)
+        return self.node(column)
 
     def _headed(self, head: re.Match[str], column: int, members: dict[str, object]) -> tuple[_Key, object]:
         """Read a member with a simple key, and a flow collection or block scalar behind it."""

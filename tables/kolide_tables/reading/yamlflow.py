@@ -17,8 +17,10 @@ MERGE = "<<"
 
 _PLAIN_END = re.compile(r"\n|:(?=[ \t\n,\[\]{}])|(?<=[ \t])#|[,\[\]{}]")
 # Most members of real collections are simple texts in one line. Each is read by one regular expression.
+_IN_PLAIN = r"[^ \t\n,\[\]{}:#]"
 _SIMPLE = (
-    r"(?:\"(?P<double>[^\"\\\n]*)\"|'(?P<single>[^'\n]*)'|(?P<plain>(?:[A-Za-z0-9_./$+]|-[\w.])[\w./$@+-]*))"
+    r"(?:\"(?P<double>[^\"\\\n]*)\"|'(?P<single>[^'\n]*)'|"
+    rf"(?P<plain>(?:[A-Za-z0-9_./$+]|-[\w.]){_IN_PLAIN}*(?: +{_IN_PLAIN}+){{0,9}}))"
 )
 _KEY = r"(?:\"(?P<in_double>[^\"\\\n]*)\"|'(?P<in_single>[^'\n]*)'|(?P<key>[A-Za-z0-9_./$][\w./$@+-]*))"
 _MEMBER = re.compile(rf"{_KEY} *: +{_SIMPLE} *(?:, *|(?P<end>\}}))")

@@ -11,6 +11,8 @@ __all__ = ["CsvRecords"]
 
 # The largest C long on every platform. A field is never larger than its file, which has a limit of its own.
 _LONGEST_FIELD = 2**31 - 1
+# The line in which Excel is told the separator.
+_TOLD = re.compile(r"[Ss][Ee][Pp]=([,;\t|])(?:\r\n?|\n)")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 
 
@@ -19,7 +21,7 @@ class CsvRecords:
 
     A field without a name, beyond the header's end or under an empty name, is named by its position. The
     second column of a name, `a`, is named `a_2`. Fields are separated by commas; if the header has no comma,
-    by tabs or semicolons, if it has those.
+    by tabs or semicolons, if it has those. A first line such as `sep=;` says it too, and is left out.
     """
 
     def __init__(self, text: str, budget: Budget) -> None:
@@ -34,8 +36,9 @@ class CsvRecords:
         # The csv module's own limit, 128 KB, would make a large field an error; it can be set only for the
         # whole process.
         csv.field_size_limit(_LONGEST_FIELD)
-        lines = (match[0] for match in _LINE.finditer(self._text))
-        rows = csv.reader(lines, delimiter=_delimiter(self._text))
+        told = _TOLD.match(self._text)
+        lines = (match[0] for match in _LINE.finditer(self._text, told.end() if told else 0))
+        rows = csv.reader(lines, delimiter=told[1] if told else _delimiter(self._text))
         try:
             header = _names(next(filter(None, rows), []))
             for row in rows:

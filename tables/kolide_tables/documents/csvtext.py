@@ -1,43 +1,55 @@
 """Read CSV: each record is a map from the header's names to its fields."""
 
 import re
+from collections.abc import Iterator
 
 from kolide_kit.limits import Budget
 
 from ..reading.parsing import ParseError
 
-__all__ = ["csv_records"]
+__all__ = ["CsvRecords"]
 
 # The largest C long on every platform. A field is never larger than its file, which has a limit of its own.
 _LONGEST_FIELD = 2**31 - 1
+# The line in which Excel is told the separator.
+_TOLD = re.compile(r"[Ss][Ee][Pp]=([,;\t|])(?:\r\n?|\n)")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 
 
-def csv_records(text: str, budget: Budget) -> list[object]:
-    """Return records as maps, without the header and empty lines; raises ParseError.
+class CsvRecords:
+    """Records as maps, without the header and empty lines; they are read anew in each iteration.
 
     A field without a name, beyond the header's end or under an empty name, is named by its position. The
     second column of a name, `a`, is named `a_2`. Fields are separated by commas; if the header has no comma,
-    by tabs or semicolons, if it has those.
+    by tabs or semicolons, if it has those. A first line such as `sep=;` says it too, and is left out.
     """
-    import csv
-    from io import StringIO
 
-    # The csv module's own limit, 128 KB, would make a large field an error; it can be set only for the whole
-    # process.
-    csv.field_size_limit(_LONGEST_FIELD)
-    rows = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text))
-    records: list[object] = []
-    try:
-        header = _names(next(filter(None, rows), []))
-        for row in rows:
-            budget.step()
-            if not row:
-                continue
-            names = header if len(row) <= len(header) else [*header, *map(str, range(len(header), len(row)))]
-            records.append(dict(zip(names, row, strict=False)))
-    except csv.Error as error:
-        raise ParseError(f"line {rows.line_num}: {error}") from error
-    return records
+    def __init__(self, text: str, budget: Budget) -> None:
+        """Keep the text."""
+        self._text = text
+        self._budget = budget
+
+    def __iter__(self) -> Iterator[object]:
+        """Yield the records; raises ParseError."""
+        import csv
+
+        # The csv module's own limit, 128 KB, would make a large field an error; it can be set only for the
+        # whole process.
+        csv.field_size_limit(_LONGEST_FIELD)
+        told = _TOLD.match(self._text)
+        lines = (match[0] for match in _LINE.finditer(self._text, told.end() if told else 0))
+        rows = csv.reader(lines, delimiter=told[1] if told else _delimiter(self._text))
+        try:
+            header = _names(next(filter(None, rows), []))
+            for row in rows:
+                self._budget.step()
+                if not row:
+                    continue
+                more = map(str, range(len(header), len(row)))
+                names = header if len(row) <= len(header) else [*header, *more]
+                yield dict(zip(names, row, strict=False))
+        except csv.Error as error:
+            raise ParseError(f"line {rows.line_num}, column 1: {error}") from error
 
 
 def _names(header: list[str]) -> list[str]:

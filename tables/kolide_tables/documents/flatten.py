@@ -1,6 +1,7 @@
 """Turn a document of maps, arrays and scalars into rows: each value that a query selects, with its keys."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from kolide_kit.limits import Budget
 
@@ -53,12 +54,7 @@ class Walker:
         """
         term = self.term(depth)
         if isinstance(value, dict):
-            self.budget.step(len(value))
-            below = self.enter(prefix, key, depth)
-            for name, member in value.items():
-                text = key_text(name)
-                if term is None or term.matches(text):
-                    self.walk(member, below, text, depth + 1)
+            self.members(value, self.enter(prefix, key, depth), depth)
         elif isinstance(value, list):
             self.elements(value, self.enter(prefix, key, depth), 0, depth)
         elif value is not None:
@@ -66,6 +62,15 @@ class Walker:
             if term is None or term.matches(text):
                 self.budget.add_rows()
                 self.rows.append((prefix + key, prefix[:-1], key, text))
+
+    def members(self, values: dict[Any, object], below: str, depth: int) -> None:
+        """Collect the rows of members of a map."""
+        self.budget.step(len(values))
+        term = self.term(depth)
+        for name, member in values.items():
+            text = key_text(name)
+            if term is None or term.matches(text):
+                self.walk(member, below, text, depth + 1)
 
     def elements(self, values: list[object], below: str, first: int, depth: int) -> None:
         """Collect the rows of elements of an array; `values[0]` is number `first`."""

@@ -39,12 +39,11 @@ def open_jsonl(data: bytes, _budget: Budget) -> Document:
     return JsonLines(decode_kept(data))
 
 
-def open_yaml(data: bytes, budget: Budget) -> Document:
+def open_yaml(data: bytes, _budget: Budget) -> Document:
     """Read YAML."""
-    from ..reading.yamltext import yaml_documents
+    from .yamlrows import YamlText
 
-    documents = yaml_documents(decode(data), budget)
-    return Documents(documents) if len(documents) > 1 else Tree(documents[0] if documents else None)
+    return YamlText(decode(data))
 
 
 def open_toml(data: bytes, _budget: Budget) -> Document:
@@ -54,11 +53,11 @@ def open_toml(data: bytes, _budget: Budget) -> Document:
     return Tree(toml_document(decode_kept(data)))
 
 
-def open_xml(data: bytes, budget: Budget) -> Document:
+def open_xml(data: bytes, _budget: Budget) -> Document:
     """Read XML."""
-    from .xmltext import xml_document
+    from .xmltext import XmlText
 
-    return Tree(xml_document(data, budget))
+    return XmlText(data)
 
 
 def open_ini(data: bytes, budget: Budget) -> Document:
@@ -68,18 +67,18 @@ def open_ini(data: bytes, budget: Budget) -> Document:
     return Tree(ini_document(decode_kept(data), budget))
 
 
-def open_plist(data: bytes, budget: Budget) -> Document:
+def open_plist(data: bytes, _budget: Budget) -> Document:
     """Read a property list, binary, XML or OpenStep's text."""
     from .plist import PropertyListDocument
 
-    return PropertyListDocument(data, budget)
+    return PropertyListDocument(data)
 
 
 def open_csv(data: bytes, budget: Budget) -> Document:
     """Read CSV."""
-    from .csvtext import csv_records
+    from .csvtext import CsvRecords
 
-    return Documents(csv_records(decode_kept(data), budget))
+    return Documents(CsvRecords(decode_kept(data), budget))
 
 
 OPENERS: Mapping[str, Opener] = {

@@ -25,7 +25,7 @@ _WORDS = dict.fromkeys(_TRUE, True) | dict.fromkeys(_FALSE, False)
 
 _DELIMITER = re.compile(r"[=:]")
 _COMMENT = re.compile(r"(?:^|(?<=[ \t]))[#;]")
-_LINE_END = re.compile(r"\r\n|\r|\n")
+_LINE = re.compile(r"([^\r\n]*)(?:\r\n?|\n|\Z)")
 _SECTION = re.compile(r"\[(.*?)\][ \t]*(?:[#;].*)?")
 _QUOTED = re.compile(r"""(["'`])((?:(?!\1).)*)\1[ \t]*(?:[#;].*)?""")
 _GOES_ON = re.compile(r"(?:^|(?<=[ \t]))\\$")
@@ -39,15 +39,16 @@ def ini_document(text: str, budget: Budget) -> object:
     if "\0" in text:
         raise error_at(text, text.index("\0"), "a NUL character: no text")
     reader = _Reader()
-    for number, line in enumerate(_LINE_END.split(text), 1):
+    for number, line in enumerate(_LINE.finditer(text), 1):
         budget.step()
-        reader.line(line, number)
+        reader.line(line[1], number)
     return reader.finish()
 
 
 class _Reader:
     def __init__(self) -> None:
-        self._sections: dict[str, dict[str, str]] = {}
+        self._sections: dict[str, dict[str, bool | str]] = {}
+        self._names: dict[str, str] = {}
         self._section = _DEFAULT
         self._key: str | None = None
         self._value: list[str] = []
@@ -75,10 +76,7 @@ class _Reader:
 
     def finish(self) -> dict[str, dict[str, bool | str]]:
         self._store()
-        return {
-            name: {key: _WORDS.get(text, text) for key, text in keys.items()}
-            for name, keys in self._sections.items()
-        }
+        return self._sections
 
     def _continues(self, line: str, stripped: str) -> bool:
         if self._key is None or _indent(line) <= self._indent:
@@ -114,7 +112,10 @@ class _Reader:
             return
         # A value that begins in the next line does not begin with an empty line.
         lines = self._value[1:] if len(self._value) > 1 and not self._value[0] else self._value
-        self._sections.setdefault(self._section, {})[self._key] = "\n".join(map(_unquoted, lines))
+        text = "\n".join(map(_unquoted, lines))
+        # Many sections have the same keys, which are kept once.
+        key = self._names.setdefault(self._key, self._key)
+        self._sections.setdefault(self._section, {})[key] = _WORDS.get(text, text)
         self._key = None
 
 

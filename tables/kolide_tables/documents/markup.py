@@ -12,11 +12,14 @@ from typing import NoReturn
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode
 
-from ..reading.parsing import MAX_DEPTH, ParseError, too_deep
+from ..reading.parsing import MAX_DEPTH, ParseError, error_at, too_deep
 
-__all__ = ["Elements", "parse"]
+__all__ = ["Elements", "markup_text", "parse"]
 
-_UTF_8 = frozenset((b"utf-8", b"utf8", b"us-ascii", b"ascii"))
+# Data whose declaration can be read as ASCII is not UTF-16, though .NET writes so into files of UTF-8.
+_UNICODE = (b"utf", b"ucs", b"iso-10646", b"us-ascii", b"ascii")
+# Codecs of Python that no document has; some take time that grows with the square of the text.
+_NO_CHARACTER_SETS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined")
 _ENCODING = re.compile(rb"""<\?xml[^>]*?[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*["']([A-Za-z0-9._-]+)""")
 
 # Each piece without its end goes on to the end of the text, so that it is not looked for again.
@@ -57,8 +60,8 @@ class Elements:
         """Take text between tags."""
 
 
-def parse(data: bytes, handler: Elements) -> None:
-    """Send a document's events to the handler; raises ParseError."""
+def parse(text: str, handler: Elements) -> None:
+    """Send the events of a document's markup_text to the handler; raises ParseError."""
     from xml.parsers import expat
 
     parser = expat.ParserCreate()
@@ -71,31 +74,41 @@ def parse(data: bytes, handler: Elements) -> None:
     parser.AttlistDeclHandler = _refuse
     parser.ExternalEntityRefHandler = _refuse
     try:
-        parser.Parse(_source(data), True)
+        parser.Parse(text, True)
     except expat.ExpatError as error:
-        place = f"line {error.lineno}, column {error.offset + 1}"
-        raise ParseError(f"{place}: {expat.ErrorString(error.code)}") from error
-    except (LookupError, ValueError) as error:
-        raise ParseError(" ".join(str(error).split())) from error
+        raise _error(error.lineno, error.offset, expat.ErrorString(error.code)) from error
+    except ParseError as error:
+        raise _error(parser.CurrentLineNumber, parser.CurrentColumnNumber, str(error)) from error
+
+
+def _error(line: int, offset: int, problem: str) -> ParseError:
+    return ParseError(f"line {line}, column {offset + 1}: {problem}")
 
 
 def _refuse(*_declaration: object) -> NoReturn:
     raise ParseError("it declares entities or attributes where they cannot be left out")
 
 
-def _source(data: bytes) -> bytes | str:
-    """Return what expat reads, without declarations.
-
-    It is text, unless the data declares an encoding of its own. expat then reads the bytes, in which only
-    ASCII matters here.
-    """
+def markup_text(data: bytes) -> str:
+    """Return the text of a document, without declarations; raises ParseError."""
     declared = _ENCODING.match(data)
     if data[:2] in (b"<\0", b"\0<"):
         text = data.decode("utf-16-le" if data[1] == 0 else "utf-16-be", "backslashreplace")
-        return _without_declarations(text)
-    if declared is not None and declared[1].lower() not in _UTF_8:
-        return _without_declarations(data.decode("latin-1")).encode("latin-1")
-    return _without_declarations(decode(data))
+    elif declared is None or declared[1].lower().startswith(_UNICODE):
+        text = decode(data)
+    else:
+        text = _decoded(data, declared)
+    return _without_declarations(text)
+
+
+def _decoded(data: bytes, declared: re.Match[bytes]) -> str:
+    name = declared[1].decode().lower()
+    try:
+        if name.replace("_", "-") in _NO_CHARACTER_SETS:
+            raise LookupError(name)
+        return data.decode(name, "backslashreplace")
+    except (LookupError, UnicodeError) as error:
+        raise _error(1, declared.start(1), f"the encoding {name!r:.40} is not known") from error
 
 
 def _without_declarations(text: str) -> str:
@@ -107,11 +120,15 @@ def _without_declarations(text: str) -> str:
     if doctype is None:
         return text
     start = end = doctype.end()
+    closing = None
     if text[start : start + 1] == "[":
         closing = next((mark for mark in _IN_SUBSET.finditer(text, start) if mark["end"]), None)
         if closing is None:
-            raise ParseError("a DOCTYPE without its end")
+            raise error_at(text, start, "a DOCTYPE without its end")
         end = closing.end()
+    # A large text is not copied for nothing.
+    if closing is None and not any(match["reference"] for match in _REFERENCE.finditer(text, end)):
+        return text
     blank = _NOT_LINE_END.sub(" ", text[start:end])
     return f"{text[:start]}{blank}{_REFERENCE.sub(_as_text, text[end:])}"
 

@@ -7,43 +7,39 @@ list again is opened in place, as in Kolide's own kolide_plist.
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode
 
+from ..reading.parsing import ParseError
 from .flatten import Cell, Document
 from .plistwalk import PropertyList, PropertyListWalker
+from .streamed import live
 from .terms import Term
 
 __all__ = ["PropertyListDocument", "open_property_list"]
 
 _BINARY = b"bplist"
 # Bytes that tell XML from OpenStep's text, after a byte order mark and blanks.
-_HEAD = 30
+_HEAD = 1024
 
 
 class PropertyListDocument(Document):
     """A property list that is a file."""
 
-    def __init__(self, data: bytes, budget: Budget) -> None:
+    def __init__(self, data: bytes) -> None:
         """Find the form; raises ParseError for data that has none."""
         self._size = len(data)
-        self._opened = open_property_list(data, budget)
+        self._opened = open_property_list(data)
 
     def select(self, terms: tuple[Term, ...], budget: Budget) -> list[Cell]:
         """Return the rows of the selected values; raises ParseError."""
         walker = PropertyListWalker(terms, budget, self._size, open_property_list)
         self._opened.walk(walker, "", "", 0)
+        if walker.bad and not live(walker.rows):
+            raise ParseError(f"no property list ({walker.first_bad})")
         left_out = f"{walker.bad:,} values left out; the first: {walker.first_bad}"
         self.problems = [left_out] if walker.bad else []
-        return walker.rows
+        return live(walker.rows)
 
 
-class _Tree(PropertyList):
-    def __init__(self, value: object) -> None:
-        self._value = value
-
-    def walk(self, walker: PropertyListWalker, prefix: str, key: str, depth: int) -> None:
-        walker.walk(self._value, prefix, key, depth)
-
-
-def open_property_list(data: bytes, budget: Budget) -> PropertyList:
+def open_property_list(data: bytes) -> PropertyList:
     """Return the property list in the data; raises ParseError."""
     if data.startswith(_BINARY):
         from .plistbinary import BinaryPropertyList
@@ -51,12 +47,12 @@ def open_property_list(data: bytes, budget: Budget) -> PropertyList:
         return BinaryPropertyList(data)
     start = data[:_HEAD].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
     if start.startswith(b"<") and not start.startswith(_OPENSTEP_DATA):
-        from .plistxml import xml_property_list
+        from .plistxml import XmlPropertyList
 
-        return _Tree(xml_property_list(data, budget))
-    from .plisttext import text_property_list
+        return XmlPropertyList(data)
+    from .plisttext import TextPropertyList
 
-    return _Tree(text_property_list(decode(data), budget))
+    return TextPropertyList(decode(data))
 
 
 # `<0fbd77>` and `<*I5>` begin data and values of the older text; no element's name begins so.

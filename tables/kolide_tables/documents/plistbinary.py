@@ -59,6 +59,8 @@ class BinaryPropertyList(PropertyList):
         self._kept: dict[int, object] = {}
         self._unread = len(data)
         self._members = len(data) + _MAX_SHARED
+        # Where the containers begin that are being walked.
+        self._path: set[int] = set()
 
     def walk(self, walker: PropertyListWalker, prefix: str, key: str, depth: int) -> None:
         """Collect the rows; raises ParseError if the top object cannot be read."""
@@ -85,6 +87,16 @@ class BinaryPropertyList(PropertyList):
         depth: int,
     ) -> None:
         kind, count, start, number = place
+        if kind < _ARRAYS[0] or kind > _MAP:
+            value = self._scalar(kind, count, start, number)
+            if isinstance(value, bytes):
+                walker.data(value, prefix, key, depth)
+            else:
+                walker.walk(value, prefix, key, depth)
+            return
+        if start in self._path:
+            raise _BadValueError("a map or array that is inside itself")
+        self._path.add(start)
         if kind == _MAP:
             members = self._map(count, start)
             walker.budget.step(count)
@@ -92,16 +104,11 @@ class BinaryPropertyList(PropertyList):
             for name, member in members.items():
                 if term is None or term.matches(name):
                     self._value(walker, member, below, name, depth + 1)
-        elif kind in _ARRAYS:
+        else:
             references = self._references(count, start)
             walker.budget.step(count)
             self._elements(walker, references, walker.enter(prefix, key, depth), depth)
-        else:
-            value = self._scalar(kind, count, start, number)
-            if isinstance(value, bytes):
-                walker.data(value, prefix, key, depth)
-            else:
-                walker.walk(value, prefix, key, depth)
+        self._path.discard(start)
 
     def _elements(
         self, walker: PropertyListWalker, references: Sequence[int], below: str, depth: int

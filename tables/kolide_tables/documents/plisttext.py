@@ -11,10 +11,13 @@ from collections.abc import Callable
 
 from kolide_kit.limits import Budget
 
-from ..reading.parsing import MAX_DEPTH, ParseError, error_at, too_deep
+from ..reading.parsing import MAX_DEPTH, ParseError, error_at
+from ..reading.places import Place, StreamedList, StreamedMap, new_list, new_map
 from ..reading.scalars import civil_seconds
+from .plistwalk import PropertyList, PropertyListWalker
+from .streamed import Root
 
-__all__ = ["text_property_list"]
+__all__ = ["TextPropertyList"]
 
 _BLANK = re.compile(r"[ \t-\r\u2028\u2029]+|//[^\r\n\u2028\u2029]*|/\*(?s:.*?)(?:\*/|\Z)")
 _IN_QUOTES = {quote: re.compile(rf"[{quote}\\]") for quote in "\"'"}
@@ -35,20 +38,30 @@ _NEXTSTEP = (
 )
 
 
-def text_property_list(text: str, budget: Budget) -> object:
-    """Return the value: maps, arrays, texts, bytes, and what GNUstep gives a type; raises ParseError.
+class TextPropertyList(PropertyList):
+    """A property list in text: maps, arrays, texts, bytes, and what GNUstep gives a type.
 
     Data and values with a type that cannot be read are the text that is written.
     """
-    reader = _Reader(text, budget)
-    return reader.document()
+
+    def __init__(self, text: str) -> None:
+        """Keep the text."""
+        self._text = text
+
+    def walk(self, walker: PropertyListWalker, prefix: str, key: str, depth: int) -> None:
+        """Collect the rows; raises ParseError."""
+        root = Root(walker, prefix, key, depth)
+        root.finish(_Reader(self._text, walker.budget, root.place).document())
 
 
 class _Reader:
-    def __init__(self, text: str, budget: Budget) -> None:
+    def __init__(self, text: str, budget: Budget, place: Place) -> None:
         self._text = text
         self._budget = budget
         self._position = 0
+        self._root = place
+        self._place: Place | None = place
+        self._names: dict[str, str] = {}
 
     def document(self) -> object:
         if not self._next():
@@ -62,6 +75,7 @@ class _Reader:
             raise self._error("more after the end of the property list")
         # A text with more after it is the first key of a .strings file.
         self._position = 0
+        self._place = self._root
         return self._members("", 1)
 
     def _error(self, problem: str) -> ParseError:
@@ -78,37 +92,47 @@ class _Reader:
         character = self._next()
         if character and character in "{(":
             if depth >= MAX_DEPTH:
-                raise too_deep()
+                raise self._error(f"nested more than {MAX_DEPTH} deep")
             self._position += 1
             return self._members("}", depth + 1) if character == "{" else self._elements(depth + 1)
         return self._in_brackets() if character == "<" else self._string()
 
     def _members(self, end: str, depth: int) -> dict[str, object]:
-        members: dict[str, object] = {}
+        members = new_map(self._place)
         while (character := self._next()) != end:
             if not character:
                 raise self._error("a map without its }")
             key = self._string()
-            members[key] = key
+            key = self._names.setdefault(key, key)
             if self._next() == "=":
                 self._position += 1
+                if isinstance(members, StreamedMap):
+                    self._place = members.place(key, self._position)
                 members[key] = self._value(depth)
+            else:
+                members[key] = key
             if self._next() == ";":
                 self._position += 1
             elif self._next() != end:
                 raise self._error("a ; is missing")
         self._position += len(end)
+        if isinstance(members, StreamedMap):
+            members.finish([])
         return members
 
     def _elements(self, depth: int) -> list[object]:
-        elements: list[object] = []
+        elements = new_list(self._place)
         while self._next() != ")":
+            if isinstance(elements, StreamedList):
+                self._place = elements.place(self._position)
             elements.append(self._value(depth))
             if self._next() == ",":
                 self._position += 1
             elif self._next() != ")":
                 raise self._error("an array without its )")
         self._position += 1
+        if isinstance(elements, StreamedList):
+            elements.flush()
         return elements
 
     def _string(self) -> str:

@@ -7,6 +7,7 @@ from kolide_kit.limits import Budget
 
 from ..reading.parsing import ParseError
 from .flatten import Walker
+from .streamed import live
 from .terms import Term
 
 __all__ = ["PropertyList", "PropertyListWalker"]
@@ -62,10 +63,10 @@ class PropertyListWalker(Walker):
         known = len(self.rows)
         self._level += 1
         try:
-            self._open(value, self.budget).walk(self, prefix, key, depth)
+            self._open(value).walk(self, prefix, key, depth)
         except ParseError:
             # It only looks like a property list: the data itself is shown.
-            self.budget.drop_rows(len(self.rows) - known)
+            self.budget.drop_rows(len(live(self.rows[known:])))
             del self.rows[known:]
             super().walk(value, prefix, key, depth)
         finally:
@@ -80,4 +81,4 @@ class PropertyList:
         raise NotImplementedError
 
 
-Opener: TypeAlias = Callable[[bytes, Budget], PropertyList]
+Opener: TypeAlias = Callable[[bytes], PropertyList]

@@ -133,8 +133,9 @@ class _Request:
     ) -> Iterator[DataFileValue]:
         """Yield the rows of one document.
 
-        A text or a named file that is not of the format, or is too large, is an error of the statement:
-        no rows would look as if the key were absent. A file that a pattern found is left out and logged.
+        A text or a named file that cannot be read, is too large or is not of the format, is an error of the
+        statement: no rows would look as if the key were absent. A file that a pattern found is left out and
+        logged. A named file that does not exist has no rows, so that one statement can ask many machines.
         """
         self._budget.check()
         source = path or "raw_data"
@@ -142,19 +143,14 @@ class _Request:
             selections = self._selected(source, read)
         except Missing:
             return
-        except Unreadable as error:
-            self._left_out.add(str(error))
-            return
-        except TooLarge as error:
-            if self._is_named:
+        except (Unreadable, TooLarge, ParseError) as error:
+            problem = f"{source}: {error}" if isinstance(error, ParseError) else str(error)
+            if path and not self._is_named:
+                self._left_out.add(problem)
+                return
+            if isinstance(error, TooLarge):
                 raise
-            self._left_out.add(str(error))
-            return
-        except ParseError as error:
-            if self._is_named or not path:
-                raise TableError(f"{source}: {error}") from error
-            self._left_out.add(f"{source}: {error}")
-            return
+            raise TableError(problem) from error
         for query, cells in selections:
             for fullkey, parent, key, value in cells:
                 yield DataFileValue(

@@ -7,6 +7,7 @@ regular expression; all others go the long way, by the rules of YAML 1.2.2, chap
 import re
 from typing import NamedTuple
 
+from .places import StreamedList, StreamedMap, new_list, new_map
 from .yamlflow import MERGE, FlowReader, simple_key, simple_value, take_merged
 from .yamllines import INDICATORS
 from .yamlnodes import Properties, key_of, merge
@@ -19,13 +20,13 @@ _SIMPLE = (
     r"(?:(?P<plain>[^ \t\n\-?:,\[\]{}#&*!|>'\"%@`][^\n:#]*(?::(?=[^ \t\n])[^\n:#]*){0,9})"
     r"|\"(?P<double>[^\"\\\n]*)\"[ \t]*|'(?P<single>[^'\n]*)'[ \t]*)"
 )
-# The line after is one with a token.
-_NEXT = r"\n(?P<spaces> *)(?=[^ \t\n#])"
-_MEMBER = re.compile(
-    r"(?:(?P<key>[A-Za-z0-9_./$][\w./$@+ -]*?)|'(?P<in_single>[^'\n]*)'|\"(?P<in_double>[^\"\\\n]*)\") *:"
-    rf"(?: +{_SIMPLE})?{_NEXT}"
-)
+# A comment, few empty lines, and a line with a token.
+_NEXT = r"(?:(?<=[ \t])#[^\n]*)?\n(?: *(?:#[^\n]*)?\n){0,8}(?P<spaces> *)(?=[^ \t\n#])"
+_KEY = r"(?:(?P<key>[A-Za-z0-9_./$][\w./$@+ -]*?)|'(?P<in_single>[^'\n]*)'|\"(?P<in_double>[^\"\\\n]*)\") *:"
+_MEMBER = re.compile(rf"{_KEY}(?: +{_SIMPLE}| *){_NEXT}")
+_MEMBER_HEAD = re.compile(rf"{_KEY} +(?=(?P<bracket>[\[{{])|[|>])")
 _ITEM = re.compile(rf"- +{_SIMPLE}{_NEXT}")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_./$][\w./$@+ -]*:[ \n]")
 _ITEM_MEMBER = re.compile(r"-( +)(?=[A-Za-z0-9_./$][\w./$@+ -]*:[ \n])")
 
 _PLAIN_END = re.compile(r"\n|:(?=[ \t\n])|(?<=[ \t])#")
@@ -76,6 +77,8 @@ class BlockReader(FlowReader):
         allowed = allowed and not self.tabbed
         properties = self.properties()
         if any(properties):
+            # What an alias may stand for, or a tag change, is kept whole.
+            self.place = None
             if self.gap():
                 both = self._both(outer, properties)
                 if not self._is_inside(indent, beside=beside):
@@ -131,10 +134,13 @@ class BlockReader(FlowReader):
         if character == "*" and any(inner):
             raise self.error("an alias with an anchor or a tag")
         text: str | None = None
+        place = self.place
         value: object
         if character in "'\"":
             value = text = self.quoted(indent)
         else:
+            if allowed:
+                self.keep_key(start)
             value = self.aliased() if character == "*" else self.flow(indent)
         colon = self.skip_blanks(self.pos)
         if (
@@ -143,6 +149,9 @@ class BlockReader(FlowReader):
             and self.is_blank(colon + 1)
             and "\n" not in self.text[start:colon]
         ):
+            if colon - start > _MOST_OF_KEY:
+                raise self.error("a key of more than 1,024 characters", start)
+            self.place = place
             key = _Key(key_of(value) if text is None else text, merges=False)
             self._finish_token(value, inner, is_text=text is not None)
             self.pos = colon + 1
@@ -160,19 +169,25 @@ class BlockReader(FlowReader):
 
     def _sequence_at(self, column: int) -> list[object]:
         self.enter()
-        elements: list[object] = []
-        while self.column == column or not elements:
-            if not self._at("-") or (self.tabbed and elements):
+        elements = new_list(self.place)
+        begins = True
+        while begins or self.column == column:
+            if not self._at("-") or (self.tabbed and not begins):
                 break
+            begins = False
             if len(elements) % _AT_ONCE == _AT_ONCE - 1:
-                self.budget.step(_AT_ONCE)
+                self.pause(elements)
             item = _ITEM.match(self.text, self.pos)
             if item is not None and len(item["spaces"]) <= column:
                 elements.append(simple_value(item))
                 self._found(item)
                 continue
+            if isinstance(elements, StreamedList):
+                self.place = elements.place(self.pos)
             elements.append(self._element_at(column))
             self._end_of_member(column)
+        if isinstance(elements, StreamedList):
+            elements.flush()
         self.depth -= 1
         return elements
 
@@ -201,27 +216,31 @@ class BlockReader(FlowReader):
     def _mapping_at(self, column: int, key: _Key | None = None) -> dict[str, object]:
         """Read a map; with a key, from behind the colon of that on."""
         self.enter()
-        members: dict[str, object] = {}
+        members = new_map(self.place)
         merged: list[dict[str, object]] = []
         if key is not None:
+            self.begin_member(members, key.text)
             members[key.text] = self.node(column)
             self._end_of_member(column)
         begins = key is None
         while begins or self.column == column:
             begins = False
             if len(members) % _AT_ONCE == _AT_ONCE - 1:
-                self.budget.step(_AT_ONCE)
+                self.pause(members)
+            if self.tabbed and self.gap():
+                raise self.error("a tab in the indentation")
             member = _MEMBER.match(self.text, self.pos)
             if member is not None and self._simple_member(member, column, members):
                 continue
-            if self.tabbed and self.gap():
-                raise self.error("a tab in the indentation")
-            key, value = self._member(column)
+            head = _MEMBER_HEAD.match(self.text, self.pos)
+            key, value = (
+                self._member(column, members) if head is None else self._headed(head, column, members)
+            )
             if not (key.merges and take_merged(value, merged)):
                 members[key.text] = value
             self._end_of_member(column)
         self.depth -= 1
-        return merge(members, merged) if merged else members
+        return merge(members, merged)
 
     def _simple_member(self, member: re.Match[str], column: int, members: dict[str, object]) -> bool:
         """Add a member that the regular expression has read; return False if it is not as simple."""
@@ -233,17 +252,37 @@ class BlockReader(FlowReader):
             self._found(member)
             return True
         self._found(member)
-        members[key] = self.node(column)
+        self.begin_member(members, key)
+        members[key] = self._below(column)
         self._end_of_member(column)
         return True
 
-    def _member(self, column: int) -> tuple[_Key, object]:
+    def _below(self, column: int) -> object:
+        """Read the node of a key, at the first token of the line after it."""
+        if self.column > column and _PLAIN_KEY.match(self.text, self.pos) is not None:
+            return self._mapping_at(self.column)
+        if self.column >= column and self._at("-"):
+            return self._sequence_at(self.column)
+        return self.node(column)
+
+    def _headed(self, head: re.Match[str], column: int, members: dict[str, object]) -> tuple[_Key, object]:
+        """Read a member with a simple key, and a flow collection or block scalar behind it."""
+        key = simple_key(head)
+        self.begin_member(members, key)
+        self.pos = head.end()
+        value: object = self.flow(column) if head["bracket"] else self._block_scalar(column)
+        return _Key(key, merges=False), value
+
+    def _member(self, column: int, members: dict[str, object]) -> tuple[_Key, object]:
+        if isinstance(members, StreamedMap):
+            self.place = None
         if self._at("?"):
-            return self._asked_member(column)
+            return self._asked_member(column, members)
         key = self._key(column)
+        self.begin_member(members, key.text, merges=key.merges)
         return key, self.node(column)
 
-    def _asked_member(self, column: int) -> tuple[_Key, object]:
+    def _asked_member(self, column: int, members: dict[str, object]) -> tuple[_Key, object]:
         self.pos += 1
         key = _Key(key_of(self.node(column, compact=True)), merges=False)
         if not self.gap():
@@ -251,6 +290,7 @@ class BlockReader(FlowReader):
         if self.column != column or not self._at(":") or self.tabbed:
             return key, None
         self.pos += 1
+        self.begin_member(members, key.text)
         return key, self.node(column, compact=True)
 
     def _key(self, column: int) -> _Key:
@@ -336,7 +376,7 @@ class BlockReader(FlowReader):
             assert spaces is not None
             count = spaces.end() - start
             if self.text[spaces.end()] != "\n":
-                if count <= indent:
+                if count <= indent or (not count and self.at_marker(start)):
                     break
                 if most > count:
                     raise self.error("an empty line that is indented deeper than the text after it", start)

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from kolide_kit.limits import Budget
 
-from .parsing import MAX_DEPTH, ParseError, too_deep
+from .parsing import MAX_DEPTH, ParseError
+from .places import Place, StreamedList, StreamedMap, new_list, new_map
 from .yamllines import INDICATORS, Lines
 from .yamlnodes import Anchors, Properties, key_of, merge
 from .yamlscalars import plain_value, tagged_value
@@ -16,13 +17,18 @@ MERGE = "<<"
 
 _PLAIN_END = re.compile(r"\n|:(?=[ \t\n,\[\]{}])|(?<=[ \t])#|[,\[\]{}]")
 # Most members of real collections are simple texts in one line. Each is read by one regular expression.
+_IN_PLAIN = r"[^ \t\n,\[\]{}:#]"
 _SIMPLE = (
-    r"(?:\"(?P<double>[^\"\\\n]*)\"|'(?P<single>[^'\n]*)'|(?P<plain>(?:[A-Za-z0-9_./$+]|-[\w.])[\w./$@+-]*))"
+    r"(?:\"(?P<double>[^\"\\\n]*)\"|'(?P<single>[^'\n]*)'|"
+    rf"(?P<plain>(?:[A-Za-z0-9_./$+]|-[\w.]){_IN_PLAIN}*(?: +{_IN_PLAIN}+){{0,9}}))"
 )
 _KEY = r"(?:\"(?P<in_double>[^\"\\\n]*)\"|'(?P<in_single>[^'\n]*)'|(?P<key>[A-Za-z0-9_./$][\w./$@+-]*))"
 _MEMBER = re.compile(rf"{_KEY} *: +{_SIMPLE} *(?:, *|(?P<end>\}}))")
 _ELEMENT = re.compile(rf"{_SIMPLE} *(?:, *|(?P<end>\]))")
 _AT_ONCE = 512
+_MOST_OF_KEY = 1_024
+# A collection that can be a key: it ends in its line, soon, before a colon.
+_MAYBE_KEY = re.compile(rf"[\[{{][^\n]{{0,{_MOST_OF_KEY}}}?[\]}}][ \t]*:")
 _ENDS = frozenset(" \t\n,[]{}")
 
 
@@ -52,6 +58,7 @@ class FlowReader(Lines):
     Attributes:
         anchors: the anchors of the document.
         depth: number of the containers that are open.
+        place: where the next node comes; None if it is kept whole.
     """
 
     def __init__(self, text: str, budget: Budget) -> None:
@@ -60,13 +67,14 @@ class FlowReader(Lines):
         self.budget = budget
         self.anchors = Anchors()
         self.depth = 0
+        self.place: Place | None = None
 
     def enter(self) -> None:
         """Count a container that begins."""
         self.budget.step()
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise too_deep()
+            raise self.error(f"nested more than {MAX_DEPTH} deep")
 
     def finish(self, value: object, properties: Properties) -> object:
         """Set the anchor of a node, whose value is complete; return the value with its tag's type."""
@@ -97,14 +105,16 @@ class FlowReader(Lines):
         is_map = self.text[self.pos] == "{"
         self.pos += 1
         value = self._map(indent) if is_map else self._sequence(indent)
+        if isinstance(value, StreamedList):
+            value.flush()
         self.depth -= 1
         return value
 
     def _sequence(self, indent: int) -> list[object]:
-        elements: list[object] = []
+        elements = new_list(self.place)
         while True:
             if len(elements) % _AT_ONCE == _AT_ONCE - 1:
-                self.budget.step(_AT_ONCE)
+                self.pause(elements)
             simple = _ELEMENT.match(self.text, self.pos)
             if simple is not None:
                 elements.append(simple_value(simple))
@@ -114,15 +124,17 @@ class FlowReader(Lines):
                 continue
             if self._closes("]", indent):
                 return elements
+            if isinstance(elements, StreamedList):
+                self.place = elements.place(self.pos)
             elements.append(self._element(indent))
             self._separator("]", indent)
 
     def _map(self, indent: int) -> dict[str, object]:
-        members: dict[str, object] = {}
+        members = new_map(self.place)
         merged: list[dict[str, object]] = []
         while True:
             if len(members) % _AT_ONCE == _AT_ONCE - 1:
-                self.budget.step(_AT_ONCE)
+                self.pause(members)
             simple = _MEMBER.match(self.text, self.pos)
             if simple is not None:
                 members[simple_key(simple)] = simple_value(simple)
@@ -132,11 +144,27 @@ class FlowReader(Lines):
                 continue
             if self._closes("}", indent):
                 break
-            token, value = self._pair(indent, in_map=True)
+            token, value = self._pair(indent, members)
             if not (token.merges and take_merged(value, merged)):
                 members[token.key()] = value
             self._separator("}", indent)
-        return merge(members, merged) if merged else members
+        return merge(members, merged)
+
+    def pause(self, values: dict[str, object] | list[object]) -> None:
+        """Count the values that came since the last pause."""
+        self.budget.step(len(values))
+        if isinstance(values, (StreamedMap, StreamedList)):
+            values.flush()
+
+    def keep_key(self, start: int) -> None:
+        """Keep a collection whole that may turn out to be a key."""
+        if self.place is not None and _MAYBE_KEY.match(self.text, start) is not None:
+            self.place = None
+
+    def begin_member(self, members: dict[str, object], key: str, *, merges: bool = False) -> None:
+        """Find the place of a member's value, which comes next."""
+        if isinstance(members, StreamedMap):
+            self.place = None if merges else members.place(key, self.pos)
 
     def _closes(self, bracket: str, indent: int) -> bool:
         self._flow_gap(indent)
@@ -175,8 +203,10 @@ class FlowReader(Lines):
     def _element(self, indent: int) -> object:
         start = self.pos
         if self._asks(start) or self._begins_value(start):
-            token, value = self._pair(indent, in_map=False)
+            self.place = None
+            token, value = self._pair(indent, {})
             return {token.key(): value}
+        self.keep_key(start)
         token = self._node(indent)
         after = self.skip_blanks(self.pos)
         colon = self.text[after] == ":" and (token.is_json or self.text[after + 1] in _ENDS)
@@ -184,20 +214,27 @@ class FlowReader(Lines):
             return token.value
         if "\n" in self.text[start:after]:
             raise self.error("a key of more than one line", start)
+        if after - start > _MOST_OF_KEY:
+            raise self.error("a key of more than 1,024 characters", start)
         self.pos = after + 1
         return {token.key(): self._value(indent)}
 
-    def _pair(self, indent: int, *, in_map: bool) -> tuple[_Token, object]:
-        """Read a key and its value."""
+    def _pair(self, indent: int, members: dict[str, object]) -> tuple[_Token, object]:
+        """Read a key of a map and its value."""
+        if isinstance(members, StreamedMap):
+            self.place = None
         if self._asks(self.pos):
             self.pos += 1
             self._flow_gap(indent)
+        elif self.text[self.pos] == ",":
+            raise self.error("no member between two commas")
         token = _Token(None, "")
         if not self._begins_value(self.pos) and self.text[self.pos] not in ",]}":
             token = self._node(indent)
         self._flow_gap(indent)
         if self.text[self.pos] == ":" and (token.is_json or self._begins_value(self.pos)):
             self.pos += 1
+            self.begin_member(members, token.key(), merges=token.merges)
             return token, self._value(indent)
         return token, None
 
@@ -213,6 +250,9 @@ class FlowReader(Lines):
 
     def _node(self, indent: int) -> _Token:
         properties = Properties()
+        if self.text[self.pos] in "&!":
+            # What an alias may stand for, or a tag change, is kept whole.
+            self.place = None
         while self.text[self.pos] in "&!":
             more = self.properties()
             if (properties.anchor and more.anchor) or (properties.tag and more.tag):

@@ -7,6 +7,7 @@ a small document cannot grow.
 from typing import NamedTuple
 
 from .parsing import MAX_DEPTH, ParseError, too_deep
+from .places import StreamedMap
 from .scalars import key_text, text_of
 
 __all__ = ["MAX_ALIASED", "Anchors", "Properties", "key_of", "merge"]
@@ -68,6 +69,10 @@ class Anchors:
 
 def merge(members: dict[str, object], merged: list[dict[str, object]]) -> dict[str, object]:
     """Return a map with merged ones: its own keys win over those, and of those the first over the later."""
+    if isinstance(members, StreamedMap):
+        members.finish(merged)
+    if isinstance(members, StreamedMap) or not merged:
+        return members
     return {key: value for other in reversed(merged) for key, value in other.items()} | members
 
 

@@ -12,10 +12,11 @@ import re
 
 from kolide_kit.limits import Budget
 
+from .places import Place
 from .yamlblock import BlockReader
 from .yamlnodes import MAX_ALIASED, Anchors
 
-__all__ = ["MAX_ALIASED", "yaml_documents"]
+__all__ = ["MAX_ALIASED", "YamlReader", "yaml_documents"]
 
 _BLANK_LINE = re.compile(r"\ufeff?[ \t]*(?:#[^\n]*)?\n")
 _REST = re.compile(r"(?:[ \t]+#[^\n]*|[ \t]*)\n")
@@ -27,14 +28,16 @@ _TAGS = {"!": "!", "!!": "tag:yaml.org,2002:"}
 
 def yaml_documents(text: str, budget: Budget) -> list[object]:
     """Return the documents of a YAML stream; raises ParseError."""
-    reader = _StreamReader(text, budget)
+    reader = YamlReader(text, budget)
     documents: list[object] = []
     while reader.next_document():
         documents.append(reader.document())
     return documents
 
 
-class _StreamReader(BlockReader):
+class YamlReader(BlockReader):
+    """Reads the documents of a YAML stream one after the other."""
+
     _after_end = True
 
     def next_document(self) -> bool:
@@ -60,8 +63,9 @@ class _StreamReader(BlockReader):
         self._blank_lines()
         return self._directives() if self._after_end else 0
 
-    def document(self) -> object:
-        """Read a document's content, and go behind it."""
+    def document(self, place: Place | None = None) -> object:
+        """Read a document's content for a place, and go behind it."""
+        self.place = place
         value = self.node(-1)
         if not self.gap() or self.column >= 0:
             raise self.error("more after the end of the document")

@@ -21,10 +21,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kolide_kit.limits import Budget, Limits
-from kolide_tables.documents.flatten import Tree
+from kolide_tables.documents.flatten import Documents, Tree
 from kolide_tables.documents.formats import OPENERS
 from kolide_tables.documents.terms import parse_query
 from kolide_tables.reading.parsing import ParseError
+from kolide_tables.reading.yamltext import yaml_documents
 
 from ...support.compare import Compare
 from .conftest import Select, write_yaml
@@ -147,11 +148,17 @@ def test_yaml_errors(select: Select, text: str) -> None:
         ("a: [\n  b, # c\n  d: e,\n  ? f : g,\n  \"h\":i,\n]\n", {"a/0": "b", "a/1/d": "e", "a/2/f": "g", "a/3/h": "i"}),
         ("{a, 'b':1, c: , : d, \"e\"\n : f}\n", {"b": "1", "": "d", "e": "f"}),
         ("- [it 's, x: y]\n", {"0/0": "it 's", "0/1/x": "y"}),
+        ("{a: b  c d=, e: -f g , h: 1 #i\n}\n", {"a": "b  c d=", "e": "-f g", "h": "1"}),
+        ("a:\n- b: c\n\n  d:\n  - e\n\n\n# f\ng:\n  h: i\n", {"a/0/b": "c", "a/0/d/0": "e", "g/h": "i"}),
         ("--- text\n  more\n--- 'x'\n---\n", {"0": "text more", "1": "x"}),
         (": a\nb : c\n", {"": "a", "b": "c"}),
         ("a#b: c#d\ne: f #g\n", {"a#b": "c#d", "e": "f"}),
+        ("a: b # c\n\n # d\n\nh: \"i\"  # j\nk: # l\n  m\n", {"a": "b", "h": "i", "k": "m"}),
+        ("a: b # c\n# d\ne:\n\n\n- f # g\n\n- h\ni: {j: k} # l\nm: [n,\n  o]\n", {"a": "b", "e/0": "f", "e/1": "h", "i/j": "k", "m/0": "n", "m/1": "o"}),
         ("a: -b\n-c: ?d\n", {"a": "-b", "-c": "?d"}),
         ("a: 1\r\nb: |\r\n  x\r\n  y\r\n", {"a": "1", "b": "x\ny\n"}),
+        ("- |\n \n...\n--- >-\n\n \n", {"0/0": "", "1": ""}),
+        ("--- >+\n \n...\nb\n", {"0": "\n", "1": "b"}),
         ("3.10: a\n007: b\n1e3: c\nNULL: d\n", {"3.10": "a", "007": "b", "1e3": "c", "NULL": "d"}),
         ("a: +.INF\nb: .NAN\nc: 1.\nd: .5\ne: +12\nf: 0x1G\ng: 1e3\nh: Null\n",
          {"a": "+Inf", "b": "NaN", "c": "1", "d": "0.5", "e": "12", "f": "0x1G", "g": "1000"}),
@@ -169,9 +176,15 @@ def test_yaml_1_2(select: Select, text: str, expected: dict[str, str]) -> None:
         ("a:\n  b: 1\n c: 2\n", "line 3, column 2"),
         ("- a\n b\n- c\n - d: e\n", "line 4"),
         ("a:\n\tb: c\n", "line 2, column"),
+        ("a: 1\n\tb: 2\nc: 3\n", "line 2, column 2"),
+        ("a:\n  b: 1\n  \tc: 2\n  d: 3\n", "line 3, column 4"),
+        (f"[{'a' * 1_100}]: 1\n", "line 1, column 1"),
+        (f"[[{'a' * 1_100}]: 1]\n", "line 1, column 2"),
         ("-\t- a\n", "line 1, column 3"),
         ("a: [b\nc]\n", "line 2, column 1"),
         ("a: [b, , c]\n", "line 1, column 8"),
+        ("a: {b, , c}\n", "line 1, column 8"),
+        ("{, a: b}\n", "line 1, column 2"),
         ("[a\n: b]\n", "line 1, column 2"),
         ("[-]\n", "line 1, column 2"),
         ("[a]#b\n", "line 1, column 4"),
@@ -233,6 +246,62 @@ def test_json_is_yaml(select: Select, document: object, indent: int | str | None
     assert select("yaml", text) == select("json", text)
 
 
+PIECES = st.sampled_from(
+    [
+        "a: 1\n", "b:\n", "  a: 2\n", "  - x\n", "- y\n", "- a: 3\n", "  b: [1, {a: 4}]\n", "---\n", "? [a, b]\n", ": 5\n",
+        "&x a: &y {b: 6}\n", "c: *y\n", "<<: *y\n", "<<: {a: 7, d: 8}\n", "{a: {b: 9}, a: 10}\n", "[[1], {a: 2}, [a]: 3]\n",
+        "a: {b: [{c: 11}, {c: 12}]}\n", "b: |\n", "    t\n", "!!set {a, b}\n", "e: !!set {a}\n", "[a, {b: 1}]: 2\n", "- - z\n",
+        "  - {a: 1}: 2\n", "\n", "# c\n", "\ta: 1\n",
+    ]
+)  # fmt: skip
+QUERIES = [
+    "*",
+    "a",
+    "a/*",
+    "b/a",
+    "0",
+    "1/a",
+    "0/0",
+    "#a",
+    "#a/b",
+    "a=>1*",
+    "*/a",
+    "*/*/c",
+    "0/b/1",
+    "b/#c",
+    "c",
+    "a/b/0",
+]
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(PIECES, max_size=9), st.sampled_from(QUERIES))
+def test_yaml_that_is_streamed_is_the_same(select: Select, pieces: list[str], query: str) -> None:
+    """Rows that are made while a document is read are those of the document in memory."""
+    text, budget = "".join(pieces), Budget(Limits())
+    try:
+        documents = yaml_documents(text, budget)
+    except ParseError:
+        with pytest.raises(ParseError):
+            select("yaml", text, query)
+        return
+    whole = Documents(documents) if len(documents) > 1 else Tree(documents[0] if documents else None)
+    assert select("yaml", text, query) == {
+        cell[0]: cell[3] for cell in whole.select(parse_query(query), budget)
+    }
+
+
+@settings(deadline=None, max_examples=50)
+@given(trees(TEXTS.filter(bool) | st.binary(max_size=5)), st.sampled_from(QUERIES))
+def test_property_lists_that_are_streamed_are_the_same(
+    select: Select, document: dict[str, object], query: str
+) -> None:
+    expected = {cell[0]: cell[3] for cell in Tree(document).select(parse_query(query), Budget(Limits()))}
+    assert select("plist", plistlib.dumps(document), query) == expected
+    assert select("plist", plistlib.dumps(document, fmt=plistlib.FMT_BINARY), query) == expected
+    assert select("plist", _openstep(document), query) == expected
+
+
 # TOML
 
 
@@ -271,7 +340,7 @@ def test_toml(select: Select, compare: Compare) -> None:
     "text", ["a", "a = ", "a = 1\na = 2", "a = 2001-13-01", "[a\n", "a = '", "a = " + "9" * 5000]
 )
 def test_toml_errors(select: Select, text: str) -> None:
-    with pytest.raises(ParseError):
+    with pytest.raises(ParseError, match=r"^line [12], column [0-9]+: "):
         select("toml", text)
 
 
@@ -336,9 +405,16 @@ def test_xml_queries(select: Select) -> None:
         ('<?xml version="1.0" encoding="utf-16"?><r>é</r>'.encode("utf-16-le"), {"r": "é"}),
         ('<?xml version="1.0" encoding="iso-8859-1"?><r>é</r>'.encode("latin-1"), {"r": "é"}),
         ("<?xml version='1.0' encoding='windows-1251'?><r>Ж</r>".encode("cp1251"), {"r": "Ж"}),
+        ("<?xml version='1.0' encoding='Shift_JIS'?><r a='日'>本</r>".encode("shift_jis"), {"r/-a": "日", "r/#text": "本"}),
+        ("<?xml version='1.0' encoding='gb2312'?><!DOCTYPE r [<!ENTITY e 'x'>]><r>中&e;</r>".encode("gb2312"), {"r": "中&e;"}),
+        # as .NET writes it into files of UTF-8
+        ('<?xml version="1.0" encoding="utf-16"?><r>é</r>'.encode(), {"r": "é"}),
+        ('<?xml version="1.0" encoding="us-ascii"?><r>é</r>'.encode(), {"r": "é"}),
+        ('<?xml version="1.1"?><r>é</r>'.encode("utf-16"), {"r": "é"}),
+        ('<?xml version="1.0" encoding="utf-32"?><r>é</r>'.encode("utf-32"), {"r": "é"}),
         (b"<r>\xff</r>", {"r": "\\xff"}),
     ],
-)
+)  # fmt: skip
 def test_xml_bytes(select: Select, data: bytes, expected: dict[str, str]) -> None:
     assert select("xml", data) == expected
 
@@ -392,6 +468,21 @@ def test_an_internal_dtd_is_left_out(select: Select, text: bytes | str, expected
     assert select("xml", text) == expected
 
 
+@pytest.mark.parametrize(
+    ("form", "text", "place"),
+    [
+        ("xml", '<?xml version="1.0" encoding="punycode"?><r/>', "line 1, column 31: the encoding"),
+        ("xml", "<?xml version='1.0' encoding='zlib'?><r/>", "line 1, column 31: the encoding"),
+        ("xml", "<!DOCTYPE r\n [<r/>", "line 2, column 2: a DOCTYPE"),
+        ("xml", "<r>\n" * 65, "line 65, column 4: nested more"),
+        ("plist", "<plist>\n<dict>\n<integer>1</integer></dict></plist>", "line 3, column 21: no property list"),
+    ],
+)  # fmt: skip
+def test_errors_of_elements_have_their_place(select: Select, form: str, text: str, place: str) -> None:
+    with pytest.raises(ParseError, match=place):
+        select(form, text)
+
+
 def test_errors_after_a_dtd_have_their_line(select: Select) -> None:
     with pytest.raises(ParseError, match="line 4, column 2"):
         select("xml", '<!DOCTYPE r [\n<!ENTITY e "x">\n]>\n</r>')
@@ -428,11 +519,17 @@ def _as_map(element: ElementTree.Element) -> object:
 
 
 @settings(deadline=None)
-@given(XML_TREES)
-def test_xml_is_what_elementtree_reads(select: Select, tree: tuple[str, dict[str, str], object]) -> None:
+@given(
+    XML_TREES,
+    st.sampled_from(["*", "*/*", "a/b", "a/b/0", "*/a/1/*", "a/a/b", "*/b/-x", "a/*/-x=>*", "a/-x"]),
+)
+def test_xml_is_what_elementtree_reads(
+    select: Select, tree: tuple[str, dict[str, str], object], query: str
+) -> None:
     text = _xml(tree)
     root = ElementTree.fromstring(text)
-    assert select("xml", text) == flat({root.tag: _as_map(root)})
+    whole = Tree({root.tag: _as_map(root)}).select(parse_query(query), Budget(Limits()))
+    assert select("xml", text, query) == {cell[0]: cell[3] for cell in whole}
 
 
 def test_xml_values_are_those_of_xmllint(
@@ -651,6 +748,10 @@ def test_plist_errors(select: Select, data: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_property_list_may_begin_with_blanks(select: Select) -> None:
+    assert select("plist", b"\n" * 100 + b"<plist><dict><key>a</key><true/></dict></plist>") == {"a": "true"}
+
+
 DISTANT_PAST = datetime.datetime(1, 1, 1)  # noqa: DTZ001 - plistlib's own are without a zone
 
 
@@ -704,6 +805,11 @@ def test_values_that_are_left_out_are_told() -> None:
         ("<date>soon</date>", "soon"),
         ("<integer>x</integer>", "x"),
         ("<integer/>", ""),
+        ("<integer>1_0</integer>", "1_0"),
+        ("<data>!!!!</data>", "!!!!"),
+        ("<data>\n\taGVs\n\tbG8=\n\t</data>", "aGVsbG8="),
+        ("<set><string>x</string><array/></set>", "x"),
+        ("<string>a<b>c</b>d</string>", "acd"),
         ("<integer>-0x10</integer>", "-16"),
         ("<real>1,5</real>", "1,5"),
         ("<real>nan</real>", "NaN"),
@@ -838,6 +944,9 @@ def test_plist_in_openstep_text_is_what_gnustep_reads(
         ("a,a_2,a,a\n1,2,3,4\n", {"0/a": "1", "0/a_2": "2", "0/a_3": "3", "0/a_4": "4"}),
         ("1,,1\na,b,c\n", {"0/1": "a", "0/1_2": "b", "0/1_3": "c"}),
         ("a;b\n1,5;2\n", {"0/a": "1,5", "0/b": "2"}),
+        ("sep=;\r\na;b\r\n1,5;2\r\n", {"0/a": "1,5", "0/b": "2"}),
+        ("a,b\r1,2\r3,4", {"0/a": "1", "0/b": "2", "1/a": "3", "1/b": "4"}),
+        ('a,b\r\n"x\r\ny",2\r\n', {"0/a": "x\r\ny", "0/b": "2"}),
         ("a\tb;c\n1\t2\n", {"0/a": "1", "0/b;c": "2"}),
         ("only\nx;y\n", {"0/only": "x;y"}),
         ("\n\na\n1\n", {"0/a": "1"}),

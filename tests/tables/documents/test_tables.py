@@ -115,15 +115,31 @@ def test_there_is_no_such_file(tables: dict[str, Table], files: Path, warnings: 
     assert warnings == []
 
 
-@pytest.mark.parametrize("name", ["link.json", "folder.json", "fifo.json"])
-def test_the_one_file_cannot_be_read(
-    tables: dict[str, Table], files: Path, warnings: list[str], name: str
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("file", "problem"),
+    [
+        ("link.json", "a symbolic link, which is not followed"),
+        ("folder.json", "a folder"),
+        ("fifo.json", "a FIFO"),
+    ],
+)
+def test_a_named_file_that_cannot_be_read_is_an_error(
+    tables: dict[str, Table], files: Path, name: str, file: str, problem: str
 ) -> None:
     start = time.monotonic()
-    assert tables["kolide_json"].rows(path=str(files / name)) == []
-    (warning,) = warnings
-    assert warning.startswith(str(files / name))
+    for paths in (str(files / file), [str(files / "missing.json"), str(files / file)]):
+        with pytest.raises(TableError, match=rf"^{re.escape(str(files / file))} is {problem}$"):
+            tables[f"kolide_{name}"].rows(path=paths)
     assert time.monotonic() - start < 20
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_named_file_without_permission_is_an_error(tables: dict[str, Table], files: Path) -> None:
+    path = files / "a.json"
+    path.chmod(0)
+    with pytest.raises(TableError, match=rf"^{re.escape(str(path))}: Permission denied$"):
+        tables["kolide_json"].rows(path=str(path))
 
 
 BAD = {

@@ -7,13 +7,20 @@ from itertools import pairwise
 from .findings import Findings
 from .names import is_secret, is_secret_name, is_switch
 from .patterns import NAME
-from .rules import ALWAYS, Rule, known
+from .rules import ALWAYS, Rule, known, program_name
 from .values import secret_part
 
 _OPTION = re.compile(rf"(?:--?|\+{{1,2}})({NAME})\Z")
 # To a program that is not in the table, a user's name with -u makes -p a password.
 _USER = frozenset(("-u", "-U", "--user", "--username", "-user", "-username", "--login", "/u", "/user"))
 _PASSWORD = frozenset(("-p", "-P", "-w", "-W", "/p", "-pw"))
+# Behind one of these words the name of a secret is followed by the secret.
+_SETTER = re.compile(r"(?:\w+:)?set(?:-?env)?|-[gu]?x|--arg\Z")
+_JOINED_USER = re.compile(r"[-/](?:u|ru|user|username|identity)[:=].", re.IGNORECASE)
+_JOINED_PASSWORD = re.compile(r"[-/](?:p|pw|pd|rp)[:=](?=.)", re.IGNORECASE)
+# An option whose value may be user:password.
+_LOGIN = frozenset(("-u", "--user", "--basic", "--basic-auth", "--creds", "--login", "--proxy-user"))
+_GIVES_SECRET = re.compile(r"(?:pass|secret|token|cred).*(?:command|cmd|eval|program)|extpass|passcommand")
 _STDIN = re.compile(r"--?(?:pass\w*-stdin|stdin|passphrase-fd|with-token)\b")
 _NOTHING = Rule()
 
@@ -47,7 +54,11 @@ class Arguments:
         self._single = self._rule.has_letters
         if ALWAYS in self._rule.stdin:
             findings.reads_secret = True
-        self._has_user = not is_known and _names_user(findings.words[start + 1 : start + 65])
+        self._sets = _SETTER.fullmatch(program_name(findings.words[start])) is not None
+        self._entry: str | None = None
+        self._has_user = not ((is_known and rule is None) or self._rule.is_wrapper) and _names_user(
+            findings.words[start + 1 : start + 65]
+        )
 
     def read(self) -> tuple[int | None, bool]:
         """Search the words; return where the command that the program runs begins, and if that is a guess."""
@@ -56,6 +67,11 @@ class Arguments:
             word = words[index]
             if self._is_script and not re.search(r"\s", word):
                 return index, False  # of `sh -c 'mysql -pX'`, whose quotes a text may have lost
+            if self._entry is not None and self._count == self._rule.inner:
+                self._findings.programs[index - 1] = self._entry
+                return index - 1, False
+            if word in self._rule.stdin:
+                self._findings.reads_secret = True
             if self._is_awaited(index, word):
                 continue
             if word == "--":
@@ -98,13 +114,20 @@ class Arguments:
         kind = self._after.pop(index, None)
         if kind is None and self._all_after is not None and index >= self._all_after[0]:
             kind = self._all_after[1]
-        if kind is None or is_option(word):
+        if kind is None:
+            return False
+        if is_option(word):
+            if self._words[index - 1].lower() in self._rule.words:
+                self._after[index + 1] = kind
             return False
         self._count += 1
         self._hide(index, word, kind)
         return True
 
     def _hide(self, index: int, word: str, kind: str, offset: int = 0) -> None:
+        if kind == "named" and not any(map(_is_named, self._words[self._start + 1 : index])):
+            self._findings.plain(index)
+            return
         spans = [] if word == "-" else secret_part(word[offset:], kind)
         self._findings.hide(index, spans, offset)
         if not spans or kind:
@@ -129,14 +152,16 @@ class Arguments:
 
     def _note_words(self, index: int, word: str) -> None:
         """Note which words a secret follows."""
-        after = self._rule.words.get(word.lower())
-        if after is not None:
-            distance, goes_on, kind = after
+        rule = self._rule
+        for distance, goes_on, kind in rule.words.get(word.lower(), ()):
             self._after[index + distance] = kind
             if goes_on:
                 self._all_after = (index + distance, kind)
-        elif self._rule.names and word[:1] != "-" and is_secret_name(re.split("[/:]", word)[-1]):
-            self._after[index + 1] = ""
+        is_name = (rule.names or self._sets) and word[:1] != "-" and word not in rule.switches
+        if is_name and _is_named(word):
+            self._after.setdefault(index + 1, "name")
+        if rule is not _NOTHING or not self._is_known:
+            self._sets = self._sets or _SETTER.fullmatch(word) is not None
 
     def _by_place(self, index: int, word: str) -> bool:
         for place, goes_on, kind in self._rule.places:
@@ -161,8 +186,9 @@ class Arguments:
         self._note_stdin(word)
         if word in rule.switches:
             return True
-        if word in rule.options or word in rule.attached:
-            self._kind, self._by_name = rule.options.get(word), False
+        option = word.lower() if word[0] == "/" else word
+        if option in rule.options or option in rule.attached:
+            self._kind, self._by_name = rule.options.get(option), False
             return True
         if word in rule.scripts:
             self._is_script = True
@@ -176,6 +202,15 @@ class Arguments:
             return True
         if self._by_beginning(index, word):
             return True
+        if self._has_user and (joined := _JOINED_PASSWORD.match(word)) is not None:
+            self._hide(index, word, "port", joined.end())
+            return True
+        if self._has_user and word in _PASSWORD and not rule.has_value(word):
+            self._kind, self._by_name = "port", False
+            return True
+        if name == "--entrypoint" and rule.inner is not None:
+            following = self._words[index + 1] if index + 1 < len(self._words) else ""
+            self._entry = word.partition("=")[2] if equals else following
         if word[0] == "-" and word[1] != "-" and self._single and self._letters(index, word):
             return True
         if rule.is_wrapper and rule.has_value(name):
@@ -189,14 +224,17 @@ class Arguments:
             if word in self._rule.valued:
                 self._skips = True
                 return True
+            if _GIVES_SECRET.search(match[1].lower()):
+                self._kind, self._by_name = "echo", False
+                return True
             if is_secret_name(match[1]) and not is_switch(match[1]):
                 self._kind, self._by_name = "", True
                 return True
         if self._has_user and word in _USER:
             self._skips = True
             return True
-        if self._has_user and word in _PASSWORD:
-            self._kind, self._by_name = "port", False
+        if not self._is_known and word in _LOGIN:
+            self._kind, self._by_name = "account", False
             return True
         if match is None or word[0] == "/":
             return False
@@ -237,15 +275,27 @@ class Arguments:
         return not is_secret_name(word[1:])
 
     def _note_stdin(self, word: str) -> None:
-        if _STDIN.match(word) or word in self._rule.stdin:
+        """Note that standard input is a secret."""
+        if _STDIN.match(word):
             self._findings.reads_secret = True
 
 
 def _names_user(arguments: Sequence[str]) -> bool:
     """Return whether an option with a user's name is among some arguments."""
-    return not _USER.isdisjoint(arguments) and any(
+    if not _USER.isdisjoint(arguments) and any(
         word in _USER and not value.startswith("-") and ":" not in value
         for word, value in pairwise(arguments)
+    ):
+        return True
+    return any(_JOINED_USER.match(word) for word in arguments if word[:1] in ("-", "/"))
+
+
+def _is_named(word: str) -> bool:
+    """Return whether a word names a secret: DB_PASSWORD, mysql-server/root_password, Db:Password."""
+    name = re.split("[/:]", word)[-1].lstrip("+$")
+    return any(
+        re.fullmatch(NAME, part) is not None and is_secret_name(part)
+        for part in (name, re.split(r"[.\]]", name)[-1])
     )
 
 

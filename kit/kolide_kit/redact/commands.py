@@ -33,11 +33,13 @@ def _read_command(findings: Findings, start: int, is_guess: bool) -> tuple[int |
     if start == len(words):
         return None, False
     findings.plain(start)
-    name = known(words[start].removeprefix("-"))  # a login shell is -bash
+    program = findings.programs.get(start, words[start])
+    name = known(program.removeprefix("-"))  # a login shell is -bash
     rule = None if name is None else rule_for(name, words[start + 1 : start + 13])
-    if program_name(words[start]) in WRITERS:
+    if program_name(program) in WRITERS:
         findings.writes = True
-    is_known = rule is not None or (name is not None and is_harmless(name))
+    findings.is_harmless = name is not None and is_harmless(name)
+    is_known = rule is not None or findings.is_harmless
     return Arguments(findings, start, rule, is_known=is_known, is_guessed=is_guess).read()
 
 

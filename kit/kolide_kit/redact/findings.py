@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from .names import is_secret
+from .names import is_path, is_secret
 from .patterns import NAME, Span
+from .values import secret_part
 
 # Search a text, as a command of the shell or as a text of any kind.
 Search = Callable[[str, bool], Iterable[Span]]
@@ -15,6 +16,8 @@ _MOST_GUESSES = 8
 # name.
 _WHOLE = re.compile(rf"(?:--?|/|\+)?({NAME})([=:]\s?)")
 _SPECIAL = re.compile(r"[=:@\s'\"`$\\;|&]|[\w\-.+/]{16}")
+# Of BORG_PASSCOMMAND='echo x', and other names of what writes a secret.
+_WRITTEN = ("echo ", "printf ", "print ")
 
 
 class Findings:
@@ -24,6 +27,9 @@ class Findings:
         self.words = words
         # (index of the word, start, end) of each secret.
         self.spans: list[tuple[int, int, int]] = []
+        # A program that stands elsewhere than the word before its arguments.
+        self.programs: dict[int, str] = {}
+        self.is_harmless = False
         self.reads_secret = False
         self.writes = False
         self._search = search
@@ -54,10 +60,14 @@ class Findings:
         whole = _WHOLE.match(word)
         if whole is not None and not word.startswith("://", whole.end() - 1):
             value = word[whole.end() :]
+            if value.startswith(_WRITTEN):
+                self.hide(index, secret_part(value, "echo"), whole.end())
+            elif " " in value and (self._quoted is None or self._quoted[index]):
+                self.hide(index, self._search(value, False), whole.end())
             if is_secret(whole[1], value) and (value or whole[2] == "="):
                 self.spans.append((index, whole.end(), len(word)))
                 return
-            if is_secret(whole[1], "x1" * 8):  # its value is a path, or no secret
+            if is_secret(whole[1], "x1" * 8) and is_path(value):
                 return
         if self._quoted is None or self._quoted[index]:
             self.hide(index, self._search(word, False))

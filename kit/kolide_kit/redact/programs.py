@@ -36,7 +36,7 @@ SECRETS = (
         "redis.io/docs/latest/commands",
     ),
     Line(
-        "sqlcmd osql isql tsql sqsh mssql-cli",
+        "sqlcmd osql tsql sqsh mssql-cli",
         "-P %SUdQqioEHhlmstuwaVrfbFLCTDNX",
         "learn.microsoft.com/sql/tools/sqlcmd",
     ),
@@ -66,6 +66,22 @@ SECRETS = (
     Line("rabbitmqctl", "add_user>2 change_password>2 authenticate_user>2", "rabbitmqctl(8)"),
     Line("rabbitmqadmin", "-p %uHPV", "rabbitmq.com/docs/management-cli"),
     Line("elasticsearch-users elasticsearch-certutil", "-p --pass", "elastic.co/docs"),
+    Line("isql iusql", "@3", "isql(1) of unixODBC"),
+    Line(
+        "pt-table-checksum pt-table-sync pt-archiver pt-online-schema-change pt-heartbeat pt-kill "
+        "pt-query-digest pt-show-grants pt-duplicate-key-checker pt-slave-delay",
+        "-p --source=fields --dest=fields *=fields %uhPDS",
+        "docs.percona.com/percona-toolkit",
+    ),
+    Line("neo4j-admin", "set-initial-password>", "neo4j.com/docs/operations-manual/current"),
+    Line(
+        "redis-cli valkey-cli keydb-cli",
+        "auth2>2 setuser>2+=rule",
+        "redis.io/docs/latest/commands/acl-setuser",
+    ),
+    Line("zkcli", "digest>=login", "zookeeper.apache.org/doc/current/zookeeperCLI.html"),
+    Line("etcdctl/user", "@3=login", "etcd.io/docs"),
+    Line("mclient", "-P %uhpdls", "mclient(1)"),
     # The web
     Line(
         "curl curlie",
@@ -94,6 +110,19 @@ SECRETS = (
     ),
     Line("youtube-dl yt-dlp gallery-dl instaloader", "-p -2 --twofactor %uPofNl", "github.com/yt-dlp/yt-dlp"),
     Line("simplehttpserver", "-basic-auth=login", "github.com/projectdiscovery/simplehttpserver"),
+    Line("curl curlie", "--ftp-account --variable=pair", "curl.se/docs/manpage.html"),
+    Line(
+        "http/-A https/-A xh/-A http/--auth-type https/--auth-type xh/--auth-type",
+        "-a --auth",
+        "httpie.io/docs/cli",
+    ),
+    Line("hurl", "-u=login --user=login", "hurl.dev/docs/manual.html"),
+    Line("jq", "--arg>2=named", "jq(1)"),
+    Line("wfuzz", "-b=cookie --basic=login --ntlm=login --digest=login %zwdHsut", "wfuzz.readthedocs.io"),
+    Line("httpx", "--auth>2", "www.python-httpx.org"),
+    Line("curlftpfs", "-o=mount", "curlftpfs(1)"),
+    Line("ftp tnftp", "<stdin", "ftp(1)"),
+    Line("p4", "-P %upcCdHQx", "help.perforce.com"),
     # Keys and archives
     Line(
         "openssl",
@@ -101,6 +130,7 @@ SECRETS = (
         "-macopt=keyed -hmac -secret %-signature",
         "openssl-passphrase-options(1)",
     ),
+    Line("openssl/ca", "-key=path", "openssl-ca(1)"),
     Line("openssl/passwd", "@2+ <stdin %-salt %-in", "openssl-passwd(1)"),
     Line("gpg gpg2 gpgsm", "--passphrase <--passphrase-fd %ruo", "gpg(1)"),
     Line("gpg-preset-passphrase", "-P --passphrase <stdin", "gpg-preset-passphrase(1)"),
@@ -120,7 +150,8 @@ SECRETS = (
     Line("mcrypt mdecrypt", "-k --key %famcosz", "mcrypt(1)"),
     Line(
         "keytool jarsigner",
-        "-storepass -keypass -srcstorepass -deststorepass -srckeypass -destkeypass -new",
+        "-storepass -keypass -srcstorepass -deststorepass -srckeypass -destkeypass -new ~-storepasswd "
+        "~-keypasswd",
         "docs.oracle.com/en/java/javase/17/docs/specs/man/keytool.html",
     ),
     Line("apksigner bundletool", "--ks-pass=pass --key-pass=pass", "developer.android.com/tools/apksigner"),
@@ -132,7 +163,7 @@ SECRETS = (
         "docs.yubico.com",
     ),
     Line("pk12util", "-W -K -w=path -k=path %iondl", "pk12util(1)"),
-    Line("certutil", "-p=path /p %ntdasmkwvxfzL", "learn.microsoft.com/windows-server/administration"),
+    Line("certutil", "-p=path /p %ntdasmkwvxzL", "learn.microsoft.com/windows-server/administration"),
     Line("signtool", "/p -p %f", "learn.microsoft.com/windows/win32/seccrypto/signtool"),
     Line(
         "qpdf pdftotext pdfinfo pdffonts pdfimages pdftoppm pdfdetach pdfseparate",
@@ -159,6 +190,72 @@ SECRETS = (
     Line("vault/write", "@3+=pair", "developer.hashicorp.com/vault/docs/commands/write"),
     Line("bw", "unlock> --session login>2", "bitwarden.com/help/cli"),
     Line("op", "--session", "developer.1password.com/docs/cli"),
+    Line("signtool", "/p:+ -p:+", "learn.microsoft.com/windows/win32/seccrypto/signtool"),
+    Line("expect", "-c=sends", "expect(1)"),
+    Line("age rage", "<-p", "age(1)"),
+    Line("qpdf", "--encrypt>+=path", "qpdf.readthedocs.io/en/stable/encryption.html"),
+    Line(
+        "veracrypt truecrypt",
+        "-p --password --new-password --protection-password",
+        "veracrypt.fr/en/Command%20Line%20Usage.html",
+    ),
+    Line("encfs gocryptfs", "<-S <--stdinpass -extpass=echo --extpass=echo", "encfs(1), gocryptfs(1)"),
+    Line("encfsctl", "<stdin", "encfsctl(1)"),
+    Line("zfs/load-key zfs/create zfs/change-key fscrypt/unlock", "<stdin", "zfs-load-key(8)"),
+    Line("keepassxc-cli lpass kpcli", "<stdin", "keepassxc-cli(1)"),
+    Line("keyctl/add keyctl/update", "add>3 update>2", "keyctl(1)"),
+    Line("keyctl/padd keyctl/pupdate", "<stdin", "keyctl(1)"),
+    Line("minisign signify", "<stdin", "minisign(1)"),
+    Line("sops", "--set=string set>3", "getsops.io/docs"),
+    Line(
+        "tpm2_create tpm2_createprimary tpm2_load tpm2_unseal tpm2_sign tpm2_nvread tpm2_nvwrite "
+        "tpm2_nvdefine tpm2_import tpm2_evictcontrol tpm2_policysecret tpm2_rsadecrypt tpm2_hmac "
+        "tpm2_encryptdecrypt tpm2_clear tpm2_getrandom",
+        "-p=tpm -P=tpm %Ccuraioglsxt",
+        "tpm2_create(1)",
+    ),
+    Line("tpm2_changeauth", "-p=tpm @1=tpm %coru", "tpm2_changeauth(1)"),
+    Line("softhsm2-util", "--pin --so-pin --file-pin", "softhsm2-util(1)"),
+    Line("pkcs15-init pkcs15-tool", "--pin --so-pin --puk --so-puk --new-pin --passphrase", "pkcs15-init(1)"),
+    Line(
+        "sedutil-cli",
+        "--initialsetup> --setsidpassword> --setsidpassword>2 --setadmin1pwd> --setadmin1pwd>2 "
+        "--setpassword> --setpassword>3 --setlockingrange>3 --enablelockingrange>2 "
+        "--disablelockingrange>2 --setupllockingrange>2 --setmbrenable>2 --setmbrdone>2 --setmbrdone>3 "
+        "--revertsp> --reverttper> --activatelockingsp> --loadpbaimage>",
+        "github.com/Drive-Trust-Alliance/sedutil",
+    ),
+    Line(
+        "hdparm",
+        "--security-unlock --security-set-pass --security-disable --security-erase "
+        "--security-erase-enhanced %--user-master %--security-mode",
+        "hdparm(8)",
+    ),
+    Line("ykman", "@5 static>2", "docs.yubico.com/software/yubikey/tools/ykman"),
+    Line("rpm rpmsign rpmbuild", "--define=passphrase -D=passphrase", "rpmsign(8)"),
+    Line("zipcloak 7zip", "-p+", "zipcloak(1)"),
+    Line("security/set-key-partition-list", "-k ~-s %SD", "ss64.com/mac/security.html"),
+    Line("security", "-o", "ss64.com/mac/security.html"),
+    Line("caddy/hash-password", "-p --plaintext <stdin %a", "caddyserver.com/docs/command-line"),
+    Line("op/signin op/account", "<stdin", "developer.1password.com/docs/cli"),
+    Line(
+        "op/item op/create op/edit",
+        "@3+=pair",
+        "developer.1password.com/docs/cli/reference/management-commands/item",
+    ),
+    Line(
+        "bitcoin-cli litecoin-cli dogecoin-cli",
+        "walletpassphrase> encryptwallet> walletpassphrasechange> walletpassphrasechange>2 importprivkey> "
+        "sethdseed>2 <-stdinrpcpass <-stdinwalletpassphrase",
+        "developer.bitcoin.org/reference/rpc",
+    ),
+    Line("geth electrum", "-W --walletpassword", "geth.ethereum.org/docs, electrum.readthedocs.io"),
+    Line(
+        "lncli/create lncli/unlock solana-keygen/recover aws-vault/add",
+        "<stdin",
+        "docs.lightning.engineering",
+    ),
+    Line("cast forge", "--private-key --mnemonic --password", "getfoundry.sh"),
     # Mail, directories, networks
     Line(
         "ldapsearch ldapmodify ldapadd ldapdelete ldapmodrdn ldapcompare ldapwhoami ldapexop",
@@ -202,7 +299,7 @@ SECRETS = (
     Line("netsh", "key=+ keymaterial=+ sharedkey=+ NAMES>", "learn.microsoft.com/windows-server/networking"),
     Line(
         "xfreerdp xfreerdp3 wlfreerdp sdl-freerdp wfreerdp",
-        "/p:+ -p /gp:+ /pth:+ /smartcard-pin:+ /assistance:+",
+        "/p:+ -p /gp:+ /gateway:+=gateway /pth:+ /smartcard-pin:+ /assistance:+",
         "xfreerdp(1)",
     ),
     Line("rdesktop", "-p %udnscgkrtaxT", "rdesktop(1)"),
@@ -217,7 +314,7 @@ SECRETS = (
         "-P -k -y %HUILACSletTmobdBNphu",
         "ipmitool(1)",
     ),
-    Line("ipmitool/user", "@5", "ipmitool(1)"),
+    Line("ipmitool/user", "@5 ~password", "ipmitool(1)"),
     Line("ipmi-sensors ipmi-config ipmipower ipmi-chassis bmc-config", "-p %huklIDE", "ipmi-sensors(8)"),
     Line("racadm", "-p %rui", "dell.com/support"),
     Line(
@@ -248,7 +345,7 @@ SECRETS = (
         "mosquitto_pub(1)",
     ),
     Line("mosquitto_passwd/-b", "@3", "mosquitto_passwd(1)"),
-    Line("mosquitto_ctrl", "-P --pw %hup", "mosquitto_ctrl(1)"),
+    Line("mosquitto_ctrl", "-P --pw -p=port %hu", "mosquitto_ctrl(1)"),
     Line("mqtt", "-pw %huptmi", "hivemq.github.io/mqtt-cli"),
     Line("swaks", "-ap --auth-password %ftsau", "swaks(1)"),
     Line("sendemail", "-xp %ftsumoxu", "sendemail(1)"),
@@ -269,6 +366,88 @@ SECRETS = (
     Line("bore", "-s %tp", "github.com/ekzhang/bore"),
     Line("ngrok", "authtoken> add-authtoken> --basic-auth=login", "ngrok.com/docs/agent/cli"),
     Line("zrok", "enable> private>", "docs.zrok.io"),
+    Line(
+        "convertto-securestring",
+        "@1 -string",
+        "learn.microsoft.com/powershell/module/microsoft.powershell.security",
+    ),
+    Line(
+        "winrs netdom djoin wevtutil schtasks taskkill tasklist systeminfo driverquery eventcreate getmac "
+        "gpresult logman typeperf shutdown",
+        "/p:+ -p:+ /rp:+ /pd:+ /po:+ /passwordd:+ /passwordo:+ /pp:+ /up:+ /p /rp -rp",
+        "learn.microsoft.com/windows-server/administration",
+    ),
+    Line("net/use", "@5=word", "learn.microsoft.com/windows-server/administration"),
+    Line("net/user", "/add>2", "learn.microsoft.com/windows-server/administration"),
+    Line("rasdial", "@3", "learn.microsoft.com/windows-server/administration"),
+    Line("reg/add", "/d=named", "learn.microsoft.com/windows-server/administration"),
+    Line(
+        "bitsadmin",
+        "basic>2 ntlm>2 digest>2 negotiate>2 passport>2",
+        "learn.microsoft.com/windows/win32/bits",
+    ),
+    Line("vaultcmd", "/authenticator:+ /properties:+", "learn.microsoft.com"),
+    Line("dsadd dsmod", "-pwd -p", "learn.microsoft.com/windows-server/administration"),
+    Line("mount mount.cifs mount.davfs mount.smb3 sshfs s3fs", "-o=mount <password_stdin", "mount.cifs(8)"),
+    Line("realm/join ipa ipa-adduser", "<stdin", "realm(8)"),
+    Line("ktutil", "-w", "ktutil(8) of Heimdal"),
+    Line("adcli", "<--stdin-password", "adcli(8)"),
+    Line("zerotier-cli", "-T %pD", "zerotier-cli(1)"),
+    Line("netbird", "--setup-key -k", "docs.netbird.io"),
+    Line("tailscale", "--authkey --auth-key", "tailscale.com/kb/1241/tailscale-up"),
+    Line("cloudflared", "install> --token", "developers.cloudflare.com/cloudflare-one"),
+    Line("warp-cli", "license> set-license>", "developers.cloudflare.com/warp-client"),
+    Line("wg", "<stdin", "wg(8)"),
+    Line(
+        "nmcli",
+        "gsm.pin> 802-11-wireless-security.wep-key0> wifi-sec.wep-key0> ~wpa-psk ~wpa-eap ~sae",
+        "nmcli(1)",
+    ),
+    Line(
+        "wpa_cli hostapd_cli",
+        "password>2 new_password>2 passphrase>2 pin>2 wps_pin>2 wpa_passphrase> NAMES>",
+        "wpa_cli(8)",
+    ),
+    Line("btmgmt", "pin>", "btmgmt(1)"),
+    Line("openvpn", "<--askpass <--auth-user-pass", "openvpn(8)"),
+    Line("snmpusm", "passwd>+", "snmpusm(1)"),
+    Line("net-snmp-create-v3-user net-snmp-config", "-A -X %ax", "net-snmp-create-v3-user(1)"),
+    Line("onesixtyone", "@2 %cipowds", "onesixtyone(1)"),
+    Line(
+        "check_http check_ldap check_snmp check_pgsql check_mysql check_tcp check_smtp check_imap "
+        "check_ftp check_disk_smb check_radius check_ssh check_oracle",
+        "-P -a=login -A -X -b=login --authorization=login --authpassword --privpasswd --password",
+        "monitoring-plugins.org/doc/man",
+    ),
+    Line("check_snmp", "-C --community", "monitoring-plugins.org/doc/man/check_snmp.html"),
+    Line(
+        "check_pgsql check_mysql check_disk_smb check_radius",
+        "-p -P=port %HlduF",
+        "monitoring-plugins.org/doc/man",
+    ),
+    Line("radtest", "@2 @5", "radtest(1)"),
+    Line("radclient", "@3 <stdin %cdDfnprtS", "radclient(1)"),
+    Line("eapol_test", "-s %caAprtCNoMi", "eapol_test(8)"),
+    Line("pppd", "password>", "pppd(8)"),
+    Line("chat", "ssword:> assword:> password:> word:>", "chat(8)"),
+    Line("telnet", "<stdin", "telnet(1)"),
+    Line("doveadm/pw", "-p %sr", "doveadm-pw(1)"),
+    Line("doveadm/auth", "@4 %xac", "doveadm-auth(1)"),
+    Line("saslpasswd2", "<-p <stdin", "saslpasswd2(8)"),
+    Line("fetchmail mbsync getmail", "<stdin", "fetchmail(1)"),
+    Line("nsupdate dig drill kdig knsupdate rndc delv mdig", "-y=last %btpqckxf", "dig(1), nsupdate(1)"),
+    Line("socat", "*=proxyauth", "socat(1)"),
+    Line("proxytunnel", "-P=login -R=login %pdaruF", "proxytunnel(1)"),
+    Line("ncat", "--proxy-auth=login", "ncat(1)"),
+    Line("iodine iodined", "-P %umTOzdtprl", "iodine(8)"),
+    Line("frpc frps", "-t --token %spulnc", "github.com/fatedier/frp"),
+    Line("edge", "-k %lcamsu", "github.com/ntop/n2n"),
+    Line("irssi", "-w --password %cnph", "irssi(1)"),
+    Line("ices", "-P %hpm", "icecast.org"),
+    Line("znc telegram-send", "<--makepass <--configure", "znc(1)"),
+    Line("signal-cli", "setpin> --pin", "signal-cli(1)"),
+    Line("rcon mcrcon rcon-cli", "-p --password %aHPcstl", "github.com/Tiiffi/mcrcon"),
+    Line("deluge-console", "*=connect", "deluge-torrent.org"),
     # Users
     Line("useradd usermod groupadd groupmod", "-p %cdefgGkKsuRZb", "useradd(8)"),
     Line("chpasswd chgpasswd newusers", "<stdin", "chpasswd(8)"),
@@ -285,6 +464,27 @@ SECRETS = (
         "virt-sysprep virt-customize virt-builder",
         "--root-password=keyed --password=keyed --key=keyed %am",
         "virt-sysprep(1)",
+    ),
+    Line("htdigest", "<stdin", "htdigest(1)"),
+    Line("su", "<stdin", "su(1)"),
+    Line("read", "<-s %dinNptu", "bash(1)"),
+    Line("firmwarepasswd bless", "<-setpasswd <--stdinpass", "ss64.com/mac"),
+    Line("dscl", "passwd> password>", "ss64.com/mac/dscl.html"),
+    Line("elasticsearch-reset-password", "<stdin", "elastic.co/docs"),
+    Line("drush", "upwd>2 user:password>2 user-password>2", "www.drush.org"),
+    Line("filebrowser/users", "add>2 -p --password", "filebrowser.org/cli"),
+    Line("occ", "--value=named", "docs.nextcloud.com"),
+    Line("debconf-set-selections", "<stdin", "debconf-set-selections(1)"),
+    Line("crudini augtool uci", "NAMES>", "crudini(1)"),
+    Line("uci/set", "@2=keyword", "openwrt.org/docs/guide-user/base-system/uci"),
+    Line("add-user", "-p --password @2", "docs.wildfly.org"),
+    Line("jboss-cli", "-p --password", "docs.wildfly.org"),
+    Line("virsh", "set-user-password>3 secret-set-value>2 --base64 --password", "virsh(1)"),
+    Line("vmrun", "-gp -vp -p %Tuhg %-gu", "techdocs.broadcom.com"),
+    Line(
+        "qemu-img qemu-nbd qemu-io qemu-system qemu-system-x86_64 qemu-system-aarch64 kvm qemu",
+        "--object=fields -object=fields -spice=fields -vnc=fields",
+        "qemu(1)",
     ),
     # Clouds, registries, builds
     Line("aws/configure", "NAMES>", "docs.aws.amazon.com/cli"),
@@ -351,7 +551,6 @@ SECRETS = (
     Line("gitlab-runner", "-r --registration-token -t", "docs.gitlab.com/runner/commands"),
     Line("npm/config npm/set yarn/config pnpm/config", "NAMES>", "docs.npmjs.com/cli/commands/npm-config"),
     Line("npm yarn pnpm", "--otp", "docs.npmjs.com/cli"),
-    Line("cargo", "login>", "doc.rust-lang.org/cargo"),
     Line("gem", "-k --otp", "guides.rubygems.org/command-reference"),
     Line("twine", "-p %uricsd", "twine.readthedocs.io"),
     Line("poetry/publish", "-p %ur", "python-poetry.org/docs/cli"),
@@ -370,12 +569,90 @@ SECRETS = (
     Line("travis", "encrypt>", "github.com/travis-ci/travis.rb"),
     Line("snyk", "auth>", "docs.snyk.io/snyk-cli/commands/auth"),
     Line("codecov", "-t", "docs.codecov.com"),
+    Line("az/credential-set", "-p %ul", "learn.microsoft.com/cli/azure"),
+    Line("az/vpn-connection", "--value", "learn.microsoft.com/cli/azure/network/vpn-connection/shared-key"),
+    Line("az/vm", "-p %ung", "learn.microsoft.com/cli/azure/vm/user"),
+    Line("gcloud/auth", "activate-refresh-token>2", "cloud.google.com/sdk/gcloud/reference/auth"),
+    Line("scw/secret", "@3+=fields", "github.com/scaleway/scaleway-cli"),
+    Line("swift", "-K %AUV", "swift(1)"),
+    Line("vercel", "-t --token", "vercel.com/docs/cli"),
+    Line("supabase", "-p --password", "supabase.com/docs/reference/cli"),
+    Line("netlify/env:set", "@3=named", "docs.netlify.com/cli"),
+    Line("heroku fly flyctl", "set>+=pair", "fly.io/docs/flyctl/secrets-set"),
+    Line("docker/secret podman/secret", "<stdin", "docs.docker.com/reference/cli/docker/secret/create"),
+    Line(
+        "docker/build docker/buildx podman/build buildah/build buildah/bud",
+        "%--secret",
+        "docs.docker.com/reference/cli/docker/buildx/build",
+    ),
+    Line("flux kubeseal", "<--token-auth <--raw", "fluxcd.io/flux/cmd"),
+    Line("vault/kv", "<stdin", "developer.hashicorp.com/vault/docs/commands/kv/put"),
+    Line(
+        "vault/token",
+        "revoke> lookup> renew> capabilities>",
+        "developer.hashicorp.com/vault/docs/commands/token",
+    ),
+    Line(
+        "vault/rekey vault/generate-root",
+        "@3",
+        "developer.hashicorp.com/vault/docs/commands/operator/rekey",
+    ),
+    Line(
+        "consul/keyring nomad/keyring",
+        "-install -use -remove",
+        "developer.hashicorp.com/consul/commands/keyring",
+    ),
+    Line("hatch/publish", "-a --auth %u", "hatch.pypa.io/latest/cli/reference"),
+    Line("poetry/config", "@4", "python-poetry.org/docs/repositories"),
+    Line("anaconda", "-t --token", "docs.anaconda.com"),
+    Line("cargo/login", "@2 %--registry <stdin", "doc.rust-lang.org/cargo/commands/cargo-login.html"),
+    Line("bundle/config", "@3+=login @2+=login", "bundler.io/man/bundle-config.1.html"),
+    Line("composer/config", "NAMES> github-oauth.github.com>", "getcomposer.org/doc/06-config.md"),
+    Line("nuget/setapikey", "@2", "learn.microsoft.com/nuget/reference/cli-reference/cli-ref-setapikey"),
+    Line("nuget/push", "@3", "learn.microsoft.com/nuget/reference/cli-reference/cli-ref-push"),
+    Line("dotnet/user-secrets", "set>2", "learn.microsoft.com/aspnet/core/security/app-secrets"),
+    Line("sonar-scanner mvn mvnw gradle gradlew", "-Dsonar.login=+", "docs.sonarsource.com"),
+    Line("gh/secret", "%Raoue", "cli.github.com/manual/gh_secret_set"),
+    Line("glab/variable", "set>2", "gitlab.com/gitlab-org/cli"),
+    Line("airflow/variables", "set>2", "airflow.apache.org/docs"),
+    Line("airflow/users superset/fab", "-p --password %urefl", "airflow.apache.org/docs"),
+    Line("hadoop/credential", "-value", "hadoop.apache.org/docs/stable"),
+    Line(
+        "cf",
+        "auth> auth>2 create-user>2 create-service-broker>3 create-user-provided-service>3",
+        "cli.cloudfoundry.org",
+    ),
+    Line("credhub", "-w -v -p --password --value %nt", "github.com/cloudfoundry/credhub-cli"),
+    Line("uaac", "-s --secret -p --password", "github.com/cloudfoundry/cf-uaac"),
+    Line("copilot/secret", "--values=pair", "aws.github.io/copilot-cli"),
+    Line("chamber/write", "@4", "github.com/segmentio/chamber"),
+    Line("doppler/secrets", "set>2", "docs.doppler.com/docs/cli"),
+    Line("dotenv dotenvx", "set>2", "dotenvx.com/docs"),
+    Line("k6/login k6/cloud", "-t --token", "grafana.com/docs/k6"),
+    Line("jmeter", "-a %ntlupHP", "jmeter.apache.org/usermanual"),
+    Line("cypress", "--key -k", "docs.cypress.io/guides/guides/command-line"),
+    Line(
+        "salt salt-call salt-ssh",
+        "mysql.user_create>3 shadow.set_password>2 user.setpassword>2 mysql.user_chpass>3 "
+        "mysql.user_add>3 --passwd",
+        "docs.saltproject.io",
+    ),
+    Line("certbot acme", "--eab-hmac-key", "eff-certbot.readthedocs.io"),
+    Line("subscription-manager rhnreg_ks", "--activationkey", "subscription-manager(8)"),
+    Line("suseconnect", "-r --regcode", "SUSEConnect(8)"),
+    Line("pro ua", "attach>", "ubuntu-pro(1)"),
+    Line("landscape-config", "--registration-key -p", "landscape-config(1)"),
+    Line("snap/login", "<stdin", "snap(8)"),
+    Line("fly/login", "-p --password", "concourse-ci.org/fly.html"),
     # Backups
     Line("rclone", "NAMES> pass> --pass --rc-pass", "rclone.org/docs"),
     Line("rclone/obscure", "@2", "rclone.org/commands/rclone_obscure"),
     Line("mc/alias", "@5 @6", "min.io/docs/minio/linux/reference/minio-mc/mc-alias-set.html"),
     Line("mc/config", "@6 @7", "min.io/docs/minio/linux/reference/minio-mc"),
     Line("kopia", "-p --access-key", "kopia.io/docs/reference/command-line"),
+    Line("mc/admin", "@6 @5", "min.io/docs/minio/linux/reference/minio-mc-admin"),
+    Line("b2", "authorize>2 authorize-account>2", "b2-command-line-tool.readthedocs.io"),
+    Line("restic borg borgmatic", "--password-command=echo -p=path", "restic.readthedocs.io"),
     # The rest
     Line("ffmpeg ffplay ffprobe", "-decryption_key -encryption_key -cenc_decryption_key", "ffmpeg(1)"),
     Line("streamlink", "--http-cookie=pair", "streamlink.github.io/cli.html"),
@@ -415,12 +692,11 @@ HARMLESS = (
     "ls cp mv rm ln cat less more head tail grep egrep fgrep zgrep rg ag ack sed awk gawk mawk cut sort "
     "uniq wc tr tee diff patch touch mkdir rmdir chmod chown chgrp stat file du df ps pgrep pkill kill "
     "killall pidof pmap top htop lsof fuser free vmstat uptime who which whereis type man info apropos "
-    "apt apt-get apt-cache aptitude dpkg dpkg-query rpm yum dnf zypper pacman apk brew port emerge "
-    "systemctl service journalctl loginctl chkconfig update-rc.d initctl rc-service vi vim nvim nano "
-    "emacs ed make cmake ninja gcc cc clang ld ar strip objdump readelf tar gzip gunzip bzip2 xz zstd "
-    "cpio test dirname basename readlink realpath mktemp date sleep seq true false ping traceroute dig "
-    "host nslookup ss netstat tcpdump nmap nc ncat telnet scp sftp ssh-agent ssh-copy-id jq yq xmllint "
-    "column paste join comm split id groups umount lsblk blkid fdisk parted mkfs losetup modprobe lsmod "
-    "insmod rmmod dmesg sysctl crontab logger logrotate wall rsync psql pg_dump pg_restore pg_basebackup "
-    "createdb"
+    "apt apt-get apt-cache aptitude dpkg dpkg-query yum dnf zypper pacman apk brew port emerge systemctl "
+    "service journalctl loginctl chkconfig update-rc.d initctl rc-service vi vim nvim nano emacs ed make "
+    "cmake ninja gcc cc clang ld ar strip objdump readelf tar gzip gunzip bzip2 xz zstd cpio test dirname "
+    "basename readlink realpath mktemp date sleep seq true false ping traceroute host nslookup ss netstat "
+    "tcpdump nmap nc scp sftp ssh-agent ssh-copy-id yq xmllint column paste join comm split id groups "
+    "umount lsblk blkid fdisk parted mkfs losetup modprobe lsmod insmod rmmod dmesg sysctl crontab logger "
+    "logrotate wall rsync psql pg_dump pg_restore pg_basebackup createdb"
 )

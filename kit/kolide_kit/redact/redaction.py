@@ -2,12 +2,12 @@
 
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from .commands import read_commands
 from .names import REDACTED
 from .patterns import Span
-from .texts import text_secrets
+from .texts import inner_secrets, text_secrets
 
 # Of so many characters at most are arguments whose result is kept.
 _MOST_REMEMBERED = 4096
@@ -52,7 +52,8 @@ def _remembered(request: _Request) -> tuple[str, ...]:
 def _redacted(arguments: Sequence[str]) -> list[str]:
     result = list(arguments)
     found: dict[int, list[Span]] = {}
-    for index, start, end in read_commands(arguments, _search).spans:
+    search = functools.partial(inner_secrets, 1)
+    for index, start, end in read_commands(arguments, search).spans:
         found.setdefault(index, []).append((start, end))
     for index, spans in found.items():
         result[index] = _hidden(result[index], spans)
@@ -70,7 +71,3 @@ def _hidden(text: str, spans: Iterable[Span]) -> str:
         last = max(last, end)
         done = max(done, end)
     return "".join((*shown, text[done:])) if shown else text
-
-
-def _search(text: str, is_script: bool) -> Iterator[Span]:
-    return text_secrets(text, 1, is_script=is_script)

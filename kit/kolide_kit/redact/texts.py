@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator
 
 from .arguments import is_option
+from .audit import audited, encoded_secrets
 from .commands import WRITERS, read_commands
 from .findings import Findings
-from .names import is_path
+from .names import is_path, is_secret
 from .patterns import Span, secrets_in
 from .programs import SECRETS
 from .rules import program_name
@@ -18,16 +19,25 @@ _DEEPEST = 8
 # A longer text is not divided into words: that takes memory for each of them.
 _LONGEST = 1 << 16
 _MOST_DOCUMENTS = 4
-_CLUE = re.compile(r"\s-[pPwW]\s|\\|\$\(|`|[\"'][^\"']*[\"'][^\"']*[\"']|\ba0=")
+_CLUE = re.compile(r"\s-[pPwW]\s|\bset(?:env)?\s|<<<|\\|\$\(|`|[\"'][^\"']*[\"'][^\"']*[\"']|\ba0=")
 _SEPARATORS = re.compile(r"[\s/\\'\"=(|;&`<>,\[\]{}$]+")
-_AUDIT = re.compile(r"a\d{1,4}=")
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?\Z")
+# Words of a command that may read a secret, though the table does not know it.
+_SUGGESTS = re.compile(r"pass|secret|token|key|login|auth|unlock|crypt|cred|signin", re.IGNORECASE)
 
 
 def text_secrets(text: str, depth: int, *, is_script: bool = False) -> Iterator[Span]:
     """Yield where secrets are in a text; the spans may overlap."""
     yield from secrets_in(text)
+    if depth < _DEEPEST and ("proctitle=" in text or "cmd=" in text):
+        yield from encoded_secrets(text, functools.partial(inner_secrets, depth + 1))
     if depth < _DEEPEST and len(text) <= _LONGEST and (is_script or _may_be_command(text)):
         yield from _Text(text, depth).secrets()
+
+
+def inner_secrets(depth: int, text: str, is_script: bool) -> Iterator[Span]:
+    """Yield where secrets are in a text within another one."""
+    return text_secrets(text, depth, is_script=is_script)
 
 
 @functools.cache
@@ -35,7 +45,7 @@ def _secretive() -> frozenset[str]:
     """Return the names of the programs that have secrets among their arguments."""
     names = {name.partition("/")[0] for line in SECRETS for name in line[0].split()}
     names.add("sudo")
-    return frozenset(f"{name}{ending}" for name in names for ending in ("", ".exe", ".py"))
+    return frozenset(f"{name}{ending}" for name in names for ending in ("", ".exe", ".py", ".sh"))
 
 
 def _may_be_command(text: str) -> bool:
@@ -49,14 +59,16 @@ class _Text:
     def __init__(self, text: str, depth: int) -> None:
         self._text = text
         self._depth = depth
+        self._search = functools.partial(inner_secrets, depth + 1)
         self._words = shell_words(text)
         self._documents = 0
+        self._variables: set[str] = set()
 
     def secrets(self) -> Iterator[Span]:
         """Yield the spans."""
         words: list[Word] = []
-        pipeline: list[tuple[Findings, list[Word], list[Word]]] = []
         here: list[Word] = []
+        pipeline: list[_Part] = []
         at = 0
         while at < len(self._words):
             word = self._words[at]
@@ -67,55 +79,83 @@ class _Text:
                 continue
             operator = word.value
             if operator[0] in "<>" or operator in ("&>", "&>>"):
-                if at < len(self._words) and not self._words[at].is_operator and operator not in "()":
-                    if operator == "<<<":
-                        here.append(self._words[at])
-                        yield from self._inner(self._words[at])
-                    elif operator[:2] == "<<":
-                        here.append(self._document(at, operator))
-                    at += 1
+                spans, at = self._redirected(at, operator, words, here)
+                yield from spans
                 continue
             if words:
-                command, spans = self._run(words, here)
-                yield from spans
-                pipeline.append((command, words, here))
+                pipeline.append(self._part(words, here))
                 words, here = [], []
             if operator not in ("|", "|&"):
-                yield from self._piped(pipeline)
+                yield from self._pipeline(pipeline)
                 pipeline = []
         if words:
-            command, spans = self._run(words, here)
-            yield from spans
-            pipeline.append((command, words, here))
-        yield from self._piped(pipeline)
+            pipeline.append(self._part(words, here))
+        yield from self._pipeline(pipeline)
+        yield from self._assigned()
 
-    def _search(self, text: str, is_script: bool) -> Iterator[Span]:
-        return text_secrets(text, self._depth + 1, is_script=is_script)
+    def _redirected(
+        self, at: int, operator: str, words: list[Word], here: list[Word]
+    ) -> tuple[list[Span], int]:
+        """Take what follows a redirection; return secrets in it, and where the next word is."""
+        if at == len(self._words):
+            return [], at
+        word = self._words[at]
+        if word.is_operator:
+            return self._substituted(at, words, here) if word.value == "(" else ([], at)
+        if operator == "<<<":
+            here.append(word)
+            return list(self._inner(word)), at + 1
+        if operator[:2] == "<<":
+            here.append(self._document(at, operator))
+        return [], at + 1
 
-    def _run(self, words: list[Word], here: list[Word]) -> tuple[Findings, list[Span]]:
-        """Search a command of which the words are known."""
-        values = [word.value for word in words]
-        offsets = _audited(values)
-        command = read_commands(
-            values,
-            self._search,
-            [word.is_quoted or offset > 0 for word, offset in zip(words, offsets, strict=True)],
+    def _substituted(self, at: int, words: list[Word], here: list[Word]) -> tuple[list[Span], int]:
+        """Take `<(echo X)`: its output is a file to the command."""
+        start = self._words[at].source(0)
+        closing = next(
+            (end for end in range(at + 1, len(self._words)) if self._words[end].value == ")"),
+            len(self._words),
         )
-        spans: list[Span] = []
+        inner = self._words[at + 1 : closing]
+        words.append(Word("", False, [0], [start]))
+        if not inner or any(word.is_operator for word in inner):
+            return [], at
+        if program_name(inner[0].value) in WRITERS:
+            here += [word for word in inner[1:] if not is_option(word.value)]
+        end = self._words[closing].source(0) if closing < len(self._words) else len(self._text)
+        spans = self._search(self._text[start + 1 : end], True)
+        return [(start + 1 + a, start + 1 + b) for a, b in spans], closing + 1
+
+    def _part(self, words: list[Word], here: list[Word]) -> "_Part":
+        """Read a command of which the words are known."""
+        shown = audited(words)
+        command = read_commands(
+            [word.value for word in shown], self._search, [word.is_quoted for word in shown]
+        )
+        part = _Part(command, words, here)
         for index, start, end in command.spans:
             if start < end:
-                spans += self._shown(words[index], start + offsets[index], end + offsets[index])
+                part.spans += self._shown(shown[index], start, end)
         for word in here:
-            if word.value and command.reads_secret:
-                spans.append(word.span(0, len(word.value)))
+            if word.value and (command.reads_secret or (part.suggests and _may_be_secret(word.value))):
+                part.spans.append(word.span(0, len(word.value)))
             elif word.value:
                 inner = self._search(word.value, True)
-                spans += [word.span(*span) for span in inner if span[0] < span[1]]
-        return command, spans
+                part.spans += [word.span(*span) for span in inner if span[0] < span[1]]
+        return part
+
+    def _assigned(self) -> Iterator[Span]:
+        """Yield the values of variables that were secrets: `p=X; mysql -p$p`."""
+        for word in self._words if self._variables else ():
+            name, equals, value = word.value.partition("=")
+            if equals and value and name in self._variables and not value.startswith(("$", "`")):
+                yield word.span(len(name) + 1, len(word.value))
 
     def _shown(self, word: Word, start: int, end: int) -> list[Span]:
         """Return the spans to hide for a secret: of the value `$(cat FILE)` not the program and the file."""
         first, last = word.span(start, end)
+        if (variable := _VARIABLE.match(self._text, first, last)) is not None:
+            self._variables.add(variable[1])
         for inner_start, inner_end in word.inner:
             if inner_start <= first + 2 and inner_end >= last - 1:
                 inner = [each for each in shell_words(self._text[inner_start:inner_end]) if each.value]
@@ -154,27 +194,49 @@ class _Text:
         return Word(value, False, [0], [begin])
 
     @staticmethod
-    def _piped(pipeline: list[tuple[Findings, list[Word], list[Word]]]) -> Iterator[Span]:
-        """Yield what is written to a program that reads a secret: `echo X | chpasswd`."""
-        reads = False
-        for command, words, here in reversed(pipeline):
-            if reads and command.writes:
-                yield from (word.span(0, len(word.value)) for word in here if word.value)
-                is_written = False
-                for word in words:
-                    if is_written and word.value and not is_path(word.value) and not is_option(word.value):
-                        yield word.span(0, len(word.value))
-                    is_written = is_written or program_name(word.value) in WRITERS
-            reads = reads or command.reads_secret
+    def _pipeline(pipeline: list["_Part"]) -> Iterator[Span]:
+        """Yield the secrets of commands, and what is written to one that reads a secret."""
+        reads = suggests = False
+        for part in reversed(pipeline):
+            yield from part.spans
+            if part.command.writes and (reads or suggests):
+                yield from (
+                    word.span(0, len(word.value))
+                    for word in part.written()
+                    if reads or _may_be_secret(word.value)
+                )
+            reads = reads or part.command.reads_secret
+            suggests = suggests or part.suggests
 
 
-def _audited(values: list[str]) -> list[int]:
-    """Strip the names of arguments in audit's records, a0="mysql" a1="-pX"; return how much was stripped."""
-    offsets = [0] * len(values)
-    if any(value.startswith("a0=") for value in values):
-        for index, value in enumerate(values):
-            match = _AUDIT.match(value)
-            if match is not None:
-                offsets[index] = match.end()
-                values[index] = value[match.end() :]
-    return offsets
+class _Part:
+    """A command of a pipeline."""
+
+    def __init__(self, command: Findings, words: list[Word], here: list[Word]) -> None:
+        self.command = command
+        self.spans: list[Span] = []
+        self._words = words
+        self._here = here
+
+    @property
+    def suggests(self) -> bool:
+        """Return whether it may read a secret, by its words."""
+        return not self.command.is_harmless and any(_SUGGESTS.search(word.value) for word in self._words)
+
+    def written(self) -> Iterator[Word]:
+        """Yield the words that `echo` and the like write."""
+        yield from (word for word in self._here if word.value)
+        is_written = False  # what follows `cat` are files
+        for word in self._words:
+            if is_written and word.value and not is_path(word.value) and not is_option(word.value):
+                yield word
+            is_written = is_written or program_name(word.value) in WRITERS - {"cat"}
+
+
+def _may_be_secret(value: str) -> bool:
+    return (
+        len(value) > 3
+        and "://" not in value
+        and is_secret("password", value)
+        and re.search(r"\s", value) is None
+    )

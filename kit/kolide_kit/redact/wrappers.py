@@ -125,6 +125,12 @@ WRAPPERS = (
     Line("machinectl/shell", "!1", "machinectl(1)"),
     Line("find", "!-exec !-execdir !-ok !-okdir", "find(1)"),
     Line("screen", "!0 %cehpSsTt", "screen(1)"),
+    Line(
+        "powershell pwsh",
+        "$-Command $-command $-c $-C %-ExecutionPolicy %-File %-Version %-WindowStyle",
+        "learn.microsoft.com/powershell/module/microsoft.powershell.core/about",
+    ),
+    Line("spawn", "!0", "expect(1)"),
     Line("cmd", "!/c !/k", "learn.microsoft.com/windows-server/administration"),
     Line("aws-vault/exec", "!1 !--", "github.com/99designs/aws-vault"),
     Line("gdb", "!--args", "gdb(1)"),

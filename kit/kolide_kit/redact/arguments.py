@@ -15,13 +15,15 @@ _OPTION = re.compile(rf"(?:--?|\+{{1,2}})({NAME})\Z")
 _USER = frozenset(("-u", "-U", "--user", "--username", "-user", "-username", "--login", "/u", "/user"))
 _PASSWORD = frozenset(("-p", "-P", "-w", "-W", "/p", "-pw"))
 # Behind one of these words the name of a secret is followed by the secret.
-_SETTER = re.compile(r"(?:\w+:)?set(?:-?env)?|-[gu]?x|--arg\Z")
+_SETTER = re.compile(r"(?:\w+:|/)?set(?:-?env)?|-[gu]?x|--arg\Z")
 _JOINED_USER = re.compile(r"[-/](?:u|ru|user|username|identity)[:=].", re.IGNORECASE)
 _JOINED_PASSWORD = re.compile(r"[-/](?:p|pw|pd|rp)[:=](?=.)", re.IGNORECASE)
 # An option whose value may be user:password.
 _LOGIN = frozenset(("-u", "--user", "--basic", "--basic-auth", "--creds", "--login", "--proxy-user"))
 _GIVES_SECRET = re.compile(r"(?:pass|secret|token|cred).*(?:command|cmd|eval|program)|extpass|passcommand")
 _STDIN = re.compile(r"--?(?:pass\w*-stdin|stdin|passphrase-fd|with-token)\b")
+# What writes its arguments to a pipe.
+WRITERS = frozenset(("echo", "printf", "print", "yes", "cat"))
 _NOTHING = Rule()
 
 
@@ -106,7 +108,9 @@ class Arguments:
             return True
         kind, self._kind = self._kind, None
         if kind is not None and not is_option(word):
-            if not self._by_name:
+            if kind == "echo" and program_name(word) in WRITERS:
+                self._kind, self._by_name = "", False  # of a text that has lost its quotes
+            elif not self._by_name:
                 self._hide(index, word, kind)
             elif is_secret("password", word):
                 self._findings.hide(index, [(0, len(word))])

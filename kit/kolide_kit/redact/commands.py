@@ -3,13 +3,11 @@
 import re
 from collections.abc import Sequence
 
-from .arguments import Arguments
+from .arguments import WRITERS, Arguments
 from .findings import Findings, Search
 from .rules import is_harmless, known, program_name, rule_for
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
-# What writes its arguments to a pipe.
-WRITERS = frozenset(("echo", "printf", "print", "yes", "cat"))
 
 
 def read_commands(words: Sequence[str], search: Search, quoted: Sequence[bool] | None = None) -> Findings:

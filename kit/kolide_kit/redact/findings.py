@@ -60,9 +60,8 @@ class Findings:
         whole = _WHOLE.match(word)
         if whole is not None and not word.startswith("://", whole.end() - 1):
             value = word[whole.end() :]
-            if value.startswith(_WRITTEN):
-                self.hide(index, secret_part(value, "echo"), whole.end())
-            elif " " in value and (self._quoted is None or self._quoted[index]):
+            self._written(index, whole.end())
+            if " " in value and (self._quoted is None or self._quoted[index]):
                 self.hide(index, self._search(value, False), whole.end())
             if is_secret(whole[1], value) and (value or whole[2] == "="):
                 self.spans.append((index, whole.end(), len(word)))
@@ -72,6 +71,13 @@ class Findings:
         if self._quoted is None or self._quoted[index]:
             self.hide(index, self._search(word, False))
 
+    def _written(self, index: int, start: int) -> None:
+        value = self.words[index][start:]
+        if value.startswith(_WRITTEN):
+            self.hide(index, secret_part(value, "echo"), start)
+
     def script(self, index: int, offset: int = 0) -> None:
         """Search a word, or what follows `offset` in it, as a command of the shell."""
+        if (whole := _WHOLE.match(self.words[index], offset)) is not None:
+            self._written(index, whole.end())
         self.hide(index, self._search(self.words[index][offset:], True), offset)

@@ -57,6 +57,8 @@ _NAMED_VALUE = (
     r"\s{0,4}\\?[\"']?(?:\w{0,32}value)\\?[\"']?\s{0,4}[=:]\s{0,4}\\?[\"']?([^\"',;\s}\\]+)"
 )
 _SUBSCRIPT = rf"[\"']({NAME})\\?[\"']\]\s\\?[\"']([^\"'\\]+)"
+# Of expect's scripts.
+_SEND = r"\bsend\s(?:--\s|-s\s)?\\?[\"{]([^\"}\\]{1,256})"
 # Keys in the path of a URL: of conda's channels, a stream's, a bot's.
 _PATH_KEY = (
     r"rtmps?://[^/\s]+/(?:[^/\s]+/)?(?=[^/\s?]{8})([^/\s?\"']+)|://[^/\s]+/t/([^/\s\"']+)/"
@@ -163,6 +165,8 @@ def _by_words(text: str) -> Iterator[Span]:
         for match in re.finditer(_SQL, text, re.IGNORECASE):
             end, closed = past_quoted(text, match.end())
             yield match.end() + 1, end - closed
+    if "spawn" in text or "expect" in text:
+        yield from (match.span(1) for match in re.finditer(_SEND, text))
     if "PRIVATE KEY" in text:
         yield from _key_blocks(text)
     if re.search(r"[A-Za-z0-9_\-+/]{16}|SG\.|\$\w", text) is None:

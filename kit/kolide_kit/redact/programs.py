@@ -191,7 +191,7 @@ SECRETS = (
     Line("bw", "unlock> --session login>2", "bitwarden.com/help/cli"),
     Line("op", "--session", "developer.1password.com/docs/cli"),
     Line("signtool", "/p:+ -p:+", "learn.microsoft.com/windows/win32/seccrypto/signtool"),
-    Line("expect", "-c=sends", "expect(1)"),
+    Line("expect", "$-c", "expect(1)"),
     Line("age rage", "<-p", "age(1)"),
     Line("qpdf", "--encrypt>+=path", "qpdf.readthedocs.io/en/stable/encryption.html"),
     Line(
@@ -232,7 +232,7 @@ SECRETS = (
         "hdparm(8)",
     ),
     Line("ykman", "@5 static>2", "docs.yubico.com/software/yubikey/tools/ykman"),
-    Line("rpm rpmsign rpmbuild", "--define=passphrase -D=passphrase", "rpmsign(8)"),
+    Line("rpm rpmsign rpmbuild", "--define=passphrase -D=passphrase __gpg_passphrase>", "rpmsign(8)"),
     Line("zipcloak 7zip", "-p+", "zipcloak(1)"),
     Line("security/set-key-partition-list", "-k ~-s %SD", "ss64.com/mac/security.html"),
     Line("security", "-o", "ss64.com/mac/security.html"),
@@ -447,7 +447,7 @@ SECRETS = (
     Line("znc telegram-send", "<--makepass <--configure", "znc(1)"),
     Line("signal-cli", "setpin> --pin", "signal-cli(1)"),
     Line("rcon mcrcon rcon-cli", "-p --password %aHPcstl", "github.com/Tiiffi/mcrcon"),
-    Line("deluge-console", "*=connect", "deluge-torrent.org"),
+    Line("deluge-console", "*=connect connect>3", "deluge-torrent.org"),
     # Users
     Line("useradd usermod groupadd groupmod", "-p %cdefgGkKsuRZb", "useradd(8)"),
     Line("chpasswd chgpasswd newusers", "<stdin", "chpasswd(8)"),
@@ -698,5 +698,5 @@ HARMLESS = (
     "basename readlink realpath mktemp date sleep seq true false ping traceroute host nslookup ss netstat "
     "tcpdump nmap nc scp sftp ssh-agent ssh-copy-id yq xmllint column paste join comm split id groups "
     "umount lsblk blkid fdisk parted mkfs losetup modprobe lsmod insmod rmmod dmesg sysctl crontab logger "
-    "logrotate wall rsync psql pg_dump pg_restore pg_basebackup createdb"
+    "logrotate wall psql pg_dump pg_restore pg_basebackup createdb"
 )

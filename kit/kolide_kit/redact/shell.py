@@ -17,6 +17,8 @@ _BLANKS = re.compile(r"[^\S\n]+")
 _OPERATOR = re.compile(r"<<<|<<-?|&&|\|\||;;|\|&|>>|>&|<&|&>>?|[|&;()<>\n]")
 _PLAIN = re.compile(r"[^\s\\'\"`$|&;()<>]+")
 _ESCAPED = re.compile(r"\\([$`\"\\\n])")
+_ESCAPED_OF_LIST = re.compile(r"\\([\"'\\])")
+_LIST = re.compile(r"'\[(?:'|\"[^\"]*\",)")
 _PLAIN_STRING = re.compile(r"[^\\$]*\Z")
 _LIST_END = re.compile(r"[,\]})]+(?=\s|['\"]|\Z)")
 
@@ -56,6 +58,7 @@ class _Lexer:
         self._text = text
         self._at = 0
         self._closed = {"'": True, '"': True, "`": True}  # whether a further quote may still be closed
+        self._in_list = False
         self._parentheses: dict[int, int] | None = None
 
     def words(self) -> list[Word]:
@@ -111,6 +114,7 @@ class _Lexer:
         if plain is not None:
             if at > start and text[at - 1] in "'\"" and (end := _LIST_END.match(text, at)) is not None:
                 self._at = end.end()  # the comma of ["a", "b"] is no part of the word
+                self._in_list = self._in_list and "]" not in end[0]
                 return False
             value = plain[0]
             is_list = (
@@ -118,6 +122,8 @@ class _Lexer:
             )
             if not is_list:
                 self._add(value, at)
+            elif value.endswith("["):
+                self._in_list = True
             self._at = plain.end()
             return True
         character = text[at]
@@ -148,12 +154,14 @@ class _Lexer:
     def _quoted(self, quote: str) -> bool:
         """Take a quoted string; an apostrophe, and a quote that is not closed, stand for themselves."""
         text, at = self._text, self._at
-        if text.startswith(("'['", "'[\""), at):  # Python's: Command '['a', 'b']' returned ...
+        if text.startswith("'[", at) and _LIST.match(text, at):  # Python's: Command '['a', 'b']' returned ...
             self._at = at + 2
+            self._in_list = True
             return True
+        is_plain = quote == "'" and text[at - 1 : at] != "$" and not self._in_list
         end = -1
         if self._closed[quote] and not self._is_apostrophe(at):
-            if quote == "'" and text[at - 1 : at] != "$":
+            if is_plain:
                 end = text.find("'", at + 1)
                 self._closed[quote] = end >= 0
             else:
@@ -164,7 +172,7 @@ class _Lexer:
             self._add(quote, at)
             self._at = at + 1
             return True
-        if quote == "'" and text[at - 1 : at] != "$":
+        if is_plain:
             self._add(text[at + 1 : end], at + 1)
         else:
             self._unescape(at + 1, end)
@@ -177,7 +185,8 @@ class _Lexer:
             self._add(text[start:end], start)
             return
         self._find_inner(start, end)
-        for escaped in _ESCAPED.finditer(text, start, end):
+        pattern = _ESCAPED_OF_LIST if self._in_list else _ESCAPED
+        for escaped in pattern.finditer(text, start, end):
             if escaped.start() > done:
                 self._add(text[done : escaped.start()], done)
             if escaped[1] != "\n":

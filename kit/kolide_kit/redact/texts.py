@@ -4,9 +4,9 @@ import functools
 import re
 from collections.abc import Iterator
 
-from .arguments import is_option
+from .arguments import WRITERS, is_option
 from .audit import audited, encoded_secrets
-from .commands import WRITERS, read_commands
+from .commands import read_commands
 from .findings import Findings
 from .names import is_path, is_secret
 from .patterns import Span, secrets_in

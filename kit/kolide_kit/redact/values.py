@@ -25,7 +25,6 @@ _PARTS = {
         "connect": r"\Aconnect\s\S+\s\S+\s(\S+)",
         "word": r"\A(?!/)(.+)",
         "rule": r"\A>(.+)",
-        "sends": r"\bsend\s(?:--\s)?[\"{']?([^\"}';]+)",
     }.items()
 }
 
@@ -34,10 +33,11 @@ def secret_part(value: str, kind: str) -> list[Span]:
     """Return where in a value its secrets are.
 
     Kinds: "" the whole value; "login" behind a colon, "percent" behind a percent sign, "comma" behind a
-    comma; "slash" between a slash and @; "pass" behind `pass:`; "keyed" behind a colon, except a file's name;
-    "pair" behind an equals sign; "path" and "port" the whole value, unless it is a path or a port; "key" a
-    value that looks random, "bare" one without an equals sign; "last" behind the last colon; "name" a value that a secret's name has; "string" the
-    last quoted string; "tpm" a value that is not a file or a session. `_PARTS` has others.
+    comma; "slash" between a slash and @; "pass" behind `pass:`; "keyed" behind a colon, except a file's
+    name; "pair" behind an equals sign; "path" and "port" the whole value, unless it is a path or a port;
+    "key" a value that looks random, "bare" one without an equals sign; "last" behind the last colon; "name"
+    a value that a secret's name has; "string" the last quoted string; "tpm" a value that is not a file or a
+    session. `_PARTS` has others.
     """
     end = len(value)
     if kind in ("login", "percent", "comma", "pair"):

@@ -81,7 +81,7 @@ WRAPPERS = (
     ),
     Line("sg", "!1 $-c", "sg(1)"),
     Line("script", "$-c $--command %EIOBTmo", "script(1)"),
-    Line("faketime", "!1 %fp", "faketime(1)"),
+    Line("faketime", "!1 %p", "faketime(1)"),
     Line(
         "gosu su-exec setuidgid envuidgid s6-setuidgid setlock envdir s6-envdir",
         "!1",
@@ -123,6 +123,7 @@ WRAPPERS = (
     Line("lxc/exec incus/exec", "!1 !-- %--env %--cwd %--user %--group", "documentation.ubuntu.com/lxd"),
     Line("lxc-attach", "!0 !-- %nPvfLOagus %--name", "lxc-attach(1)"),
     Line("machinectl/shell", "!1", "machinectl(1)"),
+    Line("rsync", "$-e $--rsh", "rsync(1)"),
     Line("find", "!-exec !-execdir !-ok !-okdir", "find(1)"),
     Line("screen", "!0 %cehpSsTt", "screen(1)"),
     Line(

@@ -58,9 +58,9 @@ class Arguments:
             findings.reads_secret = True
         self._sets = _SETTER.fullmatch(program_name(findings.words[start])) is not None
         self._entry: str | None = None
-        self._has_user = not ((is_known and rule is None) or self._rule.is_wrapper) and _names_user(
-            findings.words[start + 1 : start + 65]
-        )
+        self._has_user = not (
+            (is_known and rule is None and not is_guessed) or self._rule.is_wrapper
+        ) and _names_user(findings.words[start + 1 : start + 65])
 
     def read(self) -> tuple[int | None, bool]:
         """Search the words; return where the command that the program runs begins, and if that is a guess."""
@@ -79,6 +79,8 @@ class Arguments:
             if word == "--":
                 if "--" in self._rule.inner_words or self._begins_command(index + 1):
                     return index + 1, False
+                if self._rule is not _NOTHING or not self._is_known:
+                    self._findings.later(index + 1)
                 continue
             if self._rule.inner_words and word.lower() in self._rule.inner_words:
                 return index + 1, False
@@ -108,6 +110,8 @@ class Arguments:
             return True
         kind, self._kind = self._kind, None
         if kind is not None and not is_option(word):
+            if kind:
+                self._note_words(index, word)
             if kind == "echo" and program_name(word) in WRITERS:
                 self._kind, self._by_name = "", False  # of a text that has lost its quotes
             elif not self._by_name:

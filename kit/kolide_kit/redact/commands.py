@@ -43,4 +43,4 @@ def _read_command(findings: Findings, start: int, is_guess: bool) -> tuple[int |
 
 def _is_program(word: str) -> bool:
     # COMMAND=/usr/bin/mysql, as sudo logs it.
-    return "=/" in word and known(word) is not None
+    return word.startswith("COMMAND=/") or ("=/" in word and known(word) is not None)

@@ -215,12 +215,23 @@ def _values(text: str, name: str, ends: str) -> Iterator[Span]:
         else:
             ending = value_ends.search(text, start)
             end = len(text) if ending is None else ending.start()
+            if text[match.start() - 1 : match.start()] in ("'", '"') and text[end : end + 1].isspace():
+                end = _quoted_end(text, match.start() - 1, end)
             value = (start, end)
         if end == start:
             continue
         if is_secret(match[1], text[slice(*value)]):
             yield value
         start = end
+
+
+def _quoted_end(text: str, quote: int, blank: int) -> int:
+    """Return where a value ends that has blanks, in a string such as '--password=a b' or "a=b c=d"."""
+    past, closed = past_quoted(text, quote)
+    if not closed or past - 1 <= blank:
+        return blank
+    following = re.compile(rf"\s{NAME}[\"']?[=:]").search(text, blank, past)
+    return past - 1 if following is None else following.start()
 
 
 def _credentials(word: str, offset: int) -> Iterator[Span]:

@@ -159,7 +159,7 @@ def known(word: str) -> str | None:
         return name
     if not name or not (name[-1].isdigit() or "." in name):
         return None
-    name = re.sub(_ENDING, "", name)
+    name = re.sub(_ENDING, "", name.rstrip("."))
     if name not in table:
         name = re.sub(_VERSION, "", name)
     return name if name in table else None

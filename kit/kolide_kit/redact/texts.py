@@ -21,7 +21,7 @@ _LONGEST = 1 << 16
 _MOST_DOCUMENTS = 4
 _CLUE = re.compile(r"\s-[pPwW]\s|\bset(?:env)?\s|<<<|\\|\$\(|`|[\"'][^\"']*[\"'][^\"']*[\"']|\ba0=")
 _SEPARATORS = re.compile(r"[\s/\\'\"=(|;&`<>,\[\]{}$]+")
-_VARIABLE = re.compile(r"\$\{?(\w+)\}?\Z")
+_VARIABLE = re.compile(r"\$\{?(\w+)")
 # Words of a command that may read a secret, though the table does not know it.
 _SUGGESTS = re.compile(r"pass|secret|token|key|login|auth|unlock|crypt|cred|signin", re.IGNORECASE)
 

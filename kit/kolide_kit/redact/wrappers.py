@@ -38,6 +38,12 @@ WRAPPERS = (
     Line("xargs", "!0 %adEILnPs %--arg-file %--delimiter %--max-args %--max-procs %--max-chars", "xargs(1)"),
     Line("strace", "!0 %abeEIopPsSuUXO %--trace %--output %--env %--user", "strace(1)"),
     Line("ltrace", "!0 %aAdDeFlnopsuwx %--output", "ltrace(1)"),
+    Line(
+        "perf/stat perf/record perf/trace",
+        "!1 %eoFcpCtDIGmur %--event %--output %--pid",
+        "perf-stat(1), perf-record(1)",
+    ),
+    Line("op/run chamber/exec doppler/run infisical/run", "!--", "developer.1password.com/docs/cli"),
     Line("valgrind", "!0", "valgrind(1)"),
     Line("chroot", "!1 %--userspec %--groups", "chroot(8)"),
     Line(

@@ -8,13 +8,16 @@ Source: POSIX.1-2024, Shell Command Language, and bash(1).
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..quoted import past_quoted
 
-_BLANKS = re.compile(r"[^\S\n]+")
-# `2>&1`, `<<<`, `&&`: what separates words, and is one itself.
-_OPERATOR = re.compile(r"<<<|<<-?|&&|\|\||;;|\|&|>>|>&|<&|&>>?|[|&;()<>\n]")
+# Behind blanks an operator (`2>&1`, `<<<`, `&&`: what separates words, and is one itself), or a plain word.
+_NEXT = re.compile(
+    r"[^\S\n]*(?:(<<<|<<-?|&&|\|\||;;|\|&|>>|>&|<&|&>>?|[|&;()<>\n])|([^\s\\'\"`$|&;()<>]+)(?=\s|\Z))?"
+)
+_START = (0,)
 _PLAIN = re.compile(r"[^\s\\'\"`$|&;()<>]+")
 _ESCAPED = re.compile(r"\\([$`\"\\\n])")
 _ESCAPED_OF_LIST = re.compile(r"\\([\"'\\])")
@@ -23,7 +26,7 @@ _PLAIN_STRING = re.compile(r"[^\\$]*\Z")
 _LIST_END = re.compile(r"[,\]})]+(?=\s|['\"]|\Z)")
 
 
-@dataclass
+@dataclass(slots=True)
 class Word:
     """A word without its quotes, or an operator.
 
@@ -33,9 +36,9 @@ class Word:
 
     value: str
     is_operator: bool
-    starts: list[int]
-    sources: list[int]
-    inner: list[tuple[int, int]] = field(default_factory=list)
+    starts: Sequence[int]
+    sources: Sequence[int]
+    inner: Sequence[tuple[int, int]] = ()
     is_quoted: bool = False
 
     def source(self, position: int) -> int:
@@ -63,16 +66,17 @@ class _Lexer:
 
     def words(self) -> list[Word]:
         text, found = self._text, []
-        while self._at < len(text):
-            blanks = _BLANKS.match(text, self._at)
-            if blanks is not None:
-                self._at = blanks.end()
+        while (token := _NEXT.match(text, self._at)) is not None:
+            operator, word = token.groups()
+            if operator is not None or word is not None:
+                found.append(
+                    Word(operator or word, word is None, _START, (token.start(token.lastindex or 0),))
+                )
+                self._at = token.end()
                 continue
-            operator = _OPERATOR.match(text, self._at)
-            if operator is not None:
-                found.append(Word(operator[0], True, [0], [self._at]))
-                self._at = operator.end()
-                continue
+            self._at = token.end()
+            if self._at == len(text):
+                break
             found.append(self._word())
         return found
 
@@ -80,10 +84,6 @@ class _Lexer:
         """Return the word that begins here."""
         text = self._text
         start = self._at
-        plain = _PLAIN.match(text, start)
-        if plain is not None and (plain.end() == len(text) or text[plain.end()] in " \n\t"):
-            self._at = plain.end()
-            return Word(plain[0], False, [0], [start])
         self._values: list[str] = []
         self._starts: list[int] = []
         self._sources: list[int] = []

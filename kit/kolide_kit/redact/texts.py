@@ -4,14 +4,16 @@ import functools
 import re
 from collections.abc import Iterator
 
+from ..quoted import past_quoted
 from .arguments import WRITERS, is_option
 from .audit import audited, encoded_secrets
+from .clues import interesting, may_be_command, suggests_secret
 from .commands import read_commands
 from .findings import Findings
 from .names import is_path, is_secret
 from .patterns import Span, secrets_in
-from .programs import SECRETS
 from .rules import program_name
+from .segments import segments
 from .shell import Word, shell_words
 
 # sh -c "su -c 'sh -c ...'": nobody quotes deeper, and each level reads its text again.
@@ -19,11 +21,10 @@ _DEEPEST = 8
 # A longer text is not divided into words: that takes memory for each of them.
 _LONGEST = 1 << 16
 _MOST_DOCUMENTS = 4
-_CLUE = re.compile(r"\s-[pPwW]\s|\bset(?:env)?\s|<<<|\\|\$\(|`|[\"'][^\"']*[\"'][^\"']*[\"']|\ba0=")
-_SEPARATORS = re.compile(r"[\s/\\'\"=(|;&`<>,\[\]{}$]+")
+# A variable's assignment; its value is no other variable.
+_ASSIGNED = re.compile(r"(?<![\w$\-.])(\w{1,64})=(?![$`])")
+_ASSIGNED_END = re.compile(r"[\s;&|()<>\"'`]")
 _VARIABLE = re.compile(r"\$\{?(\w+)")
-# Words of a command that may read a secret, though the table does not know it.
-_SUGGESTS = re.compile(r"pass|secret|token|key|login|auth|unlock|crypt|cred|signin", re.IGNORECASE)
 
 
 def text_secrets(text: str, depth: int, *, is_script: bool = False) -> Iterator[Span]:
@@ -31,26 +32,40 @@ def text_secrets(text: str, depth: int, *, is_script: bool = False) -> Iterator[
     yield from secrets_in(text)
     if depth < _DEEPEST and ("proctitle=" in text or "cmd=" in text):
         yield from encoded_secrets(text, functools.partial(inner_secrets, depth + 1))
-    if depth < _DEEPEST and len(text) <= _LONGEST and (is_script or _may_be_command(text)):
-        yield from _Text(text, depth).secrets()
+    if depth < _DEEPEST and ((is_script and "\n" not in text) or may_be_command(text)):
+        yield from _command_secrets(text, depth)
+
+
+def _command_secrets(text: str, depth: int) -> Iterator[Span]:
+    """Yield where secrets are in the command lines of a text."""
+    pieces = list(segments(text))
+    variables: set[str] = set()
+    for start, end in interesting(text, pieces) if len(pieces) > 1 else pieces:
+        if end - start <= _LONGEST:
+            lines = _Text(text[start:end], depth)
+            yield from ((start + first, start + last) for first, last in lines.secrets())
+            variables |= lines.variables
+    if variables:
+        yield from _assigned(text, variables)
+
+
+def _assigned(text: str, variables: set[str]) -> Iterator[Span]:
+    """Yield the values of variables that were secrets: `p=X; mysql -p$p`."""
+    for match in _ASSIGNED.finditer(text):
+        if match[1] in variables:
+            value = match.end()
+            quoted = text[value : value + 1] in ("'", '"')
+            end = past_quoted(text, value)[0] - 1 if quoted else 0
+            if not quoted:
+                ending = _ASSIGNED_END.search(text, value)
+                end = len(text) if ending is None else ending.start()
+            if end > value + quoted:
+                yield value + quoted, end
 
 
 def inner_secrets(depth: int, text: str, is_script: bool) -> Iterator[Span]:
     """Yield where secrets are in a text within another one."""
     return text_secrets(text, depth, is_script=is_script)
-
-
-@functools.cache
-def _secretive() -> frozenset[str]:
-    """Return the names of the programs that have secrets among their arguments."""
-    names = {name.partition("/")[0] for line in SECRETS for name in line[0].split()}
-    names.add("sudo")
-    return frozenset(f"{name}{ending}" for name in names for ending in ("", ".exe", ".py", ".sh"))
-
-
-def _may_be_command(text: str) -> bool:
-    """Return whether dividing a text into words may find more than searching it: most texts are none."""
-    return _CLUE.search(text) is not None or not _secretive().isdisjoint(_SEPARATORS.split(text.lower()))
 
 
 class _Text:
@@ -61,8 +76,9 @@ class _Text:
         self._depth = depth
         self._search = functools.partial(inner_secrets, depth + 1)
         self._words = shell_words(text)
+        self._is_audit = "a0=" in text
         self._documents = 0
-        self._variables: set[str] = set()
+        self.variables: set[str] = set()
 
     def secrets(self) -> Iterator[Span]:
         """Yield the spans."""
@@ -75,7 +91,8 @@ class _Text:
             at += 1
             if not word.is_operator:
                 words.append(word)
-                yield from self._inner(word)
+                if word.inner:
+                    yield from self._inner(word)
                 continue
             operator = word.value
             if operator[0] in "<>" or operator in ("&>", "&>>"):
@@ -91,7 +108,6 @@ class _Text:
         if words:
             pipeline.append(self._part(words, here))
         yield from self._pipeline(pipeline)
-        yield from self._assigned()
 
     def _redirected(
         self, at: int, operator: str, words: list[Word], here: list[Word]
@@ -128,7 +144,7 @@ class _Text:
 
     def _part(self, words: list[Word], here: list[Word]) -> "_Part":
         """Read a command of which the words are known."""
-        shown = audited(words)
+        shown = audited(words) if self._is_audit else words
         command = read_commands(
             [word.value for word in shown], self._search, [word.is_quoted for word in shown]
         )
@@ -144,18 +160,11 @@ class _Text:
                 part.spans += [word.span(*span) for span in inner if span[0] < span[1]]
         return part
 
-    def _assigned(self) -> Iterator[Span]:
-        """Yield the values of variables that were secrets: `p=X; mysql -p$p`."""
-        for word in self._words if self._variables else ():
-            name, equals, value = word.value.partition("=")
-            if equals and value and name in self._variables and not value.startswith(("$", "`")):
-                yield word.span(len(name) + 1, len(word.value))
-
     def _shown(self, word: Word, start: int, end: int) -> list[Span]:
         """Return the spans to hide for a secret: of the value `$(cat FILE)` not the program and the file."""
         first, last = word.span(start, end)
         if (variable := _VARIABLE.match(self._text, first, last)) is not None:
-            self._variables.add(variable[1])
+            self.variables.add(variable[1])
         for inner_start, inner_end in word.inner:
             if inner_start <= first + 2 and inner_end >= last - 1:
                 inner = [each for each in shell_words(self._text[inner_start:inner_end]) if each.value]
@@ -170,12 +179,12 @@ class _Text:
         return [(first, last)]
 
     def _inner(self, word: Word) -> Iterator[Span]:
-        """Yield the secrets in the commands within a word."""
+        """Yield the secrets in the commands within a word, which as texts have been searched."""
         if self._depth >= _DEEPEST:
             return
         for start, end in word.inner:
-            inner = self._text[start:end]
-            yield from ((start + a, start + b) for a, b in self._search(inner, True))
+            inner = _command_secrets(self._text[start:end], self._depth + 1)
+            yield from ((start + first, start + last) for first, last in inner)
 
     def _document(self, at: int, operator: str) -> Word:
         """Return the here-document whose delimiter is the word at `at`, as a word."""
@@ -221,7 +230,7 @@ class _Part:
     @property
     def suggests(self) -> bool:
         """Return whether it may read a secret, by its words."""
-        return not self.command.is_harmless and any(_SUGGESTS.search(word.value) for word in self._words)
+        return not self.command.is_harmless and any(suggests_secret(word.value) for word in self._words)
 
     def written(self) -> Iterator[Word]:
         """Yield the words that `echo` and the like write."""

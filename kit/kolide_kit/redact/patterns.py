@@ -142,7 +142,9 @@ _LITERAL = re.compile(r"\\?[\"']([^\"'\\]{1,256})\\?[\"']")
 
 def _calls(text: str) -> Iterator[Span]:
     """Yield the literals of calls that log in; of several all but the first, which is a user or a host."""
-    for call in re.finditer(_CALL, text, re.IGNORECASE):
+    calls = re.compile(_CALL, re.IGNORECASE)
+    end = 0
+    while (call := calls.search(text, end)) is not None:
         closing = text.find(")", call.end(), call.end() + _CALL_LENGTH)
         end = call.end() + _CALL_LENGTH if closing < 0 else closing
         literals = list(_LITERAL.finditer(text, call.end(), end))

@@ -21,6 +21,7 @@ _DEEPEST = 8
 # A longer text is not divided into words: that takes memory for each of them.
 _LONGEST = 1 << 16
 _MOST_DOCUMENTS = 4
+_MOST_SUBSTITUTED = 32
 # A variable's assignment; its value is no other variable.
 _ASSIGNED = re.compile(r"(?<![\w$\-.])(\w{1,64})=(?![$`])")
 _ASSIGNED_END = re.compile(r"[\s;&|()<>\"'`]")
@@ -128,18 +129,15 @@ class _Text:
     def _substituted(self, at: int, words: list[Word], here: list[Word]) -> tuple[list[Span], int]:
         """Take `<(echo X)`: its output is a file to the command."""
         start = self._words[at].source(0)
-        closing = next(
-            (end for end in range(at + 1, len(self._words)) if self._words[end].value == ")"),
-            len(self._words),
-        )
-        inner = self._words[at + 1 : closing]
+        last = min(len(self._words), at + _MOST_SUBSTITUTED)
+        closing = next((end for end in range(at + 1, last) if self._words[end].is_operator), None)
         words.append(Word("", False, [0], [start]))
-        if not inner or any(word.is_operator for word in inner):
+        inner = self._words[at + 1 : closing]
+        if closing is None or not inner or self._words[closing].value != ")":
             return [], at
         if program_name(inner[0].value) in WRITERS:
             here += [word for word in inner[1:] if not is_option(word.value)]
-        end = self._words[closing].source(0) if closing < len(self._words) else len(self._text)
-        spans = self._search(self._text[start + 1 : end], True)
+        spans = self._search(self._text[start + 1 : self._words[closing].source(0)], True)
         return [(start + 1 + a, start + 1 + b) for a, b in spans], closing + 1
 
     def _part(self, words: list[Word], here: list[Word]) -> "_Part":
@@ -227,7 +225,7 @@ class _Part:
         self._words = words
         self._here = here
 
-    @property
+    @functools.cached_property
     def suggests(self) -> bool:
         """Return whether it may read a secret, by its words."""
         return not self.command.is_harmless and any(suggests_secret(word.value) for word in self._words)

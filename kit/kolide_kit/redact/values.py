@@ -24,6 +24,7 @@ _PARTS = {
         "gateway": r"(?:\A|,)p:([^,]+)",
         "connect": r"\Aconnect\s\S+\s\S+\s(\S+)",
         "word": r"\A(?!/)(.+)",
+        "croc": r"\A(?!(?:send|relay|help)\Z)(.+)",
         "rule": r"\A>(.+)",
     }.items()
 }

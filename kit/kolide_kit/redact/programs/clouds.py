@@ -160,4 +160,5 @@ CLOUDS = (
     Line("landscape-config", "--registration-key -p", "landscape-config(1)"),
     Line("snap/login", "<stdin", "snap(8)"),
     Line("fly/login", "-p --password", "concourse-ci.org/fly.html"),
+    Line("komac/token", "-t --token", "github.com/russellbanks/Komac"),
 )

@@ -99,7 +99,7 @@ NETWORKS = (
     Line("imapsync", "--password1 --password2", "imapsync.lamiral.info"),
     Line("ss-local ss-server ss-redir ss-tunnel sslocal ssserver", "-k %splmtfban", "ss-local(1)"),
     Line("cryptcat", "-k %pwsgGio", "cryptcat(1)"),
-    Line("croc", "-c --code", "github.com/schollz/croc"),
+    Line("croc", "-c --code @1=croc %--relay %--curve", "github.com/schollz/croc"),
     Line("sic", "-k %hpn", "sic(1)"),
     Line("fs_cli", "-p %HPuxdlitR", "fs_cli(1)"),
     Line("sipp", "-ap %siprdlmaut", "sipp(1)"),

@@ -42,4 +42,7 @@ OTHERS = (
         "github.com/fortra/impacket",
     ),
     Line("safe", "auth>", "github.com/maidsafe"),
+    Line("expose", "token>", "expose.dev/docs"),
+    Line("hsw-cli", "unlock>", "hsd-dev.org"),
+    Line("spark", "register>", "spark.laravel.com/docs"),
 )

@@ -16,6 +16,10 @@ arguments, findings
     Read the arguments of one program, and gather the secrets in them.
 commands, texts
     Find the commands in a line of words, and the lines of words in a text.
+clues, segments
+    Tell the parts of a text that are worth dividing into words.
+audit
+    Read the arguments in records of Linux's audit, some of which are hexadecimal digits.
 redaction
     Put a mark in the place of the secrets.
 """

@@ -1,8 +1,10 @@
 """A table of the programs whose arguments carry secrets.
 
 Each line has names, what is told of them in the language of `rules`, and the source: a manual page, or the
-documentation's address. What several lines tell of a program holds together. The source is where the options
-are documented; those with a manual page of Debian's were compared with it, most of the others were not.
+documentation's address. What several lines tell of a program holds together.
+
+The names of the options were looked up in Debian's manual pages, where a program has one. A line for several
+programs has options that not each of them has. Lines whose source is an address were not compared with it.
 """
 
 from .clouds import CLOUDS

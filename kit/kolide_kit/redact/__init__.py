@@ -12,8 +12,16 @@ names, values, patterns
     Tell secrets by their names, and by what stands around them.
 shell
     Divide a text into words, and remember where they stood.
-commands
-    Apply all of that to arguments and texts.
+arguments, findings
+    Read the arguments of one program, and gather the secrets in them.
+commands, texts
+    Find the commands in a line of words, and the lines of words in a text.
+clues, segments
+    Tell the parts of a text that are worth dividing into words.
+audit
+    Read the arguments in records of Linux's audit, some of which are hexadecimal digits.
+redaction
+    Put a mark in the place of the secrets.
 """
 
 from collections.abc import Sequence
@@ -27,7 +35,7 @@ def redact_text(text: str) -> str:
     """Redact secrets within one piece of text: command lines, NAME=VALUE, headers, URLs, keys known by their
     shape.
     """
-    from .commands import redacted_text  # the table of programs costs the start of who only may redact
+    from .redaction import redacted_text  # the table of programs costs the start of who only may redact
 
     return redacted_text(text)
 
@@ -37,6 +45,6 @@ def redact_arguments(arguments: Sequence[str]) -> list[str]:
 
     Their number and order stay as they are.
     """
-    from .commands import redacted_arguments
+    from .redaction import redacted_arguments
 
     return redacted_arguments(arguments)

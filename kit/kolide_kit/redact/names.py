@@ -50,7 +50,7 @@ _SWITCHES = frozenset((
 # Values that are no secrets, as of AUTH=none.
 _PLAIN_VALUES = frozenset((
     "true", "false", "yes", "no", "on", "off", "none", "null", "nil", "0", "1", "basic", "digest",
-    "ntlm", "negotiate", "required", "optional", "-",
+    "ntlm", "negotiate", "required", "optional", "-", "y", "n", "for", "to",
 ))
 _ROOTS = (
     "home", "root", "run", "etc", "var", "usr", "opt", "srv", "tmp", "mnt", "media", "dev", "proc", "sys",

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from ..quoted import past_quoted
-from .names import is_secret, is_switch
+from .names import is_path, is_secret, is_switch
 
 Span = tuple[int, int]
 
@@ -22,13 +22,17 @@ _BLANKS = r"(?:\s{8}|\s{0,7}(?!\s))"
 
 # NAME=VALUE within a longer text (a shell's -c, a connection string, JSON, a process title): the value ends
 # at a blank, or where a separator begins the next name.
-_PAIR = rf"(?<![\w.\-])-{{0,2}}({NAME})\\?[\"']?\s{{0,8}}(?:=>|:=|[=:]){_BLANKS}(?!//)"
+_PAIR = rf"(?<![\w.\-])[.\-]{{0,2}}({NAME})\\?[\"']?\]?\s{{0,8}}(?:=>|:=|[=:]){_BLANKS}(?!//)"
 _PAIR_END = rf"\s|(?<!\\)[\"'](?=[\s,;)\]}}]|\Z)|[&;,]\s?{NAME}[\"']?[=:]|[?]{NAME}="
-_OPTION = rf"(?<!\S)--?({NAME})(?=\s){_BLANKS}(?!--|-\w(?:\s|\Z))"
+_OPTION = rf"(?<![^\s\"'])(?:--?|\+)({NAME})(?=\s){_BLANKS}(?!--|-\w(?:\s|\Z))"
 _OPTION_END = r"\s|(?<!\\)[\"'](?=[\s,;)\]}]|\Z)"
 _HEADER = (
     r"(?:(?<![\w\-])(?:proxy-)?authorization|(?<![\w\-])(?:set-)?cookie"
     r"|(?<![\w\-])x-[\w\-]{0,64}(?:key|token|auth|secret|signature))"
+    rf"\s{{0,8}}:{_BLANKS}([^\r\n\"']+)"
+)
+_TITLED_HEADER = (
+    r"(?<![\w\-])(?:[A-Z][A-Za-z0-9]{0,32}-){1,4}(?:Key|Token|Secret|Auth)"
     rf"\s{{0,8}}:{_BLANKS}([^\r\n\"']+)"
 )
 _BEARER = (
@@ -39,6 +43,26 @@ _BEARER = (
 _SQL = (
     r"(?:identified\s{1,8}(?:with\s{1,8}\w{1,64}\s{1,8})?(?:by|as))\s{0,8}(?=[\"'])"
     r"|(?:password|passphrase)(?:\s{1,8}|\s?\(\s?)(?=[\"'])"
+    r"|password\s{1,8}for\s{1,8}[^\s=]{1,256}\s{0,8}=\s{0,8}(?=[\"'])"
+    r"|pragma\s{1,8}(?:re|hex)?key\s{0,8}=\s{0,8}(?=[\"'])"
+)
+# A call that logs in, in any language: login("bob", "x"), auth=("bob", "x"), new PDO(dsn, "bob", "x").
+_CALL = (
+    r"\b\w{0,32}(?:connect|login|logon|auth|authenticate|password|passwd|credential|secret|token|pdo)"
+    r"(?:\s?=\s?)?\s?\("
+)
+# {"name": "DB_PASSWORD", "value": "x"}; ParameterKey=DBPassword,ParameterValue=x
+_NAMED_VALUE = (
+    rf"(?:key|name)\\?[\"']?\s{{0,4}}[=:]\s{{0,4}}\\?[\"']?({NAME})\\?[\"']?\s{{0,4}}[,;]"
+    r"\s{0,4}\\?[\"']?(?:\w{0,32}value)\\?[\"']?\s{0,4}[=:]\s{0,4}\\?[\"']?([^\"',;\s}\\]+)"
+)
+_SUBSCRIPT = rf"[\"']({NAME})\\?[\"']\]\s\\?[\"']([^\"'\\]+)"
+# Of expect's scripts.
+_SEND = r"\bsend\s(?:--\s|-s\s)?\\?[\"{]([^\"}\\]{1,256})"
+# Keys in the path of a URL: of conda's channels, a stream's, a bot's.
+_PATH_KEY = (
+    r"rtmps?://[^/\s]+/(?:[^/\s]+/)?(?=[^/\s?]{8})([^/\s?\"']+)|://[^/\s]+/t/([^/\s\"']+)/"
+    r"|/bot[0-9]{6,12}:([\w\-]{20,})"
 )
 _URL_WORD = r"[^\s\"'<>]+"
 _LOGIN_SCHEMES = ("ssh", "sftp", "scp", "rsync")
@@ -85,16 +109,51 @@ def secrets_in(text: str) -> Iterator[Span]:
         if ":" in text:
             yield from _logins(text)
     has_pair = "=" in text or ":" in text
+    if "] " in text:
+        for match in re.finditer(_SUBSCRIPT, text):
+            if is_secret(match[1], match[2]):
+                yield match.span(2)
+    if "://" in text and ("rtmp" in text or "/t/" in text or "/bot" in text):
+        yield from (match.span(match.lastindex or 0) for match in re.finditer(_PATH_KEY, text))
     if "://" in text and "?" in text:
         yield from (match.span(1) for match in re.finditer(_QUERY_KEY, text))
     if ":" in text and re.search(r"[Aa][Uu][Tt][Hh]|[Cc][Oo][Oo][Kk]|[Xx]-", text):
         yield from (match.span(1) for match in re.finditer(_HEADER, text, re.IGNORECASE))
+    if ":" in text and "-" in text:
+        yield from (match.span(1) for match in re.finditer(_TITLED_HEADER, text))
+    if "('" in text or '("' in text or "(\\" in text:
+        yield from _calls(text)
     if has_pair:
         yield from _values(text, _PAIR, _PAIR_END)
+        if "alue" in text:
+            for match in re.finditer(_NAMED_VALUE, text, re.IGNORECASE):
+                if is_secret(match[1], match[2]):
+                    yield match.span(2)
     if "-" in text:
         yield from _values(text, _OPTION, _OPTION_END)
     if len(text) > 12:
         yield from _by_words(text)
+
+
+# A call's arguments are near.
+_CALL_LENGTH = 512
+_LITERAL = re.compile(r"\\?[\"']([^\"'\\]{1,256})\\?[\"']")
+
+
+def _calls(text: str) -> Iterator[Span]:
+    """Yield the literals of calls that log in; of several all but the first, which is a user or a host."""
+    calls = re.compile(_CALL, re.IGNORECASE)
+    end = 0
+    while (call := calls.search(text, end)) is not None:
+        closing = text.find(")", call.end(), call.end() + _CALL_LENGTH)
+        end = call.end() + _CALL_LENGTH if closing < 0 else closing
+        literals = list(_LITERAL.finditer(text, call.end(), end))
+        for literal in literals[1:] or (literals if _NAMES_SECRET.search(call[0]) else []):
+            if not is_path(literal[1]) and not literal[1].isdigit():
+                yield literal.span(1)
+
+
+_NAMES_SECRET = re.compile(r"password|passwd|secret|token", re.IGNORECASE)
 
 
 def _by_words(text: str) -> Iterator[Span]:
@@ -104,10 +163,12 @@ def _by_words(text: str) -> Iterator[Span]:
         for match in re.finditer(_BEARER, text, re.IGNORECASE):
             if match[1] or re.search(r"[A-Z0-9=]", match[2]):
                 yield match.span(match.lastindex or 0)
-    if "identified" in lower or "pass" in lower:
+    if "identified" in lower or "pass" in lower or "pragma" in lower:
         for match in re.finditer(_SQL, text, re.IGNORECASE):
             end, closed = past_quoted(text, match.end())
             yield match.end() + 1, end - closed
+    if "spawn" in text or "expect" in text:
+        yield from (match.span(1) for match in re.finditer(_SEND, text))
     if "PRIVATE KEY" in text:
         yield from _key_blocks(text)
     if re.search(r"[A-Za-z0-9_\-+/]{16}|SG\.|\$\w", text) is None:
@@ -148,7 +209,7 @@ def _values(text: str, name: str, ends: str) -> Iterator[Span]:
         # A name is looked at before the value is: most are those of other things.
         if not is_secret(match[1], "x1" * 8) or (ends == _OPTION_END and is_switch(match[1])):
             continue
-        if text.startswith(("$(", "`"), start):
+        if text.startswith(("$(", "`", "<", ">", "|", "&"), start):
             continue  # the command's output is the secret, and not the command
         if text.startswith(('"', "'"), start):
             end, closed = past_quoted(text, start)
@@ -156,12 +217,23 @@ def _values(text: str, name: str, ends: str) -> Iterator[Span]:
         else:
             ending = value_ends.search(text, start)
             end = len(text) if ending is None else ending.start()
+            if text[match.start() - 1 : match.start()] in ("'", '"') and text[end : end + 1].isspace():
+                end = _quoted_end(text, match.start() - 1, end)
             value = (start, end)
         if end == start:
             continue
         if is_secret(match[1], text[slice(*value)]):
             yield value
         start = end
+
+
+def _quoted_end(text: str, quote: int, blank: int) -> int:
+    """Return where a value ends that has blanks, in a string such as '--password=a b' or "a=b c=d"."""
+    past, closed = past_quoted(text, quote)
+    if not closed or past - 1 <= blank:
+        return blank
+    following = re.compile(rf"\s{NAME}[\"']?[=:]").search(text, blank, past)
+    return past - 1 if following is None else following.start()
 
 
 def _credentials(word: str, offset: int) -> Iterator[Span]:

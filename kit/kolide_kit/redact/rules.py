@@ -43,7 +43,7 @@ class Rule:
 
     options: dict[str, str] = field(default_factory=dict)
     attached: dict[str, str] = field(default_factory=dict)
-    words: dict[str, tuple[int, bool, str]] = field(default_factory=dict)
+    words: dict[str, tuple[tuple[int, bool, str], ...]] = field(default_factory=dict)
     places: list[tuple[int, bool, str]] = field(default_factory=list)
     scripts: set[str] = field(default_factory=set)
     valued: set[str] = field(default_factory=set)
@@ -75,7 +75,7 @@ class Rule:
         return Rule(
             self.options | other.options,
             self.attached | other.attached,
-            self.words | other.words,
+            self.words | {word: self.words.get(word, ()) + after for word, after in other.words.items()},
             self.places + other.places,
             self.scripts | other.scripts,
             self.valued | other.valued,
@@ -124,7 +124,8 @@ def _add_secret(rule: Rule, item: str) -> None:
     if place or every:
         rule.places.append((int(place or 1), bool(plus or every), kind or ""))
     elif word:
-        rule.words[word.lower()] = (int(number or 1), bool(plus), kind or "")
+        after = (int(number or 1), bool(plus), kind or "")
+        rule.words[word.lower()] = (*rule.words.get(word.lower(), ()), after)
     elif plus:
         rule.attached[option.lower() if option.startswith("/") else option] = kind or ""
     else:
@@ -158,7 +159,7 @@ def known(word: str) -> str | None:
         return name
     if not name or not (name[-1].isdigit() or "." in name):
         return None
-    name = re.sub(_ENDING, "", name)
+    name = re.sub(_ENDING, "", name.rstrip("."))
     if name not in table:
         name = re.sub(_VERSION, "", name)
     return name if name in table else None
@@ -203,7 +204,7 @@ def _subcommands(arguments: Sequence[str]) -> list[str]:
         if word.startswith("-"):
             after_option = "=" not in word
             continue
-        found.append(word)
+        found.append(word.lower())
         sure += not after_option
         after_option = False
         if sure == 2:
@@ -214,6 +215,8 @@ def _subcommands(arguments: Sequence[str]) -> list[str]:
 def _is_there(needed: str, first: Sequence[str], arguments: Sequence[str]) -> bool:
     if not needed.startswith("-"):
         return needed in first
+    if needed.startswith("--"):
+        return any(word.partition("=")[0] == needed for word in arguments[:12])
     return any(
         word.startswith("-") and not word.startswith("--") and needed[1] in word for word in arguments[:12]
     )

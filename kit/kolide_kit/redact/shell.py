@@ -8,20 +8,25 @@ Source: POSIX.1-2024, Shell Command Language, and bash(1).
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..quoted import past_quoted
 
-_BLANKS = re.compile(r"[^\S\n]+")
-# `2>&1`, `<<<`, `&&`: what separates words, and is one itself.
-_OPERATOR = re.compile(r"<<<|<<-?|&&|\|\||;;|\|&|>>|>&|<&|&>>?|[|&;()<>\n]")
+# Behind blanks an operator (`2>&1`, `<<<`, `&&`: what separates words, and is one itself), or a plain word.
+_NEXT = re.compile(
+    r"[^\S\n]*(?:(<<<|<<-?|&&|\|\||;;|\|&|>>|>&|<&|&>>?|[|&;()<>\n])|([^\s\\'\"`$|&;()<>]+)(?=\s|\Z))?"
+)
+_START = (0,)
 _PLAIN = re.compile(r"[^\s\\'\"`$|&;()<>]+")
 _ESCAPED = re.compile(r"\\([$`\"\\\n])")
+_ESCAPED_OF_LIST = re.compile(r"\\([\"'\\])")
+_LIST = re.compile(r"'\[(?:'|\"[^\"]*\",)")
 _PLAIN_STRING = re.compile(r"[^\\$]*\Z")
 _LIST_END = re.compile(r"[,\]})]+(?=\s|['\"]|\Z)")
 
 
-@dataclass
+@dataclass(slots=True)
 class Word:
     """A word without its quotes, or an operator.
 
@@ -31,9 +36,9 @@ class Word:
 
     value: str
     is_operator: bool
-    starts: list[int]
-    sources: list[int]
-    inner: list[tuple[int, int]] = field(default_factory=list)
+    starts: Sequence[int]
+    sources: Sequence[int]
+    inner: Sequence[tuple[int, int]] = ()
     is_quoted: bool = False
 
     def source(self, position: int) -> int:
@@ -56,20 +61,22 @@ class _Lexer:
         self._text = text
         self._at = 0
         self._closed = {"'": True, '"': True, "`": True}  # whether a further quote may still be closed
+        self._in_list = False
         self._parentheses: dict[int, int] | None = None
 
     def words(self) -> list[Word]:
         text, found = self._text, []
-        while self._at < len(text):
-            blanks = _BLANKS.match(text, self._at)
-            if blanks is not None:
-                self._at = blanks.end()
+        while (token := _NEXT.match(text, self._at)) is not None:
+            operator, word = token.groups()
+            if operator is not None or word is not None:
+                found.append(
+                    Word(operator or word, word is None, _START, (token.start(token.lastindex or 0),))
+                )
+                self._at = token.end()
                 continue
-            operator = _OPERATOR.match(text, self._at)
-            if operator is not None:
-                found.append(Word(operator[0], True, [0], [self._at]))
-                self._at = operator.end()
-                continue
+            self._at = token.end()
+            if self._at == len(text):
+                break
             found.append(self._word())
         return found
 
@@ -77,10 +84,6 @@ class _Lexer:
         """Return the word that begins here."""
         text = self._text
         start = self._at
-        plain = _PLAIN.match(text, start)
-        if plain is not None and (plain.end() == len(text) or text[plain.end()] in " \n\t"):
-            self._at = plain.end()
-            return Word(plain[0], False, [0], [start])
         self._values: list[str] = []
         self._starts: list[int] = []
         self._sources: list[int] = []
@@ -111,6 +114,7 @@ class _Lexer:
         if plain is not None:
             if at > start and text[at - 1] in "'\"" and (end := _LIST_END.match(text, at)) is not None:
                 self._at = end.end()  # the comma of ["a", "b"] is no part of the word
+                self._in_list = self._in_list and "]" not in end[0]
                 return False
             value = plain[0]
             is_list = (
@@ -118,6 +122,8 @@ class _Lexer:
             )
             if not is_list:
                 self._add(value, at)
+            elif value.endswith("["):
+                self._in_list = True
             self._at = plain.end()
             return True
         character = text[at]
@@ -148,12 +154,14 @@ class _Lexer:
     def _quoted(self, quote: str) -> bool:
         """Take a quoted string; an apostrophe, and a quote that is not closed, stand for themselves."""
         text, at = self._text, self._at
-        if text.startswith(("'['", "'[\""), at):  # Python's: Command '['a', 'b']' returned ...
+        if text.startswith("'[", at) and _LIST.match(text, at):  # Python's: Command '['a', 'b']' returned ...
             self._at = at + 2
+            self._in_list = True
             return True
+        is_plain = quote == "'" and text[at - 1 : at] != "$" and not self._in_list
         end = -1
         if self._closed[quote] and not self._is_apostrophe(at):
-            if quote == "'" and text[at - 1 : at] != "$":
+            if is_plain:
                 end = text.find("'", at + 1)
                 self._closed[quote] = end >= 0
             else:
@@ -164,7 +172,7 @@ class _Lexer:
             self._add(quote, at)
             self._at = at + 1
             return True
-        if quote == "'" and text[at - 1 : at] != "$":
+        if is_plain:
             self._add(text[at + 1 : end], at + 1)
         else:
             self._unescape(at + 1, end)
@@ -177,7 +185,8 @@ class _Lexer:
             self._add(text[start:end], start)
             return
         self._find_inner(start, end)
-        for escaped in _ESCAPED.finditer(text, start, end):
+        pattern = _ESCAPED_OF_LIST if self._in_list else _ESCAPED
+        for escaped in pattern.finditer(text, start, end):
             if escaped.start() > done:
                 self._add(text[done : escaped.start()], done)
             if escaped[1] != "\n":

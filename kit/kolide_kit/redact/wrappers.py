@@ -38,6 +38,12 @@ WRAPPERS = (
     Line("xargs", "!0 %adEILnPs %--arg-file %--delimiter %--max-args %--max-procs %--max-chars", "xargs(1)"),
     Line("strace", "!0 %abeEIopPsSuUXO %--trace %--output %--env %--user", "strace(1)"),
     Line("ltrace", "!0 %aAdDeFlnopsuwx %--output", "ltrace(1)"),
+    Line(
+        "perf/stat perf/record perf/trace",
+        "!1 %eoFcpCtDIGmur %--event %--output %--pid",
+        "perf-stat(1), perf-record(1)",
+    ),
+    Line("op/run chamber/exec doppler/run infisical/run", "!--", "developer.1password.com/docs/cli"),
     Line("valgrind", "!0", "valgrind(1)"),
     Line("chroot", "!1 %--userspec %--groups", "chroot(8)"),
     Line(
@@ -81,7 +87,7 @@ WRAPPERS = (
     ),
     Line("sg", "!1 $-c", "sg(1)"),
     Line("script", "$-c $--command %EIOBTmo", "script(1)"),
-    Line("faketime", "!1 %fp", "faketime(1)"),
+    Line("faketime", "!1 %p", "faketime(1)"),
     Line(
         "gosu su-exec setuidgid envuidgid s6-setuidgid setlock envdir s6-envdir",
         "!1",
@@ -123,8 +129,15 @@ WRAPPERS = (
     Line("lxc/exec incus/exec", "!1 !-- %--env %--cwd %--user %--group", "documentation.ubuntu.com/lxd"),
     Line("lxc-attach", "!0 !-- %nPvfLOagus %--name", "lxc-attach(1)"),
     Line("machinectl/shell", "!1", "machinectl(1)"),
+    Line("rsync", "$-e $--rsh", "rsync(1)"),
     Line("find", "!-exec !-execdir !-ok !-okdir", "find(1)"),
     Line("screen", "!0 %cehpSsTt", "screen(1)"),
+    Line(
+        "powershell pwsh",
+        "$-Command $-command $-c $-C %-ExecutionPolicy %-File %-Version %-WindowStyle",
+        "learn.microsoft.com/powershell/module/microsoft.powershell.core/about",
+    ),
+    Line("spawn", "!0", "expect(1)"),
     Line("cmd", "!/c !/k", "learn.microsoft.com/windows-server/administration"),
     Line("aws-vault/exec", "!1 !--", "github.com/99designs/aws-vault"),
     Line("gdb", "!--args", "gdb(1)"),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from kolide_kit.redact import REDACTED, redact_arguments, redact_text
 from kolide_kit.redact.programs import HARMLESS, SECRETS
 from kolide_kit.redact.rules import known, rule_of
+from kolide_kit.redact.segments import segments
 from kolide_kit.redact.shell import shell_words
 from kolide_kit.redact.wrappers import WRAPPERS
 
@@ -97,11 +98,78 @@ S = "Zq8vK2mW5x"
         ("GOOGLE_APPLICATION_CREDENTIALS=/etc/gcp/key.json TOKEN=/run/secrets/token", None),
         ("repo/image:tag@sha256:" + "0123456789abcdef" * 4, None),
         (f"AKIAIOSFODNN7EXAMPLE:{'wJalrXUtnF' * 4}", REDACTED),
+        (f"p={S}; mysql -p$p", f"p={REDACTED}; mysql -p{REDACTED}"),
+        (f"wg set wg0 private-key <(echo {S}) peer x", f"wg set wg0 private-key <(echo {REDACTED}) peer x"),
+        (f"zfs load-key tank/x <<< {S}", f"zfs load-key tank/x <<< {REDACTED}"),
+        (f"echo {S} | an-unknown unlock x", f"echo {REDACTED} | an-unknown unlock x"),
+        ("wc -w <<< 'a word'", None),
+        ("cat notes.txt | grep password", None),
+        (f"Started mysql -p{S} x.", f"Started mysql -p{REDACTED} x."),
+        (f"COMMAND=/usr/bin/perf stat mysql -p{S}", f"COMMAND=/usr/bin/perf stat mysql -p{REDACTED}"),
+        (f"prog '--password=a {S}' /srv/x", f"prog '--password={REDACTED}' /srv/x"),
+        (f"ftp.login('bob', '{S}')", f"ftp.login('bob', '{REDACTED}')"),
+        (f'new PDO("mysql:host=h", "b", "{S}")', f'new PDO("mysql:host=h", "{REDACTED}", "{REDACTED}")'),
+        (f'{{"name": "DB_PASSWORD", "value": "{S}"}}', f'{{"name": "DB_PASSWORD", "value": "{REDACTED}"}}'),
+        (
+            f"Command '['sh', '-c', 'mysql \\'-p{S}\\' x']' failed",
+            f"Command '['sh', '-c', 'mysql \\'-p{REDACTED}\\' x']' failed",
+        ),
+        (f"rtmp://h/live2/{S}", f"rtmp://h/live2/{REDACTED}"),
+        (f"https://h/t/{S}/main", f"https://h/t/{REDACTED}/main"),
+        (f"os.environ['TOKEN']='{S}'", f"os.environ['TOKEN']='{REDACTED}'"),
         ("https://hooks.slack.com/services/T00/B00/abcdefgh", f"https://hooks.slack.com/services/{REDACTED}"),
     ],
 )  # fmt: skip
 def test_texts(text: str, shown: str | None) -> None:
     assert redact_text(text) == (text if shown is None else shown)
+
+
+def digits(text: str) -> str:
+    """Return text as audit writes one that has blanks or zeros."""
+    return text.encode().hex().upper()
+
+
+PROCTITLE = digits("mysql\0-p")
+
+
+@pytest.mark.parametrize(
+    ("record", "shown"),
+    [
+        (
+            "type=PROCTITLE msg=audit(1.1:2): proctitle=" + digits(f"mysql\0-p{S}\0/srv/x"),
+            f"type=PROCTITLE msg=audit(1.1:2): proctitle={PROCTITLE}{REDACTED}{digits(chr(0) + '/srv/x')}",
+        ),
+        (
+            "cmd=" + digits(f"mysql -p{S} /srv/x") + " exe=x",
+            f"cmd={digits('mysql -p')}{REDACTED}{digits(' /srv/x')} exe=x",
+        ),
+        (
+            f'a0="sh" a1="-c" a2={digits(f"mysql -p{S} x")}',
+            f'a0="sh" a1="-c" a2={digits("mysql -p")}{REDACTED}{digits(" x")}',
+        ),
+        (f'a0="mysql" a1={digits("-p" + S)}', f'a0="mysql" a1={digits("-p")}{REDACTED}'),
+        ("proctitle=" + digits("nginx: master process /usr/sbin/nginx"), None),
+        ('a0="ls" a1="-l" a2="/srv"', None),
+        ("proctitle=6D7", None),
+    ],
+)
+def test_audit_s_digits(record: str, shown: str | None) -> None:
+    assert redact_text(record) == (record if shown is None else shown)
+
+
+def test_a_long_script_is_read_where_it_has_a_clue() -> None:
+    line = "for f in /srv/*; do echo \"it's $f\" | tr a-z A-Z >> /tmp/list; done # don't\n"
+    script = line * 2000 + f"mysql \\\n -p{S} shop\n" + line * 10
+    shown = redact_arguments(["bash", "-c", script])[2]
+    assert shown == script.replace(S, REDACTED)
+
+
+@given(
+    st.lists(st.sampled_from(["'", '"', "`", "$(", ")", "(", "\n", "|\n", "# a'\n", "\\", "a", "<<<", " "]))
+)
+def test_pieces_of_a_script_make_up_the_whole(parts: list[str]) -> None:
+    text = "".join(parts)
+    assert "".join(text[start:end] for start, end in segments(text)) == text
 
 
 def _quoted(prefix: str) -> Callable[[list[str]], list[str]]:

@@ -1,0 +1,71 @@
+"""Name the faults of a configuration: in an error if the statement names the file with `=`, else in the log.
+
+Without the lines that its program refuses, an answer about one file would look as if they were not in it.
+With LIKE, and with the default file, the lines and files without faults are still answered.
+"""
+
+from collections.abc import Iterator
+
+from kolide_kit.limits import Budget
+from osquery_sdk import Query, TableError
+
+from ..reading.paths import asked_paths
+
+_MOST = 5
+
+
+class Faults:
+    """Passes on what is wrong with files: raises it for a statement that names them, or logs it."""
+
+    def __init__(self, query: Query) -> None:
+        """Find out whether the statement names files."""
+        self._query = query
+        self._is_named = query.equals("path") is not None
+
+    def report(self, message: str) -> None:
+        """Log a message; raise TableError if the statement names the file."""
+        if self._is_named:
+            raise TableError(message)
+        self._query.warn(message)
+
+
+class BadLines:
+    """The lines of one file that its program does not understand: the first in full, others by number."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._first = ""
+        self._others: list[int] = []
+        self._more = 0
+        self._last = 0
+
+    def add(self, line: int, column: int, problem: str) -> None:
+        """Note a line, and the column from 1 at which the problem is; of one line, the first problem."""
+        if line == self._last:
+            return
+        self._last = line
+        if not self._first:
+            self._first = f"line {line}, column {column}: {problem}"
+        elif len(self._others) < _MOST:
+            self._others.append(line)
+        else:
+            self._more += 1
+
+    def __bool__(self) -> bool:
+        """Return whether there is any."""
+        return bool(self._first)
+
+    def __str__(self) -> str:
+        """Return the first problem with its place, and the numbers of other lines."""
+        if not self._others:
+            return self._first
+        named = ", ".join(map(str, self._others))
+        more = f" and {self._more:,} more" if self._more else ""
+        return f"{self._first}; also line{'s' * (len(self._others) > 1)} {named}{more}"
+
+
+def paths_or_default(query: Query, default: str, budget: Budget) -> Iterator[str]:
+    """Yield the paths that =, IN or LIKE name, or else the default one."""
+    if query.equals("path") is None and not query.like("path"):
+        return iter((default,))
+    return asked_paths(query, "path", budget, links=True)

@@ -14,7 +14,11 @@ HOST = ("alias", "all", "netgroup", "network", "word")
 GROUP = ("alias", "all", "word")
 _LISTS = {"U": USER, "R": USER, "H": HOST}
 _TIME = re.compile(r"\d{10}(\d\d)?(\d\d)?([.,]\d+)?(Z|[+-]\d\d(\d\d)?)?", re.ASCII)
-_TIMEOUT = re.compile(r"(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+s?)?", re.ASCII | re.IGNORECASE)
+_TIMEOUT = re.compile(
+    r"(?=.)(\d{1,12}d)*(\d{1,12}h)*(\d{1,12}m)*(\d{1,12}s)*(\d{1,12})?", re.ASCII | re.IGNORECASE
+)
+_SECONDS = {"d": 86_400, "h": 3_600, "m": 60}
+_MOST_SECONDS = (1 << 31) - 1
 _VALID = {
     "CWD": re.compile(r"[/~].*|\*", re.DOTALL),
     "CHROOT": re.compile(r"[/~].*|\*", re.DOTALL),
@@ -230,7 +234,7 @@ class _Parser:
             name = self._take().text
             self._expect("=")
             value = self._expect("word", "path")
-            if name in _VALID and _VALID[name].fullmatch(value.text) is None:
+            if not _is_valid(name, value.text):
                 raise BadLine(value.at, f"{name} cannot have this value")
             options[name] = value.text
         tags: dict[str, str] = {}
@@ -284,6 +288,13 @@ class _Parser:
             raise self._bad(token.at)
         kind = "command" if token.kind == "word" else token.kind
         return Member(kind, token.text, negated, token.arguments, tuple(digests))
+
+
+def _is_valid(option: str, value: str) -> bool:
+    if option in _VALID and _VALID[option].fullmatch(value) is None:
+        return False
+    parts = re.findall(r"(\d+)(\D?)", value) if option == "TIMEOUT" else ()
+    return sum(int(number) * _SECONDS.get(unit.lower(), 1) for number, unit in parts) <= _MOST_SECONDS
 
 
 def _inherited(rule: Rule, before: Rule) -> Rule:

@@ -300,6 +300,7 @@ FAULTS = {
     "a ALL=ALL\nb ALL= , /x\n": "line 2, column 8: sudo does not understand what is here",
     "a ALL=/x, \\\n  (b /y\n": "line 2, column 8: sudo does not understand what is here",
     "a ALL=TIMEOUT=x /x\n": "line 1, column 15: TIMEOUT cannot have this value",
+    "a ALL=TIMEOUT=1h2h /x\na ALL=TIMEOUT=24856d /x\n": "line 2, column 15: TIMEOUT cannot have this value",
     '# c\n\nDefaults x="a\nb ALL=ALL\n': "line 3, column 14: sudo does not understand what is here",
     "User_Alias A=a\nUser_Alias B=b:A=c\n": "line 2, column 16: there is an alias A already",
     "\ufeffDefaults x\n": "line 1, column 12: sudo does not understand what is here",

@@ -11,7 +11,7 @@ from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable, read_file
 from kolide_kit.limits import Budget
 
-from ..reading.paths import names_in
+from ..reading.paths import names_in, past_trusted_links
 from .faults import BadLines, Faults
 from .sudoers_grammar import Alias, BadLine, Default, Include, Member, Members, Rule, statements
 from .sudoers_tokens import MOST_LINE, Entry, entries
@@ -101,7 +101,8 @@ class _Reader:
             )
             return
         try:
-            content = read_file(path, max_bytes=self._budget.limits.max_file_bytes)
+            most = self._budget.limits.max_file_bytes
+            content = read_file(past_trusted_links(path), max_bytes=most)
         except (Unreadable, LimitExceeded) as error:
             # A machine without sudo has no such file.
             if outer or os.path.lexists(path):

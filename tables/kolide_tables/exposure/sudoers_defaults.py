@@ -68,7 +68,7 @@ class Authentication:
         self._policy = policy
         self._step = step
         self._settings = _in_order(policy.defaults, "authenticate")
-        self._exempt = _in_order(policy.defaults, "exempt_group")
+        self._exemptions = _in_order(policy.defaults, "exempt_group")
         self._runas = _runas_default(policy.defaults)
         self._in_defaults: dict[str, list[Member]] = {}
         self._known: dict[tuple[object, ...], Answer] = {}
@@ -78,7 +78,7 @@ class Authentication:
         tag = rule.tags.get("PASSWD")
         if tag == "NOPASSWD":
             return Answer(is_free=True, reasons=(tag,))
-        if not self._exempt and (tag is not None or not self._settings):
+        if not self._exemptions and (tag is not None or not self._settings):
             return _ASKED
         key = (tag, rule.users, rule.hosts, rule.runas, rule.command)
         answer = self._known.get(key)
@@ -90,13 +90,13 @@ class Authentication:
         examples = {scope: self._examples(scope, rule) for scope in _SCOPES}
         if not all(examples.values()):
             return _ASKED
-        exempt = self._exempt_users(examples)
-        if exempt is not None and len(exempt[0]) == len(examples[":"]):
-            return Answer(is_free=True, reasons=(exempt[1],))
+        exempt = self._exempt(examples)
+        if exempt.is_free and not exempt.is_partly:
+            return exempt
         answer = _ASKED if has_tag else self._decided(examples)
-        if exempt is None or (answer.is_free and not answer.is_partly):
+        if not exempt.is_free or (answer.is_free and not answer.is_partly):
             return answer
-        return Answer(is_free=True, is_partly=True, reasons=(exempt[1], *answer.reasons))
+        return Answer(is_free=True, is_partly=True, reasons=(*exempt.reasons, *answer.reasons))
 
     def _decided(self, examples: dict[str, list[Principal]]) -> Answer:
         """Apply the Defaults from the last to the first, each to the examples that no later one is for."""
@@ -128,16 +128,25 @@ class Authentication:
         kind, matches = _SCOPES[scope]
         return list_matches(members, example, kind, self._policy.aliases, matches)
 
-    def _exempt_users(self, examples: dict[str, list[Principal]]) -> tuple[list[Principal], str] | None:
-        for setting in reversed(self._exempt):
-            if setting.scope and not any(self._is_for(setting, one) for one in examples[setting.scope]):
-                continue
-            if not isinstance(setting.value, str):
-                return None
-            group = Member("usergroup", f"%{setting.value}")
-            users = [user for user in examples[":"] if user_matches(group, user)]
-            return (users, _text(setting)) if users else None
-        return None
+    def _exempt(self, examples: dict[str, list[Principal]]) -> Answer:
+        """Return whether the group of `exempt_group` has all or some of the users."""
+        is_whole = True
+        for setting in reversed(self._exemptions):
+            users = examples[":"]
+            if setting.scope:
+                for_these = [one for one in examples[setting.scope] if self._is_for(setting, one)]
+                if not for_these:
+                    continue
+                is_whole = is_whole and len(for_these) == len(examples[setting.scope])
+                users = for_these if setting.scope == ":" else users
+            if isinstance(setting.value, str):
+                group = Member("usergroup", f"%{setting.value}")
+                exempt = [user for user in users if user_matches(group, user)]
+                is_partly = not is_whole or len(exempt) < len(users)
+                return Answer(bool(exempt), is_partly, (_text(setting),)) if exempt else _ASKED
+            if is_whole:
+                break
+        return _ASKED
 
     def _examples(self, scope: str, rule: Rule) -> list[Principal]:
         """Return examples of what a rule is for."""
@@ -188,7 +197,7 @@ class Authentication:
         return [*self._policy.expanded(kind, members), *self._in_defaults[scope]]
 
     def _named_by_defaults(self, scope: str, kind: str) -> Iterator[Member]:
-        for setting in chain(self._settings, self._exempt):
+        for setting in chain(self._settings, self._exemptions):
             if setting.scope == scope:
                 yield from self._policy.expanded(kind, setting.members)
             if setting.name == "exempt_group" and scope == ":" and isinstance(setting.value, str):

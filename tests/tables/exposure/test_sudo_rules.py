@@ -566,6 +566,17 @@ DEFAULTS: dict[str, tuple[str, list[tuple[str, bool, bool]]]] = {
         "Defaults exempt_group = adm\n%adm ALL=PASSWD:/x\nz ALL=/x\nALL ALL=/x\n",
         [("%adm", True, False), ("z", False, False), ("ALL", True, True)],
     ),
+    "an exempt group for some": (
+        (
+            "Defaults>oper exempt_group=adm\nDefaults:z exempt_group=adm\n"
+            "%adm ALL=(root,oper) /x\n%adm ALL=(oper) /x\n%adm,z ALL=/x\n"
+        ),
+        [("%adm", True, True), ("%adm", True, False), ("%adm,z", False, False)],
+    ),
+    "an exempt group that is taken away": (
+        "Defaults exempt_group=adm\nDefaults>oper !exempt_group\n%adm ALL=(root,oper) /x\n%adm ALL=(oper) /x\n",
+        [("%adm", True, True), ("%adm", False, False)],
+    ),
     "a bad line": ("Defaults:a !authenticate x\na ALL=/x\n", [("a", False, False)]),
 }
 

@@ -4,7 +4,8 @@ Without the lines that its program refuses, an answer about one file would look 
 With LIKE, and with the default file, the lines and files without faults are still answered.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 
 from kolide_kit.limits import Budget
 from osquery_sdk import Query, TableError
@@ -64,8 +65,8 @@ class BadLines:
         return f"{self._first}; also line{'s' * (len(self._others) > 1)} {named}{more}"
 
 
-def paths_or_default(query: Query, default: str, budget: Budget) -> Iterator[str]:
-    """Yield the paths that =, IN or LIKE name, or else the default one."""
+def paths_or_default(query: Query, defaults: Sequence[str], budget: Budget) -> Iterator[str]:
+    """Yield the paths that =, IN or LIKE name, or else the first of the defaults that exists."""
     if query.equals("path") is None and not query.like("path"):
-        return iter((default,))
+        return iter((next(filter(os.path.lexists, defaults), defaults[0]),))
     return asked_paths(query, "path", budget, links=True)

@@ -24,7 +24,8 @@ from .faults import BadLines, Faults, paths_or_default
 from .sshd_match import Block, block_of
 from .sshd_words import Line, option_of, parse_line
 
-_PATH = "/etc/ssh/sshd_config"
+# The second is the distribution's on openSUSE, which the server reads if there is no first.
+_PATHS = ("/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_config")
 _INCLUDE_DIR = "/etc/ssh"
 _DEEPEST = 16
 _MOST_FILES = 1_000
@@ -87,7 +88,7 @@ def sshd_config(query: Query) -> Iterator[SshdDirective]:
     them.
     """
     budget = Budget.of(query)
-    for path in paths_or_default(query, _PATH, budget):
+    for path in paths_or_default(query, _PATHS, budget):
         yield from _Reader(path, budget, Faults(query)).read(path, None, 0)
 
 
@@ -100,7 +101,7 @@ class _Reader:
         self._faults = faults
         self._files = 0
         # The server looks for included files beside its own configuration.
-        self._folder = _INCLUDE_DIR if path == _PATH else os.path.dirname(path)  # noqa: PTH120
+        self._folder = _INCLUDE_DIR if path in _PATHS else os.path.dirname(path)  # noqa: PTH120
 
     def read(self, path: str, outer: Block | None, depth: int) -> Iterator[SshdDirective]:
         """Yield the lines of a file that is included in the block `outer`; None stands for no block."""

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from .sudoers_defaults import Authentication
     from .sudoers_grammar import Members, Rule
 
-_PATH = "/etc/sudoers"
+# The second is the distribution's on openSUSE, which sudo reads if there is no first.
+_PATHS = ("/etc/sudoers", "/usr/etc/sudoers")
 
 
 class SudoCommand(Row):
@@ -78,7 +79,7 @@ def sudo_rules(query: Query) -> Iterator[SudoCommand]:
     from .faults import paths_or_default
 
     budget = Budget.of(query)
-    for path in paths_or_default(query, _PATH, budget):
+    for path in paths_or_default(query, _PATHS, budget):
         yield from rule_rows(query, path, budget)
 
 

@@ -9,8 +9,7 @@ the rows; for some keywords, such as AllowUsers, AcceptEnv, Port, HostKey and Su
 import io
 import json
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Missing, Unreadable, read_file
@@ -21,6 +20,7 @@ from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading.paths import past_trusted_links
 from .faults import BadLines, Faults, paths_or_default
+from .sshd_include import IncludedFiles
 from .sshd_match import Block, block_of
 from .sshd_words import Line, option_of, parse_line
 
@@ -30,8 +30,6 @@ _INCLUDE_DIR = "/etc/ssh"
 _DEEPEST = 16
 _MOST_FILES = 1_000
 _MOST_LINE = 1 << 20
-# Sets of characters that only the server's patterns for files have names for.
-_CLASSES = {"alnum": "A-Za-z0-9", "alpha": "A-Za-z", "digit": "0-9", "lower": "a-z", "upper": "A-Z"}
 # The values of these are command lines and variables, which may have a secret in them.
 _COMMANDS = frozenset(
     ("authorizedkeyscommand", "authorizedprincipalscommand", "forcecommand", "setenv", "subsystem")
@@ -101,6 +99,7 @@ class _Reader:
         self._faults = faults
         self._files = 0
         # The server looks for included files beside its own configuration.
+        self._included_files = IncludedFiles(budget)
         self._folder = _INCLUDE_DIR if path in _PATHS else os.path.dirname(path)  # noqa: PTH120
 
     def read(self, path: str, outer: Block | None, depth: int) -> Iterator[SshdDirective]:
@@ -128,11 +127,18 @@ class _Reader:
                 continue
             yield self._row(path, number, line, block)
             if line.keyword == "include":
-                for pattern in line.words:
-                    for file in self._included(pattern):
-                        yield from self.read(file, block, depth + 1)
+                for file in self._included(line.words):
+                    yield from self.read(file, block, depth + 1)
         if bad:
             self._faults.report(f"{path}: {bad}")
+
+    def _included(self, patterns: Iterable[str]) -> Iterator[str]:
+        try:
+            for pattern in patterns:
+                is_whole = pattern.startswith(("/", "~"))
+                yield from self._included_files.named(pattern if is_whole else f"{self._folder}/{pattern}")
+        except LimitExceeded as error:
+            self._faults.report(str(error))
 
     def _lines(self, content: bytes, bad: BadLines) -> Iterator[tuple[int, Line]]:
         """Yield the lines that have a keyword with their numbers, and note the bad ones."""
@@ -169,19 +175,6 @@ class _Reader:
             criteria=block.criteria if block is not None else None,
             option=option_of(line.keyword),
         )
-
-    def _included(self, pattern: str) -> list[str]:
-        import glob
-
-        # Python knows neither names for sets of characters, nor that a backslash takes a meaning away.
-        whole = re.sub(r"\[:(\w+):\]", lambda match: _CLASSES.get(match[1], match[0]), pattern)
-        whole = re.sub(r"\\(.)", lambda match: glob.escape(match[1]), whole)
-        if not pattern.startswith(("/", "~")):
-            whole = f"{glob.escape(self._folder)}/{whole}"
-        self._budget.check()
-        # The server compares bytes: its question mark is half of a letter such as é.
-        found = sorted(glob.glob(os.fsencode(whole)))  # noqa: PTH207
-        return list(map(os.fsdecode, found[: _MOST_FILES + 1]))
 
 
 def _shown(line: Line) -> tuple[str, list[str]]:

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
@@ -244,7 +246,8 @@ def test_included_names_are_those_of_the_server(
     count = 0
     for pattern in (
         *("[[:digit:]].conf", "*.conf", r"\\[x\\].conf", "[[:upper:]]"),
-        *("~", "[!a]*", "?.conf B", "{a}*"),
+        *("~", "[!a]*", "?.conf B", "{a}*", "[x].conf", r"\\*.conf *.*", "a.con[f", "../inc//B ./B", "*/"),
+        *("[]a].conf", "[a-]*", "**", "?[.]*", "[!!]", r"\\a.c\\onf", ".[h]*", "[.]h*"),
     ):
         patterns = " ".join(name if name == "~" else f"{tmp_path}/inc/{name}" for name in pattern.split())
         (tmp_path / "sshd_config").write_text(f"Include {patterns}\n")
@@ -253,6 +256,35 @@ def test_included_names_are_those_of_the_server(
         assert ours == said.get("allowusers", []), pattern
         count += len(ours)
     compare("sshd_config", "sshd -T", [count], [count], rows=count)
+
+
+def test_patterns_through_many_folders_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "sshd_config").write_text("Include */*/x\nPort 22\n")
+    for number in range(20):
+        (tmp_path / f"d{number}").mkdir()
+    table = sshd_config.configured(limits=Limits(max_folders=10))
+    with pytest.raises(TableError, match="more than 10 folders: narrow them, or raise max_folders"):
+        table.rows(path=str(tmp_path / "sshd_config"))
+    warnings: list[str] = []
+    rows = table.rows(Query.of(table, like={"path": f"{tmp_path}/sshd%"}, warn=warnings.append))
+    assert [row.keyword for row in rows] == ["include", "port"]
+    assert len(warnings) == 1
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from((b"Match ", b"Include ", b"Port ", b"all ", b"User ", b"\xef\xbb\xbf")),
+            st.sampled_from(b"=\"'\\#\n\0*[]!/~ \xffa{\r\t,").map(lambda byte: bytes((byte,))),
+        )
+    ).map(b"".join)
+)
+def test_any_text_has_rows_or_none(folder_of_any: Path, content: bytes) -> None:
+    (folder_of_any / "sshd_config").write_bytes(content)
+    for row in with_warnings(folder_of_any / "sshd_config")[0]:
+        assert row.keyword.isalnum()
+        assert row.line <= content.count(b"\n") + 1
 
 
 def test_options_have_the_names_of_today(tmp_path: Path, run: Run, compare: Compare, host_key: Path) -> None:
@@ -264,6 +296,11 @@ def test_options_have_the_names_of_today(tmp_path: Path, run: Run, compare: Comp
     ours = {row.option: [row.value] for row in lines_of(tmp_path / "sshd_config") if row.option}
     compare("sshd_config", "sshd -T", ours, {option: said[option] for option in ours})
     assert len(ours) == 5
+
+
+@pytest.fixture(scope="module")
+def folder_of_any(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("any")
 
 
 @pytest.fixture

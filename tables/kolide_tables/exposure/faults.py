@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from kolide_kit.limits import Budget
 from osquery_sdk import Query, TableError
 
+from ..reading.leftout import LeftOut
 from ..reading.paths import asked_paths
 
 _MOST = 5
@@ -20,14 +21,20 @@ class Faults:
 
     def __init__(self, query: Query) -> None:
         """Find out whether the statement names files."""
-        self._query = query
         self._is_named = query.equals("path") is not None
+        self._left_out = LeftOut(query)
 
     def report(self, message: str) -> None:
-        """Log a message; raise TableError if the statement names the file."""
+        """Log a message, or count it if several are logged; raise TableError if the statement names the
+        file.
+        """
         if self._is_named:
             raise TableError(message)
-        self._query.warn(message)
+        self._left_out.add(message)
+
+    def finish(self) -> None:
+        """Log how many messages were counted."""
+        self._left_out.finish()
 
 
 class BadLines:

@@ -85,9 +85,10 @@ def sshd_config(query: Query) -> Iterator[SshdDirective]:
     """Lines of the SSH server's configuration, included files too, in the order in which the server reads
     them.
     """
-    budget = Budget.of(query)
+    budget, faults = Budget.of(query), Faults(query)
     for path in paths_or_default(query, _PATHS, budget):
-        yield from _Reader(path, budget, Faults(query)).read(path, None, 0)
+        yield from _Reader(path, budget, faults).read(path, None, 0)
+    faults.finish()
 
 
 class _Reader:

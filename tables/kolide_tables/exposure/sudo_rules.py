@@ -78,23 +78,23 @@ def sudo_rules(query: Query) -> Iterator[SudoCommand]:
     """Commands that sudo lets users run, a row for each, from sudoers and its includes."""
     from .faults import paths_or_default
 
-    budget = Budget.of(query)
-    for path in paths_or_default(query, _PATHS, budget):
-        yield from rule_rows(query, path, budget)
+    return rule_rows(query, *paths_or_default(query, _PATHS, Budget.of(query)))
 
 
-def rule_rows(query: Query, path: str, budget: Budget | None = None) -> Iterator[SudoCommand]:
-    """Yield the rows of the rules in `path` and in the files that it includes."""
+def rule_rows(query: Query, *paths: str) -> Iterator[SudoCommand]:
+    """Yield the rows of the rules in each of the files, and in those that it includes."""
     from .faults import Faults
     from .sudoers import read_policy
     from .sudoers_defaults import Authentication
 
-    budget = budget or Budget.of(query)
-    policy = read_policy(path, Faults(query), budget)
-    authentication = Authentication(policy, budget.step)
-    for placed in policy.rules:
-        budget.step()
-        yield _row(path, placed, policy, authentication)
+    budget, faults = Budget.of(query), Faults(query)
+    for path in paths:
+        policy = read_policy(path, faults, budget)
+        authentication = Authentication(policy, budget.step)
+        for placed in policy.rules:
+            budget.step()
+            yield _row(path, placed, policy, authentication)
+    faults.finish()
 
 
 def _row(path: str, placed: "PlacedRule", policy: "Policy", authentication: "Authentication") -> SudoCommand:

@@ -56,6 +56,8 @@ class Answer(NamedTuple):
 
 
 _ASKED = Answer(is_free=False)
+# The use of a rule with a group, as by `sudo -g`: Defaults for users as whom, even ALL, are not for it.
+_WITH_GROUP = Principal(groups=frozenset(("-g",)))
 
 
 class Authentication:
@@ -80,7 +82,7 @@ class Authentication:
             return Answer(is_free=True, reasons=(tag,))
         if not self._exemptions and (tag is not None or not self._settings):
             return _ASKED
-        key = (tag, rule.users, rule.hosts, rule.runas, rule.command)
+        key = (tag, rule.users, rule.hosts, rule.runas, rule.groups is None, rule.command)
         answer = self._known.get(key)
         if answer is None:
             answer = self._known[key] = self._answer(rule, has_tag=tag is not None)
@@ -121,7 +123,7 @@ class Authentication:
         return Answer(is_free=True, is_partly=len(outcomes) > 1, reasons=tuple(reasons))
 
     def _is_for(self, setting: Default, example: Principal) -> bool:
-        return self._matches(setting.scope, setting.members, example) is True
+        return example is not _WITH_GROUP and self._matches(setting.scope, setting.members, example) is True
 
     def _matches(self, scope: str, members: Members, example: Principal) -> bool | None:
         self._step()
@@ -161,12 +163,15 @@ class Authentication:
             return self._allowed(
                 scope, rule.users, examples_of_users(self._named(scope, rule.users), self._accounts)
             )
+        return self._users_as_whom(rule) + ([_WITH_GROUP] if rule.groups is not None else [])
+
+    def _users_as_whom(self, rule: Rule) -> list[Principal]:
         members = rule.runas if rule.runas is not None else (Member("word", self._runas),)
         if any(member.kind == "self" for member in members):
             return self._examples(":", rule)
         root = Member("word", "root")
-        named = [*self._named(scope, members), root]
-        return self._allowed(scope, members, examples_of_users(named, self._accounts))
+        named = [*self._named(">", members), root]
+        return self._allowed(">", members, examples_of_users(named, self._accounts))
 
     def _hosts(self, rule: Rule) -> list[Principal]:
         """Return this machine if the rule is for it, else examples of those that it is for."""

@@ -526,8 +526,15 @@ DEFAULTS: dict[str, tuple[str, list[tuple[str, bool, bool]]]] = {
         [("a", True, False)],
     ),
     "of the user himself": (
-        "Defaults>a !authenticate\na ALL=(:g) /x\nb ALL=() /x\n",
-        [("a", True, False), ("b", False, False)],
+        "Defaults>a !authenticate\na ALL=() /x\nb ALL=() /x\na ALL=(:g) /x\n",
+        [("a", True, False), ("b", False, False), ("a", True, True)],
+    ),
+    "of users as whom, with groups": (
+        (
+            "Defaults !authenticate\nDefaults>oper authenticate\nDefaults>www !authenticate\n"
+            "a ALL=(oper:adm) /x\na ALL=(oper) /x\na ALL=(www:adm) /x\n"
+        ),
+        [("a", True, True), ("a", False, False), ("a", True, False)],
     ),
     "of a command": (
         (

@@ -261,6 +261,8 @@ class _Lexer:
         self._has_space = False
         self._is_continued = False
         self._digest_type = ""
+        # The rules of a state that can begin with a character.
+        self._candidates: dict[tuple[str, str], list[_Rule]] = {}
         # Behind the ^ before this place there is no whole regular expression.
         self._no_regex_before = 0
 
@@ -316,9 +318,11 @@ class _Lexer:
     def _longest(self) -> tuple[_Rule, str]:
         first = self._text[self._at]
         best, end = None, self._at
-        for rule in _STATES[self._state]:
-            if rule.begins is not None and first not in rule.begins:
-                continue
+        rules = self._candidates.get((self._state, first))
+        if rules is None:
+            rules = [rule for rule in _STATES[self._state] if rule.begins is None or first in rule.begins]
+            self._candidates[self._state, first] = rules
+        for rule in rules:
             if rule.at_line_start and not self._is_at_line_start():
                 continue
             if rule.kind == "regex_begins" and self._at < self._no_regex_before:

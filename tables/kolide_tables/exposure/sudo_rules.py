@@ -51,8 +51,8 @@ class SudoCommand(Row):
     command_list: str = Column("Commands, in the same form; secrets redacted")
     command_digests: str = Column("Digests of each command of command_list, as a JSON list of lists")
     path: str = Column(
-        "sudoers to read with what it includes; /etc/sudoers unless given. A line that sudo does not understand "
-        "is an error if the path is named with =, and is logged with LIKE and without a path",
+        "sudoers to read with what it includes; /etc/sudoers unless given. A line that sudo does not "
+        "understand is an error if the path is named with =, and is logged with LIKE and without a path",
         index=True,
         key=True,
     )

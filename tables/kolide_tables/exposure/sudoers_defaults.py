@@ -56,6 +56,7 @@ class Answer(NamedTuple):
 
 
 _ASKED = Answer(is_free=False)
+_ROOT = "root"
 # The use of a rule with a group, as by `sudo -g`: Defaults for users as whom, even ALL, are not for it.
 _WITH_GROUP = Principal(groups=frozenset(("-g",)))
 
@@ -71,7 +72,10 @@ class Authentication:
         self._step = step
         self._settings = _in_order(policy.defaults, "authenticate")
         self._exemptions = _in_order(policy.defaults, "exempt_group")
-        self._runas = _runas_default(policy.defaults)
+        # sudo looks for the user as whom before Defaults for such users and for commands count.
+        self._runas = [
+            one for one in _in_order(policy.defaults, "runas_default") if one.scope in ("", ":", "@")
+        ]
         self._in_defaults: dict[str, list[Member]] = {}
         self._known: dict[tuple[object, ...], Answer] = {}
 
@@ -166,12 +170,25 @@ class Authentication:
         return self._users_as_whom(rule) + ([_WITH_GROUP] if rule.groups is not None else [])
 
     def _users_as_whom(self, rule: Rule) -> list[Principal]:
-        members = rule.runas if rule.runas is not None else (Member("word", self._runas),)
+        members = rule.runas if rule.runas is not None else self._runas_defaults(rule)
         if any(member.kind == "self" for member in members):
             return self._examples(":", rule)
-        root = Member("word", "root")
+        root = Member("word", _ROOT)
         named = [*self._named(">", members), root]
         return self._allowed(">", members, examples_of_users(named, self._accounts))
+
+    def _runas_defaults(self, rule: Rule) -> Members:
+        """Return the users as whom if a rule names none, which may differ by user."""
+        names: dict[str, None] = {}
+        settings = [
+            one
+            for one in self._runas
+            if one.scope != "@" or any(self._is_for(one, host) for host in self._hosts(rule))
+        ]
+        for user in self._examples(":", rule) if settings else ():
+            values = [one.value for one in settings if one.scope != ":" or self._is_for(one, user)]
+            names[next((value for value in reversed(values) if isinstance(value, str)), _ROOT)] = None
+        return tuple(Member("word", name) for name in names or (_ROOT,))
 
     def _hosts(self, rule: Rule) -> list[Principal]:
         """Return this machine if the rule is for it, else examples of those that it is for."""
@@ -213,11 +230,6 @@ def _in_order(defaults: Iterable[Default], name: str) -> list[Default]:
     """Return the settings of a name in the order in which sudo applies them."""
     settings = [one for one in defaults if one.name == name]
     return sorted(settings, key=lambda one: one.scope == "!")
-
-
-def _runas_default(defaults: Iterable[Default]) -> str:
-    values = [one.value for one in defaults if one.name == "runas_default" and isinstance(one.value, str)]
-    return values[-1] if values else "root"
 
 
 def _text(setting: Default) -> str:

@@ -525,6 +525,13 @@ DEFAULTS: dict[str, tuple[str, list[tuple[str, bool, bool]]]] = {
         "Defaults runas_default=op\nDefaults>op !authenticate\na ALL=/x\n",
         [("a", True, False)],
     ),
+    "of the default user of some": (
+        (
+            "Defaults:a runas_default=op\nDefaults@other runas_default=w\nDefaults!/x runas_default=w\n"
+            "Defaults>op !authenticate\na ALL=/x\nb ALL=/x\na,b ALL=/x\n"
+        ),
+        [("a", True, False), ("b", False, False), ("a,b", True, True)],
+    ),
     "of the user himself": (
         "Defaults>a !authenticate\na ALL=() /x\nb ALL=() /x\na ALL=(:g) /x\n",
         [("a", True, False), ("b", False, False), ("a", True, True)],

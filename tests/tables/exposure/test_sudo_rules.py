@@ -557,6 +557,17 @@ DEFAULTS: dict[str, tuple[str, list[tuple[str, bool, bool]]]] = {
             ("c", True, True),
         ],
     ),
+    "of a command with arguments": (
+        (
+            "Cmnd_Alias C=/x a,/y ^a.$,/z b*:D=/w,!/w c\nDefaults!C !authenticate\nDefaults!D !authenticate\n"
+            'a ALL=/x, /x a, /x b, /y ab, /y b, /z bc, /w, /w c, /x ""\n'
+        ),
+        [
+            *(("a", True, True), ("a", True, False), ("a", False, False)),
+            *(("a", True, False), ("a", False, False), ("a", True, False)),
+            *(("a", True, True), ("a", False, False), ("a", False, False)),
+        ],
+    ),
     "commands come last": (
         "Defaults!/x !authenticate\nDefaults authenticate\na ALL=/x\n",
         [("a", True, False)],

@@ -6,6 +6,7 @@ from kolide_kit.limits import Budget
 from kolide_kit.text import decode
 from osquery_sdk import Column, ColumnType, Query, table
 
+from ..reading.leftout import LeftOut
 from ..reading.paths import FileRow, asked_paths, asked_texts, read_or_warn
 
 __all__ = ["SecretFound", "secret_scan"]
@@ -50,12 +51,13 @@ class SecretFound(FileRow):
 )
 def secret_scan(query: Query) -> Iterator[SecretFound]:
     """Secrets that lie open in files: their place, kind, and a part of their hash; never the secrets."""
-    budget = Budget.of(query)
+    budget, left_out = Budget.of(query), LeftOut(query)
     for path in asked_paths(query, "path", budget):
         budget.check()
-        content = read_or_warn(path, query)
+        content = read_or_warn(path, query, warn=left_out.add)
         if content is not None:
             yield from _found(decode(content), budget, path=path)
+    left_out.finish()
     for text in asked_texts(query, "raw_data"):
         yield from _found(text, budget, raw_data=text)
 

@@ -132,10 +132,10 @@ def sshd(folder: Path, _users: Users) -> Scene:
     (folder / "sshd_config").write_text("Include ?.conf\nPort 22\n")
     (folder / "z.conf").write_text("PermitRootLogin no\n")
     table = TABLES["sshd_config"]
-    equals = {"path": str(folder / "sshd_config")}
+    like = {"path": str(folder / "sshd_config")}
     return Scene(
         table,
-        lambda warnings: Query.of(table, equals=equals, warn=warnings.append),
+        lambda warnings: Query.of(table, like=like, warn=warnings.append),
         folder / "b.conf",
         folder / "z.conf",
     )

@@ -46,6 +46,8 @@ def host(users: Users, fixtures: Path, osquery_host: Serve) -> Any:
         gzip.decompress((fixtures / "go" / "hello-linux-amd64.gz").read_bytes())
     )
     (users.root / "sshd_config").write_text("Port 22\n")
+    (users.root / "sudoers").write_text("ann ALL=ALL\n")
+    (users.root / "sudoers.bad").write_text("ann ALL=ALL\nbob ALL=\n")
     return osquery_host(*all_tables(enabled=["file_lines"]))
 
 
@@ -66,6 +68,9 @@ def host(users: Users, fixtures: Path, osquery_host: Serve) -> Any:
         ("llm_models", "uid = 1001", 1),
         ("browser_profiles", "uid = 1001", 1),
         ("sshd_config", "path = '{root}/sshd_config'", 1),
+        ("sshd_config", "path like '{root}/sshd%' and keyword = 'port'", 1),
+        ("sudo_rules", "path in ('{root}/sudoers', '{root}/nothing')", 1),
+        ("sudo_rules", "path like '{root}/sudoers%'", 2),
         ("secret_scan", "raw_data = 'gh' || 'p_0123456789abcdefABCDEF0123456789abcdef'", 1),
         ("secret_scan", "path = '{root}/sshd_config'", 0),
         ("jwt", "raw_data = 'eyJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UifQ.' and issuer = 'joe'", 1),
@@ -79,6 +84,20 @@ def test_rows(name: str, where: str, count: int, host: Any, users: Users, fixtur
     assert len(rows) == count
     (errors,) = host.query(f"select errors from kolide_ext_tables where name = 'kolide_{name}'").rows
     assert int(errors["errors"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("sudo_rules", "line 2, column 9: sudo does not understand what is here"),
+        ("sshd_config", "line 1, column 9: nothing closes this quote"),
+    ],
+)
+def test_a_bad_line_of_a_named_file_is_an_error(name: str, problem: str, host: Any, users: Users) -> None:
+    (users.root / "sshd_config").write_text("Port 22 'a\n")
+    path = users.root / ("sudoers.bad" if name == "sudo_rules" else "sshd_config")
+    with pytest.raises(SqlError, match=f"{path}: {problem}"):
+        host.query(f"select * from kolide_{name} where path = '{path}'")
 
 
 def test_a_table_that_needs_a_path_says_so(host: Any) -> None:

@@ -6,25 +6,30 @@ those of `Match all`; later, for each connection, the blocks that match it. So a
 the rows; for some keywords, such as AllowUsers, AcceptEnv, Port, HostKey and Subsystem, the lines add up.
 """
 
+import io
 import json
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from kolide_kit.errors import LimitExceeded
+from kolide_kit.files import Missing, Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.redact import redact_arguments, redact_text
-from kolide_kit.text import decode
+from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
-from ..reading.paths import past_trusted_links, read_or_warn
-from .line_numbers import named_lines
+from ..reading.paths import past_trusted_links
+from .faults import BadLines, Faults, paths_or_default
+from .sshd_include import IncludedFiles
 from .sshd_match import Block, block_of
-from .sshd_words import Line, parse_line
+from .sshd_words import Line, option_of, parse_line
 
-_PATH = "/etc/ssh/sshd_config"
+# The second is the distribution's on openSUSE, which the server reads if there is no first.
+_PATHS = ("/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_config")
 _INCLUDE_DIR = "/etc/ssh"
 _DEEPEST = 16
 _MOST_FILES = 1_000
+_MOST_LINE = 1 << 20
 # The values of these are command lines and variables, which may have a secret in them.
 _COMMANDS = frozenset(
     ("authorizedkeyscommand", "authorizedprincipalscommand", "forcecommand", "setenv", "subsystem")
@@ -34,7 +39,12 @@ _COMMANDS = frozenset(
 class SshdDirective(Row):
     """A line of a configuration."""
 
-    path: str = Column("Configuration to read; the server's own unless given", index=True, key=True)
+    path: str = Column(
+        "Configuration to read; the server's own unless given. A line that the server refuses is an error if "
+        "the path is named with =, and is logged with LIKE and without a path",
+        index=True,
+        key=True,
+    )
     keyword: str = Column("Keyword, in lower case")
     value: str = Column("Value after the keyword, without quotes and comments; secrets redacted")
     match_block: str | None = Column(
@@ -47,6 +57,10 @@ class SshdDirective(Row):
     criteria: str | None = Column(
         "The criteria as a JSON list of [name, pattern]: [] in Match all, empty outside of Match blocks. "
         "Lines with a list, even [], count before those without"
+    )
+    option: str | None = Column(
+        "Keyword of today, as `sshd -T` has it: kbdinteractiveauthentication of "
+        "challengeresponseauthentication; empty if the server does nothing with the line"
     )
 
 
@@ -71,70 +85,97 @@ def sshd_config(query: Query) -> Iterator[SshdDirective]:
     """Lines of the SSH server's configuration, included files too, in the order in which the server reads
     them.
     """
-    for path in query.equals("path") or (_PATH,):
-        yield from _Reader(path, query).read(path, None, 0)
+    budget, faults = Budget.of(query), Faults(query)
+    for path in paths_or_default(query, _PATHS, budget):
+        yield from _Reader(path, budget, faults).read(path, None, 0)
+    faults.finish()
 
 
 class _Reader:
     """Reads a configuration and what it includes."""
 
-    def __init__(self, path: str, query: Query) -> None:
+    def __init__(self, path: str, budget: Budget, faults: Faults) -> None:
         self._path = path
-        self._query = query
-        self._budget = Budget.of(query)
+        self._budget = budget
+        self._faults = faults
         self._files = 0
         # The server looks for included files beside its own configuration.
-        self._folder = _INCLUDE_DIR if path == _PATH else os.path.dirname(path)  # noqa: PTH120
+        self._included_files = IncludedFiles(budget)
+        self._folder = _INCLUDE_DIR if path in _PATHS else os.path.dirname(path)  # noqa: PTH120
 
     def read(self, path: str, outer: Block | None, depth: int) -> Iterator[SshdDirective]:
         """Yield the lines of a file that is included in the block `outer`; None stands for no block."""
         self._files += 1
         if self._files > _MOST_FILES or depth > _DEEPEST:
-            self._query.warn(f"{path} is not read: too many files, or included too deep")
+            self._faults.report(f"{path} is not read: too many files, or included too deep")
             return
-        content = read_or_warn(past_trusted_links(path), self._query)
-        if content is None:
+        try:
+            most = self._budget.limits.max_file_bytes
+            content = read_file(past_trusted_links(path), max_bytes=most)
+        except Missing:
+            return
+        except (Unreadable, LimitExceeded) as error:
+            self._faults.report(str(error))
             return
         # A Match in this file ends with it: the file that includes it goes on in its own block.
         block = outer
-        unclosed: list[int] = []
-        for number, text in enumerate(decode(content).split("\n"), 1):
-            line = parse_line(text)
-            if line is None:
-                continue
-            self._budget.add_rows()
-            if not line.is_closed:
-                unclosed.append(number)
+        bad = BadLines()
+        for number, line in self._lines(content, bad):
             if line.keyword == "match":
                 block = block_of(line.words, outer)
+                if block.problem:
+                    bad.add(number, line.column, block.problem)
                 continue
-            value, words = _shown(line)
-            yield SshdDirective(
-                path=self._path,
-                keyword=line.keyword,
-                value=value,
-                match_block=(block.text or None) if block is not None else None,
-                source=path,
-                line=number,
-                arguments=json.dumps(words, ensure_ascii=False),
-                criteria=block.criteria if block is not None else None,
-            )
+            yield self._row(path, number, line, block)
             if line.keyword == "include":
-                for pattern in line.words:
-                    for file in self._included(pattern):
-                        yield from self.read(file, block, depth + 1)
-        if unclosed:
-            self._query.warn(f"{path}: nothing closes a quote in {named_lines(unclosed)}")
+                for file in self._included(line.words):
+                    yield from self.read(file, block, depth + 1)
+        if bad:
+            self._faults.report(f"{path}: {bad}")
 
-    def _included(self, pattern: str) -> list[str]:
-        import glob
+    def _included(self, patterns: Iterable[str]) -> Iterator[str]:
+        try:
+            for pattern in patterns:
+                is_whole = pattern.startswith(("/", "~"))
+                yield from self._included_files.named(pattern if is_whole else f"{self._folder}/{pattern}")
+        except LimitExceeded as error:
+            self._faults.report(str(error))
 
-        # A backslash takes the meaning of the character behind it, which Python's patterns do not know.
-        whole = re.sub(r"\\(.)", lambda match: glob.escape(match[1]), pattern)
-        if not pattern.startswith("/"):
-            whole = f"{glob.escape(self._folder)}/{whole}"
-        self._budget.check()
-        return sorted(glob.glob(whole))[: _MOST_FILES + 1]  # noqa: PTH207
+    def _lines(self, content: bytes, bad: BadLines) -> Iterator[tuple[int, Line]]:
+        """Yield the lines that have a keyword with their numbers, and note the bad ones."""
+        # One line at a time is decoded, so that the text is not in memory several times.
+        for number, data in enumerate(io.BytesIO(content), 1):
+            self._budget.step()
+            head, nul, _ = data.partition(b"\0")
+            if nul:
+                bad.add(number, len(head) + 1, "a NUL, at which the server goes on with the next line")
+            if head[:1] in b"\n#":
+                continue
+            if len(head) > _MOST_LINE:
+                bad.add(number, 1, f"more than {_MOST_LINE:,} bytes, and is not read")
+                continue
+            line = parse_line(shown(head))
+            if line is None:
+                continue
+            if line.problem:
+                bad.add(number, line.column, line.problem)
+            if line.keyword:
+                self._budget.add_rows()
+                yield number, line
+
+    def _row(self, path: str, number: int, line: Line, block: Block | None) -> SshdDirective:
+        value, words = _shown(line)
+        return SshdDirective(
+            path=self._path,
+            keyword=line.keyword,
+            value=value,
+            match_block=(block.text or None) if block is not None else None,
+            source=path,
+            line=number,
+            arguments=json.dumps(words, ensure_ascii=False),
+            criteria=block.criteria if block is not None else None,
+            option=option_of(line.keyword),
+        )
 
 
 def _shown(line: Line) -> tuple[str, list[str]]:

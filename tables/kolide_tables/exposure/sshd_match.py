@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 # Criteria without a value.
 _ALONE = frozenset(("all", "invalid-user"))
+_CRITERIA = _ALONE | {"user", "group", "host", "address", "localaddress", "localport", "rdomain", "version"}
 
 
 class Block(NamedTuple):
@@ -17,10 +18,12 @@ class Block(NamedTuple):
     Attributes:
         text: the criteria as they are written, those of outer blocks first; empty for `Match all`.
         criteria: the same as JSON, a list of [name, pattern]. Each has to hold.
+        problem: a reason for which the server refuses the Match line; empty without one.
     """
 
     text: str
     criteria: str
+    problem: str
 
 
 def block_of(words: Sequence[str], outer: Block | None) -> Block:
@@ -31,12 +34,25 @@ def block_of(words: Sequence[str], outer: Block | None) -> Block:
     """
     pairs = list(_pairs(words))
     texts = [outer.text] if outer is not None and outer.text else []
-    if pairs == [["all"]]:
+    problem = _problem(pairs)
+    if pairs[:1] == [["all"]] and not problem:
         pairs = []
     else:
         texts.append(" ".join(words))
     outer_pairs: list[list[str]] = json.loads(outer.criteria) if outer is not None else []
-    return Block(" ".join(texts), json.dumps(outer_pairs + pairs, ensure_ascii=False))
+    return Block(" ".join(texts), json.dumps(outer_pairs + pairs, ensure_ascii=False), problem)
+
+
+def _problem(pairs: Sequence[list[str]]) -> str:
+    """Return a reason for which the server refuses these criteria; empty without one."""
+    for name, *pattern in pairs:
+        if name not in _CRITERIA:
+            return f"Match has no criterion {name}" if name else "a Match line without a criterion"
+        if pattern == [""]:
+            return f"the criterion {name} has no value"
+        if name == "all" and len(pairs) > 1:
+            return "all stands alone in a Match line"
+    return ""
 
 
 def _pairs(words: Sequence[str]) -> Iterator[list[str]]:

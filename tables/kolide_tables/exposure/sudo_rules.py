@@ -4,7 +4,7 @@ includes.
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kolide_kit.limits import Budget
 from kolide_kit.redact import redact_text
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from .sudoers_defaults import Authentication
     from .sudoers_grammar import Members, Rule
 
-_PATH = "/etc/sudoers"
+# The second is the distribution's on openSUSE, which sudo reads if there is no first.
+_PATHS = ("/etc/sudoers", "/usr/etc/sudoers")
 
 
 class SudoCommand(Row):
@@ -48,6 +49,13 @@ class SudoCommand(Row):
     )
     runas_groups: str | None = Column("Groups as which, in the same form; empty if none are given")
     command_list: str = Column("Commands, in the same form; secrets redacted")
+    command_digests: str = Column("Digests of each command of command_list, as a JSON list of lists")
+    path: str = Column(
+        "sudoers to read with what it includes; /etc/sudoers unless given. A line that sudo does not "
+        "understand is an error if the path is named with =, and is logged with LIKE and without a path",
+        index=True,
+        key=True,
+    )
 
 
 @table(
@@ -68,23 +76,28 @@ class SudoCommand(Row):
 )
 def sudo_rules(query: Query) -> Iterator[SudoCommand]:
     """Commands that sudo lets users run, a row for each, from sudoers and its includes."""
-    return rule_rows(query)
+    from .faults import paths_or_default
+
+    return rule_rows(query, *paths_or_default(query, _PATHS, Budget.of(query)))
 
 
-def rule_rows(query: Query, path: str = _PATH) -> Iterator[SudoCommand]:
-    """Yield the rows of the rules in `path` and in the files that it includes."""
+def rule_rows(query: Query, *paths: str) -> Iterator[SudoCommand]:
+    """Yield the rows of the rules in each of the files, and in those that it includes."""
+    from .faults import Faults
     from .sudoers import read_policy
     from .sudoers_defaults import Authentication
 
-    budget = Budget.of(query)
-    policy = read_policy(path, query, budget)
-    authentication = Authentication(policy, budget.step)
-    for placed in policy.rules:
-        budget.step()
-        yield _row(placed, policy, authentication)
+    budget, faults = Budget.of(query), Faults(query)
+    for path in paths:
+        policy = read_policy(path, faults, budget)
+        authentication = Authentication(policy, budget.step)
+        for placed in policy.rules:
+            budget.step()
+            yield _row(path, placed, policy, authentication)
+    faults.finish()
 
 
-def _row(placed: "PlacedRule", policy: "Policy", authentication: "Authentication") -> SudoCommand:
+def _row(path: str, placed: "PlacedRule", policy: "Policy", authentication: "Authentication") -> SudoCommand:
     rule = placed.rule
     commands = policy.expanded("C", (rule.command,))
     answer = authentication.of(rule)
@@ -107,6 +120,8 @@ def _row(placed: "PlacedRule", policy: "Policy", authentication: "Authentication
         runas_users=_names(policy.expanded("R", rule.runas)) if rule.runas is not None else None,
         runas_groups=_names(policy.expanded("R", rule.groups)) if rule.groups is not None else None,
         command_list=_json([redact_text(str(command)) for command in commands]),
+        command_digests=_json([list(command.digests) for command in commands]),
+        path=path,
     )
 
 
@@ -126,5 +141,5 @@ def _names(members: "Members") -> str:
     return _json([str(member) for member in members])
 
 
-def _json(values: list[str]) -> str:
+def _json(values: list[Any]) -> str:
     return json.dumps(values, ensure_ascii=False)

@@ -10,11 +10,9 @@ from typing import NamedTuple
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable, read_file
 from kolide_kit.limits import Budget
-from kolide_kit.text import decode
-from osquery_sdk import Query
 
-from ..reading.paths import names_in
-from .line_numbers import named_lines
+from ..reading.paths import names_in, past_trusted_links
+from .faults import BadLines, Faults
 from .sudoers_grammar import Alias, BadLine, Default, Include, Member, Members, Rule, statements
 from .sudoers_tokens import MOST_LINE, Entry, entries
 
@@ -22,6 +20,8 @@ _DEEPEST = 16
 _MOST_FILES = 1_000
 # Most members that an alias may stand for; one that stands for more is left as it is.
 _MOST_MEMBERS = 10_000
+# Aliases, and Defaults. Each rule may be compared with all of them.
+_MOST_SETTINGS = 20_000
 
 
 class PlacedRule(NamedTuple):
@@ -73,20 +73,20 @@ class Policy(NamedTuple):
         return result
 
 
-def read_policy(path: str, query: Query, budget: Budget) -> Policy:
+def read_policy(path: str, faults: Faults, budget: Budget) -> Policy:
     """Return what `path` and the files that it includes say.
 
-    What cannot be read or understood is logged as a warning.
+    What cannot be read or understood is reported to `faults`.
     """
-    reader = _Reader(query, budget)
+    reader = _Reader(faults, budget)
     reader.read(path, ())
     return reader.policy
 
 
 class _Reader:
-    def __init__(self, query: Query, budget: Budget) -> None:
+    def __init__(self, faults: Faults, budget: Budget) -> None:
         self.policy = Policy([], {}, [])
-        self._query = query
+        self._faults = faults
         self._budget = budget
         self._files = 0
         self._lists: dict[Members, Members] = {}
@@ -96,31 +96,33 @@ class _Reader:
         """Read a file; `outer` are those that include it."""
         self._files += 1
         if path in outer or self._files > _MOST_FILES or len(outer) > _DEEPEST:
-            self._query.warn(f"{path} is not read: it includes itself, is too deep, or after too many others")
+            self._faults.report(
+                f"{path} is not read: it includes itself, is too deep, or after too many others"
+            )
             return
         try:
-            text = decode(read_file(path, max_bytes=self._budget.limits.max_file_bytes))
+            most = self._budget.limits.max_file_bytes
+            content = read_file(past_trusted_links(path), max_bytes=most)
         except (Unreadable, LimitExceeded) as error:
             # A machine without sudo has no such file.
             if outer or os.path.lexists(path):
-                self._query.warn(str(error))
+                self._faults.report(str(error))
             return
-        bad: list[int] = []
-        for entry in entries(text):
+        bad = BadLines()
+        for entry in entries(content):
             self._budget.step()
             try:
                 self._add(path, entry, (*outer, path))
-            except BadLine:
-                bad.append(entry.line)
+            except BadLine as error:
+                bad.add(*entry.place(error.at), error.problem)
         if bad:
-            self._query.warn(f"{path}: sudo does not understand {named_lines(bad)}")
+            self._faults.report(f"{path}: {bad}")
 
     def _add(self, path: str, entry: Entry, files: tuple[str, ...]) -> None:
         if entry.tokens is None:
-            self._query.warn(
-                f"{path}: line {entry.line} has more than {MOST_LINE:,} characters, and is not read"
-            )
-            return
+            raise BadLine(entry.begin, f"more than {MOST_LINE:,} characters, and is not read")
+        if len(self.policy.aliases) + len(self.policy.defaults) > _MOST_SETTINGS:
+            raise LimitExceeded(f"{path} and others have more than {_MOST_SETTINGS:,} aliases and Defaults")
         for statement in statements(entry.tokens):
             if isinstance(statement, Rule):
                 self._budget.add_rows()
@@ -129,7 +131,7 @@ class _Reader:
                 self.policy.defaults.append(statement)
             elif isinstance(statement, Alias):
                 if (statement.kind, statement.name) in self.policy.aliases:
-                    raise BadLine
+                    raise BadLine(statement.at, f"there is an alias {statement.name} already")
                 self.policy.aliases[statement.kind, statement.name] = statement.members
             else:
                 self._include(path, statement, files)

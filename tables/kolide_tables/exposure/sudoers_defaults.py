@@ -56,6 +56,9 @@ class Answer(NamedTuple):
 
 
 _ASKED = Answer(is_free=False)
+_ROOT = "root"
+# The use of a rule with a group, as by `sudo -g`: Defaults for users as whom, even ALL, are not for it.
+_WITH_GROUP = Principal(groups=frozenset(("-g",)))
 
 
 class Authentication:
@@ -68,8 +71,11 @@ class Authentication:
         self._policy = policy
         self._step = step
         self._settings = _in_order(policy.defaults, "authenticate")
-        self._exempt = _in_order(policy.defaults, "exempt_group")
-        self._runas = _runas_default(policy.defaults)
+        self._exemptions = _in_order(policy.defaults, "exempt_group")
+        # sudo looks for the user as whom before Defaults for such users and for commands count.
+        self._runas = [
+            one for one in _in_order(policy.defaults, "runas_default") if one.scope in ("", ":", "@")
+        ]
         self._in_defaults: dict[str, list[Member]] = {}
         self._known: dict[tuple[object, ...], Answer] = {}
 
@@ -78,9 +84,9 @@ class Authentication:
         tag = rule.tags.get("PASSWD")
         if tag == "NOPASSWD":
             return Answer(is_free=True, reasons=(tag,))
-        if not self._exempt and (tag is not None or not self._settings):
+        if not self._exemptions and (tag is not None or not self._settings):
             return _ASKED
-        key = (tag, rule.users, rule.hosts, rule.runas, rule.command)
+        key = (tag, rule.users, rule.hosts, rule.runas, rule.groups is None, rule.command)
         answer = self._known.get(key)
         if answer is None:
             answer = self._known[key] = self._answer(rule, has_tag=tag is not None)
@@ -90,13 +96,13 @@ class Authentication:
         examples = {scope: self._examples(scope, rule) for scope in _SCOPES}
         if not all(examples.values()):
             return _ASKED
-        exempt = self._exempt_users(examples)
-        if exempt is not None and len(exempt[0]) == len(examples[":"]):
-            return Answer(is_free=True, reasons=(exempt[1],))
+        exempt = self._exempt(examples)
+        if exempt.is_free and not exempt.is_partly:
+            return exempt
         answer = _ASKED if has_tag else self._decided(examples)
-        if exempt is None or (answer.is_free and not answer.is_partly):
+        if not exempt.is_free or (answer.is_free and not answer.is_partly):
             return answer
-        return Answer(is_free=True, is_partly=True, reasons=(exempt[1], *answer.reasons))
+        return Answer(is_free=True, is_partly=True, reasons=(*exempt.reasons, *answer.reasons))
 
     def _decided(self, examples: dict[str, list[Principal]]) -> Answer:
         """Apply the Defaults from the last to the first, each to the examples that no later one is for."""
@@ -121,23 +127,32 @@ class Authentication:
         return Answer(is_free=True, is_partly=len(outcomes) > 1, reasons=tuple(reasons))
 
     def _is_for(self, setting: Default, example: Principal) -> bool:
-        return self._matches(setting.scope, setting.members, example) is True
+        return example is not _WITH_GROUP and self._matches(setting.scope, setting.members, example) is True
 
     def _matches(self, scope: str, members: Members, example: Principal) -> bool | None:
         self._step()
         kind, matches = _SCOPES[scope]
         return list_matches(members, example, kind, self._policy.aliases, matches)
 
-    def _exempt_users(self, examples: dict[str, list[Principal]]) -> tuple[list[Principal], str] | None:
-        for setting in reversed(self._exempt):
-            if setting.scope and not any(self._is_for(setting, one) for one in examples[setting.scope]):
-                continue
-            if not isinstance(setting.value, str):
-                return None
-            group = Member("usergroup", f"%{setting.value}")
-            users = [user for user in examples[":"] if user_matches(group, user)]
-            return (users, _text(setting)) if users else None
-        return None
+    def _exempt(self, examples: dict[str, list[Principal]]) -> Answer:
+        """Return whether the group of `exempt_group` has all or some of the users."""
+        is_whole = True
+        for setting in reversed(self._exemptions):
+            users = examples[":"]
+            if setting.scope:
+                for_these = [one for one in examples[setting.scope] if self._is_for(setting, one)]
+                if not for_these:
+                    continue
+                is_whole = is_whole and len(for_these) == len(examples[setting.scope])
+                users = for_these if setting.scope == ":" else users
+            if isinstance(setting.value, str):
+                group = Member("usergroup", f"%{setting.value}")
+                exempt = [user for user in users if user_matches(group, user)]
+                is_partly = not is_whole or len(exempt) < len(users)
+                return Answer(bool(exempt), is_partly, (_text(setting),)) if exempt else _ASKED
+            if is_whole:
+                break
+        return _ASKED
 
     def _examples(self, scope: str, rule: Rule) -> list[Principal]:
         """Return examples of what a rule is for."""
@@ -152,12 +167,28 @@ class Authentication:
             return self._allowed(
                 scope, rule.users, examples_of_users(self._named(scope, rule.users), self._accounts)
             )
-        members = rule.runas if rule.runas is not None else (Member("word", self._runas),)
+        return self._users_as_whom(rule) + ([_WITH_GROUP] if rule.groups is not None else [])
+
+    def _users_as_whom(self, rule: Rule) -> list[Principal]:
+        members = rule.runas if rule.runas is not None else self._runas_defaults(rule)
         if any(member.kind == "self" for member in members):
             return self._examples(":", rule)
-        root = Member("word", "root")
-        named = [*self._named(scope, members), root]
-        return self._allowed(scope, members, examples_of_users(named, self._accounts))
+        root = Member("word", _ROOT)
+        named = [*self._named(">", members), root]
+        return self._allowed(">", members, examples_of_users(named, self._accounts))
+
+    def _runas_defaults(self, rule: Rule) -> Members:
+        """Return the users as whom if a rule names none, which may differ by user."""
+        names: dict[str, None] = {}
+        settings = [
+            one
+            for one in self._runas
+            if one.scope != "@" or any(self._is_for(one, host) for host in self._hosts(rule))
+        ]
+        for user in self._examples(":", rule) if settings else ():
+            values = [one.value for one in settings if one.scope != ":" or self._is_for(one, user)]
+            names[next((value for value in reversed(values) if isinstance(value, str)), _ROOT)] = None
+        return tuple(Member("word", name) for name in names or (_ROOT,))
 
     def _hosts(self, rule: Rule) -> list[Principal]:
         """Return this machine if the rule is for it, else examples of those that it is for."""
@@ -188,7 +219,7 @@ class Authentication:
         return [*self._policy.expanded(kind, members), *self._in_defaults[scope]]
 
     def _named_by_defaults(self, scope: str, kind: str) -> Iterator[Member]:
-        for setting in chain(self._settings, self._exempt):
+        for setting in chain(self._settings, self._exemptions):
             if setting.scope == scope:
                 yield from self._policy.expanded(kind, setting.members)
             if setting.name == "exempt_group" and scope == ":" and isinstance(setting.value, str):
@@ -199,11 +230,6 @@ def _in_order(defaults: Iterable[Default], name: str) -> list[Default]:
     """Return the settings of a name in the order in which sudo applies them."""
     settings = [one for one in defaults if one.name == name]
     return sorted(settings, key=lambda one: one.scope == "!")
-
-
-def _runas_default(defaults: Iterable[Default]) -> str:
-    values = [one.value for one in defaults if one.name == "runas_default" and isinstance(one.value, str)]
-    return values[-1] if values else "root"
 
 
 def _text(setting: Default) -> str:

@@ -14,7 +14,11 @@ HOST = ("alias", "all", "netgroup", "network", "word")
 GROUP = ("alias", "all", "word")
 _LISTS = {"U": USER, "R": USER, "H": HOST}
 _TIME = re.compile(r"\d{10}(\d\d)?(\d\d)?([.,]\d+)?(Z|[+-]\d\d(\d\d)?)?", re.ASCII)
-_TIMEOUT = re.compile(r"(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+s?)?", re.ASCII | re.IGNORECASE)
+_TIMEOUT = re.compile(
+    r"(?=.)(\d{1,12}d)*(\d{1,12}h)*(\d{1,12}m)*(\d{1,12}s)*(\d{1,12})?", re.ASCII | re.IGNORECASE
+)
+_SECONDS = {"d": 86_400, "h": 3_600, "m": 60}
+_MOST_SECONDS = (1 << 31) - 1
 _VALID = {
     "CWD": re.compile(r"[/~].*|\*", re.DOTALL),
     "CHROOT": re.compile(r"[/~].*|\*", re.DOTALL),
@@ -27,7 +31,18 @@ _TOGETHER = (("ROLE", "TYPE"), ("PRIVS", "LIMITPRIVS"))
 
 
 class BadLine(ValueError):
-    """sudo does not understand a line, and takes no rule from it."""
+    """sudo does not understand a line, and takes no rule from it.
+
+    Attributes:
+        at: the index in the text of what sudo does not understand.
+        problem: what is wrong.
+    """
+
+    def __init__(self, at: int, problem: str = "sudo does not understand what is here") -> None:
+        """Keep the place."""
+        super().__init__(problem)
+        self.at = at
+        self.problem = problem
 
 
 class Member(NamedTuple):
@@ -76,11 +91,12 @@ class Rule(NamedTuple):
 
 
 class Alias(NamedTuple):
-    """A name for a list; `kind` is U, R, H or C, for users, runas, hosts and commands."""
+    """A name for a list; `kind` is U, R, H or C, for users, runas, hosts and commands; `at` is its place."""
 
     kind: str
     name: str
     members: Members
+    at: int
 
 
 class Default(NamedTuple):
@@ -138,13 +154,17 @@ class _Parser:
     def _kind(self) -> str:
         return self._tokens[self._at].kind
 
+    def _bad(self, at: int | None = None) -> BadLine:
+        """Return the error of a token, the next one unless its index in the text is given."""
+        return BadLine(self._tokens[self._at].at if at is None else at)
+
     def _take(self) -> Token:
         self._at += 1
         return self._tokens[self._at - 1]
 
     def _expect(self, *kinds: str) -> Token:
         if self._kind() not in kinds:
-            raise BadLine
+            raise self._bad()
         return self._take()
 
     def _skip(self, kind: str) -> bool:
@@ -155,9 +175,10 @@ class _Parser:
 
     def _aliases(self, kind: str) -> Iterator[Alias]:
         while True:
-            name = self._expect("alias").text
+            name = self._expect("alias")
             self._expect("=")
-            yield Alias(kind, name, self._commands() if kind == "C" else self._members(_LISTS[kind]))
+            members = self._commands() if kind == "C" else self._members(_LISTS[kind])
+            yield Alias(kind, name.text, members, name.at)
             if not self._skip(":"):
                 self._expect("\n")
                 return
@@ -182,19 +203,19 @@ class _Parser:
     def _rules(self) -> Iterator[Rule]:
         users = self._members(USER)
         rules = self._privilege(users)
-        is_whole = True
+        bad: BadLine | None = None
         while self._skip(":"):
             try:
                 rules += self._privilege(users)
-            except BadLine:
+            except BadLine as error:
                 # Like sudo, leave out what is behind the colon, if the line goes on in a known way.
-                is_whole = False
+                bad = bad or error
                 if self._kind() not in (":", "\n"):
                     raise
         self._expect("\n")
         yield from rules
-        if not is_whole:
-            raise BadLine
+        if bad is not None:
+            raise bad
 
     def _privilege(self, users: Members) -> list[Rule]:
         hosts = self._members(HOST)
@@ -212,10 +233,10 @@ class _Parser:
         while self._kind() == "option":
             name = self._take().text
             self._expect("=")
-            value = self._expect("word", "path").text
-            if name in _VALID and _VALID[name].fullmatch(value) is None:
-                raise BadLine
-            options[name] = value
+            value = self._expect("word", "path")
+            if not _is_valid(name, value.text):
+                raise BadLine(value.at, f"{name} cannot have this value")
+            options[name] = value.text
         tags: dict[str, str] = {}
         while self._kind() == "tag":
             tag = self._take().text
@@ -260,13 +281,20 @@ class _Parser:
             if not self._skip(","):
                 break
             if self._kind() != "digest_type":
-                raise BadLine
+                raise self._bad()
         negated = self._skip("!")
         token = self._expect("all", "alias", "command", "word")
         if (token.kind == "alias" and digests) or (token.kind == "word" and token.text != "list"):
-            raise BadLine
+            raise self._bad(token.at)
         kind = "command" if token.kind == "word" else token.kind
         return Member(kind, token.text, negated, token.arguments, tuple(digests))
+
+
+def _is_valid(option: str, value: str) -> bool:
+    if option in _VALID and _VALID[option].fullmatch(value) is None:
+        return False
+    parts = re.findall(r"(\d+)(\D?)", value) if option == "TIMEOUT" else ()
+    return sum(int(number) * _SECONDS.get(unit.lower(), 1) for number, unit in parts) <= _MOST_SECONDS
 
 
 def _inherited(rule: Rule, before: Rule) -> Rule:

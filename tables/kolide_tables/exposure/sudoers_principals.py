@@ -102,8 +102,11 @@ def _in_network(address: str, network: str) -> bool:
 
 
 def command_matches(member: Member, command: Principal) -> bool:
-    """Return whether a member of a list is about a command, whatever its arguments."""
-    if not command.names:
+    """Return whether a member of a list is about a command.
+
+    The second name of a command is its arguments; one without is called with others than lists name.
+    """
+    if not command.names or (member.arguments is not None and not _has_arguments(member.arguments, command)):
         return False
     path, pattern = command.names[0], member.name
     if path == pattern:
@@ -118,6 +121,17 @@ def command_matches(member: Member, command: Principal) -> bool:
             map(fnmatch.fnmatchcase, path.split("/"), re.sub(r"\\(.)", r"[\1]", pattern).split("/"))
         )
     return _is_same_file(path, pattern)
+
+
+def _has_arguments(pattern: str, command: Principal) -> bool:
+    if len(command.names) == 1:
+        return False
+    arguments = command.names[1]
+    return (
+        arguments == pattern
+        or (pattern.startswith("^") and _regex_matches(pattern, arguments))
+        or fnmatch.fnmatchcase(arguments, pattern)
+    )
 
 
 def _regex_matches(pattern: str, path: str) -> bool:
@@ -213,7 +227,19 @@ def examples_of_hosts(members: Iterable[Member]) -> Iterator[Principal]:
 
 
 def examples_of_commands(members: Iterable[Member]) -> Iterator[Principal]:
-    """Yield the commands that members name, and one more."""
-    for name in dict.fromkeys(member.name for member in members if member.kind == "command"):
+    """Yield the commands that members name, with each of the arguments that they name and without, and one
+    more.
+    """
+    arguments_by_name: dict[str, dict[str, None]] = {}
+    of_patterns: dict[str, None] = {}
+    for member in members:
+        if member.kind == "command":
+            arguments = arguments_by_name.setdefault(member.name, {})
+            if member.arguments is not None:
+                arguments[member.arguments] = None
+                if _META.search(member.name) is not None or member.name.startswith("^"):
+                    of_patterns[member.arguments] = None
+    for name, arguments in arguments_by_name.items():
         yield Principal((name,))
+        yield from (Principal((name, text)) for text in arguments | of_patterns)
     yield Principal()

@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kolide_kit.text import decode
+from kolide_kit.text import decode, shown
 
-MOST_LINE = 1 << 16
+MOST_LINE = 1 << 16  # characters
+_TOO_LONG = re.compile(rb"([^\n]{%d})[^\n]+" % (MOST_LINE + 1))
 
 _TAGS = "(?:NO)?(?:PASSWD|EXEC|INTERCEPT|SETENV|LOG_OUTPUT|LOG_INPUT|MAIL|FOLLOW)"  # before a colon
 _WORD = r"(?:[^#>!=:,() \t\r\n\\\"]|\\[^\t\n])+"
@@ -36,24 +37,34 @@ class Token(NamedTuple):
     Attributes:
         kind: a mark stands for itself, "error" for what fits nowhere.
         text: its value, without quotes and escapes.
-        line: the line that it begins in, from 1.
+        at: its index in the text that is read.
         arguments: those of a command; None if it has none written.
     """
 
     kind: str
     text: str
-    line: int
+    at: int
     arguments: str | None = None
 
 
 class Entry(NamedTuple):
     """The tokens of one line, with the lines that continue it; the last token is a line feed.
 
-    `tokens` is None for a line that is too long.
+    Attributes:
+        line: the number of the line that it begins in, from 1.
+        tokens: None for a line that is too long.
+        text: in which it is, with other lines.
+        begin: its index in that text.
     """
 
     line: int
     tokens: list[Token] | None
+    text: str
+    begin: int
+
+    def place(self, at: int) -> tuple[int, int]:
+        """Return the line and column of an index of the text, both from 1."""
+        return self.line + self.text.count("\n", self.begin, at), at - self.text.rfind("\n", 0, at)
 
 
 class _Rule(NamedTuple):
@@ -204,20 +215,42 @@ _STATES = {
 }
 
 
-def entries(text: str) -> Iterator[Entry]:
+def entries(content: bytes) -> Iterator[Entry]:
     """Yield the tokens of each line that is not blank."""
-    # sudo reads a line up to a NUL.
-    text = re.sub("\0[^\n]*", "", text)
-    return _Lexer(text if text.endswith("\n") else text + "\n").entries()
+    line = 1
+    for part in _parts(content):
+        # What is too long is not read, so the rest of it need not be in memory as text.
+        text = shown(_TOO_LONG.sub(rb"\1", part))
+        # sudo reads a line up to a NUL.
+        text = re.sub("\0[^\n]*", "", text)
+        yield from _Lexer(text if text.endswith("\n") else text + "\n", line).entries()
+        line += part.count(b"\n")
+
+
+def _parts(content: bytes) -> Iterator[bytes]:
+    """Yield a file in parts of whole lines with those that continue them, to have little of it as text."""
+    begin = 0
+    while begin < len(content):
+        end = content.find(b"\n", begin + MOST_LINE) + 1
+        while end and _is_continued(content, end):
+            end = content.find(b"\n", end) + 1
+        yield content[begin : end or len(content)]
+        begin = end or len(content)
+
+
+def _is_continued(content: bytes, end: int) -> bool:
+    """Return whether the line that ends at a place goes on behind it, or may."""
+    line = content[content.rfind(b"\n", 0, end - 1) + 1 : end].partition(b"\0")[0]
+    return line.rstrip(b" \t\r\n").endswith(b"\\")
 
 
 class _Lexer:
     """Reads a text from one end to the other."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, line: int) -> None:
         self._text = text
         self._at = 0
-        self._line = 1
+        self._line = line
         self._state = "INITIAL"
         # The state before a quote, and what was read of the string behind it.
         self._before = "INITIAL"
@@ -228,12 +261,14 @@ class _Lexer:
         self._has_space = False
         self._is_continued = False
         self._digest_type = ""
+        # The rules of a state that can begin with a character.
+        self._candidates: dict[tuple[str, str], list[_Rule]] = {}
         # Behind the ^ before this place there is no whole regular expression.
         self._no_regex_before = 0
 
     def entries(self) -> Iterator[Entry]:
         tokens: list[Token] = []
-        begin, begun, is_too_long = 0, 1, False
+        begin, begun, is_too_long = 0, self._line, False
         while self._at < len(self._text):
             if not tokens and begin == self._at and self._skip_idle_line():
                 begin, begun = self._at, self._line
@@ -250,11 +285,11 @@ class _Lexer:
                 tokens.append(token)
             if token.kind == "\n":
                 if is_too_long or len(tokens) > 1:
-                    yield Entry(begun, None if is_too_long else tokens)
+                    yield Entry(begun, None if is_too_long else tokens, self._text, begin)
                 tokens, begin, begun, is_too_long = [], self._at, self._line, False
         if tokens:
             # The last line goes on behind the end of the file.
-            yield Entry(begun, [*tokens, Token("error", "", self._line)])
+            yield Entry(begun, [*tokens, Token("error", "", self._at)], self._text, begin)
 
     def _skip_idle_line(self) -> bool:
         match = _IDLE_LINE.match(self._text, self._at)
@@ -270,22 +305,24 @@ class _Lexer:
     def _next(self) -> Token | None:
         """Read on by one rule, and return the token, if it makes one."""
         rule, text = self._longest()
-        line = self._line
+        begin = self._at
         self._at += len(text)
         state = self._state
         if rule.state is not None:
             self._state = rule.state
         handler = _HANDLERS.get(rule.kind)
         if handler is not None:
-            return handler(self, text, line, state)
-        return Token(rule.kind, _plain(text), line)
+            return handler(self, text, begin, state)
+        return Token(rule.kind, _plain(text), begin)
 
     def _longest(self) -> tuple[_Rule, str]:
         first = self._text[self._at]
         best, end = None, self._at
-        for rule in _STATES[self._state]:
-            if rule.begins is not None and first not in rule.begins:
-                continue
+        rules = self._candidates.get((self._state, first))
+        if rules is None:
+            rules = [rule for rule in _STATES[self._state] if rule.begins is None or first in rule.begins]
+            self._candidates[self._state, first] = rules
+        for rule in rules:
             if rule.at_line_start and not self._is_at_line_start():
                 continue
             if rule.kind == "regex_begins" and self._at < self._no_regex_before:
@@ -302,108 +339,108 @@ class _Lexer:
         match = re.compile(r"(?:\\#|[^#\r\n])*").match(self._text, self._at)
         return match.end() if match is not None else self._at
 
-    def mark(self, text: str, line: int, _state: str) -> Token:
-        return Token(text.strip(" \t"), "", line)
+    def mark(self, text: str, at: int, _state: str) -> Token:
+        return Token(text.strip(" \t"), "", at)
 
-    def tag(self, text: str, line: int, _state: str) -> Token:
-        return Token("tag", text[:-1].rstrip(" \t"), line)
+    def tag(self, text: str, at: int, _state: str) -> Token:
+        return Token("tag", text[:-1].rstrip(" \t"), at)
 
-    def defaults(self, text: str, line: int, _state: str) -> Token:
+    def defaults(self, text: str, at: int, _state: str) -> Token:
         if self._is_continued:
-            return Token("error", "", line)
+            return Token("error", "", at)
         match = re.match(r"[ \t]*Defaults([:@>!]?)[ \t]*", text)
         assert match is not None, "the rule matched it"
         # What follows is read once more, as names.
         self._at += (match.end() if match[1] else len(text)) - len(text)
         self._state = "GOTDEFS"
-        return Token("defaults", match[1], line)
+        return Token("defaults", match[1], at)
 
-    def aliases(self, text: str, line: int, _state: str) -> Token:
+    def aliases(self, text: str, at: int, _state: str) -> Token:
         if self._is_continued:
-            return Token("error", "", line)
-        return Token("aliases", text.strip(" \t")[0], line)
+            return Token("error", "", at)
+        return Token("aliases", text.strip(" \t")[0], at)
 
-    def include(self, text: str, line: int, _state: str) -> Token:
+    def include(self, text: str, at: int, _state: str) -> Token:
         if self._is_continued:
             self._state = "INITIAL"
-            return Token("error", "", line)
+            return Token("error", "", at)
         kind = "includedir" if text.startswith("includedir", 1) else "include"
         # The rule has read the whole line, so that it is no comment.
         self._at += 1 + len(kind) - len(text)
-        return Token(kind, "", line)
+        return Token(kind, "", at)
 
-    def network(self, text: str, line: int, _state: str) -> Token:
+    def network(self, text: str, at: int, _state: str) -> Token:
         # "::" may be in an address once.
         is_valid = all(len(re.findall("::", part)) <= 1 and ":::" not in part for part in text.split("/"))
-        return Token("network" if is_valid else "error", text, line)
+        return Token("network" if is_valid else "error", text, at)
 
-    def negation(self, text: str, line: int, _state: str) -> Token | None:
-        return Token("!", "", line) if len(text) % 2 else None
+    def negation(self, text: str, at: int, _state: str) -> Token | None:
+        return Token("!", "", at) if len(text) % 2 else None
 
-    def blank(self, _text: str, _line: int, _state: str) -> None:
+    def blank(self, _text: str, _at: int, _state: str) -> None:
         self._has_space = True
 
-    def continuation(self, _text: str, _line: int, _state: str) -> None:
+    def continuation(self, _text: str, _at: int, _state: str) -> None:
         self._has_space = self._is_continued = True
         self._line += 1
 
-    def newline(self, text: str, line: int, _state: str) -> Token:
+    def newline(self, text: str, at: int, _state: str) -> Token:
         if not text.endswith("\n"):
-            return Token("error", "", line)
+            return Token("error", "", at)
         self._state, self._is_continued = "INITIAL", False
         self._line += 1
-        return Token("\n", "", line)
+        return Token("\n", "", at)
 
-    def quote(self, _text: str, _line: int, state: str) -> None:
+    def quote(self, _text: str, _at: int, state: str) -> None:
         self._before = {"EXPECTPATH": "INITIAL", "GOTINC": "INITIAL"}.get(state, state)
         self._string = []
 
-    def text_of_string(self, text: str, _line: int, _state: str) -> None:
+    def text_of_string(self, text: str, _at: int, _state: str) -> None:
         self._string.append(_plain(text))
 
-    def continuation_of_string(self, _text: str, _line: int, _state: str) -> None:
+    def continuation_of_string(self, _text: str, _at: int, _state: str) -> None:
         self._is_continued = True
         self._line += 1
 
-    def end_of_string(self, _text: str, line: int, _state: str) -> Token:
+    def end_of_string(self, _text: str, at: int, _state: str) -> Token:
         self._state = self._before
         text = "".join(self._string)
         if text in ("", "%", "%:", "+"):
-            return Token("error", "", line)
+            return Token("error", "", at)
         kind = {"%": "usergroup", "+": "netgroup"}.get(text[0], "word")
-        return Token(kind if self._state in ("INITIAL", "GOTDEFS") else "word", text, line)
+        return Token(kind if self._state in ("INITIAL", "GOTDEFS") else "word", text, at)
 
-    def broken_string(self, text: str, line: int, _state: str) -> Token:
+    def broken_string(self, text: str, at: int, _state: str) -> Token:
         self._at -= len(text)
         self._state = "INITIAL"
-        return Token("error", "", line)
+        return Token("error", "", at)
 
-    def digest(self, text: str, line: int, _state: str) -> Token | None:
+    def digest(self, text: str, at: int, _state: str) -> Token | None:
         self._state = "INITIAL"
         size = _BASE64_LENGTHS[self._digest_type]
         is_hex = len(text) == size * 2 and re.fullmatch("[0-9A-Fa-f]+", text) is not None
         length = 4 * ((size + 2) // 3) if text.endswith("=") else (4 * size + 2) // 3
-        return Token("digest", text, line) if is_hex or len(text) == length else None
+        return Token("digest", text, at) if is_hex or len(text) == length else None
 
-    def type_of_digest(self, text: str, line: int, _state: str) -> Token:
+    def type_of_digest(self, text: str, at: int, _state: str) -> Token:
         self._digest_type = text
-        return Token("digest_type", text, line)
+        return Token("digest_type", text, at)
 
-    def begin_command(self, text: str, line: int, _state: str) -> Token | None:
+    def begin_command(self, text: str, at: int, _state: str) -> Token | None:
         self._command, self._arguments = _command(text), []
         if text.endswith("/"):
             # A folder has no arguments.
             self._state = "INITIAL"
-            return self._end_command(line)
+            return self._end_command(at)
         return None
 
-    def begin_regex(self, text: str, _line: int, _state: str) -> None:
+    def begin_regex(self, text: str, _at: int, _state: str) -> None:
         self._command, self._arguments = text, []
 
-    def whole_command(self, text: str, line: int, _state: str) -> Token:
-        return Token("command", text if text.startswith("^") else _command(text), line)
+    def whole_command(self, text: str, at: int, _state: str) -> Token:
+        return Token("command", text if text.startswith("^") else _command(text), at)
 
-    def argument(self, text: str, _line: int, _state: str) -> None:
+    def argument(self, text: str, _at: int, _state: str) -> None:
         if not self._arguments and text.startswith("^"):
             self._state = "GOTREGEX"
             self._at -= len(text)
@@ -413,32 +450,32 @@ class _Lexer:
         self._arguments.append(text)
         self._has_space = False
 
-    def escaped_argument(self, text: str, line: int, state: str) -> None:
-        self.argument(text[1:], line, state)
+    def escaped_argument(self, text: str, at: int, state: str) -> None:
+        self.argument(text[1:], at, state)
 
-    def part(self, text: str, _line: int, _state: str) -> None:
+    def part(self, text: str, _at: int, _state: str) -> None:
         if self._is_continued and not text.startswith("\\"):
             text, self._is_continued = text.lstrip(" \t"), False
         self._arguments.append(text)
 
-    def end_regex(self, _text: str, line: int, _state: str) -> Token:
+    def end_regex(self, _text: str, at: int, _state: str) -> Token:
         self._arguments.append("$")
         self._state, self._is_continued = "INITIAL", False
-        return self._end_command(line)
+        return self._end_command(at)
 
-    def unfinished(self, text: str, line: int, _state: str) -> Token:
+    def unfinished(self, text: str, at: int, _state: str) -> Token:
         self._at -= len(text)
         self._state = "INITIAL"
-        return Token("error", "", line)
+        return Token("error", "", at)
 
-    def command_ends(self, text: str, line: int, _state: str) -> Token:
+    def command_ends(self, text: str, at: int, _state: str) -> Token:
         self._at -= len(text)
         self._state = "INITIAL"
-        return self._end_command(line)
+        return self._end_command(at)
 
-    def _end_command(self, line: int) -> Token:
+    def _end_command(self, at: int) -> Token:
         arguments = "".join(self._arguments) if self._arguments else None
-        return Token("command", self._command, line, arguments)
+        return Token("command", self._command, at, arguments)
 
 
 _HANDLERS = {

@@ -3,7 +3,6 @@
 import fnmatch
 import ipaddress
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -82,17 +81,8 @@ def said_by_sshd(text: str) -> dict[str, list[str]]:
     said: dict[str, list[str]] = {}
     for line in text.splitlines():
         keyword, _, value = line.partition(" ")
-        said.setdefault(keyword, []).extend(value.split(" "))
+        said.setdefault(keyword.lower(), []).extend(value.split(" "))
     return said
-
-
-@pytest.fixture(scope="module")
-def host_key(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
-    key = tmp_path_factory.mktemp("keys") / "host"
-    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)
-    return key
 
 
 def check(

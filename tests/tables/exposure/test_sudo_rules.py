@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kolide_kit.errors import LimitExceeded
 from kolide_tables.exposure.sudo_rules import SudoCommand, rule_rows, sudo_rules
-from osquery_sdk import Query
+from osquery_sdk import Query, TableError
 
 from ...support.compare import Compare
-from ...support.tools import Run
+from ...support.homes import Link
+from ...support.tools import Run, tool
 
 Names = tuple[str, ...]
 Rule = tuple[Names, Names, Names, Names, bool, str, Names]
@@ -200,7 +203,9 @@ def test_rules_are_those_of_cvtsudoers_as_recorded(tmp_path: Path, fixtures: Pat
     compare("sudo_rules", "cvtsudoers -f json, recorded", ours, said)
 
 
-def test_includes(tmp_path: Path) -> None:
+def test_includes(tmp_path: Path, link: Link) -> None:
+    """Links of root, as on NixOS, are followed; those of others are not."""
+    is_root = os.geteuid() == 0
     folder = tmp_path / "sudoers.d"
     folder.mkdir()
     (tmp_path / "sudoers").write_text(
@@ -209,18 +214,20 @@ def test_includes(tmp_path: Path) -> None:
     (folder / "10-x").write_text("b ALL=(ALL) NOPASSWD: /bin/x --password=hunter2\n")
     (folder / "20-y.dpkg-old").write_text("no ALL=ALL\n")
     (folder / "30-z~").write_text("no ALL=ALL\n")
-    (folder / "40-link").symlink_to("/etc/shadow")
+    link(folder / "40-link", "/etc/shadow")
+    (folder / "50-link").symlink_to(tmp_path / "more")
     (tmp_path / "more").write_text("c h1, h2 = ALL\n\n  \\\nd ALL = \\\n ALL\n")
     warnings: list[str] = []
     rows = rows_of(tmp_path / "sudoers", warnings)
     assert [(Path(row.source).name, row.line, row.users, row.hosts, row.command) for row in rows] == [
         ("sudoers", 1, "a", "ALL", "ALL"),
         ("10-x", 1, "b", "ALL", "/bin/x --password=[redacted]"),
+        *([("50-link", 1, "c", "h1,h2", "ALL"), ("50-link", 3, "d", "ALL", "ALL")] if is_root else []),
         ("more", 1, "c", "h1,h2", "ALL"),
         ("more", 3, "d", "ALL", "ALL"),
         ("sudoers", 5, "z", "ALL", "ALL"),
     ]
-    assert len(warnings) == 2
+    assert len(warnings) == 2 + (not is_root)
 
 
 def test_a_line_that_is_too_long_is_told(tmp_path: Path) -> None:
@@ -233,7 +240,9 @@ def test_a_line_that_is_too_long_is_told(tmp_path: Path) -> None:
         for row in list(rule_rows(Query.of(sudo_rules, warn=warnings.append), str(tmp_path / "sudoers")))
         if row.command == "ALL"
     ][:1] == ["a"]
-    assert re.search(r"sudoers: line 2 has more than 65,536 characters, and is not read", warnings[0])
+    assert warnings[0].endswith(
+        "sudoers: line 2, column 1: more than 65,536 characters, and is not read; also line 3"
+    )
 
 
 def test_a_machine_without_sudo(tmp_path: Path) -> None:
@@ -285,8 +294,84 @@ def test_lines_that_sudo_does_not_understand_are_told(tmp_path: Path) -> None:
         (5, '["b"]', "/x"),
     ]
     assert [warning.partition(": ")[2] for warning in warnings] == [
-        f"{tmp_path}/sudoers: sudo does not understand lines 1, 3, 4, 5, 6 and 14 more"
+        (
+            f"{tmp_path}/sudoers: line 1, column 18: sudo does not understand what is here; "
+            "also lines 3, 4, 5, 6, 7 and 13 more"
+        )
     ]
+
+
+FAULTS = {
+    "a ALL=ALL\nb ALL= , /x\n": "line 2, column 8: sudo does not understand what is here",
+    "a ALL=/x, \\\n  (b /y\n": "line 2, column 8: sudo does not understand what is here",
+    "a ALL=TIMEOUT=x /x\n": "line 1, column 15: TIMEOUT cannot have this value",
+    "a ALL=TIMEOUT=1h2h /x\na ALL=TIMEOUT=24856d /x\n": "line 2, column 15: TIMEOUT cannot have this value",
+    '# c\n\nDefaults x="a\nb ALL=ALL\n': "line 3, column 14: sudo does not understand what is here",
+    "User_Alias A=a\nUser_Alias B=b:A=c\n": "line 2, column 16: there is an alias A already",
+    "\ufeffDefaults x\n": "line 1, column 12: sudo does not understand what is here",
+}
+
+
+@pytest.mark.parametrize("text", FAULTS)
+def test_a_line_that_sudo_refuses(text: str, tmp_path: Path) -> None:
+    """It is an error if the file is named, and is logged with LIKE, where other files are answered."""
+    bad, good = tmp_path / "b", tmp_path / "c"
+    bad.write_text(text)
+    good.write_text("good ALL=ALL\n")
+    message = f"{bad}: {FAULTS[text]}"
+    with pytest.raises(TableError, match=re.escape(message) + "$"):
+        sudo_rules.rows(Query.of(sudo_rules, equals={"path": [str(good), str(bad)]}))
+    warnings: list[str] = []
+    rows = sudo_rules.rows(Query.of(sudo_rules, like={"path": f"{tmp_path}/_"}, warn=warnings.append))
+    assert "good" in {row.users for row in rows if row.path == str(good)}
+    assert [warning.removeprefix("kolide_sudo_rules: ") for warning in warnings] == [message]
+    said = subprocess.run([tool("cvtsudoers"), "-i", "sudoers", bad], capture_output=True, text=True)
+    place = re.search(r"b:(\d+):(\d+): ", said.stderr)
+    assert place is not None
+    if "alias" not in message:  # of which cvtsudoers names the line behind it
+        column = place[2] if text[0] != "\ufeff" else int(place[2]) - 2  # it counts bytes
+        assert f"line {place[1]}, column {column}: " in message
+
+
+def test_what_is_named_and_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "sudoers").write_text(f"a ALL=ALL\n@include {tmp_path}/fifo\n@includedir {tmp_path}/none\n")
+    os.mkfifo(tmp_path / "fifo")
+    for name, problem in (("sudoers", "fifo is a FIFO"), ("fifo", "fifo is a FIFO"), (".", "is a folder")):
+        with pytest.raises(TableError, match=problem):
+            sudo_rules.rows(path=str(tmp_path / name))
+    assert sudo_rules.rows(path=str(tmp_path / "nothing")) == []
+    warnings: list[str] = []
+    rows = sudo_rules.rows(Query.of(sudo_rules, like={"path": f"{tmp_path}/%"}, warn=warnings.append))
+    assert [row.users for row in rows] == ["a"]
+    assert len(warnings) == 2
+
+
+def test_too_many_settings_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "sudoers").write_text("Defaults:a !authenticate\n" * 20_002)
+    with pytest.raises(LimitExceeded, match="more than 20,000 aliases and Defaults"):
+        rows_of(tmp_path / "sudoers")
+
+
+def test_digests_are_those_of_each_command(tmp_path: Path) -> None:
+    (tmp_path / "sudoers").write_text(f"Cmnd_Alias X = sha224:{SHA224} /x, /y\na ALL=X\nb ALL=/z\n")
+    rows = rows_of(tmp_path / "sudoers")
+    assert [(row.command_list, row.command_digests) for row in rows] == [
+        ('["/x", "/y"]', f'[["sha224:{SHA224}"], []]'),
+        ('["/z"]', "[[]]"),
+    ]
+
+
+@pytest.mark.parametrize("unit", [b"\xff", b'"\xff'])
+def test_a_large_file_takes_little_memory(unit: bytes, tmp_path: Path) -> None:
+    """Of four megabytes, a few hundred kilobytes are text at a time."""
+    import tracemalloc
+
+    (tmp_path / "sudoers").write_bytes(unit * ((4 << 20) // len(unit)))
+    tracemalloc.start()
+    rows_of(tmp_path / "sudoers")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 13 << 20
 
 
 def test_too_many_members_stay_an_alias(tmp_path: Path) -> None:
@@ -440,9 +525,23 @@ DEFAULTS: dict[str, tuple[str, list[tuple[str, bool, bool]]]] = {
         "Defaults runas_default=op\nDefaults>op !authenticate\na ALL=/x\n",
         [("a", True, False)],
     ),
+    "of the default user of some": (
+        (
+            "Defaults:a runas_default=op\nDefaults@other runas_default=w\nDefaults!/x runas_default=w\n"
+            "Defaults>op !authenticate\na ALL=/x\nb ALL=/x\na,b ALL=/x\n"
+        ),
+        [("a", True, False), ("b", False, False), ("a,b", True, True)],
+    ),
     "of the user himself": (
-        "Defaults>a !authenticate\na ALL=(:g) /x\nb ALL=() /x\n",
-        [("a", True, False), ("b", False, False)],
+        "Defaults>a !authenticate\na ALL=() /x\nb ALL=() /x\na ALL=(:g) /x\n",
+        [("a", True, False), ("b", False, False), ("a", True, True)],
+    ),
+    "of users as whom, with groups": (
+        (
+            "Defaults !authenticate\nDefaults>oper authenticate\nDefaults>www !authenticate\n"
+            "a ALL=(oper:adm) /x\na ALL=(oper) /x\na ALL=(www:adm) /x\n"
+        ),
+        [("a", True, True), ("a", False, False), ("a", True, False)],
     ),
     "of a command": (
         (
@@ -456,6 +555,17 @@ DEFAULTS: dict[str, tuple[str, list[tuple[str, bool, bool]]]] = {
             ("a", True, True),
             ("b", True, True),
             ("c", True, True),
+        ],
+    ),
+    "of a command with arguments": (
+        (
+            "Cmnd_Alias C=/x a,/y ^a.$,/z b*:D=/w,!/w c\nDefaults!C !authenticate\nDefaults!D !authenticate\n"
+            'a ALL=/x, /x a, /x b, /y ab, /y b, /z bc, /w, /w c, /x ""\n'
+        ),
+        [
+            *(("a", True, True), ("a", True, False), ("a", False, False)),
+            *(("a", True, False), ("a", False, False), ("a", True, False)),
+            *(("a", True, True), ("a", False, False), ("a", False, False)),
         ],
     ),
     "commands come last": (
@@ -480,6 +590,17 @@ DEFAULTS: dict[str, tuple[str, list[tuple[str, bool, bool]]]] = {
     "an exempt group": (
         "Defaults exempt_group = adm\n%adm ALL=PASSWD:/x\nz ALL=/x\nALL ALL=/x\n",
         [("%adm", True, False), ("z", False, False), ("ALL", True, True)],
+    ),
+    "an exempt group for some": (
+        (
+            "Defaults>oper exempt_group=adm\nDefaults:z exempt_group=adm\n"
+            "%adm ALL=(root,oper) /x\n%adm ALL=(oper) /x\n%adm,z ALL=/x\n"
+        ),
+        [("%adm", True, True), ("%adm", True, False), ("%adm,z", False, False)],
+    ),
+    "an exempt group that is taken away": (
+        "Defaults exempt_group=adm\nDefaults>oper !exempt_group\n%adm ALL=(root,oper) /x\n%adm ALL=(oper) /x\n",
+        [("%adm", True, True), ("%adm", False, False)],
     ),
     "a bad line": ("Defaults:a !authenticate x\na ALL=/x\n", [("a", False, False)]),
 }

@@ -281,9 +281,9 @@ SPECIFIED = {
     "server_name, transport, command, args, url, "
     "env_keys, "
     "enabled i, config_sha256, header_names",
-    "sshd_config": "L M: path^, keyword, value, match_block, source, line i, arguments, criteria",
+    "sshd_config": "L M: path^, keyword, value, match_block, source, line i, arguments, criteria, option",
     "sudo_rules": "L M: source, line i, users, hosts, runas, nopasswd i, command, nopasswd_partly i, nopasswd_by, "
-    "options, digests, user_list, host_list, runas_users, runas_groups, command_list",
+    "options, digests, user_list, host_list, runas_users, runas_groups, command_list, command_digests, path^",
     "secret_scan": (
         "L M W: path!^, raw_data!^, rule_id, line_number i, column_start i, entropy d, sha256_prefix"
     ),

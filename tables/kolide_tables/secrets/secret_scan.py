@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode
-from osquery_sdk import Column, ColumnType, Query, table
+from osquery_sdk import Column, ColumnType, Query, TableError, table
 
-from ..reading.paths import FileRow, asked_paths, asked_texts, read_or_warn
+from ..reading.paths import FileRow, asked_contents, asked_texts
 
 __all__ = ["SecretFound", "secret_scan"]
 
@@ -51,11 +51,10 @@ class SecretFound(FileRow):
 def secret_scan(query: Query) -> Iterator[SecretFound]:
     """Secrets that lie open in files: their place, kind, and a part of their hash; never the secrets."""
     budget = Budget.of(query)
-    for path in asked_paths(query, "path", budget):
-        budget.check()
-        content = read_or_warn(path, query)
-        if content is not None:
-            yield from _found(decode(content), budget, path=path)
+    for path, content, error in asked_contents(query, "path", budget):
+        if error:
+            raise TableError(error)
+        yield from _found(decode(content), budget, path=path)
     for text in asked_texts(query, "raw_data"):
         yield from _found(text, budget, raw_data=text)
 

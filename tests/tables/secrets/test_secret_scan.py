@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
+from kolide_tables.documents.file_lines import file_lines
 from kolide_tables.secrets import secret_search
 from kolide_tables.secrets.secret_scan import SecretFound, secret_scan
-from osquery_sdk import Query, TableError
+from osquery_sdk import Query, Table, TableError
 from osquery_sdk.tables.query import GLOB, Constraint
 
 from ...support.compare import Compare
@@ -315,6 +316,29 @@ def test_files_and_texts(tmp_path: Path, opened: list[str]) -> None:
             )
     with pytest.raises(LimitExceeded, match="more than 2 rows"):
         secret_scan.configured(limits=Limits(max_rows=2)).rows(raw_data=f"{key}\n" * 3)
+
+
+@pytest.mark.parametrize("table", [secret_scan, file_lines], ids=lambda table: table.name)
+def test_a_named_file_that_cannot_be_read_is_an_error(table: Table, tmp_path: Path) -> None:
+    """Without one, the file would look as if nothing were in it."""
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    (tmp_path / "large").write_bytes(b"x" * 101)
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "good").write_text(f"{SECRETS['npm-token']}\n")
+    limited = table.configured(limits=Limits(max_file_bytes=100))
+    for name, why in (("link", "symbolic link"), ("large", "101 bytes, the limit is 100"), ("fifo", "FIFO")):
+        for paths in (str(tmp_path / name), [str(tmp_path / "good"), str(tmp_path / name)]):
+            with pytest.raises(TableError, match=f"^{tmp_path}/{name} .*{why}"):
+                limited.rows(path=paths)
+    assert limited.rows(path=[str(tmp_path / "missing"), str(tmp_path / "none" / "x")]) == []
+    warnings: list[str] = []
+    found = limited.rows(Query.of(limited, like={"path": f"{tmp_path}/%"}, warn=warnings.append))
+    assert ([Path(row.path).name for row in found], len(warnings)) == (["good"], 3)
+
+
+def test_a_text_over_the_limit_is_an_error() -> None:
+    with pytest.raises(LimitExceeded, match="raw_data has 101 bytes, the limit is 100: raise max_file_bytes"):
+        secret_scan.configured(limits=Limits(max_file_bytes=100)).rows(raw_data="x" * 101)
 
 
 @pytest.mark.parametrize(

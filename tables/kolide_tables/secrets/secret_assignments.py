@@ -31,21 +31,24 @@ _OPERATOR = re.compile(
     r"|[^\s,;=)\]}>(\[{]\S{5})|\|\|[ \t]{0,8}(?=[\"'`]\S{5})"
 )
 _COMMA = re.compile(r"[\"'],[ \t]{0,8}(?=[\"'`]\S{5})")
-_TAG_END = re.compile(r">\s{0,80}(?=[^\s<>=,;]\S{3})")
+_TAG_END = re.compile(r">\s{0,80}(?:<!\[CDATA\[)?(?=[^\s<>=,;]\S{3})")
 # All that may be before an operator is matched backwards, in the reversed text.
 _BEFORE = re.compile(
-    r"[?.:+]?[ \t]{0,40}(?:(?:gnirt[sS]|rts|txet|rahc)[ \t]{0,8}:?[ \t]{0,8})?\]?[\"'`]?\\?([\w.\-]{2,80})"
+    r"[?.:+]?[ \t]{0,40}(?:(?:gnirt[sS]|rts|txet|rahc)(?: sA| citats')?&?[ \t]{0,8}:?[ \t]{0,8})?"
+    r"(?:\]\d{0,5}\[|\]?)[\"'`]?\\?([\w.\-]{2,80})"
 )
 _BEFORE_COMMA = re.compile(r"([\"'])\\?([\w.\-]{2,80})\1\\?\s{0,4}[(\[]")
 _FIRST_ARGUMENT = re.compile(r"[(\[]\s{0,4}\\?[\"']")
 _BEFORE_TAG = re.compile(r"[^<>]{0,100}<")
 _TAG = re.compile(r"<([\w.\-:]{2,64})(?:\s[^<>]{0,40}?(?:name|key|id)=[\"']([\w.\-]{2,64})[\"'])?")
-_PAIRS = frozenset(("value", "val", "string", "defaultvalue", "content"))
+_PAIRS = frozenset(("value", "val", "string", "defaultvalue", "content", "param-value"))
 _PAIR = re.compile(
     r"(?:\b[Nn]ame|\b[Kk]ey|\b[Vv]ariable|\b[Pp]arameter[Nn]ame)[\"']?\s{0,4}[=:>]\s{0,4}[\"']?"
     r"([\w.\-]{2,64})[\"']?"
-    r"(?:\s{0,40}</\w{1,16}>)?[\s,]{0,60}[\"'<]?(?i:value|val|string|defaultvalue|content)[\"']?\s{0,4}\Z"
+    r"(?:\s{0,40}</[\w\-]{1,16}>)?[\s,]{0,60}[\"'<]?"
+    r"(?i:(?:param-)?value|val|string|defaultvalue|content)[\"']?\s{0,4}\Z"
 )
+_OUTER_TAG = re.compile(_TAG.pattern + r"[^<>]{0,200}>\s{0,80}\Z")
 _VALUE = re.compile(
     r"(?:[bBrRuUL@]{1,2}(?=[\"']))?(?:"
     r"\\\"([^\"\\\s]{3,512})\\\""
@@ -66,6 +69,12 @@ _LINE = re.compile(
 _LINE_END = re.compile(r"[,;]?[ \t]{0,40}(?:#.{0,200}|//.{0,200}|\r)?(?:\n|\Z)")
 _ENDS = re.compile(r"[;&,)\]}|\\]")
 # The end of a call or of a function's parameters.
+_TAG_CLOSES = re.compile(r"(?:\]\]>)?\s{0,80}</")
+# What follows the quote at the end of a text, such as "Password: ", in code.
+_BEHIND_QUOTE = re.compile(r"[)\],;]|[ \t]{0,4}[+.][ \t]{0,4}[$\w(]")
+# A password in a sentence has as many words, numbers and signs at least.
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|\W")
+_LEAST_PARTS = 4
 _CLOSING = re.compile(r"([\w.\-]{1,128})\){1,4}[:,;{]?\Z")
 _LINE_VALUE_ENDS = re.compile(r"[,;]?\Z")
 
@@ -107,8 +116,21 @@ def _name(text: str, backwards: str, at: int, wanted: Callable[[str], bool]) -> 
         return None
     name = word[1][::-1]
     if wanted(name):
-        return name
+        return None if _is_of_address(text, backwards, word, at) else name
     return _name_of_pair(text, at, wanted) if name.lower() in _PAIRS else None
+
+
+def _is_of_address(text: str, backwards: str, word: re.Match[str], at: int) -> bool:
+    """Return whether a name and a colon are parts of a path, a URN or a name of code: a/token:x, a:token:x,
+    Token::x.
+    """
+    before = backwards[word.end() : word.end() + 2]
+    if before[:1] == "/" and before[1:].isalnum():
+        return True
+    operator = text[at : at + 3]
+    if before[:1] == ":":
+        return operator[:1] == ":" and operator[1:2].isalnum()
+    return operator[:2] == "::" and operator[2:].isalnum()
 
 
 def _name_of_argument(backwards: str, at: int, wanted: Callable[[str], bool]) -> str | None:
@@ -126,7 +148,17 @@ def _name_of_tag(text: str, backwards: str, at: int, wanted: Callable[[str], boo
         return tag[1]
     if tag[2] and wanted(tag[2]):
         return tag[2]
-    return _name_of_pair(text, at, wanted) if tag[1].lower() in _PAIRS else None
+    if tag[1].lower() not in _PAIRS:
+        return None
+    return _name_of_outer_tag(text, tag.start(), wanted) or _name_of_pair(text, at, wanted)
+
+
+def _name_of_outer_tag(text: str, at: int, wanted: Callable[[str], bool]) -> str | None:
+    """Return the name of the element that an element called value is in."""
+    begin = text.rfind("<", max(0, at - 300), at)
+    outer = _OUTER_TAG.match(text[begin:at]) if begin >= 0 else None
+    names = [] if outer is None else [outer[2], outer[1]]
+    return next((name for name in names if name and wanted(name)), None)
 
 
 def _name_of_pair(text: str, at: int, wanted: Callable[[str], bool]) -> str | None:
@@ -146,7 +178,8 @@ def _value(text: str, match: re.Match[str], name: str) -> Assignment | None:
     found, begins = value[group], value.start(group)
     operator = match[0].strip("\"'")[0]
     if operator == ">":
-        closed = group == 5 and re.compile(r"\s{0,80}</").match(text, value.end()) is not None
+        found = found.removesuffix("]]")
+        closed = group == 5 and _TAG_CLOSES.match(text, begins + len(found)) is not None
         return Assignment(name, begins, found, quoted=True, sure=True) if closed else None
     is_line = operator in "=:" and _is_line(text, match.start(), value.end())
     if operator == ",":
@@ -155,6 +188,8 @@ def _value(text: str, match: re.Match[str], name: str) -> Assignment | None:
             return None
         return Assignment(name, begins, found, quoted=True, sure=False)
     if group != 5:
+        if not is_line and _BEHIND_QUOTE.match(found):
+            return None
         sure = is_line or (operator in "=:" and text[match.start() - 1 : match.start()] in "\"'")
         return Assignment(name, begins, found, quoted=True, sure=sure)
     if operator == "|":
@@ -163,10 +198,17 @@ def _value(text: str, match: re.Match[str], name: str) -> Assignment | None:
         found = closing[1]
     end = (_LINE_VALUE_ENDS if is_line else _ENDS).search(found)
     found = found if end is None else found[: end.start()]
+    if operator == ":" and not is_line and _is_prose(text, match.end(), found):
+        return None
     # With blanks around it, a sign of assignment may be one of code.
     before = text[match.start() - 1 : match.start()]
     sure = is_line and text[match.start() : start] in ("=", ": ", ":") and before not in ("'", '"', " ")
     return Assignment(name, begins, found, quoted=False, sure=sure)
+
+
+def _is_prose(text: str, start: int, value: str) -> bool:
+    """Return whether a colon and a blank are before a word of a sentence: "a password: PKCS#12 has one"."""
+    return text[start - 1] == " " and len(_PARTS.findall(value)) < _LEAST_PARTS
 
 
 def _with_blanks(text: str, match: re.Match[str], name: str) -> Assignment | None:

@@ -20,14 +20,15 @@ __all__ = [
 ]
 
 # A value that stands for another: ${VAR}, $(command), {{ template }}, <token>, %(name)s, %VAR%, @name@, and
-# letters that hide one: ****, xxxx, ... A lone sign within a password is none of these.
+# letters that hide one: ****, xxxx, ... A lone sign within a password is none of these, nor are the slashes
+# in base64.
 _TEMPLATE = re.compile(
     r"\$\{|\$\(|^\$[A-Za-z_]\w*$|^\$\d$|^\$env:|^\$\w+[\[.:-]|\{\{|\}\}|\{%|#\{|<%|^<|>$"
     r"|%\(\w*\)[sd]|^%\w+%$|^%-?\d*[a-zA-Z]$"
     r"|^[@_]{1,2}[A-Za-z_]+[@_]{1,2}$|^\{\w*[:\w.!]*\}$|^\[.{0,80}\]$|^\(.{0,80}\)$|"
-    r"([^A0-9])\1{5}|\*{3}|\.{3}|\u2026|\u2022"
+    r"([^A0-9/+=])\1{5}|\*{3}|\.{3}|\u2026|\u2022"
     r"|^!\w+$|^&\w+$|^\*\w+$|^\w+!\w+/|^env[:/(]|^file:|^vault:|^op://|^ssm:|^arn:"
-    r"|^secretsmanager:|^projects/"
+    r"|^secretsmanager:|^projects/|^urn:|^k8s:|^ref\+\w+:|^sm://|^awssm:|^akv:|^keyring:|^npm:|^workspace:"
 )
 _PLACEHOLDER = re.compile(
     r"(?i)example|sample|placeholder|dummy|redact|change.{0,2}(?:me|it|this)|replace.?(?:me"
@@ -43,6 +44,8 @@ _PLACEHOLDER = re.compile(
     r"|auth|login|cred(?:ential)?s?|test|admin|root|value|string|text|none|null|nil|true|false"
     r"|foo|bar|baz|default"
     r"|optional|required|hidden|disabled|enabled|unknown|empty|name|id)s?[_.\-]?\d{0,2}[!.?]?$"
+    r"|^(?:pass?wort|kennwort|geheim|contrase\u00f1a|contrasena|senha|wachtwoord|l\u00f6senord|adgangskode"
+    r"|passord|has\u0142o|haslo|heslo|parola|salasana|jelsz\u00f3|\u0437?\u043f\u0430\u0440\u043e\u043b\u044c)[\w.!?]{0,2}$"
 )
 # A word and a number are a password in a file of settings. In code they are one of a test.
 _WEAK = re.compile(
@@ -67,6 +70,8 @@ _SEALED = re.compile(
     r"^(?:sha\d{1,3}|md5|blake2[bs]?|blake3|h1|SHA\d{1,3}|MD5)[-:=~]"
     r"|^\$(?:\w{1,24}(?:[-_]\w{1,16}){0,3})\$"
     r"|^(?:pbkdf2|argon2|bcrypt|scrypt)[_:$-]"
+    # a line of htpasswd or htdigest
+    r"|^[\w.@\-]{1,64}:(?:\${1,2}(?:apr1|1|2[abxy]|5|6|y|7)\$|\{\w{3,10}\}|[^:\s]{1,64}:[0-9a-f]{32}(?:,|$))"
     r"|^\{[\w.+/=\-$]{4,512}\}|^ENC[\[(]|^(?i:enc(?:rypted)?|cipher|crypted|sealed):|^vault:v\d"
     r"|^AQICAH|^\$ANSIBLE"
     r"|^age1|^A[gQ][A-D][A-Za-z0-9+/]{300,}|^gAAAA[\w\-]{60,}|^U2FsdGVkX1"
@@ -164,7 +169,7 @@ def is_password(value: str, *, quoted: bool, sure: bool) -> bool:
     """
     if len(value) < 6 or entropy(value) < _MIXED_ENOUGH or not _is_no_sequence(value):
         return False
-    digits, letters = re.search(r"[0-9]", value), re.search(r"[A-Za-z]", value)
+    digits, letters = re.search(r"[0-9]", value), re.search(r"[^\W\d_]", value)
     signs = re.search(r"[^\w.\-/:]", value)
     if not letters:
         return (signs is not None and digits is not None) or (digits is None and sure and signs is not None)

@@ -153,7 +153,7 @@ def test_what_is_no_secret(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "token=MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
+        "token=TTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
         "api_key = a1b2c3d4_e5f6g7h8_i9j0k1l2",
         'password: "correct_horse_battery_staple1"',
         "secret=Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MA==",

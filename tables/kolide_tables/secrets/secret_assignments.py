@@ -23,6 +23,8 @@ class Assignment(NamedTuple):
     quoted: bool
     sure: bool
     """True if the line is nothing but a name and a value, as in a file of settings."""
+    spaced: bool = False
+    """True if it is so with blanks around the sign, as in files of settings and in code."""
 
 
 # What follows has to be long enough for a secret: most signs in code and prose are passed over at once.
@@ -203,7 +205,7 @@ def _value(text: str, match: re.Match[str], name: str) -> Assignment | None:
     # With blanks around it, a sign of assignment may be one of code.
     before = text[match.start() - 1 : match.start()]
     sure = is_line and text[match.start() : start] in ("=", ": ", ":") and before not in ("'", '"', " ")
-    return Assignment(name, begins, found, quoted=False, sure=sure)
+    return Assignment(name, begins, found, quoted=False, sure=sure, spaced=is_line)
 
 
 def _is_prose(text: str, start: int, value: str) -> bool:

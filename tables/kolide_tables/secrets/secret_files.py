@@ -25,7 +25,7 @@ class FileSecret(NamedTuple):
 _ITEM = r"(?:\"[^\"\n]{1,200}\"|[^\s\"]\S{0,200})"
 _NETRC = re.compile(
     rf"(?<!\S)(?:machine\s{{1,40}}{_ITEM}|default(?=\s{{1,40}}(?:login|user)\s))\s{{1,40}}"
-    rf"(?:(?:login|user|account)\s{{1,40}}{_ITEM}\s{{1,40}}){{0,2}}"
+    rf"(?:(?:login|user|account|port|protocol)\s{{1,40}}{_ITEM}\s{{1,40}}){{0,4}}"
     rf"(?:password|passwd)\s{{1,40}}({_ITEM})"
 )
 _NETRC_USED = re.compile(r"\s{1,40}(?:login|account|macdef|machine)\s|\s{0,40}\Z|\n")

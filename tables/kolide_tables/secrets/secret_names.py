@@ -47,7 +47,7 @@ _LAST_OF_OTHERS = frozenset((
 _PASSWORDS = frozenset((
     "password", "passwd", "passphrase", "passcode", "pass", "pwd", "passwort", "pw", "psk", "pword",
     "secret", "secrets", "requirepass", "masterauth", "storepass", "keypass", "userpass", "dbpass",
-    "rootpass", "userpassword",
+    "rootpass", "userpassword", "authtok", "keymaterial", "bindpw",
 ))
 _TOKENS = frozenset((
     "token", "tokens", "jwt", "apikey", "apitoken", "accesskey", "authkey", "creds", "cred", "credential",
@@ -71,6 +71,8 @@ _OTHER_KEYS = frozenset((
     "current", "last", "first", "next", "prev", "left", "right", "no", "with",
 ))
 # fmt: on
+# A word with another before it: remotepass, ftppasswd.
+_PASS = re.compile(r"(?!by|com|tres|encom|sur|sub|multi|under|over|render|back)[a-z]{2,12}(?:pass|passwd|pwd)")
 _NOT_PARTS = ("signature", "publickey", "publictoken", "encrypted", "authority", "accesskeyid")
 
 
@@ -94,7 +96,7 @@ def kind_of(name: str) -> Kind:
         ("keydata", "accesstoken", "authtoken")
     ):
         return Kind.TOKEN
-    if words[-1] in _PASSWORDS:
+    if words[-1] in _PASSWORDS or joined.endswith("keymaterial") or _PASS.fullmatch(words[-1]):
         return Kind.PASSWORD
     if not is_secret_name(name):
         return _kind_of_key(joined, words)

@@ -80,9 +80,26 @@ _BEFORE_PASSWORD = re.compile(r"\s{0,40}(?:set |with )?(?:(?:user|username|login
 _SCHEME = string.ascii_letters + string.digits + "+.-"
 # Files in which a name and a value are no code: there a password may be of letters alone.
 _SETTINGS = re.compile(
-    r"(?i)(?:^|[/\\])(?:\.env[\w.\-]{0,64}|[\w.\-]{0,128}\.(?:env|tf|tfvars|hcl|properties|ini|"
-    r"cnf)|\.pypirc|\.netrc)\Z"
+    r"(?i)(?:^|[/\\])(?:\.env[\w.\-]{0,64}|[\w.\-]{0,128}\.(?:env|tf|tfvars|hcl|properties|ini|cnf|cfg|conf|"
+    r"nmconnection)|\.pypirc|\.netrc|credentials)\Z"
 )
+# A language in which what has no quotes is code, though the file is one of settings.
+_TERRAFORM = re.compile(r"(?i)\.(?:tf|tfvars|hcl)\Z")
+# Files of code, in which a value without quotes is a sentence's or a name.
+_CODE = re.compile(
+    r"(?i)\.(?:py|pyi|js|mjs|cjs|jsx|tsx?|go|java|kt|kts|scala|groovy|rb|php|c|cc|cpp|cxx|h|hpp|cs|rs|swift|m|lua|"
+    r"pl|pm|r|ex|exs|erl|hs|clj|dart)\Z"
+)
+# Files of data. One with a user and a host beside a password is an account's.
+_DATA = re.compile(
+    r"(?i)(?:^|[/\\])(?:[\w.\- ]{1,128}\.(?:json|ya?ml|toml|xml|conf|config|cfg|plist)|\.[\w\-]{2,64})\Z"
+)
+_TRANSLATION = re.compile(r"(?i)locale|lang|i18n|l10n|transl|messages|strings")
+_USER = re.compile(r"(?i)\b(?:user(?:[_ ]?(?:name|id))?|uid|login|db_?user)\b[\"'>]?\s{0,4}[=:>]")
+_HOST = re.compile(
+    r"(?i)(?:host(?:name)?|server|data source|address|url|endpoint)\b[\"'>]?\s{0,4}[=:>]\s{0,4}[\"']?[\w/]"
+)
+_BESIDE = 300
 _HAS_DIGIT = re.compile("[0-9]").search
 
 
@@ -152,11 +169,18 @@ def _by_name(text: str, rules: Rules, taken: _Taken, path: str) -> Iterator[Foun
     for start, end in sealed_blocks(text):
         taken.take(start, end)
     is_settings = _SETTINGS.search(path) is not None
+    is_unquoted_code = (_TERRAFORM if is_settings else _CODE).search(path) is not None
+    is_data = _DATA.search(path) is not None and _TRANSLATION.search(path) is None
     for assignment in assignments(text, _is_wanted):
         value = assignment.value
-        if value.isalpha() and not is_settings and not _is_of_login(assignment.name):
-            continue  # a word
-        rule_id = _rule_of_service(assignment, rules) or _rule_of_name(assignment, is_settings=is_settings)
+        if is_unquoted_code and not assignment.quoted:
+            assignment = assignment._replace(sure=False)
+        elif is_settings and assignment.spaced:
+            assignment = assignment._replace(sure=True)
+        is_word = value.isalpha() and not _is_of_login(assignment.name)
+        if is_word and not is_settings and not _is_of_account(assignment, text, is_data=is_data):
+            continue
+        rule_id = _rule_of_service(assignment, rules) or _rule_of_name(assignment, is_word=is_word)
         if rule_id is not None and taken.take(assignment.start, assignment.start + len(value)):
             yield Found(rule_id, assignment.start, value)
 
@@ -179,6 +203,16 @@ def _is_of_login(name: str) -> bool:
     return name.lower().lstrip("_") == "auth"
 
 
+def _is_of_account(assignment: Assignment, text: str, *, is_data: bool) -> bool:
+    """Return whether a user and a host are beside a password: in a connection's parameters, and in data."""
+    start, end = assignment.start, assignment.start + len(assignment.value)
+    is_parameter = text[end : end + 1] == ";" and not assignment.quoted
+    if not is_parameter and not (is_data and assignment.quoted):
+        return False
+    around = text[max(0, start - _BESIDE) : end + _BESIDE]
+    return _USER.search(around) is not None and _HOST.search(around) is not None
+
+
 def _rule_of_service(assignment: Assignment, rules: Rules) -> str | None:
     value = assignment.value
     for service in services_in(assignment.name.translate(_DIGITS), rules.services):
@@ -194,8 +228,8 @@ def _rule_of_service(assignment: Assignment, rules: Rules) -> str | None:
     return None
 
 
-def _rule_of_name(assignment: Assignment, *, is_settings: bool) -> str | None:
-    name, _, value, quoted, sure = assignment
+def _rule_of_name(assignment: Assignment, *, is_word: bool) -> str | None:
+    name, _, value, quoted, sure, _ = assignment
     kind = kind_of(name.translate(_DIGITS))
     if kind is Kind.OTHER or is_sealed(value):
         return None
@@ -209,7 +243,7 @@ def _rule_of_name(assignment: Assignment, *, is_settings: bool) -> str | None:
         return None  # a part of an address, such as the links to files that some services publish
     if kind is Kind.PASSWORD:
         good = is_password(value, quoted=quoted, sure=sure)
-        good = good or (is_settings and sure and value.isalpha() and len(value) >= 8)
+        good = good or (is_word and (sure or quoted) and len(value) >= 8)
     else:
         good = is_random(value, least=16 if kind is Kind.TOKEN else 20) and (
             quoted or ((sure or kind is Kind.TOKEN) and is_password(value, quoted=False, sure=sure))

@@ -19,6 +19,7 @@ from .secret_rules import Rule, Rules, load
 from .secret_values import (
     decoded,
     entropy,
+    is_code,
     is_password,
     is_placeholder,
     is_random,
@@ -76,7 +77,10 @@ def _candidates(text: str, path: str, rules: Rules) -> Iterator[Found]:
 
 
 _AUTHORIZATION = re.compile(r"(?i)authorization[\"']?\s{0,4}[:=,]\s{0,4}[\"']?(?:api-)?\Z")
-_BEFORE_PASSWORD = re.compile(r"\s{0,40}(?:set |with )?(?:(?:user|username|login)[ \t]\S{1,64}[ \t]{1,8})?")
+# What may be before the word on a line: a keyword, or two; the name that a password is of.
+_BEFORE_PASSWORD = re.compile(
+    r"[ \t]{0,40}(?:[\w\-]{1,24}[ \t]{1,8})?(?:(?:user|username|login)[ \t]{1,8}\S{1,64}[ \t]{1,8})?(?:[\w\-/]{1,40}[\-_/ \t])?"
+)
 _SCHEME = string.ascii_letters + string.digits + "+.-"
 # Files in which a name and a value are no code: there a password may be of letters alone.
 _SETTINGS = re.compile(
@@ -100,6 +104,8 @@ _HOST = re.compile(
     r"(?i)(?:host(?:name)?|server|data source|address|url|endpoint)\b[\"'>]?\s{0,4}[=:>]\s{0,4}[\"']?[\w/]"
 )
 _BESIDE = 300
+# Words and numbers, such as token-user-2, are a token only if they are long.
+_SHORT = 24
 _HAS_DIGIT = re.compile("[0-9]").search
 
 
@@ -207,7 +213,7 @@ def _is_of_account(assignment: Assignment, text: str, *, is_data: bool) -> bool:
     """Return whether a user and a host are beside a password: in a connection's parameters, and in data."""
     start, end = assignment.start, assignment.start + len(assignment.value)
     is_parameter = text[end : end + 1] == ";" and not assignment.quoted
-    if not is_parameter and not (is_data and assignment.quoted):
+    if not is_parameter and not (is_data and (assignment.quoted or assignment.sure)):
         return False
     around = text[max(0, start - _BESIDE) : end + _BESIDE]
     return _USER.search(around) is not None and _HOST.search(around) is not None
@@ -261,11 +267,11 @@ def _check_authorization(secret: str, text: str, match: re.Match[str]) -> bool:
         return False
     if scheme == "ba":
         return is_login(secret)
-    if scheme == "to" and _AUTHORIZATION.search(text, max(0, at - 40), at) is None:
+    if scheme in ("to", "ss", "ap") and _AUTHORIZATION.search(text, max(0, at - 40), at) is None:
         return False
     return (
         _HAS_DIGIT(secret) is not None
-        and not (is_placeholder(secret) or is_weak(secret))
+        and not (is_placeholder(secret) or is_weak(secret) or (len(secret) < _SHORT and is_code(secret)))
         and is_password(secret, quoted=True, sure=True)
     )
 
@@ -303,6 +309,12 @@ def _check_open(secret: str, text: str, match: re.Match[str]) -> bool:
     return not is_placeholder(secret) and not is_sealed(secret)
 
 
+def _check_named(secret: str, text: str, match: re.Match[str]) -> bool:
+    """Return whether the first group is a name of a secret, and the secret one of its kind."""
+    assignment = Assignment(match[1], match.start(2), secret, quoted=True, sure=False)
+    return _rule_of_name(assignment, is_word=False) is not None
+
+
 def _check_phrase(secret: str, text: str, match: re.Match[str]) -> bool:
     """Return whether a key of WordPress is not the phrase that stands there at first."""
     return entropy(secret) > 4 and "phrase here" not in secret
@@ -311,6 +323,15 @@ def _check_phrase(secret: str, text: str, match: re.Match[str]) -> bool:
 def _check_password(secret: str, text: str, match: re.Match[str]) -> bool:
     return (
         not is_placeholder(secret) and not is_sealed(secret) and is_password(secret, quoted=False, sure=True)
+    )
+
+
+def _check_quoted(secret: str, text: str, match: re.Match[str]) -> bool:
+    """Return whether a value in quotes behind the word password, and no sentence or code, is one."""
+    return (
+        not (is_placeholder(secret) or is_sealed(secret) or is_weak(secret))
+        and _HAS_DIGIT(secret) is not None
+        and is_password(secret, quoted=True, sure=False)
     )
 
 
@@ -359,9 +380,11 @@ _CHECKS: dict[str, Callable[[str, str, "re.Match[str]"], bool]] = {
     "encoded-jwt": _check_encoded_jwt,
     "header": _check_header,
     "line": _check_line,
+    "named": _check_named,
     "open": _check_open,
     "password": _check_password,
     "phrase": _check_phrase,
+    "quoted": _check_quoted,
     "sas": _check_sas,
     "url": _check_url,
     "user": _check_user,

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from .secret_values import is_code
+from .secret_values import is_code, is_of_prose
 
 __all__ = ["Assignment", "assignments"]
 
@@ -74,9 +74,6 @@ _ENDS = re.compile(r"[;&,)\]}|\\]")
 _TAG_CLOSES = re.compile(r"(?:\]\]>)?\s{0,80}</")
 # What follows the quote at the end of a text, such as "Password: ", in code.
 _BEHIND_QUOTE = re.compile(r"[)\],;]|[ \t]{0,4}[+.][ \t]{0,4}[$\w(]")
-# A password in a sentence has as many words, numbers and signs at least.
-_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|\W")
-_LEAST_PARTS = 4
 _CLOSING = re.compile(r"([\w.\-]{1,128})\){1,4}[:,;{]?\Z")
 _LINE_VALUE_ENDS = re.compile(r"[,;]?\Z")
 
@@ -200,17 +197,12 @@ def _value(text: str, match: re.Match[str], name: str) -> Assignment | None:
         found = closing[1]
     end = (_LINE_VALUE_ENDS if is_line else _ENDS).search(found)
     found = found if end is None else found[: end.start()]
-    if operator == ":" and not is_line and _is_prose(text, match.end(), found):
-        return None
+    if operator == ":" and not is_line and text[start - 1] == " " and is_of_prose(found):
+        return None  # a password: PKCS#12 has one
     # With blanks around it, a sign of assignment may be one of code.
     before = text[match.start() - 1 : match.start()]
     sure = is_line and text[match.start() : start] in ("=", ": ", ":") and before not in ("'", '"', " ")
     return Assignment(name, begins, found, quoted=False, sure=sure, spaced=is_line)
-
-
-def _is_prose(text: str, start: int, value: str) -> bool:
-    """Return whether a colon and a blank are before a word of a sentence: "a password: PKCS#12 has one"."""
-    return text[start - 1] == " " and len(_PARTS.findall(value)) < _LEAST_PARTS
 
 
 def _with_blanks(text: str, match: re.Match[str], name: str) -> Assignment | None:

@@ -57,8 +57,10 @@ _SASL = re.compile(r"(?m)^(?:\[[\w.\-:]{1,128}\]|[\w.\-@]{1,128})(?::\w{1,16})?[
 # Names of an entry that is no secret.
 _OPEN_ENTRY = re.compile(
     r"(?i)(?:.{0,200}[.\-_])?(?:crt|cer|cert|certs?\.pem|ca|cabundle|ca-bundle|cacerts?|ca\.pem|user|username|user-name|"
-    r"host|hostname|port|namespace|email|region|endpoint|database|dbname|name|type)"
+    r"host|hostname|port|namespace|email|region|endpoint|database|dbname|name|type|"
+    r"(?:client|tenant|app|account|subscription)[\-_]?id)"
 )
+_A_WORD = re.compile(r"[\w.!@#$%^&*\-]{1,64}")
 _LONGEST_BLOCK = 100_000
 _MOST_LINES = 20_000
 
@@ -180,7 +182,7 @@ def _is_of_note(content: bytes | None) -> bool:
     if content is None or content.lstrip().startswith(b"-----BEGIN "):
         return False
     text = content.decode("latin-1").strip()
-    return bool(text) and not (is_sealed(text) or (len(text) < 64 and is_placeholder(text)))
+    return bool(text) and not (is_sealed(text) or (_A_WORD.fullmatch(text) and is_placeholder(text)))
 
 
 def sealed_blocks(text: str) -> Iterator[tuple[int, int]]:
@@ -206,6 +208,6 @@ def is_login(value: str) -> bool:
     shown = password.decode("latin-1")
     if not (user and colon and shown and user.isascii() and user.decode().isprintable()):
         return False
-    if is_template(shown) or shown.lower() in ("pass", "password", "passwd"):
+    if is_template(shown) or is_sealed(shown) or shown.lower() in ("pass", "password", "passwd"):
         return False
     return password.isascii() or len(value) >= 32

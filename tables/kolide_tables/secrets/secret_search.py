@@ -20,6 +20,7 @@ from .secret_values import (
     decoded,
     entropy,
     is_code,
+    is_of_prose,
     is_password,
     is_placeholder,
     is_random,
@@ -49,7 +50,7 @@ _BY_NAME = "secret-value"
 # In a secret of a form of its own only clear signs count: random letters may spell a word.
 _NOT_ISSUED = re.compile(
     r"EXAMPLE|(?i:your|xxxx|example|placeholder|redacted|abcdefghijklm|123456789012345)|"
-    r"([B-Zb-z])\1{7}|\.{3}|\*{3}"
+    r"([B-Zb-z])\1{7}|\.{3}|\*{3}|#{4}|(?i:tokenhere|keyhere)"
 )
 
 
@@ -104,6 +105,12 @@ _HOST = re.compile(
     r"(?i)(?:host(?:name)?|server|data source|address|url|endpoint)\b[\"'>]?\s{0,4}[=:>]\s{0,4}[\"']?[\w/]"
 )
 _BESIDE = 300
+# Names under which Kubernetes and others have the name of a secret.
+_REFERENCES = frozenset(("secret", "secrets"))
+# Keys that their issuers mean to be in pages: of PostHog, Stripe, Supabase.
+_PUBLISHED = re.compile(r"phc_|pk_(?:live|test)_|sb_publishable_")
+_USER_END = re.compile(r"(?i)[_.\-]?(?:user|usr|username|name)$")
+_PASSWORD_END = re.compile(r"(?i)[_.\-]?(?:pass(?:word|wd)?|pwd|pw)$")
 # Words and numbers, such as token-user-2, are a token only if they are long.
 _SHORT = 24
 _HAS_DIGIT = re.compile("[0-9]").search
@@ -180,6 +187,8 @@ def _by_name(text: str, rules: Rules, taken: _Taken, path: str) -> Iterator[Foun
     for assignment in assignments(text, _is_wanted):
         value = assignment.value
         if is_unquoted_code and not assignment.quoted:
+            if is_of_prose(value):
+                continue
             assignment = assignment._replace(sure=False)
         elif is_settings and assignment.spaced:
             assignment = assignment._replace(sure=True)
@@ -243,7 +252,9 @@ def _rule_of_name(assignment: Assignment, *, is_word: bool) -> str | None:
         return "registry-login"
     if is_placeholder(value) or (is_weak(value) and not (sure and (not quoted or name.isupper()))):
         return None
-    if value.lower() == name.lower() or (" " in value and kind is not Kind.PASSWORD):
+    if name in _REFERENCES and not quoted and is_code(value):
+        return None
+    if value.lower() == name.lower() or _PUBLISHED.match(value) or (" " in value and kind is not Kind.PASSWORD):
         return None
     if kind is Kind.TOKEN and not quoted and not sure and is_uuid(value):
         return None  # a part of an address, such as the links to files that some services publish
@@ -364,8 +375,10 @@ def _check_url(secret: str, text: str, match: re.Match[str]) -> bool:
         or is_placeholder(plain.strip("[]():*"))
     ):
         return False
+    if _PASSWORD_END.search(plain) and _PASSWORD_END.sub("", plain) == _USER_END.sub("", user):
+        return False  # testuser:testpass
     return len(set(plain)) > 1 and not re.fullmatch(
-        r"(?i)(?:my|your|user|proxy|db|some|the|a)?[_\-]?(?:pass(?:word|wd)?|pwd|secret|token)", plain
+        r"(?i)(?:my|your|user|proxy|db|some|the|a|bad|wrong|super)?[_\-]?(?:pass(?:word|wd)?|pwd|secret|token)", plain
     )
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "decoded",
     "entropy",
     "is_code",
+    "is_of_prose",
     "is_password",
     "is_placeholder",
     "is_random",
@@ -27,7 +28,7 @@ _TEMPLATE = re.compile(
     r"|%\(\w*\)[sd]|^%\w+%$|^%-?\d*[a-zA-Z]$"
     r"|^[@_]{1,2}[A-Za-z_]+[@_]{1,2}$|^\{\w*[:\w.!]*\}$|^\[.{0,80}\]$|^\(.{0,80}\)$|"
     r"([^A0-9/+=])\1{5}|\*{3}|\.{3}|\u2026|\u2022"
-    r"|^!\w+$|^&\w+$|^\*\w+$|^\w+!\w+/|^env[:/(]|^file:|^vault:|^op://|^ssm:|^arn:"
+    r"|^@[A-Z0-9_]{4,}$|^!\w+$|^&\w+$|^\*\w+$|^\w+!\w+/|^env[:/(]|^file:|^vault:|^op://|^ssm:|^arn:"
     r"|^secretsmanager:|^projects/|^urn:|^k8s:|^ref\+\w+:|^sm://|^awssm:|^akv:|^keyring:|^npm:|^workspace:"
 )
 _PLACEHOLDER = re.compile(
@@ -57,7 +58,7 @@ _WEAK = re.compile(
 _OF_CODE = re.compile(
     r"\[[^\]]{0,40}\w-\w[^\]]{0,40}\]|\(\?|\{\d{1,4},\d{0,4}\}|\\[dws.]|\\x1b|\\033|^"
     r"(?:\\[xuU]\{?[0-9a-fA-F]{1,8}\}?){1,64}$"
-    r"|^0x[0-9a-fA-F]{1,16}$|^@?[\w\-./]{1,64}@[\^~]?\d{1,4}\."
+    r"|^--?[a-z][a-z\-]{1,40}=?$|^\d{1,3}(?:\.\d{1,3}){3}(?:[/:,]|$)|^0x[0-9a-fA-F]{1,16}$|^@?[\w\-./]{1,64}@[\^~]?\d{1,4}\."
 )
 _SEQUENCES = (
     "0123456789012345678901234567890",
@@ -65,7 +66,8 @@ _SEQUENCES = (
     "qwertyuiopasdfghjklzxcvbnm",
 )
 # Values that are open, but no secrets: hashes, such as those of crypt(3), and text that is encrypted already,
-# by Maven, Jasypt, sops, ansible-vault, Vault's transit engine, AWS's KMS, or as Bitnami's sealed secrets.
+# by Maven, Jasypt, sops, ansible-vault, Vault's transit engine, AWS's KMS, or as Bitnami's sealed secrets. In
+# base64, PEM is here too: keys in it that are open are found before.
 _SEALED = re.compile(
     r"^(?:sha\d{1,3}|md5|blake2[bs]?|blake3|h1|SHA\d{1,3}|MD5)[-:=~]"
     r"|^\$(?:\w{1,24}(?:[-_]\w{1,16}){0,3})\$"
@@ -74,7 +76,7 @@ _SEALED = re.compile(
     r"|^[\w.@\-]{1,64}:(?:\${1,2}(?:apr1|1|2[abxy]|5|6|y|7)\$|\{\w{3,10}\}|[^:\s]{1,64}:[0-9a-f]{32}(?:,|$))"
     r"|^\{[\w.+/=\-$]{4,512}\}|^ENC[\[(]|^(?i:enc(?:rypted)?|cipher|crypted|sealed):|^vault:v\d"
     r"|^AQICAH|^\$ANSIBLE"
-    r"|^age1|^A[gQ][A-D][A-Za-z0-9+/]{300,}|^gAAAA[\w\-]{60,}|^U2FsdGVkX1"
+    r"|^LS0tLS1CRUdJTi|^age1|^A[gQ][A-D][A-Za-z0-9+/]{300,}|^gAAAA[\w\-]{60,}|^U2FsdGVkX1"
 )
 _HEX = re.compile(r"(?=[0-9a-f]*[0-9])(?:[0-9a-f]{2}){8,256}|(?=[0-9A-F]*[0-9])(?:[0-9A-F]{2}){8,256}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -91,6 +93,9 @@ _PATH = re.compile(
     r"|/(?:bin|etc|home|opt|tmp|usr|var|run|Users|dev|srv|root|mnt)/.{0,256}"
 )
 # Words with few digits behind them, and numbers, between separators: jackson-core-2.11.2.
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|\W")
+# A password in a sentence has as many words, numbers and signs at least.
+_LEAST_PARTS = 4
 _VERSION = re.compile(
     r"(?:(?:[A-Za-z]{2,32}[0-9]{0,4}|[0-9]{1,12})[._\-/:]{1,2}){1,16}(?:[A-Za-z]{1,32}[0-9]{0,4}|[0-9]{1,12})"
 )
@@ -140,6 +145,11 @@ def is_sealed(value: str) -> bool:
 def is_code(value: str) -> bool:
     """Return whether a value may be a name of code, or several, joined."""
     return _CODE.fullmatch(value) is not None
+
+
+def is_of_prose(value: str) -> bool:
+    """Return whether a value without quotes may be a word of a sentence or of code: PKCS#12, Uint8Array."""
+    return len(_PARTS.findall(value)) < _LEAST_PARTS
 
 
 def is_uuid(value: str) -> bool:

@@ -6,9 +6,10 @@ as `("NAME", "value")`, and pairs of entries that hold a name and a value (`name
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
-from .secret_values import is_code, is_of_prose
+from .secret_values import is_code, is_of_prose, is_placeholder
 
 __all__ = ["Assignment", "assignments"]
 
@@ -84,25 +85,37 @@ def assignments(text: str, wanted: Callable[[str], bool]) -> Iterator[Assignment
     A value in quotes is searched for others too: it may be a connection's parameters, or a document.
     """
     backwards = text[::-1]
-    yield from _found(text, _OPERATOR, lambda match: _name(text, backwards, match.start(), wanted))
+    # The same words are in the place of many values. What is kept of values is kept no longer than this.
+    placeholder = lru_cache(maxsize=256)(is_placeholder)
+    yield from _found(
+        text, _OPERATOR, lambda match: _name(text, backwards, match.start(), wanted), placeholder
+    )
     if _FIRST_ARGUMENT.search(text):
         size = len(text) - 1
         yield from _found(
-            text, _COMMA, lambda match: _name_of_argument(backwards, size - match.start(), wanted)
+            text,
+            _COMMA,
+            lambda match: _name_of_argument(backwards, size - match.start(), wanted),
+            placeholder,
         )
     if "</" in text:
-        yield from _found(text, _TAG_END, lambda match: _name_of_tag(text, backwards, match.start(), wanted))
+        yield from _found(
+            text, _TAG_END, lambda match: _name_of_tag(text, backwards, match.start(), wanted), placeholder
+        )
 
 
 def _found(
-    text: str, operator: re.Pattern[str], named: Callable[[re.Match[str]], str | None]
+    text: str,
+    operator: re.Pattern[str],
+    named: Callable[[re.Match[str]], str | None],
+    placeholder: Callable[[str], bool],
 ) -> Iterator[Assignment]:
     position = 0
     for match in operator.finditer(text):
         if match.start() < position:
             continue  # a sign within the last value
         name = named(match)
-        value = None if name is None else _value(text, match, name)
+        value = None if name is None else _value(text, match, name, placeholder)
         if value is not None:
             yield value
             if not value.quoted:
@@ -165,7 +178,9 @@ def _name_of_pair(text: str, at: int, wanted: Callable[[str], bool]) -> str | No
     return pair[1] if pair is not None and wanted(pair[1]) else None
 
 
-def _value(text: str, match: re.Match[str], name: str) -> Assignment | None:
+def _value(
+    text: str, match: re.Match[str], name: str, placeholder: Callable[[str], bool]
+) -> Assignment | None:
     start = match.end()
     value = _BLOCK.match(text, start) if text[start] in "|>" else None
     if value is not None:
@@ -180,12 +195,14 @@ def _value(text: str, match: re.Match[str], name: str) -> Assignment | None:
         found = found.removesuffix("]]")
         closed = group == 5 and _TAG_CLOSES.match(text, begins + len(found)) is not None
         return Assignment(name, begins, found, quoted=True, sure=True) if closed else None
-    is_line = operator in "=:" and _is_line(text, match.start(), value.end())
     if operator == ",":
         # A list of texts looks the same as a name and a value.
         if group == 5 or is_code(found) or _CAMEL_CASE.fullmatch(found):
             return None
         return Assignment(name, begins, found, quoted=True, sure=False)
+    if found.isalpha() and placeholder(found):
+        return None
+    is_line = operator in "=:" and _is_line(text, match.start(), value.end())
     if group != 5:
         if not is_line and _BEHIND_QUOTE.match(found):
             return None

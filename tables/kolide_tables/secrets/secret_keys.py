@@ -99,7 +99,9 @@ def _bytes(body: str) -> bytes:
     """Return what a block's base64 stands for, as far as it can be read, without headers and checksums."""
     plain = re.sub(r"\\{1,4}[nr]", "\n", body)
     lines = [
-        line for line in re.split(r"[\s>|*#\"',]+", plain) if line != "+" and re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", line)
+        line
+        for line in re.split(r"[\s>|*#\"',]+", plain)
+        if line != "+" and re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", line)
     ]
     joined = "".join(lines)
     try:

@@ -74,7 +74,9 @@ _OTHER_KEYS = frozenset((
 ))
 # fmt: on
 # A word with another before it: remotepass, ftppasswd.
-_PASS = re.compile(r"(?!by|com|tres|encom|sur|sub|multi|under|over|render|back|band|low|high|all)[a-z]{2,12}(?:pass|passwd|pwd)")
+_PASS = re.compile(
+    r"(?!by|com|tres|encom|sur|sub|multi|under|over|render|back|band|low|high|all)[a-z]{2,12}(?:pass|passwd|pwd)"
+)
 _NOT_PARTS = ("signature", "publickey", "publictoken", "encrypted", "authority", "accesskeyid")
 
 

@@ -135,17 +135,14 @@ class _Taken:
 def _issued(text: str, rules: Rules, taken: _Taken) -> Iterator[Found]:
     """Yield the secrets that begin as their issuer has them begin."""
     # A line feed before the text stands for its beginning.
-    position, before = 0, rules.beginnings.match("\n" + text[:64])
+    first = rules.beginnings.match("\n" + text[:64])
+    position = 0
     while True:
-        if before is not None:
-            match, before, start = before, None, 0
-            position = 0
-        else:
-            place = rules.beginnings.search(text, position)
-            if place is None:
-                return
-            match, start = place, place.end()
-            position = place.end()
+        match = first or rules.beginnings.search(text, position)
+        if match is None:
+            return
+        start = match.start(1) - (1 if first else 0)
+        first, position = None, start
         for rule in rules.by_beginning[match[1]]:
             secret = rule.pattern.match(text, start)
             if secret is None:
@@ -159,14 +156,41 @@ def _issued(text: str, rules: Rules, taken: _Taken) -> Iterator[Found]:
 
 def _containing(text: str, rules: Rules, taken: _Taken) -> Iterator[Found]:
     """Yield the secrets of rules that look for a text, and then for a pattern."""
+    hints = _Hints(text)
     for rule in rules.containing:
-        if not any(hint in text for hint in rule.contains):
-            continue
-        for match in rule.pattern.finditer(text):
+        for match in _matches(rule, text, hints):
             group = match.lastindex or 0
             start, end = match.span(group)
             if _is_issued(rule, match[group], text, match) and taken.take(start, end):
                 yield Found(rule.rule_id, start, match[group])
+
+
+class _Hints(dict[str, list[int]]):
+    """The places of texts that rules look for, each looked for once."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __missing__(self, hint: str) -> list[int]:
+        places = self[hint] = []
+        at = self._text.find(hint)
+        while at >= 0:
+            places.append(at)
+            at = self._text.find(hint, at + len(hint))
+        return places
+
+
+def _matches(rule: Rule, text: str, hints: _Hints) -> Iterator[re.Match[str]]:
+    """Yield where a rule's pattern matches; where its hints are, if it says how far from the beginning."""
+    if rule.before is None:
+        if any(hint in text for hint in rule.contains):
+            yield from rule.pattern.finditer(text)
+        return
+    for hint in rule.contains:
+        for at in hints[hint]:
+            match = rule.pattern.match(text, max(0, at - rule.before))
+            if match is not None:
+                yield match
 
 
 def _is_issued(rule: Rule, secret: str, text: str, match: re.Match[str]) -> bool:
@@ -184,14 +208,12 @@ def _by_name(text: str, rules: Rules, taken: _Taken, path: str) -> Iterator[Foun
     is_settings = _SETTINGS.search(path) is not None
     is_unquoted_code = (_TERRAFORM if is_settings else _CODE).search(path) is not None
     is_data = _DATA.search(path) is not None and _TRANSLATION.search(path) is None
-    for assignment in assignments(text, _is_wanted):
-        value = assignment.value
-        if is_unquoted_code and not assignment.quoted:
-            if is_of_prose(value):
-                continue
-            assignment = assignment._replace(sure=False)
-        elif is_settings and assignment.spaced:
-            assignment = assignment._replace(sure=True)
+    for found in assignments(text, _is_wanted):
+        value = found.value
+        is_sure = found.spaced if is_settings and not found.quoted else found.sure
+        assignment = found._replace(sure=is_sure and (found.quoted or not is_unquoted_code))
+        if is_unquoted_code and not assignment.quoted and is_of_prose(value):
+            continue
         is_word = value.isalpha() and not _is_of_login(assignment.name)
         if is_word and not is_settings and not _is_of_account(assignment, text, is_data=is_data):
             continue
@@ -254,7 +276,11 @@ def _rule_of_name(assignment: Assignment, *, is_word: bool) -> str | None:
         return None
     if name in _REFERENCES and not quoted and is_code(value):
         return None
-    if value.lower() == name.lower() or _PUBLISHED.match(value) or (" " in value and kind is not Kind.PASSWORD):
+    if (
+        value.lower() == name.lower()
+        or _PUBLISHED.match(value)
+        or (" " in value and kind is not Kind.PASSWORD)
+    ):
         return None
     if kind is Kind.TOKEN and not quoted and not sure and is_uuid(value):
         return None  # a part of an address, such as the links to files that some services publish
@@ -378,7 +404,8 @@ def _check_url(secret: str, text: str, match: re.Match[str]) -> bool:
     if _PASSWORD_END.search(plain) and _PASSWORD_END.sub("", plain) == _USER_END.sub("", user):
         return False  # testuser:testpass
     return len(set(plain)) > 1 and not re.fullmatch(
-        r"(?i)(?:my|your|user|proxy|db|some|the|a|bad|wrong|super)?[_\-]?(?:pass(?:word|wd)?|pwd|secret|token)", plain
+        r"(?i)(?:my|your|user|proxy|db|some|the|a|bad|wrong|super)?[_\-]?(?:pass(?:word|wd)?|pwd|secret|token)",
+        plain,
     )
 
 

@@ -114,10 +114,14 @@ def _of_pgpass(text: str, *, sure: bool) -> Iterator[FileSecret]:
 
 
 def _of_json_web_keys(text: str) -> Iterator[FileSecret]:
+    looked = 0
     for kind in _KEY_TYPE.finditer(text):
+        if kind.start() < looked:
+            continue  # in the same braces as the one before
         start = text.rfind("{", max(0, kind.start() - _LONGEST_KEY), kind.start())
         end = text.find("}", kind.end(), kind.end() + _LONGEST_KEY)
         member = _PRIVATE_MEMBER.search(text, start, end) if 0 <= start < end else None
+        looked = max(end, kind.end())
         if member is not None and entropy(member[1]) >= _LEAST_OF_KEY:
             yield FileSecret("json-web-key", member.start(1), member[1])
 

@@ -277,7 +277,7 @@ def _rule_of_name(assignment: Assignment, *, is_word: bool) -> str | None:
     if name in _REFERENCES and not quoted and is_code(value):
         return None
     if (
-        value.lower() == name.lower()
+        value.lower().strip("=: ") == name.lower()
         or _PUBLISHED.match(value)
         or (" " in value and kind is not Kind.PASSWORD)
     ):

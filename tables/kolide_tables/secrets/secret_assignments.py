@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from .secret_values import is_code, is_of_prose, is_placeholder
+from .secret_values import is_camel_case, is_code, is_of_prose, is_placeholder
 
 __all__ = ["Assignment", "assignments"]
 
@@ -60,7 +60,6 @@ _VALUE = re.compile(
     r"|`([^`\s]{3,512})`"
     r"|([^\s\"'`<>][^\s\"'`<>]{2,511}))"
 )
-_CAMEL_CASE = re.compile(r"[a-z]{0,16}(?:[A-Z][a-z]{1,15}[0-9]{0,2}){2,6}")
 _BLANKS = re.compile(r"([\"'])([^\"'\\\n]{6,64})\1")
 _MIXED = re.compile(r"[A-Za-z][^A-Za-z\s'.,\-/]|[0-9][A-Za-z]{2}")
 _BLOCK = re.compile(r"[|>][-+]?[ \t]{0,8}\r?\n[ \t]{1,40}(\S{3,512})(?=\s|\Z)")
@@ -197,7 +196,7 @@ def _value(
         return Assignment(name, begins, found, quoted=True, sure=True) if closed else None
     if operator == ",":
         # A list of texts looks the same as a name and a value.
-        if group == 5 or is_code(found) or _CAMEL_CASE.fullmatch(found):
+        if group == 5 or is_code(found) or is_camel_case(found):
             return None
         return Assignment(name, begins, found, quoted=True, sure=False)
     if found.isalpha() and placeholder(found):

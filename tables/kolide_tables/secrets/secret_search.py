@@ -20,6 +20,7 @@ from .secret_values import (
     decoded,
     entropy,
     is_code,
+    is_of_names,
     is_of_prose,
     is_password,
     is_placeholder,
@@ -215,7 +216,11 @@ def _by_name(text: str, rules: Rules, taken: _Taken, path: str) -> Iterator[Foun
         if is_unquoted_code and not assignment.quoted and is_of_prose(value):
             continue
         is_word = value.isalpha() and not _is_of_login(assignment.name)
-        if is_word and not is_settings and not _is_of_account(assignment, text, is_data=is_data):
+        if is_word and not (
+            assignment.sure or assignment.quoted
+            if is_settings
+            else _is_of_account(assignment, text, is_data=is_data)
+        ):
             continue
         rule_id = _rule_of_service(assignment, rules) or _rule_of_name(assignment, is_word=is_word)
         if rule_id is not None and taken.take(assignment.start, assignment.start + len(value)):
@@ -270,8 +275,8 @@ def _rule_of_name(assignment: Assignment, *, is_word: bool) -> str | None:
     kind = kind_of(name.translate(_DIGITS))
     if kind is Kind.OTHER or is_sealed(value):
         return None
-    if _is_of_login(name) and is_login(value):
-        return "registry-login"
+    if _is_of_login(name) and b":" in (decoded(value) or b""):
+        return "registry-login" if is_login(value) else None
     if is_placeholder(value) or (is_weak(value) and not (sure and (not quoted or name.isupper()))):
         return None
     if name in _REFERENCES and not quoted and is_code(value):
@@ -286,7 +291,7 @@ def _rule_of_name(assignment: Assignment, *, is_word: bool) -> str | None:
         return None  # a part of an address, such as the links to files that some services publish
     if kind is Kind.PASSWORD:
         good = is_password(value, quoted=quoted, sure=sure)
-        good = good or (is_word and (sure or quoted) and len(value) >= 8)
+        good = good or (is_word and len(value) >= 8)
     else:
         good = is_random(value, least=16 if kind is Kind.TOKEN else 20) and (
             quoted or ((sure or kind is Kind.TOKEN) and is_password(value, quoted=False, sure=sure))
@@ -308,7 +313,7 @@ def _check_authorization(secret: str, text: str, match: re.Match[str]) -> bool:
         return False
     return (
         _HAS_DIGIT(secret) is not None
-        and not (is_placeholder(secret) or is_weak(secret) or (len(secret) < _SHORT and is_code(secret)))
+        and not (is_placeholder(secret) or is_weak(secret) or (len(secret) < _SHORT and is_of_names(secret)))
         and is_password(secret, quoted=True, sure=True)
     )
 

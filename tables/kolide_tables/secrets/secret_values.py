@@ -9,7 +9,9 @@ from collections import Counter
 __all__ = [
     "decoded",
     "entropy",
+    "is_camel_case",
     "is_code",
+    "is_of_names",
     "is_of_prose",
     "is_password",
     "is_placeholder",
@@ -74,7 +76,7 @@ _SEALED = re.compile(
     r"|^(?:pbkdf2|argon2|bcrypt|scrypt)[_:$-]"
     # a line of htpasswd or htdigest
     r"|^[\w.@\-]{1,64}:(?:\${1,2}(?:apr1|1|2[abxy]|5|6|y|7)\$|\{\w{3,10}\}|[^:\s]{1,64}:[0-9a-f]{32}(?:,|$))"
-    r"|^\{[\w.+/=\-$]{4,512}\}|^ENC[\[(]|^(?i:enc(?:rypted)?|cipher|crypted|sealed):|^vault:v\d"
+    r"|^\{[\w.+/=\-$]{4,512}\}|^\{(?:SHA|MD5)\}|^ENC[\[(]|^(?i:enc(?:rypted)?|cipher|crypted|sealed):|^vault:v\d"
     r"|^AQICAH|^\$ANSIBLE"
     r"|^LS0tLS1CRUdJTi|^age1|^A[gQ][A-D][A-Za-z0-9+/]{300,}|^gAAAA[\w\-]{60,}|^U2FsdGVkX1"
 )
@@ -93,6 +95,7 @@ _PATH = re.compile(
     r"|/(?:bin|etc|home|opt|tmp|usr|var|run|Users|dev|srv|root|mnt)/.{0,256}"
 )
 # Words with few digits behind them, and numbers, between separators: jackson-core-2.11.2.
+_CAMEL_CASE = re.compile(r"[a-z]{0,16}(?:[A-Z][a-z]{1,15}[0-9]{0,2}){2,6}")
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|\W")
 # A password in a sentence has as many words, numbers and signs at least.
 _LEAST_PARTS = 4
@@ -147,9 +150,19 @@ def is_code(value: str) -> bool:
     return _CODE.fullmatch(value) is not None
 
 
+def is_of_names(value: str) -> bool:
+    """Return whether a value is words and numbers that signs join: a name of code, or one with a version."""
+    return is_code(value) or _VERSION.fullmatch(value) is not None
+
+
+def is_camel_case(value: str) -> bool:
+    """Return whether a value is words that begin with capitals."""
+    return _CAMEL_CASE.fullmatch(value) is not None
+
+
 def is_of_prose(value: str) -> bool:
     """Return whether a value without quotes may be a word of a sentence or of code: PKCS#12, Uint8Array."""
-    return len(_PARTS.findall(value)) < _LEAST_PARTS
+    return len(_PARTS.findall(value)) < _LEAST_PARTS or is_camel_case(value)
 
 
 def is_uuid(value: str) -> bool:

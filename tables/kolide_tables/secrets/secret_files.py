@@ -56,11 +56,13 @@ _CHAP = re.compile(
     r"(?m)^[ \t]{0,8}[^\s#]\S{0,64}[ \t]{1,40}\S{1,128}[ \t]{1,40}(\"[^\"\n]{1,200}\"|[^\s\"]{1,200})"
 )
 _SASL = re.compile(
-    r"(?m)^(?:\[[\w.\-:]{1,128}\]|[\w.\-@]{1,128})(?::\w{1,16})?[ \t]{1,40}[^\s:#]{1,128}:(\S{1,200})[ \t\r]{0,8}$"
+    r"(?m)^(?:\[[\w.\-:]{1,128}\]|[\w.\-@]{1,128})(?::\w{1,16})?"
+    r"[ \t]{1,40}[^\s:#]{1,128}:(\S{1,200})[ \t\r]{0,8}$"
 )
 # Names of an entry that is no secret.
 _OPEN_ENTRY = re.compile(
-    r"(?i)(?:.{0,200}[.\-_])?(?:crt|cer|cert|certs?\.pem|ca|cabundle|ca-bundle|cacerts?|ca\.pem|user|username|user-name|"
+    r"(?i)(?:.{0,200}[.\-_])?(?:crt|cer|cert|certs?\.pem|ca|cabundle|ca-bundle|cacerts?|ca\.pem"
+    r"|user|username|user-name|"
     r"host|hostname|port|namespace|email|region|endpoint|database|dbname|name|type|"
     r"(?:client|tenant|app|account|subscription)[\-_]?id)"
 )

@@ -55,7 +55,9 @@ _TOKENS = frozenset((
     "authorization",
 ))
 # Other cookies are no logins.
-_OF_SESSIONS = frozenset(("session", "sessions", "sid", "auth", "login", "set", "secret", "token", "remember"))
+_OF_SESSIONS = frozenset((
+    "session", "sessions", "sid", "auth", "login", "set", "secret", "token", "remember",
+))
 # Values of such names are no keys of a service, whatever their form.
 _OF_SOURCES = frozenset((
     "commit", "rev", "revision", "version", "image", "etag", "url", "uri", "tag", "ref", "branch", "path",
@@ -75,7 +77,8 @@ _OTHER_KEYS = frozenset((
 # fmt: on
 # A word with another before it: remotepass, ftppasswd.
 _PASS = re.compile(
-    r"(?!by|com|tres|encom|sur|sub|multi|under|over|render|back|band|low|high|all)[a-z]{2,12}(?:pass|passwd|pwd)"
+    r"(?!by|com|tres|encom|sur|sub|multi|under|over|render|back|band|low|high|all)"
+    r"[a-z]{2,12}(?:pass|passwd|pwd)"
 )
 _NOT_PARTS = ("signature", "publickey", "publictoken", "encrypted", "authority", "accesskeyid")
 
@@ -96,7 +99,11 @@ def kind_of(name: str) -> Kind:
         return Kind.OTHER
     if any(part in joined for part in _NOT_PARTS):
         return Kind.OTHER
-    if words[-1] in ("cookie", "cookies") and len(words) > 1 and _OF_SESSIONS.isdisjoint(words):
+    if (
+        joined.rstrip("0123456789").endswith(("cookie", "cookies"))
+        and len(words) > 1
+        and _OF_SESSIONS.isdisjoint(words)
+    ):
         return Kind.OTHER
     if words[-1] in ("cred", "creds", "privatekey") or joined.endswith(
         ("keydata", "accesstoken", "authtoken")

@@ -81,7 +81,8 @@ def _candidates(text: str, path: str, rules: Rules) -> Iterator[Found]:
 _AUTHORIZATION = re.compile(r"(?i)authorization[\"']?\s{0,4}[:=,]\s{0,4}[\"']?(?:api-)?\Z")
 # What may be before the word on a line: a keyword, or two; the name that a password is of.
 _BEFORE_PASSWORD = re.compile(
-    r"[ \t]{0,40}(?:[\w\-]{1,24}[ \t]{1,8})?(?:(?:user|username|login)[ \t]{1,8}\S{1,64}[ \t]{1,8})?(?:[\w\-/]{1,40}[\-_/ \t])?"
+    r"[ \t]{0,40}(?:[\w\-]{1,24}[ \t]{1,8})?"
+    r"(?:(?:user|username|login)[ \t]{1,8}\S{1,64}[ \t]{1,8})?(?:[\w\-]{1,60}[\-_])?"
 )
 _SCHEME = string.ascii_letters + string.digits + "+.-"
 # Files in which a name and a value are no code: there a password may be of letters alone.
@@ -93,7 +94,8 @@ _SETTINGS = re.compile(
 _TERRAFORM = re.compile(r"(?i)\.(?:tf|tfvars|hcl)\Z")
 # Files of code, in which a value without quotes is a sentence's or a name.
 _CODE = re.compile(
-    r"(?i)\.(?:py|pyi|js|mjs|cjs|jsx|tsx?|go|java|kt|kts|scala|groovy|rb|php|c|cc|cpp|cxx|h|hpp|cs|rs|swift|m|lua|"
+    r"(?i)\.(?:py|pyi|js|mjs|cjs|jsx|tsx?|go|java|kt|kts|scala|groovy|rb|php|c|cc|cpp|cxx|h|hpp"
+    r"|cs|rs|swift|m|lua|"
     r"pl|pm|r|ex|exs|erl|hs|clj|dart)\Z"
 )
 # Files of data. One with a user and a host beside a password is an account's.
@@ -248,7 +250,7 @@ def _is_of_login(name: str) -> bool:
 def _is_of_account(assignment: Assignment, text: str, *, is_data: bool) -> bool:
     """Return whether a user and a host are beside a password: in a connection's parameters, and in data."""
     start, end = assignment.start, assignment.start + len(assignment.value)
-    is_parameter = text[end : end + 1] == ";" and not assignment.quoted
+    is_parameter = text[start - 1 : start] == "=" and text[end : end + 1] == ";"
     if not is_parameter and not (is_data and (assignment.quoted or assignment.sure)):
         return False
     around = text[max(0, start - _BESIDE) : end + _BESIDE]
@@ -409,7 +411,8 @@ def _check_url(secret: str, text: str, match: re.Match[str]) -> bool:
     if _PASSWORD_END.search(plain) and _PASSWORD_END.sub("", plain) == _USER_END.sub("", user):
         return False  # testuser:testpass
     return len(set(plain)) > 1 and not re.fullmatch(
-        r"(?i)(?:my|your|user|proxy|db|some|the|a|bad|wrong|super)?[_\-]?(?:pass(?:word|wd)?|pwd|secret|token)",
+        r"(?i)(?:my|your|user|proxy|db|some|the|a|bad|wrong|super)?"
+        r"[_\-]?(?:pass(?:word|wd)?|pwd|secret|token)",
         plain,
     )
 
@@ -417,7 +420,11 @@ def _check_url(secret: str, text: str, match: re.Match[str]) -> bool:
 def _check_line(secret: str, text: str, match: re.Match[str]) -> bool:
     """Return whether nothing but a user's name is before the word password on its line."""
     line = text[text.rfind("\n", max(0, match.start() - 200), match.start()) + 1 : match.start()]
-    return _BEFORE_PASSWORD.fullmatch(line) is not None and _check_password(secret, text, match)
+    return (
+        _BEFORE_PASSWORD.fullmatch(line) is not None
+        and _HAS_DIGIT(secret) is not None
+        and _check_password(secret, text, match)
+    )
 
 
 _CHECKS: dict[str, Callable[[str, str, "re.Match[str]"], bool]] = {

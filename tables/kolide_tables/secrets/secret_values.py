@@ -48,7 +48,8 @@ _PLACEHOLDER = re.compile(
     r"|foo|bar|baz|default"
     r"|optional|required|hidden|disabled|enabled|unknown|empty|name|id)s?[_.\-]?\d{0,2}[!.?]?$"
     r"|^(?:pass?wort|kennwort|geheim|contrase\u00f1a|contrasena|senha|wachtwoord|l\u00f6senord|adgangskode"
-    r"|passord|has\u0142o|haslo|heslo|parola|salasana|jelsz\u00f3|\u0437?\u043f\u0430\u0440\u043e\u043b\u044c)[\w.!?]{0,2}$"
+    r"|passord|has\u0142o|haslo|heslo|parola"
+    r"|salasana|jelsz\u00f3|\u0437?\u043f\u0430\u0440\u043e\u043b\u044c)[\w.!?]{0,2}$"
 )
 # A word and a number are a password in a file of settings. In code they are one of a test.
 _WEAK = re.compile(
@@ -60,7 +61,8 @@ _WEAK = re.compile(
 _OF_CODE = re.compile(
     r"\[[^\]]{0,40}\w-\w[^\]]{0,40}\]|\(\?|\{\d{1,4},\d{0,4}\}|\\[dws.]|\\x1b|\\033|^"
     r"(?:\\[xuU]\{?[0-9a-fA-F]{1,8}\}?){1,64}$"
-    r"|^--?[a-z][a-z\-]{1,40}=?$|^\d{1,3}(?:\.\d{1,3}){3}(?:[/:,]|$)|^0x[0-9a-fA-F]{1,16}$|^@?[\w\-./]{1,64}@[\^~]?\d{1,4}\."
+    r"|^--?[a-z][a-z\-]{1,40}=?$|^\d{1,3}(?:\.\d{1,3}){3}(?:[/:,]|$)|^0x[0-9a-fA-F]{1,16}$"
+    r"|^@?[\w\-./]{1,64}@[\^~]?\d{1,4}\."
 )
 _SEQUENCES = (
     "0123456789012345678901234567890",
@@ -76,7 +78,8 @@ _SEALED = re.compile(
     r"|^(?:pbkdf2|argon2|bcrypt|scrypt)[_:$-]"
     # a line of htpasswd or htdigest
     r"|^[\w.@\-]{1,64}:(?:\${1,2}(?:apr1|1|2[abxy]|5|6|y|7)\$|\{\w{3,10}\}|[^:\s]{1,64}:[0-9a-f]{32}(?:,|$))"
-    r"|^\{[\w.+/=\-$]{4,512}\}|^\{(?:SHA|MD5)\}|^ENC[\[(]|^(?i:enc(?:rypted)?|cipher|crypted|sealed):|^vault:v\d"
+    r"|^\{[\w.+/=\-$]{4,512}\}|^\{(?:SHA|MD5)\}|^ENC[\[(]|^(?i:enc(?:rypted)?|cipher|crypted|sealed):"
+    r"|^vault:v\d"
     r"|^AQICAH|^\$ANSIBLE"
     r"|^LS0tLS1CRUdJTi|^age1|^A[gQ][A-D][A-Za-z0-9+/]{300,}|^gAAAA[\w\-]{60,}|^U2FsdGVkX1"
 )

@@ -153,9 +153,8 @@ def main() -> None:
     rows = sorted(figures(count), key=lambda figure: figure.by_rule / figure.tried)
     for figure in rows:
         share, any_share = figure.by_rule / figure.tried, figure.by_any / figure.tried
-        print(
-            f"{share:7.1%} {any_share:7.1%} of {figure.tried:5,}  {figure.rule.rule_id}  {figure.rule.text[:40]}"
-        )
+        kind = f"{figure.rule.rule_id}  {figure.rule.text[:40]}"
+        print(f"{share:7.1%} {any_share:7.1%} of {figure.tried:5,}  {kind}")
     tried = sum(figure.tried for figure in rows)
     print(f"{sum(figure.by_rule for figure in rows) / tried:7.1%} of {tried:,} secrets of {len(rows)} rules")
 

@@ -47,6 +47,7 @@ from .errors import (
 )
 from .tables.columns import Column
 from .tables.declare import table
+from .tables.deferred import deferred
 from .tables.query import Constraint, Query, Range
 from .tables.rows import Row
 from .tables.table import Table
@@ -125,6 +126,7 @@ __all__ = [
     "__version__",
     "check_config",
     "check_pack",
+    "deferred",
     "did_you_mean",
     "extension_settings",
     "install_command",

@@ -65,7 +65,7 @@ def all_tables(
             if name not in disabled:
                 served.append(entry.load(served, disabled=left_out, **options))
         elif entry.is_on or entry.name in wanted:
-            table = entry.load(notes, limits=limits) if entry.name == "notes" else entry.load()
+            table = entry.deferred(notes, limits=limits) if entry.name == "notes" else entry.deferred()
             lacks_library = not unable and missing_library(entry.name)
             place = left_out if name in disabled or lacks_library else served
             place.append(table.configured(**options))

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from osquery_sdk import Table
+from osquery_sdk import Table, deferred
 
 _DOCUMENTS = "Any configuration file"
 _SOFTWARE = "What is installed beside the packages"
@@ -38,6 +38,10 @@ class Entry(NamedTuple):
         member = getattr(import_module(self.module), self.name)
         table: Table = member if isinstance(member, Table) else member(*arguments, **options)
         return table
+
+    def deferred(self, *arguments: Any, **options: Any) -> Table:
+        """Return the table that `load` does; a frozen program loads it when it is first queried."""
+        return deferred(f"kolide_{self.name}", lambda: self.load(*arguments, **options))
 
 
 CATALOG = (

@@ -16,6 +16,7 @@ from kolide_kit.processes import run_process
 from kolide_kit.signals import stop_handler
 
 from ..errors import FreezeError
+from ..tables.deferred import RECORD
 from ..vocabulary import PROGRAM_SUFFIX
 from . import pyinstaller
 from .data import data_files
@@ -101,9 +102,10 @@ def build(
             # graph.py.
             loaded = [name for name in facts["modules"] if name.partition(".")[0] not in RARE]
             data = data_files(options.data, target.folders)
+            record = write_record(facts["record"], work)
             step("freezing")
             recipe = pyinstaller.Recipe(
-                modules=[*loaded, *options.include, *options.data],
+                modules=[RECORD, *loaded, *options.include, *options.data],
                 excludes=options.exclude,
                 kept=options.include,
                 datas=[(str(work / _STAMP), "."), *data],
@@ -115,7 +117,9 @@ def build(
                 onefile=options.onefile,
                 tmpdir=options.tmpdir,
             )
-            contents = pyinstaller.run(target, recipe, work=work, say=say)
+            contents = pyinstaller.run(
+                target._replace(folders=(*target.folders, record)), recipe, work=work, say=say
+            )
             bundle = work / "dist" / (recipe.program if options.onefile else recipe.folder)
             set_modes(bundle, int(date.timestamp()) if "SOURCE_DATE_EPOCH" in os.environ else None)
             program = bundle if options.onefile else bundle / recipe.program
@@ -172,6 +176,14 @@ def probe(target: Target, work: Path) -> dict[str, Any]:
     if not facts["plugins"]:
         raise FreezeError(f"{target.name} has no plugins: there is nothing to serve")
     return facts
+
+
+def write_record(facts: dict[str, Any], work: Path) -> Path:
+    """Write the module with the facts of the tables, see `tables/deferred.py`; return its folder."""
+    folder = work / "record"
+    folder.mkdir()
+    (folder / f"{RECORD}.py").write_text(f"TABLES = {facts!r}\n", encoding="utf-8")
+    return folder
 
 
 def set_modes(path: Path, seconds: int | None) -> None:

@@ -51,23 +51,26 @@ def look(script: str, name: str) -> dict[str, Any]:
 
 
 def _facts(extension: Extension) -> dict[str, Any]:
+    from osquery_sdk.tables.deferred import TableFacts
     from osquery_sdk.tables.table import Table
     from osquery_sdk.vocabulary import REQUIRED
 
-    tables = [
+    tables = [plugin for plugin in extension.all_plugins if isinstance(plugin, Table)]
+    here = [
         {
             "name": plugin.name,
             "required": [c.name for c in plugin.columns if c.options & REQUIRED],
             "examples": list(plugin.definition.examples),
         }
-        for plugin in extension.all_plugins
-        if isinstance(plugin, Table) and plugin.is_here
+        for plugin in tables
+        if plugin.is_here
     ]
     return {
         "name": extension.name,
         "version": extension.version,
         "plugins": len(extension.all_plugins),
-        "tables": tables,
+        "tables": here,
+        "record": {table.definition.declared_as: TableFacts.of(table) for table in tables},
     }
 
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     AnyPlugin = Table | Plugin
 
-_MAX_COLUMNS = 2000
 _MAX_TEXT = 256
 _EXIT_PATIENCE = 2.0
 _STOP_WITHIN = 8.0
@@ -292,14 +291,9 @@ def _checked(name: str, plugins: Iterable[AnyPlugin]) -> tuple[AnyPlugin, ...]:
 def _check_table(name: str, table: Table, seen: set[tuple[str, str]]) -> None:
     if table.name.lower().startswith("sqlite_"):
         raise DefinitionError(f"table {table.name}: SQLite keeps names with sqlite_ for itself")
-    columns = sum(1 + len(column.definition.aliases) for column in table.columns)
-    if columns > _MAX_COLUMNS:
-        raise DefinitionError(
-            f"table {table.name}: {columns} columns and aliases, where SQLite takes {_MAX_COLUMNS}"
-        )
-    for spelled in (table.name, *table.options.aliases):
+    for spelled in (table.name, *table.aliases):
         # SQL ignores the case of names.
-        places = {(f"table on {platform}", spelled.lower()) for platform in table.options.platforms}
+        places = {(f"table on {platform}", spelled.lower()) for platform in table.platforms}
         if places & seen:
             raise DefinitionError(f"extension {name}: two tables are named {spelled}")
         seen |= places

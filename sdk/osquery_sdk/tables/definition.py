@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .options import TableOptions
     from .rows import Row
 
+_MAX_COLUMNS = 2000  # SQLite's limit
 _SIMPLE = {
     str: ColumnType.TEXT,
     int: ColumnType.BIGINT,
@@ -163,6 +164,11 @@ def _resolve(table: str, row: type[Row], options: TableOptions) -> tuple[ColumnI
     """Return the columns of a row class with their SQL types."""
     if not row.__columns__:
         raise DefinitionError(f"table {table}: {row.__name__} has no columns")
+    names = sum(1 + len(column.aliases) for column in row.__columns__.values())
+    if names > _MAX_COLUMNS:
+        raise DefinitionError(
+            f"table {table}: {names} columns and aliases, where SQLite takes {_MAX_COLUMNS}"
+        )
     hints = _hints(row)
     columns = []
     seen: set[str] = set()

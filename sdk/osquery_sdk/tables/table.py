@@ -62,7 +62,7 @@ class Table:
         self.counters = Counters()
         self._requests = Requests(definition)
         self._generations: Generations | None = None
-        if self.options.snapshot or self.options.cache is not None:
+        if self.is_cached:
             from .snapshot import Generations
 
             self._generations = Generations(definition)
@@ -93,9 +93,24 @@ class Table:
         return Table(definition, self.function if self._writer is None else self._writer.store)
 
     @property
+    def platforms(self) -> tuple[str, ...]:
+        """Return the platforms that the table is made for."""
+        return self.options.platforms
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Return the table's other names."""
+        return self.options.aliases
+
+    @property
     def is_here(self) -> bool:
         """Return whether the table is made for the platform that this program runs on."""
-        return this_platform() in self.options.platforms
+        return this_platform() in self.platforms
+
+    @property
+    def is_cached(self) -> bool:
+        """Return whether the table may answer with rows that it kept from an earlier request."""
+        return self.options.snapshot or self.options.cache is not None
 
     @property
     def is_writable(self) -> bool:
@@ -122,7 +137,7 @@ class Table:
         routes = [
             {"id": "column", "name": c.name, "type": c.type.value, "op": str(c.options)} for c in self.columns
         ]
-        routes += [{"id": "alias", "alias": alias} for alias in self.options.aliases]
+        routes += [{"id": "alias", "alias": alias} for alias in self.aliases]
         routes += [
             {"id": "columnAlias", "name": alias, "target": name}
             for alias, name in self.definition.aliases.items()

@@ -1,9 +1,11 @@
 """The agents that watch over a machine: the files, packages and units by which each is known.
 
-The facts were gathered on 2026-11-27. Each agent names its vendor's page; the names of services and folders
-were checked against two public lists: the EDAMAME threat models
+Each agent names its vendor's page. On 2026-11-27 the files and units of Linux were compared with a public
+list that names a vendor's page for each (https://github.com/messede-degod/linux-edr-iop), with public code
+that installs the agents, and with two lists for other systems: the EDAMAME threat models
 (https://github.com/edamametechnologies/threatmodels), from which Firefox recognizes agents, and Mondoo's EDR
-policy (https://github.com/mondoohq/cnspec/tree/main/content). What neither list has is not checked yet.
+policy (https://github.com/mondoohq/cnspec/tree/main/content). `is_compared` is False for agents that none of
+them has.
 """
 
 from typing import NamedTuple
@@ -25,6 +27,7 @@ class Agent(NamedTuple):
         version: a file with its version.
         macos: its programs or applications on macOS.
         windows: its programs on Windows.
+        is_compared: whether its facts were compared with another source than the one they were gathered from.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Agent(NamedTuple):
     version: str = ""
     macos: tuple[str, ...] = ()
     windows: tuple[str, ...] = ()
+    is_compared: bool = True
 
 
 AGENTS = (
@@ -56,7 +60,7 @@ AGENTS = (
         "SentinelOne",
         "edr",
         "https://www.sentinelone.com/platform/endpoint-security/",
-        linux=("/opt/sentinelone/bin/sentinelctl",),
+        linux=("/opt/sentinelone/bin/sentinelctl", "/opt/SentinelOne/bin/sentinelctl"),
         units=("sentinelone.service", "sentinelagent.service"),
         packages=("sentinelagent",),
         macos=("/Applications/SentinelOne/SentinelOne Extensions.app", "/usr/local/bin/sentinelctl"),
@@ -93,6 +97,7 @@ AGENTS = (
         units=("ElasticEndpoint.service", "elastic-endpoint.service"),
         macos=("/Library/Elastic/Endpoint/elastic-endpoint",),
         windows=("C:/Program Files/Elastic/Endpoint/elastic-endpoint.exe",),
+        is_compared=False,
     ),
     Agent(
         "wazuh-agent",
@@ -138,6 +143,7 @@ AGENTS = (
         packages=("launcher-kolide-k2",),
         macos=("/usr/local/kolide-k2/Kolide.app", "/usr/local/kolide-k2/bin/launcher"),
         windows=("C:/Program Files/Kolide/Launcher-kolide-k2/bin/launcher.exe",),
+        is_compared=False,
     ),
     Agent(
         "sophos",
@@ -145,7 +151,7 @@ AGENTS = (
         "edr",
         "https://docs.sophos.com/central/customer/help/en-us/ProtectedDevices/ServerProtection/Linux/",
         linux=("/opt/sophos-spl/base/bin/sophos_watchdog", "/opt/sophos-av/engine/savd"),
-        units=("sophos-spl.service", "sav-protect.service"),
+        units=("sophos-spl.service", "sophoslinuxsensor.service", "sav-protect.service"),
         version="/opt/sophos-spl/base/VERSION.ini",
         macos=("/Applications/Sophos/Sophos Endpoint.app", "/Library/Sophos Anti-Virus"),
         windows=("C:/Program Files/Sophos/Endpoint Defense/SEDService.exe",),
@@ -169,6 +175,7 @@ AGENTS = (
         linux=("/opt/eset/efs/sbin/startd",),
         units=("efs.service",),
         packages=("efs",),
+        is_compared=False,
     ),
     Agent(
         "trend-micro-deep-security",
@@ -204,7 +211,7 @@ AGENTS = (
         "edr",
         "https://docs.vmware.com/en/VMware-Carbon-Black-EDR/",
         linux=("/usr/sbin/cbdaemon",),
-        units=("cbdaemon.service",),
+        units=("cbdaemon.service", "cbsensor.service"),
         packages=("cbsensor",),
     ),
     Agent(
@@ -246,7 +253,7 @@ AGENTS = (
         "edr",
         "https://www.bitdefender.com/business/support/",
         linux=("/opt/bitdefender-security-tools/bin/bdsecd",),
-        units=("bdsec.service",),
+        units=("bdsec.service", "bdsec-daemon.service"),
         packages=("bitdefender-security-tools",),
         macos=("/Applications/Endpoint Security for Mac.app",),
     ),
@@ -317,11 +324,206 @@ AGENTS = (
         windows=("C:/Program Files/Tenable/Nessus Agent/nessusd.exe",),
     ),
     Agent(
+        "trellix-ens",
+        "Trellix",
+        "antivirus",
+        "https://docs.trellix.com/",
+        linux=("/opt/McAfee/ens/tp/bin/mfetpcli", "/opt/isec/ens/threatprevention/bin/isectpdControl.sh"),
+        units=("mfetpd.service",),
+        packages=("mcafeetp",),
+    ),
+    Agent(
+        "trellix-agent",
+        "Trellix",
+        "management",
+        "https://docs.trellix.com/",
+        linux=(
+            "/opt/Trellix/cma/bin/cmdagent",
+            "/opt/McAfee/agent/bin/CmdAgent",
+            "/opt/McAfee/cma/bin/cmdagent",
+        ),
+        units=("cma.service", "mcafee.ma.service"),
+    ),
+    Agent(
+        "aurora-protect",
+        "Arctic Wolf",
+        "edr",
+        "https://docs.arcticwolf.com/en/aurora-endpoint-security/",
+        linux=("/opt/cylance/desktop/cylance",),
+        units=("cylancesvc.service", "cyoptics.service"),
+    ),
+    Agent(
+        "cybereason",
+        "Cybereason",
+        "edr",
+        "https://docs.cybereason.com/",
+        linux=("/opt/cybereason",),
+        units=("cybereason-sensor.service",),
+        packages=("cybereason-sensor",),
+    ),
+    Agent(
+        "kaspersky-endpoint",
+        "Kaspersky",
+        "antivirus",
+        "https://support.kaspersky.com/kes-for-linux",
+        linux=("/opt/kaspersky/kesl/bin/kesl-control",),
+        units=("kesl.service", "kesl-supervisor.service"),
+        packages=("kesl",),
+    ),
+    Agent(
+        "withsecure",
+        "WithSecure",
+        "edr",
+        "https://support.withsecure.com/userguides/",
+        linux=("/opt/f-secure/linuxsecurity/bin/activate",),
+        units=("f-secure-linuxsecurity-fsicd.service", "f-secure-linuxsecurity-scand.service"),
+    ),
+    Agent(
+        "qradar-edr",
+        "IBM",
+        "edr",
+        "https://www.ibm.com/docs/en/security-qradar/",
+        units=("keeperx.service",),
+    ),
+    Agent(
+        "taegis",
+        "Secureworks",
+        "edr",
+        "https://docs.taegis.secureworks.com/taegis_agent/linux_install/",
+        linux=("/opt/secureworks/taegis-agent/bin/taegisctl",),
+    ),
+    Agent(
+        "redcloak",
+        "Secureworks",
+        "edr",
+        "https://docs.taegis.secureworks.com/",
+        linux=("/opt/secureworks/redcloak/bin/redcloak_start.sh",),
+        units=("redcloak.service",),
+    ),
+    Agent(
+        "fortiedr",
+        "Fortinet",
+        "edr",
+        "https://docs.fortinet.com/product/fortiedr",
+        linux=("/opt/FortiEDRCollector/scripts/fortiedrconfig.sh", "/opt/FortiEDRCollector"),
+        packages=("fortiedrcollectorinstaller",),
+    ),
+    Agent(
+        "threatdown",
+        "ThreatDown",
+        "edr",
+        "https://support.threatdown.com/",
+        units=("mbdaemon.service",),
+    ),
+    Agent(
+        "harmony-endpoint",
+        "Check Point",
+        "edr",
+        "https://sc1.checkpoint.com/documents/",
+        units=("cpla.service",),
+    ),
+    Agent(
+        "symantec",
+        "Broadcom",
+        "antivirus",
+        "https://techdocs.broadcom.com/us/en/symantec-security-software/",
+        linux=("/usr/lib/symantec/status.sh", "/opt/Symantec/symantec_antivirus/uninstall.sh"),
+        units=("sisamdagent.service",),
+    ),
+    Agent(
+        "cynet",
+        "Cynet",
+        "edr",
+        "https://help.cynet.com/",
+        units=("cyservice.service",),
+    ),
+    Agent(
+        "huntress",
+        "Huntress",
+        "edr",
+        "https://support.huntress.io/",
+        linux=("/usr/share/huntress/huntress-agent",),
+        units=("huntress-agent.service", "huntress-updater.service"),
+    ),
+    Agent(
+        "drweb",
+        "Doctor Web",
+        "antivirus",
+        "https://download.geo.drweb.com/pub/drweb/unix/",
+        linux=("/opt/drweb.com/bin/drweb-ctl",),
+        units=("drweb-configd.service",),
+    ),
+    Agent(
+        "wiz-sensor",
+        "Wiz",
+        "monitor",
+        "https://www.wiz.io/blog/wiz-runtime-sensor-for-linux",
+        linux=("/opt/wiz/sensor/wiz-sensor",),
+        units=("wiz-sensor.service",),
+    ),
+    Agent(
+        "lacework",
+        "Fortinet",
+        "monitor",
+        "https://docs.lacework.net/onboarding/",
+        units=("datacollector.service",),
+    ),
+    Agent(
+        "sysdig",
+        "Sysdig",
+        "monitor",
+        "https://docs.sysdig.com/",
+        linux=("/opt/draios/bin/dragent",),
+        units=("dragent.service",),
+        packages=("draios-agent",),
+    ),
+    Agent(
+        "datadog-agent",
+        "Datadog",
+        "monitor",
+        "https://docs.datadoghq.com/security/",
+        linux=("/opt/datadog-agent/bin/agent/agent",),
+        units=("datadog-agent.service", "datadog-agent-security.service"),
+        packages=("datadog-agent",),
+    ),
+    Agent(
+        "redcanary-linux-edr",
+        "Red Canary",
+        "edr",
+        "https://redcanary.com/products/linux-edr/",
+        linux=("/opt/redcanary/cfsvcd",),
+        units=("cfsvcd.service",),
+    ),
+    Agent(
+        "binalyze-air",
+        "Binalyze",
+        "edr",
+        "https://kb.binalyze.com/",
+        linux=("/opt/binalyze/air/agent/air",),
+        units=("Binalyze.AIR.Agent.service",),
+    ),
+    Agent(
+        "netwitness-endpoint",
+        "NetWitness",
+        "edr",
+        "https://community.netwitness.com/",
+        linux=("/opt/rsa/nwe-agent/bin/nwe-agent",),
+    ),
+    Agent(
+        "splunk-forwarder",
+        "Splunk",
+        "monitor",
+        "https://help.splunk.com/",
+        linux=("/opt/splunkforwarder/bin/splunk",),
+        units=("SplunkForwarder.service",),
+        packages=("splunkforwarder",),
+    ),
+    Agent(
         "sysmon",
         "Microsoft",
         "monitor",
         "https://github.com/microsoft/SysmonForLinux",
-        linux=("/opt/sysmon/sysmon",),
+        linux=("/opt/sysmon/sysmon", "/usr/bin/sysmon"),
         units=("sysmon.service",),
         packages=("sysmonforlinux",),
         windows=("C:/Windows/Sysmon64.exe", "C:/Windows/Sysmon.exe"),
@@ -332,7 +534,13 @@ AGENTS = (
         "monitor",
         "https://falco.org/docs/setup/packages/",
         linux=("/usr/bin/falco",),
-        units=("falco-modern-bpf.service", "falco-bpf.service", "falco-kmod.service", "falco.service"),
+        units=(
+            "falco-modern-bpf.service",
+            "falco-bpf.service",
+            "falco-kmod.service",
+            "falco-custom.service",
+            "falco.service",
+        ),
         packages=("falco",),
     ),
     Agent(
@@ -374,6 +582,7 @@ AGENTS = (
         "monitor",
         "https://northpole.dev/",
         macos=("/Applications/Santa.app",),
+        is_compared=False,
     ),
     Agent(
         "jamf",
@@ -381,6 +590,7 @@ AGENTS = (
         "management",
         "https://learn.jamf.com/",
         macos=("/usr/local/jamf/bin/jamf", "/usr/local/bin/jamf"),
+        is_compared=False,
     ),
     Agent(
         "jamf-protect",
@@ -388,6 +598,7 @@ AGENTS = (
         "edr",
         "https://learn.jamf.com/",
         macos=("/Applications/JamfProtect.app",),
+        is_compared=False,
     ),
     Agent(
         "kandji",
@@ -395,6 +606,7 @@ AGENTS = (
         "management",
         "https://support.kandji.io/",
         macos=("/Library/Kandji/Kandji Agent.app",),
+        is_compared=False,
     ),
     Agent(
         "munki",
@@ -402,5 +614,6 @@ AGENTS = (
         "management",
         "https://github.com/munki/munki",
         macos=("/usr/local/munki/managedsoftwareupdate",),
+        is_compared=False,
     ),
 )

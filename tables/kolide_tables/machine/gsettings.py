@@ -1,8 +1,8 @@
 """kolide_gsettings: the settings of GNOME and others that users and administrators have made, from dconf's
 databases.
 
-A profile lists the databases: the user's own, and behind it those of the system, made by `dconf update`. A
-database of the system can lock a setting, so that what is before it does not count. Sources: dconf(7),
+A profile lists the databases: mostly the user's own first, and behind it those of the system, made by `dconf
+update`. A database can lock a setting, so that what is before it does not count. Sources: dconf(7),
 dconf-profile(5); GNOME's System Administration Guide.
 """
 
@@ -27,6 +27,7 @@ _PROFILES = (
     "/usr/share/dconf/profile/user",
 )
 _DATABASES = "/etc/dconf/db"
+_MANDATORY = "/run/dconf/user"
 _OF_USER, _OF_SYSTEM, _OF_FILE = "user-db", "system-db", "file-db"
 _DEFAULT = ("user-db:user",)
 
@@ -46,7 +47,7 @@ class GSetting(Row):
         "it is only locked"
     )
     type: str | None = Column("Type of the value, by GVariant's letters: b, u, as")
-    locked: bool | None = Column("1 if a database of the system locks it")
+    locked: bool | None = Column("1 if a database of the system locks it, or is the first of the profile")
     effective: bool | None = Column(
         "1 if it is the value in use: in a user's row for the user, in one of the system's for users "
         "who have none of their own"
@@ -62,10 +63,12 @@ class Places(NamedTuple):
     Attributes:
         profiles: files that may have the profile; the first that exists does.
         databases: folder of the system's databases.
+        mandatory: folder of the profiles that count for one user, named by uid.
     """
 
     profiles: tuple[str, ...] = _PROFILES
     databases: str = _DATABASES
+    mandatory: str = _MANDATORY
 
 
 @table(
@@ -91,20 +94,53 @@ def gsettings(query: Query) -> Iterator[GSetting]:
 def setting_rows(query: Query, places: Places) -> Iterator[GSetting]:
     """Yield the rows from the databases of the system and of the local users."""
     budget = Budget.of(query)
-    profile = _profile(places.profiles)
-    system = [_Source(name, path) for kind, name, path in _system_files(profile, places) if kind != _OF_USER]
-    contents = [source.read(query) for source in system]
-    for row in _rows(query, None, None, system, contents):
-        budget.add_rows()
-        yield row
-    own = [name for kind, _, name in (line.partition(":") for line in profile) if kind == _OF_USER]
-    for home in local_homes(query):
-        budget.check()
-        sources = [_Source(name, f"{home.path}/.config/dconf/{name}") for name in own if _is_name(name)]
-        mine = [_without_locks(source.read(query)) for source in sources]
-        for row in _rows(query, home.uid, home.username, sources, [*mine, *contents]):
+    chain = _chain(_profile(places.profiles) or _DEFAULT, places, query)
+    if query.equals("uid") is None:
+        for row in _rows(query, None, None, chain):
             budget.add_rows()
             yield row
+    for home in local_homes(query):
+        budget.check()
+        mandatory = _profile((f"{places.mandatory}/{home.uid}",))
+        shared = chain if mandatory is None else _chain(mandatory, places, query)
+        mine = [
+            link.of_user(f"{home.path}/.config/dconf", query) if link.is_of_user else link for link in shared
+        ]
+        for row in _rows(query, home.uid, home.username, mine):
+            budget.add_rows()
+            yield row
+
+
+class _Link(NamedTuple):
+    """A database in the profile, and its content or what is wrong with it; None without a file.
+
+    The content of users' databases is None for the system's rows.
+    """
+
+    source: "_Source"
+    is_of_user: bool
+    content: Database | str | None
+
+    def of_user(self, folder: str, query: Query) -> "_Link":
+        """Return it for a user."""
+        source = _Source(self.source.name, f"{folder}/{self.source.name}")
+        return self._replace(source=source, content=source.read(query))
+
+
+def _chain(profile: tuple[str, ...], places: Places, query: Query) -> list[_Link]:
+    """Return the databases of a profile: the first has the value in use, unless one behind it locks it."""
+    chain = []
+    for line in profile:
+        kind, _, name = line.partition(":")
+        if kind == _OF_USER and _is_name(name):
+            chain.append(_Link(_Source(name, ""), True, None))
+        elif kind == _OF_SYSTEM and _is_name(name):
+            source = _Source(name, f"{places.databases}/{name}")
+            chain.append(_Link(source, False, source.read(query)))
+        elif kind == _OF_FILE and os.path.isabs(name):  # noqa: PTH117
+            source = _Source(name, name)
+            chain.append(_Link(source, False, source.read(query)))
+    return chain
 
 
 class _Source(NamedTuple):
@@ -123,13 +159,8 @@ class _Source(NamedTuple):
             return str(error)
 
 
-def _without_locks(content: Database | str | None) -> Database | str | None:
-    """Return a user's database without locks: only the system's count."""
-    return content._replace(locks=frozenset()) if isinstance(content, Database) else content
-
-
-def _profile(files: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the lines of the profile that count."""
+def _profile(files: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the lines of the first of the files that exists; None without one."""
     for file in files:
         try:
             text = shown(read_file(file))
@@ -137,51 +168,31 @@ def _profile(files: tuple[str, ...]) -> tuple[str, ...]:
             continue
         lines = (line.partition("#")[0].strip() for line in text.splitlines())
         return tuple(filter(None, lines))
-    return _DEFAULT
-
-
-def _system_files(profile: tuple[str, ...], places: Places) -> Iterator[tuple[str, str, str]]:
-    for line in profile:
-        kind, _, name = line.partition(":")
-        if kind == _OF_SYSTEM and _is_name(name):
-            yield kind, name, f"{places.databases}/{name}"
-        elif kind == _OF_FILE and os.path.isabs(name):  # noqa: PTH117
-            yield kind, name, name
+    return None
 
 
 def _is_name(name: str) -> bool:
     return bool(name) and "/" not in name and name not in (".", "..")
 
 
-def _rows(
-    query: Query,
-    uid: int | None,
-    username: str | None,
-    sources: list[_Source],
-    contents: list[Database | str | None],
-) -> Iterator[GSetting]:
-    """Yield the rows of the first databases; those behind them are the system's, and may lock.
-
-    Args:
-        query: what is asked.
-        uid: the user.
-        username: the user's name.
-        sources: the databases that have rows.
-        contents: the content of those, and of the ones behind them.
-    """
-    databases = [content if isinstance(content, Database) else None for content in contents]
+def _rows(query: Query, uid: int | None, username: str | None, chain: list[_Link]) -> Iterator[GSetting]:
+    """Yield the rows of a user's databases in a chain, or of the system's without a user."""
+    databases = [link.content if isinstance(link.content, Database) else None for link in chain]
     in_use = _in_use(databases)
-    for index, source in enumerate(sources):
-        content = contents[index]
+    for index, (source, is_of_user, content) in enumerate(chain):
+        if is_of_user == (uid is None):
+            continue
         if isinstance(content, str):
             yield _row(uid, username, source, "", _Facts(error=content))
         elif content is not None:
-            only_locked = content.locks - {setting.path for setting in content.settings}
+            # Locks of the first database do not count.
+            locks = content.locks if index else frozenset[str]()
+            only_locked = locks - {setting.path for setting in content.settings}
             settings = [*content.settings, *(Setting(path, b"") for path in sorted(only_locked))]
             for setting in settings:
                 query.check()
                 if query.matches("schema", _schema(setting.path)):
-                    locked = _lock_level(setting.path, databases) is not None
+                    locked = not chain[0].is_of_user or _lock_level(setting.path, databases) > 0
                     is_used = None if setting.path in only_locked else in_use.get(setting.path) == index
                     facts = _Facts(None, None, locked, is_used)
                     if is_used is not None:
@@ -224,19 +235,18 @@ def _in_use(databases: list[Database | None]) -> dict[str, int]:
     in_use: dict[str, int] = {}
     for index, database in enumerate(databases):
         for setting in database.settings if database is not None else ():
-            level = _lock_level(setting.path, databases)
-            if setting.path not in in_use and (level is None or index >= level):
+            if setting.path not in in_use and index >= _lock_level(setting.path, databases):
                 in_use[setting.path] = index
     return in_use
 
 
-def _lock_level(path: str, databases: list[Database | None]) -> int | None:
-    """Return the last database that locks a path; dconf locks single keys, and no folders."""
-    for index in range(len(databases) - 1, -1, -1):
+def _lock_level(path: str, databases: list[Database | None]) -> int:
+    """Return the last database that locks a path, or 0; dconf locks single keys, and no folders."""
+    for index in range(len(databases) - 1, 0, -1):
         database = databases[index]
         if database is not None and path in database.locks:
             return index
-    return None
+    return 0
 
 
 def _schema(path: str) -> str:

@@ -79,5 +79,5 @@ def _row(subject: Table, *, enabled: bool) -> ExtTable:
         last_rows=done.last_rows,
         last_error=done.last_error,
         enabled=enabled,
-        cached=subject.options.snapshot or subject.options.cache is not None,
+        cached=subject.is_cached,
     )

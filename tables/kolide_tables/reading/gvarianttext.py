@@ -230,9 +230,16 @@ def _escaped(letter: str, quote: str) -> str:
         return f"\\{letter}"
     if code in _ESCAPES:
         return _ESCAPES[code]
-    if letter.isprintable():
+    if letter.isprintable() or (not letter.isascii() and _is_shown(letter)):
         return letter
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _is_shown(letter: str) -> bool:
+    """Return whether GLib prints a letter as it is: other blanks, separators and private letters it does."""
+    import unicodedata
+
+    return unicodedata.category(letter) in ("Zs", "Zl", "Zp", "Co")
 
 
 def _byte_string(data: bytes) -> str:

@@ -1,8 +1,8 @@
 """The AI assistants, agents, editors and model servers that are looked for, and what each is known by.
 
-The facts were gathered on 2026-11-27. Each tool names the page about its installation; not every fact has
-been compared with it. The names of packages were compared with the lists of npmjs.com and pypi.org; those of
-extensions are their identifiers in the editors' marketplaces. A tool has the name that it has as a client in
+Each tool names the page about its installation. On 2026-11-27 the names of packages were compared with the
+lists of npmjs.com and pypi.org; those of extensions are their identifiers in the editors' marketplaces. The
+paths of programs were not compared with the vendors' pages. A tool has the name that it has as a client in
 kolide_mcp_servers, and as a tool in kolide_llm_models.
 """
 
@@ -20,7 +20,7 @@ class Tool(NamedTuple):
         source: the page about its installation.
         programs: absolute paths, or paths below a home, of its program or folder on any platform; `*` stands
             for any name.
-        npm: its package for Node.js.
+        npm: its packages for Node.js; some have had another name before.
         python: its package for Python.
         extensions: its extensions for VS Code and the editors made from it.
         flatpak: its application on Flathub.
@@ -32,7 +32,7 @@ class Tool(NamedTuple):
     kind: str
     source: str
     programs: tuple[str, ...] = ()
-    npm: str = ""
+    npm: tuple[str, ...] = ()
     python: str = ""
     extensions: tuple[str, ...] = ()
     flatpak: str = ""
@@ -58,7 +58,7 @@ TOOLS = (
         "agent",
         "https://code.claude.com/docs/en/setup",
         programs=(".local/bin/claude", ".claude/local/claude", ".local/bin/claude.exe"),
-        npm="@anthropic-ai/claude-code",
+        npm=("@anthropic-ai/claude-code",),
         extensions=("anthropic.claude-code",),
         processes=("claude",),
     ),
@@ -78,7 +78,7 @@ TOOLS = (
         "agent",
         "https://developers.openai.com/codex/cli",
         programs=("/opt/homebrew/bin/codex", "/usr/local/bin/codex", ".local/bin/codex"),
-        npm="@openai/codex",
+        npm=("@openai/codex",),
         extensions=("openai.chatgpt",),
         processes=("codex",),
     ),
@@ -93,7 +93,7 @@ TOOLS = (
         "gemini-cli",
         "agent",
         "https://geminicli.com/docs/get-started/installation",
-        npm="@google/gemini-cli",
+        npm=("@google/gemini-cli",),
         extensions=("google.gemini-cli-vscode-ide-companion",),
         processes=("gemini",),
     ),
@@ -107,7 +107,7 @@ TOOLS = (
         "qwen-code",
         "agent",
         "https://github.com/QwenLM/qwen-code",
-        npm="@qwen-code/qwen-code",
+        npm=("@qwen-code/qwen-code",),
         extensions=("qwenlm.qwen-code-vscode-ide-companion",),
         processes=("qwen",),
     ),
@@ -123,14 +123,14 @@ TOOLS = (
         "agent",
         "https://docs.github.com/copilot/how-tos/copilot-cli/set-up-copilot-cli/install-copilot-cli",
         programs=(".local/bin/copilot",),
-        npm="@github/copilot",
+        npm=("@github/copilot",),
         processes=("copilot",),
     ),
     Tool(
         "cline",
         "agent",
         "https://docs.cline.bot/getting-started/installing-cline",
-        npm="cline",
+        npm=("cline",),
         extensions=("saoudrizwan.claude-dev",),
         processes=("cline",),
     ),
@@ -144,7 +144,7 @@ TOOLS = (
         "kilo-code",
         "agent",
         "https://kilo.ai/docs/getting-started/installing",
-        npm="@kilocode/cli",
+        npm=("@kilocode/cli",),
         extensions=("kilocode.kilo-code",),
         processes=("kilo", "kilocode"),
     ),
@@ -152,7 +152,7 @@ TOOLS = (
         "continue",
         "agent",
         "https://docs.continue.dev/",
-        npm="@continuedev/cli",
+        npm=("@continuedev/cli",),
         extensions=("continue.continue",),
     ),
     Tool(
@@ -160,7 +160,7 @@ TOOLS = (
         "agent",
         "https://opencode.ai/docs/",
         programs=(".opencode/bin/opencode", "/usr/bin/opencode", "/opt/homebrew/bin/opencode"),
-        npm="opencode-ai",
+        npm=("opencode-ai",),
         extensions=("sst-dev.opencode",),
         processes=("opencode",),
     ),
@@ -169,7 +169,7 @@ TOOLS = (
         "agent",
         "https://github.com/charmbracelet/crush",
         programs=("/usr/bin/crush", "/opt/homebrew/bin/crush", "go/bin/crush"),
-        npm="@charmland/crush",
+        npm=("@charmland/crush",),
         processes=("crush",),
     ),
     Tool(
@@ -184,7 +184,7 @@ TOOLS = (
         "agent",
         "https://ampcode.com/manual#install",
         programs=(".local/bin/amp", ".amp/bin/amp"),
-        npm="@sourcegraph/amp",
+        npm=("@ampcode/cli", "@sourcegraph/amp"),
         extensions=("sourcegraph.amp",),
         processes=("amp",),
     ),
@@ -193,7 +193,7 @@ TOOLS = (
         "augment",
         "agent",
         "https://docs.augmentcode.com/cli/setup-auggie/install-auggie-cli",
-        npm="@augmentcode/auggie",
+        npm=("@augmentcode/auggie",),
         extensions=("augment.vscode-augment",),
         processes=("auggie",),
     ),
@@ -210,6 +210,7 @@ TOOLS = (
         "agent",
         "https://docs.factory.ai/cli/getting-started/quickstart",
         programs=(".local/bin/droid",),
+        npm=("droid", "@factory/cli"),
         processes=("droid",),
     ),
     Tool(
@@ -247,7 +248,14 @@ TOOLS = (
     Tool("tabnine", "assistant", "https://docs.tabnine.com/", extensions=("tabnine.tabnine-vscode",)),
     Tool("codeium", "assistant", "https://docs.windsurf.com/plugins", extensions=("codeium.codeium",)),
     Tool("supermaven", "assistant", "https://supermaven.com/", extensions=("supermaven.supermaven",)),
-    Tool("qodo", "assistant", "https://docs.qodo.ai/", extensions=("codium.codium",)),
+    Tool("qodo", "assistant", "https://docs.qodo.ai/", npm=("@qodo/command",), extensions=("codium.codium",)),
+    Tool("qoder", "agent", "https://docs.qoder.com/", npm=("@qoder-ai/qodercli",), processes=("qodercli",)),
+    Tool("codebuff", "agent", "https://www.codebuff.com/docs", npm=("codebuff",), processes=("codebuff",)),
+    Tool("letta-code", "agent", "https://docs.letta.com/", npm=("@letta-ai/letta-code",)),
+    Tool("mastra-code", "agent", "https://mastra.ai/docs", npm=("mastracode",)),
+    Tool("hermes", "agent", "https://github.com/NousResearch/hermes-agent", python="hermes-agent"),
+    Tool("deepagents", "agent", "https://docs.langchain.com/", python="deepagents-cli"),
+    Tool("gptme", "agent", "https://gptme.org/docs/", python="gptme", processes=("gptme",)),
     Tool("blackbox", "assistant", "https://www.blackbox.ai/", extensions=("blackboxapp.blackbox",)),
     Tool("codegpt", "assistant", "https://codegpt.co/", extensions=("danielsanmedium.dscodegpt",)),
     Tool("lingma", "assistant", "https://lingma.aliyun.com/", extensions=("alibaba-cloud.tongyi-lingma",)),
@@ -267,10 +275,15 @@ TOOLS = (
         "openclaw",
         "agent",
         "https://docs.openclaw.ai/install",
-        npm="openclaw",
+        npm=("openclaw",),
         processes=("openclaw", "openclaw-gateway"),
     ),
-    Tool("pi", "agent", "https://github.com/badlogic/pi-mono", npm="@mariozechner/pi-coding-agent"),
+    Tool(
+        "pi",
+        "agent",
+        "https://github.com/badlogic/pi-mono",
+        npm=("@earendil-works/pi-coding-agent", "@mariozechner/pi-coding-agent"),
+    ),
     Tool(
         "aider",
         "agent",
@@ -408,6 +421,9 @@ TOOLS = (
         python="vllm",
         processes=("vllm",),
     ),
+    Tool("sglang", "server", "https://docs.sglang.ai/", python="sglang"),
+    Tool("mlx-lm", "server", "https://github.com/ml-explore/mlx-lm", python="mlx-lm"),
+    Tool("llama-cpp-python", "server", "https://llama-cpp-python.readthedocs.io/", python="llama-cpp-python"),
     Tool(
         "gpt4all",
         "server",
@@ -451,9 +467,20 @@ EXTENSION_FOLDERS = (
     ".cursor-server/extensions",
     ".windsurf/extensions",
     ".windsurf-server/extensions",
+    ".vscodium-server/extensions",
+    ".vscode-remote/extensions",
+    ".openvscode-server/extensions",
+    ".local/share/code-server/extensions",
+    ".windsurf-next/extensions",
     ".trae/extensions",
+    ".trae-cn/extensions",
+    ".trae-server/extensions",
     ".kiro/extensions",
+    ".kiro-server/extensions",
     ".antigravity/extensions",
+    ".antigravity-server/extensions",
+    ".qoder/extensions",
+    ".void-editor/extensions",
     ".positron/extensions",
     ".var/app/com.visualstudio.code/data/vscode/extensions",
     ".var/app/com.vscodium.codium/data/codium/extensions",

@@ -136,9 +136,11 @@ class _Search:
         self._budget = Budget.of(query)
         self._configurations: dict[str, list[str]] = {}
         for client in (*CLIENTS, *editor_clients(platform)):
-            # In the settings of editors there may be nothing of a client.
+            # In the settings of editors there may be nothing of a client; an agent's prompt is no settings.
             paths = [
-                path for path in user_paths(client.user, platform) if not path.endswith("/settings.json")
+                path
+                for path in user_paths(client.user, platform)
+                if not path.endswith(("/settings.json", ".md"))
             ]
             self._configurations.setdefault(client.name, []).extend(paths)
         self._configurations["claude-code"].append(".claude.json")
@@ -224,8 +226,7 @@ class _Search:
         return None if match is None else match[1]
 
     def _node(self, tool: Tool, folders: Iterable[str]) -> Iterator[_Found]:
-        for folder in folders if tool.npm else ():
-            path = f"{folder}/{tool.npm}"
+        for path in (f"{folder}/{name}" for folder in folders for name in tool.npm):
             package = self._object(f"{path}/package.json")
             if package:
                 yield _Found(tool, "npm", path, printable_or_none(package.get("version")))
@@ -289,7 +290,7 @@ def _running() -> dict[str, set[int | None]]:
     import psutil
 
     by_process = {name: tool.name for tool in TOOLS for name in tool.processes}
-    by_package = {tool.npm: tool.name for tool in TOOLS if tool.npm}
+    by_package = {name: tool.name for tool in TOOLS for name in tool.npm}
     running: dict[str, set[int | None]] = {}
     for process in psutil.process_iter(["name", "cmdline", "uids"]):
         uids = process.info.get("uids")

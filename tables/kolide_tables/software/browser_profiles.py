@@ -21,6 +21,12 @@ from .places import expanded
 __all__ = ["BrowserProfile", "browser_profiles", "firefox_profiles"]
 
 _NOT_HOSTED = "NO_HOSTED_DOMAIN"
+# Kinds of accounts in Edge: of Microsoft, or of an organization in Entra ID.
+_OF_MICROSOFT, _OF_ORGANIZATION = 1, 2
+# A profile that an organization manages without such an account has one of these.
+_MANAGEMENT = ("profile_management_enrollment_token", "profile_management_id")
+_MOST_PROFILES = 1_000
+_PROFILES_OF_GROUP = "select path from Profiles order by rowid"
 # Profiles of a browser that does not list them.
 _UNLISTED = ("Default", ".")
 
@@ -90,16 +96,27 @@ def _chromium(uid: int, browser: str, folder: str, query: Query, budget: Budget)
         }
     for name, value in cache.items():
         info = as_object(value)
-        domain, hosted = _domain(info.get("user_name")), info.get("hosted_domain")
-        managed = isinstance(hosted, str) and hosted not in ("", _NOT_HOSTED)
+        domain = _domain(info.get("user_name"))
         yield BrowserProfile(
             uid=uid,
             browser=browser,
             profile=printable(name),
             email_domain=domain,
-            managed=None if domain is None else managed,
+            managed=_is_managed(info, domain),
             path=shown(f"{folder}/{printable(name)}"),
         )
+
+
+def _is_managed(info: dict[str, Any], domain: str | None) -> bool | None:
+    """Return whether an organization manages a profile; None if the browser does not tell, or not yet."""
+    if info.get("user_accepted_account_management") is True or any(info.get(key) for key in _MANAGEMENT):
+        return True
+    if domain is None:
+        return None
+    hosted, kind = info.get("hosted_domain"), info.get("edge_account_type")
+    if isinstance(hosted, str) and hosted:
+        return hosted != _NOT_HOSTED
+    return kind == _OF_ORGANIZATION if kind in (_OF_MICROSOFT, _OF_ORGANIZATION) else None
 
 
 def _firefox(uid: int, browser: str, folder: str, query: Query, budget: Budget) -> Iterator[BrowserProfile]:
@@ -114,22 +131,32 @@ def _firefox(uid: int, browser: str, folder: str, query: Query, budget: Budget) 
 def firefox_profiles(folder: str, query: Query, budget: Budget) -> Iterator[tuple[str, str]]:
     """Yield the profiles that a browser made from Firefox lists in its folder: as it names them, and where
     they are.
-    """
-    content = _content(f"{folder}/profiles.ini", query, budget)
-    if content is None:
-        return
-    import configparser
 
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read_string(decode(content))
-    except configparser.Error:
-        query.warn(f"{folder}/profiles.ini cannot be understood")
-        return
-    for section in parser.sections():
-        path = parser[section].get("path") if section.startswith("Profile") else None
-        if path:
-            yield path, path if parser[section].get("isrelative") == "0" else f"{folder}/{path}"
+    Since version 138 only one of a group of profiles is in profiles.ini, and all of them are in a database.
+    """
+    from ..reading.sqlitefiles import database_texts
+
+    listed = dict(_in_ini(decode(_content(f"{folder}/profiles.ini", query, budget) or b""), folder))
+    for database in expanded(folder, "Profile Groups/*.sqlite", query):
+        for path in database_texts(database, (_PROFILES_OF_GROUP,), query, most=_MOST_PROFILES):
+            listed.setdefault(shown(path), os.path.join(folder, path))  # noqa: PTH118
+    yield from listed.items()
+
+
+def _in_ini(text: str, folder: str) -> Iterator[tuple[str, str]]:
+    """Yield the path and the place of each profile in profiles.ini, of which Firefox skips wrong lines."""
+    sections: dict[str, dict[str, str]] = {}
+    section: dict[str, str] = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().partition("=")
+        if line.startswith("["):
+            section = sections.setdefault(line.strip(), {})
+        elif equals and not name.startswith((";", "#")):
+            section[name.strip().lower()] = value.strip()
+    for title, profile in sections.items():
+        path = profile.get("path")
+        if path and title.startswith("[Profile"):
+            yield path, path if profile.get("isrelative") == "0" else f"{folder}/{path}"
 
 
 def _json_object(path: str, query: Query, budget: Budget) -> dict[str, Any]:

@@ -8,6 +8,7 @@ on Linux, and from public programs that read the same folders. An application on
 ~/.var/app (https://docs.flatpak.org), a snap below ~/snap (https://snapcraft.io/docs/data-locations).
 """
 
+import posixpath
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -73,6 +74,7 @@ CHROMIUM = (
         ".var/app/io.github.ungoogled_software.ungoogled_chromium/config/chromium",
     ),
     Browser("ungoogled-chromium", ".config/ungoogled-chromium"),
+    Browser("chromium", ".config/chromium-dev"),
     Browser(
         "brave",
         ".config/BraveSoftware/Brave-Browser",
@@ -106,6 +108,12 @@ CHROMIUM = (
         "Microsoft Edge Dev",
         "Microsoft/Edge Dev/User Data",
         flatpak="com.microsoft.EdgeDev",
+    ),
+    Browser(
+        "brave-origin",
+        ".config/BraveSoftware/Brave-Origin",
+        "BraveSoftware/Brave-Origin",
+        "BraveSoftware/Brave-Origin/User Data",
     ),
     Browser("edge-canary", "", "Microsoft Edge Canary", "Microsoft/Edge SxS/User Data"),
     Browser(
@@ -146,7 +154,13 @@ CHROMIUM = (
     Browser("dia", "", "Dia/User Data", "Dia/User Data"),
     Browser("comet", "", "Comet", "Perplexity/Comet/User Data"),
     Browser("chatgpt-atlas", "", "com.openai.atlas/browser-data/host"),
-    Browser("helium", ".config/net.imput.helium", "net.imput.helium", "imput/Helium/User Data"),
+    Browser(
+        "helium",
+        ".config/net.imput.helium",
+        "net.imput.helium",
+        "imput/Helium/User Data",
+        flatpak="net.imput.helium",
+    ),
     Browser("thorium", ".config/thorium", "Thorium", "Thorium/User Data"),
     Browser(
         "yandex",
@@ -159,6 +173,15 @@ CHROMIUM = (
     Browser("iridium", ".config/iridium", "Iridium", "Iridium/User Data"),
     Browser("slimjet", ".config/slimjet", "", "Slimjet/User Data"),
     Browser("whale", ".config/naver-whale", "Naver/Whale", "Naver/Naver Whale/User Data"),
+)
+
+_TOR = (
+    ".local/share/torbrowser/tbb/*/tor-browser",
+    ".var/app/org.torproject.torbrowser-launcher/data/torbrowser/tbb/*/tor-browser",
+    ".local/opt/tor-browser/app",
+    "tor-browser*",
+    ".tor-browser*",
+    "Downloads/tor-browser*",
 )
 
 # Firefox and its kin have moved from a folder of their own in the home to one in .config.
@@ -186,7 +209,28 @@ FIREFOX = (
     Browser("waterfox", ".waterfox", "Waterfox", "Waterfox", flatpak="net.waterfox.waterfox"),
     Browser("firedragon", ".firedragon", flatpak="org.garudalinux.firedragon"),
     Browser("icecat", ".mozilla/icecat", "IceCat"),
-    Browser("mullvad", ".mullvad/mullvadbrowser", "MullvadBrowser-Data/Browser"),
+    Browser("firefox", ".mozilla/firefox-trunk"),
+    Browser("zen", ".var/app/app.zen_browser.zen/data/zen"),
+    Browser(
+        "mullvad",
+        ".mullvad/mullvadbrowser",
+        "MullvadBrowser",
+        "Mullvad/MullvadBrowser",
+        flatpak="net.mullvad.MullvadBrowser",
+    ),
+    Browser("mullvad", "", "MullvadBrowser-Data/Browser"),
+    # Unpacked into a home, or there by its launcher.
+    *(Browser("tor", f"{folder}/Browser/TorBrowser/Data/Browser") for folder in _TOR),
+    Browser(
+        "tor", "", "TorBrowser-Data/Browser", "../../Desktop/Tor Browser/Browser/TorBrowser/Data/Browser"
+    ),
+    Browser("cachy", ".cachy"),
+    Browser(
+        "basilisk",
+        ".moonchild productions/basilisk",
+        "Basilisk",
+        "Moonchild Productions/Basilisk",
+    ),
     Browser(
         "pale-moon",
         ".moonchild productions/pale moon",
@@ -203,7 +247,7 @@ def folders_of(browsers: tuple[Browser, ...], platform: str) -> Iterator[tuple[s
     for browser in browsers:
         if platform == "win32":
             if browser.windows:
-                yield browser.name, f"{local}/{browser.windows}".replace("Local/../", "")
+                yield browser.name, posixpath.normpath(f"{local}/{browser.windows}")
         elif platform == "darwin":
             if browser.macos:
                 yield browser.name, f"Library/Application Support/{browser.macos}"

@@ -1,7 +1,8 @@
 """Claude Code's MCP servers beside those in files of servers, and who may switch a server off.
 
 Sources: https://code.claude.com/docs/en/mcp for the scopes and approvals, managed-mcp for an administrator's
-lists, plugins-reference for plugins, and settings for the files.
+lists, plugins-reference for plugins, and settings for the files. A key `disabled` of a server means nothing
+(https://github.com/anthropics/claude-code/issues/39662).
 """
 
 import os
@@ -97,11 +98,11 @@ class ClaudeCode:
 
     def servers(self) -> Iterator[tuple[str, Server]]:
         """Yield scope and server of those in ~/.claude.json: the user's own, and those in each project."""
-        for server in servers_in(self._document, ("mcpServers",)):
+        for server in servers_in(self._document, ("mcpServers",), has_switch=False):
             yield "user", self.applied(server)
         for project in self.projects.values():
             off = as_list(project.get("disabledMcpServers"))
-            for server in servers_in(project, ("mcpServers",)):
+            for server in servers_in(project, ("mcpServers",), has_switch=False):
                 known = server._replace(enabled=False) if server.name in off else server
                 yield "local", self.applied(known)
 
@@ -164,10 +165,10 @@ class ClaudeCode:
             if file is not None:
                 # The servers are within mcpServers, or are the whole of the file.
                 keys = ("mcpServers",) if "mcpServers" in as_object(file.document) else ()
-                yield from ((file, server) for server in servers_in(file.document, keys))
+                yield from ((file, server) for server in servers_in(file.document, keys, has_switch=False))
         for place in places:
             if manifest is not None and isinstance(place, dict):
-                yield from ((manifest, server) for server in servers_in(place, ()))
+                yield from ((manifest, server) for server in servers_in(place, (), has_switch=False))
 
 
 def _is_denied(server: Server, denied: list[Any]) -> bool:

@@ -27,10 +27,14 @@ _FILES = (
     ("gpt4all", ".local/share/nomic.ai/GPT4All"),
     ("gpt4all", "Library/Application Support/nomic.ai/GPT4All"),
     ("gpt4all", "AppData/Local/nomic.ai/GPT4All"),
+    ("gpt4all", ".var/app/io.gpt4all.gpt4all/data/nomic.ai/GPT4All"),
     ("llama.cpp", ".cache/llama.cpp"),
     ("llama.cpp", "Library/Caches/llama.cpp"),
     ("jan", "jan/models"),
     ("jan", ".local/share/Jan/data/llamacpp/models"),
+    ("jan", ".var/app/ai.jan.Jan/data/Jan/data/llamacpp/models"),
+    ("jan", "Library/Application Support/Jan/data/llamacpp/models"),
+    ("jan", "AppData/Roaming/Jan/data/llamacpp/models"),
 )
 # Tool, name, path, size and digest.
 _Model = tuple[str, str, str, int | None, str | None]

@@ -1,9 +1,12 @@
 """The programs that use MCP servers: where each keeps its configuration, and how it writes a server down.
 
-This is a table of facts, gathered on 2026-11-27. Most are from two public lists: the agents' pages of the
-Rust crate agent-config (https://docs.rs/crate/agent-config/0.2.0/source/docs/agents/README.md), and the
-clients that Toolport supports (https://github.com/tsouth89/toolport). Each client names the page that
-documents it; not every fact has been compared with its page.
+Each client names the page that documents it. On 2026-11-27 the paths and keys were compared with the vendors'
+documentation or source, as far as public copies of them exist, and else with public code that reads or writes
+the same files; `is_compared` is False for those of which neither was found. They were gathered from the
+agents' pages of the Rust crate agent-config
+(https://docs.rs/crate/agent-config/0.2.0/source/docs/agents/README.md), and from the clients that Toolport
+supports (https://github.com/tsouth89/toolport). The paths of macOS and Windows follow from the same pages;
+they were not tried there.
 
 In paths, `{config}` is the platform's folder for settings (.config, Library/Application Support or
 AppData/Roaming), `{data}` its folder for data, `{dotted}` is .config except on Windows, and `{editor}` is the
@@ -40,6 +43,10 @@ class Client(NamedTuple):
         keys: keys that lead to the servers in a file.
         bare_url: transport of a server with the key `url` and no transport.
         is_one: whether the keys lead to a single server, which has the document's name.
+        has_switch: whether the keys `disabled` and `enabled` of a server mean anything to it.
+        rules: files below a home whose lists of allowed and excluded servers hold for all its files.
+        switches: a file below a home with the servers that the user has switched off.
+        is_compared: whether its facts were compared with another source than the one they were gathered from.
     """
 
     name: str
@@ -51,6 +58,10 @@ class Client(NamedTuple):
     keys: tuple[str, ...] = _MCP_SERVERS
     bare_url: str = "http"
     is_one: bool = False
+    has_switch: bool = True
+    rules: tuple[str, ...] = ()
+    switches: str = ""
+    is_compared: bool = True
 
 
 class Editor(NamedTuple):
@@ -58,9 +69,9 @@ class Editor(NamedTuple):
 
     Attributes:
         name: the client.
-        folder: its folder below the platform's folder for settings.
+        folder: its folder below the platform's folder for settings, if it has one.
         flatpak: its application on Flathub, if there is one.
-        server: its folder in the home of a machine that it is used on from afar.
+        server: its folder for data in the home of a machine that it is used on from afar.
         has_own_servers: whether it reads VS Code's own files for MCP servers.
     """
 
@@ -74,29 +85,37 @@ class Editor(NamedTuple):
 # Sources: https://code.visualstudio.com/docs/configure/settings, the manifests on flathub.org, and the
 # `dataFolderName` and `serverDataFolderName` of each editor's product.json.
 EDITORS = (
-    Editor("vscode", "Code", "com.visualstudio.code", ".vscode-server", has_own_servers=True),
+    Editor("vscode", "Code", "com.visualstudio.code", ".vscode-server/data", has_own_servers=True),
     Editor(
         "vscode-insiders",
         "Code - Insiders",
         "com.visualstudio.code.insiders",
-        ".vscode-server-insiders",
+        ".vscode-server-insiders/data",
         has_own_servers=True,
     ),
-    Editor("vscodium", "VSCodium", "com.vscodium.codium", ".vscodium-server", has_own_servers=True),
+    Editor("vscodium", "VSCodium", "com.vscodium.codium", ".vscodium-server/data", has_own_servers=True),
     Editor(
         "vscodium-insiders",
         "VSCodium - Insiders",
         "com.vscodium.codium-insiders",
-        ".vscodium-server-insiders",
+        ".vscodium-server-insiders/data",
         has_own_servers=True,
     ),
     Editor("code-oss", "Code - OSS", "com.visualstudio.code-oss", None, has_own_servers=True),
-    Editor("cursor", "Cursor", None, ".cursor-server"),
-    Editor("windsurf", "Windsurf", None, ".windsurf-server"),
-    Editor("trae", "Trae", None, ".trae-server"),
-    Editor("kiro", "Kiro", None, ".kiro-server"),
-    Editor("antigravity", "Antigravity", None, ".antigravity-server"),
-    Editor("positron", "Positron", None, ".positron-server", has_own_servers=True),
+    Editor("cursor", "Cursor", None, ".cursor-server/data"),
+    Editor("windsurf", "Windsurf", None, ".windsurf-server/data"),
+    Editor("trae", "Trae", None, ".trae-server/data"),
+    Editor("kiro", "Kiro", None, ".kiro-server/data"),
+    Editor("antigravity", "Antigravity", None, ".antigravity-server/data"),
+    Editor("positron", "Positron", None, ".positron-server/data", has_own_servers=True),
+    Editor("windsurf", "Windsurf - Next"),
+    Editor("trae", "Trae CN", None, ".trae-cn-server/data"),
+    Editor("qoder", "Qoder"),
+    Editor("void", "Void"),
+    # VS Code in a browser: GitHub Codespaces, Gitpod's server, and Coder's.
+    Editor("vscode", "", None, ".vscode-remote/data", has_own_servers=True),
+    Editor("openvscode-server", "", None, ".openvscode-server/data", has_own_servers=True),
+    Editor("code-server", "", None, ".local/share/code-server", has_own_servers=True),
 )
 
 _VSCODE = "https://code.visualstudio.com/docs/agents/reference/mcp-configuration"
@@ -129,6 +148,15 @@ CLIENTS = (
         _CLAUDE_CODE,
         project=(".mcp.json",),
         managed=("{claude}/managed-mcp.json",),
+        has_switch=False,
+    ),
+    Client(
+        "claude-code",
+        "https://code.claude.com/docs/en/sub-agents",
+        user=(".claude/agents/*.md",),
+        project=(".claude/agents/*.md",),
+        is_compared=False,
+        has_switch=False,
     ),
     Client(
         "cursor",
@@ -136,9 +164,15 @@ CLIENTS = (
         user=(".cursor/mcp.json",),
         project=(".cursor/mcp.json",),
     ),
-    Client("vscode", _VSCODE, project=(".vscode/mcp.json",), keys=("servers",)),
-    Client("vscode", _VSCODE, project=(".vscode/settings.json",), keys=("mcp", "servers")),
-    Client("vscode", _VSCODE, project=("*.code-workspace",), keys=("settings", "mcp", "servers")),
+    Client("vscode", _VSCODE, project=(".vscode/mcp.json",), keys=("servers",), has_switch=False),
+    Client("vscode", _VSCODE, project=(".vscode/settings.json",), keys=("mcp", "servers"), has_switch=False),
+    Client(
+        "vscode",
+        _VSCODE,
+        project=("*.code-workspace",),
+        keys=("settings", "mcp", "servers"),
+        has_switch=False,
+    ),
     Client(
         "vscode",
         _VSCODE,
@@ -148,6 +182,7 @@ CLIENTS = (
             ".devcontainer/*/devcontainer.json",
         ),
         keys=("customizations", "vscode", "mcp", "servers"),
+        has_switch=False,
     ),
     Client(
         "visual-studio",
@@ -179,7 +214,7 @@ CLIENTS = (
             "{editor}/globalStorage/kilocode.kilo-code/settings/mcp_settings.json",
             ".kilocode/cli/global/settings/mcp_settings.json",
         ),
-        project=(".kilocode/mcp.json",),
+        project=(".kilocode/mcp.json", ".kilo/mcp.json"),
         bare_url="sse",
     ),
     Client(
@@ -198,6 +233,7 @@ CLIENTS = (
         "devin",
         "https://docs.devin.ai/work-with-devin/mcp",
         user=("{dotted}/devin/mcp_config.json",),
+        project=(".devin/mcp_config.json", ".devin/mcp_config.local.json"),
     ),
     Client(
         "gemini-cli",
@@ -207,6 +243,9 @@ CLIENTS = (
         managed=("{gemini}/system-defaults.json", "{gemini}/settings.json"),
         plugin=(".gemini/extensions/*/gemini-extension.json",),
         bare_url="sse",
+        rules=(".gemini/settings.json",),
+        switches=".gemini/mcp-server-enablement.json",
+        has_switch=False,
     ),
     Client(
         "antigravity",
@@ -226,11 +265,12 @@ CLIENTS = (
         managed=("{qwen}/system-defaults.json", "{qwen}/settings.json"),
         plugin=(".qwen/extensions/*/qwen-extension.json",),
         bare_url="sse",
+        rules=(".qwen/settings.json",),
     ),
     Client(
         "codex",
         _CODEX,
-        user=(".codex/config.toml",),
+        user=(".codex/config.toml", ".codex/*.config.toml"),
         project=(".codex/config.toml",),
         managed=("{codex}/config.toml", "{codex}/managed_config.toml"),
         keys=("mcp_servers",),
@@ -262,6 +302,7 @@ CLIENTS = (
         "https://docs.continue.dev/reference/json-reference",
         user=(".continue/config.json",),
         keys=("experimental", "modelContextProtocolServers"),
+        is_compared=False,
     ),
     Client(
         "amazon-q",
@@ -299,31 +340,43 @@ CLIENTS = (
     Client(
         "jetbrains-ai",
         "https://www.jetbrains.com/help/ai-assistant/mcp.html",
-        user=(".ai/mcp/mcp.json", "{config}/JetBrains/*/options/llm.mcpServers.xml"),
+        user=(
+            ".ai/mcp/mcp.json",
+            "{config}/JetBrains/*/options/llm.mcpServers.xml",
+            ".var/app/com.jetbrains.*/config/JetBrains/*/options/llm.mcpServers.xml",
+        ),
         project=(".ai/mcp/mcp.json",),
     ),
-    Client(
-        "opencode",
-        _OPENCODE,
-        user=(
-            ".config/opencode/opencode.json",
-            ".config/opencode/opencode.jsonc",
-            ".config/opencode/config.json",
-        ),
-        project=(
-            "opencode.json",
-            "opencode.jsonc",
-            ".opencode/opencode.json",
-            ".opencode/opencode.jsonc",
-        ),
-        managed=("{opencode}/opencode.json", "{opencode}/opencode.jsonc"),
-        keys=("mcp",),
+    *(
+        Client(
+            "opencode",
+            _OPENCODE,
+            user=(
+                ".config/opencode/opencode.json",
+                ".config/opencode/opencode.jsonc",
+                ".config/opencode/config.json",
+            ),
+            project=(
+                "opencode.json",
+                "opencode.jsonc",
+                ".opencode/opencode.json",
+                ".opencode/opencode.jsonc",
+            ),
+            managed=("{opencode}/opencode.json", "{opencode}/opencode.jsonc"),
+            keys=keys,
+        )
+        # Of versions 1 and 2.
+        for keys in (("mcp",), ("mcp", "servers"))
     ),
     Client(
         "crush",
         "https://github.com/charmbracelet/crush#mcps",
-        user=("{dotted}/crush/crush.json", "{crush}/crush.json"),
-        project=("crush.json", ".crush.json"),
+        user=(
+            "{dotted}/crush/crush.json",
+            "{crush}/crush.json",
+            "{dotted}/crush/crushrc",
+        ),
+        project=("crush.json", ".crush.json", "crushrc", ".crushrc"),
         managed=("/etc/crush/crush.json",),
         keys=("mcp",),
     ),
@@ -332,6 +385,17 @@ CLIENTS = (
         "https://docs.github.com/en/copilot/how-tos/copilot-cli/customize-copilot/add-mcp-servers",
         user=(".copilot/mcp-config.json",),
         project=(".github/mcp.json",),
+        has_switch=False,
+        rules=(".copilot/settings.json", ".copilot/config.json"),
+    ),
+    Client(
+        "copilot-cli",
+        "https://docs.github.com/en/copilot/reference/custom-agents-configuration",
+        user=(".copilot/agents/*.agent.md",),
+        project=(".github/agents/*.md",),
+        keys=("mcp-servers",),
+        has_switch=False,
+        rules=(".copilot/settings.json", ".copilot/config.json"),
     ),
     Client(
         "copilot-intellij",
@@ -344,6 +408,14 @@ CLIENTS = (
         "https://docs.github.com/en/copilot/how-tos/provide-context/use-mcp/extend-copilot-chat-with-mcp",
         user=(".config/github-copilot/xcode/mcp.json",),
         keys=("servers",),
+        is_compared=False,
+    ),
+    Client(
+        "copilot-eclipse",
+        "https://github.com/microsoft/copilot-for-eclipse/issues/127",
+        user=("{dotted}/github-copilot/eclipse/mcp.json",),
+        project=(".github/copilot/mcp.json",),
+        keys=("servers",),
     ),
     Client(
         "kiro",
@@ -354,8 +426,13 @@ CLIENTS = (
     Client(
         "trae",
         "https://docs.trae.ai/ide/add-mcp-servers",
-        user=("{config}/Trae/User/mcp.json", "{config}/Trae CN/User/mcp.json"),
-        project=(".trae/mcp.json",),
+        user=(
+            "{config}/Trae/User/mcp.json",
+            "{config}/Trae/mcp.json",
+            "{config}/Trae CN/User/mcp.json",
+            ".trae-server/data/Machine/mcp.json",
+        ),
+        project=(".trae/mcp.json", ".trae-cn/mcp.json"),
     ),
     Client(
         "amp",
@@ -364,6 +441,8 @@ CLIENTS = (
         project=(".amp/settings.json", ".amp/settings.jsonc", ".vscode/settings.json"),
         managed=("{amp}/managed-settings.json",),
         keys=("amp.mcpServers",),
+        has_switch=False,
+        rules=(".config/amp/settings.json",),
     ),
     Client(
         "augment",
@@ -376,6 +455,7 @@ CLIENTS = (
         "https://docs.augmentcode.com/setup-augment/mcp",
         user=("{editor}/settings.json",),
         keys=("augment.advanced", "mcpServers"),
+        is_compared=False,
     ),
     Client(
         "warp",
@@ -392,19 +472,34 @@ CLIENTS = (
     Client(
         "jan",
         "https://jan.ai/docs/desktop/mcp",
-        user=("{data}/Jan/data/mcp_config.json", ".var/app/ai.jan.Jan/data/Jan/data/mcp_config.json"),
+        user=(
+            "{data}/Jan/data/mcp_config.json",
+            "jan/mcp_config.json",
+            ".var/app/ai.jan.Jan/data/Jan/data/mcp_config.json",
+        ),
     ),
     Client(
         "boltai",
         "https://docs.boltai.com/docs/plugins/mcp-servers",
         user=(".boltai/mcp.json",),
     ),
-    Client("witsy", "https://github.com/nbonamy/witsy", user=("{config}/Witsy/settings.json",)),
-    Client("5ire", "https://github.com/nanbingxyz/5ire", user=("{config}/5ire/mcp.json",)),
+    Client(
+        "witsy",
+        "https://github.com/nbonamy/witsy",
+        user=("{config}/Witsy/settings.json",),
+        is_compared=False,
+    ),
+    Client(
+        "5ire",
+        "https://github.com/nanbingxyz/5ire",
+        user=("{config}/5ire/mcp.json",),
+        is_compared=False,
+    ),
     Client(
         "raycast",
         "https://raycast.com/EvanZhouDev/mcp",
         user=("Library/Application Support/com.raycast.macos/extensions/*/mcp-config.json",),
+        is_compared=False,
     ),
     Client(
         "anythingllm",
@@ -427,6 +522,7 @@ CLIENTS = (
         "https://github.com/NousResearch/hermes-agent/blob/main/website/docs/user-guide/features/mcp.md",
         user=(".hermes/config.yaml",),
         keys=("mcp_servers",),
+        is_compared=False,
     ),
     Client(
         "kimi-code",
@@ -440,6 +536,7 @@ CLIENTS = (
         user=(".vibe/config.toml",),
         project=(".vibe/config.toml",),
         keys=("mcp_servers",),
+        is_compared=False,
     ),
     Client(
         "openhands",
@@ -455,18 +552,30 @@ CLIENTS = (
     Client(
         "qoder",
         "https://docs.qoder.com/user-guide/chat/model-context-protocol",
-        user=(".qoder/settings.json", ".qoder.json", "{config}/Qoder/SharedClientCache/mcp.json"),
+        user=(
+            ".qoder/settings.json",
+            ".qoder.json",
+            "{config}/Qoder*/SharedClientCache/mcp.json",
+            "{config}/Qoder*/*/SharedClientCache/mcp.json",
+        ),
+    ),
+    Client(
+        "lingma",
+        "https://help.aliyun.com/zh/lingma/user-guide/guide-for-using-mcp",
+        user=("{config}/Lingma/SharedClientCache/mcp.json",),
     ),
     Client(
         "rovo-dev",
         "https://support.atlassian.com/rovo/docs/connect-to-an-mcp-server-in-rovo-dev-cli/",
         user=(".rovodev/mcp.json",),
+        project=(".rovodev/mcp.json",),
     ),
     Client(
         "tabnine",
         "https://docs.tabnine.com/main/getting-started/tabnine-agent/mcp-intro-and-setup",
         user=(".tabnine/mcp_servers.json", ".tabnine/agent/settings.json"),
         project=(".tabnine/mcp_servers.json", ".tabnine/agent/settings.json"),
+        switches=".tabnine/agent/mcp-server-enablement.json",
     ),
     Client(
         "iflow",
@@ -485,6 +594,45 @@ CLIENTS = (
         "https://docs.x.ai/build/mcp",
         user=(".grok/config.toml",),
         keys=("mcp_servers",),
+        is_compared=False,
+    ),
+    Client(
+        "mastra-code",
+        "https://mastra.ai/docs",
+        user=(".mastracode/mcp.json",),
+        project=(".mastracode/mcp.json",),
+    ),
+    Client(
+        "void",
+        "https://github.com/voideditor/void",
+        user=(".void-editor/mcp.json",),
+    ),
+    Client(
+        "llxprt",
+        "https://github.com/vybestack/llxprt-code",
+        user=(".llxprt/settings.json",),
+        project=(".llxprt/settings.json",),
+        bare_url="sse",
+        rules=(".llxprt/settings.json",),
+    ),
+    Client(
+        "deepagents",
+        "https://reference.langchain.com/python/deepagents-cli/mcp_tools/discover_mcp_configs",
+        user=(".deepagents/.mcp.json",),
+        project=(".deepagents/.mcp.json",),
+    ),
+    Client(
+        "zcode",
+        "https://www.skills.sh/asgeirtj/system_prompts_leaks/diagnosing-mcp",
+        user=(".zcode/cli/config.json",),
+        project=(".zcode/config.json", "zcode.json"),
+        keys=("mcp", "servers"),
+    ),
+    Client(
+        "zcode",
+        "https://www.skills.sh/asgeirtj/system_prompts_leaks/diagnosing-mcp",
+        user=(".agents/mcp.json",),
+        project=(".agents/mcp.json",),
     ),
     Client(
         "abacus-ai",
@@ -499,6 +647,8 @@ _FOLDERS = {
     "linux": {
         "config": ".config",
         "data": ".local/share",
+        "local": ".local/share",
+        "zed-data": ".local/share/zed",
         "dotted": ".config",
         "copilot": ".config",
         "crush": ".local/share/crush",
@@ -514,6 +664,8 @@ _FOLDERS = {
     "darwin": {
         "config": "Library/Application Support",
         "data": "Library/Application Support",
+        "local": "Library/Application Support",
+        "zed-data": "Library/Application Support/Zed",
         "dotted": ".config",
         "copilot": ".config",
         "crush": ".local/share/crush",
@@ -529,6 +681,8 @@ _FOLDERS = {
     "win32": {
         "config": "AppData/Roaming",
         "data": "AppData/Roaming",
+        "local": "AppData/Local",
+        "zed-data": "AppData/Local/Zed",
         "dotted": "AppData/Roaming",
         "copilot": "AppData/Local",
         "crush": "AppData/Local/crush",
@@ -548,11 +702,12 @@ def editor_folders(platform: str) -> Iterator[tuple[Editor, str]]:
     """Yield each editor with its folders `User` below a home."""
     config = _folders(platform)["config"]
     for editor in EDITORS:
-        yield editor, f"{config}/{editor.folder}/User"
+        if editor.folder:
+            yield editor, f"{config}/{editor.folder}/User"
         if platform == "linux" and editor.flatpak is not None:
             yield editor, f".var/app/{editor.flatpak}/config/{editor.folder}/User"
         if editor.server is not None:
-            yield editor, f"{editor.server}/data/User"
+            yield editor, f"{editor.server}/User"
 
 
 def user_paths(paths: tuple[str, ...], platform: str) -> Iterator[str]:
@@ -581,18 +736,20 @@ def editor_clients(platform: str) -> Iterator[Client]:
             _VSCODE,
             user=(f"{folder}/mcp.json", f"{folder}/profiles/*/mcp.json"),
             keys=("servers",),
+            has_switch=False,
         )
         yield Client(
             editor.name,
             _VSCODE,
             user=(f"{folder}/settings.json", f"{folder}/profiles/*/settings.json"),
             keys=("mcp", "servers"),
+            has_switch=False,
         )
     for editor in EDITORS:
         if editor.has_own_servers and editor.server is not None:
-            yield Client(
-                editor.name, _VSCODE, user=(f"{editor.server}/data/Machine/mcp.json",), keys=("servers",)
-            )
+            machine = f"{editor.server}/Machine"
+            for name, keys in (("mcp.json", ("servers",)), ("settings.json", ("mcp", "servers"))):
+                yield Client(editor.name, _VSCODE, user=(f"{machine}/{name}",), keys=keys, has_switch=False)
 
 
 def _folders(platform: str) -> dict[str, str]:

@@ -11,26 +11,30 @@ names, and the clients that have them:
 - `requestInit`: Tabnine. `requestOptions`: Continue. `transportType`: Cline.
 - `isActive`: 5ire. `active`: Jan. `mcp.allowed`, `mcp.excluded`,
   `allowMCPServers`, `excludeMCPServers`: Gemini CLI and those made from it.
+- `disabledMcpServers`: Copilot CLI. `amp.mcpPermissions`: Amp.
+- `tcp`: Gemini CLI. `uses`: Continue, for a server on its hub.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import chain
 from typing import Any, NamedTuple
 
 from kolide_kit.text import printable, printable_or_none
 
-from ..reading.parsing import as_list, as_object
+from ..reading.parsing import as_list, as_object, texts_in
 
 __all__ = ["Server", "servers_in"]
 
 # Extensions that are part of goose.
 _INNER_TYPES = frozenset(("builtin", "platform", "frontend", "inline_python"))
 # An entry without a program and a URL is a server only if it has one of these.
-_PARTS = frozenset(("env", "settings", "args", "disabled", "enabled"))
+_PARTS = frozenset(("env", "settings", "args", "disabled", "enabled", "uses"))
 # Spelled with or without hyphens and underscores.
 _HTTP = ("remote", "httpstream", "streamable", "streamablehttp")
 _TRANSPORTS = {"local": "stdio", "command": "stdio", **dict.fromkeys(_HTTP, "http")}
-_URLS = ("httpUrl", "serverUrl", "uri", "url")
+_URLS = ("httpUrl", "serverUrl", "uri", "url", "tcp")
 _ENVIRONMENTS = ("env", "environment", "envs", "env_keys", "env_vars")
 _HEADERS = ("headers", "http_headers", "env_http_headers")
 # Objects that have the headers inside.
@@ -55,7 +59,14 @@ class Server(NamedTuple):
 
 
 def servers_in(
-    document: object, keys: tuple[str, ...], *, bare_url: str = "http", is_one: bool = False
+    document: object,
+    keys: tuple[str, ...],
+    *,
+    bare_url: str = "http",
+    is_one: bool = False,
+    has_switch: bool = True,
+    others: Sequence[object] = (),
+    switches: object = None,
 ) -> Iterator[Server]:
     """Yield the servers that the keys lead to in a document; entries that are not servers are skipped.
 
@@ -64,21 +75,45 @@ def servers_in(
         keys: keys that lead to an object of servers, or to a list of servers with names inside.
         bare_url: transport of a server with the key `url` and no transport.
         is_one: whether the keys lead to a single server, which has the document's name.
+        has_switch: whether a server's own keys can switch it off.
+        others: the client's other documents whose lists of allowed and excluded servers count as well.
+        switches: an object of the servers that are switched off elsewhere, by name in lower case.
     """
     place = document
     for step in keys:
         place = as_object(place).get(step)
     if is_one:
         place = {str(as_object(document).get("name") or ""): place}
-    rules = _rules(as_object(document))
+    rules = [_rules(as_object(each)) for each in (document, *others)]
+    permissions = [as_list(as_object(each).get("amp.mcpPermissions")) for each in (*others, document)]
     is_list = isinstance(place, list)
-    for key, entry in enumerate(as_list(place)) if is_list else as_object(place).items():
+    for key, entry in _entries(place):
         if not isinstance(entry, dict):
             continue
-        name = str((is_list and entry.get("name")) or key)
+        name = str((is_list and (entry.get("name") or entry.get("uses"))) or key)
         server = _server(name, entry, bare_url)
         if server is not None:
-            yield server._replace(enabled=False) if _is_excluded(name, rules) else server
+            switch = as_object(as_object(switches).get(_folded(name)))
+            is_off = (
+                (has_switch and _is_off(entry))
+                or switch.get("enabled") is False
+                or any(_is_excluded(name, each) for each in rules)
+                or _is_rejected(server, chain.from_iterable(permissions))
+            )
+            yield server._replace(enabled=not is_off)
+
+
+def _entries(place: object) -> Iterator[tuple[object, Any]]:
+    """Yield the members of an object or a list; one of a list may have its name around it."""
+    if not isinstance(place, list):
+        yield from as_object(place).items()
+        return
+    for number, entry in enumerate(place):
+        pairs = list(as_object(entry).items())
+        if len(pairs) == 1 and isinstance(pairs[0][1], dict) and pairs[0][0] not in ("transport", "command"):
+            yield pairs[0]
+        else:
+            yield number, entry
 
 
 def _server(name: str, entry: Mapping[str, Any], bare_url: str) -> Server | None:
@@ -98,7 +133,7 @@ def _server(name: str, entry: Mapping[str, Any], bare_url: str) -> Server | None
         url=None if url_key is None else printable(entry[url_key]),
         env_keys=_names(entry.get(key) for key in _ENVIRONMENTS),
         header_names=_header_names(entry),
-        enabled=not _is_off(entry),
+        enabled=True,
     )
 
 
@@ -158,11 +193,33 @@ def _is_off(entry: Mapping[str, Any]) -> bool:
 
 def _rules(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the lists of allowed and excluded servers, which older versions have at the top."""
-    old = {"allowed": document.get("allowMCPServers"), "excluded": document.get("excludeMCPServers")}
+    excluded = document.get("excludeMCPServers", document.get("disabledMcpServers"))
+    old = {"allowed": document.get("allowMCPServers"), "excluded": excluded}
     return {**old, **as_object(document.get("mcp"))}
 
 
 def _is_excluded(name: str, rules: Mapping[str, Any]) -> bool:
     """Return whether lists of allowed and excluded servers exclude a server."""
-    allowed = rules.get("allowed")
-    return name in as_list(rules.get("excluded")) or (isinstance(allowed, list) and name not in allowed)
+    allowed, excluded = rules.get("allowed"), rules.get("excluded")
+    name = _folded(name)
+    return name in map(_folded, texts_in(excluded)) or (
+        isinstance(allowed, list) and name not in map(_folded, texts_in(allowed))
+    )
+
+
+def _is_rejected(server: Server, permissions: Iterable[object]) -> bool:
+    """Return whether the first permission that matches a server rejects it."""
+    parts = {"command": server.command, "args": " ".join(server.args), "url": server.url}
+    for permission in map(as_object, permissions):
+        patterns = as_object(permission.get("matches"))
+        if patterns and all(_matches(parts.get(key), pattern) for key, pattern in patterns.items()):
+            return permission.get("action") == "reject"
+    return False
+
+
+def _matches(text: str | None, pattern: object) -> bool:
+    return text is not None and isinstance(pattern, str) and fnmatchcase(text, pattern)
+
+
+def _folded(name: str) -> str:
+    return name.lower().strip()

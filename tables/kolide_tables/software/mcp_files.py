@@ -1,5 +1,8 @@
-"""Read clients' configuration files, which are JSON with comments, TOML, YAML or XML."""
+"""Read clients' configuration files, which are JSON with comments, TOML, YAML, XML, the YAML of an agent's
+prompt, or Crush's script.
+"""
 
+import re
 from typing import NamedTuple
 
 from kolide_kit.limits import Budget
@@ -70,6 +73,12 @@ class ConfigFiles:
         return None if file is None else file.document
 
 
+def _front_matter(text: str) -> str:
+    """Return the YAML before an agent's prompt, on the lines where it is; nothing if it has no servers."""
+    match = re.match(r"---[ \t]*\r?\n((?:(?!---).*\n)*)---", text)
+    return f"\n{match[1]}" if match is not None and "mcp" in match[1] else ""
+
+
 def _document(path: str, content: bytes, budget: Budget) -> object:
     """Return the document in a file, by the file's ending; raises ParseError."""
     if path.endswith(".xml"):
@@ -77,10 +86,16 @@ def _document(path: str, content: bytes, budget: Budget) -> object:
 
         return jetbrains_document(content)
     text = decode_kept(content)
-    if path.endswith((".yaml", ".yml")):
+    if path.endswith(".md"):
+        text = _front_matter(text)
+    if path.endswith((".yaml", ".yml", ".md")):
         from ..reading.yamltext import yaml_documents
 
         return next(iter(yaml_documents(printable(text), budget)), None)
+    if path.endswith("crushrc"):
+        from .mcp_crushrc import crushrc_document
+
+        return crushrc_document(printable(text))
     if path.endswith(".toml"):
         from ..reading.tomltext import toml_document
 

@@ -1,51 +1,52 @@
 """Find the projects of a user in which a client may have its own configuration.
 
 A home is searched three levels deep, and the folders that the clients themselves list are looked at, wherever
-they are: a project needs to be known to one client only, not to the client whose file it has. Sources:
-
-- Claude Code, https://code.claude.com/docs/en/mcp: `projects` in ~/.claude.json.
-- Codex, https://developers.openai.com/codex/config-reference: `projects` in config.toml. The caller has read
-  these two files, which have servers too.
-- Gemini CLI and Qwen Code, https://geminicli.com/docs/cli/trusted-folders: trustedFolders.json.
-- Copilot CLI, https://docs.github.com/en/copilot/concepts/agents/about-copilot-cli: trusted_folders.
-- VS Code and the editors made from it: folders and workspaces under `User` have their URI in workspace.json.
-- IDEs of JetBrains: keys of recentProjects.xml.
-- opencode: `worktree` in a file for each project.
+they are: a project needs to be known to one client only, not to the client whose file it has. The lists are
+in mcp_lists.py.
 """
 
 import os
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Budget
 from osquery_sdk import Query
 
 from ..reading.homes import LEVELS, Folder, Mounts, walk
-from ..reading.parsing import as_object, texts_in
+from ..reading.parsing import as_list, as_object, texts_in
 from ..reading.paths import read_or_warn
+from ..reading.sqlitefiles import database_texts
 from .places import expanded
 
 if TYPE_CHECKING:
     from .mcp_clients import Client
+    from .mcp_files import ConfigFiles
 
 __all__ = ["Projects"]
 
 _MOST_PROJECTS = 1_000
 # Folders at the top of a home in which nobody works; hidden ones are left out as well.
 _NOT_SEARCHED = frozenset(("Library", "AppData", "snap"))
-_JETBRAINS = r'<entry key="([^"\n]{1,4096})"'
+_JETBRAINS = r'<(?:entry key|option value)="([^"\n]{1,4096})"'
+_URI = r"[A-Za-z][\w+.\-]+:"
+# Files in place of a project's folder; those of VS Code name more folders.
+_SOLUTIONS = (".sln", ".slnx", ".ipr")
+_PROJECT_FILES = (*_SOLUTIONS, ".code-workspace", "workspace.json")
 
 
 class Projects:
     """The configuration files in the projects of one user."""
 
-    def __init__(self, top: str, platform: str, query: Query, budget: Budget, mounts: Mounts) -> None:
+    def __init__(
+        self, top: str, platform: str, files: "ConfigFiles", query: Query, budget: Budget, mounts: Mounts
+    ) -> None:
         """Remember a home, given without a slash at its end."""
         self._top = top
         self._platform = platform
+        self._files = files
         self._query = query
         self._budget = budget
         self._mounts = mounts
@@ -67,13 +68,16 @@ class Projects:
         seen: set[str] = set()
         for path in self._capped([*listed, *self._listed()]):
             top = os.path.normpath(path)
-            is_usable = os.path.isabs(top) and "\0" not in top and top not in seen  # noqa: PTH117
-            if is_usable and not self._mounts.is_remote(top):
+            if top not in seen and self._is_usable(top):
                 seen.add(top)
                 yield from self._walk(top, levels=0)
         for folder in self._walk(self._top, levels=LEVELS):
             if folder.path not in seen:
                 yield folder
+
+    def _is_usable(self, path: str) -> bool:
+        """Return whether a path is one of this machine, on its own disks."""
+        return os.path.isabs(path) and "\0" not in path and not self._mounts.is_remote(path)  # noqa: PTH117
 
     def _walk(self, top: str, *, levels: int) -> Iterator[Folder]:
         """Yield folders from `top` down; a hidden folder is in the list of its parent, but not entered."""
@@ -108,45 +112,68 @@ class Projects:
         return unique[:_MOST_PROJECTS]
 
     def _listed(self) -> Iterator[str]:
-        """Yield the folders that clients list, except those in files that have the servers too."""
+        """Yield the folders that clients list, except those in files that the caller has read."""
         import html
 
-        from .mcp_clients import editor_folders
+        from .mcp_lists import DATABASES, JETBRAINS, LISTS
 
-        for name in (".gemini/trustedFolders.json", ".qwen/trustedFolders.json"):
-            yield from self._object(name)
-        yield from texts_in(self._object(".copilot/config.json").get("trusted_folders"))
-        pattern = ".local/share/opencode/storage/project/*.json"
-        for path in expanded(self._top, pattern, self._query, most=_MOST_PROJECTS):
-            yield from texts_in([self._object(path).get("worktree")])
-        for _, folder in editor_folders(self._platform):
-            pattern = f"{folder}/workspaceStorage/*/workspace.json"
-            for path in expanded(self._top, pattern, self._query, most=_MOST_PROJECTS):
-                workspace = self._object(path)
-                yield from _local(workspace.get("folder"), self._platform)
-                files = _local(workspace.get("workspace"), self._platform)
-                yield from (os.path.dirname(file) for file in files)  # noqa: PTH120
-        for path in self._jetbrains():
+        for source in LISTS:
+            for path in self._paths(source.paths):
+                document = self._files.document(path)
+                for steps in source.steps:
+                    for text in texts_at(document, steps):
+                        yield from self._projects(text)
+        for database in DATABASES:
+            for path in self._paths(database.paths):
+                self._budget.check()
+                for text in database_texts(path, database.statements, self._query, most=_MOST_PROJECTS):
+                    for line in text.split("\n"):
+                        yield from self._projects(line)
+        for path in self._paths(JETBRAINS):
             content = read_or_warn(path, self._query)
             found = re.findall(_JETBRAINS, "" if content is None else content.decode("utf-8", "replace"))
-            yield from (html.unescape(key).replace("$USER_HOME$", self._top) for key in found)
+            for text in found:
+                yield from self._projects(html.unescape(text).replace("$USER_HOME$", self._top))
 
-    def _jetbrains(self) -> Iterator[str]:
-        config = {"darwin": "Library/Application Support", "win32": "AppData/Roaming"}.get(
-            self._platform, ".config"
-        )
-        yield from expanded(self._top, f"{config}/JetBrains/*/options/recentProjects.xml", self._query)
+    def _paths(self, patterns: tuple[str, ...]) -> Iterator[str]:
+        from .mcp_clients import user_paths
 
-    def _object(self, path: str) -> dict[str, Any]:
-        """Return the object in a file of JSON below the home; an empty one if there is none."""
-        import json
+        for pattern in user_paths(patterns, self._platform):
+            yield from expanded(self._top, pattern, self._query, most=_MOST_PROJECTS)
 
-        self._budget.check()
-        content = read_or_warn(path if path.startswith(self._top) else f"{self._top}/{path}", self._query)
-        try:
-            return {} if content is None else as_object(json.loads(content))
-        except (ValueError, RecursionError):
-            return {}  # a list that cannot be read names no project
+    def _projects(self, text: str) -> Iterator[str]:
+        """Yield the folders of a project: itself, or those of the file that a program keeps it in."""
+        path = _local(text, self._platform)
+        if not path.endswith(_PROJECT_FILES):
+            yield path
+            return
+        top = os.path.dirname(path)  # noqa: PTH120
+        yield top
+        if path.endswith(_SOLUTIONS) or not self._is_usable(top):
+            return
+        folders = as_list(as_object(self._files.document(path)).get("folders"))
+        for folder in map(as_object, folders):
+            place = folder.get("path", folder.get("uri"))
+            if isinstance(place, str):
+                yield os.path.join(top, _local(place, self._platform))  # noqa: PTH118
+
+
+def texts_at(document: object, steps: tuple[str, ...]) -> Iterator[str]:
+    """Yield the texts that steps lead to in a document; see mcp_lists.py for the steps."""
+    from .mcp_lists import MEMBER, NAME
+
+    if not steps:
+        yield from texts_in([document])
+        return
+    step, *rest = steps
+    if step == NAME:
+        yield from map(str, as_object(document))
+    elif step == MEMBER:
+        members = document if isinstance(document, list) else as_object(document).values()
+        for member in members:
+            yield from texts_at(member, tuple(rest))
+    else:
+        yield from texts_at(as_object(document).get(step), tuple(rest))
 
 
 def _files_in(folder: Folder, query: Query) -> Iterator[tuple["Client", str]]:
@@ -164,11 +191,13 @@ def _files_in(folder: Folder, query: Query) -> Iterator[tuple["Client", str]]:
                 yield from ((client, path) for path in expanded(folder.path, pattern, query))
 
 
-def _local(uri: object, platform: str) -> Iterator[str]:
-    """Yield the path of a file's URI; none for a folder on another machine."""
-    if not isinstance(uri, str) or not uri.startswith("file:///"):
-        return
+def _local(text: str, platform: str) -> str:
+    """Return the path of a file's URI, and any other text as it is; of a URI of another machine nothing."""
+    if not re.match(_URI, text):
+        return text
+    if not text.startswith("file:///"):
+        return ""
     from urllib.parse import unquote, urlsplit
 
-    path = unquote(urlsplit(uri).path)
-    yield path[1:] if platform == "win32" else path
+    path = unquote(urlsplit(text).path)
+    return path[1:] if platform == "win32" else path

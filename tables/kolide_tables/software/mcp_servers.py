@@ -30,10 +30,12 @@ __all__ = ["McpServer", "mcp_servers"]
 # Path of a file, and the keys under which servers are looked for in it.
 _Seen = set[tuple[str, tuple[str, ...]]]
 _CLAUDE_CODE = "claude-code"
+# Claude Desktop's folder of extensions.
+_EXTENSIONS = "Claude Extensions"
 # A word of letters and digits without separators: a key, or something that cannot be told from one.
 _KEY = r"(?ai:(?=[^\d]*\d)(?=[^a-z]*[a-z])[\w\-]{20,})"
 _VARIABLE = r"\w+="
-_VARIABLE_OPTION = r"(?:--env=|-e)\w+="
+_VARIABLE_OPTION = r"(?:--env=|-e=?)\w+="
 
 
 class McpServer(Row):
@@ -108,8 +110,8 @@ class _Search:
         for home in local_homes(self._query):
             top = home.path.rstrip("/")
             seen: _Seen = set()
-            yield from self._of_user(home, top, seen)
             claude_code = ClaudeCode(top, self._files, policy, self._mounts)
+            yield from self._of_user(home, top, claude_code, seen)
             yield from self._of_claude_code(home, claude_code)
             yield from self._of_projects(home, top, claude_code, seen)
             self._files.forget()
@@ -127,22 +129,23 @@ class _Search:
                     policy = Policy.read(self._files, folder, is_exclusive=file is not None)
                 if file is None:
                     continue
-                for server in _servers(file, client):
+                for server in self._servers(None, client, file):
                     known = policy.applied(server, is_managed=True) if client.name == _CLAUDE_CODE else server
                     rows.append(self._row(None, client.name, "managed", file, known))
         return policy, rows
 
-    def _of_user(self, home: Home, top: str, seen: _Seen) -> Iterator[McpServer]:
+    def _of_user(self, home: Home, top: str, claude_code: ClaudeCode, seen: _Seen) -> Iterator[McpServer]:
         """Yield the servers in the user's own files; `seen` gets the files."""
         from .mcp_clients import user_paths
 
         for client in self._user_clients:
+            change = claude_code.applied if client.name == _CLAUDE_CODE else None
             for scope, patterns in (("user", client.user), ("plugin", client.plugin)):
                 for pattern in user_paths(patterns, self._platform):
                     for path in expanded(top, pattern, self._query):
                         if (path, client.keys) not in seen:
                             seen.add((path, client.keys))
-                            yield from self._of_file(home, client, scope, path)
+                            yield from self._of_file(home, client, scope, path, change)
 
     def _of_claude_code(self, home: Home, claude_code: ClaudeCode) -> Iterator[McpServer]:
         if claude_code.file is not None:
@@ -158,12 +161,15 @@ class _Search:
         claude_code: ClaudeCode,
         seen: _Seen,
     ) -> Iterator[McpServer]:
-        projects = Projects(top, self._platform, self._query, self._budget, self._mounts)
-        codex = as_object(self._files.document(f"{top}/.codex/config.toml")).get("projects")
-        for folder, client, path in projects.files((*claude_code.projects, *as_object(codex))):
+        projects = Projects(top, self._platform, self._files, self._query, self._budget, self._mounts)
+        for folder, client, path in projects.files(claude_code.projects):
             if (path, client.keys) in seen:
                 continue  # the home is a project itself, with the user's own files in it
-            change = claude_code.approver(folder) if client.name == _CLAUDE_CODE else None
+            change = None
+            if client.name == _CLAUDE_CODE:
+                # The user is asked about the servers in .mcp.json alone.
+                is_agent = path.endswith(".md")
+                change = claude_code.applied if is_agent else claude_code.approver(folder)
             yield from self._of_file(home, client, "project", path, change)
 
     def _of_file(
@@ -177,8 +183,39 @@ class _Search:
         file = self._files.read(path)
         if file is None:
             return
-        for server in _servers(file, client):
+        for server in self._servers(home, client, file):
             yield self._row(home, client.name, scope, file, server if change is None else change(server))
+
+    def _servers(self, home: Home | None, client: "Client", file: ConfigFile) -> Iterator[Server]:
+        """Yield the servers in a file, as the lists in the client's other files have them."""
+        from .mcp_clients import managed_paths
+
+        others = list(managed_paths(client, self._platform)) if client.rules else []
+        switches = None
+        is_off = self._is_extension_off(file.path)
+        if home is not None:
+            top = home.path.rstrip("/")
+            others += (f"{top}/{path}" for path in client.rules)
+            switches = self._files.document(f"{top}/{client.switches}") if client.switches else None
+        for server in servers_in(
+            file.document,
+            client.keys,
+            bare_url=client.bare_url,
+            is_one=client.is_one,
+            has_switch=client.has_switch,
+            others=[self._files.document(path) for path in others if path != file.path],
+            switches=switches,
+        ):
+            yield server._replace(enabled=False) if is_off else server
+
+    def _is_extension_off(self, path: str) -> bool:
+        """Return whether the user has switched off the extension of Claude Desktop whose manifest this is."""
+        top, is_one, rest = path.partition(f"/{_EXTENSIONS}/")
+        if not is_one:
+            return False
+        name = rest.partition("/")[0]
+        settings = self._files.document(f"{top}/{_EXTENSIONS} Settings/{name}.json")
+        return as_object(settings).get("isEnabled") is False
 
     def _row(self, home: Home | None, client: str, scope: str, file: ConfigFile, server: Server) -> McpServer:
         self._budget.add_rows()
@@ -198,10 +235,6 @@ class _Search:
             config_sha256=file.sha256,
             header_names=server.header_names,
         )
-
-
-def _servers(file: ConfigFile, client: "Client") -> Iterator[Server]:
-    return servers_in(file.document, client.keys, bare_url=client.bare_url, is_one=client.is_one)
 
 
 def public_url(url: str) -> str:

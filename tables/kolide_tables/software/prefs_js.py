@@ -4,13 +4,14 @@ Source: modules/libpref/parser/src/lib.rs in Firefox, which has the grammar:
 
     file  = pref*
     pref  = spec "(" string "," value ("," attribute)* ")" ";"
-    spec  = "user_pref", and in files of defaults "pref" and "sticky_pref"
+    spec  = "user_pref" | "lockPref", and in files of defaults "pref" and "sticky_pref"
     value = string | "true" | "false" | ("+" | "-")? digits, of 32 bits with a sign
     attribute = "sticky" | "locked", in files of defaults
 
 A string has either quote and may hold line breaks; its escapes are \" \' \\ \n \r \xNN (a byte) and \uNNNN.
 Comments are #, // and /* */. A NUL ends the file. After an error everything up to the next semicolon is
-skipped. The last of several preferences with one name counts.
+skipped. The last of several preferences with one name counts, but none after one that is locked. Firefox 153
+reads lockPref; older versions take it for an error.
 
 An autoconfig file is a program instead. Of it, the calls with a name and a plain value are read.
 """
@@ -33,9 +34,8 @@ _SOME_HEX = re.compile(r"[0-9A-Fa-f]{1,3}")
 # Firefox itself has some 5,000, and a profile fewer.
 _MOST = 20_000
 _ESCAPES = {'"': '"', "'": "'", "\\": "\\", "n": "\n", "r": "\r"}
-_KEYWORDS = frozenset(("pref", "user_pref", "sticky_pref", "true", "false", "sticky", "locked"))
-_DEFAULT_SPECS = frozenset(("pref", "user_pref", "sticky_pref"))
-_USER_SPECS = frozenset(("user_pref",))
+_DEFAULT_SPECS = frozenset(("pref", "user_pref", "sticky_pref", "lockPref"))
+_USER_SPECS = frozenset(("user_pref", "lockPref"))
 _ATTRIBUTES = frozenset(("sticky", "locked"))
 # Functions of autoconfig; a locked preference cannot be changed by the user.
 _CALLS = {"pref": False, "defaultPref": False, "lockPref": True}
@@ -106,8 +106,10 @@ def preferences(content: bytes, on_step: Callable[[], None], *, is_default: bool
     while token != _END:
         try:
             preference = _preference(token, tokens, is_default=is_default)
-            found.pop(preference.name, None)
-            found[preference.name] = preference
+            known = found.get(preference.name)
+            if known is None or not known.is_locked:
+                found.pop(preference.name, None)
+                found[preference.name] = preference
             if len(found) > _MOST:
                 raise TooManyPreferences(f"more than {_MOST:,} preferences in one file")
             token = tokens.next()
@@ -167,7 +169,7 @@ def _preference(token: _Token, tokens: "_Tokens", *, is_default: bool) -> Prefer
     if token != ("mark", ")"):
         raise _Invalid(token)
     _expect(tokens, ";")
-    return Preference(name, value, type_, "locked" in attributes)
+    return Preference(name, value, type_, spec == "lockPref" or "locked" in attributes)
 
 
 def _expect(tokens: "_Tokens", mark: str) -> None:

@@ -55,7 +55,7 @@ def test_it_answers(either: Frozen) -> None:
 
 
 def test_help_and_tables_are_those_of_the_source(either: Frozen) -> None:
-    assert "Serve 4 tables to osquery" in run(either.link, "--help").stdout
+    assert "Serve 5 tables to osquery" in run(either.link, "--help").stdout
     assert "small_process      This process." in run(either.link, "tables").stdout
 
 

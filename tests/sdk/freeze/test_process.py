@@ -221,3 +221,15 @@ def test_a_temporary_folder_that_cannot_be_used_is_told(
         assert abs(int(told["takes"]) - beside / 1e6) < 2
     # What such a start had unpacked stays, in the way of the next one.
     assert ("rm -r " in said[at + 1]) == ("size=10m" in options)
+
+
+def test_a_deferred_table_is_imported_when_it_is_first_queried(
+    folder: Frozen, host: Host, tmp_path: Path
+) -> None:
+    running = Running(folder.program, host, tmp_path)
+    has_late = "select has_late from small_process"
+    assert host.query(has_late).rows == [{"has_late": "0"}]
+    assert host.query("select name from small_late where hour = 23").rows == [{"name": "eleven"}]
+    assert host.query(has_late).rows == [{"has_late": "1"}]
+    running.process.terminate()
+    assert running.said() == "small: stopped by SIGTERM; leaving\n"

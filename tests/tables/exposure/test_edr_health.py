@@ -145,6 +145,31 @@ def test_nothing(tmp_path: Path) -> None:
     assert not any(rows_of(tmp_path, platform) for platform in ("linux", "darwin", "win32"))
 
 
+def test_each_agent_by_its_program_alone_its_unit_alone_and_its_package_alone(tmp_path: Path) -> None:
+    """What is left of an agent has a row, which says what is there; another agent has none."""
+    for agent in AGENTS:
+        for number, path in enumerate(agent.linux):
+            top = tmp_path / agent.name / str(number)
+            write(top / path.removeprefix("/"))
+            rows = rows_of(top)
+            assert [(row.name, row.installed, row.path, row.unit) for row in rows] == [
+                (agent.name, True, path, None)
+            ]
+        for unit in agent.units:
+            top = tmp_path / agent.name / unit
+            write(top / "usr/lib/systemd/system" / unit, UNIT)
+            rows = rows_of(top)
+            assert [(row.name, row.installed, row.path, row.unit, row.running) for row in rows] == [
+                (agent.name, False, None, unit, False)
+            ]
+        for package in agent.packages:
+            top = tmp_path / agent.name / f"package-{package}"
+            status = f"Package: {package}\nStatus: install ok installed\nVersion: 1\n"
+            write(top / "var/lib/dpkg/status", status)
+            rows = rows_of(top)
+            assert [(row.name, row.installed, row.package) for row in rows] == [(agent.name, False, package)]
+
+
 def test_the_table_of_agents() -> None:
     assert len({agent.name for agent in AGENTS}) == len(AGENTS)
     for agent in AGENTS:

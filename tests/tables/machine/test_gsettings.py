@@ -72,6 +72,7 @@ sv=@a{sv} {}
 ad=[1.0, 2.5]
 ab=[true,false]
 mt=@m(si) ('x', 3)
+letters='\u00a0\u2028\ue000\u00ad\u200b\u0085\u0378\U000e0001\U0010ffff\u007f'
 mixed=(byte 1, 2, 'three', int64 4, <[uint16 5]>, [(1, 'a')])
 """
 
@@ -94,7 +95,7 @@ def test_values_of_every_type(run: Run, tmp_path: Path, compare: Compare) -> Non
     path = compiled(run, tmp_path, "database", VALUES + f"[long]\nx='{'y' * 70_000}'\n")
     (tmp_path / "profile").write_text(f"file-db:{path}\n")
     said = run("dconf", "dump", "/a/", env=environment(tmp_path))
-    theirs = dict(line.split("=", 1) for line in said.splitlines()[1:] if line)
+    theirs = dict(line.split("=", 1) for line in said.split("\n")[1:] if line)
     database = read_database(path.read_bytes())
     ours = {item.path.removeprefix("/a/"): variant_text(item.value)[0] for item in database.settings}
     assert ours.pop("/long/x") == f"'{'y' * 70_000}'"
@@ -165,6 +166,50 @@ def test_users_and_the_system(machine: Places) -> None:
         "org.gnome.desktop.screensaver",
         "u",
         f"{SCREENSAVER}/lock-delay",
+    )
+
+
+PROFILES = [
+    "user-db:user\nsystem-db:local\nsystem-db:site\n",
+    "user-db:user # words\n\n  system-db:site\nbogus:x\nsystem-db:local\n",
+    "system-db:local\nuser-db:user\nsystem-db:site\n",
+    "user-db:user\nsystem-db:missing\nsystem-db:local\n",
+]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("is_mandatory", [False, True])
+def test_the_order_of_a_profile_decides(
+    profile: str, is_mandatory: bool, machine: Places, tmp_path: Path, run: Run, compare: Compare
+) -> None:
+    """A profile for one user takes the place of the others; a database of the system may be the first."""
+    if is_mandatory:
+        machine = machine._replace(mandatory=str(tmp_path / "mandatory"))
+        (tmp_path / "mandatory").mkdir()
+        (tmp_path / "mandatory" / "1001").write_text(profile)
+    else:
+        (tmp_path / "profile").write_text(profile)
+    ours: dict[str, Any] = {}
+    for row in rows(machine, uid=1001):
+        if row.effective:
+            ours[str(row.path)] = row.value
+    locked = {str(row.path) for row in rows(machine, uid=1001) if row.locked}
+    config = tmp_path / "config" / "dconf"
+    config.mkdir(parents=True)
+    (config / "user").write_bytes((tmp_path / "ann" / ".config" / "dconf" / "user").read_bytes())
+    (tmp_path / "profile").write_text(profile.replace("system-db:", f"file-db:{machine.databases}/"))
+    asked = environment(tmp_path)
+    own = [f"{SCREENSAVER}/lock-enabled", f"{SCREENSAVER}/lock-delay"]
+    theirs = {path: run("dconf", "read", path, env=asked).strip() for path in own}
+    locks = run("dconf", "list-locks", "/", env=asked).split()
+    for path in own:
+        # What the user has no value in use for is in the system's rows.
+        ours.setdefault(path, theirs[path])
+    compare(
+        "gsettings",
+        "dconf read, dconf list-locks",
+        (ours, locked),
+        (theirs, set(own) if locks == ["/"] else set(own) & set(locks)),
     )
 
 

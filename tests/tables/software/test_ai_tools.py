@@ -56,6 +56,8 @@ def test_what_is_in_a_home(users: Users) -> None:
     (home / ".local/bin/claude").symlink_to(claude)
     node = home / ".nvm/versions/node/v24.1.0/lib/node_modules"
     write(node / "@google/gemini-cli/package.json", {"name": "@google/gemini-cli", "version": "0.70.0"})
+    for name in ("@ampcode/cli", "@sourcegraph/amp"):  # it has been renamed
+        write(node / name / "package.json", {"version": "0.1"})
     site = home / ".local/share/uv/tools/aider-chat/lib/python3.12/site-packages"
     write(site / "aider_chat-0.86.1.dist-info/METADATA")
     write(site / "huggingface_hub-1.0.0.dist-info/METADATA")  # another tool's dependency
@@ -68,6 +70,8 @@ def test_what_is_in_a_home(users: Users) -> None:
     assert seen(rows) == {
         ("claude-code", "program", "2.1.310", f"{home}/.local/bin/claude"),
         ("gemini-cli", "npm", "0.70.0", f"{node}/@google/gemini-cli"),
+        ("amp", "npm", "0.1", f"{node}/@ampcode/cli"),
+        ("amp", "npm", "0.1", f"{node}/@sourcegraph/amp"),
         ("aider", "python", "0.86.1", f"{site}/aider_chat-0.86.1.dist-info"),
         ("cline", "extension", "3.36.1", f"{home}/.cursor/extensions/a"),
         ("copilot", "extension", "0.33.0", f"{home}/.cursor/extensions/b"),
@@ -143,8 +147,8 @@ def test_names_are_those_of_the_other_tables() -> None:
     described = next(column.definition.description for column in llm_models.columns if column.name == "tool")
     assert set(described.partition(": ")[2].split(", ")) <= names
     editors = {"vscode", "visual-studio"}  # no tools of this kind by themselves
-    rest = {"devin", "copilot-xcode", "5ire", "firebender", "hermes", "rovo-dev", "qoder"}
-    rest |= {"grok-build", "abacus-ai"}
+    rest = {"devin", "copilot-xcode", "5ire", "firebender", "rovo-dev"}
+    rest |= {"grok-build", "abacus-ai", "copilot-eclipse", "llxprt", "zcode"}
     assert {client.name for client in CLIENTS} - names - editors <= rest
 
 

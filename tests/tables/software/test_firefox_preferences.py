@@ -44,6 +44,8 @@ LINES: list[tuple[bytes, dict[str, str]]] = [
     (b'user_pref("a", 100foo); user_pref("b", 007);', {"b": "7"}),
     (b'pref("a", 1); sticky_pref("b", 2); user_pref("c", 3);', {"c": "3"}),
     (b'user_pref("a", true, locked); user_pref("b", 5);', {"b": "5"}),
+    (b'lockPref("a", 1); user_pref("a", 2); lockPref("a", "x"); lockPref("b", 1, locked);', {"a": "1"}),
+    (b'user_pref("a", 1); lockPref("a", 2); defaultPref("b", 1);', {"a": "2"}),
     (b'user_pref("a" true); user_pref("b", 1); user_pref("b", 2);', {"b": "2"}),
     (b'user_pref("a", "\\ud83d\\"); user_pref("b", "x");', {"b": "x"}),
     (b'/ user_pref("a", 1);\nuser_pref("b", 1);', {"b": "1"}),
@@ -71,7 +73,8 @@ def test_files_of_a_profile(content: bytes, expected: dict[str, str]) -> None:
 def test_files_of_defaults() -> None:
     content = (
         b'pref("a", 1); pref("b", "x", locked); sticky_pref("c", true); user_pref("d", 4);\n'
-        b'pref("e", 1, sticky, locked); pref("f", 1, other); pref("g", 1, );\npref("h", 1);'
+        b'pref("e", 1, sticky, locked); pref("f", 1, other); pref("g", 1, );\npref("h", 1);\n'
+        b'pref("e", 2); lockPref("l", 3, sticky);'
     )
     file = preferences(content, nothing, is_default=True)
     assert [(each.name, each.type, each.is_locked) for each in file.preferences] == [
@@ -81,6 +84,7 @@ def test_files_of_defaults() -> None:
         ("d", "int", False),
         ("e", "int", True),
         ("h", "int", False),
+        ("l", "int", True),
     ]
     assert (file.errors, file.first_error) == (2, 2)
 
@@ -339,8 +343,10 @@ def test_preferences_are_those_that_firefox_reads(tmp_path: Path, compare: Compa
     if program is None:
         pytest.skip("no Firefox on PATH: it is the oracle of this test")
     lines = [content.split(b"\0")[0].removeprefix(b"\xef\xbb\xbf") for content, _ in LINES]
-    # Those without an end would take the next ones with them.
-    content = b"\n".join(line for line in lines if line.endswith(b";") and b"/*" not in line[20:])
+    # Those without an end would take the next ones with them, and Firefox does not write what is locked.
+    content = b"\n".join(
+        line for line in lines if line.endswith(b";") and b"/*" not in line[20:] and b"lockPref" not in line
+    )
     for number, name in enumerate(b"abcdefgh"):
         content = content.replace(b'"%c"' % name, b'"zz.%d"' % number)
     profile = tmp_path / "profile"

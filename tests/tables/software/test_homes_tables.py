@@ -1,8 +1,10 @@
 """kolide_llm_models and kolide_browser_profiles on homes as the tools lay them out; kolide_file_lines."""
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -231,9 +233,11 @@ chrome-dev      .config/google-chrome-unstable
 chrome-for-testing .config/google-chrome-for-testing
 chromium        .var/app/org.chromium.Chromium/config/chromium
 chromium        snap/chromium/common/chromium
+brave-origin    .config/BraveSoftware/Brave-Origin
 edge            .var/app/com.microsoft.Edge/config/microsoft-edge
 edge-dev        .config/microsoft-edge-dev
 helium          .config/net.imput.helium
+helium          .var/app/net.imput.helium/config/net.imput.helium
 opera           .config/opera
 opera           .var/app/com.opera.Opera/config/opera
 opera           snap/opera/current/.config/opera
@@ -253,6 +257,13 @@ floorp     .floorp
 floorp     .var/app/one.ablaze.floorp/.floorp
 librewolf  .librewolf
 librewolf  .var/app/io.gitlab.librewolf-community/.librewolf
+basilisk   .moonchild productions/basilisk
+cachy      .cachy
+firefox    .mozilla/firefox-trunk
+mullvad    .mullvad/mullvadbrowser
+tor        .local/share/torbrowser/tbb/x86_64/tor-browser/Browser/TorBrowser/Data/Browser
+tor        tor-browser_en-US/Browser/TorBrowser/Data/Browser
+zen        .var/app/app.zen_browser.zen/data/zen
 waterfox   .waterfox
 waterfox   .var/app/net.waterfox.waterfox/.waterfox
 zen        .zen
@@ -267,12 +278,54 @@ def test_profiles_of_flatpaks_snaps_and_newer_browsers(users: Users) -> None:
     for browser, folder in map(str.split, CHROMIUM_FOLDERS.strip().splitlines()):
         write(home / folder / "Local State", state)
         expected.append((browser, str(home / folder / "Default"), "corp.example"))
-    for browser, folder in map(str.split, FIREFOX_FOLDERS.strip().splitlines()):
+    for browser, folder in (line.split(maxsplit=1) for line in FIREFOX_FOLDERS.strip().splitlines()):
         write(home / folder / "profiles.ini", "[Profile0]\nIsRelative=1\nPath=abc.work\n")
         write(home / folder / "abc.work/signedInUser.json", SIGNED_IN)
         expected.append((browser, str(home / folder / "abc.work"), "corp.example"))
     rows = browser_profiles.rows()
     assert sorted((row.browser, row.path, row.email_domain) for row in rows) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("info", "managed"),
+    [
+        ({"hosted_domain": "corp.example"}, True),
+        ({"hosted_domain": "NO_HOSTED_DOMAIN"}, False),
+        ({"hosted_domain": ""}, None),  # it has not been asked for yet
+        ({}, None),
+        ({"hosted_domain": "", "edge_account_type": 2}, True),
+        ({"hosted_domain": "", "edge_account_type": 1}, False),
+        ({"edge_account_type": [2]}, None),
+        ({"hosted_domain": "NO_HOSTED_DOMAIN", "user_accepted_account_management": True}, True),
+        ({"user_name": "", "profile_management_id": "x"}, True),
+        ({"user_name": "", "profile_management_id": "", "hosted_domain": ""}, None),
+        ({"user_name": "", "user_accepted_account_management": False}, None),
+    ],
+)
+def test_who_manages_a_profile(info: dict[str, Any], managed: bool | None, users: Users) -> None:
+    state = {"profile": {"info_cache": {"Default": {"user_name": "ann@corp.example", **info}}}}
+    write(users.add(1001, "ann") / ".config/microsoft-edge/Local State", state)
+    (row,) = browser_profiles.rows()
+    assert row.managed is managed
+
+
+def test_the_profiles_of_a_group_of_firefox(users: Users) -> None:
+    """Only the last one used is in profiles.ini; the database has all, in its log as long as Firefox runs."""
+    folder = users.add(1001, "ann") / ".mozilla/firefox"
+    write(folder / "profiles.ini", "[Profile0]\nName=a\nIsRelative=1\nPath=a.work\nStoreID=1f\n")
+    write(folder / "b.home/signedInUser.json", SIGNED_IN)
+    database = write(folder / "Profile Groups/1f.sqlite", "")
+    with contextlib.closing(sqlite3.connect(database)) as file:
+        file.execute("pragma journal_mode = wal")
+        file.execute('create table "Profiles" (id integer primary key, path text unique, name text)')
+        file.execute("insert into Profiles (path) values ('a.work'), ('b.home'), ('/far/c')")
+        file.commit()
+        rows = browser_profiles.rows()
+    assert [(row.profile, row.path, row.email_domain) for row in rows] == [
+        ("a.work", str(folder / "a.work"), None),
+        ("b.home", str(folder / "b.home"), "corp.example"),
+        ("/far/c", "/far/c", None),
+    ]
 
 
 def test_a_browser_that_does_not_list_its_profiles(users: Users) -> None:
@@ -296,6 +349,7 @@ def test_a_browser_that_does_not_list_its_profiles(users: Users) -> None:
             "AppData/Local/Packages/TheBrowserCompany.Arc_ttt1ap7aakyb4/LocalCache/Local/Arc/User Data",
         ),
         ("win32", "opera", "AppData/Roaming/Opera Software/Opera Stable"),
+        ("win32", "brave-origin", "AppData/Local/BraveSoftware/Brave-Origin/User Data"),
         ("win32", "chrome-canary", "AppData/Local/Google/Chrome SxS/User Data"),
     ],
 )
@@ -393,8 +447,8 @@ def test_profiles_are_those_that_jq_reads(users: Users, run: Run, compare: Compa
     write(file, {"profile": {"info_cache": cache}})
     program = (
         '.profile.info_cache | to_entries[] | [.key, (.value.user_name | split("@")[1]), '
-        '(if .value.user_name == "" then null else (.value.hosted_domain | . != "" and . != '
-        '"NO_HOSTED_DOMAIN") end)]'
+        '(if .value.user_name == "" or .value.hosted_domain == "" then null else (.value.hosted_domain | '
+        '. != "NO_HOSTED_DOMAIN") end)]'
     )
     said = [tuple(json.loads(line)) for line in run("jq", "-c", program, file).splitlines()]
     ours = [(row.profile, row.email_domain, row.managed) for row in browser_profiles.rows()]
@@ -439,7 +493,11 @@ def test_broken_profiles(users: Users) -> None:
         '{"profile": {"info_cache": {"P": 5, "\\ud800": {"user_name": "a@\\udfff"}}}}',
     )
     write(home / ".mozilla/firefox/profiles.ini", "no section\n[Profile0]\n")
-    write(home / ".librewolf/profiles.ini", "[Profile0]\nPath=%(x)s\n[Profile0]\nPath=../../bob\n")
+    write(
+        home / ".librewolf/profiles.ini",
+        "\ufeffno section\nx=1\n[Profile0]\nPath=%(x)s\n[General]\nPath=x\n; Path=y\n[Profile0]\n"
+        "words\nPath=../../bob\n  [Profile9]\n[Profile",
+    )
     warnings: list[str] = []
     rows = browser_profiles.rows(Query.of(browser_profiles, warn=warnings.append))
     assert [(row.browser, row.profile, row.email_domain) for row in rows] == [
@@ -447,7 +505,7 @@ def test_broken_profiles(users: Users) -> None:
         ("brave", "\\ud800", "\\udfff"),
         ("librewolf", "../../bob", None),
     ]
-    assert len(warnings) == 4
+    assert len(warnings) == 3
 
 
 # -- lines

@@ -1,8 +1,10 @@
 """kolide_mcp_servers on files in each client's documented form, and on hostile ones."""
 
+import contextlib
 import hashlib
 import json
 import os
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -295,30 +297,47 @@ cline .cline/data/settings/cline_mcp_settings.json mcpServers
 kilo-code .vscode-server/data/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json mcpServers
 codebuddy .codebuddy/.mcp.json mcpServers
 continue .continue/mcpServers/mine.json mcpServers
+code-server .local/share/code-server/User/mcp.json servers
+codex .codex/work.config.toml mcp_servers
+copilot-eclipse .config/github-copilot/eclipse/mcp.json servers
 copilot-xcode .config/github-copilot/xcode/mcp.json servers
+deepagents .deepagents/.mcp.json mcpServers
 devin .config/devin/mcp_config.json mcpServers
 factory-droid .factory/mcp.json mcpServers
 firebender .firebender/firebender.json mcpServers
 gemini-cli .gemini/extensions/one/gemini-extension.json mcpServers
 iflow .iflow/settings.json mcpServers
 jan .local/share/Jan/data/mcp_config.json mcpServers
+jan jan/mcp_config.json mcpServers
 jetbrains-ai .ai/mcp/mcp.json mcpServers
 kilo-code .config/kilo/kilo.jsonc mcp
 kilo-code .config/Code/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json mcpServers
 kimi-code .kimi-code/mcp.json mcpServers
+llxprt .llxprt/settings.json mcpServers
+lingma .config/Lingma/SharedClientCache/mcp.json mcpServers
+mastra-code .mastracode/mcp.json mcpServers
+qoder .config/QoderCN/1f/SharedClientCache/mcp.json mcpServers
+trae .trae-server/data/Machine/mcp.json mcpServers
 openclaw .openclaw/openclaw.json mcp servers
+opencode .config/opencode/opencode.json mcp servers
 openhands .openhands/mcp.json mcpServers
 pi .pi/agent/mcp.json mcpServers
 qoder .qoder/settings.json mcpServers
 rovo-dev .rovodev/mcp.json mcpServers
 tabnine .tabnine/mcp_servers.json mcpServers
 trae .config/Trae/User/mcp.json mcpServers
+trae .config/Trae/mcp.json mcpServers
 visual-studio .mcp.json servers
 vscode .vscode-server/data/Machine/mcp.json servers
 vscode .var/app/com.visualstudio.code/config/Code/User/mcp.json servers
+vscode .vscode-remote/data/Machine/settings.json mcp servers
+openvscode-server .openvscode-server/data/User/profiles/1f/mcp.json servers
 vscodium .config/VSCodium/User/mcp.json servers
+void .void-editor/mcp.json mcpServers
 warp .warp/.mcp.json mcpServers
 witsy .config/Witsy/settings.json mcpServers
+zcode .agents/mcp.json mcpServers
+zcode .zcode/cli/config.json mcp servers
 zed .var/app/dev.zed.Zed/config/zed/settings.json context_servers
 """
 PROJECT_PLACES = """
@@ -338,11 +357,16 @@ jetbrains-ai  .ai/mcp/mcp.json                  mcpServers
 junie         .junie/mcp/mcp.json               mcpServers
 kilo-code     .kilo/kilo.jsonc                  mcp
 kilo-code     .kilocode/mcp.json                mcpServers
+kilo-code     .kilo/mcp.json                    mcpServers
+devin         .devin/mcp_config.local.json      mcpServers
 kilo-code     kilo.json                         mcp
 kimi-code     .kimi-code/mcp.json               mcpServers
 kiro          .kiro/settings/mcp.json           mcpServers
 opencode      .opencode/opencode.jsonc          mcp
 opencode      opencode.jsonc                    mcp
+opencode      opencode.json                     mcp servers
+copilot-eclipse .github/copilot/mcp.json        servers
+zcode         zcode.json                        mcp servers
 pi            .pi/mcp.json                      mcpServers
 qwen-code     .qwen/settings.json               mcpServers
 roo-code      .roo/mcp.json                     mcpServers
@@ -370,13 +394,22 @@ def nested(keys: list[str], servers: dict[str, Any]) -> str:
     return json.dumps(document)
 
 
+def toml_of(document: dict[str, dict[str, dict[str, str]]]) -> str:
+    """Return tables of texts."""
+    return "".join(
+        f"[{table}.{name}]\n" + "".join(f'{key} = "{value}"\n' for key, value in values.items())
+        for table, tables in document.items()
+        for name, values in tables.items()
+    )
+
+
 def test_the_places_that_clients_document(users: Users) -> None:
     home = users.add(1001, "ann")
     for number, (_, path, keys) in enumerate(places(PLACES)):
         file = home / path
         old = json.loads(file.read_text()) if file.exists() else {}
         new = json.loads(nested(keys, {str(number): {"command": "x"}}))
-        write(home, path, json.dumps(old | new))
+        write(home, path, toml_of(new) if path.endswith(".toml") else json.dumps(old | new))
     rows = mcp_servers.rows()
     expected = [
         (client, str(home / path), str(number)) for number, (client, path, _) in enumerate(places(PLACES))
@@ -419,6 +452,51 @@ LISTS = [
         ),
     ),
     (".local/share/opencode/storage/project/0f.json", '{{"id": "0f", "worktree": "{project}"}}'),
+    (".codex/.codex-global-state.json", '{{"electron-saved-workspace-roots": ["{project}"]}}'),
+    (".qwen/trustedFolders.json", '{{"{project}": "TRUST_FOLDER"}}'),
+    (".gemini/projects.json", '{{"projects": {{"{project}": "one-two"}}}}'),
+    (".copilot/config.json ", '// made by the program\n{{"trustedFolders": ["{project}",],}}'),
+    (
+        ".config/VSCodium/User/globalStorage/storage.json",
+        '{{"backupWorkspaces": {{"folders": [{{"folderUri": "file://{project}"}}]}}}}',
+    ),
+    (
+        ".config/Trae/User/globalStorage/storage.json",
+        '{{"profileAssociations": {{"workspaces": {{"file://{project}": "-1b2c"}}}}}}',
+    ),
+    (
+        ".cursor/projects/home-ann-one-two/.workspace-trusted",
+        '{{"trustedAt": "2026-11-27T00:00:00Z", "workspacePath": "{project}"}}',
+    ),
+    (
+        (
+            ".var/app/com.visualstudio.code/config/Code/User/globalStorage/saoudrizwan.claude-dev/state/"
+            "taskHistory.json"
+        ),
+        '[{{"id": "1", "cwdOnTaskInitialization": "{project}"}}]',
+    ),
+    (
+        ".config/Kiro/User/globalStorage/rooveterinaryinc.roo-cline/tasks/_index.json",
+        '{{"version": 1, "entries": [{{"id": "1", "workspace": "{project}"}}]}}',
+    ),
+    (".continue/sessions/sessions.json", '[{{"workspaceDirectory": "file://{project}"}}]'),
+    (".config/goose/projects.json", '{{"projects": {{"{project}": {{"last_session_id": null}}}}}}'),
+    (".local/share/crush/projects.json", '{{"projects": [{{"path": "{project}", "data_dir": "x"}}]}}'),
+    (".kimi/kimi.json", '{{"work_dirs": [{{"path": "{project}"}}]}}'),
+    (".vibe/trusted_folders.toml", 'trusted = ["{project}"]\nuntrusted = []\n'),
+    (".grok/trusted_folders.toml", '[folders."{project}"]\ntrusted = true\n'),
+    (
+        ".config/JetBrains/Rider2026.1/options/recentSolutions.xml",
+        '<application><entry key="{project}/Shop.sln"><value/></entry></application>',
+    ),
+    (
+        ".config/Google/AndroidStudio2025.2/options/trusted-paths.xml",
+        '<application><entry key="{project}" value="true"/></application>',
+    ),
+    (
+        ".config/JetBrains/IdeaIC2019.3/options/recentProjectDirectories.xml",
+        '<application><list><option value="{project}"/></list></application>',
+    ),
 ]
 
 
@@ -430,13 +508,147 @@ def test_the_files_of_projects_that_some_client_lists(path: str, content: str, u
     write(project, ".vscode/mcp.json", SERVERS)
     assert mcp_servers.rows() == []
     name = str(project).replace(" ", "%20") if "file://" in content else str(project)
-    write(home, path, content.format(project=name))
+    write(home, path.strip(), content.format(project=name))
     (row,) = mcp_servers.rows()
     assert (row.client, row.scope, Path(row.config_path).resolve()) == (
         "vscode",
         "project",
         project / ".vscode/mcp.json",
     )
+
+
+DATABASES = [
+    (
+        ".local/share/zed/db/0-stable/db.sqlite",
+        [
+            (
+                "create table workspaces (paths text, remote_connection_id integer, "
+                "timestamp text default current_timestamp)"
+            ),
+            "insert into workspaces (paths) values ('/elsewhere' || char(10) || '{project}')",
+            "insert into workspaces (paths, remote_connection_id) values ('{other}', 1)",
+        ],
+    ),
+    (
+        ".var/app/dev.zed.Zed/data/zed/db/0-preview/db.sqlite",
+        [
+            "create table workspaces (local_paths_array text, timestamp text)",
+            "insert into workspaces (local_paths_array) values ('/elsewhere,{project}')",
+        ],
+    ),
+    (
+        ".local/share/zed/db/0-nightly/db.sqlite",
+        [
+            "create table trusted_worktrees (absolute_path text, host_name text)",
+            "insert into trusted_worktrees values ('{project}', null), ('{other}', 'far')",
+        ],
+    ),
+    (
+        ".config/Windsurf/User/globalStorage/state.vscdb",
+        [
+            "create table ItemTable (key text unique on conflict replace, value blob)",
+            (
+                "insert into ItemTable values ('history.recentlyOpenedPathsList', cast("
+                '\'{{"entries": [{{"folderUri": "vscode-remote://ssh-remote%2Bh{other}"}}, '
+                '{{"folderUri": "file://{project}"}}]}}\' as blob))'
+            ),
+        ],
+    ),
+    (
+        ".local/share/opencode/opencode.db",
+        ["create table project (worktree text)", "insert into project values ('/'), ('{project}')"],
+    ),
+    (
+        ".local/share/goose/sessions/sessions.db",
+        ["create table sessions (working_dir text)", "insert into sessions values ('{project}')"],
+    ),
+    (
+        ".local/share/kiro-cli/data.sqlite3",
+        ["create table conversations_v2 (key text)", "insert into conversations_v2 values ('{project}')"],
+    ),
+]
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+@pytest.mark.parametrize(("path", "statements"), DATABASES, ids=[path for path, _ in DATABASES])
+def test_the_files_of_projects_in_the_database_of_some_client(
+    path: str, statements: list[str], journal: str, users: Users
+) -> None:
+    """The client may run: what it has written is in its log only, and nothing there is changed."""
+    home = users.add(1001, "ann")
+    project, other = users.root / "far/one", users.root / "far/other"
+    for folder in (project, other):
+        write(folder, ".vscode/mcp.json", SERVERS)
+    file = write(home, path, "")
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"pragma journal_mode = {journal}")
+        for statement in statements:
+            connection.execute(statement.format(project=project, other=other))
+        connection.commit()
+        before = {each.name: each.stat().st_mtime_ns for each in file.parent.iterdir()}
+        rows = mcp_servers.rows()
+        assert {each.name: each.stat().st_mtime_ns for each in file.parent.iterdir()} == before
+    assert [row.config_path for row in rows] == [str(project / ".vscode/mcp.json")]
+
+
+def test_what_is_no_database_is_told(users: Users) -> None:
+    home = users.add(1001, "ann")
+    write(home, ".cursor/mcp.json", PLAIN)
+    write(home, ".local/share/kiro-cli/data.sqlite3", "no database")
+    os.mkfifo(write(home, ".local/share/zed/db/0-stable/x", "").with_name("db.sqlite"))
+    warnings: list[str] = []
+    assert len(mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))) == len(PLAIN_ROWS)
+    (warning,) = warnings
+    assert "kiro-cli/data.sqlite3: file is not a database" in warning
+
+
+@pytest.mark.slow
+def test_a_database_that_does_not_end(users: Users) -> None:
+    home = users.add(1001, "ann")
+    with contextlib.closing(sqlite3.connect(write(home, ".local/share/opencode/opencode.db", ""))) as file:
+        file.execute(
+            "create view project as with recursive n (worktree) as "
+            "(select '/a' union all select worktree || '/a' from n) select max(worktree) as worktree from n"
+        )
+    warnings: list[str] = []
+    started = time.monotonic()
+    mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))
+    assert time.monotonic() - started < 10
+    assert "opencode.db: interrupted" in warnings[0]
+
+
+def test_a_list_that_does_not_parse_names_the_place(users: Users) -> None:
+    home = users.add(1001, "ann")
+    write(home, ".gemini/trustedFolders.json", '{\n  "/a": }')
+    warnings: list[str] = []
+    mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))
+    (warning,) = warnings
+    assert f"{home}/.gemini/trustedFolders.json: Expecting value: line 2 column 9" in warning
+
+
+@pytest.mark.parametrize("name", ["all.code-workspace", "workspace.json"])
+def test_the_folders_of_a_workspace(name: str, users: Users) -> None:
+    """A workspace has its folders elsewhere; each may have servers of its own."""
+    home = users.add(1001, "ann")
+    folders = [users.root / "far" / name for name in ("one", "two", "three")]
+    for folder in folders:
+        write(folder, ".vscode/mcp.json", SERVERS)
+    content = f'''{{ // mine
+        "folders": [{{"path": "../far/one"}}, {{"path": "{folders[1]}"}}, {{"uri": "file://{folders[2]}"}},
+        {{"name": "broken"}}, 5],
+        "settings": {{"mcp": {{"servers": {{"all": {{"command": "x"}}}}}}}},
+    }}'''
+    file = write(users.root / "work", name, content)
+    write(
+        home,
+        ".config/Code/User/workspaceStorage/a1/workspace.json",
+        json.dumps({"workspace": f"file://{file}"}),
+    )
+    rows = mcp_servers.rows()
+    expected = [(str(folder / ".vscode/mcp.json"), "local") for folder in folders]
+    if name.endswith(".code-workspace"):
+        expected.append((str(file), "all"))
+    assert sorted((row.config_path, row.server_name) for row in rows) == sorted(expected)
 
 
 def test_a_project_that_is_found_twice(users: Users) -> None:
@@ -546,6 +758,125 @@ def test_lists_of_allowed_and_excluded_servers(rules: dict[str, Any], users: Use
     assert {row.server_name: row.enabled for row in mcp_servers.rows()} == {"on": True, "off": False}
 
 
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        (".mcp.json", "mcpServers"),
+        (".claude.json", "mcpServers"),
+        (".copilot/mcp-config.json", "mcpServers"),
+        (".config/Code/User/mcp.json", "servers"),
+        (".vscode-server/data/Machine/mcp.json", "servers"),
+        ("p/.vscode/mcp.json", "servers"),
+        (".gemini/settings.json", "mcpServers"),
+        (".config/amp/settings.json", "amp.mcpServers"),
+    ],
+)
+def test_a_key_that_means_nothing_to_a_client_switches_nothing_off(path: str, key: str, users: Users) -> None:
+    home = users.add(1001, "ann")
+    answers = {"projects": {str(home): {"enabledMcpjsonServers": ["s"]}}}
+    write(home, ".claude.json", json.dumps(answers))
+    document = answers if path == ".claude.json" else {}
+    write(home, path, json.dumps({**document, key: {"s": {"command": "x", "disabled": True}}}))
+    rows = [row for row in mcp_servers.rows() if row.client != "visual-studio"]
+    assert [row.enabled for row in rows] == [True]
+
+
+def test_what_copilot_and_amp_list_apart(users: Users) -> None:
+    home = users.add(1001, "ann")
+    servers = {"on": {"command": "x"}, "off": {"command": "npx", "args": ["-y", "bad"]}}
+    far = {"far": {"url": "https://bad.example/mcp"}, "good": {"url": "https://h/mcp"}}
+    write(home, ".copilot/settings.json", '// mine\n{"disabledMcpServers": ["off"],}')
+    write(home, ".copilot/mcp-config.json", json.dumps({"mcpServers": servers}))
+    permissions = [
+        5,
+        {"matches": {"url": "https://h/*"}, "action": "allow"},
+        {"matches": {"command": "npx", "args": "*bad*"}, "action": "reject"},
+        {"matches": {"url": "https://*"}, "action": "reject"},
+        {"matches": {}, "action": "reject"},
+    ]
+    amp = {"amp.mcpServers": {**servers, **far}}
+    write(home, ".config/amp/settings.json", json.dumps({**amp, "amp.mcpPermissions": permissions}))
+    write(home, "p/.amp/settings.json", json.dumps(amp))
+    expected = {"on": True, "off": False, "far": False, "good": True}
+    for row in mcp_servers.rows():
+        assert row.enabled is expected[row.server_name], (row.config_path, row.server_name)
+    assert len(mcp_servers.rows()) == 10
+
+
+def test_what_is_off_in_another_file(users: Users) -> None:
+    """What a user allows, excludes and switches off holds in projects and extensions as well."""
+    home = users.add(1001, "ann")
+    servers = {name: {"command": "x"} for name in ("on", "Excluded", "Switched")}
+    rules = {"mcp": {"excluded": [" excluded"]}, "mcpServers": {"tcp": {"tcp": "wss://h/mcp"}}}
+    write(home, ".gemini/settings.json", json.dumps(rules))
+    write(home, ".gemini/mcp-server-enablement.json", json.dumps({"switched": {"enabled": False}, "x": 1}))
+    for place in ("p/.gemini/settings.json", ".gemini/extensions/e/gemini-extension.json"):
+        write(home, place, json.dumps({"mcpServers": servers}))
+    rows = mcp_servers.rows()
+    assert [(row.scope, row.server_name, row.enabled) for row in rows] == [
+        ("user", "tcp", True),
+        *((scope, name, name == "on") for scope in ("plugin", "project") for name in servers),
+    ]
+    assert rows[0].url == "wss://h/mcp"
+
+
+def test_the_servers_of_agents(users: Users) -> None:
+    """An agent's file is its prompt, with YAML before it."""
+    home = users.add(1001, "ann")
+    copilot = (
+        "---\nname: x\nmcp-servers:\n  s:\n    type: local\n    command: npx\n    args: [-y, x]\n---\nPrompt."
+    )
+    claude = (
+        "---\nname: x\nmcpServers:\n  - known\n  - inner:\n      type: http\n      url: https://h/mcp\n---\n"
+        "---\nmcpServers: {no: {command: x}}\n"
+    )
+    write(home, ".copilot/agents/a.agent.md", copilot)
+    write(home, "p/.github/agents/a.agent.md", copilot.replace("\n", "\r\n"))
+    write(home, ".claude/agents/a.md", claude)
+    write(home, "p/.claude/agents/a.md", claude)
+    write(home, ".claude/agents/b.md", "---\ndescription: a: b: c\n---\n")  # of no interest here
+    write(home, ".claude/agents/c.md", "---\nname: x\nmcpServers: [\n---\n")
+    write(home, ".claude/agents/d.md", "# No YAML, mcp\n---\n")
+    warnings: list[str] = []
+    rows = mcp_servers.rows(Query.of(mcp_servers, warn=warnings.append))
+    assert sorted((row.client, row.scope, row.server_name, row.transport, row.enabled) for row in rows) == [
+        ("claude-code", "project", "inner", "http", True),
+        ("claude-code", "user", "inner", "http", True),
+        ("copilot-cli", "project", "s", "stdio", True),
+        ("copilot-cli", "user", "s", "stdio", True),
+    ]
+    (warning,) = warnings
+    assert "c.md: line " in warning
+
+
+def test_a_server_on_the_hub_of_continue(users: Users) -> None:
+    content = "mcpServers:\n  - uses: owner/files\n    with: {KEY: hunter2}\n"
+    write(users.add(1001, "ann"), ".continue/config.yaml", content)
+    (row,) = mcp_servers.rows()
+    assert (row.server_name, row.transport, row.enabled) == ("owner/files", None, True)
+
+
+def test_the_script_of_crush(users: Users) -> None:
+    script = r"""
+        # mcp add commented --command x
+        mcp add far --type http \
+          --url "https://me:hunter2@h/mcp" --header Authorization "Bearer $(op read
+          hunter2)" --env=TOKEN=hunter2
+        if [[ $HOSTNAME == "x" ]]; then mcp add near --command npx --args -y --args --api-key \
+            --args=hunter2 --env KEY hunter2 --disabled true; fi
+        mcp add gone --command x
+        mcp rm gone
+        echo 'no end
+    """
+    write(users.add(1001, "ann"), "p/.crushrc", script)
+    rows = mcp_servers.rows()
+    assert [(row.client, row.server_name, seen(row)) for row in rows] == [
+        ("crush", "far", ("http", None, [], "https://[redacted]@h/mcp", ["TOKEN"], True, ["Authorization"])),
+        ("crush", "near", ("stdio", "npx", ["-y", "--api-key", "[redacted]"], None, ["KEY"], False, [])),
+    ]
+    assert "hunter2" not in repr(rows)
+
+
 def test_lists_of_servers_in_toml_and_yaml(users: Users) -> None:
     home = users.add(1001, "ann")
     write(
@@ -628,6 +959,10 @@ def test_an_extension_of_claude_desktop(users: Users) -> None:
         "node",
         ["KEY"],
     )
+    assert row.enabled is True
+    settings = path.replace("Extensions/", "Extensions Settings/").removesuffix("/manifest.json")
+    write(users.root / "ann", f"{settings}.json", '{"isEnabled": false, "userConfig": {"k": "hunter2"}}')
+    assert [row.enabled for row in mcp_servers.rows()] == [False]
 
 
 def test_claude_code(users: Users) -> None:
@@ -850,8 +1185,8 @@ def test_urls(url: str, expected: str) -> None:
             ["run", "-i", "-e", "PLAIN=[redacted]", "-e", "NAME", "image"],
         ),
         (
-            ["--env=A=hunter2", "-eB=hunter2", "--env", "C=s3cr3t"],
-            ["--env=A=[redacted]", "-eB=[redacted]", "--env", "C=[redacted]"],
+            ["--env=A=hunter2", "-eB=hunter2", "-e=D=hunter2", "--env", "C=s3cr3t"],
+            ["--env=A=[redacted]", "-eB=[redacted]", "-e=D=[redacted]", "--env", "C=[redacted]"],
         ),
         (
             ["mcp-remote", "https://h/?k=hunter2", "--header", "Authorization: Bearer hunter2"],

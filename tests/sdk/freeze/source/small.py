@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from osquery_sdk import Column, Extension, Query, Row, run_program, table
+from osquery_sdk import Column, Extension, Query, Row, Table, deferred, run_program, table
 
 
 class Variable(Row):
@@ -55,16 +55,29 @@ class Process(Row):
     pid: int = Column("Process id")
     parent: int = Column("Of its parent")
     folder: str = Column("Of the bundle")
+    has_late: bool = Column("The module of the deferred table is loaded")
 
 
 @table("small_process")
 def process(query: Query) -> Iterator[Process]:
     """This process."""
-    yield Process(pid=os.getpid(), parent=os.getppid(), folder=str(getattr(sys, "_MEIPASS", "")))
+    yield Process(
+        pid=os.getpid(),
+        parent=os.getppid(),
+        folder=str(getattr(sys, "_MEIPASS", "")),
+        has_late="late" in sys.modules,
+    )
+
+
+def load_late() -> Table:
+    from late import late
+
+    return late
 
 
 def main() -> int:
-    return Extension("small", version="1.2.3", plugins=[environment, modules, phrases, process]).run()
+    tables = [environment, modules, phrases, process, deferred("small_late", load_late)]
+    return Extension("small", version="1.2.3", plugins=tables).run()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import random
 import string
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -194,8 +195,8 @@ def test_several_on_a_line_and_the_same_in_two_places() -> None:
 
 @settings(deadline=None, max_examples=15)  # the machine may be busy
 @given(
-    before=st.integers(220_000, 270_000),
-    filler=st.sampled_from(["word " * 19 + "end.\n", "word ", "\n"]),
+    before=st.integers(100_000, 270_000),
+    filler=st.sampled_from(["word " * 19 + "end.\n", "word ", "\n", "wörter € 😀 "]),
     more=st.integers(0, 300_000),
     rule=st.sampled_from(["github-token", "private-key"]),
 )
@@ -208,6 +209,16 @@ def test_where_the_pieces_meet(before: int, filler: str, more: int, rule: str) -
     assert row.line_number == text.count("\n", 0, at) + 1
     assert row.column_start == at - (text.rfind("\n", 0, at) + 1) + 1
     assert row.sha256_prefix == hashlib.sha256(inner(secret).encode()).hexdigest()[:12]
+
+
+def test_a_wide_character_does_not_make_a_file_costly(tmp_path: Path) -> None:
+    """A text with one is kept with four bytes a character."""
+    (tmp_path / "file").write_text(f"😀 {SECRETS['npm-token']}\n" + "x = 1\n" * 1_000_000)
+    tracemalloc.start()
+    (row,) = secret_scan.rows(path=str(tmp_path / "file"))
+    assert tracemalloc.get_traced_memory()[1] < 12_000_000
+    tracemalloc.stop()
+    assert row.column_start == 3
 
 
 def test_the_same_key_is_the_same_secret_however_it_is_written() -> None:

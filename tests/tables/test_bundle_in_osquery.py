@@ -71,6 +71,30 @@ def test_a_join_with_processes_finds_every_process_that_lives(ask: Ask) -> None:
         assert row["exe_deleted"] == str(int(row["on_disk"] == "0"))
 
 
+def test_packages_of_exposed_programs_however_the_join_is_written(ask: Ask) -> None:
+    """A join meets processes whose path is empty, which osqueryd does not pass on."""
+    program = Path("/usr/bin/python3")
+    if not program.exists() or not Path("/var/lib/dpkg/info").exists():
+        pytest.skip("needs dpkg and its python3")
+    code = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(1, flush=True); time.sleep(60)"
+    with subprocess.Popen([program, "-c", code], stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline()
+            joins = (
+                "kolide_exposed_ports e join kolide_path_packages k using (path)",
+                "kolide_exposed_ports e left join kolide_path_packages k on k.path = e.path",
+                "processes e join kolide_path_packages k using (path)",
+            )
+            selects = (f"select '{join}' as how, e.pid, k.package from {join}" for join in joins)
+            rows = ask(" union all ".join(selects))
+        finally:
+            child.kill()
+    found = {row["how"]: row["package"] for row in rows if row["pid"] == str(child.pid)}
+    assert found.keys() == set(joins)
+    assert all(package.startswith("python3") for package in found.values())
+
+
 def test_ancestors_are_those_of_a_recursive_statement_over_core_s_processes(
     ask: Ask, compare: Compare
 ) -> None:

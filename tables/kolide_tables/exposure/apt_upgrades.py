@@ -5,6 +5,7 @@ locked. Source: apt-cache(8), apt_preferences(5), and apt's doc/acquire-addition
 `indextargets`.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
@@ -29,7 +30,7 @@ _PLAIN_SOURCE = re.compile(r"https?://([A-Za-z0-9.\-/]+) ([A-Za-z0-9.\-/]+)/[^/\
 _FORMAT = "$(DESCRIPTION)\t$(LABEL)\t$(SUITE)\t$(CODENAME)\t$(VERSION)"
 
 Run: TypeAlias = Callable[..., bytes]
-"""Runs `dpkg-query`, `apt-cache` or `apt-get` with arguments, and returns its output."""
+"""Runs `dpkg-query` or a program of apt with arguments, and returns its output."""
 
 
 class AptUpgrade(Row):
@@ -89,21 +90,23 @@ class _Archive(NamedTuple):
 )
 def apt_upgrades(query: Query) -> Iterator[AptUpgrade]:
     """Packages that apt would upgrade, as of the last `apt update`: versions, archives, security updates."""
-    tools = {name: find_tool(name) for name in ("dpkg-query", "apt-cache", "apt-get")}
+    tools = {name: find_tool(name) for name in ("dpkg-query", "apt-cache", "apt-config", "apt-get")}
 
     def run(name: str, *arguments: str) -> bytes:
         path = tools[name]
         if path is None:
             return b""
-        # Without a cache of its lists, as in a container, apt takes seconds, and longer on a busy machine.
+        # On a busy machine apt takes seconds.
         return run_program(path, *arguments, timeout=query.remaining(), query=query).stdout
 
     # A machine without these programs has no such packages, hence no upgrades.
-    return upgrade_rows(run) if all(tools.values()) else iter(())
+    return upgrade_rows(run, query) if all(tools.values()) else iter(())
 
 
-def upgrade_rows(run: Run, lists: str = _LISTS) -> Iterator[AptUpgrade]:
-    """Yield the rows of what the three programs answer, with apt's folder of lists."""
+def upgrade_rows(run: Run, query: Query, lists: str = _LISTS) -> Iterator[AptUpgrade]:
+    """Yield the rows of what the programs answer, with apt's folder of lists."""
+    from .apt_lists import installed_only
+
     packages = shown(run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${binary:Package}\n"))
     names = [line[4:].strip() for line in packages.splitlines() if line[1:2] == "i"]
     names = [name for name in names if re.fullmatch(_NAME, name)]
@@ -111,7 +114,10 @@ def upgrade_rows(run: Run, lists: str = _LISTS) -> Iterator[AptUpgrade]:
         return
     # Where apt keeps no cache of its lists, each run reads them anew, which takes the time: so one run is for
     # all packages, and none for the archives if their Release files are where they usually are.
-    answer = shown(run("apt-cache", "policy", "--", *names))
+    with installed_only(
+        {os.fsencode(name.partition(":")[0]) for name in names}, lists, run, query
+    ) as options:
+        answer = shown(run("apt-cache", *options, "policy", "--", *names))
     policies = [(policy, newer) for policy in parse_policies(answer) if (newer := _newer(policy))]
     sources = {source for _, newer in policies for version in newer for source in version.sources}
     archives = {source: read for source in sorted(sources) if (read := _release(source, lists)) is not None}

@@ -1,8 +1,8 @@
 """kolide_package_upgrades: what the package managers would upgrade, by what they have fetched already.
 
 The managers answer themselves where they can do so without the network; nothing is fetched. Snapd's
-candidates are those of its own last look at the store. Sources: dnf(8), zypper(8), pacman(8), and snapd's
-state.
+candidates are those of its own last look at the store; flatpak's and Homebrew's follow from what they keep of
+their remotes. Sources: dnf(8), zypper(8), pacman(8), and snapd's state.
 """
 
 import json
@@ -35,17 +35,22 @@ Run = Callable[..., bytes]
 class PackageUpgrade(Row):
     """An installed package, and the version that its manager would put in its place."""
 
-    manager: str = Column("apt, dnf, zypper, pacman or snap", index=True, key=True)
+    manager: str = Column("apt, dnf, zypper, pacman, snap, flatpak or brew", index=True, key=True)
     name: str = Column(
         "Package's name; with the architecture as the manager writes it where there may be several",
         index=True,
         key=True,
     )
     installed: str | None = Column("Version that is installed")
-    candidate: str = Column("Version that the manager would install; of a snap with its revision")
+    candidate: str = Column(
+        "Version that the manager would install; of a snap with its revision, of a flatpak with its commit"
+    )
     origin: str | None = Column("Repository, archive or channel that has the candidate")
     security: bool | None = Column(
         "1 if the candidate, or a version between, is a security update; NULL where the manager does not know"
+    )
+    uid: int | None = Column(
+        "User who has it for themselves; NULL if it is everybody's", index=True, key=True, default=None
     )
 
 
@@ -57,13 +62,17 @@ class Upgrade(NamedTuple):
     candidate: str
     origin: str | None
     security: bool | None
+    uid: int | None = None
 
 
 @table(
     "kolide_package_upgrades",
-    platforms=("linux",),
-    privilege="Without root: nothing of snap, and of dnf only what is in the user's own cache.",
-    elsewhere="elsewhere osquery knows the installed packages alone: homebrew_packages, chocolatey_packages",
+    platforms=("linux", "darwin"),
+    privilege=(
+        "Without root: nothing of snap, of dnf only what is in the user's own cache, and of flatpak nothing "
+        "in other users' homes."
+    ),
+    elsewhere="elsewhere osquery knows the installed packages alone: chocolatey_packages, programs",
     # A manager takes as long for one package as for all, so those of a join are looked up in one answer.
     snapshot=True,
     cache=30.0,
@@ -73,7 +82,7 @@ class Upgrade(NamedTuple):
     ),
 )
 def package_upgrades(query: Query) -> Iterator[PackageUpgrade]:
-    """Packages that apt, dnf, zypper, pacman and snapd would upgrade, by what they have fetched already."""
+    """Packages that apt, dnf, zypper, pacman, snapd, flatpak and Homebrew would upgrade, nothing fetched."""
 
     def run(name: str, *arguments: str) -> bytes:
         path = find_tool(name)
@@ -110,13 +119,34 @@ def _managers(root: str) -> dict[str, Callable[[Run, str, Query], Iterator[Upgra
     if names_in(f"{root}/var/lib/pacman/sync"):
         managers["pacman"] = _pacman
     managers["snap"] = _snap
+    managers["flatpak"] = _flatpak
+    managers["brew"] = _brew
     return managers
 
 
 def _apt(run: Run, root: str, query: Query) -> Iterator[Upgrade]:
-    del root, query
-    for row in apt_rows(run):
+    del root
+    for row in apt_rows(run, query):
         yield Upgrade(row.name, row.installed, row.candidate, row.origin, row.security)
+
+
+def _flatpak(run: Run, root: str, query: Query) -> Iterator[Upgrade]:
+    from .flatpak_upgrades import flatpak_upgrades
+
+    del run
+    # Installations and homes are this machine's, whatever folder a test looks into.
+    for upgrade in () if root else flatpak_upgrades(query):
+        yield Upgrade(
+            upgrade.ref, upgrade.installed, upgrade.candidate, upgrade.remote, security=None, uid=upgrade.uid
+        )
+
+
+def _brew(run: Run, root: str, query: Query) -> Iterator[Upgrade]:
+    from .brew_upgrades import PREFIXES, brew_upgrades
+
+    del run
+    for upgrade in brew_upgrades(query, (root + prefix for prefix in PREFIXES)):
+        yield Upgrade(upgrade.name, upgrade.installed, upgrade.candidate, upgrade.tap, security=None)
 
 
 # -- dnf

@@ -9,13 +9,22 @@ from typing import Any, NamedTuple, TypeVar
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode_kept, printable
 
-from .parsing import ParseError, as_object
-
-# Reads a file beside the lock file by its relative path; None if there is none.
-Beside = Callable[[str], bytes | None]
+from .parsing import ParseError, as_object, error_at
 
 _PRODUCTION = ("dependencies", "optionalDependencies")
 _Node = TypeVar("_Node", bound=Hashable)
+
+
+class Beside(NamedTuple):
+    """The project that a lock file belongs to; paths are relative to the lock file's folder.
+
+    Attributes:
+        read: returns the content of a file; None if there is none.
+        folders: returns the folders that a pattern with `*` and `**` stands for.
+    """
+
+    read: Callable[[str], bytes | None]
+    folders: Callable[[str], list[str]] = lambda pattern: []
 
 
 class LockedPackage(NamedTuple):
@@ -42,6 +51,8 @@ def parse_json_text(text: str) -> dict[str, Any]:
     """Return a JSON object; raises ParseError."""
     try:
         value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise error_at(text, error.pos, error.msg) from error
     except (ValueError, RecursionError) as error:
         raise ParseError(" ".join(str(error).split())[:200]) from error
     if not isinstance(value, dict):

@@ -71,6 +71,7 @@ def _name_and_version(key: str, *, old: bool) -> tuple[str, str]:
         parts = plain.split("/")[1:]
         scope = plain.partition("/")[2].startswith("@")
         return "/".join(parts[: 1 + scope]), "/".join(parts[1 + scope :]).partition("_")[0]
-    plain = plain.removeprefix("/")
+    # A host stands before the slash.
+    plain = plain if plain.startswith("@") else re.sub(r"^[^/@]*/(?=[^/]+@|@[^/]+/)", "", plain)
     name, _, version = plain[1:].partition("@")
     return plain[:1] + name, version

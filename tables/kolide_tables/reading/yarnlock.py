@@ -15,13 +15,15 @@ from kolide_kit.limits import Budget
 from kolide_kit.text import decode
 
 from .locked import Beside, LockedPackage, pairs, parse_json, parse_yaml, reached, scalar_text
-from .parsing import ParseError, as_object
+from .parsing import ParseError, as_object, texts_in
 
 _NPM, _PATCH, _WORKSPACE = "npm:", "patch:", "workspace:"
 # Folders of the project or of this machine, not packages.
 _LINKS = ("link:", "portal:", _WORKSPACE)
 _BUILTIN = "builtin<"
+_CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 _SETTINGS = ".yarnrc.yml"
+_KEY = re.compile(r'"([^"]*)"|([^",\s][^",]*)')
 _SPECIFIER = r"(@[^/@]+/[^/@]+|[^/@]+)(?:@([^/]+))?"
 _RESOLUTION = re.compile(rf"(?:{_SPECIFIER}/)?{_SPECIFIER}")
 
@@ -93,13 +95,36 @@ def _manifests(entries: Mapping[str, _Entry], beside: Beside) -> list[_Manifest]
     }
     manifests: list[_Manifest] = []
     for folder in (".", *sorted(workspaces.keys() - {"."})):
-        file = beside("package.json" if folder == "." else f"{folder}/package.json")
+        file = beside.read("package.json" if folder == "." else f"{folder}/package.json")
         try:
             manifests.append(_Manifest(workspaces.get(folder), parse_json(file or b"")))
         except ParseError:
             return None
     # Yarn 1 does not record where its workspaces are.
-    return None if "workspaces" in manifests[0].content and not workspaces else manifests
+    patterns = () if workspaces else _patterns(manifests[0].content.get("workspaces"))
+    try:
+        found = [
+            file for folder in _folders(patterns, beside) if (file := beside.read(f"{folder}/package.json"))
+        ]
+        manifests += (_Manifest(None, parse_json(file)) for file in found)
+    except ParseError:
+        return None
+    return None if patterns and not found else manifests
+
+
+def _patterns(workspaces: object) -> list[str]:
+    """Return the patterns of a manifest's workspaces, a list or an object with one."""
+    return texts_in(as_object(workspaces).get("packages", workspaces))
+
+
+def _folders(patterns: Iterable[str], beside: Beside) -> list[str]:
+    folders = dict.fromkeys(
+        folder for pattern in patterns if pattern[:1] != "!" for folder in beside.folders(pattern.strip("/"))
+    )
+    left_out = {
+        folder for pattern in patterns if pattern[:1] == "!" for folder in beside.folders(pattern[1:])
+    }
+    return [folder for folder in folders if folder not in left_out]
 
 
 class _Project(NamedTuple):
@@ -119,7 +144,7 @@ class _Project(NamedTuple):
 def _project(manifests: list[_Manifest], beside: Beside, budget: Budget) -> _Project:
     settings: dict[str, Any] = {}
     try:
-        for document in parse_yaml(decode(beside(_SETTINGS) or b""), budget):
+        for document in parse_yaml(decode(beside.read(_SETTINGS) or b""), budget):
             settings = document
     except ParseError:
         pass  # Yarn itself would not go on: it is not the lock file's fault
@@ -263,16 +288,19 @@ def _classic(text: str, budget: Budget) -> Iterator[tuple[str, _Entry]]:
     fields: dict[str, str] = {}
     needs: list[tuple[str, str]] = []
     section = ""
-    for line in (*text.split("\n"), "end:"):
+    for number, line in enumerate((*text.split("\n"), "end:"), 1):
         budget.step()
         stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
+        # Of a merge that nobody has finished both sides count, as for Yarn.
+        if not stripped or stripped.startswith("#") or stripped.partition(" ")[0] in _CONFLICT:
             continue
         if not line.startswith(" "):
+            if not stripped.endswith(":"):
+                raise ParseError(f"line {number}, column 1: neither an entry nor a comment")
             if keys and "version" in fields:
                 entry = _Entry(_real_name(keys[0]), fields["version"], "", fields.get("integrity"), needs)
                 yield from ((key, entry) for key in keys)
-            keys = [key.strip().strip('"') for key in stripped.removesuffix(":").split(",")]
+            keys = [quoted or plain.strip() for quoted, plain in _KEY.findall(stripped.removesuffix(":"))]
             fields, needs, section = {}, [], ""
         elif not line.startswith("    "):
             name, _, value = stripped.partition(" ")

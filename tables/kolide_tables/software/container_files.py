@@ -1,9 +1,9 @@
-"""Read the containers that engines keep in files: podman's and CRI-O's storage, containerd's running tasks.
+"""Read the containers that engines keep in files: podman's and CRI-O's storage, containerd's tasks.
 
 Podman and CRI-O list containers in containers.json of their storage, and keep the runtime's configuration and
-the process's id beside it. Containerd has a folder for each running task; what it keeps of others is in a
-database of its own and is not read. Sources: containers/storage, containers-storage.conf(5), podman's and
-CRI-O's annotations, containerd's docs/ops.md, and the OCI runtime specification.
+the process's id beside it. Containerd has a folder for each running task. Podman and containerd have a
+database besides. Sources: containers/storage, containers-storage.conf(5), podman's and CRI-O's annotations,
+containerd's docs/ops.md and its plugin for Kubernetes, and the OCI runtime specification.
 """
 
 import json
@@ -18,11 +18,13 @@ from kolide_kit.text import decode, decode_kept, printable, printable_or_none, s
 from osquery_sdk import Query
 
 from ..reading.homes import local_homes
-from ..reading.parsing import ParseError, as_object
+from ..reading.parsing import ParseError, as_list, as_object
 from ..reading.paths import names_in
 from ..reading.procfs import PROC
 from ..reading.tomltext import toml_document
 from .container_privileges import UNKNOWN, Privileges, of_runtime
+from .containerd_state import KnownTask, known_tasks
+from .podman_state import Known, known_containers
 
 _STORAGE = "/var/lib/containers/storage"
 _RUN_STORAGE = "/run/containers/storage"
@@ -30,7 +32,13 @@ _OF_USER = ".local/share/containers/storage"
 _SETTINGS = "/etc/containers/storage.conf"
 _LISTS = ("containers.json", "volatile-containers.json")
 _TASKS = "io.containerd.runtime.v2.task"
-_CONTAINERD = ("run/containerd", "run/k3s/containerd", "var/snap/microk8s/common/run/containerd")
+# The folder of running tasks, and the one of what is kept.
+_CONTAINERD = {
+    "run/containerd": "var/lib/containerd",
+    "run/k3s/containerd": "var/lib/rancher/k3s/agent/containerd",
+    "var/snap/microk8s/common/run/containerd": "var/snap/microk8s/common/var/lib/containerd",
+}
+_CRI_PLUGINS = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime")
 _DOCKER = "moby"  # the namespace of docker's own containers
 _ID = re.compile(r"[0-9a-f]{64}")
 _CRI = "io.kubernetes.cri."
@@ -65,15 +73,18 @@ def stored_containers(query: Query, root: str = "") -> Iterator[Stored]:
     """Yield the containers that podman, CRI-O and containerd keep in files below a root folder."""
     for store in _stores(query, root):
         query.check()
-        for folder in names_in(store.path):
-            if folder.endswith("-containers"):
-                yield from _in_storage(store, folder, query, root)
-    for top in _CONTAINERD:
-        tasks = f"{root}/{top}/{_TASKS}"
-        for namespace in names_in(tasks):
-            for identity in names_in(f"{tasks}/{namespace}"):
-                query.check()
-                yield from _task(f"{tasks}/{namespace}/{identity}", namespace, identity, query, root)
+        yield from _in_store(store, query, root)
+    for run, state in _CONTAINERD.items():
+        known = known_tasks(f"{root}/{state}", query)
+        tasks = f"{root}/{run}/{_TASKS}"
+        there = (
+            (namespace, task) for namespace in names_in(tasks) for task in names_in(f"{tasks}/{namespace}")
+        )
+        for place in dict.fromkeys((*there, *known)):
+            query.check()
+            yield from _task(
+                f"{tasks}/{'/'.join(place)}", f"{root}/{state}", place, known.get(place), query, root
+            )
 
 
 def _stores(query: Query, root: str) -> Iterator[_Store]:
@@ -99,17 +110,26 @@ def _settings(query: Query, root: str) -> dict[str, Any]:
 # -- podman and CRI-O
 
 
-def _in_storage(store: _Store, folder: str, query: Query, root: str) -> Iterator[Stored]:
-    for name in _LISTS:
-        path = f"{store.path}/{folder}/{name}"
-        listed = _json(path, query)
-        for facts in map(as_object, listed if isinstance(listed, list) else ()):
-            query.check()
-            identity = facts.get("id")
-            # What buildah works on has no such metadata: it is an image in the making.
-            about = _metadata(facts.get("metadata"))
-            if isinstance(identity, str) and _ID.fullmatch(identity) and "created-at" in about:
-                yield _stored(store, folder, identity, facts, about, query, root)
+def _in_store(store: _Store, query: Query, root: str) -> Iterator[Stored]:
+    """Yield the containers of a storage, and those of podman's database that have none of its layers."""
+    known = known_containers(store.path, query)
+    for folder in names_in(store.path):
+        for name in _LISTS if folder.endswith("-containers") else ():
+            listed = _json(f"{store.path}/{folder}/{name}", query)
+            for facts in map(as_object, as_list(listed)):
+                query.check()
+                identity = facts.get("id")
+                # What buildah works on has no such metadata: it is an image in the making.
+                about = _metadata(facts.get("metadata"))
+                if isinstance(identity, str) and _ID.fullmatch(identity) and "created-at" in about:
+                    container = known.pop(identity, None)
+                    yield _stored(
+                        store, f"{folder}/{identity}", identity, facts, about, container, query, root
+                    )
+    for identity, container in known.items():
+        query.check()
+        if _ID.fullmatch(identity) and ".." not in container.folder:
+            yield _stored(store, container.folder, identity, {}, {}, container, query, root)
 
 
 def _stored(
@@ -118,22 +138,25 @@ def _stored(
     identity: str,
     facts: dict[str, Any],
     about: dict[str, Any],
+    known: Known | None,
     query: Query,
     root: str,
 ) -> Stored:
-    own, running = (f"{top}/{folder}/{identity}/userdata" for top in (store.path, store.run))
+    own, running = (f"{top}/{folder}/userdata" for top in (store.path, store.run))
     spec = as_object(_json(f"{own}/config.json", query))
     notes = as_object(spec.get("annotations"))
     pid = _live_pid(f"{running}/pidfile", identity, query, root)
-    names = facts.get("names")
-    name = about.get("name") or (names[0] if isinstance(names, list) and names else None)
+    if pid is None and known is not None:
+        # The folder of what ends with the machine's run may be elsewhere.
+        pid = _live(str(known.pid), identity, root)
+    names = as_list(facts.get("names"))
     image = printable_or_none(facts.get("image"))
     created = about.get("created-at")
-    return Stored(
+    stored = Stored(
         runtime="cri-o" if notes.get("io.container.manager") == "cri-o" or "pod-name" in about else "podman",
         uid=store.uid,
         id=identity,
-        name=printable_or_none(name),
+        name=printable_or_none(about.get("name") or (names[0] if names else None)),
         image=printable_or_none(about.get("image-name")) or printable_or_none(notes.get(f"{_CRIO}ImageName")),
         image_id=f"sha256:{image}" if image and _ID.fullmatch(image) else image,
         # The runtime's configuration is written for the first start.
@@ -144,6 +167,28 @@ def _stored(
         else _time(facts.get("created")),
         ports=None,
         access=of_runtime(spec) if spec else UNKNOWN,
+    )
+    return stored if known is None else _told(stored, known, is_started=bool(spec))
+
+
+def _told(stored: Stored, known: Known, *, is_started: bool) -> Stored:
+    """Return a container with what podman's database says of it."""
+    access = stored.access if is_started else of_runtime(known.spec)
+    privileges = access.privileges
+    if known.privileged and privileges is not None and "privileged" not in privileges:
+        privileges = ["privileged", *privileges]
+    # The database still has what ran when the machine stopped.
+    has_ended = stored.pid is None and known.state in ("running", "paused", "stopping")
+    return stored._replace(
+        name=known.name or stored.name,
+        image=stored.image or known.image,
+        image_id=stored.image_id or known.image_id,
+        state="exited" if has_ended else known.state,
+        created=stored.created if known.created is None else known.created,
+        ports=known.ports,
+        access=access._replace(
+            privileged=int(known.privileged), network_mode=known.network_mode, privileges=privileges
+        ),
     )
 
 
@@ -164,29 +209,42 @@ def _time(text: object) -> int | None:
 # -- containerd
 
 
-def _task(path: str, namespace: str, identity: str, query: Query, root: str) -> Iterator[Stored]:
-    spec = as_object(_json(f"{path}/config.json", query))
-    if not spec:
+def _task(
+    path: str, state: str, place: tuple[str, str], known: KnownTask | None, query: Query, root: str
+) -> Iterator[Stored]:
+    namespace, identity = place
+    running = as_object(_json(f"{path}/config.json", query))
+    spec = running or (known.spec if known else {})
+    if not spec and known is None:
         return
-    notes = as_object(spec.get("annotations"))
+    notes = as_object(spec.get("annotations")) | (known.labels if known else {})
     pid = _live_pid(f"{path}/init.pid", identity, query, root)
-    is_sandbox = notes.get(f"{_CRI}container-type") == "sandbox"
-    name = notes.get(f"{_CRI}sandbox-name" if is_sandbox else f"{_CRI}container-name") or notes.get(
-        "nerdctl/name"
-    )
+    is_sandbox = "sandbox" in (notes.get(f"{_CRI}container-type"), notes.get("io.cri-containerd.kind"))
+    names = ("sandbox-name", "pod.name") if is_sandbox else ("container-name", "container.name")
+    name = notes.get(_CRI + names[0]) or notes.get(f"io.kubernetes.{names[1]}") or notes.get("nerdctl/name")
+    image = known.image if known else None
     yield Stored(
         runtime="docker" if namespace == _DOCKER else "containerd",
-        uid=owner_of(path),
+        uid=owner_of(path) if running else owner_of(state),
         id=shown(identity),
         name=printable_or_none(name),
-        image=printable_or_none(notes.get(f"{_CRI}image-name")),
+        image=printable_or_none(notes.get(f"{_CRI}image-name")) or image,
         image_id=None,
-        state="running" if pid else "exited",
+        state="running" if pid else "exited" if running or _has_ended(state, identity, query) else "created",
         pid=pid,
-        created=None,
+        created=known.created if known else None,
         ports=None,
-        access=of_runtime(spec),
+        access=of_runtime(spec) if spec else UNKNOWN,
     )
+
+
+def _has_ended(state: str, identity: str, query: Query) -> bool:
+    """Return whether the part of containerd that serves Kubernetes has noted a container's end."""
+    for plugin in _CRI_PLUGINS:
+        status = as_object(_json(f"{state}/{plugin}/containers/{identity}/status", query))
+        if isinstance(status.get("FinishedAt"), int) and status["FinishedAt"] > 0:
+            return True
+    return False
 
 
 # -- what they share
@@ -198,7 +256,11 @@ def _live_pid(path: str, identity: str, query: Query, root: str) -> int | None:
     Another process may have the number by then: the container's own is in a control group with its id, or is
     the child of a monitor that has it in its arguments.
     """
-    text = decode(_read(path, query) or b"").strip()
+    return _live(decode(_read(path, query) or b"").strip(), identity, root)
+
+
+def _live(text: str, identity: str, root: str) -> int | None:
+    """Return the number of a process if it is a container's."""
     if not re.fullmatch(r"[1-9][0-9]{0,9}", text):
         return None
     folder = f"{root}{PROC}/{text}"

@@ -14,7 +14,7 @@ from typing import Any
 from kolide_kit.files import owner_of
 from kolide_kit.text import printable, printable_or_none, shown
 from kolide_kit.unixhttp import NoAnswer, get_json, is_socket
-from osquery_sdk import Column, ColumnType, Query, Row, table
+from osquery_sdk import Column, ColumnType, Query, Row, TableError, table
 
 from ..reading.parsing import as_object
 from .container_privileges import of_engine
@@ -110,6 +110,9 @@ def container_rows(query: Query, root: str = "", *, seconds: float = _SECONDS) -
                     listed.add(row.id)
                     yield row
             except NoAnswer as error:
+                if wanted is not None:
+                    # Without any row it would look as if the engine had no containers.
+                    raise TableError(f"the engine's containers are not known: {error}") from error
                 query.warn(f"its containers are left out: {error}")
     if not query.constraints("socket_path"):
         from .container_files import stored_containers

@@ -1,5 +1,6 @@
 """kolide_go_buildinfo: the modules, and the version of Go, that programs were built from."""
 
+import os
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 from kolide_kit.files import Missing, Unreadable, open_file
 from kolide_kit.limits import Budget
 from kolide_kit.redact import is_secret_name, redact_text
-from osquery_sdk import Column, Query, Row, table
+from osquery_sdk import Column, Query, Row, TableError, table
 
 from ..reading.paths import asked_paths, past_trusted_links
 
@@ -63,18 +64,28 @@ class GoModule(Row):
 )
 def go_buildinfo(query: Query) -> Iterator[GoModule]:
     """Modules that Go programs were built from; only a file's headers and build information are read."""
-    from .gobinary import build_info
+    from .gobinary import BrokenProgram, build_info
 
     budget = Budget.of(query)
     for path in asked_paths(query, "path", budget, links=True):
         budget.check()
+        target = past_trusted_links(path)
+        if target != path and os.path.isdir(target):  # noqa: PTH112
+            continue  # a link such as /usr/bin/X11, which leads to its own folder
         try:
-            with open_file(past_trusted_links(path)) as file:
+            with open_file(target) as file:
                 info = build_info(file)
         except Missing:
             continue
         except (Unreadable, OSError) as error:
             query.warn(str(error) if isinstance(error, Unreadable) else f"{path}: {error.strerror or error}")
+            continue
+        except BrokenProgram as error:
+            problem = f"{path}: a Go program whose build information is broken, or the file is cut off"
+            if query.equals("path") is not None:
+                # Without any row it would look like a program of another language.
+                raise TableError(problem) from error
+            query.warn(problem)
             continue
         if info is not None:
             budget.add_rows(1 + len(info.dependencies))

@@ -1,5 +1,5 @@
-"""Read the build information that Go leaves in every program, found through the headers of ELF, PE and Mach-O
-files.
+"""Read the build information that Go leaves in every program, found through the headers of its file:
+ELF, PE, Mach-O, XCOFF or Plan 9's.
 
 Little is read, however large the program is. Source: Go's debug/buildinfo and runtime/debug packages; both
 the form in use since Go 1.18 and the one before it are read.
@@ -12,17 +12,18 @@ from typing import BinaryIO, NamedTuple
 
 from kolide_kit.text import printable, shown
 
-__all__ = ["BuildInfo", "Module", "build_info"]
+__all__ = ["BrokenProgram", "BuildInfo", "Module", "build_info"]
 
 _MAGIC = b"\xff Go buildinf:"
 _ALIGN = 16
 _HEADER = 32
-# Without a section of its own the information is at the beginning of the data, of which so much is searched.
+# Without a section of its own the information is in the data, which is searched in such blocks.
 _SEARCHED = 1 << 20
+_MOST_SEARCHED = 64 << 20
 _LONGEST = 4 << 20
 _MOST_PARTS = 4096
 _SENTINEL = 16
-_PT_LOAD, _PF_W = 1, 2
+_PT_LOAD, _PF_X, _PF_W = 1, 1, 2
 # For each magic number: the order of bytes, and whether addresses have 64 bits.
 _MACHO = {
     b"\xcf\xfa\xed\xfe": ("<", True),
@@ -35,6 +36,10 @@ _SETTING = re.compile(rf"({_QUOTED}|[^=]*)=({_QUOTED}|.*)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 _LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _FAT = {b"\xca\xfe\xba\xbe": 20, b"\xca\xfe\xba\xbf": 32}
+# Magic numbers of AIX and Plan 9; the sizes of AIX's headers of a file and a section, and a section's form.
+_XCOFF = {b"\x01\xdf": (20, 40, ">4xIII12xI"), b"\x01\xf7": (24, 72, ">8xQQQ24xI")}
+_STYP_DATA = 0x40
+_PLAN9 = (b"\0\0\x01\xeb", b"\0\0\x8a\x97", b"\0\0\x06\x47")
 
 
 class Module(NamedTuple):
@@ -67,20 +72,31 @@ class _Part(NamedTuple):
 _Image = tuple[_Part | None, list[_Part]]
 
 
+class BrokenProgram(Exception):
+    """The file has the mark of Go's build information, but not the information."""
+
+
 class _NotGo(Exception):
     """The file is not a Go program, is broken, or has no build information."""
 
 
 def build_info(file: BinaryIO) -> BuildInfo | None:
-    """Return the information in a program; None if it has none, or is not a program. Raises OSError."""
+    """Return the information in a program; None if it has none, or is not a program.
+
+    Raises BrokenProgram and OSError.
+    """
     try:
         section, parts = _image(file)
         start = section or next((part for part in parts if part.is_data), None)
         if start is None:
             return None
-        version, modules = _strings(file, start, parts)
+        place = _find(file, start)
     except (_NotGo, struct.error):
         return None
+    try:
+        version, modules = _strings(file, *place, parts)
+    except (_NotGo, struct.error) as error:
+        raise BrokenProgram from error
     return _parsed(shown(version), shown(modules))
 
 
@@ -140,9 +156,8 @@ def _replaced(module: Module, other: Module) -> Module:
 # -- the two forms of the information
 
 
-def _strings(file: BinaryIO, start: _Part, parts: list[_Part]) -> tuple[bytes, bytes]:
+def _strings(file: BinaryIO, at: int, data: bytes, parts: list[_Part]) -> tuple[bytes, bytes]:
     """Return Go's version, and the text about modules."""
-    at, data = _find(file, start)
     if data[15] & 2:
         version, at = _inline(file, at + _HEADER)
         modules, _ = _inline(file, at)
@@ -160,13 +175,18 @@ def _strings(file: BinaryIO, start: _Part, parts: list[_Part]) -> tuple[bytes, b
 
 
 def _find(file: BinaryIO, start: _Part) -> tuple[int, bytes]:
-    data = _read(file, start.offset, min(start.size, _SEARCHED))
-    at = data.find(_MAGIC)
-    while at >= 0 and at % _ALIGN:
-        at = data.find(_MAGIC, at + 1)
-    if at < 0 or len(data) < at + _HEADER:
-        raise _NotGo
-    return start.offset + at, data[at : at + _HEADER]
+    """Return where the information is in a part: its address is a multiple of 16."""
+    for skipped in range(-start.address % _ALIGN, min(start.size, _MOST_SEARCHED), _SEARCHED):
+        data = _read(file, start.offset + skipped, min(start.size - skipped, _SEARCHED))
+        at = data.find(_MAGIC)
+        while at >= 0 and at % _ALIGN:
+            at = data.find(_MAGIC, at + 1)
+        if at >= 0:
+            header = _read(file, start.offset + skipped + at, _HEADER)
+            if len(header) < _HEADER:
+                raise BrokenProgram
+            return start.offset + skipped + at, header
+    raise _NotGo
 
 
 def _inline(file: BinaryIO, at: int) -> tuple[bytes, int]:
@@ -218,6 +238,10 @@ def _image(file: BinaryIO) -> _Image:
         first = _read(file, 8, _FAT[magic[:4]])
         offset = int.from_bytes(first[8:16] if magic[3] == 0xBF else first[8:12], "big")
         return _macho(file, offset, _read(file, offset, 4))
+    if magic[:2] in _XCOFF:
+        return _xcoff(file, *_XCOFF[magic[:2]])
+    if magic[:4] in _PLAN9:
+        return _plan9(file)
     raise _NotGo
 
 
@@ -234,7 +258,7 @@ def _elf(file: BinaryIO, magic: bytes) -> _Image:
         else:
             kind, offset, address, _, size, _, flags = struct.unpack_from(f"{order}7I", entry)
         if kind == _PT_LOAD:
-            parts.append(_Part(address, offset, size, bool(flags & _PF_W)))
+            parts.append(_Part(address, offset, size, flags & (_PF_X | _PF_W) == _PF_W))
     found: _Part | None = None
     sections = list(_entries(file, sections_at, section_size, section_count))
     form = f"{order}IIQQQQ" if wide else f"{order}6I"
@@ -300,6 +324,23 @@ def _macho_section(
             address, length, offset = struct.unpack_from(form, commands, section + 32)
             return _Part(address, base + offset, length, is_data=True)
     return None
+
+
+def _xcoff(file: BinaryIO, header: int, size: int, form: str) -> _Image:
+    head = _read(file, 0, header)
+    (count,) = struct.unpack_from(">H", head, 2)
+    (optional,) = struct.unpack_from(">H", head, 16)
+    parts: list[_Part] = []
+    for entry in _entries(file, header + optional, size, count):
+        address, length, offset, flags = struct.unpack_from(form, entry, 8)
+        parts.append(_Part(address, offset, length, bool(flags & _STYP_DATA)))
+    return None, parts
+
+
+def _plan9(file: BinaryIO) -> _Image:
+    magic, text, data = struct.unpack(">3I", _read(file, 0, 12))
+    start = text + (40 if magic & 0x8000 else 32)
+    return None, [_Part(start, start, data, is_data=True)]
 
 
 def _entries(file: BinaryIO, offset: int, size: int, count: int) -> Iterator[bytes]:

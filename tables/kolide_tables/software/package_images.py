@@ -16,8 +16,8 @@ from kolide_kit.limits import Budget
 from kolide_kit.text import decode, shown
 from osquery_sdk import Query
 
+from ..reading.flatpak import parse_deploy
 from ..reading.paths import names_in
-from .flatpak_packages import parse_deploy
 from .package_lists import Owned, Owner, stamp
 from .path_index import PathIndexes
 from .venv_packages import name_and_version, site_packages, source_url

@@ -6,6 +6,7 @@ them, except rpm for a database in one of its older forms.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from kolide_kit.limits import Budget
@@ -36,7 +37,10 @@ class PathPackage(Row):
         default=None,
     )
     path: str = Column(
-        "File or folder; of snap, flatpak and venv only one named with =, IN or LIKE", index=True, key=True
+        "File or folder; LIKE finds those that packages list, and files of snap, flatpak and venv that exist",
+        index=True,
+        required=True,
+        key=True,
     )
     manager: str = Column(
         "dpkg, rpm, apk, pacman, snap, flatpak, or venv for Python's environments", key=True
@@ -79,16 +83,22 @@ def path_packages() -> Table:
 
 
 def owned_rows(query: Query, indexes: PathIndexes) -> Iterator[PathPackage]:
-    """Yield the rows; those of a statement without a path with = or IN are the databases' whole lists."""
+    """Yield the rows; those of a statement with LIKE are of what the databases list."""
     budget = Budget.of(query)
     roots = query.equals("root")
     if roots is None and query.constraints("root"):
         raise TableError("name root with = or IN")
     named = query.equals("path")
+    if named is None and not query.like("path"):
+        if query.constraints("path"):
+            raise TableError("name path with =, IN or LIKE")
+        # osqueryd does not pass on a term that compares with NULL or an empty text, as a join has it with a
+        # process whose path is not known: then no file is meant, not all of them.
+        return
     for root in (None,) if roots is None else roots:
         top = "" if root is None else root.rstrip("/")
         if named is None:
-            owned = _everything(query, top, indexes, budget)
+            owned = _matching(query, top, indexes, budget)
         else:
             owned = _looked_up([path for path in named if path.startswith("/")], query, top, indexes, budget)
         for path, owner in owned:
@@ -137,22 +147,47 @@ def _listed(root: str, query: Query) -> Iterator[Owned]:
         yield from source.lists(root, query)
 
 
-def _everything(query: Query, root: str, indexes: PathIndexes, budget: Budget) -> Iterator[tuple[str, Owner]]:
-    """Yield what the databases list; with LIKE also the files in images that exist."""
+def _matching(query: Query, root: str, indexes: PathIndexes, budget: Budget) -> Iterator[tuple[str, Owner]]:
+    """Yield what the databases list and what exists in images, as far as the patterns of LIKE fit."""
     from .package_images import image_owners
     from .rpm_files import all_files, databases
 
+    may_match = _prefilter(query.like("path")[0])
+    links = {os.fsencode(short): os.fsencode(long) for short, long in _merged(root).items()}
     lists = [_listed(root, query), *(all_files(database, query) for database in databases(root))]
     for owner, paths in (pair for pairs in lists for pair in pairs):
         query.check()
-        for path in map(shown, paths):
-            budget.step()
-            if path and query.matches("path", path):
-                yield path, owner
-    if query.like("path") and not root:
+        budget.step(len(paths))
+        for place in paths:
+            # A pattern may be written with the other name of a folder that is a link.
+            for name in (place, *_renamed(place, links)):
+                if name and may_match(name) and query.matches("path", shown(name)):
+                    yield shown(name), owner
+                    break
+    if not root:
         for path in asked_paths(query, "path", budget, links=True):
             for owner in image_owners(path, root, query, indexes, budget):
                 yield path, owner
+
+
+def _prefilter(pattern: str) -> Callable[[bytes], object]:
+    """Return a quick test that every path which matches a pattern of LIKE passes."""
+    signs = {"%": b".*", "_": b".+?"}
+    form = b"".join(
+        signs.get(sign) or (re.escape(os.fsencode(sign)) if sign.isascii() else b".+?")
+        for sign in re.sub("%+", "%", pattern)
+    )
+    # How bytes that are not ASCII are shown is left to the real test.
+    return re.compile(form + rb"\Z|[^\0-\x7f]|.*[^\0-\x7f]", re.DOTALL | re.IGNORECASE).match
+
+
+def _renamed(path: bytes, links: dict[bytes, bytes]) -> Iterator[bytes]:
+    """Yield the other names of a path below a link at the top, or below where one leads."""
+    for short, long in links.items():
+        if path.startswith(short):
+            yield long + path[len(short) :]
+        elif path.startswith(long):
+            yield short + path[len(long) :]
 
 
 def _real(path: str, root: str) -> str:

@@ -1,5 +1,6 @@
 """kolide_apt_upgrades against python3-apt and apt-get, on this machine and in an apt of the tests' own."""
 
+import gzip
 import json
 import os
 import shutil
@@ -215,7 +216,7 @@ APT::Get::Always-Include-Phased-Updates "true"; APT::Sandbox::User "root"; Acqui
 
 def test_upgrades_are_those_of_libapt_and_apt_get(machine: Any, compare: Compare) -> None:
     run, environment, _ = machine
-    rows = list(upgrade_rows(run))
+    rows = list(upgrade_rows(run, Query.of(apt_upgrades)))
     compare("apt_upgrades", "libapt (python3-apt)", comparable(rows), said_by_libapt(environment))
     simulated = subprocess.run(
         [tool("apt-get"), "-s", "--ignore-hold", "dist-upgrade"],
@@ -232,7 +233,7 @@ def test_upgrades_are_those_of_libapt_and_apt_get(machine: Any, compare: Compare
 
 def test_security_and_phased_updates(machine: Any) -> None:
     run, _, _ = machine
-    rows = {row.name: row for row in upgrade_rows(run)}
+    rows = {row.name: row for row in upgrade_rows(run, Query.of(apt_upgrades))}
     assert {name for name, row in rows.items() if row.security} == {"urgent", "between", "both"}
     assert {name for name, row in rows.items() if row.phased} == {"some"}
     assert rows["between"].candidate == "3.0"
@@ -250,7 +251,7 @@ def test_however_many_are_looked_up_apt_is_asked_once(machine: Any) -> None:
 
     def rows(query: Query) -> Any:
         """Upgrades."""
-        return upgrade_rows(run)
+        return upgrade_rows(run, query)
 
     table = Table(apt_upgrades.definition, rows)
     for name, candidates in (
@@ -262,9 +263,66 @@ def test_however_many_are_looked_up_apt_is_asked_once(machine: Any) -> None:
     ):
         assert [row.candidate for row in table.rows(name=name)] == candidates
     assert {row.name for row in table.rows(name=["plain", "urgent", "newest"])} == {"plain", "urgent"}
-    assert sorted(program for program, *_ in asked) == ["apt-cache", "apt-get", "dpkg-query"]
+    programs = sorted(program for program, *_ in asked if program != "apt-config")
+    assert programs == ["apt-cache", "apt-get", "dpkg-query"]
     # A package that has left only its configuration behind is not asked about.
     assert not any("removed" in arguments for arguments in asked)
+
+
+FILLER = "\n".join(
+    stanza(f"filler-{number}", f"Version: 1\nDescription: {'x' * 200}") for number in range(16000)
+)
+
+
+@pytest.fixture
+def uncached(machine: Any, tmp_path: Path) -> tuple[Run, Path, list[str]]:
+    """Have apt read long lists without a cache, in one of them packed; the list has the copies."""
+    run, environment, _ = machine
+    own = Path(environment["APT_CONFIG"]).parent / "lists"
+    lists = tmp_path / "lists"
+    (lists / "partial").mkdir(parents=True)
+    for path in own.iterdir():
+        if path.is_file():
+            text = path.read_bytes()
+            is_list = path.name.endswith("binary-amd64_Packages")
+            text += b"\n" + FILLER.encode() if is_list and "main_dists" in path.name else b""
+            if is_list and "security" in path.name:
+                (lists / f"{path.name}.gz").write_bytes(gzip.compress(text))
+            else:
+                (lists / path.name).write_bytes(text)
+    options = ("Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=", f"Dir::State::lists={lists}")
+    used: list[str] = []
+
+    def asked(name: str, *arguments: str) -> bytes:
+        used.extend(word for word in arguments if word.startswith("Dir::State::lists=/"))
+        if name == "dpkg-query":
+            return bytes(run(name, *arguments))
+        return bytes(run(name, *(word for option in options for word in ("-o", option)), *arguments))
+
+    return asked, lists, used
+
+
+def test_long_lists_without_a_cache_are_read_for_installed_packages_only(
+    machine: Any, uncached: tuple[Run, Path, list[str]]
+) -> None:
+    run, lists, used = uncached
+    query = Query.of(apt_upgrades)
+    rows = list(upgrade_rows(run, query, str(lists)))
+    assert len(used) == 1
+    assert not Path(used[0].partition("=")[2]).exists()
+    assert rows == list(upgrade_rows(run, query, str(lists / "elsewhere")))
+    assert rows == list(upgrade_rows(machine[0], query))
+    assert len(used) == 1
+
+
+def test_lists_that_cannot_be_copied_are_left_to_apt(
+    machine: Any, uncached: tuple[Run, Path, list[str]]
+) -> None:
+    run, lists, used = uncached
+    (lists / "broken_Packages.gz").write_bytes(b"\x1f\x8b" + b"x" * 5000)
+    rows = list(upgrade_rows(run, Query.of(apt_upgrades), str(lists)))
+    assert rows == list(upgrade_rows(machine[0], Query.of(apt_upgrades)))
+    assert used == []
 
 
 RELEASE = """-----BEGIN PGP SIGNED MESSAGE-----
@@ -307,7 +365,7 @@ def test_archives_are_known_by_their_release_files(kind: str, tmp_path: Path) ->
         }
         return answers[name].encode()
 
-    (row,) = upgrade_rows(run, str(tmp_path))
+    (row,) = upgrade_rows(run, Query.of(apt_upgrades), str(tmp_path))
     assert (row.name, row.candidate, row.security) == ("curl", "7.88.1-12", True)
     assert row.origin == "Debian-Security:12/oldstable-security"
     assert asked == ["dpkg-query", "apt-cache", *([] if kind else ["apt-get"])]

@@ -86,7 +86,7 @@ def rpm_machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rows_of(run: Callable[..., bytes], root: Path, manager: str) -> list[tuple[Any, ...]]:
     warnings: list[str] = []
     query = Query.of(package_upgrades, warn=warnings.append)
-    rows = [tuple(row)[1:] for row in upgrades(query, run, str(root)) if row.manager == manager]
+    rows = [tuple(row)[1:-1] for row in upgrades(query, run, str(root)) if row.manager == manager]
     assert [warning for warning in warnings if f"{manager}: " in warning] == []
     return rows
 
@@ -276,7 +276,10 @@ def test_upgrades_of_apt_are_those_of_its_own_table(compare: Compare) -> None:
             answers[name, *arguments] = output
         return answers[name, *arguments]
 
-    own = [(row.name, row.installed, row.candidate, row.origin, row.security) for row in apt_rows(run)]
+    own = [
+        (row.name, row.installed, row.candidate, row.origin, row.security)
+        for row in apt_rows(run, Query.of(package_upgrades))
+    ]
     ours = rows_of(run, Path("/nonexistent"), "apt")
     compare("package_upgrades", "kolide_apt_upgrades", ours, own)
 

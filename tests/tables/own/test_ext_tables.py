@@ -297,8 +297,8 @@ SPECIFIED = {
     ),
     "apt_upgrades": "L: name^, installed, candidate, origin, security i, phased i",
     "systemd_timers": "L: unit^, activates, next b, last b, calendar, persistent i, enabled, fragment_path",
-    "package_upgrades": "L: manager^, name^, installed, candidate, origin, security i",
-    "path_packages": "L: root^?, path^, manager, package, version, origin",
+    "package_upgrades": "L M: manager^, name^, installed, candidate, origin, security i, uid^b",
+    "path_packages": "L: root^?, path!^, manager, package, version, origin",
     "containers": (
         "L: runtime, socket_path^, uid b, id^, name, image, image_id, state, pid b, created b, privileged "
         "i, ports, privileges, network_mode, capabilities"

@@ -14,70 +14,24 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
+from kolide_tables.reading.flatpak import Installation, more_installations, parse_deploy
 from kolide_tables.reading.gvariant import split_array, split_tuple, string
-from kolide_tables.software.flatpak_packages import (
-    Installation,
-    _more_installations,
-    flatpak_packages,
-    package_rows,
-    parse_deploy,
-)
+from kolide_tables.software.flatpak_packages import flatpak_packages, package_rows
 from osquery_sdk import DeadlineExceeded, Query
 
 from ...support.compare import Compare
+from ...support.flatpaks import Flatpak
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="flatpak is for Linux")
 
-METADATA = "[{kind}]\nname={id}\nruntime=org.acme.Platform/{arch}/1\n"
-COLLECTION = (
-    '<?xml version="1.0"?><components version="0.8"><component '
-    'type="desktop"><id>{id}</id><name>{name}</name>'
-    '<summary>{summary}</summary><releases><release version="{version}" '
-    'timestamp="1700000000"/></releases></component></components>'
-)
 TABLE = flatpak_packages
 
 
 @pytest.fixture(scope="module")
 def flatpak(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Run flatpak with installations of its own, with packages of a local repository."""
-    program = shutil.which("flatpak")
-    if program is None:
-        pytest.skip("flatpak is not installed: it is the oracle of this test")
-    root = tmp_path_factory.mktemp("flatpak")
-    environment = os.environ | {
-        "FLATPAK_SYSTEM_DIR": f"{root}/system",
-        "FLATPAK_USER_DIR": f"{root}/user",
-        "HOME": str(root),
-        "XDG_RUNTIME_DIR": str(root),
-        "LC_ALL": "C.UTF-8",
-    }
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [program, *arguments], capture_output=True, text=True, env=environment, cwd=root, timeout=120
-        )
-        if done.returncode and "bubblewrap" in done.stderr:
-            pytest.skip(f"flatpak cannot work here: {done.stderr}")
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    arch = run("--default-arch").strip()
-
-    def publish(kind: str, package: str, branch: str, **facts: str) -> None:
-        folder = root / f"{package}-{branch}"
-        shutil.rmtree(folder, ignore_errors=True)
-        (folder / "files/share/app-info/xmls").mkdir(parents=True)
-        (folder / ("export" if kind == "Application" else "usr")).mkdir()
-        (folder / "metadata").write_text(METADATA.format(kind=kind, id=package, arch=arch))
-        (folder / "files" / "content").write_text(str(facts))
-        if facts:
-            import gzip
-
-            text = COLLECTION.format(id=package, **facts).encode()
-            (folder / f"files/share/app-info/xmls/{package}.xml.gz").write_bytes(gzip.compress(text))
-        run("build-export", *(["-r"] if kind == "Runtime" else []), "repo", str(folder), branch)
-
+    own = Flatpak(tmp_path_factory.mktemp("flatpak"))
+    run, publish = own.run, own.publish
     publish("Runtime", "org.acme.Platform", "1")
     publish("Application", "org.acme.Hello", "stable", name="Hello Wörld", version="1.2.3", summary="x")
     publish("Application", "org.acme.Hello", "beta", name="Hello", version="2.0~rc1", summary="y" * 300)
@@ -90,7 +44,7 @@ def flatpak(tmp_path_factory: pytest.TempPathFactory) -> Any:
     # An updated package has two deployments, one of them active.
     publish("Application", "org.acme.Hello", "stable", name="Hello Wörld", version="1.3", summary="x")
     run("update", "--user", "-y", "--noninteractive", "org.acme.Hello//stable")
-    return root, run
+    return own.root, run
 
 
 def rows_of(*installations: Installation, **options: Any) -> list[Any]:
@@ -185,8 +139,8 @@ def test_folders_without_permission_are_said_to_be_left_out(tmp_path: Path, flat
         if folder.stat().st_uid == 0 and folder.is_relative_to("/tmp") and folder != Path("/tmp"):
             folder.chmod(folder.stat().st_mode | 0o111)
     code = (
-        "import os, sys; from kolide_tables.software.flatpak_packages import Installation, flatpak_packages, "
-        "package_rows\n"
+        "import os, sys; from kolide_tables.reading.flatpak import Installation\n"
+        "from kolide_tables.software.flatpak_packages import flatpak_packages, package_rows\n"
         "from osquery_sdk import Query\n"
         "import json; t, said = flatpak_packages, []; Query.of(t)\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
@@ -223,13 +177,13 @@ def test_the_deadline_ends_the_search(tmp_path: Path) -> None:
         list(package_rows(query, [Installation("user", str(tmp_path), 1)]))
 
 
-def test_more_installations(tmp_path: Path) -> None:
+def testmore_installations(tmp_path: Path) -> None:
     (tmp_path / "a.conf").write_text(
         '[Installation "extra"]\nPath=/opt/flatpak\nPriority=5\n[Installation "two"]\n Path = /srv/f \n'
     )
     (tmp_path / "b.conf").write_bytes(b'[Installation "\xff"]\nPath=relative\n')
     (tmp_path / "c.txt").write_text('[Installation "no"]\nPath=/no\n')
-    found = list(_more_installations(Query.of(TABLE), str(tmp_path)))
+    found = list(more_installations(Query.of(TABLE), str(tmp_path)))
     assert found == [Installation("extra", "/opt/flatpak", None), Installation("two", "/srv/f", None)]
 
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
 from kolide_tables.software.go_buildinfo import GoModule, go_buildinfo
-from kolide_tables.software.gobinary import build_info
-from osquery_sdk import Query
+from kolide_tables.software.gobinary import BrokenProgram, build_info
+from osquery_sdk import Query, TableError
 
 from ...support.compare import Compare
 from ...support.homes import Link
@@ -209,6 +209,8 @@ def test_what_is_no_program(programs: Path, tmp_path: Path, link: Link) -> None:
     (tmp_path / "f").write_bytes(b"\xca\xfe\xba\xbe\0\0\0\x34" + b"\0" * 100)  # a Java class
     (tmp_path / "g").write_bytes(older(b"go1.13.5", MODULES).replace(b"go1.13.5", b"go1\xff13.5"))
     (tmp_path / "z").write_bytes(program)
+    if os.geteuid() == 0:
+        (tmp_path / "h").symlink_to(".")  # as /usr/bin/X11 is
     warnings: list[str] = []
     started = time.monotonic()
     query = Query.of(go_buildinfo, like={"path": f"{tmp_path}/%"}, warn=warnings.append)
@@ -237,6 +239,44 @@ class Measured(io.BytesIO):
         return super().read(size)
 
 
+def test_a_program_that_is_cut_off_is_an_error(programs: Path, tmp_path: Path) -> None:
+    """Without it the program would seem to be of another language."""
+    whole = (programs / "hello-linux-amd64").read_bytes()
+    path = tmp_path / "cut"
+    path.write_bytes(whole[: whole.index(b"\xff Go buildinf:") + 60])
+    problem = f"{path}: a Go program whose build information is broken"
+    with pytest.raises(TableError, match=re.escape(problem)):
+        go_buildinfo.rows(path=str(path))
+    (tmp_path / "whole").write_bytes(whole)
+    warnings: list[str] = []
+    query = Query.of(go_buildinfo, like={"path": f"{tmp_path}/%"}, warn=warnings.append)
+    assert {row.path for row in go_buildinfo.rows(query)} == {str(tmp_path / "whole")}
+    assert len(warnings) == 1
+    assert problem in warnings[0]
+
+
+def test_programs_for_aix_and_plan_9(tmp_path: Path) -> None:
+    text = b"x" * 16 + b"path\tx\nmod\tx\tv1.2.3\n" + b"y" * 16
+    info = b"\xff Go buildinf:\0\x02".ljust(32, b"\0") + b"\x06go1.21" + bytes((len(text),)) + text
+    data = bytes(16) + info
+    section = struct.pack(">8s6Q4I", b".data", 0x40, 0x40, len(data), 96, 0, 0, 0, 0, 0x40, 0)
+    heads = {
+        "plan9": struct.pack(">8I", 0x1EB, 16, len(data), 0, 0, 0, 0, 0) + bytes(16),
+        "aix": struct.pack(">HHiQHHi", 0x01F7, 1, 0, 0, 0, 0, 0) + section,
+    }
+    for name, head in heads.items():
+        (tmp_path / name).write_bytes(head + data)
+        assert rows_of(tmp_path / name)[0][:3] == ("go1.21", "x", "v1.2.3")
+
+
+def test_the_information_is_found_by_its_address(tmp_path: Path) -> None:
+    """Only a mark at a multiple of 16 counts, however far on it is."""
+    path = tmp_path / "far"
+    for before in (16, 4 << 20):
+        path.write_bytes(older(b"go1.15", b"path\tx\n", search=before))
+        assert [row.go_version for row in go_buildinfo.rows(path=str(path))] == ["go1.15"]
+
+
 def test_sizes_that_lie() -> None:
     """Whatever sizes the headers claim, no more than the limits is read at once."""
     program = bytearray(older(b"go1.13.5", MODULES))
@@ -255,7 +295,10 @@ def test_a_changed_program_is_one_or_none(data: st.DataObject, name: str, progra
     used = [at for at in range(min(len(content), 4096)) if content[at]]
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.sampled_from(used))] = data.draw(st.integers(0, 255))
-    info = build_info(io.BytesIO(bytes(content)))
+    try:
+        info = build_info(io.BytesIO(bytes(content)))
+    except BrokenProgram:
+        return
     assert info is None or info.go_version
 
 

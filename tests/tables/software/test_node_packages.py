@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Budget, Limits
+from kolide_tables.reading.locked import Beside
 from kolide_tables.reading.lockfiles import LOCK_FILES
 from kolide_tables.reading.parsing import ParseError
 from kolide_tables.software.node_packages import NodePackage, node_packages
@@ -277,7 +278,7 @@ def test_sources_of_bun_s_packages(tmp_path: Path) -> None:
         ("@s/n", "2.0.0"): (True, "sha512-BBBBBBBBBBBBBBBBBBBBBBBB"),
     }
     (warning,) = warnings
-    assert "b/bun.lockb is binary and not read" in warning
+    assert "b/bun.lockb: binary and not read" in warning
 
 
 def test_names_and_sources_that_lock_files_write_in_their_own_way(tmp_path: Path) -> None:
@@ -302,6 +303,14 @@ def test_names_and_sources_that_lock_files_write_in_their_own_way(tmp_path: Path
             "pnpm-lock.yaml",
             "lockfileVersion: 5.4\npackages: {r.example.org/@s/x/1.0.0_y@2: {}, r.example.org/z/3.0.0: {}}\n",
         ),
+        (
+            "pnpm6",
+            "pnpm-lock.yaml",
+            (
+                "lockfileVersion: '6.0'\npackages: {'r.example.org:1/@s/x@1.0.0(y@2)': {dev: true}, "
+                "r.example.org/z@3.0.0: {}, /w@4.0.0: {}}\n"
+            ),
+        ),
     ):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).write_text(content)
@@ -311,6 +320,9 @@ def test_names_and_sources_that_lock_files_write_in_their_own_way(tmp_path: Path
         ("@s/two", "2.0.0", False),
         ("@s/x", "1.0.0", False),
         ("z", "3.0.0", False),
+        ("@s/x", "1.0.0", True),
+        ("z", "3.0.0", False),
+        ("w", "4.0.0", False),
         ("g", "1.0.0", False),
         ("f", "file:x/@s/f", False),
     ]
@@ -367,11 +379,98 @@ def test_what_is_broken_does_not_hide_the_rest(projects: Path, tmp_path: Path) -
     assert len([row for row in rows if "/z/" in row.lockfile]) == 25
     said = [
         re.sub(r".*/(\w)/[\w.-]+", r"\1", warning.removeprefix("kolide_node_packages: "))
-        for warning in warnings
+        for warning in sorted(warnings)
     ]
     assert [one[0] for one in said] == ["a", "b", "c", "d", "e", "f", "k", "k", "k"]
     assert "aliases stand for more than" in said[3]
     assert "aliases stand for more than" in said[5]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("package-lock.json", '{"packages": {\n"a": }}', "line 2, column 6: Expecting value"),
+        ("npm-shrinkwrap.json", "[]", "it is not a JSON object"),
+        ("pnpm-lock.yaml", "packages:\n  a: [b\n", "line 3, column 1: "),
+        ("yarn.lock", "# yarn lockfile v1\n\nnot a lock file\n", "line 3, column 1: neither an entry"),
+        ("yarn.lock", "__metadata:\n  version: 8\na: {\n", "line 4, column 1: "),
+        ("bun.lock", '{"packages": {"a": [,]}}', "line 1, column 21: "),
+    ],
+)
+def test_a_project_of_which_nothing_can_be_read_is_an_error(
+    name: str, content: str, problem: str, projects: Path, tmp_path: Path
+) -> None:
+    """Without it the project would seem to have no packages."""
+    (tmp_path / "p").mkdir()
+    path = tmp_path / "p" / name
+    path.write_text(content)
+    for root in (path.parent, f"{path.parent}/", path):
+        with pytest.raises(TableError, match=re.escape(f"{path}: {problem}")):
+            node_packages.rows(root=str(root))
+    # In a folder above, or beside others, it costs only itself.
+    assert node_packages.rows(root=str(tmp_path)) == []
+    shutil.copytree(projects / "npm3", tmp_path / "p/inner")
+    warnings: list[str] = []
+    query = Query.of(node_packages, equals={"root": str(path.parent)}, warn=warnings.append)
+    assert len(node_packages.rows(query)) == 25
+    assert [problem in warning for warning in warnings] == [True]
+
+
+@pytest.mark.parametrize(
+    "workspaces",
+    [
+        ["packages/*", "tools/one"],
+        {"packages": ["packages/**", "tools/*"], "nohoist": ["**/x"]},
+        ["./packages/*/", "tools/*", "!tools/two"],
+    ],
+)
+def test_workspaces_of_yarn_1(workspaces: Any, tmp_path: Path) -> None:
+    """Its lock file does not say where they are; the manifest does."""
+    manifests: dict[str, dict[str, Any]] = {
+        ".": {"workspaces": workspaces, "devDependencies": {"tool": "^1"}},
+        "packages/app": {"dependencies": {"a": "^1", "inner": "1.0.0"}, "devDependencies": {"tool": "^1"}},
+        "packages/inner": {"name": "inner", "optionalDependencies": {"b": ">=1, <3"}},
+        "tools/one": {"devDependencies": {"only": "npm:real@^1"}},
+        "packages/app/node_modules/z": {"dependencies": {"tool": "^1"}},
+    }
+    for folder, content in manifests.items():
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "package.json").write_text(json.dumps(content))
+    (tmp_path / "tools/two").mkdir()
+    (tmp_path / "yarn.lock").write_text(
+        'a@^1:\n  version "1.0.0"\n  dependencies:\n    deep "^2"\n\n"b@>=1, <3", b@^2:\n  version "2.0.0"\n\n'
+        'deep@^2:\n  version "2.0.0"\n\n"only@npm:real@^1":\n  version "1.2.3"\n\ntool@^1:\n  version "1.0.0"\n'
+    )
+    dev = {f"{row.name}@{row.version}": row.dev for row in node_packages.rows(root=str(tmp_path))}
+    assert dev == {
+        "a@1.0.0": False,
+        "b@2.0.0": False,
+        "deep@2.0.0": False,
+        "real@1.2.3": True,
+        "tool@1.0.0": True,
+    }
+
+
+def test_a_lock_file_by_its_name(projects: Path, tmp_path: Path) -> None:
+    path = projects / "npm3/package-lock.json"
+    rows = node_packages.rows(root=str(path))
+    assert {(row.root, row.lockfile) for row in rows} == {(str(path), str(path))}
+    assert named(rows) == named(node_packages.rows(root=str(path.parent)))
+    assert node_packages.rows(root=str(projects / "npm3/yarn.lock")) == []
+    (tmp_path / "bun.lockb").write_bytes(b"#!/usr/bin/env bun\n")
+    with pytest.raises(TableError, match="binary and not read"):
+        node_packages.rows(root=str(tmp_path / "bun.lockb"))
+    assert node_packages.rows(root=str(tmp_path)) == []
+    assert node_packages.rows(root=str(tmp_path / "none/bun.lockb")) == []
+    large = node_packages.configured(limits=Limits(max_file_bytes=100))
+    with pytest.raises(LimitExceeded, match="the limit is 100"):
+        large.rows(root=str(path))
+
+
+def test_both_sides_of_an_unfinished_merge(tmp_path: Path) -> None:
+    sides = ['a@^1.0:\n  version "1.0.1"\n', 'a@^1.1:\n  version "1.1.2"\n']
+    (tmp_path / "yarn.lock").write_text(f"<<<<<<< HEAD\n{sides[0]}=======\n{sides[1]}>>>>>>> other\n")
+    assert named(node_packages.rows(root=str(tmp_path))) == ["a@1.0.1", "a@1.1.2"]
 
 
 def test_a_lock_file_with_as_many_edges_as_can_be_is_read_in_time(tmp_path: Path) -> None:
@@ -404,7 +503,7 @@ def test_a_changed_lock_file_has_rows_or_is_broken(data: st.DataObject, fixtures
     at = data.draw(st.integers(0, len(content) - 1))
     content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     try:
-        found = list(LOCK_FILES[path.name][1](bytes(content), lambda name: b"{}", Budget(Limits())))
+        found = list(LOCK_FILES[path.name][1](bytes(content), Beside(lambda name: b"{}"), Budget(Limits())))
     except ParseError:
         return
     for one in found:

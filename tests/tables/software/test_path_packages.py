@@ -117,18 +117,37 @@ def test_like_and_in(tmp_path: Path) -> None:
         ("/usr/bin/unknown", "dpkg", "unknown"),
     ]
     table = path_packages()
-    query = Query.of(table, equals={"root": str(tmp_path)}, like={"path": "/usr/bin/%"})
-    assert sorted((row.path, row.package) for row in table.rows(query)) == [
+
+    def like(pattern: str) -> list[tuple[str, str]]:
+        query = Query.of(table, equals={"root": str(tmp_path)}, like={"path": pattern})
+        return sorted((row.path, row.package) for row in table.rows(query))
+
+    # Of a folder with two names the pattern's own counts, as it does for =.
+    assert like("/BIN/%l_") == like("%/old") == [("/bin/old", "tool")]
+    assert like("/bin/old_") == []
+    assert like("/B_n/%l%") == [("/bin/old", "tool"), ("/bin/tool", "wrapper"), ("/bin/tool.real", "tool")]
+    assert like("%/caf\\xe9") == [("/usr/bin/caf\\xe9", "wrapper")]
+    assert like("/usr/bin/%") == [
         ("/usr/bin/caf\\xe9", "wrapper"),
+        ("/usr/bin/old", "tool"),
         ("/usr/bin/tool", "wrapper"),
         ("/usr/bin/tool.real", "tool"),
         ("/usr/bin/unknown", "unknown"),
     ]
-    assert len(table.rows(root=str(tmp_path))) == 19
+    assert len(like("%")) == 19
+    small = table.configured(limits=Limits(max_rows=5))
+    everything = Query.of(small, equals={"root": str(tmp_path)}, like={"path": "/%"})
     with pytest.raises(LimitExceeded, match="more than 5 rows"):
-        table.configured(limits=Limits(max_rows=5)).rows(root=str(tmp_path))
+        small.rows(everything)
     with pytest.raises(TableError, match="name root with = or IN"):
-        table.rows(Query.of(table, like={"root": "/%"}))
+        table.rows(Query.of(table, equals={"path": "/x"}, like={"root": "/%"}))
+
+
+def test_a_path_that_is_not_known_is_no_file(tmp_path: Path) -> None:
+    """A join has it with each thread of the kernel, and osqueryd does not pass it on."""
+    dpkg_folder(tmp_path)
+    assert path_packages().rows(root=str(tmp_path)) == []
+    assert path_packages().rows(root=str(tmp_path), path="") == []
 
 
 def test_the_index_is_kept_until_a_package_changes(tmp_path: Path, opened: list[str]) -> None:

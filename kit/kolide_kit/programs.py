@@ -46,6 +46,7 @@ def run_program(
     max_bytes: int = 16 << 20,
     input: bytes = b"",  # noqa: A002  as subprocess calls it
     environment: Mapping[str, str] | None = None,
+    take: Callable[[bytes], object] | None = None,
 ) -> ProgramOutput:
     """Run a program to its end and return its output.
 
@@ -63,6 +64,7 @@ def run_program(
         max_bytes: the most bytes that it may write to standard output, and to standard error.
         input: bytes for its standard input.
         environment: variables that are added to, or replace, the inherited ones.
+        take: a function that gets standard output piece by piece, in another thread; then none is returned.
 
     Raises:
         ProgramFailed: the program cannot be started, or ended with another code; the text has the first line
@@ -94,7 +96,7 @@ def run_program(
         )
     except OSError as error:
         raise ProgramFailed(f"cannot run {program}: {error.strerror or error}") from error
-    with _Output(process, input, max_bytes) as output:
+    with _Output(process, input, max_bytes, take) as output:
         while not output.wait(min(_LOOK, end - time.monotonic())):
             if time.monotonic() >= end:
                 raise DeadlineExceeded(f"{program} took longer than {timeout:.3g} s")
@@ -129,7 +131,9 @@ def program_environment(environment: Mapping[str, str]) -> dict[str, str]:
 class _Output:
     """Reads the output of a running program; as a context manager it kills the program's group at the end."""
 
-    def __init__(self, process: Popen[bytes], data: bytes, limit: int) -> None:
+    def __init__(
+        self, process: Popen[bytes], data: bytes, limit: int, take: Callable[[bytes], object] | None
+    ) -> None:
         from threading import Thread
 
         self._process = process
@@ -138,7 +142,8 @@ class _Output:
         self.over = False
         assert process.stdout is not None
         assert process.stderr is not None
-        streams = zip((process.stdout, process.stderr), self._parts, strict=True)
+        out, err = self._parts
+        streams = ((process.stdout, take or out.append), (process.stderr, err.append))
         self._readers = [Thread(target=self._read, args=pair, daemon=True) for pair in streams]
         self._threads = list(self._readers)
         if process.stdin is not None:
@@ -160,7 +165,7 @@ class _Output:
         for thread in self._threads:
             thread.join(_AFTER_EXIT)
 
-    def _read(self, stream: BinaryIO, parts: list[bytes]) -> None:
+    def _read(self, stream: BinaryIO, take: Callable[[bytes], object]) -> None:
         total = 0
         with stream:
             while chunk := os.read(stream.fileno(), _CHUNK):
@@ -168,7 +173,7 @@ class _Output:
                 if total > self._limit:
                     self.over = True
                     return
-                parts.append(chunk)
+                take(chunk)
 
     def wait(self, seconds: float) -> bool:
         """Wait for some seconds; return True if the program has ended or written too much.

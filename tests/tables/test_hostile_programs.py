@@ -60,7 +60,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 def _refuse(*_: object) -> None:
-    raise PermissionError(1, "Operation not permitted")
+    raise OSError(93, "Protocol not supported")
 
 
 def all_good(install: Install, programs: tuple[str, ...]) -> None:

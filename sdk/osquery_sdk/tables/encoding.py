@@ -78,7 +78,9 @@ class ColumnInfo:
             pass
         except BaseException as error:  # noqa: BLE001  from an author's __index__; `_text` names the value
             pass_on_interrupt(error)
-        return [self._text(value) for value in values]
+        # Lists come as JSON, and many are alike: equal texts of a block are kept once.
+        known: dict[str, str] = {}
+        return [known.setdefault(text, text) for text in map(self._text, values)]
 
     def texts(self, values: Sequence[Any]) -> Sequence[str]:
         """Return the values as the texts that osqueryd reads; raises as `checked` does."""
@@ -364,9 +366,8 @@ class Layout:
                 return numbers
             if "" not in numbers:
                 return array("q", map(int, numbers))
-        for i in self._keys:
-            checked[i] = _texts(checked[i])
-        contents = zip(*(checked[i] for i in self._keys), strict=True)
+        # Numbers stay arrays in the answer: their texts take eight times the memory.
+        contents = zip(*(_texts(checked[i]) for i in self._keys), strict=True)
         return array("q", [hash(content) & _MASK for content in contents])
 
     def _build_one(self, row: Sequence[Any]) -> OneRow:

@@ -11,7 +11,7 @@ from ..errors import DeadlineExceeded, LimitExceeded, QueryCancelled, TableError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from .query import Query
 
@@ -27,6 +27,7 @@ def run_program(
     max_bytes: int = 16 << 20,
     input: bytes = b"",  # noqa: A002  as subprocess calls it
     environment: Mapping[str, str] | None = None,
+    take: Callable[[bytes], object] | None = None,
 ) -> ProgramOutput:
     """Run a program to its end and return its output.
 
@@ -43,6 +44,7 @@ def run_program(
         max_bytes: the most bytes that it may write to standard output, and to standard error.
         input: bytes for its standard input.
         environment: variables that are added to, or replace, the inherited ones.
+        take: a function that gets standard output piece by piece, in another thread; then none is returned.
 
     Raises:
         TableError: the program cannot be started, or ended with another code; the text has the first line of
@@ -63,6 +65,7 @@ def run_program(
             max_bytes=max_bytes,
             input=input,
             environment=environment,
+            take=take,
         )
     except errors.ProgramFailed as error:
         raise TableError(str(error)) from error

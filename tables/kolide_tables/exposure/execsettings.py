@@ -14,8 +14,9 @@ from ..reading.unittext import NO, YES
 # One value: the last one that systemd knows. Here with the words that are no booleans.
 _WORDS: dict[str, frozenset[str]] = dict.fromkeys((
     "DynamicUser", "NoNewPrivileges", "LockPersonality", "MemoryDenyWriteExecute", "PrivateDevices",
-    "PrivateIPC", "PrivateMounts", "PrivateNetwork", "PrivatePIDs", "ProtectClock", "ProtectKernelLogs",
-    "ProtectKernelModules", "ProtectKernelTunables", "RemoveIPC", "RestrictRealtime", "RestrictSUIDSGID",
+    "PrivateBPF", "PrivateIPC", "PrivateMounts", "PrivateNetwork", "PrivatePIDs", "ProtectClock",
+    "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "RemoveIPC", "RestrictRealtime",
+    "RestrictSUIDSGID",
 ), frozenset())
 _WORDS |= {
     "KeyringMode": frozenset(("inherit", "private", "shared")),
@@ -35,7 +36,8 @@ _NO_SWITCHES = frozenset(("KeyringMode", "ProcSubset", "ProtectProc", "DevicePol
 # One value too: the last one, and an empty one takes it back.
 _TEXTS = frozenset((
     "User", "Group", "RootDirectory", "RootImage", "WorkingDirectory", "AppArmorProfile", "SELinuxContext",
-    "SmackProcessLabel", "SystemCallErrorNumber", "SecureBits", "MountAPIVFS",
+    "SmackProcessLabel", "SystemCallErrorNumber", "SecureBits", "MountAPIVFS", "NetworkNamespacePath",
+    "IPCNamespacePath", "UserNamespacePath", "LandlockConfig",
 ))
 # Lines add up, and an empty one takes back all before it.
 _LISTS = frozenset((
@@ -43,13 +45,15 @@ _LISTS = frozenset((
     "SystemCallLog", "SystemCallArchitectures", "RestrictAddressFamilies", "RestrictFileSystems",
     "RestrictNamespaces", "RestrictNetworkInterfaces", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths",
     "ExecPaths", "NoExecPaths", "TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths", "DeviceAllow",
-    "IPAddressAllow", "IPAddressDeny", "SocketBindAllow", "SocketBindDeny", "Delegate",
+    "IPAddressAllow", "IPAddressDeny", "SocketBindAllow", "SocketBindDeny", "Delegate", "DelegateNamespaces",
+    "IPIngressFilterPath", "IPEgressFilterPath",
 ))
 _HAVE_SPECIFIERS = frozenset((
     "User", "Group", "SupplementaryGroups", "RootDirectory", "RootImage", "WorkingDirectory",
     "AppArmorProfile", "SELinuxContext", "SmackProcessLabel", "ReadWritePaths", "ReadOnlyPaths",
     "InaccessiblePaths", "ExecPaths", "NoExecPaths", "TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths",
-    "DeviceAllow",
+    "DeviceAllow", "NetworkNamespacePath", "IPCNamespacePath", "UserNamespacePath", "LandlockConfig",
+    "IPIngressFilterPath", "IPEgressFilterPath",
 ))
 # fmt: on
 # Values of lists that mean something by being empty: no capability at all, and all of delegation's defaults.
@@ -99,7 +103,7 @@ def _added(before: list[Directive], directive: Directive) -> list[Directive]:
 
 def _replaces(key: str, value: str) -> bool:
     """Return whether a line says all by itself, and not in addition to those before."""
-    if key in ("RestrictNamespaces", "Delegate"):
+    if key in ("RestrictNamespaces", "DelegateNamespaces", "Delegate"):
         return value.lower() in YES | NO
     if key in ("CapabilityBoundingSet", "AmbientCapabilities"):
         return value == "~"

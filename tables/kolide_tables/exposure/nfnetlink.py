@@ -4,7 +4,7 @@ A message's payload begins with family 1, version 1 and resource 2; attributes f
 are in the order of bytes of the network. Source: the kernel's include/uapi/linux/netfilter/nfnetlink.h.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from struct import pack
 
 from kolide_kit.text import shown
@@ -18,18 +18,19 @@ _GENERIC_SIZE = 4
 
 def dump(
     kind: int, check: Callable[[], None], *, family: int = 0, wanted: Attributes | None = None
-) -> list[tuple[int, Attributes]]:
+) -> Iterator[tuple[int, Attributes]]:
     """Return all objects that a request of nftables lists: the family, and the attributes of each.
 
     Raises OSError if the kernel has no such service, refuses this process, or has other rules at each try.
     """
     body = pack("=BBH", family, 0, 0) + written(wanted or {})
     with Netlink(_NETLINK_NETFILTER) as netlink:
-        return [
-            (payload[0], parsed(payload[_GENERIC_SIZE:]))
-            for answered, payload in netlink.list(_NFTABLES << 8 | kind, body, check)
-            if answered >> 8 == _NFTABLES and len(payload) >= _GENERIC_SIZE
-        ]
+        messages = netlink.list(_NFTABLES << 8 | kind, body, check)
+    return (
+        (payload[0], parsed(payload[_GENERIC_SIZE:]))
+        for answered, payload in messages
+        if answered >> 8 == _NFTABLES and len(payload) >= _GENERIC_SIZE
+    )
 
 
 def parsed(data: bytes) -> Attributes:

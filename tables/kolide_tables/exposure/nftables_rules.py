@@ -7,24 +7,18 @@ Rules of iptables-nft, firewalld, ufw and container engines are among them; rule
 Source: nft(8), libnftables-json(5).
 """
 
-import re
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-from kolide_kit.text import decode_kept, printable, printable_or_none
+from kolide_kit.text import printable, printable_or_none
 from osquery_sdk import Column, ColumnType, Query, Row, TableError, run_program, table
 
 from ..reading.tools import find_tool
 from . import nftverdicts
 from .nftkernel import expand_rule, kernel_listing, kernel_verdicts
+from .nftlisting import NftRules, Object, Place, Run, place_of, rules_last, whole_listing
 
-# nft joins its arguments to one text and parses that: only plain names may become part of it.
-_PLAIN_NAME = r"[A-Za-z][A-Za-z0-9_]*"
-_FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
-
-_Object: TypeAlias = dict[str, Any]
-_Place: TypeAlias = tuple[str, str, str]  # family, table, and the name of what is in it
-_Run: TypeAlias = Callable[..., bytes]
+_MOST_BYTES = 64 << 20  # of nft's words, which are kept packed and read piece by piece
 
 
 class NftablesRule(Row):
@@ -48,8 +42,9 @@ class NftablesRule(Row):
     packets: int | None = Column("Packets that its counter has counted; NULL without a counter")
     bytes: int | None = Column("Bytes that its counter has counted")
     expr: list[Any] = Column(
-        "JSON list of what it matches and does, as nft writes it, without sets' elements; without the "
-        "program nft, the kernel's names of what it matches"
+        "JSON list of what it matches and does, as nft writes it, without the elements of named sets; "
+        "without the program nft, the kernel's names of what it matches",
+        costly=True,
     )
     dormant: bool = Column("1 if the table is switched off: none of its rules sees a packet")
     chain_type: str | None = Column("filter, nat or route; empty if others jump to the chain")
@@ -66,19 +61,36 @@ class NftablesRule(Row):
     table_comment: str | None = Column("The table's comment")
 
 
-class _Ruleset(NamedTuple):
-    """The objects of a listing that rules are about."""
+class _Ruleset:
+    """The objects of a listing that rules are about, by their kind and place."""
 
-    tables: dict[_Place, _Object]
-    chains: dict[_Place, _Object]
-    counters: dict[_Place, _Object]
-    maps: dict[_Place, _Object]
-    verdicts: Callable[[_Place], list[str]]  # of a map
+    def __init__(self, verdicts: Callable[[Place], list[str]]) -> None:
+        """Take a function that returns the verdicts of a map of which nothing is listed but its name."""
+        self._objects: dict[tuple[str, Place], Object] = {}
+        self._verdicts = verdicts
+        self._known: dict[Place, list[str]] = {}  # of the maps that have been asked for
+
+    def add(self, item: Object) -> None:
+        """Take an object of a listing; others than these kinds are passed over."""
+        for kind in ("table", "chain", "counter", "map"):
+            if isinstance(detail := item.get(kind), dict):
+                self._objects[kind, place_of(detail, "" if kind == "table" else "name")] = detail
+
+    def get(self, kind: str, place: Place) -> Object:
+        """Return an object; an empty one if it is not listed."""
+        return self._objects.get((kind, place), {})
+
+    def verdicts(self, place: Place) -> list[str]:
+        """Return the different verdicts of a map."""
+        if place not in self._known:
+            elements = self.get("map", place).get("elem")
+            self._known[place] = nftverdicts.verdicts(elements) or self._verdicts(place)
+        return self._known[place]
 
 
 @table(
     "kolide_nftables_rules",
-    privilege="Without root: no rows, since the kernel shows no rules.",
+    privilege="Without root: an error, since the kernel shows nobody else its rules.",
     platforms=("linux",),
     elsewhere="nftables is Linux's packet filter; osquery itself has alf for macOS "
     "and windows_firewall_rules for Windows",
@@ -103,139 +115,88 @@ def nftables_rules(query: Query) -> Iterator[NftablesRule]:
     try:
         kernel = kernel_listing(query.check)
     except OSError as error:
-        if nft is None:
+        # Then it tells nft nothing either.
+        if nft is None or isinstance(error, PermissionError):
             raise TableError(f"the kernel does not list its packet filter's rules: {error}") from error
 
-    def run(*arguments: str) -> bytes:
-        return run_program(str(nft), "-jat", "list", *arguments, query=query).stdout
+    def run(*arguments: str) -> Iterator[bytes]:
+        from kolide_kit.packed import PackedBytes
 
-    # A kernel without rules spares the program.
-    wanted = nft is not None and (kernel is None or any("rule" in item for item in kernel))
-    return listed_rows(query, run if wanted else None, kernel)
+        output = PackedBytes()
+        words = ("-jat", "list", *arguments)
+        run_program(
+            str(nft), *words, timeout=query.remaining(), query=query, max_bytes=_MOST_BYTES, take=output.add
+        )
+        return output.pieces()
+
+    return listed_rows(query, run if nft is not None else None, kernel)
 
 
 def listed_rows(
-    query: Query, run: _Run | None, kernel: list[_Object] | None = None
+    query: Query, run: Run | None, kernel: Iterable[Object] | None = None
 ) -> Iterator[NftablesRule]:
     """Yield the rows of what `nft -jat list ...` answers, for all tables or only those that are asked for.
 
-    With the kernel's own listing, the rows are of that, and nft adds what its rules match.
+    With the kernel's own listing, the rows are of that, and nft is run to add what its rules match, if there
+    are rules and somebody wants to know.
     """
     if kernel is None:
-        for objects in _listings(query, run) if run is not None else ():
-            yield from _rows(query, objects, lambda _: [])
+        objects = whole_listing(query, run) if run is not None else []
+        yield from _rows(query, rules_last(objects), lambda _: [], lambda *_: None)
         return
-    try:
-        spelled = {
-            (*_place(rule, "chain"), rule.get("handle")): rule.get("expr")
-            for objects in (_listings(query, run) if run is not None else ())
-            for rule in _of_kind(objects, "rule")
-        }
-    except TableError as error:
-        query.check()
-        query.warn(f"what rules match is left out: {error}")
-        spelled = {}
+    known: dict[bytes, list[Object]] = {}
+    spelled = NftRules(query, run) if run is not None and query.wants("expr") else None
 
-    def verdicts(place: _Place) -> list[str]:
+    def verdicts(place: Place) -> list[str]:
         try:
             return kernel_verdicts(*place, query.check)
         except OSError:  # the map has just been deleted
             return []
 
-    yield from _rows(query, kernel, verdicts, spelled)
+    def spell(rule: Object, place: Place) -> None:
+        _spell(rule, None if spelled is None else spelled.expressions(place, rule.get("handle")), known)
+
+    yield from _rows(query, kernel, verdicts, spell)
 
 
 def _rows(
     query: Query,
-    objects: list[_Object],
-    verdicts: Callable[[_Place], list[str]],
-    spelled: dict[tuple[str, str, str, Any], Any] | None = None,
+    objects: Iterable[Object],
+    verdicts: Callable[[Place], list[str]],
+    spell: Callable[[Object, Place], None],
 ) -> Iterator[NftablesRule]:
-    places = ("table", "chain", "counter", "map")
-    tables, chains, counters, maps = (
-        {_place(item, "" if kind == "table" else "name"): item for item in _of_kind(objects, kind)}
-        for kind in places
-    )
-    known: dict[_Place, list[str]] = {}
-
-    def of_map(place: _Place) -> list[str]:
-        if place not in known:
-            elements = maps.get(place, {}).get("elem")
-            known[place] = nftverdicts.verdicts(elements) or verdicts(place)
-        return known[place]
-
-    ruleset = _Ruleset(tables, chains, counters, maps, of_map)
-    positions: dict[_Place, int] = {}
-    for rule in _of_kind(objects, "rule"):
-        place = _place(rule, "chain")
+    """Yield the rows of objects of which the rules come last."""
+    ruleset = _Ruleset(verdicts)
+    places: dict[Place, Place] = {}  # rules of a chain share the texts of its names
+    positions: dict[Place, int] = {}
+    for item in objects:
+        query.check()
+        ruleset.add(item)
+        if not isinstance(rule := item.get("rule"), dict):
+            continue
+        place = place_of(rule, "chain")
+        place = places.setdefault(place, place)
         positions[place] = position = positions.get(place, 0) + 1
         if query.matches("table_name", place[1]):
-            _spell(rule, (spelled or {}).pop((*place, rule.get("handle")), None))
+            spell(rule, place)
             yield _row(rule, place, ruleset, position)
 
 
-def _spell(rule: _Object, expressions: object) -> None:
+def _spell(rule: Object, expressions: object, known: dict[bytes, list[Object]]) -> None:
     """Give a rule of the kernel the expressions of nft, and its own too where those say too little."""
     listed = expressions if isinstance(expressions, list) else None
     if listed and all(isinstance(each, dict) and not each.keys() & {"xt", "vmap"} for each in listed):
         rule["expr"] = listed
         return
-    expand_rule(rule)
+    expand_rule(rule, known)
     if listed:
         rule["kernel_expr"] = rule.get("expr")
         rule["expr"] = listed
 
 
-def _listings(query: Query, run: _Run) -> Iterator[list[_Object]]:
-    """Yield nft's listings: table by table if only some are wanted."""
-    if query.equals("table_name") is None and not query.like("table_name"):
-        yield parse_listing(run("ruleset"))
-        return
-    listings = []
-    for entry in _of_kind(parse_listing(run("tables")), "table"):
-        family, name = str(entry.get("family")), str(entry.get("name"))
-        if not query.matches("table_name", name):
-            continue
-        try:
-            if family not in _FAMILIES or not re.fullmatch(_PLAIN_NAME, name):
-                raise TableError(f"not a plain name: {name}")
-            listings.append(parse_listing(run("table", family, name)))
-        except TableError:
-            # nft cannot be given this name (it may be a word of its language), or the table has just been
-            # deleted.
-            query.check()
-            listings = [parse_listing(run("ruleset"))]
-            break
-    yield from listings
-
-
-def parse_listing(data: bytes) -> list[_Object]:
-    """Return the objects of a listing; raises TableError for other data."""
-    import json
-
-    try:
-        objects = json.loads(decode_kept(data), strict=False)["nftables"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise TableError(f"nft's answer cannot be read: {error}") from error
-    if not isinstance(objects, list):
-        raise TableError("nft's answer is not a list")
-    return [item for item in objects if isinstance(item, dict)]
-
-
-def _of_kind(objects: list[_Object], kind: str) -> list[_Object]:
-    return [detail for item in objects if isinstance(detail := item.get(kind), dict)]
-
-
-def _place(item: _Object, name: str) -> _Place:
-    """Return the place of an object: "" as name takes a table itself."""
-    table_name = item.get("name" if not name else "table", "")
-    within = item.get(name, "") if name else ""
-    return (printable(str(item.get("family", ""))), printable(str(table_name)), printable(str(within)))
-
-
-def _row(rule: _Object, place: _Place, ruleset: _Ruleset, position: int) -> NftablesRule:
-    chain = ruleset.chains.get(place, {})
-    of_table = ruleset.tables.get((*place[:2], ""), {})
+def _row(rule: Object, place: Place, ruleset: _Ruleset, position: int) -> NftablesRule:
+    chain = ruleset.get("chain", place)
+    of_table = ruleset.get("table", (*place[:2], ""))
     expressions = _expressions(rule)
     of_kernel = _dicts(rule.get("kernel_expr"))
     verdict = nftverdicts.verdict(expressions) or nftverdicts.verdict(of_kernel)
@@ -265,7 +226,7 @@ def _row(rule: _Object, place: _Place, ruleset: _Ruleset, position: int) -> Nfta
     )
 
 
-def _expressions(rule: _Object) -> list[_Object]:
+def _expressions(rule: Object) -> list[Object]:
     """Return a rule's expressions, with the kernel's own of what nft has no JSON for, as of inline chains."""
     listed = rule.get("expr")
     expressions = _dicts(listed)
@@ -274,7 +235,7 @@ def _expressions(rule: _Object) -> list[_Object]:
     return expressions
 
 
-def _outcomes(verdict: str | None, expressions: list[_Object], place: _Place, ruleset: _Ruleset) -> list[str]:
+def _outcomes(verdict: str | None, expressions: list[Object], place: Place, ruleset: _Ruleset) -> list[str]:
     found = nftverdicts.looked_up(expressions)
     if isinstance(found, str):
         return ruleset.verdicts((place[0], place[1], found))
@@ -282,7 +243,7 @@ def _outcomes(verdict: str | None, expressions: list[_Object], place: _Place, ru
 
 
 def _counter(
-    expressions: list[_Object], place: _Place, ruleset: _Ruleset
+    expressions: list[Object], place: Place, ruleset: _Ruleset
 ) -> tuple[int | None, int | None, str | None]:
     """Return packets, bytes and name of the counter of a rule."""
     for expression in expressions:
@@ -290,12 +251,12 @@ def _counter(
         if isinstance(counter, dict):
             return _counted(counter.get("packets")), _counted(counter.get("bytes")), None
         if isinstance(counter, str):
-            shared = ruleset.counters.get((place[0], place[1], printable(counter)), {})
+            shared = ruleset.get("counter", (place[0], place[1], printable(counter)))
             return _counted(shared.get("packets")), _counted(shared.get("bytes")), printable(counter)
     return None, None, None
 
 
-def _dicts(value: object) -> list[_Object]:
+def _dicts(value: object) -> list[Object]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 

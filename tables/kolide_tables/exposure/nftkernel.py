@@ -5,8 +5,8 @@ decoded: of its expressions there are the names, and in full what decides, count
 
     tables   GETTABLE   name, flags, comment
     chains   GETCHAIN   name, hook, priority, devices, policy, type, comment
-    rules    GETRULE    handle, expressions in order, comment
     objects  GETOBJ     named counters
+    rules    GETRULE    handle, expressions in order, comment
     maps     GETSETELEM the verdicts of a verdict map
 
 Source: netlink(7), and the kernel's include/uapi/linux/netfilter/nf_tables.h, nf_tables_compat.h and
@@ -15,6 +15,7 @@ nfnetlink.h; libnftnl's udata.h for comments.
 
 import errno
 from collections.abc import Callable, Iterator
+from itertools import chain
 from struct import calcsize, unpack_from
 from typing import Any, TypeAlias
 
@@ -38,14 +39,19 @@ _TO_CHAINS = {-3: "jump", -4: "goto"}
 _VERDICT_REGISTER = 0
 # The kernel's names of expressions that nft writes otherwise.
 _RENAMED = {"masq": "masquerade", "redir": "redirect"}
-# Where ebtables' targets keep the verdict that comes after them: -1 accepts, -2 drops, -4 returns.
-_BRIDGE_TARGETS = {"mark": calcsize("L"), "arpreply": 8}
-_BRIDGE_VERDICTS = {0xF: "accept", 0xE: "drop", 0xC: "return"}
+_DECODED = frozenset(("immediate", "counter", "objref", "match", "target", "lookup", "nat"))
+_MOST_KNOWN = 4096  # parts of rules that are kept to be found again
+# Where targets of ebtables and arptables keep the verdict that comes after them, and what its last 4 bits
+# mean; with others the packet goes on.
+_OF_EBTABLES, _OF_ARPTABLES = {0xF: "accept", 0xE: "drop", 0xC: "return"}, {0: "drop", 1: "accept"}
+_VERDICTS_AFTER = {
+    "mark": (calcsize("L"), _OF_EBTABLES), "arpreply": (8, _OF_EBTABLES), "mangle": (44, _OF_ARPTABLES),
+}  # fmt: skip
 _NO_NFTABLES = (errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.ENOENT)
 
 
-def kernel_listing(check: Callable[[], None]) -> list[_Object]:
-    """Return tables, chains, counters and rules as nft's JSON has them.
+def kernel_listing(check: Callable[[], None]) -> Iterator[_Object]:
+    """Return tables, chains, counters and then rules as nft's JSON has them.
 
     A rule's expressions come by `expand_rule`. `check` is called again and again, and may raise to end it.
     Raises OSError if the kernel refuses this process; a kernel without nftables has no tables.
@@ -54,15 +60,15 @@ def kernel_listing(check: Callable[[], None]) -> list[_Object]:
         objects = [{"table": _table(family, each)} for family, each in dump(_GET_TABLE, check)]
     except OSError as error:
         if error.errno in _NO_NFTABLES:
-            return []
+            return iter(())
         raise
     objects += [{"chain": _chain(family, each)} for family, each in dump(_GET_CHAIN, check)]
     for family, each in dump(_GET_OBJECT, check):
         if number(each, 3) == _COUNTER_OBJECT:
             named = {"family": _FAMILIES.get(family), "table": text(each, 1), "name": text(each, 2)}
             objects.append({"counter": named | _counted(parsed(each.get(4, b"")))})
-    objects += [{"rule": _rule(family, each)} for family, each in dump(_GET_RULE, check)]
-    return objects
+    rules = ({"rule": _rule(family, each)} for family, each in dump(_GET_RULE, check))
+    return chain(objects, rules)
 
 
 def kernel_verdicts(family: str, table: str, name: str, check: Callable[[], None]) -> list[str]:
@@ -79,15 +85,22 @@ def kernel_verdicts(family: str, table: str, name: str, check: Callable[[], None
     return list(found)
 
 
-def expand_rule(rule: _Object) -> None:
-    """Decode the expressions of a rule of `kernel_listing`: they take longer than all the rest.
+def expand_rule(rule: _Object, known: dict[bytes, list[_Object]]) -> None:
+    """Decode the expressions of a rule of `kernel_listing`; a comment may be among them.
 
-    A comment may be among them.
+    Rules are much alike: `known` is for what their parts came to, and each part is decoded once.
     """
     data = rule.pop("data", None)
-    if data is not None:
-        rule["expr"] = [each for value in parsed_list(data) for each in _expression(parsed(value))]
-        rule["comment"] = rule["comment"] or _iptables_comment(rule["expr"])
+    if data is None:
+        return
+    rule["expr"] = expressions = []
+    for part in parsed_list(data):
+        if part not in known:
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            known[part] = list(_expression(parsed(part)))
+        expressions += known[part]
+    rule["comment"] = rule["comment"] or _iptables_comment(expressions)
 
 
 def _table(family: int, values: Attributes) -> _Object:
@@ -102,17 +115,17 @@ def _table(family: int, values: Attributes) -> _Object:
 
 def _chain(family: int, values: Attributes) -> _Object:
     name = _FAMILIES.get(family, str(family))
-    chain: _Object = {"family": name, "table": text(values, 1), "name": text(values, 3)}
-    chain["comment"] = _comment(values.get(12, b""))
+    found: _Object = {"family": name, "table": text(values, 1), "name": text(values, 3)}
+    found["comment"] = _comment(values.get(12, b""))
     hook = parsed(values.get(4, b""))
     if not hook:
-        return chain
+        return found
     hooks = _HOOKS_OF.get(name, _HOOKS)
     place = number(hook, 1)
     devices = [shown(each.rstrip(b"\0")) for each in parsed_list(hook.get(4, b""))]
     if 3 in hook:
         devices = devices or [text(hook, 3)]
-    return chain | {
+    return found | {
         "type": text(values, 7),
         "hook": hooks[place] if place < len(hooks) else str(place),
         "prio": number(hook, 2, signed=True),
@@ -133,7 +146,11 @@ def _rule(family: int, values: Attributes) -> _Object:
 
 
 def _expression(values: Attributes) -> Iterator[_Object]:
-    name, data = text(values, 1), parsed(values.get(2, b""))
+    name = text(values, 1)
+    if name not in _DECODED:
+        yield {_RENAMED.get(name, name): None}
+        return
+    data = parsed(values.get(2, b""))
     if name == "immediate":
         verdict = parsed(data.get(2, b"")).get(2)
         yield {"immediate": None} if verdict is None else _verdict(parsed(verdict))
@@ -166,14 +183,14 @@ def _counted(values: Attributes) -> _Object:
 
 
 def _extension(kind: str, values: Attributes) -> _Object:
-    """Return an extension of iptables, with a comment's text, and the verdict after a bridge's target."""
+    """Return an extension of iptables, with a comment's text, and the verdict after such a target."""
     extension: _Object = {"type": kind, "name": text(values, 1)}
     details = values.get(3, b"")
     if kind == "match" and extension["name"] == "comment":
         extension["comment"] = shown(details.partition(b"\0")[0])
-    at = _BRIDGE_TARGETS.get(extension["name"]) if kind == "target" else None
-    if at is not None and len(details) >= at + 4:
-        extension["verdict"] = _BRIDGE_VERDICTS.get(unpack_from("=i", details, at)[0] & 0xF)
+    at, verdicts = _VERDICTS_AFTER.get(extension["name"], (0, {})) if kind == "target" else (0, {})
+    if verdicts and len(details) >= at + 4:
+        extension["verdict"] = verdicts.get(unpack_from("=i", details, at)[0] & 0xF)
     return extension
 
 

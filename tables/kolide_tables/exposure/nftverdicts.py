@@ -4,6 +4,7 @@ Source: libnftables-json(5), Verdicts and Statements; iptables-extensions(8), eb
 """
 
 from collections.abc import Iterable
+from sys import intern
 from typing import Any, TypeAlias
 
 from kolide_kit.text import printable
@@ -85,4 +86,4 @@ def _target_verdict(detail: object) -> str | None:
 
 def _named(name: str, detail: object) -> str:
     chain = detail.get("target") if isinstance(detail, dict) else None
-    return f"{name} {printable(chain)}" if isinstance(chain, str) else name
+    return f"{name} {printable(chain)}" if isinstance(chain, str) else intern(name)

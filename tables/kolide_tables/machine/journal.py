@@ -4,21 +4,21 @@ Source: journalctl(1), systemd.journal-fields(7), systemd's documentation of the
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import ceil, floor
 from typing import Any
 
-from kolide_kit.errors import LimitExceeded
 from kolide_kit.redact import redact_text
 from kolide_kit.text import decode_kept, printable, shown
-from osquery_sdk import Column, ColumnType, Query, Row, run_program, table
+from osquery_sdk import Column, ColumnType, LimitExceeded, Query, Row, run_program, table
 
 from ..reading.tools import need_tool
 
 _USUAL_SECONDS = 3600
 _MOST = 5_000
-_MOST_BYTES = 64 << 20
+_MOST_BYTES = 24 << 20  # of JSON; the answer may take as much memory
 _FIELDS = ("MESSAGE", "_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER", "PRIORITY", "_PID", "_UID")
+_ASK_FOR_LESS = "ask for a unit, an identifier or a priority, or for less time"
 _PRIORITIES = range(8)
 _END = 253_402_214_399  # the year 9999: systemd reads no later moment
 
@@ -67,14 +67,18 @@ def journal(query: Query) -> Iterator[JournalEntry]:
     """Entries of systemd's journal, of the last hour or of a given time; more than 5,000 are an error."""
     journalctl = need_tool("journalctl", "systemd")
 
-    def run(*arguments: str) -> bytes:
+    def run(*arguments: str) -> Iterator[bytes]:
+        from kolide_kit.packed import PackedBytes
+
+        output = PackedBytes()
         left = query.remaining()  # a search through a long time may take as long as the statement may
-        return run_program(journalctl, *arguments, timeout=left, query=query, max_bytes=_MOST_BYTES).stdout
+        run_program(journalctl, *arguments, timeout=left, query=query, max_bytes=_MOST_BYTES, take=output.add)
+        return output.lines()
 
     return journal_rows(query, run)
 
 
-def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEntry]:
+def journal_rows(query: Query, run: Callable[..., Iterable[bytes]]) -> Iterator[JournalEntry]:
     """Yield the rows that journalctl writes."""
     matches = _matches(query)
     if matches is None:
@@ -84,7 +88,7 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
         if since > (_END if until is None else until):
             continue
         fields = [field for field in _FIELDS if field != "MESSAGE" or query.wants("message")]
-        lines = run(
+        arguments = (
             "--output=json",
             f"--output-fields={','.join(fields)}",
             "--all",  # without it, long texts are left out
@@ -94,14 +98,18 @@ def journal_rows(query: Query, run: Callable[..., bytes]) -> Iterator[JournalEnt
             *([] if until is None else [f"--until=@{max(until, 0)}"]),
             f"--lines={_MOST + 1}",
             *matches,
-        ).splitlines()
-        if len(lines) > _MOST:
-            raise LimitExceeded(
-                f"the journal has more than {_MOST:,} such entries since {since}: ask for a unit, an "
-                "identifier or a priority, or for less time"
-            )
+        )
+        try:
+            lines = run(*arguments)
+        except LimitExceeded as error:
+            raise LimitExceeded(f"{error}: {_ASK_FOR_LESS}") from error
         unreadable = 0
-        for line in lines:
+        for number, line in enumerate(lines):
+            query.check()
+            if number == _MOST:
+                raise LimitExceeded(
+                    f"the journal has more than {_MOST:,} such entries since {since}: {_ASK_FOR_LESS}"
+                )
             row = _row(line, since)
             if row is None:
                 unreadable += 1

@@ -10,7 +10,10 @@ Documentation/userspace-api/netlink/intro.rst.
 import errno
 import os
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
+
+if TYPE_CHECKING:
+    from kolide_kit.packed import PackedBytes
 
 Attributes: TypeAlias = dict[int, bytes]
 
@@ -19,6 +22,7 @@ _REQUEST, _ACK, _DUMP = 1, 4, 0x300
 _INTERRUPTED = 0x10  # NLM_F_DUMP_INTR: what is listed changed while the kernel went through it
 _ERROR, _DONE = 2, 3
 _HEADER, _HEADER_SIZE = "=IHHII", 16
+_PACKED, _PACKED_SIZE = "=HI", 6  # before a message that is kept: its kind, and the length of its payload
 _KIND = 0x3FFF  # the two bits above say how a value is written
 _TRIES = 5
 _TIMEOUT = 5.0  # seconds; the kernel answers at once, or not at all
@@ -59,20 +63,25 @@ class Netlink:
         """Return the answer to a request for one thing."""
         return [message for _, message in self._exchange(kind, _REQUEST | _ACK, body)]
 
-    def list(self, kind: int, body: bytes, check: Callable[[], None] = lambda: None) -> list[Message]:
+    def list(self, kind: int, body: bytes, check: Callable[[], None] = lambda: None) -> Iterator[Message]:
         """Return the messages of a list; `check` is called for each.
 
         Raises OSError also if what is listed changes at each try.
         """
+        from struct import pack
+
+        from kolide_kit.packed import PackedBytes
+
         for _ in range(_TRIES):
-            messages = []
+            # All are here before the first one is read, so a list may be long.
+            packed = PackedBytes()
             interrupted = False
             for flags, message in self._exchange(kind, _REQUEST | _DUMP, body):
                 check()
                 interrupted = interrupted or bool(flags & _INTERRUPTED)
-                messages.append(message)
+                packed.add(pack(_PACKED, message.kind, len(message.payload)) + message.payload)
             if not interrupted:
-                return messages
+                return _unpacked(packed)
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     def _exchange(self, kind: int, flags: int, body: bytes) -> Iterator[tuple[int, Message]]:
@@ -105,6 +114,23 @@ class Netlink:
                     return
                 yield flags, Message(kind, payload)
         raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+
+
+def _unpacked(packed: "PackedBytes") -> Iterator[Message]:
+    from struct import unpack_from
+
+    data = b""
+    for piece in packed.pieces():
+        data += piece
+        at = 0
+        while at + _PACKED_SIZE <= len(data):
+            kind, size = unpack_from(_PACKED, data, at)
+            end = at + _PACKED_SIZE + size
+            if end > len(data):
+                break
+            yield Message(kind, data[at + _PACKED_SIZE : end])
+            at = end
+        data = data[at:]
 
 
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -8,7 +8,7 @@ there are no rows.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Missing, TooLarge, Unreadable, read_file
@@ -134,17 +134,19 @@ def past_trusted_links(path: str) -> str:
     return path
 
 
-def read_or_warn(path: str, query: Query, *, max_bytes: int | None = None) -> bytes | None:
+def read_or_warn(
+    path: str, query: Query, *, max_bytes: int | None = None, warn: Callable[[str], None] | None = None
+) -> bytes | None:
     """Return the content of a regular file, for a table without a column for errors.
 
     `max_bytes` is the query's own limit unless given. None stands for a file that cannot be read or is
-    larger, which is logged as a warning, and for a missing file, which is not: a join of users with a file of
-    their homes names many that do not exist.
+    larger, which is logged with `warn` or as a warning of its own, and for a missing file, which is not: a
+    join of users with a file of their homes names many that do not exist.
     """
     try:
         return read_file(path, max_bytes=max_bytes or query.limits.max_file_bytes)
     except Missing:
         return None
     except (Unreadable, TooLarge) as error:
-        query.warn(str(error))
+        (warn or query.warn)(str(error))
         return None

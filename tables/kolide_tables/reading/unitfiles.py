@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Unreadable, read_file
-from kolide_kit.text import decode, shown
+from kolide_kit.text import decode_kept, shown
 
 from .unitnames import drop_in_folders, may_point, parse_name
 from .unittext import parse_unit
@@ -71,7 +71,8 @@ class UnitFiles:
         self._files = self._find_files()
         self._aliases = self._find_aliases()
         self._links: dict[str, dict[str, str]] | None = None
-        self._wanted: dict[str, dict[str, bool]] = {}
+        self._links_to: dict[str, dict[str, list[str]]] = {}  # for each folder: name -> links that lead to it
+        self._wanted: dict[str, set[str]] = {}
 
     def names(self, suffix: str) -> list[str]:
         """Return the names of all units of a kind (".timer"): no aliases and no templates, but the instances
@@ -145,11 +146,25 @@ class UnitFiles:
             }
         return self._links
 
-    def wanted_in(self, folder: str) -> Iterator[str]:
-        """Yield the names of the units that a folder's units want, from links in a.target.wants and so on."""
-        for name in self._folders[folder]:
-            if name.endswith(_WANTING):
-                yield from self._listed_once(f"{self.root}{folder}/{name}")
+    def links_about(self, folder: str, name: str) -> Iterator[tuple[str, str]]:
+        """Yield the links in a folder that have a name or lead to it, each with the name that it leads to."""
+        links = self.links[folder]
+        if folder not in self._links_to:
+            self._links_to[folder] = {}
+            for link, target in links.items():
+                self._links_to[folder].setdefault(target, []).append(link)
+        if name in links:
+            yield name, links[name]
+        yield from ((link, name) for link in self._links_to[folder].get(name, ()) if link != name)
+
+    def wanted_in(self, folder: str) -> set[str]:
+        """Return the names of the units that a folder's units want: links in a.target.wants and so on."""
+        if folder not in self._wanted:
+            wanting = [name for name in self._folders[folder] if name.endswith(_WANTING)]
+            self._wanted[folder] = {
+                name for each in wanting for name in _listed(f"{self.root}{folder}/{each}")
+            }
+        return self._wanted[folder]
 
     def _find_files(self) -> dict[str, str]:
         """Return where each name leads: to the path of a file, or, for an alias, to another name."""
@@ -214,12 +229,6 @@ class UnitFiles:
             return ""
         return os.path.basename(target)  # noqa: PTH119
 
-    def _listed_once(self, folder: str) -> dict[str, bool]:
-        """Return the names in a folder of wanted units, which is read once."""
-        if folder not in self._wanted:
-            self._wanted[folder] = _listed(folder)
-        return self._wanted[folder]
-
     def _drop_ins(self, unit: Unit) -> list[str]:
         """Return the paths of the drop-ins, sorted by name; of two with one name, the more important one.
 
@@ -241,8 +250,12 @@ class UnitFiles:
 
     def _read(self, path: str) -> Iterator[Directive]:
         # The folders are the system's own: their links are followed, as systemd does.
-        for section, key, value in parse_unit(decode(read_file(self._target(path)))):
-            yield Directive(section, key, value, path.removeprefix(self.root))
+        shown_path = path.removeprefix(self.root)
+        try:
+            for section, key, value in parse_unit(decode_kept(read_file(self._target(path)))):
+                yield Directive(section, key, value, shown_path)
+        except ValueError as error:
+            raise Unreadable(f"{shown_path}: systemd refuses the file: {error}") from error
 
     def _target(self, path: str) -> str:
         """Return the file that a path leads to, with absolute links taken as below the root folder."""

@@ -60,7 +60,7 @@ def _linked(files: UnitFiles, unit: Unit, known: set[str] | None) -> str | None:
     below = False
     for folder, links in files.links.items():
         kind = _kind(folder)
-        if unit.name in files.wanted_in(folder) or _is_named(unit.name, links, known, below=below):
+        if unit.name in files.wanted_in(folder) or _is_named(files, folder, unit.name, known, below=below):
             if kind == "enabled":
                 return kind
             found.add(kind)
@@ -84,9 +84,9 @@ def _kind(folder: str) -> str:
     return "enabled-runtime" if folder.startswith(_RUNTIME) else "static"
 
 
-def _is_named(name: str, links: dict[str, str], known: set[str] | None, *, below: bool) -> bool:
+def _is_named(files: UnitFiles, folder: str, name: str, known: set[str] | None, *, below: bool) -> bool:
     """Return whether one of a folder's links stands for a unit under a name that counts."""
-    for link, target in links.items():
+    for link, target in files.links_about(folder, name):
         by_path, by_target = link == name and not below, target == name
         if by_path != by_target and (known is None or link in known):
             return True

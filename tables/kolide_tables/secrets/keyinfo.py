@@ -15,6 +15,7 @@ from kolide_kit.text import shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
 from ..reading.homes import Home, local_homes
+from ..reading.leftout import LeftOut
 from ..reading.paths import FileRow, asked_paths, past_trusted_links, read_or_warn
 
 __all__ = ["KeyInfo", "SshKey", "keyinfo", "ssh_keys"]
@@ -122,10 +123,11 @@ class SshKey(Row):
 )
 def keyinfo(query: Query) -> Iterator[KeyInfo]:
     """Private and public keys in files: kind, size, fingerprint, and whether a password protects them."""
-    budget = Budget.of(query)
+    budget, left_out = Budget.of(query), LeftOut(query)
     for path in asked_paths(query, "path", budget, links=True):
-        for columns in _keys(past_trusted_links(path), query, budget):
+        for columns in _keys(past_trusted_links(path), query, budget, left_out):
             yield KeyInfo(path=path, **columns)
+    left_out.finish()
 
 
 @table(
@@ -141,12 +143,13 @@ def keyinfo(query: Query) -> Iterator[KeyInfo]:
 )
 def ssh_keys(query: Query) -> Iterator[SshKey]:
     """Private keys in the .ssh folders of local users: kind, size, fingerprint, protection by a password."""
-    budget = Budget.of(query)
+    budget, left_out = Budget.of(query), LeftOut(query)
     for home in local_homes(query):
         for path in _ssh_files(home, budget):
-            for columns in _keys(path, query, budget):
+            for columns in _keys(path, query, budget, left_out):
                 if columns["kind"] in _NOT_PUBLIC:
                     yield SshKey(user=home.username, uid=home.uid, path=shown(path), **columns)
+    left_out.finish()
 
 
 def _ssh_files(home: Home, budget: Budget) -> list[str]:
@@ -163,7 +166,7 @@ def _ssh_files(home: Home, budget: Budget) -> list[str]:
     return sorted(paths)
 
 
-def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
+def _keys(path: str, query: Query, budget: Budget, left_out: LeftOut) -> Iterator[dict[str, Any]]:
     """Yield the keys of one file, as columns.
 
     A file that cannot be read is logged, and the others are still read.
@@ -171,7 +174,7 @@ def _keys(path: str, query: Query, budget: Budget) -> Iterator[dict[str, Any]]:
     from .keys import keys_in
 
     budget.check()
-    content = read_or_warn(path, query)
+    content = read_or_warn(path, query, warn=left_out.add)
     if content is None:
         return
     mode: str | None = None

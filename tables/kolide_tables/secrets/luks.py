@@ -14,6 +14,7 @@ from kolide_kit.limits import Budget
 from kolide_kit.text import printable, printable_or_none, shown
 from osquery_sdk import Column, ColumnType, Query, Row, table
 
+from ..reading.leftout import LeftOut
 from ..reading.parsing import as_object
 from ..reading.paths import asked_paths
 
@@ -83,13 +84,13 @@ class Header(NamedTuple):
 )
 def luks(query: Query) -> Iterator[LuksSlot]:
     """LUKS encryption of devices and files: cipher, key size, key slots, key derivation and tokens."""
-    budget = Budget.of(query)
+    budget, left_out = Budget.of(query), LeftOut(query)
     for path in asked_paths(query, "device_path", budget):
         budget.check()
         try:
             header = read_header(path)
         except (OSError, ValueError) as error:
-            query.warn(f"{shown(path)}: {why_not(path, error)}")
+            left_out.add(f"{shown(path)}: {why_not(path, error)}")
             continue
         if header is not None:
             for slot in header.slots or [Slot(None, None, None, header.key_bits, [])]:
@@ -100,6 +101,7 @@ def luks(query: Query) -> Iterator[LuksSlot]:
                     cipher=header.cipher,
                     **slot._asdict(),
                 )
+    left_out.finish()
 
 
 def read_header(path: str) -> Header | None:

@@ -11,6 +11,7 @@ from kolide_kit.limits import Budget
 from kolide_kit.redact import is_secret_name, redact_text
 from osquery_sdk import Column, Query, Row, TableError, table
 
+from ..reading.leftout import LeftOut
 from ..reading.paths import asked_paths, past_trusted_links
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def go_buildinfo(query: Query) -> Iterator[GoModule]:
     """Modules that Go programs were built from; only a file's headers and build information are read."""
     from .gobinary import BrokenProgram, build_info
 
-    budget = Budget.of(query)
+    budget, left_out = Budget.of(query), LeftOut(query)
     for path in asked_paths(query, "path", budget, links=True):
         budget.check()
         target = past_trusted_links(path)
@@ -78,7 +79,9 @@ def go_buildinfo(query: Query) -> Iterator[GoModule]:
         except Missing:
             continue
         except (Unreadable, OSError) as error:
-            query.warn(str(error) if isinstance(error, Unreadable) else f"{path}: {error.strerror or error}")
+            left_out.add(
+                str(error) if isinstance(error, Unreadable) else f"{path}: {error.strerror or error}"
+            )
             continue
         except BrokenProgram as error:
             problem = f"{path}: a Go program whose build information is broken, or the file is cut off"
@@ -90,6 +93,7 @@ def go_buildinfo(query: Query) -> Iterator[GoModule]:
         if info is not None:
             budget.add_rows(1 + len(info.dependencies))
             yield from _modules(path, info)
+    left_out.finish()
 
 
 def _redacted(value: str) -> str:

@@ -61,7 +61,7 @@ def test_expressions_of_a_rule() -> None:
         + expression("immediate", to_chain)
     )
     rule = {"comment": None, "data": data}
-    expand_rule(rule)
+    expand_rule(rule, {})
     assert rule["comment"] == "two words"
     assert rule["expr"] == [
         {"xt": {"type": "match", "name": "comment", "comment": "two words"}},
@@ -80,5 +80,5 @@ def test_expressions_of_a_rule() -> None:
 )
 def test_any_expression(name: str, values: dict[int, bytes]) -> None:
     data = b"".join(attribute(*each) for each in values.items())
-    expand_rule({"comment": None, "data": expression(name, data)})
-    expand_rule({"comment": None, "data": data})
+    expand_rule({"comment": None, "data": expression(name, data)}, {})
+    expand_rule({"comment": None, "data": data}, {})

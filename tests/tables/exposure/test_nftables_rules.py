@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolide_tables.exposure.nftables_rules import listed_rows, nftables_rules, parse_listing
+from kolide_tables.exposure.nftables_rules import listed_rows, nftables_rules
+from kolide_tables.exposure.nftlisting import parse_listing
 from osquery_sdk import Query, TableError
 
 from ...support.compare import Compare
@@ -194,8 +197,9 @@ def test_no_rules_at_all() -> None:
     assert "chain c" in text
 
 
-def recorded(objects: list[dict[str, Any]]) -> bytes:
-    return json.dumps({"nftables": [{"metainfo": {"json_schema_version": 1}}, *objects]}).encode()
+def recorded(objects: list[dict[str, Any]], size: int = 1000) -> list[bytes]:
+    data = json.dumps({"nftables": [{"metainfo": {"json_schema_version": 1}}, *objects]}).encode()
+    return [data[at : at + size] for at in range(0, len(data), size)]
 
 
 TABLES = [{"table": {"family": "ip", "name": f"t{n}", "handle": n}} for n in range(100)]
@@ -208,7 +212,7 @@ def rule(table: str, **fields: Any) -> dict[str, Any]:
 def test_a_lookup_lists_that_table_alone() -> None:
     asked: list[tuple[str, ...]] = []
 
-    def run(*arguments: str) -> bytes:
+    def run(*arguments: str) -> list[bytes]:
         asked.append(arguments)
         return recorded(TABLES) if arguments == ("tables",) else recorded([rule(arguments[-1])])
 
@@ -221,7 +225,7 @@ def test_a_lookup_lists_that_table_alone() -> None:
 def test_a_name_that_nft_cannot_be_told_is_found_in_the_whole(name: str) -> None:
     asked: list[tuple[str, ...]] = []
 
-    def run(*arguments: str) -> bytes:
+    def run(*arguments: str) -> list[bytes]:
         asked.append(arguments)
         if arguments == ("tables",):
             return recorded([{"table": {"family": "ip", "name": name}}])
@@ -233,7 +237,7 @@ def test_a_name_that_nft_cannot_be_told_is_found_in_the_whole(name: str) -> None
 
 
 def test_a_table_that_is_deleted_meanwhile_does_not_hide_the_others() -> None:
-    def run(*arguments: str) -> bytes:
+    def run(*arguments: str) -> list[bytes]:
         if arguments == ("tables",):
             return recorded(TABLES[:2])
         if arguments == ("ruleset",) or arguments[-1] == "t0":
@@ -251,7 +255,7 @@ def test_rules_of_other_programs() -> None:
         rule("t", handle=3, expr=None),
         rule("t", handle=1 << 70, expr=["odd", {"counter": {"packets": 1 << 64, "bytes": None}}]),
     ]
-    data = recorded(rules).replace(b"\\udcff", b"\xff")
+    data = [b"".join(recorded(rules)).replace(b"\\udcff", b"\xff")]
     rows = list(listed_rows(Query.of(nftables_rules), lambda *arguments: data))
     assert [row.verdict for row in rows] == [None, "jump ünder", None, None]
     assert [row.target for row in rows] == ["LOG", None, None, None]
@@ -275,7 +279,7 @@ def test_a_firewall_of_ten_thousand_rules_and_of_one_that_is_deep() -> None:
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"nftables": 1}', b"\xff", b"[" * 100_000])
 def test_what_is_no_answer(data: bytes) -> None:
     with pytest.raises(TableError, match="nft's answer"):
-        parse_listing(data)
+        list(parse_listing([data]))
 
 
 json_values = st.recursive(
@@ -291,7 +295,7 @@ json_values = st.recursive(
 @given(st.lists(json_values, max_size=4))
 def test_any_answer(objects: list[Any]) -> None:
     data = json.dumps({"nftables": objects}).encode()
-    list(listed_rows(Query.of(nftables_rules), lambda *arguments: data))
+    list(listed_rows(Query.of(nftables_rules), lambda *arguments: [data]))
 
 
 def test_what_a_listing_says_of_tables_chains_counters_and_maps() -> None:
@@ -347,6 +351,11 @@ IPTABLES = {
     "ip6tables -A INPUT -j REJECT": "reject",
     "ebtables -A INPUT -p arp -j DROP": "drop",
     "ebtables -A INPUT -j mark --mark-set 3 --mark-target RETURN": "return",
+    "ebtables -t nat -A PREROUTING -p arp -j arpreply --arpreply-mac 10:0:0:0:0:1": "drop",
+    "arptables -A INPUT -j mangle --mangle-ip-s 192.0.2.1": "accept",
+    "arptables -A INPUT -j mangle --mangle-ip-s 192.0.2.2 --mangle-target DROP": "drop",
+    "arptables -A INPUT -j mangle --mangle-ip-s 192.0.2.3 --mangle-target CONTINUE": None,
+    "arptables -A OUTPUT -j CLASSIFY --set-class 1:2": None,
 }
 FROM_IPTABLES = """
 import json, subprocess
@@ -368,7 +377,7 @@ def test_rules_that_iptables_made(compare: Compare) -> None:
 
     def about(command: str) -> tuple[str, str, str]:
         words = command.split()
-        family = {"iptables": "ip", "ip6tables": "ip6", "ebtables": "bridge"}[words[0]]
+        family = {"iptables": "ip", "ip6tables": "ip6", "ebtables": "bridge", "arptables": "arp"}[words[0]]
         return family, words[2] if words[1] == "-t" else "filter", words[words.index("-A") + 1]
 
     expected = sorted((*about(command), str(IPTABLES[command])) for command in made)
@@ -465,16 +474,61 @@ def test_a_kernel_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     monkeypatch.setattr("kolide_tables.exposure.nftables_rules.kernel_listing", refused)
     monkeypatch.setattr("kolide_tables.reading.tools.FOLDERS", (str(tmp_path),))
+    # Where the kernel refuses this process, nft is no help.
+    (tmp_path / "nft").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "nft").chmod(0o755)
     with pytest.raises(TableError, match=r"the kernel does not list .*Operation not permitted"):
         nftables_rules.rows()
 
 
 def test_an_nft_that_fails_leaves_what_the_kernel_says() -> None:
-    def run(*arguments: str) -> bytes:
+    def run(*arguments: str) -> list[bytes]:
         raise TableError("/usr/sbin/nft ended with 1: Error: JSON support not compiled-in")
 
-    kernel = [rule("t", comment=None, expr=[{"cmp": None}, {"drop": None}])]
+    kernel = [rule("t", comment=None, expr=[{"cmp": None}, {"drop": None}])] * 2
     warnings: list[str] = []
-    (row,) = listed_rows(Query.of(nftables_rules, warn=warnings.append), run, kernel)
+    row, _ = listed_rows(Query.of(nftables_rules, warn=warnings.append), run, kernel)
     assert (row.verdict, row.expr) == ("drop", [{"cmp": None}, {"drop": None}])
     assert len(warnings) == 1
+
+
+def test_nft_runs_only_for_what_rules_match() -> None:
+    def run(*arguments: str) -> list[bytes]:
+        raise AssertionError("nft has nothing to say")
+
+    kernel = [rule("t", comment=None, expr=[{"cmp": None}, {"drop": None}])]
+    (row,) = listed_rows(Query.of(nftables_rules, used=["verdict"]), run, kernel)
+    assert row.verdict == "drop"
+    assert list(listed_rows(Query.of(nftables_rules), run, [])) == []
+
+
+@given(st.permutations(range(6)), st.sets(st.integers(0, 5)), st.integers(1, 200))
+def test_nft_may_list_other_rules_in_another_order(order: list[int], deleted: set[int], size: int) -> None:
+    spelled = [rule("t", handle=n, expr=[{"match": n}]) for n in order if n not in deleted]
+    kernel = [rule("t", handle=n, comment=None, expr=[{"cmp": None}]) for n in range(6)]
+    rows = list(listed_rows(Query.of(nftables_rules), lambda *_: recorded(spelled, size), kernel))
+    assert [row.expr for row in rows] == [
+        [{"cmp": None}] if n in deleted else [{"match": n}] for n in range(6)
+    ]
+
+
+def test_many_rules_take_little_memory() -> None:
+    def kernel() -> Iterator[dict[str, Any]]:
+        return (rule("t", handle=n, comment=None, expr=None) for n in range(5_000))
+
+    matched = {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 1}}
+
+    def run(*arguments: str) -> Iterator[bytes]:
+        yield b'{"nftables": ['
+        for n in range(5_000):
+            yield (
+                json.dumps(rule("t", handle=n, expr=[matched, {"counter": {"packets": n}}])).encode() + b", "
+            )
+        yield b"]}"
+
+    tracemalloc.start()
+    handles = sum(row.handle for row in listed_rows(Query.of(nftables_rules), run, kernel()) if row.expr)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert handles == sum(range(5_000))
+    assert peak < 1_000_000

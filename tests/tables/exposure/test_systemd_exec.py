@@ -289,6 +289,9 @@ def test_a_tree_of_units_is_what_systemd_loads(tmp_path: Path, compare: Compare)
         ("SecureBits", ["noroot", "keep-caps", ""]),
         ("ReadWritePaths", ["/a", "/b", ""]),
         ("Delegate", ["yes", "cpu", "memory", "", "no"]),
+        ("NetworkNamespacePath", ["/a", "", "/b"]),
+        ("IPCNamespacePath", ["/a", "/b", ""]),
+        ("IPIngressFilterPath", ["/a", "/b", ""]),
     ],
 )
 def test_lines_that_are_left_out_change_nothing(tmp_path: Path, key: str, values: list[str]) -> None:
@@ -309,6 +312,21 @@ def test_lines_that_are_left_out_change_nothing(tmp_path: Path, key: str, values
 
     for number, order in enumerate(orders):
         assert about(f"all{number}.service") == about(f"some{number}.service"), order
+
+
+def test_directives_of_newer_versions(tmp_path: Path) -> None:
+    text = "[Service]\nPrivateBPF=yes\nPrivateBPF=bad\nDelegateNamespaces=mnt\nDelegateNamespaces=net\n"
+    write(
+        tmp_path,
+        "etc/systemd/system/a.service",
+        f"{text}UserNamespacePath=/%p\nLandlockConfig=/l\nLandlockConfig=\n",
+    )
+    assert [(row.directive, row.value) for row in rows_of(tmp_path)] == [
+        ("DelegateNamespaces", "mnt"),
+        ("DelegateNamespaces", "net"),
+        ("PrivateBPF", "yes"),
+        ("UserNamespacePath", "/a"),
+    ]
 
 
 def test_a_lookup_reads_that_service_s_files_alone(tmp_path: Path, opened: list[str]) -> None:

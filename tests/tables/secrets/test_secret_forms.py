@@ -231,6 +231,7 @@ def test_a_secret_by_its_form(rule: str, text: str) -> None:
         'POSTHOG_API_KEY = "phc_zjjbX0PnWxERXrMHhkEJWj9A9BhGVLRReICgsfTMmpx"',
         '"bandpass=f=$2:width_type=h:w=$w1"',
         "Authorization: Bearer token-user-2",
+        "swaks --auth-password %ftsau",
         "basicauth.users=bob:$$apr1$$H6uskkkW$$IgXLP6ewTrSuBkTrqE8wj/",
         "userPassword: {SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
         "digestauth.users: bob:corp:a2688e031edb4be6a3797f3882655c05",

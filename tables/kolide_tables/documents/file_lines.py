@@ -5,13 +5,11 @@ It can show any file's content, so a program has to enable it by name.
 
 from collections.abc import Iterator
 
-from kolide_kit.files import Missing, TooLarge, Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode
-from osquery_sdk import Column, Query, table
+from osquery_sdk import Column, Query, TableError, table
 
-from ..reading.leftout import LeftOut
-from ..reading.paths import FileRow, asked_paths
+from ..reading.paths import FileRow, asked_contents
 
 __all__ = ["FileLine", "file_lines"]
 
@@ -34,20 +32,12 @@ class FileLine(FileRow):
 def file_lines(query: Query) -> Iterator[FileLine]:
     """Lines of text files: UTF-8, or what their byte order mark says; other bytes as escapes."""
     budget = Budget.of(query)
-    left_out = LeftOut(query)
-    for path in asked_paths(query, "path", budget):
-        budget.check()
-        try:
-            content = read_file(path, max_bytes=query.limits.max_file_bytes)
-        except Missing:
-            continue
-        except (Unreadable, TooLarge) as error:
-            left_out.add(str(error))
-            continue
+    for path, content, error in asked_contents(query, "path", budget):
+        if error:
+            raise TableError(error)
         lines = decode(content).split("\n")
         if not lines[-1]:
             del lines[-1]  # a line feed at the end begins no further line
         budget.add_rows(len(lines))
         for number, line in enumerate(lines, 1):
             yield FileLine(path=path, line_number=number, line=line.removesuffix("\r"))
-    left_out.finish()

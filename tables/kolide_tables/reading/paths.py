@@ -10,11 +10,14 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 
+from kolide_kit.errors import LimitExceeded
 from kolide_kit.files import Missing, TooLarge, Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.patterns import expand_like
 from kolide_kit.text import shown
 from osquery_sdk import Column, Query, Row, TableError
+
+from .leftout import LeftOut
 
 _MOST_LINKS = 40
 _PAGE = 4096
@@ -58,12 +61,43 @@ def asked_paths(query: Query, column: str, budget: Budget, *, links: bool = Fals
 def asked_texts(query: Query, column: str) -> Iterator[str]:
     """Yield the texts that the terms on `column` are equal to, each once.
 
-    Raises TableError for terms that name none.
+    Raises TableError for terms that name none, and LimitExceeded for a text that is longer than a file may
+    be.
     """
     named = query.equals(column)
     if named is None and query.constraints(column):
         raise TableError(f"name {column} with = or IN")
-    return filter(None, named or ())
+    most = query.limits.max_file_bytes
+    for text in filter(None, named or ()):
+        if len(text) > most:
+            size = f"{column} has {len(text):,} bytes"
+            raise LimitExceeded(f"{size}, the limit is {most:,}: raise max_file_bytes")
+        yield text
+
+
+def asked_contents(query: Query, column: str, budget: Budget) -> Iterator[tuple[str, bytes, str]]:
+    """Yield the path and the content of each file that the terms on `column` name, or the error about it.
+
+    A file that is named with `=` or IN, and cannot be read or is over the limit, comes with an error that
+    names it: without one, the answer would look as if nothing were in the file. A file that a pattern found
+    is logged instead, and the others still answer. A missing file is left out.
+    """
+    left_out = LeftOut(query)
+    is_named = query.equals(column) is not None
+    for path in asked_paths(query, column, budget):
+        budget.check()
+        try:
+            content = read_file(path, max_bytes=query.limits.max_file_bytes)
+        except Missing:
+            continue
+        except (Unreadable, TooLarge) as error:
+            if is_named:
+                yield path, b"", str(error)
+            else:
+                left_out.add(str(error))
+        else:
+            yield path, content, ""
+    left_out.finish()
 
 
 def names_in(folder: str) -> list[str]:

@@ -6,13 +6,11 @@ Nothing is checked: a claim is what the token says, not what is true.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kolide_kit.errors import LimitExceeded
-from kolide_kit.files import Missing, TooLarge, Unreadable, read_file
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode, shown
 from osquery_sdk import Column, ColumnType, Query, table
 
-from ..reading.paths import FileRow, asked_paths, asked_texts
+from ..reading.paths import FileRow, asked_contents, asked_texts
 
 if TYPE_CHECKING:
     from .jose import Token
@@ -70,20 +68,12 @@ def jwt(query: Query) -> Iterator[WebToken]:
     """JSON Web Tokens in files or texts: their headers and claims, never their signatures."""
     budget = Budget.of(query)
     is_named = query.equals("path") is not None
-    for path in asked_paths(query, "path", budget):
-        budget.check()
-        try:
-            content = read_file(path, max_bytes=query.limits.max_file_bytes)
-        except Missing:
-            continue
-        except (Unreadable, TooLarge) as error:
-            if is_named:
-                yield WebToken(path=path, raw_data="", error=str(error))
-            continue
-        yield from _rows(decode(content), budget, is_named=is_named, path=path)
+    for path, content, error in asked_contents(query, "path", budget):
+        if error:
+            yield WebToken(path=path, raw_data="", error=error)
+        else:
+            yield from _rows(decode(content), budget, is_named=is_named, path=path)
     for text in asked_texts(query, "raw_data"):
-        if len(text) > query.limits.max_file_bytes:
-            raise LimitExceeded(f"raw_data has {len(text):,} bytes: raise max_file_bytes")
         yield from _rows(shown(text), budget, is_named=True, raw_data=text)
 
 

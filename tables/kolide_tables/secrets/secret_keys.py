@@ -1,4 +1,4 @@
-"""Find private keys that lie open: in PEM, in the forms of PuTTY and ssh.com, and keys in PEM within base64.
+"""Find private keys that lie open: in PEM, as PuTTY, ssh.com and OpenVPN write them, and PEM within base64.
 
 Keys that are encrypted with a password are not open. Sources: RFC 7468, RFC 1421 (Proc-Type), RFC 5958,
 OpenSSH's PROTOCOL.key, PuTTY's manual, appendix C, RFC 9580, 5.5.3.
@@ -34,8 +34,14 @@ _PUTTY = re.compile(
 _SSH2 = re.compile(
     r"---- BEGIN SSH2 (?:ENCRYPTED )?PRIVATE KEY ----((?:[^\-]|-(?!---)){40,30000})---- END SSH2 "
 )
+_OPENVPN = re.compile(
+    r"-----BEGIN OpenVPN (?:Static key V1|tls-crypt-v2 (?:client|server) key)-----"
+    r"((?:[^\-]|-(?!----)){40,30000})-----END OpenVPN "
+)
 _OPEN_PUTTY = re.compile(r"\nEncryption: none\b")
 _PASSWORD_BASED = re.compile(r"Proc-Type:\s{0,4}4,\s{0,2}ENCRYPTED|DEK-Info:")
+# A key of Ed25519 has 32 bytes; no other has fewer.
+_LEAST = 32
 _OPENSSH = b"openssh-key-v1\0"
 _SSHCOM = b"\x3f\x6f\xf9\xeb"
 _PEM_IN_BASE64 = "LS0tLS1CRUdJTi"
@@ -49,11 +55,14 @@ def private_keys(text: str) -> Iterator[PrivateKey]:
     """Yield the private keys in a text that no password protects."""
     if "PRIVATE KEY" in text:
         for match in _PEM.finditer(text):
-            if not _is_encrypted(match[1], match[2]):
+            if not _is_encrypted(match[1], match[2]) and _is_whole(match[2]):
                 yield PrivateKey("private-key", match.start(), match.end(), _inner(match[2]))
         for match in _SSH2.finditer(text):
             if not _is_encrypted_ssh2(_bytes(match[1])):
                 yield PrivateKey("private-key", match.start(), match.end(), _inner(match[1]))
+    if "-BEGIN OpenVPN" in text:
+        for match in _OPENVPN.finditer(text):
+            yield PrivateKey("openvpn-key", match.start(), match.end(), _inner(match[1]))
     if "PuTTY-User-Key" in text:
         for match in _PUTTY.finditer(text):
             if _OPEN_PUTTY.search(match[0]):
@@ -81,11 +90,18 @@ def _inner(body: str) -> str:
     return re.sub(r"\\[nr]|[^A-Za-z0-9+/=]", "", body)
 
 
+def _is_whole(body: str) -> bool:
+    """Return whether a block has base64, and not words about it or an ellipsis in the place of its middle."""
+    return len(_bytes(body)) >= _LEAST and not re.search(r"\.{3}|\u2026|\$\{|\{\{|<[a-z]", body)
+
+
 def _bytes(body: str) -> bytes:
     """Return what a block's base64 stands for, as far as it can be read, without headers and checksums."""
-    plain = body.replace("\\r", "").replace("\\n", "\n")
+    plain = re.sub(r"\\{1,4}[nr]", "\n", body)
     lines = [
-        line for line in re.split(r"[\s>|*#\"',]+", plain) if re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", line)
+        line
+        for line in re.split(r"[\s>|*#\"',]+", plain)
+        if line != "+" and re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", line)
     ]
     joined = "".join(lines)
     try:
@@ -95,7 +111,8 @@ def _bytes(body: str) -> bytes:
 
 
 def _is_encrypted(label: str, body: str) -> bool:
-    if label.startswith("ENCRYPTED") or _PASSWORD_BASED.search(body):
+    # A chip of the machine has the key that opens one of the kind TSS2.
+    if label.startswith(("ENCRYPTED", "TSS2")) or _PASSWORD_BASED.search(body):
         return True
     if label.startswith("OPENSSH"):
         data = _bytes(body)

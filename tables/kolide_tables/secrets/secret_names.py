@@ -47,12 +47,16 @@ _LAST_OF_OTHERS = frozenset((
 _PASSWORDS = frozenset((
     "password", "passwd", "passphrase", "passcode", "pass", "pwd", "passwort", "pw", "psk", "pword",
     "secret", "secrets", "requirepass", "masterauth", "storepass", "keypass", "userpass", "dbpass",
-    "rootpass", "userpassword",
+    "rootpass", "userpassword", "authtok", "keymaterial", "bindpw",
 ))
 _TOKENS = frozenset((
     "token", "tokens", "jwt", "apikey", "apitoken", "accesskey", "authkey", "creds", "cred", "credential",
     "bearer", "credentials", "authtoken", "accesstoken", "auth", "pat", "sas", "otp", "cookie",
     "authorization",
+))
+# Other cookies are no logins.
+_OF_SESSIONS = frozenset((
+    "session", "sessions", "sid", "auth", "login", "set", "secret", "token", "remember",
 ))
 # Values of such names are no keys of a service, whatever their form.
 _OF_SOURCES = frozenset((
@@ -71,6 +75,11 @@ _OTHER_KEYS = frozenset((
     "current", "last", "first", "next", "prev", "left", "right", "no", "with",
 ))
 # fmt: on
+# A word with another before it: remotepass, ftppasswd.
+_PASS = re.compile(
+    r"(?!by|com|tres|encom|sur|sub|multi|under|over|render|back|band|low|high|all)"
+    r"[a-z]{2,12}(?:pass|passwd|pwd)"
+)
 _NOT_PARTS = ("signature", "publickey", "publictoken", "encrypted", "authority", "accesskeyid")
 
 
@@ -90,11 +99,17 @@ def kind_of(name: str) -> Kind:
         return Kind.OTHER
     if any(part in joined for part in _NOT_PARTS):
         return Kind.OTHER
+    if (
+        joined.rstrip("0123456789").endswith(("cookie", "cookies"))
+        and len(words) > 1
+        and _OF_SESSIONS.isdisjoint(words)
+    ):
+        return Kind.OTHER
     if words[-1] in ("cred", "creds", "privatekey") or joined.endswith(
         ("keydata", "accesstoken", "authtoken")
     ):
         return Kind.TOKEN
-    if words[-1] in _PASSWORDS:
+    if words[-1] in _PASSWORDS or joined.endswith("keymaterial") or _PASS.fullmatch(words[-1]):
         return Kind.PASSWORD
     if not is_secret_name(name):
         return _kind_of_key(joined, words)

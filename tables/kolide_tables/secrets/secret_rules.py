@@ -15,7 +15,8 @@ __all__ = ["Rule", "Rules", "load"]
 _FILE = "secret_rules.toml"
 # A secret begins a word. In JSON and in code a written-out line feed may be before it.
 # None is shorter than 16 characters, which few words of a text are not.
-_BEFORE = r"[^A-Za-z0-9](?:(?<=\\)[nrt])?(?=[\w\-.=~+/]{16})"
+_BEFORE = r"[^A-Za-z0-9](?=[\w\-.=~+/]{16})"
+_ESCAPE = r"(?:(?<=\\)[nrt])?"
 
 
 class Rule:
@@ -28,6 +29,7 @@ class Rule:
         self.source: str = facts.get("source", "")
         self.starts: tuple[str, ...] = tuple(facts.get("starts", ()))
         self.contains: tuple[str, ...] = tuple(facts.get("contains", ()))
+        self.before: int | None = facts.get("before")
         self.services: tuple[str, ...] = tuple(facts.get("services", ()))
         self.least_entropy: float = facts.get("entropy", 0)
         self.check: str = facts.get("check", "")
@@ -68,7 +70,7 @@ def load() -> Rules:
     by_service = _grouped((service, rule) for rule in rules for service in rule.services)
     return Rules(
         every=rules,
-        beginnings=re.compile(f"{_BEFORE}(?=({_trie(by_beginning)}))"),
+        beginnings=re.compile(f"{_BEFORE}(?={_ESCAPE}({_trie(by_beginning)}))"),
         # A longer beginning may have a shorter one, with rules of its own, at its start.
         by_beginning={
             start: [rule for other in by_beginning if start.startswith(other) for rule in by_beginning[other]]

@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 
 from kolide_kit.limits import Budget
-from kolide_kit.text import decode
-from osquery_sdk import Column, ColumnType, Query, table
+from kolide_kit.text import decode, shown
+from osquery_sdk import Column, ColumnType, Query, TableError, table
 
-from ..reading.leftout import LeftOut
-from ..reading.paths import FileRow, asked_paths, asked_texts, read_or_warn
+from ..reading.paths import FileRow, asked_contents, asked_texts
 
 __all__ = ["SecretFound", "secret_scan"]
 
 _PREFIX = 12
 # Many lines are searched at once; the long lines of a minified file are searched in pieces.
 _PIECE = 1 << 18
+_MARKS = (b"\xff", b"\xfe", b"\xef")
+_MARK_32 = b"\x00\x00\xfe\xff"
 
 
 class SecretFound(FileRow):
@@ -51,24 +52,27 @@ class SecretFound(FileRow):
 )
 def secret_scan(query: Query) -> Iterator[SecretFound]:
     """Secrets that lie open in files: their place, kind, and a part of their hash; never the secrets."""
-    budget, left_out = Budget.of(query), LeftOut(query)
-    for path in asked_paths(query, "path", budget):
-        budget.check()
-        content = read_or_warn(path, query, warn=left_out.add)
-        if content is not None:
-            yield from _found(decode(content), budget, path=path)
-    left_out.finish()
+    budget = Budget.of(query)
+    for path, content, error in asked_contents(query, "path", budget):
+        if error:
+            raise TableError(error)
+        yield from _found(_in_utf8(content), budget, path=path)
     for text in asked_texts(query, "raw_data"):
-        yield from _found(text, budget, raw_data=text)
+        yield from _found(shown(text).encode(), budget, raw_data=text)
 
 
-def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> Iterator[SecretFound]:
+def _in_utf8(content: bytes) -> bytes:
+    """Return a file's text in UTF-8; what is in UTF-16 or UTF-32 begins with a byte order mark."""
+    return decode(content).encode() if content[:1] in _MARKS or content[:4] == _MARK_32 else content
+
+
+def _found(data: bytes, budget: Budget, *, path: str = "", raw_data: str = "") -> Iterator[SecretFound]:
     import hashlib
 
     from .secret_search import secrets_in
     from .secret_values import entropy
 
-    for line, before, piece, end in _pieces(text):
+    for line, before, piece, end in _pieces(data):
         budget.check()
         ends = counted = 0
         for secret in sorted(secrets_in(piece, path), key=lambda secret: secret.offset):
@@ -90,23 +94,30 @@ def _found(text: str, budget: Budget, *, path: str = "", raw_data: str = "") -> 
             )
 
 
-def _pieces(text: str) -> Iterator[tuple[int, int, str, int]]:
-    """Yield pieces of a text that overlap by the length of the longest secret, and begin with a line if that
-    is not too long.
+def _pieces(data: bytes) -> Iterator[tuple[int, int, str, int]]:
+    """Yield pieces of a text in UTF-8 that overlap by the length of the longest secret, and begin with a line
+    if that is not too long.
 
     Each comes with the number of its first line, how many characters of that line are before it, and where
-    the next piece begins.
+    the next piece begins. Only a piece is decoded at a time: one wide character makes a text four times as
+    large.
     """
     from .secret_search import LONGEST
 
     line, column, start = 1, 0, 0
-    while start < len(text):
-        piece = text[start : start + _PIECE]
-        left = piece
-        if start + _PIECE < len(text):
-            left = piece[: piece.rfind("\n", 0, -LONGEST) + 1] or piece[:-LONGEST]
-        yield line, column, piece, len(left)
+    while start < len(data):
+        piece = data[start : start + _PIECE]
+        cut = len(piece)
+        if start + _PIECE < len(data):
+            cut = piece.rfind(b"\n", 0, -LONGEST) + 1 or _begin_of_character(piece, cut - LONGEST)
+        left = shown(piece[:cut])
+        yield line, column, shown(piece), len(left)
         ends = left.count("\n")
         line += ends
         column = len(left) - left.rfind("\n") - 1 if ends else column + len(left)
-        start += len(left)
+        start += cut
+
+
+def _begin_of_character(data: bytes, at: int) -> int:
+    """Return the nearest place, at `at` or before, at which a character in UTF-8 may begin."""
+    return next((at - back for back in range(4) if data[at - back] & 0xC0 != 0x80), at)

@@ -19,6 +19,9 @@ from .secret_rules import Rule, Rules, load
 from .secret_values import (
     decoded,
     entropy,
+    is_code,
+    is_of_names,
+    is_of_prose,
     is_password,
     is_placeholder,
     is_random,
@@ -48,7 +51,7 @@ _BY_NAME = "secret-value"
 # In a secret of a form of its own only clear signs count: random letters may spell a word.
 _NOT_ISSUED = re.compile(
     r"EXAMPLE|(?i:your|xxxx|example|placeholder|redacted|abcdefghijklm|123456789012345)|"
-    r"([B-Zb-z])\1{7}|\.{3}|\*{3}"
+    r"([B-Zb-z])\1{7}|\.{3}|\*{3}|#{4}|(?i:tokenhere|keyhere)"
 )
 
 
@@ -76,13 +79,43 @@ def _candidates(text: str, path: str, rules: Rules) -> Iterator[Found]:
 
 
 _AUTHORIZATION = re.compile(r"(?i)authorization[\"']?\s{0,4}[:=,]\s{0,4}[\"']?(?:api-)?\Z")
-_BEFORE_PASSWORD = re.compile(r"\s{0,40}(?:set |with )?(?:(?:user|username|login)[ \t]\S{1,64}[ \t]{1,8})?")
+# What may be before the word on a line: a keyword, or two; the name that a password is of.
+_BEFORE_PASSWORD = re.compile(
+    r"[ \t]{0,40}(?:[\w\-]{1,24}[ \t]{1,8})?"
+    r"(?:(?:user|username|login)[ \t]{1,8}\S{1,64}[ \t]{1,8})?(?:[\w\-]{1,60}[\-_])?"
+)
 _SCHEME = string.ascii_letters + string.digits + "+.-"
 # Files in which a name and a value are no code: there a password may be of letters alone.
 _SETTINGS = re.compile(
-    r"(?i)(?:^|[/\\])(?:\.env[\w.\-]{0,64}|[\w.\-]{0,128}\.(?:env|tf|tfvars|hcl|properties|ini|"
-    r"cnf)|\.pypirc|\.netrc)\Z"
+    r"(?i)(?:^|[/\\])(?:\.env[\w.\-]{0,64}|[\w.\-]{0,128}\.(?:env|tf|tfvars|hcl|properties|ini|cnf|cfg|conf|"
+    r"nmconnection)|\.pypirc|\.netrc|credentials)\Z"
 )
+# A language in which what has no quotes is code, though the file is one of settings.
+_TERRAFORM = re.compile(r"(?i)\.(?:tf|tfvars|hcl)\Z")
+# Files of code, in which a value without quotes is a sentence's or a name.
+_CODE = re.compile(
+    r"(?i)\.(?:py|pyi|js|mjs|cjs|jsx|tsx?|go|java|kt|kts|scala|groovy|rb|php|c|cc|cpp|cxx|h|hpp"
+    r"|cs|rs|swift|m|lua|"
+    r"pl|pm|r|ex|exs|erl|hs|clj|dart)\Z"
+)
+# Files of data. One with a user and a host beside a password is an account's.
+_DATA = re.compile(
+    r"(?i)(?:^|[/\\])(?:[\w.\- ]{1,128}\.(?:json|ya?ml|toml|xml|conf|config|cfg|plist)|\.[\w\-]{2,64})\Z"
+)
+_TRANSLATION = re.compile(r"(?i)locale|lang|i18n|l10n|transl|messages|strings")
+_USER = re.compile(r"(?i)\b(?:user(?:[_ ]?(?:name|id))?|uid|login|db_?user)\b[\"'>]?\s{0,4}[=:>]")
+_HOST = re.compile(
+    r"(?i)(?:host(?:name)?|server|data source|address|url|endpoint)\b[\"'>]?\s{0,4}[=:>]\s{0,4}[\"']?[\w/]"
+)
+_BESIDE = 300
+# Names under which Kubernetes and others have the name of a secret.
+_REFERENCES = frozenset(("secret", "secrets"))
+# Keys that their issuers mean to be in pages: of PostHog, Stripe, Supabase.
+_PUBLISHED = re.compile(r"phc_|pk_(?:live|test)_|sb_publishable_")
+_USER_END = re.compile(r"(?i)[_.\-]?(?:user|usr|username|name)$")
+_PASSWORD_END = re.compile(r"(?i)[_.\-]?(?:pass(?:word|wd)?|pwd|pw)$")
+# Words and numbers, such as token-user-2, are a token only if they are long.
+_SHORT = 24
 _HAS_DIGIT = re.compile("[0-9]").search
 
 
@@ -105,17 +138,14 @@ class _Taken:
 def _issued(text: str, rules: Rules, taken: _Taken) -> Iterator[Found]:
     """Yield the secrets that begin as their issuer has them begin."""
     # A line feed before the text stands for its beginning.
-    position, before = 0, rules.beginnings.match("\n" + text[:64])
+    first = rules.beginnings.match("\n" + text[:64])
+    position = 0
     while True:
-        if before is not None:
-            match, before, start = before, None, 0
-            position = 0
-        else:
-            place = rules.beginnings.search(text, position)
-            if place is None:
-                return
-            match, start = place, place.end()
-            position = place.end()
+        match = first or rules.beginnings.search(text, position)
+        if match is None:
+            return
+        start = match.start(1) - (1 if first else 0)
+        first, position = None, start
         for rule in rules.by_beginning[match[1]]:
             secret = rule.pattern.match(text, start)
             if secret is None:
@@ -129,14 +159,41 @@ def _issued(text: str, rules: Rules, taken: _Taken) -> Iterator[Found]:
 
 def _containing(text: str, rules: Rules, taken: _Taken) -> Iterator[Found]:
     """Yield the secrets of rules that look for a text, and then for a pattern."""
+    hints = _Hints(text)
     for rule in rules.containing:
-        if not any(hint in text for hint in rule.contains):
-            continue
-        for match in rule.pattern.finditer(text):
+        for match in _matches(rule, text, hints):
             group = match.lastindex or 0
             start, end = match.span(group)
             if _is_issued(rule, match[group], text, match) and taken.take(start, end):
                 yield Found(rule.rule_id, start, match[group])
+
+
+class _Hints(dict[str, list[int]]):
+    """The places of texts that rules look for, each looked for once."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __missing__(self, hint: str) -> list[int]:
+        places = self[hint] = []
+        at = self._text.find(hint)
+        while at >= 0:
+            places.append(at)
+            at = self._text.find(hint, at + len(hint))
+        return places
+
+
+def _matches(rule: Rule, text: str, hints: _Hints) -> Iterator[re.Match[str]]:
+    """Yield where a rule's pattern matches; where its hints are, if it says how far from the beginning."""
+    if rule.before is None:
+        if any(hint in text for hint in rule.contains):
+            yield from rule.pattern.finditer(text)
+        return
+    for hint in rule.contains:
+        for at in hints[hint]:
+            match = rule.pattern.match(text, max(0, at - rule.before))
+            if match is not None:
+                yield match
 
 
 def _is_issued(rule: Rule, secret: str, text: str, match: re.Match[str]) -> bool:
@@ -152,11 +209,22 @@ def _by_name(text: str, rules: Rules, taken: _Taken, path: str) -> Iterator[Foun
     for start, end in sealed_blocks(text):
         taken.take(start, end)
     is_settings = _SETTINGS.search(path) is not None
-    for assignment in assignments(text, _is_wanted):
-        value = assignment.value
-        if value.isalpha() and not is_settings and not _is_of_login(assignment.name):
-            continue  # a word
-        rule_id = _rule_of_service(assignment, rules) or _rule_of_name(assignment, is_settings=is_settings)
+    is_unquoted_code = (_TERRAFORM if is_settings else _CODE).search(path) is not None
+    is_data = _DATA.search(path) is not None and _TRANSLATION.search(path) is None
+    for found in assignments(text, _is_wanted):
+        value = found.value
+        is_sure = found.spaced if is_settings and not found.quoted else found.sure
+        assignment = found._replace(sure=is_sure and (found.quoted or not is_unquoted_code))
+        if is_unquoted_code and not assignment.quoted and is_of_prose(value):
+            continue
+        is_word = value.isalpha() and not _is_of_login(assignment.name)
+        if is_word and not (
+            assignment.sure or assignment.quoted
+            if is_settings
+            else _is_of_account(assignment, text, is_data=is_data)
+        ):
+            continue
+        rule_id = _rule_of_service(assignment, rules) or _rule_of_name(assignment, is_word=is_word)
         if rule_id is not None and taken.take(assignment.start, assignment.start + len(value)):
             yield Found(rule_id, assignment.start, value)
 
@@ -179,6 +247,16 @@ def _is_of_login(name: str) -> bool:
     return name.lower().lstrip("_") == "auth"
 
 
+def _is_of_account(assignment: Assignment, text: str, *, is_data: bool) -> bool:
+    """Return whether a user and a host are beside a password: in a connection's parameters, and in data."""
+    start, end = assignment.start, assignment.start + len(assignment.value)
+    is_parameter = text[start - 1 : start] == "=" and text[end : end + 1] == ";"
+    if not is_parameter and not (is_data and (assignment.quoted or assignment.sure)):
+        return False
+    around = text[max(0, start - _BESIDE) : end + _BESIDE]
+    return _USER.search(around) is not None and _HOST.search(around) is not None
+
+
 def _rule_of_service(assignment: Assignment, rules: Rules) -> str | None:
     value = assignment.value
     for service in services_in(assignment.name.translate(_DIGITS), rules.services):
@@ -194,22 +272,28 @@ def _rule_of_service(assignment: Assignment, rules: Rules) -> str | None:
     return None
 
 
-def _rule_of_name(assignment: Assignment, *, is_settings: bool) -> str | None:
-    name, _, value, quoted, sure = assignment
+def _rule_of_name(assignment: Assignment, *, is_word: bool) -> str | None:
+    name, _, value, quoted, sure, _ = assignment
     kind = kind_of(name.translate(_DIGITS))
     if kind is Kind.OTHER or is_sealed(value):
         return None
-    if _is_of_login(name) and is_login(value):
-        return "registry-login"
+    if _is_of_login(name) and b":" in (decoded(value) or b""):
+        return "registry-login" if is_login(value) else None
     if is_placeholder(value) or (is_weak(value) and not (sure and (not quoted or name.isupper()))):
         return None
-    if value.lower() == name.lower() or (" " in value and kind is not Kind.PASSWORD):
+    if name in _REFERENCES and not quoted and is_code(value):
+        return None
+    if (
+        value.lower().strip("=: ") == name.lower()
+        or _PUBLISHED.match(value)
+        or (" " in value and kind is not Kind.PASSWORD)
+    ):
         return None
     if kind is Kind.TOKEN and not quoted and not sure and is_uuid(value):
         return None  # a part of an address, such as the links to files that some services publish
     if kind is Kind.PASSWORD:
         good = is_password(value, quoted=quoted, sure=sure)
-        good = good or (is_settings and sure and value.isalpha() and len(value) >= 8)
+        good = good or (is_word and len(value) >= 8)
     else:
         good = is_random(value, least=16 if kind is Kind.TOKEN else 20) and (
             quoted or ((sure or kind is Kind.TOKEN) and is_password(value, quoted=False, sure=sure))
@@ -227,11 +311,11 @@ def _check_authorization(secret: str, text: str, match: re.Match[str]) -> bool:
         return False
     if scheme == "ba":
         return is_login(secret)
-    if scheme == "to" and _AUTHORIZATION.search(text, max(0, at - 40), at) is None:
+    if scheme in ("to", "ss", "ap") and _AUTHORIZATION.search(text, max(0, at - 40), at) is None:
         return False
     return (
         _HAS_DIGIT(secret) is not None
-        and not (is_placeholder(secret) or is_weak(secret))
+        and not (is_placeholder(secret) or is_weak(secret) or (len(secret) < _SHORT and is_of_names(secret)))
         and is_password(secret, quoted=True, sure=True)
     )
 
@@ -269,6 +353,12 @@ def _check_open(secret: str, text: str, match: re.Match[str]) -> bool:
     return not is_placeholder(secret) and not is_sealed(secret)
 
 
+def _check_named(secret: str, text: str, match: re.Match[str]) -> bool:
+    """Return whether the first group is a name of a secret, and the secret one of its kind."""
+    assignment = Assignment(match[1], match.start(2), secret, quoted=True, sure=False)
+    return _rule_of_name(assignment, is_word=False) is not None
+
+
 def _check_phrase(secret: str, text: str, match: re.Match[str]) -> bool:
     """Return whether a key of WordPress is not the phrase that stands there at first."""
     return entropy(secret) > 4 and "phrase here" not in secret
@@ -277,6 +367,15 @@ def _check_phrase(secret: str, text: str, match: re.Match[str]) -> bool:
 def _check_password(secret: str, text: str, match: re.Match[str]) -> bool:
     return (
         not is_placeholder(secret) and not is_sealed(secret) and is_password(secret, quoted=False, sure=True)
+    )
+
+
+def _check_quoted(secret: str, text: str, match: re.Match[str]) -> bool:
+    """Return whether a value in quotes behind the word password, and no sentence or code, is one."""
+    return (
+        not (is_placeholder(secret) or is_sealed(secret) or is_weak(secret))
+        and _HAS_DIGIT(secret) is not None
+        and is_password(secret, quoted=True, sure=False)
     )
 
 
@@ -309,15 +408,23 @@ def _check_url(secret: str, text: str, match: re.Match[str]) -> bool:
         or is_placeholder(plain.strip("[]():*"))
     ):
         return False
+    if _PASSWORD_END.search(plain) and _PASSWORD_END.sub("", plain) == _USER_END.sub("", user):
+        return False  # testuser:testpass
     return len(set(plain)) > 1 and not re.fullmatch(
-        r"(?i)(?:my|your|user|proxy|db|some|the|a)?[_\-]?(?:pass(?:word|wd)?|pwd|secret|token)", plain
+        r"(?i)(?:my|your|user|proxy|db|some|the|a|bad|wrong|super)?"
+        r"[_\-]?(?:pass(?:word|wd)?|pwd|secret|token)",
+        plain,
     )
 
 
 def _check_line(secret: str, text: str, match: re.Match[str]) -> bool:
     """Return whether nothing but a user's name is before the word password on its line."""
     line = text[text.rfind("\n", max(0, match.start() - 200), match.start()) + 1 : match.start()]
-    return _BEFORE_PASSWORD.fullmatch(line) is not None and _check_password(secret, text, match)
+    return (
+        _BEFORE_PASSWORD.fullmatch(line) is not None
+        and _HAS_DIGIT(secret) is not None
+        and _check_password(secret, text, match)
+    )
 
 
 _CHECKS: dict[str, Callable[[str, str, "re.Match[str]"], bool]] = {
@@ -325,9 +432,11 @@ _CHECKS: dict[str, Callable[[str, str, "re.Match[str]"], bool]] = {
     "encoded-jwt": _check_encoded_jwt,
     "header": _check_header,
     "line": _check_line,
+    "named": _check_named,
     "open": _check_open,
     "password": _check_password,
     "phrase": _check_phrase,
+    "quoted": _check_quoted,
     "sas": _check_sas,
     "url": _check_url,
     "user": _check_user,

@@ -9,7 +9,10 @@ from collections import Counter
 __all__ = [
     "decoded",
     "entropy",
+    "is_camel_case",
     "is_code",
+    "is_of_names",
+    "is_of_prose",
     "is_password",
     "is_placeholder",
     "is_random",
@@ -20,14 +23,15 @@ __all__ = [
 ]
 
 # A value that stands for another: ${VAR}, $(command), {{ template }}, <token>, %(name)s, %VAR%, @name@, and
-# letters that hide one: ****, xxxx, ... A lone sign within a password is none of these.
+# letters that hide one: ****, xxxx, ... A lone sign within a password is none of these, nor are the slashes
+# in base64.
 _TEMPLATE = re.compile(
     r"\$\{|\$\(|^\$[A-Za-z_]\w*$|^\$\d$|^\$env:|^\$\w+[\[.:-]|\{\{|\}\}|\{%|#\{|<%|^<|>$"
     r"|%\(\w*\)[sd]|^%\w+%$|^%-?\d*[a-zA-Z]$"
     r"|^[@_]{1,2}[A-Za-z_]+[@_]{1,2}$|^\{\w*[:\w.!]*\}$|^\[.{0,80}\]$|^\(.{0,80}\)$|"
-    r"([^A0-9])\1{5}|\*{3}|\.{3}|\u2026|\u2022"
-    r"|^!\w+$|^&\w+$|^\*\w+$|^\w+!\w+/|^env[:/(]|^file:|^vault:|^op://|^ssm:|^arn:"
-    r"|^secretsmanager:|^projects/"
+    r"([^A0-9/+=])\1{5}|\*{3}|\.{3}|\u2026|\u2022"
+    r"|^@[A-Z0-9_]{4,}$|^!\w+$|^&\w+$|^\*\w+$|^\w+!\w+/|^env[:/(]|^file:|^vault:|^op://|^ssm:|^arn:"
+    r"|^secretsmanager:|^projects/|^urn:|^k8s:|^ref\+\w+:|^sm://|^awssm:|^akv:|^keyring:|^npm:|^workspace:"
 )
 _PLACEHOLDER = re.compile(
     r"(?i)example|sample|placeholder|dummy|redact|change.{0,2}(?:me|it|this)|replace.?(?:me"
@@ -43,6 +47,9 @@ _PLACEHOLDER = re.compile(
     r"|auth|login|cred(?:ential)?s?|test|admin|root|value|string|text|none|null|nil|true|false"
     r"|foo|bar|baz|default"
     r"|optional|required|hidden|disabled|enabled|unknown|empty|name|id)s?[_.\-]?\d{0,2}[!.?]?$"
+    r"|^(?:pass?wort|kennwort|geheim|contrase\u00f1a|contrasena|senha|wachtwoord|l\u00f6senord|adgangskode"
+    r"|passord|has\u0142o|haslo|heslo|parola"
+    r"|salasana|jelsz\u00f3|\u0437?\u043f\u0430\u0440\u043e\u043b\u044c)[\w.!?]{0,2}$"
 )
 # A word and a number are a password in a file of settings. In code they are one of a test.
 _WEAK = re.compile(
@@ -54,7 +61,8 @@ _WEAK = re.compile(
 _OF_CODE = re.compile(
     r"\[[^\]]{0,40}\w-\w[^\]]{0,40}\]|\(\?|\{\d{1,4},\d{0,4}\}|\\[dws.]|\\x1b|\\033|^"
     r"(?:\\[xuU]\{?[0-9a-fA-F]{1,8}\}?){1,64}$"
-    r"|^0x[0-9a-fA-F]{1,16}$|^@?[\w\-./]{1,64}@[\^~]?\d{1,4}\."
+    r"|^--?[a-z][a-z\-]{1,40}=?$|^\d{1,3}(?:\.\d{1,3}){3}(?:[/:,]|$)|^0x[0-9a-fA-F]{1,16}$"
+    r"|^@?[\w\-./]{1,64}@[\^~]?\d{1,4}\."
 )
 _SEQUENCES = (
     "0123456789012345678901234567890",
@@ -62,14 +70,18 @@ _SEQUENCES = (
     "qwertyuiopasdfghjklzxcvbnm",
 )
 # Values that are open, but no secrets: hashes, such as those of crypt(3), and text that is encrypted already,
-# by Maven, Jasypt, sops, ansible-vault, Vault's transit engine, AWS's KMS, or as Bitnami's sealed secrets.
+# by Maven, Jasypt, sops, ansible-vault, Vault's transit engine, AWS's KMS, or as Bitnami's sealed secrets. In
+# base64, PEM is here too: keys in it that are open are found before.
 _SEALED = re.compile(
     r"^(?:sha\d{1,3}|md5|blake2[bs]?|blake3|h1|SHA\d{1,3}|MD5)[-:=~]"
     r"|^\$(?:\w{1,24}(?:[-_]\w{1,16}){0,3})\$"
     r"|^(?:pbkdf2|argon2|bcrypt|scrypt)[_:$-]"
-    r"|^\{[\w.+/=\-$]{4,512}\}|^ENC[\[(]|^(?i:enc(?:rypted)?|cipher|crypted|sealed):|^vault:v\d"
+    # a line of htpasswd or htdigest
+    r"|^[\w.@\-]{1,64}:(?:\${1,2}(?:apr1|1|2[abxy]|5|6|y|7)\$|\{\w{3,10}\}|[^:\s]{1,64}:[0-9a-f]{32}(?:,|$))"
+    r"|^\{[\w.+/=\-$]{4,512}\}|^\{(?:SHA|MD5)\}|^ENC[\[(]|^(?i:enc(?:rypted)?|cipher|crypted|sealed):"
+    r"|^vault:v\d"
     r"|^AQICAH|^\$ANSIBLE"
-    r"|^age1|^A[gQ][A-D][A-Za-z0-9+/]{300,}|^gAAAA[\w\-]{60,}|^U2FsdGVkX1"
+    r"|^LS0tLS1CRUdJTi|^age1|^A[gQ][A-D][A-Za-z0-9+/]{300,}|^gAAAA[\w\-]{60,}|^U2FsdGVkX1"
 )
 _HEX = re.compile(r"(?=[0-9a-f]*[0-9])(?:[0-9a-f]{2}){8,256}|(?=[0-9A-F]*[0-9])(?:[0-9A-F]{2}){8,256}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -86,6 +98,10 @@ _PATH = re.compile(
     r"|/(?:bin|etc|home|opt|tmp|usr|var|run|Users|dev|srv|root|mnt)/.{0,256}"
 )
 # Words with few digits behind them, and numbers, between separators: jackson-core-2.11.2.
+_CAMEL_CASE = re.compile(r"[a-z]{0,16}(?:[A-Z][a-z]{1,15}[0-9]{0,2}){2,6}")
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|\W")
+# A password in a sentence has as many words, numbers and signs at least.
+_LEAST_PARTS = 4
 _VERSION = re.compile(
     r"(?:(?:[A-Za-z]{2,32}[0-9]{0,4}|[0-9]{1,12})[._\-/:]{1,2}){1,16}(?:[A-Za-z]{1,32}[0-9]{0,4}|[0-9]{1,12})"
 )
@@ -137,6 +153,21 @@ def is_code(value: str) -> bool:
     return _CODE.fullmatch(value) is not None
 
 
+def is_of_names(value: str) -> bool:
+    """Return whether a value is words and numbers that signs join: a name of code, or one with a version."""
+    return is_code(value) or _VERSION.fullmatch(value) is not None
+
+
+def is_camel_case(value: str) -> bool:
+    """Return whether a value is words that begin with capitals."""
+    return _CAMEL_CASE.fullmatch(value) is not None
+
+
+def is_of_prose(value: str) -> bool:
+    """Return whether a value without quotes may be a word of a sentence or of code: PKCS#12, Uint8Array."""
+    return len(_PARTS.findall(value)) < _LEAST_PARTS or is_camel_case(value)
+
+
 def is_uuid(value: str) -> bool:
     """Return whether a value is a UUID."""
     return _UUID.fullmatch(value) is not None
@@ -164,7 +195,7 @@ def is_password(value: str, *, quoted: bool, sure: bool) -> bool:
     """
     if len(value) < 6 or entropy(value) < _MIXED_ENOUGH or not _is_no_sequence(value):
         return False
-    digits, letters = re.search(r"[0-9]", value), re.search(r"[A-Za-z]", value)
+    digits, letters = re.search(r"[0-9]", value), re.search(r"[^\W\d_]", value)
     signs = re.search(r"[^\w.\-/:]", value)
     if not letters:
         return (signs is not None and digits is not None) or (digits is None and sure and signs is not None)

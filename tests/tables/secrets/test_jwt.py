@@ -167,8 +167,11 @@ def test_files(tmp_path: Path) -> None:
         ("none", None, "no token: it has not three or five parts between dots"),
         ("link", None, " is a symbolic link, which is not followed"),
     ]
-    found: list[Any] = jwt.rows(Query.of(jwt, like={"path": f"{tmp_path}/%"}))
+    warnings: list[str] = []
+    query = Query.of(jwt, like={"path": f"{tmp_path}/%"}, warn=warnings.append)
+    found: list[Any] = jwt.rows(query)
     assert [Path(row.path).name for row in found] == ["token"]
+    assert [Path(warning.split(" is ")[0]).name for warning in warnings] == ["fifo", "link"]
 
 
 @pytest.mark.parametrize(

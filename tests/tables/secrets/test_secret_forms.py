@@ -72,6 +72,18 @@ def kinds(text: str) -> list[str]:
         "config['password'] = '{}'",
         'val password: String = "{}"',
         'process.env.DB_PASSWORD || "{}"',
+        # elements in others, types, names of other systems
+        "<password><![CDATA[{}]]></password>",
+        '<property name="password"><value>{}</value></property>',
+        "<AutoLogon><Password><Value>{}</Value><PlainText>true</PlainText></Password></AutoLogon>",
+        "<param-name>db-password</param-name>\n<param-value>{}</param-value>",
+        "<keyMaterial>{}</keyMaterial>",
+        'Dim password As String = "{}"',
+        'const char password[64] = "{}";',
+        'static PASSWORD: &str = "{}";',
+        "ldap_default_authtok={}",
+        "remotepass: {}\n",
+        "net user bob /password:{}\n",
     ],
 )
 def test_a_password_under_its_name(text: str) -> None:
@@ -113,6 +125,31 @@ def test_a_password_under_its_name(text: str) -> None:
         ("kubernetes-secret", f"kind: Secret\ndata:\n  anything: {LOGIN}\n"),
         ("kubernetes-secret", f"stringData:\n  anything: {VALUE}\nkind: Secret\n"),
         ("secret-value", f"DB_PASSWORD={SHORT}"),
+        ("secret-value", "DB_PASSWORD=ключ" + "ник7Я"),
+        (
+            "secret-value",
+            "aws_session_token = IQoJb3JpZ2luX2VjEPz//////////wEaCXVzLWVhc3QtMSJHMEUCIQDk" + VALUE,
+        ),
+        ("netrc-password", f"machine imap.corp login bob port 993 password {VALUE}"),
+        ("url-password", f"jdbc:oracle:thin:scott/{VALUE}@//db:1521/x"),
+        ("authorization-header", f"Authorization: SSWS 00{RANDOM_HEX}"),
+        ("settings-password", f"CREATE ROLE bob LOGIN PASSWORD '{VALUE}';"),
+        ("settings-password", f"CREATE USER 'bob'@'%' IDENTIFIED BY '{VALUE}';"),
+        ("settings-password", f"release {{ storePassword '{VALUE}' }}"),
+        ("settings-password", f"remote_username bob\nremote_password {VALUE}\n"),
+        ("settings-password", f"username bob password 0 {VALUE}\n"),
+        ("settings-password", f'10.0.0.1 : PSK "{VALUE}"\n'),
+        ("settings-password", f'#define WIFI_PASSWORD "{VALUE}"'),
+        ("settings-password", f'setx DB_PASSWORD "{VALUE}"\r\n'),
+        ("tsig-key", f'key "rndc" {{ algorithm hmac-sha256; secret "{RANDOM_HEX}kV7=="; }};'),
+        ("command-password", f"sentinel auth-pass mymaster {VALUE}\n"),
+        ("command-password", f"docker login -u bob -p {VALUE} registry.corp"),
+        ("command-password", f"ldapsearch -x -D cn=admin -w {VALUE} -b dc=corp"),
+        ("command-password", f"keytool -list -storepass {VALUE}"),
+        ("command-password", f"echo 'bob:{VALUE}' | sudo chpasswd"),
+        ("json-web-key", f'{{"kty": "EC", "crv": "P-256", "x": "{RANDOM_HEX}", "d": "{RANDOM_HEX}_-kV7"}}'),
+        ("json-web-key", f'"{{\\"k\\":\\"{RANDOM_HEX}_-kV7\\",\\"kty\\":\\"oct\\"}}"'),
+        ("json-web-key", f"const key = {{ kty: 'OKP', d: '{RANDOM_HEX}_-kV7', crv: 'Ed25519' }}"),
     ],
 )
 def test_a_secret_by_its_form(rule: str, text: str) -> None:
@@ -175,6 +212,40 @@ def test_a_secret_by_its_form(rule: str, text: str) -> None:
         "mysql://{{mysql://user:kata_sandi1@host/db}}",
         "protocol://user[:passwort1]@host/share",
         "password: At least 8 letters",
+        # prose, and code behind the quote at a text's end
+        "A password: PKCS#12 wants one; a secret: SHA-256 of it",
+        'message: "Input new password: "),E=n.limitMessage;!S;)n.limit=h,n.limitMessage=E,C=$.question',
+        "'password' => '--password='.$connection['password'],",
+        # parts of addresses, names and references
+        '"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp/token:EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"',
+        "clientSecret: urn:k8s:secret:my-secret1:clientSecret",
+        "    - secret: root-ca5",
+        "throw new PasswordParser::createKeySpecForPkcs1Rsa2(x)",
+        '"@metamask/browser-passworder": "npm:^6.0.0"',
+        "esxi1_password: @ESXI1_PASSWORD",
+        'get "admin/passwords" => "queenbee#passwords1"',
+        "cookie1=%5B%22value1%22%2C%22value2%22%5D",
+        "    // password excluded!\n    proxy_pass backend:22;\nPOST /forgot-password HTTP/1.1",
+        "interface X {\n  username: Name; server: Host;\n  password: URLPatternComponentResult;\n}",
+        "delicious_cookie=macha.diubJPY8O7hI1pLa42QSfkPiyDWQ0I4DnlACH",
+        'POSTHOG_API_KEY = "phc_zjjbX0PnWxERXrMHhkEJWj9A9BhGVLRReICgsfTMmpx"',
+        '"bandpass=f=$2:width_type=h:w=$w1"',
+        "Authorization: Bearer token-user-2",
+        "swaks --auth-password %ftsau",
+        "basicauth.users=bob:$$apr1$$H6uskkkW$$IgXLP6ewTrSuBkTrqE8wj/",
+        "userPassword: {SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+        "digestauth.users: bob:corp:a2688e031edb4be6a3797f3882655c05",
+        "postgresql://testuser:testpass@db/x",
+        '"password": "Passwort1"',
+        # public and published keys, an ellipsis, and keys that a chip of the machine opens
+        f'{{"kty": "EC", "crv": "P-256", "x": "{RANDOM_HEX}_-kV7", "y": "{RANDOM_HEX}_-kV8"}}',
+        '{"kty":"oct","alg":"A128KW","k":"GawgguFyGrWKav7AX4' + 'VKUg"}',
+        "-----BEGIN RSA PRIVATE" + " KEY-----\n" + RANDOM_HEX * 2 + "\n...\n-----END RSA PRIVATE KEY-----",
+        "-----BEGIN TSS2 PRIVATE" + f" KEY-----\n{RANDOM_HEX * 3}\n-----END TSS2 PRIVATE KEY-----",
+        # entries of a secret of Kubernetes that are none
+        "kind: Secret\ndata:\n  ca.crt: VEVTVEZPT0JBUg==\n  username: Ym9iYnlib2I=\n",
+        "kind: Secret\ndata:\n  tls.key: LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCi0tLS0tRU5EIFBSSVZBVEUg\n",
+        "kind: Secret\ndata:\n  auth: dXNlcjp7U0hBfVc2cGg1TW01UHo4R2dpVUxiUGd6RzM3bWo5Zz0=\n",
     ],
 )
 def test_what_is_no_secret(line: str) -> None:
@@ -185,6 +256,45 @@ def test_a_password_of_letters_alone_is_one_in_a_file_of_settings(tmp_path: Path
     for name, expected in ((".env", 1), ("main.tf", 1), ("main.py", 0)):
         (tmp_path / name).write_text('DB_PASSWORD = "correcthorse"\nMODE = "production"\n')
         assert len(secret_scan.rows(path=str(tmp_path / name))) == expected, name
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("my.cnf", "[client]\npassword = admin" + "123\n", ["secret-value"]),
+        ("main.py", "password = admin" + "123\n", []),
+        ("key.py", "    password: Uint8Array1\n    passphrase: PKCS#12\n", []),
+        ("sftp.json", '{"host": "h.corp", "user": "bob", "password": "sword' + 'fish"}', ["secret-value"]),
+        ("db.yml", "host: h.corp\nusername: bob\npassword: sword" + "fish\n", ["secret-value"]),
+        ("words.json", '{"password": "sword' + 'fish"}', []),
+        ("locale/sv.json", '{"host": "Server", "user": "Namn", "password": "svordfisk"}', []),
+        ("x.config", "Server=db;User Id=sa;Password=correct" + "horse;", ["secret-value"]),
+        ("chap-secrets", f'# client server secret\nbob * "{VALUE}" *\n', ["chap-secret"]),
+        ("sasl_passwd", f"[smtp.corp]:587 bob@corp:{VALUE}\n", ["sasl-password"]),
+        (".netrc", f"machine h login bob password {SHORT}\n", ["netrc-password"]),
+    ],
+)
+def test_the_name_of_a_file_counts(name: str, text: str, expected: list[str], tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    assert [row.rule_id for row in secret_scan.rows(path=str(path))] == expected
+
+
+def test_a_static_key_of_openvpn() -> None:
+    lines = "\n".join([RANDOM_HEX] * 16)
+    kind = "OpenVPN Static" + " key V1"
+    assert kinds(f"-----BEGIN {kind}-----\n{lines}\n-----END {kind}-----\n") == ["openvpn-key"]
+
+
+def test_a_file_in_utf_16_with_carriage_returns(tmp_path: Path) -> None:
+    (tmp_path / "web.config").write_text(
+        f'<add name="Db"\r\n connectionString="User ID=sa;Password={VALUE}" />\r\n',
+        encoding="utf-16",
+        newline="",
+    )
+    (row,) = secret_scan.rows(path=str(tmp_path / "web.config"))
+    assert (row.line_number, row.column_start) == (2, 40)
 
 
 def test_a_key_in_base64_is_the_same_key(run: Run, tmp_path: Path) -> None:

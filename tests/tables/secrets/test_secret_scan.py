@@ -6,6 +6,7 @@ import os
 import random
 import string
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 
 from kolide_kit.errors import LimitExceeded
 from kolide_kit.limits import Limits
+from kolide_tables.documents.file_lines import file_lines
 from kolide_tables.secrets import secret_search
 from kolide_tables.secrets.secret_scan import SecretFound, secret_scan
-from osquery_sdk import Query, TableError
+from osquery_sdk import Query, Table, TableError
 from osquery_sdk.tables.query import GLOB, Constraint
 
 from ...support.compare import Compare
@@ -152,7 +154,7 @@ def test_what_is_no_secret(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "token=MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
+        "token=TTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
         "api_key = a1b2c3d4_e5f6g7h8_i9j0k1l2",
         'password: "correct_horse_battery_staple1"',
         "secret=Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MA==",
@@ -193,8 +195,8 @@ def test_several_on_a_line_and_the_same_in_two_places() -> None:
 
 @settings(deadline=None, max_examples=15)  # the machine may be busy
 @given(
-    before=st.integers(220_000, 270_000),
-    filler=st.sampled_from(["word " * 19 + "end.\n", "word ", "\n"]),
+    before=st.integers(100_000, 270_000),
+    filler=st.sampled_from(["word " * 19 + "end.\n", "word ", "\n", "wörter € 😀 "]),
     more=st.integers(0, 300_000),
     rule=st.sampled_from(["github-token", "private-key"]),
 )
@@ -207,6 +209,16 @@ def test_where_the_pieces_meet(before: int, filler: str, more: int, rule: str) -
     assert row.line_number == text.count("\n", 0, at) + 1
     assert row.column_start == at - (text.rfind("\n", 0, at) + 1) + 1
     assert row.sha256_prefix == hashlib.sha256(inner(secret).encode()).hexdigest()[:12]
+
+
+def test_a_wide_character_does_not_make_a_file_costly(tmp_path: Path) -> None:
+    """A text with one is kept with four bytes a character."""
+    (tmp_path / "file").write_text(f"😀 {SECRETS['npm-token']}\n" + "x = 1\n" * 1_000_000)
+    tracemalloc.start()
+    (row,) = secret_scan.rows(path=str(tmp_path / "file"))
+    assert tracemalloc.get_traced_memory()[1] < 12_000_000
+    tracemalloc.stop()
+    assert row.column_start == 3
 
 
 def test_the_same_key_is_the_same_secret_however_it_is_written() -> None:
@@ -315,6 +327,29 @@ def test_files_and_texts(tmp_path: Path, opened: list[str]) -> None:
             )
     with pytest.raises(LimitExceeded, match="more than 2 rows"):
         secret_scan.configured(limits=Limits(max_rows=2)).rows(raw_data=f"{key}\n" * 3)
+
+
+@pytest.mark.parametrize("table", [secret_scan, file_lines], ids=lambda table: table.name)
+def test_a_named_file_that_cannot_be_read_is_an_error(table: Table, tmp_path: Path) -> None:
+    """Without one, the file would look as if nothing were in it."""
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    (tmp_path / "large").write_bytes(b"x" * 101)
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "good").write_text(f"{SECRETS['npm-token']}\n")
+    limited = table.configured(limits=Limits(max_file_bytes=100))
+    for name, why in (("link", "symbolic link"), ("large", "101 bytes, the limit is 100"), ("fifo", "FIFO")):
+        for paths in (str(tmp_path / name), [str(tmp_path / "good"), str(tmp_path / name)]):
+            with pytest.raises(TableError, match=f"^{tmp_path}/{name} .*{why}"):
+                limited.rows(path=paths)
+    assert limited.rows(path=[str(tmp_path / "missing"), str(tmp_path / "none" / "x")]) == []
+    warnings: list[str] = []
+    found = limited.rows(Query.of(limited, like={"path": f"{tmp_path}/%"}, warn=warnings.append))
+    assert ([Path(row.path).name for row in found], len(warnings)) == (["good"], 3)
+
+
+def test_a_text_over_the_limit_is_an_error() -> None:
+    with pytest.raises(LimitExceeded, match="raw_data has 101 bytes, the limit is 100: raise max_file_bytes"):
+        secret_scan.configured(limits=Limits(max_file_bytes=100)).rows(raw_data="x" * 101)
 
 
 @pytest.mark.parametrize(

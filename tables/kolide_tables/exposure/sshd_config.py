@@ -40,7 +40,7 @@ class SshdDirective(Row):
     """A line of a configuration."""
 
     path: str = Column(
-        "Configuration to read; the server's own unless given. A line that the server refuses is an error if "
+        "Configuration to read; the server's own unless given. A line that the server rejects is an error if "
         "the path is named with =, and is logged with LIKE and without a path",
         index=True,
         key=True,

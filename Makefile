@@ -39,8 +39,9 @@ if [ -z "$$python" ]; then \
 "$$python" requirements/install.py "$(1)" $(VENV) $(2)
 endef
 
+# The tests start hundreds of Pythons, which find the project compiled. A worker without tests takes over others'.
 test: deps ## Run the tests, without those marked slow
-	$(BIN)/python -m pytest -m "not slow" --timeout=120 -n $(JOBS) $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not slow" --timeout=120 -n $(JOBS) --dist worksteal $(ARGS)
 
 lint: deps ## Check style, formatting and types
 	@failed=0; \

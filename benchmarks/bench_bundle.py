@@ -302,7 +302,8 @@ def pinger(socket: str, stop: threading.Event, seen: Watch) -> None:
 
 
 def show_tables(lines: Iterator[dict[str, Any]], compared: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Print the lines as they come, each with the rows that tests compared with an oracle."""
+    """Print the lines as they come, each with the rows that tests compared with an oracle; then the worst."""
+    shown = []
     print(
         f"{'table':<27}{'rows':>8}{'first ms':>10}{'scan ms':>10}{'look-up ms':>12}{'rows':>6}"
         f"{'memory MB':>11}{'compared':>10}{'differ':>8}  oracles"
@@ -317,7 +318,11 @@ def show_tables(lines: Iterator[dict[str, Any]], compared: dict[str, Any]) -> It
             f"{comparison['rows']:>10,}{comparison['differences']:>8}  {', '.join(comparison['oracles'])}",
             flush=True,
         )
+        shown.append(line)
         yield line | {"compared": comparison}
+    for title, key, unit in (("slowest", "first_ms", "ms"), ("largest", "memory_mb", "MB")):
+        worst = sorted(shown, key=lambda line: line[key], reverse=True)[:10]
+        print(f"{title}:", ", ".join(f"{line['table']} {line[key]:.1f} {unit}" for line in worst))
 
 
 def show_ratios(lines: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -34,6 +34,11 @@ class TableOptions(NamedTuple):
     privilege: str = ""
     limits: Limits = Limits()
 
+    @property
+    def is_cached(self) -> bool:
+        """Return whether an answer may have rows that were kept from an earlier request."""
+        return self.snapshot or self.cache is not None
+
     def check(self, name: str) -> None:
         """Raise DefinitionError for an option that would fail only in a statement, or be misread.
 

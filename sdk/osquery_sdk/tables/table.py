@@ -110,7 +110,7 @@ class Table:
     @property
     def is_cached(self) -> bool:
         """Return whether the table may answer with rows that it kept from an earlier request."""
-        return self.options.snapshot or self.options.cache is not None
+        return self.options.is_cached
 
     @property
     def is_writable(self) -> bool:

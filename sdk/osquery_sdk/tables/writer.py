@@ -59,7 +59,7 @@ class Writer:
             raise DefinitionError(
                 f"table {name}: declare the column that identifies a row with key=True; writes need one"
             )
-        if options.snapshot or options.cache is not None:
+        if options.is_cached:
             raise DefinitionError(
                 f"table {name}: a writable table takes no cache and no snapshot: a statement would "
                 f"read what it has changed"

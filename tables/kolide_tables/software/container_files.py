@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from kolide_kit.errors import LimitExceeded
-from kolide_kit.files import Missing, Unreadable, owner_of, read_file
+from kolide_kit.files import Unreadable, owner_of, read_file
 from kolide_kit.text import decode, decode_kept, printable, printable_or_none, shown
 from osquery_sdk import Query
 
 from ..reading.homes import local_homes
 from ..reading.parsing import ParseError, as_list, as_object
-from ..reading.paths import names_in
+from ..reading.paths import names_in, read_or_warn
 from ..reading.procfs import PROC
 from ..reading.tomltext import toml_document
 from .container_privileges import UNKNOWN, Privileges, of_runtime
@@ -99,7 +99,7 @@ def _stores(query: Query, root: str) -> Iterator[_Store]:
 
 
 def _settings(query: Query, root: str) -> dict[str, Any]:
-    content = _read(root + _SETTINGS, query)
+    content = read_or_warn(root + _SETTINGS, query)
     try:
         return as_object(as_object(toml_document(decode(content or b""))).get("storage"))
     except ParseError as error:
@@ -256,7 +256,7 @@ def _live_pid(path: str, identity: str, query: Query, root: str) -> int | None:
     Another process may have the number by then: the container's own is in a control group with its id, or is
     the child of a monitor that has it in its arguments.
     """
-    return _live(decode(_read(path, query) or b"").strip(), identity, root)
+    return _live(decode(read_or_warn(path, query) or b"").strip(), identity, root)
 
 
 def _live(text: str, identity: str, root: str) -> int | None:
@@ -281,18 +281,8 @@ def _quietly(path: str) -> bytes | None:
         return None
 
 
-def _read(path: str, query: Query) -> bytes | None:
-    try:
-        return read_file(path, max_bytes=query.limits.max_file_bytes)
-    except Missing:
-        return None
-    except (Unreadable, LimitExceeded) as error:
-        query.warn(str(error))
-        return None
-
-
 def _json(path: str, query: Query) -> object:
-    content = _read(path, query)
+    content = read_or_warn(path, query)
     try:
         value: object = json.loads(decode_kept(content)) if content else None
     except (ValueError, RecursionError) as error:

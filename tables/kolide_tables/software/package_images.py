@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from posixpath import dirname, normpath
 
 from kolide_kit.errors import LimitExceeded
-from kolide_kit.files import Missing, Unreadable, read_file
+from kolide_kit.files import Unreadable
 from kolide_kit.limits import Budget
 from kolide_kit.text import decode, shown
 from osquery_sdk import Query
 
 from ..reading.flatpak import parse_deploy
-from ..reading.paths import names_in
+from ..reading.paths import names_in, read_or_warn
 from .package_lists import Owned, Owner, stamp
 from .path_index import PathIndexes
 from .venv_packages import name_and_version, site_packages, source_url
@@ -50,25 +50,15 @@ def image_owners(path: str, root: str, query: Query, indexes: PathIndexes, budge
         yield from index.owners(os.fsencode(path))
 
 
-def _read(path: str, query: Query) -> bytes | None:
-    try:
-        return read_file(path, max_bytes=_MOST_BYTES)
-    except Missing:
-        return None
-    except (Unreadable, LimitExceeded) as error:
-        query.warn(str(error))
-        return None
-
-
 def _snap(match: re.Match[str], root: str, query: Query) -> Iterator[Owner]:
-    about = _read(f"{root}{match[1]}/meta/snap.yaml", query)
+    about = read_or_warn(f"{root}{match[1]}/meta/snap.yaml", query, max_bytes=_MOST_BYTES)
     if about is not None:
         version = _SNAP_VERSION.search(decode(about))
         yield Owner("snap", match[2], version[2].strip() if version else None, None)
 
 
 def _flatpak(match: re.Match[str], root: str, query: Query) -> Iterator[Owner]:
-    content = _read(f"{root}{match[1]}/deploy", query)
+    content = read_or_warn(f"{root}{match[1]}/deploy", query, max_bytes=_MOST_BYTES)
     if content is None:
         return
     try:
@@ -99,7 +89,11 @@ def _in_venv(sites: list[str], root: str, query: Query, budget: Budget) -> Itera
     """Yield the packages of an environment with the files that their installers recorded."""
     for site in sites:
         for entry in names_in(site):
-            record = _read(f"{site}/{entry}/RECORD", query) if entry.endswith(".dist-info") else None
+            record = (
+                read_or_warn(f"{site}/{entry}/RECORD", query, max_bytes=_MOST_BYTES)
+                if entry.endswith(".dist-info")
+                else None
+            )
             if record is None:
                 continue
             budget.check()

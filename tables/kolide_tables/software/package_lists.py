@@ -9,12 +9,10 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import NamedTuple
 
-from kolide_kit.errors import LimitExceeded
-from kolide_kit.files import Missing, Unreadable, read_file
 from kolide_kit.text import shown
 from osquery_sdk import Query
 
-from ..reading.paths import names_in
+from ..reading.paths import names_in, read_or_warn
 
 _DPKG = "var/lib/dpkg"
 _APK = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
@@ -61,13 +59,7 @@ def _changed(path: str) -> Hashable:
 
 
 def _read(path: str, query: Query) -> bytes:
-    try:
-        return read_file(path, max_bytes=_MOST_BYTES)
-    except Missing:
-        return b""
-    except (Unreadable, LimitExceeded) as error:
-        query.warn(str(error))
-        return b""
+    return read_or_warn(path, query, max_bytes=_MOST_BYTES) or b""
 
 
 # -- dpkg

@@ -17,7 +17,6 @@ __all__ = ["is_java_store", "read_java_store"]
 _FORMATS = {b"\xfe\xed\xfe\xed": "jks", b"\xce\xce\xce\xce": "jceks"}
 # Bouncy Castle's: the version, then the length of a salt, which is always 20.
 _BKS = (b"\0\0\0\x01\0\0\0\x14", b"\0\0\0\x02\0\0\0\x14")
-_BKS_DIGEST = 20
 _MOST_ENTRIES = 10_000
 _MOST_CERTIFICATES = 100
 _BKS_KDF = "pkcs12"
